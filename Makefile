@@ -1,0 +1,27 @@
+# make demo: the main job on the embedded default, from nothing. make test: every test. make check: the ordinary loop.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test check format
+demo: .venv/ready
+	$(BIN)/facespace demo --to demo
+
+test: .venv/ready
+	$(BIN)/pytest -n 2
+
+check: .venv/ready
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/basedpyright
+	$(BIN)/lint-imports
+	$(BIN)/pytest -n 2 -m "not slow"
+
+format: .venv/ready
+	$(BIN)/ruff format src tests benchmarks
+	$(BIN)/ruff check --fix src tests benchmarks
+
+# A stamp, so that a change of pyproject.toml installs again and nothing else does.
+.venv/ready: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@

@@ -1,0 +1,129 @@
+"""A trained model on disk: model.safetensors and card.json, nothing else and no pickle. Written whole or not at all;
+every way in which it can be missing or damaged is a sentence."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+import facespace
+from facespace.configs import from_dict, to_dict
+from facespace.errors import BundleError, UsageError
+from facespace.files import build_folder, settle, write_json
+from facespace.image.photos import Template
+from facespace.models import LatentModel, ModelConfig, build
+
+FORMAT = 1
+WEIGHTS, CARD = "model.safetensors", "card.json"
+BEST, LAST = "best", "last"  # the two bundles of a run
+
+
+class Bundle(NamedTuple):
+    """What `load` gives."""
+
+    model: LatentModel  # eval mode
+    template: Template
+    card: dict[str, Any]
+    folder: Path
+
+
+def save(folder: Path, model: LatentModel, config: ModelConfig, template: Template, facts: dict[str, Any]) -> None:
+    """Writes a bundle, replacing an older one whole. `facts` join the card: recipe, data, metrics, step."""
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    card = {
+        "kind": "bundle",
+        "format": FORMAT,
+        "facespace": facespace.__version__,
+        "fingerprint": fingerprint(weights),
+        "model": to_dict(config),
+        "template": to_dict(template),
+        **facts,
+    }
+    with build_folder(folder) as beside:
+        save_file(weights, beside / WEIGHTS)
+        write_json(beside / CARD, card)
+
+
+def load(folder: Path | str, device: torch.device | str = "cpu") -> Bundle:
+    """The bundle in a folder, or the best one of a run's folder, ready for use. Raises BundleError."""
+    folder = find(Path(folder))
+    card = read_card(folder)
+    try:
+        config, template = from_dict(ModelConfig, card["model"]), from_dict(Template, card["template"])
+        model = build(config)
+    except (KeyError, UsageError) as error:
+        raise BundleError(f"{folder / CARD} does not describe a model ({error}). {_RETRIEVE}") from error
+    try:
+        weights = load_file(folder / WEIGHTS)
+    except FileNotFoundError as error:
+        raise BundleError(f"{folder} has no {WEIGHTS}. {_RETRIEVE}") from error
+    except (SafetensorError, OSError) as error:
+        raise BundleError(f"{folder / WEIGHTS} is cut short or damaged ({error}). {_RETRIEVE}") from error
+    if fingerprint(weights) != card.get("fingerprint"):
+        raise BundleError(f"{folder / WEIGHTS} is not the file that its card describes. {_RETRIEVE}")
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise BundleError(f"{folder / WEIGHTS} does not fit the model in {CARD}. {_RETRIEVE}") from error
+    return Bundle(model.to(device).eval().requires_grad_(False), template, card, folder)
+
+
+def find(folder: Path) -> Path:
+    """The bundle's own folder: the one given, or `best` or `last` in a run. Raises BundleError where there is none."""
+    if not folder.exists():
+        raise BundleError(
+            f"{folder} does not exist. Name a run or a bundle: facespace train RECIPE --data SET --to RUN"
+        )
+    if (folder / CARD).is_file():
+        return folder
+    for name in (BEST, LAST):
+        settle(folder / name)
+        if (folder / name / CARD).is_file():
+            return folder / name
+    raise BundleError(f"{folder} holds no trained model (no {CARD}, no {BEST}/{CARD}). Name a run or a bundle folder.")
+
+
+def is_bundle(folder: Path) -> bool:
+    """Whether `find` would find a bundle there, judged by the card alone."""
+    try:
+        return read_card(find(folder))["kind"] == "bundle"
+    except BundleError:
+        return False
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    """The card of a bundle's own folder."""
+    try:
+        card = json.loads((folder / CARD).read_text(encoding="utf-8"))
+        kind, version = card["kind"], card["format"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BundleError(f"{folder / CARD} cannot be read ({error}). {_RETRIEVE}") from error
+    if kind != "bundle":
+        raise BundleError(f"{folder} holds a {kind}, not a trained model. Name a run or a bundle folder.")
+    if version != FORMAT:
+        raise BundleError(
+            f"{folder} has bundle format {version}; this facespace reads format {FORMAT}. Update facespace."
+        )
+    return card
+
+
+def fingerprint(weights: dict[str, torch.Tensor]) -> str:
+    """SHA-256 over names, shapes and values: tells models apart, and a damaged file from a whole one."""
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        digest.update(f"{name} {tuple(weights[name].shape)} {weights[name].dtype}".encode())
+        digest.update(
+            weights[name].contiguous().view(torch.uint8).numpy().data if weights[name].dim() else _scalar(weights[name])
+        )
+    return digest.hexdigest()
+
+
+def _scalar(value: torch.Tensor) -> bytes:
+    return value.reshape(1).view(torch.uint8).numpy().tobytes()
+
+
+_RETRIEVE = "Copy the bundle again from where it came from, or train it again."

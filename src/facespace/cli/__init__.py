@@ -1,0 +1,8 @@
+"""The command line: parse, make one library call, print where the result lies. Nothing here is out of a notebook's
+reach, and nothing large is imported before a verb needs it."""
+
+from facespace.cli.app import app, main, run
+
+from facespace.cli import data, learn, spaces  # isort: skip  (each registers its verbs)
+
+__all__ = ["app", "data", "learn", "main", "run", "spaces"]

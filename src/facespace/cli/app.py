@@ -1,0 +1,102 @@
+"""The frame that every verb stands in: one JSON object or one text on stdout, all else on stderr; exit code 0 done,
+1 failed, 2 wrong usage, 130 Ctrl-C."""
+
+import functools
+import inspect
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, NoReturn
+
+from cyclopts import App, CycloptsError, Parameter
+from rich.console import Console
+
+import facespace
+from facespace.errors import FacespaceError, explain
+
+INTERRUPTED = 130
+
+app = App(
+    name="facespace",
+    help="Learn a latent space of faces from photographs; generate, reconstruct and morph with it.\n\nStart with: facespace demo",
+    help_format="plaintext",
+    version=facespace.__version__,
+    version_flags=["--version"],
+    exit_on_error=False,
+    print_error=False,
+    result_action="return_value",
+    suppress_keyboard_interrupt=False,
+)
+app.register_install_completion_command()
+
+Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON object on stdout and nothing else.")]
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a verb did: facts for --json, and a text for people."""
+
+    facts: dict[str, Any]
+    text: str
+
+
+def verb(usage: str) -> Callable[[Callable[..., Done]], Callable[..., Done]]:
+    """Registers a function as the verb of its name, with its usage line and --json."""
+
+    def register(function: Callable[..., Done]) -> Callable[..., Done]:
+        @functools.wraps(function)
+        def run_verb(*args: Any, json: bool = False, **kwargs: Any) -> Done:
+            return function(*args, **kwargs)
+
+        signature = inspect.signature(function)
+        as_json = inspect.Parameter("json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Json)
+        parameters = [*signature.parameters.values(), as_json]
+        run_verb.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+        run_verb.__annotations__ = {**function.__annotations__, "json": Json}
+        app.command(run_verb, name=function.__name__, usage=f"Usage: {usage}")
+        return function
+
+    return register
+
+
+def main() -> NoReturn:
+    """The console script."""
+    code = run(sys.argv[1:])
+    sys.stdout.flush()
+    sys.exit(code)
+
+
+def run(tokens: Sequence[str]) -> int:
+    """One command; returns the exit code."""
+    as_json = "--json" in tokens
+    try:
+        done = app(list(tokens) or ["--help"])
+        if isinstance(done, Done):
+            print(json.dumps(done.facts, ensure_ascii=False, default=str) if as_json else done.text)
+        return 0
+    except BrokenPipeError:  # the reader of our output went away, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except FacespaceError as error:
+        return _fail(str(error), error.exit_code, as_json)
+    except OSError as error:
+        return _fail(explain(error), 1, as_json)
+    except CycloptsError as error:
+        return _fail(f"{' '.join(str(error).split())} Try: facespace {_verb(tokens)}--help", 2, as_json)
+    except KeyboardInterrupt:
+        return _fail("Interrupted.", INTERRUPTED, as_json)
+    except SystemExit as leaving:  # --help and --version leave this way
+        return leaving.code if isinstance(leaving.code, int) else 0
+
+
+def _verb(tokens: Sequence[str]) -> str:
+    return f"{tokens[0]} " if tokens and tokens[0] in app else ""
+
+
+def _fail(sentence: str, code: int, as_json: bool) -> int:
+    Console(stderr=True, highlight=False, soft_wrap=True).print(f"facespace: {sentence}", markup=False)
+    if as_json:
+        print(json.dumps({"error": sentence, "exit_code": code}, ensure_ascii=False))
+    return code

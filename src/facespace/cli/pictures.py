@@ -1,0 +1,59 @@
+"""What several verbs share about pictures: endings, reading photographs by name, saving faces as a sheet or an array."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from facespace.errors import FacespaceError, ImageError
+from facespace.image import sheets
+from facespace.image.photos import read_photo
+
+ARRAY = ".npy"
+
+
+def check_still(to: Path) -> None:
+    """Raises UsageError unless a picture or an array can be written under that name."""
+    sheets.check_ending(to, (*sheets.STILLS, ARRAY))
+
+
+def save_faces(
+    faces: np.ndarray,
+    to: Path,
+    finish: Callable[[Image.Image], Image.Image] = lambda sheet: sheet,
+    columns: int | None = None,
+) -> None:
+    """uint8 (N, H, W, C) faces as an array if the name ends in .npy, else as a finished sheet."""
+    if to.suffix == ARRAY:
+        sheets.save_array(np.asarray(faces), to)
+    else:
+        sheets.save_still(finish(sheets.grid(faces, columns)), to)
+
+
+def read_all(paths: Sequence[Path]) -> list[Image.Image]:
+    """Photographs by name. Raises ImageError with the first file that cannot be read."""
+    photos = []
+    for path in paths:
+        try:
+            photos.append(read_photo(path))
+        except ImageError as error:
+            raise ImageError(f"{path} cannot be used: {error}. Name a photograph (JPEG, PNG, WebP, TIFF …).") from error
+    return photos
+
+
+def read_array(path: Path) -> np.ndarray:
+    """A .npy file, never unpickled. Raises FacespaceError where it is not one."""
+    try:
+        array = np.load(path, allow_pickle=False)
+    except FileNotFoundError as error:
+        raise FacespaceError(
+            f"{path} does not exist. Make it with: facespace encode SPACE IMAGE --to {path}"
+        ) from error
+    except (ValueError, EOFError) as error:
+        raise FacespaceError(
+            f"{path} is not a .npy file of numbers ({error}). Make one with: facespace encode"
+        ) from error
+    if not isinstance(array, np.ndarray) or not np.issubdtype(array.dtype, np.number):
+        raise FacespaceError(f"{path} holds no plain array of numbers. Make one with: facespace encode")
+    return array

@@ -1,0 +1,1 @@
+"""The renderer of drawn faces: factors in, pictures out. Knows nothing of sets."""

@@ -1,0 +1,156 @@
+"""What a source yields (Face, Listing) and what `prepare` leaves on disk (FaceSet): one memory-mapped file of uint8
+images, one table, one card. Reading only; `prepare.py` writes.
+
+Attributes are floats whose sign says yes (+) or no (−) and whose size may carry a score; NaN is unknown."""
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from facespace.errors import FaceSetError, UsageError
+from facespace.files import settle
+from facespace.image.photos import Template
+
+FORMAT = 1
+SPLITS = ("train", "validation", "test")
+IMAGES, TABLE, CARD, SKIPPED = "images.npy", "table.csv", "card.json", "skipped.csv"
+COLUMNS = ("id", "split", "identity")  # then one column an attribute
+
+
+class Drawing(Protocol):
+    """An image that is drawn rather than read; must survive pickling, for worker processes."""
+
+    def draw(self, height: int, width: int) -> np.ndarray:
+        """uint8 (height, width, 3)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Face:
+    """One face as a source lists it, before its pixels are read."""
+
+    id: str
+    image: Path | Drawing
+    attributes: Mapping[str, float] = field(default_factory=dict)
+    identity: str | None = None
+    split: str | None = None  # one of SPLITS, or None: by a stable hash of identity or pixels
+
+
+@dataclass(frozen=True)
+class Listing:
+    """All that a source has to say: its faces in a fixed order, and what it could not list, with reasons."""
+
+    faces: Sequence[Face]
+    attributes: tuple[str, ...] = ()
+    skipped: Sequence[tuple[str, str]] = ()  # (id, reason)
+    notes: tuple[str, ...] = ()
+
+
+class FaceSet:
+    """A prepared set: `images` uint8 (N, H, W, C) memory-mapped; `attributes` float32 (N, A), NaN unknown; `splits`,
+    `ids` and `identities` (N,) text, empty where unknown; `card` the facts.
+
+    Raises FaceSetError where the folder is missing, unfinished or damaged."""
+
+    def __init__(self, root: Path | str) -> None:
+        self.root = Path(root)
+        settle(self.root)
+        self.card = _read_card(self.root)
+        self.images = self._map_images()
+        rows, self.attribute_names = self._read_table()
+        self.ids, self.splits, self.identities = (np.array(column) for column in list(zip(*rows))[:3])
+        cells = np.array([row[3:] for row in rows], dtype=object)
+        cells[cells == ""] = "nan"
+        self.attributes = cells.astype(np.float32).reshape(len(rows), len(self.attribute_names))
+        self.attributes.setflags(write=False)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, W)."""
+        _, height, width, channels = self.images.shape
+        return channels, height, width
+
+    @property
+    def template(self) -> Template:
+        """How these faces were cut."""
+        card = self.card
+        channels, height, width = self.image_shape
+        return Template(
+            height, width, channels, card["crop"], tuple(card["source_size"]) if card["source_size"] else None
+        )
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of images and table: two sets with the same one are the same."""
+        return self.card["fingerprint"]
+
+    def rows(self, split: str) -> np.ndarray:
+        """Row numbers of a split, int64 ascending; 'all' is every row."""
+        if split == "all":
+            return np.arange(len(self))
+        if split not in SPLITS:
+            raise UsageError(f"Unknown split {split!r}. Known: {', '.join(SPLITS)}, all.")
+        return np.flatnonzero(self.splits == split)
+
+    def _map_images(self) -> np.ndarray:
+        path, count = self.root / IMAGES, self.card["faces"]
+        if not path.is_file():
+            raise _damaged(self.root, f"{IMAGES} is missing")
+        try:
+            images = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (ValueError, OSError, EOFError) as error:
+            raise _damaged(self.root, f"{IMAGES} is cut short or not an array ({error})") from error
+        if images.ndim != 4 or images.dtype != np.uint8 or len(images) != count:
+            raise _damaged(self.root, f"{IMAGES} holds {images.dtype} {images.shape} and the card says {count} faces")
+        return images
+
+    def _read_table(self) -> tuple[list[list[str]], tuple[str, ...]]:
+        path = self.root / TABLE
+        if not path.is_file():
+            raise _damaged(self.root, f"{TABLE} is missing")
+        with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+            header, *rows = list(csv.reader(file)) or [[]]
+        if (
+            tuple(header[:3]) != COLUMNS
+            or len(rows) != len(self.images)
+            or any(len(row) != len(header) for row in rows)
+        ):
+            raise _damaged(self.root, f"{TABLE} has {len(rows)} whole rows for {len(self.images)} images")
+        return rows, tuple(header[3:])
+
+
+def is_face_set(root: Path) -> bool:
+    """Whether the folder holds a card of a prepared set."""
+    return (root / CARD).is_file() and (root / IMAGES).name in {path.name for path in root.iterdir()}
+
+
+def _read_card(root: Path) -> dict[str, Any]:
+    if not root.is_dir():
+        raise FaceSetError(f"{root} does not exist. Prepare a set: facespace prepare celeba ROOT --to {root}")
+    path = root / CARD
+    if not path.is_file():
+        raise FaceSetError(
+            f"{root} holds no prepared faces (no {CARD}). Run: facespace prepare SOURCE ROOT --to {root}"
+        )
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+        kind, version = card["kind"], card["format"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise _damaged(root, f"{CARD} cannot be read ({error})") from error
+    if kind != "faceset":
+        raise FaceSetError(f"{root} holds a {kind}, not a prepared set. Name a folder that `facespace prepare` made.")
+    if version != FORMAT:
+        raise FaceSetError(f"{root} has set format {version}; this facespace reads format {FORMAT}. Prepare it again.")
+    return card
+
+
+def _damaged(root: Path, what: str) -> FaceSetError:
+    return FaceSetError(f"The prepared set {root} is damaged: {what}. Delete the folder and prepare it again.")

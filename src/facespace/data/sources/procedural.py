@@ -1,0 +1,44 @@
+"""Faces drawn from known factors: the embedded data that needs no download and no permission, and whose every attribute
+is exact. The drawing itself is in drawn/."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from facespace.data.drawn.factors import FACTORS, draw_factors, render
+from facespace.data.faces import Face, Listing
+from facespace.data.sources import Source, SourceOptions
+
+DEFAULT_COUNT = 4_000
+
+
+@dataclass(frozen=True)
+class DrawnFace:
+    """A face that is still to be drawn."""
+
+    factors: Mapping[str, float]
+
+    def draw(self, height: int, width: int) -> np.ndarray:
+        """uint8 (height, width, 3)."""
+        return render(self.factors, height, width)
+
+
+def read(root: Path, options: SourceOptions) -> Listing:
+    """`limit` faces (4,000 where it is not set); face i of a seed is the same however many are drawn."""
+    count = options.limit or DEFAULT_COUNT
+    faces = []
+    for index in range(count):
+        factors = draw_factors(options.seed, index)
+        faces.append(Face(f"drawn-{options.seed}-{index:06d}", DrawnFace(factors), factors))
+    return Listing(faces, tuple(FACTORS), notes=(f"drawn with seed {options.seed}",))
+
+
+SOURCE = Source(
+    read,
+    summary="drawn faces from known factors; nothing to download (--limit says how many, 4,000 unless told)",
+    holds="nothing",
+    terms="free: drawn by facespace, no person is shown",
+    needs_root=False,
+)

@@ -1,0 +1,51 @@
+"""A function over many inputs in worker processes, results in the inputs' order, with few results waiting. Knows
+nothing of faces."""
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import wait
+from typing import TypeVar
+
+from facespace.errors import FacespaceError
+
+Input = TypeVar("Input")
+Output = TypeVar("Output")
+
+
+def map_in_order(function: Callable[[Input], Output], inputs: Iterable[Input], workers: int) -> Iterator[Output]:
+    """function(input) for each input, in order. One worker runs here, in this process."""
+    if workers == 1:
+        yield from map(function, inputs)
+        return
+    # Fork starts at once and asks nothing of a user's script; systems without it import afresh.
+    context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
+    waiting: deque = deque()
+    try:
+        for item in inputs:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) >= 4 * workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    except BrokenProcessPool as error:
+        raise FacespaceError(
+            "A worker process died, most likely for lack of memory. Run again with --workers 1."
+        ) from error
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _start_worker() -> None:
+    """Ctrl-C is the parent's to handle; and a worker whose parent was killed leaves too."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=lambda: (wait([parent.sentinel]), os._exit(1)), daemon=True).start()

@@ -1,0 +1,106 @@
+"""The main job on drawn faces, from nothing to one page: draw, learn, sample, reconstruct, morph. Uses the same verbs
+as everybody; holds only their order and the page's words."""
+
+import html
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from facespace import charts
+from facespace.console import note
+from facespace.data.faces import FaceSet
+from facespace.data.prepare import prepare
+from facespace.files import write_beside
+from facespace.image import sheets
+from facespace.space import FaceSpace, load
+from facespace.training.journal import METRICS, loss_panels
+from facespace.training.loop import train
+
+FACES = 4_000
+
+
+def demo(to: Path, seed: int = 0) -> dict[str, Any]:
+    """Makes the folder `to` with faces/, run/, pictures and index.html, and returns its facts; `text` says what to do
+    next. An earlier demo there is replaced."""
+    start = time.monotonic()
+    note(f"1 of 3  Drawing {FACES:,} faces.")
+    faces = prepare("procedural", to=to / "faces", limit=FACES, seed=seed, force=True)
+    note("2 of 3  Learning a space of them (about two minutes on two cores).")
+    result = train("demo", faces, to / "run", seed=seed, force=True)
+    note("3 of 3  Making pictures.")
+    space = load(to / "run")
+    shown = make_pictures(space, faces, to, seed)
+    seconds = round(time.monotonic() - start, 1)
+    page = to / "index.html"
+    with write_beside(page) as beside:
+        beside.write_text(page_html(shown, result, seconds), encoding="utf-8")
+    text = (
+        f"Done in {seconds:,.0f} s. Open {page} in a browser.\n"
+        "Now with photographs of your own:\n"
+        "  facespace prepare folder MY-PHOTOS --to sets/mine --size 64\n"
+        "  facespace train celebamask-conv --data sets/mine --to runs/mine\n"
+        "  facespace sample runs/mine --to faces.png"
+    )
+    return {"to": str(to), "page": str(page), "seconds": seconds, "training": result, "text": text}
+
+
+def make_pictures(space: FaceSpace, faces: FaceSet, to: Path, seed: int) -> dict[str, str]:
+    """The pictures in `to`, file name -> the sentence that goes with it."""
+    test = faces.rows("test")
+    sheets.save_still(sheets.grid(faces.images[:32], 8), to / "faces.png")
+    sheets.save_still(sheets.grid(space.sample(64, seed=seed)), to / "samples.png")
+    held_out = faces.images[test[:16]]
+    sheets.save_still(sheets.grid(sheets.pairs(held_out, space.reconstruct(held_out)), 8), to / "reconstructions.png")
+    keys = held_out[np.linspace(0, len(held_out) - 1, 5).astype(int)]
+    sheets.save_animation(space.morph(keys, frames=120, loop=True), to / "morph.gif")
+    lines = [json.loads(line) for line in (to / "run" / METRICS).read_text(encoding="utf-8").splitlines()]
+    charts.save(charts.curves(loss_panels(lines), "step"), to / "curves.png")
+    return {
+        "faces.png": "What it learned from: 32 of the drawn faces, each from factors that are known exactly.",
+        "samples.png": f"New faces that nobody drew, from {space.model.prior.origin}.",
+        "reconstructions.png": f"Faces it never saw (rows 1 and 3), and below each what {space.latent_dim} numbers keep of it.",
+        "morph.gif": "Five unseen faces blended into each other, on straight lines between their latents.",
+        "curves.png": "The loss while it learned: lower is better, and validation beside training shows whether it overfits.",
+    }
+
+
+def page_html(shown: dict[str, str], result: dict[str, Any], seconds: float) -> str:
+    """One page that shows the pictures, a sentence each."""
+    parts = [
+        f'<figure><img src="{name}" alt="{html.escape(words)}"><figcaption>{html.escape(words)}</figcaption></figure>'
+        for name, words in shown.items()
+    ]
+    seen = result["validation"]
+    facts = (
+        f"{result['faces']['train']:,} training faces, {result['parameters']:,} parameters, {result['steps']:,} steps, "
+        f"{result['images_per_second']:,.0f} images a second on {result['device']}; {seen['loss']:,.0f} nats per image on unseen "
+        f"faces, mean squared error {seen['mse']:.4f}; {seconds:,.0f} seconds in all."
+    )
+    return PAGE.format(figures="\n".join(parts), facts=html.escape(facts))
+
+
+PAGE = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>facespace demo</title>
+<style>
+body {{ font: 17px/1.5 system-ui, sans-serif; max-width: 46rem; margin: 2rem auto; padding: 0 1rem; color: #222; background: #fafafa }}
+h1 {{ font-size: 1.6rem; margin-bottom: .2rem }}
+figure {{ margin: 2rem 0 }}
+img {{ max-width: 100%; border-radius: 8px; box-shadow: 0 1px 6px #0003; background: #fff }}
+figcaption {{ margin-top: .5rem }}
+pre {{ background: #eee; padding: 1rem; border-radius: 8px; overflow-x: auto }}
+</style>
+<h1>A space of drawn faces</h1>
+<p>{facts}</p>
+{figures}
+<h2>Now with photographs of your own</h2>
+<pre>facespace prepare folder MY-PHOTOS --to sets/mine --size 64
+facespace train celebamask-conv --data sets/mine --to runs/mine
+facespace sample runs/mine --to faces.png</pre>
+</html>
+"""

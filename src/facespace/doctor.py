@@ -1,0 +1,68 @@
+"""What is installed, which device would be used, what is missing. Looks, and changes nothing."""
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import facespace
+
+
+def examine() -> dict[str, Any]:
+    """The facts, and `text` for people. `missing` names required packages that are absent or too old to import."""
+    needed = [line.split(";")[0] for line in importlib.metadata.requires("facespace") or [] if "extra ==" not in line]
+    names = [_name(line) for line in needed]
+    versions = {name: _version(name) for name in names}
+    missing = [name for name, version in versions.items() if version is None]
+    facts = {
+        "facespace": facespace.__version__,
+        "python": platform.python_version(),
+        "executable": sys.executable,
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "free_disk_gib": round(shutil.disk_usage(Path.cwd()).free / 2**30, 1),
+        "packages": versions,
+        "missing": missing,
+        **(_devices() if "torch" not in missing else {"device": None, "devices": []}),
+    }
+    return {**facts, "text": _text(facts)}
+
+
+def _devices() -> dict[str, Any]:
+    import torch
+
+    devices = ["cpu"]
+    if torch.cuda.is_available():
+        devices += [f"cuda:{i} ({torch.cuda.get_device_name(i)})" for i in range(torch.cuda.device_count())]
+    if torch.backends.mps.is_available():
+        devices.append("mps")
+    best = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    return {"device": best, "devices": devices, "threads": torch.get_num_threads()}
+
+
+def _text(facts: dict[str, Any]) -> str:
+    rows = [
+        f"facespace {facts['facespace']} on Python {facts['python']}, {facts['system']}",
+        f"device: {facts['device']} would be used by --device auto (here: {', '.join(facts['devices']) or 'none'})",
+        f"cores: {facts['cores']}; free disk here: {facts['free_disk_gib']} GiB",
+        *(f"  {name:<14} {version or 'MISSING'}" for name, version in facts["packages"].items()),
+    ]
+    if facts["missing"]:
+        rows.append(f"Missing: {', '.join(facts['missing'])}. Install again with: pip install facespace")
+    else:
+        rows.append("Nothing is missing.")
+    return "\n".join(rows)
+
+
+def _name(requirement: str) -> str:
+    return requirement.split("[")[0].split("<")[0].split(">")[0].split("=")[0].strip()
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None

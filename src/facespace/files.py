@@ -1,0 +1,79 @@
+"""Writing files so that nothing half-written ever stands where a finished thing is expected: write beside, flush,
+then rename. Knows nothing of what is written."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+@contextmanager
+def write_beside(path: Path) -> Iterator[Path]:
+    """Yields a temporary path in the same folder, with the same ending; renamed to `path` if the block succeeds and
+    removed if it does not."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    try:
+        yield beside
+        flush(beside)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def build_folder(path: Path) -> Iterator[Path]:
+    """Yields an empty folder beside `path` that takes its place, whole, if the block succeeds, and goes if it fails.
+
+    Two renames replace an older folder; `settle` repairs the one gap between them."""
+    beside, old = _partial(path), _old(path)
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(parents=True)
+    try:
+        yield beside
+        for file in beside.iterdir():
+            if file.is_file():
+                flush(file)
+        if path.exists():
+            shutil.rmtree(old, ignore_errors=True)
+            path.replace(old)
+        beside.replace(path)
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def settle(path: Path) -> None:
+    """If a replacement of the folder `path` was killed between its two renames, puts the older one back."""
+    if not path.exists() and _old(path).is_dir():
+        _old(path).replace(path)
+
+
+def flush(path: Path) -> None:
+    """Waits until the file's bytes are on the disk, so that a rename never outruns them."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Readable JSON with a final newline, written whole or not at all."""
+    with write_beside(path) as beside:
+        beside.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def sha256(path: Path) -> str:
+    """The file's SHA-256 in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _partial(path: Path) -> Path:
+    return path.with_name(f"{path.name}.partial")
+
+
+def _old(path: Path) -> Path:
+    return path.with_name(f"{path.name}.old")

@@ -1,0 +1,1 @@
+"""Pixels: reading photographs, converting, cropping, and laying pictures out. No models live here."""

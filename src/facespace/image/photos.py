@@ -1,0 +1,178 @@
+"""From any image file to upright RGB, and from a picture to a face crop of a fixed size. Needs Pillow and numpy alone,
+so that worker processes start fast. Finding faces is not done here."""
+
+import io
+import re
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageCms, ImageFile, ImageOps, UnidentifiedImageError
+
+from facespace.errors import ImageError, UsageError, suggest
+
+MAX_PIXELS = 100_000_000  # a picture that claims more is taken for a decompression bomb
+SMALLEST, LARGEST = 8, 1024  # pixels a side of a prepared face
+# Formats that Pillow decodes by itself; PostScript and its like would start other programs.
+FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "AVIF", "BMP", "TIFF", "GIF", "PPM", "JPEG2000", "TGA", "ICO")
+
+Box = tuple[float, float, float, float]  # left, top, right, bottom in source pixels
+
+
+def read_photo(source: Path | bytes) -> Image.Image:
+    """The first frame of an image file as upright 8-bit RGB in sRGB; transparency is laid on white.
+
+    Reads gray, palette, CMYK, 16-bit and EXIF-rotated files. Raises ImageError with a short countable reason."""
+    if isinstance(source, Path) and not source.is_file():
+        raise ImageError("no such file" if not source.exists() else "not a regular file")
+    try:
+        data = source.read_bytes() if isinstance(source, Path) else source
+    except OSError as error:
+        raise ImageError(f"unreadable: {(error.strerror or 'input error').lower()}") from error
+    if not data:
+        raise ImageError("empty file")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow warns of odd metadata; what cannot be read raises
+        return to_rgb(_decode(data))
+
+
+def _decode(data: bytes) -> Image.Image:
+    try:
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+    except Image.DecompressionBombError as error:
+        raise ImageError(f"more than {MAX_PIXELS // 1_000_000} million pixels") from error
+    except UnidentifiedImageError as error:
+        raise ImageError("not an image that can be read") from error
+    except Exception as error:  # a hostile header can raise almost anything
+        raise ImageError("broken image header") from error
+    if image.width * image.height > MAX_PIXELS:
+        raise ImageError(f"more than {MAX_PIXELS // 1_000_000} million pixels")
+    try:
+        image.load()
+        return ImageOps.exif_transpose(image)
+    except Exception as error:  # OSError, SyntaxError, struct.error, EOFError … by format
+        cut = "truncat" in str(error) or isinstance(error, EOFError)
+        raise ImageError("cut short" if cut else "broken image data") from error
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Any Pillow mode to 8-bit sRGB. 16-bit and floating gray keep their full range instead of being clipped."""
+    if image.mode.startswith(("I", "F")):
+        image = _deep_gray(image)
+    profile = image.info.get("icc_profile")
+    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    elif profile and b"sRGB" not in profile and image.mode in ("RGB", "CMYK"):
+        try:
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+            image = converted or image
+        except (ImageCms.PyCMSError, OSError):
+            pass  # an unusable profile: the plain conversion below is the best guess left
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _deep_gray(image: Image.Image) -> Image.Image:
+    values = np.asarray(image, dtype=np.float64)
+    top = float(np.nanmax(values, initial=0.0))
+    white = 1.0 if image.mode == "F" and top <= 1.0 else 255.0 if top <= 255 else 65535.0
+    return Image.fromarray(np.nan_to_num(values / white * 255).clip(0, 255).round().astype(np.uint8))
+
+
+def centered(side: int) -> Callable[[int, int], Box]:
+    """The central square of `side` source pixels."""
+    return lambda width, height: around(width / 2, height / 2, side)
+
+
+def around(x: float, y: float, side: int) -> Box:
+    """The square of `side` source pixels with its centre at (x, y)."""
+    return x - side / 2, y - side / 2, x + side / 2, y + side / 2
+
+
+# The crops in use in the field; figures of one are not comparable with another's. `fit` takes the largest centred part.
+CROPS: dict[str, Callable[[int, int], Box]] = {
+    "fit": lambda width, height: (0, 0, width, height),
+    "center-148": centered(148),  # most VAE repositories on CelebA
+    "center-140": centered(140),
+    "center-128": centered(128),
+    "center-108": centered(108),  # early GANs
+    "box-148": lambda width, height: (15, 40, 163, 188),  # NVAE, and both gray CelebA systems
+    "around-128": lambda width, height: around(89, 121, 128),
+}
+
+
+def crop_named(name: str) -> Callable[[int, int], Box]:
+    """The crop of that name, or `center-N` for any N; UsageError for another."""
+    if match := re.fullmatch(r"center-(\d{1,4})", name):
+        return centered(int(match[1]))
+    if name not in CROPS:
+        raise UsageError(f"Unknown crop {name!r}. {suggest(name, CROPS)} center-N takes the central N×N pixels.")
+    return CROPS[name]
+
+
+@dataclass(frozen=True)
+class Template:
+    """How a face is cut from a picture: part of every prepared set's card and of every space's."""
+
+    height: int = 64
+    width: int = 64
+    channels: int = 3  # 3 colour, 1 gray
+    crop: str = "fit"
+    source: tuple[int, int] | None = None  # height, width of the pictures that a fixed crop was made for
+
+    def __post_init__(self) -> None:
+        crop_named(self.crop)
+        if not (SMALLEST <= self.height <= LARGEST and SMALLEST <= self.width <= LARGEST):
+            raise UsageError(
+                f"A face of {self.height}×{self.width} pixels cannot be prepared: "
+                f"each side must be {SMALLEST} to {LARGEST}, for example --size 64 or --size 171x186."
+            )
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W)."""
+        return self.channels, self.height, self.width
+
+    def prepare(self, image: Image.Image) -> np.ndarray:
+        """Crop and antialiased (Lanczos) resize of an RGB picture to uint8 (H, W, C), never distorted.
+
+        Raises ImageError where a fixed crop does not lie inside the picture."""
+        return self._cut(image, crop_named(self.crop)(*image.size))
+
+    def fit(self, image: Image.Image) -> np.ndarray:
+        """A picture of any size as this template's face, uint8 (H, W, C): one that is already a prepared face stays
+        whole, one with the source's proportions takes the source's crop to scale, another its largest centred part."""
+        width, height = image.size
+        if (height, width) == (self.height, self.width) or self.source is None:
+            return self._cut(image, (0, 0, width, height))
+        scale = width / self.source[1]
+        if abs(height / scale / self.source[0] - 1) > 0.02:
+            return self._cut(image, (0, 0, width, height))
+        box = crop_named(self.crop)(self.source[1], self.source[0])
+        left, top, right, bottom = (side * scale for side in box)
+        return self._cut(image, (left, top, right, bottom), scale)
+
+    def _cut(self, image: Image.Image, box: Box, tolerance: float = 0.0) -> np.ndarray:
+        left, top, right, bottom = _trim(box, self.width / self.height)
+        if min(left, top) < -tolerance or right > image.width + tolerance or bottom > image.height + tolerance:
+            raise ImageError(f"smaller than the crop {self.crop}")
+        inside = max(left, 0), max(top, 0), min(right, image.width), min(bottom, image.height)
+        small = image.resize((self.width, self.height), Image.Resampling.LANCZOS, box=inside)
+        pixels = np.asarray(small.convert("L") if self.channels == 1 else small)
+        return pixels.reshape(self.height, self.width, self.channels)
+
+
+def _trim(box: Box, aspect: float) -> Box:
+    """The largest part of a box, centred in it, with the aspect width ÷ height."""
+    left, top, right, bottom = box
+    width, height = min(right - left, (bottom - top) * aspect), min(bottom - top, (right - left) / aspect)
+    x, y = (left + right) / 2, (top + bottom) / 2
+    return x - width / 2, y - height / 2, x + width / 2, y + height / 2
+
+
+# Files that end early must be an error, whatever another library has set.
+ImageFile.LOAD_TRUNCATED_IMAGES = False
+Image.MAX_IMAGE_PIXELS = MAX_PIXELS

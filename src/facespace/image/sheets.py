@@ -1,0 +1,127 @@
+"""Pictures of many faces: grids with labels, animations, and saving by file ending. Takes and gives uint8 arrays
+(N, H, W, C); knows nothing of models or sets."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from facespace.errors import UsageError
+from facespace.files import write_beside
+
+PAPER, INK = (255, 255, 255), (40, 40, 46)
+STILLS = (".png", ".jpg", ".jpeg", ".webp")
+ANIMATIONS = (".gif", ".webp")
+
+
+def grid(faces: np.ndarray, columns: int | None = None, *, scale: int | None = None, gap: int = 2) -> Image.Image:
+    """(N, H, W, C) faces in rows, left to right, top to bottom; a square sheet unless `columns` is given.
+
+    `scale` is a whole enlargement of each face; unset, faces under 64 px are doubled until they can be seen."""
+    count, height, width, _ = faces.shape
+    scale = scale or max(1, math.ceil(64 / min(height, width)))
+    columns = min(columns or math.ceil(math.sqrt(count)), count)
+    rows = math.ceil(count / columns)
+    cell_w, cell_h = width * scale + gap, height * scale + gap
+    sheet = Image.new("RGB", (columns * cell_w + gap, rows * cell_h + gap), PAPER)
+    for index, face in enumerate(faces):
+        row, column = divmod(index, columns)
+        sheet.paste(to_image(face, scale), (gap + column * cell_w, gap + row * cell_h))
+    return sheet
+
+
+def labelled(sheet: Image.Image, lines: Sequence[str], size: int = 13) -> Image.Image:
+    """A sheet with lines of text below it; a line wider than the sheet is broken between words."""
+    # matplotlib ships DejaVu Sans, which has ×, … and names in most scripts; Pillow's own font has little beyond ASCII.
+    font = ImageFont.truetype(Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"), size)
+    wrapped = [part for line in lines for part in _wrap(line, font, max(sheet.width, 240) - 2 * size)]
+    step = round(size * 1.45)
+    page = Image.new("RGB", (max(sheet.width, 240), sheet.height + step * len(wrapped) + size), PAPER)
+    page.paste(sheet, (0, 0))
+    pen = ImageDraw.Draw(page)
+    for index, line in enumerate(wrapped):
+        pen.text((size, sheet.height + size // 2 + index * step), line, font=font, fill=INK)
+    return page
+
+
+def _wrap(line: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
+    lines = [""]
+    for word in line.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if font.getlength(longer) <= width or not lines[-1]:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
+
+
+def pairs(originals: np.ndarray, others: np.ndarray, columns: int = 8) -> np.ndarray:
+    """Two (N, H, W, C) stacks in alternating rows of `columns`: a row of originals over the row of their partners.
+    A short last row is filled up with white."""
+    spare = -len(originals) % columns if len(originals) > columns else 0
+    fill = np.full((spare, *originals.shape[1:]), 255, np.uint8)
+    columns = min(columns, len(originals))
+    stacks = [np.concatenate([stack, fill]) for stack in (originals, others)]
+    rows = [stack.reshape(-1, columns, *stack.shape[1:]) for stack in stacks]
+    return np.stack(rows, axis=1).reshape(-1, *originals.shape[1:])
+
+
+def to_image(face: np.ndarray, scale: int = 1, smooth: bool = False) -> Image.Image:
+    """One uint8 (H, W, C) face as a Pillow picture, enlarged in whole steps: as blocks, or smoothly for viewing."""
+    image = Image.fromarray(face[..., 0] if face.shape[-1] == 1 else face).convert("RGB")
+    way = Image.Resampling.BICUBIC if smooth else Image.Resampling.NEAREST
+    return image if scale == 1 else image.resize((image.width * scale, image.height * scale), way)
+
+
+def check_ending(path: Path, endings: Sequence[str]) -> None:
+    """Raises UsageError unless the file's ending is one that can be written; done before the work, not after it."""
+    if path.suffix.lower() not in endings:
+        raise UsageError(f"--to {path} cannot be written: its name must end in {', '.join(endings)}.")
+
+
+def save_still(image: Image.Image, path: Path) -> None:
+    """Saves a picture by its ending; JPEG at quality 95 without chroma subsampling."""
+    check_ending(path, STILLS)
+    options: dict = {"quality": 95, "subsampling": 0} if path.suffix.lower() in (".jpg", ".jpeg") else {}
+    with write_beside(path) as beside:
+        image.save(beside, **options)
+
+
+def save_array(faces: np.ndarray, path: Path) -> None:
+    """Saves an array as .npy, without pickle."""
+    with write_beside(path) as beside, beside.open("wb") as file:
+        np.save(file, faces, allow_pickle=False)
+
+
+def save_animation(frames: np.ndarray, path: Path, *, fps: float = 30, scale: int | None = None) -> None:
+    """Saves (N, H, W, C) frames as an endless GIF or WebP, enlarged smoothly until a side has about 256 px."""
+    check_ending(path, ANIMATIONS)
+    scale = scale or max(1, round(256 / min(frames.shape[1:3])))
+    pictures = [to_image(frame, scale, smooth=True) for frame in frames]
+    options: dict = {"save_all": True, "loop": 0}
+    if path.suffix.lower() == ".gif":
+        pictures = _one_palette(pictures)
+        options |= {"duration": gif_delays(len(frames), fps), "disposal": 1, "optimize": False}
+    else:
+        options |= {"duration": round(1000 / fps), "quality": 92, "method": 4}
+    with write_beside(path) as beside:
+        pictures[0].save(beside, append_images=pictures[1:], **options)
+
+
+def gif_delays(count: int, fps: float) -> list[int]:
+    """Milliseconds for each frame. GIF counts in hundredths of a second, so delays alternate to keep the true rate."""
+    ends = [round(100 * (index + 1) / fps) for index in range(count)]
+    return [10 * max(1, end - start) for start, end in zip([0, *ends], ends)]
+
+
+def _one_palette(pictures: list[Image.Image]) -> list[Image.Image]:
+    """All frames in one palette of 256 colours, made from frames over the whole film: separate palettes flicker."""
+    chosen = [pictures[i] for i in np.linspace(0, len(pictures) - 1, min(len(pictures), 16)).astype(int)]
+    film = Image.new("RGB", (chosen[0].width, chosen[0].height * len(chosen)))
+    for index, picture in enumerate(chosen):
+        film.paste(picture, (0, index * picture.height))
+    palette = film.quantize(256, method=Image.Quantize.MEDIANCUT)
+    return [picture.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG) for picture in pictures]

@@ -1,0 +1,31 @@
+"""What a model is built from: plain frozen data, without torch, so that cards and recipes can be read at no cost."""
+
+from dataclasses import dataclass
+
+from facespace.errors import UsageError
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """A choice of body × bottleneck × pixels and their sizes."""
+
+    kind: str = "autoencoder"  # row of MODELS
+    image: tuple[int, int, int] = (3, 64, 64)  # channels, height, width
+    latent: int = 128
+    body: str = "conv"  # row of BODIES
+    widths: tuple[int, ...] = (32, 64, 128, 256)  # channels (conv) or units (mlp) of each layer, from the image inwards
+    norm: bool = True  # batch norm after each hidden layer
+    slope: float = 0.01  # of LeakyReLU below zero; 0 is ReLU
+    dropout: float = 0.0
+    bottleneck: str = "gaussian"  # row of POSTERIORS: gaussian is a VAE, point an autoencoder
+    pixels: str = "bernoulli"  # row of LIKELIHOODS
+
+    def __post_init__(self) -> None:
+        if self.image[0] not in (1, 3) or min(self.image) < 1:
+            raise UsageError(f"model.image is channels, height, width with 1 or 3 channels; got {list(self.image)}.")
+        if self.latent < 1 or not self.widths or min(self.widths) < 1:
+            raise UsageError(
+                f"model.latent and model.widths must be at least 1; got {self.latent}, {list(self.widths)}."
+            )
+        if not 0 <= self.dropout < 1:
+            raise UsageError(f"model.dropout must be at least 0 and below 1; got {self.dropout}.")

@@ -1,0 +1,54 @@
+"""The contract of every model of a face latent space. A latent is one tensor, images are floats in [0, 1], and all
+sums run over pixels or latents, never over the batch."""
+
+from typing import NamedTuple, Protocol
+
+from torch import Generator, Tensor, nn
+
+from facespace.models.priors import Prior
+
+
+class Pass(NamedTuple):
+    """One trip through a model: all that a loss may look at."""
+
+    image: Tensor  # (B, C, H, W) mean image in [0, 1]
+    log_likelihood: Tensor  # (B,) nats, summed over pixels
+    penalties: dict[str, Tensor]  # name -> (B,): {} for an autoencoder, {"kl"} in nats for a VAE
+
+
+class Posterior(Protocol):
+    """q(z | x) for a batch of images."""
+
+    mean: Tensor  # (B, D)
+
+    def sample(self, generator: Generator | None = None) -> Tensor:
+        """One latent for each image, (B, D), differentiable."""
+        ...
+
+    def penalties(self) -> dict[str, Tensor]:
+        """What a loss may weigh, name -> (B,) nats."""
+        ...
+
+
+class LatentModel(nn.Module):
+    """An encoder, a decoder and a prior over what lies between them."""
+
+    image_shape: tuple[int, int, int]  # (C, H, W)
+    latent_shape: tuple[int, ...]  # without the batch
+    prior: Prior
+
+    def encode(self, x: Tensor, y: Tensor | None = None) -> Posterior:
+        """(B, C, H, W) in [0, 1] -> q(z | x)."""
+        raise NotImplementedError
+
+    def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """(B, *latent_shape) -> mean image (B, C, H, W) in [0, 1]."""
+        raise NotImplementedError
+
+    def sample(self, n: int, temperature: float = 1.0, generator: Generator | None = None) -> Tensor:
+        """Mean images (n, C, H, W) of latents from the prior, whose deviations are scaled by `temperature`."""
+        return self.decode(self.prior.sample(n, temperature, generator))
+
+    def forward(self, x: Tensor, y: Tensor | None = None, generator: Generator | None = None) -> Pass:
+        """One sample of z for each image, and what it says of x. This is what a loss and a DDP wrapper call."""
+        raise NotImplementedError

@@ -1,0 +1,51 @@
+"""What an encoder says of a batch of images: a point or a Gaussian. Each is made from the bottleneck's raw numbers,
+`PARTS` × D for each image."""
+
+import torch
+from torch import Generator, Tensor
+
+# log σ² outside this range would overflow exp() or freeze a latent; no trained model here comes near either end.
+LOG_VAR_RANGE = (-20.0, 10.0)
+
+
+class Point:
+    """An autoencoder's posterior: z is a function of x."""
+
+    PARTS = 1
+
+    def __init__(self, raw: Tensor) -> None:
+        self.mean = raw  # (B, D)
+
+    def sample(self, generator: Generator | None = None) -> Tensor:
+        """The point itself, (B, D)."""
+        return self.mean
+
+    def penalties(self) -> dict[str, Tensor]:
+        """None."""
+        return {}
+
+
+class Gaussian:
+    """q(z | x) = N(mean, exp(log_var)), independent in each latent (Kingma & Welling, 2014)."""
+
+    PARTS = 2
+
+    def __init__(self, raw: Tensor) -> None:
+        self.mean, log_var = raw.chunk(2, dim=1)  # (B, D) each
+        self.log_var = log_var.clamp(*LOG_VAR_RANGE)
+
+    def sample(self, generator: Generator | None = None) -> Tensor:
+        """mean + ε·σ with ε from N(0, I), (B, D)."""
+        noise = torch.randn(self.mean.shape, generator=generator, device=self.mean.device, dtype=self.mean.dtype)
+        return self.mean + noise * (0.5 * self.log_var).exp()
+
+    def kl_per_latent(self) -> Tensor:
+        """KL(q ‖ N(0, 1)) of each latent, (B, D) nats (Kingma & Welling, appendix B)."""
+        return 0.5 * (self.mean**2 + self.log_var.exp() - 1 - self.log_var)
+
+    def penalties(self) -> dict[str, Tensor]:
+        """{"kl": (B,) nats, summed over latents}."""
+        return {"kl": self.kl_per_latent().sum(1)}
+
+
+POSTERIORS = {"point": Point, "gaussian": Gaussian}

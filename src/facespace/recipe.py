@@ -1,0 +1,70 @@
+"""A recipe: all that is needed to train a model again, as frozen data that travels in every bundle's card."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from facespace.errors import UsageError
+from facespace.models.config import ModelConfig
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """The prepared set that a recipe is meant for; its size and channels are the model's."""
+
+    source: str = "folder"
+    crop: str = "fit"
+    flip: bool = False  # mirror half of the training faces, anew each epoch
+
+    def prepare_line(self, image: tuple[int, int, int]) -> str:
+        """The command that prepares such a set."""
+        channels, height, width = image
+        size = f"{height}" if height == width else f"{height}x{width}"
+        crop = "" if self.source == "procedural" else f" --crop {self.crop}"
+        root = "" if self.source == "procedural" else " ROOT"
+        return f"facespace prepare {self.source}{root} --to SET --size {size}{crop}{' --gray' if channels == 1 else ''}"
+
+
+@dataclass(frozen=True)
+class ObjectiveConfig:
+    """Weights on the penalties that the model reports; see objectives.py."""
+
+    weights: Mapping[str, float] = field(default_factory=dict)  # {"kl": 1.0} is the evidence lower bound
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How a model is trained."""
+
+    epochs: int = 20
+    steps: int | None = None  # where set, this many optimiser steps instead of whole epochs
+    batch: int = 32  # images a step, over all devices together
+    optimizer: Literal["adam", "adamw"] = "adam"
+    learning_rate: float = 1e-3
+    final_rate: float = 1.0  # share of the learning rate that is left at the end of a cosine; 1 keeps it constant
+    weight_decay: float = 0.0
+    precision: Literal["fp32", "bf16"] = "fp32"  # of the forward pass; weights and losses stay fp32
+    patience: int | None = None  # stop after this many epochs without a better validation loss
+    min_delta: float = 0.0  # nats per image that count as better
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "steps", "batch", "patience"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UsageError(f"train.{name} must be at least 1; got {value}.")
+        if not 0 < self.learning_rate < 10 or not 0 <= self.final_rate <= 1 or self.weight_decay < 0:
+            raise UsageError(
+                "train: learning_rate must lie in (0, 10), final_rate in [0, 1], weight_decay at or above 0."
+            )
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Name, data, model, objective and training of one way to learn a face space."""
+
+    name: str
+    summary: str
+    data: DataConfig = field(default_factory=DataConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)

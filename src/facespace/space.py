@@ -1,0 +1,125 @@
+"""FaceSpace: the only door to a trained model, for the command line, the page and notebooks alike. Pictures in,
+pictures out; the mathematics is in latent/ and models/, the pixels in image/."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from facespace import bundle
+from facespace.errors import UsageError
+from facespace.image.photos import to_rgb
+from facespace.image.pixels import to_float, to_uint8
+from facespace.latent import paths
+
+BATCH = 64  # faces through the network at a time, so that memory stays flat
+
+Images = Image.Image | np.ndarray | Sequence[Image.Image] | Sequence[np.ndarray]
+
+
+class FaceSpace:
+    """A trained face space. Pictures are Pillow images or uint8 arrays (N, H, W, C) of any size and mode, fitted as the
+    space's template says; results are uint8 (N, H, W, C) and float32 latents (N, D)."""
+
+    def __init__(self, loaded: bundle.Bundle) -> None:
+        self.model, self.template, self.card, self.folder = loaded
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of every face that the space makes."""
+        return self.model.image_shape
+
+    @property
+    def latent_dim(self) -> int:
+        """D: how many numbers the space keeps of a face."""
+        return int(np.prod(self.model.latent_shape))
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model lies."""
+        return next(self.model.parameters()).device
+
+    def fit(self, images: Images) -> np.ndarray:
+        """Pictures as faces of this space: uint8 (N, H, W, C). Raises UsageError for anything but 8-bit pictures."""
+        faces = [self.template.fit(to_rgb(image)) for image in _pictures(images)]
+        return np.stack(faces) if faces else np.empty((0, *self._face_shape), np.uint8)
+
+    @torch.inference_mode()
+    def encode(self, images: Images) -> np.ndarray:
+        """Posterior means, float32 (N, D)."""
+        faces = self.fit(images)
+        parts = [self.model.encode(to_float(part, self.device)).mean for part in _batches(faces)]
+        z = torch.cat(parts).flatten(1) if parts else torch.empty(0, self.latent_dim)
+        return z.float().cpu().numpy()
+
+    @torch.inference_mode()
+    def decode(self, z: np.ndarray | Tensor) -> np.ndarray:
+        """Latents (N, D), or one (D,), to faces uint8 (N, H, W, C). Raises UsageError for another shape or NaN."""
+        latents = torch.as_tensor(np.asarray(z, dtype=np.float32)).to(self.device)
+        latents = latents[None] if latents.dim() == 1 else latents
+        if latents.dim() != 2 or latents.shape[1] != self.latent_dim:
+            raise UsageError(
+                f"These latents are {tuple(np.shape(z))}; this space takes (N, {self.latent_dim}). "
+                "Were they encoded by another space?"
+            )
+        if not torch.isfinite(latents).all():
+            raise UsageError("These latents hold numbers that are not finite, which no face has.")
+        parts = [to_uint8(self.model.decode(part.reshape(-1, *self.model.latent_shape))) for part in _batches(latents)]
+        return np.concatenate(parts) if parts else np.empty((0, *self._face_shape), np.uint8)
+
+    def sample_latents(self, n: int, seed: int = 0, temperature: float = 1.0) -> np.ndarray:
+        """n latents from the prior, float32 (n, D); the first k are the same for every n ≥ k."""
+        if n < 1:
+            raise UsageError(f"The number of faces must be at least 1; got {n}.")
+        if not 0 <= temperature < 100:
+            raise UsageError(f"The temperature must be at least 0 (1 is the prior itself); got {temperature}.")
+        generator = torch.Generator().manual_seed(seed)
+        return self.model.prior.sample(n, temperature, generator).flatten(1).float().cpu().numpy()
+
+    def sample(self, n: int = 64, seed: int = 0, temperature: float = 1.0) -> np.ndarray:
+        """n new faces, uint8 (n, H, W, C), from the prior that `space.model.prior.origin` names."""
+        return self.decode(self.sample_latents(n, seed, temperature))
+
+    def reconstruct(self, images: Images) -> np.ndarray:
+        """What the space keeps of each picture: uint8 (N, H, W, C)."""
+        return self.decode(self.encode(images))
+
+    def morph(self, *images: Image.Image | np.ndarray, frames: int = 60, loop: bool = False) -> np.ndarray:
+        """Frames uint8 (frames, H, W, C) from the first picture through the others, on straight lines between their
+        latents; with `loop` back to the first."""
+        keys = torch.from_numpy(self.encode([picture for group in images for picture in _pictures(group)]))
+        return self.decode(paths.through(list(keys), frames, loop))
+
+    @property
+    def _face_shape(self) -> tuple[int, int, int]:
+        channels, height, width = self.image_shape
+        return height, width, channels
+
+
+def load(space: Path | str, device: torch.device | str = "cpu") -> FaceSpace:
+    """Opens a run's folder (its best bundle) or a bundle's. Raises BundleError where it is missing or damaged."""
+    return FaceSpace(bundle.load(space, device))
+
+
+def describe(space: FaceSpace) -> dict[str, Any]:
+    """The facts of a space that every verb reports."""
+    return {"space": str(space.folder), "fingerprint": space.card["fingerprint"][:16], "latent_dim": space.latent_dim}
+
+
+def _pictures(images: Images) -> list[Image.Image]:
+    if isinstance(images, Image.Image):
+        return [images]
+    if isinstance(images, np.ndarray):
+        if images.dtype != np.uint8 or images.ndim not in (3, 4) or images.shape[-1] not in (1, 3):
+            raise UsageError(f"Faces are uint8 arrays (N, H, W, C) with C 1 or 3; got {images.dtype} {images.shape}.")
+        stack = images[None] if images.ndim == 3 else images
+        return [Image.fromarray(face[..., 0] if face.shape[-1] == 1 else face) for face in stack]
+    return [picture for image in images for picture in _pictures(image)]
+
+
+def _batches(items):
+    return [items[start : start + BATCH] for start in range(0, len(items), BATCH)]
