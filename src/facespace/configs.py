@@ -82,6 +82,8 @@ def _parse(hint: Any, value: Any, where: str) -> Any:
         return _parse(next(kind for kind in inner if kind is not type(None)), value, where)
     if origin is typing.Literal and value in inner:
         return value
+    if origin is tuple and inner[-1] is Ellipsis and not isinstance(value, list | tuple):
+        value = [value]  # --set model.widths=8
     if origin is tuple and isinstance(value, list | tuple):
         kinds = [inner[0]] * len(value) if inner[-1] is Ellipsis else inner
         if len(kinds) == len(value):

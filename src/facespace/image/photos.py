@@ -6,6 +6,7 @@ import re
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from facespace.errors import ImageError, UsageError, suggest
 MAX_PIXELS = 100_000_000  # a picture that claims more is taken for a decompression bomb
 SMALLEST, LARGEST = 8, 1024  # pixels a side of a prepared face
 # Formats that Pillow decodes by itself; PostScript and its like would start other programs.
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "AVIF", "BMP", "TIFF", "GIF", "PPM", "JPEG2000", "TGA", "ICO")
+FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "BMP", "TIFF", "GIF", "PPM", "JPEG2000", "TGA", "ICO")
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom in source pixels
 
@@ -40,7 +41,7 @@ def read_photo(source: Path | bytes) -> Image.Image:
 
 def _decode(data: bytes) -> Image.Image:
     try:
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
+        image = Image.open(io.BytesIO(data), formats=_formats())
     except Image.DecompressionBombError as error:
         raise ImageError(f"more than {MAX_PIXELS // 1_000_000} million pixels") from error
     except UnidentifiedImageError as error:
@@ -55,6 +56,12 @@ def _decode(data: bytes) -> Image.Image:
     except Exception as error:  # OSError, SyntaxError, struct.error, EOFError … by format
         cut = "truncat" in str(error) or isinstance(error, EOFError)
         raise ImageError("cut short" if cut else "broken image data") from error
+
+
+@cache
+def _formats() -> tuple[str, ...]:
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)  # older Pillows lack AVIF
 
 
 def to_rgb(image: Image.Image) -> Image.Image:

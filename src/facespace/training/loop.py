@@ -78,7 +78,7 @@ class Training:
         torch.manual_seed(seed)
         self.model = build(plan.model)
         rate = {"lr": plan.train.learning_rate, "weight_decay": plan.train.weight_decay}
-        optimizer = OPTIMIZERS[plan.train.optimizer](self.model.parameters(), **rate)
+        optimizer = OPTIMIZERS[plan.train.optimizer](self.model.parameters(), **rate, fused=True)
         self.network, self.optimizer = self.accelerator.prepare(self.model, optimizer)
         self.device = self.accelerator.device
         self.training = Loader(faces, faces.rows("train"), plan.train.batch, self.device)

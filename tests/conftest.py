@@ -1,0 +1,54 @@
+"""What the tests share: a small set of drawn faces, a small trained run, and the real faces where they are at hand."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+import facespace
+from facespace.cli import run as run_cli
+from facespace.console import quiet
+
+# Makes any recipe small enough for a test: 16 px faces, few units.
+TINY = ("model.image=3,16,16", "model.latent=5", "model.widths=8,12", "train.batch=8", "train.epochs=2")
+
+
+@pytest.fixture(scope="session")
+def drawn(tmp_path_factory) -> Path:
+    """A prepared set of 60 drawn faces of 16 px."""
+    to = tmp_path_factory.mktemp("sets") / "drawn"
+    with quiet():
+        facespace.prepare("procedural", to=to, size=16, limit=60, workers=1)
+    return to
+
+
+@pytest.fixture(scope="session")
+def trained(drawn, tmp_path_factory) -> Path:
+    """A finished tiny run on the drawn faces. Tests must not change it."""
+    to = tmp_path_factory.mktemp("runs") / "tiny"
+    with quiet():
+        facespace.train("demo", drawn, to, settings=TINY)
+    return to
+
+
+@pytest.fixture(scope="session")
+def real() -> Path:
+    """The folder of real faces; such a test is skipped where there is none, and fails in CI."""
+    root = os.environ.get("FACESPACE_DATA")
+    if root and Path(root).is_dir():
+        return Path(root).resolve()
+    if os.environ.get("CI"):
+        pytest.fail("FACESPACE_DATA must name the folder of real faces here")
+    pytest.skip("FACESPACE_DATA does not name a folder of real faces")
+
+
+@pytest.fixture
+def cli(capsys):
+    """Runs one command line; gives (exit code, stdout, stderr)."""
+
+    def call(*tokens: object) -> tuple[int, str, str]:
+        code = run_cli([str(token) for token in tokens])
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return call

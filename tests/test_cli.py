@@ -1,0 +1,200 @@
+"""The command line, as a person and as a script meet it."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from facespace.cli import app
+from facespace.data.faces import FaceSet
+
+VERBS = ("decode", "demo", "doctor", "encode", "morph", "prepare", "recipes", "reconstruct", "sample", "show", "train")
+
+
+@pytest.fixture
+def photos(drawn, tmp_path):
+    """Three drawn faces as picture files."""
+    paths = []
+    for index, face in enumerate(FaceSet(drawn).images[:3]):
+        paths.append(tmp_path / f"photo{index}.png")
+        Image.fromarray(face).save(paths[-1])
+    return paths
+
+
+def process(*tokens, **environment):
+    env = {**os.environ, **environment}
+    return subprocess.run([sys.executable, *tokens], capture_output=True, text=True, env=env, timeout=120)
+
+
+def test_importing_and_help_do_not_load_torch():
+    for command in ("import facespace", "from facespace.cli import run; run(['--help'])", "from facespace.cli import run; run(['train', '--help'])"):
+        done = process("-X", "importtime", "-c", command)
+        assert done.returncode == 0
+        loaded = {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines()}
+        assert not loaded & {"torch", "numpy", "PIL", "matplotlib", "accelerate"}
+
+
+def test_help_names_every_verb(cli):
+    code, out, _ = cli("--help")
+    assert code == 0 and all(verb in out for verb in VERBS)
+    assert {name for name in app if not name.startswith("-")} == set(VERBS)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_of_a_verb_has_an_example_and_defaults(cli, verb):
+    code, out, _ = cli(verb, "--help")
+    assert code == 0 and f"Example: facespace {verb}" in out and "--json" in out
+    if verb not in ("recipes", "doctor", "encode", "decode"):
+        assert "[default: " in out.replace("\n", " ")
+
+
+def test_version(cli):
+    code, out, _ = cli("--version")
+    assert (code, out.strip()) == (0, "0.1.0")
+
+
+def test_prepare_show(cli, tmp_path, photos):
+    code, out, err = cli("prepare", "folder", tmp_path, "--to", tmp_path / "set", "--size", "16x24", "--json")
+    facts = json.loads(out)
+    assert code == 0 and (facts["faces"], facts["skipped"]) == (3, 0) and facts["seconds"] >= 0
+    code, out, _ = cli("show", tmp_path / "set", "--to", tmp_path / "sheet.png")
+    assert code == 0 and Image.open(tmp_path / "sheet.png").width > 24
+    code, out, _ = cli("show", tmp_path / "set", "--to", tmp_path / "faces.npy", "-n", 2, "--json")
+    assert json.loads(out)["shown"] == 2 and np.load(tmp_path / "faces.npy").shape == (2, 16, 24, 3)
+
+
+def test_recipes(cli):
+    code, out, _ = cli("recipes")
+    assert code == 0 and "celebamask-conv" in out and "2,958,659" in out
+    code, out, _ = cli("recipes", "celebamask-conv", "--json")
+    facts = json.loads(out)
+    assert facts["parameters"] == 2_958_659 and facts["recipe"]["train"]["batch"] == 32
+    code, out, _ = cli("recipes", "celebamask-conv")
+    assert "facespace prepare celeba ROOT --to SET --size 64 --crop center-148" in out
+
+
+def test_train_prints_one_json_object(cli, drawn, tmp_path):
+    settings = [f"--set={s}" for s in ("model.image=3,16,16", "model.widths=8", "train.steps=3")]
+    code, out, err = cli("train", "demo", "--data", drawn, "--to", tmp_path / "r", *settings, "--json")
+    facts = json.loads(out)
+    assert code == 0 and facts["steps"] == 3 and facts["seconds"] > 0 and facts["images_per_second"] > 0
+    assert facts["run"] == str(tmp_path / "r") and facts["validation"]["loss"] and "Training demo" in err
+
+
+def test_sample(cli, trained, tmp_path):
+    for name in ("a.npy", "b.npy"):
+        code, out, _ = cli("sample", trained, "-n", 5, "--seed", 3, "--to", tmp_path / name)
+        assert code == 0 and "N(0, I)" in out
+    faces = np.load(tmp_path / "a.npy")
+    assert faces.shape == (5, 16, 16, 3) and faces.dtype == np.uint8
+    assert np.array_equal(faces, np.load(tmp_path / "b.npy"))
+    assert cli("sample", trained, "--to", tmp_path / "deep/er/faces.png")[0] == 0
+    assert Image.open(tmp_path / "deep/er/faces.png").size == (8 * 66 + 2, 8 * 66 + 2)
+
+
+def test_reconstruct(cli, trained, drawn, photos, tmp_path):
+    code, out, _ = cli("reconstruct", trained, *photos, "--to", tmp_path / "r.npy", "--json")
+    assert code == 0 and np.load(tmp_path / "r.npy").shape == (3, 16, 16, 3)
+    facts = json.loads(out)
+    again = np.load(tmp_path / "r.npy") / 255.0
+    originals = np.stack([np.asarray(Image.open(photo)) for photo in photos]) / 255.0
+    assert facts["mse"] == pytest.approx(np.square(again - originals).mean())
+    code, _, _ = cli("reconstruct", trained, "--data", drawn, "--split", "all", "-n", 9, "--to", tmp_path / "r.png")
+    assert code == 0 and Image.open(tmp_path / "r.png").size == (8 * 66 + 2, 4 * 66 + 2)
+
+
+def test_morph(cli, trained, photos, tmp_path):
+    code, out, _ = cli("morph", trained, *photos, "--to", tmp_path / "m.gif", "--frames", 12, "--fps", 10, "--loop", "--json")
+    film = Image.open(tmp_path / "m.gif")
+    assert code == 0 and json.loads(out)["frames"] == film.n_frames == 12 and film.size == (256, 256)
+    cli("morph", trained, *photos[:2], "--to", tmp_path / "m.npy", "--frames", 5)
+    assert np.load(tmp_path / "m.npy").shape == (5, 16, 16, 3)
+
+
+def test_encode_decode(cli, trained, photos, tmp_path):
+    assert cli("encode", trained, *photos, "--to", tmp_path / "z.npy")[0] == 0
+    z = np.load(tmp_path / "z.npy")
+    assert z.dtype == np.float32 and z.shape == (3, 5)
+    assert cli("decode", trained, tmp_path / "z.npy", "--to", tmp_path / "d.npy")[0] == 0
+    cli("reconstruct", trained, *photos, "--to", tmp_path / "r.npy")
+    assert np.array_equal(np.load(tmp_path / "d.npy"), np.load(tmp_path / "r.npy"))
+
+
+def test_doctor(cli):
+    code, out, _ = cli("doctor", "--json")
+    facts = json.loads(out)
+    assert code == 0 and facts["missing"] == [] and facts["packages"]["torch"] and "cpu" in facts["devices"]
+
+
+WRONG = [
+    (["sample", "--to", "x.png"], 2, "No SPACE was named"),
+    (["sample", "gone", "--to", "x.png"], 1, "gone does not exist"),
+    (["sample", "{tmp}", "--to", "x.png"], 1, "holds no trained model"),
+    (["sample", "{trained}", "--to", "x.bmp"], 2, "must end in .png"),
+    (["sample", "{trained}"], 2, "--to"),
+    (["sample", "{trained}", "-n", "0", "--to", "x.png"], 2, "at least 1"),
+    (["sample", "{trained}", "-n", "many", "--to", "x.png"], 2, "many"),
+    (["reconstruct", "gone.png", "--to", "x.png"], 1, "gone.png does not exist"),
+    (["reconstruct", "{photo}", "--to", "x.png"], 2, "No SPACE was named"),
+    (["reconstruct", "{trained}", "gone.png", "--to", "x.png"], 1, "gone.png cannot be used: no such file"),
+    (["reconstruct", "{trained}", "{text}", "--to", "x.png"], 1, "not an image that can be read"),
+    (["reconstruct", "{trained}", "--to", "x.png"], 2, "either photographs or --data"),
+    (["reconstruct", "{trained}", "--data", "{drawn}", "--split", "tset", "--to", "x.png"], 2, "Unknown split"),
+    (["morph", "{trained}", "{photo}", "--to", "x.gif"], 2, "at least two faces"),
+    (["morph", "{trained}", "{photo}", "{photo}", "--to", "x.png"], 2, "must end in .gif"),
+    (["morph", "{trained}", "{photo}", "{photo}", "--to", "x.gif", "--fps", "0"], 2, "between 1 and 100"),
+    (["encode", "{trained}", "--to", "z.npy"], 2, "at least one photograph"),
+    (["decode", "{trained}", "gone.npy", "--to", "x.png"], 1, "gone.npy does not exist"),
+    (["decode", "{trained}", "{text}", "--to", "x.png"], 1, "not a .npy file"),
+    (["prepare", "folder", "{empty}", "--to", "{tmp}/s"], 1, "holds no images"),
+    (["prepare", "procedural", "--to", "{tmp}/s", "--size", "0"], 2, "cannot be prepared"),
+    (["prepare", "procedural", "--to", "{tmp}/s", "--size", "-5"], 2, "--size"),
+    (["prepare", "procedural", "--to", "{tmp}/s", "--size", "big"], 2, "a side or HEIGHTxWIDTH"),
+    (["prepare", "celbea", "{tmp}", "--to", "{tmp}/s"], 2, "Did you mean 'celeba'"),
+    (["train", "celebamask", "--data", "{drawn}", "--to", "{tmp}/r"], 2, "Did you mean 'celebamask-conv'"),
+    (["train", "demo", "--data", "{drawn}", "--to", "{tmp}/r", "--set", "train.stops=1"], 2, "Did you mean 'steps'"),
+    (["recipes", "dmeo"], 2, "Did you mean 'demo'"),
+    (["smaple"], 2, "sample"),
+    (["sample", "--too", "x.png"], 2, "--too"),
+]
+
+
+@pytest.mark.parametrize(("tokens", "code", "says"), WRONG, ids=lambda value: " ".join(value)[:50] if isinstance(value, list) else None)
+@pytest.mark.parametrize("as_json", [False, True], ids=["text", "json"])
+def test_wrong_usage_is_a_sentence_on_stderr(cli, trained, drawn, photos, tmp_path, monkeypatch, tokens, code, says, as_json):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "text.txt").write_text("hello")
+    places = dict(tmp=tmp_path, trained=trained, drawn=drawn, photo=photos[0], empty=tmp_path / "empty", text=tmp_path / "text.txt")
+    found, out, err = cli(*[token.format(**places) for token in tokens], *(["--json"] if as_json else []))
+    assert found == code
+    assert says in " ".join(err.split()) and "Traceback" not in err
+    if as_json:
+        assert json.loads(out)["exit_code"] == code and says in json.loads(out)["error"]
+    else:
+        assert out == ""
+    assert not any(tmp_path.glob("x.*")) and not (tmp_path / "s").exists()
+
+
+def test_a_full_disk_is_a_sentence(cli, tmp_path, trained, monkeypatch):
+    def full(*_args, **_options):
+        raise OSError(28, "No space left on device", str(tmp_path / "x.npy"))
+
+    monkeypatch.setattr(np, "save", full)
+    code, _, err = cli("sample", trained, "--to", tmp_path / "x.npy")
+    assert code == 1 and "The disk is full" in err and list(tmp_path.iterdir()) == []
+
+
+def test_no_colour_and_no_bars_off_a_terminal(tmp_path):
+    done = process("-m", "facespace", "prepare", "procedural", "--to", str(tmp_path / "s"), "--limit", "40", "--size", "16")
+    assert done.returncode == 0
+    assert "\x1b" not in done.stdout + done.stderr and "━" not in done.stderr
+
+
+def test_output_into_a_closed_pipe_is_quiet():
+    done = subprocess.run(f"{sys.executable} -m facespace recipes | head -c 1", shell=True, capture_output=True, text=True)
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,143 @@
+"""Formulas held against independent ones."""
+
+import math
+
+import pytest
+import torch
+from torch import distributions as D
+from torch.testing import assert_close
+
+from facespace.errors import UsageError
+from facespace.latent.paths import lerp, through
+from facespace.models.interface import Pass
+from facespace.models.likelihoods import LIKELIHOODS
+from facespace.models.posteriors import Gaussian
+from facespace.models.priors import FittedNormal
+from facespace.objectives import total_loss
+from facespace.recipe import TrainConfig
+from facespace.training.schedule import learning_rate
+
+
+@pytest.fixture
+def raw():
+    return torch.randn(4, 6, 5, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+
+@pytest.fixture
+def x():
+    return torch.rand(4, 3, 5, 5, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+
+
+def test_kl_equals_torch_distributions():
+    q = Gaussian(torch.randn(7, 10, generator=torch.Generator().manual_seed(0)))
+    expected = D.kl_divergence(D.Normal(q.mean, (0.5 * q.log_var).exp()), D.Normal(0.0, 1.0)).sum(1)
+    assert_close(q.penalties()["kl"], expected)
+
+
+def test_gaussian_samples_have_the_posterior_mean_and_deviation():
+    q = Gaussian(torch.tensor([[1.0, -2.0, math.log(0.25), math.log(4.0)]]).expand(40_000, 4))
+    z = q.sample(torch.Generator().manual_seed(0))
+    assert_close(z.mean(0), torch.tensor([1.0, -2.0]), atol=0.05, rtol=0)
+    assert_close(z.std(0), torch.tensor([0.5, 2.0]), atol=0.05, rtol=0)
+
+
+def by_hand(name, raw, x):
+    """The log-likelihood by torch.distributions."""
+    mean = raw[:, :3].sigmoid()
+    if name == "bernoulli":
+        return D.Bernoulli(logits=raw[:, :3], validate_args=False).log_prob(x)
+    if name == "l1":
+        return D.Laplace(mean, 1.0).log_prob(x)
+    if name == "normal_pixel":
+        return D.Normal(mean, (0.5 * raw[:, 3:]).clamp(math.log(0.25 / 255), 0).exp()).log_prob(x)
+    scale = {"mse": math.sqrt(0.5), "normal": 1.0, "normal_shared": 0.1}[name]
+    return D.Normal(mean, scale).log_prob(x)
+
+
+@pytest.mark.parametrize("name", LIKELIHOODS)
+def test_log_likelihood_equals_torch_distributions(name, raw, x):
+    pixels = LIKELIHOODS[name]()
+    own = raw[:, : 3 * pixels.parts]
+    assert_close(pixels.log_prob(own, x), by_hand(name, raw, x).flatten(1).sum(1), check_dtype=False, rtol=1e-6, atol=1e-5)
+    assert_close(pixels.mean(own), raw[:, :3].sigmoid())
+
+
+def test_mse_pixels_are_the_summed_squared_error_up_to_a_constant(raw, x):
+    pixels = LIKELIHOODS["mse"]()
+    error = (raw[:, :3].sigmoid() - x).square().flatten(1).sum(1)
+    constant = 0.5 * math.log(math.pi) * x[0].numel()
+    assert_close(-pixels.log_prob(raw[:, :3], x), error + constant, rtol=1e-6, atol=1e-5)
+
+
+def test_loss_is_the_weighted_sum_and_beta_one_is_the_elbo():
+    result = Pass(torch.zeros(2, 3, 4, 4), torch.tensor([-10.0, -20.0]), {"kl": torch.tensor([2.0, 4.0])})
+    assert total_loss(result, {"kl": 1.0})[0] == 15 + 3
+    assert total_loss(result, {})[0] == 15 + 3
+    loss, terms = total_loss(result, {"kl": 4.0})
+    assert loss == 15 + 12
+    assert terms == {"reconstruction": torch.tensor(15.0), "kl": torch.tensor(3.0)}
+
+
+def test_a_weight_without_a_term_names_the_terms_there_are():
+    result = Pass(torch.zeros(1, 3, 4, 4), torch.zeros(1), {"kl": torch.zeros(1)})
+    with pytest.raises(UsageError, match=r"'kll'.*Did you mean 'kl'"):
+        total_loss(result, {"kll": 1.0})
+    with pytest.raises(UsageError, match="reports none"):
+        total_loss(result._replace(penalties={}), {"kl": 1.0})
+
+
+def test_fitted_prior_repeats_mean_and_covariance():
+    mixing = torch.tensor([[1.0, 0.0, 0.0], [0.8, 0.5, 0.0], [0.0, 0.0, 0.0]])  # the last latent is dead
+    z = torch.randn(5_000, 3, generator=torch.Generator().manual_seed(0)) @ mixing.T + torch.tensor([1.0, 2.0, 3.0])
+    prior = FittedNormal(3)
+    prior.fit(z)
+    drawn = prior.sample(20_000, generator=torch.Generator().manual_seed(1))
+    assert_close(drawn.mean(0), z.mean(0), atol=0.03, rtol=0)
+    assert_close(torch.cov(drawn.T), torch.cov(z.T), atol=0.05, rtol=0)
+
+
+def test_fitted_prior_with_fewer_faces_than_latents():
+    prior = FittedNormal(8)
+    prior.fit(torch.randn(3, 8, generator=torch.Generator().manual_seed(0)))
+    assert prior.sample(4).isfinite().all()
+
+
+def test_lerp_is_exact_at_its_ends():
+    a, b = torch.randn(2, 9, generator=torch.Generator().manual_seed(0))
+    path = lerp(a, b, torch.tensor([0.0, 0.25, 1.0]))
+    assert torch.equal(path[0], a) and torch.equal(path[2], b)
+    assert_close(path[1], 0.75 * a + 0.25 * b)
+
+
+@pytest.mark.parametrize(("count", "frames"), [(2, 2), (2, 60), (3, 7), (5, 61), (12, 100)])
+def test_a_path_starts_and_ends_at_its_keys(count, frames):
+    keys = list(torch.randn(count, 4, generator=torch.Generator().manual_seed(count)))
+    path = through(keys, frames)
+    assert path.shape == (frames, 4)
+    assert torch.equal(path[0], keys[0]) and torch.equal(path[-1], keys[-1])
+    ring = through(keys, frames, loop=True)
+    assert torch.equal(ring[0], keys[0]) and not torch.equal(ring[-1], keys[0])
+    if (frames - 1) % (count - 1) == 0:
+        for place, key in enumerate(keys):
+            assert torch.equal(path[place * (frames - 1) // (count - 1)], key)
+
+
+def test_a_path_with_equal_steps_within_a_segment():
+    path = through([torch.zeros(1), torch.ones(1)], 11)
+    assert_close(path[:, 0].diff(), torch.full((10,), 0.1))
+
+
+def test_impossible_paths_are_refused():
+    with pytest.raises(UsageError, match="at least two faces"):
+        through([torch.zeros(2)], 5)
+    with pytest.raises(UsageError, match="at least 3 frames"):
+        through([torch.zeros(2)] * 3, 2)
+
+
+def test_learning_rate_constant_and_cosine():
+    constant = TrainConfig(learning_rate=1e-3)
+    assert [learning_rate(constant, step, 100) for step in (0, 50, 99)] == [1e-3] * 3
+    cosine = TrainConfig(learning_rate=1e-3, final_rate=0.1)
+    assert learning_rate(cosine, 0, 100) == pytest.approx(1e-3)
+    assert learning_rate(cosine, 50, 100) == pytest.approx(0.55e-3)
+    assert learning_rate(cosine, 100, 100) == pytest.approx(1e-4)

@@ -1,0 +1,100 @@
+"""What every recipe's model must keep, at tiny size and as published."""
+
+import pytest
+import torch
+
+from conftest import TINY
+from facespace.configs import override
+from facespace.errors import UsageError
+from facespace.models import ModelConfig, build, count_parameters
+from facespace.models.likelihoods import LIKELIHOODS
+from facespace.recipes import RECIPES, recipe
+
+PUBLISHED = {"celebamask-conv": 2_958_659}
+
+
+def tiny(name: str, **fields):
+    settings = [setting for setting in TINY if setting.startswith("model")]
+    return override(recipe(name), [*settings, *(f"model.{key}={value}" for key, value in fields.items())]).model
+
+
+def cases():
+    for name in RECIPES:
+        yield pytest.param(tiny(name), id=name)
+        yield pytest.param(tiny(name, bottleneck="point"), id=f"{name}-autoencoder")
+        yield pytest.param(tiny(name, body="mlp", norm="false"), id=f"{name}-mlp")
+        yield pytest.param(tiny(name, image="1,16,24", dropout=0.1, slope=0), id=f"{name}-gray-wide")
+    for pixels in LIKELIHOODS:
+        yield pytest.param(tiny("demo", pixels=pixels), id=f"pixels-{pixels}")
+
+
+@pytest.fixture(params=list(cases()))
+def model(request):
+    torch.manual_seed(0)
+    return build(request.param)
+
+
+def faces(model, count=6):
+    return torch.rand(count, *model.image_shape, generator=torch.Generator().manual_seed(1))
+
+
+def test_shapes_and_range(model):
+    x = faces(model)
+    result = model(x)
+    assert result.image.shape == x.shape
+    assert result.log_likelihood.shape == (6,)
+    assert all(penalty.shape == (6,) for penalty in result.penalties.values())
+    assert set(result.penalties) == ({"kl"} if model.config.bottleneck == "gaussian" else set())
+    z = model.encode(x).mean
+    assert z.shape == (6, *model.latent_shape)
+    image = model.decode(20 * z)
+    assert image.shape == x.shape and image.min() >= 0 and image.max() <= 1
+
+
+def test_every_parameter_gets_a_gradient(model):
+    result = model(faces(model))
+    (sum(penalty.mean() for penalty in result.penalties.values()) - result.log_likelihood.mean()).backward()
+    assert [name for name, p in model.named_parameters() if p.grad is None or not p.grad.isfinite().all()] == []
+
+
+def test_mean_is_deterministic_in_eval_and_free_of_its_neighbours(model):
+    model.eval()
+    x = faces(model)
+    torch.testing.assert_close(model.encode(x).mean, model.encode(x).mean, rtol=0, atol=0)
+    torch.testing.assert_close(model.encode(x).mean[:2], model.encode(x[:2]).mean, rtol=1e-5, atol=1e-6)
+
+
+def test_same_generator_same_samples_and_prefix(model):
+    model.eval()
+
+    def draw(n, seed=3):
+        return model.prior.sample(n, generator=torch.Generator().manual_seed(seed))
+
+    torch.testing.assert_close(draw(5), draw(5), rtol=0, atol=0)
+    torch.testing.assert_close(draw(5)[:3], draw(3), rtol=0, atol=0)
+    assert not torch.equal(draw(5), draw(5, seed=4))
+
+
+def test_temperature_zero_is_the_centre(model):
+    z = model.prior.sample(3, temperature=0.0, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(z, model.prior.center.expand_as(z))
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_parameter_count(name):
+    assert count_parameters(recipe(name).model) == PUBLISHED[name]
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"body": "cnov"}, "Did you mean 'conv'"),
+        ({"image": (3, 50, 50)}, "multiples of 16"),
+        ({"image": (2, 64, 64)}, "1 or 3 channels"),
+        ({"latent": 0}, "at least 1"),
+        ({"pixels": "gauss"}, "Unknown pixels"),
+    ],
+)
+def test_impossible_configs_are_refused_with_a_sentence(fields, says):
+    with pytest.raises(UsageError, match=says):
+        build(ModelConfig(**fields))

@@ -1,0 +1,247 @@
+"""The loop: it learns, it can be killed, and it says what is wrong."""
+
+import json
+import math
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+
+import facespace
+from conftest import TINY
+from facespace import bundle
+from facespace.configs import override, to_dict
+from facespace.console import quiet
+from facespace.data.faces import FaceSet
+from facespace.data.loaders import Loader
+from facespace.errors import FaceSetError, TrainingError, UsageError
+from facespace.recipes import recipe
+from facespace.training import loop
+from facespace.training.loop import evaluate
+
+
+def train(*args, settings=(), **options):
+    with quiet():
+        return facespace.train(*args, settings=(*TINY, *settings), **options)
+
+
+def weights(run):
+    return bundle.load(run / "last").model.state_dict()
+
+
+def test_a_run_leaves_everything_that_it_promises(trained):
+    names = {path.name for path in trained.iterdir()}
+    assert names == {"best", "last", "sheets", "metrics.jsonl", "curves.png", "run.json", "checkpoint.pt"}
+    lines = [json.loads(line) for line in (trained / "metrics.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == [1, 2]
+    for line in lines:
+        for side in ("train", "validation"):
+            figures = line[side]
+            assert figures["loss"] == pytest.approx(figures["reconstruction"] + figures["kl"], rel=1e-5)
+            assert figures["loss_per_dim"] == pytest.approx(figures["loss"] / (3 * 16 * 16))
+    result = json.loads((trained / "run.json").read_text())
+    assert result["steps"] == lines[-1]["step"] and result["images_per_second"] > 0
+    assert result["validation"] == result["best"]["validation"]
+    assert result["last"]["validation"]["loss"] == pytest.approx(lines[-1]["validation"]["loss"], rel=1e-5)
+
+
+def test_training_lowers_the_loss(drawn, tmp_path):
+    result = train("demo", drawn, tmp_path / "r", settings=["train.epochs=8", "train.learning_rate=0.005"])
+    lines = [json.loads(line) for line in (tmp_path / "r/metrics.jsonl").read_text().splitlines()]
+    assert lines[-1]["train"]["loss"] < lines[0]["train"]["loss"] - 100
+    assert result["best"]["validation"]["loss"] == pytest.approx(min(x["validation"]["loss"] for x in lines), rel=1e-5)
+
+
+def test_the_figures_are_what_they_are_called(trained, drawn):
+    """Loss, reconstruction and MSE of the report, computed again by hand from the saved model."""
+    loaded, faces = bundle.load(trained / "best"), FaceSet(drawn)
+    rows = faces.rows("validation")
+    x = torch.from_numpy(faces.images[rows]).permute(0, 3, 1, 2) / 255
+    with torch.no_grad():
+        result = loaded.model(x, generator=torch.Generator().manual_seed(0))
+        mse = (loaded.model.decode(loaded.model.encode(x).mean) - x).square().mean().item()
+    figures = evaluate(loaded.model, Loader(faces, rows, 256), {"kl": 1.0})
+    assert figures["reconstruction"] == pytest.approx(-result.log_likelihood.mean().item(), rel=1e-5)
+    assert figures["kl"] == pytest.approx(result.penalties["kl"].mean().item(), rel=1e-5)
+    assert figures["mse"] == pytest.approx(mse, rel=1e-4)
+
+
+def test_evaluation_leaves_batch_norm_alone(trained, drawn):
+    model, faces = bundle.load(trained / "best").model.train(), FaceSet(drawn)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    evaluate(model, Loader(faces, faces.rows("train"), 16), {})
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+
+
+def test_an_interrupted_run_resumes_to_the_very_same_weights(drawn, tmp_path, monkeypatch):
+    train("demo", drawn, tmp_path / "whole", settings=["data.flip=true", "model.dropout=0.1"])
+    presses = iter([False] * 8 + [True] * 50)
+
+    class Gently:
+        def __enter__(self):
+            return lambda: next(presses)
+
+        def __exit__(self, *_):
+            pass
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "_stop_gently", Gently)
+        with pytest.raises(KeyboardInterrupt):
+            train("demo", drawn, tmp_path / "cut", settings=["data.flip=true", "model.dropout=0.1"])
+    torch.rand(7)  # whatever else the process draws must not matter
+    train("demo", drawn, tmp_path / "cut", settings=["data.flip=true", "model.dropout=0.1"], resume=True)
+    a, b = weights(tmp_path / "whole"), weights(tmp_path / "cut")
+    assert all(torch.equal(a[name], b[name]) for name in a)
+    runs = [[json.loads(x) for x in (tmp_path / r / "metrics.jsonl").read_text().splitlines()] for r in ("whole", "cut")]
+    for first, second in zip(*runs):
+        assert first["train"] == pytest.approx(second["train"]) and first["validation"] == second["validation"]
+
+
+def start(drawn, run, *more):
+    command = [sys.executable, "-m", "facespace", "train", "demo", "--data", drawn, "--to", run]
+    for setting in (*TINY, "train.epochs=4000"):
+        command += ["--set", setting]
+    return subprocess.Popen([*map(str, command), *more], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for(path, process):
+    for _ in range(600):
+        if path.exists() or process.poll() is not None:
+            break
+        time.sleep(0.1)
+    assert path.exists(), process.stderr.read()
+
+
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130)])
+def test_a_killed_process_resumes(drawn, tmp_path, how, code):
+    process = start(drawn, tmp_path / "r")
+    wait_for(tmp_path / "r/checkpoint.pt", process)
+    time.sleep(0.5)
+    process.send_signal(how)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert "Traceback" not in err
+    if how == signal.SIGINT:
+        assert "--resume goes on from there" in err
+    facespace.load(tmp_path / "r/last").sample(2)  # what stands there is whole
+    step = torch.load(tmp_path / "r/checkpoint.pt", weights_only=True)["progress"]["step"]
+    result = train("demo", drawn, tmp_path / "r", settings=[f"train.steps={step + 3}"], resume=True)
+    assert result["steps"] == step + 3
+    steps = [json.loads(line)["step"] for line in (tmp_path / "r/metrics.jsonl").read_text().splitlines()]
+    assert steps == sorted(set(steps))
+
+
+def test_resume_refuses_another_recipe_or_set(drawn, trained, tmp_path):
+    shutil.copytree(trained, tmp_path / "r")
+    with pytest.raises(TrainingError, match="another recipe"):
+        train("demo", drawn, tmp_path / "r", settings=["model.latent=6"], resume=True)
+    with pytest.raises(TrainingError, match="another seed"):
+        train("demo", drawn, tmp_path / "r", seed=5, resume=True)
+    with pytest.raises(TrainingError, match=r"no checkpoint\.pt to resume from"):
+        train("demo", drawn, tmp_path / "none", resume=True)
+
+
+def test_early_stopping(drawn, tmp_path):
+    settings = ["train.patience=2", "train.min_delta=1e9", "train.epochs=50"]
+    result = train("demo", drawn, tmp_path / "r", settings=settings)
+    lines = (tmp_path / "r/metrics.jsonl").read_text().splitlines()
+    assert len(lines) == 3 and result["steps"] == json.loads(lines[-1])["step"]
+
+
+def test_a_loss_that_is_not_finite_stops_with_a_sentence(drawn, tmp_path, monkeypatch):
+    def explode(result, weights):
+        loss = result.log_likelihood.mean() * float("nan")
+        return loss, {"reconstruction": loss}
+
+    monkeypatch.setattr(loop, "total_loss", explode)
+    with pytest.raises(TrainingError, match=r"no longer a finite number.*reconstruction.*learning rate.*Try a lower"):
+        train("demo", drawn, tmp_path / "r")
+
+
+def test_an_autoencoder_carries_mean_and_covariance_of_its_training_latents(drawn, tmp_path):
+    settings = ["model.bottleneck=point", "objective.weights={}"]
+    train("demo", drawn, tmp_path / "r", settings=[*settings, "model.norm=false"])
+    space, faces = facespace.load(tmp_path / "r/last"), FaceSet(drawn)
+    z = space.encode(faces.images[faces.rows("train")])
+    np.testing.assert_allclose(space.model.prior.center, z.mean(0), rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(space.model.prior.covariance, np.cov(z.T), rtol=1e-2, atol=1e-4)
+    assert "fitted" in space.model.prior.origin
+
+
+def test_seeds_repeat_and_differ_and_leave_the_callers_random_state_alone(drawn, tmp_path):
+    torch.manual_seed(11)
+    expected = torch.rand(3)
+    torch.manual_seed(11)
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        train("demo", drawn, tmp_path / name, settings=["train.steps=3"], seed=seed)
+    assert torch.equal(torch.rand(3), expected)
+    a, b, c = (weights(tmp_path / name)["heads.weight"] for name in "abc")
+    assert torch.equal(a, b) and not torch.equal(a, c)
+
+
+def test_bf16_trains(drawn, tmp_path):
+    result = train("demo", drawn, tmp_path / "r", settings=["train.precision=bf16"])
+    assert math.isfinite(result["validation"]["loss"])
+    assert weights(tmp_path / "r")["heads.weight"].dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "says"),
+    [
+        (dict(settings=["train.stepz=5"]), UsageError, "'train.stepz'. Did you mean 'steps'"),
+        (dict(settings=["train.steps=five"]), UsageError, "train.steps takes a whole number"),
+        (dict(settings=["train.steps"]), UsageError, "FIELD=VALUE"),
+        (dict(settings=["train.batch=0"]), UsageError, "train.batch must be at least 1"),
+        (dict(settings=["train=5"]), UsageError, "group of fields"),
+        (dict(settings=["objective.weights.kll=1"]), UsageError, "Did you mean 'kl'"),
+        (dict(settings=["model.image=3,64,64"]), UsageError, "holds 3×16×16.*facespace prepare procedural"),
+        (dict(recipe="demoo"), UsageError, "Did you mean 'demo'"),
+        (dict(data="nowhere"), FaceSetError, "nowhere does not exist"),
+        (dict(device="cuda:9"), UsageError, "Usable: auto, cpu"),
+    ],
+)
+def test_wrong_requests_are_refused_with_a_sentence(drawn, tmp_path, change, error, says):
+    call = dict(recipe="demo", data=drawn, to=tmp_path / "r") | change
+    with pytest.raises(error, match=says):
+        train(**call)
+    assert not (tmp_path / "r/checkpoint.pt").exists()
+
+
+def test_runs_and_other_folders_are_not_overwritten(drawn, trained, tmp_path):
+    shutil.copytree(trained, tmp_path / "r")
+    with pytest.raises(UsageError, match="Add --resume to go on, --force to replace it"):
+        train("demo", drawn, tmp_path / "r")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/thesis.txt").write_text("dear")
+    with pytest.raises(UsageError, match="holds other files"):
+        train("demo", drawn, tmp_path / "mine", force=True)
+    assert (tmp_path / "mine/thesis.txt").read_text() == "dear"
+
+
+def test_recipes_survive_json_and_settings_reach_every_kind_of_field():
+    from facespace.configs import from_dict
+    from facespace.recipe import Recipe
+
+    plan = override(recipe("celebamask-conv"), ["objective.weights.kl=4", "model.widths=8,16", "train.steps=null", "data.flip=true"])
+    assert plan.objective.weights == {"kl": 4} and plan.model.widths == (8, 16) and plan.data.flip
+    assert from_dict(Recipe, json.loads(json.dumps(to_dict(plan)))) == plan
+
+
+@pytest.mark.slow
+def test_real_faces_are_learned(real, tmp_path):
+    with quiet():
+        faces = facespace.prepare("celeba", real / "celeba", to=tmp_path / "set", limit=1_500, workers=2)
+        result = facespace.train("celebamask-conv", faces, tmp_path / "r", settings=["train.epochs=4"])
+    # A mean face scores about 7,300 nats and .046; anything that has learned faces is far below.
+    assert result["best"]["validation"]["loss"] < 7_000
+    assert result["best"]["validation"]["mse"] < 0.025
+
+
+if os.name == "nt":
+    pytestmark = pytest.mark.skip("signals differ")
