@@ -23,7 +23,9 @@ def main() -> None:
                     start = time.perf_counter()
                     facespace.prepare("procedural", to=Path(folder) / "s", size=size, limit=count, workers=workers)
                     rates.append(count / (time.perf_counter() - start))
-            print(f"{size} px, {workers} workers: {statistics.median(rates):,.0f} faces a second (whole prepare, {count:,} faces)")
+            print(
+                f"{size} px, {workers} workers: {statistics.median(rates):,.0f} faces a second (whole prepare, {count:,} faces)"
+            )
 
 
 if __name__ == "__main__":

@@ -41,7 +41,10 @@ def test_a_run_opens_its_best_and_last_by_name(trained):
 @pytest.mark.parametrize(
     ("damage", "says"),
     [
-        (lambda b: (b / "model.safetensors").write_bytes((b / "model.safetensors").read_bytes()[:-100]), "cut short or damaged"),
+        (
+            lambda b: (b / "model.safetensors").write_bytes((b / "model.safetensors").read_bytes()[:-100]),
+            "cut short or damaged",
+        ),
         (lambda b: (b / "model.safetensors").write_bytes(b""), "cut short or damaged"),
         (lambda b: (b / "model.safetensors").unlink(), r"has no model\.safetensors"),
         (lambda b: flip_a_bit(b / "model.safetensors"), "not the file that its card describes"),

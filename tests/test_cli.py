@@ -31,7 +31,11 @@ def process(*tokens, **environment):
 
 
 def test_importing_and_help_do_not_load_torch():
-    for command in ("import facespace", "from facespace.cli import run; run(['--help'])", "from facespace.cli import run; run(['train', '--help'])"):
+    for command in (
+        "import facespace",
+        "from facespace.cli import run; run(['--help'])",
+        "from facespace.cli import run; run(['train', '--help'])",
+    ):
         done = process("-X", "importtime", "-c", command)
         assert done.returncode == 0
         loaded = {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines()}
@@ -58,7 +62,7 @@ def test_version(cli):
 
 
 def test_prepare_show(cli, tmp_path, photos):
-    code, out, err = cli("prepare", "folder", tmp_path, "--to", tmp_path / "set", "--size", "16x24", "--json")
+    code, out, _ = cli("prepare", "folder", tmp_path, "--to", tmp_path / "set", "--size", "16x24", "--json")
     facts = json.loads(out)
     assert code == 0 and (facts["faces"], facts["skipped"]) == (3, 0) and facts["seconds"] >= 0
     code, out, _ = cli("show", tmp_path / "set", "--to", tmp_path / "sheet.png")
@@ -108,7 +112,9 @@ def test_reconstruct(cli, trained, drawn, photos, tmp_path):
 
 
 def test_morph(cli, trained, photos, tmp_path):
-    code, out, _ = cli("morph", trained, *photos, "--to", tmp_path / "m.gif", "--frames", 12, "--fps", 10, "--loop", "--json")
+    code, out, _ = cli(
+        "morph", trained, *photos, "--to", tmp_path / "m.gif", "--frames", 12, "--fps", 10, "--loop", "--json"
+    )
     film = Image.open(tmp_path / "m.gif")
     assert code == 0 and json.loads(out)["frames"] == film.n_frames == 12 and film.size == (256, 256)
     cli("morph", trained, *photos[:2], "--to", tmp_path / "m.npy", "--frames", 5)
@@ -163,13 +169,24 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("tokens", "code", "says"), WRONG, ids=lambda value: " ".join(value)[:50] if isinstance(value, list) else None)
+@pytest.mark.parametrize(
+    ("tokens", "code", "says"), WRONG, ids=lambda value: " ".join(value)[:50] if isinstance(value, list) else None
+)
 @pytest.mark.parametrize("as_json", [False, True], ids=["text", "json"])
-def test_wrong_usage_is_a_sentence_on_stderr(cli, trained, drawn, photos, tmp_path, monkeypatch, tokens, code, says, as_json):
+def test_wrong_usage_is_a_sentence_on_stderr(
+    cli, trained, drawn, photos, tmp_path, monkeypatch, tokens, code, says, as_json
+):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
     (tmp_path / "text.txt").write_text("hello")
-    places = dict(tmp=tmp_path, trained=trained, drawn=drawn, photo=photos[0], empty=tmp_path / "empty", text=tmp_path / "text.txt")
+    places = dict(
+        tmp=tmp_path,
+        trained=trained,
+        drawn=drawn,
+        photo=photos[0],
+        empty=tmp_path / "empty",
+        text=tmp_path / "text.txt",
+    )
     found, out, err = cli(*[token.format(**places) for token in tokens], *(["--json"] if as_json else []))
     assert found == code
     assert says in " ".join(err.split()) and "Traceback" not in err
@@ -190,11 +207,15 @@ def test_a_full_disk_is_a_sentence(cli, tmp_path, trained, monkeypatch):
 
 
 def test_no_colour_and_no_bars_off_a_terminal(tmp_path):
-    done = process("-m", "facespace", "prepare", "procedural", "--to", str(tmp_path / "s"), "--limit", "40", "--size", "16")
+    done = process(
+        "-m", "facespace", "prepare", "procedural", "--to", str(tmp_path / "s"), "--limit", "40", "--size", "16"
+    )
     assert done.returncode == 0
     assert "\x1b" not in done.stdout + done.stderr and "━" not in done.stderr
 
 
 def test_output_into_a_closed_pipe_is_quiet():
-    done = subprocess.run(f"{sys.executable} -m facespace recipes | head -c 1", shell=True, capture_output=True, text=True)
+    done = subprocess.run(
+        f"{sys.executable} -m facespace recipes | head -c 1", shell=True, capture_output=True, text=True
+    )
     assert "Traceback" not in done.stderr

@@ -69,7 +69,10 @@ def test_celeba_rows_and_images_that_miss_each_other_are_reported(tmp_path):
     photo(root / "img_align_celeba/000099.jpg", 5, (178, 218))
     (root / "img_align_celeba/000003.jpg").write_bytes(b"broken")
     faces = prepare("celeba", root, to=tmp_path / "set")
-    assert faces.card["skipped"]["reasons"] == {"in the tables, but no image file": 1, "not an image that can be read": 1}
+    assert faces.card["skipped"]["reasons"] == {
+        "in the tables, but no image file": 1,
+        "not an image that can be read": 1,
+    }
     assert np.isnan(faces.attributes[faces.ids == "000099.jpg"]).all()
     assert any("1 of 6 images have no attributes row" in note for note in faces.card["notes"])
 
@@ -259,8 +262,11 @@ def test_loader_shuffles_by_seed_and_epoch_and_resumes(drawn):
     assert whole[2:] == [batch.index.tolist() for batch in loader.training(0, 0, start=2)]
     assert whole != [batch.index.tolist() for batch in loader.training(0, 1)]
     assert len(whole) == loader.steps == len(faces.rows("train")) // 8
-    assert set(sum(whole, [])) <= set(faces.rows("train"))
-    shares = [[b.index.tolist() for b in Loader(faces, faces.rows("train"), 8, rank=r, world=2).training(0, 0)] for r in (0, 1)]
+    assert {row for batch in whole for row in batch} <= set(faces.rows("train"))
+    shares = [
+        [b.index.tolist() for b in Loader(faces, faces.rows("train"), 8, rank=r, world=2).training(0, 0)]
+        for r in (0, 1)
+    ]
     assert [sorted(a + b) for a, b in zip(*shares)] == [sorted(batch) for batch in whole]
     seen = [row for batch in loader.in_order() for row in batch.index.tolist()]
     assert seen == faces.rows("train").tolist()

@@ -3,9 +3,9 @@
 import re
 
 import pytest
+from conftest import TINY
 from PIL import Image
 
-from conftest import TINY
 from facespace import demo as demo_module
 from facespace.configs import override
 from facespace.console import quiet

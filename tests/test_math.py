@@ -58,7 +58,9 @@ def by_hand(name, raw, x):
 def test_log_likelihood_equals_torch_distributions(name, raw, x):
     pixels = LIKELIHOODS[name]()
     own = raw[:, : 3 * pixels.parts]
-    assert_close(pixels.log_prob(own, x), by_hand(name, raw, x).flatten(1).sum(1), check_dtype=False, rtol=1e-6, atol=1e-5)
+    assert_close(
+        pixels.log_prob(own, x), by_hand(name, raw, x).flatten(1).sum(1), check_dtype=False, rtol=1e-6, atol=1e-5
+    )
     assert_close(pixels.mean(own), raw[:, :3].sigmoid())
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-
 from conftest import TINY
+
 from facespace.configs import override
 from facespace.errors import UsageError
 from facespace.models import ModelConfig, build, count_parameters

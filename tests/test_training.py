@@ -12,9 +12,9 @@ import time
 import numpy as np
 import pytest
 import torch
+from conftest import TINY
 
 import facespace
-from conftest import TINY
 from facespace import bundle
 from facespace.configs import override, to_dict
 from facespace.console import quiet
@@ -43,7 +43,7 @@ def test_a_run_leaves_everything_that_it_promises(trained):
     for line in lines:
         for side in ("train", "validation"):
             figures = line[side]
-            assert figures["loss"] == pytest.approx(figures["reconstruction"] + figures["kl"], rel=1e-5)
+            assert figures["loss"] == pytest.approx(figures["reconstruction"] + 30 * figures["kl"], rel=1e-5)
             assert figures["loss_per_dim"] == pytest.approx(figures["loss"] / (3 * 16 * 16))
     result = json.loads((trained / "run.json").read_text())
     assert result["steps"] == lines[-1]["step"] and result["images_per_second"] > 0
@@ -98,7 +98,9 @@ def test_an_interrupted_run_resumes_to_the_very_same_weights(drawn, tmp_path, mo
     train("demo", drawn, tmp_path / "cut", settings=["data.flip=true", "model.dropout=0.1"], resume=True)
     a, b = weights(tmp_path / "whole"), weights(tmp_path / "cut")
     assert all(torch.equal(a[name], b[name]) for name in a)
-    runs = [[json.loads(x) for x in (tmp_path / r / "metrics.jsonl").read_text().splitlines()] for r in ("whole", "cut")]
+    runs = [
+        [json.loads(x) for x in (tmp_path / r / "metrics.jsonl").read_text().splitlines()] for r in ("whole", "cut")
+    ]
     for first, second in zip(*runs):
         assert first["train"] == pytest.approx(second["train"]) and first["validation"] == second["validation"]
 
@@ -228,7 +230,9 @@ def test_recipes_survive_json_and_settings_reach_every_kind_of_field():
     from facespace.configs import from_dict
     from facespace.recipe import Recipe
 
-    plan = override(recipe("celebamask-conv"), ["objective.weights.kl=4", "model.widths=8,16", "train.steps=null", "data.flip=true"])
+    plan = override(
+        recipe("celebamask-conv"), ["objective.weights.kl=4", "model.widths=8,16", "train.steps=null", "data.flip=true"]
+    )
     assert plan.objective.weights == {"kl": 4} and plan.model.widths == (8, 16) and plan.data.flip
     assert from_dict(Recipe, json.loads(json.dumps(to_dict(plan)))) == plan
 
@@ -238,9 +242,12 @@ def test_real_faces_are_learned(real, tmp_path):
     with quiet():
         faces = facespace.prepare("celeba", real / "celeba", to=tmp_path / "set", limit=1_500, workers=2)
         result = facespace.train("celebamask-conv", faces, tmp_path / "r", settings=["train.epochs=4"])
-    # A mean face scores about 7,300 nats and .046; anything that has learned faces is far below.
-    assert result["best"]["validation"]["loss"] < 7_000
-    assert result["best"]["validation"]["mse"] < 0.025
+    # What one knows without a model: the mean training face.
+    train, unseen = (faces.images[faces.rows(split)] / 255 for split in ("train", "validation"))
+    mean = train.mean(0)
+    blind = -(unseen * np.log(mean) + (1 - unseen) * np.log(1 - mean)).sum((1, 2, 3)).mean()
+    assert result["best"]["validation"]["loss"] < blind - 150
+    assert result["best"]["validation"]["mse"] < 0.5 * np.square(unseen - mean).mean()
 
 
 if os.name == "nt":
