@@ -187,10 +187,12 @@ def test_nothing_that_looks_finished_is_left_when_prepare_dies(tmp_path, monkeyp
     def die(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("facespace.data.prepare._write_table", die)
+    monkeypatch.setattr("facespace.data.prepare._write", die)
     with pytest.raises(KeyboardInterrupt):
         prepare("folder", tmp_path / "p", to=tmp_path / "set")
-    assert [path.name for path in tmp_path.iterdir()] == ["p"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["p", "set.partial"]
+    with pytest.raises(FaceSetError, match="holds no prepared faces"):
+        FaceSet(tmp_path / "set.partial")
 
 
 def test_other_peoples_folders_are_never_replaced(tmp_path, drawn):
@@ -210,7 +212,10 @@ def test_other_peoples_folders_are_never_replaced(tmp_path, drawn):
         (lambda s: (s / "images.npy").unlink(), r"images\.npy is missing"),
         (lambda s: (s / "images.npy").write_bytes((s / "images.npy").read_bytes()[:5_000]), "cut short"),
         (lambda s: (s / "table.csv").unlink(), r"table\.csv is missing"),
-        (lambda s: (s / "table.csv").write_text("".join((s / "table.csv").open().readlines()[:30])), "29 whole rows"),
+        (
+            lambda s: (s / "table.csv").write_text("".join((s / "table.csv").open().readlines()[:30])),
+            "one whole row for each of the 60 images",
+        ),
         (lambda s: (s / "card.json").write_text("{"), r"card\.json cannot be read"),
         (lambda s: (s / "card.json").unlink(), "holds no prepared faces"),
         (lambda s: (s / "card.json").write_text('{"kind": "bundle", "format": 1}'), "not a prepared set"),
@@ -292,7 +297,11 @@ def test_loader_gives_the_stored_pixels_and_attributes(drawn):
         (dict(source="procedural", to="s", size=0), UsageError, "0×0 pixels cannot be prepared"),
         (dict(source="procedural", to="s", limit=0), UsageError, "--limit must be at least 1"),
         (dict(source="procedural", to="s", workers=0), UsageError, "--workers must be at least 1"),
-        (dict(source="procedural", to="s", table="x.csv"), UsageError, "brings its own attributes"),
+        (
+            dict(source="procedural", to="s", table="x.csv"),
+            UsageError,
+            "is not for the source procedural, but for: lfw, folder",
+        ),
         (dict(source="procedural", to="s", crop="fit"), UsageError, "drawn at its final size"),
     ],
 )

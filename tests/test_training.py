@@ -23,7 +23,7 @@ from facespace.data.loaders import Loader
 from facespace.errors import FaceSetError, TrainingError, UsageError
 from facespace.recipes import recipe
 from facespace.training import loop
-from facespace.training.loop import evaluate
+from facespace.training.measure import evaluate
 
 
 def train(*args, settings=(), **options):

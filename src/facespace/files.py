@@ -26,13 +26,15 @@ def write_beside(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def build_folder(path: Path) -> Iterator[Path]:
-    """Yields an empty folder beside `path` that takes its place, whole, if the block succeeds, and goes if it fails.
+def build_folder(path: Path, resumable: bool = False) -> Iterator[Path]:
+    """Yields a folder beside `path` that takes its place, whole, if the block succeeds, and goes if it fails.
 
-    Two renames replace an older folder; `settle` repairs the one gap between them."""
+    The folder is empty, unless it is `resumable`: then it stays when the block is interrupted or the disk is full, and
+    the next call finds what it holds. Two renames replace an older folder; `settle` repairs the one gap between them."""
     beside, old = _partial(path), _old(path)
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir(parents=True)
+    if not resumable:
+        shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(parents=True, exist_ok=True)
     try:
         yield beside
         for file in beside.iterdir():
@@ -43,8 +45,13 @@ def build_folder(path: Path) -> Iterator[Path]:
             path.replace(old)
         beside.replace(path)
         shutil.rmtree(old, ignore_errors=True)
-    finally:
+    except (KeyboardInterrupt, OSError):
+        if not resumable:
+            shutil.rmtree(beside, ignore_errors=True)
+        raise
+    except BaseException:
         shutil.rmtree(beside, ignore_errors=True)
+        raise
 
 
 def settle(path: Path) -> None:

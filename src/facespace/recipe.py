@@ -14,7 +14,13 @@ class DataConfig:
 
     source: str = "folder"
     crop: str = "fit"
-    flip: bool = False  # mirror half of the training faces, anew each epoch
+    flip: bool = False  # mirror half of the training faces, anew at each step; left/right attributes go along
+    jitter: float = 0.0  # brightness, contrast and saturation vary by this share
+    shift: float = 0.0  # slight turns, scales and shifts; 1 is 15°, ±15 % and ±10 % of a side
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.jitter < 1 or not 0 <= self.shift <= 3:
+            raise UsageError(f"data.jitter must lie in [0, 1) and data.shift in [0, 3]; got {self.jitter}, {self.shift}.")
 
     def prepare_line(self, image: tuple[int, int, int]) -> str:
         """The command that prepares such a set."""

@@ -1,4 +1,4 @@
-"""Verbs for face data: prepare, show."""
+"""Verbs for face data: prepare, show, merge, split, balance."""
 
 import time
 from pathlib import Path
@@ -9,6 +9,8 @@ from cyclopts import Parameter
 from facespace.cli.app import Done, verb
 from facespace.errors import UsageError
 
+Flag = Annotated[bool, Parameter(negative="")]
+
 
 @verb("facespace prepare SOURCE [ROOT] --to SET [OPTIONS]")
 def prepare(
@@ -17,70 +19,187 @@ def prepare(
     /,
     *,
     to: Path,
-    size: str = "64",
+    size: str | None = None,
     crop: str | None = None,
-    gray: Annotated[bool, Parameter(negative="")] = False,
+    gray: Annotated[bool | None, Parameter(negative="--colour")] = None,
     limit: int | None = None,
     workers: int | None = None,
     seed: int = 0,
+    attributes: str | None = None,
     table: Path | None = None,
-    force: Annotated[bool, Parameter(negative="")] = False,
+    zeros: str = "unknown",
+    background: str = "keep",
+    keep: str | None = None,
+    celeba: Path | None = None,
+    align: Flag = False,
+    detector: str = "auto",
+    weights: Path | None = None,
+    every_face: Flag = False,
+    smallest: float = 20.0,
+    force: Flag = False,
 ) -> Done:
     """Make a set of face photographs ready for training.
 
-    Example: facespace prepare folder my-photos --to sets/mine --size 64
+    Example: facespace prepare folder my-photos --to sets/mine --size 64 --align
 
     Parameters
     ----------
     source
-        Where the faces come from: celeba, folder (any tree of images) or procedural (drawn; needs no ROOT).
+        Where the faces come from: celeba, celebamask-hq, lfw, yearbook, olivetti, folder (any tree of images) or
+        procedural (drawn; needs no ROOT).
     root
         The folder that the source lies in.
     to
-        The folder to make; it appears only when it is complete.
+        The folder to make; it appears only when it is complete. The same command goes on after an interruption.
     size
-        Pixels of a face: a side, or HEIGHTxWIDTH.
+        Pixels of a face: a side, or HEIGHTxWIDTH. [default: the source's own, 64 for most]
     crop
         What part of a picture to take: fit (largest centred part), center-148, box-148, around-128, center-N.
         [default: the source's own]
     gray
-        One gray channel instead of colour.
+        One gray channel, or three colours. [default: the source's own]
     limit
         At most this many faces, spread evenly over the source.
     workers
         Processes that read images. [default: one for each core]
     seed
         Which faces the source procedural draws.
+    attributes
+        Keep only these, with commas between them. [default: all]
     table
-        A CSV of attributes for the source folder: a column of file names, then one column an attribute.
+        A CSV of attributes for the source folder (a column of file names, then one column an attribute), or the
+        attribute table to use for lfw.
+    zeros
+        What 0 means in a 0/1 table of lfw: unknown or no.
+    background
+        What to do with what the masks of celebamask-hq call background: keep, blur, or a colour (black, #8899aa).
+    keep
+        Face parts of celebamask-hq that are not background, with commas: skin,hair,hat,… [default: all]
+    celeba
+        The folder of CelebA's own tables, for the identities of celebamask-hq.
+    align
+        Find the face in each photograph and lay it on CelebA's template before cropping.
+    detector
+        What finds faces for --align: yunet, haar, or auto.
+    weights
+        YuNet's weights, where they are not to be fetched.
+    every_face
+        All faces of a photograph instead of the largest.
+    smallest
+        Leave out faces with fewer pixels than this between the eyes.
     force
         Replace a prepared set that is already there.
     """
+    from facespace.data.making import Alignment
     from facespace.data.prepare import prepare as make
 
     start = time.monotonic()
-    pixels = parse_size(size)
     faces = make(
         source,
         root,
         to=to,
-        size=pixels,
+        size=parse_size(size) if size else None,
         crop=crop,
         gray=gray,
-        limit=limit,
+        background=background,
+        align=Alignment(detector, weights, every=every_face, smallest=smallest) if align else False,
+        attributes=words(attributes),
         workers=workers,
-        seed=seed,
-        table=table,
         force=force,
+        **dict(limit=limit, seed=seed, table=table, zeros=zeros, keep=tuple(words(keep) or ()), celeba=celeba),
     )
     card, skipped = faces.card, faces.card["skipped"]
     facts = {"set": str(to), "faces": len(faces), "skipped": skipped["total"], "reasons": skipped["reasons"]}
-    facts |= {
-        "splits": card["splits"],
-        "fingerprint": card["fingerprint"],
-        "seconds": round(time.monotonic() - start, 2),
-    }
+    facts |= {key: card[key] for key in ("splits", "notes", "masked_share", "alignment", "fingerprint") if key in card}
+    facts["seconds"] = round(time.monotonic() - start, 2)
     return Done(facts, f"{facts_line(card)}\nLook at them: facespace show {to} --to sheet.png")
+
+
+@verb("facespace merge SET SET ... --to SET")
+def merge(*sets: Path, to: Path, force: Flag = False) -> Done:
+    """Make one set of several, with attribute names reconciled.
+
+    Example: facespace merge sets/celeba sets/lfw --to sets/both
+
+    Parameters
+    ----------
+    sets
+        Prepared sets with faces of one size.
+    to
+        The folder to make.
+    force
+        Replace a prepared set that is already there.
+    """
+    from facespace.data import derive
+
+    return _derived(derive.merge(sets, to, force))
+
+
+@verb("facespace split SET --to SET [OPTIONS]")
+def split(
+    data: Path,
+    /,
+    *,
+    to: Path,
+    train: float = 0.8,
+    validation: float = 0.1,
+    test: float = 0.1,
+    seed: int = 0,
+    force: Flag = False,
+) -> Done:
+    """Give the faces of a set new sides: people stay together, and so do copies of a picture.
+
+    Example: facespace split sets/mine --to sets/mine-90 --train 0.9 --validation 0.1 --test 0
+
+    Parameters
+    ----------
+    data
+        A prepared set.
+    to
+        The folder to make.
+    train
+        Share of the training side.
+    validation
+        Share of the validation side.
+    test
+        Share of the test side.
+    seed
+        Another seed, another split.
+    force
+        Replace a prepared set that is already there.
+    """
+    from facespace.data import derive
+
+    return _derived(derive.split(data, to, {"train": train, "validation": validation, "test": test}, seed, force))
+
+
+@verb("facespace balance SET --on ATTRIBUTE --to SET")
+def balance(data: Path, /, *, on: str, to: Path, seed: int = 0, force: Flag = False) -> Done:
+    """Keep as many faces with an attribute as without it, on every side.
+
+    Example: facespace balance sets/celeba --on Eyeglasses --to sets/glasses
+
+    Parameters
+    ----------
+    data
+        A prepared set.
+    on
+        The attribute.
+    to
+        The folder to make.
+    seed
+        Which faces of the larger group stay.
+    force
+        Replace a prepared set that is already there.
+    """
+    from facespace.data import derive
+
+    return _derived(derive.balance(data, on, to, seed, force))
+
+
+def _derived(faces) -> Done:
+    facts = {"set": str(faces.root), "faces": len(faces), "splits": faces.card["splits"], "notes": faces.card["notes"]}
+    return Done(facts | {"attributes": len(faces.attribute_names)}, facts_line(faces.card))
 
 
 @verb("facespace show SET --to FILE")
@@ -127,6 +246,11 @@ def parse_size(text: str) -> tuple[int, int]:
     return int(parts[0]), int(parts[-1])
 
 
+def words(text: str | None) -> list[str] | None:
+    """'a,b' as ['a', 'b']; None stays None."""
+    return [word.strip() for word in text.split(",") if word.strip()] if text is not None else None
+
+
 def spread(faces, split: str, count: int):
     """Row numbers of at most `count` faces of a split, evenly spread."""
     rows = faces.rows(split)
@@ -149,6 +273,15 @@ def facts_line(card: dict) -> str:
     if card["skipped"]["total"]:
         reasons = ", ".join(f"{count:,} × {reason}" for reason, count in card["skipped"]["reasons"].items())
         lines.append(f"{card['skipped']['total']:,} skipped: {reasons} (each one in skipped.csv)")
+    if "masked_share" in card and card["background"] != "keep":
+        lines.append(f"Background replaced ({card['background']}): {card['masked_share']:.1%} of the pixels")
+    if "alignment" in card:
+        how = card["alignment"]
+        lines.append(
+            f"Aligned by {how['detector']}: {how['photos_with_a_face']:,} of {how['photos']:,} photographs gave a face"
+        )
+    for part in card.get("parts", ()):
+        lines.append(f"{part['faces']:,} of them from {part['set']} ({part['source']})")
     lines += [f"{note[0].upper()}{note[1:]}" for note in card["notes"]]
     lines.append(f"Terms: {card['terms']}")
     return "\n".join(lines)

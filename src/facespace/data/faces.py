@@ -1,11 +1,11 @@
 """What a source yields (Face, Listing) and what `prepare` leaves on disk (FaceSet): one memory-mapped file of uint8
-images, one table, one card. Reading only; `prepare.py` writes.
+images, one table, one card. Reading only; `writing.py` writes.
 
 Attributes are floats whose sign says yes (+) or no (−) and whose size may carry a score; NaN is unknown."""
 
 import csv
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -30,23 +30,32 @@ class Drawing(Protocol):
         ...
 
 
-@dataclass(frozen=True)
+class Mask(Protocol):
+    """Which part of an image is the person; must survive pickling."""
+
+    def load(self) -> np.ndarray:
+        """bool (H, W) at the mask's own size. Raises ImageError where it cannot be read."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class Face:
     """One face as a source lists it, before its pixels are read."""
 
     id: str
-    image: Path | Drawing
-    attributes: Mapping[str, float] = field(default_factory=dict)
+    image: Path | np.ndarray | Drawing  # an array is uint8 (H, W) or (H, W, 3)
     identity: str | None = None
     split: str | None = None  # one of SPLITS, or None: by a stable hash of identity or pixels
+    mask: Mask | None = None
 
 
 @dataclass(frozen=True)
 class Listing:
-    """All that a source has to say: its faces in a fixed order, and what it could not list, with reasons."""
+    """All that a source has to say: its faces in a fixed order, their attributes, and what it could not list."""
 
     faces: Sequence[Face]
     attributes: tuple[str, ...] = ()
+    values: np.ndarray = field(default_factory=lambda: np.empty((0, 0), np.float32))  # (faces, attributes)
     skipped: Sequence[tuple[str, str]] = ()  # (id, reason)
     notes: tuple[str, ...] = ()
 
@@ -62,11 +71,7 @@ class FaceSet:
         settle(self.root)
         self.card = _read_card(self.root)
         self.images = self._map_images()
-        rows, self.attribute_names = self._read_table()
-        self.ids, self.splits, self.identities = (np.array(column) for column in list(zip(*rows))[:3])
-        cells = np.array([row[3:] for row in rows], dtype=object)
-        cells[cells == ""] = "nan"
-        self.attributes = cells.astype(np.float32).reshape(len(rows), len(self.attribute_names))
+        (self.ids, self.splits, self.identities), self.attribute_names, self.attributes = self._read_table()
         self.attributes.setflags(write=False)
 
     def __len__(self) -> int:
@@ -81,11 +86,9 @@ class FaceSet:
     @property
     def template(self) -> Template:
         """How these faces were cut."""
-        card = self.card
         channels, height, width = self.image_shape
-        return Template(
-            height, width, channels, card["crop"], tuple(card["source_size"]) if card["source_size"] else None
-        )
+        source = self.card["source_size"]
+        return Template(height, width, channels, self.card["crop"], tuple(source) if source else None)
 
     @property
     def fingerprint(self) -> str:
@@ -112,24 +115,31 @@ class FaceSet:
             raise _damaged(self.root, f"{IMAGES} holds {images.dtype} {images.shape} and the card says {count} faces")
         return images
 
-    def _read_table(self) -> tuple[list[list[str]], tuple[str, ...]]:
-        path = self.root / TABLE
+    def _read_table(self) -> tuple[list[np.ndarray], tuple[str, ...], np.ndarray]:
+        path, count = self.root / TABLE, len(self.images)
         if not path.is_file():
             raise _damaged(self.root, f"{TABLE} is missing")
+        whole = 0
         with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
-            header, *rows = list(csv.reader(file)) or [[]]
-        if (
-            tuple(header[:3]) != COLUMNS
-            or len(rows) != len(self.images)
-            or any(len(row) != len(header) for row in rows)
-        ):
-            raise _damaged(self.root, f"{TABLE} has {len(rows)} whole rows for {len(self.images)} images")
-        return rows, tuple(header[3:])
+            lines = csv.reader(file)
+            header = next(lines, [])
+            names = tuple(header[3:])
+            texts, values = np.empty((3, count), object), np.full((count, len(names)), np.nan, np.float32)
+            for row in lines:  # one at a time: as lists of words a large table would fill the memory
+                if whole == count or len(row) != len(header):
+                    whole = -1
+                    break
+                texts[:, whole] = row[:3]
+                values[whole] = [float(cell) if cell else np.nan for cell in row[3:]]
+                whole += 1
+        if tuple(header[:3]) != COLUMNS or whole != count:
+            raise _damaged(self.root, f"{TABLE} does not have one whole row for each of the {count} images")
+        return [column.astype(str) for column in texts], names, values
 
 
 def is_face_set(root: Path) -> bool:
-    """Whether the folder holds a card of a prepared set."""
-    return (root / CARD).is_file() and (root / IMAGES).name in {path.name for path in root.iterdir()}
+    """Whether the folder holds images and card of a prepared set."""
+    return (root / CARD).is_file() and (root / IMAGES).is_file()
 
 
 def _read_card(root: Path) -> dict[str, Any]:

@@ -1,43 +1,36 @@
-"""From any source to a prepared set: list, read or draw each face in worker processes, write images, table and card.
-The bytes depend on the input and the options alone, never on the number of workers. Sources live in sources/."""
+"""From any source to a prepared set: list, make each face in worker processes, write. The bytes depend on the input and
+the options alone, never on the number of workers or on interruptions: a killed run goes on where it stopped."""
 
-import csv
 import hashlib
+import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, fields, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
-from PIL import Image
+from PIL import ImageColor
 
-import facespace
-from facespace.console import progress
-from facespace.data.faces import (
-    CARD,
-    COLUMNS,
-    FORMAT,
-    IMAGES,
-    SKIPPED,
-    SPLITS,
-    TABLE,
-    Face,
-    FaceSet,
-    Listing,
-    is_face_set,
-)
+from facespace.console import note, progress
+from facespace.data.faces import IMAGES, FaceSet, Listing
+from facespace.data.making import Alignment, Made, Making, make_chunk
 from facespace.data.sources import SOURCES, Source, SourceOptions
 from facespace.data.splits import assign_splits
 from facespace.data.workers import map_in_order
-from facespace.errors import FaceSetError, ImageError, UsageError, choose
-from facespace.files import build_folder, sha256, write_json
+from facespace.data.writing import check_target, write_card, write_csv, write_header, write_table
+from facespace.errors import FaceSetError, ImageError, UsageError, choose, suggest
+from facespace.files import build_folder
+from facespace.image import detectors, sheets
+from facespace.image.align import TEMPLATES
 from facespace.image.photos import Template, read_photo
 
 CHUNK = 32  # faces a worker takes at a time
-
-Made = tuple[np.ndarray | None, str, tuple[int, int]]  # pixels or None, digest or reason, source (height, width)
+LOG = "made.jsonl"  # in an unfinished folder: what was made, a line a chunk
+QUALITY, REJECTS = "quality.csv", "rejects.png"
+MOST_REJECTS = 48  # on the sheet
 
 
 def prepare(
@@ -45,68 +38,88 @@ def prepare(
     root: Path | str | None = None,
     *,
     to: Path | str,
-    size: int | tuple[int, int] = 64,
+    size: int | tuple[int, int] | None = None,
     crop: str | None = None,
-    gray: bool = False,
-    limit: int | None = None,
+    gray: bool | None = None,
+    background: str = "keep",
+    align: bool | Alignment = False,
+    attributes: Sequence[str] | None = None,
     workers: int | None = None,
-    seed: int = 0,
-    table: Path | str | None = None,
     force: bool = False,
+    **options: Any,
 ) -> FaceSet:
     """Prepares the faces of `source` (a name in SOURCES) under `root` as the folder `to` and opens it.
 
-    `size` is a side or (height, width) in pixels; `crop` a name in CROPS, the source's own where None; `limit` keeps at
-    most that many faces, spread evenly over the source; `table` a CSV of attributes for the source `folder`; `seed`
-    chooses the drawn faces. An existing set is only replaced with `force`.
+    `size` is a side or (height, width) in pixels, `crop` a name in CROPS, `gray` one channel: the source's own where
+    None. `background` keeps what a source's masks call background, blurs it, or makes it one colour ('black',
+    '#rrggbb'). `align` finds faces and lays them on CelebA's template first. `attributes` keeps only these. An existing
+    set is only replaced with `force`. Further `options` are those of SourceOptions (limit, seed, table, …).
 
     Raises UsageError for impossible options, FaceSetError where the source has no usable face."""
     chosen, to = choose(SOURCES, source, "source"), Path(to)
-    height, width = (size, size) if isinstance(size, int) else size
-    template = Template(height, width, 1 if gray else 3, crop or chosen.crop)
-    if crop and not chosen.needs_root:
-        raise UsageError(f"The source {source} is drawn at its final size; leave out --crop {crop}.")
-    _check_target(to, force)
-    for name, value in (("limit", limit), ("workers", workers)):
-        if value is not None and value < 1:
-            raise UsageError(f"--{name} must be at least 1; got {value}.")
-    options = SourceOptions(limit=limit, seed=seed, table=Path(table) if table else None)
-    listing = _thin(_list(chosen, source, root, options), limit)
-    with build_folder(to) as folder:
-        rows, skipped, sizes = _write_images(listing, template, folder / IMAGES, workers or os.cpu_count() or 1)
-        skipped = [*listing.skipped, *skipped]
-        if not rows:
+    making = _making(chosen, source, size, crop, gray, background, align)
+    asked = _options(chosen, source, options)
+    if workers is not None and workers < 1:
+        raise UsageError(f"--workers must be at least 1; got {workers}.")
+    check_target(to, force)
+    if background != "keep" and not chosen.has_masks:
+        raise UsageError(f"The source {source} has no masks, so --background cannot be replaced.")
+    listing = _select(_thin(_list(chosen, source, root, asked), asked.limit), attributes)
+    with build_folder(to, resumable=True) as folder:
+        made = _make_all(listing, making, folder, workers or os.cpu_count() or 1)
+        if not any(item.pixels is not None for item, _ in made):
+            skipped = [*listing.skipped, *((item.id, item.told) for item, _ in made)]
             raise FaceSetError(_no_faces(source, root, skipped))
-        faces, splits, note = assign_splits(rows)
-        _write_table(folder / TABLE, faces, splits, listing.attributes)
-        if skipped:
-            _write_csv(folder / SKIPPED, [("id", "reason"), *skipped])
-        notes = [*listing.notes, *([note] if note else [])]
-        facts = _facts(source, chosen, template, splits, skipped, sizes, notes) | {
-            "attributes": list(listing.attributes)
-        }
-        facts["fingerprint"] = hashlib.sha256(
-            f"{sha256(folder / IMAGES)} {sha256(folder / TABLE)}".encode()
-        ).hexdigest()
-        write_json(folder / CARD, facts)
+        _write(folder, source, chosen, listing, making, made)
+        (folder / LOG).unlink()
     return FaceSet(to)
 
 
-def _check_target(to: Path, force: bool) -> None:
-    if to.exists() and not to.is_dir():
-        raise UsageError(f"--to {to} is a file; name a folder for the prepared set.")
-    if to.is_dir() and any(to.iterdir()):
-        if not is_face_set(to):
-            raise UsageError(f"--to {to} holds other files; name a new folder, so that nothing of yours is replaced.")
-        if not force:
+def _making(
+    chosen: Source,
+    source: str,
+    size: int | tuple[int, int] | None,
+    crop: str | None,
+    gray: bool | None,
+    background: str,
+    align: bool | Alignment,
+) -> Making:
+    """The decisions about pixels, checked."""
+    alignment = (align if isinstance(align, Alignment) else Alignment()) if align else None
+    if (crop or alignment) and not chosen.needs_root:
+        raise UsageError(f"The source {source} is drawn at its final size; leave out --{'crop' if crop else 'align'}.")
+    if alignment:
+        choose(detectors.DETECTORS | {"auto": None}, alignment.detector, "detector")
+        choose(TEMPLATES, alignment.template, "template")
+    height, width = (size, size) if isinstance(size, int) else size or chosen.size
+    channels = 1 if (chosen.gray if gray is None else gray) else 3
+    template = Template(height, width, channels, crop or ("center-148" if alignment else chosen.crop))
+    colour: str | tuple[int, int, int] = background
+    if background not in ("keep", "blur"):
+        try:
+            colour = ImageColor.getcolor(background, "RGB")[:3]  # type: ignore[index, assignment]
+        except ValueError as error:
             raise UsageError(
-                f"--to {to} already holds a prepared set. Add --force to replace it, or name a new folder."
-            )
+                f"--background takes keep, blur or a colour such as black or #8899aa; got {background!r}."
+            ) from error
+    return Making(template, colour, alignment)
+
+
+def _options(chosen: Source, source: str, options: dict[str, Any]) -> SourceOptions:
+    known = [field.name for field in fields(SourceOptions)]
+    for name, value in options.items():
+        if name not in known:
+            raise UsageError(f"Unknown option {name!r}. {suggest(name, known)}")
+        if name not in ("limit", "seed", *chosen.takes) and value != getattr(SourceOptions(), name):
+            takers = ", ".join(key for key, row in SOURCES.items() if name in row.takes)
+            raise UsageError(f"--{name} is not for the source {source}, but for: {takers}.")
+    asked = SourceOptions(**options)
+    if asked.limit is not None and asked.limit < 1:
+        raise UsageError(f"--limit must be at least 1; got {asked.limit}.")
+    return replace(asked, table=Path(asked.table) if asked.table else None)
 
 
 def _list(source: Source, name: str, root: Path | str | None, options: SourceOptions) -> Listing:
-    if options.table and not source.takes_table:
-        raise UsageError(f"The source {name} brings its own attributes; --table is for: facespace prepare folder.")
     if source.needs_root:
         if root is None:
             raise UsageError(f"The source {name} needs the folder it lies in: facespace prepare {name} ROOT --to SET")
@@ -123,102 +136,145 @@ def _thin(listing: Listing, limit: int | None) -> Listing:
     count = len(listing.faces)
     if limit is None or count <= limit:
         return listing
-    kept = [listing.faces[index * count // limit] for index in range(limit)]
-    note = f"{limit:,} of {count:,} listed faces taken, evenly spread (--limit)"
-    return Listing(kept, listing.attributes, listing.skipped, (*listing.notes, note))
+    kept = [index * count // limit for index in range(limit)]
+    told = f"{limit:,} of {count:,} listed faces taken, evenly spread (--limit)"
+    faces = [listing.faces[index] for index in kept]
+    return replace(listing, faces=faces, values=listing.values[kept], notes=(*listing.notes, told))
 
 
-def make_face(template: Template, face: Face) -> Made:
-    """A face's pixels uint8 (H, W, C), their digest and the source's (height, width); or None, a reason and (0, 0)."""
-    try:
-        if isinstance(face.image, Path):
-            image = read_photo(face.image)
-            pixels = template.prepare(image)
-            size = (image.height, image.width)
-        else:
-            drawn = Image.fromarray(face.image.draw(template.height, template.width))
-            pixels, size = template.prepare(drawn), (template.height, template.width)
-    except ImageError as error:
-        return None, str(error), (0, 0)
-    return pixels, hashlib.sha256(pixels.tobytes()).hexdigest(), size
+def _select(listing: Listing, attributes: Sequence[str] | None) -> Listing:
+    """Only the named attributes, in the order named."""
+    if attributes is None:
+        return listing
+    for name in attributes:
+        if name not in listing.attributes:
+            raise UsageError(f"Unknown attribute {name!r}. {suggest(name, listing.attributes)}")
+    columns = [listing.attributes.index(name) for name in attributes]
+    return replace(listing, attributes=tuple(attributes), values=listing.values[:, columns])
 
 
-def _make_chunk(template: Template, faces: Sequence[Face]) -> list[Made]:
-    return [make_face(template, face) for face in faces]
-
-
-def _write_images(
-    listing: Listing, template: Template, path: Path, workers: int
-) -> tuple[list[tuple[Face, str]], list[tuple[str, str]], Counter[tuple[int, int]]]:
-    """Writes the images one after another, so that memory stays flat. Returns (face, digest) of each one written,
-    (id, reason) of each one skipped, and how often each source size occurred."""
-    rows, skipped, sizes = [], [], Counter()
-    faces = listing.faces
+def _make_all(listing: Listing, making: Making, folder: Path, workers: int) -> list[tuple[Made, int]]:
+    """Writes the images one after another, so that memory stays flat, and returns what was made (with an empty array in
+    place of the pixels) and the number of the listed face that it came from."""
+    faces, log = listing.faces, folder / LOG
+    job = hashlib.sha256(repr((making, [face.id for face in faces])).encode("utf-8", "surrogateescape"))
+    job.update(listing.values.tobytes())
     chunks = [faces[start : start + CHUNK] for start in range(0, len(faces), CHUNK)]
-    with path.open("wb") as file, progress(len(faces), "Preparing faces", "faces") as advance:
-        _write_header(file, 0, template)
-        for chunk, made in zip(chunks, map_in_order(partial(_make_chunk, template), chunks, workers)):
-            for face, (pixels, told, size) in zip(chunk, made):
-                if pixels is None:
-                    skipped.append((face.id, told))
-                else:
-                    file.write(pixels.tobytes())
-                    rows.append((face, told))
-                    sizes[size] += 1
-            advance(len(chunk))
-        file.seek(0)
-        _write_header(file, len(rows), template)
-    return rows, skipped, sizes
+    made = list(_take_up(log, job.hexdigest()))
+    done = len({number // CHUNK for _, number in made})
+    count = sum(item.pixels is not None for item, _ in made)
+    with (
+        (folder / IMAGES).open("r+b" if done else "wb") as file,
+        log.open("a" if done else "w", encoding="utf-8", errors="surrogateescape") as lines,
+        progress(len(faces), "Preparing faces", "faces") as advance,
+    ):
+        write_header(file, 0, making.template)
+        file.seek(count * int(np.prod(making.template.shape)), os.SEEK_CUR)
+        file.truncate()
+        if not done:
+            lines.write(json.dumps(job.hexdigest()) + "\n")
+        else:
+            note(
+                f"Going on after {min(done * CHUNK, len(faces)):,} of {len(faces):,} faces that an interrupted run had done."
+            )
+            advance(min(done * CHUNK, len(faces)))
+        work = map_in_order(partial(make_chunk, making), chunks[done:], workers)
+        for number, results in enumerate(work, start=done):
+            new = [(item, number * CHUNK + place) for place, items in enumerate(results) for item in items]
+            made += [(_append(file, item), place) for item, place in new]
+            file.flush()
+            lines.write(json.dumps([[place, *_plain(item)] for item, place in new]) + "\n")
+            lines.flush()
+            advance(len(chunks[number]))
+        write_header(file, sum(item.pixels is not None for item, _ in made), making.template)
+    return made
 
 
-def _write_header(file: Any, count: int, template: Template) -> None:
-    """An .npy header. numpy pads it so that its length does not depend on the count, which is known only at the end."""
-    shape = (count, template.height, template.width, template.channels)
-    np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
+NONE = np.empty(0, np.uint8)  # stands for pixels that were written
 
 
-def _write_table(path: Path, faces: Sequence[Face], splits: Sequence[str], attributes: Sequence[str]) -> None:
-    rows: list[Sequence[str]] = [(*COLUMNS, *attributes)]
-    for face, split in zip(faces, splits):
-        values = [face.attributes.get(name, float("nan")) for name in attributes]
-        rows.append((face.id, split, face.identity or "", *("" if v != v else f"{v:.7g}" for v in values)))
-    _write_csv(path, rows)
+def _append(file: BinaryIO, item: Made) -> Made:
+    if item.pixels is None:
+        return item
+    file.write(item.pixels.tobytes())
+    return item._replace(pixels=NONE)
 
 
-def _write_csv(path: Path, rows: Iterable[Sequence[str]]) -> None:
-    # File names may hold bytes that are no text; surrogateescape carries them through unchanged.
-    with path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows(rows)
+def _plain(item: Made) -> list[Any]:
+    return [item.id, item.pixels is not None, item.told, item.size, item.masked, item.quality]
 
 
-def _facts(
-    name: str,
-    source: Source,
-    template: Template,
-    splits: Sequence[str],
-    skipped: Sequence[tuple[str, str]],
-    sizes: Counter[tuple[int, int]],
-    notes: Sequence[str],
-) -> dict[str, Any]:
-    usual, often = sizes.most_common(1)[0]
-    reasons = Counter(reason for _, reason in skipped)
-    return {
-        "kind": "faceset",
-        "format": FORMAT,
-        "facespace": facespace.__version__,
-        "source": name,
-        "faces": len(splits),
-        "splits": {split: splits.count(split) for split in SPLITS},
-        "size": [template.height, template.width],
-        "channels": template.channels,
-        "crop": template.crop,
-        "resize": "lanczos, antialiased" if source.needs_root else "drawn at this size",
-        # A crop can be repeated on new photos only where nearly all sources had one size.
-        "source_size": list(usual) if often >= 0.9 * sizes.total() else None,
-        "terms": source.terms,
-        "skipped": {"total": len(skipped), "reasons": dict(sorted(reasons.items()))},
-        "notes": list(notes),
+def _take_up(log: Path, job: str) -> Iterator[tuple[Made, int]]:
+    """What an interrupted run of the very same job had made, whole chunks only."""
+    if not log.is_file():
+        return
+    first, *lines = log.read_text(encoding="utf-8", errors="surrogateescape").split("\n") or [""]
+    if first != json.dumps(job):
+        return
+    for line in lines[:-1]:  # a kill leaves at most the last line unfinished
+        for place, key, good, told, size, masked, quality in json.loads(line):
+            yield Made(key, NONE if good else None, told, tuple(size), masked, quality), place
+
+
+def _write(
+    folder: Path, source: str, chosen: Source, listing: Listing, making: Making, made: Sequence[tuple[Made, int]]
+) -> None:
+    """Table, card and what goes with them."""
+    good = [(item, listing.faces[number], number) for item, number in made if item.pixels is not None]
+    bad = [(item.id, item.told) for item, _ in made if item.pixels is None]
+    splits, told = assign_splits([(face, item.told) for item, face, _ in good])
+    values = listing.values[[number for _, _, number in good]] if listing.attributes else np.empty((len(good), 0))
+    rows = ((item.id, split, face.identity) for (item, face, _), split in zip(good, splits))
+    write_table(folder, rows, listing.attributes, values)
+    template = replace(making.template, source=_usual_size([item.size for item, _, _ in good]))
+    facts: dict[str, Any] = {
+        "source": source,
+        "resize": "lanczos, antialiased" if chosen.needs_root else "drawn at this size",
+        "attributes": list(listing.attributes),
+        "identities": chosen.people or source,
+        "terms": chosen.terms,
+        "notes": [*listing.notes, *([told] if told else [])],
     }
+    if chosen.has_masks:
+        shares = [item.masked for item, _, _ in good if item.masked is not None]
+        facts["background"] = making.background
+        facts["masked_share"] = round(float(np.mean(shares)), 4) if shares else None
+    if making.alignment:
+        facts["alignment"] = _report_alignment(folder, making.alignment, listing, made)
+    write_card(folder, template, splits, [*listing.skipped, *bad], facts)
+
+
+def _usual_size(sizes: Sequence[tuple[int, int]]) -> tuple[int, int] | None:
+    """The sources' size: a crop can be repeated on new photos only where nearly all of them had the same."""
+    usual, often = Counter(sizes).most_common(1)[0]
+    return (usual[0], usual[1]) if often >= 0.9 * len(sizes) else None
+
+
+def _report_alignment(
+    folder: Path, alignment: Alignment, listing: Listing, made: Sequence[tuple[Made, int]]
+) -> dict[str, Any]:
+    """quality.csv with a row a face, rejects.png with the photographs that gave none, and a summary for the card."""
+    from facespace.data.making import detector
+
+    measured = [(item.id, item.quality) for item, _ in made if item.quality]
+    names = list(measured[0][1])
+    write_csv(
+        folder / QUALITY, ("id", *names), [(key, *(f"{quality[n]:.5g}" for n in names)) for key, quality in measured]
+    )
+    rejects = [(listing.faces[number].image, item) for item, number in made if item.pixels is None]
+    tiles, captions = [], []
+    for path, item in rejects[:MOST_REJECTS]:
+        try:
+            tiles.append(sheets.tile(read_photo(path), 96) if isinstance(path, Path) else None)
+        except ImageError:  # a file that is no picture has its reason in skipped.csv
+            continue
+        captions.append(f"{len(captions) + 1}. {item.id}: {item.told}")
+    if tiles:
+        sheets.save_still(sheets.labelled(sheets.grid(np.stack(tiles), 8), captions), folder / REJECTS)
+    median = {name: round(float(np.median([quality[name] for _, quality in measured])), 4) for name in names}
+    summary = asdict(alignment) | {"detector": detector(alignment.detector, alignment.weights).name, "weights": None}
+    photos = len({number for _, number in made})
+    return summary | {"photos": photos, "photos_with_a_face": photos - len(rejects), "median": median}
 
 
 def _no_faces(source: str, root: Path | str | None, skipped: Sequence[tuple[str, str]]) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import matplotlib
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from facespace.errors import UsageError
 from facespace.files import write_beside
@@ -74,6 +74,11 @@ def to_image(face: np.ndarray, scale: int = 1, smooth: bool = False) -> Image.Im
     image = Image.fromarray(face[..., 0] if face.shape[-1] == 1 else face).convert("RGB")
     way = Image.Resampling.BICUBIC if smooth else Image.Resampling.NEAREST
     return image if scale == 1 else image.resize((image.width * scale, image.height * scale), way)
+
+
+def tile(image: Image.Image, side: int) -> np.ndarray:
+    """A picture of any proportions inside a paper-white square: uint8 (side, side, 3)."""
+    return np.asarray(ImageOps.pad(image, (side, side), Image.Resampling.LANCZOS, color=PAPER))
 
 
 def check_ending(path: Path, endings: Sequence[str]) -> None:

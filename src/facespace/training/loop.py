@@ -22,12 +22,13 @@ from torch import Tensor
 from facespace import bundle
 from facespace.configs import override, to_dict
 from facespace.console import note, progress
+from facespace.data import augment
 from facespace.data.faces import FaceSet
-from facespace.data.loaders import Loader
+from facespace.data.loaders import Batch, Loader
 from facespace.errors import TrainingError, UsageError
 from facespace.image.pixels import to_uint8
 from facespace.image.sheets import pairs
-from facespace.models import LatentModel, build
+from facespace.models import build
 from facespace.models.priors import FittedNormal
 from facespace.objectives import total_loss
 from facespace.recipe import Recipe
@@ -35,6 +36,7 @@ from facespace.recipes import recipe as named_recipe
 from facespace.training import checkpoint
 from facespace.training.checkpoint import Progress
 from facespace.training.journal import RESULT, Journal
+from facespace.training.measure import evaluate, per_dim
 from facespace.training.schedule import learning_rate
 
 CHECKPOINT_SECONDS = 120.0
@@ -124,7 +126,7 @@ class Training:
         self.network.train()
         start, sums = time.monotonic(), {name: torch.tensor(value) for name, value in self.at.sums.items()}
         for batch in self.training.training(self.seed, epoch, first):
-            terms = self.step(batch.image)
+            terms = self.step(batch)
             sums = {name: sums.get(name, 0.0) + term for name, term in terms.items()}
             self.at.step += 1
             self.at.images += len(batch.image)
@@ -141,25 +143,31 @@ class Training:
                 f"--set train.learning_rate={self.plan.train.learning_rate / 4:g}"
             )
 
-    def step(self, image: Tensor) -> dict[str, Tensor]:
+    def step(self, batch: Batch) -> dict[str, Tensor]:
         """One optimiser step; the terms of its loss, nats per image."""
         torch.manual_seed(_step_seed(self.seed, self.at.step))
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.plan.train, self.at.step, self.total)
-        if self.plan.data.flip:
-            mirrored = torch.rand(len(image), device=image.device) < 0.5
-            image = torch.where(mirrored[:, None, None, None], image.flip(3), image)
+        image, _ = self.vary(batch)
         loss, terms = total_loss(self.network(image), self.plan.objective.weights)
         self.optimizer.zero_grad()
         self.accelerator.backward(loss)
         self.optimizer.step()
         return {"loss": loss.detach()} | {name: term.detach() for name, term in terms.items()}
 
+    def vary(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Images and attributes as the recipe's data section varies them."""
+        data, (image, attributes, _) = self.plan.data, batch
+        if data.flip:
+            image, attributes = augment.mirror(image, attributes, self.faces.attribute_names)
+        image = augment.shift(image, data.shift) if data.shift else image
+        return augment.jitter(image, data.jitter) if data.jitter else image, attributes
+
     def end_epoch(self) -> None:
         """Validates, writes line, sheets and bundles, and decides whether to go on."""
         steps = self.at.step % self.epoch_steps or self.epoch_steps
         seen = evaluate(self.model, self.loader("validation"), self.plan.objective.weights)
-        figures = _per_dim({name: value / steps for name, value in self.at.sums.items()}, self.plan)
+        figures = per_dim({name: value / steps for name, value in self.at.sums.items()}, self.plan.model.image)
         watched = (seen or figures)["loss"]
         best = watched < self.at.best - self.plan.train.min_delta
         self.at.since_best = 0 if best else self.at.since_best + 1
@@ -168,7 +176,7 @@ class Training:
             "epoch": math.ceil(self.at.step / self.epoch_steps),
             "step": self.at.step,
             "train": figures,
-            "validation": _per_dim(seen, self.plan) if seen else None,
+            "validation": per_dim(seen, self.plan.model.image) if seen else None,
             "best": best,
             "images_per_second": self.at.images / self.at.training_seconds,
             "training_seconds": self.at.training_seconds,
@@ -224,32 +232,12 @@ class Training:
         for name in (bundle.BEST, bundle.LAST):
             model = bundle.load(self.run / name, self.device).model
             measured = {s: evaluate(model, self.loader(s), self.plan.objective.weights) for s in ("validation", "test")}
-            result[name] = {split: _per_dim(figures, self.plan) for split, figures in measured.items() if figures}
+            result[name] = {
+                split: per_dim(figures, self.plan.model.image) for split, figures in measured.items() if figures
+            }
         result["validation"] = result[bundle.BEST].get("validation")
         self.journal.close(result)
         return result
-
-
-@torch.inference_mode()
-def evaluate(model: LatentModel, loader: Loader, weights: Any) -> dict[str, float] | None:
-    """Mean terms over a loader in eval mode, nats per image with one posterior sample (a fixed seed), and the MSE in
-    [0, 1] of the image decoded from the posterior mean; None where there are no faces."""
-    if not len(loader.rows):
-        return None
-    model.eval()
-    generator = torch.Generator(loader.device).manual_seed(0)
-    sums: dict[str, float] = {}
-    for batch in loader.in_order():
-        loss, terms = total_loss(model(batch.image, generator=generator), weights)
-        error = (model.decode(model.encode(batch.image).mean) - batch.image).square().mean()
-        for name, value in {"loss": loss, **terms, "mse": error}.items():
-            sums[name] = sums.get(name, 0.0) + float(value) * len(batch.image)
-    return {name: value / len(loader.rows) for name, value in sums.items()}
-
-
-def _per_dim(figures: dict[str, float], plan: Recipe) -> dict[str, float]:
-    """The figures with the loss per dimension (pixel value) beside the loss per image."""
-    return figures | {"loss_per_dim": figures["loss"] / math.prod(plan.model.image)}
 
 
 def _step_seed(seed: int, step: int) -> int:

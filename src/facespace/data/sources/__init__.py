@@ -9,11 +9,14 @@ from facespace.data.faces import Listing
 
 @dataclass(frozen=True)
 class SourceOptions:
-    """What a user may ask of a source."""
+    """What a user may ask of a source. `limit` and `seed` are for all, the others for those that name them."""
 
-    limit: int | None = None  # how many faces a source that draws them shall draw
+    limit: int | None = None  # at most this many faces; how many a source that draws them draws
     seed: int = 0
-    table: Path | None = None  # CSV of attributes, for a plain folder
+    table: Path | None = None  # CSV of attributes (folder), or the attribute table to use (lfw)
+    zeros: str = "unknown"  # what 0 means in a 0/1 table: unknown, or no
+    keep: tuple[str, ...] = ()  # face parts that are not background; all where empty
+    celeba: Path | None = None  # folder of CelebA's own tables, for identity and split
 
 
 @dataclass(frozen=True)
@@ -25,14 +28,30 @@ class Source:
     holds: str  # what its folder must hold, for messages
     terms: str
     crop: str = "fit"
+    size: tuple[int, int] = (64, 64)  # height, width unless told
+    gray: bool = False
     needs_root: bool = True
-    takes_table: bool = False
+    has_masks: bool = False
+    takes: tuple[str, ...] = ()  # options beyond limit and seed
+    people: str | None = None  # whose names its identities are, where another source shares them
 
 
-from facespace.data.sources import celeba, folder, procedural  # noqa: E402  (they need the classes above)
+from facespace.data.sources import (  # noqa: E402  (they need the classes above)
+    celeba,
+    celebamask_hq,
+    folder,
+    lfw,
+    olivetti,
+    procedural,
+    yearbook,
+)
 
 SOURCES: dict[str, Source] = {
     "celeba": celeba.SOURCE,
+    "celebamask-hq": celebamask_hq.SOURCE,
+    "lfw": lfw.SOURCE,
+    "yearbook": yearbook.SOURCE,
+    "olivetti": olivetti.SOURCE,
     "folder": folder.SOURCE,
     "procedural": procedural.SOURCE,
 }

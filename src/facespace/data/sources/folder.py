@@ -2,10 +2,13 @@
 a CSV may add attributes. Faces are taken as they stand; finding and aligning them is not done here."""
 
 import csv
+import mimetypes
 import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+
+import numpy as np
 
 from facespace.data.faces import Face, Listing
 from facespace.data.sources import Source, SourceOptions
@@ -26,27 +29,32 @@ WORDS = {
 def read(root: Path, options: SourceOptions) -> Listing:
     """Every file in the order of its path. Up to 40 subfolders become attributes (+1 in it, −1 in another); more become
     identities, so that no person stands in two splits."""
-    table_names, table = _read_table(options.table) if options.table else ((), {})
+    columns, table = _read_table(options.table) if options.table else ((), {})
     paths, skipped = [], []
     for path, trouble in _walk(root):
         if options.table and path.exists() and path.samefile(options.table):
             continue
         (skipped.append((_id(path, root), trouble)) if trouble else paths.append(path))
     labels = [path.parent.relative_to(root).as_posix() for path in paths]
-    names = sorted(set(labels) - {"."})
+    # A folder of notes beside the pictures is no label; the skipped files in it are reported all the same.
+    pictured = {label for path, label in zip(paths, labels) if _looks_like_picture(path)}
+    names = sorted(pictured - {"."})
     people = len(names) > MOST_LABELS
-    as_attributes = () if people else tuple(names)
+    marks = () if people else tuple(name for name in names if name not in columns)
+    values = np.full((len(paths), len(marks) + len(columns)), np.nan, np.float32)
     used: set[str] = set()
-    faces = []
-    for path, label in zip(paths, labels):
+    for row, (path, label) in enumerate(zip(paths, labels)):
+        if label != ".":
+            values[row, : len(marks)] = [1 if name == label else -1 for name in marks]
         key = next((key for key in (_id(path, root), path.name, path.stem) if key in table), None)
-        used |= {key} if key else set()
-        attributes = {name: 1.0 if name == label else -1.0 for name in as_attributes} if label != "." else {}
-        identity = label if people and label != "." else None
-        faces.append(Face(_id(path, root), path, attributes | (table[key] if key else {}), identity))
+        if key is not None:
+            values[row, len(marks) :] = table[key]
+            used.add(key)
+    faces = [
+        Face(_id(p, root), p, identity=label if people and label != "." else None) for p, label in zip(paths, labels)
+    ]
     skipped += [(key, "in the attribute table, but no image file") for key in table if key not in used]
-    columns = tuple(dict.fromkeys([*as_attributes, *table_names]))
-    return Listing(faces, columns, skipped, _notes(labels, names, people, table, used))
+    return Listing(faces, (*marks, *columns), values, skipped, _notes(labels, names, people, table, used))
 
 
 def _walk(root: Path) -> Iterator[tuple[Path, str | None]]:
@@ -62,11 +70,15 @@ def _walk(root: Path) -> Iterator[tuple[Path, str | None]]:
     yield from sorted(found, key=lambda item: item[0].as_posix())
 
 
+def _looks_like_picture(path: Path) -> bool:
+    return (mimetypes.guess_type(path.name)[0] or "image/unknown").startswith("image/")
+
+
 def _id(path: Path, root: Path) -> str:
     return path.relative_to(root).as_posix()
 
 
-def _read_table(path: Path) -> tuple[tuple[str, ...], dict[str, dict[str, float]]]:
+def _read_table(path: Path) -> tuple[tuple[str, ...], dict[str, np.ndarray]]:
     """A CSV whose first column names the file; the others are attributes: numbers, yes/no, or empty for unknown.
 
     A column of only 0 and 1 is read as no and yes, since a sign carries the answer here."""
@@ -78,13 +90,14 @@ def _read_table(path: Path) -> tuple[tuple[str, ...], dict[str, dict[str, float]
         raise FaceSetError(
             f"--table {path} needs a header, a first column of file names and at least one attribute column."
         )
-    columns: dict[str, dict[str, float]] = {}
-    for place, name in enumerate(header[1:], start=1):
-        values = {row[0]: _number(row[place] if place < len(row) else "", name, row[0], path) for row in rows}
-        binary = {v for v in values.values() if v == v} <= {0.0, 1.0}
-        columns[name] = {key: 2 * v - 1 if binary else v for key, v in values.items()}
-    table = {row[0]: {name: columns[name][row[0]] for name in columns} for row in rows}
-    return tuple(columns), table
+    width = len(header) - 1
+    cells = [[*row[1:], *[""] * width][:width] for row in rows]
+    values = np.array(
+        [[_number(c, name, row[0], path) for c, name in zip(line, header[1:])] for row, line in zip(rows, cells)]
+    )
+    binary = np.isin(values, (0, 1)) | np.isnan(values)
+    values = np.where(binary.all(0), 2 * values - 1, values)
+    return tuple(header[1:]), {row[0]: line for row, line in zip(rows, values)}
 
 
 def _number(text: str, column: str, row: str, path: Path) -> float:
@@ -116,5 +129,5 @@ SOURCE = Source(
     summary="any tree of face photographs; subfolder names become labels, a CSV may add attributes",
     holds="photographs",
     terms="as the owners of the photographs allow",
-    takes_table=True,
+    takes=("table",),
 )

@@ -1,0 +1,67 @@
+"""Variations of training faces, drawn anew at each step: mirror, colour, position. Pure functions of tensors; whatever
+is random comes from torch's generator of the moment. Attributes that know left from right change with the mirror."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+# Attributes whose sign turns in a mirror: the factors of drawn faces, and CelebAMask-HQ's pose.
+TURNING = ("yaw", "roll", "gaze", "parting", "light_direction")
+SIDES = (("left", "right"), ("l_", "r_"))
+
+
+def mirror_attributes(names: Sequence[str]) -> tuple[list[int], list[float]]:
+    """For each attribute: the column that it takes its value from in a mirrored face, and the sign it is taken with.
+
+    Left_x and Right_x (also l_x and r_x) change places; yaw, roll and their like change sign."""
+    lower = [name.lower() for name in names]
+    columns, signs = [], []
+    for place, name in enumerate(lower):
+        partner = next((lower.index(other) for other in _across(name) if other in lower), place)
+        columns.append(partner)
+        signs.append(-1.0 if name in TURNING else 1.0)
+    return columns, signs
+
+
+def _across(name: str) -> list[str]:
+    found = []
+    for left, right in SIDES:
+        for here, there in ((left, right), (right, left)):
+            if name.startswith(here) or (len(here) > 2 and here in name):
+                found.append(name.replace(here, there, 1))
+    return found
+
+
+def mirror(image: Tensor, attributes: Tensor, names: Sequence[str]) -> tuple[Tensor, Tensor]:
+    """Half of (B, C, H, W) images, chosen at random, mirrored left to right; their (B, A) attributes with them."""
+    chosen = torch.rand(len(image), device=image.device) < 0.5
+    image = torch.where(chosen[:, None, None, None], image.flip(3), image)
+    if not names:
+        return image, attributes
+    columns, signs = mirror_attributes(names)
+    turned = attributes[:, columns] * torch.tensor(signs, device=attributes.device)
+    return image, torch.where(chosen[:, None], turned, attributes)
+
+
+def jitter(image: Tensor, strength: float) -> Tensor:
+    """Brightness, contrast and (in colour) saturation of (B, C, H, W) images, each scaled by 1 ± strength, in [0, 1]."""
+    scale = 1 + strength * (2 * torch.rand(3, len(image), 1, 1, 1, device=image.device) - 1)
+    image = image * scale[0]
+    image = torch.lerp(image.mean((1, 2, 3), keepdim=True), image, scale[1])
+    return torch.lerp(image.mean(1, keepdim=True), image, scale[2]).clamp(0, 1)
+
+
+def shift(image: Tensor, strength: float) -> Tensor:
+    """Slight turns, scales and shifts of (B, C, H, W) images: at strength 1 up to 15°, ±15 % and ±10 % of a side. The
+    border is mirrored, so that no edge shows."""
+    count, _, height, width = image.shape
+    draw = strength * (2 * torch.rand(4, count, device=image.device) - 1)
+    turn, scale = draw[0] * math.radians(15), 1 + 0.15 * draw[1]
+    cos, sin = turn.cos() * scale, turn.sin() * scale
+    ratio = height / width
+    theta = torch.stack([cos, -sin * ratio, 0.2 * draw[2], sin / ratio, cos, 0.2 * draw[3]], 1).reshape(count, 2, 3)
+    where = F.affine_grid(theta, list(image.shape), align_corners=False)
+    return F.grid_sample(image, where, mode="bilinear", padding_mode="reflection", align_corners=False)

@@ -1,0 +1,183 @@
+"""New prepared sets from old ones: merged, split anew, balanced. Pixels are copied as they are, tables are reconciled."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from facespace.data.faces import IMAGES, SPLITS, FaceSet
+from facespace.data.splits import SHARES, by_hash
+from facespace.data.writing import check_target, write_card, write_header, write_table
+from facespace.errors import FaceSetError, UsageError, suggest
+from facespace.files import build_folder
+
+CHUNK = 1_024  # rows copied at a time
+CARRIED = ("terms", "resize", "crop", "background", "masked_share", "alignment", "identities")
+
+
+def merge(sets: Sequence[FaceSet | Path | str], to: Path | str, force: bool = False) -> FaceSet:
+    """One set of the faces of several, in their order. Attributes with the same name but for case, blanks, dashes and
+    apostrophes are one; where a set lacks an attribute it is unknown. Splits stay; a person named by two sets of the
+    same origin (CelebA and CelebAMask-HQ) is one person.
+
+    Raises UsageError for fewer than two sets or faces of different shapes, FaceSetError where a person would stand on
+    two sides."""
+    opened = [item if isinstance(item, FaceSet) else FaceSet(item) for item in sets]
+    if len(opened) < 2:
+        raise UsageError(f"Merging takes at least two prepared sets; got {len(opened)}.")
+    shapes = {faces.image_shape for faces in opened}
+    if len(shapes) > 1:
+        told = ", ".join(f"{faces.root} {'×'.join(map(str, faces.image_shape))}" for faces in opened)
+        raise UsageError(
+            f"Only faces of one shape can be merged: {told}. Prepare them again with the same --size and --gray."
+        )
+    names, columns = reconcile([faces.attribute_names for faces in opened])
+    values = np.full((sum(map(len, opened)), len(names)), np.nan, np.float32)
+    rows: list[tuple[str, str, str | None]] = []
+    for faces, places in zip(opened, columns):
+        values[len(rows) : len(rows) + len(faces), places] = faces.attributes
+        origin = faces.card.get("identities", faces.card["source"])
+        people = [who and (who if ":" in who else f"{origin}:{who}") for who in faces.identities]
+        rows += zip(_prefixed(faces, opened), faces.splits, people)
+    _check_sides(rows)
+    crops = {faces.card["crop"] for faces in opened}
+    template = opened[0].template if len(crops) == 1 else replace(opened[0].template, crop="fit", source=None)
+    parts = [
+        {"set": f.root.name, "source": f.card["source"], "faces": len(f), "fingerprint": f.fingerprint} | _carried(f)
+        for f in opened
+    ]
+    notes = [] if len(crops) == 1 else [f"crops differ: {', '.join(sorted(crops))}"]
+    facts = {
+        "source": "merge",
+        "attributes": list(names),
+        "terms": "; ".join(dict.fromkeys(faces.card["terms"] for faces in opened)),
+        "notes": notes,
+        "parts": parts,
+    }
+    picked = [(faces, np.arange(len(faces))) for faces in opened]
+    return _write(Path(to), force, picked, rows, names, values, template, facts)
+
+
+def split(
+    faces: FaceSet | Path | str,
+    to: Path | str,
+    shares: Mapping[str, float] = SHARES,
+    seed: int = 0,
+    force: bool = False,
+) -> FaceSet:
+    """The same faces with new sides, by a hash of the person, or of the pixels where nobody is named; `shares` are those
+    of train, validation and test."""
+    faces = faces if isinstance(faces, FaceSet) else FaceSet(faces)
+    if set(shares) - set(SPLITS) or min(shares.values()) < 0 or not shares.get("train"):
+        raise UsageError(
+            f"Shares of train, validation and test must be at or above 0, and train above it; got {dict(shares)}."
+        )
+    keys = [
+        f"person {who}" if who else f"pixels {image.tobytes().hex()}"
+        for who, image in zip(faces.identities, faces.images)
+    ]
+    sides = [by_hash(key, shares, seed) for key in keys]
+    rows = [(key, side, who) for key, side, who in zip(faces.ids, sides, faces.identities)]
+    told = f"split anew with seed {seed}: " + ", ".join(f"{name} {share:g}" for name, share in shares.items())
+    return _derived(faces, np.arange(len(faces)), rows, Path(to), force, told)
+
+
+def balance(faces: FaceSet | Path | str, on: str, to: Path | str, seed: int = 0, force: bool = False) -> FaceSet:
+    """As many faces with the attribute `on` as without it on every side, drawn at random by `seed`; faces of which it is
+    not known are left out."""
+    faces = faces if isinstance(faces, FaceSet) else FaceSet(faces)
+    if on not in faces.attribute_names:
+        raise UsageError(f"Unknown attribute {on!r}. {suggest(on, faces.attribute_names)}")
+    sign = np.sign(faces.attributes[:, faces.attribute_names.index(on)])
+    draw, kept = np.random.default_rng(seed), []
+    for side in SPLITS:
+        groups = [np.flatnonzero((faces.splits == side) & (sign == wanted)) for wanted in (1, -1)]
+        count = min(map(len, groups))
+        kept += [draw.permutation(group)[:count] for group in groups]
+    chosen = np.sort(np.concatenate(kept))
+    if not len(chosen):
+        raise FaceSetError(
+            f"{faces.root} has no side with faces both with and without {on}, so nothing is left to balance."
+        )
+    rows = [(faces.ids[row], faces.splits[row], faces.identities[row]) for row in chosen]
+    return _derived(
+        faces, chosen, rows, Path(to), force, f"balanced on {on}: {len(chosen):,} of {len(faces):,} faces kept"
+    )
+
+
+def reconcile(sets: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], list[list[int]]]:
+    """The union of several lists of attribute names, and for each list where its columns go. The first spelling stays."""
+    places: dict[str, int] = {}
+    names: list[str] = []
+    columns = []
+    for listed in sets:
+        keys = ["".join(letter for letter in name.lower() if letter.isalnum()) for name in listed]
+        for key, name in zip(keys, listed):
+            if key not in places:
+                places[key] = len(names)
+                names.append(name)
+        columns.append([places[key] for key in keys])
+    return tuple(names), columns
+
+
+def _prefixed(faces: FaceSet, among: Sequence[FaceSet]) -> list[str]:
+    """Ids that cannot collide: behind the set's folder name, numbered where two folders are named alike."""
+    alike = [other for other in among if other.root.name == faces.root.name]
+    prefix = faces.root.name if len(alike) == 1 else f"{faces.root.name}-{alike.index(faces) + 1}"
+    return [f"{prefix}/{key}" for key in faces.ids]
+
+
+def _check_sides(rows: Sequence[tuple[str, str, str | None]]) -> None:
+    sides: dict[str, set[str]] = {}
+    for _, side, who in rows:
+        if who:
+            sides.setdefault(who, set()).add(side)
+    torn = [who for who, found in sides.items() if len(found) > 1]
+    if torn:
+        raise FaceSetError(
+            f"{len(torn)} people would stand on two sides of the split ({torn[0]} …). "
+            "Give the sets the same sides first, for example with: facespace split SET --to NEW"
+        )
+
+
+def _carried(faces: FaceSet) -> dict[str, Any]:
+    return {key: faces.card[key] for key in CARRIED if key in faces.card}
+
+
+def _derived(faces: FaceSet, chosen: np.ndarray, rows: list, to: Path, force: bool, told: str) -> FaceSet:
+    facts = _carried(faces) | {
+        "source": faces.card["source"],
+        "attributes": list(faces.attribute_names),
+        "notes": [*faces.card["notes"], told],
+    }
+    if "parts" in faces.card:
+        facts["parts"] = faces.card["parts"]
+    return _write(
+        to, force, [(faces, chosen)], rows, faces.attribute_names, faces.attributes[chosen], faces.template, facts
+    )
+
+
+def _write(
+    to: Path,
+    force: bool,
+    picked: Sequence[tuple[FaceSet, np.ndarray]],
+    rows: Sequence[tuple[str, str, str | None]],
+    names: Sequence[str],
+    values: np.ndarray,
+    template: Any,
+    facts: dict[str, Any],
+) -> FaceSet:
+    if any(to.resolve() == faces.root.resolve() for faces, _ in picked):
+        raise UsageError(f"--to {to} is one of the sets themselves; name a new folder.")
+    check_target(to, force)
+    with build_folder(to) as folder:
+        with (folder / IMAGES).open("wb") as file:
+            write_header(file, len(rows), template)
+            for faces, chosen in picked:
+                for start in range(0, len(chosen), CHUNK):
+                    file.write(faces.images[chosen[start : start + CHUNK]].tobytes())
+        write_table(folder, rows, names, values)
+        write_card(folder, template, [side for _, side, _ in rows], (), facts)
+    return FaceSet(to)

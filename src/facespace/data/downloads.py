@@ -1,0 +1,243 @@
+"""The face data sets that can be fetched: what each weighs, on which terms, from where, what must be there afterwards,
+and the `prepare` line that follows. How a file travels is fetch.py; how a set is read is sources/."""
+
+import contextlib
+import importlib
+import os
+import shlex
+import shutil
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from facespace import console, files
+from facespace.errors import UsageError, choose
+from facespace.fetch import DamagedArchive, FetchError, cache_folder, fetch, unpack
+
+PICTURES = {".jpg", ".png"}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A file of labels that belongs to a set."""
+
+    names: tuple[str, ...]  # any of these will do
+    holds: str
+    source: str  # where its authors publish it
+    begins: str = ""  # if set, `source` is the table itself, begins so, and is fetched where the archive lacks it
+
+
+@dataclass(frozen=True)
+class Download:
+    """A row of DOWNLOADS. Sizes are in bytes, and about right."""
+
+    title: str
+    sizes: tuple[int, int]  # to download, and on the disk
+    terms: str  # a sentence, and where its authors say so
+    folder: str  # holds the images; lies at ROOT or one folder down
+    images: int
+    prepare: str  # options of the `prepare` line
+    source: str  # its page at Kaggle, or the authors' archive
+    tables: tuple[Table, ...] = ()
+
+
+KAGGLE = "https://www.kaggle.com/datasets/"
+CELEBA = "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html"
+LFW = "http://vis-www.cs.umass.edu/lfw/"
+KUMAR = "http://www.cs.columbia.edu/CAVE/databases/pubfig/download/lfw_attributes.txt"
+MASKS = "https://github.com/switchablenorms/CelebAMask-HQ"
+YEARBOOK = "https://people.eecs.berkeley.edu/~shiry/projects/yearbooks/yearbooks.html"
+
+DOWNLOADS: dict[str, Download] = {
+    "celeba": Download(
+        "CelebA, aligned and cropped (Liu et al., 2015)",
+        sizes=(1_430_000_000, 1_550_000_000),
+        terms=f"For non-commercial research only; the images may not be passed on, sold or published. {CELEBA}",
+        folder="img_align_celeba",
+        images=202_599,
+        prepare="--size 64",
+        source=f"{KAGGLE}jessicali9530/celeba-dataset",
+        tables=(
+            Table(("list_attr_celeba.csv", "list_attr_celeba.txt"), "the 40 attributes", CELEBA),
+            Table(("list_eval_partition.csv", "list_eval_partition.txt"), "the official split", CELEBA),
+            Table(("identity_CelebA.csv", "identity_CelebA.txt"), "who is who; Kaggle's copy lacks it", CELEBA),
+        ),
+    ),
+    "lfw": Download(
+        "Labeled Faces in the Wild, deep-funneled (Huang et al., 2007 and 2012)",
+        sizes=(118_000_000, 125_000_000),
+        terms=f"News photographs gathered for research; no licence is known, so the rights stay with their owners. {LFW}",
+        folder="lfw-deepfunneled",
+        images=13_233,
+        prepare="--size 45",
+        source=f"{KAGGLE}jessicali9530/lfw-dataset",
+        tables=(Table(("lfw_attributes.txt",), "73 attributes by Kumar et al.", KUMAR, begins="#"),),
+    ),
+    "celebamask-hq": Download(
+        "CelebAMask-HQ (Lee et al., 2020)",
+        sizes=(2_940_000_000, 4_200_000_000),
+        terms=f"For non-commercial research and education only. {MASKS}",
+        folder="CelebA-HQ-img",
+        images=30_000,
+        prepare="--size 64",
+        source=f"{KAGGLE}ipythonx/celebamaskhq",
+        tables=(
+            Table(("CelebAMask-HQ-attribute-anno.txt",), "the 40 attributes", MASKS),
+            Table(("CelebA-HQ-to-CelebA-mapping.txt",), "which CelebA image is which", MASKS),
+        ),
+    ),
+    "yearbook": Download(
+        "A Century of Portraits: American high-school yearbooks (Ginosar et al., 2015)",
+        sizes=(800_000_000, 850_000_000),
+        terms=f"Published by its authors for research; no licence is known, so the rights stay with their owners. {YEARBOOK}",
+        folder="faces_aligned_small_mirrored_co_aligned_cropped_cleaned",
+        images=37_921,
+        prepare="--size 171x186 --gray",
+        source="https://www.dropbox.com/s/ubjjoo0b2wz4vgz/faces_aligned_small_mirrored_co_aligned_cropped_cleaned.tar.gz?dl=1",
+    ),
+}
+
+
+def download(name: str, to: Path, *, accept_terms: bool, client: Any = None) -> dict[str, Any]:
+    """Brings the data set `name` into the folder `to`, and says what it holds, what is missing and what comes next.
+
+    What is already there stays; a run that was broken off is gone on with. `client` stands in for kagglehub."""
+    start = time.monotonic()
+    what = choose(DOWNLOADS, name, "data set to download")
+    if not accept_terms:
+        raise UsageError(offer(name, to))
+    if to.exists() and not to.is_dir():
+        raise UsageError(f"--to {to} is a file. Name a folder.")
+    console.note(f"{what.title}. Terms: {what.terms}")
+    root = to.resolve()
+    stage = root.with_name(f".{root.name}.download")
+    if not stage.is_dir() and not _count(root, what):
+        _bring(name, what, stage, _by_hand(what, to), client)
+    if stage.is_dir():
+        if not _count(stage, what) + _count(root, what):
+            shutil.rmtree(stage)
+            raise FetchError(f"{what.source} gave no images in a folder {what.folder}. {_by_hand(what, to)}")
+        _merge(stage, root)
+    count = _count(root, what)
+    missing = [sentence for table in what.tables if (sentence := _complete(name, table, root))]
+    if count < what.images:
+        hint = f"To fetch them anew, remove {to}; if it stays so, look at {what.source}"
+        missing.insert(0, f"{count:,} of {what.images:,} images are there. {hint}")
+    sizes = [Path(here, file).lstat().st_size for here, _, names in os.walk(root) for file in names]
+    facts = {"name": name, "to": str(to), "files": len(sizes), "bytes": sum(sizes), "missing": missing}
+    prepare = f"facespace prepare {name} {shlex.quote(str(to))} --to sets/{name} {what.prepare}"
+    return facts | {"prepare": prepare, "seconds": round(time.monotonic() - start, 2)}
+
+
+def offer(name: str, to: Path) -> str:
+    """What a person should know before accepting, and the command that accepts."""
+    what = DOWNLOADS[name]
+    packed, unpacked = (f"{size / 1e9:.2f} GB" for size in what.sizes)
+    return (
+        f"{what.title}: {what.images:,} images, about {packed} to download and {unpacked} on the disk.\n"
+        f"From: {what.source}\nTerms: {what.terms}\n"
+        f"If you accept them: facespace download {name} --to {shlex.quote(str(to))} --accept-terms"
+    )
+
+
+def _by_hand(what: Download, to: Path) -> str:
+    return f"By hand: download {what.source} in a browser, unpack it into {to}, and run this again."
+
+
+def _bring(name: str, what: Download, stage: Path, by_hand: str, client: Any) -> None:
+    """Makes the folder `stage`, whole, from Kaggle, a mirror or the authors' archive."""
+    at_kaggle = what.source.startswith(KAGGLE)
+    if at_kaggle and (client is not None or not os.environ.get("FACESPACE_MIRROR")):
+        _link_tree(_from_kaggle(what.source.removeprefix(KAGGLE), by_hand, client), stage)
+        return
+    try:
+        archive = _fetch(name, f"{what.source}.zip" if at_kaggle else what.source)  # .zip: as Kaggle names it
+        try:
+            unpack(archive, stage)
+        except DamagedArchive:
+            archive.unlink()
+            raise
+    except FetchError as error:
+        raise FetchError(f"{error} {by_hand}") from error
+    archive.unlink()
+
+
+def _fetch(name: str, url: str) -> Path:
+    """The file at `url`, or of that name at $FACESPACE_MIRROR/<name>/, in the cache."""
+    file, mirror = urlsplit(url).path.rsplit("/", 1)[-1], os.environ.get("FACESPACE_MIRROR")
+    return fetch(f"{mirror.rstrip('/')}/{name}/{file}" if mirror else url, cache_folder() / "downloads" / name / file)
+
+
+def _from_kaggle(handle: str, by_hand: str, client: Any) -> Path:
+    try:
+        client = client or importlib.import_module("kagglehub")
+        with contextlib.redirect_stdout(sys.stderr):  # stdout is for results
+            return Path(client.dataset_download(handle, path=None, force_download=False))
+    except ImportError as error:
+        hint = "Kaggle's downloads need kagglehub: pip install 'facespace[kaggle]'."
+        raise FetchError(f"{hint} {by_hand}") from error
+    except Exception as error:  # whatever kagglehub and the network below it may raise
+        reason = " ".join(str(error).split()) or type(error).__name__
+        hint = "It may want an account: https://www.kaggle.com/settings. What came so far is kept; run again."
+        raise FetchError(f"Kaggle did not give {handle}: {reason}. {hint} {by_hand}") from error
+
+
+def _link_tree(source: Path, stage: Path) -> None:
+    """The files of `source` under `stage`: hard links where the disk allows them, copies elsewhere."""
+    paths = [Path(here, name) for here, _, names in os.walk(source) for name in names]
+    with files.build_folder(stage) as folder, console.progress(len(paths), "Placing", "files") as advance:
+        for path in paths:
+            target = folder / path.relative_to(source)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                os.link(path, target)
+            except OSError:
+                shutil.copyfile(path, target)
+            advance(1)
+
+
+def _merge(source: Path, target: Path) -> None:
+    """Moves `source` to `target`. Files that are already there stay, and so does everything else."""
+    if not target.exists():
+        source.replace(target)
+    elif source.is_dir() and target.is_dir():
+        for child in sorted(source.iterdir()):
+            _merge(child, target / child.name)
+        source.rmdir()
+    else:
+        source.unlink()
+
+
+def _find(root: Path, name: str) -> Path | None:
+    """The file or folder of that name at `root` or one folder down."""
+    return next((path for place in (name, f"*/{name}") for path in sorted(root.glob(place))), None)
+
+
+def _count(root: Path, what: Download) -> int:
+    """How many images are there."""
+    folder = _find(root, what.folder)
+    return sum(Path(name).suffix in PICTURES for _, _, names in os.walk(folder or root / "-") for name in names)
+
+
+def _complete(name: str, table: Table, root: Path) -> str | None:
+    """None if the table is there or could be fetched, else what is missing and where to put it."""
+    if any(_find(root, file) for file in table.names):
+        return None
+    folder = _find(root, DOWNLOADS[name].folder) or root / "-"
+    target, trouble = folder.parent / table.names[-1], ""  # beside the folder of images
+    if table.begins:
+        try:
+            came = _fetch(name, table.source)
+            content = came.read_bytes()
+            came.unlink()
+            if content.startswith(table.begins.encode()):
+                with files.write_beside(target) as beside:
+                    beside.write_bytes(content)
+                return None
+            trouble = " Another file was found where it should be."
+        except FetchError as error:
+            trouble = f" {error}"
+    return f"{table.names[-1]} ({table.holds}) is missing.{trouble} Get it from {table.source} and put it at {target}"

@@ -1,0 +1,55 @@
+"""Reading the tables that face data sets come with. One row at a time: as lists of words CelebA's would not be small."""
+
+import csv
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from facespace.errors import FaceSetError
+
+
+def rows(path: Path) -> Iterator[list[str]]:
+    """The rows of a .csv, or of a table with blanks between its columns; empty ones are left out."""
+    with path.open(encoding="utf-8", errors="replace", newline="") as file:
+        yield from (row for row in (csv.reader(file) if path.suffix == ".csv" else map(str.split, file)) if row)
+
+
+def find(places: Iterable[Path], name: str, endings: Sequence[str] = (".txt", ".csv")) -> Path | None:
+    """The first table of that name in some folders."""
+    return next((path for place in places for end in endings if (path := place / f"{name}{end}").is_file()), None)
+
+
+def celeba_attributes(path: Path) -> tuple[tuple[str, ...], dict[str, np.ndarray]]:
+    """CelebA's attribute table, the authors' or Kaggle's: names, and stem of the file -> float32 (A,)."""
+    lines = rows(path)
+    header = next(lines, [])
+    if path.suffix == ".txt" and len(header) == 1:  # the authors' first line is a count
+        header = ["", *next(lines, [])]
+    names = tuple(header[1:])
+    table = {}
+    for key, *cells in lines:
+        if len(cells) != len(names):
+            raise FaceSetError(
+                f"{path}: the row of {key} has {len(cells)} values for {len(names)} attributes. Fetch it again."
+            )
+        try:
+            table[Path(key).stem] = np.array(cells, dtype=np.float32)
+        except ValueError as error:
+            raise FaceSetError(
+                f"{path}: the row of {key} holds {error}; numbers are expected. Fetch it again."
+            ) from error
+    return names, table
+
+
+def column(path: Path | None) -> dict[str, str]:
+    """Stem of the file -> value, from a table of two columns; empty without the table."""
+    pairs = ((row[0], row[1]) for row in (rows(path) if path else ()) if len(row) == 2 and "." in row[0])
+    return {Path(key).stem: value for key, value in pairs}
+
+
+def values(keys: Iterable[str], table: Mapping[str, np.ndarray], width: int) -> np.ndarray:
+    """float32 (N, width): each key's row of the table, NaN where it has none."""
+    unknown = np.full(width, np.nan, np.float32)
+    lines = [table.get(key, unknown) for key in keys]
+    return np.stack(lines) if lines else np.empty((0, width), np.float32)

@@ -1,0 +1,85 @@
+"""The files of a prepared set: images one after another, the table, the card. Decides nothing about faces."""
+
+import csv
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+import facespace
+from facespace.data.faces import CARD, COLUMNS, FORMAT, IMAGES, SKIPPED, SPLITS, TABLE, is_face_set
+from facespace.errors import UsageError
+from facespace.files import sha256, write_json
+from facespace.image.photos import Template
+
+
+def check_target(to: Path, force: bool) -> None:
+    """Raises UsageError where a new set must not be written: a file, another set without `force`, other people's files."""
+    if to.exists() and not to.is_dir():
+        raise UsageError(f"--to {to} is a file; name a folder for the prepared set.")
+    if to.is_dir() and any(to.iterdir()):
+        if not is_face_set(to):
+            raise UsageError(f"--to {to} holds other files; name a new folder, so that nothing of yours is replaced.")
+        if not force:
+            raise UsageError(
+                f"--to {to} already holds a prepared set. Add --force to replace it, or name a new folder."
+            )
+
+
+def write_header(file: BinaryIO, count: int, template: Template) -> None:
+    """An .npy header at the file's start. numpy pads it so that its length does not depend on the count, which is known
+    only at the end."""
+    shape = (count, template.height, template.width, template.channels)
+    file.seek(0)
+    np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
+
+
+def write_table(
+    folder: Path,
+    rows: Iterable[tuple[str, str, str | None]],
+    attributes: Sequence[str],
+    values: np.ndarray,
+) -> None:
+    """table.csv from (id, split, identity) rows and their (N, A) attributes; NaN is left empty."""
+    lines = (
+        (key, split, identity or "", *("" if v != v else f"{v:.7g}" for v in line.tolist()))
+        for (key, split, identity), line in zip(rows, values)
+    )
+    write_csv(folder / TABLE, (*COLUMNS, *attributes), lines)
+
+
+def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """A CSV. File names may hold bytes that are no text; surrogateescape carries them through unchanged."""
+    with path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)
+
+
+def write_card(
+    folder: Path, template: Template, splits: Sequence[str], skipped: Sequence[tuple[str, str]], facts: dict[str, Any]
+) -> None:
+    """card.json: the set's facts, counts and fingerprint; and skipped.csv where something was skipped."""
+    if skipped:
+        write_csv(folder / SKIPPED, ("id", "reason"), skipped)
+    reasons = Counter(reason for _, reason in skipped)
+    content = f"{sha256(folder / IMAGES)} {sha256(folder / TABLE)}"
+    counts = Counter(splits)
+    card = {
+        "kind": "faceset",
+        "format": FORMAT,
+        "facespace": facespace.__version__,
+        "faces": len(splits),
+        "splits": {split: counts[split] for split in SPLITS},
+        "size": [template.height, template.width],
+        "channels": template.channels,
+        "crop": template.crop,
+        "source_size": list(template.source) if template.source else None,
+        **facts,
+        "skipped": {"total": len(skipped), "reasons": dict(sorted(reasons.items()))},
+        "fingerprint": hashlib.sha256(content.encode()).hexdigest(),
+    }
+    write_json(folder / CARD, card)
