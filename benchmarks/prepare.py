@@ -3,7 +3,6 @@ and in one run; whether the bytes agree; and the peak memory, also for the same 
 
 python benchmarks/prepare.py CELEBA [IMAGES]     CELEBA holds img_align_celeba and its tables"""
 
-import os
 import shutil
 import statistics
 import subprocess
@@ -50,7 +49,7 @@ def repeated(root: Path, times: int, to: Path) -> Path:
     for turn in range(times):
         for row in lines[2:]:
             name, _, rest = row.partition(" ")
-            os.symlink(root / "img_align_celeba" / name, to / "img_align_celeba" / f"{turn}{name}")
+            (to / "img_align_celeba" / f"{turn}{name}").symlink_to(root / "img_align_celeba" / name)
             rows.append(f"{turn}{name} {rest}")
     (to / "list_attr_celeba.txt").write_text("\n".join([str(len(rows)), lines[1], *rows]) + "\n")
     return to
@@ -77,7 +76,9 @@ def main() -> None:
             taken = [time.perf_counter() - start]
             for workers in (1, 2):
                 start = time.perf_counter()
-                faces = facespace.prepare("celeba", root, to=Path(folder) / "s", limit=count, workers=workers, force=True)
+                faces = facespace.prepare(
+                    "celeba", root, to=Path(folder) / "s", limit=count, workers=workers, force=True
+                )
                 taken.append(time.perf_counter() - start)
                 same &= bool((faces.images == reference).all())
             for name, seconds in zip(rates, taken):

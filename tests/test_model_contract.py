@@ -10,18 +10,28 @@ from facespace.models import ModelConfig, build, count_parameters
 from facespace.models.likelihoods import LIKELIHOODS
 from facespace.recipes import RECIPES, recipe
 
-PUBLISHED = {"celebamask-conv": 2_958_659}
+PUBLISHED = {
+    "lfw-mlp": 21_630_331,
+    "celeba-gray-ae": 17_834_240,
+    "celeba-gray-vae": 6_454_472,
+    "celebamask-conv": 2_958_659,
+    "celeba-conv-128": 2_649_299,
+    "yearbook-ae": 1_169_039,
+}
 
 
 def tiny(name: str, **fields):
     settings = [setting for setting in TINY if setting.startswith("model")]
+    settings.remove("model.image=3,16,16") if "image" in fields else None
     return override(recipe(name), [*settings, *(f"model.{key}={value}" for key, value in fields.items())]).model
 
 
 def cases():
+    yield pytest.param(tiny("yearbook-ae", image="1,19,21"), id="yearbook-ae-odd")
     for name in RECIPES:
         yield pytest.param(tiny(name), id=name)
-        yield pytest.param(tiny(name, bottleneck="point"), id=f"{name}-autoencoder")
+        other = "gaussian" if recipe(name).model.bottleneck == "point" else "point"
+        yield pytest.param(tiny(name, bottleneck=other, latent_relu="false"), id=f"{name}-{other}")
         yield pytest.param(tiny(name, body="mlp", norm="false"), id=f"{name}-mlp")
         yield pytest.param(tiny(name, image="1,16,24", dropout=0.1, slope=0), id=f"{name}-gray-wide")
     for pixels in LIKELIHOODS:
@@ -41,14 +51,14 @@ def faces(model, count=6):
 def test_shapes_and_range(model):
     x = faces(model)
     result = model(x)
-    assert result.image.shape == x.shape
+    assert result.image.shape == (6, *model.image_shape) == model.target(x).shape
     assert result.log_likelihood.shape == (6,)
     assert all(penalty.shape == (6,) for penalty in result.penalties.values())
     assert set(result.penalties) == ({"kl"} if model.config.bottleneck == "gaussian" else set())
     z = model.encode(x).mean
     assert z.shape == (6, *model.latent_shape)
     image = model.decode(20 * z)
-    assert image.shape == x.shape and image.min() >= 0 and image.max() <= 1
+    assert image.shape == (6, *model.image_shape) and image.min() >= 0 and image.max() <= 1
 
 
 def test_every_parameter_gets_a_gradient(model):

@@ -36,32 +36,35 @@ def from_dict(kind: type[Config], values: Mapping[str, Any], where: str = "") ->
 
 
 def override(config: Config, settings: Iterable[str]) -> Config:
-    """A copy with settings such as `train.steps=500` applied in turn. Values are JSON, or a bare word."""
+    """A copy with settings such as `train.steps=500`. Values are JSON, or a bare word. All are put in place before the
+    result is checked, so their order does not matter."""
+    values = to_dict(config)
     for setting in settings:
         path, equals, text = setting.partition("=")
         if not equals or not path:
             raise UsageError(f"--set takes FIELD=VALUE, for example train.steps=500; got {setting!r}.")
-        config = _set(config, path.split("."), _value(text), "")
-    return config
+        _place(type(config), values, path.split("."), _value(text), "")
+    return from_dict(type(config), values)
 
 
-def _set(config: Any, path: list[str], value: Any, where: str) -> Any:
+def _place(kind: Any, values: dict[str, Any], path: list[str], value: Any, where: str) -> None:
+    """Puts a value at its path; a group of fields can only be replaced by a whole table."""
     name, rest = path[0], path[1:]
-    if isinstance(config, Mapping):  # a free table such as objective.weights: a name that is new is allowed
-        return {**config, name: value}
-    known = [field.name for field in dataclasses.fields(config)]
-    if name not in known:
-        raise UsageError(f"Unknown field {where + name!r}. {suggest(name, known)}")
-    current = getattr(config, name)
-    nested = dataclasses.is_dataclass(current) or isinstance(current, Mapping)
-    if rest and not nested:
+    hint: Any = None
+    if dataclasses.is_dataclass(kind):
+        hints = typing.get_type_hints(kind)
+        if name not in hints:
+            raise UsageError(f"Unknown field {where + name!r}. {suggest(name, hints)}")
+        hint = hints[name]
+    inside = values.get(name)  # a free table, such as objective.weights, takes names that are new
+    if rest and not isinstance(inside, dict):
         raise UsageError(f"{where + name!r} is a value and has no field {rest[0]!r}.")
-    if not rest and nested and not isinstance(value, Mapping):
-        inside = list(current) if isinstance(current, Mapping) else [f.name for f in dataclasses.fields(current)]
+    if rest:
+        _place(hint, typing.cast(dict, inside), rest, value, f"{where}{name}.")
+    elif isinstance(inside, dict) and not isinstance(value, Mapping):
         raise UsageError(f"{where + name!r} is a group of fields; set one of them: {', '.join(inside)}.")
-    changed = _set(current, rest, value, f"{where}{name}.") if rest else value
-    hint = typing.get_type_hints(type(config))[name]
-    return dataclasses.replace(config, **{name: _parse(hint, changed, where + name)})
+    else:
+        values[name] = value
 
 
 def _value(text: str) -> Any:

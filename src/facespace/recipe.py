@@ -20,7 +20,9 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         if not 0 <= self.jitter < 1 or not 0 <= self.shift <= 3:
-            raise UsageError(f"data.jitter must lie in [0, 1) and data.shift in [0, 3]; got {self.jitter}, {self.shift}.")
+            raise UsageError(
+                f"data.jitter must lie in [0, 1) and data.shift in [0, 3]; got {self.jitter}, {self.shift}."
+            )
 
     def prepare_line(self, image: tuple[int, int, int]) -> str:
         """The command that prepares such a set."""

@@ -48,6 +48,12 @@ class FaceSpace:
         faces = [self.template.fit(to_rgb(image)) for image in _pictures(images)]
         return np.stack(faces) if faces else np.empty((0, *self._face_shape), np.uint8)
 
+    def target(self, faces: np.ndarray) -> np.ndarray:
+        """The part of fitted faces (N, H, W, C) that the space draws: all, or the middle where its images are smaller."""
+        _, height, width = self.image_shape
+        top, left = (faces.shape[1] - height) // 2, (faces.shape[2] - width) // 2
+        return faces[:, top : top + height, left : left + width]
+
     @torch.inference_mode()
     def encode(self, images: Images) -> np.ndarray:
         """Posterior means, float32 (N, D)."""

@@ -92,7 +92,7 @@ def reconstruct(
         raise UsageError(f"--columns must be at least 1; got {columns}.")
     faces = FaceSet(data) if data else None
     originals = space.fit(faces.images[spread(faces, split, count)] if faces else read_all(photos))
-    again = space.reconstruct(originals)
+    again, originals = space.reconstruct(originals), space.target(originals)
     save_faces(again if to.suffix == ".npy" else pairs(originals, again, columns), to, columns=min(columns, len(again)))
     error = float(((originals / 255.0 - again / 255.0) ** 2).mean())
     facts = {"to": str(to), "count": len(again), "mse": error, "columns": columns, **describe(space)}

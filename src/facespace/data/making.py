@@ -45,17 +45,19 @@ class Made(NamedTuple):
     id: str
     pixels: np.ndarray | None  # uint8 (H, W, C)
     told: str  # digest of the pixels, or the reason
-    size: tuple[int, int] = (0, 0)  # of the source picture, height and width
+    size: tuple[int, int] = (0, 0)  # of the source picture, height and width; (0, 0) where it could not be read
     masked: float | None = None  # share of the source picture that a mask took away
     quality: dict[str, float] | None = None  # of an aligned face
 
 
 def make(making: Making, face: Face) -> list[Made]:
     """The faces of one listed image: one, or several where all faces of a photograph are aligned."""
+    size = (0, 0)
     try:
         image, masked = _picture(making, face)
+        size = (image.height, image.width)
         if making.alignment is None:
-            return [_finish(making, face.id, image, (image.height, image.width), masked)]
+            return [_finish(making, face.id, image, size, masked)]
         found = _aligned(making.alignment, image)
         ids = [face.id, *(f"{face.id}#{number}" for number in range(2, len(found) + 1))]
         return [
@@ -63,7 +65,7 @@ def make(making: Making, face: Face) -> list[Made]:
             for key, (picture, quality) in zip(ids, found)
         ]
     except ImageError as error:
-        return [Made(face.id, None, str(error))]
+        return [Made(face.id, None, str(error), size)]
 
 
 def make_chunk(making: Making, faces: Sequence[Face]) -> list[list[Made]]:
@@ -138,7 +140,9 @@ def _aligned(alignment: Alignment, image: Image.Image) -> list[tuple[Image.Image
     if not found:
         raise ImageError("no face found")
     template = align.TEMPLATES[alignment.template]
-    measured = [(face, align.quality(face, image)) for face in (found if alignment.every else found[:1])]
+    measured = [(face, align.quality(face, image)) for face in found]
+    if not alignment.every:  # a neighbour cut off by the photo's edge may be the larger one, and is not the subject
+        measured = [max(measured, key=lambda item: item[1]["eye_distance"] * item[1]["inside"])]
     large = [(face, quality) for face, quality in measured if quality["eye_distance"] >= alignment.smallest]
     if not large:
         raise ImageError(f"face smaller than {alignment.smallest:g} px between the eyes")

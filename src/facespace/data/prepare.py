@@ -21,7 +21,7 @@ from facespace.data.sources import SOURCES, Source, SourceOptions
 from facespace.data.splits import assign_splits
 from facespace.data.workers import map_in_order
 from facespace.data.writing import check_target, write_card, write_csv, write_header, write_table
-from facespace.errors import FaceSetError, ImageError, UsageError, choose, suggest
+from facespace.errors import FaceSetError, UsageError, choose, suggest
 from facespace.files import build_folder
 from facespace.image import detectors, sheets
 from facespace.image.align import TEMPLATES
@@ -89,8 +89,9 @@ def _making(
     if (crop or alignment) and not chosen.needs_root:
         raise UsageError(f"The source {source} is drawn at its final size; leave out --{'crop' if crop else 'align'}.")
     if alignment:
-        choose(detectors.DETECTORS | {"auto": None}, alignment.detector, "detector")
         choose(TEMPLATES, alignment.template, "template")
+        name, weights = detectors.resolve(alignment.detector, alignment.weights)
+        alignment = replace(alignment, detector=name, weights=weights)
     height, width = (size, size) if isinstance(size, int) else size or chosen.size
     channels = 1 if (chosen.gray if gray is None else gray) else 3
     template = Template(height, width, channels, crop or ("center-148" if alignment else chosen.crop))
@@ -254,27 +255,21 @@ def _report_alignment(
     folder: Path, alignment: Alignment, listing: Listing, made: Sequence[tuple[Made, int]]
 ) -> dict[str, Any]:
     """quality.csv with a row a face, rejects.png with the photographs that gave none, and a summary for the card."""
-    from facespace.data.making import detector
-
     measured = [(item.id, item.quality) for item, _ in made if item.quality]
     names = list(measured[0][1])
     write_csv(
         folder / QUALITY, ("id", *names), [(key, *(f"{quality[n]:.5g}" for n in names)) for key, quality in measured]
     )
-    rejects = [(listing.faces[number].image, item) for item, number in made if item.pixels is None]
-    tiles, captions = [], []
-    for path, item in rejects[:MOST_REJECTS]:
-        try:
-            tiles.append(sheets.tile(read_photo(path), 96) if isinstance(path, Path) else None)
-        except ImageError:  # a file that is no picture has its reason in skipped.csv
-            continue
-        captions.append(f"{len(captions) + 1}. {item.id}: {item.told}")
-    if tiles:
+    rejects = [(listing.faces[number].image, item) for item, number in made if item.pixels is None and any(item.size)]
+    shown = [(path, item) for path, item in rejects[:MOST_REJECTS] if isinstance(path, Path)]
+    if shown:
+        tiles = [sheets.tile(read_photo(path), 96) for path, _ in shown]
+        captions = [f"{number}. {item.id}: {item.told}" for number, (_, item) in enumerate(shown, start=1)]
         sheets.save_still(sheets.labelled(sheets.grid(np.stack(tiles), 8), captions), folder / REJECTS)
     median = {name: round(float(np.median([quality[name] for _, quality in measured])), 4) for name in names}
-    summary = asdict(alignment) | {"detector": detector(alignment.detector, alignment.weights).name, "weights": None}
-    photos = len({number for _, number in made})
-    return summary | {"photos": photos, "photos_with_a_face": photos - len(rejects), "median": median}
+    photos = len({number for item, number in made if any(item.size)})
+    how = {key: value for key, value in asdict(alignment).items() if key != "weights"}
+    return how | {"photos": photos, "photos_with_a_face": photos - len(rejects), "median": median}
 
 
 def _no_faces(source: str, root: Path | str | None, skipped: Sequence[tuple[str, str]]) -> str:

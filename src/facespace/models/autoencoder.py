@@ -1,5 +1,9 @@
-"""Autoencoder and VAE in one: a body, a bottleneck and a pixel likelihood put together as the config says."""
+"""Autoencoder and VAE in one: a body, a bottleneck and a pixel likelihood put together as the config says; with
+`conditions`, encoder and decoder are also told attributes (conditional VAE: Sohn et al., 2015)."""
 
+import math
+
+import torch
 from torch import Generator, Tensor, nn
 
 from facespace.errors import choose
@@ -10,6 +14,8 @@ from facespace.models.likelihoods import LIKELIHOODS
 from facespace.models.posteriors import POSTERIORS
 from facespace.models.priors import PRIORS
 
+UNTOLD = 0.1  # share of attributes that are hidden while training, so that "unknown" is learned too
+
 
 class Autoencoder(LatentModel):
     """body × bottleneck × pixels. With a Gaussian bottleneck it is a VAE (Kingma & Welling, 2014)."""
@@ -17,25 +23,50 @@ class Autoencoder(LatentModel):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.image_shape = config.image
-        self.latent_shape = (config.latent,)
         self.posterior = choose(POSTERIORS, config.bottleneck, "bottleneck")
         self.pixels = choose(LIKELIHOODS, config.pixels, "pixels")()
         self.prior = choose(PRIORS, config.bottleneck, "bottleneck")(config.latent)
-        body = choose(BODIES, config.body, "body")
-        self.encoder, features, self.decoder = body(config, config.image[0] * self.pixels.parts)
-        self.heads = nn.Linear(features, config.latent * self.posterior.PARTS)
+        told = 2 * len(config.conditions)  # a value, and whether it is known
+        body = choose(BODIES, config.body, "body")(config, config.latent + told, config.image[0] * self.pixels.parts)
+        self.encoder, features, self.decoder, size = body
+        self.heads = nn.Linear(features + told, config.latent * self.posterior.PARTS)
+        self.image_shape = (config.image[0], *size)
+        self.latent_shape = (config.latent,)
 
     def encode(self, x: Tensor, y: Tensor | None = None) -> Posterior:
-        """(B, C, H, W) in [0, 1] -> q(z | x)."""
-        return self.posterior(self.heads(self.encoder(x)).float())
+        """(B, C, H, W) in [0, 1] -> q(z | x); y is (B, A) attributes in the order of the config's conditions."""
+        raw = self.heads(self._with(self.encoder(x), y)).float()
+        return self.posterior(raw.relu() if self.config.latent_relu else raw)
 
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """(B, D) -> mean image (B, C, H, W) in [0, 1]."""
-        return self.pixels.mean(self.decoder(z).float())
+        return self.pixels.mean(self._raw(z, y))
 
-    def forward(self, x: Tensor, y: Tensor | None = None, generator: Generator | None = None) -> Pass:
-        """One sample of z for each image, and what it says of x."""
-        q = self.encode(x)
-        raw = self.decoder(q.sample(generator)).float()  # (B, parts·C, H, W); under autocast the layers alone are bf16
-        return Pass(self.pixels.mean(raw), self.pixels.log_prob(raw, x), q.penalties())
+    def forward(self, x: Tensor, y: Tensor | None = None, generator: Generator | None = None, samples: int = 1) -> Pass:
+        """One sample of z for each image, and what it says of x; with more samples also the importance-weighted bound."""
+        if self.training and y is not None:
+            y = torch.where(torch.rand(y.shape, device=y.device) < UNTOLD, torch.nan, y)
+        q, seen = self.encode(x, y), self.target(x)
+        z = q.sample(generator)
+        raw = self._raw(z, y)
+        likelihood = self.pixels.log_prob(raw, seen)
+        bound = None
+        if samples > 1:
+            weights = [likelihood + q.log_ratio(z)]
+            for _ in range(samples - 1):
+                z = q.sample(generator)
+                weights.append(self.pixels.log_prob(self._raw(z, y), seen) + q.log_ratio(z))
+            bound = torch.stack(weights).logsumexp(0) - math.log(samples)  # (B,) Burda et al., 2016
+        return Pass(self.pixels.mean(raw), likelihood, q.penalties(), bound)
+
+    def _raw(self, z: Tensor, y: Tensor | None) -> Tensor:
+        return self.decoder(self._with(z, y)).float()  # under autocast the layers alone are bf16
+
+    def _with(self, numbers: Tensor, y: Tensor | None) -> Tensor:
+        """Numbers (B, F) beside what is told of the attributes: sign-keeping values, 0 where unknown, and a 1 where known."""
+        if not self.config.conditions:
+            return numbers
+        if y is None:
+            y = numbers.new_full((len(numbers), len(self.config.conditions)), torch.nan)
+        known = ~y.isnan()
+        return torch.cat([numbers, torch.where(known, y, 0.0).to(numbers), known.to(numbers)], 1)

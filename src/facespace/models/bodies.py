@@ -3,50 +3,124 @@ latent to the raw numbers of a pixel likelihood. What lies between, and what the
 
 import math
 from itertools import pairwise
+from typing import NamedTuple
 
-from torch import nn
+from torch import Tensor, nn
 
 from facespace.errors import UsageError
 from facespace.models.config import ModelConfig
 
 
-def mlp(config: ModelConfig, raw_channels: int) -> tuple[nn.Module, int, nn.Module]:
+class Body(NamedTuple):
+    """What a row of BODIES builds."""
+
+    encoder: nn.Module  # (B, C, H, W) -> (B, features)
+    features: int
+    decoder: nn.Module  # (B, inputs) -> (B, raw_channels, *size)
+    size: tuple[int, int]  # height and width of the decoder's image
+
+
+def mlp(config: ModelConfig, inputs: int, raw_channels: int) -> Body:
     """Fully connected: pixels → widths → latent → widths reversed → pixels, each hidden layer with its own norm and
-    activation. Returns (encoder, features, decoder)."""
+    activation."""
     channels, height, width = config.image
-    wide = [channels * height * width, *config.widths]
-    encoder = [nn.Flatten()]
-    for before, after in pairwise(wide):
+    encoder: list[nn.Module] = [nn.Flatten()]
+    for before, after in pairwise([channels * height * width, *config.widths]):
         encoder += [nn.Linear(before, after), *_between(config, nn.BatchNorm1d, after, nn.Dropout)]
     decoder: list[nn.Module] = []
-    for before, after in pairwise([config.latent, *reversed(config.widths)]):
+    for before, after in pairwise([inputs, *reversed(config.widths)]):
         decoder += [nn.Linear(before, after), *_between(config, nn.BatchNorm1d, after, nn.Dropout)]
     decoder += [
         nn.Linear(config.widths[0], raw_channels * height * width),
         nn.Unflatten(1, (raw_channels, height, width)),
     ]
-    return nn.Sequential(*encoder), config.widths[-1], nn.Sequential(*decoder)
+    return Body(nn.Sequential(*encoder), config.widths[-1], nn.Sequential(*decoder), (height, width))
 
 
-def conv(config: ModelConfig, raw_channels: int) -> tuple[nn.Module, int, nn.Module]:
-    """Strided 4×4 convolutions that halve the image once for each width, and transposed ones that double it back.
-    Returns (encoder, features, decoder)."""
+def conv(config: ModelConfig, inputs: int, raw_channels: int) -> Body:
+    """Strided 4×4 convolutions that halve the image once for each width, and transposed ones that double it back."""
     channels, height, width = config.image
-    fold = 2 ** len(config.widths)
-    if height % fold or width % fold:
-        raise UsageError(
-            f"The conv body halves an image {len(config.widths)} times, so height and width must be multiples of {fold}; "
-            f"this one is {height}×{width}. Prepare the set at another --size, or change model.widths."
-        )
+    small = _folded(config, config.widths[-1])
     encoder: list[nn.Module] = []
     for before, after in pairwise([channels, *config.widths]):
         encoder += [nn.Conv2d(before, after, 4, 2, 1), *_between(config, nn.BatchNorm2d, after, nn.Dropout2d)]
-    small = (config.widths[-1], height // fold, width // fold)
-    decoder: list[nn.Module] = [nn.Linear(config.latent, math.prod(small)), nn.Unflatten(1, small)]
+    decoder: list[nn.Module] = [nn.Linear(inputs, math.prod(small)), nn.Unflatten(1, small)]
     for before, after in pairwise(reversed(config.widths)):
         decoder += [nn.ConvTranspose2d(before, after, 4, 2, 1), *_between(config, nn.BatchNorm2d, after, nn.Dropout2d)]
     decoder += [nn.ConvTranspose2d(config.widths[0], raw_channels, 4, 2, 1)]
-    return nn.Sequential(*encoder, nn.Flatten()), math.prod(small), nn.Sequential(*decoder)
+    return Body(nn.Sequential(*encoder, nn.Flatten()), math.prod(small), nn.Sequential(*decoder), (height, width))
+
+
+def conv_trim(config: ModelConfig, inputs: int, raw_channels: int) -> Body:
+    """Strided 3×3 convolutions, and transposed ones whose odd sizes (8 → 17 → 33 → 65 → 129) are trimmed at the end:
+    the 128 px system."""
+    channels, height, width = config.image
+    small = _folded(config, config.widths[-1])
+    encoder: list[nn.Module] = []
+    for before, after in pairwise([channels, *config.widths]):
+        encoder += [nn.Conv2d(before, after, 3, 2, 1), *_between(config, nn.BatchNorm2d, after, nn.Dropout2d)]
+    decoder: list[nn.Module] = [nn.Linear(inputs, math.prod(small)), nn.Unflatten(1, small)]
+    for place, (before, after) in enumerate(pairwise(reversed(config.widths))):
+        padding = 0 if place == 0 else 1
+        decoder += [
+            nn.ConvTranspose2d(before, after, 3, 2, padding),
+            *_between(config, nn.BatchNorm2d, after, nn.Dropout2d),
+        ]
+    decoder += [
+        nn.ConvTranspose2d(config.widths[0], raw_channels, 3, 2, 1 if len(config.widths) > 1 else 0),
+        Trim(height, width),
+    ]
+    return Body(nn.Sequential(*encoder, nn.Flatten()), math.prod(small), nn.Sequential(*decoder), (height, width))
+
+
+def conv_pool(config: ModelConfig, inputs: int, raw_channels: int) -> Body:
+    """3×3 convolutions with max-pooling down to two channels, and doubling transposed convolutions up again: the yearbook
+    system. An image that does not halve evenly loses its border: 171×186 goes in and 160×176, its middle, comes out."""
+    channels, height, width = config.image
+    fold, thin = 2 ** len(config.widths), 2  # channels at the narrowest place
+    low = (thin, height // fold, width // fold)
+    if not math.prod(low):
+        raise UsageError(
+            f"The conv_pool body halves an image {len(config.widths)} times; {height}×{width} is too small for that."
+        )
+    encoder: list[nn.Module] = []
+    for before, after in pairwise([channels, *config.widths]):
+        encoder += [
+            nn.Conv2d(before, after, 3, 1, 1),
+            *_between(config, nn.BatchNorm2d, after, nn.Dropout2d),
+            nn.MaxPool2d(2),
+        ]
+    encoder += [nn.Conv2d(config.widths[-1], thin, 3, 1, 1), nn.ReLU(), nn.Flatten()]
+    decoder: list[nn.Module] = [nn.Linear(inputs, math.prod(low)), nn.ReLU(), nn.Unflatten(1, low)]
+    for before, after in pairwise([thin, *reversed(config.widths)]):
+        layers = _between(config, nn.BatchNorm2d, after, nn.Dropout2d)
+        decoder += [nn.Conv2d(before, after, 3, 1, 1), *layers, nn.ConvTranspose2d(after, after, 2, 2)]
+    decoder += [nn.Conv2d(config.widths[0], raw_channels, 3, 1, 1)]
+    return Body(nn.Sequential(*encoder), math.prod(low), nn.Sequential(*decoder), (low[1] * fold, low[2] * fold))
+
+
+class Trim(nn.Module):
+    """The top left height × width of an image."""
+
+    def __init__(self, height: int, width: int) -> None:
+        super().__init__()
+        self.height, self.width = height, width
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, ≥ height, ≥ width) -> (B, C, height, width)."""
+        return x[..., : self.height, : self.width]
+
+
+def _folded(config: ModelConfig, channels: int) -> tuple[int, int, int]:
+    """(channels, height, width) after as many halvings as there are widths; UsageError where a side does not halve."""
+    _, height, width = config.image
+    fold = 2 ** len(config.widths)
+    if height % fold or width % fold:
+        raise UsageError(
+            f"The {config.body} body halves an image {len(config.widths)} times, so height and width must be multiples of "
+            f"{fold}; this one is {height}×{width}. Prepare the set at another --size, or change model.widths."
+        )
+    return channels, height // fold, width // fold
 
 
 def _between(config: ModelConfig, norm: type[nn.Module], width: int, dropout: type[nn.Module]) -> list[nn.Module]:
@@ -56,4 +130,4 @@ def _between(config: ModelConfig, norm: type[nn.Module], width: int, dropout: ty
     return [*layers, dropout(config.dropout)] if config.dropout else layers
 
 
-BODIES = {"mlp": mlp, "conv": conv}
+BODIES = {"mlp": mlp, "conv": conv, "conv_trim": conv_trim, "conv_pool": conv_pool}

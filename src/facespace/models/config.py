@@ -18,7 +18,9 @@ class ModelConfig:
     slope: float = 0.01  # of LeakyReLU below zero; 0 is ReLU
     dropout: float = 0.0
     bottleneck: str = "gaussian"  # row of POSTERIORS: gaussian is a VAE, point an autoencoder
+    latent_relu: bool = False  # ReLU on the latent of an autoencoder, as the yearbook system has it
     pixels: str = "bernoulli"  # row of LIKELIHOODS
+    conditions: tuple[str, ...] = ()  # attributes that encoder and decoder are told: a conditional VAE
 
     def __post_init__(self) -> None:
         if self.image[0] not in (1, 3) or min(self.image) < 1:
@@ -27,5 +29,7 @@ class ModelConfig:
             raise UsageError(
                 f"model.latent and model.widths must be at least 1; got {self.latent}, {list(self.widths)}."
             )
+        if self.latent_relu and self.bottleneck != "point":
+            raise UsageError("model.latent_relu is for model.bottleneck=point; a Gaussian latent has both signs.")
         if not 0 <= self.dropout < 1:
             raise UsageError(f"model.dropout must be at least 0 and below 1; got {self.dropout}.")

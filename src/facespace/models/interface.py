@@ -14,6 +14,7 @@ class Pass(NamedTuple):
     image: Tensor  # (B, C, H, W) mean image in [0, 1]
     log_likelihood: Tensor  # (B,) nats, summed over pixels
     penalties: dict[str, Tensor]  # name -> (B,): {} for an autoencoder, {"kl"} in nats for a VAE
+    bound: Tensor | None = None  # (B,) nats: the importance-weighted bound, where several samples were asked for
 
 
 class Posterior(Protocol):
@@ -29,11 +30,15 @@ class Posterior(Protocol):
         """What a loss may weigh, name -> (B,) nats."""
         ...
 
+    def log_ratio(self, z: Tensor) -> Tensor:
+        """log p(z) − log q(z | x) of one latent for each image, (B,) nats; 0 for a point."""
+        ...
+
 
 class LatentModel(nn.Module):
     """An encoder, a decoder and a prior over what lies between them."""
 
-    image_shape: tuple[int, int, int]  # (C, H, W)
+    image_shape: tuple[int, int, int]  # (C, H, W) of the images that it makes
     latent_shape: tuple[int, ...]  # without the batch
     prior: Prior
 
@@ -45,10 +50,16 @@ class LatentModel(nn.Module):
         """(B, *latent_shape) -> mean image (B, C, H, W) in [0, 1]."""
         raise NotImplementedError
 
+    def target(self, x: Tensor) -> Tensor:
+        """The part of an input that the model's images are compared with: its centre, where they are smaller."""
+        _, height, width = self.image_shape
+        top, left = (x.shape[-2] - height) // 2, (x.shape[-1] - width) // 2
+        return x[..., top : top + height, left : left + width]
+
     def sample(self, n: int, temperature: float = 1.0, generator: Generator | None = None) -> Tensor:
         """Mean images (n, C, H, W) of latents from the prior, whose deviations are scaled by `temperature`."""
         return self.decode(self.prior.sample(n, temperature, generator))
 
-    def forward(self, x: Tensor, y: Tensor | None = None, generator: Generator | None = None) -> Pass:
+    def forward(self, x: Tensor, y: Tensor | None = None, generator: Generator | None = None, samples: int = 1) -> Pass:
         """One sample of z for each image, and what it says of x. This is what a loss and a DDP wrapper call."""
         raise NotImplementedError

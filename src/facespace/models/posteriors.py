@@ -24,6 +24,10 @@ class Point:
         """None."""
         return {}
 
+    def log_ratio(self, z: Tensor) -> Tensor:
+        """0: a point has no density to weigh."""
+        return z.new_zeros(len(z))
+
 
 class Gaussian:
     """q(z | x) = N(mean, exp(log_var)), independent in each latent (Kingma & Welling, 2014)."""
@@ -46,6 +50,11 @@ class Gaussian:
     def penalties(self) -> dict[str, Tensor]:
         """{"kl": (B,) nats, summed over latents}."""
         return {"kl": self.kl_per_latent().sum(1)}
+
+    def log_ratio(self, z: Tensor) -> Tensor:
+        """log p(z) − log q(z | x), (B,) nats, summed over latents; the constants of both cancel."""
+        standard = (z - self.mean) * (-0.5 * self.log_var).exp()
+        return 0.5 * (standard**2 + self.log_var - z**2).sum(1)
 
 
 POSTERIORS = {"point": Point, "gaussian": Gaussian}

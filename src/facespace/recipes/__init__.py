@@ -4,11 +4,20 @@ from collections.abc import Callable
 
 from facespace.errors import choose
 from facespace.recipe import Recipe
+from facespace.recipes.celeba_conv_128 import celeba_conv_128
+from facespace.recipes.celeba_gray import celeba_gray_ae, celeba_gray_vae
 from facespace.recipes.celebamask_conv import celebamask_conv
 from facespace.recipes.demo import demo
+from facespace.recipes.lfw_mlp import lfw_mlp
+from facespace.recipes.yearbook_ae import yearbook_ae
 
 RECIPES: dict[str, Callable[[], Recipe]] = {
+    "lfw-mlp": lfw_mlp,
+    "celeba-gray-ae": celeba_gray_ae,
+    "celeba-gray-vae": celeba_gray_vae,
     "celebamask-conv": celebamask_conv,
+    "celeba-conv-128": celeba_conv_128,
+    "yearbook-ae": yearbook_ae,
     "demo": demo,
 }
 

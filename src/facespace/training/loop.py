@@ -167,7 +167,7 @@ class Training:
         """Validates, writes line, sheets and bundles, and decides whether to go on."""
         steps = self.at.step % self.epoch_steps or self.epoch_steps
         seen = evaluate(self.model, self.loader("validation"), self.plan.objective.weights)
-        figures = per_dim({name: value / steps for name, value in self.at.sums.items()}, self.plan.model.image)
+        figures = per_dim({name: value / steps for name, value in self.at.sums.items()}, self.model.image_shape)
         watched = (seen or figures)["loss"]
         best = watched < self.at.best - self.plan.train.min_delta
         self.at.since_best = 0 if best else self.at.since_best + 1
@@ -176,7 +176,7 @@ class Training:
             "epoch": math.ceil(self.at.step / self.epoch_steps),
             "step": self.at.step,
             "train": figures,
-            "validation": per_dim(seen, self.plan.model.image) if seen else None,
+            "validation": per_dim(seen, self.model.image_shape) if seen else None,
             "best": best,
             "images_per_second": self.at.images / self.at.training_seconds,
             "training_seconds": self.at.training_seconds,
@@ -211,7 +211,12 @@ class Training:
         rows = (rows if len(rows) else self.training.rows)[:16]
         image = self.training.batch(rows).image
         again = self.model.decode(self.model.encode(image).mean)
-        self.journal.sheet("reconstructions", self.at.step, pairs(to_uint8(image), to_uint8(again)), min(8, len(rows)))
+        self.journal.sheet(
+            "reconstructions",
+            self.at.step,
+            pairs(to_uint8(self.model.target(image)), to_uint8(again)),
+            min(8, len(rows)),
+        )
 
     def loader(self, split: str) -> Loader:
         """A split's faces in order, for measuring."""
@@ -233,7 +238,7 @@ class Training:
             model = bundle.load(self.run / name, self.device).model
             measured = {s: evaluate(model, self.loader(s), self.plan.objective.weights) for s in ("validation", "test")}
             result[name] = {
-                split: per_dim(figures, self.plan.model.image) for split, figures in measured.items() if figures
+                split: per_dim(figures, self.model.image_shape) for split, figures in measured.items() if figures
             }
         result["validation"] = result[bundle.BEST].get("validation")
         self.journal.close(result)

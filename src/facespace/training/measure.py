@@ -21,7 +21,7 @@ def evaluate(model: LatentModel, loader: Loader, weights: Mapping[str, float]) -
     sums: dict[str, float] = {}
     for batch in loader.in_order():
         loss, terms = total_loss(model(batch.image, generator=generator), weights)
-        error = (model.decode(model.encode(batch.image).mean) - batch.image).square().mean()
+        error = (model.decode(model.encode(batch.image).mean) - model.target(batch.image)).square().mean()
         for name, value in {"loss": loss, **terms, "mse": error}.items():
             sums[name] = sums.get(name, 0.0) + float(value) * len(batch.image)
     return {name: value / len(loader.rows) for name, value in sums.items()}

@@ -1,0 +1,162 @@
+"""From a face's points to an upright picture of a fixed size, laid out as CelebA lays out its faces; and how good such
+a picture will be. Needs Pillow and numpy alone. Finding the points is the work of detectors.py."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+from facespace.errors import ImageError
+
+# Least-squares weight of each point. The nose is left out: it moves furthest when a head turns.
+WEIGHTS = (1.0, 1.0, 0.0, 0.3, 0.3)
+FINER = 2  # a shrunk face is first drawn this much larger, then reduced, so that nothing flickers
+
+
+@dataclass(frozen=True, eq=False)  # arrays have no single truth to compare by
+class FoundFace:
+    """One face in a picture. Lengths are pixels from the picture's top left corner, as in Pillow's boxes."""
+
+    box: tuple[float, float, float, float]  # left, top, width, height
+    # (5, 2) float: the eye at the picture's left, the eye at its right, the tip of the nose, the corner of the mouth at
+    # the left, the one at the right. NaN where the detector does not say.
+    points: np.ndarray
+    score: float  # how sure the detector is, in [0, 1]; not comparable between detectors
+
+    @property
+    def eye_distance(self) -> float:
+        """Pixels between the centres of the eyes."""
+        return float(np.linalg.norm(self.points[1] - self.points[0]))
+
+
+@dataclass(frozen=True, eq=False)
+class FaceTemplate:
+    """Where the five points of a face lie in an aligned picture of a fixed size."""
+
+    name: str
+    width: int
+    height: int
+    points: np.ndarray  # (5, 2), in the order of FoundFace.points
+
+    def framed(self, scale: float, width: int, height: int) -> "FaceTemplate":
+        """The same layout, `scale` times as large, in the middle of another frame."""
+        shift = (width - scale * self.width) / 2, (height - scale * self.height) / 2
+        return FaceTemplate(self.name, width, height, self.points * scale + shift)
+
+
+TEMPLATES = {
+    # CelebA's aligned pictures. Medians of the points that YuNet (in detectors.py, the largest face of each) found in
+    # 2,000 of them, evenly spread over 13,700; half the interquartile range is 1.7 × 1.1 px for the eyes, 4 × 1.4 for
+    # the nose and 1.9 × 1.5 for the mouth.
+    "celeba": FaceTemplate(
+        "celeba", 178, 218, np.array([(69.4, 111.9), (108.4, 112.0), (88.4, 135.4), (72.3, 152.8), (105.5, 152.7)])
+    ),
+}
+
+
+def similarity(points: np.ndarray, target: np.ndarray, weights: tuple[float, ...] = WEIGHTS) -> np.ndarray:
+    """The turn, scale and shift, as a (2, 3) matrix, that brings (N, 2) points nearest to their targets in the least
+    squares. Never mirrors, never shears. Points with a NaN on either side do not count; two must be left.
+
+    Umeyama (1991) in the plane: with points as complex numbers, the best map without a mirror is z → a·z + b."""
+    p, q, w = np.asarray(points, float), np.asarray(target, float), np.asarray(weights, float)
+    known = np.isfinite(p).all(1) & np.isfinite(q).all(1) & (w > 0)
+    p, q, w = p[known] @ (1, 1j), q[known] @ (1, 1j), w[known]  # (K,) complex
+    total = w.sum()
+    middle_p, middle_q = ((w @ p) / total, (w @ q) / total) if known.any() else (0j, 0j)
+    spread = w @ np.abs(p - middle_p) ** 2
+    if known.sum() < 2 or spread < 1e-9:
+        raise ImageError("fewer than two distinct face points")
+    a = (w * (p - middle_p).conj()) @ (q - middle_q) / spread
+    if abs(a) < 1e-9:
+        raise ImageError("face points that fit no template")
+    b = middle_q - a * middle_p
+    return np.array([(a.real, -a.imag, b.real), (a.imag, a.real, b.imag)])
+
+
+def apply(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """(N, 2) points through a (2, 3) matrix."""
+    return points @ matrix[:, :2].T + matrix[:, 2]
+
+
+def invert(matrix: np.ndarray) -> np.ndarray:
+    """The (2, 3) matrix that undoes another."""
+    back = np.linalg.inv(matrix[:, :2])
+    return np.column_stack((back, -back @ matrix[:, 2]))
+
+
+def align(image: Image.Image, face: FoundFace, template: FaceTemplate) -> Image.Image:
+    """The face, upright and in the template's place, as an RGB picture of the template's size. What lies outside the
+    photo continues its edge, ever more blurred."""
+    return warp(image, similarity(face.points, template.points), template.width, template.height)
+
+
+def warp(image: Image.Image, matrix: np.ndarray, width: int, height: int) -> Image.Image:
+    """The picture of `width` × `height` whose every place is `matrix` (2, 3) of a place in the RGB photo."""
+    scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
+    finer = FINER if scale < 0.9 else 1
+    matrix = matrix * finer
+    small = image if image.mode == "RGB" else image.convert("RGB")
+    if scale < 1 / FINER:  # Pillow's affine takes no averages: a large photo is first reduced to the size needed
+        size = max(1, round(image.width * scale * finer)), max(1, round(image.height * scale * finer))
+        small = small.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
+        grown = np.array((image.width / small.width, image.height / small.height, 1.0))
+        matrix = matrix * grown
+    back = invert(matrix)
+    size = (width * finer, height * finer)
+    inside = _inside(back, size, small.size)
+    result = _draw(small, back, size)
+    if not inside.all():
+        result = _soften(result, inside, finer * width / 30)
+    return result if finer == 1 else result.resize((width, height), Image.Resampling.LANCZOS)
+
+
+def _draw(image: Image.Image, back: np.ndarray, size: tuple[int, int]) -> Image.Image:
+    """Bicubic sampling; the photo's edge pixels are repeated outwards as far as the corners of the result reach."""
+    corners = apply(back, np.array([(0, 0), (size[0], 0), (0, size[1]), size], float))
+    left, top = np.floor(corners.min(0)).astype(int) - 3
+    right, bottom = np.ceil(corners.max(0)).astype(int) + 3
+    rows = np.arange(top, bottom).clip(0, image.height - 1)
+    columns = np.arange(left, right).clip(0, image.width - 1)
+    needed = np.asarray(image.crop((columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)))
+    part = Image.fromarray(needed[rows - rows[0]][:, columns - columns[0]])
+    shifted = back - np.array([(0, 0, left), (0, 0, top)])
+    return part.transform(size, Image.Transform.AFFINE, tuple(shifted.ravel()), Image.Resampling.BICUBIC)
+
+
+def _inside(back: np.ndarray, size: tuple[int, int], photo: tuple[int, int]) -> np.ndarray:
+    """(height, width) bool: which pixels of a result of `size` have their centre inside the photo."""
+    x, y = np.meshgrid(np.arange(size[0]) + 0.5, np.arange(size[1]) + 0.5)
+    u = back[0, 0] * x + back[0, 1] * y + back[0, 2]
+    v = back[1, 0] * x + back[1, 1] * y + back[1, 2]
+    return (u >= 0) & (u <= photo[0]) & (v >= 0) & (v <= photo[1])
+
+
+def _soften(image: Image.Image, inside: np.ndarray, radius: float) -> Image.Image:
+    """Blurs the streaks of the repeated edge, fully from about two radii outwards; the photo itself stays untouched."""
+    near = Image.fromarray(np.uint8(inside) * 255).filter(ImageFilter.GaussianBlur(radius))
+    ramp = (1 - np.asarray(near) / 127.5).clip(0, 1) * ~inside  # 0 at the edge, 1 far outside
+    return Image.composite(image.filter(ImageFilter.GaussianBlur(radius)), image, Image.fromarray(np.uint8(ramp * 255)))
+
+
+def sharpness(image: Image.Image) -> float:
+    """The variance of the Laplacian of the brightness (0 to 255): near 0 for a blurred picture, hundreds and more for
+    a crisp one. Comparable only between pictures of one size."""
+    gray = np.asarray(image.convert("L"), np.float64)
+    inner = gray[1:-1, 1:-1]
+    if inner.size == 0:
+        return 0.0
+    return float((gray[:-2, 1:-1] + gray[2:, 1:-1] + gray[1:-1, :-2] + gray[1:-1, 2:] - 4 * inner).var())
+
+
+def quality(face: FoundFace, image: Image.Image, template: FaceTemplate = TEMPLATES["celeba"]) -> dict[str, float]:
+    """What decides whether a face is worth keeping: `eye_distance` in photo pixels, the detector's `score`, the
+    `sharpness` of the aligned picture, and the share of it that lay `inside` the photo."""
+    matrix = similarity(face.points, template.points)
+    inside = _inside(invert(matrix), (template.width, template.height), image.size)
+    return {
+        "eye_distance": face.eye_distance,
+        "score": face.score,
+        "sharpness": sharpness(warp(image, matrix, template.width, template.height)),
+        "inside": float(inside.mean()),
+    }

@@ -1,0 +1,267 @@
+"""Finding faces in photographs: YuNet, a small network, and the older Haar cascades, both run by OpenCV, which is
+loaded only when a detector is opened. What is done with a found face is not decided here; see align.py."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from facespace.console import note
+from facespace.errors import FacespaceError, UsageError, choose
+from facespace.files import sha256
+from facespace.image.align import TEMPLATES, FaceTemplate, FoundFace, apply, invert, similarity, warp
+
+YUNET_URL = (
+    "https://github.com/opencv/opencv_zoo/raw/main/models/face_detection_yunet/face_detection_yunet_2023mar.onnx"
+)
+YUNET_SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"  # MIT licence
+YUNET_VARIABLE = "FACESPACE_YUNET"  # names a file with the weights
+
+SMALL, LARGE = 320, 640  # the longer side of a photo is brought between these before faces are looked for
+MARGIN = 0.2  # of the longer side, added all around: both detectors miss a face that touches the edge
+TURNS = (20, -20, 40, -40)  # degrees to turn a photo by in which no upright face is found
+
+Look = Callable[[np.ndarray], list[FoundFace]]  # (H, W, 3) uint8 RGB -> the upright faces in it
+CELEBA = TEMPLATES["celeba"]
+
+
+class Detector(Protocol):
+    """Finds the faces in an RGB picture, the largest first."""
+
+    name: str
+
+    def __call__(self, image: Image.Image) -> list[FoundFace]: ...
+
+
+class YuNet:
+    """Wu et al., "YuNet: A Tiny Millisecond-level Face Detector" (2023). Gives all five points."""
+
+    name = "yunet"
+    # Of CelebA's layout at 0.5 to 2 times its size, 2 gave the steadiest points (noise 1.2 px, against 1.4 at 1.5 times).
+    frame = CELEBA.framed(2.0, 384, 448)
+
+    def __init__(self, weights: Path, threshold: float = 0.6) -> None:
+        self.weights, self.threshold = weights, threshold
+        overlap, most = 0.3, 500
+        self._net = opencv().FaceDetectorYN.create(str(weights), "", (320, 320), threshold, overlap, most)
+
+    def __reduce__(self) -> tuple:
+        return YuNet, (self.weights, self.threshold)  # a worker process opens its own
+
+    def __call__(self, image: Image.Image) -> list[FoundFace]:
+        return search(self._look, image, self.frame)
+
+    def _look(self, pixels: np.ndarray) -> list[FoundFace]:
+        self._net.setInputSize((pixels.shape[1], pixels.shape[0]))
+        rows = self._net.detect(np.ascontiguousarray(pixels[..., ::-1]))[1]  # (N, 15), from BGR
+        return [_from_row(row.astype(float)) for row in (() if rows is None else rows)]
+
+
+def _from_row(row: np.ndarray) -> FoundFace:
+    left, top, width, height = row[:4].tolist()
+    return FoundFace((left, top, width, height), row[4:14].reshape(5, 2), float(row[14].clip(0, 1)))
+
+
+class Haar:
+    """Viola and Jones (2001) with the cascades that OpenCV 4 carries. Gives the eyes alone, less exactly."""
+
+    name = "haar"
+    frame = CELEBA.framed(1.0, 224, 224)
+    side = 200  # pixels that a found face is brought to before its eyes are looked for
+    typical = np.array([(0.30, 0.38), (0.70, 0.38)])  # where eyes mostly lie in a found box, as shares of its side
+
+    def __init__(self) -> None:
+        self._face = _cascade("haarcascade_frontalface_alt2.xml")
+        self._eyes = [_cascade("haarcascade_eye.xml"), _cascade("haarcascade_eye_tree_eyeglasses.xml")]
+
+    def __reduce__(self) -> tuple:
+        return Haar, ()
+
+    def __call__(self, image: Image.Image) -> list[FoundFace]:
+        return search(self._look, image, self.frame)
+
+    def _look(self, pixels: np.ndarray) -> list[FoundFace]:
+        cv2 = opencv()
+        gray = cv2.equalizeHist(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY))
+        boxes, votes = self._face.detectMultiScale2(gray, scaleFactor=1.1, minNeighbors=4, minSize=(32, 32))
+        return [self._face_in(gray, box, int(vote)) for box, vote in zip(boxes, votes)]
+
+    def _face_in(self, gray: np.ndarray, box: np.ndarray, votes: int) -> FoundFace:
+        left, top, side = (int(number) for number in box[:3])
+        eyes, sure = pair(self._eye_candidates(gray[top : top + side, left : left + side]), self.typical)
+        points = np.full((5, 2), np.nan)
+        points[:2] = eyes * side + (left, top)
+        return FoundFace((left, top, side, side), points, sure * votes / (votes + 5))
+
+    def _eye_candidates(self, face: np.ndarray) -> np.ndarray:
+        """(N, 3): x and y as shares of the box's side, and votes."""
+        top, bottom = self.side // 8, self.side * 5 // 8
+        upper = opencv().resize(face, (self.side, self.side))[top:bottom]
+        found = []
+        for cascade in self._eyes:
+            boxes, votes = cascade.detectMultiScale2(upper, scaleFactor=1.07, minNeighbors=2, minSize=(24, 24))
+            found += [(x + w / 2, y + h / 2 + top, n * self.side) for (x, y, w, h), n in zip(boxes, votes)]
+        return np.array(found, float).reshape(-1, 3) / self.side
+
+
+def pair(seen: np.ndarray, typical: np.ndarray) -> tuple[np.ndarray, float]:
+    """From candidates (N, 3) x, y, votes the (2, 2) centres of the eyes, and a factor for the score: 1 if a plausible
+    pair was seen, 0.7 if one eye was and the other is inferred from it, 0.5 if both are only `typical` (2, 2)."""
+    left, right = (_eye(seen, place) for place in typical)
+    if left is not None and right is not None:
+        across, down = right - left
+        plausible = 0.25 < across < 0.6 and abs(down) < 0.5 * across
+        return (np.array((left, right)), 1.0) if plausible else (typical, 0.5)
+    if left is None and right is None:
+        return typical, 0.5
+    return typical + (left - typical[0] if left is not None else right - typical[1]), 0.7
+
+
+def _eye(seen: np.ndarray, typical: np.ndarray) -> np.ndarray | None:
+    """The mean of what was seen around the likeliest candidate for one eye."""
+    away = np.linalg.norm(seen[:, :2] - typical, axis=1)
+    belief = np.where(away < 0.16, seen[:, 2] * np.exp(-((away / 0.08) ** 2)), 0)
+    if belief.sum() == 0:
+        return None
+    near = np.linalg.norm(seen[:, :2] - seen[belief.argmax(), :2], axis=1) < 0.06
+    return np.average(seen[near, :2], axis=0, weights=belief[near])
+
+
+def search(look: Look, image: Image.Image, frame: FaceTemplate) -> list[FoundFace]:
+    """All faces that a look at the picture shows, largest first; turned pictures are tried if it shows none. Each face
+    is then looked at again, upright in `frame`, which makes its points steadier."""
+    photo = image if image.mode == "RGB" else image.convert("RGB")
+    scale = min(max(*photo.size, SMALL), LARGE) / max(photo.size)
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    margin = round(MARGIN * max(size))
+    pixels = np.asarray(photo.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0))
+    padded = np.pad(pixels, ((margin, margin), (margin, margin), (0, 0)), mode="edge")
+    found = look(padded)
+    if not found:
+        turned = [_look_turned(look, Image.fromarray(padded), turn) for turn in TURNS]
+        found = max(turned, key=lambda faces: max((face.score for face in faces), default=0.0))
+    grown = np.array([(1 / scale, 0, -margin / scale), (0, 1 / scale, -margin / scale)])
+    faces = [_look_again(look, photo, _mapped(face, grown), frame) for face in found]
+    return sorted(faces, key=lambda face: -face.box[2] * face.box[3])
+
+
+def _look_turned(look: Look, image: Image.Image, turn: float) -> list[FoundFace]:
+    turned = image.rotate(turn, Image.Resampling.BILINEAR, expand=True, fillcolor=(128, 128, 128))
+    cos, sin = np.cos(np.radians(turn)), np.sin(np.radians(turn))
+    back = np.array([(cos, -sin), (sin, cos)])
+    shift = np.array(image.size) / 2 - back @ np.array(turned.size) / 2  # the centres lie on each other
+    return [_mapped(face, np.column_stack((back, shift))) for face in look(np.asarray(turned))]
+
+
+def _look_again(look: Look, image: Image.Image, face: FoundFace, frame: FaceTemplate) -> FoundFace:
+    """The face with the mean of the points from an upright view of it and from that view's mirror image, whose errors
+    differ; as it was if neither view shows it."""
+    matrix = similarity(face.points, frame.points)
+    view = warp(image, matrix, frame.width, frame.height)
+    seen = _placed(look(np.asarray(view)), frame)
+    for other in _placed(look(np.asarray(ImageOps.mirror(view))), frame):
+        points = (other.points * (-1, 1) + (frame.width, 0))[[1, 0, 2, 4, 3]]
+        seen.append(FoundFace(other.box, points, other.score))
+    if not seen:
+        return face
+    points = np.mean([other.points for other in seen], axis=0)
+    score = float(np.mean([other.score for other in seen]))
+    return FoundFace(face.box, apply(invert(matrix), points), score)
+
+
+def _placed(faces: list[FoundFace], frame: FaceTemplate) -> list[FoundFace]:
+    """The one of the faces whose eyes lie where the frame has them, within half of their distance; or none."""
+    eyes = frame.points[:2]
+    away = [float(np.abs(face.points[:2] - eyes).max()) for face in faces]
+    good = bool(away) and min(away) < (eyes[1, 0] - eyes[0, 0]) / 2
+    return [faces[int(np.argmin(away))]] if good else []
+
+
+def _mapped(face: FoundFace, matrix: np.ndarray) -> FoundFace:
+    """The face through a similarity; its box stays upright, around the same centre."""
+    left, top, width, height = face.box
+    scale = float(np.sqrt(np.linalg.det(matrix[:, :2])))
+    x, y = apply(matrix, np.array([(left + width / 2, top + height / 2)]))[0]
+    width, height = width * scale, height * scale
+    box = (float(x - width / 2), float(y - height / 2), width, height)
+    return FoundFace(box, apply(matrix, face.points), face.score)
+
+
+def open_detector(name: str = "auto", weights: Path | None = None) -> Detector:
+    """The detector of that name. `auto` is YuNet, or Haar with a note where YuNet's weights cannot be had."""
+    return choose(DETECTORS, name, "detector")(weights)
+
+
+def resolve(name: str, weights: Path | None = None) -> tuple[str, Path | None]:
+    """What a detector's name comes to on this machine: a definite name and its weights. Fetches where it must and opens
+    nothing, so that worker processes can each open their own."""
+    from facespace.fetch import FetchError
+
+    choose(DETECTORS, name, "detector")
+    opencv()
+    if name == "haar":
+        return name, weights
+    try:
+        return "yunet", yunet_weights(weights)
+    except FetchError as error:
+        if name == "yunet":
+            raise
+        note(f"{error} Until then faces are found with OpenCV's Haar cascades, which are less exact.")
+        return "haar", None
+
+
+def _open_auto(weights: Path | None) -> Detector:
+    return open_detector(*resolve("auto", weights))
+
+
+def _open_yunet(weights: Path | None) -> Detector:
+    opencv()
+    return YuNet(yunet_weights(weights))
+
+
+def _open_haar(weights: Path | None) -> Detector:
+    if weights is not None:
+        raise UsageError(f"The haar detector takes no weights, but {weights} was given. Leave it out, or take yunet.")
+    return Haar()
+
+
+DETECTORS: dict[str, Callable[[Path | None], Detector]] = {
+    "auto": _open_auto,
+    "yunet": _open_yunet,
+    "haar": _open_haar,
+}
+
+
+def yunet_weights(given: Path | None = None) -> Path:
+    """YuNet's weights: the given file, else the one that FACESPACE_YUNET names, else the cached one, else fetched."""
+    from facespace.fetch import cache_folder, fetch
+
+    if given is None and os.environ.get(YUNET_VARIABLE):
+        given = Path(os.environ[YUNET_VARIABLE])
+    if given is None:
+        to = cache_folder() / YUNET_URL.rsplit("/", 1)[1]
+        cached = to.is_file() and sha256(to) == YUNET_SHA256
+        return to if cached else fetch(YUNET_URL, to, sha256=YUNET_SHA256)
+    if not given.is_file():
+        raise FacespaceError(f"{given} is not a file. YuNet's weights are at {YUNET_URL}")
+    if sha256(given) != YUNET_SHA256:
+        raise FacespaceError(f"{given} is not the YuNet of 2023-03 (its SHA-256 differs). Fetch it from {YUNET_URL}")
+    return given
+
+
+def opencv() -> Any:
+    """OpenCV, or a sentence that says how to install it."""
+    try:
+        import cv2
+    except ImportError as error:
+        raise FacespaceError("Finding faces needs OpenCV. Run: pip install 'facespace[align]'") from error
+    cv2.setNumThreads(1)  # photographs are spread over processes; threads inside each would only quarrel
+    return cv2
+
+
+def _cascade(name: str) -> Any:
+    cv2 = opencv()
+    return cv2.CascadeClassifier(str(Path(cv2.data.haarcascades) / name))
