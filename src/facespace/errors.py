@@ -1,7 +1,6 @@
 """What can go wrong, in sentences. Every error here says what was asked, what was found and what to do next; the
 command line prints the sentence and leaves with `exit_code`. Nothing here knows how to mend anything."""
 
-import difflib
 import errno
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
@@ -46,6 +45,8 @@ def choose(table: Mapping[str, Value], name: str, what: str) -> Value:
 
 def suggest(name: str, known: Iterable[str]) -> str:
     """'Did you mean …? Known: …' for a name that is not among the known ones."""
+    import difflib  # here, since every start of the program would pay for it
+
     names = list(known)
     near = difflib.get_close_matches(name, names, n=1)
     hint = f"Did you mean {near[0]!r}? " if near else ""
