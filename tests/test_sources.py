@@ -287,8 +287,8 @@ def test_attributes_can_be_chosen(tmp_path, drawn):
 
 
 def test_an_interrupted_prepare_goes_on_to_the_same_bytes(tmp_path, monkeypatch):
-    for index in range(90):
-        picture(tmp_path / "p" / f"{index}.png", (30, 30), 2 * index)
+    for index in range(150):
+        picture(tmp_path / "p" / f"{index}.png", (30, 30), index)
     (tmp_path / "p/5.png").write_bytes(b"broken")
     whole = prepare("folder", tmp_path / "p", to=tmp_path / "whole", size=16)
     made = []
@@ -309,10 +309,10 @@ def test_an_interrupted_prepare_goes_on_to_the_same_bytes(tmp_path, monkeypatch)
         prepare_module, "make_chunk", lambda m, c, _make=prepare_module.make_chunk: seen.append(len(c)) or _make(m, c)
     )
     cut = prepare("folder", tmp_path / "p", to=tmp_path / "cut", size=16)
-    assert seen == [26]  # 90 faces in chunks of 32: only the last one was left
+    assert seen == [22]  # 150 faces in chunks of 64: only the last one was left
     for name in ("images.npy", "table.csv", "card.json", "skipped.csv"):
         assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
-    assert cut.fingerprint == whole.fingerprint and len(cut) == 89
+    assert cut.fingerprint == whole.fingerprint and len(cut) == 149
 
 
 def test_another_job_does_not_take_up_the_rest(tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """New prepared sets from old ones: merged, split anew, balanced. Pixels are copied as they are, tables are reconciled."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -75,7 +76,7 @@ def split(
             f"Shares of train, validation and test must be at or above 0, and train above it; got {dict(shares)}."
         )
     keys = [
-        f"person {who}" if who else f"pixels {image.tobytes().hex()}"
+        f"person {who}" if who else f"pixels {hashlib.sha256(image.tobytes()).hexdigest()}"
         for who, image in zip(faces.identities, faces.images)
     ]
     sides = [by_hash(key, shares, seed) for key in keys]
@@ -175,9 +176,12 @@ def _write(
     with build_folder(to) as folder:
         with (folder / IMAGES).open("wb") as file:
             write_header(file, len(rows), template)
+            digests = []
             for faces, chosen in picked:
                 for start in range(0, len(chosen), CHUNK):
-                    file.write(faces.images[chosen[start : start + CHUNK]].tobytes())
+                    images = faces.images[chosen[start : start + CHUNK]]
+                    file.write(images.tobytes())
+                    digests += [hashlib.sha256(image.tobytes()).hexdigest() for image in images]
         write_table(folder, rows, names, values)
-        write_card(folder, template, [side for _, side, _ in rows], (), facts)
+        write_card(folder, template, [side for _, side, _ in rows], digests, (), facts)
     return FaceSet(to)

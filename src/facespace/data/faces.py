@@ -130,7 +130,7 @@ class FaceSet:
                     whole = -1
                     break
                 texts[:, whole] = row[:3]
-                values[whole] = [float(cell) if cell else np.nan for cell in row[3:]]
+                values[whole] = [cell or "nan" for cell in row[3:]] if "" in row[3:] else row[3:]
                 whole += 1
         if tuple(header[:3]) != COLUMNS or whole != count:
             raise _damaged(self.root, f"{TABLE} does not have one whole row for each of the {count} images")

@@ -40,18 +40,20 @@ class Making:
 
 
 class Made(NamedTuple):
-    """A finished face, or the reason why there is none."""
+    """What is told of a finished face, or of one that could not be made. Plain values, which pass quickly between
+    processes and into a log."""
 
     id: str
-    pixels: np.ndarray | None  # uint8 (H, W, C)
+    good: bool
     told: str  # digest of the pixels, or the reason
     size: tuple[int, int] = (0, 0)  # of the source picture, height and width; (0, 0) where it could not be read
     masked: float | None = None  # share of the source picture that a mask took away
     quality: dict[str, float] | None = None  # of an aligned face
 
 
-def make(making: Making, face: Face) -> list[Made]:
-    """The faces of one listed image: one, or several where all faces of a photograph are aligned."""
+def make(making: Making, face: Face) -> list[tuple[Made, bytes]]:
+    """The faces of one listed image with their pixels (uint8 (H, W, C)): one, or several where all faces of a photograph
+    are aligned."""
     size = (0, 0)
     try:
         image, masked = _picture(making, face)
@@ -65,12 +67,13 @@ def make(making: Making, face: Face) -> list[Made]:
             for key, (picture, quality) in zip(ids, found)
         ]
     except ImageError as error:
-        return [Made(face.id, None, str(error), size)]
+        return [(Made(face.id, False, str(error), size), b"")]
 
 
-def make_chunk(making: Making, faces: Sequence[Face]) -> list[list[Made]]:
-    """`make` for each of some faces."""
-    return [make(making, face) for face in faces]
+def make_chunk(making: Making, faces: Sequence[Face]) -> tuple[list[list[Made]], bytes]:
+    """`make` for each of some faces: what was made, and all the pixels in one piece."""
+    made = [make(making, face) for face in faces]
+    return [[item for item, _ in items] for items in made], b"".join(pixels for items in made for _, pixels in items)
 
 
 def _picture(making: Making, face: Face) -> tuple[Image.Image, float | None]:
@@ -94,9 +97,9 @@ def _finish(
     size: tuple[int, int],
     masked: float | None,
     quality: dict[str, float] | None = None,
-) -> Made:
-    pixels = making.template.prepare(image)
-    return Made(key, pixels, hashlib.sha256(pixels.tobytes()).hexdigest(), size, masked, quality)
+) -> tuple[Made, bytes]:
+    pixels = making.template.prepare(image).tobytes()
+    return Made(key, True, hashlib.sha256(pixels).hexdigest(), size, masked, quality), pixels
 
 
 def replace_background(

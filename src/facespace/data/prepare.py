@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, fields, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from PIL import ImageColor
@@ -27,7 +27,7 @@ from facespace.image import detectors, sheets
 from facespace.image.align import TEMPLATES
 from facespace.image.photos import Template, read_photo
 
-CHUNK = 32  # faces a worker takes at a time
+CHUNK = 64  # faces a worker takes at a time
 LOG = "made.jsonl"  # in an unfinished folder: what was made, a line a chunk
 QUALITY, REJECTS = "quality.csv", "rejects.png"
 MOST_REJECTS = 48  # on the sheet
@@ -67,7 +67,7 @@ def prepare(
     listing = _select(_thin(_list(chosen, source, root, asked), asked.limit), attributes)
     with build_folder(to, resumable=True) as folder:
         made = _make_all(listing, making, folder, workers or os.cpu_count() or 1)
-        if not any(item.pixels is not None for item, _ in made):
+        if not any(item.good for item, _ in made):
             skipped = [*listing.skipped, *((item.id, item.told) for item, _ in made)]
             raise FaceSetError(_no_faces(source, root, skipped))
         _write(folder, source, chosen, listing, making, made)
@@ -155,15 +155,15 @@ def _select(listing: Listing, attributes: Sequence[str] | None) -> Listing:
 
 
 def _make_all(listing: Listing, making: Making, folder: Path, workers: int) -> list[tuple[Made, int]]:
-    """Writes the images one after another, so that memory stays flat, and returns what was made (with an empty array in
-    place of the pixels) and the number of the listed face that it came from."""
+    """Writes the images one after another, so that memory stays flat, and returns what was made and the number of the
+    listed face that it came from."""
     faces, log = listing.faces, folder / LOG
     job = hashlib.sha256(repr((making, [face.id for face in faces])).encode("utf-8", "surrogateescape"))
     job.update(listing.values.tobytes())
     chunks = [faces[start : start + CHUNK] for start in range(0, len(faces), CHUNK)]
     made = list(_take_up(log, job.hexdigest()))
     done = len({number // CHUNK for _, number in made})
-    count = sum(item.pixels is not None for item, _ in made)
+    count = sum(item.good for item, _ in made)
     with (
         (folder / IMAGES).open("r+b" if done else "wb") as file,
         log.open("a" if done else "w", encoding="utf-8", errors="surrogateescape") as lines,
@@ -180,29 +180,16 @@ def _make_all(listing: Listing, making: Making, folder: Path, workers: int) -> l
             )
             advance(min(done * CHUNK, len(faces)))
         work = map_in_order(partial(make_chunk, making), chunks[done:], workers)
-        for number, results in enumerate(work, start=done):
+        for number, (results, pixels) in enumerate(work, start=done):
             new = [(item, number * CHUNK + place) for place, items in enumerate(results) for item in items]
-            made += [(_append(file, item), place) for item, place in new]
+            made += new
+            file.write(pixels)
             file.flush()
-            lines.write(json.dumps([[place, *_plain(item)] for item, place in new]) + "\n")
+            lines.write(json.dumps([[place, *item] for item, place in new]) + "\n")
             lines.flush()
             advance(len(chunks[number]))
-        write_header(file, sum(item.pixels is not None for item, _ in made), making.template)
+        write_header(file, sum(item.good for item, _ in made), making.template)
     return made
-
-
-NONE = np.empty(0, np.uint8)  # stands for pixels that were written
-
-
-def _append(file: BinaryIO, item: Made) -> Made:
-    if item.pixels is None:
-        return item
-    file.write(item.pixels.tobytes())
-    return item._replace(pixels=NONE)
-
-
-def _plain(item: Made) -> list[Any]:
-    return [item.id, item.pixels is not None, item.told, item.size, item.masked, item.quality]
 
 
 def _take_up(log: Path, job: str) -> Iterator[tuple[Made, int]]:
@@ -214,15 +201,15 @@ def _take_up(log: Path, job: str) -> Iterator[tuple[Made, int]]:
         return
     for line in lines[:-1]:  # a kill leaves at most the last line unfinished
         for place, key, good, told, size, masked, quality in json.loads(line):
-            yield Made(key, NONE if good else None, told, tuple(size), masked, quality), place
+            yield Made(key, good, told, tuple(size), masked, quality), place
 
 
 def _write(
     folder: Path, source: str, chosen: Source, listing: Listing, making: Making, made: Sequence[tuple[Made, int]]
 ) -> None:
     """Table, card and what goes with them."""
-    good = [(item, listing.faces[number], number) for item, number in made if item.pixels is not None]
-    bad = [(item.id, item.told) for item, _ in made if item.pixels is None]
+    good = [(item, listing.faces[number], number) for item, number in made if item.good]
+    bad = [(item.id, item.told) for item, _ in made if not item.good]
     splits, told = assign_splits([(face, item.told) for item, face, _ in good])
     values = listing.values[[number for _, _, number in good]] if listing.attributes else np.empty((len(good), 0))
     rows = ((item.id, split, face.identity) for (item, face, _), split in zip(good, splits))
@@ -242,7 +229,7 @@ def _write(
         facts["masked_share"] = round(float(np.mean(shares)), 4) if shares else None
     if making.alignment:
         facts["alignment"] = _report_alignment(folder, making.alignment, listing, made)
-    write_card(folder, template, splits, [*listing.skipped, *bad], facts)
+    write_card(folder, template, splits, (item.told for item, _, _ in good), [*listing.skipped, *bad], facts)
 
 
 def _usual_size(sizes: Sequence[tuple[int, int]]) -> tuple[int, int] | None:
@@ -260,7 +247,7 @@ def _report_alignment(
     write_csv(
         folder / QUALITY, ("id", *names), [(key, *(f"{quality[n]:.5g}" for n in names)) for key, quality in measured]
     )
-    rejects = [(listing.faces[number].image, item) for item, number in made if item.pixels is None and any(item.size)]
+    rejects = [(listing.faces[number].image, item) for item, number in made if not item.good and any(item.size)]
     shown = [(path, item) for path, item in rejects[:MOST_REJECTS] if isinstance(path, Path)]
     if shown:
         tiles = [sheets.tile(read_photo(path), 96) for path, _ in shown]

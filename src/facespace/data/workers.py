@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait
@@ -19,18 +19,19 @@ Input = TypeVar("Input")
 Output = TypeVar("Output")
 
 
-def map_in_order(function: Callable[[Input], Output], inputs: Iterable[Input], workers: int) -> Iterator[Output]:
+def map_in_order(function: Callable[[Input], Output], inputs: Sequence[Input], workers: int) -> Iterator[Output]:
     """function(input) for each input, in order. One worker runs here, in this process."""
     if workers == 1:
         yield from map(function, inputs)
         return
     # Fork starts at once and asks nothing of a user's script; systems without it import afresh.
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
+    # The inputs travel once, at a worker's start (a forked one has them already); after that only their numbers do.
+    pool = ProcessPoolExecutor(workers, context, _start_worker, (function, inputs))
     waiting: deque = deque()
     try:
-        for item in inputs:
-            waiting.append(pool.submit(function, item))
+        for number in range(len(inputs)):
+            waiting.append(pool.submit(_work_on, number))
             if len(waiting) >= 4 * workers:
                 yield waiting.popleft().result()
         while waiting:
@@ -43,8 +44,19 @@ def map_in_order(function: Callable[[Input], Output], inputs: Iterable[Input], w
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _start_worker() -> None:
+_job: tuple[Callable, Sequence] | None = None  # in a worker: the function and its inputs
+
+
+def _work_on(number: int) -> object:
+    assert _job is not None
+    function, inputs = _job
+    return function(inputs[number])
+
+
+def _start_worker(function: Callable, inputs: Sequence) -> None:
     """Ctrl-C is the parent's to handle; and a worker whose parent was killed leaves too."""
+    global _job
+    _job = function, inputs
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 import facespace
-from facespace.data.faces import CARD, COLUMNS, FORMAT, IMAGES, SKIPPED, SPLITS, TABLE, is_face_set
+from facespace.data.faces import CARD, COLUMNS, FORMAT, SKIPPED, SPLITS, TABLE, is_face_set
 from facespace.errors import UsageError
 from facespace.files import sha256, write_json
 from facespace.image.photos import Template
@@ -45,10 +45,13 @@ def write_table(
 ) -> None:
     """table.csv from (id, split, identity) rows and their (N, A) attributes; NaN is left empty."""
     lines = (
-        (key, split, identity or "", *("" if v != v else f"{v:.7g}" for v in line.tolist()))
+        (key, split, identity or "", *(PLAIN.get(v) or ("" if v != v else f"{v:.7g}") for v in line.tolist()))
         for (key, split, identity), line in zip(rows, values)
     )
     write_csv(folder / TABLE, (*COLUMNS, *attributes), lines)
+
+
+PLAIN = {1.0: "1", -1.0: "-1", 0.0: "0"}  # most values, written without formatting
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -60,13 +63,19 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) 
 
 
 def write_card(
-    folder: Path, template: Template, splits: Sequence[str], skipped: Sequence[tuple[str, str]], facts: dict[str, Any]
+    folder: Path,
+    template: Template,
+    splits: Sequence[str],
+    digests: Iterable[str],
+    skipped: Sequence[tuple[str, str]],
+    facts: dict[str, Any],
 ) -> None:
-    """card.json: the set's facts, counts and fingerprint; and skipped.csv where something was skipped."""
+    """card.json: the set's facts, counts and fingerprint (of each image's SHA-256, in order, and of the table); and
+    skipped.csv where something was skipped."""
     if skipped:
         write_csv(folder / SKIPPED, ("id", "reason"), skipped)
     reasons = Counter(reason for _, reason in skipped)
-    content = f"{sha256(folder / IMAGES)} {sha256(folder / TABLE)}"
+    content = f"{' '.join(digests)} {sha256(folder / TABLE)}"
     counts = Counter(splits)
     card = {
         "kind": "faceset",

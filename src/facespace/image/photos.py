@@ -52,7 +52,8 @@ def _decode(data: bytes) -> Image.Image:
         raise ImageError(f"more than {MAX_PIXELS // 1_000_000} million pixels")
     try:
         image.load()
-        return ImageOps.exif_transpose(image)
+        ImageOps.exif_transpose(image, in_place=True)
+        return image
     except Exception as error:  # OSError, SyntaxError, struct.error, EOFError … by format
         cut = "truncat" in str(error) or isinstance(error, EOFError)
         raise ImageError("cut short" if cut else "broken image data") from error

@@ -1,6 +1,7 @@
 """CelebA, aligned and cropped (178×218): the authors' .txt tables or Kaggle's .csv tables, with 40 attributes, identity
 where the table is there, and the official split. Liu et al., Deep Learning Face Attributes in the Wild, ICCV 2015."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,11 @@ IMAGES = "img_align_celeba"
 
 def read(root: Path, options: SourceOptions) -> Listing:
     """Every image, in the order of file names; table rows without an image are reported."""
-    files = {path.stem: path for path in sorted(_image_folder(root).iterdir()) if path.is_file()}
+    folder = _image_folder(root)
+    with os.scandir(folder) as entries:
+        files = {
+            tables.stem(name): folder / name for name in sorted(entry.name for entry in entries if entry.is_file())
+        }
     places = (root, root / "Anno", root / "Eval")
     attribute_file = tables.find(places, "list_attr_celeba")
     names, attributes = tables.celeba_attributes(attribute_file) if attribute_file else ((), {})

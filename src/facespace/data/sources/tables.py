@@ -15,6 +15,11 @@ def rows(path: Path) -> Iterator[list[str]]:
         yield from (row for row in (csv.reader(file) if path.suffix == ".csv" else map(str.split, file)) if row)
 
 
+def stem(name: str) -> str:
+    """A file's name without its ending."""
+    return name.rpartition(".")[0] or name
+
+
 def find(places: Iterable[Path], name: str, endings: Sequence[str] = (".txt", ".csv")) -> Path | None:
     """The first table of that name in some folders."""
     return next((path for place in places for end in endings if (path := place / f"{name}{end}").is_file()), None)
@@ -34,7 +39,7 @@ def celeba_attributes(path: Path) -> tuple[tuple[str, ...], dict[str, np.ndarray
                 f"{path}: the row of {key} has {len(cells)} values for {len(names)} attributes. Fetch it again."
             )
         try:
-            table[Path(key).stem] = np.array(cells, dtype=np.float32)
+            table[stem(key)] = np.array(cells, dtype=np.float32)
         except ValueError as error:
             raise FaceSetError(
                 f"{path}: the row of {key} holds {error}; numbers are expected. Fetch it again."
@@ -45,7 +50,7 @@ def celeba_attributes(path: Path) -> tuple[tuple[str, ...], dict[str, np.ndarray
 def column(path: Path | None) -> dict[str, str]:
     """Stem of the file -> value, from a table of two columns; empty without the table."""
     pairs = ((row[0], row[1]) for row in (rows(path) if path else ()) if len(row) == 2 and "." in row[0])
-    return {Path(key).stem: value for key, value in pairs}
+    return {stem(key): value for key, value in pairs}
 
 
 def values(keys: Iterable[str], table: Mapping[str, np.ndarray], width: int) -> np.ndarray:
