@@ -5,15 +5,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-)
+if TYPE_CHECKING:  # rich takes longer to load than the rest of a short command
+    from rich.console import Console
+    from rich.progress import Progress
 
 LOG_EVERY = 15.0  # seconds between progress lines when stderr is not a terminal
 
@@ -21,8 +17,10 @@ Advance = Callable[[int], None]
 _quiet = False
 
 
-def stderr() -> Console:
+def stderr() -> "Console":
     """A console for notes; made anew so that it follows sys.stderr, NO_COLOR and the terminal of the moment."""
+    from rich.console import Console
+
     return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -64,7 +62,9 @@ def progress(total: int, doing: str, unit: str) -> Iterator[Advance]:
         yield _log_lines(total, doing, unit)
 
 
-def _bar() -> Progress:
+def _bar() -> "Progress":
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[speed]}"))
     return Progress(*columns, TimeRemainingColumn(), console=stderr(), transient=True)
 

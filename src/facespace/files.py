@@ -18,9 +18,10 @@ def write_beside(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
     try:
-        yield beside
-        flush(beside)
-        beside.replace(path)
+        with _named(path):
+            yield beside
+            flush(beside)
+            beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
 
@@ -36,21 +37,32 @@ def build_folder(path: Path, resumable: bool = False) -> Iterator[Path]:
         shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True, exist_ok=True)
     try:
-        yield beside
-        for file in beside.iterdir():
-            if file.is_file():
-                flush(file)
-        if path.exists():
+        with _named(path):
+            yield beside
+            for file in beside.iterdir():
+                if file.is_file():
+                    flush(file)
+            if path.exists():
+                shutil.rmtree(old, ignore_errors=True)
+                path.replace(old)
+            beside.replace(path)
             shutil.rmtree(old, ignore_errors=True)
-            path.replace(old)
-        beside.replace(path)
-        shutil.rmtree(old, ignore_errors=True)
     except (KeyboardInterrupt, OSError):
         if not resumable:
             shutil.rmtree(beside, ignore_errors=True)
         raise
     except BaseException:
         shutil.rmtree(beside, ignore_errors=True)
+        raise
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Gives an error of the operating system that does not say where the name of what was being written."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
         raise
 
 

@@ -1,12 +1,15 @@
 """Verbs for face data: prepare, show, merge, split, balance."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from facespace.cli.app import Done, verb
+from facespace.console import note
 from facespace.errors import UsageError
 
 Flag = Annotated[bool, Parameter(negative="")]
@@ -94,20 +97,21 @@ def prepare(
     from facespace.data.prepare import prepare as make
 
     start = time.monotonic()
-    faces = make(
-        source,
-        root,
-        to=to,
-        size=parse_size(size) if size else None,
-        crop=crop,
-        gray=gray,
-        background=background,
-        align=Alignment(detector, weights, every=every_face, smallest=smallest) if align else False,
-        attributes=words(attributes),
-        workers=workers,
-        force=force,
-        **dict(limit=limit, seed=seed, table=table, zeros=zeros, keep=tuple(words(keep) or ()), celeba=celeba),
-    )
+    with going_on_later(to):
+        faces = make(
+            source,
+            root,
+            to=to,
+            size=parse_size(size) if size else None,
+            crop=crop,
+            gray=gray,
+            background=background,
+            align=Alignment(detector, weights, every=every_face, smallest=smallest) if align else False,
+            attributes=words(attributes),
+            workers=workers,
+            force=force,
+            **dict(limit=limit, seed=seed, table=table, zeros=zeros, keep=tuple(words(keep) or ()), celeba=celeba),
+        )
     card, skipped = faces.card, faces.card["skipped"]
     facts = {"set": str(to), "faces": len(faces), "skipped": skipped["total"], "reasons": skipped["reasons"]}
     facts |= {key: card[key] for key in ("splits", "notes", "masked_share", "alignment", "fingerprint") if key in card}
@@ -244,6 +248,16 @@ def parse_size(text: str) -> tuple[int, int]:
     if len(parts) > 2 or not all(part.strip().isdigit() for part in parts):
         raise UsageError(f"--size takes a side or HEIGHTxWIDTH in pixels, for example 64 or 171x186; got {text!r}.")
     return int(parts[0]), int(parts[-1])
+
+
+@contextmanager
+def going_on_later(to: Path) -> Iterator[None]:
+    """Says, on Ctrl-C, that nothing is lost."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        note(f"Stopped. The same command goes on from there (what is done lies in {to}.partial).")
+        raise
 
 
 def words(text: str | None) -> list[str] | None:

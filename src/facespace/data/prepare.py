@@ -179,6 +179,7 @@ def _make_all(listing: Listing, making: Making, folder: Path, workers: int) -> l
                 f"Going on after {min(done * CHUNK, len(faces)):,} of {len(faces):,} faces that an interrupted run had done."
             )
             advance(min(done * CHUNK, len(faces)))
+        # An interruption leaves images and log as they are, for the same command to take up.
         work = map_in_order(partial(make_chunk, making), chunks[done:], workers)
         for number, (results, pixels) in enumerate(work, start=done):
             new = [(item, number * CHUNK + place) for place, items in enumerate(results) for item in items]
