@@ -86,7 +86,7 @@ def test_folders_that_are_no_bundle(tmp_path, drawn):
 def test_a_replacement_killed_between_its_renames_is_put_right(trained, tmp_path):
     run = tmp_path / "r"
     shutil.copytree(trained, run)
-    (run / "best").rename(run / "best.old")
+    (run / "best").rename(run / ".best.facespace-old")
     assert facespace.load(run).folder.name == "best"
 
 

@@ -159,6 +159,15 @@ WRONG = [
     (["encode", "{trained}", "--to", "z.npy"], 2, "at least one photograph"),
     (["decode", "{trained}", "gone.npy", "--to", "x.png"], 1, "gone.npy does not exist"),
     (["decode", "{trained}", "{text}", "--to", "x.png"], 1, "not a .npy file"),
+    (["decode", "{trained}", "{none}", "--to", "x.png"], 2, "no latents to decode"),
+    (["sample", "{trained}", "--seed", "99999999999999999999999", "--to", "x.png"], 2, "A seed is"),
+    (
+        ["train", "demo", "--data", "{drawn}", "--to", "{tmp}/r", "--seed", "-1", "--set", "model.image=3,16,16"],
+        2,
+        "A seed is",
+    ),
+    (["prepare", "procedural", "--to", "{tmp}/s", "--size", "²"], 2, "a side or HEIGHTxWIDTH"),
+    (["train", "demo", "--data", "{drawn}", "--to", "{tmp}/r", "--set", "train.min_delta=NaN"], 2, "finite number"),
     (["prepare", "folder", "{empty}", "--to", "{tmp}/s"], 1, "holds no images"),
     (["prepare", "procedural", "--to", "{tmp}/s", "--size", "0"], 2, "cannot be prepared"),
     (["prepare", "procedural", "--to", "{tmp}/s", "--size", "-5"], 2, "--size"),
@@ -182,7 +191,9 @@ def test_wrong_usage_is_a_sentence_on_stderr(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
     (tmp_path / "text.txt").write_text("hello")
+    np.save(tmp_path / "none.npy", np.zeros((0, 5), np.float32))
     places = dict(
+        none=tmp_path / "none.npy",
         tmp=tmp_path,
         trained=trained,
         drawn=drawn,

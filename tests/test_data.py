@@ -190,9 +190,34 @@ def test_nothing_that_looks_finished_is_left_when_prepare_dies(tmp_path, monkeyp
     monkeypatch.setattr("facespace.data.prepare._write", die)
     with pytest.raises(KeyboardInterrupt):
         prepare("folder", tmp_path / "p", to=tmp_path / "set")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["p", "set.partial"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".set.facespace-partial", "p"]
     with pytest.raises(FaceSetError, match="holds no prepared faces"):
-        FaceSet(tmp_path / "set.partial")
+        FaceSet(tmp_path / ".set.facespace-partial")
+
+
+def test_names_that_need_care_in_tables_and_cards(tmp_path):
+    for name in ("a\rb.png", "c\nd.png", 'e"f,g.png'):
+        photo(tmp_path / "p" / name, len(name))
+    odd = Path(str(tmp_path / "p").encode().decode() + "/d\udcff")
+    photo(odd / "x.png", 77)
+    faces = prepare("folder", tmp_path / "p", to=tmp_path / "set")
+    assert set(faces.ids) == {"a\rb.png", "c\nd.png", 'e"f,g.png', "d\udcff/x.png"}
+    assert FaceSet(tmp_path / "set").attribute_names == ("d\udcff",)
+
+
+def test_siblings_with_like_names_are_left_alone(tmp_path):
+    for name in ("new.partial", "new.old"):
+        photo(tmp_path / name / "mine.png")
+    for _ in range(2):
+        prepare("procedural", to=tmp_path / "new", limit=3, force=True)
+    assert (tmp_path / "new.partial/mine.png").exists() and (tmp_path / "new.old/mine.png").exists()
+
+
+def test_the_folder_that_one_stands_in(tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(UsageError, match="folder you stand in"):
+        prepare("procedural", to=".", limit=3)
 
 
 def test_other_peoples_folders_are_never_replaced(tmp_path, drawn):
@@ -295,6 +320,8 @@ def test_loader_gives_the_stored_pixels_and_attributes(drawn):
         (dict(source="folder", root=".", to="s"), FaceSetError, "holds no images"),
         (dict(source="procedural", root=".", to="s"), UsageError, "is drawn and needs no folder"),
         (dict(source="procedural", to="s", size=0), UsageError, "0×0 pixels cannot be prepared"),
+        (dict(source="procedural", to="s", seed=-1), UsageError, "A seed is a whole number"),
+        (dict(source="celeba", root=".", to="s", crop="center-0"), UsageError, "Unknown crop"),
         (dict(source="procedural", to="s", limit=0), UsageError, "--limit must be at least 1"),
         (dict(source="procedural", to="s", workers=0), UsageError, "--workers must be at least 1"),
         (

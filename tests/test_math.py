@@ -9,13 +9,14 @@ from torch.testing import assert_close
 
 from facespace.errors import UsageError
 from facespace.latent.paths import lerp, through
+from facespace.models import ModelConfig, build
 from facespace.models.interface import Pass
 from facespace.models.likelihoods import LIKELIHOODS
 from facespace.models.posteriors import Gaussian
 from facespace.models.priors import FittedNormal
 from facespace.objectives import total_loss
 from facespace.recipe import TrainConfig
-from facespace.training.schedule import learning_rate
+from facespace.training.schedule import learning_rate, rise
 
 
 @pytest.fixture
@@ -78,6 +79,32 @@ def test_loss_is_the_weighted_sum_and_beta_one_is_the_elbo():
     loss, terms = total_loss(result, {"kl": 4.0})
     assert loss == 15 + 12
     assert terms == {"reconstruction": torch.tensor(15.0), "kl": torch.tensor(3.0)}
+
+
+def test_free_bits_and_warm_up():
+    parts = torch.tensor([[0.1, 2.0], [0.3, 4.0]])  # means .2 and 3
+    result = Pass(torch.zeros(2, 3, 4, 4), torch.tensor([-10.0, -20.0]), {"kl": parts.sum(1)}, parts)
+    assert total_loss(result, {}, free_bits=0.5)[0] == pytest.approx(15 + 0.5 + 3.0)
+    assert total_loss(result, {"kl": 2.0}, rise=0.25)[0] == pytest.approx(15 + 0.5 * 3.2)
+    assert [rise(step, 4) for step in (0, 1, 3, 4, 9)] == pytest.approx([0.2, 0.4, 0.8, 1.0, 1.0])
+
+
+def test_importance_weighted_bound_against_a_known_likelihood():
+    """For a linear Gaussian model p(x) is known: the bound lies below it and nears it as samples grow."""
+    torch.manual_seed(0)
+    config = ModelConfig(image=(1, 2, 2), latent=2, body="mlp", widths=(4,), norm=False, pixels="mse")
+    model = build(config).eval()
+    x = torch.rand(3, 1, 2, 2)
+    with torch.no_grad():
+        bounds = [model(x, samples=k, generator=torch.Generator().manual_seed(1)).bound.mean() for k in (2, 50, 5_000)]
+        z = torch.randn(100_000, 2, generator=torch.Generator().manual_seed(2))
+        images = model.decode(z)
+        logs = torch.stack([D.Normal(images, math.sqrt(0.5)).log_prob(one).flatten(1).sum(1).logsumexp(0) for one in x])
+        truth = (logs - math.log(len(z))).mean()
+        elbo = model(x.repeat(2_000, 1, 1, 1), generator=torch.Generator().manual_seed(3))
+        elbo = (elbo.log_likelihood - elbo.penalties["kl"]).mean()
+    assert elbo < bounds[1] + 0.02
+    assert_close(bounds[2], truth, atol=0.02, rtol=0)
 
 
 def test_a_weight_without_a_term_names_the_terms_there_are():

@@ -315,6 +315,31 @@ def test_an_interrupted_prepare_goes_on_to_the_same_bytes(tmp_path, monkeypatch)
     assert cut.fingerprint == whole.fingerprint and len(cut) == 149
 
 
+@pytest.mark.parametrize("change", ["root", "file", "torn"])
+def test_only_the_very_same_job_is_taken_up(tmp_path, monkeypatch, change):
+    for name, value in (("a", 0), ("b", 250)):
+        for index in range(70):
+            picture(tmp_path / name / f"{index}.png", (30, 30), value)
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(prepare_module, "_write", stop)
+    for _ in range(2 if change == "torn" else 1):
+        with pytest.raises(KeyboardInterrupt):
+            prepare("folder", tmp_path / "a", to=tmp_path / "s", size=16)
+        log = tmp_path / ".s.facespace-partial/made.jsonl"
+        if change == "torn":
+            log.write_bytes(log.read_bytes()[:-5])
+    monkeypatch.undo()
+    if change == "file":
+        picture(tmp_path / "a/0.png", (31, 31), 250)
+    faces = prepare("folder", tmp_path / ("b" if change == "root" else "a"), to=tmp_path / "s", size=16)
+    fresh = prepare("folder", tmp_path / ("b" if change == "root" else "a"), to=tmp_path / "t", size=16)
+    assert len(faces) == 70 and faces.fingerprint == fresh.fingerprint
+    np.testing.assert_array_equal(faces.images, fresh.images)
+
+
 def test_another_job_does_not_take_up_the_rest(tmp_path, monkeypatch):
     def stop(*_):
         raise KeyboardInterrupt
@@ -346,7 +371,7 @@ def test_a_killed_prepare_leaves_nothing_that_looks_finished_and_goes_on(tmp_pat
         "2",
     ]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    log = tmp_path / "s.partial/made.jsonl"
+    log = tmp_path / ".s.facespace-partial/made.jsonl"
     for _ in range(300):
         if log.is_file() and log.read_text().count("\n") > 4:
             break
@@ -356,7 +381,7 @@ def test_a_killed_prepare_leaves_nothing_that_looks_finished_and_goes_on(tmp_pat
     assert process.returncode in (-9, 130) and "Traceback" not in err
     assert not to.exists()
     with pytest.raises(FaceSetError):
-        FaceSet(tmp_path / "s.partial")
+        FaceSet(tmp_path / ".s.facespace-partial")
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0 and "Going on after" in done.stderr
     assert len(FaceSet(to)) == 3000 and [path.name for path in tmp_path.iterdir()] == ["s"]
@@ -397,6 +422,11 @@ def test_merge_refuses_what_does_not_fit(tmp_path, drawn):
     assert not (tmp_path / "m").exists()
 
 
+def test_merged_ids_never_collide(tmp_path):
+    sets = [prepare("procedural", to=tmp_path / place, limit=2, size=16) for place in ("p/a", "q/a", "a-2")]
+    assert len(set(derive.merge(sets, tmp_path / "m").ids)) == 6
+
+
 def test_split_has_its_shares_and_keeps_people_together(tmp_path):
     faces = prepare("procedural", to=tmp_path / "s", limit=400, size=16)
     again = derive.split(faces, tmp_path / "t", {"train": 0.5, "validation": 0.5, "test": 0.0}, seed=1)
@@ -408,6 +438,8 @@ def test_split_has_its_shares_and_keeps_people_together(tmp_path):
     )
     with pytest.raises(UsageError, match="train above it"):
         derive.split(faces, tmp_path / "v", {"train": 0.0, "validation": 1.0})
+    with pytest.raises(UsageError, match="train above it"):
+        derive.split(faces, tmp_path / "v", {"train": float("nan"), "validation": 1.0})
 
 
 def test_balance(tmp_path):

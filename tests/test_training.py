@@ -21,6 +21,7 @@ from facespace.console import quiet
 from facespace.data.faces import FaceSet
 from facespace.data.loaders import Loader
 from facespace.errors import FaceSetError, TrainingError, UsageError
+from facespace.recipe import ObjectiveConfig
 from facespace.recipes import recipe
 from facespace.training import loop
 from facespace.training.measure import evaluate
@@ -37,7 +38,10 @@ def weights(run):
 
 def test_a_run_leaves_everything_that_it_promises(trained):
     names = {path.name for path in trained.iterdir()}
-    assert names == {"best", "last", "sheets", "metrics.jsonl", "curves.png", "run.json", "checkpoint.pt"}
+    assert names == {
+        *("best", "last", "sheets", "metrics.jsonl", "curves.png", "run.json"),
+        *("checkpoint.pt", "checkpoint.previous.pt"),
+    }
     lines = [json.loads(line) for line in (trained / "metrics.jsonl").read_text().splitlines()]
     assert [line["epoch"] for line in lines] == [1, 2]
     for line in lines:
@@ -66,7 +70,7 @@ def test_the_figures_are_what_they_are_called(trained, drawn):
     with torch.no_grad():
         result = loaded.model(x, generator=torch.Generator().manual_seed(0))
         mse = (loaded.model.decode(loaded.model.encode(x).mean) - x).square().mean().item()
-    figures = evaluate(loaded.model, Loader(faces, rows, 256), {"kl": 1.0})
+    figures = evaluate(loaded.model, Loader(faces, rows, 256), ObjectiveConfig())
     assert figures["reconstruction"] == pytest.approx(-result.log_likelihood.mean().item(), rel=1e-5)
     assert figures["kl"] == pytest.approx(result.penalties["kl"].mean().item(), rel=1e-5)
     assert figures["mse"] == pytest.approx(mse, rel=1e-4)
@@ -75,7 +79,7 @@ def test_the_figures_are_what_they_are_called(trained, drawn):
 def test_evaluation_leaves_batch_norm_alone(trained, drawn):
     model, faces = bundle.load(trained / "best").model.train(), FaceSet(drawn)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    evaluate(model, Loader(faces, faces.rows("train"), 16), {})
+    evaluate(model, Loader(faces, faces.rows("train"), 16), ObjectiveConfig())
     assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
 
 
@@ -91,7 +95,7 @@ def test_an_interrupted_run_resumes_to_the_very_same_weights(drawn, tmp_path, mo
             pass
 
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "_stop_gently", Gently)
+        patch.setattr(loop, "stop_gently", Gently)
         with pytest.raises(KeyboardInterrupt):
             train("demo", drawn, tmp_path / "cut", settings=["data.flip=true", "model.dropout=0.1"])
     torch.rand(7)  # whatever else the process draws must not matter
@@ -157,7 +161,7 @@ def test_early_stopping(drawn, tmp_path):
 
 
 def test_a_loss_that_is_not_finite_stops_with_a_sentence(drawn, tmp_path, monkeypatch):
-    def explode(result, weights):
+    def explode(result, *_):
         loss = result.log_likelihood.mean() * float("nan")
         return loss, {"reconstruction": loss}
 
@@ -224,6 +228,73 @@ def test_runs_and_other_folders_are_not_overwritten(drawn, trained, tmp_path):
     with pytest.raises(UsageError, match="holds other files"):
         train("demo", drawn, tmp_path / "mine", force=True)
     assert (tmp_path / "mine/thesis.txt").read_text() == "dear"
+
+
+def test_force_destroys_nothing_before_the_request_is_known_to_be_right(drawn, trained, tmp_path):
+    shutil.copytree(trained, tmp_path / "r")
+    before = sorted(path.name for path in (tmp_path / "r").iterdir())
+    for change in (dict(device="cuda:9"), dict(settings=["objective.weights.foo=1"]), dict(seed=-1)):
+        with pytest.raises(UsageError):
+            train("demo", drawn, tmp_path / "r", force=True, **change)
+    assert sorted(path.name for path in (tmp_path / "r").iterdir()) == before
+    (tmp_path / "r/thesis.txt").write_text("dear")
+    with pytest.raises(UsageError, match="holds other files"):
+        train("demo", drawn, tmp_path / "r", force=True)
+
+
+def test_training_figures_are_means_over_the_steps_that_they_cover(drawn, tmp_path):
+    """A run that is prolonged in the middle of an epoch."""
+    train("demo", drawn, tmp_path / "a", settings=["train.steps=3", "train.final_rate=1"])
+    train("demo", drawn, tmp_path / "a", settings=["train.steps=9", "train.final_rate=1"], resume=True)
+    train("demo", drawn, tmp_path / "b", settings=["train.steps=9", "train.final_rate=1"])
+    a, b = ([json.loads(x) for x in (tmp_path / r / "metrics.jsonl").read_text().splitlines()] for r in "ab")
+    first, rest = a[0], a[1]
+    assert (first["step"], rest["step"], b[0]["step"]) == (3, 6, 6)
+    assert (3 * first["train"]["kl"] + 3 * rest["train"]["kl"]) / 6 == pytest.approx(b[0]["train"]["kl"], rel=1e-2)
+
+
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(drawn, trained, tmp_path):
+    shutil.copytree(trained, tmp_path / "r")
+    (tmp_path / "r/checkpoint.pt").write_bytes(b"cut short")
+    result = train("demo", drawn, tmp_path / "r", resume=True)
+    a, b = weights(trained), weights(tmp_path / "r")
+    assert all(torch.equal(a[name], b[name]) for name in a) and result["steps"] == 12
+
+
+def test_the_average_of_the_weights_is_what_is_saved_and_resumed(drawn, tmp_path):
+    train("demo", drawn, tmp_path / "e", settings=["train.ema=0.5", "train.steps=4", "model.norm=false"])
+    decay, expected = 0.5, None
+    for step in range(1, 5):
+        train(
+            "demo",
+            drawn,
+            tmp_path / f"s{step}",
+            settings=[f"train.steps={step}", "model.norm=false", "train.final_rate=1"],
+        )
+    train(
+        "demo",
+        drawn,
+        tmp_path / "e",
+        settings=["train.ema=0.5", "train.steps=4", "model.norm=false", "train.final_rate=1"],
+        force=True,
+    )
+    for step in range(1, 5):
+        raw = weights(tmp_path / f"s{step}")["heads.weight"]
+        expected = raw if expected is None else decay * expected + (1 - decay) * raw
+    torch.testing.assert_close(weights(tmp_path / "e")["heads.weight"], expected, rtol=1e-4, atol=1e-6)
+    raw = torch.load(tmp_path / "e/checkpoint.pt", weights_only=True)["model"]["heads.weight"]
+    assert torch.equal(raw, weights(tmp_path / "s4")["heads.weight"])
+
+
+def test_a_conditional_model_learns_from_what_it_is_told(drawn, tmp_path):
+    settings = ["model.conditions=Hat,smile", "train.epochs=3"]
+    train("demo", drawn, tmp_path / "r", settings=settings)
+    model = bundle.load(tmp_path / "r").model
+    z = torch.zeros(1, 5)
+    with_hat, without = (model.decode(z, torch.tensor([[value, torch.nan]])) for value in (1.0, -1.0))
+    assert not torch.equal(with_hat, without) and model.decode(z).isfinite().all()
+    with pytest.raises(UsageError, match="Did you mean 'Hat'"):
+        train("demo", drawn, tmp_path / "x", settings=["model.conditions=Hats"])
 
 
 def test_recipes_survive_json_and_settings_reach_every_kind_of_field():

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as to_bytes
 
 import facespace
 from facespace.configs import from_dict, to_dict
@@ -44,7 +45,7 @@ def save(folder: Path, model: LatentModel, config: ModelConfig, template: Templa
         **facts,
     }
     with build_folder(folder) as beside:
-        save_file(weights, beside / WEIGHTS)
+        (beside / WEIGHTS).write_bytes(to_bytes(weights))
         write_json(beside / CARD, card)
 
 
@@ -98,7 +99,7 @@ def is_bundle(folder: Path) -> bool:
 def read_card(folder: Path) -> dict[str, Any]:
     """The card of a bundle's own folder."""
     try:
-        card = json.loads((folder / CARD).read_text(encoding="utf-8"))
+        card = json.loads((folder / CARD).read_text(encoding="utf-8", errors="surrogateescape"))
         kind, version = card["kind"], card["format"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BundleError(f"{folder / CARD} cannot be read ({error}). {_RETRIEVE}") from error

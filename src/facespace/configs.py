@@ -3,6 +3,7 @@ exist or a value of the wrong type fails at once, by name. Holds no config of it
 
 import dataclasses
 import json
+import math
 import types
 import typing
 from collections.abc import Iterable, Mapping
@@ -93,7 +94,7 @@ def _parse(hint: Any, value: Any, where: str) -> Any:
             return tuple(_parse(kind, item, where) for kind, item in zip(kinds, value))
     if origin in (dict, Mapping) and isinstance(value, Mapping):
         return {str(key): _parse(inner[1], item, f"{where}.{key}") for key, item in value.items()}
-    if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
+    if hint is float and isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
         return float(value)
     if isinstance(hint, type) and origin is None and type(value) is hint:
         return value
@@ -103,5 +104,5 @@ def _parse(hint: Any, value: Any, where: str) -> Any:
 def _wanted(hint: Any) -> str:
     if typing.get_origin(hint) is typing.Literal:
         return "one of " + ", ".join(map(str, typing.get_args(hint)))
-    plain = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
+    plain = {int: "a whole number", float: "a finite number", bool: "true or false", str: "a word"}
     return plain.get(hint, str(hint).replace("typing.", ""))

@@ -53,6 +53,12 @@ def suggest(name: str, known: Iterable[str]) -> str:
     return f"{hint}Known: {', '.join(names)}."
 
 
+def check_seed(seed: int) -> None:
+    """Raises UsageError for a seed that not every generator takes."""
+    if not 0 <= seed < 2**63:
+        raise UsageError(f"A seed is a whole number from 0 to 2^63 - 1; got {seed}.")
+
+
 def explain(error: OSError) -> str:
     """A sentence for an operating-system error that a user can act on."""
     where = error.filename or "the output"

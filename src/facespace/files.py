@@ -32,7 +32,8 @@ def build_folder(path: Path, resumable: bool = False) -> Iterator[Path]:
 
     The folder is empty, unless it is `resumable`: then it stays when the block is interrupted or the disk is full, and
     the next call finds what it holds. Two renames replace an older folder; `settle` repairs the one gap between them."""
-    beside, old = _partial(path), _old(path)
+    path = path.resolve()
+    beside, old = partial_folder(path), _old(path)
     if not resumable:
         shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True, exist_ok=True)
@@ -81,7 +82,10 @@ def flush(path: Path) -> None:
 def write_json(path: Path, content: Any) -> None:
     """Readable JSON with a final newline, written whole or not at all."""
     with write_beside(path) as beside:
-        beside.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+        beside.write_text(
+            text, encoding="utf-8", errors="surrogateescape"
+        )  # file names may hold bytes that are no text
 
 
 def sha256(path: Path) -> str:
@@ -90,9 +94,11 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _partial(path: Path) -> Path:
-    return path.with_name(f"{path.name}.partial")
+# Hidden names that nobody chooses for a folder of their own, since what bears them may be removed.
+def partial_folder(path: Path) -> Path:
+    """Where the folder `path` grows until it is complete."""
+    return path.with_name(f".{path.resolve().name}.facespace-partial")
 
 
 def _old(path: Path) -> Path:
-    return path.with_name(f"{path.name}.old")
+    return path.with_name(f".{path.resolve().name}.facespace-old")

@@ -38,6 +38,13 @@ class ObjectiveConfig:
     """Weights on the penalties that the model reports; see objectives.py."""
 
     weights: Mapping[str, float] = field(default_factory=dict)  # {"kl": 1.0} is the evidence lower bound
+    warmup: int = 0  # steps over which the weights rise from 0 (Sønderby et al., 2016)
+    free_bits: float = 0.0  # nats of each latent's KL, averaged over the batch, that cost nothing (Kingma et al., 2016)
+    samples: int = 1  # more than one: the importance-weighted bound (Burda et al., 2016) in place of the weighted sum
+
+    def __post_init__(self) -> None:
+        if self.warmup < 0 or self.free_bits < 0 or self.samples < 1:
+            raise UsageError("objective: warmup and free_bits must be at or above 0, samples at least 1.")
 
 
 @dataclass(frozen=True)
@@ -50,7 +57,11 @@ class TrainConfig:
     optimizer: Literal["adam", "adamw"] = "adam"
     learning_rate: float = 1e-3
     final_rate: float = 1.0  # share of the learning rate that is left at the end of a cosine; 1 keeps it constant
+    warmup: int = 0  # steps over which the learning rate rises from 0
     weight_decay: float = 0.0
+    clip: float | None = None  # longest gradient, as a norm over all parameters
+    ema: float = 0.0  # decay a step of an average of the weights, which then validates and is saved; 0 keeps none
+    ema_half_life: float | None = None  # the same in images, so that it keeps its meaning when the batch changes
     precision: Literal["fp32", "bf16"] = "fp32"  # of the forward pass; weights and losses stay fp32
     patience: int | None = None  # stop after this many epochs without a better validation loss
     min_delta: float = 0.0  # nats per image that count as better
@@ -64,6 +75,13 @@ class TrainConfig:
             raise UsageError(
                 "train: learning_rate must lie in (0, 10), final_rate in [0, 1], weight_decay at or above 0."
             )
+        if not 0 <= self.ema < 1 or (self.ema_half_life or 1) <= 0 or (self.clip or 1) <= 0 or self.warmup < 0:
+            raise UsageError("train: ema must lie in [0, 1), ema_half_life and clip above 0, warmup at or above 0.")
+
+    @property
+    def decay(self) -> float:
+        """Of the average of the weights, a step; 0 where there is none."""
+        return self.ema if self.ema_half_life is None else 0.5 ** (self.batch / self.ema_half_life)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from facespace import bundle
-from facespace.errors import UsageError
+from facespace.errors import UsageError, check_seed
 from facespace.image.photos import to_rgb
 from facespace.image.pixels import to_float, to_uint8
 from facespace.latent import paths
@@ -83,6 +83,7 @@ class FaceSpace:
             raise UsageError(f"The number of faces must be at least 1; got {n}.")
         if not 0 <= temperature < 100:
             raise UsageError(f"The temperature must be at least 0 (1 is the prior itself); got {temperature}.")
+        check_seed(seed)
         generator = torch.Generator().manual_seed(seed)
         return self.model.prior.sample(n, temperature, generator).flatten(1).float().cpu().numpy()
 

@@ -81,6 +81,8 @@ def overview() -> str:
 
 def main() -> NoReturn:
     """The console script."""
+    for stream in (sys.stdout, sys.stderr):  # a file's name may hold what the terminal's encoding cannot say
+        getattr(stream, "reconfigure", lambda **_: None)(errors="backslashreplace")
     code = run(sys.argv[1:])
     sys.stdout.flush()
     sys.exit(code)
@@ -88,14 +90,14 @@ def main() -> NoReturn:
 
 def run(tokens: Sequence[str]) -> int:
     """One command; returns the exit code."""
-    as_json = "--json" in tokens
+    as_json = any(token in ("--json", "--json=true") for token in tokens)
     try:
         if not tokens or list(tokens) in (["--help"], ["-h"]):
             print(overview())
             return 0
         done = app(list(tokens))
         if isinstance(done, Done):
-            print(json.dumps(done.facts, ensure_ascii=False, default=str) if as_json else done.text)
+            print(json.dumps(done.facts, default=str) if as_json else done.text)
         return 0
     except BrokenPipeError:  # the reader of our output went away, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -119,5 +121,5 @@ def _verb(tokens: Sequence[str]) -> str:
 def _fail(sentence: str, code: int, as_json: bool) -> int:
     print(f"facespace: {sentence}", file=sys.stderr)
     if as_json:
-        print(json.dumps({"error": sentence, "exit_code": code}, ensure_ascii=False))
+        print(json.dumps({"error": sentence, "exit_code": code}))
     return code

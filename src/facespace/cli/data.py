@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from facespace.cli.app import Done, verb
 from facespace.console import note
 from facespace.errors import UsageError
+from facespace.files import partial_folder
 
 Flag = Annotated[bool, Parameter(negative="")]
 
@@ -245,7 +246,7 @@ def show(
 def parse_size(text: str) -> tuple[int, int]:
     """'64' or 'HEIGHTxWIDTH' as (height, width)."""
     parts = text.lower().replace("×", "x").split("x")
-    if len(parts) > 2 or not all(part.strip().isdigit() for part in parts):
+    if len(parts) > 2 or not all(part.strip().isdecimal() for part in parts):
         raise UsageError(f"--size takes a side or HEIGHTxWIDTH in pixels, for example 64 or 171x186; got {text!r}.")
     return int(parts[0]), int(parts[-1])
 
@@ -256,7 +257,7 @@ def going_on_later(to: Path) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        note(f"Stopped. The same command goes on from there (what is done lies in {to}.partial).")
+        note(f"Stopped. The same command goes on from there (what is done lies in {partial_folder(to)}).")
         raise
 
 

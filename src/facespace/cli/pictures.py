@@ -13,6 +13,11 @@ from facespace.image.photos import read_photo
 ARRAY = ".npy"
 
 
+def is_array(to: Path) -> bool:
+    """Whether a result shall be an array rather than a picture."""
+    return to.suffix.lower() == ARRAY
+
+
 def check_still(to: Path) -> None:
     """Raises UsageError unless a picture or an array can be written under that name."""
     sheets.check_ending(to, (*sheets.STILLS, ARRAY))
@@ -25,7 +30,7 @@ def save_faces(
     columns: int | None = None,
 ) -> None:
     """uint8 (N, H, W, C) faces as an array if the name ends in .npy, else as a finished sheet."""
-    if to.suffix == ARRAY:
+    if is_array(to):
         sheets.save_array(np.asarray(faces), to)
     else:
         sheets.save_still(finish(sheets.grid(faces, columns)), to)
@@ -43,17 +48,15 @@ def read_all(paths: Sequence[Path]) -> list[Image.Image]:
 
 
 def read_array(path: Path) -> np.ndarray:
-    """A .npy file, never unpickled. Raises FacespaceError where it is not one."""
+    """A .npy file of real numbers, never unpickled. Raises FacespaceError where it is not one."""
+    if not path.is_file():
+        raise FacespaceError(f"{path} does not exist. Make it with: facespace encode SPACE IMAGE --to {path}")
     try:
-        array = np.load(path, allow_pickle=False)
-    except FileNotFoundError as error:
-        raise FacespaceError(
-            f"{path} does not exist. Make it with: facespace encode SPACE IMAGE --to {path}"
-        ) from error
-    except (ValueError, EOFError) as error:
+        array = np.lib.format.open_memmap(path, mode="r")  # a header that claims more than the file holds is found out
+    except Exception as error:  # a hostile header can raise almost anything
         raise FacespaceError(
             f"{path} is not a .npy file of numbers ({error}). Make one with: facespace encode"
         ) from error
-    if not isinstance(array, np.ndarray) or not np.issubdtype(array.dtype, np.number):
-        raise FacespaceError(f"{path} holds no plain array of numbers. Make one with: facespace encode")
-    return array
+    if not np.issubdtype(array.dtype, np.floating) and not np.issubdtype(array.dtype, np.integer):
+        raise FacespaceError(f"{path} holds {array.dtype}, not real numbers. Make latents with: facespace encode")
+    return np.array(array)

@@ -79,7 +79,7 @@ def reconstruct(
         Faces in a row.
     """
     from facespace.cli.data import spread
-    from facespace.cli.pictures import check_still, read_all, save_faces
+    from facespace.cli.pictures import check_still, is_array, read_all, save_faces
     from facespace.data.faces import FaceSet
     from facespace.image.sheets import pairs
     from facespace.space import describe
@@ -93,7 +93,7 @@ def reconstruct(
     faces = FaceSet(data) if data else None
     originals = space.fit(faces.images[spread(faces, split, count)] if faces else read_all(photos))
     again, originals = space.reconstruct(originals), space.target(originals)
-    save_faces(again if to.suffix == ".npy" else pairs(originals, again, columns), to, columns=min(columns, len(again)))
+    save_faces(again if is_array(to) else pairs(originals, again, columns), to, columns=min(columns, len(again)))
     error = float(((originals / 255.0 - again / 255.0) ** 2).mean())
     facts = {"to": str(to), "count": len(again), "mse": error, "columns": columns, **describe(space)}
     return Done(facts, f"{len(again)} originals and reconstructions in {to} (mean squared error {error:.5f} in [0, 1])")
@@ -124,7 +124,7 @@ def morph(
     loop
         Go back to the first face at the end.
     """
-    from facespace.cli.pictures import ARRAY, read_all
+    from facespace.cli.pictures import ARRAY, is_array, read_all
     from facespace.image import sheets
     from facespace.space import describe
 
@@ -133,7 +133,7 @@ def morph(
         raise UsageError(f"--fps must lie between 1 and 100; got {fps:g}.")
     space, photos = open_space(paths)
     film = space.morph(*read_all(photos), frames=frames, loop=loop)
-    sheets.save_array(film, to) if to.suffix == ARRAY else sheets.save_animation(film, to, fps=fps)
+    sheets.save_array(film, to) if is_array(to) else sheets.save_animation(film, to, fps=fps)
     facts = {
         "to": str(to),
         "frames": len(film),
@@ -192,6 +192,8 @@ def decode(*paths: Path, to: Path) -> Done:
     if len(files) != 1:
         raise UsageError(f"Name one .npy file of latents to decode; got {len(files)}.")
     faces = space.decode(read_array(files[0]))
+    if not len(faces):
+        raise UsageError(f"{files[0]} holds no latents to decode.")
     save_faces(faces, to)
     return Done({"to": str(to), "count": len(faces), **describe(space)}, f"{len(faces)} faces in {to}")
 

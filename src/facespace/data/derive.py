@@ -11,7 +11,7 @@ import numpy as np
 from facespace.data.faces import IMAGES, SPLITS, FaceSet
 from facespace.data.splits import SHARES, by_hash
 from facespace.data.writing import check_target, write_card, write_header, write_table
-from facespace.errors import FaceSetError, UsageError, suggest
+from facespace.errors import FaceSetError, UsageError, check_seed, suggest
 from facespace.files import build_folder
 
 CHUNK = 1_024  # rows copied at a time
@@ -37,11 +37,11 @@ def merge(sets: Sequence[FaceSet | Path | str], to: Path | str, force: bool = Fa
     names, columns = reconcile([faces.attribute_names for faces in opened])
     values = np.full((sum(map(len, opened)), len(names)), np.nan, np.float32)
     rows: list[tuple[str, str, str | None]] = []
-    for faces, places in zip(opened, columns):
+    for faces, places, prefix in zip(opened, columns, _prefixes(opened)):
         values[len(rows) : len(rows) + len(faces), places] = faces.attributes
         origin = faces.card.get("identities", faces.card["source"])
         people = [who and (who if ":" in who else f"{origin}:{who}") for who in faces.identities]
-        rows += zip(_prefixed(faces, opened), faces.splits, people)
+        rows += zip([f"{prefix}/{key}" for key in faces.ids], faces.splits, people)
     _check_sides(rows)
     crops = {faces.card["crop"] for faces in opened}
     template = opened[0].template if len(crops) == 1 else replace(opened[0].template, crop="fit", source=None)
@@ -71,10 +71,11 @@ def split(
     """The same faces with new sides, by a hash of the person, or of the pixels where nobody is named; `shares` are those
     of train, validation and test."""
     faces = faces if isinstance(faces, FaceSet) else FaceSet(faces)
-    if set(shares) - set(SPLITS) or min(shares.values()) < 0 or not shares.get("train"):
+    if set(shares) - set(SPLITS) or not all(0 <= share < 1e9 for share in shares.values()) or not shares.get("train"):
         raise UsageError(
             f"Shares of train, validation and test must be at or above 0, and train above it; got {dict(shares)}."
         )
+    check_seed(seed)
     keys = [
         f"person {who}" if who else f"pixels {hashlib.sha256(image.tobytes()).hexdigest()}"
         for who, image in zip(faces.identities, faces.images)
@@ -91,6 +92,7 @@ def balance(faces: FaceSet | Path | str, on: str, to: Path | str, seed: int = 0,
     faces = faces if isinstance(faces, FaceSet) else FaceSet(faces)
     if on not in faces.attribute_names:
         raise UsageError(f"Unknown attribute {on!r}. {suggest(on, faces.attribute_names)}")
+    check_seed(seed)
     sign = np.sign(faces.attributes[:, faces.attribute_names.index(on)])
     draw, kept = np.random.default_rng(seed), []
     for side in SPLITS:
@@ -123,11 +125,16 @@ def reconcile(sets: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], list[list
     return tuple(names), columns
 
 
-def _prefixed(faces: FaceSet, among: Sequence[FaceSet]) -> list[str]:
-    """Ids that cannot collide: behind the set's folder name, numbered where two folders are named alike."""
-    alike = [other for other in among if other.root.name == faces.root.name]
-    prefix = faces.root.name if len(alike) == 1 else f"{faces.root.name}-{alike.index(faces) + 1}"
-    return [f"{prefix}/{key}" for key in faces.ids]
+def _prefixes(sets: Sequence[FaceSet]) -> list[str]:
+    """A name for each set that no other has: its folder's, numbered where that is taken."""
+    names: list[str] = []
+    for faces in sets:
+        name, number = faces.root.name, 1
+        while name in names:
+            number += 1
+            name = f"{faces.root.name}-{number}"
+        names.append(name)
+    return names
 
 
 def _check_sides(rows: Sequence[tuple[str, str, str | None]]) -> None:

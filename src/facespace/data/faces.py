@@ -151,7 +151,7 @@ def _read_card(root: Path) -> dict[str, Any]:
             f"{root} holds no prepared faces (no {CARD}). Run: facespace prepare SOURCE ROOT --to {root}"
         )
     try:
-        card = json.loads(path.read_text(encoding="utf-8"))
+        card = json.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))
         kind, version = card["kind"], card["format"]
     except (ValueError, KeyError, TypeError) as error:
         raise _damaged(root, f"{CARD} cannot be read ({error})") from error

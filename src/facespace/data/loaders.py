@@ -2,7 +2,7 @@
 row comes when is a function of (seed, epoch, step) alone, so a run can be taken up at any step."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from facespace.data.faces import FaceSet
+from facespace.errors import UsageError, suggest
 from facespace.image.pixels import to_float
 
 
@@ -52,6 +53,14 @@ class Loader:
         """Every row once, in order, the last batch short."""
         for step in range(math.ceil(len(self.rows) / self.size) if self.size else 0):
             yield self.batch(self.rows[step * self.size : (step + 1) * self.size])
+
+    def columns(self, names: Sequence[str]) -> list[int]:
+        """Where attributes stand in a batch; UsageError for one that the set does not have."""
+        known = self.faces.attribute_names
+        for name in names:
+            if name not in known:
+                raise UsageError(f"{self.faces.root} has no attribute {name!r}. {suggest(name, known)}")
+        return [known.index(name) for name in names]
 
     def batch(self, rows: np.ndarray) -> Batch:
         """The given rows of the set."""

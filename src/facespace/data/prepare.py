@@ -21,7 +21,7 @@ from facespace.data.sources import SOURCES, Source, SourceOptions
 from facespace.data.splits import assign_splits
 from facespace.data.workers import map_in_order
 from facespace.data.writing import check_target, write_card, write_csv, write_header, write_table
-from facespace.errors import FaceSetError, UsageError, choose, suggest
+from facespace.errors import FaceSetError, UsageError, check_seed, choose, suggest
 from facespace.files import build_folder
 from facespace.image import detectors, sheets
 from facespace.image.align import TEMPLATES
@@ -66,7 +66,8 @@ def prepare(
         raise UsageError(f"The source {source} has no masks, so --background cannot be replaced.")
     listing = _select(_thin(_list(chosen, source, root, asked), asked.limit), attributes)
     with build_folder(to, resumable=True) as folder:
-        made = _make_all(listing, making, folder, workers or os.cpu_count() or 1)
+        job = _job(source, root, asked, making, listing)
+        made = _make_all(job, listing, making, folder, workers or os.cpu_count() or 1)
         if not any(item.good for item, _ in made):
             skipped = [*listing.skipped, *((item.id, item.told) for item, _ in made)]
             raise FaceSetError(_no_faces(source, root, skipped))
@@ -115,6 +116,7 @@ def _options(chosen: Source, source: str, options: dict[str, Any]) -> SourceOpti
             takers = ", ".join(key for key, row in SOURCES.items() if name in row.takes)
             raise UsageError(f"--{name} is not for the source {source}, but for: {takers}.")
     asked = SourceOptions(**options)
+    check_seed(asked.seed)
     if asked.limit is not None and asked.limit < 1:
         raise UsageError(f"--limit must be at least 1; got {asked.limit}.")
     return replace(asked, table=Path(asked.table) if asked.table else None)
@@ -147,6 +149,7 @@ def _select(listing: Listing, attributes: Sequence[str] | None) -> Listing:
     """Only the named attributes, in the order named."""
     if attributes is None:
         return listing
+    attributes = list(dict.fromkeys(attributes))
     for name in attributes:
         if name not in listing.attributes:
             raise UsageError(f"Unknown attribute {name!r}. {suggest(name, listing.attributes)}")
@@ -154,14 +157,12 @@ def _select(listing: Listing, attributes: Sequence[str] | None) -> Listing:
     return replace(listing, attributes=tuple(attributes), values=listing.values[:, columns])
 
 
-def _make_all(listing: Listing, making: Making, folder: Path, workers: int) -> list[tuple[Made, int]]:
+def _make_all(job: str, listing: Listing, making: Making, folder: Path, workers: int) -> list[tuple[Made, int]]:
     """Writes the images one after another, so that memory stays flat, and returns what was made and the number of the
     listed face that it came from."""
     faces, log = listing.faces, folder / LOG
-    job = hashlib.sha256(repr((making, [face.id for face in faces])).encode("utf-8", "surrogateescape"))
-    job.update(listing.values.tobytes())
     chunks = [faces[start : start + CHUNK] for start in range(0, len(faces), CHUNK)]
-    made = list(_take_up(log, job.hexdigest()))
+    made = list(_take_up(log, job))
     done = len({number // CHUNK for _, number in made})
     count = sum(item.good for item, _ in made)
     with (
@@ -173,7 +174,7 @@ def _make_all(listing: Listing, making: Making, folder: Path, workers: int) -> l
         file.seek(count * int(np.prod(making.template.shape)), os.SEEK_CUR)
         file.truncate()
         if not done:
-            lines.write(json.dumps(job.hexdigest()) + "\n")
+            lines.write(json.dumps(job) + "\n")
         else:
             note(
                 f"Going on after {min(done * CHUNK, len(faces)):,} of {len(faces):,} faces that an interrupted run had done."
@@ -193,14 +194,35 @@ def _make_all(listing: Listing, making: Making, folder: Path, workers: int) -> l
     return made
 
 
+def _job(source: str, root: Path | str | None, asked: SourceOptions, making: Making, listing: Listing) -> str:
+    """Tells one job from another: an interrupted one is only taken up where every file is still what it was."""
+    digest = hashlib.sha256(
+        repr((source, root and Path(root).resolve(), asked, making)).encode("utf-8", "surrogateescape")
+    )
+    digest.update(listing.values.tobytes())
+    for face in listing.faces:
+        image: Any = face.image
+        if isinstance(image, Path):
+            facts = image.stat() if image.exists() else None
+            image = image, facts and (facts.st_size, facts.st_mtime_ns)
+        elif isinstance(image, np.ndarray):
+            image = hashlib.sha256(image.tobytes()).hexdigest()
+        digest.update(repr((face.id, image, face.identity, face.split, face.mask)).encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
+
+
 def _take_up(log: Path, job: str) -> Iterator[tuple[Made, int]]:
-    """What an interrupted run of the very same job had made, whole chunks only."""
+    """What an interrupted run of the very same job had made, whole chunks only; a line that a kill left unfinished is cut
+    off the log."""
     if not log.is_file():
         return
-    first, *lines = log.read_text(encoding="utf-8", errors="surrogateescape").split("\n") or [""]
+    content = log.read_bytes()
+    whole = content[: content.rfind(b"\n") + 1]
+    log.write_bytes(whole)
+    first, *lines = whole.decode("utf-8", "surrogateescape").split("\n")
     if first != json.dumps(job):
         return
-    for line in lines[:-1]:  # a kill leaves at most the last line unfinished
+    for line in lines[:-1]:
         for place, key, good, told, size, masked, quality in json.loads(line):
             yield Made(key, good, told, tuple(size), masked, quality), place
 

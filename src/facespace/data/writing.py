@@ -18,6 +18,8 @@ from facespace.image.photos import Template
 
 def check_target(to: Path, force: bool) -> None:
     """Raises UsageError where a new set must not be written: a file, another set without `force`, other people's files."""
+    if to.resolve() == Path.cwd():
+        raise UsageError(f"--to {to} is the folder you stand in, which cannot be replaced; name a new one.")
     if to.exists() and not to.is_dir():
         raise UsageError(f"--to {to} is a file; name a folder for the prepared set.")
     if to.is_dir() and any(to.iterdir()):
@@ -57,7 +59,7 @@ PLAIN = {1.0: "1", -1.0: "-1", 0.0: "0"}  # most values, written without formatt
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """A CSV. File names may hold bytes that are no text; surrogateescape carries them through unchanged."""
     with path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
+        writer = csv.writer(file)  # its own line ends: with "\n" a "\r" in a name would not be quoted
         writer.writerow(header)
         writer.writerows(rows)
 

@@ -114,7 +114,7 @@ CROPS: dict[str, Callable[[int, int], Box]] = {
 
 def crop_named(name: str) -> Callable[[int, int], Box]:
     """The crop of that name, or `center-N` for any N; UsageError for another."""
-    if match := re.fullmatch(r"center-(\d{1,4})", name):
+    if match := re.fullmatch(r"center-([1-9]\d{0,3})", name):
         return centered(int(match[1]))
     if name not in CROPS:
         raise UsageError(f"Unknown crop {name!r}. {suggest(name, CROPS)} center-N takes the central N×N pixels.")

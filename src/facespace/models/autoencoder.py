@@ -11,7 +11,7 @@ from facespace.models.bodies import BODIES
 from facespace.models.config import ModelConfig
 from facespace.models.interface import LatentModel, Pass, Posterior
 from facespace.models.likelihoods import LIKELIHOODS
-from facespace.models.posteriors import POSTERIORS
+from facespace.models.posteriors import POSTERIORS, Gaussian
 from facespace.models.priors import PRIORS
 
 UNTOLD = 0.1  # share of attributes that are hidden while training, so that "unknown" is learned too
@@ -57,7 +57,8 @@ class Autoencoder(LatentModel):
                 z = q.sample(generator)
                 weights.append(self.pixels.log_prob(self._raw(z, y), seen) + q.log_ratio(z))
             bound = torch.stack(weights).logsumexp(0) - math.log(samples)  # (B,) Burda et al., 2016
-        return Pass(self.pixels.mean(raw), likelihood, q.penalties(), bound)
+        parts = q.kl_per_latent() if isinstance(q, Gaussian) else None
+        return Pass(self.pixels.mean(raw), likelihood, q.penalties(), parts, bound)
 
     def _raw(self, z: Tensor, y: Tensor | None) -> Tensor:
         return self.decoder(self._with(z, y)).float()  # under autocast the layers alone are bf16

@@ -14,6 +14,7 @@ class Pass(NamedTuple):
     image: Tensor  # (B, C, H, W) mean image in [0, 1]
     log_likelihood: Tensor  # (B,) nats, summed over pixels
     penalties: dict[str, Tensor]  # name -> (B,): {} for an autoencoder, {"kl"} in nats for a VAE
+    kl_per_latent: Tensor | None = None  # (B, D) nats: what a KL penalty is the sum of
     bound: Tensor | None = None  # (B,) nats: the importance-weighted bound, where several samples were asked for
 
 

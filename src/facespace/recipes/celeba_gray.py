@@ -52,6 +52,6 @@ def celeba_gray_vae() -> Recipe:
         ),
         objective=ObjectiveConfig(weights={"kl": 1.0}),
         train=TrainConfig(
-            epochs=3, batch=64, optimizer="adamw", learning_rate=2e-4, weight_decay=1e-4, precision="bf16"
+            epochs=3, batch=64, optimizer="adamw", learning_rate=2e-4, weight_decay=1e-4, ema=0.999, precision="bf16"
         ),
     )

@@ -1,17 +1,19 @@
 """What a killed run goes on from: weights, optimiser, position and records, in one file that is replaced whole. Nothing
 random is stored, since every step's randomness is a function of seed and step."""
 
+import io
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
+from facespace.console import note
 from facespace.errors import TrainingError
 from facespace.files import write_beside
 
-CHECKPOINT = "checkpoint.pt"
+CHECKPOINT, PREVIOUS = "checkpoint.pt", "checkpoint.previous.pt"
 
 
 @dataclass
@@ -24,37 +26,54 @@ class Progress:
     training_seconds: float = 0.0
     images: int = 0
     sums: dict[str, float] = field(default_factory=dict)  # of the terms over the unfinished epoch's steps
+    summed: int = 0  # how many steps those are
     done: bool = False
 
 
-def save(run: Path, progress: Progress, model: nn.Module, optimizer: Any, identity: dict[str, Any]) -> None:
-    """Writes the checkpoint; `identity` says what the run is of (recipe, data, seed), to be held against a resume."""
-    state = {
-        "identity": identity,
-        "progress": asdict(progress),
-        "model": model.state_dict(),
-        "optimizer": optimizer.state_dict(),
+def save(run: Path, progress: Progress, parts: Mapping[str, Any], identity: dict[str, Any]) -> None:
+    """Writes the checkpoint, and keeps the one before; `parts` are all that has a state_dict, by name; `identity` says what
+    the run is of (recipe, data, seed), to be held against a resume."""
+    state = {"identity": identity, "progress": asdict(progress)} | {
+        name: part.state_dict() for name, part in parts.items()
     }
-    with write_beside(run / CHECKPOINT) as beside:
-        torch.save(state, beside)
-
-
-def load(run: Path, model: nn.Module, optimizer: Any, identity: dict[str, Any], device: torch.device) -> Progress:
-    """Puts weights and optimiser back and returns the position. Raises TrainingError where there is nothing to resume,
-    the file is damaged, or the run was of something else."""
     path = run / CHECKPOINT
-    if not path.is_file():
+    with write_beside(path) as beside:
+        content = io.BytesIO()  # so that a full disk is the error of a plain write
+        torch.save(state, content)
+        beside.write_bytes(content.getbuffer())
+        if path.exists():  # a link and a rename: at no moment is there no whole checkpoint
+            spare = run / f".{PREVIOUS}"
+            spare.unlink(missing_ok=True)
+            spare.hardlink_to(path)
+            spare.replace(run / PREVIOUS)
+
+
+def load(run: Path, parts: Mapping[str, Any], identity: dict[str, Any], device: torch.device) -> Progress:
+    """Puts every part back and returns the position. A damaged checkpoint gives way to the one before it.
+
+    Raises TrainingError where there is nothing to resume, both are damaged, or the run was of something else."""
+    if not (run / CHECKPOINT).is_file() and not (run / PREVIOUS).is_file():
         raise TrainingError(f"{run} has no {CHECKPOINT} to resume from. Leave out --resume to start a new run.")
     try:
-        state = torch.load(path, map_location=device, weights_only=True)
-    except Exception as error:  # a damaged archive or pickle stream can raise almost anything
-        raise TrainingError(f"{path} is damaged ({error}). Start a new run with --force.") from error
+        state = _read(run / CHECKPOINT, device)
+    except TrainingError as error:
+        note(f"{error} The one before it is taken.")
+        state = _read(run / PREVIOUS, device)
     for what, value in identity.items():
         if state["identity"].get(what) != value:
             raise TrainingError(
                 f"{run} was trained with another {what}. Resume with the same command as before, "
                 f"or start a new run with another --to."
             )
-    model.load_state_dict(state["model"])
-    optimizer.load_state_dict(state["optimizer"])
+    for name, part in parts.items():
+        part.load_state_dict(state[name])
     return Progress(**state["progress"])
+
+
+def _read(path: Path, device: torch.device) -> dict[str, Any]:
+    try:
+        return torch.load(path, map_location=device, weights_only=True)
+    except Exception as error:  # a damaged archive or pickle stream can raise almost anything
+        raise TrainingError(
+            f"{path} is damaged ({str(error).splitlines()[0]}). Start a new run with --force."
+        ) from error

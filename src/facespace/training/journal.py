@@ -12,7 +12,7 @@ from facespace.console import note
 from facespace.files import write_beside, write_json
 from facespace.image import sheets
 
-METRICS, RESULT, CURVES = "metrics.jsonl", "run.json", "curves.png"
+METRICS, RESULT, CURVES, SHEETS = "metrics.jsonl", "run.json", "curves.png", "sheets"
 
 
 class Journal:
@@ -48,7 +48,7 @@ class Journal:
 
     def sheet(self, name: str, step: int, faces: np.ndarray, columns: int | None = None) -> None:
         """Saves uint8 (N, H, W, C) faces as sheets/NAME-STEP.png."""
-        sheets.save_still(sheets.grid(faces, columns), self.run / "sheets" / f"{name}-{step:07d}.png")
+        sheets.save_still(sheets.grid(faces, columns), self.run / SHEETS / f"{name}-{step:07d}.png")
 
     def close(self, result: dict[str, Any]) -> None:
         """The finished run: its curves and its figures."""

@@ -5,19 +5,18 @@ uninterrupted one."""
 import json
 import math
 import shutil
-import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import accelerate
 import numpy as np
 import torch
 from accelerate.state import AcceleratorState
 from torch import Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from facespace import bundle
 from facespace.configs import override, to_dict
@@ -25,19 +24,20 @@ from facespace.console import note, progress
 from facespace.data import augment
 from facespace.data.faces import FaceSet
 from facespace.data.loaders import Batch, Loader
-from facespace.errors import TrainingError, UsageError
+from facespace.errors import TrainingError, UsageError, check_seed
 from facespace.image.pixels import to_uint8
 from facespace.image.sheets import pairs
-from facespace.models import build
+from facespace.models import LatentModel, build
 from facespace.models.priors import FittedNormal
 from facespace.objectives import total_loss
 from facespace.recipe import Recipe
 from facespace.recipes import recipe as named_recipe
 from facespace.training import checkpoint
 from facespace.training.checkpoint import Progress
-from facespace.training.journal import RESULT, Journal
+from facespace.training.guards import check, stop_gently
+from facespace.training.journal import Journal
 from facespace.training.measure import evaluate, per_dim
-from facespace.training.schedule import learning_rate
+from facespace.training.schedule import learning_rate, rise
 
 CHECKPOINT_SECONDS = 120.0
 VALIDATION_BATCH = 256
@@ -65,16 +65,16 @@ def train(
     plan = override(named_recipe(recipe) if isinstance(recipe, str) else recipe, settings)
     faces = data if isinstance(data, FaceSet) else FaceSet(data)
     run = Path(to)
-    _check(plan, faces, run, resume, force)
+    check(plan, faces, run, resume, force)
     # A caller's own random numbers stay as they were.
     with torch.random.fork_rng():
-        return Training(plan, faces, run, device, seed).go(resume)
+        return Training(plan, faces, run, device, seed, resume).go(resume)
 
 
 class Training:
     """One run: what it needs, and its loop."""
 
-    def __init__(self, plan: Recipe, faces: FaceSet, run: Path, device: str, seed: int) -> None:
+    def __init__(self, plan: Recipe, faces: FaceSet, run: Path, device: str, seed: int, resume: bool) -> None:
         self.plan, self.faces, self.run, self.seed = plan, faces, run, seed
         self.accelerator = _accelerator(device, plan.train.precision)
         torch.manual_seed(seed)
@@ -82,12 +82,40 @@ class Training:
         rate = {"lr": plan.train.learning_rate, "weight_decay": plan.train.weight_decay}
         optimizer = OPTIMIZERS[plan.train.optimizer](self.model.parameters(), **rate, fused=True)
         self.network, self.optimizer = self.accelerator.prepare(self.model, optimizer)
+        decay = plan.train.decay
+        self.averaged = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(decay)) if decay else None
         self.device = self.accelerator.device
         self.training = Loader(faces, faces.rows("train"), plan.train.batch, self.device)
+        self.told = self.training.columns(plan.model.conditions)  # attributes that the model is told, as columns
         self.epoch_steps = self.training.steps
         self.total = plan.train.steps or plan.train.epochs * self.epoch_steps
-        self.journal = Journal(run)
         self.at = Progress()
+        self.try_out()
+        if run.is_dir() and not resume:  # allowed by `force`, and everything else has been found in order
+            shutil.rmtree(run)
+        self.journal = Journal(run)
+
+    @torch.inference_mode()
+    def try_out(self) -> None:
+        """One pass of two faces, so that what the model or the objective refuses is known before anything is written."""
+        check_seed(self.seed)
+        if self.training.size < 2 and any(isinstance(part, torch.nn.BatchNorm1d) for part in self.model.modules()):
+            raise UsageError(
+                "Batch norm over single faces is undefined: train.batch must be at least 2 for this model."
+            )
+        batch = self.training.batch(self.training.rows[:2])
+        total_loss(self.model.eval()(batch.image, self.tell(batch)), self.plan.objective.weights)
+
+    @property
+    def judged(self) -> LatentModel:
+        """The model that validates, draws and is saved: the average of the weights where there is one."""
+        return self.model if self.averaged is None else cast(LatentModel, self.averaged.module)
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        """All that a checkpoint holds the state of."""
+        parts = {"model": self.model, "optimizer": self.optimizer}
+        return parts if self.averaged is None else parts | {"averaged": self.averaged}
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -98,7 +126,7 @@ class Training:
     def go(self, resume: bool) -> dict[str, Any]:
         """The whole run, and its figures."""
         if resume:
-            self.at = checkpoint.load(self.run, self.model, self.optimizer, self.identity, self.device)
+            self.at = checkpoint.load(self.run, self.parts, self.identity, self.device)
             self.journal.resume(self.at.step)
             note(f"Resumed at step {self.at.step:,} of {self.total:,}.")
         note(
@@ -106,14 +134,14 @@ class Training:
             f"{len(self.training.rows):,} faces, {self.total:,} steps of {self.training.size}, on {self.device}."
         )
         images = self.training.size
-        with _stop_gently() as stopping, progress(self.total * images, "Training", "images") as advance:
+        with stop_gently() as stopping, progress(self.total * images, "Training", "images") as advance:
             advance(self.at.step * images)
             saved = time.monotonic()
             while self.at.step < self.total and not self.at.done:
                 self.steps(advance, stopping, saved + CHECKPOINT_SECONDS)
                 if self.at.step % self.epoch_steps == 0 or self.at.step == self.total:
                     self.end_epoch()
-                checkpoint.save(self.run, self.at, self.model, self.optimizer, self.identity)
+                checkpoint.save(self.run, self.at, self.parts, self.identity)
                 saved = time.monotonic()
                 if stopping():
                     note(f"Stopped at step {self.at.step:,}. The same command with --resume goes on from there.")
@@ -129,6 +157,7 @@ class Training:
             terms = self.step(batch)
             sums = {name: sums.get(name, 0.0) + term for name, term in terms.items()}
             self.at.step += 1
+            self.at.summed += 1
             self.at.images += len(batch.image)
             advance(len(batch.image))
             if self.at.step == self.total or stopping() or time.monotonic() > pause:
@@ -148,11 +177,18 @@ class Training:
         torch.manual_seed(_step_seed(self.seed, self.at.step))
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.plan.train, self.at.step, self.total)
-        image, _ = self.vary(batch)
-        loss, terms = total_loss(self.network(image), self.plan.objective.weights)
+        image, attributes = self.vary(batch)
+        goal = self.plan.objective
+        y = attributes[:, self.told] if self.told else None
+        result = self.network(image, y, samples=goal.samples)
+        loss, terms = total_loss(result, goal.weights, rise(self.at.step, goal.warmup), goal.free_bits)
         self.optimizer.zero_grad()
         self.accelerator.backward(loss)
+        if self.plan.train.clip:
+            self.accelerator.clip_grad_norm_(self.model.parameters(), self.plan.train.clip)
         self.optimizer.step()
+        if self.averaged is not None:
+            self.averaged.update_parameters(self.model)
         return {"loss": loss.detach()} | {name: term.detach() for name, term in terms.items()}
 
     def vary(self, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -165,9 +201,9 @@ class Training:
 
     def end_epoch(self) -> None:
         """Validates, writes line, sheets and bundles, and decides whether to go on."""
-        steps = self.at.step % self.epoch_steps or self.epoch_steps
-        seen = evaluate(self.model, self.loader("validation"), self.plan.objective.weights)
-        figures = per_dim({name: value / steps for name, value in self.at.sums.items()}, self.model.image_shape)
+        seen = self.measure(self.judged, "validation")
+        means = {name: value / max(self.at.summed, 1) for name, value in self.at.sums.items()}
+        figures = per_dim(means, self.model.image_shape)
         watched = (seen or figures)["loss"]
         best = watched < self.at.best - self.plan.train.min_delta
         self.at.since_best = 0 if best else self.at.since_best + 1
@@ -176,7 +212,7 @@ class Training:
             "epoch": math.ceil(self.at.step / self.epoch_steps),
             "step": self.at.step,
             "train": figures,
-            "validation": per_dim(seen, self.model.image_shape) if seen else None,
+            "validation": seen,
             "best": best,
             "images_per_second": self.at.images / self.at.training_seconds,
             "training_seconds": self.at.training_seconds,
@@ -185,9 +221,9 @@ class Training:
         self.fit_prior()
         for name in (bundle.BEST, bundle.LAST) if best else (bundle.LAST,):
             facts = {"recipe": to_dict(self.plan), "data": self.faces.card, "step": self.at.step, "metrics": line}
-            bundle.save(self.run / name, self.model, self.plan.model, self.faces.template, facts)
+            bundle.save(self.run / name, self.judged, self.plan.model, self.faces.template, facts)
         self.draw_sheets()
-        self.at.sums = {}
+        self.at.sums, self.at.summed = {}, 0
         self.at.done = self.plan.train.patience is not None and self.at.since_best >= self.plan.train.patience
         if self.at.done:
             note(f"Stopped early: no better validation loss for {self.at.since_best} epochs.")
@@ -195,32 +231,37 @@ class Training:
     @torch.inference_mode()
     def fit_prior(self) -> None:
         """An autoencoder's stand-in for a prior; a VAE has its own."""
-        if isinstance(self.model.prior, FittedNormal):
-            self.model.eval()
+        model = self.judged.eval()
+        if isinstance(model.prior, FittedNormal):
             rows = self.training.rows[:: math.ceil(len(self.training.rows) / PRIOR_FACES)]
             loader = Loader(self.faces, rows, VALIDATION_BATCH, self.device)
-            self.model.prior.fit(torch.cat([self.model.encode(batch.image).mean for batch in loader.in_order()]))
+            latents = [model.encode(batch.image, self.tell(batch)).mean for batch in loader.in_order()]
+            model.prior.fit(torch.cat(latents))
 
     @torch.inference_mode()
     def draw_sheets(self) -> None:
-        """The same latents and the same faces each time, in eval mode, so that sheets can be compared."""
-        self.model.eval()
-        generator = torch.Generator().manual_seed(self.seed)
-        self.journal.sheet("samples", self.at.step, to_uint8(self.model.sample(64, generator=generator)))
-        rows = self.faces.rows("validation")
-        rows = (rows if len(rows) else self.training.rows)[:16]
-        image = self.training.batch(rows).image
-        again = self.model.decode(self.model.encode(image).mean)
-        self.journal.sheet(
-            "reconstructions",
-            self.at.step,
-            pairs(to_uint8(self.model.target(image)), to_uint8(again)),
-            min(8, len(rows)),
-        )
+        """The same latents and the same faces each time, in eval mode, so that sheets can be compared. A model that is
+        told attributes is told those of training faces."""
+        model = self.judged.eval()
+        z = model.prior.sample(64, generator=torch.Generator().manual_seed(self.seed))
+        rows = self.training.rows
+        others = self.training.batch(rows[[index * len(rows) // 64 for index in range(64)]])
+        self.journal.sheet("samples", self.at.step, to_uint8(model.decode(z, self.tell(others))))
+        unseen = self.faces.rows("validation")
+        batch = self.training.batch((unseen if len(unseen) else rows)[:16])
+        again = model.decode(model.encode(batch.image, self.tell(batch)).mean, self.tell(batch))
+        both = pairs(to_uint8(model.target(batch.image)), to_uint8(again))
+        self.journal.sheet("reconstructions", self.at.step, both, min(8, len(again)))
 
-    def loader(self, split: str) -> Loader:
-        """A split's faces in order, for measuring."""
-        return Loader(self.faces, self.faces.rows(split), VALIDATION_BATCH, self.device)
+    def tell(self, batch: Batch) -> Tensor | None:
+        """The attributes that the model is told of a batch, (B, A); None where it is told nothing."""
+        return batch.attributes[:, self.told] if self.told else None
+
+    def measure(self, model: LatentModel, split: str) -> dict[str, float] | None:
+        """The figures of a model on a split, None where that has no faces."""
+        loader = Loader(self.faces, self.faces.rows(split), VALIDATION_BATCH, self.device)
+        seen = evaluate(model, loader, self.plan.objective, self.tell)
+        return per_dim(seen, model.image_shape) if seen else None
 
     def close(self) -> dict[str, Any]:
         """Measures both bundles on validation and test faces and writes the run's result."""
@@ -236,10 +277,9 @@ class Training:
         }
         for name in (bundle.BEST, bundle.LAST):
             model = bundle.load(self.run / name, self.device).model
-            measured = {s: evaluate(model, self.loader(s), self.plan.objective.weights) for s in ("validation", "test")}
-            result[name] = {
-                split: per_dim(figures, self.model.image_shape) for split, figures in measured.items() if figures
-            }
+            result[name] = {split: seen for split in ("validation", "test") if (seen := self.measure(model, split))}
+        if self.averaged is not None:
+            result["last_raw"] = {s: seen for s in ("validation", "test") if (seen := self.measure(self.model, s))}
         result["validation"] = result[bundle.BEST].get("validation")
         self.journal.close(result)
         return result
@@ -257,51 +297,3 @@ def _accelerator(device: str, precision: str) -> accelerate.Accelerator:
     # Accelerate keeps one state a process; a second run in it may want another device or precision.
     AcceleratorState._reset_state(reset_partial_state=True)
     return accelerate.Accelerator(cpu=device == "cpu", mixed_precision="bf16" if precision == "bf16" else "no")
-
-
-def _check(plan: Recipe, faces: FaceSet, run: Path, resume: bool, force: bool) -> None:
-    """All that can be known to be wrong before any work is done."""
-    if plan.model.image != faces.image_shape:
-        wanted, found = ("×".join(map(str, shape)) for shape in (plan.model.image, faces.image_shape))
-        raise UsageError(
-            f"The recipe {plan.name} takes faces of {wanted} and {faces.root} holds {found} (channels × height × width). "
-            f"Run: {plan.data.prepare_line(plan.model.image)}, or add --set model.image={found.replace('×', ',')}."
-        )
-    if len(faces.rows("train")) < 2:
-        raise TrainingError(f"{faces.root} has {len(faces.rows('train'))} training faces; at least 2 are needed.")
-    if not len(faces.rows("validation")):
-        note(f"{faces.root} has no validation faces, so the best bundle is chosen by the training loss.")
-    if resume:
-        return
-    if run.exists() and not run.is_dir():
-        raise UsageError(f"--to {run} is a file; name a folder for the run.")
-    if run.is_dir() and any(run.iterdir()):
-        if not ((run / RESULT).exists() or (run / checkpoint.CHECKPOINT).exists() or (run / "metrics.jsonl").exists()):
-            raise UsageError(f"--to {run} holds other files; name a new folder for the run.")
-        if not force:
-            raise UsageError(
-                f"--to {run} already holds a run. Add --resume to go on, --force to replace it, or name another."
-            )
-        shutil.rmtree(run)
-
-
-@contextmanager
-def _stop_gently() -> Iterator[Callable[[], bool]]:
-    """Yields a function that says whether Ctrl-C was pressed; a second press stops at once."""
-    pressed = False
-
-    def press(_signal: int, _frame: Any) -> None:
-        nonlocal pressed
-        if pressed:
-            raise KeyboardInterrupt
-        pressed = True
-
-    try:
-        before = signal.signal(signal.SIGINT, press)
-    except ValueError:  # not the main thread: Ctrl-C is somebody else's
-        yield lambda: False
-        return
-    try:
-        yield lambda: pressed
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -1,27 +1,39 @@
 """The figures of a model on a part of a set, as training reports them. Looks at a model; never changes it."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable
 
 import torch
+from torch import Tensor
 
-from facespace.data.loaders import Loader
+from facespace.data.loaders import Batch, Loader
 from facespace.models import LatentModel
 from facespace.objectives import total_loss
+from facespace.recipe import ObjectiveConfig
 
 
 @torch.inference_mode()
-def evaluate(model: LatentModel, loader: Loader, weights: Mapping[str, float]) -> dict[str, float] | None:
+def evaluate(
+    model: LatentModel,
+    loader: Loader,
+    objective: ObjectiveConfig,
+    tell: Callable[[Batch], Tensor | None] = lambda batch: None,
+) -> dict[str, float] | None:
     """Mean terms over a loader in eval mode, nats per image with one posterior sample (a fixed seed), and the MSE in
-    [0, 1] of the image decoded from the posterior mean; None where there are no faces."""
+    [0, 1] of the image decoded from the posterior mean; None where there are no faces. Warm-up and free bits are for
+    training alone and do not count here. With several samples, `bound` is minus the importance-weighted bound."""
     if not len(loader.rows):
         return None
     model.eval()
     generator = torch.Generator(loader.device).manual_seed(0)
     sums: dict[str, float] = {}
     for batch in loader.in_order():
-        loss, terms = total_loss(model(batch.image, generator=generator), weights)
-        error = (model.decode(model.encode(batch.image).mean) - model.target(batch.image)).square().mean()
+        y = tell(batch)
+        result = model(batch.image, y, generator=generator, samples=objective.samples)
+        loss, terms = total_loss(result, objective.weights)
+        if result.bound is not None:
+            terms["bound"] = -result.bound.mean()
+        error = (model.decode(model.encode(batch.image, y).mean, y) - model.target(batch.image)).square().mean()
         for name, value in {"loss": loss, **terms, "mse": error}.items():
             sums[name] = sums.get(name, 0.0) + float(value) * len(batch.image)
     return {name: value / len(loader.rows) for name, value in sums.items()}

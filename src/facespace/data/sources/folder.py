@@ -84,8 +84,13 @@ def _read_table(path: Path) -> tuple[tuple[str, ...], dict[str, np.ndarray]]:
     A column of only 0 and 1 is read as no and yes, since a sign carries the answer here."""
     if not path.is_file():
         raise FaceSetError(f"--table {path} does not exist.")
-    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        header, *rows = [row for row in csv.reader(file) if row] or [[]]
+    try:
+        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+            header, *rows = [row for row in csv.reader(file) if row] or [[]]
+    except csv.Error as error:
+        raise FaceSetError(f"--table {path} is no CSV that can be read ({error}).") from error
+    if len(set(header)) < len(header):
+        raise FaceSetError(f"--table {path} names a column twice. Give each its own name.")
     if len(header) < 2 or not rows:
         raise FaceSetError(
             f"--table {path} needs a header, a first column of file names and at least one attribute column."
