@@ -133,6 +133,17 @@ def test_encode_decode(cli, trained, photos, tmp_path):
     assert np.array_equal(np.load(tmp_path / "d.npy"), np.load(tmp_path / "r.npy"))
 
 
+def test_photographs_are_aligned_on_request(cli, real, trained, tmp_path, monkeypatch):
+    monkeypatch.setenv("FACESPACE_YUNET", str(real.parent / "models/face_detection_yunet_2023mar.onnx"))
+    photos = sorted((real / "photos-unaligned").iterdir())[:2]
+    assert cli("encode", trained, *photos, "--align", "--to", tmp_path / "a.npy")[0] == 0
+    assert cli("encode", trained, *photos, "--to", tmp_path / "b.npy")[0] == 0
+    assert not np.allclose(np.load(tmp_path / "a.npy"), np.load(tmp_path / "b.npy"))
+    Image.new("RGB", (200, 200), "teal").save(tmp_path / "sky.png")
+    code, _, err = cli("encode", trained, tmp_path / "sky.png", "--align", "--to", tmp_path / "c.npy")
+    assert code == 1 and "no face found" in err
+
+
 def test_doctor(cli):
     code, out, _ = cli("doctor", "--json")
     facts = json.loads(out)
@@ -175,6 +186,7 @@ WRONG = [
     (["prepare", "celbea", "{tmp}", "--to", "{tmp}/s"], 2, "Did you mean 'celeba'"),
     (["train", "celebamask", "--data", "{drawn}", "--to", "{tmp}/r"], 2, "Did you mean 'celebamask-conv'"),
     (["train", "demo", "--data", "{drawn}", "--to", "{tmp}/r", "--set", "train.stops=1"], 2, "Did you mean 'steps'"),
+    (["prepare", "{empty}", "--to", "{tmp}/s"], 2, "facespace prepare folder"),
     (["recipes", "dmeo"], 2, "Did you mean 'demo'"),
     (["smaple"], 2, "sample"),
     (["sample", "--too", "x.png"], 2, "--too"),

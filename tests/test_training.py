@@ -153,6 +153,12 @@ def test_resume_refuses_another_recipe_or_set(drawn, trained, tmp_path):
         train("demo", drawn, tmp_path / "none", resume=True)
 
 
+def test_a_run_too_short_for_faces_says_so(drawn, tmp_path, capsys):
+    facespace.train("demo", drawn, tmp_path / "r", settings=[*TINY, "train.epochs=1"])
+    err = " ".join(capsys.readouterr().err.split())
+    assert "6 steps are few" in err and "--set train.epochs=250 --set data.flip=true" in err
+
+
 def test_early_stopping(drawn, tmp_path):
     settings = ["train.patience=2", "train.min_delta=1e9", "train.epochs=50"]
     result = train("demo", drawn, tmp_path / "r", settings=settings)

@@ -96,7 +96,7 @@ def _parse(hint: Any, value: Any, where: str) -> Any:
         return {str(key): _parse(inner[1], item, f"{where}.{key}") for key, item in value.items()}
     if hint is float and isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
         return float(value)
-    if isinstance(hint, type) and origin is None and type(value) is hint:
+    if isinstance(hint, type) and origin is None and type(value) is hint and hint is not float:
         return value
     raise UsageError(f"{where} takes {_wanted(hint)}; got {json.dumps(value, default=str)}.")
 

@@ -28,7 +28,7 @@ def demo(to: Path, seed: int = 0) -> dict[str, Any]:
     start = time.monotonic()
     note(f"1 of 3  Drawing {FACES:,} faces.")
     faces = prepare("procedural", to=to / "faces", limit=FACES, seed=seed, force=True)
-    note("2 of 3  Learning a space of them (about two minutes on two cores).")
+    note("2 of 3  Learning a space of them (two to three minutes on two free cores).")
     result = train("demo", faces, to / "run", seed=seed, force=True)
     note("3 of 3  Making pictures.")
     space = load(to / "run")
@@ -40,7 +40,7 @@ def demo(to: Path, seed: int = 0) -> dict[str, Any]:
     text = (
         f"Done in {seconds:,.0f} s. Open {page} in a browser.\n"
         "Now with photographs of your own:\n"
-        "  facespace prepare folder MY-PHOTOS --to sets/mine --size 64\n"
+        "  facespace prepare folder MY-PHOTOS --to sets/mine --align\n"
         "  facespace train celebamask-conv --data sets/mine --to runs/mine\n"
         "  facespace sample runs/mine --to faces.png"
     )
@@ -99,7 +99,7 @@ pre {{ background: #eee; padding: 1rem; border-radius: 8px; overflow-x: auto }}
 <p>{facts}</p>
 {figures}
 <h2>Now with photographs of your own</h2>
-<pre>facespace prepare folder MY-PHOTOS --to sets/mine --size 64
+<pre>facespace prepare folder MY-PHOTOS --to sets/mine --align
 facespace train celebamask-conv --data sets/mine --to runs/mine
 facespace sample runs/mine --to faces.png</pre>
 </html>

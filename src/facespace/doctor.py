@@ -25,10 +25,24 @@ def examine() -> dict[str, Any]:
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "free_disk_gib": round(shutil.disk_usage(Path.cwd()).free / 2**30, 1),
         "packages": versions,
+        "extras": {extra: _version(package) for extra, package in EXTRAS.items()},
+        "yunet": _yunet(),
         "missing": missing,
         **(_devices() if "torch" not in missing else {"device": None, "devices": []}),
     }
     return {**facts, "text": _text(facts)}
+
+
+EXTRAS = {"align": "opencv-python-headless", "kaggle": "kagglehub"}
+
+
+def _yunet() -> str | None:
+    """Where the face finder's weights lie, if they are here already."""
+    from facespace.fetch import cache_folder
+    from facespace.image.detectors import YUNET_URL, YUNET_VARIABLE
+
+    places = (os.environ.get(YUNET_VARIABLE, ""), cache_folder() / YUNET_URL.rsplit("/", 1)[1])
+    return next((str(place) for place in places if place and Path(place).is_file()), None)
 
 
 def _devices() -> dict[str, Any]:
@@ -50,6 +64,9 @@ def _text(facts: dict[str, Any]) -> str:
         f"cores: {facts['cores']}; free disk here: {facts['free_disk_gib']} GiB",
         *(f"  {name:<14} {version or 'MISSING'}" for name, version in facts["packages"].items()),
     ]
+    for extra, version in facts["extras"].items():
+        rows.append(f"  {EXTRAS[extra]:<22} {version or f'not installed; for it: pip install facespace[{extra}]'}")
+    rows.append(f"weights of the face finder YuNet: {facts['yunet'] or 'not here; --align fetches them once'}")
     if facts["missing"]:
         rows.append(f"Missing: {', '.join(facts['missing'])}. Install again with: pip install facespace")
     else:

@@ -36,14 +36,27 @@ def save_faces(
         sheets.save_still(finish(sheets.grid(faces, columns)), to)
 
 
-def read_all(paths: Sequence[Path]) -> list[Image.Image]:
-    """Photographs by name. Raises ImageError with the first file that cannot be read."""
+def read_all(paths: Sequence[Path], align: bool = False) -> list[Image.Image]:
+    """Photographs by name; with `align` the largest face of each, laid on CelebA's template. Raises ImageError with the
+    first file that cannot be used."""
+    from facespace.image.align import TEMPLATES
+    from facespace.image.align import align as lay
+    from facespace.image.detectors import open_detector
+
+    find = open_detector() if align else None
     photos = []
     for path in paths:
         try:
-            photos.append(read_photo(path))
+            photo = read_photo(path)
+            found = find(photo) if find else None
+            if found == []:
+                raise ImageError("no face found in it")
+            photos.append(lay(photo, found[0], TEMPLATES["celeba"]) if found else photo)
         except ImageError as error:
-            raise ImageError(f"{path} cannot be used: {error}. Name a photograph (JPEG, PNG, WebP, TIFF …).") from error
+            what = " To take the faces of a prepared set, add --data SET." if path.is_dir() else ""
+            raise ImageError(
+                f"{path} cannot be used: {error}. Name a photograph (JPEG, PNG, WebP, TIFF …).{what}"
+            ) from error
     return photos
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 Paths = tuple[Path, ...]
 Count = Annotated[int, Parameter(alias="-n")]
+Flag = Annotated[bool, Parameter(negative="")]
 
 
 @verb("facespace sample [SPACE] --to FILE")
@@ -57,7 +58,13 @@ def sample(
 
 @verb("facespace reconstruct [SPACE] (IMAGE ... | --data SET) --to FILE")
 def reconstruct(
-    *paths: Path, to: Path, data: Path | None = None, split: str = "test", count: Count = 32, columns: int = 8
+    *paths: Path,
+    to: Path,
+    data: Path | None = None,
+    split: str = "test",
+    count: Count = 32,
+    columns: int = 8,
+    align: Flag = False,
 ) -> Done:
     """Show what a space keeps of photographs: rows of originals over rows of reconstructions.
 
@@ -77,6 +84,8 @@ def reconstruct(
         How many faces of that set, evenly spread.
     columns
         Faces in a row.
+    align
+        Find the face in each photograph first, and cut it out as CelebA does.
     """
     from facespace.cli.data import spread
     from facespace.cli.pictures import check_still, is_array, read_all, save_faces
@@ -91,7 +100,7 @@ def reconstruct(
     if columns < 1:
         raise UsageError(f"--columns must be at least 1; got {columns}.")
     faces = FaceSet(data) if data else None
-    originals = space.fit(faces.images[spread(faces, split, count)] if faces else read_all(photos))
+    originals = space.fit(faces.images[spread(faces, split, count)] if faces else read_all(photos, align))
     again, originals = space.reconstruct(originals), space.target(originals)
     save_faces(again if is_array(to) else pairs(originals, again, columns), to, columns=min(columns, len(again)))
     error = float(((originals / 255.0 - again / 255.0) ** 2).mean())
@@ -105,7 +114,8 @@ def morph(
     to: Path,
     frames: int = 60,
     fps: float = 30.0,
-    loop: Annotated[bool, Parameter(negative="")] = False,
+    loop: Flag = False,
+    align: Flag = False,
 ) -> Done:
     """Blend photographs into each other, on straight lines between their latents.
 
@@ -123,6 +133,8 @@ def morph(
         Frames a second.
     loop
         Go back to the first face at the end.
+    align
+        Find the face in each photograph first, and cut it out as CelebA does.
     """
     from facespace.cli.pictures import ARRAY, is_array, read_all
     from facespace.image import sheets
@@ -132,7 +144,7 @@ def morph(
     if not 1 <= fps <= 100:
         raise UsageError(f"--fps must lie between 1 and 100; got {fps:g}.")
     space, photos = open_space(paths)
-    film = space.morph(*read_all(photos), frames=frames, loop=loop)
+    film = space.morph(*read_all(photos, align), frames=frames, loop=loop)
     sheets.save_array(film, to) if is_array(to) else sheets.save_animation(film, to, fps=fps)
     facts = {
         "to": str(to),
@@ -146,7 +158,7 @@ def morph(
 
 
 @verb("facespace encode [SPACE] IMAGE ... --to FILE.npy")
-def encode(*paths: Path, to: Path) -> Done:
+def encode(*paths: Path, to: Path, align: Flag = False) -> Done:
     """Turn photographs into latents: float32 (N, D), posterior means.
 
     Example: facespace encode runs/celeba me.jpg --to z.npy
@@ -157,6 +169,8 @@ def encode(*paths: Path, to: Path) -> Done:
         A run or a bundle, then photographs.
     to
         The .npy file.
+    align
+        Find the face in each photograph first, and cut it out as CelebA does.
     """
     from facespace.cli.pictures import ARRAY, read_all
     from facespace.image import sheets
@@ -166,7 +180,7 @@ def encode(*paths: Path, to: Path) -> Done:
     space, photos = open_space(paths)
     if not photos:
         raise UsageError("Name at least one photograph to encode.")
-    z = space.encode(read_all(photos))
+    z = space.encode(read_all(photos, align))
     sheets.save_array(z, to)
     return Done({"to": str(to), "count": len(z), **describe(space)}, f"{len(z)} × {z.shape[1]} numbers in {to}")
 
@@ -206,9 +220,7 @@ def open_space(paths: Sequence[Path]) -> tuple["FaceSpace", list[Path]]:
         return load(paths[0]), list(paths[1:])
     for path in paths:
         if not path.exists():
-            raise FacespaceError(
-                f"{path} does not exist. Name a trained space (a run or a bundle folder), then images."
-            )
+            raise FacespaceError(f"{path} does not exist. Name a trained space first: a run's folder, or a bundle's.")
     raise UsageError(
         "No SPACE was named. Name a run or a bundle folder first, for example: facespace sample runs/mine --to faces.png"
     )

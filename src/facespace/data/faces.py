@@ -148,7 +148,7 @@ def _read_card(root: Path) -> dict[str, Any]:
     path = root / CARD
     if not path.is_file():
         raise FaceSetError(
-            f"{root} holds no prepared faces (no {CARD}). Run: facespace prepare SOURCE ROOT --to {root}"
+            f"{root} holds no prepared faces (no {CARD}). For a folder of photographs: facespace prepare folder {root} --to NEW"
         )
     try:
         card = json.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))

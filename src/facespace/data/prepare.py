@@ -56,6 +56,10 @@ def prepare(
     set is only replaced with `force`. Further `options` are those of SourceOptions (limit, seed, table, …).
 
     Raises UsageError for impossible options, FaceSetError where the source has no usable face."""
+    if source not in SOURCES and Path(source).is_dir():
+        raise UsageError(
+            f"{source} is a folder, not a source. For photographs of your own: facespace prepare folder {source} --to {to}"
+        )
     chosen, to = choose(SOURCES, source, "source"), Path(to)
     making = _making(chosen, source, size, crop, gray, background, align)
     asked = _options(chosen, source, options)

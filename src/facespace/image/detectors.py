@@ -209,7 +209,10 @@ def resolve(name: str, weights: Path | None = None) -> tuple[str, Path | None]:
     except FetchError as error:
         if name == "yunet":
             raise
-        note(f"{error} Until then faces are found with OpenCV's Haar cascades, which are less exact.")
+        note(
+            f"{error} Or give the file: --weights FILE, or {YUNET_VARIABLE}=FILE. Until then faces are found with "
+            "OpenCV's Haar cascades, which are slower and less exact."
+        )
         return "haar", None
 
 

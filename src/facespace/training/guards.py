@@ -1,5 +1,6 @@
 """What stands around the loop: what can be known to be wrong before any work is done, and Ctrl-C that loses nothing."""
 
+import math
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -41,6 +42,19 @@ def check(plan: Recipe, faces: FaceSet, run: Path, resume: bool, force: bool) ->
             raise UsageError(
                 f"--to {run} already holds a run. Add --resume to go on, --force to replace it, or name another."
             )
+
+
+FEW_STEPS = 1_500  # fewer have not been enough for faces in any recipe here
+
+
+def warn_of_few_steps(plan: Recipe, faces: int, steps: int) -> None:
+    """A note where a run is too short to show faces, and what to do."""
+    if steps < FEW_STEPS and plan.train.steps is None:
+        epochs = math.ceil(plan.train.epochs * FEW_STEPS / steps)
+        note(
+            f"{steps:,} steps are few: {faces:,} faces in {plan.train.epochs} epochs. Expect blurs, or add "
+            f"--set train.epochs={epochs}{'' if plan.data.flip else ' --set data.flip=true'}. More photographs help most."
+        )
 
 
 @contextmanager

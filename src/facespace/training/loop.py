@@ -34,7 +34,7 @@ from facespace.recipe import Recipe
 from facespace.recipes import recipe as named_recipe
 from facespace.training import checkpoint
 from facespace.training.checkpoint import Progress
-from facespace.training.guards import check, stop_gently
+from facespace.training.guards import check, stop_gently, warn_of_few_steps
 from facespace.training.journal import Journal
 from facespace.training.measure import evaluate, per_dim
 from facespace.training.schedule import learning_rate, rise
@@ -133,6 +133,7 @@ class Training:
             f"Training {self.plan.name} ({sum(p.numel() for p in self.model.parameters()):,} parameters) on "
             f"{len(self.training.rows):,} faces, {self.total:,} steps of {self.training.size}, on {self.device}."
         )
+        warn_of_few_steps(self.plan, len(self.training.rows), self.total)
         images = self.training.size
         with stop_gently() as stopping, progress(self.total * images, "Training", "images") as advance:
             advance(self.at.step * images)
