@@ -31,7 +31,13 @@ app = App(
 app.register_install_completion_command()
 
 VERBS: dict[str, dict[str, str]] = {}  # file of cli/ -> verb -> its first sentence, in the order of definition
-HEADINGS = {"data": "Faces in", "downloads": "Faces in", "learn": "Learning", "spaces": "Using a space"}
+HEADINGS = {
+    "data": "Faces in",
+    "sets": "Faces in",
+    "downloads": "Faces in",
+    "learn": "Learning",
+    "spaces": "Using a space",
+}
 
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON object on stdout and nothing else.")]
 

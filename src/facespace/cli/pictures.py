@@ -39,8 +39,7 @@ def save_faces(
 def read_all(paths: Sequence[Path], align: bool = False) -> list[Image.Image]:
     """Photographs by name; with `align` the largest face of each, laid on CelebA's template. Raises ImageError with the
     first file that cannot be used."""
-    from facespace.image.align import TEMPLATES
-    from facespace.image.align import align as lay
+    from facespace.image import align as aligning
     from facespace.image.detectors import open_detector
 
     find = open_detector() if align else None
@@ -51,7 +50,10 @@ def read_all(paths: Sequence[Path], align: bool = False) -> list[Image.Image]:
             found = find(photo) if find else None
             if found == []:
                 raise ImageError("no face found in it")
-            photos.append(lay(photo, found[0], TEMPLATES["celeba"]) if found else photo)
+            if found:
+                face, _ = aligning.foremost(found, photo)
+                photo = aligning.align(photo, face, aligning.TEMPLATES["celeba"])
+            photos.append(photo)
         except ImageError as error:
             what = " To take the faces of a prepared set, add --data SET." if path.is_dir() else ""
             raise ImageError(

@@ -143,9 +143,10 @@ def _aligned(alignment: Alignment, image: Image.Image) -> list[tuple[Image.Image
     if not found:
         raise ImageError("no face found")
     template = align.TEMPLATES[alignment.template]
-    measured = [(face, align.quality(face, image)) for face in found]
-    if not alignment.every:  # a neighbour cut off by the photo's edge may be the larger one, and is not the subject
-        measured = [max(measured, key=lambda item: item[1]["eye_distance"] * item[1]["inside"])]
+    if alignment.every:
+        measured = [(face, align.quality(face, image)) for face in found]
+    else:
+        measured = [align.foremost(found, image)]
     large = [(face, quality) for face, quality in measured if quality["eye_distance"] >= alignment.smallest]
     if not large:
         raise ImageError(f"face smaller than {alignment.smallest:g} px between the eyes")

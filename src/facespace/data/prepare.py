@@ -1,6 +1,7 @@
 """From any source to a prepared set: list, make each face in worker processes, write. The bytes depend on the input and
 the options alone, never on the number of workers or on interruptions: a killed run goes on where it stopped."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -207,8 +208,9 @@ def _job(source: str, root: Path | str | None, asked: SourceOptions, making: Mak
     for face in listing.faces:
         image: Any = face.image
         if isinstance(image, Path):
-            facts = image.stat() if image.exists() else None
-            image = image, facts and (facts.st_size, facts.st_mtime_ns)
+            with contextlib.suppress(OSError):  # a file that is not there gets its reason later
+                facts = image.stat()
+                image = str(image), facts.st_size, facts.st_mtime_ns
         elif isinstance(image, np.ndarray):
             image = hashlib.sha256(image.tobytes()).hexdigest()
         digest.update(repr((face.id, image, face.identity, face.split, face.mask)).encode("utf-8", "surrogateescape"))

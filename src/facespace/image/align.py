@@ -1,6 +1,7 @@
 """From a face's points to an upright picture of a fixed size, laid out as CelebA lays out its faces; and how good such
 a picture will be. Needs Pillow and numpy alone. Finding the points is the work of detectors.py."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -147,6 +148,13 @@ def sharpness(image: Image.Image) -> float:
     if inner.size == 0:
         return 0.0
     return float((gray[:-2, 1:-1] + gray[2:, 1:-1] + gray[1:-1, :-2] + gray[1:-1, 2:] - 4 * inner).var())
+
+
+def foremost(found: Sequence[FoundFace], image: Image.Image) -> tuple[FoundFace, dict[str, float]]:
+    """The face that a photograph is of, and its quality: the largest, where one that the photo's edge cuts off counts for
+    less, since it may be a neighbour's."""
+    measured = [(face, quality(face, image)) for face in found]
+    return max(measured, key=lambda item: item[1]["eye_distance"] * item[1]["inside"])
 
 
 def quality(face: FoundFace, image: Image.Image, template: FaceTemplate = TEMPLATES["celeba"]) -> dict[str, float]:
