@@ -88,14 +88,6 @@ def find(folder: Path) -> Path:
     raise BundleError(f"{folder} holds no trained model (no {CARD}, no {BEST}/{CARD}). Name a run or a bundle folder.")
 
 
-def is_bundle(folder: Path) -> bool:
-    """Whether `find` would find a bundle there, judged by the card alone."""
-    try:
-        return read_card(find(folder))["kind"] == "bundle"
-    except BundleError:
-        return False
-
-
 def read_card(folder: Path) -> dict[str, Any]:
     """The card of a bundle's own folder."""
     try:

@@ -39,6 +39,7 @@ HEADINGS = {
     "spaces": "Using a space",
 }
 
+Flag = Annotated[bool, Parameter(negative="")]  # on or absent; there is no --no-…
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON object on stdout and nothing else.")]
 
 

@@ -8,12 +8,10 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from facespace.cli.app import Done, verb
+from facespace.cli.app import Done, Flag, verb
 from facespace.console import note
 from facespace.errors import UsageError
 from facespace.files import partial_folder
-
-Flag = Annotated[bool, Parameter(negative="")]
 
 
 @verb("facespace prepare SOURCE [ROOT] --to SET [OPTIONS]")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from facespace.cli.app import Done, verb
+from facespace.cli.app import Done, Flag, verb
 
 
 @verb("facespace recipes [NAME]")
@@ -52,8 +52,8 @@ def train(
     data: Path,
     to: Path,
     set: Annotated[tuple[str, ...], Parameter(name="--set", negative="")] = (),
-    resume: Annotated[bool, Parameter(negative="")] = False,
-    force: Annotated[bool, Parameter(negative="")] = False,
+    resume: Flag = False,
+    force: Flag = False,
     device: str = "auto",
     seed: int = 0,
 ) -> Done:

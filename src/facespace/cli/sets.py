@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from facespace.cli.app import Done, verb
-from facespace.cli.data import Flag, facts_line
+from facespace.cli.app import Done, Flag, verb
+from facespace.cli.data import facts_line
 
 
 @verb("facespace merge SET SET ... --to SET")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from facespace.cli.app import Done, verb
+from facespace.cli.app import Done, Flag, verb
 from facespace.errors import FacespaceError, UsageError
 
 if TYPE_CHECKING:
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 Paths = tuple[Path, ...]
 Count = Annotated[int, Parameter(alias="-n")]
-Flag = Annotated[bool, Parameter(negative="")]
 
 
 @verb("facespace sample [SPACE] --to FILE")

@@ -39,37 +39,28 @@ def mlp(config: ModelConfig, inputs: int, raw_channels: int) -> Body:
 
 def conv(config: ModelConfig, inputs: int, raw_channels: int) -> Body:
     """Strided 4×4 convolutions that halve the image once for each width, and transposed ones that double it back."""
-    channels, height, width = config.image
-    small = _folded(config, config.widths[-1])
-    encoder: list[nn.Module] = []
-    for before, after in pairwise([channels, *config.widths]):
-        encoder += [nn.Conv2d(before, after, 4, 2, 1), *_between(config, nn.BatchNorm2d, after, nn.Dropout2d)]
-    decoder: list[nn.Module] = [nn.Linear(inputs, math.prod(small)), nn.Unflatten(1, small)]
-    for before, after in pairwise(reversed(config.widths)):
-        decoder += [nn.ConvTranspose2d(before, after, 4, 2, 1), *_between(config, nn.BatchNorm2d, after, nn.Dropout2d)]
-    decoder += [nn.ConvTranspose2d(config.widths[0], raw_channels, 4, 2, 1)]
-    return Body(nn.Sequential(*encoder, nn.Flatten()), math.prod(small), nn.Sequential(*decoder), (height, width))
+    return _strided(config, inputs, raw_channels, 4, [1] * len(config.widths))
 
 
 def conv_trim(config: ModelConfig, inputs: int, raw_channels: int) -> Body:
     """Strided 3×3 convolutions, and transposed ones whose odd sizes (8 → 17 → 33 → 65 → 129) are trimmed at the end:
     the 128 px system."""
+    body = _strided(config, inputs, raw_channels, 3, [0] + [1] * (len(config.widths) - 1))
+    return body._replace(decoder=nn.Sequential(*body.decoder.children(), Trim(*body.size)))
+
+
+def _strided(config: ModelConfig, inputs: int, raw_channels: int, kernel: int, paddings: list[int]) -> Body:
+    """Convolutions of stride 2 down to a latent's features, and as many transposed ones, with these paddings, up again."""
     channels, height, width = config.image
     small = _folded(config, config.widths[-1])
     encoder: list[nn.Module] = []
     for before, after in pairwise([channels, *config.widths]):
-        encoder += [nn.Conv2d(before, after, 3, 2, 1), *_between(config, nn.BatchNorm2d, after, nn.Dropout2d)]
+        encoder += [nn.Conv2d(before, after, kernel, 2, 1), *_between(config, nn.BatchNorm2d, after, nn.Dropout2d)]
     decoder: list[nn.Module] = [nn.Linear(inputs, math.prod(small)), nn.Unflatten(1, small)]
-    for place, (before, after) in enumerate(pairwise(reversed(config.widths))):
-        padding = 0 if place == 0 else 1
-        decoder += [
-            nn.ConvTranspose2d(before, after, 3, 2, padding),
-            *_between(config, nn.BatchNorm2d, after, nn.Dropout2d),
-        ]
-    decoder += [
-        nn.ConvTranspose2d(config.widths[0], raw_channels, 3, 2, 1 if len(config.widths) > 1 else 0),
-        Trim(height, width),
-    ]
+    for (before, after), padding in zip(pairwise(reversed(config.widths)), paddings):
+        layer = nn.ConvTranspose2d(before, after, kernel, 2, padding)
+        decoder += [layer, *_between(config, nn.BatchNorm2d, after, nn.Dropout2d)]
+    decoder += [nn.ConvTranspose2d(config.widths[0], raw_channels, kernel, 2, paddings[-1])]
     return Body(nn.Sequential(*encoder, nn.Flatten()), math.prod(small), nn.Sequential(*decoder), (height, width))
 
 
