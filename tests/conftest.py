@@ -3,6 +3,9 @@
 import os
 from pathlib import Path
 
+# Before torch is loaded: the tests run side by side, and small networks gain nothing from threads that fight over cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 
 import facespace
@@ -27,7 +30,16 @@ def trained(drawn, tmp_path_factory) -> Path:
     """A finished tiny run on the drawn faces. Tests must not change it."""
     to = tmp_path_factory.mktemp("runs") / "tiny"
     with quiet():
-        facespace.train("demo", drawn, to, settings=TINY)
+        facespace.train("demo", drawn, to, settings=TINY, trackers=["none"])
+    return to
+
+
+@pytest.fixture(scope="session")
+def told(drawn, tmp_path_factory) -> Path:
+    """A finished tiny run whose model is told two attributes. Tests must not change it."""
+    to = tmp_path_factory.mktemp("runs") / "told"
+    with quiet():
+        facespace.train("demo", drawn, to, settings=(*TINY, "model.conditions=Hat,smile"), trackers=["none"])
     return to
 
 

@@ -1,6 +1,7 @@
 """What a person sees while something runs: notes and progress, always on stderr, so that stdout holds results alone.
 A terminal gets a bar; a log gets a plain line now and then; neither changes any result."""
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +15,20 @@ if TYPE_CHECKING:  # rich takes longer to load than the rest of a short command
 LOG_EVERY = 15.0  # seconds between progress lines when stderr is not a terminal
 
 Advance = Callable[[int], None]
-_quiet = False
+_STARTED = time.monotonic()
+
+
+def leads() -> bool:
+    """Whether this process speaks: of those that torchrun starts for one run, the first."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+_quiet = not leads()
+
+
+def since_start() -> float:
+    """Seconds since this process loaded facespace."""
+    return time.monotonic() - _STARTED
 
 
 def stderr() -> "Console":

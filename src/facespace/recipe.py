@@ -62,7 +62,9 @@ class TrainConfig:
     clip: float | None = None  # longest gradient, as a norm over all parameters
     ema: float = 0.0  # decay a step of an average of the weights, which then validates and is saved; 0 keeps none
     ema_half_life: float | None = None  # the same in images, so that it keeps its meaning when the batch changes
-    precision: Literal["fp32", "bf16"] = "fp32"  # of the forward pass; weights and losses stay fp32
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"  # of the forward pass; weights and losses stay fp32
+    compile: Literal["auto", "on", "off"] = "auto"  # torch.compile; auto: on CUDA, where it pays
+    on_nan: Literal["stop", "lower"] = "stop"  # lower: once, from the last good state, at a quarter of the rate
     patience: int | None = None  # stop after this many epochs without a better validation loss
     min_delta: float = 0.0  # nats per image that count as better
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any, NoReturn
 from cyclopts import App, CycloptsError, Parameter
 
 import facespace
+from facespace.console import leads
 from facespace.errors import FacespaceError, explain
 
 INTERRUPTED = 130
@@ -36,6 +37,8 @@ HEADINGS = {
     "sets": "Faces in",
     "downloads": "Faces in",
     "learn": "Learning",
+    "runs": "Learning",
+    "priors": "Learning",
     "spaces": "Using a space",
 }
 
@@ -52,7 +55,7 @@ class Done:
 
 
 def verb(usage: str) -> Callable[[Callable[..., Done]], Callable[..., Done]]:
-    """Registers a function as the verb of its name, with its usage line and --json."""
+    """Registers a function as the verb of its name (fit_prior is fit-prior), with its usage line and --json."""
 
     def register(function: Callable[..., Done]) -> Callable[..., Done]:
         @functools.wraps(function)
@@ -64,9 +67,10 @@ def verb(usage: str) -> Callable[[Callable[..., Done]], Callable[..., Done]]:
         parameters = [*signature.parameters.values(), as_json]
         run_verb.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
         run_verb.__annotations__ = {**function.__annotations__, "json": Json}
-        app.command(run_verb, name=function.__name__, usage=f"Usage: {usage}")
+        name = function.__name__.replace("_", "-")
+        app.command(run_verb, name=name, usage=f"Usage: {usage}")
         summary = (function.__doc__ or "").partition("\n")[0]
-        VERBS.setdefault(function.__module__.rpartition(".")[2], {})[function.__name__] = summary
+        VERBS.setdefault(function.__module__.rpartition(".")[2], {})[name] = summary
         return function
 
     return register
@@ -103,7 +107,7 @@ def run(tokens: Sequence[str]) -> int:
             print(overview())
             return 0
         done = app(list(tokens))
-        if isinstance(done, Done):
+        if isinstance(done, Done) and leads():
             print(json.dumps(done.facts, default=str) if as_json else done.text)
         return 0
     except BrokenPipeError:  # the reader of our output went away, as `| head` does

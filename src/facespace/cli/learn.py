@@ -46,16 +46,18 @@ def recipes(name: str | None = None, /) -> Done:
 
 @verb("facespace train RECIPE --data SET --to RUN [OPTIONS]")
 def train(
-    recipe: str,
+    recipe: str | None = None,
     /,
     *,
     data: Path,
     to: Path,
     set: Annotated[tuple[str, ...], Parameter(name="--set", negative="")] = (),
+    start: Annotated[Path | None, Parameter(name="--from")] = None,
     resume: Flag = False,
     force: Flag = False,
     device: str = "auto",
     seed: int = 0,
+    tracker: Annotated[tuple[str, ...], Parameter(negative="")] = (),
 ) -> Done:
     """Train a recipe on a prepared set.
 
@@ -64,13 +66,15 @@ def train(
     Parameters
     ----------
     recipe
-        A name that facespace recipes lists.
+        A name that facespace recipes lists; with --from, that space's own where it is left out.
     data
         A folder that facespace prepare made.
     to
         The run's folder: metrics.jsonl, sheets/, curves.png, best/ and last/ (the trained models).
     set
         Change one field of the recipe, FIELD=VALUE; may be repeated.
+    start
+        Begin a new run with the weights of a finished run or bundle, on the same faces or others.
     resume
         Go on with an interrupted run in the same folder.
     force
@@ -79,12 +83,26 @@ def train(
         auto, cpu, cuda or mps.
     seed
         Of the weights, the order of faces and all noise.
+    tracker
+        tensorboard (used where it is installed), wandb (works offline) or none; may be repeated.
     """
     from facespace.training.loop import train as learn
 
-    result = learn(recipe, data, to, settings=set, resume=resume, device=device, seed=seed, force=force)
+    result = learn(
+        recipe,
+        data,
+        to,
+        settings=set,
+        start=start,
+        resume=resume,
+        device=device,
+        seed=seed,
+        force=force,
+        trackers=tracker,
+    )
     rows = [
-        f"{result['steps']:,} steps in {result['seconds']:,.0f} s, {result['images_per_second']:,.0f} images/s on {result['device']}."
+        f"{result['steps']:,} steps in {result['seconds']:,.0f} s, {result['images_per_second']:,.0f} images/s on "
+        f"{result['device']} in {result['precision']}; first step after {result['seconds_to_first_step']:.1f} s."
     ]
     for bundle in ("best", "last"):
         for split, seen in result[bundle].items():

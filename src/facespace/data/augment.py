@@ -48,7 +48,7 @@ def mirror(image: Tensor, attributes: Tensor, names: Sequence[str]) -> tuple[Ten
 
 def jitter(image: Tensor, strength: float) -> Tensor:
     """Brightness, contrast and (in colour) saturation of (B, C, H, W) images, each scaled by 1 ± strength, in [0, 1]."""
-    scale = 1 + strength * (2 * torch.rand(3, len(image), 1, 1, 1, device=image.device) - 1)
+    scale = 1 + strength * (2 * torch.rand(len(image), 3, 1, 1, 1, device=image.device).transpose(0, 1) - 1)
     image = image * scale[0]
     image = torch.lerp(image.mean((1, 2, 3), keepdim=True), image, scale[1])
     return torch.lerp(image.mean(1, keepdim=True), image, scale[2]).clamp(0, 1)
@@ -58,7 +58,7 @@ def shift(image: Tensor, strength: float) -> Tensor:
     """Slight turns, scales and shifts of (B, C, H, W) images: at strength 1 up to 15°, ±15 % and ±10 % of a side. The
     border is mirrored, so that no edge shows."""
     count, _, height, width = image.shape
-    draw = strength * (2 * torch.rand(4, count, device=image.device) - 1)
+    draw = strength * (2 * torch.rand(count, 4, device=image.device).T - 1)
     turn, scale = draw[0] * math.radians(15), 1 + 0.15 * draw[1]
     cos, sin = turn.cos() * scale, turn.sin() * scale
     ratio = height / width

@@ -22,6 +22,26 @@ class Batch(NamedTuple):
     index: Tensor  # type: ignore[assignment]  # (B,) rows of the set; shadows tuple.index, which nothing here needs
 
 
+class Shelf:
+    """Where a set's pixels are taken from: the device itself, as bytes, where they fill at most half of its free memory;
+    else the memory map."""
+
+    def __init__(self, faces: FaceSet, device: torch.device) -> None:
+        self.faces, self.device = faces, device
+        fits = device.type == "cuda" and faces.images.nbytes < torch.cuda.mem_get_info(device)[0] / 2
+        self.resident = self.bring() if fits else None
+
+    def bring(self) -> Tensor:
+        """All bytes on the device, (N, H, W, C)."""
+        return torch.from_numpy(np.array(self.faces.images)).to(self.device)
+
+    def take(self, rows: np.ndarray) -> Tensor:
+        """Those rows, float (B, C, H, W) in [0, 1]."""
+        if self.resident is None:
+            return to_float(self.faces.images[rows], self.device)
+        return to_float(self.resident[torch.from_numpy(rows).to(self.device)])
+
+
 class Loader:
     """Batches of `size` from chosen rows of a set, on `device`; each of `world` processes gets its own share."""
 
@@ -33,9 +53,16 @@ class Loader:
         device: torch.device | str = "cpu",
         rank: int = 0,
         world: int = 1,
+        shelf: Shelf | None = None,
     ) -> None:
-        self.faces, self.rows, self.size, self.device = faces, rows, min(size, len(rows)), device
+        self.faces, self.rows, self.size, self.device = faces, rows, min(size, len(rows)), torch.device(device)
         self.rank, self.world = rank, world
+        self.shelf = shelf or Shelf(faces, self.device)
+
+    def over(self, rows: np.ndarray, size: int, alone: bool = False) -> "Loader":
+        """The same set by other rows and batches; `alone` takes every row in this process."""
+        rank, world = (0, 1) if alone else (self.rank, self.world)
+        return Loader(self.faces, rows, size, self.device, rank, world, self.shelf)
 
     @property
     def steps(self) -> int:
@@ -50,8 +77,8 @@ class Loader:
             yield self.batch(batch[self.rank :: self.world])
 
     def in_order(self) -> Iterator[Batch]:
-        """Every row once, in order, the last batch short."""
-        for step in range(math.ceil(len(self.rows) / self.size) if self.size else 0):
+        """Every row once, in order, the last batch short; of several processes each takes its own whole batches."""
+        for step in range(self.rank, math.ceil(len(self.rows) / self.size) if self.size else 0, self.world):
             yield self.batch(self.rows[step * self.size : (step + 1) * self.size])
 
     def columns(self, names: Sequence[str]) -> list[int]:
@@ -64,6 +91,5 @@ class Loader:
 
     def batch(self, rows: np.ndarray) -> Batch:
         """The given rows of the set."""
-        image = to_float(self.faces.images[rows], self.device)
         attributes = torch.from_numpy(self.faces.attributes[rows]).to(self.device)
-        return Batch(image, attributes, torch.from_numpy(rows))
+        return Batch(self.shelf.take(rows), attributes, torch.from_numpy(rows))

@@ -3,9 +3,11 @@ latent to the raw numbers of a pixel likelihood. What lies between, and what the
 
 import math
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from facespace.errors import UsageError
 from facespace.models.config import ModelConfig
@@ -58,9 +60,9 @@ def _strided(config: ModelConfig, inputs: int, raw_channels: int, kernel: int, p
         encoder += [nn.Conv2d(before, after, kernel, 2, 1), *_between(config, nn.BatchNorm2d, after, nn.Dropout2d)]
     decoder: list[nn.Module] = [nn.Linear(inputs, math.prod(small)), nn.Unflatten(1, small)]
     for (before, after), padding in zip(pairwise(reversed(config.widths)), paddings):
-        layer = nn.ConvTranspose2d(before, after, kernel, 2, padding)
+        layer = TransposedConv(before, after, kernel, 2, padding)
         decoder += [layer, *_between(config, nn.BatchNorm2d, after, nn.Dropout2d)]
-    decoder += [nn.ConvTranspose2d(config.widths[0], raw_channels, kernel, 2, paddings[-1])]
+    decoder += [TransposedConv(config.widths[0], raw_channels, kernel, 2, paddings[-1])]
     return Body(nn.Sequential(*encoder, nn.Flatten()), math.prod(small), nn.Sequential(*decoder), (height, width))
 
 
@@ -88,6 +90,47 @@ def conv_pool(config: ModelConfig, inputs: int, raw_channels: int) -> Body:
         decoder += [nn.Conv2d(before, after, 3, 1, 1), *layers, nn.ConvTranspose2d(after, after, 2, 2)]
     decoder += [nn.Conv2d(config.widths[0], raw_channels, 3, 1, 1)]
     return Body(nn.Sequential(*encoder), math.prod(low), nn.Sequential(*decoder), (low[1] * fold, low[2] * fold))
+
+
+class TransposedConv(nn.ConvTranspose2d):
+    """nn.ConvTranspose2d, square, with a faster way through bfloat16 on a processor."""
+
+    def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
+        """(B, C, H, W) -> (B, C', (H − 1) · stride − 2 · padding + kernel, same of W)."""
+        if not (input.device.type == "cpu" and torch.is_autocast_enabled("cpu")):
+            return super().forward(input, output_size)
+        dtype = torch.get_autocast_dtype("cpu")
+        assert self.bias is not None
+        parts = (part.to(dtype) for part in (input, self.weight, self.bias))
+        return cast(Tensor, _InputGradient.apply(*parts, self.stride[0], self.padding[0]))
+
+
+class _InputGradient(torch.autograd.Function):
+    """A transposed convolution as what it is by definition, a convolution's gradient with respect to its input. oneDNN's
+    bfloat16 kernels for that, and for its own gradients, take an eighth to nine tenths of the time of its deconvolution
+    where the kernel is odd, and of the gradients of it where the kernel is even (measured: benchmarks/train.py)."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, stride: int, padding: int) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.steps = [stride] * 2, [padding] * 2
+        if weight.shape[2] % 2 == 0:
+            return F.conv_transpose2d(x, weight, bias, stride, padding)
+        size = [(side - 1) * stride - 2 * padding + weight.shape[2] for side in x.shape[2:]]
+        like = x.new_empty(len(x), weight.shape[1], *size).contiguous(memory_format=torch.channels_last)
+        return _gradients(x, like, weight, ctx.steps, (True, False))[0].add_(bias[:, None, None])
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        (x, weight), (grad,) = ctx.saved_tensors, grads
+        back = F.conv2d(grad, weight, None, *ctx.steps) if ctx.needs_input_grad[0] else None
+        return back, _gradients(x, grad, weight, ctx.steps, (False, True))[1], grad.sum((0, 2, 3)), None, None
+
+
+def _gradients(x: Tensor, image: Tensor, weight: Tensor, steps: tuple, wanted: tuple[bool, bool]) -> tuple[Tensor, ...]:
+    """Of the convolution that leads from `image` to `x`, with respect to its input and its weight."""
+    backward = torch.ops.aten.convolution_backward
+    return backward(x, image, weight, None, *steps, [1, 1], False, [0, 0], 1, [*wanted, False])
 
 
 class Trim(nn.Module):

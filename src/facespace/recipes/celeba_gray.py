@@ -29,7 +29,7 @@ def celeba_gray_ae() -> Recipe:
             pixels="mse",
         ),
         objective=ObjectiveConfig(),
-        train=TrainConfig(epochs=3, batch=64, learning_rate=1e-3, precision="bf16"),
+        train=TrainConfig(epochs=3, batch=64, learning_rate=1e-3),
     )
 
 
@@ -51,7 +51,5 @@ def celeba_gray_vae() -> Recipe:
             image=(1, 64, 64), latent=100, body="mlp", widths=(512,), norm=False, slope=0.0, pixels="normal_pixel"
         ),
         objective=ObjectiveConfig(weights={"kl": 1.0}),
-        train=TrainConfig(
-            epochs=3, batch=64, optimizer="adamw", learning_rate=2e-4, weight_decay=1e-4, ema=0.999, precision="bf16"
-        ),
+        train=TrainConfig(epochs=3, batch=64, optimizer="adamw", learning_rate=2e-4, weight_decay=1e-4, ema=0.999),
     )

@@ -2,7 +2,7 @@
 random is stored, since every step's randomness is a function of seed and step."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ class Progress:
     images: int = 0
     sums: dict[str, float] = field(default_factory=dict)  # of the terms over the unfinished epoch's steps
     summed: int = 0  # how many steps those are
+    rate: float = 1.0  # what the learning rate is multiplied with; lowered after a loss that was not finite
     done: bool = False
 
 
@@ -48,31 +49,39 @@ def save(run: Path, progress: Progress, parts: Mapping[str, Any], identity: dict
             spare.replace(run / PREVIOUS)
 
 
-def load(run: Path, parts: Mapping[str, Any], identity: dict[str, Any], device: torch.device) -> Progress:
-    """Puts every part back and returns the position. A damaged checkpoint gives way to the one before it.
+def load(
+    run: Path, parts: Mapping[str, Any], identity: dict[str, Any], first: Callable[[Callable[[], Any]], Any]
+) -> Progress:
+    """Puts every part back and returns the position. A damaged checkpoint gives way to the one before it. `first` runs the
+    reading in the leading process and hands its result to all.
 
     Raises TrainingError where there is nothing to resume, both are damaged, or the run was of something else."""
+    state = first(lambda: _whole(run, identity))
+    for name, part in parts.items():
+        part.load_state_dict(state[name])
+    return Progress(**state["progress"])
+
+
+def _whole(run: Path, identity: dict[str, Any]) -> dict[str, Any]:
     if not (run / CHECKPOINT).is_file() and not (run / PREVIOUS).is_file():
         raise TrainingError(f"{run} has no {CHECKPOINT} to resume from. Leave out --resume to start a new run.")
     try:
-        state = _read(run / CHECKPOINT, device)
+        state = _read(run / CHECKPOINT)
     except TrainingError as error:
         note(f"{error} The one before it is taken.")
-        state = _read(run / PREVIOUS, device)
+        state = _read(run / PREVIOUS)
     for what, value in identity.items():
         if state["identity"].get(what) != value:
             raise TrainingError(
                 f"{run} was trained with another {what}. Resume with the same command as before, "
                 f"or start a new run with another --to."
             )
-    for name, part in parts.items():
-        part.load_state_dict(state[name])
-    return Progress(**state["progress"])
+    return state
 
 
-def _read(path: Path, device: torch.device) -> dict[str, Any]:
+def _read(path: Path) -> dict[str, Any]:
     try:
-        return torch.load(path, map_location=device, weights_only=True)
+        return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged archive or pickle stream can raise almost anything
         raise TrainingError(
             f"{path} is damaged ({str(error).splitlines()[0]}). Start a new run with --force."

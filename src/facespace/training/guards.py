@@ -2,25 +2,28 @@
 
 import math
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from facespace.bundle import BEST, LAST
+from facespace.bundle import BEST, LAST, Bundle
 from facespace.console import note
 from facespace.data.faces import FaceSet
 from facespace.errors import TrainingError, UsageError
+from facespace.models import LatentModel
 from facespace.recipe import Recipe
 from facespace.training.checkpoint import CHECKPOINT, PREVIOUS
 from facespace.training.journal import CURVES, METRICS, RESULT, SHEETS
+from facespace.training.trackers import TRACKERS, check_trackers
 
 # All that a run's folder may hold; a folder with anything else in it is never replaced.
-OURS = (METRICS, RESULT, CURVES, SHEETS, CHECKPOINT, PREVIOUS, BEST, LAST)
+OURS = (METRICS, RESULT, CURVES, SHEETS, CHECKPOINT, PREVIOUS, BEST, LAST, *TRACKERS)
 
 
-def check(plan: Recipe, faces: FaceSet, run: Path, resume: bool, force: bool) -> None:
+def check(plan: Recipe, faces: FaceSet, run: Path, resume: bool, force: bool, trackers: Sequence[str]) -> None:
     """All that can be known to be wrong before any work is done; changes nothing."""
+    check_trackers(trackers)
     if plan.model.image != faces.image_shape:
         wanted, found = ("×".join(map(str, shape)) for shape in (plan.model.image, faces.image_shape))
         raise UsageError(
@@ -57,23 +60,49 @@ def warn_of_few_steps(plan: Recipe, faces: int, steps: int) -> None:
         )
 
 
+class NotFinite(Exception):
+    """A step whose loss or gradient is not a finite number."""
+
+    def __init__(self, step: int, names: list[str], rate: float) -> None:
+        what = ", ".join("the gradient" if name == "gradient" else name for name in names)
+        super().__init__(f"No longer finite: {what} at step {step + 1:,}, at learning rate {rate:g}.")
+
+
+def take_weights(model: LatentModel, origin: Bundle) -> str:
+    """Puts a bundle's weights into a new model, and returns its fingerprint. UsageError where they do not fit."""
+    ours, theirs = model.state_dict(), origin.model.state_dict()
+    names = sorted(set(ours) ^ set(theirs)) or [name for name in ours if ours[name].shape != theirs[name].shape]
+    if names:
+        sizes = " and ".join(
+            str(list(state[names[0]].shape)) if names[0] in state else "none" for state in (ours, theirs)
+        )
+        raise UsageError(
+            f"The weights of {origin.folder} do not fit this recipe's model: {names[0]} is {sizes}. "
+            "Leave out the recipe to take that space's own, or undo the --set model.… that differs."
+        )
+    model.load_state_dict(theirs)
+    return origin.card["fingerprint"]
+
+
 @contextmanager
-def stop_gently() -> Iterator[Callable[[], bool]]:
-    """Yields a function that says whether Ctrl-C was pressed; a second press stops at once."""
-    pressed = False
+def stop_gently() -> Iterator[Callable[[], BaseException | None]]:
+    """Yields a function that gives what to raise once Ctrl-C was pressed or the system asked to end (SIGTERM, as a
+    cluster does before it takes a machine back); a second press stops at once."""
+    pressed: list[BaseException] = []
 
-    def press(_signal: int, _frame: Any) -> None:
-        nonlocal pressed
+    def press(number: int, _frame: Any) -> None:
         if pressed:
-            raise KeyboardInterrupt
-        pressed = True
+            raise pressed[0]
+        pressed.append(KeyboardInterrupt() if number == signal.SIGINT else SystemExit(128 + number))
 
+    asks = (signal.SIGINT, signal.SIGTERM)
     try:
-        before = signal.signal(signal.SIGINT, press)
+        before = [signal.signal(number, press) for number in asks]
     except ValueError:  # not the main thread: Ctrl-C is somebody else's
-        yield lambda: False
+        yield lambda: None
         return
     try:
-        yield lambda: pressed
+        yield lambda: pressed[0] if pressed else None
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in zip(asks, before):
+            signal.signal(number, handler)

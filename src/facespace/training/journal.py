@@ -2,6 +2,7 @@
 curves.png and run.json. Writes what it is given; measures and decides nothing."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from facespace import charts
 from facespace.console import note
 from facespace.files import write_beside, write_json
 from facespace.image import sheets
+from facespace.training.trackers import Tracker
 
 METRICS, RESULT, CURVES, SHEETS = "metrics.jsonl", "run.json", "curves.png", "sheets"
 
@@ -18,10 +20,15 @@ METRICS, RESULT, CURVES, SHEETS = "metrics.jsonl", "run.json", "curves.png", "sh
 class Journal:
     """Writes one run's folder."""
 
-    def __init__(self, run: Path) -> None:
-        self.run = run
+    def __init__(self, run: Path, trackers: Sequence[Tracker] = ()) -> None:
+        self.run, self.trackers = run, trackers
         self.lines: list[dict[str, Any]] = []
         run.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def step(self) -> int:
+        """Of the last line."""
+        return self.lines[-1]["step"]
 
     def resume(self, step: int) -> None:
         """Takes up the lines up to `step`; later ones were written after the checkpoint and come again."""
@@ -36,6 +43,8 @@ class Journal:
         self.lines.append(line)
         with (self.run / METRICS).open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
+        for tracker in self.trackers:
+            tracker.figures(line)
         if len(self.lines) == 1:
             note(
                 f"{'epoch':>6} {'step':>8} {'train':>10} {'validation':>11} {'recon.':>10} {'KL':>7} {'MSE':>8} {'images/s':>9}"
@@ -48,12 +57,17 @@ class Journal:
 
     def sheet(self, name: str, step: int, faces: np.ndarray, columns: int | None = None) -> None:
         """Saves uint8 (N, H, W, C) faces as sheets/NAME-STEP.png."""
-        sheets.save_still(sheets.grid(faces, columns), self.run / SHEETS / f"{name}-{step:07d}.png")
+        sheet = sheets.grid(faces, columns)
+        sheets.save_still(sheet, self.run / SHEETS / f"{name}-{step:07d}.png")
+        for tracker in self.trackers:
+            tracker.picture(name, step, np.asarray(sheet))
 
     def close(self, result: dict[str, Any]) -> None:
         """The finished run: its curves and its figures."""
         charts.save(charts.curves(loss_panels(self.lines), "step"), self.run / CURVES)
         write_json(self.run / RESULT, result)
+        for tracker in self.trackers:
+            tracker.close(result, self.run)
 
 
 def loss_panels(lines: list[dict[str, Any]]) -> dict[str, dict[str, charts.Curve]]:
@@ -62,10 +76,11 @@ def loss_panels(lines: list[dict[str, Any]]) -> dict[str, dict[str, charts.Curve
     seen = [line for line in lines if line["validation"]]
     panels: dict[str, dict[str, charts.Curve]] = {}
     for term in (key for key in lines[0]["train"] if key != "loss_per_dim"):
-        panels[f"{term}, nats per image"] = {"training": (steps, [line["train"][term] for line in lines])}
-        if seen:
+        title = "length of the gradient" if term == "gradient" else f"{term}, nats per image"
+        panels[title] = {"training": (steps, [line["train"][term] for line in lines])}
+        if seen and term in seen[0]["validation"]:
             values = [line["validation"][term] for line in seen]
-            panels[f"{term}, nats per image"]["validation"] = ([line["step"] for line in seen], values)
+            panels[title]["validation"] = ([line["step"] for line in seen], values)
     return panels
 
 

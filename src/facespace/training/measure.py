@@ -18,16 +18,19 @@ def evaluate(
     loader: Loader,
     objective: ObjectiveConfig,
     tell: Callable[[Batch], Tensor | None] = lambda batch: None,
+    add_up: Callable[[dict[str, float]], dict[str, float]] = dict,
 ) -> dict[str, float] | None:
     """Mean terms over a loader in eval mode, nats per image with one posterior sample (a fixed seed), and the MSE in
     [0, 1] of the image decoded from the posterior mean; None where there are no faces. Warm-up and free bits are for
-    training alone and do not count here. With several samples, `bound` is minus the importance-weighted bound."""
+    training alone and do not count here. With several samples, `bound` is minus the importance-weighted bound. `add_up`
+    makes sums over all processes of this one's."""
     if not len(loader.rows):
         return None
     model.eval()
-    generator = torch.Generator(loader.device).manual_seed(0)
+    generator = torch.Generator(loader.device)
     sums: dict[str, float] = {}
     for batch in loader.in_order():
+        generator.manual_seed(int(batch.index[0]))  # the same noise whichever process takes the batch
         y = tell(batch)
         result = model(batch.image, y, generator=generator, samples=objective.samples)
         loss, terms = total_loss(result, objective.weights)
@@ -36,7 +39,7 @@ def evaluate(
         error = (model.decode(model.encode(batch.image, y).mean, y) - model.target(batch.image)).square().mean()
         for name, value in {"loss": loss, **terms, "mse": error}.items():
             sums[name] = sums.get(name, 0.0) + float(value) * len(batch.image)
-    return {name: value / len(loader.rows) for name, value in sums.items()}
+    return {name: value / len(loader.rows) for name, value in add_up(sums).items()}
 
 
 def per_dim(figures: dict[str, float], image: tuple[int, int, int]) -> dict[str, float]:

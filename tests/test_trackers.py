@@ -1,0 +1,53 @@
+"""Programs that show a run while it goes on: what they are given, and what is said where they are not installed."""
+
+import importlib.util
+import json
+
+import pytest
+from conftest import TINY
+
+import facespace
+from facespace.console import quiet
+from facespace.errors import UsageError
+
+
+def test_tensorboard_is_on_where_it_is_installed(drawn, tmp_path):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    with quiet():
+        facespace.train("demo", drawn, tmp_path / "r", settings=TINY)
+        facespace.train("demo", drawn, tmp_path / "none", settings=TINY, trackers=["none"])
+    assert not (tmp_path / "none/tensorboard").exists()
+    events = EventAccumulator(str(tmp_path / "r/tensorboard"))
+    events.Reload()
+    lines = [json.loads(line) for line in (tmp_path / "r/metrics.jsonl").read_text().splitlines()]
+    shown = [(event.step, event.value) for event in events.Scalars("loss/validation")]
+    assert shown == [(line["step"], pytest.approx(line["validation"]["loss"])) for line in lines]
+    assert [image.step for image in events.Images("samples")] == [line["step"] for line in lines]
+    assert {"samples", "reconstructions"} == set(events.Tags()["images"])
+    with quiet():  # its folder is one of a run's own
+        facespace.train("demo", drawn, tmp_path / "r", settings=TINY, force=True)
+
+
+@pytest.mark.slow
+def test_weights_and_biases_keeps_a_run_offline(drawn, tmp_path, monkeypatch):
+    pytest.importorskip("wandb")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    with quiet():
+        facespace.train("demo", drawn, tmp_path / "r", settings=TINY, trackers=["wandb"])
+    (record,) = (tmp_path / "r/wandb").glob("offline-run-*/run-*.wandb")
+    content = record.read_bytes()
+    for name in (b"loss/validation", b"samples", b"model.safetensors"):
+        assert name in content
+    assert not (tmp_path / "r/tensorboard").exists()
+
+
+def test_a_tracker_that_cannot_be_used_is_refused_before_any_work(drawn, tmp_path, cli, monkeypatch):
+    code, _, err = cli("train", "demo", "--data", drawn, "--to", tmp_path / "r", "--tracker", "wandbb")
+    assert code == 2 and "Did you mean 'wandb'" in err
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UsageError, match=r"not installed: pip install 'facespace\[wandb\]'"):
+        facespace.train("demo", drawn, tmp_path / "r", settings=TINY, trackers=["wandb"])
+    assert not (tmp_path / "r").exists()
