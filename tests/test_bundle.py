@@ -9,7 +9,9 @@ import torch
 
 import facespace
 from facespace import bundle
-from facespace.errors import BundleError
+from facespace.console import quiet
+from facespace.data.faces import FaceSet
+from facespace.errors import BundleError, UsageError
 
 
 def test_saving_and_loading_is_exact(trained, tmp_path):
@@ -88,6 +90,100 @@ def test_a_replacement_killed_between_its_renames_is_put_right(trained, tmp_path
     shutil.copytree(trained, run)
     (run / "best").rename(run / ".best.facespace-old")
     assert facespace.load(run).folder.name == "best"
+
+
+@pytest.fixture(scope="module")
+def with_prior(trained, drawn, tmp_path_factory):
+    """A copy of the tiny run whose best bundle has a mixture. Tests must not change it."""
+    run = shutil.copytree(trained, tmp_path_factory.mktemp("prior") / "run")
+    with quiet():
+        facespace.load(run).fit_prior(FaceSet(drawn), components=3)
+    return run
+
+
+def test_a_fitted_prior_lies_in_the_best_bundle_beside_the_same_model(with_prior, trained, drawn):
+    best = with_prior / "best"
+    assert sorted(p.name for p in best.iterdir()) == ["card.json", "model.safetensors", "prior-mixture.safetensors"]
+    assert sorted(p.name for p in (with_prior / "last").iterdir()) == ["card.json", "model.safetensors"]
+    assert not [p for p in with_prior.iterdir() if p.name.startswith(".")]
+    card, before = json.loads((best / "card.json").read_text()), json.loads((trained / "best/card.json").read_text())
+    entry = card.pop("priors")["mixture"]
+    assert (
+        card == before
+        and (best / "model.safetensors").read_bytes() == (trained / "best/model.safetensors").read_bytes()
+    )
+    faces = FaceSet(drawn)
+    assert (
+        entry["data"] == faces.fingerprint and entry["faces"] == len(faces.rows("train")) and entry["split"] == "train"
+    )
+    assert entry["options"] == {"components": 3} and entry["weights"] == card["fingerprint"] and entry["seed"] == 0
+    assert (
+        entry["nats"].keys() == {"train", "validation"}
+        and entry["nats"]["train"]["fitted"] > entry["nats"]["train"]["own"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (lambda b: (b / "prior-mixture.safetensors").unlink(), r"has no prior-mixture\.safetensors"),
+        (lambda b: (b / "prior-mixture.safetensors").write_bytes(b"\x80"), "cut short or damaged"),
+        (lambda b: flip_a_bit(b / "prior-mixture.safetensors"), "not the file that its card describes"),
+        (lambda b: change_prior(b, options={"components": 2}), "does not describe its prior"),
+        (lambda b: change_prior(b, options={"layers": 2}), "does not describe its prior"),
+        (lambda b: change_prior(b, options=None), "does not describe its prior"),
+        (lambda b: change_card(b, priors={"mixture": {}}), "does not describe its prior"),
+        (lambda b: change_card(b, priors=[]), "does not describe its prior"),
+        (lambda b: change_prior(b, weights="0" * 64), "fitted to a model with other weights"),
+    ],
+)
+def test_a_damaged_prior_is_named_and_the_space_still_opens(with_prior, tmp_path, damage, says):
+    folder = shutil.copytree(with_prior / "best", tmp_path / "b")
+    damage(folder)
+    space = facespace.load(folder)
+    assert space.sample(2).shape == (2, 16, 16, 3)
+    with pytest.raises(BundleError, match=says + ".*Fit it again: facespace fit-prior .* --kind mixture"):
+        space.sample(2, prior="mixture")
+
+
+def change_prior(folder, **fields):
+    entry = json.loads((folder / "card.json").read_text())["priors"]["mixture"]
+    change_card(folder, priors={"mixture": entry | fields})
+
+
+def test_a_prior_that_is_not_there(trained, with_prior):
+    with pytest.raises(
+        UsageError, match=r"'mixtur'.*Did you mean 'mixture'\? Known: mixture, normal.*facespace fit-prior"
+    ):
+        facespace.load(with_prior).sample(2, prior="mixtur")
+    with pytest.raises(BundleError, match=r"no fitted prior 'normal' yet.*facespace fit-prior .* --kind normal"):
+        facespace.load(with_prior).sample(2, prior="normal")
+    with pytest.raises(BundleError, match="no fitted prior 'mixture' yet"):
+        facespace.load(trained).sample(2, prior="mixture")
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError, MemoryError])
+def test_an_interrupted_write_leaves_the_older_prior(with_prior, drawn, tmp_path, monkeypatch, error):
+    run = shutil.copytree(with_prior, tmp_path / "r")
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    expected = facespace.load(run).sample(3, prior="mixture")
+
+    def stop(*_):
+        raise error
+
+    monkeypatch.setattr(bundle, "write_json", stop)
+    with quiet(), pytest.raises(error):
+        facespace.load(run).fit_prior(FaceSet(drawn), components=1, seed=1)
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+    np.testing.assert_array_equal(facespace.load(run).sample(3, prior="mixture"), expected)
+
+
+def test_a_prior_is_not_kept_beside_a_model_that_was_replaced_meanwhile(trained, drawn, tmp_path):
+    run = shutil.copytree(trained, tmp_path / "r")
+    space = facespace.load(run)
+    change_card(run / "best", fingerprint="0" * 64)
+    with quiet(), pytest.raises(BundleError, match="holds another model than the one that was opened"):
+        space.fit_prior(FaceSet(drawn))
 
 
 def test_no_pickle_is_read(trained, tmp_path):

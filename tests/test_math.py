@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import distributions as D
@@ -13,7 +14,7 @@ from facespace.models import ModelConfig, build
 from facespace.models.interface import Pass
 from facespace.models.likelihoods import LIKELIHOODS
 from facespace.models.posteriors import Gaussian
-from facespace.models.priors import FittedNormal
+from facespace.models.priors import FITTED, FittedNormal, Mixture, StandardNormal
 from facespace.objectives import total_loss
 from facespace.recipe import TrainConfig
 from facespace.training.schedule import learning_rate, rise
@@ -129,6 +130,90 @@ def test_fitted_prior_with_fewer_faces_than_latents():
     prior = FittedNormal(8)
     prior.fit(torch.randn(3, 8, generator=torch.Generator().manual_seed(0)))
     assert prior.sample(4).isfinite().all()
+
+
+@pytest.fixture(scope="module")
+def clouds():
+    """2,000 latents (N, 4) in two clouds, a quarter of them in the wide one; the last latent tells no more than which."""
+    z = torch.randn(2_000, 4, generator=torch.Generator().manual_seed(0)) * torch.tensor([0.5, 0.1, 1.0, 0.0])
+    z[:500] = 3 * z[:500] @ torch.tensor([[1.0, 0, 0, 0], [0, 1, 0, 0], [0.9, 0, 1, 0], [0, 0, 0, 1]]) + 6
+    return z
+
+
+@pytest.fixture(scope="module")
+def mixture(clouds):
+    prior = Mixture(4, components=2)
+    prior.fit(clouds, seed=3)
+    return prior
+
+
+def test_a_mixture_is_the_one_that_sklearn_fits(clouds, mixture):
+    from sklearn.mixture import GaussianMixture
+
+    expected = GaussianMixture(2, random_state=3, reg_covar=1e-6 * float(clouds.var(0).mean())).fit(clouds.double())
+    assert_close(sorted(mixture.weights.tolist()), sorted(expected.weights_.tolist()))
+    parts = D.MultivariateNormal(mixture.means.double(), scale_tril=mixture.factors.double())
+    by_torch = D.MixtureSameFamily(D.Categorical(mixture.weights.double()), parts).log_prob(clouds.double())
+    assert_close(mixture.log_prob(clouds), by_torch)
+    assert_close(mixture.log_prob(clouds), torch.from_numpy(expected.score_samples(clouds.double())), atol=1e-3, rtol=0)
+
+
+def test_samples_of_a_mixture_have_the_moments_of_what_it_was_fitted_to(clouds, mixture):
+    z = mixture.sample(20_000, generator=torch.Generator().manual_seed(1))
+    assert_close(z.mean(0), clouds.mean(0), atol=0.06, rtol=0)
+    assert_close(torch.cov(z.T), torch.cov(clouds.T), atol=0.2, rtol=0.02)
+    assert (z[:, 3] > 3).float().mean() == pytest.approx(0.25, abs=0.02)
+
+
+def test_temperature_scales_the_deviation_from_a_components_own_mean(mixture):
+    hot, warm, cold = (mixture.sample(50, t, torch.Generator().manual_seed(2)) for t in (2.0, 1.0, 0.0))
+    assert_close(hot - cold, 2 * (warm - cold))
+    assert {tuple(z.tolist()) for z in cold} == {tuple(mean.tolist()) for mean in mixture.means}
+
+
+@pytest.mark.parametrize("kind", FITTED)
+def test_the_first_samples_of_a_seed_do_not_depend_on_how_many_are_asked_for(kind):
+    prior = FITTED[kind](100)
+    prior.fit(torch.randn(500, 100, generator=torch.Generator().manual_seed(0)))
+    many = prior.sample(300, generator=torch.Generator().manual_seed(5))
+    for count in (1, 2, 7, 64):
+        assert torch.equal(prior.sample(count, generator=torch.Generator().manual_seed(5)), many[:count])
+
+
+@pytest.mark.parametrize("kind", FITTED)
+@pytest.mark.parametrize(("faces", "dim"), [(2, 8), (6, 30), (200, 30), (50, 1)])
+@pytest.mark.parametrize("scale", [0.0, 1e-3, 1e3])
+def test_a_prior_of_few_or_equal_or_dead_latents_stays_finite(kind, faces, dim, scale):
+    z = scale * torch.randn(faces, dim, generator=torch.Generator().manual_seed(0))
+    z[:, dim // 2] = 7.0
+    prior = FITTED[kind](dim)
+    prior.fit(z)
+    drawn = prior.sample(20, generator=torch.Generator().manual_seed(0))
+    assert drawn.isfinite().all() and prior.log_prob(z).isfinite().all()
+    assert_close(drawn[:, dim // 2], torch.full((20,), 7.0), atol=0.02 + 0.02 * scale, rtol=0)
+    again = FITTED[kind](dim, **prior.options)
+    again.load_state_dict(prior.state_dict())
+    assert torch.equal(
+        again.sample(5, generator=torch.Generator().manual_seed(1)),
+        prior.sample(5, generator=torch.Generator().manual_seed(1)),
+    )
+
+
+def test_few_faces_get_fewer_components_and_a_note(capsys):
+    prior = Mixture(5)
+    prior.fit(torch.randn(47, 5, generator=torch.Generator().manual_seed(0)))
+    assert prior.options == {"components": 4} and "4 Gaussians fitted to the latents of 47 faces" in prior.origin
+    assert "47 faces are few for 10 Gaussians of 5 latents; fitting 4." in capsys.readouterr().err
+
+
+def test_log_densities_of_normal_priors_equal_torch_distributions(clouds):
+    z = clouds[:, :3]
+    assert_close(StandardNormal(3).log_prob(z), D.Normal(0.0, 1.0).log_prob(z).sum(1), check_dtype=False)
+    prior = FittedNormal(3)
+    prior.fit(z)
+    expected = D.MultivariateNormal(z.double().mean(0), torch.cov(z.double().T)).log_prob(z.double())
+    assert_close(prior.log_prob(z), expected, atol=1e-3, rtol=0)
+    np.testing.assert_allclose(Mixture(3).log_prob(z), StandardNormal(3).log_prob(z))  # not fitted yet
 
 
 def test_lerp_is_exact_at_its_ends():

@@ -1,10 +1,14 @@
 """FaceSpace: pictures in, pictures out."""
 
+import shutil
+
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import facespace
+from facespace.console import quiet
 from facespace.data.faces import FaceSet
 from facespace.errors import UsageError
 
@@ -93,6 +97,101 @@ def test_morph_starts_and_ends_at_the_reconstructions(space, faces):
 def test_wrong_requests_are_refused_with_a_sentence(space, call, says):
     with pytest.raises(UsageError, match=says):
         call(space)
+
+
+@pytest.mark.parametrize("kind", ["mixture", "normal"])
+def test_samples_of_a_fitted_prior_lie_where_the_faces_lie(trained, drawn, tmp_path, kind):
+    space = facespace.load(shutil.copytree(trained, tmp_path / "r"))
+    drawn_faces = FaceSet(drawn)
+    with quiet():
+        entry = space.fit_prior(drawn_faces, kind, split="all", seed=2)
+    assert entry == space.card["priors"][kind] == facespace.load(tmp_path / "r").card["priors"][kind]
+    means = torch.from_numpy(space.encode(drawn_faces.images))
+    z = space.sample_latents(4_000, seed=1, prior=kind)
+    np.testing.assert_allclose(z.mean(0), means.mean(0), atol=0.1)
+    np.testing.assert_allclose(z.std(0), means.std(0), atol=0.1)
+    prior = space.prior(kind)
+    assert entry["nats"] == {
+        "all": {
+            "fitted": pytest.approx(float(prior.log_prob(means).mean()), abs=1e-3),
+            "own": pytest.approx(float(space.prior().log_prob(means).mean()), abs=1e-3),
+        }
+    }
+    assert "60 faces" in prior.origin == entry["origin"]
+    np.testing.assert_array_equal(space.sample(9, seed=1, prior=kind), space.decode(z[:9]))
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"kind": "flo"}, "Unknown prior 'flo'"),
+        ({"split": "tset"}, "Unknown split"),
+        ({"components": 0}, "at least 1 component"),
+        ({"kind": "normal", "components": 3}, "'normal' does not take components"),
+        ({"seed": -1}, "A seed is"),
+    ],
+)
+def test_a_prior_that_cannot_be_fitted_is_refused(space, drawn, options, says):
+    with quiet(), pytest.raises(UsageError, match=says):
+        space.fit_prior(FaceSet(drawn), **options)
+    assert "priors" not in space.card
+
+
+def test_a_prior_needs_two_faces(space, drawn, tmp_path):
+    with quiet():
+        one = facespace.prepare("procedural", to=tmp_path / "one", size=16, limit=1, workers=1)
+    with pytest.raises(UsageError, match="at least 2 faces"):
+        space.fit_prior(one, split="all")
+
+
+def test_given_attributes_reach_encoder_and_decoder(told, faces):
+    space = facespace.load(told)
+    assert space.conditions == ("Hat", "smile")
+    z, y = torch.from_numpy(space.encode(faces)), torch.tensor([[torch.nan, -1.0]]).expand(6, -1)
+    with torch.no_grad():
+        by_hand = space.model.decode(z, y).permute(0, 2, 3, 1).numpy() * 255
+    frowning = space.decode(z, given={"smile": -1})
+    assert np.abs(frowning - by_hand).max() <= 0.51
+    assert not np.array_equal(frowning, space.decode(z)) and not np.array_equal(frowning, space.decode(z, {"smile": 1}))
+    np.testing.assert_array_equal(space.reconstruct(faces, given={"smile": -1}), frowning)
+    assert not np.allclose(space.encode(faces, given={"Hat": 1}), z)
+    np.testing.assert_array_equal(
+        space.decode(z, given={"smile": False, "Hat": True}), space.decode(z, {"smile": -1, "Hat": 1})
+    )
+    new = space.sample(4, seed=1, given={"Hat": 1})
+    np.testing.assert_array_equal(new, space.decode(space.sample_latents(4, seed=1), {"Hat": 1.0}))
+    np.testing.assert_array_equal(space.sample(4, given={}), space.sample(4))
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"Hats": 1}, "not told of 'Hats'. Did you mean 'Hat'"),
+        ({"Hat": float("nan")}, "finite number"),
+        ({"Hat": 1e300}, "finite number"),
+        ({"Hat": "much"}, "finite number"),
+    ],
+)
+def test_what_cannot_be_given(told, given, says):
+    with pytest.raises(UsageError, match=says):
+        facespace.load(told).sample(1, given=given)
+
+
+def test_a_space_without_attributes_says_how_to_train_one_with_them(space):
+    with pytest.raises(UsageError, match=r"trained without attributes.*--set model\.conditions=Hat,smile"):
+        space.sample(1, given={"Hat": 1, "smile": 1})
+
+
+def test_attributes_are_hidden_one_by_one_and_all_together(told):
+    """In training; what remains hidden, and how often, tells the two ways apart."""
+    model, seen = facespace.load(told).model.train(), []
+    model._with = lambda numbers, y: seen.append(y) or type(model)._with(model, numbers, y)
+    with torch.no_grad():
+        model(torch.rand(5_000, 3, 16, 16), torch.ones(5_000, 2))
+    hidden = seen[0].isnan().float()
+    assert torch.equal(seen[0].isnan(), seen[1].isnan())
+    assert hidden.mean() == pytest.approx(1 - 0.9 * 0.9, abs=0.015)
+    assert hidden.prod(1).mean() == pytest.approx(0.1 + 0.9 * 0.01, abs=0.015)
 
 
 def test_no_pictures_give_no_latents(space):

@@ -1,8 +1,10 @@
-"""A trained model on disk: model.safetensors and card.json, nothing else and no pickle. Written whole or not at all;
-every way in which it can be missing or damaged is a sentence."""
+"""A trained model on disk: model.safetensors and card.json, and prior-KIND.safetensors for each prior fitted to it since;
+no pickle. Written whole or not at all; every way in which it can be missing or damaged is a sentence."""
 
 import hashlib
 import json
+import math
+import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,10 +15,11 @@ from safetensors.torch import save as to_bytes
 
 import facespace
 from facespace.configs import from_dict, to_dict
-from facespace.errors import BundleError, UsageError
+from facespace.errors import BundleError, UsageError, suggest
 from facespace.files import build_folder, settle, write_json
 from facespace.image.photos import Template
 from facespace.models import LatentModel, ModelConfig, build
+from facespace.models.priors import FITTED, FittedPrior, fitted_prior
 
 FORMAT = 1
 WEIGHTS, CARD = "model.safetensors", "card.json"
@@ -58,14 +61,7 @@ def load(folder: Path | str, device: torch.device | str = "cpu") -> Bundle:
         model = build(config)
     except (KeyError, UsageError) as error:
         raise BundleError(f"{folder / CARD} does not describe a model ({error}). {_RETRIEVE}") from error
-    try:
-        weights = load_file(folder / WEIGHTS)
-    except FileNotFoundError as error:
-        raise BundleError(f"{folder} has no {WEIGHTS}. {_RETRIEVE}") from error
-    except (SafetensorError, OSError) as error:
-        raise BundleError(f"{folder / WEIGHTS} is cut short or damaged ({error}). {_RETRIEVE}") from error
-    if fingerprint(weights) != card.get("fingerprint"):
-        raise BundleError(f"{folder / WEIGHTS} is not the file that its card describes. {_RETRIEVE}")
+    weights = _tensors(folder / WEIGHTS, card.get("fingerprint"), _RETRIEVE)
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
@@ -73,8 +69,60 @@ def load(folder: Path | str, device: torch.device | str = "cpu") -> Bundle:
     return Bundle(model.to(device).eval().requires_grad_(False), template, card, folder)
 
 
+def save_prior(loaded: Bundle, kind: str, prior: FittedPrior, facts: dict[str, Any]) -> dict[str, Any]:
+    """Keeps a fitted prior beside the model that it was fitted to, in place of an older one of its kind, and returns what
+    the card now says of it. `facts` join that: what it was fitted to, and how well it fits."""
+    card, folder = read_card(loaded.folder), loaded.folder
+    if card.get("fingerprint") != loaded.card["fingerprint"]:
+        raise BundleError(
+            f"{folder} holds another model than the one that was opened. Open it and fit the prior again."
+        )
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in prior.state_dict().items()}
+    entry = {
+        "origin": prior.origin,
+        "options": prior.options,
+        **facts,
+        "weights": card["fingerprint"],
+        "fingerprint": fingerprint(tensors),
+    }
+    # The card and the prior change together or not at all, so the folder is replaced whole.
+    with build_folder(folder) as beside:
+        shutil.copytree(folder, beside, dirs_exist_ok=True)
+        (beside / prior_file(kind)).write_bytes(to_bytes(tensors))
+        write_json(beside / CARD, {**card, "priors": {**card.get("priors", {}), kind: entry}})
+    return entry
+
+
+def load_prior(loaded: Bundle, kind: str) -> FittedPrior:
+    """A prior that was fitted to this model. Raises UsageError for a kind that does not exist, BundleError for one that
+    is missing, damaged or was fitted to other weights."""
+    folder, fit = loaded.folder, f"facespace fit-prior {loaded.folder} --data SET"
+    if kind not in FITTED:
+        raise UsageError(f"Unknown prior {kind!r}. {suggest(kind, FITTED)} Fit one with: {fit}")
+    again = f"Fit it again: {fit} --kind {kind}"
+    try:
+        entry = read_card(folder).get("priors", {}).get(kind)
+        if entry is None:
+            raise BundleError(f"{folder} has no fitted prior {kind!r} yet. Fit it: {fit} --kind {kind}")
+        if entry["weights"] != loaded.card["fingerprint"]:
+            raise BundleError(f"The prior {kind!r} in {folder} was fitted to a model with other weights. {again}")
+        tensors = _tensors(folder / prior_file(kind), entry["fingerprint"], again)
+        prior = fitted_prior(kind, math.prod(loaded.model.latent_shape), entry["options"])
+        prior.load_state_dict(tensors)
+        prior.origin = str(entry["origin"])
+    except (AttributeError, KeyError, TypeError, RuntimeError, UsageError) as error:
+        raise BundleError(f"{folder / CARD} does not describe its prior {kind!r} rightly. {again}") from error
+    return prior
+
+
+def prior_file(kind: str) -> str:
+    """Under which name a bundle keeps a prior."""
+    return f"prior-{kind}.safetensors"
+
+
 def find(folder: Path) -> Path:
     """The bundle's own folder: the one given, or `best` or `last` in a run. Raises BundleError where there is none."""
+    settle(folder)
     if not folder.exists():
         raise BundleError(
             f"{folder} does not exist. Name a run or a bundle: facespace train RECIPE --data SET --to RUN"
@@ -113,6 +161,19 @@ def fingerprint(weights: dict[str, torch.Tensor]) -> str:
             weights[name].contiguous().view(torch.uint8).numpy().data if weights[name].dim() else _scalar(weights[name])
         )
     return digest.hexdigest()
+
+
+def _tensors(path: Path, expected: str | None, mend: str) -> dict[str, torch.Tensor]:
+    """The tensors of a file with the fingerprint that its card gives; BundleError, ending in `mend`, for any other file."""
+    try:
+        tensors = load_file(path)
+    except FileNotFoundError as error:
+        raise BundleError(f"{path.parent} has no {path.name}. {mend}") from error
+    except (SafetensorError, OSError) as error:
+        raise BundleError(f"{path} is cut short or damaged ({error}). {mend}") from error
+    if fingerprint(tensors) != expected:
+        raise BundleError(f"{path} is not the file that its card describes. {mend}")
+    return tensors
 
 
 def _scalar(value: torch.Tensor) -> bytes:

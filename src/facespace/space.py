@@ -1,7 +1,8 @@
 """FaceSpace: the only door to a trained model, for the command line, the page and notebooks alike. Pictures in,
 pictures out; the mathematics is in latent/ and models/, the pixels in image/."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,18 @@ from PIL import Image
 from torch import Tensor
 
 from facespace import bundle
-from facespace.errors import UsageError, check_seed
+from facespace.console import progress
+from facespace.data.faces import FaceSet
+from facespace.errors import UsageError, check_seed, suggest
 from facespace.image.photos import to_rgb
 from facespace.image.pixels import to_float, to_uint8
 from facespace.latent import paths
+from facespace.models.priors import Prior, fitted_prior
 
 BATCH = 64  # faces through the network at a time, so that memory stays flat
 
 Images = Image.Image | np.ndarray | Sequence[Image.Image] | Sequence[np.ndarray]
+Given = Mapping[str, float] | None  # attributes that a conditional space is told: > 0 yes, < 0 no; others are unknown
 
 
 class FaceSpace:
@@ -26,6 +31,7 @@ class FaceSpace:
     space's template says; results are uint8 (N, H, W, C) and float32 latents (N, D)."""
 
     def __init__(self, loaded: bundle.Bundle) -> None:
+        self._loaded = loaded
         self.model, self.template, self.card, self.folder = loaded
 
     @property
@@ -37,6 +43,11 @@ class FaceSpace:
     def latent_dim(self) -> int:
         """D: how many numbers the space keeps of a face."""
         return int(np.prod(self.model.latent_shape))
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """The attributes that can be given; none unless the space was trained with model.conditions."""
+        return self.model.config.conditions
 
     @property
     def device(self) -> torch.device:
@@ -55,16 +66,19 @@ class FaceSpace:
         return faces[:, top : top + height, left : left + width]
 
     @torch.inference_mode()
-    def encode(self, images: Images) -> np.ndarray:
+    def encode(self, images: Images, given: Given = None) -> np.ndarray:
         """Posterior means, float32 (N, D)."""
-        faces = self.fit(images)
-        parts = [self.model.encode(to_float(part, self.device)).mean for part in _batches(faces)]
+        faces, y = self.fit(images), self._told(given)
+        parts = [
+            self.model.encode(to_float(part, self.device), y.expand(len(part), -1)).mean for part in _batches(faces)
+        ]
         z = torch.cat(parts).flatten(1) if parts else torch.empty(0, self.latent_dim)
         return z.float().cpu().numpy()
 
     @torch.inference_mode()
-    def decode(self, z: np.ndarray | Tensor) -> np.ndarray:
+    def decode(self, z: np.ndarray | Tensor, given: Given = None) -> np.ndarray:
         """Latents (N, D), or one (D,), to faces uint8 (N, H, W, C). Raises UsageError for another shape or NaN."""
+        y = self._told(given)
         latents = torch.as_tensor(np.asarray(z, dtype=np.float32)).to(self.device)
         latents = latents[None] if latents.dim() == 1 else latents
         if latents.dim() != 2 or latents.shape[1] != self.latent_dim:
@@ -74,32 +88,95 @@ class FaceSpace:
             )
         if not torch.isfinite(latents).all():
             raise UsageError("These latents hold numbers that are not finite, which no face has.")
-        parts = [to_uint8(self.model.decode(part.reshape(-1, *self.model.latent_shape))) for part in _batches(latents)]
+        parts = [self._draw(part, y) for part in _batches(latents)]
         return np.concatenate(parts) if parts else np.empty((0, *self._face_shape), np.uint8)
 
-    def sample_latents(self, n: int, seed: int = 0, temperature: float = 1.0) -> np.ndarray:
-        """n latents from the prior, float32 (n, D); the first k are the same for every n ≥ k."""
+    def prior(self, kind: str | None = None) -> Prior:
+        """The prior of that kind that `fit_prior` left in the bundle; without a kind the model's own."""
+        return bundle.load_prior(self._loaded, kind) if kind else self.model.prior
+
+    def fit_prior(
+        self, faces: FaceSet, kind: str = "mixture", split: str = "train", seed: int = 0, **options: Any
+    ) -> dict[str, Any]:
+        """Fits a prior to the posterior means of a set's faces and keeps it in the bundle, for `sample(prior=kind)`.
+        Attributes are not told. `options` are the kind's own, such as components=10 of a mixture.
+
+        Returns what the card says of it; its `nats` are mean log-densities per latent vector, of this prior and of the
+        model's own, on the split and on the validation faces."""
+        check_seed(seed)
+        prior = fitted_prior(kind, self.latent_dim, options)
+        count = len(faces.rows(split))
+        if count < 2:
+            raise UsageError(f"A prior is fitted to at least 2 faces; {faces.root} has {count} in the split {split!r}.")
+        splits = [split] if split in ("validation", "all") else [split, "validation"]
+        z = {name: self._means(faces, name) for name in splits if len(faces.rows(name))}
+        prior.fit(z[split], seed)
+        own = self.model.prior
+        nats = {
+            name: {
+                "fitted": float(prior.log_prob(part).mean()),
+                "own": float(own.log_prob(part.to(self.device)).mean()),
+            }
+            for name, part in z.items()
+        }
+        facts = {"data": faces.fingerprint, "split": split, "faces": count, "seed": seed, "nats": nats}
+        entry = bundle.save_prior(self._loaded, kind, prior, facts)
+        self.card["priors"] = {**self.card.get("priors", {}), kind: entry}
+        return entry
+
+    def sample_latents(self, n: int, seed: int = 0, temperature: float = 1.0, prior: str | None = None) -> np.ndarray:
+        """n latents from a prior, float32 (n, D); the first k are the same for every n ≥ k."""
         if n < 1:
             raise UsageError(f"The number of faces must be at least 1; got {n}.")
         if not 0 <= temperature < 100:
             raise UsageError(f"The temperature must be at least 0 (1 is the prior itself); got {temperature}.")
         check_seed(seed)
         generator = torch.Generator().manual_seed(seed)
-        return self.model.prior.sample(n, temperature, generator).flatten(1).float().cpu().numpy()
+        return self.prior(prior).sample(n, temperature, generator).flatten(1).float().cpu().numpy()
 
-    def sample(self, n: int = 64, seed: int = 0, temperature: float = 1.0) -> np.ndarray:
-        """n new faces, uint8 (n, H, W, C), from the prior that `space.model.prior.origin` names."""
-        return self.decode(self.sample_latents(n, seed, temperature))
+    def sample(
+        self, n: int = 64, seed: int = 0, temperature: float = 1.0, prior: str | None = None, given: Given = None
+    ) -> np.ndarray:
+        """n new faces, uint8 (n, H, W, C), from the prior that `space.prior(prior).origin` tells of."""
+        return self.decode(self.sample_latents(n, seed, temperature, prior), given)
 
-    def reconstruct(self, images: Images) -> np.ndarray:
-        """What the space keeps of each picture: uint8 (N, H, W, C)."""
-        return self.decode(self.encode(images))
+    def reconstruct(self, images: Images, given: Given = None) -> np.ndarray:
+        """What the space keeps of each picture: uint8 (N, H, W, C). Encoded with nothing known and decoded with what is
+        given, so that setting an attribute edits the face."""
+        return self.decode(self.encode(images), given)
 
     def morph(self, *images: Image.Image | np.ndarray, frames: int = 60, loop: bool = False) -> np.ndarray:
         """Frames uint8 (frames, H, W, C) from the first picture through the others, on straight lines between their
         latents; with `loop` back to the first."""
         keys = torch.from_numpy(self.encode([picture for group in images for picture in _pictures(group)]))
         return self.decode(paths.through(list(keys), frames, loop))
+
+    def _means(self, faces: FaceSet, split: str) -> Tensor:
+        """Posterior means of a split, (N, D), in batches straight from the disk."""
+        rows, parts = faces.rows(split), []
+        with progress(len(rows), f"Encoding {split}", "faces") as advance:
+            for part in _batches(rows):
+                parts.append(torch.from_numpy(self.encode(faces.images[part])))
+                advance(len(part))
+        return torch.cat(parts)
+
+    def _draw(self, z: Tensor, y: Tensor) -> np.ndarray:
+        """Latents (B, D), all told the same attributes (A,), to faces uint8 (B, H, W, C)."""
+        return to_uint8(self.model.decode(z.reshape(-1, *self.model.latent_shape), y.expand(len(z), -1)))
+
+    def _told(self, given: Given) -> Tensor:
+        """Attributes (A,) in the order of the conditions, NaN where nothing is said."""
+        if given and not self.conditions:
+            raise UsageError(
+                "This space was trained without attributes, so none can be given. Train one that is told them: facespace "
+                f"train RECIPE --data SET --to RUN --set model.conditions={','.join(given)}"
+            )
+        y = torch.full((len(self.conditions),), torch.nan, device=self.device)
+        for name, value in (given or {}).items():
+            if name not in self.conditions:
+                raise UsageError(f"This space is not told of {name!r}. {suggest(name, self.conditions)}")
+            y[self.conditions.index(name)] = _number(name, value)
+        return y
 
     @property
     def _face_shape(self) -> tuple[int, int, int]:
@@ -126,6 +203,17 @@ def _pictures(images: Images) -> list[Image.Image]:
         stack = images[None] if images.ndim == 3 else images
         return [Image.fromarray(face[..., 0] if face.shape[-1] == 1 else face) for face in stack]
     return [picture for image in images for picture in _pictures(image)]
+
+
+def _number(name: str, value: Any) -> float:
+    """A given value, which must fit 32 bits; True and False say yes and no as signs do."""
+    try:
+        number = float(2 * value - 1 if isinstance(value, bool) else value)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not abs(number) < torch.finfo(torch.float32).max:
+        raise UsageError(f"{name} is given as a finite number, such as 1 for yes and -1 for no; got {value!r}.")
+    return number
 
 
 def _batches(items):

@@ -14,7 +14,7 @@ from facespace.models.likelihoods import LIKELIHOODS
 from facespace.models.posteriors import POSTERIORS, Gaussian
 from facespace.models.priors import PRIORS
 
-UNTOLD = 0.1  # share of attributes that are hidden while training, so that "unknown" is learned too
+UNTOLD = 0.1  # share of attributes hidden while training, and of faces with all of them: "unknown" is learned too
 
 
 class Autoencoder(LatentModel):
@@ -45,7 +45,8 @@ class Autoencoder(LatentModel):
     def forward(self, x: Tensor, y: Tensor | None = None, generator: Generator | None = None, samples: int = 1) -> Pass:
         """One sample of z for each image, and what it says of x; with more samples also the importance-weighted bound."""
         if self.training and y is not None:
-            y = torch.where(torch.rand(y.shape, device=y.device) < UNTOLD, torch.nan, y)
+            alone, whole = torch.rand(y.shape, device=y.device), torch.rand(len(y), 1, device=y.device)
+            y = torch.where((alone < UNTOLD) | (whole < UNTOLD), torch.nan, y)  # (B, A)
         q, seen = self.encode(x, y), self.target(x)
         z = q.sample(generator)
         raw = self._raw(z, y)

@@ -5,6 +5,7 @@ from typing import NamedTuple, Protocol
 
 from torch import Generator, Tensor, nn
 
+from facespace.models.config import ModelConfig
 from facespace.models.priors import Prior
 
 
@@ -39,6 +40,7 @@ class Posterior(Protocol):
 class LatentModel(nn.Module):
     """An encoder, a decoder and a prior over what lies between them."""
 
+    config: ModelConfig
     image_shape: tuple[int, int, int]  # (C, H, W) of the images that it makes
     latent_shape: tuple[int, ...]  # without the batch
     prior: Prior

@@ -1,8 +1,20 @@
 """Where new latents come from. A VAE's prior is N(0, I); an autoencoder has none, so one is fitted to its training
-latents afterwards and says so."""
+latents afterwards and says so. Any space can have further priors fitted to the latents of faces (FITTED)."""
+
+import math
+import warnings
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
+from torch.distributions import MultivariateNormal
+
+from facespace.console import note
+from facespace.errors import UsageError, choose
+
+FLOOR = 1e-6  # under each variance, as a share of the mean one: dead latents and few faces leave a covariance singular
+FACES_PER_LATENT = 2  # a component fitted to fewer knows its own faces and nothing else
 
 
 class Prior(nn.Module):
@@ -12,6 +24,10 @@ class Prior(nn.Module):
 
     def sample(self, n: int, temperature: float = 1.0, generator: Generator | None = None) -> Tensor:
         """(n, D) latents; deviations from the centre are scaled by `temperature`."""
+        raise NotImplementedError
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """(N, D) latents to log-densities (N,), nats."""
         raise NotImplementedError
 
 
@@ -29,8 +45,25 @@ class StandardNormal(Prior):
         """(n, D)."""
         return temperature * _noise(n, self.center, generator)
 
+    def log_prob(self, z: Tensor) -> Tensor:
+        """(N,) nats."""
+        return -0.5 * (z.double().square() + math.log(2 * math.pi)).sum(1)
 
-class FittedNormal(Prior):
+
+class FittedPrior(Prior):
+    """A prior that learns from latents. All that it knows lies in its buffers and its `options`."""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What its constructor takes beside the dimension."""
+        return {}
+
+    def fit(self, z: Tensor, seed: int = 0) -> None:
+        """Learns from (N, D) latents, N ≥ 2."""
+        raise NotImplementedError
+
+
+class FittedNormal(FittedPrior):
     """N(mean, covariance) of the training latents; both are stored with the weights. N(0, I) until it is fitted."""
 
     origin = "a Gaussian fitted to the latents of the training faces (an autoencoder has no prior of its own)"
@@ -43,26 +76,109 @@ class FittedNormal(Prior):
         self.register_buffer("covariance", torch.eye(dim))
 
     @torch.no_grad()
-    def fit(self, z: Tensor) -> None:
-        """Takes mean and covariance of (N, D) latents, N ≥ 2."""
+    def fit(self, z: Tensor, seed: int = 0) -> None:
+        """Takes mean and covariance of (N, D) latents, N ≥ 2; there is nothing random in it."""
         self.center.copy_(z.mean(0))
         self.covariance.copy_(torch.cov(z.double().T).reshape(self.covariance.shape))
+        self.origin = f"a Gaussian fitted to the latents of {len(z):,} faces"
 
     def sample(self, n: int, temperature: float = 1.0, generator: Generator | None = None) -> Tensor:
         """(n, D)."""
         # Eigenvectors rather than Cholesky: fewer faces than latents, or dead latents, leave the covariance singular.
         values, vectors = torch.linalg.eigh(self.covariance.double())
         spread = (vectors * values.clamp(min=0).sqrt()).to(self.center.dtype)
-        return self.center + temperature * _noise(n, self.center, generator) @ spread.T
+        return torch.stack([self.center + temperature * (spread @ e) for e in _noise(n, self.center, generator)])
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """(N,) nats, of the Gaussian with the floor under its variances."""
+        covariance = self.covariance.double()
+        covariance = covariance + _floor(covariance.diagonal()) * torch.eye(len(covariance)).to(covariance)
+        return MultivariateNormal(self.center.double(), covariance).log_prob(z.double())
+
+
+class Mixture(FittedPrior):
+    """K Gaussians of full covariance, fitted by expectation-maximisation (Ghosh et al., 2020, fit one to the latents of
+    an autoencoder after its training). N(0, I) until it is fitted."""
+
+    origin = "a mixture of Gaussians"
+    weights: Tensor  # (K,)
+    means: Tensor  # (K, D)
+    factors: Tensor  # (K, D, D) lower triangular: a covariance is factor @ factor.T
+
+    def __init__(self, dim: int, components: int = 10) -> None:
+        super().__init__()
+        if components < 1:
+            raise UsageError(f"A mixture has at least 1 component; got {components}.")
+        self.register_buffer("weights", torch.full((components,), 1 / components))
+        self.register_buffer("means", torch.zeros(components, dim))
+        self.register_buffer("factors", torch.eye(dim).repeat(components, 1, 1))
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """How many Gaussians."""
+        return {"components": len(self.weights)}
+
+    @torch.no_grad()
+    def fit(self, z: Tensor, seed: int = 0) -> None:
+        """Learns from (N, D) latents, N ≥ 2; with few of them fewer components, which a note tells."""
+        from sklearn.exceptions import ConvergenceWarning  # here, since it takes longer to load than sampling takes
+        from sklearn.mixture import GaussianMixture
+
+        asked, count = len(self.weights), len(z) // (FACES_PER_LATENT * z.shape[1])
+        components = min(asked, max(count, 1))
+        if components < asked:
+            note(f"{len(z):,} faces are few for {asked} Gaussians of {z.shape[1]} latents; fitting {components}.")
+        floor = _floor(z.double().var(0))
+        mixture = GaussianMixture(components, reg_covar=floor, random_state=seed % 2**32)
+        with warnings.catch_warnings():  # nearly converged is good enough, and equal faces are no mistake
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            mixture.fit(z.double().cpu().numpy())
+        self.weights = torch.from_numpy(mixture.weights_).to(self.means)
+        factors = torch.linalg.cholesky(torch.from_numpy(mixture.covariances_))
+        self.factors = factors.to(self.means).contiguous()  # laid out as when loaded, so the same to the last bit
+        self.means = torch.from_numpy(mixture.means_).to(self.means)
+        gaussians = f"{components} Gaussians" if components > 1 else "one Gaussian"
+        self.origin = f"a mixture of {gaussians} fitted to the latents of {len(z):,} faces"
+
+    def sample(self, n: int, temperature: float = 1.0, generator: Generator | None = None) -> Tensor:
+        """(n, D); deviations from a component's mean are scaled by `temperature`, the choice of component is not."""
+        noise = _noise(n, self.means.new_zeros(1 + self.means.shape[1]), generator)
+        chance = torch.special.ndtr(noise[:, 0].double())  # (n,) uniform: one number of each row chooses its component
+        chosen = torch.searchsorted(self.weights.double().cumsum(0), chance).clamp(max=len(self.weights) - 1)
+        rows = [self.means[k] + temperature * (self.factors[k] @ e) for k, e in zip(chosen, noise[:, 1:])]
+        return torch.stack(rows)
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """(N,) nats."""
+        parts = [
+            weight.log() + MultivariateNormal(mean, scale_tril=factor).log_prob(z.double())
+            for weight, mean, factor in zip(self.weights.double(), self.means.double(), self.factors.double())
+        ]
+        return torch.stack(parts).logsumexp(0)  # (K, N) -> (N,)
+
+
+def fitted_prior(kind: str, dim: int, options: Mapping[str, Any]) -> FittedPrior:
+    """A prior of FITTED, not fitted yet; UsageError for a kind or an option that does not exist."""
+    make = choose(FITTED, kind, "prior")
+    try:
+        return make(dim, **options)
+    except TypeError as error:
+        raise UsageError(f"A prior {kind!r} does not take {', '.join(options)}.") from error
+
+
+def _floor(variances: Tensor) -> float:
+    return FLOOR * max(float(variances.mean()), FLOOR)
 
 
 def _noise(n: int, like: Tensor, generator: Generator | None) -> Tensor:
     """(n, D) on the device of `like`. With a generator it is drawn where that lives, so that a seed means the same on
-    every device, and row by row, so that the first faces of a seed are the same however many are asked for."""
+    every device, and row by row, so that the first faces of a seed are the same however many are asked for. What is made
+    of it goes row by row too: the last bits of a product of matrices depend on how many rows there are."""
     if generator is None:
         return torch.randn(n, *like.shape, device=like.device, dtype=like.dtype)
     rows = [torch.randn(like.shape, generator=generator, device=generator.device) for _ in range(n)]
     return torch.stack(rows).to(like)
 
 
-PRIORS = {"point": FittedNormal, "gaussian": StandardNormal}
+PRIORS = {"point": FittedNormal, "gaussian": StandardNormal}  # a model's own, by its bottleneck
+FITTED: dict[str, type[FittedPrior]] = {"mixture": Mixture, "normal": FittedNormal}  # fitted on request, kept beside it

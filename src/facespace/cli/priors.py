@@ -1,0 +1,54 @@
+"""The verb that fits a prior to a trained space: fit-prior. `sample --prior` draws from what it leaves in the bundle."""
+
+import time
+from pathlib import Path
+
+from facespace.cli.app import Done, verb
+
+
+@verb("facespace fit-prior SPACE --data SET")
+def fit_prior(
+    space: Path,
+    /,
+    *,
+    data: Path,
+    kind: str = "mixture",
+    components: int | None = None,
+    split: str = "train",
+    seed: int = 0,
+) -> Done:
+    """Fit a prior to the latents of faces, for facespace sample --prior.
+
+    Example: facespace fit-prior runs/celeba --data sets/celeba --components 20
+
+    Parameters
+    ----------
+    space
+        A run or a bundle; of a run the best bundle keeps the prior.
+    data
+        A folder that facespace prepare made, best the one that the space was trained on.
+    kind
+        mixture (of Gaussians) or normal (one Gaussian).
+    components
+        How many Gaussians a mixture has: 10 unless said, and fewer where the faces are few.
+    split
+        Of that set: train, validation, test or all.
+    seed
+        Of the fit's start.
+    """
+    from facespace.cli.spaces import open_space
+    from facespace.data.faces import FaceSet
+    from facespace.space import describe
+
+    opened, _ = open_space([space])
+    options = {} if components is None else {"components": components}
+    start = time.monotonic()
+    entry = opened.fit_prior(FaceSet(data), kind, split, seed, **options)
+    seconds = time.monotonic() - start
+    lines = [f"{entry['origin']}, kept in {opened.folder} ({seconds:.1f} s)"]
+    for name, nats in entry["nats"].items():
+        lines.append(
+            f"{name:<10}  {nats['fitted']:>10,.1f} nats per latent vector; {nats['own']:,.1f} under {opened.prior().origin}"
+        )
+    lines.append(f"Next: facespace sample {space} --prior {kind} --to faces.png")
+    return Done({"kind": kind, **entry, "seconds": round(seconds, 2), **describe(opened)}, "\n".join(lines))
