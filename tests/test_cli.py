@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -13,8 +14,8 @@ from facespace.cli import app
 from facespace.data.faces import FaceSet
 
 VERBS = (
-    *("balance", "decode", "demo", "doctor", "download", "encode", "merge", "morph", "prepare", "recipes"),
-    *("reconstruct", "sample", "show", "split", "train"),
+    *("balance", "decode", "demo", "doctor", "download", "encode", "fit-prior", "merge", "morph", "prepare", "recipes"),
+    *("compare", "reconstruct", "runs", "sample", "show", "split", "train"),
 )
 
 
@@ -133,6 +134,35 @@ def test_encode_decode(cli, trained, photos, tmp_path):
     assert np.array_equal(np.load(tmp_path / "d.npy"), np.load(tmp_path / "r.npy"))
 
 
+def test_fit_prior_and_sample_from_it(cli, trained, drawn, tmp_path):
+    run = shutil.copytree(trained, tmp_path / "r")
+    code, out, _ = cli("fit-prior", run, "--data", drawn, "--components", 2, "--json")
+    facts = json.loads(out)
+    assert code == 0 and facts["kind"] == "mixture" and facts["options"] == {"components": 2} and facts["seconds"] > 0
+    assert facts["nats"]["train"]["fitted"] > facts["nats"]["train"]["own"] and facts["space"] == str(run / "best")
+    code, out, _ = cli("fit-prior", run, "--data", drawn, "--kind", "normal")
+    assert code == 0 and "nats per latent vector" in out and "under the prior N(0, I)" in out
+    for prior in ("mixture", "normal"):
+        code, out, _ = cli("sample", run, "-n", 5, "--prior", prior, "--to", tmp_path / f"{prior}.npy", "--json")
+        assert code == 0 and "fitted to the latents of" in json.loads(out)["prior"]
+    assert not np.array_equal(np.load(tmp_path / "mixture.npy"), np.load(tmp_path / "normal.npy"))
+
+
+def test_given(cli, told, photos, tmp_path):
+    code, out, _ = cli(
+        "sample", told, "-n", 3, "--given", "Hat=yes", "--given", "smile=-0.5", "--to", tmp_path / "a.npy", "--json"
+    )
+    assert code == 0 and json.loads(out)["given"] == {"Hat": 1.0, "smile": -0.5}
+    cli("sample", told, "-n", 3, "--to", tmp_path / "b.npy")
+    assert not np.array_equal(np.load(tmp_path / "a.npy"), np.load(tmp_path / "b.npy"))
+    code, out, _ = cli("reconstruct", told, *photos, "--given", "Hat=no", "--to", tmp_path / "r.npy", "--json")
+    assert code == 0 and json.loads(out)["given"] == {"Hat": -1.0}
+    cli("encode", told, *photos, "--to", tmp_path / "z.npy")
+    code, out, _ = cli("decode", told, tmp_path / "z.npy", "--given", "Hat=-1", "--to", tmp_path / "d.npy", "--json")
+    assert code == 0 and json.loads(out)["given"] == {"Hat": -1.0}
+    assert np.array_equal(np.load(tmp_path / "r.npy"), np.load(tmp_path / "d.npy"))
+
+
 def test_photographs_are_aligned_on_request(cli, real, trained, tmp_path, monkeypatch):
     monkeypatch.setenv("FACESPACE_YUNET", str(real.parent / "models/face_detection_yunet_2023mar.onnx"))
     photos = sorted((real / "photos-unaligned").iterdir())[:2]
@@ -171,6 +201,17 @@ WRONG = [
     (["decode", "{trained}", "gone.npy", "--to", "x.png"], 1, "gone.npy does not exist"),
     (["decode", "{trained}", "{text}", "--to", "x.png"], 1, "not a .npy file"),
     (["decode", "{trained}", "{none}", "--to", "x.png"], 2, "no latents to decode"),
+    (["sample", "{trained}", "--prior", "mixtur", "--to", "x.png"], 2, "Did you mean 'mixture'"),
+    (["sample", "{trained}", "--prior", "mixture", "--to", "x.png"], 1, "facespace fit-prior"),
+    (["fit-prior", "{trained}", "--data", "{drawn}", "--kind", "flo"], 2, "Unknown prior 'flo'"),
+    (["fit-prior", "{trained}", "--data", "{drawn}", "--kind", "normal", "--components", "2"], 2, "does not take"),
+    (["fit-prior", "{trained}", "--data", "{trained}"], 1, "holds no prepared faces"),
+    (["fit-prior", "gone", "--data", "{drawn}"], 1, "gone does not exist"),
+    (["sample", "{told}", "--given", "Hats=1", "--to", "x.png"], 2, "Did you mean 'Hat'"),
+    (["sample", "{told}", "--given", "Hat", "--to", "x.png"], 2, "--given takes ATTRIBUTE=NUMBER"),
+    (["sample", "{told}", "--given", "Hat=big", "--to", "x.png"], 2, "--given takes ATTRIBUTE=NUMBER"),
+    (["sample", "{told}", "--given", "Hat=nan", "--to", "x.png"], 2, "finite number"),
+    (["reconstruct", "{trained}", "{photo}", "--given", "Hat=1", "--to", "x.png"], 2, "model.conditions=Hat"),
     (["sample", "{trained}", "--seed", "99999999999999999999999", "--to", "x.png"], 2, "A seed is"),
     (
         ["train", "demo", "--data", "{drawn}", "--to", "{tmp}/r", "--seed", "-1", "--set", "model.image=3,16,16"],
@@ -198,7 +239,7 @@ WRONG = [
 )
 @pytest.mark.parametrize("as_json", [False, True], ids=["text", "json"])
 def test_wrong_usage_is_a_sentence_on_stderr(
-    cli, trained, drawn, photos, tmp_path, monkeypatch, tokens, code, says, as_json
+    cli, trained, told, drawn, photos, tmp_path, monkeypatch, tokens, code, says, as_json
 ):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
@@ -208,6 +249,7 @@ def test_wrong_usage_is_a_sentence_on_stderr(
         none=tmp_path / "none.npy",
         tmp=tmp_path,
         trained=trained,
+        told=told,
         drawn=drawn,
         photo=photos[0],
         empty=tmp_path / "empty",

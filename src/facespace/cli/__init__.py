@@ -3,6 +3,6 @@ reach, and nothing large is imported before a verb needs it."""
 
 from facespace.cli.app import app, main, run
 
-from facespace.cli import data, sets, downloads, learn, spaces  # isort: skip  (each registers its verbs)
+from facespace.cli import data, sets, downloads, learn, runs, priors, spaces  # isort: skip  (each registers its verbs)
 
-__all__ = ["app", "data", "downloads", "learn", "main", "run", "sets", "spaces"]
+__all__ = ["app", "data", "downloads", "learn", "main", "priors", "run", "runs", "sets", "spaces"]

@@ -35,8 +35,7 @@ def grid(faces: np.ndarray, columns: int | None = None, *, scale: int | None = N
 
 def labelled(sheet: Image.Image, lines: Sequence[str], size: int = 13) -> Image.Image:
     """A sheet with lines of text below it; a line wider than the sheet is broken between words."""
-    # matplotlib ships DejaVu Sans, which has ×, … and names in most scripts; Pillow's own font has little beyond ASCII.
-    font = ImageFont.truetype(Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"), size)
+    font = _font(size)
     wrapped = [part for line in lines for part in _wrap(line, font, max(sheet.width, 240) - 2 * size)]
     step = round(size * 1.45)
     page = Image.new("RGB", (max(sheet.width, 240), sheet.height + step * len(wrapped) + size), PAPER)
@@ -45,6 +44,39 @@ def labelled(sheet: Image.Image, lines: Sequence[str], size: int = 13) -> Image.
     for index, line in enumerate(wrapped):
         pen.text((size, sheet.height + size // 2 + index * step), line, font=font, fill=INK)
     return page
+
+
+def blocks(named: Sequence[tuple[str, np.ndarray]], columns: int, gap: int = 2, size: int = 15) -> Image.Image:
+    """Faces (N, H, W, C) of several origins below each other, each block under its name. Faces of any size and colour
+    are scaled, smoothly and undistorted, to one cell: the largest of them, doubled until it can be seen."""
+    height, width = (max(faces.shape[axis] for _, faces in named) for axis in (1, 2))
+    scale = 2 ** max(0, math.ceil(math.log2(96 / min(height, width))))
+    height, width, columns = height * scale, width * scale, min(columns, max(len(faces) for _, faces in named))
+    font, step = _font(size), round(size * 1.45)
+    widest = max(font.getlength(word) for name, _ in named for word in name.split() or [""])
+    across = max(columns * (width + gap) + gap, math.ceil(widest) + 2 * size, 480)
+    parts = []
+    for name, faces in named:
+        lines, rows = _wrap(name, font, across - 2 * size), math.ceil(len(faces) / columns)
+        head = step * len(lines) + size
+        part = Image.new("RGB", (across, head + rows * (height + gap)), PAPER)
+        pen = ImageDraw.Draw(part)
+        for index, line in enumerate(lines):
+            pen.text((gap, size // 2 + index * step), line, font=font, fill=INK)
+        for index, face in enumerate(faces):
+            row, column = divmod(index, columns)
+            cell = ImageOps.pad(to_image(face), (width, height), Image.Resampling.BICUBIC, color=PAPER)
+            part.paste(cell, (gap + column * (width + gap), head + row * (height + gap)))
+        parts.append(part)
+    page = Image.new("RGB", (across, sum(part.height for part in parts)), PAPER)
+    for index, part in enumerate(parts):
+        page.paste(part, (0, sum(earlier.height for earlier in parts[:index])))
+    return page
+
+
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    # matplotlib ships DejaVu Sans, which has ×, … and names in most scripts; Pillow's own font has little beyond ASCII.
+    return ImageFont.truetype(Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"), size)
 
 
 def _wrap(line: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
