@@ -93,6 +93,14 @@ def test_train_prints_one_json_object(cli, drawn, tmp_path):
     assert facts["run"] == str(tmp_path / "r") and facts["validation"]["loss"] and "Training demo" in err
 
 
+def test_train_starts_from_a_space(cli, drawn, trained, tmp_path):
+    options = ("--set", "train.steps=2", "--tracker", "none")
+    code, out, err = cli("train", "--from", trained, "--data", drawn, "--to", tmp_path / "r", *options)
+    assert code == 0 and "2 steps in" in out and "Training demo" in err
+    card = json.loads((tmp_path / "r/last/card.json").read_text())
+    assert card["started_from"] == json.loads((trained / "best/card.json").read_text())["fingerprint"]
+
+
 def test_sample(cli, trained, tmp_path):
     for name in ("a.npy", "b.npy"):
         code, out, _ = cli("sample", trained, "-n", 5, "--seed", 3, "--to", tmp_path / name)

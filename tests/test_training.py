@@ -201,8 +201,8 @@ def poisoned(monkeypatch, *steps, at="loss"):
 @pytest.mark.parametrize(("at", "names"), [("loss", "kl, the gradient"), ("gradient", "the gradient")])
 def test_a_step_that_is_not_finite_stops_and_the_last_good_state_is_kept(drawn, tmp_path, monkeypatch, at, names):
     with monkeypatch.context() as patch:
-        poisoned(patch, 8, at=at)
-        says = rf"^No longer finite: {names} at step 9, at learning rate 0\.0\d+\. .*step 6.*on_nan=lower"
+        poisoned(patch, 9, at=at)
+        says = rf"^No longer finite: {names} at step 10, at learning rate 0\.0\d+\. .*step 6.*on_nan=lower"
         with pytest.raises(TrainingError, match=says):
             train("demo", drawn, tmp_path / "r")
     kept = torch.load(tmp_path / "r/checkpoint.pt", weights_only=True)

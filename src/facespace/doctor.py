@@ -28,12 +28,17 @@ def examine() -> dict[str, Any]:
         "extras": {extra: _version(package) for extra, package in EXTRAS.items()},
         "yunet": _yunet(),
         "missing": missing,
-        **(_devices() if "torch" not in missing else {"device": None, "devices": []}),
+        **({"device": None, "devices": []} if {"torch", "accelerate"} & set(missing) else _devices()),
     }
     return {**facts, "text": _text(facts)}
 
 
-EXTRAS = {"align": "opencv-python-headless", "kaggle": "kagglehub"}
+EXTRAS = {
+    "align": "opencv-python-headless",
+    "kaggle": "kagglehub",
+    "tensorboard": "tensorboard",
+    "wandb": "wandb",
+}
 
 
 def _yunet() -> str | None:
@@ -48,19 +53,23 @@ def _yunet() -> str | None:
 def _devices() -> dict[str, Any]:
     import torch
 
+    from facespace.training.machine import has_bf16
+
     devices = ["cpu"]
     if torch.cuda.is_available():
         devices += [f"cuda:{i} ({torch.cuda.get_device_name(i)})" for i in range(torch.cuda.device_count())]
     if torch.backends.mps.is_available():
         devices.append("mps")
     best = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    return {"device": best, "devices": devices, "threads": torch.get_num_threads()}
+    native = has_bf16(torch.device(best))
+    return {"device": best, "devices": devices, "threads": torch.get_num_threads(), "bf16": native}
 
 
 def _text(facts: dict[str, Any]) -> str:
     rows = [
         f"facespace {facts['facespace']} on Python {facts['python']}, {facts['system']}",
         f"device: {facts['device']} would be used by --device auto (here: {', '.join(facts['devices']) or 'none'})",
+        f"number format of training there: {'bf16' if facts.get('bf16') else 'fp32, since bf16 is not native'}",
         f"cores: {facts['cores']}; free disk here: {facts['free_disk_gib']} GiB",
         *(f"  {name:<14} {version or 'MISSING'}" for name, version in facts["packages"].items()),
     ]

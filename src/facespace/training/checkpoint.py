@@ -26,7 +26,7 @@ class Progress:
     training_seconds: float = 0.0
     images: int = 0
     sums: dict[str, float] = field(default_factory=dict)  # of the terms over the unfinished epoch's steps
-    summed: int = 0  # how many steps those are
+    counts: dict[str, int] = field(default_factory=dict)  # how many steps those are, by term
     rate: float = 1.0  # what the learning rate is multiplied with; lowered after a loss that was not finite
     done: bool = False
 

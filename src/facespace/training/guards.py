@@ -64,7 +64,7 @@ class NotFinite(Exception):
     """A step whose loss or gradient is not a finite number."""
 
     def __init__(self, step: int, names: list[str], rate: float) -> None:
-        what = ", ".join("the gradient" if name == "gradient" else name for name in names)
+        what = ", ".join("the gradient" if name.startswith("gradient") else name for name in names)
         super().__init__(f"No longer finite: {what} at step {step + 1:,}, at learning rate {rate:g}.")
 
 

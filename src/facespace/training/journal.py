@@ -72,15 +72,14 @@ class Journal:
 
 def loss_panels(lines: list[dict[str, Any]]) -> dict[str, dict[str, charts.Curve]]:
     """Training and validation curves of each term, ready for charts.curves."""
-    steps = [line["step"] for line in lines]
-    seen = [line for line in lines if line["validation"]]
     panels: dict[str, dict[str, charts.Curve]] = {}
-    for term in (key for key in lines[0]["train"] if key != "loss_per_dim"):
+    for term in dict.fromkeys(key for line in lines for key in line["train"] if key != "loss_per_dim"):
         title = "length of the gradient" if term == "gradient" else f"{term}, nats per image"
-        panels[title] = {"training": (steps, [line["train"][term] for line in lines])}
-        if seen and term in seen[0]["validation"]:
-            values = [line["validation"][term] for line in seen]
-            panels[title]["validation"] = ([line["step"] for line in seen], values)
+        panels[title] = {}
+        for split, label in (("train", "training"), ("validation", "validation")):
+            told = [(line["step"], line[split][term]) for line in lines if term in (line[split] or {})]
+            if told:
+                panels[title][label] = ([step for step, _ in told], [value for _, value in told])
     return panels
 
 

@@ -35,6 +35,8 @@ from facespace.training.review import Review
 from facespace.training.schedule import learning_rate, rise
 
 CHECKPOINT_SECONDS = 120.0
+GRADIENT_EVERY = 8  # steps between two whole lengths of the gradient
+PART = "gradient of the vectors"
 LOWER = 0.25  # what the learning rate is multiplied with after a loss that was not finite
 OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
 
@@ -102,7 +104,7 @@ class Training:
         self.epoch_steps = self.loader.steps
         self.total = plan.train.steps or plan.train.epochs * self.epoch_steps
         self.at = Progress()
-        self.recent: list[dict[str, Tensor]] = []  # terms of the steps that nobody has looked at yet
+        self.recent: list[tuple[int, dict[str, Tensor]]] = []  # (step, terms) that nobody has looked at yet
         self.try_out()
         self.network = machine.prepare(self.model, self.optimizer)
         if self.identity != machine.first(lambda: self.identity):
@@ -183,9 +185,8 @@ class Training:
         self.network.train()
         start = time.monotonic()
         for batch in self.loader.training(self.seed, epoch, first):
-            self.recent.append(self.step(batch))
+            self.recent.append((self.at.step, self.step(batch)))
             self.at.step += 1
-            self.at.summed += 1
             self.at.images += self.loader.size
             advance(self.loader.size)
             if len(self.recent) >= self.machine.look_every:
@@ -197,7 +198,8 @@ class Training:
         self.at.training_seconds += time.monotonic() - start
 
     def step(self, batch: Batch) -> dict[str, Tensor]:
-        """One optimiser step; the terms of its loss, nats per image, and the length of its gradient."""
+        """One optimiser step; the terms of its loss, nats per image, and the length of its gradient where it is measured,
+        else that of a part which shows whether it is finite."""
         plan, scaler = self.plan.train, self.machine.scaler
         torch.manual_seed(_step_seed(self.seed, self.at.step))
         for group in self.optimizer.param_groups:
@@ -211,7 +213,11 @@ class Training:
         self.optimizer.zero_grad()
         scaler.scale(loss).backward()
         scaler.unscale_(self.optimizer)
-        length = torch.nn.utils.get_total_norm([p.grad for p in self.model.parameters() if p.grad is not None])
+        # To read every gradient takes a large MLP a twelfth of its step. What reaches a layer's biases is what its weights
+        # are reached by, so the vectors alone tell of NaN and infinity.
+        whole = bool(plan.clip) or self.at.step % GRADIENT_EVERY == 0
+        grads = [p.grad for p in self.model.parameters() if p.grad is not None]
+        length = torch.nn.utils.get_total_norm(grads if whole else [grad for grad in grads if grad.dim() < 2])
         if plan.clip:
             torch.nn.utils.clip_grads_with_norm_(self.model.parameters(), plan.clip, length)
         scaler.step(self.optimizer)
@@ -220,21 +226,23 @@ class Training:
             self.averaged.update_parameters(self.model)
         if scaler.is_enabled():  # a step that overflows in fp16 is left out, by design, and the scale lowered
             length = length.nan_to_num(0, 0, 0)
-        return {name: term.detach() for name, term in {**terms, "loss": loss, "gradient": length}.items()}
+        terms = {**terms, "loss": loss, "gradient" if whole else PART: length}
+        return {name: term.detach() for name, term in terms.items()}
 
     def look(self) -> None:
-        """Adds the recent steps' terms to the epoch's sums. Raises NotFinite for the first that is not a number."""
-        if not self.recent:
-            return
-        names, recent = list(self.recent[0]), self.recent
+        """Adds the recent steps' terms to the epoch's sums. Raises NotFinite for the first step with one that is not a
+        number."""
+        told = [(step, name, term) for step, terms in self.recent for name, term in terms.items()]
+        values = torch.stack([term for _, _, term in told]).cpu().double().tolist() if told else []
         self.recent = []
-        table = torch.stack([torch.stack([*terms.values()]) for terms in recent]).cpu().double()  # (steps, terms)
-        if not table.isfinite().all():
-            row = int((~table.isfinite()).any(1).nonzero()[0])
-            step = self.at.step - len(recent) + row
-            raise NotFinite(step, [n for n, x in zip(names, table[row]) if not x.isfinite()], self.rate(step))
-        for name, total in zip(names, table.sum(0).tolist()):
-            self.at.sums[name] = self.at.sums.get(name, 0.0) + total
+        wrong = [(step, name) for (step, name, _), value in zip(told, values) if not math.isfinite(value)]
+        if wrong:
+            step = wrong[0][0]
+            raise NotFinite(step, [name for at, name in wrong if at == step], self.rate(step))
+        for (_, name, _), value in zip(told, values):
+            if name != PART:
+                self.at.sums[name] = self.at.sums.get(name, 0.0) + value
+                self.at.counts[name] = self.at.counts.get(name, 0) + 1
 
     def rate(self, step: int) -> float:
         """The learning rate of a step."""

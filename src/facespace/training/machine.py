@@ -5,7 +5,7 @@ import atexit
 import ctypes
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -102,7 +102,7 @@ class Machine:
         asked = torch.tensor([float(wish)], device=self.device)
         return bool(self.accelerator.reduce(asked, "sum").item())  # type: ignore[union-attr]
 
-    def add_up(self, values: dict[str, float]) -> dict[str, float]:
+    def add_up(self, values: Mapping[str, float]) -> dict[str, float]:
         """Sums over processes, by name; one that has nothing to add may lack a name."""
         if self.world == 1:
             return dict(values)

@@ -55,8 +55,8 @@ class Review:
         """Validates, writes line, sheets and bundles, and decides whether to go on."""
         shape = model.image_shape
         seen = self.measure(model, "validation")
-        sums, count = self.machine.add_up(at.sums), at.summed * self.machine.world
-        means = per_dim({name: value / max(count, 1) for name, value in sums.items()}, shape)
+        sums, counts = self.machine.add_up(at.sums), self.machine.add_up(at.counts)
+        means = per_dim({name: value / counts[name] for name, value in sums.items()}, shape)
         watched = (seen or means)["loss"]
         best = watched < at.best - self.plan.train.min_delta
         at.since_best = 0 if best else at.since_best + 1
@@ -70,7 +70,7 @@ class Review:
             "images_per_second": at.images / at.training_seconds,
             "training_seconds": at.training_seconds,
         }
-        at.sums, at.summed = {}, 0
+        at.sums, at.counts = {}, {}
         at.done = self.plan.train.patience is not None and at.since_best >= self.plan.train.patience
         if self.journal:
             self.journal.epoch(line)
