@@ -16,12 +16,12 @@ import facespace
 from facespace import bundle, charts
 from facespace.console import quiet
 from facespace.data.faces import FaceSet
+from facespace.evaluation.compare import compare, names, open_all
+from facespace.evaluation.figures import Tally, latent_structure, quality
+from facespace.evaluation.tables import markdown
 from facespace.image import sheets
 from facespace.models import count_parameters
 from facespace.training import journal, runs
-from facespace.training.compare import compare, names, open_all
-from facespace.training.figures import Tally, latent_structure, quality
-from facespace.training.tables import markdown
 
 AE = ("model.bottleneck=point", "model.image=1,24,20", "model.pixels=mse", "objective.weights={}")
 

@@ -16,8 +16,8 @@ def runs(folder: Path, /) -> Done:
     folder
         Any folder with runs in it, at any depth.
     """
+    from facespace.evaluation.tables import listing
     from facespace.training.runs import find_runs, unlike
-    from facespace.training.tables import listing
 
     rows = find_runs(folder)
     facts = {"folder": str(folder), "runs": rows, "note": unlike(rows)}
@@ -47,7 +47,7 @@ def compare(*spaces: Path, data: Path, to: Path, split: str = "test", count: int
     seed
         Of the samples.
     """
-    from facespace.training.compare import compare as measure
+    from facespace.evaluation.compare import compare as measure
 
     facts = measure(spaces, data, to, split=split, count=count, seed=seed)
     text = facts.pop("text")

@@ -5,8 +5,8 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from facespace.evaluation.tables import NONE, cell, markdown, plain
 from facespace.training.runs import unlike
-from facespace.training.tables import NONE, cell, markdown, plain
 
 LOSSES = "Losses of the last epoch, nats per image"
 

@@ -14,15 +14,15 @@ from facespace import bundle, charts
 from facespace.console import progress
 from facespace.data.faces import FaceSet
 from facespace.errors import UsageError, check_seed
+from facespace.evaluation.figures import ACTIVE, Tally, latent_structure, quality
+from facespace.evaluation.side_by_side import comparison
+from facespace.evaluation.tables import plain
 from facespace.files import build_folder, write_json
 from facespace.image import sheets
 from facespace.image.pixels import to_float, to_uint8
 from facespace.models.priors import FittedNormal, StandardNormal
 from facespace.space import BATCH, FaceSpace, load
-from facespace.training.figures import ACTIVE, Tally, latent_structure, quality
 from facespace.training.runs import METRICS, objective, read_epochs, shape
-from facespace.training.side_by_side import comparison
-from facespace.training.tables import plain
 
 TABLE, FIGURES, RECONSTRUCTIONS, SAMPLES, LATENTS = OURS = (
     *("table.md", "compare.json", "reconstructions.png", "samples.png", "latents.png"),

@@ -1,0 +1,1 @@
+"""Looks at finished spaces and runs: figures, tables, pictures. Trains no space and changes none."""
