@@ -29,7 +29,7 @@ def demo(to: Path, seed: int = 0) -> dict[str, Any]:
     note(f"1 of 3  Drawing {FACES:,} faces.")
     faces = prepare("procedural", to=to / "faces", limit=FACES, seed=seed, force=True)
     note("2 of 3  Learning a space of them (two to three minutes on two free cores).")
-    result = train("demo", faces, to / "run", seed=seed, force=True)
+    result = train("demo", faces, to / "run", seed=seed, force=True, trackers=["none"])
     note("3 of 3  Making pictures.")
     space = load(to / "run")
     shown = make_pictures(space, faces, to, seed)
