@@ -15,7 +15,7 @@ from facespace.errors import FaceSetError, UsageError, check_seed, suggest
 from facespace.files import build_folder
 
 CHUNK = 1_024  # rows copied at a time
-CARRIED = ("terms", "resize", "crop", "background", "masked_share", "alignment", "identities")
+CARRIED = ("terms", "resize", "crop", "background", "masked_share", "alignment", "identities", "labelled")
 
 
 def merge(sets: Sequence[FaceSet | Path | str], to: Path | str, force: bool = False) -> FaceSet:
@@ -110,6 +110,25 @@ def balance(faces: FaceSet | Path | str, on: str, to: Path | str, seed: int = 0,
     )
 
 
+def relabel(
+    faces: FaceSet,
+    names: Sequence[str],
+    values: np.ndarray,
+    to: Path | str,
+    told: str,
+    facts: Mapping[str, Any],
+    force: bool = False,
+) -> FaceSet:
+    """The same faces with other attributes: `values` float32 (N, A), NaN unknown. `told` is a note on where they come
+    from, and `facts` join the card."""
+    if values.shape != (len(faces), len(names)):
+        raise UsageError(f"{len(faces)} faces and {len(names)} names do not fit values of shape {values.shape}.")
+    rows = list(zip(faces.ids, faces.splits, faces.identities))
+    card = _facts(faces, told) | {"attributes": list(names)} | dict(facts)
+    picked = [(faces, np.arange(len(faces)))]
+    return _write(Path(to), force, picked, rows, names, values, faces.template, card)
+
+
 def reconcile(sets: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], list[list[int]]]:
     """The union of several lists of attribute names, and for each list where its columns go. The first spelling stays."""
     places: dict[str, int] = {}
@@ -155,16 +174,17 @@ def _carried(faces: FaceSet) -> dict[str, Any]:
 
 
 def _derived(faces: FaceSet, chosen: np.ndarray, rows: list, to: Path, force: bool, told: str) -> FaceSet:
+    picked, values = [(faces, chosen)], faces.attributes[chosen]
+    return _write(to, force, picked, rows, faces.attribute_names, values, faces.template, _facts(faces, told))
+
+
+def _facts(faces: FaceSet, told: str) -> dict[str, Any]:
     facts = _carried(faces) | {
         "source": faces.card["source"],
         "attributes": list(faces.attribute_names),
         "notes": [*faces.card["notes"], told],
     }
-    if "parts" in faces.card:
-        facts["parts"] = faces.card["parts"]
-    return _write(
-        to, force, [(faces, chosen)], rows, faces.attribute_names, faces.attributes[chosen], faces.template, facts
-    )
+    return facts | {"parts": faces.card["parts"]} if "parts" in faces.card else facts
 
 
 def _write(

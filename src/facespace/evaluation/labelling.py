@@ -1,0 +1,80 @@
+"""Prepared sets with the attributes that an attribute network sees. The network's guesses stay apart from what people
+said: the new set's card names the network, and which attributes are its."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from facespace.console import note
+from facespace.data import derive
+from facespace.data.faces import FaceSet
+from facespace.data.writing import check_target
+from facespace.errors import UsageError
+from facespace.evaluation.attributes import AttributeNet, check_names, load_net, over
+
+
+def label(
+    data: FaceSet | Path | str,
+    to: Path | str,
+    net: AttributeNet | Path | str | None = None,
+    attributes: Sequence[str] = (),
+    *,
+    keep_known: bool = False,
+    margin: float = 0.0,
+    force: bool = False,
+) -> FaceSet:
+    """A prepared set of the same faces with the attributes that the network sees, all or the named ones.
+
+    A value is 2p − 1 of the calibrated probability p: from −1 (no) to 1 (yes), unknown where its size is below `margin`.
+    They replace the set's attributes; with `keep_known` they stand beside these, and only fill what is unknown.
+
+    Raises UsageError for an unknown attribute, a margin outside [0, 1) or a folder with other files."""
+    faces = data if isinstance(data, FaceSet) else FaceSet(data)
+    check_target(Path(to), force)
+    net = net if isinstance(net, AttributeNet) else load_net(net)
+    chosen = check_names(attributes, net.names, "The attribute network does not know") or net.names
+    if not 0 <= margin < 1:
+        raise UsageError(
+            f"--margin must lie in [0, 1): of values from -1 to 1, those nearer to 0 are unknown; got {margin}."
+        )
+    if faces.card["crop"] != net.template.crop:
+        note(
+            f"{faces.root} has the crop {faces.card['crop']}, and the network learned {net.template.crop}. Where faces fill "
+            "much more or less of the picture than there, many answers are wrong; prepare them with a like cut."
+        )
+    values = scores(net, faces, margin)[:, [net.names.index(name) for name in chosen]]
+    names = chosen
+    if keep_known:
+        names, (known, seen) = derive.reconcile([faces.attribute_names, chosen])
+        merged = np.full((len(faces), len(names)), np.nan, np.float32)
+        merged[:, seen] = values
+        there = ~np.isnan(faces.attributes)
+        merged[:, known] = np.where(there, faces.attributes, merged[:, known])
+        values = merged
+    facts = {
+        "network": net.fingerprint,
+        "network_data": net.card.get("data", {}).get("fingerprint"),
+        "network_crop": net.template.crop,
+        "attributes": list(chosen),
+        "values": "2p - 1 of the calibrated probability p",
+        "unknown_within": margin,
+        "known_kept": keep_known,
+    }
+    if keep_known and "labelled" in faces.card:  # what was a guess before stays one
+        facts["before"] = faces.card["labelled"]
+    terms = "; ".join(dict.fromkeys([faces.card["terms"], f"labels: {net.card['terms']}"]))
+    told = f"{len(chosen)} attributes are guesses of the attribute network {net.fingerprint[:16]}"
+    return derive.relabel(faces, names, values, to, told, {"labelled": facts, "terms": terms}, force)
+
+
+def scores(net: AttributeNet, faces: FaceSet, margin: float = 0.0) -> np.ndarray:
+    """2p − 1 of every face and attribute, float32 (N, A); NaN where its size is below the margin, or 0."""
+    values = 2 * over(faces, faces.rows("all"), net.predict, "Labelling") - 1
+    values[(np.abs(values) < margin) | (values == 0)] = np.nan
+    return values
+
+
+def unknown_share(faces: FaceSet) -> float:
+    """Which share of a set's attribute values is unknown."""
+    return float(np.isnan(faces.attributes).mean())
