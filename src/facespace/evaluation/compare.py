@@ -2,7 +2,6 @@
 as JSON and as pictures. Measures what is there; trains nothing and ranks nothing."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,12 +15,13 @@ from facespace.data.faces import FaceSet
 from facespace.errors import UsageError, check_seed
 from facespace.evaluation.figures import ACTIVE, Tally, latent_structure, quality
 from facespace.evaluation.side_by_side import comparison
+from facespace.evaluation.subject import batches, check_target, chosen, prepared_space, spread
 from facespace.evaluation.tables import plain
 from facespace.files import build_folder, write_json
 from facespace.image import sheets
 from facespace.image.pixels import to_float, to_uint8
 from facespace.models.priors import FittedNormal, StandardNormal
-from facespace.space import BATCH, FaceSpace, load
+from facespace.space import FaceSpace, load
 from facespace.training.runs import METRICS, objective, read_epochs, shape
 
 TABLE, FIGURES, RECONSTRUCTIONS, SAMPLES, LATENTS = OURS = (
@@ -57,7 +57,7 @@ def compare(
     Raises UsageError for fewer than two, the same one twice or a folder with other files, BundleError for a run without
     a model, FaceSetError."""
     paths, to = [Path(run) for run in runs], Path(to)
-    check_target(to)
+    check_target(to, OURS, "comparison")
     check_seed(seed)
     spaces = open_all(paths)
     faces = data if isinstance(data, FaceSet) else FaceSet(data)
@@ -74,14 +74,6 @@ def compare(
     return {**facts, "to": str(to), "text": text}
 
 
-def check_target(to: Path) -> None:
-    """Raises UsageError for a folder in which anything but an older comparison would be replaced."""
-    if to.exists() and not to.is_dir():
-        raise UsageError(f"--to {to} is a file; name a folder for the comparison.")
-    if to.is_dir() and (to.resolve() == Path.cwd() or any(path.name not in OURS for path in to.iterdir())):
-        raise UsageError(f"--to {to} holds other files; name a new folder, so that nothing of yours is replaced.")
-
-
 def open_all(paths: Sequence[Path]) -> list[FaceSpace]:
     """The spaces of runs or bundles, each another."""
     if len(paths) < 2:
@@ -92,28 +84,7 @@ def open_all(paths: Sequence[Path]) -> list[FaceSpace]:
         if folder in folders:
             raise UsageError(f"{path} is the same model as {folders[folder]}; name two different runs.")
         folders[folder] = path
-    spaces = [load(folder) for folder in folders]
-    for space in spaces:
-        # A prepared face is cut already. By its proportions alone the template would take that of another size for a
-        # whole photograph, where photographs are square, and cut it again.
-        space.template = replace(space.template, source=None)
-    return spaces
-
-
-def chosen(faces: FaceSet, split: str, count: int) -> np.ndarray:
-    """At most `count` row numbers of a split, evenly spread."""
-    if count < 2:
-        raise UsageError(f"--count must be at least 2, since variances are measured; got {count}.")
-    rows = faces.rows(split)
-    if len(rows) < 2:
-        raise UsageError(f"{faces.root} has {len(rows)} faces in the split {split!r}: {faces.card['splits']}.")
-    return spread(rows, count)
-
-
-def spread(rows: np.ndarray, count: int) -> np.ndarray:
-    """At most `count` of the rows, evenly spread."""
-    count = min(count, len(rows))
-    return rows[[index * len(rows) // count for index in range(count)]]
+    return [prepared_space(load(folder)) for folder in folders]
 
 
 def names(paths: Sequence[Path]) -> list[str]:
@@ -141,8 +112,7 @@ def measure(
     means, errors, kl, again = [], [], [], []
     real, drawn = Tally(), Tally()
     latents = space.sample_latents(max(len(rows), DRAWN), seed)
-    for start in range(0, len(rows), BATCH):
-        part = rows[start : start + BATCH]
+    for part, z in zip(batches(rows), batches(latents)):
         fitted = space.fit(faces.images[part])
         x = to_float(fitted, space.device)
         posterior = model.encode(x)
@@ -152,7 +122,7 @@ def measure(
         means.append(posterior.mean.flatten(1))  # (B, D)
         again += [face for row, face in zip(part, to_uint8(image)) if int(row) in shown]
         real.add(space.target(fitted))
-        drawn.add(space.decode(latents[start : start + len(part)]))
+        drawn.add(space.decode(z[: len(part)]))
         advance(len(part))
     z = torch.cat(means).double().cpu().numpy()
     structure = latent_structure(z)

@@ -44,4 +44,9 @@ def latent_structure(z: np.ndarray) -> dict[str, Any]:
 
 def quality(errors: np.ndarray) -> dict[str, float]:
     """Mean squared errors (N,) of faces in [0, 1] as the mean of them and of the faces' PSNR, in dB."""
-    return {"mse": float(errors.mean()), "psnr": float((-10 * np.log10(errors.clip(min=1e-10))).mean())}
+    return {"mse": float(errors.mean()), "psnr": float(psnr(errors).mean())}
+
+
+def psnr(errors: np.ndarray) -> np.ndarray:
+    """The peak signal-to-noise ratio of each mean squared error (N,) of pixels in [0, 1]: (N,) dB, at most 100."""
+    return -10 * np.log10(errors.clip(min=1e-10))

@@ -1,0 +1,74 @@
+"""The verb that says how good a space is: evaluate."""
+
+from pathlib import Path
+
+from facespace.cli.app import Done, verb
+
+
+@verb("facespace evaluate SPACE --data SET --to DIR")
+def evaluate(
+    space: Path,
+    /,
+    *,
+    data: Path,
+    to: Path,
+    split: str = "test",
+    count: int | None = None,
+    samples: int | None = None,
+    features: str = "inception",
+    lpips: Path | None = None,
+    prior: str | None = None,
+    temperature: float = 1.0,
+    bound: int = 0,
+    seed: int = 0,
+) -> Done:
+    """Say how good a space is, and why: figures with their protocol, and a page to read.
+
+    Example: facespace evaluate runs/celeba --data sets/celeba --to evaluation
+
+    Parameters
+    ----------
+    space
+        A run or a bundle.
+    data
+        A folder that facespace prepare made, cut like the faces that the space learned.
+    to
+        The folder to make: metrics.json and report.html, a page with all pictures in it.
+    split
+        Of that set: train, validation, test or all.
+    count
+        At most this many faces, evenly spread. [default: all]
+    samples
+        New faces to judge. [default: as many as faces]
+    features
+        What judges new faces: inception (the FID Inception, fetched once), attributes, a TorchScript file, or none.
+    lpips
+        LPIPS weights, where they are at hand.
+    prior
+        Draw from a prior that facespace fit-prior left: mixture or normal.
+    temperature
+        Scales the latents drawn; 1 is the prior itself.
+    bound
+        The k of the importance-weighted bound on the likelihood; 0 leaves it out.
+    seed
+        Of samples, noise and intervals.
+    """
+    from facespace.evaluation.evaluate import METRICS, REPORT, brief
+    from facespace.evaluation.evaluate import evaluate as measure
+
+    judge = None if features == "none" else features
+    metrics = measure(
+        space,
+        data,
+        to,
+        split=split,
+        count=count,
+        samples=samples,
+        features=judge,
+        lpips=lpips,
+        prior=prior,
+        temperature=temperature,
+        bound=bound,
+        seed=seed,
+    )
+    return Done(metrics, f"{brief(metrics)}\n\nThe page to read is {to / REPORT}; all figures are in {to / METRICS}.")

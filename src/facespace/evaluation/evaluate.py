@@ -1,0 +1,254 @@
+"""How good a space is, by one command: every part of the protocol that can be measured here, as metrics.json and as one
+page to read. What cannot be measured is left out with a sentence. The parts are rows of PARTS."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import facespace
+from facespace.console import note
+from facespace.data.faces import FaceSet
+from facespace.data.loaders import Loader
+from facespace.errors import UsageError, check_seed
+from facespace.evaluation import advice, disentanglement, interpolation, latents, reconstruction, report
+from facespace.evaluation.features import Features, FeaturesError, open_features
+from facespace.evaluation.generation import draw_samples, measure_generation, measure_memorisation
+from facespace.evaluation.lpips import at_hand, open_lpips
+from facespace.evaluation.subject import Subject, check_target, spread
+from facespace.files import build_folder, write_json
+from facespace.recipe import ObjectiveConfig
+from facespace.space import FaceSpace
+from facespace.training.measure import evaluate as likelihood_of
+from facespace.training.measure import per_dim
+
+METRICS, REPORT = "metrics.json", "report.html"
+PAIRS, STEPS = 100, 24  # morphs whose pace is measured, and the frames of each
+NEIGHBOURS = 5_000  # training faces that samples are held against
+
+
+@dataclass
+class Job:
+    """One evaluation: the subject, what to measure it with, and what was found so far."""
+
+    subject: Subject
+    samples: int
+    features: Features | None
+    lpips: Callable[[np.ndarray, np.ndarray], np.ndarray] | None
+    prior: str | None
+    temperature: float
+    bound: int
+    seed: int
+    left_out: list[str] = field(default_factory=list)
+
+    @cached_property
+    def drawn(self) -> np.ndarray:
+        """The samples that are judged, uint8 (N, H, W, C)."""
+        return draw_samples(self.subject.space, self.samples, self.seed, self.temperature, self.prior)
+
+    def real(self, split: str, count: int) -> np.ndarray:
+        """Faces of another split as the space draws them."""
+        rows = self.subject.faces.rows(split)
+        return self.subject.space.target(self.subject.pixels(spread(rows, count)))
+
+
+def evaluate(
+    space: FaceSpace | Path | str,
+    data: FaceSet | Path | str,
+    to: Path | str,
+    *,
+    split: str = "test",
+    count: int | None = None,
+    samples: int | None = None,
+    features: str | Path | None = "inception",
+    lpips: Path | str | None = None,
+    prior: str | None = None,
+    temperature: float = 1.0,
+    bound: int = 0,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Measures a space on at most `count` faces of a split and on as many `samples`; writes the folder `to` with metrics.json
+    and report.html, and returns what metrics.json holds.
+
+    `features` judges generation: inception, attributes, a TorchScript file, or None for no judge; `lpips` names LPIPS
+    weights; `prior` a fitted prior; `bound` is the k of the importance-weighted bound, 0 for none.
+    Raises UsageError for another crop or impossible numbers, and what opening the space and the set raises."""
+    to = Path(to)
+    check_target(to, (METRICS, REPORT), "evaluation")
+    check_seed(seed)
+    subject = Subject(space, data, split, count)
+    if samples is not None and not 2 <= samples <= len(subject.rows):
+        raise UsageError(
+            f"--samples must lie between 2 and the {len(subject.rows):,} faces that they are held against; got {samples}."
+        )
+    job = Job(subject, samples or len(subject.rows), None, None, prior, temperature, bound, seed)
+    subject.space.prior(prior)  # whether it is there is known before any work
+    job.lpips = _given(job, lambda: open_lpips(lpips), "LPIPS") if lpips or at_hand() else None
+    job.features = _given(job, lambda: open_features(features), "FID, KID, precision and recall") if features else None
+    metrics: dict[str, Any] = {"protocol": describe(job), "seconds": {}}
+    for name, part in PARTS.items():
+        began = time.perf_counter()
+        found = part(job, metrics)
+        if found is not None:
+            metrics[name] = found
+        metrics["seconds"][name] = round(time.perf_counter() - began, 1)
+    metrics["left_out"] = job.left_out
+    findings = advice.conclude(metrics)
+    metrics["findings"] = [finding._asdict() for finding in findings]
+    with build_folder(to) as beside:
+        write_json(beside / METRICS, metrics)
+        (beside / REPORT).write_text(report.html(job, metrics, findings), encoding="utf-8")
+    return metrics
+
+
+def describe(job: Job) -> dict[str, Any]:
+    """All that somebody needs to get the same figures."""
+    subject, card = job.subject, job.subject.faces.card
+    space = subject.space
+    return {
+        "facespace": facespace.__version__,
+        "space": {
+            "folder": str(space.folder),
+            "recipe": (space.card.get("recipe") or {}).get("name"),
+            "step": space.card.get("step"),
+            "weights": "average (EMA)" if _averaged(space.card) else "raw",
+            "fingerprint": space.card["fingerprint"],
+            "parameters": sum(weight.numel() for weight in space.model.parameters()),
+            "image": list(space.image_shape),
+            "latents": space.latent_dim,
+        },
+        "set": {key: card[key] for key in ("source", "size", "channels", "crop", "fingerprint")}
+        | {"folder": str(subject.faces.root)},
+        "split": subject.split,
+        "faces": len(subject.rows),
+        "chosen": "evenly spread",
+        "samples": job.samples,
+        "prior": space.prior(job.prior).origin,
+        "temperature": job.temperature,
+        "mode": "eval",
+        "seed": job.seed,
+        "features": job.features.about if job.features else None,
+    }
+
+
+def _averaged(card: Mapping[str, Any]) -> bool:
+    plan = (card.get("recipe") or {}).get("train", {})
+    return bool(plan.get("ema") or plan.get("ema_half_life"))
+
+
+def _given(job: Job, open_it: Callable[[], Any], what: str) -> Any:
+    try:
+        return open_it()
+    except FeaturesError as error:
+        job.left_out.append(f"{what} left out: {error}")
+        note(job.left_out[-1])
+        return None
+
+
+def _reconstruction(job: Job, metrics: Mapping[str, Any]) -> dict[str, Any]:
+    subject = job.subject
+    found = reconstruction.measure_reconstruction(subject.originals, subject.reconstructions, job.lpips)
+    job.left_out += found.pop("left_out", [])
+    if job.features:
+        judged = measure_generation(subject.reconstructions, subject.originals, None, job.features)
+        found["fid"], found["kid"] = judged["fid"], judged["kid"]
+    return found
+
+
+def _likelihood(job: Job, metrics: Mapping[str, Any]) -> dict[str, Any] | None:
+    subject = job.subject
+    model, faces = subject.space.model, subject.faces
+    plan = subject.space.card.get("recipe") or {}
+    if faces.image_shape != (model.image_shape[0], *subject.space.template.shape[1:]):
+        job.left_out.append("The likelihood is left out: the set's faces have another size or colour than the space's.")
+        return None
+    weights = (plan.get("objective") or {}).get("weights") or {}
+    goal = ObjectiveConfig(weights=dict.fromkeys(weights, 1.0), samples=max(1, job.bound))
+    parts = {subject.split: subject.rows, "train": spread(faces.rows("train"), len(subject.rows))}
+    seen = {
+        name: likelihood_of(model, Loader(faces, rows, 64, subject.space.device), goal) for name, rows in parts.items()
+    }
+    found: dict[str, Any] = {**per_dim(seen[subject.split] or {}, model.image_shape)}
+    found["pixels"] = model.config.pixels
+    own = seen["train"] and subject.space.card.get("data", {}).get("fingerprint") == faces.fingerprint
+    if own and subject.split != "train":
+        found["train_loss"] = seen["train"]["loss"]  # type: ignore[index]
+        found["train_gap"] = (found["loss"] - found["train_loss"]) / abs(found["train_loss"])
+    return found
+
+
+def _generation(job: Job, metrics: Mapping[str, Any]) -> dict[str, Any] | None:
+    if job.features is None:
+        return None
+    subject = job.subject
+    other = "validation" if subject.split != "validation" else "test"
+    others = job.real(other, job.samples) if len(subject.faces.rows(other)) >= job.samples else None
+    real = subject.originals[spread(np.arange(len(subject.rows)), job.samples)]
+    return measure_generation(job.drawn, real, others, job.features)
+
+
+def _memorisation(job: Job, metrics: Mapping[str, Any]) -> dict[str, Any] | None:
+    faces = job.subject.faces
+    if not len(faces.rows("train")) or job.subject.split in ("train", "all"):
+        return None
+    return measure_memorisation(job.drawn, job.real("train", NEIGHBOURS), job.subject.originals)
+
+
+def _latents(job: Job, metrics: Mapping[str, Any]) -> dict[str, Any]:
+    seen, space = job.subject.encoded, job.subject.space
+    drawn = space.sample_latents(len(seen.mean), job.seed, job.temperature, job.prior)
+    found = latents.latent_health(seen.mean, seen.variance, drawn, seen.kl, job.seed, fitted=job.prior is not None)
+    return {**found, "warnings": latents.warnings(found)}
+
+
+def _interpolation(job: Job, metrics: Mapping[str, Any]) -> dict[str, Any]:
+    subject = job.subject
+    keys = np.random.default_rng(job.seed).permutation(subject.rows)[: len(subject.rows) // 2 * 2][: 2 * PAIRS]
+    found = interpolation.measure_interpolation(subject.space, subject.pixels(keys), STEPS, job.lpips)
+    found.pop("midpoints", None)
+    return found
+
+
+def _disentanglement(job: Job, metrics: Mapping[str, Any]) -> dict[str, Any] | None:
+    faces = job.subject.faces
+    if faces.card["source"] != "procedural":
+        return None
+    factors = faces.attributes[job.subject.rows]
+    return disentanglement.measure(job.subject.encoded.mean, factors, faces.attribute_names)
+
+
+PARTS: Mapping[str, Callable[[Job, Mapping[str, Any]], dict[str, Any] | None]] = {
+    "reconstruction": _reconstruction,
+    "likelihood": _likelihood,
+    "generation": _generation,
+    "memorisation": _memorisation,
+    "latents": _latents,
+    "interpolation": _interpolation,
+    "disentanglement": _disentanglement,
+}
+
+
+def brief(metrics: Mapping[str, Any]) -> str:
+    """The figures and findings for the terminal."""
+    found, drawn = metrics["reconstruction"], metrics.get("generation")
+    parts = [f"PSNR {found['psnr']:.2f} dB", f"MSE {found['mse']:.5f}"]
+    parts += [f"SSIM {found['ssim']:.3f}"] if "ssim" in found else []
+    parts += [f"LPIPS {found['lpips']:.3f}"] if "lpips" in found else []
+    parts += [f"FID {found['fid']:.1f}"] if "fid" in found else []
+    lines = [f"reconstruction  {', '.join(parts)}"]
+    if drawn:
+        lines.append(
+            f"new faces       FID {drawn['fid']:.1f} (other real faces {drawn['floor']['fid']:.1f}), KID {drawn['kid']:.4f} ± "
+            f"{drawn['kid_sd']:.4f} ({drawn['floor']['kid']:.4f}), precision {drawn['precision']:.3f}, recall {drawn['recall']:.3f}"
+        )
+    if "likelihood" in metrics:
+        seen = metrics["likelihood"]
+        lines.append(f"likelihood      {seen['loss']:,.1f} nats per image, {seen['loss_per_dim']:.4f} per dimension")
+    lines += [""] + [
+        f"{finding['kind']:<5} {finding['text']} {finding['change']}".rstrip() for finding in metrics["findings"]
+    ]
+    return "\n".join([*lines, *metrics["left_out"]])

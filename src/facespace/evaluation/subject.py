@@ -1,0 +1,113 @@
+"""What is measured: a space and the faces that it is shown, opened, checked and encoded once."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from facespace.console import progress
+from facespace.data.faces import FaceSet
+from facespace.errors import UsageError
+from facespace.image.pixels import to_float
+from facespace.models.posteriors import Gaussian
+from facespace.space import BATCH, FaceSpace, load
+
+
+class Encoded(NamedTuple):
+    """Posteriors of N faces; an autoencoder has neither variances nor a KL."""
+
+    mean: np.ndarray  # (N, D)
+    variance: np.ndarray | None  # (N, D)
+    kl: np.ndarray | None  # (N, D) nats
+
+
+class Subject:
+    """A space before at most `count` faces of a split, evenly spread. A space that can be told attributes is told none.
+
+    Raises UsageError where the set was cut otherwise than the faces that the space learned: its figures would be of the
+    crop, not of the space."""
+
+    def __init__(
+        self, space: FaceSpace | Path | str, faces: FaceSet | Path | str, split: str, count: int | None
+    ) -> None:
+        self.space = prepared_space(space if isinstance(space, FaceSpace) else load(space))
+        self.faces = faces if isinstance(faces, FaceSet) else FaceSet(faces)
+        self.split, self.rows = split, chosen(self.faces, split, count)
+        learned, found = self.space.template.crop, self.faces.card["crop"]
+        if learned != found:
+            raise UsageError(
+                f"{self.space.folder} learned faces of the crop {learned} and {self.faces.root} holds {found}: the figures "
+                f"would tell of the crop. Prepare the set with --crop {learned}."
+            )
+
+    def pixels(self, rows: np.ndarray) -> np.ndarray:
+        """Those faces as the space sees them, uint8 (N, H, W, C)."""
+        return self.space.fit(self.faces.images[rows])
+
+    @cached_property
+    def originals(self) -> np.ndarray:
+        """The chosen faces as the space draws them, uint8 (N, H, W, C)."""
+        parts = [self.space.target(self.pixels(part)) for part in batches(self.rows)]
+        return np.concatenate(parts)
+
+    @cached_property
+    @torch.inference_mode()
+    def encoded(self) -> Encoded:
+        """Their posteriors."""
+        model, mean, variance, kl = self.space.model.eval(), [], [], []
+        with progress(len(self.rows), "Encoding", "faces") as advance:
+            for part in batches(self.rows):
+                posterior = model.encode(to_float(self.pixels(part), self.space.device))
+                mean.append(posterior.mean.flatten(1).float().cpu().numpy())
+                if isinstance(posterior, Gaussian):
+                    variance.append(posterior.log_var.exp().flatten(1).float().cpu().numpy())
+                    kl.append(posterior.kl_per_latent().flatten(1).float().cpu().numpy())
+                advance(len(part))
+        parts = [np.concatenate(part) if part else None for part in (mean, variance, kl)]
+        return Encoded(*parts)  # type: ignore[arg-type]
+
+    @cached_property
+    def reconstructions(self) -> np.ndarray:
+        """What the space decodes from the posterior means, uint8 (N, H, W, C)."""
+        return self.space.decode(self.encoded.mean)
+
+
+def prepared_space(space: FaceSpace) -> FaceSpace:
+    """A space that takes prepared faces as they are. By its proportions alone the template would take a face of another size
+    for a whole photograph, where photographs are square, and cut it again."""
+    space.template = replace(space.template, source=None)
+    return space
+
+
+def chosen(faces: FaceSet, split: str, count: int | None) -> np.ndarray:
+    """At most `count` row numbers of a split, evenly spread."""
+    if count is not None and count < 2:
+        raise UsageError(f"--count must be at least 2, since variances are measured; got {count}.")
+    rows = faces.rows(split)
+    if len(rows) < 2:
+        raise UsageError(f"{faces.root} has {len(rows)} faces in the split {split!r}: {faces.card['splits']}.")
+    return spread(rows, count or len(rows))
+
+
+def spread(rows: np.ndarray, count: int) -> np.ndarray:
+    """At most `count` of the rows, evenly spread."""
+    count = min(count, len(rows))
+    return rows[[index * len(rows) // count for index in range(count)]]
+
+
+def batches(rows: np.ndarray) -> list[np.ndarray]:
+    """Row numbers in parts that go through the network together."""
+    return [rows[start : start + BATCH] for start in range(0, len(rows), BATCH)]
+
+
+def check_target(to: Path, ours: Sequence[str], what: str) -> None:
+    """Raises UsageError for a folder in which anything but an older one of its kind (files named `ours`) would be
+    replaced."""
+    if to.exists() and not to.is_dir():
+        raise UsageError(f"--to {to} is a file; name a folder for the {what}.")
+    if to.is_dir() and (to.resolve() == Path.cwd() or any(path.name not in ours for path in to.iterdir())):
+        raise UsageError(f"--to {to} holds other files; name a new folder, so that nothing of yours is replaced.")

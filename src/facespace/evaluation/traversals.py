@@ -1,0 +1,43 @@
+"""Walks through a space along one axis at a time, and how much of the picture each latent moves."""
+
+import numpy as np
+import torch
+
+from facespace.console import progress
+from facespace.space import BATCH, FaceSpace
+
+STEPS = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)  # standard deviations
+
+
+@torch.inference_mode()
+def influence(space: FaceSpace, z: np.ndarray, deviation: np.ndarray) -> np.ndarray:
+    """How much each latent moves the picture, (D,) in [0, 1]: the mean absolute change of a pixel value when that latent
+    alone grows by its `deviation` (D,), over the faces `z` (M, D). A space that can be told attributes is told none."""
+    moves = torch.from_numpy(np.diag(deviation).astype(np.float32))
+    faces = torch.from_numpy(np.asarray(z, np.float32))
+    still = _draw(space, faces)  # (M, C, H, W)
+    parts = []
+    with progress(len(moves), "Moving each latent", "latents") as advance:
+        for some in moves.split(max(1, BATCH // len(faces))):
+            moved = _draw(space, (faces + some[:, None]).flatten(0, 1))  # (P · M, C, H, W)
+            change = (moved.unflatten(0, (len(some), len(faces))) - still).abs()
+            parts.append(change.flatten(1).mean(1).double().cpu())
+            advance(len(some))
+    return torch.cat(parts).numpy()
+
+
+def _draw(space: FaceSpace, z: torch.Tensor) -> torch.Tensor:
+    """Latents (B, D) to images (B, C, H, W), not rounded: small changes count."""
+    return space.model.decode(z.to(space.device).reshape(-1, *space.model.latent_shape)).float()
+
+
+def walk(center: np.ndarray, axes: np.ndarray, steps: tuple[float, ...] = STEPS) -> np.ndarray:
+    """Latents float32 (R, K, D): from `center` (D,) by each step along each of the `axes` (R, D), whose lengths are one
+    step's."""
+    return (center + np.asarray(steps)[None, :, None] * axes[:, None]).astype(np.float32)
+
+
+def draw_walk(space: FaceSpace, latents: np.ndarray) -> np.ndarray:
+    """Faces uint8 (R, K, H, W, C) of latents (R, K, D)."""
+    faces = space.decode(latents.reshape(-1, latents.shape[-1]))
+    return faces.reshape(*latents.shape[:2], *faces.shape[1:])
