@@ -3,6 +3,20 @@ reach, and nothing large is imported before a verb needs it."""
 
 from facespace.cli.app import app, main, run
 
-from facespace.cli import data, sets, downloads, learn, runs, priors, spaces  # isort: skip  (each registers its verbs)
+from facespace.cli import data, sets, downloads, learn, runs, priors, evaluate, analyze, attributes, spaces  # isort: skip  (each registers its verbs)
 
-__all__ = ["app", "data", "downloads", "learn", "main", "priors", "run", "runs", "sets", "spaces"]
+__all__ = [
+    "analyze",
+    "app",
+    "attributes",
+    "data",
+    "downloads",
+    "evaluate",
+    "learn",
+    "main",
+    "priors",
+    "run",
+    "runs",
+    "sets",
+    "spaces",
+]

@@ -39,6 +39,9 @@ HEADINGS = {
     "learn": "Learning",
     "runs": "Learning",
     "priors": "Learning",
+    "evaluate": "Understanding a space",
+    "analyze": "Understanding a space",
+    "attributes": "Faces in",
     "spaces": "Using a space",
 }
 

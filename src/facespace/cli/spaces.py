@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
@@ -11,6 +11,8 @@ from facespace.errors import FacespaceError, UsageError
 from facespace.files import settle
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from facespace.space import FaceSpace
 
 Paths = tuple[Path, ...]
@@ -24,7 +26,8 @@ def sample(
     /,
     *,
     to: Path,
-    count: Count = 64,
+    count: Count | None = None,
+    grid: str | None = None,
     seed: int = 0,
     temperature: float = 1.0,
     prior: str | None = None,
@@ -32,7 +35,7 @@ def sample(
 ) -> Done:
     """Generate new faces.
 
-    Example: facespace sample runs/celeba -n 64 --to faces.png
+    Example: facespace sample runs/celeba --grid 16x16 --to faces.png
 
     Parameters
     ----------
@@ -41,9 +44,11 @@ def sample(
     to
         The picture (.png, .jpg, .webp), or .npy for a uint8 array (N, H, W, C).
     count
-        How many faces.
+        How many faces, on a square sheet. [default: 64]
+    grid
+        ROWSxCOLUMNS of the sheet, in place of a number of faces: 16x16.
     seed
-        The same seed gives the same faces.
+        The same seed gives the same faces, and the first of many are those of a few.
     temperature
         Below 1 safer and more alike, above 1 wilder.
     prior
@@ -56,12 +61,15 @@ def sample(
 
     check_still(to)
     told = parse_given(given)
+    rows, columns = parse_grid(grid, count) if grid else (0, None)
+    count = rows * columns if columns else 64 if count is None else count
     opened, _ = open_space([space] if space else [])
-    save_faces(opened.sample(count, seed, temperature, prior, told), to)
+    save_faces(opened.sample(count, seed, temperature, prior, told), to, columns=columns)
     origin = opened.prior(prior).origin
     facts = {
         "to": str(to),
         "count": count,
+        "grid": grid and [rows, columns],
         "seed": seed,
         "temperature": temperature,
         "prior": origin,
@@ -77,12 +85,14 @@ def reconstruct(
     to: Path,
     data: Path | None = None,
     split: str = "test",
-    count: Count = 32,
+    count: Count | None = None,
     columns: int = 8,
+    grid: str | None = None,
+    diagnostics: Flag = False,
     align: Flag = False,
     given: Given = (),
 ) -> Done:
-    """Show what a space keeps of photographs: rows of originals over rows of reconstructions.
+    """Show what a space keeps of photographs: rows of originals over rows of reconstructions, or where it fails.
 
     Example: facespace reconstruct runs/celeba me.jpg you.jpg --to grid.png
 
@@ -97,9 +107,15 @@ def reconstruct(
     split
         Of that set: train, validation, test or all.
     count
-        How many faces of that set, evenly spread.
+        How many faces of that set, evenly spread. [default: 32]
     columns
         Faces in a row.
+    grid
+        ROWSxCOLUMNS of the picture in place of --count and --columns; rows of originals and of reconstructions alternate,
+        so that 16x16 shows 128 faces of the set.
+    diagnostics
+        Of all the faces show the best, the median and the worst, with maps of the error, SSIM and PSNR under each, and the
+        deviation of each pixel where the space predicts one. With --json the figures of every face.
     align
         Find the face in each photograph first, and cut it out as CelebA does.
     given
@@ -109,23 +125,34 @@ def reconstruct(
     from facespace.cli.data import spread
     from facespace.cli.pictures import check_still, is_array, read_all, save_faces
     from facespace.data.faces import FaceSet
-    from facespace.image.sheets import pairs
+    from facespace.image.sheets import STILLS, check_ending, pairs
     from facespace.space import describe
 
-    check_still(to)
+    check_ending(to, STILLS) if diagnostics else check_still(to)
     told = parse_given(given)
+    if grid:
+        if diagnostics:
+            raise UsageError("--grid shows all faces and --diagnostics a choice of them; name one of the two.")
+        count, columns = _alternating(grid, count, data is not None)
     space, photos = open_space(paths)
     if bool(photos) == bool(data):
         raise UsageError("Name either photographs or --data SET to reconstruct.")
     if columns < 1:
         raise UsageError(f"--columns must be at least 1; got {columns}.")
     faces = FaceSet(data) if data else None
-    originals = space.fit(faces.images[spread(faces, split, count)] if faces else read_all(photos, align))
+    rows = spread(faces, split, 32 if count is None else count) if faces else []
+    if grid and faces and len(rows) != count:
+        raise UsageError(f"--grid {grid} shows {count} faces, and {data} has {len(rows)} in the split {split!r}.")
+    originals = space.fit(faces.images[rows] if faces else read_all(photos, align))
+    facts = {"to": str(to), "count": len(originals), "columns": columns, "given": told, **describe(space)}
+    if diagnostics:
+        names = [str(name) for name in faces.ids[rows]] if faces else [str(photo) for photo in photos]
+        return _diagnose(space, originals, names, to, columns, told, facts)
     again, originals = space.reconstruct(originals, told), space.target(originals)
     save_faces(again if is_array(to) else pairs(originals, again, columns), to, columns=min(columns, len(again)))
     error = float(((originals / 255.0 - again / 255.0) ** 2).mean())
-    facts = {"to": str(to), "count": len(again), "mse": error, "columns": columns, "given": told, **describe(space)}
-    return Done(facts, f"{len(again)} originals and reconstructions in {to} (mean squared error {error:.5f} in [0, 1])")
+    text = f"{len(again)} originals and reconstructions in {to} (mean squared error {error:.5f} in [0, 1])"
+    return Done({**facts, "mse": error}, text)
 
 
 @verb("facespace morph [SPACE] A B [C ...] --to FILE")
@@ -234,6 +261,54 @@ def decode(*paths: Path, to: Path, given: Given = ()) -> Done:
     save_faces(faces, to)
     facts = {"to": str(to), "count": len(faces), "given": told, **describe(space)}
     return Done(facts, f"{len(faces)} faces in {to}")
+
+
+def parse_grid(grid: str, count: int | None) -> tuple[int, int]:
+    """'16x8' as (rows, columns), where no number of faces is asked for besides."""
+    rows, _, columns = grid.lower().replace("×", "x").partition("x")
+    if not (rows.isdecimal() and columns.isdecimal() and int(rows) and int(columns)):
+        raise UsageError(f"--grid takes ROWSxCOLUMNS, for example 16x16; got {grid!r}.")
+    if count is not None:
+        raise UsageError(f"--grid {grid} says how many faces there are; leave out --count (-n).")
+    return int(rows), int(columns)
+
+
+def _alternating(grid: str, count: int | None, of_set: bool) -> tuple[int, int]:
+    """How many faces, and how many in a row, a grid has whose rows alternate."""
+    rows, columns = parse_grid(grid, count)
+    if not of_set:
+        raise UsageError("--grid is filled with the faces of --data SET; for photographs use --columns.")
+    if rows % 2:
+        raise UsageError(
+            f"--grid {grid} has an odd number of rows; rows of originals and of reconstructions alternate, so name an even one."
+        )
+    return rows // 2 * columns, columns
+
+
+def _diagnose(
+    space: "FaceSpace",
+    faces: "np.ndarray",
+    names: list[str],
+    to: Path,
+    columns: int,
+    given: dict[str, float],
+    facts: dict[str, Any],
+) -> Done:
+    """The picture and the figures of reconstruct --diagnostics."""
+    from facespace import charts
+    from facespace.evaluation import diagnostics
+
+    found = diagnostics.diagnose(space, faces, names, given)
+    charts.save(diagnostics.picture(found, diagnostics.pixel_deviation(space, found.latents, given), columns), to)
+    means = {name: float(values.mean()) for name, values in found.figures.items()}
+    said = [SAID[name].format(value) for name, value in means.items()]
+    shown = [len(rows) for rows in diagnostics.cases(found.order, columns).values()]
+    which = f"the best, the median and the worst {shown[0]}" if len(shown) > 1 else "all of them"
+    text = f"{len(faces)} face{'s' * (len(faces) > 1)}: {', '.join(said)} (means); {which} in {to}"
+    return Done({**facts, **means, "faces": found.records()}, text)
+
+
+SAID = {"mse": "MSE {:.5f}", "psnr": "PSNR {:.2f} dB", "ssim": "SSIM {:.3f}", "ms_ssim": "MS-SSIM {:.3f}"}
 
 
 def parse_given(texts: Sequence[str]) -> dict[str, float]:
