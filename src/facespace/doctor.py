@@ -38,6 +38,8 @@ EXTRAS = {
     "kaggle": "kagglehub",
     "tensorboard": "tensorboard",
     "wandb": "wandb",
+    "umap": "umap-learn",
+    "parquet": "pyarrow",
 }
 
 

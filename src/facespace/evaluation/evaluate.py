@@ -87,8 +87,8 @@ def evaluate(
         )
     job = Job(subject, samples or len(subject.rows), None, None, prior, temperature, bound, seed)
     subject.space.prior(prior)  # whether it is there is known before any work
-    job.lpips = _given(job, lambda: open_lpips(lpips), "LPIPS") if lpips or at_hand() else None
-    job.features = _given(job, lambda: open_features(features), "FID, KID, precision and recall") if features else None
+    job.lpips = open_lpips(lpips) if lpips or at_hand() else None
+    job.features = _judge(job, features) if features else None
     metrics: dict[str, Any] = {"protocol": describe(job), "seconds": {}}
     for name, part in PARTS.items():
         began = time.perf_counter()
@@ -140,11 +140,14 @@ def _averaged(card: Mapping[str, Any]) -> bool:
     return bool(plan.get("ema") or plan.get("ema_half_life"))
 
 
-def _given(job: Job, open_it: Callable[[], Any], what: str) -> Any:
+def _judge(job: Job, which: str | Path) -> Features | None:
+    """The feature network. The Inception may be out of reach, and then all else is still measured."""
     try:
-        return open_it()
+        return open_features(which, job.subject.space.device)
     except FeaturesError as error:
-        job.left_out.append(f"{what} left out: {error}")
+        if which != "inception":
+            raise
+        job.left_out.append(f"FID, KID, precision and recall are left out. {error}")
         note(job.left_out[-1])
         return None
 

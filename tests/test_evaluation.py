@@ -1,0 +1,158 @@
+"""The whole of evaluate: what it writes, what it concludes, and what it refuses."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+import torch
+
+import facespace
+from facespace.console import quiet
+from facespace.errors import BundleError, UsageError
+from facespace.evaluation import features
+from facespace.evaluation.advice import conclude
+from facespace.evaluation.evaluate import brief, evaluate
+from facespace.fetch import FetchError
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("FACESPACE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("FACESPACE_INCEPTION", raising=False)
+    monkeypatch.delenv("FACESPACE_LPIPS", raising=False)
+
+
+class Small(torch.nn.Module):
+    """A feature network of one's own: mean colours of a 2×2 grid."""
+
+    def forward(self, x):
+        return torch.nn.functional.adaptive_avg_pool2d(x.float() / 255, 2).flatten(1)
+
+
+@pytest.fixture(scope="module")
+def judge(tmp_path_factory):
+    path = tmp_path_factory.mktemp("judge") / "small.pt"
+    torch.jit.script(Small()).save(str(path))
+    return path
+
+
+def run(trained, drawn, to, **options):
+    with quiet():
+        return evaluate(trained, drawn, to, **{"split": "all", "count": 32, "features": None, **options})
+
+
+def test_everything_that_can_be_measured_is_written_with_its_protocol(trained, drawn, tmp_path, judge):
+    metrics = run(trained, drawn, tmp_path / "e", features=judge, bound=3)
+    kept = json.loads((tmp_path / "e/metrics.json").read_text())
+    assert kept["reconstruction"]["psnr"] == pytest.approx(metrics["reconstruction"]["psnr"])
+    space, faces = facespace.load(trained), facespace.FaceSet(drawn)
+    rows = [index * len(faces) // 32 for index in range(32)]
+    again = space.reconstruct(faces.images[rows]).astype(float)
+    errors = np.square((faces.images[rows] - again) / 255).mean((1, 2, 3))
+    assert metrics["reconstruction"]["mse"] == pytest.approx(errors.mean(), rel=1e-6)
+    assert metrics["reconstruction"]["psnr"] == pytest.approx((-10 * np.log10(errors)).mean(), rel=1e-6)
+    assert metrics["generation"]["fid"] > 0 and metrics["generation"]["floor"]["fid"] >= 0
+    assert metrics["likelihood"]["bound"] <= metrics["likelihood"]["loss"] + 1e-3
+    assert metrics["protocol"]["split"] == "all" and metrics["protocol"]["faces"] == 32
+    assert metrics["generation"]["protocol"]["count"] == 32 and metrics["protocol"]["features"]
+    assert set(metrics["disentanglement"]) >= {"mig", "sap"}
+    assert "FID" in brief(metrics) and sorted(path.name for path in (tmp_path / "e").iterdir()) == [
+        "metrics.json",
+        "report.html",
+    ]
+
+
+def test_the_report_holds_everything_that_it_shows(trained, drawn, tmp_path):
+    metrics = run(trained, drawn, tmp_path / "e")
+    page = (tmp_path / "e/report.html").read_text()
+    sources = re.findall(r'src="([^"]*)"', page)
+    assert sources and all(source.startswith("data:image/") for source in sources)
+    assert not re.search(r'(?:src|href)="(?:https?:)?//', page) and "<script" not in page
+    for finding in metrics["findings"]:
+        assert finding["text"].split("(")[0].strip()[:40] in page.replace("&#x27;", "'")
+    assert "MS-SSIM is left out" in page
+    again = run(trained, drawn, tmp_path / "e")  # replaces its own kind, and gives the same figures
+    assert {**again, "seconds": 0} == {**metrics, "seconds": 0}
+
+
+def test_without_a_network_the_rest_is_measured(trained, drawn, tmp_path, monkeypatch, capsys):
+    def offline(*_args, **_options):
+        raise FetchError("No way to the internet.")
+
+    monkeypatch.setattr(features, "fetch", offline)
+    metrics = evaluate(trained, drawn, tmp_path / "e", split="all", count=20, features="inception")
+    (sentence,) = [text for text in metrics["left_out"] if "FID" in text]
+    assert "No way to the internet" in sentence and "FACESPACE_INCEPTION" in sentence
+    assert "generation" not in metrics and metrics["reconstruction"]["psnr"] > 5
+    assert "are left out" in " ".join(capsys.readouterr().err.split())
+
+
+def test_what_cannot_be_compared_is_refused_before_any_work(trained, drawn, tmp_path):
+    with quiet():
+        other = facespace.prepare("olivetti", _olivetti(tmp_path), to=tmp_path / "o", size=16, crop="center-32")
+    for call, error, says in (
+        (dict(samples=33), UsageError, "--samples must lie between 2 and the 32 faces"),
+        (dict(count=1), UsageError, "--count must be at least 2"),
+        (dict(prior="mixture"), BundleError, "no fitted prior 'mixture'"),
+        (dict(data=other), UsageError, "would tell of the crop. Prepare the set with --crop"),
+        (dict(split="tset"), UsageError, "Unknown split"),
+    ):
+        data = call.pop("data", drawn)
+        with pytest.raises(error, match=says):
+            run(trained, data, tmp_path / "e", **call)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/thesis.txt").write_text("dear")
+    with pytest.raises(UsageError, match="holds other files"):
+        run(trained, drawn, tmp_path / "mine")
+    assert not (tmp_path / "e").exists()
+
+
+def _olivetti(folder):
+    from scipy.io import savemat
+
+    (folder / "root").mkdir()
+    faces = np.random.default_rng(0).integers(0, 255, (4096, 400), np.uint8)
+    savemat(folder / "root/olivettifaces.mat", {"faces": faces})
+    return folder / "root"
+
+
+def figures(**changes):
+    metrics = {
+        "reconstruction": {"psnr": 21.0, "ssim": 0.6, "lpips": 0.23, "fid": 80.0},
+        "generation": {"fid": 120.0, "floor": {"fid": 15.0}, "warnings": []},
+        "latents": {"active_units": 128, "dimensions": 128, "warnings": [], "classifier_auc": 0.6},
+        "interpolation": {"step_ratio": 1.2},
+    }
+    for part, change in changes.items():
+        metrics[part] = {**metrics.get(part, {}), **change}
+    return metrics
+
+
+def test_conclusions_follow_the_figures():
+    def said(**changes):
+        return [(finding.kind, finding.text, finding.change) for finding in conclude(figures(**changes))]
+
+    def one(words, findings):
+        (found,) = [finding for finding in findings if words in finding[1]]
+        return found
+
+    assert one("blurred", said())[0] == "poor"
+    assert one("sharp", said(reconstruction={"lpips": 0.08}))[0] == "good"
+    assert "fit-prior" in one("worse than reconstructions", said())[2]
+    assert "prior is not at fault" in one("easily told", said(reconstruction={"fid": 118.0}))[2]
+    assert one("nearly as good as real", said(generation={"fid": 20.0}))[0] == "good"
+    copies = {"share": 0.2, "expected": 0.01}
+    assert one("copies", said(memorisation=copies))[0] == "poor"
+    assert one("not copies", said(memorisation={**copies, "share": 0.01}))[0] == "good"
+    assert one("by heart", said(likelihood={"train_gap": 0.1}))[0] == "note"
+    collapse = {"what": "Posterior collapse", "why": "nothing is told.", "change": "Lower the KL weight."}
+    assert one("collapse", said(latents={"warnings": [collapse]}))[2] == "Lower the KL weight."
+
+
+def test_the_verb(cli, trained, drawn, tmp_path):
+    options = ("--split", "all", "--count", 20, "--features", "attributes", "--to", tmp_path / "e")
+    code, out, _ = cli("evaluate", trained, "--data", drawn, *options)
+    assert code == 0 and "report.html" in out and "PSNR" in out and "FID" in out
+    code, _, err = cli("evaluate", trained, "--data", drawn, "--to", tmp_path / "f", "--features", "nowhere.pt")
+    assert code == 1 and "There is no feature network 'nowhere.pt'" in " ".join(err.split())
