@@ -205,3 +205,11 @@ def test_no_pickle_is_read(trained, tmp_path):
     with pytest.raises(FacespaceError, match=r"not a \.npy file of numbers"):
         read_array(tmp_path / "z.npy")
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_fingerprint_is_of_the_values_and_not_of_their_layout():
+    for shape in ((4, 3, 1, 1), (4, 1, 3, 3), (1, 3, 5, 5), (4, 3, 3, 3)):
+        weight = torch.randn(shape)
+        laid = weight.to(memory_format=torch.channels_last)
+        assert bundle.fingerprint({"w": laid}) == bundle.fingerprint({"w": weight})
+    assert bundle.fingerprint({"n": torch.tensor(3)}) != bundle.fingerprint({"n": torch.tensor(4)})
