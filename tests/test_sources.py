@@ -1,5 +1,6 @@
 """The data sets that the five systems use, in every layout that they come in; and sets made from sets."""
 
+import functools
 import json
 import os
 import shutil
@@ -370,7 +371,9 @@ def test_a_killed_prepare_leaves_nothing_that_looks_finished_and_goes_on(tmp_pat
         "--workers",
         "2",
     ]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    # A shell's background jobs, and all that they start, ignore Ctrl-C; this one shall not.
+    heed = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heed)
     log = tmp_path / ".s.facespace-partial/made.jsonl"
     for _ in range(1500):
         if log.is_file() and log.read_text():
