@@ -50,6 +50,11 @@ class Job:
         """The samples that are judged, uint8 (N, H, W, C)."""
         return draw_samples(self.subject.space, self.samples, self.seed, self.temperature, self.prior)
 
+    @property
+    def reference(self) -> np.ndarray:
+        """As many of the chosen faces, evenly spread, as there are samples: uint8 (N, H, W, C)."""
+        return self.subject.originals[spread(np.arange(len(self.subject.rows)), self.samples)]
+
     def real(self, split: str, count: int) -> np.ndarray:
         """Faces of another split as the space draws them."""
         rows = self.subject.faces.rows(split)
@@ -190,8 +195,7 @@ def _generation(job: Job, metrics: Mapping[str, Any]) -> dict[str, Any] | None:
     subject = job.subject
     other = "validation" if subject.split != "validation" else "test"
     others = job.real(other, job.samples) if len(subject.faces.rows(other)) >= job.samples else None
-    real = subject.originals[spread(np.arange(len(subject.rows)), job.samples)]
-    return measure_generation(job.drawn, real, others, job.features)
+    return measure_generation(job.drawn, job.reference, others, job.features)
 
 
 def _memorisation(job: Job, metrics: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -212,7 +216,10 @@ def _interpolation(job: Job, metrics: Mapping[str, Any]) -> dict[str, Any]:
     subject = job.subject
     keys = np.random.default_rng(job.seed).permutation(subject.rows)[: len(subject.rows) // 2 * 2][: 2 * PAIRS]
     found = interpolation.measure_interpolation(subject.space, subject.pixels(keys), STEPS, job.lpips)
-    found.pop("midpoints", None)
+    if job.features:
+        halfway = interpolation.midpoints(subject.space, subject.encoded.mean, job.samples, job.seed)
+        judged = measure_generation(halfway, job.reference, None, job.features)
+        found["midpoints"] = {name: judged[name] for name in ("fid", "kid", "kid_sd")} | {"count": len(halfway)}
     return found
 
 

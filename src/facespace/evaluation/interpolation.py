@@ -1,5 +1,5 @@
-"""How evenly a space morphs: whether straight lines between faces start and end where they should, and how much the face
-changes from frame to frame. Measures and gives midpoints; draws no picture."""
+"""How evenly a space morphs: whether straight lines between faces start and end where they should, how much the face
+changes from frame to frame, and the faces half-way. Measures; draws no picture."""
 
 from typing import Any
 
@@ -33,8 +33,8 @@ def measure_interpolation(
     second, the third with the fourth, and so on. `distance` is LPIPS; without it, or for faces too small for
     it, a difference of pixels, as the result's `distance` says.
 
-    Gives `endpoint_error`, `step_ratio`, `mean_step` and `path_length` as means over pairs, their 95 % `intervals`, and
-    `midpoints` uint8 (P, H, W, C), for FID of the faces between faces. Pairs whose frames are all alike have no ratio.
+    Gives `endpoint_error`, `step_ratio`, `mean_step` and `path_length` as means over pairs, and their 95 % `intervals`.
+    Pairs whose frames are all alike have no ratio.
     Raises UsageError for fewer than 3 steps, no pair, or a pair that names a face which is not there."""
     pairs = np.arange(len(faces) // 2 * 2).reshape(-1, 2) if pairs is None else np.asarray(pairs).reshape(-1, 2)
     if steps < 3 or not len(pairs) or pairs.min() < 0 or pairs.max() >= len(faces):
@@ -47,7 +47,6 @@ def measure_interpolation(
     distance, _ = usable(distance, ends)
     apart = distance or pixel_distance
     found: dict[str, list[float]] = {"endpoint_error": [], "mean_step": [], "path_length": [], "step_ratio": []}
-    midpoints = []
     with progress(len(pairs), "Morphing", "pairs") as advance:
         for first, last in pairs:
             film = space.decode(paths.through([z[first], z[last]], steps))
@@ -58,7 +57,6 @@ def measure_interpolation(
             found["path_length"].append(float(moved.sum()))
             if moved.mean() > 0:
                 found["step_ratio"].append(float(moved.max() / moved.mean()))
-            midpoints.append(space.decode((z[first] + z[last]) / 2)[0])
             advance(1)
     return {
         **{name: float(np.mean(values)) if values else 0.0 for name, values in found.items()},
@@ -67,8 +65,15 @@ def measure_interpolation(
         "distance": PIXELS if distance is None else str(getattr(distance, "about", "LPIPS")),
         "intervals": {name: list(bootstrap(np.array(values))) for name, values in found.items() if values},
         "protocol": PROTOCOL,
-        "midpoints": np.stack(midpoints),
     }
+
+
+def midpoints(space: FaceSpace, z: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
+    """`count` faces half-way between encoded ones z (N, D), N ≥ 2: uint8 (count, H, W, C). Each latent, in shuffled order,
+    with the one after it and the last with the first, so that as many can be judged as there are faces."""
+    order = np.random.default_rng(seed).permutation(len(z))
+    ends = z[order], z[np.roll(order, -1)]
+    return space.decode(((ends[0] + ends[1]) / 2)[:count])
 
 
 def pixel_distance(faces: np.ndarray, others: np.ndarray) -> np.ndarray:
