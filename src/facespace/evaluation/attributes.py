@@ -130,6 +130,17 @@ class AttributeNet:
         read as right_x."""
         return self._through(faces, self._both_ways, len(self.names))
 
+    def see(self, image: Tensor) -> Tensor:
+        """Images (B, C, H, W) in [0, 1] of any size, C 1 or 3, to calibrated logits (B, A), with gradients: what an edit
+        is steered by. Their largest centred square is looked at, resized without aliasing."""
+        side, height, width = min(image.shape[2:]), *image.shape[2:]
+        top, left = (height - side) // 2, (width - side) // 2
+        square = image[:, :, top : top + side, left : left + side].expand(-1, 3, -1, -1)
+        size = self.template.height
+        if side != size:
+            square = F.interpolate(square, (size, size), mode="bilinear", antialias=True, align_corners=False)
+        return self._both_ways(square) * self.model.slope + self.model.offset
+
     def features(self, faces: np.ndarray) -> np.ndarray:
         """The last layer before the logits, averaged over the image: float32 (N, D)."""
         return self._through(faces, self.model.features, self.model.head.in_features)
