@@ -118,7 +118,7 @@ def _save_video(pictures: Iterable[Image.Image], path: Path, fps: float) -> None
     first = next(frames)
     bottom, right = (side % 2 for side in first.shape[:2])
     source = f"-f rawvideo -pix_fmt rgb24 -s {first.shape[1] + right}x{first.shape[0] + bottom} -r {fps} -i -"
-    colours = "-vf scale=out_color_matrix=bt709:out_range=tv -colorspace bt709 -color_primaries bt709 -color_trc bt709"
+    colours = "-vf scale=out_color_matrix=bt709:out_range=tv:flags=accurate_rnd+full_chroma_int -colorspace bt709 -color_primaries bt709 -color_trc bt709"
     target = f"-an {colours} -c:v libx264 -pix_fmt yuv420p -crf 18 -movflags +faststart"
     with write_beside(path) as beside:
         command = [find_ffmpeg(), "-y", "-loglevel", "error", *source.split(), *target.split(), str(beside.absolute())]

@@ -26,7 +26,7 @@ def slerp(start: Tensor, end: Tensor, t: Tensor, center: Tensor | float = 0.0) -
     at = t[:, None].double()
     turned = (((1 - at) * angle).sin() * units[0] + (at * angle).sin() * units[1]) / angle.sin()
     curve = center + ((1 - at) * far[0] + at * far[1]) * turned
-    straight = (angle.sin() < 1e-6) | (at == 0) | (at == 1)
+    straight = (angle.sin() < 1e-6) | (far[0] * far[1] == 0) | (at == 0) | (at == 1)
     return torch.where(straight, line, curve.to(line))
 
 
