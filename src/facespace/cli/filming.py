@@ -60,13 +60,12 @@ class Job:
         ratios = {self.way["pace"]: self._ratio(faces, apart)}
         ratios[other] = self._ratio(space.morph(keys, distance=apart, **{**self.way, "pace": other}), apart)
         facts |= {"keys": len(keys), "step_ratio": ratios[self.way["pace"]], "step_ratios": ratios}
-        text = f"through {len(keys)} faces"
+        text = f"through {len(keys)} faces in {self.to}"
         if self.way["path"] == "dense":
-            prior, line = space.prior(self.way["prior"]), {**self.way, "path": "linear"}
-            nats = {"path": mean_density(prior, z)}
-            nats["line"] = mean_density(prior, space.morph_latents(keys, distance=apart, **line))
-            facts |= {"log_density": nats}
-            text += f"; mean log-density {nats['path']:,.1f} nats, {nats['line']:,.1f} on straight lines"
+            facts |= {"log_density": (nats := self._densities(space, keys, z))}
+            text += "; mean log-density {dense:,.1f} nats, {spherical:,.1f} on circles, {linear:,.1f} on lines".format(
+                **nats
+            )
         self._save(faces, len(faces))
         return self._done(space, facts, text)
 
@@ -96,7 +95,7 @@ class Job:
         )
         self._save(page, columns)
         facts |= {"grid": [rows, columns], "step_ratio": float(np.mean(ratios))}
-        return self._done(space, {**facts, "frames": way["frames"]}, f"of each of {len(ratios)} pairs")
+        return self._done(space, {**facts, "frames": way["frames"]}, f"of each of {len(ratios)} pairs in {self.to}")
 
     def corners(self, space: "FaceSpace", keys: "np.ndarray", rows: int, columns: int) -> Done:
         """The blends of four faces on a sheet."""
@@ -113,6 +112,16 @@ class Job:
         self._save(space.decode(bilinear(torch.from_numpy(keys), rows, columns)), columns)
         facts = {"to": str(self.to), "keys": 4, "grid": [rows, columns], **describe(space)}
         return Done(facts, f"{rows} × {columns} blends of four faces in {self.to}")
+
+    def _densities(self, space: "FaceSpace", keys: "np.ndarray", dense: "np.ndarray") -> dict[str, float]:
+        """The mean log-density of the dense path's latents, and of the other paths', nats."""
+        import torch
+
+        prior, found = space.prior(self.way["prior"]), {}
+        for path in ("dense", "spherical", "linear"):
+            z = dense if path == "dense" else space.morph_latents(keys, **{**self.way, "path": path})
+            found[path] = float(prior.log_prob(torch.from_numpy(z).to(prior.mean.device)).mean())
+        return found
 
     def _ratio(self, faces: "np.ndarray", apart: "Distance") -> float:
         from facespace.image.film import step_ratio
@@ -137,7 +146,7 @@ class Job:
         told["seconds"] = told["frames"] / self.fps
         lasting = "" if self.still else f", {told['seconds']:.1f} s"
         end = f"largest step {told['step_ratio']:.2f} × the mean ({told['distance']})"
-        return Done({**told, **describe(space)}, f"{told['frames']} frames{lasting}, {text} in {self.to}; {end}")
+        return Done({**told, **describe(space)}, f"{told['frames']} frames{lasting}, {text}; {end}")
 
 
 def perceptual(space: "FaceSpace") -> tuple["Distance", dict[str, str]]:
@@ -153,10 +162,3 @@ def perceptual(space: "FaceSpace") -> tuple["Distance", dict[str, str]]:
         if found:  # LPIPS sums squared differences, so its root is the length
             return lambda a, b: np.sqrt(np.maximum(found(a, b), 0)), {"distance": "root of LPIPS"}
     return blurred_distance, {"distance": "difference of blurred pixels"}
-
-
-def mean_density(prior: Any, z: "np.ndarray") -> float:
-    """Mean log-density of latents (N, D) under a prior, nats."""
-    import torch
-
-    return float(prior.log_prob(torch.from_numpy(z).to(prior.mean.device)).mean())

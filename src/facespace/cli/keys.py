@@ -75,7 +75,7 @@ def parse_term(text: str) -> Term:
     name = text if weight is None else name
     parts = [name] if Path(name).exists() else [part for part in name.split(",") if part]
     files = [file for part in parts for file in _files(Path(part))]
-    return Term(name, files, 1.0 if weight is None else weight)
+    return Term(", ".join(Path(part).name for part in parts), files, 1.0 if weight is None else weight)
 
 
 def _files(path: Path) -> list[Path]:
