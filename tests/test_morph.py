@@ -443,6 +443,5 @@ def test_wrong_commands_say_what_to_do(cli, trained, drawn, photos, tmp_path, to
     empty.mkdir()
     known = {"trained": trained, "photo": photos[0], "wrong": tmp_path / "wrong.npy", "drawn": drawn, "tmp": empty}
     asked = [str(empty / token) if token.startswith("x.") else token.format(**known) for token in tokens]
-    assert cli(*asked)[0::2][0] == code
-    assert says in cli(*asked)[2] and not list(empty.iterdir())
-
+    found, _, err = cli(*asked)
+    assert found == code and says in err and not list(empty.iterdir())
