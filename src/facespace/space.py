@@ -16,11 +16,12 @@ from facespace import bundle
 from facespace.console import progress
 from facespace.data.faces import FaceSet
 from facespace.errors import BundleError, UsageError, check_seed, suggest
+from facespace.image import film
 from facespace.image.photos import to_rgb
 from facespace.image.pixels import to_float, to_uint8
 from facespace.latent import directions as finding
 from facespace.latent import edit as editing
-from facespace.latent import paths
+from facespace.latent import morphs, paths
 from facespace.latent.directions import DECORRELATED, Directions, Whitening
 from facespace.models.priors import Prior, fitted_prior
 
@@ -84,16 +85,7 @@ class FaceSpace:
     @torch.inference_mode()
     def decode(self, z: np.ndarray | Tensor, given: Given = None) -> np.ndarray:
         """Latents (N, D), or one (D,), to faces uint8 (N, H, W, C). Raises UsageError for another shape or NaN."""
-        y = self._told(given)
-        latents = torch.as_tensor(np.asarray(z, dtype=np.float32)).to(self.device)
-        latents = latents[None] if latents.dim() == 1 else latents
-        if latents.dim() != 2 or latents.shape[1] != self.latent_dim:
-            raise UsageError(
-                f"These latents are {tuple(np.shape(z))}; this space takes (N, {self.latent_dim}). "
-                "Were they encoded by another space?"
-            )
-        if not torch.isfinite(latents).all():
-            raise UsageError("These latents hold numbers that are not finite, which no face has.")
+        y, latents = self._told(given), self._latents(z).to(self.device)
         parts = [self._draw(part, y) for part in _batches(latents)]
         return np.concatenate(parts) if parts else np.empty((0, *self._face_shape), np.uint8)
 
@@ -151,11 +143,56 @@ class FaceSpace:
         given, so that setting an attribute edits the face."""
         return self.decode(self.encode(images), given)
 
-    def morph(self, *images: Image.Image | np.ndarray, frames: int = 60, loop: bool = False) -> np.ndarray:
-        """Frames uint8 (frames, H, W, C) from the first picture through the others, on straight lines between their
-        latents; with `loop` back to the first."""
-        keys = torch.from_numpy(self.encode([picture for group in images for picture in _pictures(group)]))
-        return self.decode(paths.through(list(keys), frames, loop))
+    def latents(self, *keys: Images) -> np.ndarray:
+        """Pictures encoded, and latents (N, D) or (D,), arrays of floats, as they are: float32 (N, D), in the order given."""
+        groups = [
+            self._latents(key).numpy()
+            if isinstance(key, np.ndarray) and key.ndim < 3 and key.dtype.kind == "f"
+            else self.encode(key)
+            for key in keys
+        ]
+        return np.concatenate(groups) if groups else np.empty((0, self.latent_dim), np.float32)
+
+    def morph(self, *keys: Images, **options: Any) -> np.ndarray:
+        """Frames uint8 (frames, H, W, C): the faces of `morph_latents`, which takes the same."""
+        return self.decode(self.morph_latents(*keys, **options))
+
+    def morph_latents(
+        self,
+        *keys: Images,
+        frames: int = 60,
+        prior: str | None = None,
+        distance: film.Distance = film.blurred_distance,
+        adjust: morphs.Adjust | None = None,
+        **way: Any,
+    ) -> np.ndarray:
+        """The latents of a morph through 2 to 12 key faces, pictures or latents: float32 (frames, D). The first is the
+        first key; the last is the last key, or the one before the first again where the way goes back.
+
+        `way` are the fields of `latent.morphs.Way`: path ("linear", "spherical" about the prior's mean, "dense" bent towards
+        where the prior is denser), pace, easing, loop, pingpong. `prior` is a fitted one's kind. An even pace divides the sum
+        of `distance` over neighbouring faces equally; it must add up along a path, as a difference does and its square does
+        not. `adjust` changes the latents (N, D) of the path, keys and all. Raises UsageError for what cannot be."""
+        plan, own = morphs.Way.of(**way), torch.from_numpy(self.latents(*keys))
+        segments = plan.segments(len(own))
+        walk = plan.walk(own, self.prior(prior), adjust)
+
+        def steps(where: Tensor) -> Tensor:
+            faces = self.decode(walk(where))
+            return torch.from_numpy(distance(faces[:-1], faces[1:]))
+
+        return self._latents(walk(morphs.places(frames, segments, plan, steps))).numpy()
+
+    def mix(self, terms: Sequence[tuple[Images, float]], prior: str | None = None) -> np.ndarray:
+        """The sum of faces by weights, float32 (D,), counted from the prior's mean. A term is pictures or latents, of which
+        the mean is taken, and their weight. Raises UsageError for no terms, an empty one, or a weight that is not finite."""
+        groups = [self.latents(group) for group, _ in terms]
+        weights = [float(weight) for _, weight in terms]
+        if not groups or not all(map(len, groups)) or not all(map(math.isfinite, weights)):
+            raise UsageError("A mix needs at least one face, faces in every group, and finite weights.")
+        means = torch.stack([torch.from_numpy(group).mean(0) for group in groups])
+        center = self.prior(prior).mean.to(means)
+        return paths.mix(means, weights, center).numpy()
 
     def directions(self) -> Directions:
         """The directions that `fit_directions` and `add_direction` left in the bundle. Raises BundleError without any."""
@@ -224,7 +261,9 @@ class FaceSpace:
             if not judge:
                 for name, on in goals.items():
                     level = float(known.facts[name].get(ON if on else OFF, 0.0))
-                    strengths[name] = editing.to_level(z, known, name, level, lock)
+                    strength = editing.to_level(z, known, name, level, lock)
+                    # A face beyond the level stays as it is.
+                    strengths[name] = strength.clip(0, None) if on else strength.clip(None, 0)
             z = editing.move(z, known, strengths, lock)
         if goals and judge:
             z = editing.reach(z, self._judged(judge), goals, lock, self.whitening().root)
@@ -270,6 +309,19 @@ class FaceSpace:
                 parts.append(torch.from_numpy(self.encode(faces.images[part])))
                 advance(len(part))
         return torch.cat(parts)
+
+    def _latents(self, z: np.ndarray | Tensor) -> Tensor:
+        """Latents (N, D), or one (D,), as float32 (N, D). Raises UsageError for another shape or numbers that are none."""
+        latents = torch.as_tensor(np.asarray(z, dtype=np.float32))
+        latents = latents[None] if latents.dim() == 1 else latents
+        if latents.dim() != 2 or latents.shape[1] != self.latent_dim:
+            raise UsageError(
+                f"These latents are {tuple(np.shape(z))}; this space takes (N, {self.latent_dim}). "
+                "Were they encoded by another space?"
+            )
+        if not torch.isfinite(latents).all():
+            raise UsageError("These latents hold numbers that are not finite, which no face has.")
+        return latents
 
     def _draw(self, z: Tensor, y: Tensor) -> np.ndarray:
         """Latents (B, D), all told the same attributes (A,), to faces uint8 (B, H, W, C)."""

@@ -3,7 +3,7 @@ reach, and nothing large is imported before a verb needs it."""
 
 from facespace.cli.app import app, main, run
 
-from facespace.cli import data, sets, downloads, learn, runs, priors, evaluate, analyze, attributes, spaces  # isort: skip  (each registers its verbs)
+from facespace.cli import data, sets, downloads, learn, runs, priors, evaluate, analyze, attributes, spaces, morphs  # isort: skip  (each registers its verbs)
 
 __all__ = [
     "analyze",
@@ -14,6 +14,7 @@ __all__ = [
     "evaluate",
     "learn",
     "main",
+    "morphs",
     "priors",
     "run",
     "runs",
