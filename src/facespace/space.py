@@ -266,7 +266,7 @@ class FaceSpace:
                     strengths[name] = strength.clip(0, None) if on else strength.clip(None, 0)
             z = editing.move(z, known, strengths, lock)
         if goals and judge:
-            z = editing.reach(z, self._judged(judge), goals, lock, self.whitening().root)
+            z = editing.reach(z, self.judged(judge), goals, lock, self.whitening().root)
         return z
 
     def refine(self, images: Images, z: np.ndarray, steps: int = 50) -> np.ndarray:
@@ -293,7 +293,8 @@ class FaceSpace:
         bundle.save_directions(self._loaded, merged := finding.merged(older, found))
         return merged
 
-    def _judged(self, judge: editing.ImageJudge) -> editing.Judge:
+    def judged(self, judge: editing.ImageJudge) -> editing.Judge:
+        """What sees attributes in images, as what sees them in this space's latents."""
         return editing.Judge(judge.names, lambda z: judge.see(self._image(z)))
 
     def _image(self, z: Tensor) -> Tensor:

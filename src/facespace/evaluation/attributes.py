@@ -32,7 +32,7 @@ from facespace.image.pixels import to_float
 
 FORMAT = 1
 KIND = "attribute network"
-SHIPPED = "attributes"  # weights/attributes.safetensors and .json
+SHIPPED, SCORER = "attributes", "scorer"  # the networks that come along: weights/NAME.safetensors and .json
 BATCH = 256  # faces through the network at a time, so that memory stays flat
 
 
@@ -185,10 +185,11 @@ def save_net(folder: Path, model: Classifier, config: NetConfig, template: Templ
 
 def load_net(path: Path | str | None = None, device: torch.device | str = "cpu") -> AttributeNet:
     """The attribute network in a folder that `facespace train-attributes` made; without one, that which comes with
-    facespace. Weights become 32-bit. Raises BundleError where it is missing or damaged."""
-    if path is None:
-        shipped = files("facespace") / "weights"
-        card, weights = shipped / f"{SHIPPED}.json", shipped / f"{SHIPPED}.safetensors"
+    facespace. "scorer" is the second one that comes along, of another shape and seed: it judges edits that the first has
+    steered. Weights become 32-bit. Raises BundleError where it is missing or damaged."""
+    if path is None or str(path) == SCORER:
+        shipped, name = files("facespace") / "weights", SHIPPED if path is None else SCORER
+        card, weights = shipped / f"{name}.json", shipped / f"{name}.safetensors"
     else:
         settle(folder := Path(path))
         card, weights = folder / CARD, folder / WEIGHTS
