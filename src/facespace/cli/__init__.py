@@ -3,13 +3,27 @@ reach, and nothing large is imported before a verb needs it."""
 
 from facespace.cli.app import app, main, run
 
-from facespace.cli import data, sets, downloads, learn, runs, priors, evaluate, analyze, attributes, spaces, morphs  # isort: skip  (each registers its verbs)
+from facespace.cli import (
+    data,
+    sets,
+    downloads,
+    learn,
+    runs,
+    priors,
+    evaluate,
+    analyze,
+    diagram,
+    attributes,
+    spaces,
+    morphs,
+)  # isort: skip  (each registers its verbs)
 
 __all__ = [
     "analyze",
     "app",
     "attributes",
     "data",
+    "diagram",
     "downloads",
     "evaluate",
     "learn",

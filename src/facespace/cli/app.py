@@ -41,6 +41,7 @@ HEADINGS = {
     "priors": "Learning",
     "evaluate": "Understanding a space",
     "analyze": "Understanding a space",
+    "diagram": "Understanding a space",
     "attributes": "Faces in",
     "spaces": "Using a space",
     "morphs": "Using a space",

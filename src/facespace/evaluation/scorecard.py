@@ -23,8 +23,8 @@ from facespace.latent.edit import move, reach
 from facespace.space import FaceSpace
 
 # The twelve of the protocol: expression, accessories, hair, age, make-up; each changes pixels that the others do not.
-ATTRIBUTES = tuple(
-    [
+ATTRIBUTES = (
+    
         "Smiling",
         "Eyeglasses",
         "Male",
@@ -37,7 +37,7 @@ ATTRIBUTES = tuple(
         "Mouth_Slightly_Open",
         "Heavy_Makeup",
         "Pale_Skin",
-    ]
+    ,
 )
 STRENGTHS = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)  # standard deviations
 MARGINS = (-0.5, 0.0, 1.0, 2.0)  # of closed-loop edits, logits past the border
