@@ -3,20 +3,9 @@ reach, and nothing large is imported before a verb needs it."""
 
 from facespace.cli.app import app, main, run
 
-from facespace.cli import (
-    data,
-    sets,
-    downloads,
-    learn,
-    runs,
-    priors,
-    evaluate,
-    analyze,
-    diagram,
-    attributes,
-    spaces,
-    morphs,
-)  # isort: skip  (each registers its verbs)
+# Each registers its verbs, in the order of the help.
+from facespace.cli import data, sets, downloads, learn, runs, priors, evaluate, analyze, diagram  # isort: skip
+from facespace.cli import attributes, spaces, morphs, edits  # isort: skip
 
 __all__ = [
     "analyze",
@@ -25,6 +14,7 @@ __all__ = [
     "data",
     "diagram",
     "downloads",
+    "edits",
     "evaluate",
     "learn",
     "main",

@@ -44,6 +44,7 @@ HEADINGS = {
     "diagram": "Understanding a space",
     "attributes": "Faces in",
     "spaces": "Using a space",
+    "edits": "Using a space",
     "morphs": "Using a space",
 }
 

@@ -43,18 +43,26 @@ class Keys:
 
     def many(self, space: "FaceSpace", prior: str | None, count: int) -> "np.ndarray":
         """So many faces of the set, or new ones: latents float32 (count, D)."""
+        if not self.data:
+            return space.sample_latents(count, self.seed, prior=prior)
+        return space.encode(self._of_set(count))
+
+    def pixels(self, space: "FaceSpace") -> "np.ndarray":
+        """The faces of the set as the space sees them, uint8 (N, H, W, C)."""
+        return space.fit(self._of_set(2 if self.count is None else self.count))
+
+    def _of_set(self, count: int) -> "np.ndarray":
         from facespace.cli.data import spread
         from facespace.data.faces import FaceSet
 
-        if not self.data:
-            return space.sample_latents(count, self.seed, prior=prior)
+        assert self.data
         faces = FaceSet(self.data)
         rows = spread(faces, self.split, count)
         if len(rows) < count:
             raise UsageError(
-                f"This takes {count} faces, and {self.data} has {len(rows)} in the split {self.split!r}. Ask for a smaller grid."
+                f"This takes {count} faces, and {self.data} has {len(rows)} in the split {self.split!r}. Ask for fewer."
             )
-        return space.encode(faces.images[rows])
+        return faces.images[rows]
 
 
 class Term(NamedTuple):
@@ -74,11 +82,11 @@ def parse_term(text: str) -> Term:
         weight = None
     name = text if weight is None else name
     parts = [name] if Path(name).exists() else [part for part in name.split(",") if part]
-    files = [file for part in parts for file in _files(Path(part))]
+    files = [file for part in parts for file in files_in(Path(part))]
     return Term(", ".join(Path(part).name for part in parts), files, 1.0 if weight is None else weight)
 
 
-def _files(path: Path) -> list[Path]:
+def files_in(path: Path) -> list[Path]:
     """A file itself; of a folder its pictures and latents, in the order of their names."""
     if not path.is_dir():
         return [path]

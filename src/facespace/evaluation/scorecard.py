@@ -24,20 +24,18 @@ from facespace.space import FaceSpace
 
 # The twelve of the protocol: expression, accessories, hair, age, make-up; each changes pixels that the others do not.
 ATTRIBUTES = (
-    
-        "Smiling",
-        "Eyeglasses",
-        "Male",
-        "Young",
-        "Wearing_Hat",
-        "Bangs",
-        "Blond_Hair",
-        "Black_Hair",
-        "No_Beard",
-        "Mouth_Slightly_Open",
-        "Heavy_Makeup",
-        "Pale_Skin",
-    ,
+    "Smiling",
+    "Eyeglasses",
+    "Male",
+    "Young",
+    "Wearing_Hat",
+    "Bangs",
+    "Blond_Hair",
+    "Black_Hair",
+    "No_Beard",
+    "Mouth_Slightly_Open",
+    "Heavy_Makeup",
+    "Pale_Skin",
 )
 STRENGTHS = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)  # standard deviations
 MARGINS = (-0.5, 0.0, 1.0, 2.0)  # of closed-loop edits, logits past the border
