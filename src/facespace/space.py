@@ -2,7 +2,7 @@
 pictures out; the mathematics is in latent/ and models/, the pixels in image/."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -268,6 +268,12 @@ class FaceSpace:
         if goals and judge:
             z = editing.reach(z, self.judged(judge), goals, lock, self.whitening().root)
         return z
+
+    def keeping(self, lock: Sequence[str], like: np.ndarray) -> Callable[[Tensor], Tensor]:
+        """What `morph` takes as `adjust` so that the scores of the locked attributes stay those of a latent `like` (D,)."""
+        known = self.directions()
+        editing.check_locks(known, (), lock)
+        return lambda z: torch.from_numpy(editing.keep_scores(z.numpy(), known, lock, like)).to(z)
 
     def refine(self, images: Images, z: np.ndarray, steps: int = 50) -> np.ndarray:
         """Latents (N, D), those of pictures, moved so that the decoded faces come nearer to these in squared error: what
