@@ -38,7 +38,7 @@ ATTRIBUTES = (
     "Pale_Skin",
 )
 STRENGTHS = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)  # standard deviations
-MARGINS = (-0.5, 0.0, 1.0, 2.0)  # of closed-loop edits, logits past the border
+MARGINS = (-0.5, 0.5, 1.5)  # of closed-loop edits, logits past the border
 RATE, ALIKE = 0.8, 0.8  # the flip rate, and the identity, at which methods are compared
 DRAWS, PAIRS, STRENGTH = 20, 10, 2.0  # of the 10 + 10 faces recipe
 
