@@ -178,7 +178,7 @@ def test_levels_are_reached_and_scores_kept(known, found):
 
 def test_the_closed_loop_moves_as_little_as_it_needs():
     """A judge that sees x0 and x1 of the latent: goals are reached, locks hold, and what is there stays as it is."""
-    judge = Judge(("first", "second"), lambda z: 3 * z[:, :2])
+    judge = Judge(("first", "second"), lambda z: z, lambda image: 3 * image[:, :2])
     z = np.array([[-1.0, 0.5, 2.0], [2.0, 0.5, 2.0]], np.float32)
     found = reach(z, judge, {"first": True}, ["second"], np.eye(3))
     assert found[0, 0] > 0 and abs(found[0, 1] - 0.5) < 0.05 and abs(found[0, 2] - 2) < 0.05

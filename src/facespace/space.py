@@ -184,7 +184,9 @@ class FaceSpace(Codec):
                     strengths[name] = strength.clip(0, None) if on else strength.clip(None, 0)
             z = editing.move(z, known, strengths, lock)
         if goals and judge:
-            z = editing.reach(z, self.judged(judge), goals, lock, self.whitening().root)
+            known = self._known()
+            root = known.whitening.root if known else self.whitening().root
+            z = editing.reach(z, self.judged(judge), goals, lock, root, known)
         return z
 
     def keeping(self, lock: Sequence[str], like: np.ndarray) -> Callable[[Tensor], Tensor]:
@@ -204,22 +206,22 @@ class FaceSpace(Codec):
     def whitening(self) -> Whitening:
         """How far encoded faces spread in each direction: from the faces that directions were found in, else from draws of
         the space's own prior."""
-        try:
-            return self.directions().whitening
-        except BundleError:
-            return finding.whitening_of(self.sample_latents(SAMPLES))
+        known = self._known()
+        return known.whitening if known else finding.whitening_of(self.sample_latents(SAMPLES))
 
     def _keep(self, found: Directions) -> Directions:
-        try:
-            older = self.directions()
-        except BundleError:
-            older = None
-        bundle.save_directions(self._loaded, merged := finding.merged(older, found))
+        bundle.save_directions(self._loaded, merged := finding.merged(self._known(), found))
         return merged
+
+    def _known(self) -> Directions | None:
+        try:
+            return self.directions()
+        except BundleError:
+            return None
 
     def judged(self, judge: editing.ImageJudge) -> editing.Judge:
         """What sees attributes in images, as what sees them in this space's latents."""
-        return editing.Judge(judge.names, lambda z: judge.see(self.image(z)))
+        return editing.Judge(judge.names, self.image, judge.see)
 
 
 def load(space: Path | str, device: torch.device | str = "cpu") -> FaceSpace:

@@ -38,7 +38,7 @@ ATTRIBUTES = (
     "Pale_Skin",
 )
 STRENGTHS = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)  # standard deviations
-MARGINS = (-0.5, 0.5, 1.5)  # of closed-loop edits, logits past the border
+MARGINS = (0.0, 1.0, 3.0)  # of closed-loop edits, logits past the border
 RATE, ALIKE = 0.8, 0.8  # the flip rate, and the identity, at which methods are compared
 DRAWS, PAIRS, STRENGTH = 20, 10, 2.0  # of the 10 + 10 faces recipe
 
@@ -117,9 +117,9 @@ def _along(method: str, locked: bool) -> Way:
 
 def _closed_loop(trial: Trial, name: str, rows: np.ndarray) -> list[tuple[float, np.ndarray]]:
     z, space = trial.subject.encoded.mean[rows], trial.subject.space
-    root = trial.found[DECORRELATED].whitening.root
-    judge, locks = space.judged(trial.guide), trial.locks(name)
-    return [(margin, reach(z, judge, {name: True}, locks, root, clearly=margin)) for margin in MARGINS]
+    known, judge, locks = trial.found[DECORRELATED], space.judged(trial.guide), trial.locks(name)
+    root = known.whitening.root
+    return [(margin, reach(z, judge, {name: True}, locks, root, known, clearly=margin)) for margin in MARGINS]
 
 
 METHODS: Mapping[str, Way] = {

@@ -15,7 +15,17 @@ LEAST = 0.05  # of an edit's length that locks must leave; below it they forbid 
 CLEARLY = 1.0  # logits past the border at which an attribute counts as on or off: a probability of 0.73
 # Of the closed loop. Weights are against 1 for a squared logit that the goal lacks.
 STEPS, RATE = 40, 0.1
-HOLDING, NEARNESS = 0.1, 0.15  # of a squared logit of what is held, of a squared standard deviation moved
+HOLDING = 0.2  # of a squared logit of what is held
+NEARNESS, LIKENESS = 0.03, 0.1  # of a squared standard deviation moved, of the squared change of all pixels in [0, 1]
+TRIED = (
+    0.5,
+    1.0,
+    1.5,
+    2.0,
+    3.0,
+    4.0,
+    6.0,
+)  # strengths along a known direction, of which the first that is seen is a start
 
 
 def move(
@@ -80,10 +90,11 @@ class ImageJudge(Protocol):
 
 
 class Judge(NamedTuple):
-    """The same for what a space decodes from latents (N, D)."""
+    """The same for a space. `image` decodes latents (N, D) to (N, C, H, W) in [0, 1]; `see` gives logits (N, A) of these."""
 
     names: Sequence[str]
-    logits: Callable[[Tensor], Tensor]
+    image: Callable[[Tensor], Tensor]
+    see: Callable[[Tensor], Tensor]
 
 
 def reach(
@@ -92,35 +103,63 @@ def reach(
     goals: Mapping[str, bool],
     lock: Sequence[str],
     root: np.ndarray,
+    known: Directions | None = None,
     steps: int = STEPS,
     clearly: float = CLEARLY,
 ) -> np.ndarray:
-    """The nearest latents (N, D) whose faces the judge sees to have (True) or to lack each goal, while what it sees of the
-    locked attributes stays: float32 (N, D). Near is measured in standard deviations, `root` (D, D) as Whitening has it.
+    """Near latents (N, D) whose faces the judge sees to have (True) or to lack each goal, while what it sees of the locked
+    attributes stays: float32 (N, D). A face in which a goal is seen already is not moved for it.
 
-    Found by `steps` of Adam for each face by itself on squared logits (goals that are not reached, locks that moved) and
-    the squared distance, so that no face is moved further than it needs."""
+    Found by `steps` of Adam for each face by itself, on squared logits (goals that are not reached, locks that moved), the
+    squared distance in standard deviations (`root` (D, D), as Whitening has it) and the squared change of the picture,
+    which keeps hair and background where they are. Starts at the first strength along a known direction that the judge
+    sees: towards what few faces have, such as glasses, gradients alone lead astray."""
     for name in (*goals, *lock):
         choose(dict.fromkeys(judge.names), name, "attribute of the judge")
     _not_both(goals, lock)
     unit_root = torch.from_numpy(root).float()
     start = torch.from_numpy(np.asarray(z, np.float32))
-    wanted = [judge.names.index(name) for name in goals]
+    wanted = [list(judge.names).index(name) for name in goals]
     sign = torch.tensor([1.0 if goals[name] else -1.0 for name in goals])
-    held = [judge.names.index(name) for name in lock]
+    held = [list(judge.names).index(name) for name in lock]
     with torch.no_grad():
-        before = judge.logits(start)[:, held]
-    moved = torch.zeros_like(start, requires_grad=True)  # (N, D) in standard deviations
+        before = judge.image(start)
+        seen_before = judge.see(before)[:, held]
+        moved = _first_seen(start, judge, goals, unit_root, known, clearly)  # (N, D) in standard deviations
+    moved.requires_grad_()
     optimizer = torch.optim.Adam([moved], RATE)
     for _ in range(steps):
-        seen = judge.logits(start + moved @ unit_root)
+        image = judge.image(start + moved @ unit_root)
+        seen = judge.see(image)
         lacking = torch.relu(clearly - sign * seen[:, wanted]).square().sum(1)
-        astray = (seen[:, held] - before).square().sum(1)
-        loss = lacking + HOLDING * astray + NEARNESS * moved.square().sum(1)  # (N,)
+        astray = (seen[:, held] - seen_before).square().sum(1)
+        changed = (image - before).square().flatten(1).sum(1)
+        loss = lacking + HOLDING * astray + NEARNESS * moved.square().sum(1) + LIKENESS * changed  # (N,)
         optimizer.zero_grad()
         loss.sum().backward()
         optimizer.step()
     return (start + moved.detach() @ unit_root).numpy()
+
+
+def _first_seen(
+    start: Tensor, judge: Judge, goals: Mapping[str, bool], root: Tensor, known: Directions | None, clearly: float
+) -> Tensor:
+    """For each face the weakest of TRIED moves along the goals' directions, (N, D) in standard deviations, at which the
+    judge sees the goal; the strongest where it sees none, and none for goals without a direction."""
+    moved = torch.zeros_like(start)
+    for name, on in goals.items():
+        if known is None or name not in known.names:
+            continue
+        sign, column = (1.0 if on else -1.0), list(judge.names).index(name)
+        unit = torch.from_numpy(known.units[known.place(name)]).float() * sign
+        strength, found = torch.zeros(len(start)), torch.zeros(len(start), dtype=torch.bool)
+        for tried in (0.0, *TRIED):
+            strength[~found] = tried
+            found |= sign * judge.see(judge.image(start + tried * unit @ root))[:, column] >= clearly
+            if found.all():
+                break
+        moved += strength[:, None] * unit
+    return moved
 
 
 def refine(z: np.ndarray, goal: Tensor, decode: Callable[[Tensor], Tensor], root: np.ndarray, steps: int) -> np.ndarray:
