@@ -16,7 +16,7 @@ from facespace.data.faces import FaceSet
 VERBS = (
     *("balance", "decode", "demo", "doctor", "download", "encode", "fit-prior", "merge", "morph", "prepare", "recipes"),
     *("compare", "reconstruct", "runs", "sample", "show", "split", "train"),
-    *("analyze", "evaluate", "label", "train-attributes"),
+    *("analyze", "evaluate", "explore", "label", "train-attributes"),
 )
 
 

@@ -3,7 +3,7 @@ reach, and nothing large is imported before a verb needs it."""
 
 from facespace.cli.app import app, main, run
 
-from facespace.cli import data, sets, downloads, learn, runs, priors, evaluate, analyze, attributes, spaces  # isort: skip  (each registers its verbs)
+from facespace.cli import data, sets, downloads, learn, runs, priors, evaluate, analyze, attributes, spaces, explore  # isort: skip  (each registers its verbs)
 
 __all__ = [
     "analyze",
@@ -12,6 +12,7 @@ __all__ = [
     "data",
     "downloads",
     "evaluate",
+    "explore",
     "learn",
     "main",
     "priors",

@@ -43,6 +43,7 @@ HEADINGS = {
     "analyze": "Understanding a space",
     "attributes": "Faces in",
     "spaces": "Using a space",
+    "explore": "Using a space",
 }
 
 Flag = Annotated[bool, Parameter(negative="")]  # on or absent; there is no --no-…
