@@ -25,7 +25,7 @@ def _z(engine: Engine, request: Request, most: int = MOST_FACES) -> np.ndarray:
     return messages.latents(request.payload, engine.space.latent_dim, most)
 
 
-def _faces(faces: np.ndarray) -> Answer:
+def _faces(faces: np.ndarray) -> tuple[dict[str, Any], np.ndarray]:
     count, height, width, _ = faces.shape
     return {"count": count, "width": width, "height": height}, messages.rgba(faces)
 
@@ -75,6 +75,7 @@ def _statistics(engine: Engine, request: Request) -> Answer:
     header = {
         "stage": 2 if moved else 1,
         "origin": found.origin,
+        "latents": len(found.mean),
         "components": len(found.spread),
         "failed": engine.failed,
     }

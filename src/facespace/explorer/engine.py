@@ -26,6 +26,10 @@ FORMS = sheets.ANIMATIONS  # endings of an exported morph
 MOST_FRAMES = 300
 
 
+class _Leaving(Exception):
+    """The explorer is being closed."""
+
+
 class Engine:
     """One space. `faces` is a prepared set that its figures and map are taken from; without it see statistics.py."""
 
@@ -37,6 +41,7 @@ class Engine:
         self.influence: statistics.Influence | None = None
         self.failed = ""
         self._worker: threading.Thread | None = None
+        self._leaving = threading.Event()
 
     @property
     def variational(self) -> bool:
@@ -49,13 +54,26 @@ class Engine:
             self._worker = threading.Thread(target=self._measure, name=f"figures of {self.name}", daemon=True)
             self._worker.start()
 
+    def stop(self) -> None:
+        """Ends that work: a thread inside the network when the process leaves would take it down with a crash."""
+        self._leaving.set()
+        if self._worker is not None:
+            self._worker.join()
+
+    def _check(self) -> None:
+        if self._leaving.is_set():
+            raise _Leaving
+
     def _measure(self) -> None:
         try:
-            self.known = statistics.known_latents(self.space, self.faces)
+            self.known = statistics.known_latents(self.space, self.faces, self._check)
             self.found = statistics.measure(self.known, self.variational)
             with quiet():
-                self.influence = statistics.measure_influence(self.space, self.known, self.found)
+                self.influence = statistics.measure_influence(self.space, self.known, self.found, self._check)
+            self._check()
             self.photos.template  # noqa: B018  (measured ahead of the first photograph)
+        except _Leaving:
+            pass
         except FacespaceError as error:
             self.failed = str(error)
 

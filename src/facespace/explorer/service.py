@@ -48,6 +48,11 @@ class Spaces:
             self._engines.setdefault(index, Engine(space, self.names[index], self._faces))
         return self._engines[index]
 
+    def stop(self) -> None:
+        """Ends all work in the background."""
+        for engine in self._engines.values():
+            engine.stop()
+
 
 def _names(folders: Sequence[Path]) -> list[str]:
     """The runs' names, without the bundle's: never a whole path."""
@@ -164,7 +169,7 @@ class Service(uvicorn.Server):
     """A server that is ready to start; `address` holds the key."""
 
     def __init__(self, spaces: Spaces, host: str, port: int | None, token: str | None, frames: str = "") -> None:
-        key = security.check_token(host, token)
+        self._spaces, key = spaces, security.check_token(host, token)
         self.listening = bind(host, port)
         number = self.listening.getsockname()[1]
         app = application(spaces, security.allowed_hosts(host, number), key, frames)
@@ -194,5 +199,9 @@ class Service(uvicorn.Server):
     def serve_until_stopped(self, ready: Callable[[str], None]) -> None:
         """Serves; `ready` is called with the address. Returns at Ctrl-C or when `should_exit` is set."""
         self._ready = ready
-        with contextlib.suppress(KeyboardInterrupt):
+        try:
             self.run(sockets=[self.listening])
+        except KeyboardInterrupt:
+            pass
+        finally:
+            self._spaces.stop()

@@ -1,6 +1,7 @@
 """Where faces lie in a space, as the page's sliders, its meter of typicality and its map need it: from encoded faces where
 a set is named, else from what the bundle stores, else from random faces that the space encodes again. Figures alone."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +21,9 @@ SMALL_IMAGE = 64 * 64 * 3  # values of a picture up to which the first of each t
 RETURNED = 2_000, 1_000  # random faces that are decoded and encoded again
 MAPPED = 600, 240  # faces on the map
 MOVED = 8, 2  # faces on which influence is measured
+AT_ONCE = 8  # moves between two looks at whether to go on
+
+Check = Callable[[], None]  # raises to stop the work between two of its steps
 
 
 class Known(NamedTuple):
@@ -64,12 +68,15 @@ def affordable(space: FaceSpace, counts: tuple[int, int]) -> int:
     return counts[int(np.prod(space.image_shape) > SMALL_IMAGE)]
 
 
-def known_latents(space: FaceSpace, faces: FaceSet | None, seed: int = 0) -> Known:
+def known_latents(space: FaceSpace, faces: FaceSet | None, check: Check, seed: int = 0) -> Known:
     """The best latents at hand."""
     if faces is not None:
         rows = spread(faces.rows("all"), ENCODED)
         whole = prepared_space(load(space.folder))  # a copy, since prepared faces are not cut again
-        parts = [whole.encode(faces.images[rows[start : start + BATCH]]) for start in range(0, len(rows), BATCH)]
+        parts = []
+        for start in range(0, len(rows), BATCH):
+            check()
+            parts.append(whole.encode(faces.images[rows[start : start + BATCH]]))
         return Known(np.concatenate(parts), rows, f"{len(rows):,} encoded faces of the set {faces.root.name}")
     kind = default_prior(space)
     prior = space.prior(kind)
@@ -79,6 +86,7 @@ def known_latents(space: FaceSpace, faces: FaceSet | None, seed: int = 0) -> Kno
     count = affordable(space, RETURNED)
     drawn = space.sample_latents(count, seed)
     for start in range(0, count, BATCH):
+        check()
         # As pictures of the size that the encoder takes, which may be larger than those that it draws.
         parts.append(encode_drawn(space, space.decode(drawn[start : start + BATCH])))
     return Known(
@@ -118,11 +126,16 @@ def measure(known: Known, variational: bool) -> Statistics:
     )
 
 
-def measure_influence(space: FaceSpace, known: Known, found: Statistics) -> Influence:
+def measure_influence(space: FaceSpace, known: Known, found: Statistics, check: Check) -> Influence:
     """How much of the picture each latent and each component moves."""
     faces = known.z[spread(np.arange(len(known.z)), affordable(space, MOVED))]
     moves = np.concatenate((np.diag(found.deviation), found.components * found.spread[:, None])) * REACH
-    both = (influence(space, faces, moves) + influence(space, faces, -moves)) / 2
+    parts = []
+    for start in range(0, len(moves), AT_ONCE):
+        check()
+        some = moves[start : start + AT_ONCE]
+        parts.append((influence(space, faces, some) + influence(space, faces, -some)) / 2)
+    both = np.concatenate(parts)
     size = len(found.deviation)
     return Influence(both[:size].astype(np.float32), both[size:].astype(np.float32))
 
