@@ -18,7 +18,10 @@ Call = Callable[[Engine, Request], Answer]
 
 def answer(engine: Engine, request: Request) -> Answer:
     """What the page is told. Raises FacespaceError with a sentence for a person."""
-    return choose(CALLS, request.what, "request")(engine, request)
+    call = choose(CALLS, request.what, "request")
+    if call not in (_facts, _statistics):
+        engine.touch()
+    return call(engine, request)
 
 
 def _z(engine: Engine, request: Request, most: int = MOST_FACES) -> np.ndarray:

@@ -3,6 +3,7 @@ after the start, and nothing of what a person does."""
 
 import tempfile
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +25,7 @@ from facespace.space import FaceSpace
 THUMB = 40  # pixels of the longer side of a face on the map
 FORMS = sheets.ANIMATIONS  # endings of an exported morph
 MOST_FRAMES = 300
+REST = 0.25  # seconds without a request before the work in the background goes on
 
 
 class _Leaving(Exception):
@@ -42,6 +44,7 @@ class Engine:
         self.failed = ""
         self._worker: threading.Thread | None = None
         self._leaving = threading.Event()
+        self._touched = -REST
 
     @property
     def variational(self) -> bool:
@@ -60,7 +63,13 @@ class Engine:
         if self._worker is not None:
             self._worker.join()
 
+    def touch(self) -> None:
+        """A person is waiting for an answer: the work in the background rests for a moment."""
+        self._touched = time.monotonic()
+
     def _check(self) -> None:
+        while not self._leaving.is_set() and (left := self._touched + REST - time.monotonic()) > 0:
+            self._leaving.wait(left)
         if self._leaving.is_set():
             raise _Leaving
 
@@ -134,7 +143,7 @@ class Engine:
     def directions(self) -> Any:
         """The space's attribute directions. Raises BundleError where it has none."""
         if not hasattr(self.space, "directions"):
-            raise BundleError(f"No directions yet: facespace directions {self.space.folder} --data SET")
+            raise BundleError("No directions yet: facespace directions SPACE --data SET.")
         return self.space.directions()  # type: ignore[attr-defined]
 
     def scores(self, z: np.ndarray) -> np.ndarray:

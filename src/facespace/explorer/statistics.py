@@ -21,9 +21,11 @@ SMALL_IMAGE = 64 * 64 * 3  # values of a picture up to which the first of each t
 RETURNED = 2_000, 1_000  # random faces that are decoded and encoded again
 MAPPED = 600, 240  # faces on the map
 MOVED = 8, 2  # faces on which influence is measured
-AT_ONCE = 8  # moves between two looks at whether to go on
+AT_ONCE = 8, 2  # moves between two looks at whether to go on
 
-Check = Callable[[], None]  # raises to stop the work between two of its steps
+Check = Callable[
+    [], None
+]  # called between two steps of long work: waits while others need the machine, raises to end it
 
 
 class Known(NamedTuple):
@@ -131,9 +133,10 @@ def measure_influence(space: FaceSpace, known: Known, found: Statistics, check: 
     faces = known.z[spread(np.arange(len(known.z)), affordable(space, MOVED))]
     moves = np.concatenate((np.diag(found.deviation), found.components * found.spread[:, None])) * REACH
     parts = []
-    for start in range(0, len(moves), AT_ONCE):
+    step = affordable(space, AT_ONCE)
+    for start in range(0, len(moves), step):
         check()
-        some = moves[start : start + AT_ONCE]
+        some = moves[start : start + step]
         parts.append((influence(space, faces, some) + influence(space, faces, -some)) / 2)
     both = np.concatenate(parts)
     size = len(found.deviation)
@@ -141,7 +144,8 @@ def measure_influence(space: FaceSpace, known: Known, found: Statistics, check: 
 
 
 def lay_out(z: np.ndarray, method: str, seed: int = 0) -> np.ndarray:
-    """Places float32 (N, 2) on a map of (N, D) latents, each axis brought into [0, 1]."""
+    """Places float32 (N, 2) on a map of (N, D) latents, each axis brought into [0, 1]; the outermost percent on each side
+    lies on the edge, so that a few faces far off do not shrink all others."""
     places, _ = METHODS[method][1](z, seed)
-    low, high = places.min(0), places.max(0)
-    return ((places - low) / np.where(high > low, high - low, 1)).astype(np.float32)
+    low, high = np.percentile(places, (1, 99), axis=0)
+    return ((places - low) / np.where(high > low, high - low, 1)).clip(0, 1).astype(np.float32)

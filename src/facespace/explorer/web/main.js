@@ -94,7 +94,7 @@ async function statistics(index) {
 
 function layOut() {
   const left = /** @type {[string, string][]} */ ([['random', 'Random'], ['draw', 'Draw'], ['photo', 'Photo'], ['map', 'Map'], ['saved', 'Saved']]);
-  const right = /** @type {[string, string][]} */ ([['attributes', 'Attributes'], ['components', 'Components'], ['raw', 'Raw dimensions']]);
+  const right = /** @type {[string, string][]} */ ([['attributes', 'Attributes'], ['components', 'Components'], ['raw', 'Raw']]);
   const below = /** @type {[string, string][]} */ ([['history', 'History'], ['morph', 'Morph']]);
   const groups = /** @type {[string, [string, string][], 'source' | 'edit' | 'bottom'][]} */ ([['#source-tabs', left, 'source'], ['#edit-tabs', right, 'edit'], ['#bottom-tabs', below, 'bottom']]);
   for (const [bar, all, name] of groups) {
@@ -107,8 +107,9 @@ function layOut() {
     show(first);
     on('view', () => { if ($(`#tab-${state.view[name]}`)?.getAttribute('aria-selected') === 'false') show(state.view[name]); });
   }
-  const parts = /** @type {[string, string][]} */ ([['source', 'Faces'], ['edit', 'Edit'], ['below', 'History and morph']]);
+  const parts = /** @type {[string, string][]} */ ([['source', 'Faces'], ['edit', 'Edit'], ['below', 'Timeline']]);
   fill($('#switch'), parts.map(([name, words]) => h('button', { type: 'button', dataset: { part: name }, onclick: () => side(name) }, words)));
+  on('view', () => { document.body.dataset.tab = state.view.source; });
   side('source');
 }
 

@@ -2,7 +2,7 @@
 /** A panel of sliders: rows that move the face along one axis each, with locks, dice, reset and animation. What an axis is
  * the panel that uses this says; see panels/raw.js, components.js and attributes.js. */
 
-import { attempt, button, calm, fill, h, icon } from './dom.js';
+import { announce, attempt, button, calm, fill, h, icon } from './dom.js';
 import { latestWins } from './engine.js';
 import { gauss } from './maths.js';
 import { commit, move, on, setFace, setView, state, toggleLock } from './state.js';
@@ -108,7 +108,12 @@ export function sliderPanel(options) {
       slider.setAttribute('aria-valuetext', `${axis.label} ${value >= 0 ? '+' : '−'}${Math.abs(value).toFixed(1)}, ${(options.say ?? strength)(value)}`);
       slider.style.setProperty('--at', `${50 + (50 * Math.max(-1, Math.min(1, value / Number(slider.max))))}%`);
     };
-    const step = (/** @type {number} */ value, /** @type {boolean} */ done) => { set(value); slide(new Map([[axis.key, value]])); if (done) finish(axis.label); };
+    const step = (/** @type {number} */ value, /** @type {boolean} */ done) => {
+      if (state.locks[panel].has(axis.key)) { set(read(state.z).get(axis.key) ?? 0); announce(`${axis.label} is locked.`); return; }
+      set(value);
+      slide(new Map([[axis.key, value]]));
+      if (done) finish(axis.label);
+    };
     slider.addEventListener('input', () => step(Number(slider.value), false));
     slider.addEventListener('change', () => finish(axis.label));
     slider.addEventListener('keydown', (/** @type {KeyboardEvent} */ event) => {
@@ -131,7 +136,7 @@ export function sliderPanel(options) {
       axis.note ? h('p', { class: 'hint' }, axis.note) : null);
     return {
       el, set, slider,
-      lock: (/** @type {boolean} */ locked) => { lock.setAttribute('aria-pressed', String(locked)); lock.replaceChildren(icon(locked ? 'lock' : 'unlock')); el.classList.toggle('locked', locked); },
+      lock: (/** @type {boolean} */ locked) => { lock.setAttribute('aria-pressed', String(locked)); lock.replaceChildren(icon(locked ? 'lock' : 'unlock')); el.classList.toggle('locked', locked); slider.setAttribute('aria-disabled', String(locked)); },
       play: (/** @type {boolean} */ on) => { play.setAttribute('aria-pressed', String(on)); play.replaceChildren(icon(on ? 'pause' : 'play')); },
     };
   }

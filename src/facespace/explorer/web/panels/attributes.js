@@ -4,7 +4,7 @@
 
 import { $, attempt, button, fill, h, toast } from '../dom.js';
 import { engine, latestWins } from '../engine.js';
-import { on, setExamples, state } from '../state.js';
+import { on, setExamples, setView, state } from '../state.js';
 import { sliderPanel } from '../sliders.js';
 
 const FIRST = ['Smiling', 'smile', 'Mouth_Slightly_Open', 'Eyeglasses', 'Sunglasses', 'Bangs', 'Black_Hair', 'Blond_Hair', 'Brown_Hair', 'Gray_Hair', 'Bald', 'Wavy_Hair', 'Straight_Hair', 'Young', 'Senior', 'Youth', 'Child', 'Wearing_Hat', 'Hat', 'Beard', 'Mustache', 'Goatee'];
@@ -36,6 +36,7 @@ async function load() {
   scores = new Float32Array(known.names.length);
   await score(state.z);
   panel.build();
+  if (!known.names.length && state.view.edit === 'attributes' && $('#tab-components')) setView({ edit: 'components' });
 }
 
 const score = latestWins(async (/** @type {Float32Array} */ z) => {
@@ -44,7 +45,7 @@ const score = latestWins(async (/** @type {Float32Array} */ z) => {
   panel.refresh();
 });
 
-const waiting = () => (known.why ? h('span', {}, known.why) : 'Looking for directions…');
+const waiting = () => (known.why ? h('span', {}, `${known.why} Until then, Components and Raw dimensions move this face.`) : 'Looking for directions…');
 const plain = (/** @type {string} */ name) => name.replaceAll('_', ' ');
 
 /** @param {string} sort */

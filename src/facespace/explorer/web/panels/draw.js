@@ -110,6 +110,7 @@ function layUnder() {
       const across = (width / state.facts.input.width) * under.width, down = (height / state.facts.input.height) * under.height;
       context.globalAlpha = 0.6;
       context.imageSmoothingQuality = 'high';
+      context.drawImage(face, 0, 0, under.width, under.height); // the edge that the space takes in and does not draw
       context.drawImage(face, (under.width - across) / 2, (under.height - down) / 2, across, down);
     }
   } else context.fillRect(0, 0, under.width, under.height);
@@ -157,19 +158,19 @@ async function take() {
 }
 
 function keepStep() {
-  past.push(/** @type {CanvasRenderingContext2D} */ (sheet.getContext('2d')).getImageData(0, 0, sheet.width, sheet.height));
+  past.push(/** @type {CanvasRenderingContext2D} */ (sheet.getContext('2d', { willReadFrequently: true })).getImageData(0, 0, sheet.width, sheet.height));
   if (past.length > STEPS) past.shift();
 }
 function undoStroke() {
   const before = past.pop();
   if (!before) return;
-  /** @type {CanvasRenderingContext2D} */ (sheet.getContext('2d')).putImageData(before, 0, 0);
+  /** @type {CanvasRenderingContext2D} */ (sheet.getContext('2d', { willReadFrequently: true })).putImageData(before, 0, 0);
   show();
   send(undefined);
 }
 function clear() {
   keepStep();
-  /** @type {CanvasRenderingContext2D} */ (sheet.getContext('2d')).clearRect(0, 0, sheet.width, sheet.height);
+  /** @type {CanvasRenderingContext2D} */ (sheet.getContext('2d', { willReadFrequently: true })).clearRect(0, 0, sheet.width, sheet.height);
   show();
   send(undefined);
 }
@@ -198,7 +199,7 @@ function listen() {
 
 /** @param {[number, number]} from @param {[number, number]} to */
 function stroke(from, to) {
-  const context = /** @type {CanvasRenderingContext2D} */ (sheet.getContext('2d'));
+  const context = /** @type {CanvasRenderingContext2D} */ (sheet.getContext('2d', { willReadFrequently: true }));
   context.globalCompositeOperation = tool === 'eraser' ? 'destination-out' : 'source-over';
   for (const flip of mirror ? [false, true] : [false]) {
     const x = (/** @type {number} */ value) => (flip ? sheet.width - value : value);
@@ -233,8 +234,8 @@ function dabs(context, from, to) {
 
 /** Colours what is joined to a place and looks like it. @param {number} x @param {number} y */
 function flood(x, y) {
-  const { width, height } = whole, context = /** @type {CanvasRenderingContext2D} */ (sheet.getContext('2d'));
-  const seenPixels = /** @type {CanvasRenderingContext2D} */ (whole.getContext('2d')).getImageData(0, 0, width, height).data;
+  const { width, height } = whole, context = /** @type {CanvasRenderingContext2D} */ (sheet.getContext('2d', { willReadFrequently: true }));
+  const seenPixels = /** @type {CanvasRenderingContext2D} */ (whole.getContext('2d', { willReadFrequently: true })).getImageData(0, 0, width, height).data;
   const image = context.getImageData(0, 0, width, height), start = 4 * (y * width + x), todo = [y * width + x], done = new Uint8Array(width * height);
   const [r, g, b] = [1, 3, 5].map((i) => parseInt(colour.slice(i, i + 2), 16));
   const like = (/** @type {number} */ at) => Math.abs(seenPixels[at] - seenPixels[start]) + Math.abs(seenPixels[at + 1] - seenPixels[start + 1]) + Math.abs(seenPixels[at + 2] - seenPixels[start + 2]) < 48;

@@ -24,8 +24,8 @@ export function startStage() {
   divider = h('input', { type: 'range', min: 0, max: 100, value: 50, class: 'divider', 'aria-label': 'Where the original ends', hidden: true, oninput: place });
   caption = h('p', { class: 'caption', hidden: true });
   meter = h('div', { class: 'meter', tabindex: 0, role: 'note' });
-  compareButton = button('eye', 'Compare (hold X)', () => {}, {
-    dataset: { tip: 'Hold to see the face as it was before your edits; of a photo, the photo itself.' },
+  compareButton = button('eye', 'Compare', () => {}, {
+    dataset: { tip: 'Hold this, or the key X, to see the face as it was before your edits; of a photo, the photo itself.' },
     onpointerdown: () => compare(true), onpointerup: () => compare(false), onpointerleave: () => compare(false),
     onkeydown: (/** @type {KeyboardEvent} */ event) => { if (event.key === ' ' || event.key === 'Enter') compare(true); },
     onkeyup: () => compare(false), onblur: () => compare(false),
@@ -146,6 +146,6 @@ function measure() {
   const share = percentile(s, state.z), words = (WORDS.find(([limit]) => share < limit) ?? WORDS[4])[1];
   const bar = h('span', { class: 'gauge', 'aria-hidden': 'true' });
   bar.style.setProperty('--share', `${share}%`);
-  fill(meter, h('b', {}, words), bar, h('span', {}, share >= 100 ? 'farther out than every face measured' : `farther out than ${share} % of faces`));
-  meter.dataset.tip = `Typicality: the Mahalanobis distance of this face's latent from the middle of the space, against ${s.origin}. Faces far out are less well drawn.`;
+  fill(meter, h('b', {}, words), bar, h('span', {}, share >= 100 ? 'farther out than all measured' : `farther out than ${share} %`));
+  meter.dataset.tip = `Typicality: the Mahalanobis distance of this face's latent from the middle of the space, against ${s.origin}. The percentage is of those faces; far out, the model draws less well.`;
 }

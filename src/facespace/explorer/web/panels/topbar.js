@@ -18,7 +18,7 @@ export function startTopbar(switchTo) {
   const back = button('undo', 'Undo (Ctrl+Z)', undo, { quiet: true, id: 'undo' }), forth = button('redo', 'Redo (Ctrl+Shift+Z)', redo, { quiet: true, id: 'redo' });
   const file = h('input', { type: 'file', class: 'unseen', id: 'import-file', accept: '.png,.json,image/png,application/json', tabindex: -1, 'aria-label': 'Open a face from a file', onchange: () => { if (file.files[0]) takeIn(file.files[0]); file.value = ''; } });
   fill($('#actions'), badge, back, forth, button('share', 'Copy a link to this face', share, { quiet: true, id: 'share' }), button('import', 'Open a saved face (PNG or JSON)', () => file.click(), { quiet: true }), file,
-    button('export', 'Export', exportDialog, { class: 'primary', id: 'export' }), button('help', 'Help and keys (?)', help, { quiet: true }));
+    button('export', 'Export', exportDialog, { class: 'primary', id: 'export', 'aria-label': 'Export' }), button('help', 'Help and keys (?)', help, { quiet: true }));
   const speeds = /** @type {number[]} */ ([]);
   engine.onspeed = (milliseconds) => {
     speeds.push(milliseconds);
