@@ -41,10 +41,10 @@ def browser():
 
 
 @pytest.fixture(scope="module")
-def address(trained, told) -> str:
+def address(lively, told) -> str:
     """A server with two spaces, the first with made-up directions."""
     names = ("Smiling", "Eyeglasses", "Male")
-    service = Service(Spaces([with_directions(load(trained), names), told]), "127.0.0.1", 0, None)
+    service = Service(Spaces([with_directions(load(lively), names), told]), "127.0.0.1", 0, None)
     ready = threading.Event()
     thread = threading.Thread(target=service.serve_until_stopped, args=(lambda _: ready.set(),), daemon=True)
     thread.start()
@@ -82,12 +82,18 @@ class Tab:
     def picture(self) -> np.ndarray:
         """The face as it is painted."""
         self.page.wait_for_timeout(250)
+        expect(self.at("#faces")).to_have_attribute("aria-busy", "false", timeout=WAIT)
         url = self.page.evaluate("document.getElementById('face').toDataURL()")
         file = base64.b64decode(url.split(",")[1])
         return np.asarray(Image.open(io.BytesIO(file)).convert("RGB")).astype(int)
 
     def moments(self) -> int:
         return self.at("#history .tile").count()
+
+
+def same(picture: np.ndarray, other: np.ndarray) -> bool:
+    """Equal to a level of gray: the last bits of a product of matrices depend on how many faces are drawn at once."""
+    return np.abs(picture - other).max() <= 1
 
 
 @pytest.fixture
@@ -111,7 +117,7 @@ def test_sliders_move_the_face_and_undo_brings_it_back(tab):
     tab.page.evaluate("document.activeElement.blur()")
     while tab.at("#undo").is_enabled() and tab.at("#history .tile").nth(1).get_attribute("aria-current") != "step":
         tab.page.keyboard.press("Control+z")
-    assert np.array_equal(tab.picture(), before)
+    assert same(tab.picture(), before)
     tab.page.keyboard.press("Control+Shift+z")
     assert not np.array_equal(tab.picture(), before)
 
@@ -122,7 +128,7 @@ def test_undo_and_the_face_survive_a_reload(tab):
     before = tab.picture()
     tab.page.reload()
     expect(tab.at("#history .tile")).to_have_count(3)
-    assert np.array_equal(tab.picture(), before)
+    assert same(tab.picture(), before)
     assert "token" not in tab.page.url
 
 
@@ -153,7 +159,7 @@ def test_a_locked_attribute_stays_where_it_is(tab):
     smiling = tab.page.get_by_role("group", name="Smiling")
     smiling.locator(".typed").fill("1.5")
     smiling.locator(".typed").press("Enter")
-    expect(smiling.locator(".typed")).to_have_value("1.50")
+    expect(smiling.locator(".typed")).to_have_value(re.compile("1.50?"))
     expect(typed).to_have_value(before)
     expect(tab.at(".effects")).to_contain_text("Smiling")
     assert tab.page.get_by_role("group", name="Male").count() == 0  # protected labels are shown when asked for
@@ -255,8 +261,8 @@ def test_a_link_brings_the_face_back_and_holds_no_key(browser, address, tab):
         other.ready()
         other.page.goto("about:blank")
         other.page.goto(link)  # the same tab still has the key
-        expect(other.at("#history .tile").last).to_be_visible()
-        assert np.array_equal(other.picture(), before)
+        expect(other.at("#history .tile")).to_have_count(3)
+        assert same(other.picture(), before)
     finally:
         other.context.close()
 
@@ -283,7 +289,7 @@ def test_a_picture_carries_its_state_and_the_mark_and_brings_it_back(tab, tmp_pa
     assert not np.array_equal(tab.picture(), before)
     tab.page.set_input_files("#import-file", file)
     expect(tab.at("#history .tile")).to_have_count(4)
-    assert np.array_equal(tab.picture(), before)
+    assert same(tab.picture(), before)
 
 
 def lying_png(path, text: bytes, length: int | None = None):
@@ -301,7 +307,7 @@ def lying_png(path, text: bytes, length: int | None = None):
         ({"kind": "x"}, "no face of the explorer"),
         ({"z": "AAAA"}, "which has 5 numbers"),
         ({"z": base64.b64encode(struct.pack("<5f", *[float("nan")] * 5)).decode()}, "numbers that no face has"),
-        ({"z": "A" * 100_000}, "no latent"),
+        ({"z": "A" * 100_000}, "too large"),
     ],
 )
 def test_a_lying_file_is_refused_and_the_face_stays(tab, tmp_path, change, words):
@@ -310,7 +316,7 @@ def test_a_lying_file_is_refused_and_the_face_stays(tab, tmp_path, change, words
     (tmp_path / "lie.json").write_text(json.dumps({**document, **change}))
     tab.page.set_input_files("#import-file", tmp_path / "lie.json")
     expect(tab.at(".toast.error")).to_contain_text(words)
-    assert np.array_equal(tab.picture(), before)
+    assert same(tab.picture(), before)
 
 
 @pytest.mark.parametrize(
@@ -492,8 +498,8 @@ def test_the_face_stays_when_the_server_goes(browser, trained):
             expect(tab.at("#gone")).to_contain_text("The server is gone; your face is safe here")
             tab.page.keyboard.press("r")
             expect(tab.at(".toast.error")).to_contain_text("facespace explore")
-            assert np.array_equal(tab.picture(), before)
-            assert [error for error in tab.errors if "WebSocket" not in error] == []
+            assert same(tab.picture(), before)
+            assert [error for error in tab.errors if "ERR_CONNECTION_REFUSED" not in error] == []
         finally:
             tab.context.close()
 

@@ -24,11 +24,19 @@ export function h(tag, props = {}, ...children) {
 export function icon(name) {
   const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
   const use = document.createElementNS('http://www.w3.org/2000/svg', 'use');
-  use.setAttribute('href', `icons.svg#${name}`);
+  use.setAttribute('href', `#icon-${name}`);
   svg.setAttribute('class', 'icon');
   svg.setAttribute('aria-hidden', 'true');
   svg.append(use);
   return svg;
+}
+
+/** Takes the icons into the page, so that they stay when the server goes. */
+export async function loadIcons() {
+  const text = await (await fetch('icons.svg')).text(), sheet = new DOMParser().parseFromString(text, 'image/svg+xml').documentElement;
+  sheet.setAttribute('class', 'unseen');
+  sheet.setAttribute('aria-hidden', 'true');
+  document.body.append(document.importNode(sheet, true));
 }
 
 /** A button with an icon, and words that are seen or, with `quiet`, only read aloud and shown on hover.

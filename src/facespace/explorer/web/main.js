@@ -1,7 +1,7 @@
 // @ts-check
 /** Puts the page together: the key, the connection, the panels, and the face that the address asks for. */
 
-import { $, announce, attempt, button, fill, h, startTips, tabs, toast } from './dom.js';
+import { $, announce, attempt, button, fill, h, loadIcons, startTips, tabs, toast } from './dom.js';
 import { engine } from './engine.js';
 import { startKeyboard } from './keyboard.js';
 import { startAttributes } from './panels/attributes.js';
@@ -120,6 +120,7 @@ function side(name) {
 }
 
 async function start() {
+  loadIcons();
   startTips();
   startStage();
   const badge = startTopbar((index) => attempt(() => switchTo(index)));

@@ -6,7 +6,7 @@ import { on, state } from '../state.js';
 import { sliderPanel } from '../sliders.js';
 
 export function startRaw() {
-  const panel = sliderPanel({ panel: 'raw', title: 'Raw dimensions', root: $('#raw'), unit: 'standard deviations (σ) of this latent', sorts: { influence: 'Influence', number: 'Number' }, axes, read, move, foot });
+  const panel = sliderPanel({ panel: 'raw', title: 'Raw dimensions', root: $('#raw'), unit: 'standard deviations (σ) of this latent', sorts: { influence: 'Influence', number: 'Number' }, axes, read, move, foot, waiting });
   on('facts statistics', panel.build);
 }
 
@@ -30,6 +30,8 @@ export function strengthBar(share) {
   bar.style.setProperty('--share', `${Math.round(100 * share)}%`);
   return bar;
 }
+
+const waiting = () => (state.statistics ? 'No dimension is used: all faces of this space are alike. Train it for longer, or with a smaller weight on the KL term.' : 'Measuring the space…');
 
 function foot() {
   const s = state.statistics, unused = s ? s.active.filter((on) => !on).length : 0;

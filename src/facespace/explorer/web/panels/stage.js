@@ -14,7 +14,7 @@ let shown = null;
 let guest = null; // what a drawing or a film shows for now, in place of the face
 /** @type {WeakMap<Float32Array, import('../engine.js').Picture>} */
 const ready = new WeakMap();
-let split = false, holding = false, zoom = 1;
+let split = false, holding = false, zoom = 1, asked = 0;
 /** @type {any} */
 let face, other, meter, divider, caption, compareButton;
 
@@ -41,7 +41,12 @@ export function startStage() {
     h('figure', { class: 'frame' }, caption, h('div', { class: 'faces', id: 'faces' }, face, other, divider)),
     h('div', { class: 'under' }, meter, h('div', { class: 'tools' }, compareButton, splitButton, crisp)));
   new ResizeObserver(refresh).observe($('#stage'));
-  on('z', () => showLatest(state.z));
+  on('z', async () => {
+    const mine = ++asked;
+    $('#faces').setAttribute('aria-busy', 'true');
+    await showLatest(state.z);
+    if (mine === asked) $('#faces').setAttribute('aria-busy', 'false');
+  });
   on('face', () => { measure(); announce(`${state.history[state.moment]?.what ?? 'Face'}. ${$('.meter b')?.textContent ?? ''}`); });
   on('statistics', measure);
   on('view', () => { crisp.setAttribute('aria-pressed', String(!state.view.smooth)); refresh(); });
@@ -67,14 +72,14 @@ export const current = () => shown;
 export const exportZoom = () => Math.max(1, Math.round(512 / Math.max(state.facts.picture.width, state.facts.picture.height)));
 
 const showLatest = latestWins(async (/** @type {Float32Array} */ z) => {
-  const asked = performance.now();
+  const start = performance.now();
   const known = ready.get(z);
   const picture = known ?? (await engine.decode([z]))[0];
   ready.set(z, picture);
   shown = picture;
   refresh();
   // The picture is on the screen with the next frame: what a person waits for, and what the benchmark reads.
-  requestAnimationFrame(() => setTimeout(() => { performance.measure('facespace:painted', { start: asked }); trim(); }));
+  requestAnimationFrame(() => setTimeout(() => { performance.measure('facespace:painted', { start }); trim(); }));
   if (!known) await new Promise(requestAnimationFrame);
 });
 
