@@ -376,7 +376,9 @@ def test_headers_never_hold_nan():
         messages.write({"x": float("nan")})
 
 
-def test_other_machines_need_a_key():
+def test_other_machines_need_a_key(cli, trained):
+    code, _, err = cli("explore", trained, "--host", "0.0.0.0")
+    assert code == 2 and "--token" in err
     with pytest.raises(UsageError, match="--token"):
         security.check_token("0.0.0.0", None)
     with pytest.raises(UsageError, match="16 to 128"):

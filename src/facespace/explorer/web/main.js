@@ -16,8 +16,8 @@ import { oneRandom, startRandom } from './panels/random.js';
 import { startRaw } from './panels/raw.js';
 import { startSaved } from './panels/saved.js';
 import { know, startStage } from './panels/stage.js';
-import { link, startTopbar } from './panels/topbar.js';
-import { fromDocument, on, openSpace, sessionStore, setFace, setStatistics, setView, state } from './state.js';
+import { fromLink, link, startTopbar } from './panels/topbar.js';
+import { fromDocument, on, openSpace, sessionStore, setFace, setStatistics, setView, state, takeView } from './state.js';
 
 const KEY = 'facespace:key', SPACE = 'facespace:space', POLL = 700;
 const hidden = new Set((new URLSearchParams(location.search).get('hide') ?? '').split(',').filter(Boolean));
@@ -71,7 +71,7 @@ async function switchTo(index) {
   const mean = await engine.mean();
   know(mean.z, mean.picture);
   if (wanted) {
-    await attempt(async () => fromDocument(JSON.parse(atob((wanted ?? '').replaceAll('-', '+').replaceAll('_', '/'))), 'Link')).finally(() => { wanted = null; });
+    await attempt(async () => fromDocument(fromLink(wanted ?? ''), 'Link')).finally(() => { wanted = null; });
   }
   if (!state.history.length && !again) {
     setFace(mean.z, 'Average face');
@@ -125,9 +125,10 @@ async function start() {
   startStage();
   const badge = startTopbar((index) => attempt(() => switchTo(index)));
   for (const begin of [startRandom, startDraw, startPhoto, startMap, startSaved, startAttributes, startComponents, startRaw, startHistory, startMorph]) begin();
+  try { if (wanted) takeView(fromLink(wanted)); } catch { /* told when the link is opened */ }
   layOut();
   startKeyboard();
-  on('face', () => { const next = `#${link().split('#')[1]}`; if (location.hash !== next) history.replaceState(null, '', next); });
+  on('face view', () => { if (!state.facts || wanted) return; const next = `#${link().split('#')[1]}`; if (location.hash !== next) history.replaceState(null, '', next); });
   listen(badge);
   const secret = await key();
   if (!secret) { engine.onstatus('refused'); return; }

@@ -33,11 +33,16 @@ export function sliderPanel(options) {
   const search = h('input', { type: 'search', placeholder: 'Filter', 'aria-label': `Filter ${title}`, oninput: () => { filter = search.value.toLowerCase(); build(); } });
   const range = h('select', { 'aria-label': 'Range of the sliders', dataset: { tip: 'How far the sliders reach, in standard deviations (σ) of the faces of this space.' }, onchange: () => setView({ range: Number(range.value) }) }, [2, 3, 4].map((n) => h('option', { value: String(n) }, `±${n} σ`)));
   const order = h('select', { 'aria-label': 'Order of the sliders', onchange: () => { sort = order.value; build(); } }, Object.entries(sorts).map(([key, words]) => h('option', { value: key }, words)));
+  const variety = h('select', { 'aria-label': 'Truncation of the dice', dataset: { tip: 'Truncation: how far the dice throw, in standard deviations (σ). Small values stay near the average face.' }, onchange: () => setView({ variety: Number(variety.value) }) });
+  const offerVariety = () => {
+    const choices = [...new Set([0.3, 0.5, 0.8, 1, 1.5, state.view.variety])].sort((a, b) => a - b);
+    fill(variety, choices.map((value) => h('option', { value: String(value), selected: value === state.view.variety }, `Dice ${value} σ`)));
+  };
   const all = button('', '', () => setView({ all: !state.view.all }), { class: 'link' });
   const head = h('div', { class: 'panel-head' }, h('h2', {}, title), h('div', { class: 'line' },
     button('dice', `Randomise all ${title.toLowerCase()} that are not locked`, () => dice(), { quiet: true }),
     button('reset', 'Back to the face before these edits', reset, { quiet: true })));
-  fill(root, head, h('div', { class: 'line controls' }, search, order, range), list, all, foot);
+  fill(root, head, h('div', { class: 'line controls' }, search, order, range, variety), list, all, foot);
 
   const push = latestWins(async (/** @type {{changes: Map<any, number>, from: Float32Array}} */ { changes, from }) => {
     const found = await attempt(async () => options.move(from, changes));
@@ -145,6 +150,7 @@ export function sliderPanel(options) {
     stop();
     rows.clear();
     range.value = String(state.view.range);
+    offerVariety();
     const axes = options.axes(sort), found = axes.filter((axis) => axis.label.toLowerCase().includes(filter));
     const some = state.view.all || filter ? found : found.slice(0, FEW);
     for (const axis of some) rows.set(axis.key, row(axis));
@@ -172,6 +178,7 @@ export function sliderPanel(options) {
   on('z face', () => { cancelAnimationFrame(waiting); waiting = requestAnimationFrame(refresh); });
   on('locks', locks);
   let was = '';
+  on('view', offerVariety);
   on('view', () => { const now = `${state.view.range} ${state.view.all}`; if (now !== was) build(); was = now; });
   return { build, refresh };
 }

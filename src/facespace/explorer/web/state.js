@@ -7,6 +7,7 @@ import { fromText, toText } from './maths.js';
 /** @typedef {{z: Float32Array, what: string}} Moment */
 /** @typedef {{name: string, z: Float32Array}} Kept */
 
+const PARTS = { source: ['random', 'draw', 'photo', 'map', 'saved'], edit: ['attributes', 'components', 'raw'] };
 const UNDO = 200, KEPT = 100, VERSION = 1, KIND = 'facespace-explorer';
 
 export const state = {
@@ -144,6 +145,11 @@ export function fromDocument(given, what) {
   setFace(z, what);
   state.original = { z: original, picture: null };
   tell('locks', 'face');
+}
+
+/** The tabs that a document was made with, before they are laid out. @param {any} doc */
+export function takeView(doc) {
+  for (const part of /** @type {('source' | 'edit')[]} */ (['source', 'edit'])) if (PARTS[part].includes(doc.view?.[part])) state.view[part] = doc.view[part];
 }
 
 const latent = (/** @type {unknown} */ text) => fromText(text, state.facts.latents);

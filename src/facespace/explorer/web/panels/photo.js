@@ -23,7 +23,6 @@ export function startPhoto() {
   body = h('div', {});
   fill($('#photo'), h('div', { class: 'panel-head' }, h('h2', {}, 'Photo'), button('trash', 'Forget this photo', forget, { quiet: true, id: 'forget' })), body);
   forget();
-  document.addEventListener('paste', (event) => { const file = [...(event.clipboardData?.files ?? [])].find((one) => one.type.startsWith('image/')); if (file) openPhoto(file); });
 }
 
 /** Forgets everything of a photo. */

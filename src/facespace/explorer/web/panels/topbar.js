@@ -32,6 +32,7 @@ export function startTopbar(switchTo) {
   on('facts', () => spaceName(switchTo));
   document.addEventListener('dragover', (event) => { if (event.dataTransfer?.types.includes('Files')) event.preventDefault(); });
   document.addEventListener('drop', (event) => { const one = event.dataTransfer?.files[0]; if (one) { event.preventDefault(); takeIn(one); } });
+  document.addEventListener('paste', paste);
   return badge;
 }
 
@@ -98,6 +99,18 @@ export async function takeIn(file) {
     const found = /json$/i.test(file.type || file.name) ? await readJson(file) : await readDocument(file);
     if (found) { fromDocument(found, 'Opened'); toast('The face is back.'); } else await openPhoto(file);
   });
+}
+
+/** A picture, a link or a copied state. @param {ClipboardEvent} event */
+function paste(event) {
+  const text = event.clipboardData?.getData('text/plain').trim() ?? '', file = [...(event.clipboardData?.files ?? [])].find((one) => one.type.startsWith('image/'));
+  if (file) takeIn(file);
+  else if (/^\{|#s=/.test(text) && text.length < LARGEST_JSON && !/** @type {HTMLElement} */ (event.target).matches('input')) attempt(async () => fromDocument(text.startsWith('{') ? JSON.parse(text) : fromLink(text.split('#s=')[1]), 'Pasted'));
+}
+
+/** The document in a link; an Error with a sentence for any other text. @param {string} text */
+export function fromLink(text) {
+  try { return JSON.parse(atob(text.replaceAll('-', '+').replaceAll('_', '/'))); } catch { throw new Error('This link is cut short or damaged.'); }
 }
 
 /** @param {File} file */
