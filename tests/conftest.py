@@ -7,10 +7,12 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
+from PIL import Image
 
 import facespace
 from facespace.cli import run as run_cli
 from facespace.console import quiet
+from facespace.data.faces import FaceSet
 
 # Makes any recipe small enough for a test: 16 px faces, few units.
 TINY = ("model.image=3,16,16", "model.latent=5", "model.widths=8,12", "train.batch=8", "train.epochs=2")
@@ -68,6 +70,16 @@ def real() -> Path:
     if os.environ.get("CI"):
         pytest.fail("FACESPACE_DATA must name the folder of real faces here")
     pytest.skip("FACESPACE_DATA does not name a folder of real faces")
+
+
+@pytest.fixture
+def photos(drawn, tmp_path):
+    """Three drawn faces as picture files."""
+    paths = []
+    for index, face in enumerate(FaceSet(drawn).images[:3]):
+        paths.append(tmp_path / f"photo{index}.png")
+        Image.fromarray(face).save(paths[-1])
+    return paths
 
 
 @pytest.fixture

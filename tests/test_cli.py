@@ -11,23 +11,12 @@ import pytest
 from PIL import Image
 
 from facespace.cli import app
-from facespace.data.faces import FaceSet
 
 VERBS = (
     *("balance", "decode", "demo", "doctor", "download", "encode", "fit-prior", "merge", "morph", "prepare", "recipes"),
     *("compare", "reconstruct", "runs", "sample", "show", "split", "train"),
-    *("analyze", "evaluate", "explore", "label", "train-attributes"),
+    *("analyze", "evaluate", "explore", "label", "mix", "train-attributes"),
 )
-
-
-@pytest.fixture
-def photos(drawn, tmp_path):
-    """Three drawn faces as picture files."""
-    paths = []
-    for index, face in enumerate(FaceSet(drawn).images[:3]):
-        paths.append(tmp_path / f"photo{index}.png")
-        Image.fromarray(face).save(paths[-1])
-    return paths
 
 
 def process(*tokens, **environment):
@@ -124,16 +113,6 @@ def test_reconstruct(cli, trained, drawn, photos, tmp_path):
     assert code == 0 and Image.open(tmp_path / "r.png").size == (8 * 66 + 2, 4 * 66 + 2)
 
 
-def test_morph(cli, trained, photos, tmp_path):
-    code, out, _ = cli(
-        "morph", trained, *photos, "--to", tmp_path / "m.gif", "--frames", 12, "--fps", 10, "--loop", "--json"
-    )
-    film = Image.open(tmp_path / "m.gif")
-    assert code == 0 and json.loads(out)["frames"] == film.n_frames == 12 and film.size == (256, 256)
-    cli("morph", trained, *photos[:2], "--to", tmp_path / "m.npy", "--frames", 5)
-    assert np.load(tmp_path / "m.npy").shape == (5, 16, 16, 3)
-
-
 def test_encode_decode(cli, trained, photos, tmp_path):
     assert cli("encode", trained, *photos, "--to", tmp_path / "z.npy")[0] == 0
     z = np.load(tmp_path / "z.npy")
@@ -203,9 +182,6 @@ WRONG = [
     (["reconstruct", "{trained}", "{text}", "--to", "x.png"], 1, "not an image that can be read"),
     (["reconstruct", "{trained}", "--to", "x.png"], 2, "either photographs or --data"),
     (["reconstruct", "{trained}", "--data", "{drawn}", "--split", "tset", "--to", "x.png"], 2, "Unknown split"),
-    (["morph", "{trained}", "{photo}", "--to", "x.gif"], 2, "at least two faces"),
-    (["morph", "{trained}", "{photo}", "{photo}", "--to", "x.png"], 2, "must end in .gif"),
-    (["morph", "{trained}", "{photo}", "{photo}", "--to", "x.gif", "--fps", "0"], 2, "between 1 and 100"),
     (["encode", "{trained}", "--to", "z.npy"], 2, "at least one photograph"),
     (["decode", "{trained}", "gone.npy", "--to", "x.png"], 1, "gone.npy does not exist"),
     (["decode", "{trained}", "{text}", "--to", "x.png"], 1, "not a .npy file"),

@@ -177,24 +177,6 @@ def test_pairs_alternate_rows():
     assert sheets.pairs(a[:2], a[:2] + 100, columns=8).ravel().tolist() == [0, 1, 100, 101]
 
 
-@pytest.mark.parametrize("fps", [10, 24, 30, 60])
-def test_gif_keeps_the_true_rate_on_average(fps):
-    delays = sheets.gif_delays(150, fps)
-    assert all(delay % 10 == 0 and delay >= 10 for delay in delays)
-    assert sum(delays) == pytest.approx(1000 * 150 / fps, abs=10)
-
-
-def test_an_animation_has_its_frames_and_its_ends(tmp_path):
-    frames = np.stack([np.full((16, 16, 3), value, np.uint8) for value in range(0, 250, 25)])
-    for name in ("a.gif", "a.webp"):
-        sheets.save_animation(frames, tmp_path / name, fps=20, scale=2)
-        film = Image.open(tmp_path / name)
-        assert film.n_frames == 10 and film.size == (32, 32) and film.info.get("loop") == 0
-        first = np.asarray(film.convert("RGB")).mean()
-        film.seek(9)
-        assert abs(first - 0) < 6 and abs(np.asarray(film.convert("RGB")).mean() - 225) < 6
-
-
 def test_a_failed_save_leaves_nothing(tmp_path):
     with pytest.raises(UsageError, match=r"must end in \.png"):
         sheets.save_still(picture(), tmp_path / "a.txt")

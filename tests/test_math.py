@@ -9,7 +9,6 @@ from torch import distributions as D
 from torch.testing import assert_close
 
 from facespace.errors import UsageError
-from facespace.latent.paths import lerp, through
 from facespace.models import ModelConfig, build
 from facespace.models.interface import Pass
 from facespace.models.likelihoods import LIKELIHOODS
@@ -214,38 +213,6 @@ def test_log_densities_of_normal_priors_equal_torch_distributions(clouds):
     expected = D.MultivariateNormal(z.double().mean(0), torch.cov(z.double().T)).log_prob(z.double())
     assert_close(prior.log_prob(z), expected, atol=1e-3, rtol=0)
     np.testing.assert_allclose(Mixture(3).log_prob(z), StandardNormal(3).log_prob(z))  # not fitted yet
-
-
-def test_lerp_is_exact_at_its_ends():
-    a, b = torch.randn(2, 9, generator=torch.Generator().manual_seed(0))
-    path = lerp(a, b, torch.tensor([0.0, 0.25, 1.0]))
-    assert torch.equal(path[0], a) and torch.equal(path[2], b)
-    assert_close(path[1], 0.75 * a + 0.25 * b)
-
-
-@pytest.mark.parametrize(("count", "frames"), [(2, 2), (2, 60), (3, 7), (5, 61), (12, 100)])
-def test_a_path_starts_and_ends_at_its_keys(count, frames):
-    keys = list(torch.randn(count, 4, generator=torch.Generator().manual_seed(count)))
-    path = through(keys, frames)
-    assert path.shape == (frames, 4)
-    assert torch.equal(path[0], keys[0]) and torch.equal(path[-1], keys[-1])
-    ring = through(keys, frames, loop=True)
-    assert torch.equal(ring[0], keys[0]) and not torch.equal(ring[-1], keys[0])
-    if (frames - 1) % (count - 1) == 0:
-        for place, key in enumerate(keys):
-            assert torch.equal(path[place * (frames - 1) // (count - 1)], key)
-
-
-def test_a_path_with_equal_steps_within_a_segment():
-    path = through([torch.zeros(1), torch.ones(1)], 11)
-    assert_close(path[:, 0].diff(), torch.full((10,), 0.1))
-
-
-def test_impossible_paths_are_refused():
-    with pytest.raises(UsageError, match="at least two faces"):
-        through([torch.zeros(2)], 5)
-    with pytest.raises(UsageError, match="at least 3 frames"):
-        through([torch.zeros(2)] * 3, 2)
 
 
 def test_learning_rate_constant_and_cosine():

@@ -71,17 +71,6 @@ def test_sampling_is_the_model_in_eval_mode(space):
     assert np.abs(many[:8].astype(int) - alone).max() <= 1
 
 
-def test_morph_starts_and_ends_at_the_reconstructions(space, faces):
-    film = space.morph(faces[0], Image.fromarray(faces[1]), faces[2], frames=21)
-    assert film.shape == (21, 16, 16, 3)
-    ends = space.reconstruct(faces[:3])
-    for frame, end in zip((0, 10, 20), ends):
-        assert np.abs(film[frame].astype(int) - end).max() <= 1
-    ring = space.morph(faces[:3], frames=21, loop=True)
-    assert np.abs(ring[0].astype(int) - ends[0]).max() <= 1
-    assert np.abs(ring[14].astype(int) - ends[2]).max() <= 1
-
-
 @pytest.mark.parametrize(
     ("call", "says"),
     [

@@ -1,13 +1,15 @@
-"""A trained model on disk: model.safetensors and card.json, and prior-KIND.safetensors for each prior fitted to it since;
-no pickle. Written whole or not at all; every way in which it can be missing or damaged is a sentence."""
+"""A trained model on disk: model.safetensors and card.json, and what was fitted to it since: prior-KIND.safetensors for
+each prior, directions.safetensors; no pickle. Written whole or not at all; every way in which it can be missing or damaged is a sentence."""
 
 import hashlib
 import json
 import math
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -18,11 +20,12 @@ from facespace.configs import from_dict, to_dict
 from facespace.errors import BundleError, UsageError, suggest
 from facespace.files import build_folder, settle, write_json
 from facespace.image.photos import Template
+from facespace.latent.directions import Directions, Whitening
 from facespace.models import LatentModel, ModelConfig, build
 from facespace.models.priors import FITTED, FittedPrior, fitted_prior
 
 FORMAT = 1
-WEIGHTS, CARD = "model.safetensors", "card.json"
+WEIGHTS, CARD, DIRECTIONS = "model.safetensors", "card.json", "directions.safetensors"
 BEST, LAST = "best", "last"  # the two bundles of a run
 
 
@@ -72,24 +75,73 @@ def load(folder: Path | str, device: torch.device | str = "cpu") -> Bundle:
 def save_prior(loaded: Bundle, kind: str, prior: FittedPrior, facts: dict[str, Any]) -> dict[str, Any]:
     """Keeps a fitted prior beside the model that it was fitted to, in place of an older one of its kind, and returns what
     the card now says of it. `facts` join that: what it was fitted to, and how well it fits."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in prior.state_dict().items()}
+    about = {"origin": prior.origin, "options": prior.options, **facts}
+    return _add(
+        loaded,
+        prior_file(kind),
+        tensors,
+        about,
+        lambda card, entry: {"priors": {**card.get("priors", {}), kind: entry}},
+    )
+
+
+def save_directions(loaded: Bundle, directions: Directions) -> None:
+    """Keeps directions beside the model that they were found in, in place of older ones."""
+    arrays = {
+        "units": directions.units,
+        "probes": directions.probes,
+        "center": directions.whitening.center,
+        "root": directions.whitening.root,
+    }
+    tensors = {name: torch.from_numpy(np.ascontiguousarray(array, np.float32)) for name, array in arrays.items()}
+    named = {"names": {name: dict(directions.facts[name]) for name in directions.names}}
+    _add(loaded, DIRECTIONS, tensors, named, lambda card, entry: {"directions": entry})
+
+
+def load_directions(loaded: Bundle) -> Directions:
+    """The directions that were found in this model. Raises BundleError where there are none, where they are damaged, or
+    belong to other weights."""
+    folder, find_them = loaded.folder, f"facespace directions {loaded.folder} --data SET"
+    again = f"Find them again: {find_them}"
+    entry = read_card(folder).get("directions")
+    if entry is None:
+        raise BundleError(f"{folder} has no directions yet. Find some: {find_them}")
+    try:
+        if entry["weights"] != loaded.card["fingerprint"]:
+            raise BundleError(f"The directions in {folder} were found in a model with other weights. {again}")
+        arrays = {
+            name: tensor.double().numpy()
+            for name, tensor in _tensors(folder / DIRECTIONS, entry["fingerprint"], again).items()
+        }
+        whitening = Whitening(arrays["center"], arrays["root"])
+        found = Directions(tuple(entry["names"]), arrays["units"], arrays["probes"], whitening, entry["names"])
+        latent = math.prod(loaded.model.latent_shape)
+        if found.units.shape != (len(found.names), latent) or whitening.root.shape != (latent, latent):
+            raise KeyError("shapes")
+    except (AttributeError, KeyError, TypeError) as error:
+        raise BundleError(f"{folder / CARD} does not describe its directions rightly. {again}") from error
+    return found
+
+
+def _add(
+    loaded: Bundle,
+    file: str,
+    tensors: dict[str, torch.Tensor],
+    about: dict[str, Any],
+    place: Callable[[dict[str, Any], dict[str, Any]], dict[str, Any]],
+) -> dict[str, Any]:
+    """Writes a file of tensors into a bundle and what is said `about` it into the card, where `place`(card, entry) says;
+    returns the entry. Raises BundleError where the folder holds another model by now."""
     card, folder = read_card(loaded.folder), loaded.folder
     if card.get("fingerprint") != loaded.card["fingerprint"]:
-        raise BundleError(
-            f"{folder} holds another model than the one that was opened. Open it and fit the prior again."
-        )
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in prior.state_dict().items()}
-    entry = {
-        "origin": prior.origin,
-        "options": prior.options,
-        **facts,
-        "weights": card["fingerprint"],
-        "fingerprint": fingerprint(tensors),
-    }
-    # The card and the prior change together or not at all, so the folder is replaced whole.
+        raise BundleError(f"{folder} holds another model than the one that was opened. Open it and try again.")
+    entry = {**about, "weights": card["fingerprint"], "fingerprint": fingerprint(tensors)}
+    # The card and the file change together or not at all, so the folder is replaced whole.
     with build_folder(folder) as beside:
         shutil.copytree(folder, beside, dirs_exist_ok=True)
-        (beside / prior_file(kind)).write_bytes(to_bytes(tensors))
-        write_json(beside / CARD, {**card, "priors": {**card.get("priors", {}), kind: entry}})
+        (beside / file).write_bytes(to_bytes(tensors))
+        write_json(beside / CARD, {**card, **place(card, entry)})
     return entry
 
 

@@ -208,9 +208,14 @@ def strips(faces: np.ndarray, rows: Sequence[str], columns: Sequence[str], title
     return figure
 
 
-def tables(panels: Sequence[tuple[str, np.ndarray, Sequence[str]]], columns: Sequence[str]) -> Figure:
-    """Correlations below each other over the same Q `columns`: (title, (P, Q) in [−1, 1], P row names) each. Blue is
-    negative, red positive, gray is NaN; strong ones have their number in the cell, for readers without the colours."""
+def tables(
+    panels: Sequence[tuple[str, np.ndarray, Sequence[str]]],
+    columns: Sequence[str],
+    what: str = "correlation",
+    strong: float = STRONG,
+) -> Figure:
+    """Numbers in [−1, 1] below each other over the same Q `columns`: (title, (P, Q), P row names) each. Blue is negative,
+    red positive, gray is NaN; those from ±`strong` on have their number in the cell, for readers without the colours."""
     heights = [table.shape[0] for _, table, _ in panels]
     longest = max(len(name) for _, _, names in panels for name in (*names, *columns))
     width = max(4.5, 0.26 * len(columns)) + 0.085 * longest + 1.4
@@ -222,7 +227,7 @@ def tables(panels: Sequence[tuple[str, np.ndarray, Sequence[str]]], columns: Seq
         panel.set_yticks(range(len(rows)), rows, size=8, parse_math=False)
         panel.set_xticks(range(len(columns)), ["" for _ in columns])
         panel.set_title("\n".join(textwrap.wrap(title, 14 + 8 * int(width))), size=10, parse_math=False)
-        for row, column in np.argwhere(np.abs(np.nan_to_num(table)) >= STRONG):
+        for row, column in np.argwhere(np.abs(np.nan_to_num(table)) >= strong):
             value = table[row, column]
             ink = "white" if abs(value) > 0.6 else "black"
             panel.text(
@@ -230,7 +235,7 @@ def tables(panels: Sequence[tuple[str, np.ndarray, Sequence[str]]], columns: Seq
             )
     places[-1].set_xticks(range(len(columns)), columns, rotation=90, size=8, parse_math=False)
     bar = figure.colorbar(places[0].images[0], ax=list(places), shrink=0.5, aspect=30)
-    bar.set_label(f"correlation; in the cells in hundredths, from ±{STRONG:g}")
+    bar.set_label(f"{what}; in the cells in hundredths, from ±{strong:g}")
     return figure
 
 

@@ -14,7 +14,7 @@ from facespace.console import note
 from facespace.data.faces import FaceSet
 from facespace.data.prepare import prepare
 from facespace.files import write_beside
-from facespace.image import sheets
+from facespace.image import film, sheets
 from facespace.space import FaceSpace, load
 from facespace.training.journal import METRICS, loss_panels
 from facespace.training.loop import train
@@ -55,7 +55,7 @@ def make_pictures(space: FaceSpace, faces: FaceSet, to: Path, seed: int) -> dict
     held_out = faces.images[test[:16]]
     sheets.save_still(sheets.grid(sheets.pairs(held_out, space.reconstruct(held_out)), 8), to / "reconstructions.png")
     keys = held_out[np.linspace(0, len(held_out) - 1, 5).astype(int)]
-    sheets.save_animation(space.morph(keys, frames=120, loop=True), to / "morph.gif")
+    film.save_animation(space.morph(keys, frames=120, loop=True), to / "morph.gif")
     lines = [json.loads(line) for line in (to / "run" / METRICS).read_text(encoding="utf-8").splitlines()]
     charts.save(charts.curves(loss_panels(lines), "step"), to / "curves.png")
     return {

@@ -3,6 +3,7 @@ pictures out; the mathematics is in latent/ and models/, the pixels in image/.""
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +15,21 @@ from torch import Tensor
 from facespace import bundle
 from facespace.console import progress
 from facespace.data.faces import FaceSet
-from facespace.errors import UsageError, check_seed, suggest
+from facespace.errors import BundleError, UsageError, check_seed, suggest
+from facespace.image import film
 from facespace.image.photos import to_rgb
 from facespace.image.pixels import to_float, to_uint8
-from facespace.latent import paths
+from facespace.latent import directions as finding
+from facespace.latent import edit as editing
+from facespace.latent import morphs, paths
+from facespace.latent.directions import DECORRELATED, Directions, Whitening
 from facespace.models.priors import Prior, fitted_prior
 
 BATCH = 64  # faces through the network at a time, so that memory stays flat
 
 Images = Image.Image | np.ndarray | Sequence[Image.Image] | Sequence[np.ndarray]
+ON, OFF = "on", "off"  # edits to a target rather than by a strength
+SAMPLES = 2_000  # draws from which the spread of latents is told where no faces say it
 Given = Mapping[str, float] | None  # attributes that a conditional space is told: > 0 yes, < 0 no; others are unknown
 
 
@@ -78,16 +85,7 @@ class FaceSpace:
     @torch.inference_mode()
     def decode(self, z: np.ndarray | Tensor, given: Given = None) -> np.ndarray:
         """Latents (N, D), or one (D,), to faces uint8 (N, H, W, C). Raises UsageError for another shape or NaN."""
-        y = self._told(given)
-        latents = torch.as_tensor(np.asarray(z, dtype=np.float32)).to(self.device)
-        latents = latents[None] if latents.dim() == 1 else latents
-        if latents.dim() != 2 or latents.shape[1] != self.latent_dim:
-            raise UsageError(
-                f"These latents are {tuple(np.shape(z))}; this space takes (N, {self.latent_dim}). "
-                "Were they encoded by another space?"
-            )
-        if not torch.isfinite(latents).all():
-            raise UsageError("These latents hold numbers that are not finite, which no face has.")
+        y, latents = self._told(given), self._latents(z).to(self.device)
         parts = [self._draw(part, y) for part in _batches(latents)]
         return np.concatenate(parts) if parts else np.empty((0, *self._face_shape), np.uint8)
 
@@ -145,11 +143,164 @@ class FaceSpace:
         given, so that setting an attribute edits the face."""
         return self.decode(self.encode(images), given)
 
-    def morph(self, *images: Image.Image | np.ndarray, frames: int = 60, loop: bool = False) -> np.ndarray:
-        """Frames uint8 (frames, H, W, C) from the first picture through the others, on straight lines between their
-        latents; with `loop` back to the first."""
-        keys = torch.from_numpy(self.encode([picture for group in images for picture in _pictures(group)]))
-        return self.decode(paths.through(list(keys), frames, loop))
+    def latents(self, *keys: Images) -> np.ndarray:
+        """Pictures encoded, and latents (N, D) or (D,), arrays of floats, as they are: float32 (N, D), in the order given."""
+        groups = [
+            self._latents(key).numpy()
+            if isinstance(key, np.ndarray) and key.ndim < 3 and key.dtype.kind == "f"
+            else self.encode(key)
+            for key in keys
+        ]
+        return np.concatenate(groups) if groups else np.empty((0, self.latent_dim), np.float32)
+
+    def morph(self, *keys: Images, **options: Any) -> np.ndarray:
+        """Frames uint8 (frames, H, W, C): the faces of `morph_latents`, which takes the same."""
+        return self.decode(self.morph_latents(*keys, **options))
+
+    def morph_latents(
+        self,
+        *keys: Images,
+        frames: int = 60,
+        prior: str | None = None,
+        distance: film.Distance = film.blurred_distance,
+        adjust: morphs.Adjust | None = None,
+        **way: Any,
+    ) -> np.ndarray:
+        """The latents of a morph through 2 to 12 key faces, pictures or latents: float32 (frames, D). The first is the
+        first key; the last is the last key, or the one before the first again where the way goes back.
+
+        `way` are the fields of `latent.morphs.Way`: path ("linear", "spherical" about the prior's mean, "dense" bent towards
+        where the prior is denser), pace, easing, loop, pingpong. `prior` is a fitted one's kind. An even pace divides the sum
+        of `distance` over neighbouring faces equally; it must add up along a path, as a difference does and its square does
+        not. `adjust` changes the latents (N, D) of the path, keys and all. Raises UsageError for what cannot be."""
+        plan, own = morphs.Way.of(**way), torch.from_numpy(self.latents(*keys))
+        segments = plan.segments(len(own))
+        walk = plan.walk(own, self.prior(prior), adjust)
+
+        def steps(where: Tensor) -> Tensor:
+            faces = self.decode(walk(where))
+            return torch.from_numpy(distance(faces[:-1], faces[1:]))
+
+        return self._latents(walk(morphs.places(frames, segments, plan, steps))).numpy()
+
+    def mix(self, terms: Sequence[tuple[Images, float]], prior: str | None = None) -> np.ndarray:
+        """The sum of faces by weights, float32 (D,), counted from the prior's mean. A term is pictures or latents, of which
+        the mean is taken, and their weight. Raises UsageError for no terms, an empty one, or a weight that is not finite."""
+        groups = [self.latents(group) for group, _ in terms]
+        weights = [float(weight) for _, weight in terms]
+        if not groups or not all(map(len, groups)) or not all(map(math.isfinite, weights)):
+            raise UsageError("A mix needs at least one face, faces in every group, and finite weights.")
+        means = torch.stack([torch.from_numpy(group).mean(0) for group in groups])
+        center = self.prior(prior).mean.to(means)
+        return paths.mix(means, weights, center).numpy()
+
+    def directions(self) -> Directions:
+        """The directions that `fit_directions` and `add_direction` left in the bundle. Raises BundleError without any."""
+        return bundle.load_directions(self._loaded)
+
+    def fit_directions(
+        self,
+        faces: FaceSet,
+        attributes: Sequence[str] = (),
+        method: str = DECORRELATED,
+        pairs: int | None = None,
+        split: str = "train",
+        seed: int = 0,
+    ) -> Directions:
+        """Finds a direction for each of a set's attributes, all or the named ones, from the posterior means of a split, and
+        keeps them in the bundle beside older ones of other names. With `pairs` each is found from so many faces that
+        have the attribute and so many that lack it, drawn at random. METHODS in latent/directions.py has the methods.
+
+        Their facts have the AUC on validation faces, else on test ones. Raises UsageError for an unknown attribute or method,
+        or too few faces."""
+        check_seed(seed)
+        z = self._means(faces, split).numpy().astype(np.float64)
+        others = next((name for name in ("validation", "test") if name != split and len(faces.rows(name))), None)
+        held_out = self._means(faces, others).numpy() if others else None
+        found = finding.find_all(z, faces.signs(split), faces.attribute_names, attributes, method, pairs, seed)
+        told = {"data": faces.fingerprint, "split": split, "pairs": pairs, "seed": seed, "auc_of": others}
+        aucs: Mapping[str, float | None] = {}
+        if others and held_out is not None:
+            columns = [faces.attribute_names.index(name) for name in found.names]
+            aucs = finding.auc(found, held_out, faces.signs(others)[:, columns])
+        facts = {name: {**found.facts[name], "auc": aucs.get(name), **told} for name in found.names}
+        return self._keep(replace(found, facts=facts))
+
+    def fit_components(self, faces: FaceSet, count: int = 16, split: str = "train") -> Directions:
+        """The first principal components of the posterior means of a split, kept in the bundle as PC1, PC2 …"""
+        return self._keep(finding.components(self._means(faces, split).numpy(), count))
+
+    def add_direction(self, name: str, having: np.ndarray, lacking: np.ndarray) -> Directions:
+        """A direction of one's own, from latents (N, D) of at least 5 faces with something and of 5 without it, kept in the
+        bundle. Raises UsageError for fewer, or a name that is no word."""
+        if not name.strip() or set(name) & set("=,:"):
+            raise UsageError(f"A direction's name is a word without = , and :, such as squint; got {name!r}.")
+        return self._keep(finding.own_direction(name, having, lacking, self.whitening()))
+
+    def edit(
+        self,
+        z: np.ndarray,
+        edits: Mapping[str, float | str],
+        lock: Sequence[str] = (),
+        judge: editing.ImageJudge | None = None,
+    ) -> np.ndarray:
+        """Latents (N, D) with attributes changed, float32 (N, D): by a strength in standard deviations, or to "on" or "off".
+        Locked attributes stay as they are: their scores along the way, and with a `judge`, what it sees of them.
+
+        "on" is the mean score of faces that have the attribute; with a judge, such as an attribute network, it is the
+        nearest face in which the judge sees the attribute. Raises UsageError for unknown names, an attribute that is
+        both edited and locked, locks that leave nothing; BundleError for a space without directions."""
+        z = np.atleast_2d(np.asarray(z, np.float32))
+        goals = {name: value == ON for name, value in edits.items() if value in (ON, OFF)}
+        strengths: dict[str, float | np.ndarray] = {
+            name: _number(name, value) for name, value in edits.items() if name not in goals
+        }
+        if strengths or not judge:
+            known = self.directions()
+            editing.check_locks(known, edits if not judge else strengths, lock)
+            if not judge:
+                for name, on in goals.items():
+                    level = float(known.facts[name].get(ON if on else OFF, 0.0))
+                    strength = editing.to_level(z, known, name, level, lock)
+                    # A face beyond the level stays as it is.
+                    strengths[name] = strength.clip(0, None) if on else strength.clip(None, 0)
+            z = editing.move(z, known, strengths, lock)
+        if goals and judge:
+            z = editing.reach(z, self.judged(judge), goals, lock, self.whitening().root)
+        return z
+
+    def refine(self, images: Images, z: np.ndarray, steps: int = 50) -> np.ndarray:
+        """Latents (N, D), those of pictures, moved so that the decoded faces come nearer to these in squared error: what
+        the encoder missed in its one look. No face gets worse. Raises UsageError for fewer than one step."""
+        if steps < 1:
+            raise UsageError(f"Latents are refined in at least 1 step; got {steps}.")
+        goal = to_float(self.target(self.fit(images)), self.device)
+        return editing.refine(z, goal, self._image, self.whitening().root, steps)
+
+    def whitening(self) -> Whitening:
+        """How far encoded faces spread in each direction: from the faces that directions were found in, else from draws of
+        the space's own prior."""
+        try:
+            return self.directions().whitening
+        except BundleError:
+            return finding.whitening_of(self.sample_latents(SAMPLES))
+
+    def _keep(self, found: Directions) -> Directions:
+        try:
+            older = self.directions()
+        except BundleError:
+            older = None
+        bundle.save_directions(self._loaded, merged := finding.merged(older, found))
+        return merged
+
+    def judged(self, judge: editing.ImageJudge) -> editing.Judge:
+        """What sees attributes in images, as what sees them in this space's latents."""
+        return editing.Judge(judge.names, lambda z: judge.see(self._image(z)))
+
+    def _image(self, z: Tensor) -> Tensor:
+        """Latents (N, D) to mean images (N, C, H, W) in [0, 1], with gradients; a conditional space is told nothing."""
+        y = self._told(None)
+        return self.model.decode(z.reshape(-1, *self.model.latent_shape), y.expand(len(z), -1))
 
     def _means(self, faces: FaceSet, split: str) -> Tensor:
         """Posterior means of a split, (N, D), in batches straight from the disk."""
@@ -159,6 +310,19 @@ class FaceSpace:
                 parts.append(torch.from_numpy(self.encode(faces.images[part])))
                 advance(len(part))
         return torch.cat(parts)
+
+    def _latents(self, z: np.ndarray | Tensor) -> Tensor:
+        """Latents (N, D), or one (D,), as float32 (N, D). Raises UsageError for another shape or numbers that are none."""
+        latents = torch.as_tensor(np.asarray(z, dtype=np.float32))
+        latents = latents[None] if latents.dim() == 1 else latents
+        if latents.dim() != 2 or latents.shape[1] != self.latent_dim:
+            raise UsageError(
+                f"These latents are {tuple(np.shape(z))}; this space takes (N, {self.latent_dim}). "
+                "Were they encoded by another space?"
+            )
+        if not torch.isfinite(latents).all():
+            raise UsageError("These latents hold numbers that are not finite, which no face has.")
+        return latents
 
     def _draw(self, z: Tensor, y: Tensor) -> np.ndarray:
         """Latents (B, D), all told the same attributes (A,), to faces uint8 (B, H, W, C)."""

@@ -3,18 +3,23 @@ reach, and nothing large is imported before a verb needs it."""
 
 from facespace.cli.app import app, main, run
 
-from facespace.cli import data, sets, downloads, learn, runs, priors, evaluate, analyze, attributes, spaces, explore  # isort: skip  (each registers its verbs)
+# Each registers its verbs, in the order of the help.
+from facespace.cli import data, sets, downloads, learn, runs, priors, evaluate, analyze, diagram  # isort: skip
+from facespace.cli import attributes, spaces, morphs, edits, explore  # isort: skip
 
 __all__ = [
     "analyze",
     "app",
     "attributes",
     "data",
+    "diagram",
     "downloads",
+    "edits",
     "evaluate",
     "explore",
     "learn",
     "main",
+    "morphs",
     "priors",
     "run",
     "runs",

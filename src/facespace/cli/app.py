@@ -41,8 +41,11 @@ HEADINGS = {
     "priors": "Learning",
     "evaluate": "Understanding a space",
     "analyze": "Understanding a space",
+    "diagram": "Understanding a space",
     "attributes": "Faces in",
     "spaces": "Using a space",
+    "edits": "Using a space",
+    "morphs": "Using a space",
     "explore": "Using a space",
 }
 

@@ -1,4 +1,4 @@
-"""Verbs for a trained space: sample, reconstruct, morph, encode, decode. SPACE is a run's folder or a bundle's."""
+"""Verbs for a trained space: sample, reconstruct, encode, decode. SPACE is a run's folder or a bundle's."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -153,55 +153,6 @@ def reconstruct(
     error = float(((originals / 255.0 - again / 255.0) ** 2).mean())
     text = f"{len(again)} originals and reconstructions in {to} (mean squared error {error:.5f} in [0, 1])"
     return Done({**facts, "mse": error}, text)
-
-
-@verb("facespace morph [SPACE] A B [C ...] --to FILE")
-def morph(
-    *paths: Path,
-    to: Path,
-    frames: int = 60,
-    fps: float = 30.0,
-    loop: Flag = False,
-    align: Flag = False,
-) -> Done:
-    """Blend photographs into each other, on straight lines between their latents.
-
-    Example: facespace morph runs/celeba a.jpg b.jpg --to morph.gif --loop
-
-    Parameters
-    ----------
-    paths
-        A run or a bundle, then two or more photographs.
-    to
-        The animation (.gif, .webp), or .npy for the frames as a uint8 array (N, H, W, C).
-    frames
-        Frames of the whole morph.
-    fps
-        Frames a second.
-    loop
-        Go back to the first face at the end.
-    align
-        Find the face in each photograph first, and cut it out as CelebA does.
-    """
-    from facespace.cli.pictures import ARRAY, is_array, read_all
-    from facespace.image import sheets
-    from facespace.space import describe
-
-    sheets.check_ending(to, (*sheets.ANIMATIONS, ARRAY))
-    if not 1 <= fps <= 100:
-        raise UsageError(f"--fps must lie between 1 and 100; got {fps:g}.")
-    space, photos = open_space(paths)
-    film = space.morph(*read_all(photos, align), frames=frames, loop=loop)
-    sheets.save_array(film, to) if is_array(to) else sheets.save_animation(film, to, fps=fps)
-    facts = {
-        "to": str(to),
-        "frames": len(film),
-        "fps": fps,
-        "seconds": len(film) / fps,
-        "loop": loop,
-        **describe(space),
-    }
-    return Done(facts, f"{len(film)} frames, {len(film) / fps:.1f} s, through {len(photos)} faces in {to}")
 
 
 @verb("facespace encode [SPACE] IMAGE ... --to FILE.npy")

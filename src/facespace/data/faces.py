@@ -103,6 +103,11 @@ class FaceSet:
             raise UsageError(f"Unknown split {split!r}. Known: {', '.join(SPLITS)}, all.")
         return np.flatnonzero(self.splits == split)
 
+    def signs(self, split: str) -> np.ndarray:
+        """What is known of the attributes of a split: +1 yes, −1 no, NaN unknown, (N, A)."""
+        values = np.sign(self.attributes[self.rows(split)])
+        return np.where(values == 0, np.nan, values)
+
     def _map_images(self) -> np.ndarray:
         path, count = self.root / IMAGES, self.card["faces"]
         if not path.is_file():

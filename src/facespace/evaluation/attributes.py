@@ -32,7 +32,7 @@ from facespace.image.pixels import to_float
 
 FORMAT = 1
 KIND = "attribute network"
-SHIPPED = "attributes"  # weights/attributes.safetensors and .json
+SHIPPED, SCORER = "attributes", "scorer"  # the networks that come along: weights/NAME.safetensors and .json
 BATCH = 256  # faces through the network at a time, so that memory stays flat
 
 
@@ -130,6 +130,17 @@ class AttributeNet:
         read as right_x."""
         return self._through(faces, self._both_ways, len(self.names))
 
+    def see(self, image: Tensor) -> Tensor:
+        """Images (B, C, H, W) in [0, 1] of any size, C 1 or 3, to calibrated logits (B, A), with gradients: what an edit
+        is steered by. Their largest centred square is looked at, resized without aliasing."""
+        side, height, width = min(image.shape[2:]), *image.shape[2:]
+        top, left = (height - side) // 2, (width - side) // 2
+        square = image[:, :, top : top + side, left : left + side].expand(-1, 3, -1, -1)
+        size = self.template.height
+        if side != size:
+            square = F.interpolate(square, (size, size), mode="bilinear", antialias=True, align_corners=False)
+        return self._both_ways(square) * self.model.slope + self.model.offset
+
     def features(self, faces: np.ndarray) -> np.ndarray:
         """The last layer before the logits, averaged over the image: float32 (N, D)."""
         return self._through(faces, self.model.features, self.model.head.in_features)
@@ -174,10 +185,11 @@ def save_net(folder: Path, model: Classifier, config: NetConfig, template: Templ
 
 def load_net(path: Path | str | None = None, device: torch.device | str = "cpu") -> AttributeNet:
     """The attribute network in a folder that `facespace train-attributes` made; without one, that which comes with
-    facespace. Weights become 32-bit. Raises BundleError where it is missing or damaged."""
-    if path is None:
-        shipped = files("facespace") / "weights"
-        card, weights = shipped / f"{SHIPPED}.json", shipped / f"{SHIPPED}.safetensors"
+    facespace. "scorer" is the second one that comes along, of another shape and seed: it judges edits that the first has
+    steered. Weights become 32-bit. Raises BundleError where it is missing or damaged."""
+    if path is None or str(path) == SCORER:
+        shipped, name = files("facespace") / "weights", SHIPPED if path is None else SCORER
+        card, weights = shipped / f"{name}.json", shipped / f"{name}.safetensors"
     else:
         settle(folder := Path(path))
         card, weights = folder / CARD, folder / WEIGHTS

@@ -10,7 +10,7 @@ from facespace.console import progress
 from facespace.errors import UsageError
 from facespace.evaluation.intervals import bootstrap
 from facespace.evaluation.reconstruction import Distance, usable
-from facespace.latent import paths
+from facespace.latent.morphs import through
 from facespace.space import FaceSpace
 
 PIXELS = "root mean squared difference of pixels in [0, 1]"
@@ -49,7 +49,7 @@ def measure_interpolation(
     found: dict[str, list[float]] = {"endpoint_error": [], "mean_step": [], "path_length": [], "step_ratio": []}
     with progress(len(pairs), "Morphing", "pairs") as advance:
         for first, last in pairs:
-            film = space.decode(paths.through([z[first], z[last]], steps))
+            film = space.decode(through([z[first], z[last]], steps))
             moved = np.asarray(apart(film[:-1], film[1:]), np.float64)  # (steps - 1,)
             exact = pixel_distance(film[[0, -1]], ends[[first, last]])
             found["endpoint_error"].append(float(exact.mean()))

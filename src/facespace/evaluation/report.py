@@ -154,7 +154,9 @@ def paths(job: "Job", metrics: Mapping[str, Any]) -> Section:
     found = metrics["interpolation"]
     subject = job.subject
     keys = subject.pixels(subject.rows[np.linspace(0, len(subject.rows) - 1, 6).astype(int)])
-    strips = np.concatenate([subject.space.morph(keys[i : i + 1], keys[i + 1 : i + 2], frames=10) for i in (0, 2, 4)])
+    strips = np.concatenate(
+        [subject.space.morph(keys[i : i + 1], keys[i + 1 : i + 2], frames=10, pace="uniform") for i in (0, 2, 4)]
+    )
     text = f"On straight lines between faces the largest step is {found['step_ratio']:.2f} times the mean ({found['distance']})."
     if halfway := found.get("midpoints"):
         text += (

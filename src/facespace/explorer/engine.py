@@ -10,20 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 
 from facespace.console import quiet
 from facespace.data.faces import FaceSet
-from facespace.errors import BundleError, FacespaceError, UsageError
+from facespace.errors import FacespaceError, UsageError, choose
 from facespace.explorer import statistics
 from facespace.explorer.photos import Photos
-from facespace.image import sheets
-from facespace.latent import paths
+from facespace.image import film, sheets
+from facespace.latent.directions import Directions
 from facespace.space import FaceSpace
 
 THUMB = 40  # pixels of the longer side of a face on the map
-FORMS = sheets.ANIMATIONS  # endings of an exported morph
 MOST_FRAMES = 300
 REST = 0.25  # seconds without a request before the work in the background goes on
 
@@ -108,7 +106,7 @@ class Engine:
             "terms": str(data.get("terms") or ""),
             "priors": priors,
             "prior": kind or "own",
-            "formats": [form.lstrip(".") for form in FORMS],
+            "formats": _forms(),
             "parameters": sum(part.numel() for part in space.model.parameters()),
         }
 
@@ -139,12 +137,10 @@ class Engine:
         middle = self.mean_latent() if trust < 1 else z
         return (middle + trust * (z - middle)).astype(np.float32)
 
-    @property
-    def directions(self) -> Any:
-        """The space's attribute directions. Raises BundleError where it has none."""
-        if not hasattr(self.space, "directions"):
-            raise BundleError("No directions yet: facespace directions SPACE --data SET.")
-        return self.space.directions()  # type: ignore[attr-defined]
+    @cached_property
+    def directions(self) -> Directions:
+        """The space's attribute directions, read once. Raises BundleError where it has none."""
+        return self.space.directions()
 
     def scores(self, z: np.ndarray) -> np.ndarray:
         """Attribute scores (N, A) in standard deviations."""
@@ -152,34 +148,28 @@ class Engine:
 
     def edit(self, z: np.ndarray, changes: Mapping[str, float], lock: Sequence[str]) -> np.ndarray:
         """Latents (N, D) after the changes, in standard deviations, with the locked attributes held."""
-        self.directions  # noqa: B018  (its sentence, where there are none)
-        edited = self.space.edit(z, dict(changes), lock=list(lock))  # type: ignore[attr-defined]
-        return np.asarray(edited, np.float32)
+        return self.space.edit(z, dict(changes), lock=list(lock))
 
     def add_direction(self, name: str, having: np.ndarray, lacking: np.ndarray) -> None:
         """Keeps a direction of one's own in the bundle, from latents with and without the property."""
-        if not hasattr(self.space, "add_direction"):
-            raise BundleError("This facespace cannot keep directions yet. Update facespace.")
-        self.space.add_direction(name, having, lacking)  # type: ignore[attr-defined]
+        self.space.add_direction(name, having, lacking)
+        self.__dict__.pop("directions", None)
 
     def path(self, keys: np.ndarray, frames: int, along: str, turn: str) -> np.ndarray:
         """Latents (frames, D) through the keys (K, D); `turn` says what comes after the last one: nothing ("once"), the
         way to the first ("loop"), or the way back ("back")."""
-        if turn not in ("once", "loop", "back"):
-            raise UsageError(f"turn is once, loop or back; got {turn!r}.")
-        stops = list(torch.from_numpy(keys))
-        if turn == "back":
-            stops = [*stops, *stops[-2:0:-1]]
-        return paths.through(stops, max(frames, len(stops)), turn != "once", along).numpy().astype(np.float32)
+        ways = {"once": {}, "loop": {"loop": True}, "back": {"pingpong": True}}
+        way = choose(ways, turn, "turn")
+        kind = statistics.default_prior(self.space)
+        return self.space.morph_latents(keys, frames=frames, prior=kind, path=along, **way)
 
     def film(self, keys: np.ndarray, frames: int, along: str, turn: str, fps: float, form: str) -> bytes:
         """A morph as a file of that form."""
-        if f".{form}" not in FORMS:
-            raise UsageError(f"A morph is saved as {', '.join(part.lstrip('.') for part in FORMS)}; got {form!r}.")
+        choose(dict.fromkeys(_forms()), form, "form of a film")
         faces = self.decode(self.path(keys, frames, along, turn))
         with tempfile.TemporaryDirectory(prefix="facespace-") as folder:
             file = Path(folder) / f"morph.{form}"
-            sheets.save_animation(faces, file, fps=fps)
+            film.save_animation(faces, file, fps=fps)
             return file.read_bytes()
 
     def map(self, method: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -215,3 +205,12 @@ class Engine:
         size = round(faces.shape[2] * share), round(faces.shape[1] * share)
         small = [np.asarray(sheets.to_image(face).resize(size, Image.Resampling.LANCZOS)) for face in faces]
         return np.stack(small)
+
+
+def _forms() -> list[str]:
+    """The kinds of file that a film can be saved as here; MP4 needs ffmpeg."""
+    try:
+        film.find_ffmpeg()
+        return [ending.lstrip(".") for ending in film.ANIMATIONS]
+    except FacespaceError:
+        return [ending.lstrip(".") for ending in film.ANIMATIONS if ending != ".mp4"]

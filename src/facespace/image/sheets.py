@@ -1,4 +1,4 @@
-"""Pictures of many faces: grids with labels, animations, and saving by file ending. Takes and gives uint8 arrays
+"""Pictures of many faces: grids with labels, and saving by file ending. Takes and gives uint8 arrays
 (N, H, W, C); knows nothing of models or sets."""
 
 import math
@@ -14,11 +14,18 @@ from facespace.files import write_beside
 
 PAPER, INK = (255, 255, 255), (40, 40, 46)
 STILLS = (".png", ".jpg", ".jpeg", ".webp")
-ANIMATIONS = (".gif", ".webp")
 
 
-def grid(faces: np.ndarray, columns: int | None = None, *, scale: int | None = None, gap: int = 2) -> Image.Image:
-    """(N, H, W, C) faces in rows, left to right, top to bottom; a square sheet unless `columns` is given.
+def grid(
+    faces: np.ndarray,
+    columns: int | None = None,
+    *,
+    scale: int | None = None,
+    gap: int = 2,
+    color: tuple[int, ...] | str = PAPER,
+) -> Image.Image:
+    """(N, H, W, C) faces in rows, left to right, top to bottom; a square sheet unless `columns` is given. Between them and
+    around lie `gap` pixels of a colour.
 
     `scale` is a whole enlargement of each face; unset, faces under 64 px are doubled until they can be seen."""
     count, height, width, _ = faces.shape
@@ -26,7 +33,7 @@ def grid(faces: np.ndarray, columns: int | None = None, *, scale: int | None = N
     columns = min(columns or math.ceil(math.sqrt(count)), count)
     rows = math.ceil(count / columns)
     cell_w, cell_h = width * scale + gap, height * scale + gap
-    sheet = Image.new("RGB", (columns * cell_w + gap, rows * cell_h + gap), PAPER)
+    sheet = Image.new("RGB", (columns * cell_w + gap, rows * cell_h + gap), color)
     for index, face in enumerate(faces):
         row, column = divmod(index, columns)
         sheet.paste(to_image(face, scale), (gap + column * cell_w, gap + row * cell_h))
@@ -131,34 +138,3 @@ def save_array(faces: np.ndarray, path: Path) -> None:
     """Saves an array as .npy, without pickle."""
     with write_beside(path) as beside, beside.open("wb") as file:
         np.save(file, faces, allow_pickle=False)
-
-
-def save_animation(frames: np.ndarray, path: Path, *, fps: float = 30, scale: int | None = None) -> None:
-    """Saves (N, H, W, C) frames as an endless GIF or WebP, enlarged smoothly until a side has about 256 px."""
-    check_ending(path, ANIMATIONS)
-    scale = scale or max(1, round(256 / min(frames.shape[1:3])))
-    pictures = [to_image(frame, scale, smooth=True) for frame in frames]
-    options: dict = {"save_all": True, "loop": 0}
-    if path.suffix.lower() == ".gif":
-        pictures = _one_palette(pictures)
-        options |= {"duration": gif_delays(len(frames), fps), "disposal": 1, "optimize": False}
-    else:
-        options |= {"duration": round(1000 / fps), "quality": 92, "method": 4}
-    with write_beside(path) as beside:
-        pictures[0].save(beside, append_images=pictures[1:], **options)
-
-
-def gif_delays(count: int, fps: float) -> list[int]:
-    """Milliseconds for each frame. GIF counts in hundredths of a second, so delays alternate to keep the true rate."""
-    ends = [round(100 * (index + 1) / fps) for index in range(count)]
-    return [10 * max(1, end - start) for start, end in zip([0, *ends], ends)]
-
-
-def _one_palette(pictures: list[Image.Image]) -> list[Image.Image]:
-    """All frames in one palette of 256 colours, made from frames over the whole film: separate palettes flicker."""
-    chosen = [pictures[i] for i in np.linspace(0, len(pictures) - 1, min(len(pictures), 16)).astype(int)]
-    film = Image.new("RGB", (chosen[0].width, chosen[0].height * len(chosen)))
-    for index, picture in enumerate(chosen):
-        film.paste(picture, (0, index * picture.height))
-    palette = film.quantize(256, method=Image.Quantize.MEDIANCUT)
-    return [picture.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG) for picture in pictures]

@@ -1,49 +1,48 @@
-"""Ways between latents."""
+"""Lines, circles and sums of latents: pure functions of tensors."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from facespace.errors import UsageError, choose
+from facespace.errors import UsageError
 
 
 def lerp(start: Tensor, end: Tensor, t: Tensor) -> Tensor:
-    """The straight line between (D,) latents at each t (T,) in [0, 1]: (T, D). Exact at both ends."""
+    """The straight line between latents, (D,) or (T, D), at each t (T,) in [0, 1]: (T, D). Exact at both ends."""
     t = t[:, None]
     return (1 - t) * start + t * end
 
 
-def slerp(start: Tensor, end: Tensor, t: Tensor) -> Tensor:
-    """The way on a great circle around 0 between (D,) latents at each t (T,) in [0, 1]: (T, D), lengths blended evenly
-    (Shoemake, 1985). Ends that are parallel, opposite or 0 fall back to the straight line."""
-    sizes = start.norm(), end.norm()
-    cosine = (start @ end / (sizes[0] * sizes[1]).clamp(min=1e-12)).clamp(-1, 1)
-    angle = cosine.acos()
-    if angle.sin() < 1e-4:
-        return lerp(start, end, t)
-    t = t[:, None]
-    turned = ((1 - t) * angle).sin() * start / sizes[0] + (t * angle).sin() * end / sizes[1]
-    return turned / angle.sin() * ((1 - t) * sizes[0] + t * sizes[1])
+def slerp(start: Tensor, end: Tensor, t: Tensor, center: Tensor | float = 0.0) -> Tensor:
+    """The great circle about `center` between latents, (D,) or (T, D), at each t (T,) in [0, 1], whose distance from the
+    centre goes evenly from the one's to the other's: (T, D). Exact at both ends; parallel and opposite ends, between which
+    there is no one great circle, fall back to the line (Shoemake, 1985)."""
+    line = lerp(start, end, t)
+    a, b = ((side - center).expand_as(line).double() for side in (start, end))
+    far = [side.norm(dim=1, keepdim=True) for side in (a, b)]
+    units = [side / length.clamp(min=1e-12) for side, length in zip((a, b), far)]
+    angle = (units[0] * units[1]).sum(1, keepdim=True).clamp(-1, 1).acos()  # (T, 1) radians
+    at = t[:, None].double()
+    turned = (((1 - at) * angle).sin() * units[0] + (at * angle).sin() * units[1]) / angle.sin()
+    curve = center + ((1 - at) * far[0] + at * far[1]) * turned
+    straight = (angle.sin() < 1e-6) | (far[0] * far[1] == 0) | (at == 0) | (at == 1)
+    return torch.where(straight, line, curve.to(line))
 
 
-WALKS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {"linear": lerp, "spherical": slerp}
+def bilinear(corners: Tensor, rows: int, columns: int) -> Tensor:
+    """The blends of four latents (4, D), top left, top right, bottom left and bottom right, row by row:
+    (rows · columns, D). Raises UsageError for another number of corners and fewer than two rows or columns."""
+    if len(corners) != 4 or min(rows, columns) < 2:
+        raise UsageError(
+            f"Four faces are blended over two or more rows and columns; got {len(corners)} faces, {rows} rows and "
+            f"{columns} columns."
+        )
+    down, across = (torch.linspace(0, 1, count, dtype=corners.dtype) for count in (rows, columns))
+    left, right = lerp(corners[0], corners[2], down), lerp(corners[1], corners[3], down)  # (rows, D)
+    return torch.cat([lerp(left[row], right[row], across) for row in range(rows)])
 
 
-def through(keys: Sequence[Tensor], frames: int, loop: bool = False, along: str = "linear") -> Tensor:
-    """Latents through two or more (D,) keys, in equal steps a segment: (frames, D), on the lines that `along` names.
-
-    The first and last frame are the first and last key; a loop goes back to the first key and leaves out the frame
-    that would repeat it. Raises UsageError for fewer than two keys or fewer frames than keys."""
-    if len(keys) < 2:
-        raise UsageError(f"A path needs at least two faces; got {len(keys)}.")
-    if frames < len(keys):
-        raise UsageError(f"{len(keys)} faces need at least {len(keys)} frames; got {frames}.")
-    walk = choose(WALKS, along, "path")
-    stops = [*keys, keys[0]] if loop else list(keys)
-    segments = len(stops) - 1
-    where = torch.arange(frames, dtype=torch.float64) * segments / (frames if loop else frames - 1)
-    where = torch.where((where - where.round()).abs() < 1e-9, where.round(), where)  # keys are met exactly
-    segment = where.floor().clamp(max=segments - 1)
-    path = [walk(stops[int(s)], stops[int(s) + 1], (w - s)[None].to(stops[0].dtype))[0] for w, s in zip(where, segment)]
-    return torch.stack(path)
+def mix(parts: Tensor, weights: Sequence[float], center: Tensor | float = 0.0) -> Tensor:
+    """The weighted sum of latents (N, D), counted from `center`: (D,). With weights that sum to 1 the centre has no say."""
+    return center + torch.tensor(weights, dtype=parts.dtype) @ (parts - center)

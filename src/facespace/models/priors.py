@@ -22,6 +22,11 @@ class Prior(nn.Module):
 
     origin: str
 
+    @property
+    def mean(self) -> Tensor:
+        """(D,): the mean latent; of samples, where a prior knows no better."""
+        return self.sample(1024, generator=Generator().manual_seed(0)).flatten(1).mean(0)
+
     def sample(self, n: int, temperature: float = 1.0, generator: Generator | None = None) -> Tensor:
         """(n, D) latents; deviations from the centre are scaled by `temperature`."""
         raise NotImplementedError
@@ -40,6 +45,11 @@ class StandardNormal(Prior):
     def __init__(self, dim: int) -> None:
         super().__init__()
         self.register_buffer("center", torch.zeros(dim), persistent=False)  # carries the device
+
+    @property
+    def mean(self) -> Tensor:
+        """(D,) zeros."""
+        return self.center
 
     def sample(self, n: int, temperature: float = 1.0, generator: Generator | None = None) -> Tensor:
         """(n, D)."""
@@ -74,6 +84,11 @@ class FittedNormal(FittedPrior):
         super().__init__()
         self.register_buffer("center", torch.zeros(dim))
         self.register_buffer("covariance", torch.eye(dim))
+
+    @property
+    def mean(self) -> Tensor:
+        """(D,)."""
+        return self.center
 
     @torch.no_grad()
     def fit(self, z: Tensor, seed: int = 0) -> None:
@@ -117,6 +132,11 @@ class Mixture(FittedPrior):
     def options(self) -> dict[str, Any]:
         """How many Gaussians."""
         return {"components": len(self.weights)}
+
+    @property
+    def mean(self) -> Tensor:
+        """(D,): that of the components, by their weights."""
+        return self.weights @ self.means
 
     @torch.no_grad()
     def fit(self, z: Tensor, seed: int = 0) -> None:

@@ -17,7 +17,7 @@ let strip, along, turn, seconds, scrub, playButton, form, controls;
 
 export function startMorph() {
   strip = h('div', { class: 'strip' });
-  along = select('Way', { linear: 'Straight', spherical: 'Spherical' }, 'Straight lines between latents, or arcs around the origin, which keep their length.');
+  along = select('Way', { linear: 'Straight', spherical: 'Spherical', dense: 'Through likely faces' }, 'Straight lines between latents; arcs around the middle of the space, which keep the distance from it; or a path bent to where faces are likelier.');
   turn = select('Ending', { loop: 'Loop', back: 'There and back', once: 'Once' }, 'What comes after the last face.');
   seconds = h('input', { type: 'number', min: 1, max: 10, step: 0.5, value: 4, 'aria-label': 'Seconds', class: 'typed', dataset: { tip: `Length of the film in seconds, at ${FPS} frames a second.` }, onchange: remake });
   form = h('select', { 'aria-label': 'File' });

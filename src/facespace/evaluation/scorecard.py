@@ -1,0 +1,335 @@
+"""The editing scorecard: how often an edit is seen, and what else it changes, for several methods side by side, judged by a
+network that found none of the directions. Measures; scorecard_report.py draws and tells."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import facespace
+from facespace.console import progress
+from facespace.data.faces import FaceSet
+from facespace.errors import UsageError, check_seed
+from facespace.evaluation.attributes import SCORER, AttributeNet, check_names, load_net
+from facespace.evaluation.identity import Identity, open_identity
+from facespace.evaluation.interpolation import PIXELS, pixel_distance
+from facespace.evaluation.lpips import at_hand, open_lpips
+from facespace.evaluation.reconstruction import Distance, usable
+from facespace.evaluation.subject import Subject, spread
+from facespace.latent.directions import DECORRELATED, Directions, auc, find_all, find_directions
+from facespace.latent.edit import move, reach
+from facespace.space import FaceSpace
+
+# The twelve of the protocol: expression, accessories, hair, age, make-up; each changes pixels that the others do not.
+ATTRIBUTES = (
+    "Smiling",
+    "Eyeglasses",
+    "Male",
+    "Young",
+    "Wearing_Hat",
+    "Bangs",
+    "Blond_Hair",
+    "Black_Hair",
+    "No_Beard",
+    "Mouth_Slightly_Open",
+    "Heavy_Makeup",
+    "Pale_Skin",
+)
+STRENGTHS = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)  # standard deviations
+MARGINS = (-0.5, 0.0, 1.0, 2.0)  # of closed-loop edits, logits past the border
+RATE, ALIKE = 0.8, 0.8  # the flip rate, and the identity, at which methods are compared
+DRAWS, PAIRS, STRENGTH = 20, 10, 2.0  # of the 10 + 10 faces recipe
+
+
+class Point(NamedTuple):
+    """What edits of one strength do to N faces, means over them."""
+
+    strength: float
+    flip: float  # share of faces in which the scorer now sees the attribute
+    identity: float  # cosine to the face's reconstruction
+    distance: float  # LPIPS to the reconstruction, or a difference of pixels
+    others: float  # mean absolute change of another attribute's probability, of a face
+    drag: float  # mean over the others of the absolute mean change: what all faces share of it
+    change: tuple[float, ...]  # mean change of each attribute's probability, (A,)
+
+
+Curve = list[Point]
+
+
+@dataclass
+class Trial:
+    """One scorecard: who is edited, and who judges. Edits are judged against reconstructions, not originals."""
+
+    subject: Subject
+    names: tuple[str, ...]
+    scorer: AttributeNet
+    guide: AttributeNet
+    identity: Identity
+    distance: Distance
+    count: int
+    seed: int
+    found: Mapping[str, Directions]  # method -> directions, of all the set's attributes
+    curves: dict[str, dict[str, Curve]] = field(default_factory=dict)  # method -> attribute -> points
+    edited: dict[tuple[str, str], list[np.ndarray]] = field(default_factory=dict)  # latents of each point
+
+    def __post_init__(self) -> None:
+        self.columns = [self.scorer.names.index(name) for name in self.names]
+        self.seen = self.scorer.predict(self.subject.reconstructions)[:, self.columns]  # (N, A)
+        self.persons = self.identity(self.subject.reconstructions)
+
+    def rows(self, name: str) -> np.ndarray:
+        """At most `count` faces, evenly spread, in whose reconstructions the scorer does not see the attribute."""
+        return spread(np.flatnonzero(self.seen[:, self.names.index(name)] < 0.5), self.count)
+
+    def locks(self, name: str) -> list[str]:
+        """All the others."""
+        return [other for other in self.names if other != name]
+
+    def judge(self, name: str, rows: np.ndarray, z: np.ndarray, strength: float) -> Point:
+        """What the edited latents of those faces look like."""
+        own, faces = self.names.index(name), self.subject.space.decode(z)
+        moved = self.scorer.predict(faces)[:, self.columns] - self.seen[rows]  # (N, A)
+        others = np.delete(moved, own, axis=1)
+        return Point(
+            strength,
+            float((moved[:, own] + self.seen[rows, own] >= 0.5).mean()),
+            float((self.identity(faces) * self.persons[rows]).sum(1).mean()),
+            float(np.mean(self.distance(self.subject.reconstructions[rows], faces))),
+            float(np.abs(others).mean()),
+            float(np.abs(others.mean(0)).mean()),
+            tuple(float(value) for value in moved.mean(0)),
+        )
+
+
+Way = Callable[[Trial, str, np.ndarray], list[tuple[float, np.ndarray]]]  # attribute, rows -> (strength, latents)
+
+
+def _along(method: str, locked: bool) -> Way:
+    def way(trial: Trial, name: str, rows: np.ndarray) -> list[tuple[float, np.ndarray]]:
+        z, found = trial.subject.encoded.mean[rows], trial.found[method]
+        locks = trial.locks(name) if locked else ()
+        return [(strength, move(z, found, {name: strength}, locks)) for strength in STRENGTHS]
+
+    return way
+
+
+def _closed_loop(trial: Trial, name: str, rows: np.ndarray) -> list[tuple[float, np.ndarray]]:
+    z, space = trial.subject.encoded.mean[rows], trial.subject.space
+    root = trial.found[DECORRELATED].whitening.root
+    judge, locks = space.judged(trial.guide), trial.locks(name)
+    return [(margin, reach(z, judge, {name: True}, locks, root, clearly=margin)) for margin in MARGINS]
+
+
+METHODS: Mapping[str, Way] = {
+    "mean difference": _along("mean", False),
+    "probe": _along("probe", False),
+    "decorrelated": _along(DECORRELATED, False),
+    "decorrelated, locked": _along(DECORRELATED, True),
+    "closed loop, locked": _closed_loop,
+}
+PLAIN, BEST = "mean difference", "closed loop, locked"
+
+
+def scorecard(
+    space: FaceSpace | Path | str,
+    data: FaceSet | Path | str,
+    *,
+    split: str = "test",
+    attributes: Sequence[str] = (),
+    count: int = 40,
+    scorer: Path | str | None = None,
+    identity: Path | str | None = None,
+    lpips: Path | str | None = None,
+    seed: int = 0,
+) -> tuple[Trial, dict[str, Any]]:
+    """Edits held-out faces by each of METHODS, at most `count` faces an attribute, and measures what a scorer, an identity
+    network and LPIPS see. Directions are found in the training faces; `scorer` is a folder of train-attributes, without one
+    the second network that comes along. Returns the trial and its figures.
+
+    Raises UsageError for unknown attributes, a set without them, or a count below 5."""
+    check_seed(seed)
+    if count < 5:
+        raise UsageError(f"--count must be at least 5 faces an attribute; got {count}.")
+    subject = Subject(space, data, split, None)
+    judge = load_net(scorer or SCORER, subject.space.device)
+    faces, known = subject.faces, [name for name in judge.names if name in subject.faces.attribute_names]
+    names = check_names(
+        attributes or [name for name in ATTRIBUTES if name in known], known, "The scorer or the set lacks"
+    )
+    if len(names) < 2:
+        raise UsageError(
+            f"A scorecard needs at least 2 attributes that both the scorer and {faces.root} know; here are {len(names)}. "
+            "Label the set first: facespace label"
+        )
+    learned = Subject(subject.space, faces, "train", None)
+    z, signs = learned.encoded.mean.astype(np.float64), faces.signs("train")
+    found = {
+        method: find_all(z, signs, faces.attribute_names, names, method) for method in ("mean", "probe", DECORRELATED)
+    }
+    weights, _ = usable(open_lpips(lpips) if lpips or at_hand() else None, subject.reconstructions)
+    who = open_identity(subject.space.template, judge, subject.reconstructions, identity)
+    guide = load_net(None, subject.space.device)
+    trial = Trial(subject, names, judge, guide, who, weights or pixel_distance, count, seed, found)
+    _run(trial)
+    return trial, {
+        "protocol": describe(trial),
+        "methods": {method: summary(trial, method) for method in METHODS},
+        "attributes": {name: _attribute(trial, name) for name in names},
+        "pairs": few_faces(trial, z, signs),
+    }
+
+
+def _run(trial: Trial) -> None:
+    with progress(len(METHODS) * len(trial.names), "Editing", "attributes") as advance:
+        for method, way in METHODS.items():
+            trial.curves[method] = {}
+            for name in trial.names:
+                rows = trial.rows(name)
+                made = way(trial, name, rows) if len(rows) else []
+                trial.curves[method][name] = [trial.judge(name, rows, z, strength) for strength, z in made]
+                trial.edited[method, name] = [z for _, z in made]
+                advance(1)
+
+
+def at_rate(curve: Curve, rate: float) -> dict[str, float] | None:
+    """Identity, distance and side effects of edits of which that share is seen, between the points of a curve; None where
+    they are seen less often at any strength. An edit of no strength changes nothing."""
+    flips = np.maximum.accumulate([0.0, *(point.flip for point in curve)])
+    if flips[-1] < rate:
+        return None
+    nothing = {"identity": 1.0, "distance": 0.0, "others": 0.0, "drag": 0.0}
+    # Where the rate stays at 0 over several strengths, the last of them is where it begins to rise.
+    keep = np.append(flips[1:] > flips[:-1], True)
+    keep[np.argmax(flips >= rate)] = True
+    return {
+        key: float(np.interp(rate, flips[keep], np.array([start, *(getattr(point, key) for point in curve)])[keep]))
+        for key, start in nothing.items()
+    }
+
+
+def at_identity(curve: Curve, alike: float) -> dict[str, float]:
+    """Flip rate and side effects of edits that keep that much of the identity; where even the strongest keep more, of those."""
+    kept = -np.minimum.accumulate([1.0, *(point.identity for point in curve)])  # rising
+    return {
+        key: float(np.interp(-alike, kept, [0.0, *(getattr(point, key) for point in curve)]))
+        for key in ("flip", "others", "drag")
+    }
+
+
+def summary(trial: Trial, method: str) -> dict[str, Any]:
+    """A method's figures over all attributes, and against plain mean differences at equal flip rates: for each attribute
+    the rate of RATE, or the highest that both reach where one does not."""
+    alike = [at_identity(curve, ALIKE) for curve in trial.curves[method].values() if curve]
+    pairs = [matched(trial, method, name) for name in trial.names]
+    pairs = [pair for pair in pairs if pair]
+    ratio = {
+        key: float(np.mean([own[key] for own, _ in pairs]) / max(np.mean([plain[key] for _, plain in pairs]), 1e-9))
+        for key in ("others", "drag")
+    }
+    reached = [at_rate(curve, RATE) is not None for curve in trial.curves[method].values() if curve]
+    return {
+        "flip_at_identity": float(np.mean([one["flip"] for one in alike])),
+        "others_at_identity": float(np.mean([one["others"] for one in alike])),
+        "drag_at_identity": float(np.mean([one["drag"] for one in alike])),
+        "reach_rate": int(sum(reached)),
+        "attributes": len(reached),
+        "matched": {
+            "identity": float(np.mean([own["identity"] for own, _ in pairs])),
+            "plain_identity": float(np.mean([plain["identity"] for _, plain in pairs])),
+            "others": float(np.mean([own["others"] for own, _ in pairs])),
+            "plain_others": float(np.mean([plain["others"] for _, plain in pairs])),
+            "others_ratio": ratio["others"],
+            "drag_ratio": ratio["drag"],
+            "attributes": len(pairs),
+        },
+    }
+
+
+def matched(trial: Trial, method: str, name: str) -> tuple[dict[str, float], dict[str, float]] | None:
+    """A method and plain mean differences on one attribute at the same flip rate; None where one is never seen."""
+    own, plain = trial.curves[method][name], trial.curves[PLAIN][name]
+    rate = min([RATE, *(max((point.flip for point in curve), default=0.0) for curve in (own, plain))])
+    if rate < 0.05:
+        return None
+    both = at_rate(own, rate), at_rate(plain, rate)
+    return None if None in both else both  # type: ignore[return-value]
+
+
+def _attribute(trial: Trial, name: str) -> dict[str, Any]:
+    held_out = trial.scorer.card.get("held_out", {}).get("attributes", {}).get(name, {})
+    return {
+        "faces": len(trial.rows(name)),
+        "seen_before": float((trial.seen[:, trial.names.index(name)] >= 0.5).mean()),
+        "scorer": {key: held_out.get(key) for key in ("auc", "accuracy", "yes", "no")},
+        "curves": {method: [point._asdict() for point in trial.curves[method][name]] for method in METHODS},
+        "at_rate": {method: at_rate(trial.curves[method][name], RATE) for method in METHODS},
+    }
+
+
+def few_faces(trial: Trial, z: np.ndarray, signs: np.ndarray) -> dict[str, Any]:
+    """Directions from 10 + 10 faces against those from all, over random draws: cosine in whitened space, AUC on the edited
+    faces, flip rate at strength 2. Mean and deviation over the draws of each attribute."""
+    whole, subject = trial.found["mean"], trial.subject
+    table, known = subject.faces.attributes[subject.rows], list(subject.faces.attribute_names)
+    result: dict[str, Any] = {}
+    with progress(len(trial.names), f"{PAIRS} + {PAIRS} faces", "attributes") as advance:
+        for name in trial.names:
+            column, rows, seen = known.index(name), trial.rows(name), {"cosine": [], "auc": [], "flip": []}
+            one, truth = signs[:, [column]], np.sign(table[:, [column]])
+            unit = whole.units[whole.place(name)]
+            for draw in range(DRAWS if len(rows) else 0):
+                few = _drawn(z, one, name, trial.seed + draw, whole)
+                seen["cosine"].append(float(few.units[0] @ unit))
+                reading = Directions(few.names, few.units, few.units, few.whitening, few.facts)
+                seen["auc"].append(
+                    auc(reading, subject.encoded.mean, np.where(truth == 0, np.nan, truth))[name] or np.nan
+                )
+                faces = subject.space.decode(move(subject.encoded.mean[rows], few, {name: STRENGTH}))
+                seen["flip"].append(
+                    float((trial.scorer.predict(faces)[:, trial.scorer.names.index(name)] >= 0.5).mean())
+                )
+            result[name] = {key: [float(np.mean(part)), float(np.std(part))] for key, part in seen.items() if part}
+            advance(1)
+    return {"draws": DRAWS, "faces": [PAIRS, PAIRS], "strength": STRENGTH, "attributes": result}
+
+
+def _drawn(z: np.ndarray, signs: np.ndarray, name: str, seed: int, whole: Directions) -> Directions:
+    from facespace.latent.directions import draw_pairs
+
+    rows = draw_pairs(signs[:, 0], PAIRS, seed)
+    return find_directions(z[rows], signs[rows], [name], "mean", whole.whitening)
+
+
+def describe(trial: Trial) -> dict[str, Any]:
+    """All that somebody needs to get the same figures."""
+    space, faces = trial.subject.space, trial.subject.faces
+    told = trial.scorer.card
+    return {
+        "facespace": facespace.__version__,
+        "space": {
+            "folder": str(space.folder),
+            "fingerprint": space.card["fingerprint"],
+            "image": list(space.image_shape),
+        },
+        "set": {key: faces.card[key] for key in ("source", "crop", "fingerprint")} | {"folder": str(faces.root)},
+        "split": trial.subject.split,
+        "faces": len(trial.subject.rows),
+        "edited": f"at most {trial.count} an attribute, evenly spread, in whose reconstruction the scorer does not see it",
+        "directions": "found in the split train",
+        "scorer": {
+            "fingerprint": told["fingerprint"],
+            "trained": f"on real faces of {told.get('data', {}).get('source')}, none of them edited here",
+            "held_out": told.get("held_out", {}).get("mean"),
+        },
+        "guide": {"of": BEST, "fingerprint": trial.guide.fingerprint},
+        "against": "the reconstruction of each face",
+        "identity": trial.identity.about,
+        "distance": PIXELS if trial.distance is pixel_distance else str(getattr(trial.distance, "about", "LPIPS")),
+        "strengths": list(STRENGTHS),
+        "margins": list(MARGINS),
+        "rate": RATE,
+        "alike": ALIKE,
+        "seed": trial.seed,
+    }
