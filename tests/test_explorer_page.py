@@ -25,6 +25,7 @@ if not CHROMIUM and not os.environ.get("CI"):
     pytest.skip("no Chromium here", allow_module_level=True)
 sync_api = pytest.importorskip("playwright.sync_api")
 expect = sync_api.expect
+pytestmark = pytest.mark.slow  # a minute and a half in all
 WAIT = 15_000  # milliseconds
 SEEN = "localStorage.setItem('facespace:tour', 'seen')"
 
@@ -299,23 +300,24 @@ def lying_png(path, text: bytes, length: int | None = None):
     return path
 
 
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({"fingerprint": "0" * 16}, "another model"),
-        ({"version": 99}, "another version"),
-        ({"kind": "x"}, "no face of the explorer"),
-        ({"z": "AAAA"}, "which has 5 numbers"),
-        ({"z": base64.b64encode(struct.pack("<5f", *[float("nan")] * 5)).decode()}, "numbers that no face has"),
-        ({"z": "A" * 100_000}, "too large"),
-    ],
-)
-def test_a_lying_file_is_refused_and_the_face_stays(tab, tmp_path, change, words):
+LIES = [
+    ({"fingerprint": "0" * 16}, "another model"),
+    ({"version": 99}, "another version"),
+    ({"kind": "x"}, "no face of the explorer"),
+    ({"z": "AAAA"}, "which has 5 numbers"),
+    ({"z": base64.b64encode(struct.pack("<5f", *[float("nan")] * 5)).decode()}, "numbers that no face has"),
+    ({"z": "A" * 50_000}, "no latent"),
+    ({"z": "A" * 100_000}, "too large"),
+]
+
+
+def test_lying_files_are_refused_and_the_face_stays(tab, tmp_path):
     document = json.loads(Image.open(exported(tab, tmp_path)).text["facespace"])
     before = tab.picture()
-    (tmp_path / "lie.json").write_text(json.dumps({**document, **change}))
-    tab.page.set_input_files("#import-file", tmp_path / "lie.json")
-    expect(tab.at(".toast.error")).to_contain_text(words)
+    for change, words in LIES:
+        (tmp_path / "lie.json").write_text(json.dumps({**document, **change}))
+        tab.page.set_input_files("#import-file", tmp_path / "lie.json")
+        expect(tab.at(".toast.error").last).to_contain_text(words)
     assert same(tab.picture(), before)
 
 
@@ -411,6 +413,14 @@ def test_every_button_and_number_explains_itself(tab):
         "[...document.querySelectorAll('input[type=number]')].filter(i => !i.dataset.tip).length"
     )
     assert silent == 0
+
+
+def test_the_card_says_what_the_space_is(tab):
+    tab.page.get_by_role("button", name="About this space").click()
+    facts = tab.at("dialog dl")
+    expect(facts).to_contain_text("Terms of use")
+    expect(facts).to_contain_text("a Gaussian fitted to the latents")
+    assert "object" not in facts.inner_text()
 
 
 def test_the_tour_can_be_skipped_and_does_not_come_back(browser, address):

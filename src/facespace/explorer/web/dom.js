@@ -16,7 +16,7 @@ export function h(tag, props = {}, ...children) {
     else if (name in el && typeof value !== 'string') el[name] = value;
     else el.setAttribute(name, value);
   }
-  el.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  el.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
   return el;
 }
 
@@ -54,7 +54,7 @@ export function button(name, words, onclick, props = {}) {
 
 /** Replaces what an element holds. @param {Element} el @param {...any} children */
 export function fill(el, ...children) {
-  el.replaceChildren(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  el.replaceChildren(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
 }
 
 /** A sentence that a screen reader says. @param {string} text */

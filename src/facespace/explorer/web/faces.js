@@ -39,3 +39,12 @@ export async function smalls(rows) {
   while (drawn.size > 600) drawn.delete(drawn.keys().next().value ?? rows[0]);
   return made;
 }
+
+/** Measures how long a picture took until it was on the screen, which is with the next frame: what a person waits for, and
+ * what the benchmark reads. @param {string} name @param {number} start */
+export function measurePaint(name, start) {
+  requestAnimationFrame(() => setTimeout(() => {
+    performance.measure(name, { start });
+    if (performance.getEntriesByName(name).length > 2000) performance.clearMeasures(name);
+  }));
+}

@@ -4,7 +4,7 @@
 
 import { $, button, fill, h } from '../dom.js';
 import { engine, latestWins } from '../engine.js';
-import { paint } from '../faces.js';
+import { measurePaint, paint } from '../faces.js';
 import { on, setFace, setView, state } from '../state.js';
 import { know, visit } from './stage.js';
 
@@ -140,7 +140,7 @@ const send = latestWins(async () => {
   const face = await engine.encode(context.getImageData(0, 0, width, height), trust);
   seen = { z: face.z, picture: face.picture };
   showInterpretation();
-  requestAnimationFrame(() => setTimeout(() => performance.measure('facespace:drawn', { start: asked })));
+  measurePaint('facespace:drawn', asked);
 });
 
 function showInterpretation() {

@@ -4,7 +4,7 @@
 
 import { $, announce, button, fill, h } from '../dom.js';
 import { engine, latestWins } from '../engine.js';
-import { paint } from '../faces.js';
+import { measurePaint, paint } from '../faces.js';
 import { percentile } from '../maths.js';
 import { on, setView, state } from '../state.js';
 
@@ -77,13 +77,8 @@ const showLatest = latestWins(async (/** @type {{z: Float32Array, start: number}
   ready.set(z, picture);
   shown = picture;
   refresh();
-  // The picture is on the screen with the next frame: what a person waits for, and what the benchmark reads.
-  requestAnimationFrame(() => setTimeout(() => { performance.measure('facespace:painted', { start }); trim(); }));
+  measurePaint('facespace:painted', start);
 });
-
-function trim() {
-  if (performance.getEntriesByName('facespace:painted').length > 2000) performance.clearMeasures('facespace:painted');
-}
 
 /** Whether the original is shown. @param {boolean} on */
 export function compare(on) {
