@@ -48,7 +48,7 @@ def test_a_run_opens_its_best_and_last_by_name(trained):
             "cut short or damaged",
         ),
         (lambda b: (b / "model.safetensors").write_bytes(b""), "cut short or damaged"),
-        (lambda b: (b / "model.safetensors").unlink(), r"has no model\.safetensors"),
+        (lambda b: (b / "model.safetensors").unlink(), r"model\.safetensors is missing"),
         (lambda b: flip_a_bit(b / "model.safetensors"), "not the file that its card describes"),
         (lambda b: (b / "card.json").unlink(), "holds no trained model"),
         (lambda b: (b / "card.json").write_text("[]"), "cannot be read"),
@@ -126,7 +126,7 @@ def test_a_fitted_prior_lies_in_the_best_bundle_beside_the_same_model(with_prior
 @pytest.mark.parametrize(
     ("damage", "says"),
     [
-        (lambda b: (b / "prior-mixture.safetensors").unlink(), r"has no prior-mixture\.safetensors"),
+        (lambda b: (b / "prior-mixture.safetensors").unlink(), r"prior-mixture\.safetensors is missing"),
         (lambda b: (b / "prior-mixture.safetensors").write_bytes(b"\x80"), "cut short or damaged"),
         (lambda b: flip_a_bit(b / "prior-mixture.safetensors"), "not the file that its card describes"),
         (lambda b: change_prior(b, options={"components": 2}), "does not describe its prior"),

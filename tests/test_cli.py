@@ -16,6 +16,7 @@ VERBS = (
     *("balance", "decode", "demo", "doctor", "download", "encode", "fit-prior", "merge", "morph", "prepare", "recipes"),
     *("compare", "reconstruct", "runs", "sample", "show", "split", "train"),
     *("analyze", "evaluate", "explore", "label", "mix", "train-attributes"),
+    *("diagram", "directions", "edit", "scorecard"),
 )
 
 

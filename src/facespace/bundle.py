@@ -6,13 +6,14 @@ import json
 import math
 import shutil
 from collections.abc import Callable
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load as from_bytes
 from safetensors.torch import save as to_bytes
 
 import facespace
@@ -64,7 +65,7 @@ def load(folder: Path | str, device: torch.device | str = "cpu") -> Bundle:
         model = build(config)
     except (KeyError, UsageError) as error:
         raise BundleError(f"{folder / CARD} does not describe a model ({error}). {_RETRIEVE}") from error
-    weights = _tensors(folder / WEIGHTS, card.get("fingerprint"), _RETRIEVE)
+    weights = read_tensors(folder / WEIGHTS, card.get("fingerprint"), _RETRIEVE)
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
@@ -112,7 +113,7 @@ def load_directions(loaded: Bundle) -> Directions:
             raise BundleError(f"The directions in {folder} were found in a model with other weights. {again}")
         arrays = {
             name: tensor.double().numpy()
-            for name, tensor in _tensors(folder / DIRECTIONS, entry["fingerprint"], again).items()
+            for name, tensor in read_tensors(folder / DIRECTIONS, entry["fingerprint"], again).items()
         }
         whitening = Whitening(arrays["center"], arrays["root"])
         found = Directions(tuple(entry["names"]), arrays["units"], arrays["probes"], whitening, entry["names"])
@@ -158,7 +159,7 @@ def load_prior(loaded: Bundle, kind: str) -> FittedPrior:
             raise BundleError(f"{folder} has no fitted prior {kind!r} yet. Fit it: {fit} --kind {kind}")
         if entry["weights"] != loaded.card["fingerprint"]:
             raise BundleError(f"The prior {kind!r} in {folder} was fitted to a model with other weights. {again}")
-        tensors = _tensors(folder / prior_file(kind), entry["fingerprint"], again)
+        tensors = read_tensors(folder / prior_file(kind), entry["fingerprint"], again)
         prior = fitted_prior(kind, math.prod(loaded.model.latent_shape), entry["options"])
         prior.load_state_dict(tensors)
         prior.origin = str(entry["origin"])
@@ -214,12 +215,12 @@ def fingerprint(weights: dict[str, torch.Tensor]) -> str:
     return digest.hexdigest()
 
 
-def _tensors(path: Path, expected: str | None, mend: str) -> dict[str, torch.Tensor]:
+def read_tensors(path: Path | Traversable, expected: str | None, mend: str) -> dict[str, torch.Tensor]:
     """The tensors of a file with the fingerprint that its card gives; BundleError, ending in `mend`, for any other file."""
     try:
-        tensors = load_file(path)
+        tensors = from_bytes(path.read_bytes())
     except FileNotFoundError as error:
-        raise BundleError(f"{path.parent} has no {path.name}. {mend}") from error
+        raise BundleError(f"{path} is missing. {mend}") from error
     except (SafetensorError, OSError) as error:
         raise BundleError(f"{path} is cut short or damaged ({error}). {mend}") from error
     if fingerprint(tensors) != expected:

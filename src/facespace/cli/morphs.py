@@ -1,5 +1,6 @@
 """Verbs that go between faces: morph, mix. SPACE is a run's folder or a bundle's."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -33,6 +34,7 @@ def morph(
     count: Count | None = None,
     seed: int = 0,
     prior: str | None = None,
+    keep: str = "",
     align: Flag = False,
     grid: str | None = None,
     padding: int = 2,
@@ -82,6 +84,9 @@ def morph(
         Of new faces.
     prior
         A prior that facespace fit-prior left in the bundle, such as mixture; without it the space's own.
+    keep
+        Attributes that stay as they are in the first face, with commas between, such as Smiling,Male; their directions come from
+        facespace directions. Not with --grid.
     align
         Find the face in each photograph first, and cut it out as CelebA does.
     grid
@@ -108,8 +113,13 @@ def morph(
     job = Job(to, way, way.pop("fps"), still, padding, color)
     space, files = open_space(paths)
     keys = Keys(files, align, random, seed, data, split, count)
+    kept = [name.strip() for name in keep.split(",") if name.strip()]
+    if kept and grid:
+        raise UsageError("--keep holds attributes of one morph; leave out --grid, or --keep.")
     if not grid:
-        return job.film(space, keys.latents(space, prior))
+        z = keys.latents(space, prior)
+        held = {"adjust": space.keeping(kept, z[0])} if kept else {}
+        return replace(job, way={**way, **held}).film(space, z)
     rows, columns = parse_grid(grid, None)
     if keys.named:
         return job.corners(space, keys.latents(space, prior), rows, columns)

@@ -13,14 +13,12 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from safetensors import SafetensorError
-from safetensors.torch import load as from_bytes
 from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 import facespace
-from facespace.bundle import CARD, WEIGHTS, fingerprint
+from facespace.bundle import CARD, WEIGHTS, fingerprint, read_tensors
 from facespace.configs import from_dict, to_dict
 from facespace.console import progress
 from facespace.data.augment import mirror_attributes
@@ -132,14 +130,15 @@ class AttributeNet:
 
     def see(self, image: Tensor) -> Tensor:
         """Images (B, C, H, W) in [0, 1] of any size, C 1 or 3, to calibrated logits (B, A), with gradients: what an edit
-        is steered by. Their largest centred square is looked at, resized without aliasing."""
+        is steered by. Their largest centred square is looked at, resized without aliasing, and not its mirror image too: an
+        edit asks some forty times."""
         side, height, width = min(image.shape[2:]), *image.shape[2:]
         top, left = (height - side) // 2, (width - side) // 2
         square = image[:, :, top : top + side, left : left + side].expand(-1, 3, -1, -1)
         size = self.template.height
         if side != size:
             square = F.interpolate(square, (size, size), mode="bilinear", antialias=True, align_corners=False)
-        return self._both_ways(square) * self.model.slope + self.model.offset
+        return self.model(square) * self.model.slope + self.model.offset
 
     def features(self, faces: np.ndarray) -> np.ndarray:
         """The last layer before the logits, averaged over the image: float32 (N, D)."""
@@ -204,7 +203,7 @@ def load_net(path: Path | str | None = None, device: torch.device | str = "cpu")
         model = Classifier(config, len(names))
     except (KeyError, TypeError, UsageError) as error:
         raise BundleError(f"{card} does not describe an attribute network ({error}). {_RETRIEVE}") from error
-    tensors = _read_tensors(weights, facts.get("fingerprint"))
+    tensors = read_tensors(weights, facts.get("fingerprint"), _RETRIEVE)
     try:
         model.load_state_dict(tensors)  # 16-bit values are copied into 32-bit parameters
     except RuntimeError as error:
@@ -223,18 +222,6 @@ def _read_card(path: Traversable) -> dict[str, Any]:
     if version != FORMAT:
         raise BundleError(f"{path} has format {version}; this facespace reads format {FORMAT}. Update facespace.")
     return card
-
-
-def _read_tensors(path: Traversable, expected: str | None) -> dict[str, Tensor]:
-    try:
-        tensors = from_bytes(path.read_bytes())
-    except FileNotFoundError as error:
-        raise BundleError(f"{path} is missing. {_RETRIEVE}") from error
-    except (SafetensorError, OSError) as error:
-        raise BundleError(f"{path} is cut short or damaged ({error}). {_RETRIEVE}") from error
-    if fingerprint(tensors) != expected:
-        raise BundleError(f"{path} is not the file that its card describes. {_RETRIEVE}")
-    return tensors
 
 
 _RETRIEVE = "Copy the attribute network again from where it came from, or train it again."

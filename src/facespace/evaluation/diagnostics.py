@@ -74,7 +74,7 @@ def pixel_deviation(space: FaceSpace, z: np.ndarray, given: Given = None) -> np.
     model = space.model
     if not isinstance(model, Autoencoder) or not isinstance(model.pixels, Normal) or model.pixels.deviation != "pixel":
         return None
-    parts, y = [], space._told(given)
+    parts, y = [], space.told(given)
     for start in range(0, len(z), BATCH):
         part = torch.from_numpy(z[start : start + BATCH]).to(space.device)
         raw = model._raw(part, y.expand(len(part), -1))  # nothing else gives a likelihood's raw numbers

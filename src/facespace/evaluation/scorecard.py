@@ -38,7 +38,7 @@ ATTRIBUTES = (
     "Pale_Skin",
 )
 STRENGTHS = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)  # standard deviations
-MARGINS = (-0.5, 0.0, 1.0, 2.0)  # of closed-loop edits, logits past the border
+MARGINS = (-0.5, 0.5, 1.5)  # of closed-loop edits, logits past the border
 RATE, ALIKE = 0.8, 0.8  # the flip rate, and the identity, at which methods are compared
 DRAWS, PAIRS, STRENGTH = 20, 10, 2.0  # of the 10 + 10 faces recipe
 
@@ -200,13 +200,13 @@ def at_rate(curve: Curve, rate: float) -> dict[str, float] | None:
     if flips[-1] < rate:
         return None
     nothing = {"identity": 1.0, "distance": 0.0, "others": 0.0, "drag": 0.0}
-    # Where the rate stays at 0 over several strengths, the last of them is where it begins to rise.
-    keep = np.append(flips[1:] > flips[:-1], True)
-    keep[np.argmax(flips >= rate)] = True
-    return {
-        key: float(np.interp(rate, flips[keep], np.array([start, *(getattr(point, key) for point in curve)])[keep]))
-        for key, start in nothing.items()
-    }
+    after = max(1, int(np.argmax(flips >= rate)))  # the first point that reaches it, in strengths with none before them
+    share = (rate - flips[after - 1]) / max(flips[after] - flips[after - 1], 1e-9)
+    found = {}
+    for key, start in nothing.items():
+        values = [start, *(getattr(point, key) for point in curve)]
+        found[key] = float(values[after - 1] + share * (values[after] - values[after - 1]))
+    return found
 
 
 def at_identity(curve: Curve, alike: float) -> dict[str, float]:
@@ -224,10 +224,6 @@ def summary(trial: Trial, method: str) -> dict[str, Any]:
     alike = [at_identity(curve, ALIKE) for curve in trial.curves[method].values() if curve]
     pairs = [matched(trial, method, name) for name in trial.names]
     pairs = [pair for pair in pairs if pair]
-    ratio = {
-        key: float(np.mean([own[key] for own, _ in pairs]) / max(np.mean([plain[key] for _, plain in pairs]), 1e-9))
-        for key in ("others", "drag")
-    }
     reached = [at_rate(curve, RATE) is not None for curve in trial.curves[method].values() if curve]
     return {
         "flip_at_identity": float(np.mean([one["flip"] for one in alike])),
@@ -235,15 +231,21 @@ def summary(trial: Trial, method: str) -> dict[str, Any]:
         "drag_at_identity": float(np.mean([one["drag"] for one in alike])),
         "reach_rate": int(sum(reached)),
         "attributes": len(reached),
-        "matched": {
-            "identity": float(np.mean([own["identity"] for own, _ in pairs])),
-            "plain_identity": float(np.mean([plain["identity"] for _, plain in pairs])),
-            "others": float(np.mean([own["others"] for own, _ in pairs])),
-            "plain_others": float(np.mean([plain["others"] for _, plain in pairs])),
-            "others_ratio": ratio["others"],
-            "drag_ratio": ratio["drag"],
-            "attributes": len(pairs),
-        },
+        "matched": _means(pairs) if pairs else None,
+    }
+
+
+def _means(pairs: Sequence[tuple[dict[str, float], dict[str, float]]]) -> dict[str, float]:
+    """Means over attributes of a method's figures and of plain mean differences', and the ratios of what else changes."""
+    own, plain = ({key: float(np.mean([one[side][key] for one in pairs])) for key in pairs[0][0]} for side in (0, 1))
+    return {
+        "identity": own["identity"],
+        "plain_identity": plain["identity"],
+        "others": own["others"],
+        "plain_others": plain["others"],
+        "others_ratio": own["others"] / max(plain["others"], 1e-9),
+        "drag_ratio": own["drag"] / max(plain["drag"], 1e-9),
+        "attributes": len(pairs),
     }
 
 

@@ -36,10 +36,9 @@ def brief(facts: Mapping[str, Any]) -> str:
     below = f"{'':<22}{'id .8':>10}{'id .8':>11}{'plain':>10}{'plain':>9}{'then':>10}"
     lines = [head, below]
     for method, seen in facts["methods"].items():
-        same = seen["matched"]
+        same = [_number(seen["matched"], key) for key in ("others_ratio", "drag_ratio", "identity")]
         lines.append(
-            f"{method:<22}{seen['flip_at_identity']:>10.0%}{seen['others_at_identity']:>11.3f}{same['others_ratio']:>10.2f}"
-            f"{same['drag_ratio']:>9.2f}{same['identity']:>10.2f}"
+            f"{method:<22}{seen['flip_at_identity']:>10.0%}{seen['others_at_identity']:>11.3f}{same[0]:>10}{same[1]:>9}{same[2]:>10}"
         )
     told = facts["protocol"]
     lines += [
@@ -49,6 +48,10 @@ def brief(facts: Mapping[str, Any]) -> str:
         f"Identity: {told['identity']}. Scorer: mean AUC {told['scorer']['held_out']['auc']:.3f} on held-out real faces.",
     ]
     return "\n".join(lines)
+
+
+def _number(figures: Mapping[str, float] | None, key: str) -> str:
+    return f"{figures[key]:.2f}" if figures else "–"  # no attribute in which two methods can be compared
 
 
 def table(facts: Mapping[str, Any]) -> str:
@@ -96,8 +99,8 @@ def verdict(facts: Mapping[str, Any]) -> Section:
         f"At an identity of .8 to the reconstruction, plain mean differences are seen in {plain['flip_at_identity']:.0%} of the "
         f"faces and change the other attributes by {plain['others_at_identity']:.3f}; closed-loop edits with all others locked "
         f"are seen in {best['flip_at_identity']:.0%} and change them by {best['others_at_identity']:.3f}.\n\n"
-        f"Where both are seen equally often, the closed loop changes the others {same['others_ratio']:.2f} times as much as "
-        f"plain mean differences do, at an identity of {same['identity']:.2f} against {same['plain_identity']:.2f}."
+        f"Where both are seen equally often, the closed loop changes the others {_number(same, 'others_ratio')} times as much "
+        f"as plain mean differences do, at an identity of {_number(same, 'identity')} against {_number(same, 'plain_identity')}."
     )
     rows = [["attribute", "faces", "closed loop: identity", "others", "plain: identity", "others"]]
     for name, seen in facts["attributes"].items():
@@ -122,9 +125,10 @@ def methods(trial: Trial, facts: Mapping[str, Any]) -> Section:
         ]
     ]
     for method, seen in facts["methods"].items():
-        same = seen["matched"]
         rows.append([method, f"{seen['flip_at_identity']:.0%}", f"{seen['others_at_identity']:.3f}"])
-        rows[-1] += [f"{same[key]:.2f}" for key in ("others_ratio", "drag_ratio", "identity", "plain_identity")]
+        rows[-1] += [
+            _number(seen["matched"], key) for key in ("others_ratio", "drag_ratio", "identity", "plain_identity")
+        ]
     text = (
         "Others: the mean absolute change of another attribute's probability in a face. Drag: the part of it that all faces "
         "share. ÷ plain: against mean differences at an equal flip rate, with the identities there. Identity is the cosine to "

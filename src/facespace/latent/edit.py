@@ -1,7 +1,7 @@
 """Edits of latents: along directions while others stay, to a level, and closed-loop towards what a judge of the decoded
 faces sees. Latents in and out; the decoder and the judge come in as one function."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -47,6 +47,15 @@ def hold(directions: Directions, asked: np.ndarray, lock: Sequence[str]) -> np.n
             f"Locking {', '.join(lock)} leaves nothing of this edit: what it changes is what they hold. Lock fewer attributes."
         )
     return left * np.divide(before, after, out=np.ones_like(before), where=after > 0)
+
+
+def keep_scores(z: np.ndarray, directions: Directions, lock: Sequence[str], like: np.ndarray) -> np.ndarray:
+    """Latents (N, D) moved as little as possible (least squares in whitened space) so that their scores of the locked
+    attributes are those of one latent `like` (D,): float32 (N, D). Keeps an attribute through a morph."""
+    places = [directions.place(name) for name in lock]
+    lacking = (directions.scores(like) - directions.scores(z))[:, places]  # (N, L)
+    moved = lacking @ np.linalg.pinv(directions.probes[places]).T  # (N, D) in whitened space
+    return (z + moved @ directions.whitening.root).astype(np.float32)
 
 
 def to_level(z: np.ndarray, directions: Directions, name: str, level: float, lock: Sequence[str] = ()) -> np.ndarray:
@@ -134,14 +143,14 @@ def refine(z: np.ndarray, goal: Tensor, decode: Callable[[Tensor], Tensor], root
     return best.numpy()
 
 
-def check_locks(directions: Directions, edited: Mapping[str, object], lock: Sequence[str]) -> None:
+def check_locks(directions: Directions, edited: Iterable[str], lock: Sequence[str]) -> None:
     """Raises UsageError for unknown names, and for a lock on what is edited."""
     for name in (*edited, *lock):
         directions.place(name)
     _not_both(edited, lock)
 
 
-def _not_both(edited: Mapping[str, object], lock: Sequence[str]) -> None:
+def _not_both(edited: Iterable[str], lock: Sequence[str]) -> None:
     for name in lock:
         if name in edited:
             raise UsageError(f"{name} is both edited and locked. Leave out one of the two.")
