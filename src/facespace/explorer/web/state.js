@@ -4,7 +4,8 @@
 
 import { fromText, toText } from './maths.js';
 
-/** @typedef {{z: Float32Array, what: string}} Moment */
+/** @typedef {{z: Float32Array, picture: import('./engine.js').Picture | null}} Original */
+/** @typedef {{z: Float32Array, what: string, original: Original}} Moment */
 /** @typedef {{name: string, z: Float32Array}} Kept */
 
 const PARTS = { source: ['random', 'draw', 'photo', 'map', 'saved'], edit: ['attributes', 'components', 'raw'] };
@@ -14,7 +15,7 @@ export const state = {
   /** @type {any} */ facts: null,
   /** @type {import('./maths.js').Statistics | null} */ statistics: null,
   /** @type {Float32Array} */ z: new Float32Array(),
-  /** The face before edits, and its own pixels where it is a photo. @type {{z: Float32Array, picture: import('./engine.js').Picture | null}} */
+  /** The face before edits, and its own pixels where it is a photo. @type {Original} */
   original: { z: new Float32Array(), picture: null },
   /** @type {Moment[]} */ history: [],
   moment: -1,
@@ -49,7 +50,7 @@ export function openSpace(facts) {
   state.examples = { with: [], without: [] };
   for (const locked of Object.values(state.locks)) locked.clear();
   state.saved = read(localStore, 'saved', (kept) => kept.map((/** @type {any} */ one) => ({ name: String(one.name).slice(0, 60), z: latent(one.z) }))) ?? [];
-  const past = read(sessionStore, 'history', (kept) => ({ moment: Number(kept.moment), items: kept.items.map((/** @type {any} */ one) => ({ what: String(one.what).slice(0, 60), z: latent(one.z) })) }));
+  const past = read(sessionStore, 'history', (kept) => ({ moment: Number(kept.moment), items: kept.items.map((/** @type {any} */ one) => ({ what: String(one.what).slice(0, 60), z: latent(one.z), original: { z: latent(one.original), picture: null } })) }));
   tell('facts', 'saved', 'keys', 'examples', 'locks');
   if (past?.items[past.moment]) {
     state.history = past.items;
@@ -79,9 +80,9 @@ export function commit(what, z = moved) {
   const before = state.history[state.moment];
   state.z = moved = z;
   if (!before || !same(before.z, z)) {
-    state.history = [...state.history.slice(Math.max(0, state.moment + 1 - UNDO), state.moment + 1), { z, what }];
+    state.history = [...state.history.slice(Math.max(0, state.moment + 1 - UNDO), state.moment + 1), { z, what, original: state.original }];
     state.moment = state.history.length - 1;
-    write(sessionStore, 'history', { moment: state.moment, items: state.history.map((one) => ({ what: one.what, z: toText(one.z) })) });
+    keepHistory();
   }
   tell('z', 'face');
 }
@@ -91,10 +92,12 @@ export function step(moment) {
   if (!state.history[moment]) return;
   state.moment = moment;
   state.z = moved = state.history[moment].z;
-  if (!state.original.z.some(Boolean)) state.original = { z: state.z, picture: null };
-  write(sessionStore, 'history', { moment, items: state.history.map((one) => ({ what: one.what, z: toText(one.z) })) });
+  state.original = state.history[moment].original;
+  keepHistory();
   tell('z', 'face');
 }
+
+const keepHistory = () => write(sessionStore, 'history', { moment: state.moment, items: state.history.map(({ what, z, original }) => ({ what, z: toText(z), original: toText(original.z) })) });
 export const undo = () => step(state.moment - 1);
 export const redo = () => step(state.moment + 1);
 
@@ -142,9 +145,10 @@ export function fromDocument(given, what) {
     const given = Array.isArray(doc.locks?.[name]) ? doc.locks[name].slice(0, 64) : [];
     for (const key of given) if (typeof key === 'string' || Number.isInteger(key)) set.add(key);
   }
-  setFace(z, what);
   state.original = { z: original, picture: null };
-  tell('locks', 'face');
+  moved = z;
+  commit(what, z);
+  tell('locks');
 }
 
 /** The tabs that a document was made with, before they are laid out. @param {any} doc */
