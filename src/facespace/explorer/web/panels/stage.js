@@ -99,8 +99,11 @@ async function refresh() {
   if (!state.facts || !face) return;
   const { width, height } = state.facts.picture, room = $('#faces').parentElement.getBoundingClientRect();
   const ratio = devicePixelRatio || 1;
-  zoom = Math.max(1, Math.floor(Math.min((room.width * ratio) / width, (Math.max(room.height - 30, 120) * ratio) / height)));
-  const wide = `${(width * zoom) / ratio}px`;
+  const fit = Math.min((room.width * ratio) / width, (Math.max(room.height - 30, 120) * ratio) / height), whole = Math.max(1, Math.floor(fit));
+  // Whole steps of zoom, but where they would waste a fifth of little room and pixels are smoothed anyway.
+  const scale = state.view.smooth && fit > 1.2 * whole ? fit : whole;
+  zoom = Math.ceil(scale);
+  const wide = `${(width * scale) / ratio}px`;
   for (const canvas of [face, other]) { canvas.style.width = wide; canvas.classList.toggle('crisp', !state.view.smooth); }
   $('#faces').style.width = wide;
   $('#faces').style.aspectRatio = `${width} / ${height}`;
