@@ -112,7 +112,8 @@ def test_sliders_move_the_face_and_undo_brings_it_back(tab):
     slider.focus()
     for _ in range(4):
         tab.page.keyboard.press("PageUp")
-    expect(slider).to_have_attribute("aria-valuetext", re.compile(r"Latent \d+ \+\d\.\d, \w+"))
+    expect(slider).to_have_attribute("aria-valuetext", re.compile(r"Latent \d+ [+−]\d\.\d, \w+"))
+    expect(tab.page.locator(":focus")).to_have_attribute("id", slider.get_attribute("id"))
     moved = tab.picture()
     assert np.abs(moved - before).mean() > 0.3
     tab.page.evaluate("document.activeElement.blur()")

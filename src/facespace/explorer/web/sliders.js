@@ -163,6 +163,12 @@ export function sliderPanel(options) {
     locks();
   }
 
+  /** Builds again when nobody is at a slider: it must not vanish under a hand. */
+  function rebuild() {
+    if (rows.size && root.contains(document.activeElement)) root.addEventListener('focusout', () => setTimeout(rebuild), { once: true });
+    else build();
+  }
+
   function refresh() {
     if (root.hidden || !rows.size) return;
     for (const [key, value] of read(state.z)) {
@@ -180,7 +186,7 @@ export function sliderPanel(options) {
   let was = '';
   on('view', offerVariety);
   on('view', () => { const now = `${state.view.range} ${state.view.all}`; if (now !== was) build(); was = now; });
-  return { build, refresh };
+  return { build, rebuild, refresh };
 }
 
 /** @param {number} value */

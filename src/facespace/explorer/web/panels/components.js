@@ -9,7 +9,8 @@ import { strengthBar } from './raw.js';
 
 export function startComponents() {
   const panel = sliderPanel({ panel: 'components', title: 'Components', root: $('#components'), unit: 'standard deviations (σ) along this component', sorts: { variance: 'Variance', impact: 'Visual impact' }, axes, read, move, foot });
-  on('facts statistics', panel.build);
+  on('facts', panel.build);
+  on('statistics', panel.rebuild);
 }
 
 /** @param {string} sort */

@@ -7,7 +7,8 @@ import { sliderPanel } from '../sliders.js';
 
 export function startRaw() {
   const panel = sliderPanel({ panel: 'raw', title: 'Raw dimensions', root: $('#raw'), unit: 'standard deviations (σ) of this latent', sorts: { influence: 'Influence', number: 'Number' }, axes, read, move, foot, waiting });
-  on('facts statistics', panel.build);
+  on('facts', panel.build);
+  on('statistics', panel.rebuild);
 }
 
 /** @param {string} sort */
