@@ -37,6 +37,22 @@ def trained(drawn, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def lively(drawn, tmp_path_factory) -> Path:
+    """A tiny autoencoder that has learned enough for its faces to differ. Tests must not change it."""
+    to = tmp_path_factory.mktemp("runs") / "lively"
+    ways = (
+        "model.bottleneck=point",
+        "model.pixels=mse",
+        "objective.weights={}",
+        "train.epochs=40",
+        "train.learning_rate=0.005",
+    )
+    with quiet():
+        facespace.train("demo", drawn, to, settings=(*TINY, *ways), trackers=["none"])
+    return to
+
+
+@pytest.fixture(scope="session")
 def told(drawn, tmp_path_factory) -> Path:
     """A finished tiny run whose model is told two attributes. Tests must not change it."""
     to = tmp_path_factory.mktemp("runs") / "told"

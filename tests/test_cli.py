@@ -15,7 +15,7 @@ from facespace.cli import app
 VERBS = (
     *("balance", "decode", "demo", "doctor", "download", "encode", "fit-prior", "merge", "morph", "prepare", "recipes"),
     *("compare", "reconstruct", "runs", "sample", "show", "split", "train"),
-    *("analyze", "evaluate", "label", "mix", "train-attributes"),
+    *("analyze", "evaluate", "explore", "label", "mix", "train-attributes"),
     *("diagram", "directions", "edit", "scorecard"),
 )
 

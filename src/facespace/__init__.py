@@ -11,15 +11,17 @@ if TYPE_CHECKING:
     from facespace.data.faces import FaceSet
     from facespace.data.prepare import prepare
     from facespace.errors import FacespaceError
+    from facespace.explorer.notebook import explore
     from facespace.space import FaceSpace, load
     from facespace.training.loop import train
 
-__all__ = ["FaceSet", "FaceSpace", "FacespaceError", "__version__", "load", "prepare", "train"]
+__all__ = ["FaceSet", "FaceSpace", "FacespaceError", "__version__", "explore", "load", "prepare", "train"]
 
 _HOMES = {
     "FaceSet": "facespace.data.faces",
     "FaceSpace": "facespace.space",
     "FacespaceError": "facespace.errors",
+    "explore": "facespace.explorer.notebook",
     "load": "facespace.space",
     "prepare": "facespace.data.prepare",
     "train": "facespace.training.loop",

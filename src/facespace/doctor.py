@@ -13,10 +13,13 @@ import facespace
 
 def examine() -> dict[str, Any]:
     """The facts, and `text` for people. `missing` names required packages that are absent or too old to import."""
+    from facespace.image.detectors import yunet_here
+
     needed = [line.split(";")[0] for line in importlib.metadata.requires("facespace") or [] if "extra ==" not in line]
     names = [_name(line) for line in needed]
     versions = {name: _version(name) for name in names}
     missing = [name for name, version in versions.items() if version is None]
+    yunet = yunet_here()
     facts = {
         "facespace": facespace.__version__,
         "python": platform.python_version(),
@@ -26,7 +29,7 @@ def examine() -> dict[str, Any]:
         "free_disk_gib": round(shutil.disk_usage(Path.cwd()).free / 2**30, 1),
         "packages": versions,
         "extras": {extra: _version(package) for extra, package in EXTRAS.items()},
-        "yunet": _yunet(),
+        "yunet": yunet and str(yunet),
         "missing": missing,
         **({"device": None, "devices": []} if {"torch", "accelerate"} & set(missing) else _devices()),
     }
@@ -41,15 +44,6 @@ EXTRAS = {
     "umap": "umap-learn",
     "parquet": "pyarrow",
 }
-
-
-def _yunet() -> str | None:
-    """Where the face finder's weights lie, if they are here already."""
-    from facespace.fetch import cache_folder
-    from facespace.image.detectors import YUNET_URL, YUNET_VARIABLE
-
-    places = (os.environ.get(YUNET_VARIABLE, ""), cache_folder() / YUNET_URL.rsplit("/", 1)[1])
-    return next((str(place) for place in places if place and Path(place).is_file()), None)
 
 
 def _devices() -> dict[str, Any]:

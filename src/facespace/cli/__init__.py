@@ -5,7 +5,7 @@ from facespace.cli.app import app, main, run
 
 # Each registers its verbs, in the order of the help.
 from facespace.cli import data, sets, downloads, learn, runs, priors, evaluate, analyze, diagram  # isort: skip
-from facespace.cli import attributes, spaces, morphs, edits  # isort: skip
+from facespace.cli import attributes, spaces, morphs, edits, explore  # isort: skip
 
 __all__ = [
     "analyze",
@@ -16,6 +16,7 @@ __all__ = [
     "downloads",
     "edits",
     "evaluate",
+    "explore",
     "learn",
     "main",
     "morphs",

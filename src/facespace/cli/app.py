@@ -46,6 +46,7 @@ HEADINGS = {
     "spaces": "Using a space",
     "edits": "Using a space",
     "morphs": "Using a space",
+    "explore": "Using a space",
 }
 
 Flag = Annotated[bool, Parameter(negative="")]  # on or absent; there is no --no-…

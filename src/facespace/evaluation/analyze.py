@@ -64,7 +64,7 @@ class Analysis:
     def latents(self) -> list[dict[str, Any]]:
         """A row of facts for each latent, the most influential first."""
         z, seen = self.table.z, self.subject.encoded
-        moved = influence(self.subject.space, z[spread(np.arange(len(z)), MOVED)], self.deviation)
+        moved = influence(self.subject.space, z[spread(np.arange(len(z)), MOVED)], np.diag(self.deviation))
         return inspection.rows_of(z, seen.kl, moved, self.table.names, self.table.all_signs, self.threshold)
 
     @cached_property

@@ -10,15 +10,14 @@ STEPS = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)  # standard deviations
 
 
 @torch.inference_mode()
-def influence(space: FaceSpace, z: np.ndarray, deviation: np.ndarray) -> np.ndarray:
-    """How much each latent moves the picture, (D,) in [0, 1]: the mean absolute change of a pixel value when that latent
-    alone grows by its `deviation` (D,), over the faces `z` (M, D). A space that can be told attributes is told none."""
-    moves = torch.from_numpy(np.diag(deviation).astype(np.float32))
+def influence(space: FaceSpace, z: np.ndarray, moves: np.ndarray) -> np.ndarray:
+    """How much each of the `moves` (P, D) changes the picture, (P,) in [0, 1]: the mean absolute change of a pixel value
+    when it alone is added, over the faces `z` (M, D). A space that can be told attributes is told none."""
     faces = torch.from_numpy(np.asarray(z, np.float32))
     still = _draw(space, faces)  # (M, C, H, W)
     parts = []
     with progress(len(moves), "Moving each latent", "latents") as advance:
-        for some in moves.split(max(1, BATCH // len(faces))):
+        for some in torch.from_numpy(np.asarray(moves, np.float32)).split(max(1, BATCH // len(faces))):
             moved = _draw(space, (faces + some[:, None]).flatten(0, 1))  # (P · M, C, H, W)
             change = (moved.unflatten(0, (len(some), len(faces))) - still).abs()
             parts.append(change.flatten(1).mean(1).double().cpu())

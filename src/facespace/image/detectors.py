@@ -238,6 +238,14 @@ DETECTORS: dict[str, Callable[[Path | None], Detector]] = {
 }
 
 
+def yunet_here() -> Path | None:
+    """Where YuNet's weights lie, if they are on this machine already; nothing is fetched."""
+    from facespace.fetch import cache_folder
+
+    places = (os.environ.get(YUNET_VARIABLE, ""), cache_folder() / YUNET_URL.rsplit("/", 1)[1])
+    return next((Path(place) for place in places if place and Path(place).is_file()), None)
+
+
 def yunet_weights(given: Path | None = None) -> Path:
     """YuNet's weights: the given file, else the one that FACESPACE_YUNET names, else the cached one, else fetched."""
     from facespace.fetch import cache_folder, fetch

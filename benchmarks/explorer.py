@@ -1,0 +1,121 @@
+"""How fast the explorer is, with the browser in the loop: a slider moved → the picture painted, and a stroke drawn → what
+the model sees painted, in milliseconds, for each space. Needs Playwright and Chromium (pip install 'facespace[dev]').
+
+python benchmarks/explorer.py RUN [RUN ...] [--moves N]"""
+
+import argparse
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+
+from playwright.sync_api import Page, sync_playwright
+
+SETTLED = 180_000  # milliseconds that the figures of a space may take before the measurement starts
+
+
+def start(run: str) -> tuple[subprocess.Popen, str, float]:
+    """The server of one space, its address, and the seconds until it listened."""
+    began = time.perf_counter()
+    command = [sys.executable, "-m", "facespace", "explore", run, "--port", "0"]
+    server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    assert server.stderr
+    line = server.stderr.readline()
+    found = re.search(r"http://\S+", line)
+    if not found:
+        raise SystemExit(line)
+    return server, found[0], time.perf_counter() - began
+
+
+def measured(page: Page, name: str) -> list[float]:
+    """What the page itself measured under a name since the last call."""
+    times = page.evaluate(f"performance.getEntriesByName('{name}').map(entry => entry.duration)")
+    page.evaluate(f"performance.clearMeasures('{name}')")
+    return times
+
+
+def slide(page: Page, moves: int) -> tuple[int, list[float]]:
+    """Drags a slider of raw dimensions, all of them on the page: how many, and the times from its event to the paint."""
+    page.click("#tab-raw")
+    page.wait_for_selector("#raw .strength", timeout=SETTLED)
+    if page.locator("#raw > .link").is_visible():
+        page.click("#raw > .link")
+    slider = page.locator("#raw input[data-row]").first
+    slider.scroll_into_view_if_needed()
+    box = slider.bounding_box()
+    assert box
+    middle = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + box["width"] / 2, middle)
+    page.mouse.down()
+    page.wait_for_timeout(300)
+    measured(page, "facespace:painted")
+    for move in range(moves):
+        share = 0.5 + 0.45 * ((move % 40) / 20 - 1 if move % 80 < 40 else 1 - (move % 40) / 20)
+        page.mouse.move(box["x"] + box["width"] * share, middle)
+        page.wait_for_timeout(30)
+    page.mouse.up()
+    page.wait_for_timeout(300)
+    return page.locator("#raw input[data-row]").count(), measured(page, "facespace:painted")
+
+
+def draw(page: Page, moves: int) -> list[float]:
+    """Draws a long stroke: the times from a drawing that is sent to the picture painted."""
+    page.click("#tab-draw")
+    page.wait_for_timeout(1000)
+    box = page.locator(".board").bounding_box()
+    assert box
+    page.mouse.move(box["x"] + 20, box["y"] + 20)
+    page.mouse.down()
+    measured(page, "facespace:drawn")
+    for move in range(moves):
+        x, y = (move * 7) % 100 / 100, (move * 3) % 100 / 100
+        page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
+        page.wait_for_timeout(40)
+    page.mouse.up()
+    page.wait_for_timeout(500)
+    return measured(page, "facespace:drawn")
+
+
+def shown(times: list[float]) -> str:
+    """Median and 95th percentile."""
+    cuts = statistics.quantiles(times, n=100)
+    return f"p50 {cuts[49]:5.1f}  p95 {cuts[94]:5.1f}  ({len(times)} pictures)"
+
+
+def main() -> None:
+    """Prints a row a space."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("runs", nargs="+")
+    parser.add_argument("--moves", type=int, default=200)
+    asked = parser.parse_args()
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    root = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=root)
+        for run in asked.runs:
+            server, address, listening = start(run)
+            page = browser.new_page(viewport={"width": 1440, "height": 900})
+            page.add_init_script("localStorage.setItem('facespace:tour', 'seen')")
+            began = time.perf_counter()
+            page.goto(address)
+            page.wait_for_selector("#history .tile", timeout=SETTLED)
+            interactive = time.perf_counter() - began
+            count, slid = slide(page, asked.moves)
+            drawn = draw(page, asked.moves // 2)
+            print(
+                f"{page.title():<24} listening {listening:4.1f} s, first face {interactive:3.1f} s later\n"
+                f"  slider → painted, {count:3} sliders: {shown(slid)} ms\n"
+                f"  drawing → painted:             {shown(drawn)} ms",
+                flush=True,
+            )
+            page.close()
+            server.terminate()
+            server.wait(10)
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()

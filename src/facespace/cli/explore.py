@@ -1,0 +1,67 @@
+"""The verb that opens the explorer."""
+
+from pathlib import Path
+
+from facespace.cli.app import Done, Flag, verb
+from facespace.errors import FacespaceError
+
+
+@verb("facespace explore [SPACE ...]")
+def explore(
+    *spaces: Path,
+    data: Path | None = None,
+    port: int | None = None,
+    host: str = "127.0.0.1",
+    token: str | None = None,
+    open: Flag = False,
+) -> Done:
+    """Explore a space in the browser: sliders, drawing, photographs, a map, morphs.
+
+    Example: facespace explore runs/celeba --open
+
+    Parameters
+    ----------
+    spaces
+        Runs or bundles, to be switched on the page. Without one: the runs under ./runs and ./demo, the newest first.
+    data
+        A prepared set: the page's figures and its map are then of these faces.
+    port
+        Of this machine. [default: 8420, or the next free one; 0 is any]
+    host
+        Another address to listen on lets other machines in, and asks for --token.
+    token
+        The page's key, 16 characters or more; unset, a new one each time.
+    open
+        Open the browser too.
+    """
+    from facespace.console import note
+    from facespace.data.faces import FaceSet
+    from facespace.explorer.service import Service, Spaces
+
+    chosen = list(spaces) or newest_runs(Path("runs"), Path("demo"))
+    opened = Spaces(chosen, FaceSet(data) if data else None)
+    opened.open(0)  # what is missing or damaged is told before anything listens
+    service = Service(opened, host, port, token)
+
+    def ready(address: str) -> None:
+        note(f"Explore {', '.join(opened.names)} at {address}  (Ctrl-C stops)")
+        if open:
+            import webbrowser
+
+            webbrowser.open(address)
+
+    service.serve_until_stopped(ready)
+    return Done({"address": service.address, "spaces": [str(space) for space in chosen]}, "Stopped.")
+
+
+def newest_runs(*places: Path) -> list[Path]:
+    """The runs in some folders, the newest first. Raises FacespaceError where there is none."""
+    cards = [card for place in places for card in place.glob("*/best/card.json")]
+    cards.sort(key=lambda card: card.stat().st_mtime, reverse=True)
+    if not cards:
+        where = " or ".join(f"./{place}" for place in places)
+        raise FacespaceError(
+            f"No space was named and there is no run under {where}. Name one (facespace explore RUN), or make the "
+            "demo's: facespace demo --to demo"
+        )
+    return [card.parent.parent for card in cards]

@@ -1,0 +1,142 @@
+"""What page and server say to each other: one binary message a request and one an answer, each a JSON header and a
+payload of raw numbers or pixels. Everything that arrives is checked here before any other part sees it."""
+
+import json
+import math
+import struct
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from facespace.errors import UsageError
+
+LENGTH = struct.Struct("<I")  # bytes of the header, before it
+LARGEST = 3 << 20  # bytes of a message: two hundred times a drawing, two and a half times a photograph
+LARGEST_HEADER = 16 << 10
+LARGEST_SIDE = 512  # pixels of a photograph
+
+
+class Request(NamedTuple):
+    """One checked message: what is asked for, by which number, with which fields and payload."""
+
+    id: int
+    what: str
+    fields: Mapping[str, Any]
+    payload: memoryview
+
+
+def read(message: bytes) -> Request:
+    """A message as a request. Raises UsageError for anything else."""
+    if len(message) < LENGTH.size:
+        raise UsageError("A message is a header and a payload; this one is too short.")
+    (length,) = LENGTH.unpack_from(message)
+    if length > min(LARGEST_HEADER, len(message) - LENGTH.size):
+        raise UsageError(f"A message's header has at most {LARGEST_HEADER:,} bytes and lies in the message.")
+    try:
+        fields = json.loads(message[LENGTH.size : LENGTH.size + length])
+    except (ValueError, RecursionError) as error:
+        raise UsageError("A message's header is JSON.") from error
+    if not isinstance(fields, dict):
+        raise UsageError("A message's header is a JSON object.")
+    return Request(
+        whole(fields, "id", 0, 2**53), word(fields, "what"), fields, memoryview(message)[LENGTH.size + length :]
+    )
+
+
+def write(header: Mapping[str, Any], payload: bytes | np.ndarray = b"") -> bytes:
+    """An answer as one message. Arrays go as their bytes, little-endian. Raises ValueError for a header with NaN."""
+    text = json.dumps(header, allow_nan=False).encode()
+    raw = np.ascontiguousarray(payload).tobytes() if isinstance(payload, np.ndarray) else payload
+    return b"".join((LENGTH.pack(len(text)), text, raw))
+
+
+def word(fields: Mapping[str, Any], name: str, default: str | None = None, most: int = 80) -> str:
+    """A short text; UsageError where it is missing, of another type or too long."""
+    value = fields.get(name, default)
+    if not isinstance(value, str) or not 0 < len(value) <= most:
+        raise UsageError(f"{name} is a text of 1 to {most} characters; got {_shown(value)}.")
+    return value
+
+
+def whole(fields: Mapping[str, Any], name: str, low: int, high: int, default: int | None = None) -> int:
+    """A whole number from `low` to `high`."""
+    value = fields.get(name, default)
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise UsageError(f"{name} is a whole number from {low} to {high}; got {_shown(value)}.")
+    return value
+
+
+def number(fields: Mapping[str, Any], name: str, low: float, high: float, default: float | None = None) -> float:
+    """A finite number from `low` to `high`."""
+    value = fields.get(name, default)
+    if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
+        raise UsageError(f"{name} is a number from {low:g} to {high:g}; got {_shown(value)}.")
+    return float(value)
+
+
+def words(fields: Mapping[str, Any], name: str, most: int = 64) -> list[str]:
+    """A list of short texts, empty where the field is missing."""
+    values = fields.get(name, [])
+    if not isinstance(values, list) or len(values) > most:
+        raise UsageError(f"{name} is a list of at most {most} names; got {_shown(values)}.")
+    return [word({name: value}, name) for value in values]
+
+
+def changes(fields: Mapping[str, Any], name: str) -> dict[str, float]:
+    """A table of short texts and numbers from −20 to 20."""
+    table = fields.get(name)
+    if not isinstance(table, dict) or len(table) > 64:
+        raise UsageError(f"{name} is a table of names and numbers; got {_shown(table)}.")
+    return {word({"name": key}, "name"): number(table, key, -20, 20) for key in table}
+
+
+def points(fields: Mapping[str, Any], name: str) -> np.ndarray | None:
+    """Five points of a face as float (5, 2) pixels, NaN where null is given; None where the field is missing."""
+    given = fields.get(name)
+    if given is None:
+        return None
+    if not isinstance(given, list) or len(given) != 5:
+        raise UsageError(f"{name} are five pairs of numbers or nulls; got {_shown(given)}.")
+    rows = [[math.nan, math.nan] if pair is None else _pair(pair, name) for pair in given]
+    return np.array(rows, float)
+
+
+def latents(payload: memoryview, dim: int, most: int) -> np.ndarray:
+    """The payload as float32 (N, dim), 1 ≤ N ≤ most, all finite."""
+    row = 4 * dim
+    if not payload or len(payload) % row or len(payload) > row * most:
+        raise UsageError(f"Latents are 1 to {most} rows of {dim} float32 numbers; got {len(payload):,} bytes.")
+    z = np.frombuffer(payload, "<f4").reshape(-1, dim).astype(np.float32)
+    if not np.isfinite(z).all():
+        raise UsageError("These latents hold numbers that are not finite, which no face has.")
+    return z
+
+
+def picture(request: Request) -> np.ndarray:
+    """The payload as uint8 (H, W, 3), from RGBA bytes of the width and height in the header; transparency is ignored."""
+    width = whole(request.fields, "width", 8, LARGEST_SIDE)
+    height = whole(request.fields, "height", 8, LARGEST_SIDE)
+    if len(request.payload) != width * height * 4:
+        raise UsageError(
+            f"A picture of {width}×{height} has {width * height * 4:,} bytes; got {len(request.payload):,}."
+        )
+    return np.frombuffer(request.payload, np.uint8).reshape(height, width, 4)[..., :3]
+
+
+def rgba(faces: np.ndarray) -> np.ndarray:
+    """uint8 faces (N, H, W, 1 or 3) as a canvas takes them: (N, H, W, 4), opaque."""
+    full = np.full((*faces.shape[:-1], 4), 255, np.uint8)
+    full[..., :3] = faces
+    return full
+
+
+def _pair(pair: Any, name: str) -> list[float]:
+    if not isinstance(pair, list) or len(pair) != 2:
+        raise UsageError(f"{name} are five pairs of numbers or nulls; got {_shown(pair)}.")
+    return [number({name: value}, name, -LARGEST_SIDE, 2 * LARGEST_SIDE) for value in pair]
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,0 +1,93 @@
+"""From a photograph on the page to a face as the space knows faces: found, turned upright, and laid where the space's own
+faces lie. Pictures and points alone; nothing is kept."""
+
+import threading
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from facespace.errors import FacespaceError, UsageError
+from facespace.image import align
+from facespace.image.align import FaceTemplate, FoundFace
+from facespace.image.detectors import Detector, open_detector, yunet_here
+from facespace.space import FaceSpace
+
+SAMPLES = 12  # drawn faces in which the places of eyes and mouth are looked for
+SMALLEST = 18.0  # pixels between the eyes, below which a face has too little detail to keep
+SHOWN = 256  # pixels that a drawn face is enlarged to, in whole steps, before points are looked for in it
+
+
+class Photos:
+    """Finds and cuts faces for one space. Opened once; a detector is loaded at the first photograph."""
+
+    def __init__(self, space: FaceSpace) -> None:
+        self.space = space
+        self._one_at_a_time = threading.Lock()  # a detector of OpenCV is not made for two threads
+
+    @cached_property
+    def _detector(self) -> Detector:
+        weights = yunet_here()  # nothing is fetched: the page works without a network
+        return open_detector("yunet", weights) if weights else open_detector("haar")
+
+    @cached_property
+    def template(self) -> FaceTemplate:
+        """Where the points of a face lie before the space's own crop: CelebA's layout, where the space learned it, else
+        medians over faces that the space draws, in the picture that its encoder takes."""
+        fit, celeba = self.space.template, align.TEMPLATES["celeba"]
+        if fit.source == (celeba.height, celeba.width):
+            return celeba
+        seen = [self._own_points(face) for face in self.space.sample(SAMPLES, seed=0, temperature=0.7)]
+        found = [points for points in seen if points is not None]
+        if len(found) < SAMPLES // 4:
+            scale = min(fit.width / celeba.width, fit.height / celeba.height) * 1.25
+            return celeba.framed(scale, fit.width, fit.height)
+        return FaceTemplate("own", fit.width, fit.height, np.nanmedian(found, axis=0))
+
+    def find(self, pixels: np.ndarray) -> dict[str, Any]:
+        """Faces in a photograph (H, W, 3), the foremost first: their points in pixels (null where unknown), the distance
+        of the eyes, whether that is too little; `without` says in a sentence why none could be looked for."""
+        photo = Image.fromarray(pixels)
+        try:
+            with self._one_at_a_time:
+                found = self._detector(photo)
+        except UsageError:
+            raise
+        except FacespaceError as error:
+            return {"faces": [], "detector": None, "without": str(error)}
+        ranked = sorted(found, key=lambda face: -face.eye_distance)
+        faces = [
+            {
+                "points": _as_lists(face.points),
+                "box": [round(side, 1) for side in face.box],
+                "eyes": round(face.eye_distance, 1),
+                "small": face.eye_distance < SMALLEST,
+            }
+            for face in ranked[:12]
+        ]
+        return {"faces": faces, "detector": self._detector.name, "without": None}
+
+    def cut(self, pixels: np.ndarray, points: np.ndarray) -> np.ndarray:
+        """The face with those points (5, 2) as the encoder takes it, uint8 (H, W, C). Raises ImageError for points that
+        fit no face."""
+        with self._one_at_a_time:
+            template = self.template
+        face = FoundFace((0, 0, 0, 0), points, 1.0)
+        return self.space.fit(align.align(Image.fromarray(pixels), face, template))[0]
+
+    def _own_points(self, face: np.ndarray) -> np.ndarray | None:
+        """Where the points lie in one drawn face (H, W, C), in pixels of the encoder's picture; None if not seen."""
+        image = Image.fromarray(face[..., 0] if face.shape[-1] == 1 else face).convert("RGB")
+        times = max(1, round(SHOWN / max(image.size)))
+        try:
+            found = self._detector(image.resize((image.width * times, image.height * times), Image.Resampling.BICUBIC))
+        except FacespaceError:
+            return None
+        fit = self.space.template
+        shift = (fit.width - face.shape[1]) / 2, (fit.height - face.shape[0]) / 2
+        return found[0].points / times + shift if found else None
+
+
+def _as_lists(points: np.ndarray) -> list[list[float] | None]:
+    return [[round(x, 2), round(y, 2)] if np.isfinite([x, y]).all() else None for x, y in points.tolist()]

@@ -1,0 +1,207 @@
+"""The server of the page: its files, and one WebSocket over which it asks. Thin: what is asked is answered in calls.py,
+and who may ask is decided in security.py."""
+
+import asyncio
+import contextlib
+import errno
+import mimetypes
+import socket
+import time
+from collections.abc import Callable, Sequence
+from importlib import resources
+from pathlib import Path
+
+import anyio.to_thread
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request as HttpRequest
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.types import ASGIApp
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from facespace import bundle
+from facespace.data.faces import FaceSet
+from facespace.errors import FacespaceError, UsageError
+from facespace.explorer import calls, messages, security
+from facespace.explorer.engine import Engine
+from facespace.space import FaceSpace, load
+
+PORT, TRIED = 8420, 20  # the usual port, and how many next ones are tried
+AT_ONCE = 4  # requests of one page that are worked on at the same time
+PAGES = 16  # open pages
+
+
+class Spaces:
+    """The spaces that can be switched on the page; each is opened when it is first asked for."""
+
+    def __init__(self, spaces: Sequence[FaceSpace | Path], faces: FaceSet | None = None) -> None:
+        self._given, self._faces = list(spaces), faces
+        self._engines: dict[int, Engine] = {}
+        self.names = _names([space.folder if isinstance(space, FaceSpace) else bundle.find(space) for space in spaces])
+
+    def open(self, index: int) -> Engine:
+        """The engine of a space by its number."""
+        if index not in self._engines:
+            given = self._given[index]
+            space = given if isinstance(given, FaceSpace) else load(given)
+            self._engines.setdefault(index, Engine(space, self.names[index], self._faces))
+        return self._engines[index]
+
+    def stop(self) -> None:
+        """Ends all work in the background."""
+        for engine in self._engines.values():
+            engine.stop()
+
+
+def _names(folders: Sequence[Path]) -> list[str]:
+    """The runs' names, without the bundle's: never a whole path."""
+    ours = (bundle.BEST, bundle.LAST)
+    return [
+        folder.resolve().parent.name if folder.name in ours else folder.resolve().name or "space" for folder in folders
+    ]
+
+
+def application(spaces: Spaces, hosts: frozenset[str], token: str, frames: str = "") -> ASGIApp:
+    """The whole server behind its guard."""
+    files = _page_files()
+
+    async def page(request: HttpRequest) -> Response:
+        name = request.path_params.get("name") or "index.html"
+        if name not in files:  # a table, not a folder: no path of the request reaches the disk
+            return PlainTextResponse("There is no such file.", 404)
+        return Response(files[name], media_type=mimetypes.guess_type(name)[0] or "application/octet-stream")
+
+    async def talk(socket: WebSocket) -> None:
+        if len(open_pages) >= PAGES:
+            await socket.close(1013)
+            return
+        open_pages.add(socket)
+        try:
+            await _talk(socket, spaces)
+        finally:
+            open_pages.discard(socket)
+
+    open_pages: set[WebSocket] = set()
+    routes = [WebSocketRoute("/talk", talk), Route("/", page), Route("/{name:path}", page)]
+    return security.Guard(Starlette(routes=routes), hosts, token, frames)
+
+
+def _page_files() -> dict[str, bytes]:
+    root = resources.files("facespace.explorer") / "web"
+    found = {entry.name: entry.read_bytes() for entry in root.iterdir() if entry.is_file()}
+    panels = {f"panels/{entry.name}": entry.read_bytes() for entry in (root / "panels").iterdir() if entry.is_file()}
+    return found | panels
+
+
+async def _talk(socket: WebSocket, spaces: Spaces) -> None:
+    """Answers one page until it leaves. A message that cannot be read ends the talk; one that asks for what cannot be is
+    answered with a sentence."""
+    await socket.accept(subprotocol=security.PROTOCOL)
+    gate, tasks = asyncio.Semaphore(AT_ONCE), set()
+
+    async def work(request: messages.Request) -> None:
+        try:
+            reply = await anyio.to_thread.run_sync(_reply, spaces, request)
+            with contextlib.suppress(RuntimeError, WebSocketDisconnect, OSError):  # the page left while we worked
+                await socket.send_bytes(reply)
+        finally:
+            gate.release()
+
+    try:
+        while True:
+            message = await socket.receive()
+            if message["type"] != "websocket.receive":
+                return
+            await gate.acquire()
+            try:
+                request = messages.read(message.get("bytes") or b"")
+            except UsageError:
+                await socket.close(1003)
+                return
+            task = asyncio.create_task(work(request))
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+def _reply(spaces: Spaces, request: messages.Request) -> bytes:
+    """The answer to one request as a message; whatever goes wrong becomes a sentence."""
+    start = time.perf_counter()
+    try:
+        index = messages.whole(request.fields, "space", 0, len(spaces.names) - 1, 0)
+        header, payload = calls.answer(spaces.open(index), request)
+        taken = round(1000 * (time.perf_counter() - start), 2)
+        return messages.write(
+            {**header, "spaces": spaces.names, "milliseconds": taken, "id": request.id, "ok": True}, payload
+        )
+    except FacespaceError as error:
+        sentence = str(error)
+    except Exception as error:  # a slip of ours must not end the talk
+        sentence = f"That did not work ({type(error).__name__}). Please report it with what you did."
+    return messages.write({"id": request.id, "ok": False, "error": sentence})
+
+
+def bind(host: str, port: int | None) -> socket.socket:
+    """A listening socket on the port, or on the usual one or the next free one. Raises FacespaceError where none is."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    tried = [port] if port is not None else [*range(PORT, PORT + TRIED)]
+    for number in tried:
+        listening = socket.socket(family, socket.SOCK_STREAM)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind((host, number))
+            listening.listen(128)
+            return listening
+        except OSError as error:
+            listening.close()
+            if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+                raise UsageError(
+                    f"--host {host} is not an address of this machine ({error.strerror or error})."
+                ) from error
+    which = f"Port {port} is" if port is not None else f"The ports {PORT} to {PORT + TRIED - 1} are"
+    raise FacespaceError(f"{which} in use or not allowed. Name a free one with --port, or --port 0 for any.")
+
+
+class Service(uvicorn.Server):
+    """A server that is ready to start; `address` holds the key."""
+
+    def __init__(self, spaces: Spaces, host: str, port: int | None, token: str | None, frames: str = "") -> None:
+        self._spaces, key = spaces, security.check_token(host, token)
+        self.listening = bind(host, port)
+        number = self.listening.getsockname()[1]
+        app = application(spaces, security.allowed_hosts(host, number), key, frames)
+        shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
+        self.address = f"http://{security.authority(shown)}:{number}/#token={key}"
+        super().__init__(
+            uvicorn.Config(
+                app,
+                ws_max_size=messages.LARGEST,
+                ws_per_message_deflate=False,  # raw pixels on loopback: packing costs more than sending
+                log_config=None,
+                log_level="critical",
+                access_log=False,
+                lifespan="off",
+                proxy_headers=False,
+                server_header=False,
+                timeout_graceful_shutdown=1,
+            )
+        )
+        self._ready: Callable[[str], None] = lambda address: None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Starts, and says so."""
+        await super().startup(sockets)
+        self._ready(self.address)
+
+    def serve_until_stopped(self, ready: Callable[[str], None]) -> None:
+        """Serves; `ready` is called with the address. Returns at Ctrl-C or when `should_exit` is set."""
+        self._ready = ready
+        try:
+            self.run(sockets=[self.listening])
+        except KeyboardInterrupt:
+            pass
+        finally:
+            self._spaces.stop()

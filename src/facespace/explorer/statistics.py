@@ -1,0 +1,151 @@
+"""Where faces lie in a space, as the page's sliders, its meter of typicality and its map need it: from encoded faces where
+a set is named, else from what the bundle stores, else from random faces that the space encodes again. Figures alone."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from facespace.data.faces import FaceSet
+from facespace.evaluation.inspection import active_above
+from facespace.evaluation.maps import METHODS, components
+from facespace.evaluation.subject import prepared_space, spread
+from facespace.evaluation.traversals import influence
+from facespace.models.priors import FittedPrior
+from facespace.space import BATCH, FaceSpace, load
+
+DRAWS = 3_000  # latents from a stored prior; a third of all latents only judges how typical the others are
+ENCODED = 2_000  # faces of a named set
+REACH = 2.0  # standard deviations by which influence is measured, to either side
+SMALL_IMAGE = 64 * 64 * 3  # values of a picture up to which the first of each two counts holds: large ones take long
+RETURNED = 2_000, 1_000  # random faces that are decoded and encoded again
+MAPPED = 600, 240  # faces on the map
+MOVED = 8, 2  # faces on which influence is measured
+AT_ONCE = 8, 2  # moves between two looks at whether to go on
+
+Check = Callable[
+    [], None
+]  # called between two steps of long work: waits while others need the machine, raises to end it
+
+
+class Known(NamedTuple):
+    """Latents that stand for the faces of a space, and in words where they come from."""
+
+    z: np.ndarray  # (N, D) float32
+    rows: np.ndarray | None  # (N,) of the set, where one was named
+    origin: str
+
+
+class Statistics(NamedTuple):
+    """Figures of (N, D) latents. A component is a unit direction; K ≤ D of them vary."""
+
+    origin: str
+    mean: np.ndarray  # (D,)
+    deviation: np.ndarray  # (D,)
+    active: np.ndarray  # (D,) bool: latents in which faces differ
+    components: np.ndarray  # (K, D)
+    spread: np.ndarray  # (K,) standard deviations along the components
+    distances: np.ndarray  # (101,) percentiles of the Mahalanobis distance of latents that were not fitted to
+
+
+class Influence(NamedTuple):
+    """Mean absolute change of a pixel value in [0, 1] at ±2 standard deviations."""
+
+    latents: np.ndarray  # (D,)
+    components: np.ndarray  # (K,)
+
+
+def default_prior(space: FaceSpace) -> str | None:
+    """The fitted prior that random faces come from: one that knows unseen faces better than the space's own prior does,
+    else None, the space's own."""
+    for kind, entry in space.card.get("priors", {}).items():
+        nats = entry.get("nats", {}).get("validation", {})
+        if nats.get("fitted", -np.inf) > nats.get("own", np.inf):
+            return kind
+    return None
+
+
+def affordable(space: FaceSpace, counts: tuple[int, int]) -> int:
+    """The count for small pictures, or the one for large ones."""
+    return counts[int(np.prod(space.image_shape) > SMALL_IMAGE)]
+
+
+def known_latents(space: FaceSpace, faces: FaceSet | None, check: Check, seed: int = 0) -> Known:
+    """The best latents at hand."""
+    if faces is not None:
+        rows = spread(faces.rows("all"), ENCODED)
+        whole = prepared_space(load(space.folder))  # a copy, since prepared faces are not cut again
+        parts = []
+        for start in range(0, len(rows), BATCH):
+            check()
+            parts.append(whole.encode(faces.images[rows[start : start + BATCH]]))
+        return Known(np.concatenate(parts), rows, f"{len(rows):,} encoded faces of the set {faces.root.name}")
+    kind = default_prior(space)
+    prior = space.prior(kind)
+    if isinstance(prior, FittedPrior):
+        return Known(space.sample_latents(DRAWS, seed, prior=kind), None, f"{DRAWS:,} draws from {prior.origin}")
+    parts = []
+    count = affordable(space, RETURNED)
+    drawn = space.sample_latents(count, seed)
+    for start in range(0, count, BATCH):
+        check()
+        # As pictures of the size that the encoder takes, which may be larger than those that it draws.
+        parts.append(encode_drawn(space, space.decode(drawn[start : start + BATCH])))
+    return Known(
+        np.concatenate(parts),
+        None,
+        f"{count:,} random faces from {prior.origin}, encoded again, since the bundle keeps no figures of real faces "
+        "(--data SET measures them)",
+    )
+
+
+def encode_drawn(space: FaceSpace, faces: np.ndarray) -> np.ndarray:
+    """Latents (N, D) of faces that the space drew itself, (N, H, W, C); edges are repeated where its input is larger."""
+    height, width = space.template.height, space.template.width
+    lack = height - faces.shape[1], width - faces.shape[2]
+    pads = [(0, 0), *((part // 2, part - part // 2) for part in lack), (0, 0)]
+    return space.encode(np.pad(faces, pads, mode="edge"))
+
+
+def measure(known: Known, variational: bool) -> Statistics:
+    """The figures of some latents; a third of them, held out, gives the distances."""
+    z = known.z.astype(np.float64)
+    held = np.arange(len(z)) % 3 == 2 if len(z) >= 30 else np.ones(len(z), bool)
+    fitted = components(z[~held] if len(z) >= 30 else z)
+    deviations = np.sqrt(np.maximum(np.asarray(fitted.explained_variance_), 0))
+    live = deviations > 1e-3 * max(float(deviations.max(initial=0)), 1e-12)
+    axes, spreads = np.asarray(fitted.components_)[live], deviations[live]
+    apart = np.linalg.norm((z[held] - fitted.mean_) @ axes.T / spreads, axis=1)
+    deviation = z.std(0, ddof=1)
+    return Statistics(
+        known.origin,
+        z.mean(0).astype(np.float32),
+        deviation.astype(np.float32),
+        deviation**2 > active_above(known.z, variational),
+        axes.astype(np.float32),
+        spreads.astype(np.float32),
+        np.percentile(apart, np.arange(101)).astype(np.float32),
+    )
+
+
+def measure_influence(space: FaceSpace, known: Known, found: Statistics, check: Check) -> Influence:
+    """How much of the picture each latent and each component moves."""
+    faces = known.z[spread(np.arange(len(known.z)), affordable(space, MOVED))]
+    moves = np.concatenate((np.diag(found.deviation), found.components * found.spread[:, None])) * REACH
+    parts = []
+    step = affordable(space, AT_ONCE)
+    for start in range(0, len(moves), step):
+        check()
+        some = moves[start : start + step]
+        parts.append((influence(space, faces, some) + influence(space, faces, -some)) / 2)
+    both = np.concatenate(parts)
+    size = len(found.deviation)
+    return Influence(both[:size].astype(np.float32), both[size:].astype(np.float32))
+
+
+def lay_out(z: np.ndarray, method: str, seed: int = 0) -> np.ndarray:
+    """Places float32 (N, 2) on a map of (N, D) latents, each axis brought into [0, 1]; the outermost percent on each side
+    lies on the edge, so that a few faces far off do not shrink all others."""
+    places, _ = METHODS[method][1](z, seed)
+    low, high = np.percentile(places, (1, 99), axis=0)
+    return ((places - low) / np.where(high > low, high - low, 1)).clip(0, 1).astype(np.float32)

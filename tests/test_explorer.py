@@ -1,0 +1,439 @@
+"""The explorer's server: what it answers, and that whatever it should refuse is refused while it goes on serving. No
+browser; see test_explorer_page.py."""
+
+import io
+import json
+import os
+import signal
+import socket
+import struct
+import threading
+import time
+import urllib.error
+import urllib.request
+
+import numpy as np
+import pytest
+from explorer_help import serving, with_directions
+from PIL import Image
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
+
+import facespace
+from facespace.console import quiet
+from facespace.errors import FacespaceError, UsageError
+from facespace.explorer import messages, security, statistics
+from facespace.explorer.engine import Engine
+from facespace.explorer.service import PORT, TRIED, Service, Spaces, bind
+from facespace.space import load
+
+TOKEN = "a-key-for-the-tests-only"
+DIM = 5
+
+
+def pack(payload=b"", **fields) -> bytes:
+    header = json.dumps(fields).encode()
+    return struct.pack("<I", len(header)) + header + bytes(payload)
+
+
+def unpack(reply: bytes) -> tuple[dict, bytes]:
+    (length,) = struct.unpack_from("<I", reply)
+    return json.loads(reply[4 : 4 + length]), reply[4 + length :]
+
+
+class Page:
+    """A page, as far as the server sees it."""
+
+    def __init__(self, port: int, token: str = TOKEN, **options) -> None:
+        options = {"origin": f"http://127.0.0.1:{port}", "subprotocols": [security.PROTOCOL, token], **options}
+        self.socket = connect(f"ws://127.0.0.1:{port}/talk", max_size=None, **options).__enter__()
+
+    def ask(self, what, payload=b"", **fields) -> tuple[dict, bytes]:
+        self.socket.send(pack(payload, id=1, what=what, **fields))
+        return unpack(self.socket.recv(timeout=30))
+
+
+@pytest.fixture(scope="module")
+def service(trained, told):
+    """A server with two spaces, the first of them with made-up directions, in a thread."""
+    made = Service(Spaces([with_directions(load(trained)), told]), "127.0.0.1", 0, TOKEN)
+    ready = threading.Event()
+    thread = threading.Thread(target=made.serve_until_stopped, args=(lambda _: ready.set(),), daemon=True)
+    thread.start()
+    assert ready.wait(20)
+    yield made
+    made.should_exit = True
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+@pytest.fixture(scope="module")
+def port(service) -> int:
+    return service.listening.getsockname()[1]
+
+
+@pytest.fixture
+def page(port):
+    made = Page(port)
+    yield made
+    made.socket.close()
+
+
+def get(port, path="/", **headers):
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return answer.status, dict(answer.headers), answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, dict(error.headers), error.read()
+
+
+def raw(port, text: str) -> bytes:
+    """The first bytes that the server answers to a request that no library would send."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(text.encode("latin-1"))
+        return connection.recv(4096)
+
+
+def test_the_page_is_served_with_a_strict_policy(port):
+    status, headers, body = get(port)
+    policy = headers["content-security-policy"]
+    assert status == 200 and b'<script type="module" src="main.js">' in body
+    assert "default-src 'none'" in policy and "unsafe" not in policy and "frame-ancestors 'none'" in policy
+    assert "access-control-allow-origin" not in headers and headers["x-content-type-options"] == "nosniff"
+    assert TOKEN.encode() not in body
+    assert b"style=" not in body and b"onclick=" not in body
+
+
+@pytest.mark.parametrize("name", ["main.js", "style.css", "panels/draw.js", "icons.svg"])
+def test_the_page_s_files_are_there(port, name):
+    kinds = {"js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
+    status, headers, body = get(port, f"/{name}")
+    assert (status, len(body) > 100) == (200, True)
+    assert headers["content-type"].startswith(kinds[name.rsplit(".", 1)[1]])
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/../service.py", "/..%2fservice.py", "/panels/..%2f..%2fengine.py", "//etc/passwd", "/%2e%2e/engine.py", "/x"],
+)
+def test_no_path_leaves_the_page_s_files(port, path):
+    assert raw(port, f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n").startswith(b"HTTP/1.1 404")
+
+
+def test_a_forged_host_or_origin_is_refused(port):
+    assert get(port, Host="evil.example")[0] == 403
+    assert get(port, Host=f"evil.example:{port}")[0] == 403
+    assert get(port, Origin="http://evil.example")[0] == 403
+    assert get(port, Origin=f"http://localhost:{port}")[0] == 200
+    assert raw(port, "GET / HTTP/1.1\r\n\r\n").startswith((b"HTTP/1.1 400", b"HTTP/1.1 403"))
+    two = f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nHost: evil.example\r\n\r\n"
+    assert raw(port, two).startswith((b"HTTP/1.1 400", b"HTTP/1.1 403"))
+    assert raw(port, f"POST / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Length: 0\r\n\r\n").startswith(
+        b"HTTP/1.1 405"
+    )
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"origin": "http://evil.example"},
+        {"origin": None},
+        {"origin": "null"},
+        {"token": "another-key-that-is-wrong"},
+        {"subprotocols": [security.PROTOCOL]},
+        {"subprotocols": None},
+        {"additional_headers": {"Host": "evil.example"}},
+    ],
+)
+def test_a_talk_without_key_or_from_elsewhere_is_refused(port, options):
+    with pytest.raises(InvalidStatus) as refused:
+        Page(port, **options)
+    assert refused.value.response.status_code in (400, 403)
+    assert Page(port).ask("facts")[0]["ok"]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        b"",
+        b"\xff\xff\xff\xff",
+        struct.pack("<I", 9) + b"{}",
+        struct.pack("<I", 2) + b"[]",
+        struct.pack("<I", 1) + b"x",
+        pack(what="facts"),
+        pack(id=1),
+        pack(id=True, what="facts"),
+        pack(id=1, what="facts", filler="x" * messages.LARGEST_HEADER),
+        struct.pack("<I", 9000) + b"[" * 9000,
+        "a text",
+        b"x" * (messages.LARGEST + 1),
+    ],
+    ids=range(12),
+)
+def test_a_malformed_message_ends_its_talk_alone(port, page, message):
+    bad = Page(port)
+    with pytest.raises(ConnectionClosed):
+        bad.socket.send(message)
+        bad.socket.recv(timeout=10)
+    assert page.ask("facts")[0]["latents"] == DIM
+
+
+def floats(*numbers) -> bytes:
+    return np.array(numbers, "<f4").tobytes()
+
+
+@pytest.mark.parametrize(
+    ("what", "payload", "fields", "words"),
+    [
+        ("decode", floats(*[np.nan] * DIM), {}, "not finite"),
+        ("decode", floats(*[np.inf] * DIM), {}, "not finite"),
+        ("decode", b"", {}, "rows of 5"),
+        ("decode", floats(1, 2), {}, "rows of 5"),
+        ("decode", bytes(4 * DIM * 65), {}, "1 to 64 rows"),
+        ("encode", bytes(16), {"width": 16, "height": 16}, "1,024 bytes"),
+        ("encode", bytes(4 * 8 * 8), {"width": 8, "height": 8}, "encodes 16×16"),
+        ("encode", b"", {"width": 10**6, "height": 16}, "width is a whole number from 8 to 512"),
+        ("encode", bytes(4 * 16 * 16), {"width": 16, "height": 16, "trust": 2}, "trust is a number"),
+        ("random", b"", {"count": 1e9}, "count is a whole number"),
+        ("random", b"", {"prior": "../secret"}, "Unknown prior"),
+        ("random", b"", {"seed": -1}, "seed is a whole number"),
+        ("random", b"", {"space": 7}, "space is a whole number from 0 to 1"),
+        ("align", bytes(4 * 64), {"width": 8, "height": 8, "points": [[0, 0]]}, "five pairs"),
+        ("align", bytes(4 * 64), {"width": 8, "height": 8, "points": [["a", 0]] * 5}, "points is a number"),
+        ("align", bytes(4 * 64), {"width": 8, "height": 8, "points": [None] * 5}, "fewer than two"),
+        ("edit", floats(*[0] * DIM), {"changes": {"Nose": 1}}, "Nose"),
+        ("edit", floats(*[0] * DIM), {"changes": {"Smiling": 1e9}}, "from -20 to 20"),
+        ("edit", floats(*[0] * DIM), {"changes": [1]}, "table of names"),
+        ("add_direction", bytes(4 * DIM * 8), {"name": "x", "with": 5}, "5 faces or more"),
+        ("path", floats(*[0] * DIM), {"frames": 9}, "at least two faces"),
+        ("path", bytes(4 * DIM * 13), {"frames": 9}, "1 to 12 rows"),
+        ("export", bytes(4 * DIM * 2), {"frames": 9, "form": "exe"}, "Unknown form of a film"),
+        ("export", bytes(4 * DIM * 2), {"frames": 10**9}, "frames is a whole number"),
+        ("map", b"", {"method": "umap"}, "pca or tsne"),
+        ("open", b"", {"path": "/etc/passwd"}, "Unknown request 'open'"),
+    ],
+)
+def test_what_cannot_be_is_answered_with_a_sentence(page, what, payload, fields, words):
+    if what == "map":
+        settle(page)
+    header, rest = page.ask(what, payload, **fields)
+    assert header["ok"] is False and words in header["error"] and not rest
+    assert page.ask("facts")[0]["ok"]
+
+
+def settle(page, space=0) -> dict:
+    """Waits for the figures."""
+    for _ in range(600):
+        header, _ = page.ask("statistics", space=space)
+        if header["stage"] == 2:
+            return header
+        assert not header["failed"]
+        time.sleep(0.05)
+    raise AssertionError("the figures did not come")
+
+
+def test_facts_say_what_the_space_is(page, trained):
+    facts, _ = page.ask("facts")
+    assert facts["picture"] == {"width": 16, "height": 16, "channels": 3}
+    assert facts["spaces"] == ["tiny", "told"]
+    assert "/" not in facts["name"] and str(trained) not in json.dumps(facts)
+    assert facts["prior"] == "own" and "N(0, I)" in facts["priors"]["own"]
+    assert page.ask("facts", space=1)[0]["name"] == "told"
+
+
+def test_decode_gives_the_space_s_own_pixels(page, trained):
+    z = np.random.default_rng(1).normal(size=(3, DIM)).astype("<f4")
+    header, pixels = page.ask("decode", z.tobytes())
+    faces = np.frombuffer(pixels, np.uint8).reshape(3, 16, 16, 4)
+    assert (header["count"], header["width"], header["height"]) == (3, 16, 16)
+    assert np.array_equal(faces[..., :3], load(trained).decode(z)) and (faces[..., 3] == 255).all()
+
+
+def test_encode_gives_the_space_s_own_latent_and_trust_pulls_to_the_middle(page, trained):
+    picture = np.random.default_rng(2).integers(0, 256, (16, 16, 4), np.uint8)
+    size = {"width": 16, "height": 16}
+    z = [np.frombuffer(page.ask("encode", picture, trust=t, **size)[1][: 4 * DIM], "<f4") for t in (0, 0.5, 1)]
+    np.testing.assert_allclose(z[2], load(trained).encode(picture[..., :3])[0], rtol=1e-5)
+    np.testing.assert_allclose(z[1], (z[0] + z[2]) / 2, rtol=1e-4, atol=1e-5)
+
+
+def test_random_faces_are_those_of_sample(page, trained):
+    header, body = page.ask("random", count=4, seed=7, temperature=0.5)
+    z = np.frombuffer(body[: header["latent"]], "<f4").reshape(4, DIM)
+    assert np.array_equal(z, load(trained).sample_latents(4, seed=7, temperature=0.5))
+
+
+def test_statistics_describe_the_latents(page, service):
+    header = settle(page)
+    found = service._spaces.open(0).found
+    k = header["components"]
+    numbers = np.frombuffer(page.ask("statistics")[1], "<f4")
+    assert len(numbers) == 4 * DIM + 2 * k + 101 + k * DIM and np.isfinite(numbers).all()
+    np.testing.assert_allclose(found.components @ found.components.T, np.eye(k), atol=1e-5)
+    assert (np.diff(found.spread) <= 1e-6).all() and (np.diff(found.distances) >= 0).all()
+    assert "encoded again" in header["origin"]
+
+
+def test_percentiles_hold_for_faces_that_were_not_measured(trained):
+    space = load(trained)
+    with quiet():
+        known = statistics.Known(space.sample_latents(3000), None, "draws")
+        found = statistics.measure(known, True)
+    new = space.sample_latents(1000, seed=99)
+    apart = np.linalg.norm((new - found.mean) @ found.components.T / found.spread, axis=1)
+    assert (apart < found.distances[50]).mean() == pytest.approx(0.5, abs=0.06)
+    assert (apart < found.distances[90]).mean() == pytest.approx(0.9, abs=0.04)
+
+
+def test_a_set_gives_the_figures_and_the_map_of_its_faces(trained, drawn):
+    faces = facespace.FaceSet(drawn)
+    engine = Engine(load(trained), "tiny", faces)
+    engine.start()
+    engine._worker.join(60)
+    np.testing.assert_allclose(engine.known.z, load(trained).encode(faces.images), rtol=1e-4, atol=1e-5)
+    places, z, thumbs = engine.map("pca")
+    assert places.shape == (60, 2) and places.min() >= 0 and places.max() <= 1
+    assert np.array_equal(z, engine.known.z) and thumbs.shape[0] == 60 and thumbs.shape[-1] == 3
+    labels = engine.labels()
+    assert list(labels) == list(faces.attribute_names) and set(np.concatenate(list(labels.values()))) <= {-1, 0, 1}
+    assert "60 encoded faces of the set drawn" in engine.found.origin
+
+
+def test_a_map_is_drawn_by_the_space(page):
+    settle(page)
+    header, body = page.ask("map", method="pca")
+    count, names = header["count"], header["names"]
+    numbers = count * (2 + DIM + len(names)) * 4
+    assert len(body) == numbers + count * header["width"] * header["height"] * 4 and header["real"] is False
+    assert names[:3] == ["Smiling", "Eyeglasses", "Male"]
+
+
+def test_edit_moves_one_attribute_and_says_the_scores(page):
+    names = page.ask("directions")[0]["names"]
+    before = np.frombuffer(page.ask("scores", floats(*range(DIM)))[1], "<f4")
+    header, body = page.ask("edit", floats(*range(DIM)), changes={"Smiling": 2}, lock=["Male"])
+    after = np.array(header["scores"])
+    assert after[names.index("Smiling")] - before[names.index("Smiling")] == pytest.approx(2, abs=1e-3)
+    assert len(body) == 4 * DIM + 4 * 16 * 16
+
+
+def test_a_direction_of_one_s_own_is_kept(page):
+    assert page.ask("add_direction", bytes(4 * DIM * 5) + floats(*range(DIM)) * 5, name="Mine", **{"with": 5})[0]["ok"]
+    assert "Mine" in page.ask("directions")[0]["names"]
+
+
+def test_a_space_without_directions_says_how_to_get_them(page):
+    header, _ = page.ask("directions", space=1)
+    assert header["ok"] and header["names"] == [] and "facespace directions" in header["why"]
+
+
+@pytest.mark.parametrize("turn", ["once", "loop", "back"])
+@pytest.mark.parametrize("along", ["linear", "spherical", "dense"])
+def test_a_path_starts_at_its_first_face(page, turn, along):
+    keys = np.random.default_rng(0).normal(size=(3, DIM)).astype("<f4")
+    _, body = page.ask("path", keys.tobytes(), frames=13, turn=turn, along=along)
+    path = np.frombuffer(body, "<f4").reshape(-1, DIM)
+    assert len(path) == 13
+    np.testing.assert_allclose(path[0], keys[0], atol=1e-5)
+    if turn == "once":
+        np.testing.assert_allclose(path[-1], keys[-1], atol=1e-5)
+    else:  # the last frame is on its way to the first again
+        away = np.linalg.norm(path[-1] - keys, axis=1)
+        assert away[0] == away.min() > 0
+
+
+@pytest.mark.parametrize("form", ["gif", "webp"])
+def test_a_morph_is_a_film_of_that_form(page, form):
+    _, body = page.ask("export", floats(*range(2 * DIM)), frames=8, turn="loop", form=form, fps=20)
+    film = Image.open(io.BytesIO(body))
+    assert film.format.lower() == form and film.n_frames == 8
+
+
+def test_aligning_lays_the_points_where_the_space_s_faces_lie(trained):
+    engine = Engine(load(trained), "tiny")
+    template = engine.photos.template
+    photo = np.full((120, 100, 3), 90, np.uint8)
+    points = template.points / template.points.max() * 60 + 15
+    for x, y in points[:2]:
+        photo[round(y) - 3 : round(y) + 4, round(x) - 3 : round(x) + 4] = 255
+    cut = engine.photos.cut(photo, points)
+    assert cut.shape == (16, 16, 3)
+    scale = 16 / template.width
+    for x, y in template.points[:2] * scale:
+        assert cut[int(y), int(x)].mean() > 110
+
+
+def test_answers_come_while_a_long_one_is_worked_on(page):
+    settle(page)
+    page.socket.send(pack(id=1, what="map", method="tsne"))
+    page.socket.send(pack(floats(*range(DIM)), id=2, what="decode"))
+    assert unpack(page.socket.recv(timeout=30))[0]["id"] == 2
+    assert unpack(page.socket.recv(timeout=60))[0]["id"] == 1
+
+
+def test_headers_never_hold_nan():
+    with pytest.raises(ValueError):
+        messages.write({"x": float("nan")})
+
+
+def test_other_machines_need_a_key(cli, trained):
+    code, _, err = cli("explore", trained, "--host", "0.0.0.0")
+    assert code == 2 and "--token" in err
+    with pytest.raises(UsageError, match="--token"):
+        security.check_token("0.0.0.0", None)
+    with pytest.raises(UsageError, match="16 to 128"):
+        security.check_token("127.0.0.1", "short")
+    assert len(security.check_token("127.0.0.1", None)) >= 24
+    assert f"{socket.gethostname()}:1".lower() in security.allowed_hosts("0.0.0.0", 1)
+    assert security.allowed_hosts("127.0.0.1", 1) == {"127.0.0.1:1", "localhost:1", "[::1]:1"}
+
+
+def test_a_port_in_use_is_told_and_the_usual_one_has_neighbours():
+    with bind("127.0.0.1", 0) as taken, pytest.raises(FacespaceError, match="in use"):
+        bind("127.0.0.1", taken.getsockname()[1])
+    with bind("127.0.0.1", None) as first, bind("127.0.0.1", None) as second:
+        numbers = [one.getsockname()[1] for one in (first, second)]
+        assert PORT <= numbers[0] < numbers[1] < PORT + TRIED
+
+
+def test_the_verb_prints_one_address_and_stops_cleanly(trained):
+    with serving(trained, "--token", TOKEN) as (process, address):
+        assert address.endswith(f"/#token={TOKEN}")
+        port = int(address.split(":")[2].split("/")[0])
+        assert Page(port).ask("facts")[0]["ok"]  # starts the work in the background, which must end too
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=15)
+        assert (process.returncode, out, err) == (0, "Stopped.\n", "")
+
+
+def test_without_a_space_the_newest_run_is_taken(cli, tmp_path, monkeypatch):
+    from facespace.cli.explore import newest_runs
+
+    monkeypatch.chdir(tmp_path)
+    code, _, err = cli("explore")
+    assert code == 1 and "facespace demo" in err
+    for place, age in (("runs/old", 30), ("demo/run", 10), ("runs/new", 20)):
+        card = tmp_path / place / "best" / "card.json"
+        card.parent.mkdir(parents=True)
+        card.write_text("{}")
+        os.utime(card, (1e9 - age, 1e9 - age))
+    found = newest_runs(tmp_path / "runs", tmp_path / "demo")
+    assert [path.name for path in found] == ["run", "new", "old"]
+
+
+def test_a_missing_space_is_told_before_anything_listens(cli, tmp_path):
+    code, _, err = cli("explore", tmp_path / "none")
+    assert code == 1 and "does not exist" in err
+
+
+def test_a_notebook_shows_the_page(trained):
+    shown = facespace.explore(trained)
+    try:
+        port = int(shown.address.split(":")[2].split("/")[0])
+        assert f'src="{shown.address}"' in shown._repr_html_()
+        assert "frame-ancestors http://localhost:*" in get(port)[1]["content-security-policy"]
+    finally:
+        shown.stop()
+    with pytest.raises(OSError):
+        socket.create_connection(("127.0.0.1", port), timeout=2).close()

@@ -1,0 +1,548 @@
+"""The explorer's page, in a real browser: every journey of a person, what it refuses, and that it is accessible. Skipped
+where there is no Chromium, unless CI asks for it. The page's policy forbids evaluated text, so tests wait by locators."""
+
+import base64
+import io
+import json
+import os
+import re
+import shutil
+import struct
+import threading
+
+import numpy as np
+import pytest
+from explorer_help import serving, with_directions
+from PIL import Image, ImageDraw
+
+from facespace.explorer.service import Service, Spaces
+from facespace.space import load
+
+CHROMIUM = next(
+    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
+)
+if not CHROMIUM and not os.environ.get("CI"):
+    pytest.skip("no Chromium here", allow_module_level=True)
+sync_api = pytest.importorskip("playwright.sync_api")
+expect = sync_api.expect
+pytestmark = pytest.mark.slow  # a minute and a half in all
+WAIT = 15_000  # milliseconds
+SEEN = "localStorage.setItem('facespace:tour', 'seen')"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    arguments = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
+    with sync_api.sync_playwright() as playwright:
+        opened = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=[*arguments, "--use-fake-ui-for-media-stream=deny"]
+        )
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def address(lively, told) -> str:
+    """A server with two spaces, the first with made-up directions."""
+    names = ("Smiling", "Eyeglasses", "Male")
+    service = Service(Spaces([with_directions(load(lively), names), told]), "127.0.0.1", 0, None)
+    ready = threading.Event()
+    thread = threading.Thread(target=service.serve_until_stopped, args=(lambda _: ready.set(),), daemon=True)
+    thread.start()
+    assert ready.wait(20)
+    yield service.address
+    service.should_exit = True
+    thread.join(10)
+
+
+class Tab:
+    """A page of the explorer with what it did wrong."""
+
+    def __init__(self, browser, address, path="", tour=False, **options) -> None:
+        self.context = browser.new_context(**{"viewport": {"width": 1440, "height": 900}, **options})
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(WAIT)
+        self.errors, self.requests = [], []
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("console", lambda said: self.errors.append(said.text) if said.type == "error" else None)
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        if not tour:
+            self.page.add_init_script(SEEN)
+        host, key = address.split("#")
+        self.page.goto(f"{host}{path}#{key}")
+
+    def at(self, selector):
+        return self.page.locator(selector)
+
+    def ready(self):
+        """The first face is there, and the figures are."""
+        expect(self.at("#history .tile")).to_have_count(2, timeout=WAIT)
+        expect(self.at(".meter b")).to_be_visible(timeout=WAIT)
+        return self
+
+    def picture(self, selector="#face") -> np.ndarray:
+        """The face as it is painted."""
+        self.page.wait_for_timeout(250)
+        expect(self.at("#faces")).to_have_attribute("aria-busy", "false", timeout=WAIT)
+        url = self.page.evaluate(f"document.querySelector('{selector}').toDataURL()")
+        file = base64.b64decode(url.split(",")[1])
+        return np.asarray(Image.open(io.BytesIO(file)).convert("RGB")).astype(int)
+
+    def moments(self) -> int:
+        return self.at("#history .tile").count()
+
+
+def same(picture: np.ndarray, other: np.ndarray) -> bool:
+    """Equal to a level of gray, to which two canvases may round a smooth enlargement differently."""
+    return np.abs(picture - other).max() <= 1
+
+
+@pytest.fixture
+def tab(browser, address):
+    made = Tab(browser, address).ready()
+    yield made
+    made.context.close()
+    assert made.errors == []
+
+
+def test_sliders_move_the_face_and_undo_brings_it_back(tab):
+    before = tab.picture()
+    tab.page.click("#tab-raw")
+    slider = tab.at("#raw input[data-row]").first
+    slider.focus()
+    for _ in range(4):
+        tab.page.keyboard.press("PageUp")
+    expect(slider).to_have_attribute("aria-valuetext", re.compile(r"Latent \d+ [+−]\d\.\d, \w+"))
+    expect(tab.page.locator(":focus")).to_have_attribute("id", slider.get_attribute("id"))
+    moved = tab.picture()
+    assert np.abs(moved - before).mean() > 0.3
+    tab.page.evaluate("document.activeElement.blur()")
+    while tab.at("#undo").is_enabled() and tab.at("#history .tile").nth(1).get_attribute("aria-current") != "step":
+        tab.page.keyboard.press("Control+z")
+    assert same(tab.picture(), before)
+    tab.page.keyboard.press("Control+Shift+z")
+    assert not np.array_equal(tab.picture(), before)
+
+
+def test_undo_and_the_face_survive_a_reload(tab):
+    tab.page.keyboard.press("r")
+    expect(tab.at("#history .tile")).to_have_count(3)
+    before = tab.picture()
+    tab.page.reload()
+    expect(tab.at("#history .tile")).to_have_count(3)
+    assert same(tab.picture(), before)
+    assert "token" not in tab.page.url
+
+
+def test_undo_brings_the_original_back_too(tab):
+    first = tab.picture()
+    tab.page.keyboard.press("r")
+    expect(tab.at("#history .tile")).to_have_count(3)
+    assert not same(tab.picture(), first)
+    tab.page.keyboard.press("Control+z")
+    tab.page.get_by_role("button", name="Split").click()
+    other = tab.at("canvas.other")
+    expect(other).to_be_visible()
+    tab.page.wait_for_timeout(300)
+    assert same(tab.picture(), first) and same(tab.picture(".other"), first)
+
+
+def test_dragging_a_slider_shows_each_step(tab):
+    tab.page.click("#tab-components")
+    slider = tab.at("#components input[data-row]").first
+    box = slider.bounding_box()
+    tab.page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + box["height"] / 2)
+    tab.page.mouse.down()
+    tab.page.mouse.move(box["x"] + box["width"] * 0.1, box["y"] + box["height"] / 2)
+    low = tab.picture()
+    tab.page.mouse.move(box["x"] + box["width"] * 0.9, box["y"] + box["height"] / 2, steps=20)
+    high = tab.picture()
+    tab.page.mouse.up()
+    assert np.abs(low - high).mean() > 1
+    expect(tab.at("#history .tile")).to_have_count(3)  # one drag is one step of the history
+
+
+def test_a_locked_attribute_stays_where_it_is(tab):
+    tab.page.click("#tab-attributes")
+    row = tab.page.get_by_role("group", name="Eyeglasses")
+    typed = row.locator(".typed")
+    before = typed.input_value()
+    row.locator("input[data-row]").focus()
+    tab.page.keyboard.press("l")
+    tab.page.keyboard.press("PageUp")
+    expect(typed).to_have_value(before)
+    smiling = tab.page.get_by_role("group", name="Smiling")
+    smiling.locator(".typed").fill("1.5")
+    smiling.locator(".typed").press("Enter")
+    expect(smiling.locator(".typed")).to_have_value(re.compile("1.50?"))
+    expect(typed).to_have_value(before)
+    expect(tab.at(".effects")).to_contain_text("Smiling")
+    assert tab.page.get_by_role("group", name="Male").count() == 0  # protected labels are shown when asked for
+    tab.page.get_by_label("Show 1 subjective or protected labels").check()
+    assert tab.page.get_by_role("group", name="Male").count() == 1
+
+
+def test_a_drawing_changes_the_picture_and_goes_to_the_sliders(tab):
+    tab.page.keyboard.press("d")
+    expect(tab.at("#easel")).to_be_visible()
+    expect(tab.at(".frame .caption")).to_have_text("The model sees")
+    empty = tab.picture()
+    box = tab.at(".board").bounding_box()
+    tab.page.mouse.move(box["x"] + 20, box["y"] + 60)
+    tab.page.mouse.down()
+    tab.page.mouse.move(box["x"] + box["width"] - 20, box["y"] + 60, steps=10)
+    tab.page.mouse.up()
+    drawn = tab.picture()
+    assert np.abs(drawn - empty).mean() > 0.3
+    tab.page.get_by_role("button", name="Undo the last stroke").click()
+    assert np.array_equal(tab.picture(), empty)
+    tab.page.locator("[data-tool=fill]").click()
+    tab.page.mouse.click(box["x"] + 5, box["y"] + 5)
+    assert not np.array_equal(tab.picture(), empty)
+    count = tab.moments()
+    tab.page.click("#draw-send")
+    expect(tab.at("#history .tile")).to_have_count(count + 1)
+    expect(tab.at("#easel")).to_be_hidden()
+
+
+def photo(path, size=(300, 260), orientation=None):
+    image = Image.new("RGB", size, (180, 170, 160))
+    pen = ImageDraw.Draw(image)
+    pen.ellipse((100, 60, 200, 200), fill=(230, 190, 160))
+    exif = Image.Exif()
+    if orientation:
+        exif[0x0112] = orientation
+    image.save(path, exif=exif)
+    return path
+
+
+def test_a_photo_without_a_found_face_is_laid_by_hand(tab, tmp_path):
+    tab.page.keyboard.press("p")
+    tab.page.set_input_files("#photo-file", photo(tmp_path / "photo.jpg"))
+    use = tab.at("#photo-use")
+    expect(use).to_be_enabled()
+    expect(tab.at("#photo .dot")).to_have_count(4)
+    tab.at("#photo .dot").first.focus()
+    tab.page.keyboard.press("ArrowLeft")
+    count = tab.moments()
+    use.click()
+    expect(tab.at("#history .tile")).to_have_count(count + 1)
+    tab.page.get_by_role("button", name="Split").click()
+    expect(tab.at(".divider")).to_be_visible()
+    tab.page.click("#forget")
+    expect(tab.at("#photo .drop")).to_be_visible()
+
+
+def test_a_turned_photo_is_upright(tab, tmp_path):
+    tab.page.keyboard.press("p")
+    tab.page.set_input_files("#photo-file", photo(tmp_path / "turned.jpg", orientation=6))
+    expect(tab.at("#photo canvas.photo")).to_have_attribute("width", "260")
+
+
+def test_what_is_no_picture_is_told(tab, tmp_path):
+    (tmp_path / "no.jpg").write_bytes(b"not a picture")
+    tab.page.set_input_files("#photo-file", tmp_path / "no.jpg")
+    expect(tab.at(".toast.error")).to_contain_text("not a picture")
+
+
+def test_a_morph_is_played_reordered_and_saved(tab):
+    tab.page.click("#tab-morph")
+    tab.page.click("#key-add")
+    expect(tab.at(".key")).to_have_count(1)
+    tab.page.keyboard.press("r")
+    tab.page.wait_for_timeout(400)
+    tab.page.click("#key-add")
+    expect(tab.at(".key")).to_have_count(2)
+    expect(tab.at("#film-save")).to_be_enabled()
+    tab.page.get_by_role("button", name="Key face 2: earlier").click()
+    tab.page.evaluate("document.activeElement.blur()")
+    tab.page.keyboard.press("Space")
+    expect(tab.at(".frame .caption")).to_contain_text("Morph, frame")
+    tab.page.keyboard.press("Space")
+    tab.page.get_by_label("Seconds").fill("1")
+    tab.page.get_by_label("Seconds").press("Enter")
+    with tab.page.expect_download() as got:
+        tab.page.click("#film-save")
+    film = Image.open(got.value.path())
+    assert got.value.suggested_filename == "morph.gif" and film.n_frames == 30
+
+
+def test_a_link_brings_the_face_back_and_holds_no_key(browser, address, tab):
+    before = tab.picture()
+    link = tab.page.url
+    assert "#s=" in link and "token" not in link
+    other = Tab(browser, address, tour=False)
+    try:
+        other.ready()
+        other.page.goto("about:blank")
+        other.page.goto(link)  # the same tab still has the key
+        expect(other.at("#history .tile")).to_have_count(3)
+        assert same(other.picture(), before)
+    finally:
+        other.context.close()
+
+
+def exported(tab, tmp_path):
+    tab.page.click("#export")
+    with tab.page.expect_download() as got:
+        tab.page.click("#export-png")
+    got.value.save_as(tmp_path / "face.png")
+    return tmp_path / "face.png"
+
+
+def test_a_picture_carries_its_state_and_the_mark_and_brings_it_back(tab, tmp_path):
+    before = tab.picture()
+    file = exported(tab, tmp_path)
+    image = Image.open(file)
+    image.load()
+    assert "trainedAlgorithmicMedia" in image.text["XML:com.adobe.xmp"]
+    document = json.loads(image.text["facespace"])
+    assert document["version"] == 1 and "token" not in json.dumps(document)
+    assert min(image.size) >= 480
+    tab.page.keyboard.press("r")
+    expect(tab.at("#history .tile")).to_have_count(3)
+    assert not np.array_equal(tab.picture(), before)
+    tab.page.set_input_files("#import-file", file)
+    expect(tab.at("#history .tile")).to_have_count(4)
+    assert same(tab.picture(), before)
+
+
+def lying_png(path, text: bytes, length: int | None = None):
+    body = b"iTXt" + text
+    chunk = struct.pack(">I", len(text) if length is None else length) + body + b"\0\0\0\0"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + b"IHDR" + bytes(17) + chunk)
+    return path
+
+
+LIES = [
+    ({"fingerprint": "0" * 16}, "another model"),
+    ({"version": 99}, "another version"),
+    ({"kind": "x"}, "no face of the explorer"),
+    ({"z": "AAAA"}, "which has 5 numbers"),
+    ({"z": base64.b64encode(struct.pack("<5f", *[float("nan")] * 5)).decode()}, "numbers that no face has"),
+    ({"z": "A" * 50_000}, "no latent"),
+    ({"z": "A" * 100_000}, "too large"),
+]
+
+
+def test_lying_files_are_refused_and_the_face_stays(tab, tmp_path):
+    document = json.loads(Image.open(exported(tab, tmp_path)).text["facespace"])
+    before = tab.picture()
+    for change, words in LIES:
+        (tmp_path / "lie.json").write_text(json.dumps({**document, **change}))
+        tab.page.set_input_files("#import-file", tmp_path / "lie.json")
+        expect(tab.at(".toast.error").last).to_contain_text(words)
+    assert same(tab.picture(), before)
+
+
+@pytest.mark.parametrize(
+    ("text", "length", "words"),
+    [
+        (b"facespace\0\1\0\0\0packed", None, "packed"),
+        (b"facespace\0\0\0\0\0{", None, "damaged"),
+        (b"facespace\0\0\0\0\0{}", 2**31, "cut short"),
+        (b"facespace\0\0\0\0\0" + b"[" * 70_000, None, "too large"),
+    ],
+)
+def test_a_lying_picture_is_refused(tab, tmp_path, text, length, words):
+    tab.page.set_input_files("#import-file", lying_png(tmp_path / "lie.png", text, length))
+    expect(tab.at(".toast.error")).to_contain_text(words)
+
+
+def test_the_map_loads_faces_and_the_lasso_gathers_them(tab):
+    tab.page.click("#tab-map")
+    board = tab.at("canvas.map")
+    expect(board).to_be_visible()
+    expect(tab.at("#map .hint")).to_contain_text("each drawn by the space")
+    count = tab.moments()
+    board.focus()
+    for key in ("ArrowRight", "ArrowRight", "Enter"):
+        tab.page.keyboard.press(key)
+    expect(tab.at("#history .tile")).to_have_count(count + 1)
+    tab.page.get_by_label("What a click does").select_option("with")
+    box = board.bounding_box()
+    tab.page.mouse.move(box["x"] + 5, box["y"] + 5)
+    tab.page.mouse.down()
+    for x, y in ((0.98, 0.02), (0.98, 0.98), (0.02, 0.98)):
+        tab.page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"], steps=3)
+    tab.page.mouse.up()
+    expect(tab.at(".toast").last).to_contain_text("in the tray “with”")
+
+
+def test_saved_faces_stay_in_this_browser(tab):
+    tab.page.keyboard.press("s")
+    tab.page.click("#tab-saved")
+    expect(tab.at(".one")).to_have_count(1)
+    tab.page.reload()
+    tab.page.click("#tab-saved")
+    expect(tab.at(".one")).to_have_count(1)
+    tab.page.get_by_role("button", name="Remove Face 1").click()
+    expect(tab.at(".one")).to_have_count(0)
+
+
+def test_another_space_can_be_opened(tab):
+    tab.page.select_option("#space-select", "1")
+    expect(tab.at("#history .tile")).to_have_count(2)
+    expect(tab.at("#attributes")).to_contain_text("facespace directions")
+    tab.page.reload()
+    expect(tab.at("#space-select")).to_have_value("1")
+
+
+def test_everything_works_by_keyboard_alone(tab):
+    page = tab.page
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.id") == "tab-random":
+            break
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    assert page.evaluate("document.activeElement.id") == "tab-map"
+    page.keyboard.press("]")
+    before = page.evaluate("document.activeElement.id")
+    page.keyboard.press("]")
+    assert before.startswith("attributes-") and page.evaluate("document.activeElement.id") != before
+    page.keyboard.press("[")
+    page.keyboard.press("ArrowRight")
+    expect(tab.at("#history .tile")).to_have_count(3)
+    page.keyboard.press("Alt+ArrowRight")
+    page.keyboard.press("?")
+    expect(tab.at("dialog")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(tab.at("dialog")).to_have_count(0)
+    page.keyboard.press("0")
+    page.keyboard.down("x")
+    expect(page.get_by_role("button", name="Compare")).to_have_attribute("aria-pressed", "true")
+    page.keyboard.up("x")
+
+
+def test_every_button_and_number_explains_itself(tab):
+    unnamed = tab.page.evaluate(
+        "[...document.querySelectorAll('button')].filter(b => !b.textContent.trim() && !b.ariaLabel).length"
+    )
+    assert unnamed == 0
+    tab.at(".engine").hover()
+    expect(tab.at("#tip")).to_contain_text("runs on this computer")
+    tab.at(".meter").focus()
+    silent = tab.page.evaluate(
+        "[...document.querySelectorAll('input[type=number]')].filter(i => !i.dataset.tip).length"
+    )
+    assert silent == 0
+
+
+def test_the_card_says_what_the_space_is(tab):
+    tab.page.get_by_role("button", name="About this space").click()
+    facts = tab.at("dialog dl")
+    expect(facts).to_contain_text("Terms of use")
+    expect(facts).to_contain_text("a Gaussian fitted to the latents")
+    assert "object" not in facts.inner_text()
+
+
+def test_the_tour_can_be_skipped_and_does_not_come_back(browser, address):
+    tab = Tab(browser, address, tour=True)
+    try:
+        expect(tab.at(".tour")).to_be_visible()
+        tab.page.click("#tour-skip")
+        expect(tab.at(".tour")).to_have_count(0)
+        tab.page.reload()
+        tab.ready()
+        expect(tab.at(".tour")).to_have_count(0)
+    finally:
+        tab.context.close()
+
+
+def test_a_lesson_s_link_hides_what_it_does_not_need(browser, address):
+    tab = Tab(browser, address, "?hide=photo,map,morph,attributes,tour", tour=True)
+    try:
+        tab.ready()
+        assert tab.at("#tab-photo").count() == 0 and tab.at("#tab-attributes").count() == 0
+        expect(tab.at("#components")).to_be_visible()
+        expect(tab.at(".tour")).to_have_count(0)
+        assert tab.errors == []
+    finally:
+        tab.context.close()
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (1440, "dark"), (390, "light")])
+def test_axe_finds_nothing(browser, address, width, scheme):
+    axe_core = pytest.importorskip("axe_core_python.sync_playwright")
+    tab = Tab(browser, address, viewport={"width": width, "height": 844}, color_scheme=scheme, bypass_csp=True)
+    try:
+        tab.ready()
+        for source, edit, part in (
+            ("random", "attributes", "source"),
+            ("draw", "raw", "edit"),
+            ("map", "components", "source"),
+            ("photo", "raw", "below"),
+        ):
+            for name in (source, edit):
+                tab.page.evaluate(f"document.getElementById('tab-{name}').click()")
+            tab.page.evaluate(f"document.querySelector('[data-part={part}]').click()")
+            tab.page.wait_for_timeout(400)
+            found = axe_core.Axe().run(tab.page)["violations"]
+            assert [(one["id"], [node["html"][:120] for node in one["nodes"]]) for one in found] == []
+    finally:
+        tab.context.close()
+
+
+def test_a_page_of_320_pixels_needs_no_sideways_scrolling(browser, address):
+    tab = Tab(browser, address, viewport={"width": 320, "height": 640})
+    try:
+        tab.ready()
+        for part in ("source", "edit", "below"):
+            tab.page.click(f"[data-part={part}]")
+            assert tab.page.evaluate("document.documentElement.scrollWidth") <= 320
+            small = tab.page.evaluate(
+                "[...document.querySelectorAll('button, input, select, summary')].filter(e => e.offsetParent && "
+                "!e.classList.contains('unseen')).map(e => [e.outerHTML.slice(0, 90), e.getBoundingClientRect()])"
+                ".filter(([_, r]) => r.width && (r.width < 24 || r.height < 24)).map(([h]) => h)"
+            )
+            assert [one for one in small if "checkbox" not in one] == []  # a checkbox's label is its target
+    finally:
+        tab.context.close()
+
+
+def test_nothing_is_asked_of_another_origin(tab, address):
+    origin = address.split("/#")[0]
+    tab.page.click("#tab-map")
+    expect(tab.at("canvas.map")).to_be_visible()
+    tab.page.keyboard.press("r")
+    foreign = [
+        url for url in tab.requests if not url.startswith((origin, origin.replace("http", "ws"), "blob:", "data:"))
+    ]
+    assert foreign == [] and len(tab.requests) > 10
+
+
+def test_the_face_stays_when_the_server_goes(browser, trained):
+    with serving(trained) as (process, address):
+        tab = Tab(browser, address)
+        try:
+            tab.ready()
+            before = tab.picture()
+            process.kill()
+            expect(tab.at("#gone")).to_contain_text("The server is gone; your face is safe here")
+            tab.page.keyboard.press("r")
+            expect(tab.at(".toast.error")).to_contain_text("facespace explore")
+            assert same(tab.picture(), before)
+            assert [error for error in tab.errors if "ERR_CONNECTION_REFUSED" not in error] == []
+        finally:
+            tab.context.close()
+
+
+def test_without_the_key_the_page_asks_for_it(browser, address):
+    context = browser.new_context()
+    try:
+        page = context.new_page()
+        page.goto(address.split("#")[0])
+        expect(page.locator("#gone")).to_contain_text("paste the address")
+        page.add_init_script(SEEN)
+        page.get_by_label("The address with the key").fill(address)
+        page.get_by_role("button", name="Use it").click()
+        expect(page.locator("#history .tile")).to_have_count(2, timeout=WAIT)
+    finally:
+        context.close()
+
+
+def test_a_second_tab_gets_the_key_from_the_first(tab, address):
+    other = tab.context.new_page()
+    other.goto(address.split("#")[0])
+    expect(other.locator("#history .tile").first).to_be_visible(timeout=WAIT)
