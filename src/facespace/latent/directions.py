@@ -125,7 +125,7 @@ def find_directions(
     rows: np.ndarray | None = None,
 ) -> Directions:
     """Directions of attributes from latents (N, D) and their signs (N, A): +1 yes, −1 no, NaN unknown. With `rows` (R,) the
-    method sees those faces alone. Probes are always fitted to all.
+    method sees those faces alone, and scores are read along the directions themselves: so few faces give no better probe.
 
     Raises UsageError for an unknown method, or an attribute that fewer than 5 faces have, or lack."""
     way = choose(METHODS, method, "method")
@@ -133,7 +133,8 @@ def find_directions(
     whitening = whitening or whitening_of(z)
     x = (z - whitening.center) @ whitening.inverse
     seen, known = (x, signs) if rows is None else (x[rows], signs[rows])
-    units, probes = unit(way(seen, known)), unit(ridge_probe(x, signs))
+    units = unit(way(seen, known))
+    probes = unit(ridge_probe(x, signs)) if rows is None else units
     apart = np.linalg.norm(mean_difference(seen, known), axis=1)
     lengths = np.linalg.norm(units @ whitening.root, axis=1)
     facts = {}
