@@ -262,7 +262,7 @@ def test_maps_tell_kinds_by_shape():
 def test_influence_is_the_mean_change_of_a_pixel(trained, drawn):
     space, faces = facespace.load(trained), FaceSet(drawn)
     z, deviation = space.encode(faces.images[:3]), np.array([0.5, 1.0, 2.0, 0.0, 1.0])
-    found = influence(space, z, deviation)
+    found = influence(space, z, np.diag(deviation))
     with torch.inference_mode():
         still = space.model.decode(torch.from_numpy(z))
         for latent in range(5):

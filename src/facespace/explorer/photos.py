@@ -43,7 +43,7 @@ class Photos:
         if len(found) < SAMPLES // 4:
             scale = min(fit.width / celeba.width, fit.height / celeba.height) * 1.25
             return celeba.framed(scale, fit.width, fit.height)
-        return FaceTemplate("own", fit.width, fit.height, np.nanmedian(found, axis=0))
+        return FaceTemplate("own", fit.width, fit.height, _typical(np.stack(found), celeba.points))
 
     def find(self, pixels: np.ndarray) -> dict[str, Any]:
         """Faces in a photograph (H, W, 3), the foremost first: their points in pixels (null where unknown), the distance
@@ -91,3 +91,14 @@ class Photos:
 
 def _as_lists(points: np.ndarray) -> list[list[float] | None]:
     return [[round(x, 2), round(y, 2)] if np.isfinite([x, y]).all() else None for x, y in points.tolist()]
+
+
+def _typical(found: np.ndarray, usual: np.ndarray) -> np.ndarray:
+    """Medians of points (N, P, 2) over faces, (P, 2). Points that the detector never sees, as Haar cascades see eyes alone,
+    lie where they do in the `usual` (P, 2) layout."""
+    points = np.full_like(usual, np.nan)
+    for place in range(len(usual)):
+        seen = found[~np.isnan(found[:, place, 0]), place]
+        if len(seen):
+            points[place] = np.median(seen, axis=0)
+    return np.where(np.isnan(points), align.apply(align.similarity(usual, points), usual), points)
