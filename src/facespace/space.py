@@ -233,8 +233,9 @@ class FaceSpace(Codec):
         return editing.Judge(judge.names, lambda z: judge.see(self.image(z)))
 
 
-def load(space: Path | str, device: torch.device | str = "cpu") -> FaceSpace:
-    """Opens a run's folder (its best bundle) or a bundle's. Raises BundleError where it is missing or damaged."""
+def load(space: Path | str | None = None, device: torch.device | str = "cpu") -> FaceSpace:
+    """Opens a run's folder (its best bundle) or a bundle's; without one the space that comes along. Raises BundleError where
+    it is missing or damaged, UsageError where none is named and none comes along."""
     return FaceSpace(bundle.load(space, device))
 
 

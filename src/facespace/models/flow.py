@@ -62,6 +62,12 @@ def _block(width: int, dropout: float) -> nn.Module:
     return nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.SiLU(), nn.Dropout(dropout), last)
 
 
+def _still(dim: int, width: int) -> Velocity:
+    """A network that has learned nothing and gives 0; others' random numbers are left alone."""
+    with torch.random.fork_rng(devices=[]):
+        return Velocity(dim, width).requires_grad_(False).eval()
+
+
 class Flow(FittedPrior):
     """Noise N(0, I) carried to latents by a learned velocity. N(0, I) until it is fitted."""
 
@@ -78,7 +84,7 @@ class Flow(FittedPrior):
         self.register_buffer("center", torch.zeros(dim))
         self.register_buffer("axes", torch.eye(dim))
         self.register_buffer("spread", torch.ones(dim))
-        self.velocity = Velocity(self.seen, width).requires_grad_(False).eval()
+        self.velocity = _still(self.seen, width)
 
     @property
     def options(self) -> dict[str, Any]:
@@ -106,7 +112,7 @@ class Flow(FittedPrior):
             net = learn(lambda dropout: Velocity(self.seen, self.width, dropout), x, self.steps, seed)
         else:
             note(f"{len(z):,} faces are too few for a flow to learn from ({FEWEST} are enough); it stays a Gaussian.")
-            net = Velocity(self.seen, self.width)
+            net = _still(self.seen, self.width)
         self.velocity = net.to(self.center.device).requires_grad_(False).eval()
         what = "a flow" if enough else "a flow without training, a Gaussian,"
         self.origin = f"{what} fitted to the latents of {len(z):,} faces"
