@@ -194,7 +194,11 @@ WRONG = [
     (["sample", "{trained}", "--prior", "mixture", "--to", "x.png"], 1, "facespace fit-prior"),
     (["fit-prior", "{trained}", "--data", "{drawn}", "--kind", "flo"], 2, "Unknown prior 'flo'"),
     (["fit-prior", "{trained}", "--data", "{drawn}", "--kind", "normal", "--components", "2"], 2, "does not take"),
-    (["fit-prior", "{trained}", "--data", "{drawn}", "--kind", "flow", "--components", "2"], 2, "does not take components"),
+    (
+        ["fit-prior", "{trained}", "--data", "{drawn}", "--kind", "flow", "--components", "2"],
+        2,
+        "does not take components",
+    ),
     (["fit-prior", "{trained}", "--data", "{drawn}", "--kind", "flow", "--width", "0"], 2, "a width of 1 or more"),
     (["card", "{trained}", "--to", "card.txt"], 2, "must end in .md"),
     (["pack", "{trained}", "--to", "{trained}/best"], 2, "not a packed bundle"),

@@ -28,7 +28,9 @@ from facespace.models.priors import FITTED, FittedPrior, fitted_prior
 FORMAT = 1
 WEIGHTS, CARD, DIRECTIONS = "model.safetensors", "card.json", "directions.safetensors"
 BEST, LAST = "best", "last"  # the two bundles of a run
-SHIPPED = Path(facespace.__file__).parent / "weights" / "space"  # the bundle that comes along, in releases that have one
+SHIPPED = (
+    Path(facespace.__file__).parent / "weights" / "space"
+)  # the bundle that comes along, in releases that have one
 
 
 class Bundle(NamedTuple):
@@ -66,7 +68,7 @@ def pack(loaded: Bundle, to: Path) -> int:
     """Writes a small copy of a bundle, with its priors, directions and card, into the folder `to`: the networks' weights as
     16-bit numbers, which load as 32-bit ones; statistics stay as exact as they are. Returns its bytes. Raises UsageError
     where something else than a packed bundle lies there, BundleError where a part of the bundle is damaged."""
-    if to.exists() and not (to / CARD).is_file() or (to / CARD).is_file() and "packed" not in read_card(to):
+    if to.exists() and not ((to / CARD).is_file() and "packed" in read_card(to)):
         raise UsageError(f"{to} is not a packed bundle, and is not replaced. Name a new folder.")
     own = read_card(loaded.folder)
     weights = _halved(loaded.model)

@@ -19,12 +19,11 @@ from facespace.image import film
 from facespace.image.pixels import to_float
 from facespace.latent import directions as finding
 from facespace.latent import edit as editing
-from facespace.latent import morphs, paths
+from facespace.latent import judging, morphs, paths
 from facespace.latent.directions import DECORRELATED, Directions, Whitening
 from facespace.models.priors import fitted_prior
 
 ON, OFF = "on", "off"  # edits to a target rather than by a strength
-LOOKED_AT = 1_000  # faces of a split by whose latents a prior is judged: the density of a flow takes a hundredth of a second
 SAMPLES = 2_000  # draws from which the spread of latents is told where no faces say it
 
 
@@ -38,8 +37,8 @@ class FaceSpace(Codec):
         """Fits a prior to the posterior means of a set's faces and keeps it in the bundle, for `sample(prior=kind)`.
         Attributes are not told. `options` are the kind's own, such as components=10 of a mixture.
 
-        Returns what the card says of it; its `nats` are mean log-densities per latent vector, of this prior and of the
-        model's own, on at most LOOKED_AT faces of the split and of the validation ones, evenly spread."""
+        Returns what the card says of it, with the figures of `latent.judging`: `nats` are mean log-densities per latent vector,
+        of this prior and of the model's own, on the split and on the validation faces; `nearest` tells copies."""
         check_seed(seed)
         prior = fitted_prior(kind, self.latent_dim, options)
         count = len(faces.rows(split))
@@ -48,16 +47,8 @@ class FaceSpace(Codec):
         splits = [split] if split in ("validation", "all") else [split, "validation"]
         z = {name: self.means(faces, name) for name in splits if len(faces.rows(name))}
         prior.fit(z[split], seed)
-        z = {name: part[:: math.ceil(len(part) / LOOKED_AT)] for name, part in z.items()}
-        own = self.model.prior
-        nats = {
-            name: {
-                "fitted": float(prior.log_prob(part).mean()),
-                "own": float(own.log_prob(part.to(self.device)).mean()),
-            }
-            for name, part in z.items()
-        }
-        facts = {"data": faces.fingerprint, "split": split, "faces": count, "seed": seed, "nats": nats}
+        facts = {"data": faces.fingerprint, "split": split, "faces": count, "seed": seed}
+        facts |= judging.judge(prior, self.model.prior, z[split], z)
         entry = bundle.save_prior(self._loaded, kind, prior, facts)
         self.card["priors"] = {**self.card.get("priors", {}), kind: entry}
         return entry

@@ -57,5 +57,8 @@ def fit_prior(
         lines.append(
             f"{name:<10}  {nats['fitted']:>10,.1f} nats per latent vector; {nats['own']:,.1f} under {opened.prior().origin}"
         )
+    if "validation" in entry["nearest"]:
+        new, held = entry["nearest"]["new"], entry["nearest"]["validation"]
+        lines.append(f"The nearest learned latent lies {new:.2f} from a new one, {held:.2f} from a validation face's")
     lines.append(f"Next: facespace sample {space} --prior {kind} --to faces.png")
     return Done({"kind": kind, **entry, "seconds": round(seconds, 2), **describe(opened)}, "\n".join(lines))

@@ -73,9 +73,15 @@ def _faces(card: Mapping[str, Any]) -> Rows:
 def _training(card: Mapping[str, Any]) -> Rows:
     plan, metrics = (card.get("recipe") or {}).get("train") or {}, card.get("metrics") or {}
     weights = ((card.get("recipe") or {}).get("objective") or {}).get("weights") or {}
-    yield "steps", f"{card['step']:,}" + (f", epoch {metrics['epoch']}" if "epoch" in metrics else "") if "step" in card else ""
+    yield (
+        "steps",
+        f"{card['step']:,}" + (f", epoch {metrics['epoch']}" if "epoch" in metrics else "") if "step" in card else "",
+    )
     if plan:
-        yield "optimizer", f"{plan.get('optimizer')}, rate {plan.get('learning_rate')}, {plan.get('batch')} faces a step"
+        yield (
+            "optimizer",
+            f"{plan.get('optimizer')}, rate {plan.get('learning_rate')}, {plan.get('batch')} faces a step",
+        )
     yield "weights", ", ".join(f"{name} {value:g}" for name, value in weights.items())
     seconds = metrics.get("training_seconds")
     yield "time", f"{seconds / 60:,.1f} minutes" if seconds else ""

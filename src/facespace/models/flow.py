@@ -11,6 +11,7 @@ network that gives 0 is already the Gaussian of the latents' mean and covariance
 from it."""
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -38,7 +39,7 @@ class Velocity(nn.Module):
         super().__init__()
         self.start = nn.Linear(dim + 1, width)
         self.angle = nn.Linear(2 * WAVES, width)
-        self.blocks = nn.ModuleList(_block(width, dropout) for _ in range(BLOCKS))
+        self.blocks = nn.ModuleList(Block(width, dropout) for _ in range(BLOCKS))
         self.norm = nn.LayerNorm(width)
         self.shift, self.scale = nn.Linear(width, dim), nn.Linear(width, dim)
         for layer in (self.shift, self.scale):
@@ -47,19 +48,67 @@ class Velocity(nn.Module):
 
     def forward(self, x: Tensor, angle: Tensor) -> Tensor:
         """(B, K) and (B,) radians to velocities (B, K)."""
+        return self.along((x, None), angle)[0]
+
+    def along(self, x: "Moving", angle: Tensor) -> "Moving":
+        """The velocities at places (B, K) that move by (P, B, K), and how they change."""
         # Latents are Gaussian with a spread that differs from face to face above all: the length is told, and x scaled.
-        length = (x.square().mean(1, keepdim=True) + 1e-3).log()
-        waves = 2 * angle[:, None] * torch.arange(1, WAVES + 1).to(x)
-        h = self.start(torch.cat([x, length], 1)) + F.silu(self.angle(torch.cat([waves.sin(), waves.cos()], 1)))
+        at, by = x
+        size = at.square().mean(1, keepdim=True) + 1e-3
+        grown = None if by is None else torch.cat([by, 2 * (by * at).mean(2, keepdim=True) / size], 2)
+        waves = 2 * angle[:, None] * torch.arange(1, WAVES + 1).to(at)
+        h, change = _linear(self.start, (torch.cat([at, size.log()], 1), grown))
+        h = (h + F.silu(self.angle(torch.cat([waves.sin(), waves.cos()], 1))), change)
         for block in self.blocks:
-            h = h + block(h)
-        h = F.silu(self.norm(h))
-        return self.shift(h) + x * self.scale(h)
+            h = block(h)
+        h = _silu(_normed(self.norm, h))
+        (shift, shifted), (scale, scaled) = _linear(self.shift, h), _linear(self.scale, h)
+        if by is None or shifted is None or scaled is None:
+            return shift + at * scale, None
+        return shift + at * scale, shifted + by * scale + at * scaled
 
 
-def _block(width: int, dropout: float) -> nn.Module:
-    last = nn.Linear(width, width)
-    return nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.SiLU(), nn.Dropout(dropout), last)
+class Block(nn.Module):
+    """Norm, layer, activation, layer, beside a way around them."""
+
+    def __init__(self, width: int, dropout: float) -> None:
+        super().__init__()
+        self.norm, self.dropout = nn.LayerNorm(width), nn.Dropout(dropout)
+        self.first, self.last = nn.Linear(width, width), nn.Linear(width, width)
+
+    def forward(self, h: "Moving") -> "Moving":
+        """(B, W) that moves by (P, B, W)."""
+        inner, moved = _silu(_linear(self.first, _normed(self.norm, h)))
+        added, change = _linear(self.last, (self.dropout(inner), moved))
+        return h[0] + added, None if h[1] is None or change is None else h[1] + change
+
+
+# A tensor (B, W), and where its derivative along P ways is wanted that (P, B, W), side by side (forward mode). By hand, since
+# these few rules load at once, give gradients of gradients, and work where autograd is off.
+Moving = tuple[Tensor, Tensor | None]
+
+
+def _linear(layer: nn.Linear, h: Moving) -> Moving:
+    return layer(h[0]), None if h[1] is None else h[1] @ layer.weight.T
+
+
+def _normed(norm: nn.LayerNorm, h: Moving) -> Moving:
+    at, by = h
+    if by is None:
+        return norm(at), None
+    variance, mean = torch.var_mean(at, 1, correction=0, keepdim=True)
+    inverse = (variance + norm.eps).rsqrt()
+    white = (at - mean) * inverse  # (B, W)
+    change = by - by.mean(2, keepdim=True) - white * (by * white).mean(2, keepdim=True)
+    return white * norm.weight + norm.bias, change * inverse * norm.weight
+
+
+def _silu(h: Moving) -> Moving:
+    at, by = h
+    if by is None:
+        return F.silu(at), None
+    gate = at.sigmoid()
+    return at * gate, by * gate * (1 + at * (1 - gate))
 
 
 def _still(dim: int, width: int) -> Velocity:
@@ -164,7 +213,7 @@ class Flow(FittedPrior):
         divergence over that way (N,), else 0. Components beyond those that the network sees stay as they are."""
         moved, rest = x[:, : self.seen], x[:, self.seen :]
         angles, volume = torch.linspace(start, end, SOLVER + 1).tolist(), x.new_zeros(len(x))
-        for here, there in zip(angles, angles[1:]):
+        for here, there in pairwise(angles):
             step = there - here
             first, before = self._flow(moved, here, probes)
             second, after = self._flow(moved + step * first, there, probes)
@@ -178,9 +227,6 @@ class Flow(FittedPrior):
         if probes is None:
             return self.velocity(x, at), x.new_zeros(len(x))
 
-        def along(probe: Tensor) -> tuple[Tensor, Tensor]:
-            here, change = torch.func.jvp(lambda y: self.velocity(y, at), (x,), (probe.expand_as(x),))
-            return here, change @ probe
-
-        here, parts = torch.func.vmap(along, out_dims=(None, 0))(probes)
-        return here, parts.sum(0)
+        here, change = self.velocity.along((x, probes[:, None].expand(-1, *x.shape)), at)
+        assert change is not None
+        return here, (change * probes[:, None]).sum((0, 2))

@@ -12,7 +12,10 @@ from facespace.console import progress
 
 FEWEST = 128  # latents below which none are spared for a look
 HELD_OUT = 0.08  # share of the latents that the network never learns from
-LOOK, PATIENCE = 250, 6  # steps between two looks at the held-out latents, and looks without a better one before the end
+LOOK, PATIENCE = (
+    250,
+    6,
+)  # steps between two looks at the held-out latents, and looks without a better one before the end
 ROUNDS = 4  # of noise that each held-out latent is looked at with
 BATCH, RATE, WARMUP = 256, 2e-3, 200  # latents a step; Adam's peak rate, and the steps until then
 DECAY, DROPOUT, CLIP = 0.01, 0.05, 1.0  # of weights; in the blocks; of the gradient's norm

@@ -170,4 +170,14 @@ PRIORS = {"point": FittedNormal, "gaussian": StandardNormal}  # a model's own, b
 # Fitted on request, and kept beside the model.
 FITTED: dict[str, type[FittedPrior]] = {"mixture": Mixture, "flow": Flow, "normal": FittedNormal}
 
-__all__ = ["FITTED", "PRIORS", "FittedNormal", "FittedPrior", "Flow", "Mixture", "Prior", "StandardNormal", "fitted_prior"]
+__all__ = [
+    "FITTED",
+    "PRIORS",
+    "FittedNormal",
+    "FittedPrior",
+    "Flow",
+    "Mixture",
+    "Prior",
+    "StandardNormal",
+    "fitted_prior",
+]
