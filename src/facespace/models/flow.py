@@ -124,6 +124,7 @@ class Flow(FittedPrior):
     center: Tensor  # (D,)
     axes: Tensor  # (D, D) orthonormal columns, the principal components of the latents, the widest first
     spread: Tensor  # (D,) standard deviations along them
+    velocity: Velocity
 
     def __init__(self, dim: int, steps: int = STEPS, width: int = WIDTH, seen: int | None = None) -> None:
         super().__init__()

@@ -4,6 +4,7 @@ Knows of arrays alone; flow.py has the flow."""
 import copy
 import math
 from collections.abc import Callable
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -21,8 +22,10 @@ BATCH, RATE, WARMUP = 256, 2e-3, 200  # latents a step; Adam's peak rate, and th
 DECAY, DROPOUT, CLIP = 0.01, 0.05, 1.0  # of weights; in the blocks; of the gradient's norm
 AVERAGE = 0.998  # of the weights' moving average, which alone is kept
 
+Net = TypeVar("Net", bound=nn.Module)
 
-def learn(make: Callable[[float], nn.Module], x: Tensor, steps: int, seed: int) -> nn.Module:
+
+def learn(make: Callable[[float], Net], x: Tensor, steps: int, seed: int) -> Net:
     """The network `make(dropout)` trained on white latents x (N, K), N ≥ FEWEST, for at most so many steps: the moving
     average of its weights at the look at which it was best on held-out latents, a look before the first step included."""
     with torch.random.fork_rng(devices=[]), torch.enable_grad(), torch.inference_mode(False):
