@@ -16,7 +16,7 @@ VERBS = (
     *("balance", "decode", "demo", "doctor", "download", "encode", "fit-prior", "merge", "morph", "prepare", "recipes"),
     *("compare", "reconstruct", "runs", "sample", "show", "split", "train"),
     *("analyze", "evaluate", "explore", "label", "mix", "train-attributes"),
-    *("diagram", "directions", "edit", "scorecard"),
+    *("card", "diagram", "directions", "pack", "edit", "scorecard"),
 )
 
 
@@ -131,7 +131,10 @@ def test_fit_prior_and_sample_from_it(cli, trained, drawn, tmp_path):
     assert facts["nats"]["train"]["fitted"] > facts["nats"]["train"]["own"] and facts["space"] == str(run / "best")
     code, out, _ = cli("fit-prior", run, "--data", drawn, "--kind", "normal")
     assert code == 0 and "nats per latent vector" in out and "under the prior N(0, I)" in out
-    for prior in ("mixture", "normal"):
+    code, out, err = cli("fit-prior", run, "--data", drawn, "--kind", "flow", "--steps", 5, "--width", 16, "--json")
+    assert code == 0 and "too few for a flow" in err
+    assert json.loads(out)["options"] == {"steps": 5, "width": 16, "seen": json.loads(out)["options"]["seen"]}
+    for prior in ("mixture", "normal", "flow"):
         code, out, _ = cli("sample", run, "-n", 5, "--prior", prior, "--to", tmp_path / f"{prior}.npy", "--json")
         assert code == 0 and "fitted to the latents of" in json.loads(out)["prior"]
     assert not np.array_equal(np.load(tmp_path / "mixture.npy"), np.load(tmp_path / "normal.npy"))
@@ -191,6 +194,15 @@ WRONG = [
     (["sample", "{trained}", "--prior", "mixture", "--to", "x.png"], 1, "facespace fit-prior"),
     (["fit-prior", "{trained}", "--data", "{drawn}", "--kind", "flo"], 2, "Unknown prior 'flo'"),
     (["fit-prior", "{trained}", "--data", "{drawn}", "--kind", "normal", "--components", "2"], 2, "does not take"),
+    (
+        ["fit-prior", "{trained}", "--data", "{drawn}", "--kind", "flow", "--components", "2"],
+        2,
+        "does not take components",
+    ),
+    (["fit-prior", "{trained}", "--data", "{drawn}", "--kind", "flow", "--width", "0"], 2, "a width of 1 or more"),
+    (["card", "{trained}", "--to", "card.txt"], 2, "must end in .md"),
+    (["pack", "{trained}", "--to", "{trained}/best"], 2, "not a packed bundle"),
+    (["pack", "{trained}", "--to", "{empty}"], 2, "not a packed bundle"),
     (["fit-prior", "{trained}", "--data", "{trained}"], 1, "holds no prepared faces"),
     (["fit-prior", "gone", "--data", "{drawn}"], 1, "gone does not exist"),
     (["sample", "{told}", "--given", "Hats=1", "--to", "x.png"], 2, "Did you mean 'Hat'"),

@@ -170,9 +170,12 @@ def test_temperature_scales_the_deviation_from_a_components_own_mean(mixture):
     assert {tuple(z.tolist()) for z in cold} == {tuple(mean.tolist()) for mean in mixture.means}
 
 
+QUICK = {"flow": {"steps": 5, "width": 16}}  # what a prior takes longer without
+
+
 @pytest.mark.parametrize("kind", FITTED)
 def test_the_first_samples_of_a_seed_do_not_depend_on_how_many_are_asked_for(kind):
-    prior = FITTED[kind](100)
+    prior = FITTED[kind](100, **QUICK.get(kind, {}))
     prior.fit(torch.randn(500, 100, generator=torch.Generator().manual_seed(0)))
     many = prior.sample(300, generator=torch.Generator().manual_seed(5))
     for count in (1, 2, 7, 64):
@@ -185,7 +188,7 @@ def test_the_first_samples_of_a_seed_do_not_depend_on_how_many_are_asked_for(kin
 def test_a_prior_of_few_or_equal_or_dead_latents_stays_finite(kind, faces, dim, scale):
     z = scale * torch.randn(faces, dim, generator=torch.Generator().manual_seed(0))
     z[:, dim // 2] = 7.0
-    prior = FITTED[kind](dim)
+    prior = FITTED[kind](dim, **QUICK.get(kind, {}))
     prior.fit(z)
     drawn = prior.sample(20, generator=torch.Generator().manual_seed(0))
     assert drawn.isfinite().all() and prior.log_prob(z).isfinite().all()

@@ -28,6 +28,9 @@ from facespace.models.priors import FITTED, FittedPrior, fitted_prior
 FORMAT = 1
 WEIGHTS, CARD, DIRECTIONS = "model.safetensors", "card.json", "directions.safetensors"
 BEST, LAST = "best", "last"  # the two bundles of a run
+SHIPPED = (
+    Path(facespace.__file__).parent / "weights" / "space"
+)  # the bundle that comes along, in releases that have one
 
 
 class Bundle(NamedTuple):
@@ -51,14 +54,50 @@ def save(folder: Path, model: LatentModel, config: ModelConfig, template: Templa
         "template": to_dict(template),
         **facts,
     }
+    _write(folder, card, {WEIGHTS: weights})
+
+
+def _write(folder: Path, card: dict[str, Any], files: dict[str, dict[str, torch.Tensor]]) -> None:
     with build_folder(folder) as beside:
-        (beside / WEIGHTS).write_bytes(to_bytes(weights))
+        for name, tensors in files.items():
+            (beside / name).write_bytes(to_bytes(tensors))
         write_json(beside / CARD, card)
 
 
-def load(folder: Path | str, device: torch.device | str = "cpu") -> Bundle:
-    """The bundle in a folder, or the best one of a run's folder, ready for use. Raises BundleError."""
-    folder = find(Path(folder))
+def pack(loaded: Bundle, to: Path) -> int:
+    """Writes a small copy of a bundle, with its priors, directions and card, into the folder `to`: the networks' weights as
+    16-bit numbers, which load as 32-bit ones; statistics stay as exact as they are. Returns its bytes. Raises UsageError
+    where something else than a packed bundle lies there, BundleError where a part of the bundle is damaged."""
+    if to.exists() and not ((to / CARD).is_file() and "packed" in read_card(to)):
+        raise UsageError(f"{to} is not a packed bundle, and is not replaced. Name a new folder.")
+    own = read_card(loaded.folder)
+    weights = _halved(loaded.model)
+    now, files, card = fingerprint(weights), {WEIGHTS: weights}, dict(own)
+    if own.get("priors"):
+        card["priors"] = {}
+        for kind, entry in own["priors"].items():
+            files[prior_file(kind)] = tensors = _halved(load_prior(loaded, kind))
+            card["priors"][kind] = {**entry, "weights": now, "fingerprint": fingerprint(tensors)}
+    if entry := own.get("directions"):
+        load_directions(loaded)
+        files[DIRECTIONS] = read_tensors(loaded.folder / DIRECTIONS, entry["fingerprint"], _RETRIEVE)
+        card["directions"] = {**entry, "weights": now}
+    _write(to, {**card, "fingerprint": now, "packed": {"from": own["fingerprint"], "bits": 16}}, files)
+    return sum(file.stat().st_size for file in to.iterdir())
+
+
+def _halved(module: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """The tensors of a module, the matrices and kernels that it multiplies by as 16-bit numbers where they fit."""
+    many = {name for name, weight in module.named_parameters() if weight.dim() > 1}
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
+    halves = {name: tensor.half() if name in many else tensor for name, tensor in tensors.items()}
+    return {name: half if half.isfinite().all() else tensors[name] for name, half in halves.items()}
+
+
+def load(folder: Path | str | None = None, device: torch.device | str = "cpu") -> Bundle:
+    """The bundle in a folder, or the best one of a run's folder, ready for use; without a folder the one that comes along.
+    16-bit weights become 32-bit. Raises BundleError, and UsageError where none is named and none comes along."""
+    folder = find(shipped() if folder is None else Path(folder))
     card = read_card(folder)
     try:
         config, template = from_dict(ModelConfig, card["model"]), from_dict(Template, card["template"])
@@ -135,6 +174,8 @@ def _add(
     """Writes a file of tensors into a bundle and what is said `about` it into the card, where `place`(card, entry) says;
     returns the entry. Raises BundleError where the folder holds another model by now."""
     card, folder = read_card(loaded.folder), loaded.folder
+    if folder == SHIPPED:
+        raise BundleError(f"The space that comes along stays as it is. Copy the folder {folder}, and name the copy.")
     if card.get("fingerprint") != loaded.card["fingerprint"]:
         raise BundleError(f"{folder} holds another model than the one that was opened. Open it and try again.")
     entry = {**about, "weights": card["fingerprint"], "fingerprint": fingerprint(tensors)}
@@ -171,6 +212,15 @@ def load_prior(loaded: Bundle, kind: str) -> FittedPrior:
 def prior_file(kind: str) -> str:
     """Under which name a bundle keeps a prior."""
     return f"prior-{kind}.safetensors"
+
+
+def shipped() -> Path:
+    """The folder of the bundle that comes along. Raises UsageError where none does."""
+    if (SHIPPED / CARD).is_file():
+        return SHIPPED
+    raise UsageError(
+        "No SPACE was named. Name a run or a bundle folder first, for example: facespace sample runs/mine --to faces.png"
+    )
 
 
 def find(folder: Path) -> Path:

@@ -19,7 +19,7 @@ from facespace.image import film
 from facespace.image.pixels import to_float
 from facespace.latent import directions as finding
 from facespace.latent import edit as editing
-from facespace.latent import morphs, paths
+from facespace.latent import judging, morphs, paths
 from facespace.latent.directions import DECORRELATED, Directions, Whitening
 from facespace.models.priors import fitted_prior
 
@@ -37,8 +37,8 @@ class FaceSpace(Codec):
         """Fits a prior to the posterior means of a set's faces and keeps it in the bundle, for `sample(prior=kind)`.
         Attributes are not told. `options` are the kind's own, such as components=10 of a mixture.
 
-        Returns what the card says of it; its `nats` are mean log-densities per latent vector, of this prior and of the
-        model's own, on the split and on the validation faces."""
+        Returns what the card says of it, with the figures of `latent.judging`: `nats` are mean log-densities per latent vector,
+        of this prior and of the model's own, on the split and on the validation faces; `nearest` tells copies."""
         check_seed(seed)
         prior = fitted_prior(kind, self.latent_dim, options)
         count = len(faces.rows(split))
@@ -47,15 +47,8 @@ class FaceSpace(Codec):
         splits = [split] if split in ("validation", "all") else [split, "validation"]
         z = {name: self.means(faces, name) for name in splits if len(faces.rows(name))}
         prior.fit(z[split], seed)
-        own = self.model.prior
-        nats = {
-            name: {
-                "fitted": float(prior.log_prob(part).mean()),
-                "own": float(own.log_prob(part.to(self.device)).mean()),
-            }
-            for name, part in z.items()
-        }
-        facts = {"data": faces.fingerprint, "split": split, "faces": count, "seed": seed, "nats": nats}
+        facts = {"data": faces.fingerprint, "split": split, "faces": count, "seed": seed}
+        facts |= judging.judge(prior, self.model.prior, z[split], z)
         entry = bundle.save_prior(self._loaded, kind, prior, facts)
         self.card["priors"] = {**self.card.get("priors", {}), kind: entry}
         return entry
@@ -65,6 +58,15 @@ class FaceSpace(Codec):
     ) -> np.ndarray:
         """n new faces, uint8 (n, H, W, C), from the prior that `space.prior(prior).origin` tells of."""
         return self.decode(self.sample_latents(n, seed, temperature, prior), given)
+
+    def pull(self, z: np.ndarray, share: float, prior: str | None = None) -> np.ndarray:
+        """Latents (N, D) taken a `share` of the way towards likely ones under a prior, float32 (N, D): 0 leaves them as they
+        are, 1 takes them to the middle of where such latents lie. A Gaussian's middle is its mean; a mixture's the mean of
+        the component that a latent comes from; a flow's is where it carries no noise at all, and it takes each latent there
+        by shrinking the noise that it comes from. Raises UsageError for a share outside [0, 1]."""
+        if not 0 <= share <= 1:
+            raise UsageError(f"Latents are pulled by a share from 0 to 1; got {share}.")
+        return self.prior(prior).pull(self._latents(z).to(self.device), share).float().cpu().numpy()
 
     def reconstruct(self, images: Images, given: Given = None) -> np.ndarray:
         """What the space keeps of each picture: uint8 (N, H, W, C). Encoded with nothing known and decoded with what is
@@ -224,8 +226,9 @@ class FaceSpace(Codec):
         return editing.Judge(judge.names, self.image, judge.see)
 
 
-def load(space: Path | str, device: torch.device | str = "cpu") -> FaceSpace:
-    """Opens a run's folder (its best bundle) or a bundle's. Raises BundleError where it is missing or damaged."""
+def load(space: Path | str | None = None, device: torch.device | str = "cpu") -> FaceSpace:
+    """Opens a run's folder (its best bundle) or a bundle's; without one the space that comes along. Raises BundleError where
+    it is missing or damaged, UsageError where none is named and none comes along."""
     return FaceSpace(bundle.load(space, device))
 
 

@@ -4,13 +4,14 @@ reach, and nothing large is imported before a verb needs it."""
 from facespace.cli.app import app, main, run
 
 # Each registers its verbs, in the order of the help.
-from facespace.cli import data, sets, downloads, learn, runs, priors, evaluate, analyze, diagram  # isort: skip
+from facespace.cli import data, sets, downloads, learn, runs, priors, evaluate, analyze, diagram, card  # isort: skip
 from facespace.cli import attributes, spaces, morphs, edits, explore  # isort: skip
 
 __all__ = [
     "analyze",
     "app",
     "attributes",
+    "card",
     "data",
     "diagram",
     "downloads",

@@ -42,6 +42,7 @@ HEADINGS = {
     "evaluate": "Understanding a space",
     "analyze": "Understanding a space",
     "diagram": "Understanding a space",
+    "card": "Understanding a space",
     "attributes": "Faces in",
     "spaces": "Using a space",
     "edits": "Using a space",

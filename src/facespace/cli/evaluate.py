@@ -45,7 +45,7 @@ def evaluate(
     lpips
         LPIPS weights, where they are at hand.
     prior
-        Draw from a prior that facespace fit-prior left: mixture or normal.
+        Draw from a prior that facespace fit-prior left: mixture, flow or normal.
     temperature
         Scales the latents drawn; 1 is the prior itself.
     bound

@@ -130,9 +130,9 @@ def morph(
     return job.grid(space, faces, rows, columns)
 
 
-@verb("facespace mix SPACE (--plus FACES ... [--minus FACES ...] | --blend FACES ...) --to FILE")
+@verb("facespace mix [SPACE] (--plus FACES ... [--minus FACES ...] | --blend FACES ...) --to FILE")
 def mix(
-    space: Path,
+    space: Path | None = None,
     /,
     *,
     to: Path,
@@ -187,7 +187,7 @@ def mix(
                 "--blend averages faces: no --plus or --minus beside it, and weights of 0 or more, not all 0."
             )
         weights = [weight / sum(weights) for weight in weights]
-    opened, _ = open_space([space])
+    opened, _ = open_space([space] if space else [])
     groups = [read_latents(opened, term.files, align) for term in terms]
     z = opened.mix(list(zip(groups, weights)), prior)[None]
     said = "  ".join(f"{weight:+.4g} × {term.name}" for term, weight in zip(terms, weights))

@@ -14,6 +14,8 @@ def fit_prior(
     data: Path,
     kind: str = "mixture",
     components: int | None = None,
+    steps: int | None = None,
+    width: int | None = None,
     split: str = "train",
     seed: int = 0,
 ) -> Done:
@@ -28,9 +30,13 @@ def fit_prior(
     data
         A folder that facespace prepare made, best the one that the space was trained on.
     kind
-        mixture (of Gaussians) or normal (one Gaussian).
+        mixture (of Gaussians), flow (a small network; minutes, and the nearest to the faces) or normal (one Gaussian).
     components
         How many Gaussians a mixture has: 10 unless said, and fewer where the faces are few.
+    steps
+        How long a flow learns at most: 8000 unless said; it stops before where held-out latents say so.
+    width
+        Units in the layers of a flow: 256 unless said.
     split
         Of that set: train, validation, test or all.
     seed
@@ -41,7 +47,8 @@ def fit_prior(
     from facespace.space import describe
 
     opened, _ = open_space([space])
-    options = {} if components is None else {"components": components}
+    asked = {"components": components, "steps": steps, "width": width}
+    options = {name: value for name, value in asked.items() if value is not None}
     start = time.monotonic()
     entry = opened.fit_prior(FaceSet(data), kind, split, seed, **options)
     seconds = time.monotonic() - start
@@ -50,5 +57,8 @@ def fit_prior(
         lines.append(
             f"{name:<10}  {nats['fitted']:>10,.1f} nats per latent vector; {nats['own']:,.1f} under {opened.prior().origin}"
         )
+    if "validation" in entry["nearest"]:
+        new, held = entry["nearest"]["new"], entry["nearest"]["validation"]
+        lines.append(f"The nearest learned latent lies {new:.2f} from a new one, {held:.2f} from a validation face's")
     lines.append(f"Next: facespace sample {space} --prior {kind} --to faces.png")
     return Done({"kind": kind, **entry, "seconds": round(seconds, 2), **describe(opened)}, "\n".join(lines))

@@ -277,7 +277,7 @@ def parse_given(texts: Sequence[str]) -> dict[str, float]:
 
 
 def open_space(paths: Sequence[Path]) -> tuple["FaceSpace", list[Path]]:
-    """The space that the first path names, and the other paths."""
+    """The space that the first path names, and the other paths; the space that comes along where it names none."""
     from facespace.space import load
 
     if paths:
@@ -287,6 +287,4 @@ def open_space(paths: Sequence[Path]) -> tuple["FaceSpace", list[Path]]:
     for path in paths:
         if not path.exists():
             raise FacespaceError(f"{path} does not exist. Name a trained space first: a run's folder, or a bundle's.")
-    raise UsageError(
-        "No SPACE was named. Name a run or a bundle folder first, for example: facespace sample runs/mine --to faces.png"
-    )
+    return load(), list(paths)

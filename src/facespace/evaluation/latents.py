@@ -192,9 +192,9 @@ def warnings(health: Mapping[str, Any]) -> list[dict[str, str]]:
     auc = health.get("classifier_auc")
     if auc is not None and auc > HOLES:
         higher = "" if nats is None else ", or train with a higher KL weight (--set objective.weights.kl=2)"
-        better = "Fit a prior to the latents: facespace fit-prior, then --prior mixture"
+        better = "Fit a prior to the latents: facespace fit-prior --kind flow, then --prior flow"
         if health["prior_fitted"]:
-            better = "Fit the prior to more faces, or as a mixture of more Gaussians (facespace fit-prior --components)"
+            better = "Fit a flow (facespace fit-prior --kind flow), or a mixture of more Gaussians (--components)"
         found.append(
             _warning(
                 "The prior misses the faces",

@@ -1,5 +1,6 @@
 """Where new latents come from. A VAE's prior is N(0, I); an autoencoder has none, so one is fitted to its training
-latents afterwards and says so. Any space can have further priors fitted to the latents of faces (FITTED)."""
+latents afterwards and says so. Any space can have further priors fitted to the latents of faces (FITTED): the Gaussian
+ones are here, the flow is in flow.py."""
 
 import math
 import warnings
@@ -7,33 +8,15 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 from torch.distributions import MultivariateNormal
 
 from facespace.console import note
 from facespace.errors import UsageError, choose
+from facespace.models.distributions import FittedPrior, Prior, floor, noise
+from facespace.models.flow import Flow
 
-FLOOR = 1e-6  # under each variance, as a share of the mean one: dead latents and few faces leave a covariance singular
 FACES_PER_LATENT = 2  # a component fitted to fewer knows its own faces and nothing else
-
-
-class Prior(nn.Module):
-    """A distribution of latents (D,). `origin` says in words where it comes from."""
-
-    origin: str
-
-    @property
-    def mean(self) -> Tensor:
-        """(D,): the mean latent; of samples, where a prior knows no better."""
-        return self.sample(1024, generator=Generator().manual_seed(0)).flatten(1).mean(0)
-
-    def sample(self, n: int, temperature: float = 1.0, generator: Generator | None = None) -> Tensor:
-        """(n, D) latents; deviations from the centre are scaled by `temperature`."""
-        raise NotImplementedError
-
-    def log_prob(self, z: Tensor) -> Tensor:
-        """(N, D) latents to log-densities (N,), nats."""
-        raise NotImplementedError
 
 
 class StandardNormal(Prior):
@@ -53,24 +36,11 @@ class StandardNormal(Prior):
 
     def sample(self, n: int, temperature: float = 1.0, generator: Generator | None = None) -> Tensor:
         """(n, D)."""
-        return temperature * _noise(n, self.center, generator)
+        return temperature * noise(n, self.center, generator)
 
     def log_prob(self, z: Tensor) -> Tensor:
         """(N,) nats."""
         return -0.5 * (z.double().square() + math.log(2 * math.pi)).sum(1)
-
-
-class FittedPrior(Prior):
-    """A prior that learns from latents. All that it knows lies in its buffers and its `options`."""
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """What its constructor takes beside the dimension."""
-        return {}
-
-    def fit(self, z: Tensor, seed: int = 0) -> None:
-        """Learns from (N, D) latents, N ≥ 2."""
-        raise NotImplementedError
 
 
 class FittedNormal(FittedPrior):
@@ -102,12 +72,12 @@ class FittedNormal(FittedPrior):
         # Eigenvectors rather than Cholesky: fewer faces than latents, or dead latents, leave the covariance singular.
         values, vectors = torch.linalg.eigh(self.covariance.double())
         spread = (vectors * values.clamp(min=0).sqrt()).to(self.center.dtype)
-        return torch.stack([self.center + temperature * (spread @ e) for e in _noise(n, self.center, generator)])
+        return torch.stack([self.center + temperature * (spread @ e) for e in noise(n, self.center, generator)])
 
     def log_prob(self, z: Tensor) -> Tensor:
         """(N,) nats, of the Gaussian with the floor under its variances."""
         covariance = self.covariance.double()
-        covariance = covariance + _floor(covariance.diagonal()) * torch.eye(len(covariance)).to(covariance)
+        covariance = covariance + floor(covariance.diagonal()) * torch.eye(len(covariance)).to(covariance)
         return MultivariateNormal(self.center.double(), covariance).log_prob(z.double())
 
 
@@ -148,8 +118,8 @@ class Mixture(FittedPrior):
         components = min(asked, max(count, 1))
         if components < asked:
             note(f"{len(z):,} faces are few for {asked} Gaussians of {z.shape[1]} latents; fitting {components}.")
-        floor = _floor(z.double().var(0))
-        mixture = GaussianMixture(components, reg_covar=floor, random_state=seed % 2**32)
+        lowest = floor(z.double().var(0))
+        mixture = GaussianMixture(components, reg_covar=lowest, random_state=seed % 2**32)
         with warnings.catch_warnings():  # nearly converged is good enough, and equal faces are no mistake
             warnings.simplefilter("ignore", ConvergenceWarning)
             mixture.fit(z.double().cpu().numpy())
@@ -162,19 +132,29 @@ class Mixture(FittedPrior):
 
     def sample(self, n: int, temperature: float = 1.0, generator: Generator | None = None) -> Tensor:
         """(n, D); deviations from a component's mean are scaled by `temperature`, the choice of component is not."""
-        noise = _noise(n, self.means.new_zeros(1 + self.means.shape[1]), generator)
-        chance = torch.special.ndtr(noise[:, 0].double())  # (n,) uniform: one number of each row chooses its component
+        drawn = noise(n, self.means.new_zeros(1 + self.means.shape[1]), generator)
+        chance = torch.special.ndtr(drawn[:, 0].double())  # (n,) uniform: one number of each row chooses its component
         chosen = torch.searchsorted(self.weights.double().cumsum(0), chance).clamp(max=len(self.weights) - 1)
-        rows = [self.means[k] + temperature * (self.factors[k] @ e) for k, e in zip(chosen, noise[:, 1:])]
+        rows = [self.means[k] + temperature * (self.factors[k] @ e) for k, e in zip(chosen, drawn[:, 1:])]
         return torch.stack(rows)
 
     def log_prob(self, z: Tensor) -> Tensor:
         """(N,) nats."""
+        return self._parts(z).logsumexp(0)
+
+    def pull(self, z: Tensor, share: float) -> Tensor:
+        """Latents (N, D) taken a `share` of the straight way to the mean of the component that each comes from; where several
+        may have made it, to their means by how probable each is."""
+        goal = self._parts(z).softmax(0).T @ self.means.double()  # (N, D)
+        return (z + share * (goal - z)).to(z)
+
+    def _parts(self, z: Tensor) -> Tensor:
+        """Of each component the log-density that it adds, (K, N)."""
         parts = [
             weight.log() + MultivariateNormal(mean, scale_tril=factor).log_prob(z.double())
             for weight, mean, factor in zip(self.weights.double(), self.means.double(), self.factors.double())
         ]
-        return torch.stack(parts).logsumexp(0)  # (K, N) -> (N,)
+        return torch.stack(parts)
 
 
 def fitted_prior(kind: str, dim: int, options: Mapping[str, Any]) -> FittedPrior:
@@ -186,19 +166,18 @@ def fitted_prior(kind: str, dim: int, options: Mapping[str, Any]) -> FittedPrior
         raise UsageError(f"A prior {kind!r} does not take {', '.join(options)}.") from error
 
 
-def _floor(variances: Tensor) -> float:
-    return FLOOR * max(float(variances.mean()), FLOOR)
-
-
-def _noise(n: int, like: Tensor, generator: Generator | None) -> Tensor:
-    """(n, D) on the device of `like`. With a generator it is drawn where that lives, so that a seed means the same on
-    every device, and row by row, so that the first faces of a seed are the same however many are asked for. What is made
-    of it goes row by row too: the last bits of a product of matrices depend on how many rows there are."""
-    if generator is None:
-        return torch.randn(n, *like.shape, device=like.device, dtype=like.dtype)
-    rows = [torch.randn(like.shape, generator=generator, device=generator.device) for _ in range(n)]
-    return torch.stack(rows).to(like)
-
-
 PRIORS = {"point": FittedNormal, "gaussian": StandardNormal}  # a model's own, by its bottleneck
-FITTED: dict[str, type[FittedPrior]] = {"mixture": Mixture, "normal": FittedNormal}  # fitted on request, kept beside it
+# Fitted on request, and kept beside the model.
+FITTED: dict[str, type[FittedPrior]] = {"mixture": Mixture, "flow": Flow, "normal": FittedNormal}
+
+__all__ = [
+    "FITTED",
+    "PRIORS",
+    "FittedNormal",
+    "FittedPrior",
+    "Flow",
+    "Mixture",
+    "Prior",
+    "StandardNormal",
+    "fitted_prior",
+]

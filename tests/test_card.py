@@ -1,0 +1,143 @@
+"""What a space says of itself, the small copy that is handed on, and the space that comes along."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import facespace
+from facespace import bundle
+from facespace.console import quiet
+from facespace.data.faces import FaceSet
+from facespace.errors import BundleError, UsageError
+
+
+@pytest.fixture(scope="module")
+def rich(trained, drawn, tmp_path_factory):
+    """A copy of the tiny run with priors, directions and a known failing. Tests must not change it."""
+    run = shutil.copytree(trained, tmp_path_factory.mktemp("rich") / "run")
+    with quiet():
+        space, faces = facespace.load(run), FaceSet(drawn)
+        space.fit_prior(faces, components=2)
+        space.fit_prior(faces, "flow", steps=5, width=16)
+        space.fit_components(faces, 3)
+    card = run / "best" / "card.json"
+    card.write_text(json.dumps(json.loads(card.read_text()) | {"failings": ["Hats become | hair."]}))
+    return run
+
+
+@pytest.fixture(scope="module")
+def packed(rich, tmp_path_factory):
+    to = tmp_path_factory.mktemp("packed") / "space"
+    bundle.pack(bundle.load(rich), to)
+    return to
+
+
+@pytest.fixture
+def coming_along(packed, monkeypatch):
+    monkeypatch.setattr(bundle, "SHIPPED", packed)
+    return packed
+
+
+def test_the_card_says_what_a_space_is(cli, rich, trained, tmp_path):
+    code, out, _ = cli("card", rich)
+    own = json.loads((rich / "best/card.json").read_text())
+    assert code == 0 and out.startswith("demo\n")
+    for said in ("16 × 16 pixels", f"{own['step']:,}", own["data"]["terms"], "PC3", "Hats become | hair."):
+        assert said in out
+    assert own["priors"]["mixture"]["origin"] in out and own["priors"]["flow"]["origin"] in out
+    weights = sum(p.numel() for p in facespace.load(rich).model.parameters())
+    assert f"parameters   {weights:,}" in out
+    assert json.loads(cli("card", rich, "--json")[1]) == own
+    assert "failings" not in cli("card", trained)[1]
+    assert cli("card", rich, "--to", tmp_path / "card.md")[0] == 0
+    page = (tmp_path / "card.md").read_text()
+    assert page.startswith("# demo\n") and "| 1 | Hats become \\| hair. |" in page and "## Priors" in page
+
+
+def test_a_card_that_lacks_facts_is_told_without_them(cli, trained, tmp_path):
+    folder = shutil.copytree(trained / "best", tmp_path / "b")
+    own = json.loads((folder / "card.json").read_text())
+    for name in ("recipe", "data", "metrics", "step"):
+        del own[name]
+    (folder / "card.json").write_text(json.dumps(own))
+    code, out, _ = cli("card", folder)
+    assert code == 0 and "latents" in out and "Training" not in out
+
+
+def test_a_packed_space_is_smaller_and_draws_the_same_faces(packed, rich):
+    small, large = facespace.load(packed), facespace.load(rich)
+    assert next(small.model.parameters()).dtype == next(large.model.parameters()).dtype
+    assert (packed / "model.safetensors").stat().st_size < 0.7 * (rich / "best/model.safetensors").stat().st_size
+    for prior in (None, "mixture", "flow"):
+        difference = small.sample(8, prior=prior).astype(int) - large.sample(8, prior=prior)
+        assert abs(difference).max() <= 2
+    np.testing.assert_array_equal(small.directions().units, large.directions().units)
+    assert small.card["packed"] == {"from": large.card["fingerprint"], "bits": 16}
+    assert small.card["failings"] == large.card["failings"] and small.card["data"] == large.card["data"]
+
+
+def test_weights_that_16_bits_cannot_hold_stay_as_they_are(trained, tmp_path):
+    loaded = bundle.load(trained)
+    weight = next(w for w in loaded.model.parameters() if w.dim() > 1)
+    weight.view(-1)[0] = 1e6
+    bundle.pack(loaded, tmp_path / "p")
+    kept = next(w for w in bundle.load(tmp_path / "p").model.parameters() if w.dim() > 1)
+    assert (kept == weight).all()
+
+
+def test_packing_replaces_packed_bundles_alone(cli, rich, packed, tmp_path):
+    again = shutil.copytree(packed, tmp_path / "again")
+    assert cli("pack", rich, "--to", again)[0] == 0
+    before = {path.name: path.read_bytes() for path in (rich / "best").iterdir()}
+    code, _, err = cli("pack", rich, "--to", rich / "best")
+    assert code == 2 and "not a packed bundle" in err
+    assert {path.name: path.read_bytes() for path in (rich / "best").iterdir()} == before
+
+
+def test_without_a_name_the_space_that_comes_along_is_opened(cli, coming_along, photos, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert facespace.load().folder == coming_along
+    for tokens in (
+        ["sample", "-n", "4", "--to", "s.png"],
+        ["reconstruct", photos[0], "--to", "r.png"],
+        ["encode", photos[0], "--to", "z.npy"],
+        ["decode", "z.npy", "--to", "d.png"],
+        ["morph", photos[0], photos[1], "--to", "m.npy", "--frames", "3"],
+        ["mix", "--plus", photos[0], "--to", "x.png"],
+        ["card"],
+    ):
+        code, _, err = cli(*tokens)
+        assert code == 0, err
+    assert Image.open("s.png").size[0] > 0
+    code, _, err = cli("reconstruct", "gone.png", "--to", "r.png")
+    assert code == 1 and "gone.png does not exist" in err
+
+
+def test_without_a_space_that_comes_along_one_must_be_named(cli, tmp_path, monkeypatch):
+    monkeypatch.setattr(bundle, "SHIPPED", tmp_path / "none")
+    with pytest.raises(UsageError, match="No SPACE was named"):
+        facespace.load()
+    code, _, err = cli("sample", "--to", tmp_path / "x.png")
+    assert code == 2 and "No SPACE was named" in err
+
+
+def test_the_space_that_comes_along_is_not_changed(coming_along, drawn):
+    before = {path.name: path.read_bytes() for path in coming_along.iterdir()}
+    with quiet(), pytest.raises(BundleError, match="stays as it is"):
+        facespace.load().fit_prior(FaceSet(drawn), "normal")
+    assert {path.name: path.read_bytes() for path in coming_along.iterdir()} == before
+
+
+def test_latents_are_pulled_through_the_space(rich):
+    space = facespace.load(rich)
+    z = space.sample_latents(5)
+    for prior in (None, "mixture", "flow"):
+        np.testing.assert_array_equal(space.pull(z, 0, prior), z)
+        assert space.pull(z, 1, prior).shape == z.shape
+    np.testing.assert_allclose(space.pull(z, 0.25), 0.75 * z, rtol=1e-6)
+    for share in (-0.1, 1.1, float("nan")):
+        with pytest.raises(UsageError, match="from 0 to 1"):
+            space.pull(z, share)
