@@ -19,11 +19,12 @@ from facespace.errors import BundleError, FacespaceError, TrainingError, UsageEr
 from facespace.evaluation import train_attributes as training
 from facespace.evaluation.attribute_card import failing, measure, one, table
 from facespace.evaluation.attribute_maths import calibrate, masked_loss, mean_auc, some_gray, yes_weights
-from facespace.evaluation.attributes import BATCH, AttributeNet, Classifier, NetConfig, load_net
+from facespace.evaluation.attributes import BATCH, AttributeNet, load_net
 from facespace.evaluation.labelling import label
 from facespace.evaluation.train_attributes import train_attributes
 from facespace.files import partial_folder
 from facespace.image.photos import Template, read_photo
+from facespace.models.classifier import Classifier, NetConfig
 
 SMALL = ("network.size=16", "network.stem=12", "network.widths=16,24", "network.blocks=1,1", "epochs=12", "batch=16")
 QUICK = (*SMALL, "warmup=10", "ema=0.9", "shift=0.2", "jitter=0.05", "gray=0")

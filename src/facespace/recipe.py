@@ -35,16 +35,18 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class ObjectiveConfig:
-    """Weights on the penalties that the model reports; see objectives.py."""
+    """Weights on the penalties that the model reports (see objectives.py), and on what is compared beside pixels."""
 
     weights: Mapping[str, float] = field(default_factory=dict)  # {"kl": 1.0} is the evidence lower bound
     warmup: int = 0  # steps over which the weights rise from 0 (Sønderby et al., 2016)
     free_bits: float = 0.0  # nats of each latent's KL, averaged over the batch, that cost nothing (Kingma et al., 2016)
+    perceptual: float = 0.0  # weight of the distance between what a network sees; see training/perceptual.py
+    features: str = "attributes"  # that network: the one that comes along, or the folder of one that was trained
     samples: int = 1  # more than one: the importance-weighted bound (Burda et al., 2016) in place of the weighted sum
 
     def __post_init__(self) -> None:
-        if self.warmup < 0 or self.free_bits < 0 or self.samples < 1:
-            raise UsageError("objective: warmup and free_bits must be at or above 0, samples at least 1.")
+        if min(self.warmup, self.free_bits, self.perceptual) < 0 or self.samples < 1:
+            raise UsageError("objective: warmup, free_bits and perceptual must be at or above 0, samples at least 1.")
 
 
 @dataclass(frozen=True)

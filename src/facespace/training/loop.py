@@ -31,6 +31,7 @@ from facespace.training import checkpoint
 from facespace.training.checkpoint import Progress
 from facespace.training.guards import NotFinite, check, stop_gently, take_weights, warn_of_few_steps
 from facespace.training.machine import Machine
+from facespace.training.perceptual import Perceptual
 from facespace.training.review import Review
 from facespace.training.schedule import learning_rate, rise
 
@@ -100,6 +101,8 @@ class Training:
         rate = {"lr": plan.train.learning_rate, "weight_decay": plan.train.weight_decay}
         self.optimizer = OPTIMIZERS[plan.train.optimizer](self.model.parameters(), **rate, fused=True)
         self.loader = Loader(faces, faces.rows("train"), plan.train.batch, machine.device, machine.rank, machine.world)
+        goal = plan.objective
+        self.perceptual = machine.place(Perceptual(goal, plan.model.image)) if goal.perceptual else None
         self.told = self.loader.columns(plan.model.conditions)  # attributes that the model is told, as columns
         self.epoch_steps = self.loader.steps
         self.total = plan.train.steps or plan.train.epochs * self.epoch_steps
@@ -114,7 +117,7 @@ class Training:
             )
         if machine.leads and run.is_dir() and not resume:  # allowed by `force`, and all else has been found in order
             shutil.rmtree(run)
-        self.review = Review(plan, self.loader, run, machine, self.tell, self.origin, trackers)
+        self.review = Review(plan, self.loader, run, machine, self.tell, self.perceptual, self.origin, trackers)
 
     @torch.inference_mode()
     def try_out(self) -> None:
@@ -210,6 +213,9 @@ class Training:
             with self.machine.autocast():
                 result = self.network(image, y, samples=goal.samples)
         loss, terms = total_loss(result, goal.weights, rise(self.at.step, goal.warmup), goal.free_bits)
+        if self.perceptual is not None:
+            with self.machine.autocast():
+                loss, terms = self.perceptual.join(loss, terms, result.image, self.model.target(image))
         self.optimizer.zero_grad()
         scaler.scale(loss).backward()
         scaler.unscale_(self.optimizer)
