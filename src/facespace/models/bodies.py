@@ -108,10 +108,10 @@ def residual(config: ModelConfig, inputs: int, raw_channels: int) -> Body:
     outwards = [*reversed(config.widths)]
     for before, after in pairwise(outwards):
         decoder += [Residual(config, before), Residual(config, before)]
-        decoder += [nn.Conv2d(before, 4 * after, 1), nn.PixelShuffle(2)]
+        decoder += [_smooth(nn.Conv2d(before, 4 * after, 1)), nn.PixelShuffle(2)]
     last = outwards[-1]
     decoder += [Residual(config, last), Residual(config, last), *_active(config, last)]
-    decoder += [nn.Conv2d(last, 4 * raw_channels, 3, 1, 1), nn.PixelShuffle(2)]
+    decoder += [_smooth(nn.Conv2d(last, 4 * raw_channels, 3, 1, 1)), nn.PixelShuffle(2)]
     encoder += [*_active(config, config.widths[-1]), nn.Flatten()]
     return Body(nn.Sequential(*encoder), math.prod(small), nn.Sequential(*decoder), (height, width))
 
@@ -131,6 +131,15 @@ class Residual(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, width, H, W) to the same."""
         return x + self.change(x)
+
+
+@torch.no_grad()
+def _smooth(before_shuffle: nn.Conv2d) -> nn.Conv2d:
+    """The convolution, whose four channels for each one after the shuffle begin alike: else a checkerboard of their
+    differences has to be unlearned first (Aitken et al., 2017)."""
+    for part in (before_shuffle.weight, cast(Tensor, before_shuffle.bias)):
+        part.copy_(part[::4].repeat_interleave(4, 0))
+    return before_shuffle
 
 
 def _active(config: ModelConfig, width: int) -> list[nn.Module]:

@@ -1,6 +1,5 @@
 """What judges a reconstruction beside its likelihood: the perceptual term and the adversary, each where the recipe has it."""
 
-from contextlib import nullcontext
 from typing import Any, cast
 
 from torch import Tensor
@@ -36,8 +35,11 @@ class Teachers:
         validation: in fp32, and without the adversary, whose opinion changes from step to step."""
         (loss, terms), more = found, {}
         if self.perceptual is not None:
-            with nullcontext() if step is None else self.machine.autocast():
+            if step is None:
                 more["perceptual"] = self.perceptual(image, seen).mean()
+            else:
+                with self.machine.autocast():
+                    more["perceptual"] = self.perceptual.anywhere(image, seen).mean()
         if self.adversary is not None and step is not None and self.awake(step):
             more |= self.adversary.judge(image, seen)
         return loss + sum(getattr(self.goal, name) * term for name, term in more.items()), {**terms, **more}
