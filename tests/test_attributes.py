@@ -247,6 +247,13 @@ def test_the_network_has_the_size_it_should():
     assert Classifier(NetConfig(size=44), 2)(torch.rand(2, 3, 44, 44)).shape == (2, 2)
 
 
+def test_the_last_of_what_is_seen_on_the_way_is_what_the_logits_are_made_of():
+    net, image = Classifier(NetConfig(32, 4, (8, 12), (1, 2)), 3).eval(), torch.rand(2, 3, 32, 32)
+    seen = net.stages(image)
+    assert [tuple(layer.shape[1:]) for layer in seen] == [(4, 16, 16), (8, 8, 8), (12, 4, 4), (12, 4, 4)]
+    torch.testing.assert_close(seen[-1].mean((2, 3)), net.features(image))
+
+
 # Labelled sets
 
 

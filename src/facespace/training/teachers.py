@@ -18,8 +18,12 @@ class Teachers:
     def __init__(self, plan: Recipe, image: tuple[int, int, int], machine: Machine, total: int) -> None:
         goal = plan.objective
         self.goal, self.machine, self.wakes = goal, machine, int(total * goal.adversary_start)
-        self.perceptual = cast(Perceptual, machine.place(Perceptual(goal, image))) if goal.perceptual else None
+        self.perceptual = self._frozen(Perceptual(goal, image)) if goal.perceptual else None
         self.adversary = Adversary(plan, image, machine) if goal.adversarial or goal.matching else None
+
+    def _frozen(self, network: Perceptual) -> Perceptual:
+        """On the device, and as it was: batch norms that processes share come back ready to learn."""
+        return cast(Perceptual, self.machine.place(network)).eval().requires_grad_(False)
 
     @property
     def parts(self) -> dict[str, Any]:
