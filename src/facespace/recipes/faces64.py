@@ -20,7 +20,7 @@ def faces64() -> Recipe:
         summary="residual VAE, perceptual and late adversarial terms, 64 px colour, 256 latents (CelebA)",
         data=DataConfig(source="celeba", crop="center-148", flip=True),
         model=ModelConfig(latent=256, body="residual", widths=(48, 96, 160, 128), pixels="l1"),
-        objective=ObjectiveConfig(weights={"kl": 1.0}, perceptual=1.0, adversarial=0.005, matching=0.3),
+        objective=ObjectiveConfig(weights={"kl": 0.1}, perceptual=0.25, adversarial=0.005, matching=1.0),
         train=TrainConfig(
             epochs=90,
             batch=64,
