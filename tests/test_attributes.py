@@ -19,11 +19,12 @@ from facespace.errors import BundleError, FacespaceError, TrainingError, UsageEr
 from facespace.evaluation import train_attributes as training
 from facespace.evaluation.attribute_card import failing, measure, one, table
 from facespace.evaluation.attribute_maths import calibrate, masked_loss, mean_auc, some_gray, yes_weights
-from facespace.evaluation.attributes import BATCH, AttributeNet, Classifier, NetConfig, load_net
+from facespace.evaluation.attributes import BATCH, AttributeNet, load_net
 from facespace.evaluation.labelling import label
 from facespace.evaluation.train_attributes import train_attributes
 from facespace.files import partial_folder
 from facespace.image.photos import Template, read_photo
+from facespace.models.classifier import Classifier, NetConfig
 
 SMALL = ("network.size=16", "network.stem=12", "network.widths=16,24", "network.blocks=1,1", "epochs=12", "batch=16")
 QUICK = (*SMALL, "warmup=10", "ema=0.9", "shift=0.2", "jitter=0.05", "gray=0")
@@ -244,6 +245,13 @@ def test_the_network_has_the_size_it_should():
     assert count <= 1_400_000
     assert Classifier(NetConfig(), 40).features(torch.rand(2, 3, 64, 64)).shape == (2, 192)
     assert Classifier(NetConfig(size=44), 2)(torch.rand(2, 3, 44, 44)).shape == (2, 2)
+
+
+def test_the_last_of_what_is_seen_on_the_way_is_what_the_logits_are_made_of():
+    net, image = Classifier(NetConfig(32, 4, (8, 12), (1, 2)), 3).eval(), torch.rand(2, 3, 32, 32)
+    seen = net.stages(image)
+    assert [tuple(layer.shape[1:]) for layer in seen] == [(4, 16, 16), (8, 8, 8), (12, 4, 4), (12, 4, 4)]
+    torch.testing.assert_close(seen[-1].mean((2, 3)), net.features(image))
 
 
 # Labelled sets

@@ -13,11 +13,12 @@ from facespace.console import quiet
 from facespace.data.faces import FaceSet
 from facespace.errors import BundleError, UsageError
 from facespace.evaluation import scorecard as cards
-from facespace.evaluation.attributes import AttributeNet, Classifier, NetConfig, load_net
+from facespace.evaluation.attributes import AttributeNet, load_net
 from facespace.evaluation.scorecard import Point, at_identity, at_rate
 from facespace.image.photos import Template
 from facespace.latent import directions as finding
 from facespace.latent.edit import Judge, keep_scores, move, reach, refine, to_level
+from facespace.models.classifier import Classifier, NetConfig
 
 
 @pytest.fixture(scope="module")

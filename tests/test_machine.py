@@ -147,10 +147,14 @@ def free_port() -> str:
         return str(probe.getsockname()[1])
 
 
-def test_two_processes_learn_what_one_learns(drawn, tmp_path):
-    """Flips, position, posterior noise, hidden conditions, batch norm, clipping and EMA included."""
+TAUGHT = ("perceptual=1", "adversarial=0.01", "matching=0.3", "adversary_start=0.4")
+
+
+@pytest.mark.parametrize("taught", [(), tuple(f"objective.{setting}" for setting in TAUGHT)], ids=["plain", "taught"])
+def test_two_processes_learn_what_one_learns(drawn, tmp_path, taught):
+    """Flips, position, posterior noise, hidden conditions, batch norm, clipping and EMA included; then with teachers."""
     settings = [*PLAIN, "data.flip=true", "data.jitter=0.1", "data.shift=0.2", "model.conditions=smile"]
-    settings += ["train.clip=500", "train.ema=0.5"]
+    settings += ["train.clip=500", "train.ema=0.5", *taught]
     with quiet():
         facespace.train("demo", drawn, tmp_path / "one", settings=settings, trackers=["none"])
     launch = ("torch.distributed.run", "--nproc-per-node", "2", "--master-port", free_port(), "-m")

@@ -35,16 +35,24 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class ObjectiveConfig:
-    """Weights on the penalties that the model reports; see objectives.py."""
+    """Weights on the penalties that the model reports (see objectives.py), and on what is compared beside pixels."""
 
     weights: Mapping[str, float] = field(default_factory=dict)  # {"kl": 1.0} is the evidence lower bound
     warmup: int = 0  # steps over which the weights rise from 0 (Sønderby et al., 2016)
     free_bits: float = 0.0  # nats of each latent's KL, averaged over the batch, that cost nothing (Kingma et al., 2016)
+    perceptual: float = 0.0  # weight of the distance between what a network sees; see training/perceptual.py
+    features: str = "attributes"  # that network: the one that comes along, or the folder of one that was trained
+    adversarial: float = 0.0  # weight of what a critic of patches says; see training/adversary.py
+    matching: float = 0.0  # weight of the distance between what that critic sees in an image and in its reconstruction
+    adversary_start: float = 0.6  # share of the steps after which these two count
     samples: int = 1  # more than one: the importance-weighted bound (Burda et al., 2016) in place of the weighted sum
 
     def __post_init__(self) -> None:
-        if self.warmup < 0 or self.free_bits < 0 or self.samples < 1:
-            raise UsageError("objective: warmup and free_bits must be at or above 0, samples at least 1.")
+        for name in ("warmup", "free_bits", "perceptual", "adversarial", "matching"):
+            if getattr(self, name) < 0:
+                raise UsageError(f"objective.{name} must be at or above 0; got {getattr(self, name)}.")
+        if self.samples < 1 or not 0 <= self.adversary_start < 1:
+            raise UsageError("objective: samples must be at least 1, adversary_start in [0, 1).")
 
 
 @dataclass(frozen=True)

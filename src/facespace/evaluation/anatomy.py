@@ -17,7 +17,7 @@ from facespace.diagrams import concepts
 from facespace.diagrams.network import Block, network
 from facespace.errors import UsageError, suggest
 from facespace.models import ModelConfig, build
-from facespace.models.bodies import Trim
+from facespace.models.bodies import Residual, Trim
 from facespace.recipes import RECIPES, recipe
 
 # Layers that begin a block; all others are folded into the one before them.
@@ -30,6 +30,10 @@ FOLDED: dict[type[nn.Module], Callable[..., str]] = {
     nn.modules.batchnorm._BatchNorm: lambda layer: "BatchNorm",
     nn.ReLU: lambda layer: "ReLU",
     nn.LeakyReLU: lambda layer: f"LeakyReLU {layer.negative_slope:g}",
+    nn.GroupNorm: lambda layer: "GroupNorm",
+    nn.SiLU: lambda layer: "SiLU",
+    nn.PixelShuffle: lambda layer: f"pixel shuffle ×{layer.upscale_factor}",
+    Residual: lambda layer: "residual block",
     nn.modules.dropout._DropoutNd: lambda layer: f"Dropout {layer.p:g}",
     nn.MaxPool2d: lambda layer: f"max-pool {layer.kernel_size}×{layer.kernel_size}",
     nn.Flatten: lambda layer: "flatten",
@@ -58,8 +62,9 @@ def dissect(config: ModelConfig) -> Anatomy:
     with torch.device("meta"):
         model = build(config).eval()
         seen: list[tuple[str, nn.Module, tuple[int, ...]]] = []
+        blocks = tuple(f"{name}." for name, part in model.named_modules() if isinstance(part, Residual))
         for name, part in model.named_modules():
-            if not list(part.children()):
+            if f"{name}." in blocks or not (list(part.children()) or name.startswith(blocks)):
                 part.register_forward_hook(
                     lambda _, __, out, name=name, part=part: seen.append((name, part, (*out.shape[1:],)))
                 )

@@ -12,7 +12,7 @@ import facespace
 from facespace.console import progress
 from facespace.data.faces import FaceSet
 from facespace.errors import UsageError, check_seed
-from facespace.evaluation.attributes import SCORER, AttributeNet, check_names, load_net
+from facespace.evaluation.attributes import AttributeNet, check_names, load_net
 from facespace.evaluation.identity import Identity, open_identity
 from facespace.evaluation.interpolation import PIXELS, pixel_distance
 from facespace.evaluation.lpips import at_hand, open_lpips
@@ -20,6 +20,7 @@ from facespace.evaluation.reconstruction import Distance, usable
 from facespace.evaluation.subject import Subject, spread
 from facespace.latent.directions import DECORRELATED, Directions, auc, find_all, find_directions
 from facespace.latent.edit import move, reach
+from facespace.networks import SCORER
 from facespace.space import FaceSpace
 
 # The twelve of the protocol: expression, accessories, hair, age, make-up; each changes pixels that the others do not.

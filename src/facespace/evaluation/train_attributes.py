@@ -24,19 +24,12 @@ from facespace.data.loaders import Batch, Loader
 from facespace.errors import TrainingError, UsageError, check_seed
 from facespace.evaluation.attribute_card import measure, words
 from facespace.evaluation.attribute_maths import calibrate, masked_loss, mean_auc, round_weights, some_gray, yes_weights
-from facespace.evaluation.attributes import (
-    AttributeNet,
-    Classifier,
-    NetConfig,
-    check_names,
-    fit,
-    load_net,
-    over,
-    save_net,
-)
+from facespace.evaluation.attributes import AttributeNet, check_names, fit, load_net, over
 from facespace.files import build_folder, partial_folder, settle
 from facespace.image.photos import Template
 from facespace.image.pixels import to_float
+from facespace.models.classifier import Classifier, NetConfig
+from facespace.networks import save_net
 from facespace.recipe import DataConfig, TrainConfig
 from facespace.training import checkpoint
 from facespace.training.machine import Machine

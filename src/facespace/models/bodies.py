@@ -12,6 +12,8 @@ from torch.nn import functional as F
 from facespace.errors import UsageError
 from facespace.models.config import ModelConfig
 
+GROUPS = 8  # of a group norm
+
 
 class Body(NamedTuple):
     """What a row of BODIES builds."""
@@ -92,6 +94,60 @@ def conv_pool(config: ModelConfig, inputs: int, raw_channels: int) -> Body:
     return Body(nn.Sequential(*encoder), math.prod(low), nn.Sequential(*decoder), (low[1] * fold, low[2] * fold))
 
 
+def residual(config: ModelConfig, inputs: int, raw_channels: int) -> Body:
+    """Residual blocks at half the image's size and below: one at each size on the way in, two on the way out, so that the
+    costly whole size holds no more than a strided convolution and a shuffle of pixels (Shi et al., 2016)."""
+    channels, height, width = config.image
+    small = _folded(config, config.widths[-1])
+    encoder: list[nn.Module] = []
+    for index, (before, after) in enumerate(pairwise([channels, *config.widths])):
+        # The first is the only one that sees whole pixels, and sees each of them equally often.
+        shrink = nn.Conv2d(before, after, 3, 2, 1) if index else nn.Conv2d(before, after, 4, 2, 1)
+        encoder += [shrink, Residual(config, after)]
+    decoder: list[nn.Module] = [nn.Linear(inputs, math.prod(small)), nn.Unflatten(1, small)]
+    outwards = [*reversed(config.widths)]
+    for before, after in pairwise(outwards):
+        decoder += [Residual(config, before), Residual(config, before)]
+        decoder += [_smooth(nn.Conv2d(before, 4 * after, 1)), nn.PixelShuffle(2)]
+    last = outwards[-1]
+    decoder += [Residual(config, last), Residual(config, last), *_active(config, last)]
+    decoder += [_smooth(nn.Conv2d(last, 4 * raw_channels, 3, 1, 1)), nn.PixelShuffle(2)]
+    encoder += [*_active(config, config.widths[-1]), nn.Flatten()]
+    return Body(nn.Sequential(*encoder), math.prod(small), nn.Sequential(*decoder), (height, width))
+
+
+class Residual(nn.Module):
+    """Norm, SiLU and a 3×3 convolution, twice, beside a way around them (He et al., 2016). It begins as the identity."""
+
+    def __init__(self, config: ModelConfig, width: int) -> None:
+        super().__init__()
+        dropout: list[nn.Module] = [nn.Dropout2d(config.dropout)] if config.dropout else []
+        layers = [*_active(config, width), nn.Conv2d(width, width, 3, 1, 1), *_active(config, width), *dropout]
+        final = nn.Conv2d(width, width, 3, 1, 1)
+        nn.init.zeros_(final.weight)
+        nn.init.zeros_(cast(Tensor, final.bias))
+        self.change = nn.Sequential(*layers, final)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, width, H, W) to the same."""
+        return x + self.change(x)
+
+
+@torch.no_grad()
+def _smooth(before_shuffle: nn.Conv2d) -> nn.Conv2d:
+    """The convolution, whose four channels for each one after the shuffle begin alike: else a checkerboard of their
+    differences has to be unlearned first (Aitken et al., 2017)."""
+    for part in (before_shuffle.weight, cast(Tensor, before_shuffle.bias)):
+        part.copy_(part[::4].repeat_interleave(4, 0))
+    return before_shuffle
+
+
+def _active(config: ModelConfig, width: int) -> list[nn.Module]:
+    """Group norm (Wu and He, 2018), where the config has norms, and SiLU."""
+    norm: list[nn.Module] = [nn.GroupNorm(math.gcd(GROUPS, width), width)] if config.norm else []
+    return [*norm, nn.SiLU()]
+
+
 class TransposedConv(nn.ConvTranspose2d):
     """nn.ConvTranspose2d, square, with a faster way through bfloat16 on a processor."""
 
@@ -164,4 +220,4 @@ def _between(config: ModelConfig, norm: type[nn.Module], width: int, dropout: ty
     return [*layers, dropout(config.dropout)] if config.dropout else layers
 
 
-BODIES = {"mlp": mlp, "conv": conv, "conv_trim": conv_trim, "conv_pool": conv_pool}
+BODIES = {"mlp": mlp, "conv": conv, "conv_trim": conv_trim, "conv_pool": conv_pool, "residual": residual}

@@ -14,8 +14,8 @@ class ModelConfig:
     latent: int = 128
     body: str = "conv"  # row of BODIES
     widths: tuple[int, ...] = (32, 64, 128, 256)  # channels (conv) or units (mlp) of each layer, from the image inwards
-    norm: bool = True  # batch norm after each hidden layer
-    slope: float = 0.01  # of LeakyReLU below zero; 0 is ReLU
+    norm: bool = True  # batch norm after each hidden layer; in the residual body group norm before it
+    slope: float = 0.01  # of LeakyReLU below zero; 0 is ReLU; the residual body has SiLU whatever it is
     dropout: float = 0.0
     bottleneck: str = "gaussian"  # row of POSTERIORS: gaussian is a VAE, point an autoencoder
     latent_relu: bool = False  # ReLU on the latent of an autoencoder, as the yearbook system has it

@@ -8,6 +8,7 @@ from facespace.recipes.celeba_conv_128 import celeba_conv_128
 from facespace.recipes.celeba_gray import celeba_gray_ae, celeba_gray_vae
 from facespace.recipes.celebamask_conv import celebamask_conv
 from facespace.recipes.demo import demo
+from facespace.recipes.faces64 import faces64
 from facespace.recipes.lfw_mlp import lfw_mlp
 from facespace.recipes.yearbook_ae import yearbook_ae
 
@@ -18,6 +19,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "celebamask-conv": celebamask_conv,
     "celeba-conv-128": celeba_conv_128,
     "yearbook-ae": yearbook_ae,
+    "faces64": faces64,
     "demo": demo,
 }
 

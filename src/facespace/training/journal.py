@@ -14,6 +14,7 @@ from facespace.files import write_beside, write_json
 from facespace.image import sheets
 from facespace.training.trackers import Tracker
 
+UNITS = dict.fromkeys(("perceptual", "adversarial", "matching", "critic"), "")  # terms that are no nats
 METRICS, RESULT, CURVES, SHEETS = "metrics.jsonl", "run.json", "curves.png", "sheets"
 
 
@@ -74,7 +75,7 @@ def loss_panels(lines: list[dict[str, Any]]) -> dict[str, dict[str, charts.Curve
     """Training and validation curves of each term, ready for charts.curves."""
     panels: dict[str, dict[str, charts.Curve]] = {}
     for term in dict.fromkeys(key for line in lines for key in line["train"] if key != "loss_per_dim"):
-        title = "length of the gradient" if term == "gradient" else f"{term}, nats per image"
+        title = "length of the gradient" if term == "gradient" else f"{term}{UNITS.get(term, ', nats per image')}"
         panels[title] = {}
         for split, label in (("train", "training"), ("validation", "validation")):
             told = [(line["step"], line[split][term]) for line in lines if term in (line[split] or {})]

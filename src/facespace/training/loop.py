@@ -33,6 +33,7 @@ from facespace.training.guards import NotFinite, check, stop_gently, take_weight
 from facespace.training.machine import Machine
 from facespace.training.review import Review
 from facespace.training.schedule import learning_rate, rise
+from facespace.training.teachers import Teachers
 
 CHECKPOINT_SECONDS = 120.0
 GRADIENT_EVERY = 8  # steps between two whole lengths of the gradient
@@ -103,6 +104,7 @@ class Training:
         self.told = self.loader.columns(plan.model.conditions)  # attributes that the model is told, as columns
         self.epoch_steps = self.loader.steps
         self.total = plan.train.steps or plan.train.epochs * self.epoch_steps
+        self.teachers = Teachers(plan, self.model.image_shape, machine, self.total)
         self.at = Progress()
         self.recent: list[tuple[int, dict[str, Tensor]]] = []  # (step, terms) that nobody has looked at yet
         self.try_out()
@@ -114,7 +116,7 @@ class Training:
             )
         if machine.leads and run.is_dir() and not resume:  # allowed by `force`, and all else has been found in order
             shutil.rmtree(run)
-        self.review = Review(plan, self.loader, run, machine, self.tell, self.origin, trackers)
+        self.review = Review(plan, self.loader, run, machine, self.tell, self.teachers, self.origin, trackers)
 
     @torch.inference_mode()
     def try_out(self) -> None:
@@ -135,7 +137,7 @@ class Training:
     @property
     def parts(self) -> dict[str, Any]:
         """All that a checkpoint holds the state of."""
-        parts: dict[str, Any] = {"model": self.model, "optimizer": self.optimizer}
+        parts: dict[str, Any] = {"model": self.model, "optimizer": self.optimizer, **self.teachers.parts}
         parts |= {} if self.averaged is None else {"averaged": self.averaged}
         return parts | ({"scaler": self.machine.scaler} if self.machine.scaler.is_enabled() else {})
 
@@ -210,6 +212,8 @@ class Training:
             with self.machine.autocast():
                 result = self.network(image, y, samples=goal.samples)
         loss, terms = total_loss(result, goal.weights, rise(self.at.step, goal.warmup), goal.free_bits)
+        seen = self.model.target(image)
+        loss, terms = self.teachers.judge((loss, terms), result.image, seen, self.at.step)
         self.optimizer.zero_grad()
         scaler.scale(loss).backward()
         scaler.unscale_(self.optimizer)
@@ -224,6 +228,7 @@ class Training:
         scaler.update()
         if self.averaged is not None:
             self.averaged.update_parameters(self.model)
+        terms |= self.teachers.learn(result.image, seen, self.at.step, self.rate(self.at.step))
         if scaler.is_enabled():  # a step that overflows in fp16 is left out, by design, and the scale lowered
             length = length.nan_to_num(0, 0, 0)
         terms = {**terms, "loss": loss, "gradient" if whole else PART: length}

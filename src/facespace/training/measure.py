@@ -10,6 +10,7 @@ from facespace.data.loaders import Batch, Loader
 from facespace.models import LatentModel
 from facespace.objectives import total_loss
 from facespace.recipe import ObjectiveConfig
+from facespace.training.teachers import Loss
 
 
 @torch.inference_mode()
@@ -19,11 +20,13 @@ def evaluate(
     objective: ObjectiveConfig,
     tell: Callable[[Batch], Tensor | None] = lambda batch: None,
     add_up: Callable[[dict[str, float]], dict[str, float]] = dict,
+    judge: Callable[[Loss, Tensor, Tensor], Loss] = lambda found, image, seen: found,
 ) -> dict[str, float] | None:
     """Mean terms over a loader in eval mode, nats per image with one posterior sample (a fixed seed), and the MSE in
     [0, 1] of the image decoded from the posterior mean; None where there are no faces. Warm-up and free bits are for
     training alone and do not count here. With several samples, `bound` is minus the importance-weighted bound. `add_up`
-    makes sums over all processes of this one's."""
+    makes sums over all processes of this one's. `judge` adds to a loss and its
+    terms what else the training weighs, of images beside those seen."""
     if not len(loader.rows):
         return None
     model.eval()
@@ -36,7 +39,9 @@ def evaluate(
         loss, terms = total_loss(result, objective.weights)
         if result.bound is not None:
             terms["bound"] = -result.bound.mean()
-        error = (model.decode(model.encode(batch.image, y).mean, y) - model.target(batch.image)).square().mean()
+        seen = model.target(batch.image)
+        loss, terms = judge((loss, terms), result.image, seen)
+        error = (model.decode(model.encode(batch.image, y).mean, y) - seen).square().mean()
         for name, value in {"loss": loss, **terms, "mse": error}.items():
             sums[name] = sums.get(name, 0.0) + float(value) * len(batch.image)
     return {name: value / len(loader.rows) for name, value in add_up(sums).items()}

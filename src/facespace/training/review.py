@@ -22,6 +22,7 @@ from facespace.training.checkpoint import Progress
 from facespace.training.journal import Journal
 from facespace.training.machine import Machine
 from facespace.training.measure import evaluate, per_dim
+from facespace.training.teachers import Teachers
 from facespace.training.trackers import open_trackers
 
 VALIDATION_BATCH = 256
@@ -39,10 +40,12 @@ class Review:
         run: Path,
         machine: Machine,
         tell: Callable[[Batch], Tensor | None],
+        teachers: Teachers,
         origin: str | None,
         trackers: tuple[str, ...] | list[str],
     ) -> None:
         self.plan, self.loader, self.run, self.machine, self.tell = plan, loader, run, machine, tell
+        self.teachers = teachers
         self.faces, self.origin, self.started = loader.faces, origin, since_start()
         self.journal = Journal(run, open_trackers(trackers, run, plan)) if machine.leads else None
 
@@ -58,7 +61,8 @@ class Review:
         sums, counts = self.machine.add_up(at.sums), self.machine.add_up(at.counts)
         means = per_dim({name: value / counts[name] for name, value in sums.items()}, shape)
         watched = (seen or means)["loss"]
-        best = watched < at.best - self.plan.train.min_delta
+        # The adversary trades nats for what they do not measure: while it teaches, the latest counts as the best.
+        best = watched < at.best - self.plan.train.min_delta or self.teachers.awake(at.step)
         at.since_best = 0 if best else at.since_best + 1
         at.best = watched if best else at.best
         line = {
@@ -116,7 +120,7 @@ class Review:
         """The figures of a model on a split, None where that has no faces; `alone` without the other processes' help."""
         loader = self.loader.over(self.faces.rows(split), VALIDATION_BATCH, alone)
         add_up = dict if alone else self.machine.add_up
-        seen = evaluate(model, loader, self.plan.objective, self.tell, add_up)
+        seen = evaluate(model, loader, self.plan.objective, self.tell, add_up, self.teachers.judge)
         return per_dim(seen, model.image_shape) if seen else None
 
     def close(self, raw: LatentModel, averaged: bool, at: Progress) -> dict[str, Any]:

@@ -1,0 +1,53 @@
+"""What judges a reconstruction beside its likelihood: the perceptual term and the adversary, each where the recipe has it."""
+
+from typing import Any, cast
+
+from torch import Tensor
+
+from facespace.recipe import Recipe
+from facespace.training.adversary import Adversary
+from facespace.training.machine import Machine
+from facespace.training.perceptual import Perceptual
+
+Loss = tuple[Tensor, dict[str, Tensor]]  # in nats per image, and its terms by name, unweighted
+
+
+class Teachers:
+    """Those of one run; `image` is the (C, H, W) of what the model draws, `total` the run's steps."""
+
+    def __init__(self, plan: Recipe, image: tuple[int, int, int], machine: Machine, total: int) -> None:
+        goal = plan.objective
+        self.goal, self.machine, self.wakes = goal, machine, int(total * goal.adversary_start)
+        self.perceptual = self._frozen(Perceptual(goal, image)) if goal.perceptual else None
+        self.adversary = Adversary(plan, image, machine) if goal.adversarial or goal.matching else None
+
+    def _frozen(self, network: Perceptual) -> Perceptual:
+        """On the device, and as it was: batch norms that processes share come back ready to learn."""
+        return cast(Perceptual, self.machine.place(network)).eval().requires_grad_(False)
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        """What a checkpoint holds of them."""
+        return self.adversary.parts if self.adversary else {}
+
+    def awake(self, step: int) -> bool:
+        """Whether the adversary teaches at a step."""
+        return self.adversary is not None and step >= self.wakes
+
+    def judge(self, found: Loss, image: Tensor, seen: Tensor, step: int | None = None) -> Loss:
+        """A loss and its terms with what is to say of images (B, C, H, W) beside those `seen`. Without a step this is
+        validation: in fp32, and without the adversary, whose opinion changes from step to step."""
+        (loss, terms), more = found, {}
+        if self.perceptual is not None:
+            if step is None:
+                more["perceptual"] = self.perceptual(image, seen).mean()
+            else:
+                with self.machine.autocast():
+                    more["perceptual"] = self.perceptual.anywhere(image, seen).mean()
+        if self.adversary is not None and step is not None and self.awake(step):
+            more |= self.adversary.judge(image, seen)
+        return loss + sum(getattr(self.goal, name) * term for name, term in more.items()), {**terms, **more}
+
+    def learn(self, image: Tensor, seen: Tensor, step: int, rate: float) -> dict[str, Tensor]:
+        """The adversary's own step, after the model's; what there is to say of it."""
+        return self.adversary.learn(image, seen, rate) if self.adversary and self.awake(step) else {}

@@ -1,0 +1,159 @@
+"""What teaches beside the likelihood: the perceptual term and the adversary."""
+
+import json
+
+import pytest
+import torch
+from conftest import TINY
+
+import facespace
+from facespace import bundle
+from facespace.configs import override
+from facespace.console import quiet
+from facespace.errors import BundleError, UsageError
+from facespace.recipe import ObjectiveConfig
+from facespace.recipes import recipe
+from facespace.training import loop
+from facespace.training.adversary import Adversary
+from facespace.training.machine import Machine
+from facespace.training.perceptual import Perceptual
+from facespace.training.teachers import Teachers
+
+ALL = (
+    "objective.perceptual=0.5",
+    "objective.adversarial=0.01",
+    "objective.matching=0.3",
+    "objective.adversary_start=0.4",
+)
+
+
+@pytest.fixture
+def images():
+    return torch.rand(2, 4, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+
+
+def train(data, to, settings, **options):
+    with quiet():
+        return facespace.train("demo", data, to, settings=(*TINY, *settings), trackers=["none"], **options)
+
+
+def journal(run):
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_equal_images_are_at_no_distance_and_worse_ones_farther(images):
+    look = Perceptual(ObjectiveConfig(perceptual=1.0), (3, 16, 16))
+    a, b = images
+    assert look(a, a).abs().max() == 0
+    near, far = look(a + 0.05 * (b - a), a), look(a + 0.5 * (b - a), a)
+    assert (near > 0).all() and (near < far).all()
+    one = look(a[:, :1], b[:, :1])  # gray counts as three equal channels, over a third of the values
+    torch.testing.assert_close(3 * one, look(a[:, :1].expand(-1, 3, -1, -1), b[:, :1].expand(-1, 3, -1, -1)))
+
+
+def test_where_nothing_is_seen_the_gradient_is_a_number(monkeypatch):
+    look = Perceptual(ObjectiveConfig(perceptual=1.0), (3, 16, 16))
+    monkeypatch.setattr(look.net, "stages", lambda image: [0 * image])
+    flat = torch.zeros(2, 3, 16, 16, requires_grad=True)
+    found = look(flat, torch.zeros(2, 3, 16, 16))
+    found.sum().backward()
+    assert found.abs().max() == 0 and flat.grad is not None and flat.grad.isfinite().all()
+
+
+def test_the_model_learns_from_it_and_the_network_stays_as_it_is(images):
+    look = Perceptual(ObjectiveConfig(perceptual=1.0), (3, 16, 16))
+    before = {name: tensor.clone() for name, tensor in look.state_dict().items()}
+    image, seen = images[0].clone().requires_grad_(), images[1].clone().requires_grad_()
+    look(image, seen).mean().backward()
+    assert image.grad is not None and image.grad.abs().sum() > 0 and seen.grad is None
+    assert all(torch.equal(before[name], tensor) for name, tensor in look.state_dict().items())
+    assert all(p.grad is None for p in look.parameters())
+
+
+def test_without_weights_there_are_no_teachers():
+    plan = override(recipe("demo"), TINY)
+    teachers = Teachers(plan, plan.model.image, Machine("cpu", plan.train), 10)
+    assert teachers.perceptual is None and teachers.adversary is None and teachers.parts == {}
+
+
+def test_the_journal_has_each_term_from_when_it_counts(drawn, tmp_path):
+    train(drawn, tmp_path / "r", [*ALL, "train.steps=12", "objective.adversary_start=0.5"])
+    first, second = journal(tmp_path / "r")
+    later = {"adversarial", "matching", "critic"}
+    for line in (first, second):
+        seen = line["validation"]
+        expected = seen["reconstruction"] + 30 * seen["kl"] + 0.5 * seen["perceptual"]
+        assert seen["loss"] == pytest.approx(expected, rel=1e-5) and not later & set(seen)
+    assert "perceptual" in first["train"] and not later & set(first["train"])
+    told = second["train"]
+    assert later <= set(told) and 0 < told["critic"] < 3
+    terms = {"reconstruction": 1, "kl": 30, "perceptual": 0.5, "adversarial": 0.01, "matching": 0.3}
+    assert told["loss"] == pytest.approx(sum(weight * told[name] for name, weight in terms.items()), rel=1e-4)
+    assert second["best"]  # while the adversary teaches, the latest is the best
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_an_interrupted_run_resumes_to_the_very_same_weights(drawn, tmp_path, monkeypatch, precision):
+    """Critic, its optimiser and the state of its spectral norms included."""
+    settings = [*ALL, "model.body=residual", "data.flip=true", "train.ema=0.9", f"train.precision={precision}"]
+    train(drawn, tmp_path / "whole", settings)
+    presses = iter([None] * 8 + [KeyboardInterrupt()] * 50)
+
+    class Gently:
+        def __enter__(self):
+            return lambda: next(presses)
+
+        def __exit__(self, *_):
+            pass
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "stop_gently", Gently)
+        with pytest.raises(KeyboardInterrupt):
+            train(drawn, tmp_path / "cut", settings)
+    at = torch.load(tmp_path / "cut/checkpoint.pt", weights_only=True)["progress"]["step"]
+    assert 12 * 0.4 < at < 12  # the critic had begun
+    train(drawn, tmp_path / "cut", settings, resume=True)
+    whole, cut = (torch.load(tmp_path / run / "checkpoint.pt", weights_only=True) for run in ("whole", "cut"))
+    for part in ("model", "averaged", "critic"):
+        assert whole[part].keys() == cut[part].keys()
+        assert all(torch.equal(tensor, cut[part][name]) for name, tensor in whole[part].items())
+    assert (
+        bundle.load(tmp_path / "cut/last").card["metrics"]["validation"]
+        == journal(tmp_path / "whole")[-1]["validation"]
+    )
+
+
+def test_the_critic_learns_to_tell_and_teaching_leaves_it_as_it_is(images):
+    plan = override(recipe("demo"), [*TINY, *ALL, "train.precision=fp32"])
+    torch.manual_seed(0)
+    adversary = Adversary(plan, (3, 16, 16), Machine("cpu", plan.train))
+    made, seen = images[0].clone().requires_grad_(), images[1] ** 2
+    before = {name: tensor.clone() for name, tensor in adversary.critic.state_dict().items()}
+    terms = adversary.judge(made, seen)
+    (terms["adversarial"] + terms["matching"]).backward()
+    assert made.grad is not None and made.grad.abs().sum() > 0
+    assert all(torch.equal(before[name], tensor) for name, tensor in adversary.critic.state_dict().items())
+    assert adversary.judge(seen, seen)["matching"] == 0
+    losses = [float(adversary.learn(made, seen, 2e-3)["critic"]) for _ in range(60)]
+    assert losses[-1] < 0.5 < losses[0]
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "says"),
+    [
+        (["objective.perceptual=-1"], UsageError, "at or above 0"),
+        (["objective.adversary_start=1"], UsageError, r"\[0, 1\)"),
+        (["objective.perceptual=1", "objective.features=scorer"], UsageError, "nothing may learn from it"),
+        (["objective.perceptual=1", "objective.features=elsewhere"], BundleError, "train-attributes"),
+    ],
+)
+def test_what_cannot_teach_is_refused_before_anything_is_written(drawn, tmp_path, settings, error, says):
+    with pytest.raises(error, match=says):
+        train(drawn, tmp_path / "r", settings)
+    assert not (tmp_path / "r").exists()
+
+
+def test_faces_too_small_for_the_critic_are_refused():
+    plan = override(recipe("demo"), [*TINY, "model.image=3,8,8"])
+    with pytest.raises(UsageError, match="at least 16 px"):
+        Adversary(plan, plan.model.image, Machine("cpu", plan.train))
