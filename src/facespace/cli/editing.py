@@ -34,6 +34,7 @@ class Job:
     keep_detail: bool
     refine: int
     prior: str | None
+    gain: dict[str, Any] | None = None  # of refining, once it was done
 
     @cached_property
     def faces(self) -> np.ndarray | None:
@@ -189,7 +190,7 @@ class Job:
     def _done(self, text: str, edits: dict[str, float | str], seconds: float | None, z: np.ndarray) -> Done:
         from facespace.space import describe
 
-        locks, gain = self.locks(list(edits)), getattr(self, "gain", None)
+        locks, gain = self.locks(list(edits)), self.gain
         text += f", {', '.join(locks) if len(locks) < 9 else f'{len(locks)} attributes'} locked" if locks else ""
         text += " with the photographs' own detail added" if self.keep_detail else ""
         text += f" in {self.to}"

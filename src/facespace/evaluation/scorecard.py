@@ -18,7 +18,7 @@ from facespace.evaluation.interpolation import PIXELS, pixel_distance
 from facespace.evaluation.lpips import at_hand, open_lpips
 from facespace.evaluation.reconstruction import Distance, usable
 from facespace.evaluation.subject import Subject, spread
-from facespace.latent.directions import DECORRELATED, Directions, auc, find_all, find_directions
+from facespace.latent.directions import DECORRELATED, Directions, auc, draw_pairs, find_all, find_directions
 from facespace.latent.edit import move, reach
 from facespace.networks import SCORER
 from facespace.space import FaceSpace
@@ -299,8 +299,6 @@ def few_faces(trial: Trial, z: np.ndarray, signs: np.ndarray) -> dict[str, Any]:
 
 
 def _drawn(z: np.ndarray, signs: np.ndarray, name: str, seed: int, whole: Directions) -> Directions:
-    from facespace.latent.directions import draw_pairs
-
     rows = draw_pairs(signs[:, 0], PAIRS, seed)
     return find_directions(z[rows], signs[rows], [name], "mean", whole.whitening)
 
