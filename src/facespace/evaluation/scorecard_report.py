@@ -32,13 +32,13 @@ def write(to: Path | str, space: FaceSpace | Path | str, data: FaceSet | Path | 
 
 def brief(facts: Mapping[str, Any]) -> str:
     """A row for each method, for the terminal."""
-    head = f"{'method':<22}{'flips at':>10}{'others at':>11}{'others ÷':>10}{'drag ÷':>9}{'identity':>10}"
-    below = f"{'':<22}{'id .8':>10}{'id .8':>11}{'plain':>10}{'plain':>9}{'then':>10}"
+    head = f"{'method':<22}{'flips at':>10}{'others at':>11}{'others ÷':>10}{'drag ÷':>9}{'identity':>10}{'plain':>7}"
+    below = f"{'':<22}{'id .8':>10}{'id .8':>11}{'plain':>10}{'plain':>9}{'then':>10}{'then':>7}"
     lines = [head, below]
     for method, seen in facts["methods"].items():
-        same = [_number(seen["matched"], key) for key in ("others_ratio", "drag_ratio", "identity")]
+        same = [_number(seen["matched"], key) for key in ("others_ratio", "drag_ratio", "identity", "plain_identity")]
         lines.append(
-            f"{method:<22}{seen['flip_at_identity']:>10.0%}{seen['others_at_identity']:>11.3f}{same[0]:>10}{same[1]:>9}{same[2]:>10}"
+            f"{method:<22}{seen['flip_at_identity']:>10.0%}{seen['others_at_identity']:>11.3f}{same[0]:>10}{same[1]:>9}{same[2]:>10}{same[3]:>7}"
         )
     told = facts["protocol"]
     lines += [
