@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, FloatRect, Locator, Page, Playwright, sync_playwright
 
 SETTLED = 180_000  # milliseconds that the figures of a space may take before the measurement starts
 
@@ -37,19 +37,31 @@ def measured(page: Page, name: str) -> list[float]:
     return times
 
 
-def slide(page: Page, moves: int) -> tuple[int, list[float]]:
-    """Drags a slider of raw dimensions, all of them on the page: how many, and the times from its event to the paint."""
-    page.click("#tab-raw")
-    page.wait_for_selector("#raw .strength", timeout=SETTLED)
-    if page.locator("#raw > .link").is_visible():
-        page.click("#raw > .link")
-    slider = page.locator("#raw input[data-row]").first
+def grip(page: Page, slider: Locator) -> tuple[FloatRect, float]:
+    """Takes hold of a slider in its middle: where it lies, and at which height."""
     slider.scroll_into_view_if_needed()
     box = slider.bounding_box()
     assert box
     middle = box["y"] + box["height"] / 2
     page.mouse.move(box["x"] + box["width"] / 2, middle)
     page.mouse.down()
+    return box, middle
+
+
+def launch(playwright: Playwright) -> Browser:
+    """The system's Chromium."""
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    root = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
+    return playwright.chromium.launch(executable_path=chromium, args=root)
+
+
+def slide(page: Page, moves: int) -> tuple[int, list[float]]:
+    """Drags a slider of raw dimensions, all of them on the page: how many, and the times from its event to the paint."""
+    page.click("#tab-raw")
+    page.wait_for_selector("#raw .strength", timeout=SETTLED)
+    if page.locator("#raw > .link").is_visible():
+        page.click("#raw > .link")
+    box, middle = grip(page, page.locator("#raw input[data-row]").first)
     page.wait_for_timeout(300)
     measured(page, "facespace:painted")
     for move in range(moves):
@@ -91,10 +103,8 @@ def main() -> None:
     parser.add_argument("runs", nargs="+")
     parser.add_argument("--moves", type=int, default=200)
     asked = parser.parse_args()
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    root = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=root)
+        browser = launch(playwright)
         for run in asked.runs:
             server, address, listening = start(run)
             page = browser.new_page(viewport={"width": 1440, "height": 900})

@@ -7,13 +7,11 @@ Prints a row a tenth of the time: slider moves so far, the server's resident mem
 collection, its DOM nodes; and at the end every error of the console. Needs Playwright and Chromium."""
 
 import argparse
-import os
 import random
-import shutil
 import time
 from pathlib import Path
 
-from explorer import SETTLED, start
+from explorer import SETTLED, grip, launch, start
 from playwright.sync_api import CDPSession, Page, sync_playwright
 
 
@@ -35,13 +33,7 @@ def slide(page: Page, panel: str, chance: random.Random) -> int:
     page.click(f"#tab-{panel}")
     sliders = page.locator(f"#{panel} input[data-row]")
     page.wait_for_selector(f"#{panel} input[data-row]", timeout=SETTLED)
-    slider = sliders.nth(chance.randrange(min(12, sliders.count())))
-    slider.scroll_into_view_if_needed()
-    box = slider.bounding_box()
-    assert box
-    middle = box["y"] + box["height"] / 2
-    page.mouse.move(box["x"] + box["width"] / 2, middle)
-    page.mouse.down()
+    box, middle = grip(page, sliders.nth(chance.randrange(min(12, sliders.count()))))
     for _ in range(25):
         page.mouse.move(box["x"] + box["width"] * chance.random(), middle)
         page.wait_for_timeout(20)
@@ -85,12 +77,10 @@ def main() -> None:
     parser.add_argument("run")
     parser.add_argument("--minutes", type=float, default=30)
     asked = parser.parse_args()
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    root = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
     chance, errors, moves = random.Random(0), [], 0
     server, address, _ = start(asked.run)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=root)
+        browser = launch(playwright)
         page = browser.new_page(viewport={"width": 1440, "height": 900})
         page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: errors.append(str(error)))

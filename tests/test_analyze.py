@@ -24,7 +24,7 @@ from facespace.errors import UsageError
 from facespace.evaluation import analysis_pictures, disentanglement, inspection, maps
 from facespace.evaluation.analyze import Analysis, analyze, gather, needed
 from facespace.evaluation.figures import ACTIVE
-from facespace.evaluation.page import Picture, Section, page
+from facespace.evaluation.page import Picture, Section, page, png
 from facespace.evaluation.subject import Subject
 from facespace.evaluation.traversals import draw_walk, influence, walk
 from facespace.latent.table import LatentTable
@@ -329,8 +329,8 @@ def test_a_seed_gives_the_same_analysis(looked, alive, drawn, monkeypatch):
         again = Analysis(Subject(alive, drawn, "all", 50), ["Hat", "smile"], 3)
         assert gather(again) == {name: facts[name] for name in facts if name not in ("seconds", "to", "page", "text")}
         tsne = analysis_pictures.coloured(again, again.maps[0][1])
-    assert analysis_pictures._png(tsne, colours=256) == (to / "map-tsne.png").read_bytes()
-    assert analysis_pictures._png(analysis_pictures.posterior(again)) == (to / "posterior.png").read_bytes()
+    assert png(tsne, colours=256) == (to / "map-tsne.png").read_bytes()
+    assert png(analysis_pictures.posterior(again)) == (to / "posterior.png").read_bytes()
 
 
 def test_faces_on_maps_are_reconstructions(trained, drawn):

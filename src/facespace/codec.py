@@ -77,7 +77,7 @@ class Codec:
     def decode(self, z: np.ndarray | Tensor, given: Given = None) -> np.ndarray:
         """Latents (N, D), or one (D,), to faces uint8 (N, H, W, C). Raises UsageError for another shape or NaN."""
         y, latents = self.told(given), self._latents(z).to(self.device)
-        parts = [self._draw(part, y) for part in _batches(latents)]
+        parts = [to_uint8(self.image(part, y)) for part in _batches(latents)]
         return np.concatenate(parts) if parts else np.empty((0, *self._face_shape), np.uint8)
 
     def prior(self, kind: str | None = None) -> Prior:
@@ -104,9 +104,10 @@ class Codec:
         ]
         return np.concatenate(groups) if groups else np.empty((0, self.latent_dim), np.float32)
 
-    def image(self, z: Tensor) -> Tensor:
-        """Latents (N, D) to mean images (N, C, H, W) in [0, 1], with gradients; a conditional space is told nothing."""
-        y = self.told(None)
+    def image(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """Latents (N, D) to mean images (N, C, H, W) in [0, 1], not rounded and with gradients, all told the same attributes
+        (A,), or none."""
+        y = self.told(None) if y is None else y
         return self.model.decode(z.reshape(-1, *self.model.latent_shape), y.expand(len(z), -1))
 
     def means(self, faces: FaceSet, split: str) -> Tensor:
@@ -130,10 +131,6 @@ class Codec:
         if not torch.isfinite(latents).all():
             raise UsageError("These latents hold numbers that are not finite, which no face has.")
         return latents
-
-    def _draw(self, z: Tensor, y: Tensor) -> np.ndarray:
-        """Latents (B, D), all told the same attributes (A,), to faces uint8 (B, H, W, C)."""
-        return to_uint8(self.model.decode(z.reshape(-1, *self.model.latent_shape), y.expand(len(z), -1)))
 
     def told(self, given: Given) -> Tensor:
         """Attributes (A,) in the order of the conditions, NaN where nothing is said."""

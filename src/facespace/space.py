@@ -31,6 +31,8 @@ class FaceSpace(Codec):
     """A trained face space. Pictures are Pillow images or uint8 arrays (N, H, W, C) of any size and mode, fitted as the
     space's template says; results are uint8 (N, H, W, C) and float32 latents (N, D)."""
 
+    _read: tuple[int, Directions] | None = None  # the directions, and when the card that names them was written
+
     def fit_prior(
         self, faces: FaceSet, kind: str = "mixture", split: str = "train", seed: int = 0, **options: Any
     ) -> dict[str, Any]:
@@ -116,7 +118,12 @@ class FaceSpace(Codec):
 
     def directions(self) -> Directions:
         """The directions that `fit_directions` and `add_direction` left in the bundle. Raises BundleError without any."""
-        return bundle.load_directions(self._loaded)
+        # Every move of a slider asks; the files are read again only when the bundle was written since.
+        card = self.folder / bundle.CARD
+        written = card.stat().st_mtime_ns if card.is_file() else 0
+        if self._read is None or self._read[0] != written:
+            self._read = written, bundle.load_directions(self._loaded)
+        return self._read[1]
 
     def fit_directions(
         self,

@@ -13,6 +13,7 @@ from facespace.cli.app import Done
 from facespace.cli.keys import Keys
 from facespace.cli.pictures import is_array, read_all, save_faces
 from facespace.errors import UsageError
+from facespace.image.pixels import squared_error
 
 if TYPE_CHECKING:
     from facespace.evaluation.attributes import AttributeNet
@@ -62,9 +63,17 @@ class Job:
         self.gain = {
             "steps": self.refine,
             "seconds": round(time.perf_counter() - before, 2),
-            **{name: _error(self.space.decode(one), goal) for name, one in (("mse_before", z), ("mse_after", better))},
+            **{
+                name: float(squared_error(self.space.decode(one), goal).mean())
+                for name, one in (("mse_before", z), ("mse_after", better))
+            },
         }
         return better
+
+    @cached_property
+    def kept(self) -> np.ndarray:
+        """What the space keeps of them, uint8 (N, H, W, C)."""
+        return self.space.decode(self.latents)
 
     @cached_property
     def directions(self) -> "Directions":
@@ -113,10 +122,9 @@ class Job:
         edits = self.parse(texts)
         began = time.perf_counter()
         z = self.edited(self.latents, edits)
-        after = self._finish(self.space.decode(z), self.latents)
+        after = self._finish(self.space.decode(z))
         seconds = time.perf_counter() - began
-        before = self.space.decode(self.latents)
-        rows = ([] if self.faces is None else [self.space.target(self.faces)]) + [before, after]
+        rows = ([] if self.faces is None else [self.space.target(self.faces)]) + [self.kept, after]
         if is_array(self.to):
             save_faces(z, self.to)
         else:
@@ -139,7 +147,7 @@ class Job:
             )
         first = next(iter(edits))
         rows = [self.edited(self.latents, {**edits, first: step}) for step in steps]
-        faces = [self._finish(self.space.decode(z), self.latents) for z in rows]
+        faces = [self._finish(self.space.decode(z)) for z in rows]
         self._sheet(np.stack(faces, 1), [""] * len(self.latents), steps, first)
         return self._done(
             f"{first} from {steps[0]:+g} to {steps[-1]:+g} sd, {len(self.latents)} faces",
@@ -161,7 +169,7 @@ class Job:
         down, across = names
         rows = [[self.edited(self.latents, {**edits, down: one, across: other})[0] for other in steps] for one in steps]
         z = np.array(rows)  # (S, S, D)
-        faces = self._finish(self.space.decode(z.reshape(-1, z.shape[-1])), np.repeat(self.latents, len(steps) ** 2, 0))
+        faces = self._finish(self.space.decode(z.reshape(-1, z.shape[-1])))
         self._sheet(
             faces.reshape(len(steps), len(steps), *faces.shape[1:]),
             [f"{down}\n{_signed(step)}" for step in steps],
@@ -170,11 +178,11 @@ class Job:
         )
         return self._done(f"{down} by {across}, {len(steps)} × {len(steps)} faces", edits, None, z)
 
-    def _finish(self, edited: np.ndarray, z: np.ndarray) -> np.ndarray:
+    def _finish(self, edited: np.ndarray) -> np.ndarray:
         """The edited faces, with the detail that the space lost of the photographs where it was asked for."""
         if not self.keep_detail or self.faces is None:
             return edited
-        lost = self.space.target(self.faces).astype(np.int16) - self.space.decode(z[: len(self.faces)])
+        lost = self.space.target(self.faces).astype(np.int16) - self.kept
         lost = np.repeat(lost, len(edited) // len(lost), 0)
         return (edited + lost).clip(0, 255).astype(np.uint8)
 
@@ -215,10 +223,6 @@ def parse_strip(text: str) -> list[float]:
     if len(parts) != 3 or not 2 <= count <= MOST or not (abs(start) <= 100 and abs(end) <= 100) or start == end:
         raise UsageError(f"--strip takes FROM:TO:STEPS with 2 to {MOST} steps, such as -3:3:7; got {text!r}.")
     return [float(step) for step in np.linspace(start, end, count).round(6)]
-
-
-def _error(faces: np.ndarray, goal: np.ndarray) -> float:
-    return float(((faces / 255.0 - goal / 255.0) ** 2).mean())
 
 
 def _signed(step: float) -> str:

@@ -125,6 +125,7 @@ def reconstruct(
     from facespace.cli.data import spread
     from facespace.cli.pictures import check_still, is_array, read_all, save_faces
     from facespace.data.faces import FaceSet
+    from facespace.image.pixels import squared_error
     from facespace.image.sheets import STILLS, check_ending, pairs
     from facespace.space import describe
 
@@ -150,7 +151,7 @@ def reconstruct(
         return _diagnose(space, originals, names, to, columns, told, facts)
     again, originals = space.reconstruct(originals, told), space.target(originals)
     save_faces(again if is_array(to) else pairs(originals, again, columns), to, columns=min(columns, len(again)))
-    error = float(((originals / 255.0 - again / 255.0) ** 2).mean())
+    error = float(squared_error(originals, again).mean())
     text = f"{len(again)} originals and reconstructions in {to} (mean squared error {error:.5f} in [0, 1])"
     return Done({**facts, "mse": error}, text)
 

@@ -1,6 +1,5 @@
 """The pictures of an analysis. Faces on them are the space's own output, never photographs of the set."""
 
-import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ from PIL import Image
 from facespace import charts
 from facespace.evaluation import inspection, maps
 from facespace.evaluation.maps import METHODS, Map
+from facespace.evaluation.page import png
 from facespace.evaluation.traversals import STEPS, draw_walk, walk
 from facespace.image import sheets
 
@@ -39,33 +39,21 @@ def draw(analysis: "Analysis", folder: Path) -> Shown:
     """Makes all pictures in the folder, and returns them by name."""
     shown: Shown = {}
     for one in analysis.maps[0]:
-        shown[f"map-{one.name}.png"] = _png(coloured(analysis, one), colours=256)
+        shown[f"map-{one.name}.png"] = png(coloured(analysis, one), colours=256)
         shown[f"faces-{one.name}.png"] = thumbnails(analysis, one)
-    shown[LATENTS] = _png(histograms(analysis))
-    shown[TRAVERSALS] = _png(traversals(analysis))
+    shown[LATENTS] = png(histograms(analysis))
+    shown[TRAVERSALS] = png(traversals(analysis))
     if np.any(analysis.components.explained_variance_ > 0):
-        shown[COMPONENTS] = _png(along_components(analysis))
+        shown[COMPONENTS] = png(along_components(analysis))
     if analysis.table.names:
-        shown[CORRELATIONS] = _png(correlations(analysis))
-    shown[POSTERIOR] = _png(posterior(analysis))
+        shown[CORRELATIONS] = png(correlations(analysis))
+    shown[POSTERIOR] = png(posterior(analysis))
     for name, picture in shown.items():
         if isinstance(picture, bytes):
             (folder / name).write_bytes(picture)
         else:
             sheets.save_still(picture, folder / name)
     return shown
-
-
-def _png(figure: Figure, colours: int | None = None) -> bytes:
-    """The figure as PNG; with so many colours a third of the size, for maps, whose marks shine through each other."""
-    file = io.BytesIO()
-    figure.savefig(file, dpi=charts.DOTS, format="png")
-    if not colours:
-        return file.getvalue()
-    few = Image.open(file).convert("RGB").quantize(colours, dither=Image.Dither.NONE)
-    file = io.BytesIO()
-    few.save(file, "PNG", optimize=True, dpi=(charts.DOTS, charts.DOTS))
-    return file.getvalue()
 
 
 def plain_name(attribute: str) -> str:

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from sklearn.decomposition import PCA
 
-import facespace
 from facespace.console import note
 from facespace.data.faces import FaceSet
 from facespace.errors import UsageError, check_seed, suggest
@@ -248,23 +247,11 @@ def factors_of(analysis: Analysis) -> dict[str, Any] | None:
 
 def protocol(analysis: Analysis) -> dict[str, Any]:
     """All that somebody needs to get the same figures."""
-    subject, card = analysis.subject, analysis.subject.faces.card
-    space = subject.space
+    subject = analysis.subject
+    told = subject.protocol()
+    told["space"]["bottleneck"] = subject.space.model.config.bottleneck
     return {
-        "facespace": facespace.__version__,
-        "space": {
-            "folder": str(space.folder),
-            "recipe": (space.card.get("recipe") or {}).get("name"),
-            "fingerprint": space.card["fingerprint"],
-            "image": list(space.image_shape),
-            "latents": space.latent_dim,
-            "bottleneck": space.model.config.bottleneck,
-        },
-        "set": {key: card[key] for key in ("source", "size", "channels", "crop", "fingerprint")}
-        | {"folder": str(subject.faces.root)},
-        "split": subject.split,
-        "faces": len(subject.rows),
-        "chosen": "evenly spread",
+        **told,
         "latents": "posterior means",
         "attributes_told": False,
         "seed": analysis.seed,

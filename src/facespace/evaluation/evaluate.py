@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-import facespace
 from facespace.console import note
 from facespace.data.faces import FaceSet
 from facespace.data.loaders import Loader
@@ -112,25 +111,14 @@ def evaluate(
 
 def describe(job: Job) -> dict[str, Any]:
     """All that somebody needs to get the same figures."""
-    subject, card = job.subject, job.subject.faces.card
-    space = subject.space
+    space, told = job.subject.space, job.subject.protocol()
+    told["space"] |= {
+        "step": space.card.get("step"),
+        "weights": "average (EMA)" if _averaged(space.card) else "raw",
+        "parameters": sum(weight.numel() for weight in space.model.parameters()),
+    }
     return {
-        "facespace": facespace.__version__,
-        "space": {
-            "folder": str(space.folder),
-            "recipe": (space.card.get("recipe") or {}).get("name"),
-            "step": space.card.get("step"),
-            "weights": "average (EMA)" if _averaged(space.card) else "raw",
-            "fingerprint": space.card["fingerprint"],
-            "parameters": sum(weight.numel() for weight in space.model.parameters()),
-            "image": list(space.image_shape),
-            "latents": space.latent_dim,
-        },
-        "set": {key: card[key] for key in ("source", "size", "channels", "crop", "fingerprint")}
-        | {"folder": str(subject.faces.root)},
-        "split": subject.split,
-        "faces": len(subject.rows),
-        "chosen": "evenly spread",
+        **told,
         "samples": job.samples,
         "prior": space.prior(job.prior).origin,
         "temperature": job.temperature,

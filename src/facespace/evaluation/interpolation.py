@@ -10,6 +10,7 @@ from facespace.console import progress
 from facespace.errors import UsageError
 from facespace.evaluation.intervals import bootstrap
 from facespace.evaluation.reconstruction import Distance, usable
+from facespace.image.pixels import squared_error
 from facespace.latent.morphs import through
 from facespace.space import FaceSpace
 
@@ -78,4 +79,4 @@ def midpoints(space: FaceSpace, z: np.ndarray, count: int, seed: int = 0) -> np.
 
 def pixel_distance(faces: np.ndarray, others: np.ndarray) -> np.ndarray:
     """The root mean squared difference, in [0, 1], of each of two stacks of uint8 (N, H, W, C) faces: (N,)."""
-    return np.sqrt(((faces / 255.0 - others / 255.0) ** 2).mean((1, 2, 3)))
+    return np.sqrt(squared_error(faces, others))

@@ -4,10 +4,13 @@ and any printer prints. Knows nothing of what it tells."""
 import base64
 import html
 import io
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
+from matplotlib.figure import Figure
 from PIL import Image
+
+from facespace import charts
 
 PNG_UP_TO = 400_000  # bytes: larger sheets of faces travel as JPEG, a fifth of the size
 DOTS = 96  # of CSS, an inch
@@ -42,6 +45,26 @@ def page(title: str, sections: Sequence[Section]) -> str:
     body = "\n".join([f"<h1>{html.escape(title)}</h1>", contents, *parts])
     text = f"{HEAD.replace('TITLE', html.escape(title))}<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
     return text.encode("utf-8", "replace").decode("utf-8")  # names of files may hold bytes that are no text
+
+
+def words(value: Any, between: str = "×") -> str:
+    """A fact of a protocol in words; `between` stands between the numbers of a list."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {words(one, between)}" for name, one in value.items())
+    return between.join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def png(figure: Figure, colours: int | None = None) -> bytes:
+    """A figure as a Picture takes it; with so many colours a third of the size, for maps, whose marks shine through each
+    other."""
+    file = io.BytesIO()
+    figure.savefig(file, dpi=charts.DOTS, format="png")
+    if not colours:
+        return file.getvalue()
+    few = Image.open(file).convert("RGB").quantize(colours, dither=Image.Dither.NONE)
+    file = io.BytesIO()
+    few.save(file, "PNG", optimize=True, dpi=(charts.DOTS, charts.DOTS))
+    return file.getvalue()
 
 
 def _section(place: int, section: Section) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from facespace.evaluation.advice import GOOD, POOR, Finding
-from facespace.evaluation.page import Section, page
+from facespace.evaluation.page import Section, page, words
 from facespace.image import sheets
 
 if TYPE_CHECKING:
@@ -180,15 +180,9 @@ def factors(job: "Job", metrics: Mapping[str, Any]) -> Section | None:
 
 def protocol(metrics: Mapping[str, Any]) -> Section:
     """How all of it was measured, and what was left out."""
-    rows = [["", ""], *([name, _words(value)] for name, value in metrics["protocol"].items())]
-    rows += [["seconds", _words(metrics["seconds"])]]
+    rows = [["", ""], *([name, words(value)] for name, value in metrics["protocol"].items())]
+    rows += [["seconds", words(metrics["seconds"])]]
     return Section("How this was measured", " ".join(metrics["left_out"]) or "Nothing was left out.", table=rows)
-
-
-def _words(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return ", ".join(f"{name} {_words(one)}" for name, one in value.items())
-    return "×".join(map(str, value)) if isinstance(value, list) else f"{value}"
 
 
 SECTIONS: Sequence[Callable[["Job", Mapping[str, Any]], Section | None]] = (

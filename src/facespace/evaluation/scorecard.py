@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-import facespace
 from facespace.console import progress
 from facespace.data.faces import FaceSet
 from facespace.errors import UsageError, check_seed
@@ -164,8 +163,7 @@ def scorecard(
             f"A scorecard needs at least 2 attributes that both the scorer and {faces.root} know; here are {len(names)}. "
             "Label the set first: facespace label"
         )
-    learned = Subject(subject.space, faces, "train", None)
-    z, signs = learned.encoded.mean.astype(np.float64), faces.signs("train")
+    z, signs = subject.space.means(faces, "train").numpy().astype(np.float64), faces.signs("train")
     found = {
         method: find_all(z, signs, faces.attribute_names, names, method) for method in ("mean", "probe", DECORRELATED)
     }
@@ -275,20 +273,18 @@ def few_faces(trial: Trial, z: np.ndarray, signs: np.ndarray) -> dict[str, Any]:
     """Directions from 10 + 10 faces against those from all, over random draws: cosine in whitened space, AUC on the edited
     faces, flip rate at strength 2. Mean and deviation over the draws of each attribute."""
     whole, subject = trial.found["mean"], trial.subject
-    table, known = subject.faces.attributes[subject.rows], list(subject.faces.attribute_names)
+    truth, known = subject.faces.signs(subject.split), list(subject.faces.attribute_names)
     result: dict[str, Any] = {}
     with progress(len(trial.names), f"{PAIRS} + {PAIRS} faces", "attributes") as advance:
         for name in trial.names:
             column, rows, seen = known.index(name), trial.rows(name), {"cosine": [], "auc": [], "flip": []}
-            one, truth = signs[:, [column]], np.sign(table[:, [column]])
+            one = signs[:, [column]]
             unit = whole.units[whole.place(name)]
             for draw in range(DRAWS if len(rows) else 0):
-                few = _drawn(z, one, name, trial.seed + draw, whole)
+                chosen = draw_pairs(one[:, 0], PAIRS, trial.seed + draw)
+                few = find_directions(z, one, [name], "mean", whole.whitening, chosen)
                 seen["cosine"].append(float(few.units[0] @ unit))
-                reading = Directions(few.names, few.units, few.units, few.whitening, few.facts)
-                seen["auc"].append(
-                    auc(reading, subject.encoded.mean, np.where(truth == 0, np.nan, truth))[name] or np.nan
-                )
+                seen["auc"].append(auc(few, subject.encoded.mean, truth[:, [column]])[name] or np.nan)
                 faces = subject.space.decode(move(subject.encoded.mean[rows], few, {name: STRENGTH}))
                 seen["flip"].append(
                     float((trial.scorer.predict(faces)[:, trial.scorer.names.index(name)] >= 0.5).mean())
@@ -298,25 +294,11 @@ def few_faces(trial: Trial, z: np.ndarray, signs: np.ndarray) -> dict[str, Any]:
     return {"draws": DRAWS, "faces": [PAIRS, PAIRS], "strength": STRENGTH, "attributes": result}
 
 
-def _drawn(z: np.ndarray, signs: np.ndarray, name: str, seed: int, whole: Directions) -> Directions:
-    rows = draw_pairs(signs[:, 0], PAIRS, seed)
-    return find_directions(z[rows], signs[rows], [name], "mean", whole.whitening)
-
-
 def describe(trial: Trial) -> dict[str, Any]:
     """All that somebody needs to get the same figures."""
-    space, faces = trial.subject.space, trial.subject.faces
     told = trial.scorer.card
     return {
-        "facespace": facespace.__version__,
-        "space": {
-            "folder": str(space.folder),
-            "fingerprint": space.card["fingerprint"],
-            "image": list(space.image_shape),
-        },
-        "set": {key: faces.card[key] for key in ("source", "crop", "fingerprint")} | {"folder": str(faces.root)},
-        "split": trial.subject.split,
-        "faces": len(trial.subject.rows),
+        **trial.subject.protocol(),
         "edited": f"at most {trial.count} an attribute, evenly spread, in whose reconstruction the scorer does not see it",
         "directions": "found in the split train",
         "scorer": {

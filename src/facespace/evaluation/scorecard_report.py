@@ -1,7 +1,6 @@
 """The editing scorecard on disk: its figures, a table for a paper, and a page with curves, the change matrix and strips of
 the best, the median and the worst faces. Measures nothing."""
 
-import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from matplotlib.figure import Figure
 
 from facespace import charts
 from facespace.data.faces import FaceSet
-from facespace.evaluation.page import Picture, Section, page
+from facespace.evaluation.page import Picture, Section, page, png, words
 from facespace.evaluation.scorecard import BEST, METHODS, PLAIN, RATE, Trial, scorecard
 from facespace.files import build_folder, write_json
 from facespace.space import FaceSpace
@@ -138,7 +137,7 @@ def methods(trial: Trial, facts: Mapping[str, Any]) -> Section:
         "Means over the attributes, against the share of faces in which the edit is seen; lower left is no edit at all."
     )
     return Section(
-        "Methods", text, [Picture(caption, _png(curves(trial)), "Curves of identity, distance and change.")], rows
+        "Methods", text, [Picture(caption, png(curves(trial)), "Curves of identity, distance and change.")], rows
     )
 
 
@@ -171,7 +170,7 @@ def matrix(trial: Trial) -> Section:
         panels.append((title, np.array(rows), names))
     figure = charts.tables(panels, names, "mean change of probability", 0.05)
     text = "The diagonal is what was asked for; all else is a side effect."
-    return Section("What else changes", text, [Picture("The attribute × attribute change matrix.", _png(figure))])
+    return Section("What else changes", text, [Picture("The attribute × attribute change matrix.", png(figure))])
 
 
 def _at(trial: Trial, method: str, name: str) -> tuple[float, ...]:
@@ -204,7 +203,7 @@ def strips(trial: Trial) -> list[Section]:
         figure = charts.strips(
             np.stack(columns, 1), labels, heads, f"{name}, each method where it is seen in {RATE:.0%}"
         )
-        pictures.append(Picture(f"{name}: faces by how much of their identity the closed loop keeps.", _png(figure)))
+        pictures.append(Picture(f"{name}: faces by how much of their identity the closed loop keeps.", png(figure)))
     text = "Each row is a face's reconstruction and its edits. Faces are the space's own output."
     return [Section("Best, median and worst", text, pictures)]
 
@@ -227,18 +226,6 @@ def few(facts: Mapping[str, Any]) -> Section:
 
 def protocol(facts: Mapping[str, Any]) -> Section:
     """How all of it was measured."""
-    rows = [["", ""], *([name, _words(value)] for name, value in facts["protocol"].items())]
+    rows = [["", ""], *([name, words(value, ", ")] for name, value in facts["protocol"].items())]
     text = "Edits are judged against reconstructions, not originals, by a network that found no direction and steered no edit."
     return Section("How this was measured", text, table=rows)
-
-
-def _words(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return ", ".join(f"{name} {_words(one)}" for name, one in value.items())
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-def _png(figure: Figure) -> bytes:
-    file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=charts.DOTS)
-    return file.getvalue()

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
+import facespace
 from facespace.console import progress
 from facespace.data.faces import FaceSet
 from facespace.errors import UsageError
@@ -47,6 +48,25 @@ class Subject:
     def pixels(self, rows: np.ndarray) -> np.ndarray:
         """Those faces as the space sees them, uint8 (N, H, W, C)."""
         return self.space.fit(self.faces.images[rows])
+
+    def protocol(self) -> dict[str, Any]:
+        """What everybody needs to know who wants the same figures: the space, the set, and which faces."""
+        space, card = self.space, self.faces.card
+        return {
+            "facespace": facespace.__version__,
+            "space": {
+                "folder": str(space.folder),
+                "recipe": (space.card.get("recipe") or {}).get("name"),
+                "fingerprint": space.card["fingerprint"],
+                "image": list(space.image_shape),
+                "latents": space.latent_dim,
+            },
+            "set": {key: card[key] for key in ("source", "size", "channels", "crop", "fingerprint")}
+            | {"folder": str(self.faces.root)},
+            "split": self.split,
+            "faces": len(self.rows),
+            "chosen": "evenly spread",
+        }
 
     @cached_property
     def originals(self) -> np.ndarray:

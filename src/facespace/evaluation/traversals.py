@@ -13,21 +13,16 @@ STEPS = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)  # standard deviations
 def influence(space: FaceSpace, z: np.ndarray, moves: np.ndarray) -> np.ndarray:
     """How much each of the `moves` (P, D) changes the picture, (P,) in [0, 1]: the mean absolute change of a pixel value
     when it alone is added, over the faces `z` (M, D). A space that can be told attributes is told none."""
-    faces = torch.from_numpy(np.asarray(z, np.float32))
-    still = _draw(space, faces)  # (M, C, H, W)
+    faces = torch.from_numpy(np.asarray(z, np.float32)).to(space.device)
+    still = space.image(faces).float()  # (M, C, H, W)
     parts = []
     with progress(len(moves), "Moving each latent", "latents") as advance:
-        for some in torch.from_numpy(np.asarray(moves, np.float32)).split(max(1, BATCH // len(faces))):
-            moved = _draw(space, (faces + some[:, None]).flatten(0, 1))  # (P · M, C, H, W)
+        for some in torch.from_numpy(np.asarray(moves, np.float32)).to(space.device).split(max(1, BATCH // len(faces))):
+            moved = space.image((faces + some[:, None]).flatten(0, 1)).float()  # (P · M, C, H, W)
             change = (moved.unflatten(0, (len(some), len(faces))) - still).abs()
             parts.append(change.flatten(1).mean(1).double().cpu())
             advance(len(some))
     return torch.cat(parts).numpy()
-
-
-def _draw(space: FaceSpace, z: torch.Tensor) -> torch.Tensor:
-    """Latents (B, D) to images (B, C, H, W), not rounded: small changes count."""
-    return space.model.decode(z.to(space.device).reshape(-1, *space.model.latent_shape)).float()
 
 
 def walk(center: np.ndarray, axes: np.ndarray, steps: tuple[float, ...] = STEPS) -> np.ndarray:

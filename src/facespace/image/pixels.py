@@ -12,6 +12,11 @@ def to_float(stored: np.ndarray | Tensor, device: torch.device | str | None = No
     return bytes_.to(device).permute(0, 3, 1, 2).float().div_(255)
 
 
+def squared_error(faces: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """The mean squared difference, in [0, 1], of each of two stacks of uint8 (N, H, W, C) faces: (N,)."""
+    return ((faces / 255.0 - others / 255.0) ** 2).mean((1, 2, 3))
+
+
 def to_uint8(image: Tensor) -> np.ndarray:
     """Float (B, C, H, W) in [0, 1] to uint8 (B, H, W, C), rounded to the nearest level rather than truncated."""
     return image.detach().clamp(0, 1).mul(255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()

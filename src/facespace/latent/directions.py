@@ -6,6 +6,7 @@ projection of encoded faces onto it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -53,9 +54,14 @@ class Directions:
         """Cosines of the directions with each other in whitened space, (A, A): how much of one is in another."""
         return self.units @ self.units.T
 
+    @cached_property
+    def readouts(self) -> np.ndarray:
+        """What scores are linear in, (D, A): made once, since sliders ask at every move."""
+        return self.whitening.inverse @ self.probes.T
+
     def scores(self, z: np.ndarray) -> np.ndarray:
         """How much of each attribute latents (N, D) have, in standard deviations from the mean face: (N, A)."""
-        return (np.atleast_2d(z) - self.whitening.center) @ self.whitening.inverse @ self.probes.T
+        return (np.atleast_2d(z) - self.whitening.center) @ self.readouts
 
     def place(self, name: str) -> int:
         """The number of a direction; UsageError names the nearest for one that is not there."""
@@ -179,19 +185,20 @@ def find_all(
         )
     column = {name: place for place, name in enumerate(known)}
     whitening = whitening_of(z)
-    if method == DECORRELATED:
-        # A few faces cannot tell all attributes apart: with `pairs` only the named ones are.
-        together = names if pairs else list(dict.fromkeys([*names, *enough]))
-        table = signs[:, [column[name] for name in together]]
-        rows = np.unique(np.concatenate([draw_pairs(one, pairs, seed) for one in table.T])) if pairs else None
-        return chosen(find_directions(z, table, together, method, whitening, rows), names)
-    found = None
-    for name in reversed(names):
-        one = signs[:, [column[name]]]
-        rows = draw_pairs(one[:, 0], pairs, seed) if pairs else None
-        found = merged(found, find_directions(z, one, [name], method, whitening, rows))
-    assert found is not None
-    return found
+    if pairs and method != DECORRELATED:  # each from faces of its own
+        found = None
+        for name in reversed(names):
+            one = signs[:, [column[name]]]
+            found = merged(
+                found, find_directions(z, one, [name], method, whitening, draw_pairs(one[:, 0], pairs, seed))
+            )
+        assert found is not None
+        return found
+    # A few faces cannot tell all attributes apart: with `pairs` only the named ones are.
+    together = list(dict.fromkeys([*names, *enough])) if method == DECORRELATED and not pairs else names
+    table = signs[:, [column[name] for name in together]]
+    rows = np.unique(np.concatenate([draw_pairs(one, pairs, seed) for one in table.T])) if pairs else None
+    return chosen(find_directions(z, table, together, method, whitening, rows), names)
 
 
 def chosen(directions: Directions, names: Sequence[str]) -> Directions:
