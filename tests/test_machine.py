@@ -20,7 +20,7 @@ from facespace.console import quiet
 from facespace.data.faces import FaceSet
 from facespace.data.loaders import Loader, Shelf
 from facespace.errors import UsageError
-from facespace.models.bodies import TransposedConv
+from facespace.models.bodies import Doubling, TransposedConv
 from facespace.recipe import TrainConfig
 from facespace.training import machine as machine_module
 from facespace.training.journal import Journal
@@ -240,3 +240,14 @@ def test_memory_stays_flat(drawn, tmp_path):
         patch.setattr(Journal, "epoch", lambda self, line: (original(self, line), rss())[0])
         train(drawn, tmp_path / "r", "train.epochs=24")
     assert np.mean(sizes[-4:]) < np.mean(sizes[4:8]) + 20 * 2**20
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_doubling_is_a_transposed_convolution(count):
+    torch.manual_seed(0)
+    layer, x = Doubling(6, 5, 2, 2), torch.randn(count, 6, 4, 3)
+    with torch.inference_mode():
+        assert torch.allclose(layer(x), torch.nn.ConvTranspose2d.forward(layer, x), atol=1e-6)
+    assert torch.equal(
+        layer(x), torch.nn.ConvTranspose2d.forward(layer, x)
+    )  # to learn, and to reproduce what was learned

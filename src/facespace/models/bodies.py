@@ -89,7 +89,7 @@ def conv_pool(config: ModelConfig, inputs: int, raw_channels: int) -> Body:
     decoder: list[nn.Module] = [nn.Linear(inputs, math.prod(low)), nn.ReLU(), nn.Unflatten(1, low)]
     for before, after in pairwise([thin, *reversed(config.widths)]):
         layers = _between(config, nn.BatchNorm2d, after, nn.Dropout2d)
-        decoder += [nn.Conv2d(before, after, 3, 1, 1), *layers, nn.ConvTranspose2d(after, after, 2, 2)]
+        decoder += [nn.Conv2d(before, after, 3, 1, 1), *layers, Doubling(after, after, 2, 2)]
     decoder += [nn.Conv2d(config.widths[0], raw_channels, 3, 1, 1)]
     return Body(nn.Sequential(*encoder), math.prod(low), nn.Sequential(*decoder), (low[1] * fold, low[2] * fold))
 
@@ -159,6 +159,19 @@ class TransposedConv(nn.ConvTranspose2d):
         assert self.bias is not None
         parts = (part.to(dtype) for part in (input, self.weight, self.bias))
         return cast(Tensor, _InputGradient.apply(*parts, self.stride[0], self.padding[0]))
+
+
+class Doubling(nn.ConvTranspose2d):
+    """nn.ConvTranspose2d of two pixels in steps of two, which touch no neighbour: without gradients, a 1×1 convolution and
+    a shuffle of pixels (Shi et al., 2016), in some three fifths of the time for a single face on a processor."""
+
+    def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
+        """(B, C, H, W) -> (B, C', 2H, 2W)."""
+        if torch.is_grad_enabled():
+            return super().forward(input, output_size)
+        assert self.bias is not None
+        weight = self.weight.permute(1, 2, 3, 0).reshape(-1, self.in_channels, 1, 1)
+        return F.pixel_shuffle(F.conv2d(input, weight, self.bias.repeat_interleave(4)), 2)
 
 
 class _InputGradient(torch.autograd.Function):

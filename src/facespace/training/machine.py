@@ -55,7 +55,7 @@ class Machine:
         fp16 = self.precision == "fp16"
         self.scaler = torch.amp.GradScaler(self.device.type, init_scale=1.0, growth_interval=200, enabled=fp16)
         if self.device.type == "cpu":
-            _keep_memory()
+            keep_memory()
 
     @property
     def leads(self) -> bool:
@@ -156,9 +156,9 @@ def _leave() -> None:
         torch.distributed.destroy_process_group()
 
 
-def _keep_memory() -> None:
+def keep_memory() -> None:
     """Large blocks are kept by the C library rather than handed back and cleared anew at each step: a third to a half of a
-    step at 128 px went into that. Linux with glibc only; elsewhere nothing changes."""
+    training step at 128 px went into that. Linux with glibc only; elsewhere nothing changes."""
     if sys.platform == "linux":
         library = ctypes.CDLL(None)
         if hasattr(library, "gnu_get_libc_version"):
