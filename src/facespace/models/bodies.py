@@ -13,6 +13,7 @@ from facespace.errors import UsageError
 from facespace.models.config import ModelConfig
 
 GROUPS = 8  # of a group norm
+FINEST = 16  # channels of a residual decoder at the whole size
 
 
 class Body(NamedTuple):
@@ -96,7 +97,7 @@ def conv_pool(config: ModelConfig, inputs: int, raw_channels: int) -> Body:
 
 def residual(config: ModelConfig, inputs: int, raw_channels: int) -> Body:
     """Residual blocks at half the image's size and below: one at each size on the way in, two on the way out, so that the
-    costly whole size holds no more than a strided convolution and a shuffle of pixels (Shi et al., 2016)."""
+    costly whole size holds no more than a strided convolution, a shuffle of pixels (Shi et al., 2016) and a narrow layer."""
     channels, height, width = config.image
     small = _folded(config, config.widths[-1])
     encoder: list[nn.Module] = []
@@ -111,7 +112,10 @@ def residual(config: ModelConfig, inputs: int, raw_channels: int) -> Body:
         decoder += [_smooth(nn.Conv2d(before, 4 * after, 1)), nn.PixelShuffle(2)]
     last = outwards[-1]
     decoder += [Residual(config, last), Residual(config, last), *_active(config, last)]
-    decoder += [_smooth(nn.Conv2d(last, 4 * raw_channels, 3, 1, 1)), nn.PixelShuffle(2)]
+    decoder += [_smooth(nn.Conv2d(last, 4 * FINEST, 3, 1, 1)), nn.PixelShuffle(2), *_active(config, FINEST)]
+    decoder.append(
+        nn.Conv2d(FINEST, raw_channels, 3, 1, 1)
+    )  # neighbours see each other: no hatch of a shuffle's channels
     encoder += [*_active(config, config.widths[-1]), nn.Flatten()]
     return Body(nn.Sequential(*encoder), math.prod(small), nn.Sequential(*decoder), (height, width))
 

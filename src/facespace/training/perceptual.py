@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from facespace.errors import UsageError
 from facespace.networks import SCORER, SHIPPED, read_net
 from facespace.recipe import ObjectiveConfig
+from facespace.training.vgg import NAME, open_vgg
 
 SMALLEST = 8  # pixels a side that leave the later layers a neighbourhood to look at
 
@@ -22,7 +23,9 @@ class Perceptual(nn.Module):
             raise UsageError("objective.features=scorer: that network judges edits, so nothing may learn from it.")
         if min(image[1:]) < SMALLEST:
             raise UsageError(f"objective.perceptual needs faces of at least {SMALLEST} px a side; got {image[1:]}.")
-        self.net = read_net(None if goal.features == SHIPPED else goal.features).model
+        self.net = (
+            open_vgg() if goal.features == NAME else read_net(None if goal.features == SHIPPED else goal.features).model
+        )
 
     def forward(self, image: Tensor, seen: Tensor, phase: tuple[int, int] = (0, 0)) -> Tensor:
         """Distances (B,) of images (B, C, H, W) in [0, 1], C 1 or 3, from those `seen`, which get no gradient: one minus the
@@ -37,8 +40,8 @@ class Perceptual(nn.Module):
         return torch.stack(apart).mean(0) * seen[0].numel()
 
     def anywhere(self, image: Tensor, seen: Tensor) -> Tensor:
-        """The same at a phase drawn by chance. The network's first step is two pixels wide, and from a fixed phase it would
-        ask for a checkerboard that it alone sees."""
+        """The same at a phase drawn by chance. The network's steps are two pixels wide, and from a fixed phase it would ask for
+        a checkerboard that it alone sees."""
         top, left = torch.randint(2, (2,)).tolist()
         return self(image, seen, (top, left))
 

@@ -1,5 +1,6 @@
 """What judges a reconstruction beside its likelihood: the perceptual term and the adversary, each where the recipe has it."""
 
+import math
 from typing import Any, cast
 
 from torch import Tensor
@@ -36,14 +37,13 @@ class Teachers:
 
     def judge(self, found: Loss, image: Tensor, seen: Tensor, step: int | None = None) -> Loss:
         """A loss and its terms with what is to say of images (B, C, H, W) beside those `seen`. Without a step this is
-        validation: in fp32, and without the adversary, whose opinion changes from step to step."""
+        validation: without chance, and without the adversary, whose opinion changes from step to step."""
         (loss, terms), more = found, {}
         if self.perceptual is not None:
-            if step is None:
-                more["perceptual"] = self.perceptual(image, seen).mean()
-            else:
-                with self.machine.autocast():
-                    more["perceptual"] = self.perceptual.anywhere(image, seen).mean()
+            look = self.perceptual if step is None else self.perceptual.anywhere
+            some = math.ceil(self.goal.perceptual_share * len(image))  # batches are drawn, so the first are any
+            with self.machine.autocast():
+                more["perceptual"] = look(image[:some], seen[:some]).mean()
         if self.adversary is not None and step is not None and self.awake(step):
             more |= self.adversary.judge(image, seen)
         return loss + sum(getattr(self.goal, name) * term for name, term in more.items()), {**terms, **more}

@@ -1,0 +1,55 @@
+"""Arrays in files that others made: safetensors, npz, and the pickles of packages that hold numpy arrays alone. Knows
+nothing of what they are for."""
+
+import pickle
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+from torch import Tensor
+
+
+def read_tree(path: Path) -> dict[str, Any]:
+    """The arrays of a file by their names; those of a pickle in dicts of dicts, as it has them. Raises ValueError for a
+    damaged file and for a pickle that would do more than hold arrays."""
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        if path.suffix == ".npz":
+            with np.load(path, allow_pickle=False) as arrays:
+                return dict(arrays)
+        with path.open("rb") as file:
+            return _ArraysAlone(file).load()
+    except (SafetensorError, zipfile.BadZipFile, pickle.UnpicklingError, EOFError, TypeError) as error:
+        raise ValueError(str(error)) from error
+
+
+def as_tensor(weights: Mapping[str, np.ndarray], name: str, shape: Sequence[int]) -> Tensor:
+    """One array as float32 of that shape, whatever axes of length 1 it has besides. Raises KeyError and ValueError."""
+    array = np.asarray(weights[name])
+    if array.squeeze().shape != tuple(shape):
+        raise ValueError(f"{name} is {array.shape}, not {tuple(shape)}")
+    return torch.from_numpy(array.astype(np.float32).reshape(tuple(shape)))
+
+
+_RECONSTRUCT = np.empty(0).__reduce__()[0]
+ARRAYS = {  # all that a pickled array names; the function's module has moved between versions of numpy
+    ("numpy.core.multiarray", "_reconstruct"): _RECONSTRUCT,
+    ("numpy._core.multiarray", "_reconstruct"): _RECONSTRUCT,
+    ("numpy", "ndarray"): np.ndarray,
+    ("numpy", "dtype"): np.dtype,
+}
+
+
+class _ArraysAlone(pickle.Unpickler):
+    """Reads numpy arrays in dicts and nothing else: a pickle can name any function for Python to call."""
+
+    def find_class(self, module_name: str, global_name: str) -> Any:
+        if (module_name, global_name) not in ARRAYS:
+            raise pickle.UnpicklingError(f"it asks for {module_name}.{global_name}, which no array needs")
+        return ARRAYS[module_name, global_name]
