@@ -231,7 +231,7 @@ def test_the_prior_of_a_dense_path_can_be_named(trained, drawn, tmp_path):
     with quiet():
         space.fit_prior(FaceSet(drawn), "normal", split="all")
     z = space.encode(FaceSet(drawn).images[:2])
-    own, named = (space.morph_latents(z, path="dense", prior=prior) for prior in (None, "normal"))
+    own, named = (space.morph_latents(z, path="dense", prior=prior) for prior in ("own", "normal"))
     assert not np.allclose(own, named) and np.array_equal(own[[0, -1]], named[[0, -1]])
     with pytest.raises(UsageError, match="Unknown prior"):
         space.morph(z, path="dense", prior="norml")
@@ -261,6 +261,8 @@ def test_an_animation_has_its_frames_and_its_ends(tmp_path):
         film.save_animation(frames, tmp_path / name, fps=20, scale=2)
         shown = Image.open(tmp_path / name)
         assert shown.n_frames == 10 and shown.size == (32, 32) and shown.info.get("loop") == 0
+        told = shown.info.get("comment", b"").decode() or shown.getexif().get(270)
+        assert told == film.MARK
         first = np.asarray(shown.convert("RGB")).mean()
         shown.seek(9)
         assert abs(first - 0) < 6 and abs(np.asarray(shown.convert("RGB")).mean() - 225) < 6
@@ -282,6 +284,7 @@ def test_a_video_has_its_frames_colours_and_rate(tmp_path, shape):
     for frame, asked in zip((shown[0], shown[-1]), (frames[0], frames[-1])):
         assert np.abs(frame[: shape[1], : shape[2]].astype(int) - asked).mean() < 4
     assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
+    assert film.MARK.encode() in (tmp_path / "a.mp4").read_bytes()
 
 
 def test_a_video_without_ffmpeg_says_what_to_install(cli, trained, photos, tmp_path, monkeypatch):

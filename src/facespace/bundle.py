@@ -27,6 +27,7 @@ from facespace.models.priors import FITTED, FittedPrior, fitted_prior
 
 FORMAT = 1
 WEIGHTS, CARD, DIRECTIONS = "model.safetensors", "card.json", "directions.safetensors"
+ENCODED = "encoded.safetensors"  # latents of some faces
 BEST, LAST = "best", "last"  # the two bundles of a run
 SHIPPED = (
     Path(facespace.__file__).parent / "weights" / "space"
@@ -54,44 +55,27 @@ def save(folder: Path, model: LatentModel, config: ModelConfig, template: Templa
         "template": to_dict(template),
         **facts,
     }
-    _write(folder, card, {WEIGHTS: weights})
+    write(folder, card, {WEIGHTS: weights})
 
 
-def _write(folder: Path, card: dict[str, Any], files: dict[str, dict[str, torch.Tensor]]) -> None:
+def write(folder: Path, card: dict[str, Any], files: dict[str, dict[str, torch.Tensor]]) -> None:
+    """Files of tensors and the card as the folder, in place of what lies there."""
     with build_folder(folder) as beside:
         for name, tensors in files.items():
             (beside / name).write_bytes(to_bytes(tensors))
         write_json(beside / CARD, card)
 
 
-def pack(loaded: Bundle, to: Path) -> int:
-    """Writes a small copy of a bundle, with its priors, directions and card, into the folder `to`: the networks' weights as
-    16-bit numbers, which load as 32-bit ones; statistics stay as exact as they are. Returns its bytes. Raises UsageError
-    where something else than a packed bundle lies there, BundleError where a part of the bundle is damaged."""
-    if to.exists() and not ((to / CARD).is_file() and "packed" in read_card(to)):
-        raise UsageError(f"{to} is not a packed bundle, and is not replaced. Name a new folder.")
-    own = read_card(loaded.folder)
-    weights = _halved(loaded.model)
-    now, files, card = fingerprint(weights), {WEIGHTS: weights}, dict(own)
-    if own.get("priors"):
-        card["priors"] = {}
-        for kind, entry in own["priors"].items():
-            files[prior_file(kind)] = tensors = _halved(load_prior(loaded, kind))
-            card["priors"][kind] = {**entry, "weights": now, "fingerprint": fingerprint(tensors)}
-    if entry := own.get("directions"):
-        load_directions(loaded)
-        files[DIRECTIONS] = read_tensors(loaded.folder / DIRECTIONS, entry["fingerprint"], _RETRIEVE)
-        card["directions"] = {**entry, "weights": now}
-    _write(to, {**card, "fingerprint": now, "packed": {"from": own["fingerprint"], "bits": 16}}, files)
-    return sum(file.stat().st_size for file in to.iterdir())
-
-
-def _halved(module: torch.nn.Module) -> dict[str, torch.Tensor]:
-    """The tensors of a module, the matrices and kernels that it multiplies by as 16-bit numbers where they fit."""
-    many = {name for name, weight in module.named_parameters() if weight.dim() > 1}
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
-    halves = {name: tensor.half() if name in many else tensor for name, tensor in tensors.items()}
-    return {name: half if half.isfinite().all() else tensors[name] for name, half in halves.items()}
+def load_encoded(loaded: Bundle) -> np.ndarray | None:
+    """The latents of encoded faces that came along, float32 (N, D); None where there are none or they belong to other weights.
+    Raises BundleError for damaged ones."""
+    entry = loaded.card.get("encoded")
+    if not isinstance(entry, dict) or entry.get("weights") != loaded.card["fingerprint"]:
+        return None
+    z = read_tensors(loaded.folder / ENCODED, entry.get("fingerprint"), RETRIEVE).get("z")
+    if z is None or z.shape[1:] != (math.prod(loaded.model.latent_shape),):
+        raise BundleError(f"{loaded.folder / ENCODED} does not fit the model. {RETRIEVE}")
+    return z.float().numpy()
 
 
 def load(folder: Path | str | None = None, device: torch.device | str = "cpu") -> Bundle:
@@ -103,12 +87,12 @@ def load(folder: Path | str | None = None, device: torch.device | str = "cpu") -
         config, template = from_dict(ModelConfig, card["model"]), from_dict(Template, card["template"])
         model = build(config)
     except (KeyError, UsageError) as error:
-        raise BundleError(f"{folder / CARD} does not describe a model ({error}). {_RETRIEVE}") from error
-    weights = read_tensors(folder / WEIGHTS, card.get("fingerprint"), _RETRIEVE)
+        raise BundleError(f"{folder / CARD} does not describe a model ({error}). {RETRIEVE}") from error
+    weights = read_tensors(folder / WEIGHTS, card.get("fingerprint"), RETRIEVE)
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
-        raise BundleError(f"{folder / WEIGHTS} does not fit the model in {CARD}. {_RETRIEVE}") from error
+        raise BundleError(f"{folder / WEIGHTS} does not fit the model in {CARD}. {RETRIEVE}") from error
     return Bundle(model.to(device).eval().requires_grad_(False), template, card, folder)
 
 
@@ -245,7 +229,7 @@ def read_card(folder: Path) -> dict[str, Any]:
         card = json.loads((folder / CARD).read_text(encoding="utf-8", errors="surrogateescape"))
         kind, version = card["kind"], card["format"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BundleError(f"{folder / CARD} cannot be read ({error}). {_RETRIEVE}") from error
+        raise BundleError(f"{folder / CARD} cannot be read ({error}). {RETRIEVE}") from error
     if kind != "bundle":
         raise BundleError(f"{folder} holds a {kind}, not a trained model. Name a run or a bundle folder.")
     if version != FORMAT:
@@ -278,4 +262,4 @@ def read_tensors(path: Path | Traversable, expected: str | None, mend: str) -> d
     return tensors
 
 
-_RETRIEVE = "Copy the bundle again from where it came from, or train it again."
+RETRIEVE = "Copy the bundle again from where it came from, or train it again."

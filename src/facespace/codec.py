@@ -3,6 +3,7 @@ are made of these."""
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from facespace.image.photos import to_rgb
 from facespace.image.pixels import to_float, to_uint8
 from facespace.models.priors import Prior
 
+OWN = "own"  # the name of the prior that a model has of itself
 BATCH = 64  # faces through the network at a time, so that memory stays flat
 
 Images = Image.Image | np.ndarray | Sequence[Image.Image] | Sequence[np.ndarray]
@@ -80,9 +82,26 @@ class Codec:
         parts = [to_uint8(self.image(part, y)) for part in _batches(latents)]
         return np.concatenate(parts) if parts else np.empty((0, *self._face_shape), np.uint8)
 
+    @cached_property
+    def encoded(self) -> np.ndarray | None:
+        """Latents of encoded faces that came along with a packed space, float32 (N, D), or None."""
+        return bundle.load_encoded(self._loaded)
+
+    @property
+    def usual_prior(self) -> str:
+        """The kind of prior that is meant where none is named: of the fitted ones the one that knows unseen faces best, where
+        it knows them better than the model's own; else "own"."""
+        nats = {OWN: float("-inf")}
+        for kind, entry in self.card.get("priors", {}).items():
+            found = entry.get("nats", {}).get("validation", {})
+            if found and found["fitted"] > found["own"]:
+                nats[kind] = found["fitted"]
+        return max(nats, key=lambda kind: nats[kind])
+
     def prior(self, kind: str | None = None) -> Prior:
-        """The prior of that kind that `fit_prior` left in the bundle; without a kind the model's own."""
-        return bundle.load_prior(self._loaded, kind) if kind else self.model.prior
+        """The prior of that kind that `fit_prior` left in the bundle; "own" is the model's. Without a kind the usual one."""
+        kind = kind or self.usual_prior
+        return self.model.prior if kind == OWN else bundle.load_prior(self._loaded, kind)
 
     def sample_latents(self, n: int, seed: int = 0, temperature: float = 1.0, prior: str | None = None) -> np.ndarray:
         """n latents from a prior, float32 (n, D); the first k are the same for every n ≥ k."""

@@ -1,5 +1,5 @@
-"""The main job on drawn faces, from nothing to one page: draw, learn, sample, reconstruct, morph. Uses the same verbs
-as everybody; holds only their order and the page's words."""
+"""The main job, from nothing to one page: faces of the space that comes along; then draw, learn, sample, reconstruct and
+morph with drawn faces. Uses the same verbs as everybody; holds only their order and the page's words."""
 
 import html
 import json
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from facespace import charts
+from facespace.bundle import CARD, SHIPPED
 from facespace.console import note
 from facespace.data.faces import FaceSet
 from facespace.data.prepare import prepare
@@ -20,6 +21,8 @@ from facespace.training.journal import METRICS, loss_panels
 from facespace.training.loop import train
 
 FACES = 4_000
+EDITED = ("Smiling", "Eyeglasses", "Male", "Young")  # attributes of the strips, where the space has directions for them
+STRENGTHS = np.linspace(-3, 3, 7)
 
 
 def demo(to: Path, seed: int = 0) -> dict[str, Any]:
@@ -31,12 +34,12 @@ def demo(to: Path, seed: int = 0) -> dict[str, Any]:
     note("2 of 3  Learning a space of them (two to three minutes on two free cores).")
     result = train("demo", faces, to / "run", seed=seed, force=True, trackers=["none"])
     note("3 of 3  Making pictures.")
-    space = load(to / "run")
-    shown = make_pictures(space, faces, to, seed)
+    shown = make_pictures(load(to / "run"), faces, to, seed)
+    coming = show_shipped(load(), to, seed) if (SHIPPED / CARD).is_file() else {}
     seconds = round(time.monotonic() - start, 1)
     page = to / "index.html"
     with write_beside(page) as beside:
-        beside.write_text(page_html(shown, result, seconds), encoding="utf-8")
+        beside.write_text(page_html(coming, shown, result, seconds), encoding="utf-8")
     text = (
         f"Done in {seconds:,.0f} s. Open {page} in a browser.\n"
         "Now with photographs of your own:\n"
@@ -45,6 +48,21 @@ def demo(to: Path, seed: int = 0) -> dict[str, Any]:
         "  facespace sample runs/mine --to faces.png"
     )
     return {"to": str(to), "page": str(page), "seconds": seconds, "training": result, "text": text}
+
+
+def show_shipped(space: FaceSpace, to: Path, seed: int) -> dict[str, str]:
+    """Pictures of the space that comes along, all drawn by it, file name -> the sentence that goes with it."""
+    sheets.save_still(sheets.grid(space.sample(48, seed), 12), to / "space-samples.png")
+    z = space.sample_latents(5, seed)
+    film.save_animation(space.morph(z, frames=120, loop=True), to / "space-morph.gif")
+    names = [name for name in EDITED if name in space.directions().names]
+    strips = [space.decode(space.edit(face[None], {name: step})) for name, face in zip(names, z) for step in STRENGTHS]
+    sheets.save_still(sheets.grid(np.concatenate(strips), len(STRENGTHS)), to / "space-edits.png")
+    return {
+        "space-samples.png": f"Nobody's faces: new ones from {space.prior().origin}.",
+        "space-edits.png": f"{', '.join(names)}: a row each, from −3 to +3 standard deviations; the face itself is in the middle.",
+        "space-morph.gif": "Five of them blended into each other.",
+    }
 
 
 def make_pictures(space: FaceSpace, faces: FaceSet, to: Path, seed: int) -> dict[str, str]:
@@ -67,19 +85,23 @@ def make_pictures(space: FaceSpace, faces: FaceSet, to: Path, seed: int) -> dict
     }
 
 
-def page_html(shown: dict[str, str], result: dict[str, Any], seconds: float) -> str:
-    """One page that shows the pictures, a sentence each."""
-    parts = [
-        f'<figure><img src="{name}" alt="{html.escape(words)}"><figcaption>{html.escape(words)}</figcaption></figure>'
-        for name, words in shown.items()
-    ]
+def page_html(coming: dict[str, str], shown: dict[str, str], result: dict[str, Any], seconds: float) -> str:
+    """One page that shows the pictures, a sentence each: of the space that comes along, and of the one just learned."""
     seen = result["validation"]
     facts = (
         f"{result['faces']['train']:,} training faces, {result['parameters']:,} parameters, {result['steps']:,} steps, "
         f"{result['images_per_second']:,.0f} images a second on {result['device']}; {seen['loss']:,.0f} nats per image on unseen "
         f"faces, mean squared error {seen['mse']:.4f}; {seconds:,.0f} seconds in all."
     )
-    return PAGE.format(figures="\n".join(parts), facts=html.escape(facts))
+    first = f"<h1>The space that comes along</h1>\n{_figures(coming)}\n" if coming else ""
+    return PAGE.format(first=first, figures=_figures(shown), facts=html.escape(facts))
+
+
+def _figures(shown: dict[str, str]) -> str:
+    return "\n".join(
+        f'<figure><img src="{name}" alt="{html.escape(words)}"><figcaption>{html.escape(words)}</figcaption></figure>'
+        for name, words in shown.items()
+    )
 
 
 PAGE = """<!doctype html>
@@ -95,7 +117,7 @@ img {{ max-width: 100%; border-radius: 8px; box-shadow: 0 1px 6px #0003; backgro
 figcaption {{ margin-top: .5rem }}
 pre {{ background: #eee; padding: 1rem; border-radius: 8px; overflow-x: auto }}
 </style>
-<h1>A space of drawn faces</h1>
+{first}<h1>A space of drawn faces</h1>
 <p>{facts}</p>
 {figures}
 <h2>Now with photographs of your own</h2>

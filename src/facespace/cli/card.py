@@ -5,6 +5,8 @@ from pathlib import Path
 from facespace.cli.app import Done, verb
 from facespace.errors import UsageError
 
+ENCODED = 512  # faces whose latents a packed space carries
+
 
 @verb("facespace card [SPACE] [--to card.md]")
 def card(space: Path | None = None, /, *, to: Path | None = None) -> Done:
@@ -34,11 +36,13 @@ def card(space: Path | None = None, /, *, to: Path | None = None) -> Done:
     return Done({**opened.card, "to": str(to)}, f"The card of {opened.folder} is in {to}.")
 
 
-@verb("facespace pack SPACE --to DIR")
-def pack(space: Path, /, *, to: Path) -> Done:
+@verb("facespace pack SPACE --to DIR [--data SET] [--figures EVALUATION] [--failing SENTENCE]")
+def pack(
+    space: Path, /, *, to: Path, data: Path | None = None, figures: Path | None = None, failing: list[str] | None = None
+) -> Done:
     """Write a small copy of a space, with its priors, directions and card.
 
-    Example: facespace pack runs/celeba --to celeba-space
+    Example: facespace pack runs/celeba --to celeba-space --data sets/celeba --figures evaluation
 
     Parameters
     ----------
@@ -46,11 +50,23 @@ def pack(space: Path, /, *, to: Path) -> Done:
         A run or a bundle.
     to
         The folder to make, a bundle: the networks' weights as 16-bit numbers, half as large. An older packed one is replaced.
+    data
+        A prepared set: the latents of 512 of its training faces come along, for the explorer's map. No pictures do.
+    figures
+        The folder of an evaluation of this space: its figures go into the card.
+    failing
+        A sentence for the card's known failings, once for each.
     """
     from facespace import bundle
+    from facespace.evaluation import space_card
+    from facespace.evaluation.subject import Subject
+    from facespace.packing import pack as write_small
 
     loaded = bundle.load(space)
     before = sum(file.stat().st_size for file in loaded.folder.iterdir())
-    after = bundle.pack(loaded, to)
-    facts = {"space": str(loaded.folder), "to": str(to), "bytes": after, "bytes_before": before}
-    return Done(facts, f"{loaded.folder} in {to}: {after / 1e6:.1f} MB, of {before / 1e6:.1f} MB")
+    facts = {"figures": space_card.figures_of(figures, loaded.card["fingerprint"])} if figures else {}
+    facts |= {"failings": failing} if failing else {}
+    encoded = Subject(space, data, "train", ENCODED).encoded.mean if data else None
+    after = write_small(loaded, to, facts, encoded)
+    told = {"space": str(loaded.folder), "to": str(to), "bytes": after, "bytes_before": before}
+    return Done(told, f"{loaded.folder} in {to}: {after / 1e6:.1f} MB, of {before / 1e6:.1f} MB")

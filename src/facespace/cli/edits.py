@@ -176,7 +176,7 @@ def edit(
     align
         Find the face in each photograph first, and cut it out as CelebA does.
     random
-        Take that many new faces, from --prior or the space's own, by --seed.
+        Take that many new faces, from --prior, by --seed.
     data
         Take faces of a prepared set, evenly spread over --split; -n says how many.
     split

@@ -17,6 +17,7 @@ def evaluate(
     samples: int | None = None,
     features: str = "inception",
     lpips: Path | None = None,
+    identity: Path | None = None,
     prior: str | None = None,
     temperature: float = 1.0,
     bound: int = 0,
@@ -44,8 +45,11 @@ def evaluate(
         What judges new faces: inception (the FID Inception, fetched once), attributes, a TorchScript file, or none.
     lpips
         LPIPS weights, where they are at hand.
+    identity
+        An ArcFace network in ONNX format, where one is at hand.
     prior
-        Draw from a prior that facespace fit-prior left: mixture, flow or normal.
+        Draw from a prior that facespace fit-prior left (mixture, flow, normal) or from own, the space's own; unset, the one that
+        knows unseen faces best.
     temperature
         Scales the latents drawn; 1 is the prior itself.
     bound
@@ -53,8 +57,9 @@ def evaluate(
     seed
         Of samples, noise and intervals.
     """
-    from facespace.evaluation.evaluate import METRICS, REPORT, brief
+    from facespace.evaluation.evaluate import brief
     from facespace.evaluation.evaluate import evaluate as measure
+    from facespace.evaluation.report import METRICS, REPORT
 
     judge = None if features == "none" else features
     metrics = measure(
@@ -66,6 +71,7 @@ def evaluate(
         samples=samples,
         features=judge,
         lpips=lpips,
+        identity=identity,
         prior=prior,
         temperature=temperature,
         bound=bound,

@@ -73,7 +73,7 @@ def morph(
         What is not said: facespace, or celebamask-conv for that system's film: 5 s at 30 frames a second, straight lines between
         posterior means, uniform pace.
     random
-        Take that many new faces as keys, from --prior or the space's own, by --seed.
+        Take that many new faces as keys, from --prior, by --seed.
     data
         Take faces of a prepared set as keys, evenly spread over --split; -n says how many.
     split
@@ -83,7 +83,8 @@ def morph(
     seed
         Of new faces.
     prior
-        A prior that facespace fit-prior left in the bundle, such as mixture; without it the space's own.
+        A prior that facespace fit-prior left in the bundle, such as flow, or own, the space's own; unset, the one that knows
+        unseen faces best.
     keep
         Attributes that stay as they are in the first face, with commas between, such as Smiling,Male; their directions come from
         facespace directions. Not with --grid.
@@ -166,7 +167,7 @@ def mix(
     blend
         Faces to average, in place of sums; weights are divided by their total: --blend a.jpg=0.7 --blend b.jpg=0.3.
     prior
-        Whose mean sums are counted from: one that facespace fit-prior left in the bundle; without it the space's own.
+        Whose mean sums are counted from: one that facespace fit-prior left in the bundle, or own; unset, the one that knows unseen faces best.
     align
         Find the face in each photograph first, and cut it out as CelebA does.
     """

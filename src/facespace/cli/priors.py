@@ -55,7 +55,7 @@ def fit_prior(
     lines = [f"{entry['origin']}, kept in {opened.folder} ({seconds:.1f} s)"]
     for name, nats in entry["nats"].items():
         lines.append(
-            f"{name:<10}  {nats['fitted']:>10,.1f} nats per latent vector; {nats['own']:,.1f} under {opened.prior().origin}"
+            f"{name:<10}  {nats['fitted']:>10,.1f} nats per latent vector; {nats['own']:,.1f} under {opened.model.prior.origin}"
         )
     if "validation" in entry["nearest"]:
         new, held = entry["nearest"]["new"], entry["nearest"]["validation"]

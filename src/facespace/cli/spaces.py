@@ -52,7 +52,8 @@ def sample(
     temperature
         Below 1 safer and more alike, above 1 wilder.
     prior
-        A prior that facespace fit-prior left in the bundle, such as mixture; without it the space's own.
+        A prior that facespace fit-prior left in the bundle, such as flow, or own, the space's own; unset, the one that knows
+        unseen faces best.
     given
         Of a space that is told attributes: ATTRIBUTE=1 or yes, ATTRIBUTE=-1 or no; may be repeated. The others are unknown.
     """

@@ -48,7 +48,7 @@ def _generation(metrics: Mapping[str, Any]) -> list[Finding]:
     if fid <= 2 * floor:
         return [Finding(GOOD, f"New faces are nearly as good as real ones to the judge ({seen}).")]
     if again is not None and fid > 1.15 * again + 5:
-        change = "Draw from a fitted prior: facespace fit-prior --kind flow, then --prior flow. A higher KL weight helps too."
+        change = "Draw from a fitted prior: facespace fit-prior --kind flow. A higher KL weight helps too."
         return [
             Finding(POOR, f"New faces are worse than reconstructions ({seen}; reconstructions {again:.0f}).", change)
         ]

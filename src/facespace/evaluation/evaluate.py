@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from facespace.codec import OWN
 from facespace.console import note
 from facespace.data.faces import FaceSet
 from facespace.data.loaders import Loader
@@ -17,7 +18,10 @@ from facespace.errors import UsageError, check_seed
 from facespace.evaluation import advice, disentanglement, interpolation, latents, reconstruction, report
 from facespace.evaluation.features import Features, FeaturesError, open_features
 from facespace.evaluation.generation import draw_samples, measure_generation, measure_memorisation
+from facespace.evaluation.identity import Identity, open_arcface
+from facespace.evaluation.intervals import bootstrap
 from facespace.evaluation.lpips import at_hand, open_lpips
+from facespace.evaluation.report import METRICS, REPORT
 from facespace.evaluation.subject import Subject, check_target, spread
 from facespace.files import build_folder, write_json
 from facespace.recipe import ObjectiveConfig
@@ -25,7 +29,6 @@ from facespace.space import FaceSpace
 from facespace.training.measure import evaluate as likelihood_of
 from facespace.training.measure import per_dim
 
-METRICS, REPORT = "metrics.json", "report.html"
 PAIRS, STEPS = 100, 24  # morphs whose pace is measured, and the frames of each
 NEIGHBOURS = 5_000  # training faces that samples are held against
 
@@ -38,7 +41,8 @@ class Job:
     samples: int
     features: Features | None
     lpips: Callable[[np.ndarray, np.ndarray], np.ndarray] | None
-    prior: str | None
+    identity: Identity | None
+    prior: str
     temperature: float
     bound: int
     seed: int
@@ -70,6 +74,7 @@ def evaluate(
     samples: int | None = None,
     features: str | Path | None = "inception",
     lpips: Path | str | None = None,
+    identity: Path | str | None = None,
     prior: str | None = None,
     temperature: float = 1.0,
     bound: int = 0,
@@ -79,7 +84,7 @@ def evaluate(
     and report.html, and returns what metrics.json holds.
 
     `features` judges generation: inception, attributes, a TorchScript file, or None for no judge; `lpips` names LPIPS
-    weights; `prior` a fitted prior; `bound` is the k of the importance-weighted bound, 0 for none.
+    weights, `identity` an ArcFace network; `prior` a fitted prior; `bound` is the k of the importance-weighted bound, 0 for none.
     Raises UsageError for another crop or impossible numbers, and what opening the space and the set raises."""
     to = Path(to)
     check_target(to, (METRICS, REPORT), "evaluation")
@@ -89,9 +94,11 @@ def evaluate(
         raise UsageError(
             f"--samples must lie between 2 and the {len(subject.rows):,} faces that they are held against; got {samples}."
         )
-    job = Job(subject, samples or len(subject.rows), None, None, prior, temperature, bound, seed)
+    prior = prior or subject.space.usual_prior
     subject.space.prior(prior)  # whether it is there is known before any work
-    job.lpips = open_lpips(lpips) if lpips or at_hand() else None
+    distance = open_lpips(lpips) if lpips or at_hand() else None
+    arcface = open_arcface(subject.space.template, identity)
+    job = Job(subject, samples or len(subject.rows), None, distance, arcface, prior, temperature, bound, seed)
     job.features = _judge(job, features) if features else None
     metrics: dict[str, Any] = {"protocol": describe(job), "seconds": {}}
     for name, part in PARTS.items():
@@ -147,8 +154,15 @@ def _judge(job: Job, which: str | Path) -> Features | None:
 
 def _reconstruction(job: Job, metrics: Mapping[str, Any]) -> dict[str, Any]:
     subject = job.subject
-    found = reconstruction.measure_reconstruction(subject.originals, subject.reconstructions, job.lpips)
+    signs = np.sign(subject.faces.attributes[subject.rows])
+    having = dict(zip(subject.faces.attribute_names, signs.T > 0))
+    found = reconstruction.measure_reconstruction(subject.originals, subject.reconstructions, job.lpips, having)
     job.left_out += found.pop("left_out", [])
+    if job.identity:
+        alike = (job.identity(subject.originals) * job.identity(subject.reconstructions)).sum(1)
+        found["identity"] = float(alike.mean())
+        found["intervals"]["identity"] = list(bootstrap(alike))
+        found["protocol"]["identity"] = job.identity.about
     if job.features:
         judged = measure_generation(subject.reconstructions, subject.originals, None, job.features)
         found["fid"], found["kid"] = judged["fid"], judged["kid"]
@@ -196,7 +210,7 @@ def _memorisation(job: Job, metrics: Mapping[str, Any]) -> dict[str, Any] | None
 def _latents(job: Job, metrics: Mapping[str, Any]) -> dict[str, Any]:
     seen, space = job.subject.encoded, job.subject.space
     drawn = space.sample_latents(len(seen.mean), job.seed, job.temperature, job.prior)
-    found = latents.latent_health(seen.mean, seen.variance, drawn, seen.kl, job.seed, fitted=job.prior is not None)
+    found = latents.latent_health(seen.mean, seen.variance, drawn, seen.kl, job.seed, fitted=job.prior != OWN)
     return {**found, "warnings": latents.warnings(found)}
 
 

@@ -42,13 +42,19 @@ def open_identity(template: Template, net: AttributeNet, faces: np.ndarray, path
     features of an attribute network less their mean over `faces`, which see hair and glasses rather than the person.
 
     Raises UsageError where the file is missing, is no such network, or its package is."""
+    if arcface := open_arcface(template, path):
+        return arcface
+    about = "features of the attribute network (no ArcFace file was named), which also see expression, hair and glasses"
+    mean = net.features(faces).mean(0)
+    return Identity(about, lambda others: net.features(others) - mean)
+
+
+def open_arcface(template: Template, path: Path | str | None = None) -> Identity | None:
+    """The measure by the ArcFace network that `path` or $FACESPACE_IDENTITY names, for faces cut by a template; None where
+    none is named. Raises UsageError where the file is missing, is no such network, or its package is."""
     named = path or os.environ.get(PLACE)
     if not named:
-        about = (
-            "features of the attribute network (no ArcFace file was named), which also see expression, hair and glasses"
-        )
-        mean = net.features(faces).mean(0)
-        return Identity(about, lambda others: net.features(others) - mean)
+        return None
     if not Path(named).is_file():
         raise UsageError(f"There is no file {named}. Let --identity or {PLACE} name an ArcFace network in ONNX format.")
     if not importlib.util.find_spec("onnxruntime"):

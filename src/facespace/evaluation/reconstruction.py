@@ -19,6 +19,7 @@ from facespace.evaluation.figures import psnr
 from facespace.evaluation.intervals import bootstrap
 from facespace.image.pixels import to_float, to_uint8
 
+ENOUGH = 20  # faces that a mean of those with an attribute takes
 BATCH = 32  # faces at a time, so that memory stays flat
 WINDOW = 11  # pixels of SSIM's window; a smaller face has no place for it
 SCALES = 5  # of MS-SSIM: each halves the picture, and the smallest must still hold the window
@@ -34,9 +35,15 @@ PROTOCOL = {
 }
 
 
-def measure_reconstruction(originals: np.ndarray, again: np.ndarray, lpips: Distance | None = None) -> dict[str, Any]:
+def measure_reconstruction(
+    originals: np.ndarray,
+    again: np.ndarray,
+    lpips: Distance | None = None,
+    having: Mapping[str, np.ndarray] | None = None,
+) -> dict[str, Any]:
     """The means over faces of `per_face`'s figures by name, their 95 % `intervals` (low, high), the `protocol` of each,
-    and in `left_out` a sentence for each figure that could not be computed. Takes what `per_face` takes."""
+    and in `left_out` a sentence for each figure that could not be computed. Takes what `per_face` takes, and in `having` for
+    each attribute which faces have it, bool (N,): `by_attribute` then has the means over those, where they are enough."""
     lpips, refusal = usable(lpips, originals)
     found = per_face(originals, again, lpips)
     return {
@@ -44,6 +51,11 @@ def measure_reconstruction(originals: np.ndarray, again: np.ndarray, lpips: Dist
         "faces": len(originals),
         "intervals": {name: list(bootstrap(values)) for name, values in found.items()},
         "protocol": {name: PROTOCOL.get(name) or _about(lpips) for name in found},
+        "by_attribute": {
+            name: {"faces": int(some.sum())} | {figure: float(values[some].mean()) for figure, values in found.items()}
+            for name, some in (having or {}).items()
+            if some.sum() >= ENOUGH
+        },
         "left_out": [*_too_small(originals.shape[1:3]), *([refusal] if refusal else [])],
     }
 

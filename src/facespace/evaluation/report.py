@@ -13,6 +13,7 @@ from facespace.image import sheets
 if TYPE_CHECKING:
     from facespace.evaluation.evaluate import Job
 
+METRICS, REPORT = "metrics.json", "report.html"  # what an evaluation leaves
 SHOWN, NEIGHBOURS = 48, 12  # samples on the page, and samples with their nearest training face's reconstruction
 
 
@@ -53,9 +54,18 @@ def reconstruction(job: "Job", metrics: Mapping[str, Any]) -> Section:
     at = np.linspace(0, len(subject.rows) - 1, 16).astype(int)
     sheet = sheets.grid(sheets.pairs(subject.originals[at], subject.reconstructions[at]), 8)
     text = "How much of an unseen face survives. Each face is encoded, and its posterior mean decoded again."
+    worst = hardest(found)
+    text += f" Hardest are faces with {', '.join(worst)}." if worst else ""
     return Section(
         "Reconstruction", text, [("Rows of unseen faces, and below each what the space keeps of it.", sheet)], rows
     )
+
+
+def hardest(found: Mapping[str, Any], most: int = 5) -> list[str]:
+    """The attributes whose faces are reconstructed worst, where their mean squared error is above that of all by a tenth."""
+    share = {name: figures["mse"] / found["mse"] for name, figures in (found.get("by_attribute") or {}).items()}
+    names = sorted((name for name in share if share[name] > 1.1), key=lambda name: -share[name])[:most]
+    return [f"{name.replace('_', ' ')} (error × {share[name]:.2f})" for name in names]
 
 
 RECONSTRUCTION = {
@@ -64,6 +74,7 @@ RECONSTRUCTION = {
     "ssim": ("SSIM", ".3f", "higher"),
     "ms_ssim": ("MS-SSIM", ".3f", "higher"),
     "lpips": ("LPIPS (AlexNet)", ".3f", "lower"),
+    "identity": ("identity (ArcFace), cosine", ".3f", "higher"),
     "fid": ("FID of reconstructions", ".1f", "lower"),
     "kid": ("KID of reconstructions", ".4f", "lower"),
 }

@@ -1,9 +1,14 @@
 """The card of a space in words: what its model is, which faces it learned and under which terms, how its training went, and
 what was fitted to it since. Facts in, text or Markdown out; measures nothing."""
 
+import json
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
+from facespace.codec import OWN
+from facespace.errors import UsageError
+from facespace.evaluation.report import METRICS, RECONSTRUCTION, hardest
 from facespace.space import FaceSpace
 
 SECTIONS = ("Model", "Faces", "Training", "Figures", "Priors", "Directions", "Known failings")
@@ -101,7 +106,7 @@ NAMES = {"loss": "loss", "kl": "KL", "mse": "MSE", "loss_per_dim": "loss per dim
 
 
 def _priors(space: FaceSpace) -> Rows:
-    yield "own", space.prior().origin
+    yield OWN, space.model.prior.origin
     for kind, entry in (space.card.get("priors") or {}).items():
         nats = (entry.get("nats") or {}).get("validation")
         told = f"; {nats['fitted']:,.1f} nats on validation faces, {nats['own']:,.1f} under its own" if nats else ""
@@ -112,6 +117,35 @@ def _directions(card: Mapping[str, Any]) -> Rows:
     for name, facts in ((card.get("directions") or {}).get("names") or {}).items():
         auc = facts.get("auc")
         yield name, str(facts.get("method") or "") + (f", AUC {auc:.3f}" if auc is not None else "")
+
+
+def figures_of(evaluation: Path, fingerprint: str) -> dict[str, str]:
+    """What `facespace evaluate` found in a space, as rows of its card: figures, and under which protocol. Raises UsageError
+    where the folder holds no evaluation, or that of another space."""
+    file = evaluation / METRICS
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+        told, seen, drawn = found["protocol"], found["reconstruction"], found.get("generation") or {}
+        measured = told["space"]["fingerprint"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(
+            f"{evaluation} holds no evaluation ({file.name}: {error}). Make one with facespace evaluate."
+        ) from error
+    if measured != fingerprint:
+        raise UsageError(
+            f"{evaluation} measured another space. Evaluate this one: facespace evaluate SPACE --data SET --to DIR"
+        )
+    rows = {label: f"{seen[name]:{form}}" for name, (label, form, _) in RECONSTRUCTION.items() if name in seen}
+    for name, form in (("fid", ".1f"), ("kid", ".4f")):
+        if name in drawn:
+            rows[f"{name.upper()} of new faces"] = (
+                f"{drawn[name]:{form}} (other real faces: {drawn['floor'][name]:{form}})"
+            )
+    rows["measured on"] = (
+        f"{told['faces']:,} faces of the split {told['split']}, {told['samples']:,} samples from {told['prior']}"
+    )
+    rows["hardest"] = ", ".join(hardest(seen))
+    return rows
 
 
 def _failings(card: Mapping[str, Any]) -> Rows:

@@ -150,8 +150,8 @@ def _map(engine: Engine, request: Request) -> Answer:
     except BundleError:
         names, scores = [], np.empty((len(z), 0), np.float32)
     header, pixels = _faces(faces)
-    assert engine.known is not None
-    facts = {"origin": engine.known.origin, "names": names, "labels": engine.labels(), "real": engine.faces is not None}
+    real = engine.faces is not None or engine.space.encoded is not None
+    facts = {"origin": engine.on_map.origin, "names": names, "labels": engine.labels(), "real": real}
     numbers = b"".join(part.astype("<f4").tobytes() for part in (places, z, scores))
     return {**header, **facts}, numbers + pixels.tobytes()
 

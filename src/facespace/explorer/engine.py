@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from facespace.codec import OWN
 from facespace.console import quiet
 from facespace.data.faces import FaceSet
 from facespace.errors import FacespaceError, UsageError, choose
@@ -90,8 +91,7 @@ class Engine:
         card, space = self.space.card, self.space
         data, recipe = card.get("data", {}), card.get("recipe", {})
         channels, height, width = space.image_shape
-        kind = statistics.default_prior(space)
-        priors = {"own": space.prior().origin} | {k: str(e["origin"]) for k, e in card.get("priors", {}).items()}
+        priors = {OWN: space.model.prior.origin} | {k: str(e["origin"]) for k, e in card.get("priors", {}).items()}
         return {
             "name": self.name,
             "fingerprint": card["fingerprint"][:16],
@@ -105,7 +105,7 @@ class Engine:
             "faces": data.get("splits", {}).get("train", data.get("faces", 0)),
             "terms": str(data.get("terms") or ""),
             "priors": priors,
-            "prior": kind or "own",
+            "prior": space.usual_prior,
             "formats": _forms(),
             "parameters": sum(part.numel() for part in space.model.parameters()),
         }
@@ -122,7 +122,7 @@ class Engine:
 
     def random(self, count: int, seed: int, temperature: float, prior: str) -> np.ndarray:
         """New latents (count, D)."""
-        return self.space.sample_latents(count, seed, temperature, None if prior == "own" else prior)
+        return self.space.sample_latents(count, seed, temperature, prior)
 
     def encode(self, picture: np.ndarray, trust: float = 1.0) -> np.ndarray:
         """A picture of the encoder's size, uint8 (H, W, 3), to a latent (1, D), moved towards the middle of the space
@@ -160,8 +160,7 @@ class Engine:
         way to the first ("loop"), or the way back ("back")."""
         ways = {"once": {}, "loop": {"loop": True}, "back": {"pingpong": True}}
         way = choose(ways, turn, "turn")
-        kind = statistics.default_prior(self.space)
-        return self.space.morph_latents(keys, frames=frames, prior=kind, path=along, **way)
+        return self.space.morph_latents(keys, frames=frames, path=along, **way)
 
     def film(self, keys: np.ndarray, frames: int, along: str, turn: str, fps: float, form: str) -> bytes:
         """A morph as a file of that form."""
@@ -174,33 +173,33 @@ class Engine:
 
     def map(self, method: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Places (N, 2) in [0, 1], latents (N, D) and thumbnails (N, h, w, C), all drawn by the space."""
-        z = self.mapped
+        z = self.on_map.z
         if method not in ("pca", "tsne"):
             raise UsageError(f"A map is pca or tsne; got {method!r}.")
         return statistics.lay_out(z, method), z, self.thumbnails
 
     @property
-    def mapped(self) -> np.ndarray:
-        """The latents on the map, (N, D). Raises FacespaceError until they are known."""
-        if self.known is None:
+    def on_map(self) -> statistics.Known:
+        """What the map shows: encoded faces that came with the space, or some of those that its figures are from. Raises
+        FacespaceError until they are known."""
+        encoded = self.space.encoded if self.faces is None else None
+        known = self.known if encoded is None else statistics.Known(encoded, None, "encoded faces of its training")
+        if known is None:
             raise FacespaceError(self.failed or "The space is still being measured. Try again in a moment.")
-        return self.known.z[self._on_map(np.arange(len(self.known.z)))]
-
-    def _on_map(self, rows: np.ndarray) -> np.ndarray:
-        return statistics.spread(rows, statistics.affordable(self.space, statistics.MAPPED))
+        some = statistics.spread(np.arange(len(known.z)), statistics.affordable(self.space, statistics.MAPPED))
+        return statistics.Known(known.z[some], None if known.rows is None else known.rows[some], known.origin)
 
     def labels(self) -> dict[str, list[float]]:
         """Of the faces on the map: the set's attributes, −1, 0 for unknown or 1; empty where no set was named."""
-        if self.faces is None or self.known is None or self.known.rows is None:
+        if self.faces is None or self.on_map.rows is None:
             return {}
-        rows = self._on_map(self.known.rows)
-        signs = np.nan_to_num(np.sign(self.faces.attributes[rows]))
+        signs = np.nan_to_num(np.sign(self.faces.attributes[self.on_map.rows]))
         return {name: signs[:, place].tolist() for place, name in enumerate(self.faces.attribute_names)}
 
     @cached_property
     def thumbnails(self) -> np.ndarray:
         """The faces on the map, small: uint8 (N, h, w, C)."""
-        faces = self.decode(self.mapped)
+        faces = self.decode(self.on_map.z)
         share = THUMB / max(faces.shape[1:3])
         size = round(faces.shape[2] * share), round(faces.shape[1] * share)
         small = [np.asarray(sheets.to_image(face).resize(size, Image.Resampling.LANCZOS)) for face in faces]

@@ -55,16 +55,6 @@ class Influence(NamedTuple):
     components: np.ndarray  # (K,)
 
 
-def default_prior(space: FaceSpace) -> str | None:
-    """The fitted prior that random faces come from: one that knows unseen faces better than the space's own prior does,
-    else None, the space's own."""
-    for kind, entry in space.card.get("priors", {}).items():
-        nats = entry.get("nats", {}).get("validation", {})
-        if nats.get("fitted", -np.inf) > nats.get("own", np.inf):
-            return kind
-    return None
-
-
 def affordable(space: FaceSpace, counts: tuple[int, int]) -> int:
     """The count for small pictures, or the one for large ones."""
     return counts[int(np.prod(space.image_shape) > SMALL_IMAGE)]
@@ -80,10 +70,9 @@ def known_latents(space: FaceSpace, faces: FaceSet | None, check: Check, seed: i
             check()
             parts.append(whole.encode(faces.images[rows[start : start + BATCH]]))
         return Known(np.concatenate(parts), rows, f"{len(rows):,} encoded faces of the set {faces.root.name}")
-    kind = default_prior(space)
-    prior = space.prior(kind)
+    prior = space.prior()
     if isinstance(prior, FittedPrior):
-        return Known(space.sample_latents(DRAWS, seed, prior=kind), None, f"{DRAWS:,} draws from {prior.origin}")
+        return Known(space.sample_latents(DRAWS, seed), None, f"{DRAWS:,} draws from {prior.origin}")
     parts = []
     count = affordable(space, RETURNED)
     drawn = space.sample_latents(count, seed)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageColor
+from PIL.ExifTags import Base
 
 from facespace.errors import FacespaceError, UsageError
 from facespace.files import write_beside
@@ -17,13 +18,16 @@ from facespace.image.sheets import check_ending, to_image
 ANIMATIONS = (".gif", ".webp", ".mp4")
 SEEN = 256  # px: smaller films are enlarged in whole steps until their shorter side has about as many
 MOST_BYTES = 2**31  # of the frames of one film
+MARK = (
+    "AI-generated faces, drawn by facespace (IPTC digital source type: trainedAlgorithmicMedia)"  # in every film's file
+)
 
 Distance = Callable[[np.ndarray, np.ndarray], np.ndarray]  # uint8 (N, H, W, C) twice -> (N,)
 
 
 def save_animation(frames: np.ndarray, path: Path, *, fps: float = 30, scale: int | None = None) -> None:
     """Saves (N, H, W, C) frames as an endless GIF or WebP, or as an MP4 (H.264), enlarged smoothly until a side has about
-    256 px. Raises FacespaceError for an MP4 without ffmpeg."""
+    256 px, with a mark in the file that says what made it. Raises FacespaceError for an MP4 without ffmpeg."""
     check_ending(path, ANIMATIONS)
     scale = scale or max(1, round(SEEN / min(frames.shape[1:3])))
     pictures = (to_image(frame, scale, smooth=True) for frame in frames)
@@ -33,9 +37,9 @@ def save_animation(frames: np.ndarray, path: Path, *, fps: float = 30, scale: in
     options: dict = {"save_all": True, "loop": 0}
     if path.suffix.lower() == ".gif":
         pictures = _one_palette(pictures)
-        options |= {"duration": delays(len(frames), fps, 10), "disposal": 1, "optimize": False}
+        options |= {"duration": delays(len(frames), fps, 10), "disposal": 1, "optimize": False, "comment": MARK}
     else:
-        options |= {"duration": delays(len(frames), fps, 1), "quality": 92, "method": 4}
+        options |= {"duration": delays(len(frames), fps, 1), "quality": 92, "method": 4, "exif": _exif(MARK)}
     with write_beside(path) as beside:
         pictures[0].save(beside, append_images=pictures[1:], **options)
 
@@ -112,6 +116,12 @@ def step_ratio(frames: np.ndarray, distance: Distance = blurred_distance, closed
     return float(moved.max() / moved.mean()) if moved.mean() > 0 else 1.0
 
 
+def _exif(text: str) -> Image.Exif:
+    exif = Image.Exif()
+    exif[Base.ImageDescription] = text
+    return exif
+
+
 def _save_video(pictures: Iterable[Image.Image], path: Path, fps: float) -> None:
     """H.264 with colours as HDTV has them; sides are made even, as it needs them, by repeating the edge."""
     frames = (np.asarray(picture) for picture in pictures)
@@ -121,7 +131,17 @@ def _save_video(pictures: Iterable[Image.Image], path: Path, fps: float) -> None
     colours = "-vf scale=out_color_matrix=bt709:out_range=tv:flags=accurate_rnd+full_chroma_int -colorspace bt709 -color_primaries bt709 -color_trc bt709"
     target = f"-an {colours} -c:v libx264 -pix_fmt yuv420p -crf 18 -movflags +faststart"
     with write_beside(path) as beside:
-        command = [find_ffmpeg(), "-y", "-loglevel", "error", *source.split(), *target.split(), str(beside.absolute())]
+        command = [
+            find_ffmpeg(),
+            "-y",
+            "-loglevel",
+            "error",
+            *source.split(),
+            *target.split(),
+            "-metadata",
+            f"comment={MARK}",
+        ]
+        command.append(str(beside.absolute()))
         with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as ffmpeg:
             assert ffmpeg.stdin
             with contextlib.suppress(BrokenPipeError):  # it gave up, and says why below
