@@ -12,6 +12,7 @@ from facespace import bundle
 from facespace.console import quiet
 from facespace.data.faces import FaceSet
 from facespace.errors import BundleError, UsageError
+from facespace.evaluation.evaluate import evaluate
 from facespace.packing import pack
 
 
@@ -40,6 +41,41 @@ def packed(rich, tmp_path_factory):
 def coming_along(packed, monkeypatch):
     monkeypatch.setattr(bundle, "SHIPPED", packed)
     return packed
+
+
+def test_a_packed_space_carries_figures_failings_and_latents_of_faces(cli, rich, drawn, tmp_path):
+    with quiet():
+        evaluate(rich, drawn, tmp_path / "e", split="all", count=24, features=None)
+    to, figures = tmp_path / "p", ("--figures", tmp_path / "e", "--failing", "Hats.", "--failing", "Hands.")
+    code, _, err = cli("pack", rich, "--to", to, "--data", drawn, *figures)
+    assert code == 0, err
+    space, faces = facespace.load(to), FaceSet(drawn)
+    rows = faces.rows("train")
+    z = facespace.load(rich).encode(faces.images[rows])
+    np.testing.assert_allclose(space.encoded, z, rtol=1e-3, atol=1e-3)
+    assert facespace.load(rich).encoded is None
+    assert space.card["failings"] == ["Hats.", "Hands."] and "24 faces of the split all" in cli("card", to)[1]
+    with quiet():
+        evaluate(rich, drawn, tmp_path / "other", split="all", count=24, features=None)
+    found = json.loads((tmp_path / "other/metrics.json").read_text())
+    found["protocol"]["space"]["fingerprint"] = "0" * 64
+    (tmp_path / "other/metrics.json").write_text(json.dumps(found))
+    for folder, says in ((tmp_path / "other", "another space"), (tmp_path, "holds no evaluation")):
+        code, _, err = cli("pack", rich, "--to", tmp_path / "q", "--figures", folder)
+        assert code == 2 and says in err and not (tmp_path / "q").exists()
+
+
+def test_latents_of_faces_that_came_along_are_checked(rich, tmp_path):
+    z = np.zeros((3, 5), np.float32)
+    pack(bundle.load(rich), tmp_path / "p", encoded=z)
+    np.testing.assert_array_equal(facespace.load(tmp_path / "p").encoded, z)
+    file = tmp_path / "p" / bundle.ENCODED
+    file.write_bytes(file.read_bytes()[:-4])
+    with pytest.raises(BundleError, match="encoded"):
+        _ = facespace.load(tmp_path / "p").encoded
+    pack(bundle.load(rich), tmp_path / "q", encoded=z[:, :4])
+    with pytest.raises(BundleError, match="does not fit the model"):
+        _ = facespace.load(tmp_path / "q").encoded
 
 
 def test_the_card_says_what_a_space_is(cli, rich, trained, tmp_path):
@@ -109,6 +145,8 @@ def test_without_a_name_the_space_that_comes_along_is_opened(cli, coming_along, 
         ["morph", photos[0], photos[1], "--to", "m.npy", "--frames", "3"],
         ["mix", "--plus", photos[0], "--to", "x.png"],
         ["card"],
+        ["directions"],
+        ["edit", photos[0], "--set", "Hat=1", "--to", "e.png"],
     ):
         code, _, err = cli(*tokens)
         assert code == 0, err

@@ -140,6 +140,7 @@ def test_conclusions_follow_the_figures():
     assert one("blurred", said())[0] == "poor"
     assert one("sharp", said(reconstruction={"lpips": 0.08}))[0] == "good"
     assert "fit-prior" in one("worse than reconstructions", said())[2]
+    assert "fitted already" in one("worse than reconstructions", said(latents={"prior_fitted": True}))[2]
     assert "prior is not at fault" in one("easily told", said(reconstruction={"fid": 118.0}))[2]
     assert one("nearly as good as real", said(generation={"fid": 20.0}))[0] == "good"
     copies = {"share": 0.2, "expected": 0.01}

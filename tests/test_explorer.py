@@ -20,11 +20,13 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 import facespace
+from facespace import bundle
 from facespace.console import quiet
 from facespace.errors import FacespaceError, UsageError
 from facespace.explorer import messages, security, statistics
 from facespace.explorer.engine import Engine
 from facespace.explorer.service import PORT, TRIED, Service, Spaces, bind
+from facespace.packing import pack
 from facespace.space import load
 
 TOKEN = "a-key-for-the-tests-only"
@@ -300,6 +302,15 @@ def test_a_set_gives_the_figures_and_the_map_of_its_faces(trained, drawn):
     assert "60 encoded faces of the set drawn" in engine.found.origin
 
 
+def test_faces_that_came_with_a_space_are_its_map(trained, drawn, tmp_path):
+    z = load(trained).encode(facespace.FaceSet(drawn).images[:20])
+    pack(bundle.load(trained), tmp_path / "p", encoded=z)
+    engine = Engine(load(tmp_path / "p"), "packed")
+    places, shown, thumbs = engine.map("pca")  # at once: nothing has to be measured first
+    np.testing.assert_allclose(shown, z, atol=1e-2)
+    assert len(places) == len(thumbs) == 20 and engine.labels() == {} and "encoded" in engine.on_map.origin
+
+
 def test_a_map_is_drawn_by_the_space(page):
     settle(page)
     header, body = page.ask("map", method="pca")
@@ -407,10 +418,11 @@ def test_the_verb_prints_one_address_and_stops_cleanly(trained):
         assert (process.returncode, out, err) == (0, "Stopped.\n", "")
 
 
-def test_without_a_space_the_newest_run_is_taken(cli, tmp_path, monkeypatch):
-    from facespace.cli.explore import newest_runs
+def test_without_a_space_that_which_comes_along_and_the_newest_runs_are_taken(cli, tmp_path, monkeypatch):
+    from facespace.cli.explore import at_hand
 
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(bundle, "SHIPPED", tmp_path / "coming")
     code, _, err = cli("explore")
     assert code == 1 and "facespace demo" in err
     for place, age in (("runs/old", 30), ("demo/run", 10), ("runs/new", 20)):
@@ -418,8 +430,11 @@ def test_without_a_space_the_newest_run_is_taken(cli, tmp_path, monkeypatch):
         card.parent.mkdir(parents=True)
         card.write_text("{}")
         os.utime(card, (1e9 - age, 1e9 - age))
-    found = newest_runs(tmp_path / "runs", tmp_path / "demo")
+    found = at_hand(tmp_path / "runs", tmp_path / "demo")
     assert [path.name for path in found] == ["run", "new", "old"]
+    (tmp_path / "coming").mkdir()
+    (tmp_path / "coming/card.json").write_text("{}")
+    assert at_hand(tmp_path / "runs")[0] == tmp_path / "coming"
 
 
 def test_a_missing_space_is_told_before_anything_listens(cli, tmp_path):

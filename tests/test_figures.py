@@ -18,6 +18,7 @@ from facespace.errors import UsageError
 from facespace.evaluation import disentanglement, interpolation, latents, reconstruction
 from facespace.evaluation.figures import quality
 from facespace.evaluation.intervals import bootstrap
+from facespace.evaluation.report import hardest
 
 RANDOM = np.random.default_rng(0)
 
@@ -74,6 +75,17 @@ def test_ms_ssim_is_measured_from_176_px_on():
     assert "ms_ssim" not in smaller and "176 px" in smaller["left_out"][0]
     tiny = reconstruction.measure_reconstruction(x[:, :10, :10], y[:, :10, :10])
     assert "ssim" not in tiny and "11 px" in tiny["left_out"][0] and set(tiny["protocol"]) == {"mse", "psnr"}
+
+
+def test_errors_are_told_by_attribute_where_enough_faces_have_it():
+    x, y = noisy(40, 24)
+    hats, rare = np.arange(40) % 2 == 0, np.arange(40) < 3
+    found = reconstruction.measure_reconstruction(x, y, having={"Hat": hats, "Rare": rare})
+    assert set(found["by_attribute"]) == {"Hat"} and found["by_attribute"]["Hat"]["faces"] == 20
+    errors = np.square((x / 255.0 - y / 255.0)[hats]).mean((1, 2, 3))
+    assert found["by_attribute"]["Hat"]["mse"] == pytest.approx(errors.mean(), rel=1e-6)
+    told = {"mse": 1.0, "by_attribute": {"Wearing_Hat": {"mse": 2.0}, "Male": {"mse": 1.05}, "Bald": {"mse": 1.2}}}
+    assert hardest(told) == ["Wearing Hat (error × 2.00)", "Bald (error × 1.20)"]
 
 
 def test_lpips_is_measured_where_it_is_given_and_takes_the_size():

@@ -29,9 +29,7 @@ FORMAT = 1
 WEIGHTS, CARD, DIRECTIONS = "model.safetensors", "card.json", "directions.safetensors"
 ENCODED = "encoded.safetensors"  # latents of some faces
 BEST, LAST = "best", "last"  # the two bundles of a run
-SHIPPED = (
-    Path(facespace.__file__).parent / "weights" / "space"
-)  # the bundle that comes along, in releases that have one
+SHIPPED = Path(facespace.__file__).parent / "weights" / "faces64"  # the bundle that comes along, where there is one
 
 
 class Bundle(NamedTuple):
@@ -198,10 +196,15 @@ def prior_file(kind: str) -> str:
     return f"prior-{kind}.safetensors"
 
 
+def coming_along() -> Path | None:
+    """The folder of the bundle that comes along, where one does."""
+    return SHIPPED if (SHIPPED / CARD).is_file() else None
+
+
 def shipped() -> Path:
-    """The folder of the bundle that comes along. Raises UsageError where none does."""
-    if (SHIPPED / CARD).is_file():
-        return SHIPPED
+    """The same. Raises UsageError where none does."""
+    if found := coming_along():
+        return found
     raise UsageError(
         "No SPACE was named. Name a run or a bundle folder first, for example: facespace sample runs/mine --to faces.png"
     )

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from facespace import charts
-from facespace.bundle import CARD, SHIPPED
+from facespace.bundle import coming_along
 from facespace.console import note
 from facespace.data.faces import FaceSet
 from facespace.data.prepare import prepare
@@ -23,6 +23,7 @@ from facespace.training.loop import train
 FACES = 4_000
 EDITED = ("Smiling", "Eyeglasses", "Male", "Young")  # attributes of the strips, where the space has directions for them
 STRENGTHS = np.linspace(-3, 3, 7)
+CALM = 0.7  # temperature of the faces that are edited and blended: nearer to the middle, fewer are deformed
 
 
 def demo(to: Path, seed: int = 0) -> dict[str, Any]:
@@ -35,7 +36,7 @@ def demo(to: Path, seed: int = 0) -> dict[str, Any]:
     result = train("demo", faces, to / "run", seed=seed, force=True, trackers=["none"])
     note("3 of 3  Making pictures.")
     shown = make_pictures(load(to / "run"), faces, to, seed)
-    coming = show_shipped(load(), to, seed) if (SHIPPED / CARD).is_file() else {}
+    coming = show_shipped(load(), to, seed) if coming_along() else {}
     seconds = round(time.monotonic() - start, 1)
     page = to / "index.html"
     with write_beside(page) as beside:
@@ -53,7 +54,7 @@ def demo(to: Path, seed: int = 0) -> dict[str, Any]:
 def show_shipped(space: FaceSpace, to: Path, seed: int) -> dict[str, str]:
     """Pictures of the space that comes along, all drawn by it, file name -> the sentence that goes with it."""
     sheets.save_still(sheets.grid(space.sample(48, seed), 12), to / "space-samples.png")
-    z = space.sample_latents(5, seed)
+    z = space.sample_latents(5, seed, CALM)
     film.save_animation(space.morph(z, frames=120, loop=True), to / "space-morph.gif")
     names = [name for name in EDITED if name in space.directions().names]
     strips = [space.decode(space.edit(face[None], {name: step})) for name, face in zip(names, z) for step in STRENGTHS]

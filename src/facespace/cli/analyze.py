@@ -5,9 +5,9 @@ from pathlib import Path
 from facespace.cli.app import Done, Flag, verb
 
 
-@verb("facespace analyze SPACE --data SET --to DIR")
+@verb("facespace analyze [SPACE] --data SET --to DIR")
 def analyze(
-    space: Path,
+    space: Path | None = None,
     /,
     *,
     data: Path,

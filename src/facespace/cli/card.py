@@ -5,7 +5,7 @@ from pathlib import Path
 from facespace.cli.app import Done, verb
 from facespace.errors import UsageError
 
-ENCODED = 512  # faces whose latents a packed space carries
+ENCODED = 256  # faces whose latents a packed space carries
 
 
 @verb("facespace card [SPACE] [--to card.md]")
@@ -51,7 +51,7 @@ def pack(
     to
         The folder to make, a bundle: the networks' weights as 16-bit numbers, half as large. An older packed one is replaced.
     data
-        A prepared set: the latents of 512 of its training faces come along, for the explorer's map. No pictures do.
+        A prepared set: the latents of 256 of its training faces come along, for the explorer's map. No pictures do.
     figures
         The folder of an evaluation of this space: its figures go into the card.
     failing

@@ -20,9 +20,9 @@ Edits = Annotated[tuple[str, ...], Parameter(name="--set", negative="")]
 Folder = Annotated[Path | None, Parameter(negative="")]
 
 
-@verb("facespace directions SPACE (--data SET | --with DIR --without DIR --name NAME)")
+@verb("facespace directions [SPACE] (--data SET | --with DIR --without DIR --name NAME)")
 def directions(
-    space: Path,
+    space: Path | None = None,
     /,
     *,
     data: Path | None = None,
@@ -69,7 +69,7 @@ def directions(
     align
         Find the face in each of those photographs first, and cut it out as CelebA does.
     """
-    opened, _ = open_space([space])
+    opened, _ = open_space([space] if space else [])
     own = (having, lacking, name)
     if any(own):
         if having is None or lacking is None or not name or data:
@@ -127,7 +127,7 @@ def _table(found: "Directions", names: Sequence[str]) -> str:
     return "\n".join([*lines, "", "AUC: on faces that the directions were not found in; 1 tells always, 0.5 never."])
 
 
-@verb("facespace edit SPACE (PHOTO ... | LATENTS.npy | --random N | --data SET) --set NAME=STRENGTH --to FILE")
+@verb("facespace edit [SPACE] (PHOTO ... | LATENTS.npy | --random N | --data SET) --set NAME=STRENGTH --to FILE")
 def edit(
     *paths: Path,
     to: Path,
@@ -204,9 +204,9 @@ def edit(
     return job.strips(edits, strip) if strip else job.edits(edits)
 
 
-@verb("facespace scorecard SPACE --data SET --to DIR")
+@verb("facespace scorecard [SPACE] --data SET --to DIR")
 def scorecard(
-    space: Path,
+    space: Path | None = None,
     /,
     *,
     data: Path,

@@ -5,9 +5,9 @@ from pathlib import Path
 from facespace.cli.app import Done, verb
 
 
-@verb("facespace evaluate SPACE --data SET --to DIR")
+@verb("facespace evaluate [SPACE] --data SET --to DIR")
 def evaluate(
-    space: Path,
+    space: Path | None = None,
     /,
     *,
     data: Path,
@@ -30,7 +30,7 @@ def evaluate(
     Parameters
     ----------
     space
-        A run or a bundle.
+        A run or a bundle; without one the space that comes along.
     data
         A folder that facespace prepare made, cut like the faces that the space learned.
     to

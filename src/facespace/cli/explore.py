@@ -22,7 +22,8 @@ def explore(
     Parameters
     ----------
     spaces
-        Runs or bundles, to be switched on the page. Without one: the runs under ./runs and ./demo, the newest first.
+        Runs or bundles, to be switched on the page. Without one: that which comes along, and the runs under
+        ./runs and ./demo, the newest first.
     data
         A prepared set: the page's figures and its map are then of these faces.
     port
@@ -40,7 +41,7 @@ def explore(
     from facespace.training.machine import keep_memory
 
     keep_memory()  # a quarter of the time of a decoded face at 160×176 px
-    chosen = list(spaces) or newest_runs(Path("runs"), Path("demo"))
+    chosen = list(spaces) or at_hand(Path("runs"), Path("demo"))
     opened = Spaces(chosen, FaceSet(data) if data else None)
     opened.open(0)  # what is missing or damaged is told before anything listens
     service = Service(opened, host, port, token)
@@ -56,14 +57,17 @@ def explore(
     return Done({"address": service.address, "spaces": [str(space) for space in chosen]}, "Stopped.")
 
 
-def newest_runs(*places: Path) -> list[Path]:
-    """The runs in some folders, the newest first. Raises FacespaceError where there is none."""
+def at_hand(*places: Path) -> list[Path]:
+    """The space that comes along, then the runs in some folders, the newest first. Raises FacespaceError where there is none."""
+    from facespace.bundle import coming_along
+
     cards = [card for place in places for card in place.glob("*/best/card.json")]
     cards.sort(key=lambda card: card.stat().st_mtime, reverse=True)
-    if not cards:
+    found = [*filter(None, [coming_along()]), *(card.parent.parent for card in cards)]
+    if not found:
         where = " or ".join(f"./{place}" for place in places)
         raise FacespaceError(
             f"No space was named and there is no run under {where}. Name one (facespace explore RUN), or make the "
             "demo's: facespace demo --to demo"
         )
-    return [card.parent.parent for card in cards]
+    return found

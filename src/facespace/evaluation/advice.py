@@ -49,6 +49,8 @@ def _generation(metrics: Mapping[str, Any]) -> list[Finding]:
         return [Finding(GOOD, f"New faces are nearly as good as real ones to the judge ({seen}).")]
     if again is not None and fid > 1.15 * again + 5:
         change = "Draw from a fitted prior: facespace fit-prior --kind flow. A higher KL weight helps too."
+        if (metrics.get("latents") or {}).get("prior_fitted"):
+            change = "A prior is fitted already: more training faces, or a higher KL weight in training, leave it less to miss."
         return [
             Finding(POOR, f"New faces are worse than reconstructions ({seen}; reconstructions {again:.0f}).", change)
         ]

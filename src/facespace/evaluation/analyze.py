@@ -128,7 +128,7 @@ class Analysis:
 
 
 def analyze(
-    space: FaceSpace | Path | str,
+    space: FaceSpace | Path | str | None,
     data: FaceSet | Path | str,
     to: Path | str,
     *,

@@ -65,7 +65,7 @@ class Job:
 
 
 def evaluate(
-    space: FaceSpace | Path | str,
+    space: FaceSpace | Path | str | None,
     data: FaceSet | Path | str,
     to: Path | str,
     *,

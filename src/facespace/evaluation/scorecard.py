@@ -133,7 +133,7 @@ PLAIN, BEST = "mean difference", "closed loop, locked"
 
 
 def scorecard(
-    space: FaceSpace | Path | str,
+    space: FaceSpace | Path | str | None,
     data: FaceSet | Path | str,
     *,
     split: str = "test",

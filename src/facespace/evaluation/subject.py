@@ -33,7 +33,7 @@ class Subject:
     crop, not of the space."""
 
     def __init__(
-        self, space: FaceSpace | Path | str, faces: FaceSet | Path | str, split: str, count: int | None
+        self, space: FaceSpace | Path | str | None, faces: FaceSet | Path | str, split: str, count: int | None
     ) -> None:
         self.space = prepared_space(space if isinstance(space, FaceSpace) else load(space))
         self.faces = faces if isinstance(faces, FaceSet) else FaceSet(faces)
