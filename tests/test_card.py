@@ -146,7 +146,7 @@ def test_without_a_name_the_space_that_comes_along_is_opened(cli, coming_along, 
         ["mix", "--plus", photos[0], "--to", "x.png"],
         ["card"],
         ["directions"],
-        ["edit", photos[0], "--set", "Hat=1", "--to", "e.png"],
+        ["edit", photos[0], "--set", "PC1=1", "--to", "e.png"],
     ):
         code, _, err = cli(*tokens)
         assert code == 0, err

@@ -22,7 +22,11 @@ def test_the_demo_makes_its_page_and_can_be_run_again(tmp_path, monkeypatch, tim
             facts = demo_module.demo(tmp_path / "demo")
     page = (tmp_path / "demo/index.html").read_text()
     names = re.findall(r'src="([^"]+)"', page)
-    assert set(names) == {"faces.png", "samples.png", "reconstructions.png", "morph.gif", "curves.png"}
+    assert set(names) == {"faces.png", "samples.png", "reconstructions.png", "morph.gif", "curves.png"} | {
+        "space-samples.png",  # of the space that comes along
+        "space-edits.png",
+        "space-morph.gif",
+    }
     for name in names:
         assert Image.open(tmp_path / "demo" / name).width >= 256
     assert "http" not in page.replace("http-equiv", "") and "nats per image" in page

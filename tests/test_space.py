@@ -115,9 +115,15 @@ def test_the_usual_prior_is_the_one_that_knows_unseen_faces_best(trained, tmp_pa
     assert space.usual_prior == "own" and space.prior() is space.prior("own") is space.model.prior
 
     def fitted(**nats):
-        space.card["priors"] = {kind: {"nats": {"validation": {"fitted": f, "own": -5}}} for kind, f in nats.items()}
+        told = {"weights": space.card["fingerprint"]}
+        space.card["priors"] = {
+            kind: {**told, "nats": {"validation": {"fitted": f, "own": -5}}} for kind, f in nats.items()
+        }
         return space.usual_prior
 
+    assert fitted(flow=-3) == "flow"
+    space.card["priors"]["flow"]["weights"] = "0" * 64  # of another model
+    assert space.usual_prior == "own"
     assert fitted(mixture=-4, flow=-3, normal=-3.5) == "flow" and fitted(mixture=-6) == "own"
     space.card["priors"] = {"flow": {"nats": {"all": {"fitted": 9, "own": -5}}}}  # of no unseen face
     assert space.usual_prior == "own"

@@ -94,7 +94,7 @@ class Codec:
         nats = {OWN: float("-inf")}
         for kind, entry in self.card.get("priors", {}).items():
             found = entry.get("nats", {}).get("validation", {})
-            if found and found["fitted"] > found["own"]:
+            if found and found["fitted"] > found["own"] and entry["weights"] == self.card["fingerprint"]:
                 nats[kind] = found["fitted"]
         return max(nats, key=lambda kind: nats[kind])
 
