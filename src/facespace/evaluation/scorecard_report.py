@@ -19,7 +19,9 @@ FILES = ("scorecard.json", "report.html", "table.md")
 STRIPS = 6  # attributes whose edits are shown
 
 
-def write(to: Path | str, space: FaceSpace | Path | str | None, data: FaceSet | Path | str, **options: Any) -> dict[str, Any]:
+def write(
+    to: Path | str, space: FaceSpace | Path | str | None, data: FaceSet | Path | str, **options: Any
+) -> dict[str, Any]:
     """Measures a scorecard with these options and writes the folder; returns what scorecard.json holds."""
     trial, facts = scorecard(space, data, **options)
     with build_folder(Path(to)) as beside:
