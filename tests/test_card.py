@@ -163,10 +163,13 @@ def test_without_a_space_that_comes_along_one_must_be_named(cli, tmp_path, monke
     assert code == 2 and "No SPACE was named" in err
 
 
-def test_the_space_that_comes_along_is_not_changed(coming_along, drawn):
+def test_the_space_that_comes_along_is_not_changed(coming_along, drawn, monkeypatch):
     before = {path.name: path.read_bytes() for path in coming_along.iterdir()}
     with quiet(), pytest.raises(BundleError, match="stays as it is"):
         facespace.load().fit_prior(FaceSet(drawn), "normal")
+    monkeypatch.chdir(coming_along.parent)  # nor under another name
+    with quiet(), pytest.raises(BundleError, match="stays as it is"):
+        facespace.load(coming_along.name).fit_components(FaceSet(drawn), 2)
     assert {path.name: path.read_bytes() for path in coming_along.iterdir()} == before
 
 

@@ -156,8 +156,7 @@ def _add(
     """Writes a file of tensors into a bundle and what is said `about` it into the card, where `place`(card, entry) says;
     returns the entry. Raises BundleError where the folder holds another model by now."""
     card, folder = read_card(loaded.folder), loaded.folder
-    if folder == SHIPPED:
-        raise BundleError(f"The space that comes along stays as it is. Copy the folder {folder}, and name the copy.")
+    check_own(folder)
     if card.get("fingerprint") != loaded.card["fingerprint"]:
         raise BundleError(f"{folder} holds another model than the one that was opened. Open it and try again.")
     entry = {**about, "weights": card["fingerprint"], "fingerprint": fingerprint(tensors)}
@@ -167,6 +166,12 @@ def _add(
         (beside / file).write_bytes(to_bytes(tensors))
         write_json(beside / CARD, {**card, **place(card, entry)})
     return entry
+
+
+def check_own(folder: Path) -> None:
+    """Raises BundleError for the bundle that comes along, to which nothing is added; said before long work too."""
+    if folder.resolve() == SHIPPED.resolve():
+        raise BundleError(f"The space that comes along stays as it is. Copy the folder {folder}, and name the copy.")
 
 
 def load_prior(loaded: Bundle, kind: str) -> FittedPrior:

@@ -42,6 +42,7 @@ class FaceSpace(Codec):
         Returns what the card says of it, with the figures of `latent.judging`: `nats` are mean log-densities per latent vector,
         of this prior and of the model's own, on the split and on the validation faces; `nearest` tells copies."""
         check_seed(seed)
+        bundle.check_own(self.folder)
         prior = fitted_prior(kind, self.latent_dim, options)
         count = len(faces.rows(split))
         if count < 2:
@@ -141,6 +142,7 @@ class FaceSpace(Codec):
         Their facts have the AUC on validation faces, else on test ones. Raises UsageError for an unknown attribute or method,
         or too few faces."""
         check_seed(seed)
+        bundle.check_own(self.folder)
         z = self.means(faces, split).numpy().astype(np.float64)
         others = next((name for name in ("validation", "test") if name != split and len(faces.rows(name))), None)
         held_out = self.means(faces, others).numpy() if others else None
