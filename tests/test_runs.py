@@ -337,6 +337,20 @@ def test_the_same_again_is_the_same(compared, trained, gray, drawn, tmp_path):
     assert json.loads((tmp_path / "c/compare.json").read_text())["protocol"]["count"] == 5
 
 
+def test_runs_are_compared_by_the_priors_that_the_table_names(compared, trained, gray, drawn, tmp_path):
+    """A fitted prior, which `sample` would take, does not change what is said to be of N(0, I)."""
+    run = shutil.copytree(trained, tmp_path / trained.name)
+    with quiet():
+        space = facespace.load(run)
+        space.fit_prior(FaceSet(drawn), "normal")
+        entry = space.card["priors"]["normal"]
+        entry["nats"]["validation"] = {"fitted": 1.0, "own": 0.0}
+        (run / "best/card.json").write_text(json.dumps(space.card))
+        assert facespace.load(run).usual_prior == "normal"
+        facts = compare([run, gray], drawn, tmp_path / "c", split="all", count=24, seed=3)
+    assert facts["runs"][0]["sampling"] == compared[1]["runs"][0]["sampling"]
+
+
 def test_prepared_faces_are_never_cropped_again(drawn, tmp_path):
     """A space of square photographs with a crop (LFW's centre 90 of 250) takes prepared faces whole."""
     for name in ("a", "b"):

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from facespace import bundle
-from facespace.codec import BATCH, Codec, Given, Images, number
+from facespace.codec import BATCH, OWN, Codec, Given, Images, number
 from facespace.data.faces import FaceSet
 from facespace.errors import BundleError, UsageError, check_seed
 from facespace.image import film
@@ -218,7 +218,7 @@ class FaceSpace(Codec):
         """How far encoded faces spread in each direction: from the faces that directions were found in, else from draws of
         the space's own prior."""
         known = self._known()
-        return known.whitening if known else finding.whitening_of(self.sample_latents(SAMPLES))
+        return known.whitening if known else finding.whitening_of(self.sample_latents(SAMPLES, prior=OWN))
 
     def _keep(self, found: Directions) -> Directions:
         bundle.save_directions(self._loaded, merged := finding.merged(self._known(), found))

@@ -10,6 +10,7 @@ import torch
 
 import facespace
 from facespace import bundle, charts
+from facespace.codec import OWN
 from facespace.console import progress
 from facespace.data.faces import FaceSet
 from facespace.errors import UsageError, check_seed
@@ -111,7 +112,7 @@ def measure(
     model, shown = space.model.eval(), {int(row) for row in spread(rows, SHOWN)}
     means, errors, kl, again = [], [], [], []
     real, drawn = Tally(), Tally()
-    latents = space.sample_latents(max(len(rows), DRAWN), seed)
+    latents = space.sample_latents(max(len(rows), DRAWN), seed, prior=OWN)
     for part, z in zip(batches(rows), batches(latents)):
         fitted = space.fit(faces.images[part])
         x = to_float(fitted, space.device)
