@@ -69,6 +69,8 @@ def test_latents_of_faces_that_came_along_are_checked(rich, tmp_path):
     z = np.zeros((3, 5), np.float32)
     pack(bundle.load(rich), tmp_path / "p", encoded=z)
     np.testing.assert_array_equal(facespace.load(tmp_path / "p").encoded, z)
+    pack(bundle.load(tmp_path / "p"), tmp_path / "again")
+    np.testing.assert_array_equal(facespace.load(tmp_path / "again").encoded, z)
     file = tmp_path / "p" / bundle.ENCODED
     file.write_bytes(file.read_bytes()[:-4])
     with pytest.raises(BundleError, match="encoded"):

@@ -16,6 +16,7 @@ from facespace.bundle import (
     Bundle,
     fingerprint,
     load_directions,
+    load_encoded,
     load_prior,
     prior_file,
     read_card,
@@ -44,6 +45,7 @@ def pack(loaded: Bundle, to: Path, facts: Mapping[str, Any] | None = None, encod
         load_directions(loaded)
         files[DIRECTIONS] = read_tensors(loaded.folder / DIRECTIONS, entry["fingerprint"], RETRIEVE)
         card["directions"] = {**entry, "weights": now}
+    encoded = load_encoded(loaded) if encoded is None else encoded  # those of a packed bundle go on with it
     if encoded is not None:
         files[ENCODED] = {"z": torch.from_numpy(encoded).half()}
         card["encoded"] = {"faces": len(encoded), "weights": now, "fingerprint": fingerprint(files[ENCODED])}

@@ -61,12 +61,13 @@ def pack(
     from facespace.evaluation import space_card
     from facespace.evaluation.subject import Subject
     from facespace.packing import pack as write_small
+    from facespace.space import FaceSpace
 
     loaded = bundle.load(space)
     before = sum(file.stat().st_size for file in loaded.folder.iterdir())
     facts = {"figures": space_card.figures_of(figures, loaded.card["fingerprint"])} if figures else {}
     facts |= {"failings": failing} if failing else {}
-    encoded = Subject(space, data, "train", ENCODED).encoded.mean if data else None
+    encoded = Subject(FaceSpace(loaded), data, "train", ENCODED).encoded.mean if data else None
     after = write_small(loaded, to, facts, encoded)
     told = {"space": str(loaded.folder), "to": str(to), "bytes": after, "bytes_before": before}
     return Done(told, f"{loaded.folder} in {to}: {after / 1e6:.1f} MB, of {before / 1e6:.1f} MB")
