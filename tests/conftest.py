@@ -1,6 +1,8 @@
 """What the tests share: a small set of drawn faces, a small trained run, and the real faces where they are at hand."""
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 # Before torch is loaded: the tests run side by side, and small networks gain nothing from threads that fight over cores.
@@ -13,6 +15,7 @@ import facespace
 from facespace.cli import run as run_cli
 from facespace.console import quiet
 from facespace.data.faces import FaceSet
+from facespace.training import loop
 
 # Makes any recipe small enough for a test: 16 px faces, few units.
 TINY = ("model.image=3,16,16", "model.latent=5", "model.widths=8,12", "train.batch=8", "train.epochs=2")
@@ -92,3 +95,21 @@ def cli(capsys):
         return code, out, err
 
     return call
+
+
+@contextlib.contextmanager
+def pressed_after(steps: int, monkeypatch) -> Iterator[None]:
+    """Ctrl-C is pressed after so many looks of the training loop, and the block must end with it."""
+    presses = iter([None] * steps + [KeyboardInterrupt()] * 50)
+
+    class Gently:
+        def __enter__(self):
+            return lambda: next(presses)
+
+        def __exit__(self, *_):
+            pass
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "stop_gently", Gently)
+        with pytest.raises(KeyboardInterrupt):
+            yield

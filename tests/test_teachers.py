@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from conftest import TINY
+from conftest import TINY, pressed_after
 
 import facespace
 from facespace import bundle
@@ -16,7 +16,7 @@ from facespace.console import quiet
 from facespace.errors import BundleError, UsageError
 from facespace.recipe import ObjectiveConfig
 from facespace.recipes import recipe
-from facespace.training import loop, vgg
+from facespace.training import vgg
 from facespace.training.adversary import Adversary
 from facespace.training.machine import Machine
 from facespace.training.perceptual import Perceptual
@@ -164,19 +164,8 @@ def test_an_interrupted_run_resumes_to_the_very_same_weights(drawn, tmp_path, mo
     """Critic, its optimiser and the state of its spectral norms included."""
     settings = [*ALL, "model.body=residual", "data.flip=true", "train.ema=0.9", f"train.precision={precision}"]
     train(drawn, tmp_path / "whole", settings)
-    presses = iter([None] * 8 + [KeyboardInterrupt()] * 50)
-
-    class Gently:
-        def __enter__(self):
-            return lambda: next(presses)
-
-        def __exit__(self, *_):
-            pass
-
-    with monkeypatch.context() as patch:
-        patch.setattr(loop, "stop_gently", Gently)
-        with pytest.raises(KeyboardInterrupt):
-            train(drawn, tmp_path / "cut", settings)
+    with pressed_after(8, monkeypatch):
+        train(drawn, tmp_path / "cut", settings)
     at = torch.load(tmp_path / "cut/checkpoint.pt", weights_only=True)["progress"]["step"]
     assert 12 * 0.4 < at < 12  # the critic had begun
     train(drawn, tmp_path / "cut", settings, resume=True)

@@ -11,7 +11,7 @@ import time
 import numpy as np
 import pytest
 import torch
-from conftest import TINY
+from conftest import TINY, pressed_after
 
 import facespace
 from facespace import bundle
@@ -96,19 +96,8 @@ def test_an_interrupted_run_resumes_to_the_very_same_weights(drawn, tmp_path, mo
     settings = ["data.flip=true", "model.dropout=0.1", "model.conditions=Hat", "train.ema_half_life=40"]
     settings += ["train.warmup=3", "train.final_rate=0.1", "objective.warmup=9", f"train.precision={precision}"]
     train("demo", drawn, tmp_path / "whole", settings=settings)
-    presses = iter([None] * 8 + [KeyboardInterrupt()] * 50)
-
-    class Gently:
-        def __enter__(self):
-            return lambda: next(presses)
-
-        def __exit__(self, *_):
-            pass
-
-    with monkeypatch.context() as patch:
-        patch.setattr(loop, "stop_gently", Gently)
-        with pytest.raises(KeyboardInterrupt):
-            train("demo", drawn, tmp_path / "cut", settings=settings)
+    with pressed_after(8, monkeypatch):
+        train("demo", drawn, tmp_path / "cut", settings=settings)
     torch.rand(7)  # whatever else the process draws must not matter
     train("demo", drawn, tmp_path / "cut", settings=settings, resume=True)
     assert same(weights(tmp_path / "whole"), weights(tmp_path / "cut"))

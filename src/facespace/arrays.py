@@ -37,6 +37,17 @@ def as_tensor(weights: Mapping[str, np.ndarray], name: str, shape: Sequence[int]
     return torch.from_numpy(array.astype(np.float32).reshape(tuple(shape)))
 
 
+def flax_convolutions(tree: Mapping[str, Any], count: int) -> dict[str, np.ndarray]:
+    """The first `count` convolutions of a flax module as conv1.weight (out, in, height, width), conv1.bias …, which flax has as
+    (height, width, in, out)."""
+    found = {}
+    for index in range(count):
+        conv = tree[f"Conv_{index}"]
+        found[f"conv{index + 1}.weight"] = conv["kernel"].transpose(3, 2, 0, 1)
+        found[f"conv{index + 1}.bias"] = conv["bias"]
+    return found
+
+
 _RECONSTRUCT = np.empty(0).__reduce__()[0]
 ARRAYS = {  # all that a pickled array names; the function's module has moved between versions of numpy
     ("numpy.core.multiarray", "_reconstruct"): _RECONSTRUCT,

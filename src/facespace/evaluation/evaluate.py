@@ -154,8 +154,7 @@ def _judge(job: Job, which: str | Path) -> Features | None:
 
 def _reconstruction(job: Job, metrics: Mapping[str, Any]) -> dict[str, Any]:
     subject = job.subject
-    signs = np.sign(subject.faces.attributes[subject.rows])
-    having = dict(zip(subject.faces.attribute_names, signs.T > 0))
+    having = dict(zip(subject.faces.attribute_names, subject.faces.attributes[subject.rows].T > 0))
     found = reconstruction.measure_reconstruction(subject.originals, subject.reconstructions, job.lpips, having)
     job.left_out += found.pop("left_out", [])
     if job.identity:

