@@ -1,6 +1,7 @@
 """The frame that every verb stands in: one JSON object or one text on stdout, all else on stderr; exit code 0 done,
 1 failed, 2 wrong usage, 130 Ctrl-C."""
 
+import atexit
 import functools
 import inspect
 import json
@@ -102,6 +103,11 @@ def main() -> NoReturn:
     """The console script."""
     for stream in (sys.stdout, sys.stderr):  # a file's name may hold what the terminal's encoding cannot say
         getattr(stream, "reconfigure", lambda **_: None)(errors="backslashreplace")
+    code = 1
+    if "RANK" in os.environ:
+        # One of several processes: while an interpreter is taken down, a thread of torch's connections can abort it
+        # ("terminate called without an active exception") after the work is done. Registered first, this is run last.
+        atexit.register(lambda: os._exit(code))
     code = run(sys.argv[1:])
     sys.stdout.flush()
     sys.exit(code)

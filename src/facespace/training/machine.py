@@ -151,7 +151,7 @@ def has_bf16(device: torch.device) -> bool:
 
 
 def _leave() -> None:
-    """A process that ends with its connections open is sometimes aborted by them."""
+    """Connections are closed before the process ends; torch complains of those that are left open."""
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
 
