@@ -14,7 +14,7 @@ from facespace.cli import app
 
 VERBS = (
     *("balance", "decode", "demo", "doctor", "download", "encode", "fit-prior", "merge", "morph", "prepare", "recipes"),
-    *("compare", "reconstruct", "runs", "sample", "show", "split", "train"),
+    *("compare", "reconstruct", "runs", "sample", "show", "split", "thin", "train"),
     *("analyze", "evaluate", "explore", "label", "mix", "train-attributes"),
     *("card", "diagram", "directions", "pack", "edit", "scorecard"),
 )

@@ -20,7 +20,7 @@ from facespace.console import quiet
 from facespace.data.faces import FaceSet
 from facespace.data.loaders import Loader, Shelf
 from facespace.errors import UsageError
-from facespace.models.bodies import Doubling, TransposedConv
+from facespace.models.blocks import Doubling, TransposedConv
 from facespace.recipe import TrainConfig
 from facespace.training import machine as machine_module
 from facespace.training.journal import Journal

@@ -20,9 +20,14 @@ PUBLISHED = {
 }
 
 
+# What a recipe needs at that size beside the usual: as many numbers as cells, and no more levels than sizes.
+ALSO = {"vq": {"latent": 32}, "ladder": {"levels": 1}}
+PENALTIES = {"gaussian": {"kl"}, "point": set(), "codes": {"commitment"}}
+
+
 def tiny(name: str, **fields):
     settings = [setting for setting in TINY if setting.startswith("model")]
-    settings.remove("model.image=3,16,16") if "image" in fields else None
+    fields = {**ALSO.get(name, {}), **fields}
     return override(recipe(name), [*settings, *(f"model.{key}={value}" for key, value in fields.items())]).model
 
 
@@ -30,10 +35,16 @@ def cases():
     yield pytest.param(tiny("yearbook-ae", image="1,19,21"), id="yearbook-ae-odd")
     for name in RECIPES:
         yield pytest.param(tiny(name), id=name)
+        if name in ALSO:
+            yield pytest.param(tiny(name, image="1,16,24", latent=48, dropout=0.1), id=f"{name}-gray-wide")
+            continue
         other = "gaussian" if recipe(name).model.bottleneck == "point" else "point"
         yield pytest.param(tiny(name, bottleneck=other, latent_relu="false"), id=f"{name}-{other}")
         yield pytest.param(tiny(name, body="mlp", norm="false"), id=f"{name}-mlp")
         yield pytest.param(tiny(name, image="1,16,24", dropout=0.1, slope=0), id=f"{name}-gray-wide")
+    for body in ("conv", "residual", "pyramid"):
+        yield pytest.param(tiny("demo", body=body, latent=128, spatial="true"), id=f"spatial-{body}")
+    yield pytest.param(tiny("demo", bottleneck="codes", latent=8), id="codes-flat")
     for pixels in LIKELIHOODS:
         yield pytest.param(tiny("demo", pixels=pixels), id=f"pixels-{pixels}")
 
@@ -54,7 +65,7 @@ def test_shapes_and_range(model):
     assert result.image.shape == (6, *model.image_shape) == model.target(x).shape
     assert result.log_likelihood.shape == (6,)
     assert all(penalty.shape == (6,) for penalty in result.penalties.values())
-    assert set(result.penalties) == ({"kl"} if model.config.bottleneck == "gaussian" else set())
+    assert set(result.penalties) == PENALTIES[model.config.bottleneck]
     z = model.encode(x).mean
     assert z.shape == (6, *model.latent_shape)
     image = model.decode(20 * z)
@@ -103,6 +114,13 @@ def test_published_parameter_count(name):
         ({"image": (2, 64, 64)}, "1 or 3 channels"),
         ({"latent": 0}, "at least 1"),
         ({"pixels": "gauss"}, "Unknown pixels"),
+        ({"body": "mlp", "spatial": True}, "does not end in a map of features; take conv"),
+        ({"latent": 100, "spatial": True}, "4×4 cells, so model.latent must be a multiple of 16; got 100"),
+        ({"spatial": True, "conditions": ("Hat",)}, "cannot be told"),
+        ({"bottleneck": "codes", "latent": 10}, "a multiple of model.code"),
+        ({"kind": "ladder"}, "1 to 3 further levels"),
+        ({"kind": "ladder", "levels": (1,), "bottleneck": "point"}, "A ladder takes model.bottleneck=gaussian"),
+        ({"levels": (1,)}, "is for model.kind=ladder"),
     ],
 )
 def test_impossible_configs_are_refused_with_a_sentence(fields, says):

@@ -41,10 +41,9 @@ def _name(facts: Facts) -> str:
 def _summary(facts: Facts) -> str:
     told = facts["protocol"]
     size = "×".join(map(str, told["space"]["image"]))
-    kind = {"gaussian": "a VAE", "point": "an autoencoder"}.get(told["space"]["bottleneck"], "a model")
     return (
-        f"{_name(facts)}, {kind} of {size} faces with {told['space']['latents']:,} latents, looked into with {told['faces']:,} "
-        f"faces of the split {told['split']} ({told['set']['source']}, crop {told['set']['crop']})."
+        f"{_name(facts)}, {told['space']['family']} of {size} faces with {told['space']['latents']:,} latents, looked into with "
+        f"{told['faces']:,} faces of the split {told['split']} ({told['set']['source']}, crop {told['set']['crop']})."
     )
 
 

@@ -249,7 +249,7 @@ def protocol(analysis: Analysis) -> dict[str, Any]:
     """All that somebody needs to get the same figures."""
     subject = analysis.subject
     told = subject.protocol()
-    told["space"]["bottleneck"] = subject.space.model.config.bottleneck
+    told["space"]["family"] = subject.space.model.config.family
     return {
         **told,
         "latents": "posterior means",

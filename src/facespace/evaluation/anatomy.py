@@ -1,6 +1,7 @@
 """What a model is made of, layer by layer, seen by sending a face through it; and the diagrams of models and ideas by
 their names. Draws nothing itself: diagrams/ does."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +18,7 @@ from facespace.diagrams import concepts
 from facespace.diagrams.network import Block, network
 from facespace.errors import UsageError, suggest
 from facespace.models import ModelConfig, build
-from facespace.models.bodies import Residual, Trim
+from facespace.models.blocks import Residual, Side, Trim
 from facespace.recipes import RECIPES, recipe
 
 # Layers that begin a block; all others are folded into the one before them.
@@ -34,6 +35,7 @@ FOLDED: dict[type[nn.Module], Callable[..., str]] = {
     nn.SiLU: lambda layer: "SiLU",
     nn.PixelShuffle: lambda layer: f"pixel shuffle ×{layer.upscale_factor}",
     Residual: lambda layer: "residual block",
+    Side: lambda layer: layer.says,
     nn.modules.dropout._DropoutNd: lambda layer: f"Dropout {layer.p:g}",
     nn.MaxPool2d: lambda layer: f"max-pool {layer.kernel_size}×{layer.kernel_size}",
     nn.Flatten: lambda layer: "flatten",
@@ -41,6 +43,9 @@ FOLDED: dict[type[nn.Module], Callable[..., str]] = {
     Trim: lambda layer: f"trim to {layer.height}×{layer.width}",
 }
 FACE = {"skin_tone": -0.4, "smile": 0.8, "hair_length": 0.3, "hair_shade": -0.3, "eye_size": 0.3, "curl": -0.6}
+
+
+Step = tuple[nn.Module, tuple[int, ...]]  # a layer, and the shape of what it puts out for one face
 
 
 class Anatomy(NamedTuple):
@@ -61,26 +66,30 @@ def dissect(config: ModelConfig) -> Anatomy:
     Every trainable parameter is in one of them."""
     with torch.device("meta"):
         model = build(config).eval()
-        seen: list[tuple[str, nn.Module, tuple[int, ...]]] = []
-        blocks = tuple(f"{name}." for name, part in model.named_modules() if isinstance(part, Residual))
+        seen: dict[str, Step] = {}  # each part where a face last came through it
+        blocks = tuple(f"{name}." for name, part in model.named_modules() if isinstance(part, Residual | Side))
+
+        def saw(name: str, part: nn.Module, shape: tuple[int, ...]) -> None:
+            seen.pop(name, None)
+            seen[name] = part, shape
+
         for name, part in model.named_modules():
-            if f"{name}." in blocks or not (list(part.children()) or name.startswith(blocks)):
-                part.register_forward_hook(
-                    lambda _, __, out, name=name, part=part: seen.append((name, part, (*out.shape[1:],)))
-                )
+            whole = f"{name}." in blocks or not (list(part.children()) or name.startswith(blocks))
+            if whole and name.startswith(("encoder.", "heads", "decoder.")):
+                part.register_forward_hook(lambda _, __, out, name=name, part=part: saw(name, part, (*out.shape[1:],)))
         model(torch.zeros(1, *config.image))
     variational, told = config.bottleneck == "gaussian", len(config.conditions)
-    encoder = _fold(
-        [Block("face x", ("in [0, 1]",), config.image, 0)], [step for step in seen if step[0].startswith("encoder.")]
+    encoder = _fold([Block("face x", ("in [0, 1]",), config.image, 0)], _within(seen, "encoder."))
+    heads = [part for part, _ in _within(seen, "heads")]
+    notes = {"gaussian": ("μ and log σ²",), "codes": (f"each the nearest of {config.codebook:,} codes",)}.get(
+        config.bottleneck, ("ReLU",) if config.latent_relu else ()
     )
-    _, head, _ = next(step for step in seen if step[0] == "heads")
-    notes = ("μ and log σ²",) if variational else ("ReLU",) if config.latent_relu else ()
-    shape = (2, config.latent) if variational else (config.latent,)
-    encoder.append(Block("linear", notes, shape, _count(head)))
-    latent = Block(
-        "latent z", (f"and {told} attributes, each with whether it is known",) if told else (), (config.latent,), 0
-    )
-    decoder = _fold([latent], [step for step in seen if step[0].startswith("decoder.")])
+    (size,) = model.latent_shape
+    name = "linear" if isinstance(heads[0], nn.Linear) else f"heads of {1 + len(config.levels)} levels"
+    name = "conv 1×1" if config.spatial else name
+    encoder.append(Block(name, notes, (2, size) if variational else (size,), sum(map(_count, heads))))
+    latent = Block("latent z", (f"and {told} attributes, each with whether it is known",) if told else (), (size,), 0)
+    decoder = _fold([latent], _within(seen, "decoder."))
     spread = {
         "normal_pixel": ("sigmoid of one half", "log σ² of each pixel is the other"),
         "normal_shared": ("sigmoid", "one σ for all pixels"),
@@ -105,10 +114,10 @@ def diagram(what: str) -> tuple[Figure, dict[str, object]]:
             f"{what!r} is no recipe, no idea and no folder of a space. {suggest(what, [*RECIPES, *IDEAS])}"
         )
     parts = dissect(config)
+    size = math.prod(parts.decoder[0].shape)
     variational = config.bottleneck == "gaussian"
-    kind = "variational autoencoder" if variational else "autoencoder"
     name = what if what in RECIPES else Path(what).resolve().name
-    title = f"{name}: {kind}, {config.latent:,} latents, {parts.parameters:,} parameters"
+    title = f"{name}: {config.family}, {size:,} latents, {parts.parameters:,} parameters"
     turn = "z = μ + σ·ε,  ε drawn from N(0, I)" if variational else "no noise: a face is one point"
     blocks = {side: [block._asdict() for block in getattr(parts, side)] for side in Anatomy._fields}
     return network(title, *parts, turn), {"drawn": name, "parameters": parts.parameters, **blocks}
@@ -125,10 +134,17 @@ def draw_autoencoder() -> Figure:
 IDEAS: dict[str, Callable[[], Figure]] = {"autoencoder": draw_autoencoder, "ae-vs-vae": concepts.ae_vs_vae}
 
 
-def _fold(blocks: list[Block], steps: list[tuple[str, nn.Module, tuple[int, ...]]]) -> list[Block]:
+def _within(seen: dict[str, Step], start: str) -> list[Step]:
+    return [step for name, step in seen.items() if name.startswith(start)]
+
+
+def _fold(blocks: list[Block], steps: list[Step]) -> list[Block]:
     """Each layer as a block after those given, with what follows it up to the next one folded in."""
-    for _, part, shape in steps:
-        name = _named(LAYERS, part)
+    for part, shape in steps:
+        side = isinstance(part, Side)
+        name = _named(LAYERS, part) or (
+            part.says if side and len(blocks) == 1 else None
+        )  # the first is on the way itself
         if name:
             blocks.append(Block(name, (), shape, _count(part)))
             continue
@@ -136,6 +152,7 @@ def _fold(blocks: list[Block], steps: list[tuple[str, nn.Module, tuple[int, ...]
         note = _named(FOLDED, part) or type(part).__name__
         if isinstance(part, nn.Flatten):  # the box keeps the picture's form
             note, shape = f"flatten to {shape[0]:,}" if len(last.shape) > 1 else "", last.shape
+        shape = last.shape if side else shape
         blocks[-1] = Block(last.name, (*last.notes, *filter(None, [note])), shape, last.parameters + _count(part))
     return blocks
 

@@ -30,7 +30,6 @@ TABLE, FIGURES, RECONSTRUCTIONS, SAMPLES, LATENTS = OURS = (
 )
 SHOWN, DRAWN, ACROSS = 10, 32, 8  # faces reconstructed on the picture, samples of a run on it, samples in a row
 COMMON = (bundle.BEST, bundle.LAST, "run")  # say nothing alone
-BOTTLENECKS = {"point": "autoencoder", "gaussian": "VAE"}
 PRIORS = {StandardNormal: "N(0, I)", FittedNormal: "fitted Gaussian"}
 
 
@@ -161,7 +160,7 @@ def identify(name: str, path: Path, space: FaceSpace, faces: FaceSet) -> dict[st
             "latents": space.latent_dim,
             "body": config.body,
             "widths": list(config.widths),
-            "bottleneck": BOTTLENECKS.get(config.bottleneck, config.bottleneck),
+            "bottleneck": config.family,
             "pixels": config.pixels,
             "conditions": list(config.conditions),
             "objective": objective(card),

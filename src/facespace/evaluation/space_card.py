@@ -53,9 +53,11 @@ Rows = Iterator[tuple[str, str]]
 
 def _model(space: FaceSpace) -> Rows:
     config, (channels, height, width) = space.model.config, space.image_shape
-    kind = "variational autoencoder" if config.bottleneck == "gaussian" else "autoencoder"
     count = sum(weight.numel() for weight in space.model.parameters())
-    yield "kind", f"{kind}, {config.body} body, widths {', '.join(map(str, config.widths))}, {config.pixels} pixels"
+    yield (
+        "kind",
+        f"{config.family}, {config.body} body, widths {', '.join(map(str, config.widths))}, {config.pixels} pixels",
+    )
     yield "faces", f"{width} × {height} pixels, {'colour' if channels == 3 else 'gray'}"
     yield "latents", f"{space.latent_dim}"
     yield "parameters", f"{count:,}"

@@ -98,7 +98,7 @@ class Engine:
             "latents": space.latent_dim,
             "picture": {"width": width, "height": height, "channels": channels},
             "input": {"width": space.template.width, "height": space.template.height},
-            "model": "variational autoencoder" if self.variational else "autoencoder",
+            "model": self.space.model.config.family,
             "recipe": recipe.get("name", ""),
             "summary": recipe.get("summary", ""),
             "data": data.get("source", ""),

@@ -4,8 +4,9 @@ from facespace.errors import choose
 from facespace.models.autoencoder import Autoencoder
 from facespace.models.config import ModelConfig
 from facespace.models.interface import LatentModel, Pass, Posterior
+from facespace.models.ladder import Ladder
 
-MODELS = {"autoencoder": Autoencoder}
+MODELS = {"autoencoder": Autoencoder, "ladder": Ladder}
 
 __all__ = ["MODELS", "LatentModel", "ModelConfig", "Pass", "Posterior", "build", "count_parameters"]
 

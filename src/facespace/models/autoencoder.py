@@ -4,10 +4,12 @@
 import math
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 
 from facespace.errors import choose
+from facespace.models.blocks import heads
 from facespace.models.bodies import BODIES
+from facespace.models.codes import Codebook
 from facespace.models.config import ModelConfig
 from facespace.models.interface import LatentModel, Pass, Posterior
 from facespace.models.likelihoods import LIKELIHOODS
@@ -23,14 +25,14 @@ class Autoencoder(LatentModel):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.posterior = choose(POSTERIORS, config.bottleneck, "bottleneck")
+        self.posterior = choose(POSTERIORS, config.bottleneck, "bottleneck")(config)
         self.pixels = choose(LIKELIHOODS, config.pixels, "pixels")()
         self.prior = choose(PRIORS, config.bottleneck, "bottleneck")(config.latent)
         told = 2 * len(config.conditions)  # a value, and whether it is known
         body = choose(BODIES, config.body, "body")(config, config.latent + told, config.image[0] * self.pixels.parts)
-        self.encoder, features, self.decoder, size = body
-        self.heads = nn.Linear(features + told, config.latent * self.posterior.PARTS)
-        self.image_shape = (config.image[0], *size)
+        self.encoder, self.decoder = body.encoder, body.decoder
+        self.heads = heads(config, body, told, self.posterior.PARTS)
+        self.image_shape = (config.image[0], *body.size)
         self.latent_shape = (config.latent,)
 
     def encode(self, x: Tensor, y: Tensor | None = None) -> Posterior:
@@ -39,7 +41,8 @@ class Autoencoder(LatentModel):
         return self.posterior(raw.relu() if self.config.latent_relu else raw)
 
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        """(B, D) -> mean image (B, C, H, W) in [0, 1]."""
+        """(B, D) -> mean image (B, C, H, W) in [0, 1]. Codes stand for the entries next to them."""
+        z = self.posterior.snap(z) if isinstance(self.posterior, Codebook) else z
         return self.pixels.mean(self._raw(z, y))
 
     def forward(self, x: Tensor, y: Tensor | None = None, generator: Generator | None = None, samples: int = 1) -> Pass:
@@ -48,18 +51,18 @@ class Autoencoder(LatentModel):
             alone, whole = torch.rand(y.shape, device=y.device), torch.rand(len(y), 1, device=y.device)
             y = torch.where((alone < UNTOLD) | (whole < UNTOLD), torch.nan, y)  # (B, A)
         q, seen = self.encode(x, y), self.target(x)
-        z = q.sample(generator)
+        z, path = q.draw(generator)
         raw = self._raw(z, y)
         likelihood = self.pixels.log_prob(raw, seen)
         bound = None
         if samples > 1:
-            weights = [likelihood + q.log_ratio(z)]
+            weights = [likelihood + path.log_ratio(z)]
             for _ in range(samples - 1):
-                z = q.sample(generator)
-                weights.append(self.pixels.log_prob(self._raw(z, y), seen) + q.log_ratio(z))
+                z, other = q.draw(generator)
+                weights.append(self.pixels.log_prob(self._raw(z, y), seen) + other.log_ratio(z))
             bound = torch.stack(weights).logsumexp(0) - math.log(samples)  # (B,) Burda et al., 2016
-        parts = q.kl_per_latent() if isinstance(q, Gaussian) else None
-        return Pass(self.pixels.mean(raw), likelihood, q.penalties(), parts, bound)
+        parts = path.kl_per_latent() if isinstance(path, Gaussian) else None
+        return Pass(self.pixels.mean(raw), likelihood, path.penalties(), parts, bound)
 
     def _raw(self, z: Tensor, y: Tensor | None) -> Tensor:
         return self.decoder(self._with(z, y)).float()  # under autocast the layers alone are bf16

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from facespace.errors import UsageError
 
+FAMILIES = {"point": "autoencoder", "gaussian": "VAE", "codes": "VQ autoencoder"}
+
 
 @dataclass(frozen=True)
 class ModelConfig:
@@ -11,13 +13,19 @@ class ModelConfig:
 
     kind: str = "autoencoder"  # row of MODELS
     image: tuple[int, int, int] = (3, 64, 64)  # channels, height, width
-    latent: int = 128
+    latent: int = 128  # numbers between encoder and decoder; of a ladder those of its first level
     body: str = "conv"  # row of BODIES
     widths: tuple[int, ...] = (32, 64, 128, 256)  # channels (conv) or units (mlp) of each layer, from the image inwards
     norm: bool = True  # batch norm after each hidden layer; in the residual body group norm before it
     slope: float = 0.01  # of LeakyReLU below zero; 0 is ReLU; the residual body has SiLU whatever it is
     dropout: float = 0.0
-    bottleneck: str = "gaussian"  # row of POSTERIORS: gaussian is a VAE, point an autoencoder
+    bottleneck: str = "gaussian"  # row of POSTERIORS: gaussian is a VAE, point an autoencoder, codes a VQ-VAE
+    spatial: bool = (
+        False  # each cell of the encoder's last map has its own numbers, which no other cell sees (conv, residual)
+    )
+    codebook: int = 1024  # entries, for bottleneck=codes
+    code: int = 4  # numbers of one entry; a latent is model.latent / model.code of them
+    levels: tuple[int, ...] = ()  # of kind=ladder: channels of noise at twice the smallest size, at four times, …
     latent_relu: bool = False  # ReLU on the latent of an autoencoder, as the yearbook system has it
     pixels: str = "bernoulli"  # row of LIKELIHOODS
     conditions: tuple[str, ...] = ()  # attributes that encoder and decoder are told: a conditional VAE
@@ -31,5 +39,14 @@ class ModelConfig:
             )
         if self.latent_relu and self.bottleneck != "point":
             raise UsageError("model.latent_relu is for model.bottleneck=point; a Gaussian latent has both signs.")
+        if self.levels and self.kind != "ladder":
+            raise UsageError("model.levels is for model.kind=ladder.")
         if not 0 <= self.dropout < 1:
             raise UsageError(f"model.dropout must be at least 0 and below 1; got {self.dropout}.")
+
+    @property
+    def family(self) -> str:
+        """What such a model is called."""
+        if self.kind == "ladder":
+            return f"ladder VAE of {1 + len(self.levels)} levels"
+        return FAMILIES[self.bottleneck]

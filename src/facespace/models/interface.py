@@ -28,6 +28,11 @@ class Posterior(Protocol):
         """One latent for each image, (B, D), differentiable."""
         ...
 
+    def draw(self, generator: Generator | None = None) -> "tuple[Tensor, Posterior]":
+        """Such a latent, and the posterior that says its penalties: itself, unless what is said of one latent depends on
+        those before it."""
+        return self.sample(generator), self
+
     def penalties(self) -> dict[str, Tensor]:
         """What a loss may weigh, name -> (B,) nats."""
         ...

@@ -1,14 +1,21 @@
-"""What an encoder says of a batch of images: a point or a Gaussian. Each is made from the bottleneck's raw numbers,
-`PARTS` × D for each image."""
+"""What an encoder says of a batch of images: a point, a Gaussian, or codes (codes.py). Each is made from the bottleneck's raw
+numbers, `PARTS` × D for each image."""
+
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
+
+from facespace.models.codes import Codebook
+from facespace.models.config import ModelConfig
+from facespace.models.interface import Posterior
 
 # log σ² outside this range would overflow exp() or freeze a latent; no trained model here comes near either end.
 LOG_VAR_RANGE = (-20.0, 10.0)
 
 
-class Point:
+class Point(Posterior):
     """An autoencoder's posterior: z is a function of x."""
 
     PARTS = 1
@@ -29,7 +36,7 @@ class Point:
         return z.new_zeros(len(z))
 
 
-class Gaussian:
+class Gaussian(Posterior):
     """q(z | x) = N(mean, exp(log_var)), independent in each latent (Kingma & Welling, 2014)."""
 
     PARTS = 2
@@ -57,4 +64,9 @@ class Gaussian:
         return 0.5 * (standard**2 + self.log_var - z**2).sum(1)
 
 
-POSTERIORS = {"point": Point, "gaussian": Gaussian}
+# A row makes of a config what turns raw numbers into a posterior.
+POSTERIORS: dict[str, Callable[[ModelConfig], Any]] = {
+    "point": lambda config: Point,
+    "gaussian": lambda config: Gaussian,
+    "codes": Codebook,
+}

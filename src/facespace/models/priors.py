@@ -166,7 +166,7 @@ def fitted_prior(kind: str, dim: int, options: Mapping[str, Any]) -> FittedPrior
         raise UsageError(f"A prior {kind!r} does not take {', '.join(options)}.") from error
 
 
-PRIORS = {"point": FittedNormal, "gaussian": StandardNormal}  # a model's own, by its bottleneck
+PRIORS = {"point": FittedNormal, "codes": FittedNormal, "gaussian": StandardNormal}  # a model's own, by its bottleneck
 # Fitted on request, and kept beside the model.
 FITTED: dict[str, type[FittedPrior]] = {"mixture": Mixture, "flow": Flow, "normal": FittedNormal}
 

@@ -69,18 +69,21 @@ class NotFinite(Exception):
 
 
 def take_weights(model: LatentModel, origin: Bundle) -> str:
-    """Puts a bundle's weights into a new model, and returns its fingerprint. UsageError where they do not fit."""
+    """Puts a bundle's weights into a new model, and returns its fingerprint. A model that has all of them and more, as a stage
+    of progressive growing has, begins anew with the rest, which a note tells. UsageError where they do not fit."""
     ours, theirs = model.state_dict(), origin.model.state_dict()
-    names = sorted(set(ours) ^ set(theirs)) or [name for name in ours if ours[name].shape != theirs[name].shape]
-    if names:
+    wrong = sorted(set(theirs) - set(ours)) or [name for name in theirs if ours[name].shape != theirs[name].shape]
+    if wrong:
         sizes = " and ".join(
-            str(list(state[names[0]].shape)) if names[0] in state else "none" for state in (ours, theirs)
+            str(list(state[wrong[0]].shape)) if wrong[0] in state else "none" for state in (ours, theirs)
         )
         raise UsageError(
-            f"The weights of {origin.folder} do not fit this recipe's model: {names[0]} is {sizes}. "
+            f"The weights of {origin.folder} do not fit this recipe's model: {wrong[0]} is {sizes}. "
             "Leave out the recipe to take that space's own, or undo the --set model.… that differs."
         )
-    model.load_state_dict(theirs)
+    model.load_state_dict(theirs, strict=False)
+    if new := sum(ours[name].numel() for name in set(ours) - set(theirs)):
+        note(f"Grown from {origin.folder}: {new:,} numbers of the model are new and begin as they would without it.")
     return origin.card["fingerprint"]
 
 

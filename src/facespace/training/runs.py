@@ -21,6 +21,7 @@ METRICS, RESULT, CARD, WEIGHTS, BUNDLES = (
 )
 # Tensors of a bundle that are not learned by gradient; all others are parameters.
 BUFFERS = ("running_mean", "running_var", "num_batches_tracked", "prior.center", "prior.covariance")
+BUFFERS += ("posterior.codes", "posterior.uses", "posterior.sums")
 # What must be alike before two losses can be compared, and the fact of a run that says so.
 ALIKE = {"pixel likelihood": "pixels", "image size": "image", "data": "set", "objective": "objective"}
 

@@ -1,0 +1,43 @@
+"""A colour space that grows: 32, 64, 128 px."""
+
+from dataclasses import replace
+
+from facespace.models.config import ModelConfig
+from facespace.recipe import ObjectiveConfig, Recipe
+from facespace.recipes.faces64 import faces64
+
+GROWN = {
+    32: (48, 96, 160, 128),
+    64: (24, 48, 96, 160, 128),
+    128: (12, 24, 48, 96, 160, 128),
+}  # channels by the image's size
+
+
+def grow32() -> Recipe:
+    """The first stage of progressive growing 32 → 64 → 128 px (Karras et al., 2018): see models/pyramid.py.
+
+    Each next stage begins as the one before, enlarged: `facespace train grow64 --from RUN32 …`, on a set prepared at the
+    next size with the same crop."""
+    return _grown(32)
+
+
+def grow64() -> Recipe:
+    """The second stage of progressive growing; begins with --from and a run of grow32."""
+    return _grown(64)
+
+
+def grow128() -> Recipe:
+    """The third stage of progressive growing; begins with --from and a run of grow64."""
+    return _grown(128)
+
+
+def _grown(size: int) -> Recipe:
+    base = faces64()
+    model = ModelConfig(image=(3, size, size), latent=256, body="pyramid", widths=GROWN[size], pixels="l1")
+    # Sums over four times as many pixels weigh four times more beside a KL that stays as large.
+    objective = ObjectiveConfig(
+        weights={"kl": 0.1 * (size / 64) ** 2}, perceptual=0.25, adversarial=0.005, matching=1.0
+    )
+    train = replace(base.train, epochs={32: 20, 64: 60, 128: 30}[size])
+    summary = f"VAE that grows, {size} px colour, 256 latents (CelebA)"
+    return replace(base, name=f"grow{size}", summary=summary, model=model, objective=objective, train=train)

@@ -1,0 +1,203 @@
+"""Codes, ladders and bodies that grow: what is theirs alone. What every model must keep is in test_model_contract.py."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from conftest import TINY
+from torch.nn import functional as F
+
+import facespace
+from facespace.configs import override
+from facespace.console import quiet
+from facespace.data.derive import thin
+from facespace.data.faces import FaceSet
+from facespace.errors import UsageError
+from facespace.evaluation import space_card
+from facespace.models import ModelConfig, build
+from facespace.models.codes import Codebook
+from facespace.models.posteriors import Gaussian
+from facespace.recipes import recipe
+
+PLAIN = (
+    "objective.perceptual=0",
+    "objective.adversarial=0",
+    "objective.matching=0",
+    "train.warmup=0",
+    "train.ema_half_life=30",
+)
+
+
+def learn(name, data, to, *settings, **options):
+    with quiet():
+        return facespace.train(name, data, to, settings=[*TINY, *PLAIN, *settings], trackers=["none"], **options)
+
+
+# ---- codes
+
+
+def clouds(generator, count=64):
+    """Three narrow clouds in the plane, (count, 2 · 5) as a latent of five codes."""
+    centres = torch.tensor([[5.0, 0.0], [-5.0, 1.0], [0.0, 8.0]])
+    which = torch.randint(3, (count, 5), generator=generator)
+    points = centres[which] + 0.1 * torch.randn(count, 5, 2, generator=generator)
+    return points.transpose(1, 2).flatten(1)
+
+
+def test_entries_go_where_the_codes_are_and_none_stays_unused():
+    torch.manual_seed(0)
+    book, draw = Codebook(ModelConfig(latent=10, code=2, codebook=9)), torch.Generator().manual_seed(1)
+    for _ in range(300):
+        book(clouds(draw))
+    unseen = clouds(draw, 500)
+    apart = (book.snap(unseen) - unseen).abs().mean()
+    assert apart < 0.08, "one entry a cloud leaves 0.08"
+    assert len(book.nearest(unseen).unique()) == 9
+
+
+def test_an_entry_that_nothing_comes_near_begins_again():
+    torch.manual_seed(0)
+    book, draw = Codebook(ModelConfig(latent=10, code=2, codebook=4)), torch.Generator().manual_seed(1)
+    book(clouds(draw))
+    book.codes[2], book.sums[2] = 1e3, 1e3 * book.uses[2]
+    for _ in range(200):
+        book(clouds(draw))
+    assert book.codes.abs().max() < 10
+
+
+def test_codes_are_the_entries_themselves_and_let_gradients_through():
+    torch.manual_seed(0)
+    book = Codebook(ModelConfig(latent=10, code=2, codebook=9)).eval()
+    z = torch.randn(4, 10, requires_grad=True)
+    snapped = book.snap(z)
+    torch.testing.assert_close(book.snap(snapped), snapped)
+    entries = {tuple(row) for row in book.codes.tolist()}
+    found = snapped.detach().unflatten(1, (2, 5)).transpose(1, 2).flatten(0, 1)
+    assert all(min(np.abs(np.subtract(row, entry)).max() for entry in entries) < 1e-5 for row in found.tolist())
+    (gradient,) = torch.autograd.grad((3 * snapped).sum(), z)
+    assert torch.equal(gradient, torch.full_like(z, 3))
+    said = book(z)
+    assert said.penalties()["commitment"].shape == (4,) and not said.chosen.requires_grad
+
+
+def test_a_space_of_codes_learns_and_draws(drawn, tmp_path):
+    told = learn("vq", drawn, tmp_path / "vq", "model.latent=32", "model.codebook=32", "train.epochs=12")
+    lines = [json.loads(line) for line in (tmp_path / "vq" / "metrics.jsonl").read_text().splitlines()]
+    assert lines[-1]["validation"]["mse"] < 0.7 * lines[0]["validation"]["mse"] and told["parameters"] > 0
+    space = facespace.load(tmp_path / "vq")
+    faces = FaceSet(drawn)
+    with quiet():
+        space.fit_prior(faces, "flow", steps=50)
+    assert space.usual_prior in ("flow", "own") and len(np.unique(space.sample(4, prior="flow"), axis=0)) > 1
+    z = space.encode(faces.images[:3])
+    book = space.model.posterior
+    np.testing.assert_allclose(book.snap(torch.from_numpy(z)).numpy(), z, atol=1e-5)
+    assert np.array_equal(space.decode(z + 1e-4), space.decode(z)), "what lies near an entry is that entry"
+
+
+# ---- ladders
+
+
+@pytest.fixture
+def ladder():
+    torch.manual_seed(0)
+    model = build(
+        override(
+            recipe("ladder"), ["model.image=3,16,16", "model.latent=5", "model.widths=8,12", "model.levels=2"]
+        ).model
+    )
+    for head in model.heads:
+        for part in head.modules():
+            if isinstance(part, torch.nn.Linear | torch.nn.Conv2d):
+                torch.nn.init.normal_(part.bias, std=0.5)
+    return model.eval()
+
+
+def test_the_kl_of_a_ladder_is_that_of_its_draws(ladder):
+    """E over q of log q − log p, by 4,000 draws, is the mean KL along their ways."""
+    x = torch.rand(1, 3, 16, 16).expand(4000, -1, -1, -1)
+    with torch.no_grad():
+        z, path = ladder.encode(x).draw(torch.Generator().manual_seed(1))
+        drawn, said = -path.log_ratio(z), path.kl_per_latent().sum(1)
+    assert z.shape == (4000, 5 + 2 * 8 * 8) and isinstance(path, Gaussian)
+    assert abs(float(drawn.mean() - said.mean())) < 4 * float((drawn - said).std()) / 4000**0.5
+
+
+def test_a_finer_level_depends_on_the_coarser_ones_and_not_the_other_way_round(ladder):
+    x = torch.rand(1, 3, 16, 16)
+    seen = ladder.encode(x)
+
+    def said(first):
+        def choice(level, number):
+            return level.mean + (first if number == 0 else 0)
+
+        return Gaussian(seen._look(choice)).mean
+
+    plain, moved = said(0.0), said(1.0)
+    assert torch.equal(plain[:, :5], moved[:, :5]) and not torch.allclose(plain[:, 5:], moved[:, 5:])
+
+
+def test_a_ladder_learns_and_draws_from_its_own_prior(drawn, tmp_path):
+    learn("ladder", drawn, tmp_path / "l", "model.levels=1", "train.epochs=12")
+    lines = [json.loads(line) for line in (tmp_path / "l" / "metrics.jsonl").read_text().splitlines()]
+    assert lines[-1]["validation"]["loss"] < lines[0]["validation"]["loss"]
+    space = facespace.load(tmp_path / "l")
+    assert space.latent_dim == 5 + 64 and space.sample(3, prior="own").shape == (3, 16, 16, 3)
+    assert "ladder VAE of 2 levels" in str(space_card.of(space))
+
+
+# ---- growing
+
+
+def stages():
+    """A body for 8 px and the next one for 16 px, which has its weights; ready to be compared."""
+    small = override(recipe("grow32"), ["model.image=3,8,8", "model.latent=5", "model.widths=8,12"]).model
+    large = override(recipe("grow32"), ["model.image=3,16,16", "model.latent=5", "model.widths=6,8,12"]).model
+    torch.manual_seed(0)
+    first, second = build(small).eval(), build(large).eval()
+    missing, unexpected = second.load_state_dict(first.state_dict(), strict=False)
+    assert missing and not unexpected
+    return first, second
+
+
+def test_a_grown_body_begins_as_the_smaller_one_enlarged():
+    first, second = stages()
+    x, z = torch.rand(2, 3, 16, 16), torch.randn(2, 5)
+    with torch.no_grad():
+        enlarged = F.interpolate(first.decoder(z), scale_factor=2, mode="bilinear", align_corners=False)
+        torch.testing.assert_close(second.decoder(z), enlarged)
+        torch.testing.assert_close(second.encode(x).mean, first.encode(F.avg_pool2d(x, 2)).mean)
+
+
+def test_a_stage_starts_from_the_run_before(drawn, tmp_path, capsys):
+    halved = tmp_path / "halved"
+    with quiet():
+        facespace.prepare("procedural", to=halved, size=8, limit=60, workers=1)
+    learn("grow32", halved, tmp_path / "small", "model.image=3,8,8", "train.epochs=16")
+    large = ("model.image=3,16,16", "model.widths=6,8,12", "train.steps=1", "train.learning_rate=1e-9")
+    options = {"settings": [*TINY, *PLAIN, *large], "trackers": ["none"]}
+    grown = facespace.train("grow64", drawn, tmp_path / "grown", start=tmp_path / "small", **options)
+    err = " ".join(capsys.readouterr().err.split())
+    assert "numbers of the model are new and begin as they would without it" in err
+    with quiet():
+        fresh = facespace.train("grow64", drawn, tmp_path / "fresh", **options)
+    assert grown["validation"]["mse"] < 0.8 * fresh["validation"]["mse"]
+    with pytest.raises(UsageError, match="do not fit this recipe's model"):
+        facespace.train("grow64", drawn, tmp_path / "no", start=tmp_path / "grown", settings=options["settings"][:-3])
+
+
+# ---- fewer faces
+
+
+def test_a_thinned_set_keeps_the_faces_that_judge(drawn, tmp_path):
+    faces = FaceSet(drawn)
+    thinned = thin(drawn, {"train": 10}, tmp_path / "thin")
+    assert len(thinned.rows("train")) == 10 and set(thinned.ids) <= set(faces.ids)
+    for side in ("validation", "test"):
+        assert [thinned.ids[i] for i in thinned.rows(side)] == [faces.ids[i] for i in faces.rows(side)]
+    at = list(faces.ids).index(thinned.ids[thinned.rows("train")[3]])
+    assert np.array_equal(faces.images[at], thinned.images[thinned.rows("train")[3]])
+    assert any("thinned" in note for note in thinned.card["notes"])
+    with pytest.raises(UsageError, match="each at least 1; got train 0"):
+        thin(drawn, {"train": 0}, tmp_path / "none")
