@@ -22,12 +22,18 @@ def grow32() -> Recipe:
 
 
 def grow64() -> Recipe:
-    """The second stage of progressive growing; begins with --from and a run of grow32."""
+    """The second stage of progressive growing, and alone a VAE like faces64 whose body adds up drawings of all sizes.
+
+    With `--from` and a run of grow32 it begins as that space, enlarged: the looks and drawings that 64 px add are zero at first
+    (skip connections as in Karras et al., 2020). Its widths are those of grow32 behind a narrow first one."""
     return _grown(64)
 
 
 def grow128() -> Recipe:
-    """The third stage of progressive growing; begins with --from and a run of grow64."""
+    """The third stage of progressive growing, 128 px; with `--from` and a run of grow64 it begins as that space, enlarged.
+
+    Sums over pixels are four times those at 64 px, and the KL's weight with them. On two cores a step of 64 faces takes some
+    four times one at 64 px: this is the stage for a GPU, or for a night."""
     return _grown(128)
 
 
