@@ -76,6 +76,14 @@ def test_the_report_holds_everything_that_it_shows(trained, drawn, tmp_path):
     assert {**again, "seconds": 0} == {**metrics, "seconds": 0}
 
 
+def test_copies_are_looked_for_in_pixels_and_in_what_a_network_sees(trained, drawn, tmp_path):
+    found = run(trained, drawn, tmp_path / "e", split="test", count=5)["memorisation"]
+    for one in (found, found["by_attributes"]):
+        assert len(one["nearest"]) == 5 and one["held_against"] == len(facespace.FaceSet(drawn).rows("train"))
+    assert found["median"] != found["by_attributes"]["median"]
+    assert (tmp_path / "e/report.html").read_text().count("below each the nearest training face") >= 2
+
+
 def test_without_a_network_the_rest_is_measured(trained, drawn, tmp_path, monkeypatch, capsys):
     def offline(*_args, **_options):
         raise FetchError("No way to the internet.")
@@ -146,6 +154,7 @@ def test_conclusions_follow_the_figures():
     copies = {"share": 0.2, "expected": 0.01}
     assert one("copies", said(memorisation=copies))[0] == "poor"
     assert one("not copies", said(memorisation={**copies, "share": 0.01}))[0] == "good"
+    assert one("copies", said(memorisation={**copies, "share": 0.01, "by_attributes": copies}))[0] == "poor"
     assert one("by heart", said(likelihood={"train_gap": 0.1}))[0] == "note"
     collapse = {"what": "Posterior collapse", "why": "nothing is told.", "change": "Lower the KL weight."}
     assert one("collapse", said(latents={"warnings": [collapse]}))[2] == "Lower the KL weight."

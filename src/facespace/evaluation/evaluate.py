@@ -203,7 +203,9 @@ def _memorisation(job: Job, metrics: Mapping[str, Any]) -> dict[str, Any] | None
     faces = job.subject.faces
     if not len(faces.rows("train")) or job.subject.split in ("train", "all"):
         return None
-    return measure_memorisation(job.drawn, job.real("train", NEIGHBOURS), job.subject.originals)
+    train, unseen, net = job.real("train", NEIGHBOURS), job.subject.originals, open_features("attributes")
+    found = measure_memorisation(job.drawn, train, unseen)
+    return found | {"by_attributes": measure_memorisation(job.drawn, train, unseen, net)}
 
 
 def _latents(job: Job, metrics: Mapping[str, Any]) -> dict[str, Any]:
@@ -229,7 +231,11 @@ def _disentanglement(job: Job, metrics: Mapping[str, Any]) -> dict[str, Any] | N
     if faces.card["source"] != "procedural":
         return None
     factors = faces.attributes[job.subject.rows]
-    return disentanglement.measure(job.subject.encoded.mean, factors, faces.attribute_names)
+    try:
+        return disentanglement.measure(job.subject.encoded.mean, factors, faces.attribute_names)
+    except UsageError as error:  # too few faces: all else is still measured
+        job.left_out.append(str(error))
+        return None
 
 
 PARTS: Mapping[str, Callable[[Job, Mapping[str, Any]], dict[str, Any] | None]] = {

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from facespace.evaluation.evaluate import Job
 
 METRICS, REPORT = "metrics.json", "report.html"  # what an evaluation leaves
-SHOWN, NEIGHBOURS = 48, 12  # samples on the page, and samples with their nearest training face's reconstruction
+SHOWN, NEIGHBOURS = 48, 16  # samples on the page, and samples with their nearest training face's reconstruction
 
 
 def html(job: "Job", metrics: Mapping[str, Any], findings: Sequence[Finding]) -> str:
@@ -106,14 +106,19 @@ def copies(job: "Job", metrics: Mapping[str, Any]) -> Section | None:
     if not found:
         return None
     faces, space = job.subject.faces, job.subject.space
-    nearest = faces.rows("train")[
-        _spread_places(len(faces.rows("train")), found["held_against"])[found["nearest"][:NEIGHBOURS]]
-    ]
-    beside = space.reconstruct(faces.images[np.sort(nearest)])[np.argsort(np.argsort(nearest))]
-    sheet = sheets.grid(sheets.pairs(job.drawn[:NEIGHBOURS], beside, NEIGHBOURS), NEIGHBOURS)
-    caption = "New faces, and below each the nearest training face (as the space draws it), by light and dark at 16×16 pixels."
-    text = f"{found['share']:.1%} of the new faces lie nearer to a training face than {found['expected']:.0%} of unseen real faces do."
-    return Section("Copies of training faces", text, [(caption, sheet)])
+    pictures, shares = [], []
+    for what, near in (
+        ("light and dark at 16×16 pixels", found),
+        ("what the attribute network sees", found["by_attributes"]),
+    ):
+        places = _spread_places(len(faces.rows("train")), near["held_against"])[near["nearest"][:NEIGHBOURS]]
+        nearest = faces.rows("train")[places]
+        beside = space.reconstruct(faces.images[np.sort(nearest)])[np.argsort(np.argsort(nearest))]
+        caption = f"New faces, and below each the nearest training face (as the space draws it), by {what}."
+        pictures.append((caption, sheets.grid(sheets.pairs(job.drawn[:NEIGHBOURS], beside, NEIGHBOURS), NEIGHBOURS)))
+        shares.append(f"{near['share']:.1%} by {what}")
+    text = f"New faces that lie nearer to a training face than {found['expected']:.0%} of unseen real faces do: {', '.join(shares)}."
+    return Section("Copies of training faces", text, pictures)
 
 
 def _spread_places(total: int, count: int) -> np.ndarray:
