@@ -151,6 +151,21 @@ def test_resume_refuses_another_recipe_or_set(drawn, trained, tmp_path):
         train("demo", drawn, tmp_path / "none", resume=True)
 
 
+def test_a_run_of_an_older_facespace_resumes(drawn, trained, tmp_path):
+    """Its recipe lacks the fields that came since."""
+    shutil.copytree(trained, tmp_path / "r")
+    state = torch.load(tmp_path / "r/checkpoint.pt", weights_only=True)
+    older = json.loads(state["identity"]["recipe"])
+    for name in ("spatial", "levels", "codebook"):
+        del older["model"][name]
+    state["identity"]["recipe"] = json.dumps(older)
+    torch.save(state, tmp_path / "r/checkpoint.pt")
+    with quiet():
+        settings = [*TINY, "train.epochs=3"]
+        facespace.train("demo", drawn, tmp_path / "r", settings=settings, trackers=["none"], resume=True)
+    assert len(journal(tmp_path / "r")) == 3
+
+
 def test_a_run_too_short_for_faces_says_so(drawn, tmp_path, capsys):
     facespace.train("demo", drawn, tmp_path / "r", settings=[*TINY, "train.epochs=1"])
     err = " ".join(capsys.readouterr().err.split())

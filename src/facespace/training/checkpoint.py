@@ -2,6 +2,7 @@
 random is stored, since every step's randomness is a function of seed and step."""
 
 import io
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -9,9 +10,11 @@ from typing import Any
 
 import torch
 
+from facespace.configs import from_dict, to_dict
 from facespace.console import note
-from facespace.errors import TrainingError
+from facespace.errors import TrainingError, UsageError
 from facespace.files import write_beside
+from facespace.recipe import Recipe
 
 CHECKPOINT, PREVIOUS = "checkpoint.pt", "checkpoint.previous.pt"
 
@@ -71,12 +74,22 @@ def _whole(run: Path, identity: dict[str, Any]) -> dict[str, Any]:
         note(f"{error} The one before it is taken.")
         state = _read(run / PREVIOUS)
     for what, value in identity.items():
-        if state["identity"].get(what) != value:
+        if not _same(what, state["identity"].get(what), value):
             raise TrainingError(
                 f"{run} was trained with another {what}. Resume with the same command as before, "
                 f"or start a new run with another --to."
             )
     return state
+
+
+def _same(what: str, old: Any, new: Any) -> bool:
+    """Whether the interrupted run's fact is this one's. Fields that recipes did not have then count as what they are unset."""
+    if what == "recipe" and isinstance(old, str) and old != new:
+        try:
+            return to_dict(from_dict(Recipe, json.loads(old))) == json.loads(new)
+        except (ValueError, UsageError):
+            return False
+    return old == new
 
 
 def _read(path: Path) -> dict[str, Any]:
