@@ -3,7 +3,7 @@ same seed and the same steps; other kinds of model and smaller sets beside it.
 
     FACESPACE_VGG16=… FACESPACE_LPIPS=… python benchmarks/ablations.py SET RUNS [--only ROW,ROW] [--steps 400] [--count 600]
 
-Each row is trained into RUNS/ROW (a row that is there is read, one that was cut off goes on) and measured on test faces:
+Each row is trained into a folder of its name below RUNS (a row that is there is read, one that was cut off goes on) and measured on test faces:
 FID and KID of as many samples and of reconstructions, in the Inception's features, LPIPS and PSNR of reconstructions. Samples
 come from a flow fitted to the latents of the row's own training faces, but where the row says otherwise. The weights are those
 of the last step, since the recipe's average of the weights looks back over half of so short a run; one row has the average.
@@ -77,19 +77,22 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--count", type=int, default=600)
     asked = parser.parse_args()
+    asked.runs = asked.runs / f"{asked.steps}-steps-{asked.count}-faces"  # figures of other budgets are not comparable
     asked.runs.mkdir(parents=True, exist_ok=True)
     for row in filter(None, asked.only.split(",")):
         kept = asked.runs / f"{row}.json"
         if not kept.is_file():
             kept.write_text(json.dumps({"row": row, **figures(row, asked)}))
     print(f"{'row':<21} parameters  seconds  FID    KID             of reconstructions: FID  KID     LPIPS  PSNR")
-    for found in read(asked.runs):
+    rows = list(read(asked.runs))
+    for found in rows:
         print(
             f"{found['row']:<21} {found['parameters']:>10,} {found['seconds']:>8.0f}  {found['fid']:5.1f}  {found['kid']:.4f} ± "
             f"{found['kid_sd']:.4f} {found['again_fid']:>23.1f}  {found['again_kid']:.4f}  {found['lpips']:.3f}  {found['psnr']:.2f}"
         )
-        floor = found["floor"]
-    print(f"{'real faces':<21} {'':>20} {floor['fid']:5.1f}  {floor['kid']:.4f} ({floor['of']})")
+    if rows:
+        floor = rows[0]["floor"]
+        print(f"{'real faces':<21} {'':>20} {floor['fid']:5.1f}  {floor['kid']:.4f} ({floor['of']})")
 
 
 def read(runs: Path) -> Iterator[dict[str, Any]]:
@@ -104,14 +107,16 @@ def figures(name: str, asked: argparse.Namespace) -> dict[str, Any]:
     row, began = TRAINED.get(name, TRAINED["faces64"]), time.time()
     run = asked.runs / (name if name in TRAINED else "faces64")
     data = thinned(asked.data, asked, row.most)
-    facts = learn(row, run, data, asked.steps, learn_small(asked) if row.start else None)
+    small = learn_small(asked) if row.start else None
+    facts = learn(row, run, data, asked.steps, small)
+    seconds = facts["seconds"] + (json.loads((small / "run.json").read_text())["seconds"] if small else 0)
     space = facespace.load(run / "last")
     if name != "averaged":
         weights = torch.load(run / CHECKPOINT, map_location="cpu", weights_only=True)["model"]
         space.model.load_state_dict(weights)
     found = measure(space, FaceSet(data), asked.count, name.removeprefix("prior-") if "prior-" in name else "flow")
     note(f"{name}: {time.time() - began:.0f} s")
-    return {"parameters": facts["parameters"], "seconds": facts["seconds"], "settings": row.changed, **found}
+    return {"parameters": facts["parameters"], "seconds": seconds, "settings": row.changed, **found}
 
 
 def thinned(data: Path, asked: argparse.Namespace, most: int | None) -> Path:

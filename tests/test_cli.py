@@ -37,6 +37,12 @@ def test_importing_and_help_do_not_load_torch():
         assert not loaded & {"torch", "numpy", "PIL", "matplotlib", "accelerate"}
 
 
+@pytest.mark.parametrize(("name", "code"), [("demo", 0), ("nothing", 2)])
+def test_one_of_several_processes_says_all_and_leaves_with_its_code(name, code):
+    done = process("-m", "facespace", "recipes", name, RANK="0", WORLD_SIZE="1")
+    assert done.returncode == code and ("parameters" in done.stdout) == (code == 0)
+
+
 def test_help_names_every_verb(cli):
     code, out, _ = cli("--help")
     assert code == 0 and all(verb in out for verb in VERBS)

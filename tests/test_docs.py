@@ -45,10 +45,15 @@ def test_every_recipe_source_and_crop_is_in_the_docs():
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_and_pictures_exist(page):
-    for target in re.findall(r"\]\(([^)#]+?)\)|src=\"([^\"]+)\"", page.read_text(encoding="utf-8")):
-        path = target[0] or target[1]
-        if not path.startswith("http"):
-            assert (page.parent / path).exists(), path
+    for target in re.findall(r"\]\(([^)]+?)\)|src=\"([^\"]+)\"", page.read_text(encoding="utf-8")):
+        path, _, anchor = (target[0] or target[1]).partition("#")
+        if path.startswith("http"):
+            continue
+        assert (page.parent / path).exists(), path
+        if anchor:
+            text = (page.parent / path if path else page).read_text(encoding="utf-8")
+            titles = re.findall(r"^#+ (.+)$", text, re.M)
+            assert anchor in {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles}, target
 
 
 def test_python_examples_name_what_exists():

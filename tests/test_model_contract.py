@@ -21,7 +21,7 @@ PUBLISHED = {
 
 
 # What a recipe needs at that size beside the usual: as many numbers as cells, and no more levels than sizes.
-ALSO = {"vq": {"latent": 32}, "ladder": {"levels": 1}}
+ALSO = {"vq": {"latent": 64}, "ladder": {"levels": 1}}
 PENALTIES = {"gaussian": {"kl"}, "point": set(), "codes": {"commitment"}}
 
 
@@ -36,7 +36,7 @@ def cases():
     for name in RECIPES:
         yield pytest.param(tiny(name), id=name)
         if name in ALSO:
-            yield pytest.param(tiny(name, image="1,16,24", latent=48, dropout=0.1), id=f"{name}-gray-wide")
+            yield pytest.param(tiny(name, image="1,16,24", latent=96, dropout=0.1), id=f"{name}-gray-wide")
             continue
         other = "gaussian" if recipe(name).model.bottleneck == "point" else "point"
         yield pytest.param(tiny(name, bottleneck=other, latent_relu="false"), id=f"{name}-{other}")
@@ -119,7 +119,12 @@ def test_published_parameter_count(name):
         ({"spatial": True, "conditions": ("Hat",)}, "cannot be told"),
         ({"bottleneck": "codes", "latent": 10}, "a multiple of model.code"),
         ({"kind": "ladder"}, "1 to 3 further levels"),
-        ({"kind": "ladder", "levels": (1,), "bottleneck": "point"}, "A ladder takes model.bottleneck=gaussian"),
+        ({"kind": "ladder", "levels": (1,)}, "A ladder takes model.body=residual"),
+        ({"spatial": True, "bottleneck": "codes", "latent": 96}, "holds 6 numbers, which codes of 4 do not"),
+        (
+            {"kind": "ladder", "levels": (1,), "bottleneck": "point"},
+            "A ladder takes model.body=residual, model.bottleneck=gaussian",
+        ),
         ({"levels": (1,)}, "is for model.kind=ladder"),
     ],
 )

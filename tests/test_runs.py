@@ -441,3 +441,10 @@ def test_latents_chart_takes_any_name_and_dead_latents(tmp_path):
     }
     charts.save(charts.latents(spaces, 0.01), tmp_path / "x.png")
     assert Image.open(tmp_path / "x.png").width > 400
+
+
+@pytest.mark.parametrize(
+    ("bottleneck", "says"), [("point", "no penalty"), ("gaussian", "kl × 1"), ("codes", "commitment × 1")]
+)
+def test_a_penalty_without_a_weight_is_said_to_count_once(bottleneck, says):
+    assert runs.objective({"model": {"bottleneck": bottleneck}, "recipe": {"objective": {"weights": {}}}}) == says

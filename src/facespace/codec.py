@@ -111,7 +111,8 @@ class Codec:
             raise UsageError(f"The temperature must be at least 0 (1 is the prior itself); got {temperature}.")
         check_seed(seed)
         generator = torch.Generator().manual_seed(seed)
-        return self.prior(prior).sample(n, temperature, generator).flatten(1).float().cpu().numpy()
+        z = self.prior(prior).sample(n, temperature, generator)
+        return self.model.snap(z).flatten(1).float().cpu().numpy()
 
     def latents(self, *keys: Images) -> np.ndarray:
         """Pictures encoded, and latents (N, D) or (D,), arrays of floats, as they are: float32 (N, D), in the order given."""

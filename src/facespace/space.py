@@ -51,7 +51,7 @@ class FaceSpace(Codec):
         z = {name: self.means(faces, name) for name in splits if len(faces.rows(name))}
         prior.fit(z[split], seed)
         facts = {"data": faces.fingerprint, "split": split, "faces": count, "seed": seed}
-        facts |= judging.judge(prior, self.model.prior, z[split], z)
+        facts |= judging.judge(prior, self.model.prior, z[split], z, self.model.snap)
         entry = bundle.save_prior(self._loaded, kind, prior, facts)
         self.card["priors"] = {**self.card.get("priors", {}), kind: entry}
         return entry

@@ -176,7 +176,8 @@ def _likelihood(job: Job, metrics: Mapping[str, Any]) -> dict[str, Any] | None:
         job.left_out.append("The likelihood is left out: the set's faces have another size or colour than the space's.")
         return None
     weights = (plan.get("objective") or {}).get("weights") or {}
-    goal = ObjectiveConfig(weights=dict.fromkeys(weights, 1.0), samples=max(1, job.bound))
+    bound = max(1, job.bound) if model.config.bottleneck == "gaussian" else 1  # others bound nothing
+    goal = ObjectiveConfig(weights=dict.fromkeys(weights, 1.0), samples=bound)
     parts = {subject.split: subject.rows, "train": spread(faces.rows("train"), len(subject.rows))}
     seen = {
         name: likelihood_of(model, Loader(faces, rows, 64, subject.space.device), goal) for name, rows in parts.items()
@@ -203,7 +204,11 @@ def _memorisation(job: Job, metrics: Mapping[str, Any]) -> dict[str, Any] | None
     faces = job.subject.faces
     if not len(faces.rows("train")) or job.subject.split in ("train", "all"):
         return None
-    train, unseen, net = job.real("train", NEIGHBOURS), job.subject.originals, open_features("attributes")
+    train, unseen, net = (
+        job.real("train", NEIGHBOURS),
+        job.subject.originals,
+        open_features("attributes", job.subject.space.device),
+    )
     found = measure_memorisation(job.drawn, train, unseen)
     return found | {"by_attributes": measure_memorisation(job.drawn, train, unseen, net)}
 
@@ -212,7 +217,7 @@ def _latents(job: Job, metrics: Mapping[str, Any]) -> dict[str, Any]:
     seen, space = job.subject.encoded, job.subject.space
     drawn = space.sample_latents(len(seen.mean), job.seed, job.temperature, job.prior)
     found = latents.latent_health(seen.mean, seen.variance, drawn, seen.kl, job.seed, fitted=job.prior != OWN)
-    return {**found, "warnings": latents.warnings(found)}
+    return {**found, "warnings": latents.warnings(found, space.model.config.flat)}
 
 
 def _interpolation(job: Job, metrics: Mapping[str, Any]) -> dict[str, Any]:

@@ -164,8 +164,9 @@ def told_apart(z: np.ndarray, drawn: np.ndarray, seed: int) -> dict[str, Any]:
     }
 
 
-def warnings(health: Mapping[str, Any]) -> list[dict[str, str]]:
-    """What is wrong with a space by its `latent_health`, each as {what, why, change}; none where all is well."""
+def warnings(health: Mapping[str, Any], flat: bool = True) -> list[dict[str, str]]:
+    """What is wrong with a space by its `latent_health`, each as {what, why, change}; none where all is well. `flat`: whether
+    any other number of latents would do (ModelConfig.flat)."""
     found, active, total = [], health["active_units"], health["dimensions"]
     nats, dead = health.get("kl"), health["dead_units"]
     if nats is not None and (active == 0 or nats < COLLAPSED):
@@ -182,11 +183,12 @@ def warnings(health: Mapping[str, Any]) -> list[dict[str, str]]:
         waken = (
             "" if nats is None else ", or waken them: free bits (--set objective.free_bits=0.1) or a lower KL weight"
         )
+        fewer = f" (--set model.latent={max(1, total - dead)})" if flat else ""
         found.append(
             _warning(
                 "Unused latents",
                 f"{dead} of {total} latents hardly vary from face to face, so that the space is smaller than it looks",
-                f"Train with fewer latents (--set model.latent={max(1, total - dead)}), which loses nothing{waken}.",
+                f"Train with fewer latents{fewer}, which loses nothing{waken}.",
             )
         )
     auc = health.get("classifier_auc")

@@ -149,7 +149,13 @@ def likelihood(job: "Job", metrics: Mapping[str, Any]) -> Section | None:
     found = metrics.get("likelihood")
     if not found:
         return None
-    names = {"loss": "negative evidence lower bound", "reconstruction": "of it reconstruction", "kl": "of it KL"}
+    whole = "negative evidence lower bound" if "kl" in found else "all terms, each counted once"
+    names = {
+        "loss": whole,
+        "reconstruction": "of it reconstruction",
+        "kl": "of it KL",
+        "commitment": "of it commitment",
+    }
     names |= {"bound": "negative importance-weighted bound", "loss_per_dim": "per dimension (pixel value)"}
     rows = [["nats per image", "value"]]
     rows += [

@@ -2,7 +2,7 @@
 learned. Latents in, figures out."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
@@ -12,16 +12,22 @@ from facespace.models.priors import Prior
 LOOKED_AT = 1_000  # latents of a split that are looked at, evenly spread: the density of a flow takes a hundredth of a second each
 
 
-def judge(prior: Prior, own: Prior, learned: Tensor, others: Mapping[str, Tensor]) -> dict[str, dict]:
+def judge(
+    prior: Prior,
+    own: Prior,
+    learned: Tensor,
+    others: Mapping[str, Tensor],
+    snap: Callable[[Tensor], Tensor] = lambda z: z,
+) -> dict[str, dict]:
     """Figures of a `prior` fitted to latents `learned` (N, D), and the model's `own`, on named `others` (M, D), which may be
-    the same.
+    the same; `snap` says what new latents are decoded as.
 
     `nats`: for each name the mean log-density per latent vector of both priors. `nearest`: the median distance from a new
     latent, and from one of each of the `others` that was not learned, to the nearest learned one: copies lie nearer than
     faces that the prior never saw."""
     some = {name: z[:: math.ceil(len(z) / LOOKED_AT)] for name, z in others.items()}
     nats = {name: {"fitted": _mean(prior, z), "own": _mean(own, z)} for name, z in some.items()}
-    new = prior.sample(LOOKED_AT, generator=torch.Generator().manual_seed(0))
+    new = snap(prior.sample(LOOKED_AT, generator=torch.Generator().manual_seed(0)))
     compared = {"new": new} | {name: z for name, z in some.items() if others[name] is not learned}
     return {"nats": nats, "nearest": {name: _distance(z, learned) for name, z in compared.items()}}
 

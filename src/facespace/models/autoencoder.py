@@ -6,7 +6,7 @@ import math
 import torch
 from torch import Generator, Tensor
 
-from facespace.errors import choose
+from facespace.errors import UsageError, choose
 from facespace.models.blocks import heads
 from facespace.models.bodies import BODIES
 from facespace.models.codes import Codebook
@@ -41,9 +41,12 @@ class Autoencoder(LatentModel):
         return self.posterior(raw.relu() if self.config.latent_relu else raw)
 
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        """(B, D) -> mean image (B, C, H, W) in [0, 1]. Codes stand for the entries next to them."""
-        z = self.posterior.snap(z) if isinstance(self.posterior, Codebook) else z
-        return self.pixels.mean(self._raw(z, y))
+        """(B, D) -> mean image (B, C, H, W) in [0, 1]."""
+        return self.pixels.mean(self._raw(self.snap(z), y))
+
+    def snap(self, z: Tensor) -> Tensor:
+        """(B, D) as it is, or where it is codes the entries next to them."""
+        return self.posterior.snap(z) if isinstance(self.posterior, Codebook) else z
 
     def forward(self, x: Tensor, y: Tensor | None = None, generator: Generator | None = None, samples: int = 1) -> Pass:
         """One sample of z for each image, and what it says of x; with more samples also the importance-weighted bound."""
@@ -56,6 +59,8 @@ class Autoencoder(LatentModel):
         likelihood = self.pixels.log_prob(raw, seen)
         bound = None
         if samples > 1:
+            if not isinstance(path, Gaussian):
+                raise UsageError("objective.samples: an importance-weighted bound needs model.bottleneck=gaussian.")
             weights = [likelihood + path.log_ratio(z)]
             for _ in range(samples - 1):
                 z, other = q.draw(generator)

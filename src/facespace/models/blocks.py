@@ -166,9 +166,14 @@ def heads(config: ModelConfig, body: Body, told: int, parts: int) -> nn.Module:
         return nn.Linear(body.features + told, config.latent * parts)
     if body.grid is None:
         raise UsageError(
-            f"model.spatial: the {config.body} body does not end in a map of features; take conv or residual."
+            f"model.spatial: the {config.body} body does not end in a map of features; take conv, residual or pyramid."
         )
     cells = math.prod(body.grid)
+    if config.bottleneck == "codes" and (config.latent // cells) % config.code:
+        raise UsageError(
+            f"model.spatial: each of the {cells} cells holds {config.latent // cells} numbers, which codes of {config.code} do not "
+            "divide evenly; change model.latent or model.code."
+        )
     channels = body.features // cells
     convolution = nn.Conv2d(channels, config.latent // cells * parts, 1)
     return nn.Sequential(nn.Unflatten(1, (channels, *body.grid)), convolution, nn.Flatten())

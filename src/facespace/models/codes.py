@@ -75,10 +75,10 @@ class Codebook(nn.Module):
 
     @torch.no_grad()
     def _follow(self, parts: Tensor) -> None:
-        """One step of the entries towards (B, n, c) numbers that the encoder said."""
-        parts = parts.float().flatten(0, 1)
-        if not self.uses.any():  # random entries are far from what an encoder says: the first are drawn from that
-            self._place(torch.ones_like(self.uses, dtype=torch.bool), parts)
+        """One step of the entries towards (B, n, c) numbers that the encoder said. Nothing here waits for the device."""
+        drawn, parts = self._draw(parts.float()), parts.float().flatten(0, 1)
+        new = (self.uses == 0).all()  # random entries are far from what an encoder says: the first are drawn from that
+        self.codes.copy_(torch.where(new, drawn, self.codes))
         chosen = self.nearest(self._join(parts[:, None]))[:, 0]
         uses = torch.zeros_like(self.uses).index_add_(0, chosen, torch.ones_like(parts[:, 0]))
         sums = torch.zeros_like(self.sums).index_add_(0, chosen, parts)
@@ -87,16 +87,24 @@ class Codebook(nn.Module):
                 torch.distributed.all_reduce(part)
         self.uses.lerp_(uses, 1 - KEEP)
         self.sums.lerp_(sums, 1 - KEEP)
-        self._place(self.uses < DEAD * self.uses.mean(), parts)
+        usual = self.uses.mean()
+        dead = self.uses < DEAD * usual
+        self.sums.copy_(torch.where(dead[:, None], drawn * usual, self.sums))
+        self.uses.copy_(torch.where(dead, usual, self.uses))
         self.codes.copy_(self.sums / self.uses[:, None])
 
-    def _place(self, which: Tensor, parts: Tensor) -> None:
-        """Puts the entries (K,) that are meant at numbers drawn from (N, c), as much in use as the mean."""
-        drawn = parts[torch.randint(len(parts), (len(which),), device=parts.device)]
-        if torch.distributed.is_initialized():
-            torch.distributed.broadcast(drawn, 0)
-        usual = self.uses.mean().clamp(min=1e-3)
-        self.uses[which], self.sums[which], self.codes[which] = usual, drawn[which] * usual, drawn[which]
+    def _draw(self, parts: Tensor) -> Tensor:
+        """A code of the step for each entry, (K, c), of (B, n, c). Several processes draw what one alone would: process r of W
+        has the faces r, r + W, …"""
+        several = torch.distributed.is_initialized()
+        rank, world = (torch.distributed.get_rank(), torch.distributed.get_world_size()) if several else (0, 1)
+        faces, codes = len(parts) * world, parts.shape[1]
+        drawn = torch.randint(faces * codes, (len(self.codes),), device=parts.device)
+        face, code = drawn // codes, drawn % codes
+        found = torch.where((face % world == rank)[:, None], parts[face // world, code], 0.0)
+        if several:
+            torch.distributed.all_reduce(found)
+        return found
 
     def _split(self, z: Tensor) -> Tensor:
         """(B, D) -> (B, D / c, c)."""

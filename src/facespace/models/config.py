@@ -20,9 +20,7 @@ class ModelConfig:
     slope: float = 0.01  # of LeakyReLU below zero; 0 is ReLU; the residual body has SiLU whatever it is
     dropout: float = 0.0
     bottleneck: str = "gaussian"  # row of POSTERIORS: gaussian is a VAE, point an autoencoder, codes a VQ-VAE
-    spatial: bool = (
-        False  # each cell of the encoder's last map has its own numbers, which no other cell sees (conv, residual)
-    )
+    spatial: bool = False  # each cell of the encoder's last map has numbers of its own
     codebook: int = 1024  # entries, for bottleneck=codes
     code: int = 4  # numbers of one entry; a latent is model.latent / model.code of them
     levels: tuple[int, ...] = ()  # of kind=ladder: channels of noise at twice the smallest size, at four times, …
@@ -43,6 +41,11 @@ class ModelConfig:
             raise UsageError("model.levels is for model.kind=ladder.")
         if not 0 <= self.dropout < 1:
             raise UsageError(f"model.dropout must be at least 0 and below 1; got {self.dropout}.")
+
+    @property
+    def flat(self) -> bool:
+        """Whether the latent is model.latent numbers that each reach the whole face, so that any other number would do."""
+        return self.kind != "ladder" and not self.spatial and self.bottleneck != "codes"
 
     @property
     def family(self) -> str:

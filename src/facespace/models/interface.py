@@ -14,7 +14,9 @@ class Pass(NamedTuple):
 
     image: Tensor  # (B, C, H, W) mean image in [0, 1]
     log_likelihood: Tensor  # (B,) nats, summed over pixels
-    penalties: dict[str, Tensor]  # name -> (B,): {} for an autoencoder, {"kl"} in nats for a VAE
+    penalties: dict[
+        str, Tensor
+    ]  # name -> (B,): {} for an autoencoder, {"kl"} in nats for a VAE, {"commitment"} for codes
     kl_per_latent: Tensor | None = None  # (B, D) nats: what a KL penalty is the sum of
     bound: Tensor | None = None  # (B,) nats: the importance-weighted bound, where several samples were asked for
 
@@ -34,7 +36,7 @@ class Posterior(Protocol):
         return self.sample(generator), self
 
     def penalties(self) -> dict[str, Tensor]:
-        """What a loss may weigh, name -> (B,) nats."""
+        """What a loss may weigh, name -> (B,)."""
         ...
 
     def log_ratio(self, z: Tensor) -> Tensor:
@@ -57,6 +59,10 @@ class LatentModel(nn.Module):
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """(B, *latent_shape) -> mean image (B, C, H, W) in [0, 1]."""
         raise NotImplementedError
+
+    def snap(self, z: Tensor) -> Tensor:
+        """Latents (B, *latent_shape) as what they are decoded as: themselves, unless the model knows some latents alone."""
+        return z
 
     def target(self, x: Tensor) -> Tensor:
         """The part of an input that the model's images are compared with: its centre, where they are smaller."""

@@ -61,6 +61,18 @@ class Climb(Gaussian):
         """A latent drawn level by level, (B, D)."""
         return self.draw(generator)[0]
 
+    def log_ratio(self, z: Tensor) -> Tensor:
+        """log p(z) − log q(z | x), (B,) nats, along the way of z itself."""
+        rest = z
+
+        def choice(level: Gaussian, _: int) -> Tensor:
+            nonlocal rest
+            size = level.mean.shape[1]
+            part, rest = rest[:, :size], rest[:, size:]
+            return part
+
+        return Gaussian(self._look(choice)).log_ratio(z)
+
 
 class Ladder(Autoencoder):
     """Residual blocks at every size up to half the image's. The first level is flat: `latent` numbers that each reach the whole
@@ -68,8 +80,8 @@ class Ladder(Autoencoder):
 
     def __init__(self, config: ModelConfig) -> None:
         LatentModel.__init__(self)
-        small = folded(config, config.widths[-1])
         _refuse(config)
+        small = folded(config, config.widths[-1])
         self.config, self.posterior = config, Gaussian
         self.pixels = choose(LIKELIHOODS, config.pixels, "pixels")()
         outwards = [*reversed(config.widths)]
@@ -139,5 +151,7 @@ def _refuse(config: ModelConfig) -> None:
             f"A ladder of {len(config.widths)} widths takes 1 to {most} further levels of at least 1 channel each, for example "
             f"--set model.levels=2,1; got {list(config.levels)}."
         )
-    if config.bottleneck != "gaussian" or config.conditions or config.spatial:
-        raise UsageError("A ladder takes model.bottleneck=gaussian, no model.conditions and no model.spatial.")
+    if (config.body, config.bottleneck) != ("residual", "gaussian") or config.conditions or config.spatial:
+        raise UsageError(
+            "A ladder takes model.body=residual, model.bottleneck=gaussian, no model.conditions and no model.spatial."
+        )

@@ -70,7 +70,7 @@ class NotFinite(Exception):
 
 def take_weights(model: LatentModel, origin: Bundle) -> str:
     """Puts a bundle's weights into a new model, and returns its fingerprint. A model that has all of them and more, as a stage
-    of progressive growing has, begins anew with the rest, which a note tells. UsageError where they do not fit."""
+    of progressive growing has, begins with the rest as without them, which a note tells. UsageError where they do not fit."""
     ours, theirs = model.state_dict(), origin.model.state_dict()
     wrong = sorted(set(theirs) - set(ours)) or [name for name in theirs if ours[name].shape != theirs[name].shape]
     if wrong:
@@ -82,8 +82,11 @@ def take_weights(model: LatentModel, origin: Bundle) -> str:
             "Leave out the recipe to take that space's own, or undo the --set model.… that differs."
         )
     model.load_state_dict(theirs, strict=False)
-    if new := sum(ours[name].numel() for name in set(ours) - set(theirs)):
-        note(f"Grown from {origin.folder}: {new:,} numbers of the model are new and begin as they would without it.")
+    if new := sorted(set(ours) - set(theirs)):
+        count = sum(ours[name].numel() for name in new)
+        note(
+            f"{count:,} numbers of the model are not in {origin.folder} and begin as without it: {new[0]} and {len(new) - 1} more."
+        )
     return origin.card["fingerprint"]
 
 

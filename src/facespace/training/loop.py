@@ -127,7 +127,8 @@ class Training:
                 "Batch norm over single faces is undefined: train.batch must be at least 2 for this model."
             )
         batch = self.loader.batch(self.loader.rows[:2])
-        total_loss(self.model.eval()(batch.image, self.tell(batch)), self.plan.objective.weights)
+        goal = self.plan.objective
+        total_loss(self.model.eval()(batch.image, self.tell(batch), samples=goal.samples), goal.weights)
 
     @property
     def judged(self) -> LatentModel:

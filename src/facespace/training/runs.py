@@ -25,6 +25,8 @@ BUFFERS += ("posterior.codes", "posterior.uses", "posterior.sums")
 # What must be alike before two losses can be compared, and the fact of a run that says so.
 ALIKE = {"pixel likelihood": "pixels", "image size": "image", "data": "set", "objective": "objective"}
 
+PENALTY = {"gaussian": {"kl": 1.0}, "codes": {"commitment": 1.0}}  # what a model reports, by its bottleneck
+
 Facts = dict[str, Any]
 
 
@@ -108,8 +110,8 @@ def objective(card: Mapping[str, Any]) -> str:
     goal, weights = (found if isinstance(found, Mapping) else {} for found in (goal, weights))
     if (_number(goal.get("samples")) or 1) > 1:
         return f"importance-weighted bound of {goal['samples']} samples"
-    if _at(card, "model", "bottleneck") != "point":
-        weights = {"kl": 1.0, **weights}  # a penalty without a weight counts once
+    kind = _text(_at(card, "model", "bottleneck")) or "gaussian"
+    weights = {**PENALTY.get(kind, {}), **weights}  # a penalty without a weight counts once
     words = [f"{name} × {value:g}" for name, value in weights.items() if _number(value) is not None]
     words += [
         f"{name} × {goal[name]:g}" for name in ("perceptual", "adversarial", "matching") if _number(goal.get(name))
