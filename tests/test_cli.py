@@ -5,12 +5,14 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from facespace.cli import app
+from facespace.console import note, quiet
 
 VERBS = (
     *("balance", "decode", "demo", "doctor", "download", "encode", "fit-prior", "merge", "morph", "prepare", "recipes"),
@@ -286,6 +288,26 @@ def test_no_colour_and_no_bars_off_a_terminal(tmp_path):
     )
     assert done.returncode == 0
     assert "\x1b" not in done.stdout + done.stderr and "━" not in done.stderr
+
+
+def test_threads_that_are_quiet_at_once_leave_nobody_quiet(capsys):
+    entered, left = threading.Event(), threading.Event()
+
+    def other() -> None:
+        with quiet():
+            entered.set()
+            left.wait(10)
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    entered.wait(10)
+    note("while the other is")
+    with quiet():
+        left.set()
+        thread.join()
+        note("not said")
+    note("afterwards")
+    assert capsys.readouterr().err.split("\n") == ["while the other is", "afterwards", ""]
 
 
 def test_output_into_a_closed_pipe_is_quiet():

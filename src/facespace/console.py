@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # rich takes longer to load than the rest of a short command
@@ -23,7 +24,8 @@ def leads() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
-_quiet = not leads()
+# Of each thread: two threads whose blocks overlap would put back what the other had set.
+_quiet = ContextVar("quiet", default=not leads())
 
 
 def since_start() -> float:
@@ -40,25 +42,24 @@ def stderr() -> "Console":
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """No notes and no progress inside the block, for tests and for workers that report through a parent."""
-    global _quiet
-    before, _quiet = _quiet, True
+    """No notes and no progress from this thread inside the block, for tests and for workers that report through a parent."""
+    before = _quiet.set(True)
     try:
         yield
     finally:
-        _quiet = before
+        _quiet.reset(before)
 
 
 def note(text: str) -> None:
     """One plain line on stderr."""
-    if not _quiet:
+    if not _quiet.get():
         stderr().print(text, markup=False)
 
 
 @contextmanager
 def progress(total: int, doing: str, unit: str) -> Iterator[Advance]:
     """Yields `advance(n)`; shows how far, how fast (units per second) and how long still."""
-    if _quiet:
+    if _quiet.get():
         yield lambda n: None
     elif stderr().is_terminal:
         with _bar() as bar:
