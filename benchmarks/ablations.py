@@ -3,11 +3,11 @@ same seed and the same steps; other kinds of model and smaller sets beside it.
 
     FACESPACE_VGG16=… FACESPACE_LPIPS=… python benchmarks/ablations.py SET RUNS [--only ROW,ROW] [--steps 400] [--count 600]
 
-Each row is trained into a folder of its name below RUNS (a row that is there is read, one that was cut off goes on) and measured on test faces:
-FID and KID of as many samples and of reconstructions, in the Inception's features, LPIPS and PSNR of reconstructions. Samples
-come from a flow fitted to the latents of the row's own training faces, but where the row says otherwise. The weights are those
-of the last step, since the recipe's average of the weights looks back over half of so short a run; one row has the average.
-Prints the table."""
+Each row is trained into a folder of its name below RUNS (a row that is there is read, one that was cut off goes on) and measured
+on test faces: FID and KID of as many samples and of reconstructions, in the Inception's features, LPIPS and PSNR of
+reconstructions. Samples come from a flow fitted to the latents of the row's own training faces, but where the row says otherwise.
+The weights are those of the last step, since the recipe's average of the weights looks back over half of so short a run; one row
+has the average. Prints the table."""
 
 import argparse
 import json

@@ -8,6 +8,7 @@ import numpy as np
 
 from facespace.evaluation.advice import GOOD, POOR, Finding
 from facespace.evaluation.page import Section, page, words
+from facespace.evaluation.subject import spread
 from facespace.image import sheets
 
 if TYPE_CHECKING:
@@ -111,18 +112,13 @@ def copies(job: "Job", metrics: Mapping[str, Any]) -> Section | None:
         ("light and dark at 16×16 pixels", found),
         ("what the attribute network sees", found["by_attributes"]),
     ):
-        places = _spread_places(len(faces.rows("train")), near["held_against"])[near["nearest"][:NEIGHBOURS]]
-        nearest = faces.rows("train")[places]
+        nearest = spread(faces.rows("train"), near["held_against"])[near["nearest"][:NEIGHBOURS]]
         beside = space.reconstruct(faces.images[np.sort(nearest)])[np.argsort(np.argsort(nearest))]
         caption = f"New faces, and below each the nearest training face (as the space draws it), by {what}."
         pictures.append((caption, sheets.grid(sheets.pairs(job.drawn[:NEIGHBOURS], beside, NEIGHBOURS), NEIGHBOURS)))
         shares.append(f"{near['share']:.1%} by {what}")
     text = f"New faces that lie nearer to a training face than {found['expected']:.0%} of unseen real faces do: {', '.join(shares)}."
     return Section("Copies of training faces", text, pictures)
-
-
-def _spread_places(total: int, count: int) -> np.ndarray:
-    return np.array([index * total // count for index in range(count)])
 
 
 def latents(job: "Job", metrics: Mapping[str, Any]) -> Section:

@@ -39,18 +39,33 @@ class Residual(nn.Module):
         super().__init__()
         dropout: list[nn.Module] = [nn.Dropout2d(config.dropout)] if config.dropout else []
         layers = [*active(config, width), nn.Conv2d(width, width, 3, 1, 1), *active(config, width), *dropout]
-        final = nn.Conv2d(width, width, 3, 1, 1)
-        nn.init.zeros_(final.weight)
-        nn.init.zeros_(cast(Tensor, final.bias))
-        self.change = nn.Sequential(*layers, final)
+        self.change = nn.Sequential(*layers, zeros(width, width, 3))
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, width, H, W) to the same."""
         return x + self.change(x)
 
 
+def zeros(before: int, after: int, kernel: int) -> nn.Conv2d:
+    """A convolution that keeps the size and begins by adding nothing."""
+    layer = nn.Conv2d(before, after, kernel, 1, kernel // 2)
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(cast(Tensor, layer.bias))
+    return layer
+
+
+def halving(before: int, after: int, first: bool) -> nn.Conv2d:
+    """A convolution to half the size. The first is the only one that sees whole pixels, and sees each of them equally often."""
+    return nn.Conv2d(before, after, 4 if first else 3, 2, 1)
+
+
+def enlarging(before: int, after: int, kernel: int) -> list[nn.Module]:
+    """To twice the size, by a shuffle of pixels (Shi et al., 2016)."""
+    return [_smooth(nn.Conv2d(before, 4 * after, kernel, 1, kernel // 2)), nn.PixelShuffle(2)]
+
+
 @torch.no_grad()
-def smooth(before_shuffle: nn.Conv2d) -> nn.Conv2d:
+def _smooth(before_shuffle: nn.Conv2d) -> nn.Conv2d:
     """The convolution, whose four channels for each one after the shuffle begin alike: else a checkerboard of their
     differences has to be unlearned first (Aitken et al., 2017)."""
     for part in (before_shuffle.weight, cast(Tensor, before_shuffle.bias)):

@@ -15,9 +15,10 @@ from facespace.models.blocks import (
     TransposedConv,
     Trim,
     active,
+    enlarging,
     entrance,
     folded,
-    smooth,
+    halving,
 )
 from facespace.models.config import ModelConfig
 from facespace.models.pyramid import pyramid
@@ -101,17 +102,15 @@ def residual(config: ModelConfig, inputs: int, raw_channels: int) -> Body:
     small = folded(config, config.widths[-1])
     encoder: list[nn.Module] = []
     for index, (before, after) in enumerate(pairwise([channels, *config.widths])):
-        # The first is the only one that sees whole pixels, and sees each of them equally often.
-        shrink = nn.Conv2d(before, after, 3, 2, 1) if index else nn.Conv2d(before, after, 4, 2, 1)
-        encoder += [shrink, Residual(config, after)]
+        encoder += [halving(before, after, first=index == 0), Residual(config, after)]
     decoder = entrance(config, inputs, small)
     outwards = [*reversed(config.widths)]
     for before, after in pairwise(outwards):
         decoder += [Residual(config, before), Residual(config, before)]
-        decoder += [smooth(nn.Conv2d(before, 4 * after, 1)), nn.PixelShuffle(2)]
+        decoder += enlarging(before, after, 1)
     last = outwards[-1]
     decoder += [Residual(config, last), Residual(config, last), *active(config, last)]
-    decoder += [smooth(nn.Conv2d(last, 4 * FINEST, 3, 1, 1)), nn.PixelShuffle(2), *active(config, FINEST)]
+    decoder += [*enlarging(last, FINEST, 3), *active(config, FINEST)]
     decoder.append(
         nn.Conv2d(FINEST, raw_channels, 3, 1, 1)
     )  # neighbours see each other: no hatch of a shuffle's channels

@@ -15,7 +15,7 @@ from torch import Generator, Tensor, nn
 
 from facespace.errors import UsageError, choose
 from facespace.models.autoencoder import Autoencoder
-from facespace.models.blocks import FINEST, Residual, Side, active, folded, smooth
+from facespace.models.blocks import FINEST, Residual, Side, active, enlarging, folded, halving
 from facespace.models.config import ModelConfig
 from facespace.models.interface import LatentModel, Posterior
 from facespace.models.likelihoods import LIKELIHOODS
@@ -89,8 +89,7 @@ class Ladder(Autoencoder):
         self.sizes = [config.latent, *(math.prod(shape) for shape in shapes)]
         self.encoder = nn.ModuleList()
         for index, (before, after) in enumerate(pairwise([config.image[0], *config.widths])):
-            shrink = nn.Conv2d(before, after, 3, 2, 1) if index else nn.Conv2d(before, after, 4, 2, 1)
-            self.encoder.append(nn.Sequential(shrink, Residual(config, after)))
+            self.encoder.append(nn.Sequential(halving(before, after, first=index == 0), Residual(config, after)))
         first = nn.Linear(math.prod(small), 2 * config.latent)
         self.heads = nn.ModuleList([nn.Sequential(*active(config, small[0]), nn.Flatten(), first)])  # type: ignore[assignment]
         start = nn.Sequential(nn.Linear(config.latent, math.prod(small)), nn.Unflatten(1, small))
@@ -107,7 +106,7 @@ class Ladder(Autoencoder):
             )
         for before, after in pairwise([*outwards, FINEST]):
             blocks.append(nn.Sequential(Residual(config, before), Residual(config, before), *active(config, before)))
-            rises.append(nn.Sequential(smooth(nn.Conv2d(before, 4 * after, 3, 1, 1)), nn.PixelShuffle(2)))
+            rises.append(nn.Sequential(*enlarging(before, after, 3)))
         last = nn.Sequential(*active(config, FINEST), nn.Conv2d(FINEST, config.image[0] * self.pixels.parts, 3, 1, 1))
         self.decoder = nn.ModuleDict({"noises": noises, "blocks": blocks, "rises": rises, "last": last})
         self.image_shape, self.latent_shape = config.image, (sum(self.sizes),)

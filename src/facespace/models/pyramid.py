@@ -7,12 +7,11 @@ the smallest, so that the weights of a smaller body keep their names in a larger
 
 import math
 from itertools import pairwise
-from typing import cast
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from facespace.models.blocks import Body, Residual, Side, active, entrance, folded, smooth
+from facespace.models.blocks import Body, Residual, Side, active, enlarging, entrance, folded, zeros
 from facespace.models.config import ModelConfig
 
 
@@ -67,7 +66,7 @@ class Drawings(nn.Module):
             final = zeros(width, raw_channels, 3) if level else nn.Conv2d(width, raw_channels, 3, 1, 1)
             self.draw.append(Side("a drawing at this size", *active(config, width), final))
         for before, after in pairwise(outwards):
-            self.rise.append(nn.Sequential(smooth(nn.Conv2d(before, 4 * after, 1)), nn.PixelShuffle(2)))
+            self.rise.append(nn.Sequential(*enlarging(before, after, 1)))
 
     def forward(self, z: Tensor) -> Tensor:
         """(B, inputs) -> (B, raw_channels, H, W)."""
@@ -77,11 +76,3 @@ class Drawings(nn.Module):
             h = blocks(rise(h))
             drawn = F.interpolate(drawn, scale_factor=2, mode="bilinear", align_corners=False) + draw(h)
         return drawn
-
-
-def zeros(before: int, after: int, kernel: int) -> nn.Conv2d:
-    """A convolution that begins by adding nothing."""
-    layer = nn.Conv2d(before, after, kernel, 1, kernel // 2)
-    nn.init.zeros_(layer.weight)
-    nn.init.zeros_(cast(Tensor, layer.bias))
-    return layer

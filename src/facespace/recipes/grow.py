@@ -2,8 +2,7 @@
 
 from dataclasses import replace
 
-from facespace.models.config import ModelConfig
-from facespace.recipe import ObjectiveConfig, Recipe
+from facespace.recipe import Recipe
 from facespace.recipes.faces64 import faces64
 
 GROWN = {
@@ -39,11 +38,9 @@ def grow128() -> Recipe:
 
 def _grown(size: int) -> Recipe:
     base = faces64()
-    model = ModelConfig(image=(3, size, size), latent=256, body="pyramid", widths=GROWN[size], pixels="l1")
+    model = replace(base.model, image=(3, size, size), body="pyramid", widths=GROWN[size])
     # Sums over four times as many pixels weigh four times more beside a KL that stays as large.
-    objective = ObjectiveConfig(
-        weights={"kl": 0.1 * (size / 64) ** 2}, perceptual=0.25, adversarial=0.005, matching=1.0
-    )
+    objective = replace(base.objective, weights={"kl": base.objective.weights["kl"] * (size / 64) ** 2})
     train = replace(base.train, epochs={32: 20, 64: 60, 128: 30}[size])
     summary = f"VAE that grows, {size} px colour, 256 latents (CelebA)"
     return replace(base, name=f"grow{size}", summary=summary, model=model, objective=objective, train=train)
