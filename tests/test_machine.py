@@ -171,6 +171,9 @@ def test_two_processes_learn_what_one_learns(drawn, tmp_path, taught):
     assert json.loads(done.stdout)["processes"] == 2  # one object: only the first process speaks
     assert done.stderr.count("Training demo") == 1
     for one, two in zip(lines(tmp_path / "one"), lines(tmp_path / "two"), strict=True):
+        # Logits of both signs whose mean is near 0, once for each pixel value: 1e-5 of a logit.
+        logits = [line["train"].pop("adversarial", 0.0) / (3 * 16 * 16) for line in (one, two)]
+        assert logits[0] == pytest.approx(logits[1], abs=1e-5)
         assert two["train"] == pytest.approx(one["train"], rel=1e-5)
         # Biases before a batch norm have no gradient but rounding, which Adam blows up; the norm's averages lag behind.
         assert two["validation"]["loss"] == pytest.approx(one["validation"]["loss"], rel=5e-3)
@@ -226,9 +229,11 @@ def test_a_batch_that_cannot_be_shared_is_refused(monkeypatch):
         Machine("cpu", TrainConfig())
 
 
-def test_native_bfloat16_is_read_from_the_processor(monkeypatch):
-    for flags, expected in (("flags : fpu avx512_bf16 sse", True), ("flags : fpu avx2", False)):
+def test_bfloat16_is_taken_where_the_processor_has_it_and_gains_by_it(monkeypatch):
+    rows = (("fpu avx512_bf16 sse", 2.0, True), ("fpu avx512_bf16 sse", 0.6, False), ("fpu avx2", 2.0, False))
+    for flags, gain, expected in rows:
         monkeypatch.setattr(Path, "read_text", lambda *_, flags=flags, **__: flags)
+        monkeypatch.setattr(machine_module, "bf16_gain", lambda gain=gain: gain)
         assert machine_module.has_bf16(torch.device("cpu")) is expected
         assert Machine("cpu", TrainConfig()).precision == ("bf16" if expected else "fp32")
 

@@ -65,7 +65,7 @@ def _text(facts: dict[str, Any]) -> str:
     rows = [
         f"facespace {facts['facespace']} on Python {facts['python']}, {facts['system']}",
         f"device: {facts['device']} would be used by --device auto (here: {', '.join(facts['devices']) or 'none'})",
-        f"number format of training there: {'bf16' if facts.get('bf16') else 'fp32, since bf16 is not native'}",
+        f"number format of training there: {'bf16' if facts.get('bf16') else 'fp32, since bf16 is not native or not faster'}",
         f"cores: {facts['cores']}; free disk here: {facts['free_disk_gib']} GiB",
         *(f"  {name:<14} {version or 'MISSING'}" for name, version in facts["packages"].items()),
     ]
