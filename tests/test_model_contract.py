@@ -7,6 +7,7 @@ from conftest import TINY
 from facespace.configs import override
 from facespace.errors import UsageError
 from facespace.models import ModelConfig, build, count_parameters
+from facespace.models.autoencoder import blend
 from facespace.models.likelihoods import LIKELIHOODS
 from facespace.recipes import RECIPES, recipe
 
@@ -131,3 +132,19 @@ def test_published_parameter_count(name):
 def test_impossible_configs_are_refused_with_a_sentence(fields, says):
     with pytest.raises(UsageError, match=says):
         build(ModelConfig(**fields))
+
+
+def test_blends_vary_as_the_batch_does():
+    z = torch.randn(64, 3, generator=torch.Generator().manual_seed(0)) @ torch.diag(torch.tensor([2.0, 1.0, 0.1])) + 5
+    torch.manual_seed(0)
+    found = blend(z, 20_000)
+    assert found.shape == (20_000, 3)
+    torch.testing.assert_close(found.mean(0), z.mean(0), atol=0.05, rtol=0)
+    torch.testing.assert_close(torch.cov(found.T), torch.cov(z.T, correction=0), atol=0.08, rtol=0.05)
+
+
+def test_drawn_images_are_those_of_latents_in_between(model):
+    x = faces(model)
+    result = model(x, drawn=3)
+    assert result.drawn.shape == (3, *model.image_shape) and 0 <= result.drawn.min() <= result.drawn.max() <= 1
+    assert model(x).drawn is None

@@ -14,13 +14,15 @@ from facespace import bundle
 from facespace.configs import override
 from facespace.console import quiet
 from facespace.errors import BundleError, UsageError
+from facespace.image.photos import Template
+from facespace.models import build
 from facespace.recipe import ObjectiveConfig
 from facespace.recipes import recipe
 from facespace.training import vgg
-from facespace.training.adversary import Adversary
+from facespace.training.adversary import Adversary, _shifted
 from facespace.training.machine import Machine
 from facespace.training.perceptual import Perceptual
-from facespace.training.teachers import Teachers
+from facespace.training.teachers import Teachers, middle
 
 ALL = (
     "objective.perceptual=0.5",
@@ -139,7 +141,7 @@ def test_the_model_learns_from_it_and_the_network_stays_as_it_is(images):
 
 def test_without_weights_there_are_no_teachers():
     plan = override(recipe("demo"), TINY)
-    teachers = Teachers(plan, plan.model.image, Machine("cpu", plan.train), 10)
+    teachers = Teachers(plan, plan.model.image, torch.zeros(16, 16), Machine("cpu", plan.train), 10)
     assert teachers.perceptual is None and teachers.adversary is None and teachers.parts == {}
 
 
@@ -190,13 +192,94 @@ def test_the_critic_learns_to_tell_and_teaching_leaves_it_as_it_is(images):
     assert made.grad is not None and made.grad.abs().sum() > 0
     assert all(torch.equal(before[name], tensor) for name, tensor in adversary.critic.state_dict().items())
     assert adversary.judge(seen, seen)["matching"] == 0
-    losses = [float(adversary.learn(made, seen, 2e-3)["critic"]) for _ in range(60)]
+    losses = [float(adversary.learn(made, seen)["critic"]) for _ in range(300)]
     assert losses[-1] < 0.5 < losses[0]
+
+
+@pytest.mark.parametrize(
+    ("crop", "source", "eyes", "mouth"),
+    [("center-148", (218, 178), (32, 33.3), (32, 50.9)), ("box-148", (218, 178), (32, 31.1), (32, 48.7))],
+)
+def test_the_middle_of_a_face_is_between_eyes_and_mouth(crop, source, eyes, mouth):
+    face = middle(Template(64, 64, 3, crop, source))
+    assert face.shape == (64, 64) and face.min() >= 0 and face.max() <= 1
+    x, y = (eyes[0] + mouth[0]) / 2, (eyes[1] + mouth[1]) / 2
+    at = (face * torch.arange(64)[None]).sum() / face.sum(), (face * torch.arange(64)[:, None]).sum() / face.sum()
+    assert abs(at[0] - x) < 1 and abs(at[1] - y) < 1.5
+    assert face[int(y), int(x)] > 0.99 and max(face[0].max(), face[:, 0].max(), face[:, -1].max()) < 0.01
+
+
+def test_what_goes_wrong_in_the_middle_of_the_face_counts_more(images):
+    """By as much as the recipe says, in pixels and to the perceptual network."""
+    plan = override(recipe("demo"), [*TINY, "objective.perceptual=0.5", "objective.focus=3", "train.precision=fp32"])
+    face = torch.zeros(16, 16)
+    face[:, 8:] = 1
+    with_focus = Teachers(plan, plan.model.image, face, Machine("cpu", plan.train), 10)
+    everywhere = Teachers(plan, plan.model.image, torch.ones(16, 16), Machine("cpu", plan.train), 10)
+    without = Teachers(override(plan, ["objective.focus=0"]), plan.model.image, face, Machine("cpu", plan.train), 10)
+    seen, ratios = images[0], []
+    for side, more in ((slice(0, 8), 0.0), (slice(8, 16), 3.0)):
+        made = seen.clone()
+        made[..., side] = images[1][..., side]
+        loss, terms = with_focus.judge((torch.zeros(()), {}), made, seen)
+        assert terms["focus"] == pytest.approx(float((made - seen).abs().sum() / 4) if more else 0.0)
+        assert loss == pytest.approx(float(3 * terms["focus"] + 0.5 * terms["perceptual"]))
+        plain = without.judge((torch.zeros(()), {}), made, seen)[1]
+        assert set(plain) == {"perceptual"}
+        ratios.append(float(terms["perceptual"] / plain["perceptual"]))
+    assert 1 <= ratios[0] < ratios[1] <= 4  # what its layers see reaches over the edge
+    assert everywhere.judge((torch.zeros(()), {}), made, seen)[1]["perceptual"] == pytest.approx(
+        4 * float(plain["perceptual"]), rel=1e-5
+    )
+
+
+def test_the_critic_judges_drawn_faces_too_and_the_decoder_alone_learns_from_them(images, monkeypatch):
+    plan = override(recipe("demo"), [*TINY, *ALL, "objective.adversarial_drawn=0.5", "train.precision=fp32"])
+    machine = Machine("cpu", plan.train)
+    teachers = Teachers(plan, plan.model.image, torch.zeros(16, 16), machine, 10)
+    assert [teachers.drawn(step, 3) for step in (3, 4)] == [0, 2]  # once it is awake, half of a batch
+    torch.manual_seed(0)
+    model, seen = build(plan.model), images[0]
+    result = model(seen, drawn=2)
+    assert result.drawn is not None and result.drawn.shape == (2, 3, 16, 16)
+    adversary = teachers.adversary
+    assert adversary is not None
+    with torch.no_grad():
+        monkeypatch.setattr(torch, "randint", lambda *_: torch.zeros(2, dtype=torch.int))  # no shift
+        all_made, alone = adversary.judge(result.image, seen, result.drawn), adversary.judge(result.image, seen)
+        others = adversary.judge(result.drawn, seen[:2])
+    assert torch.equal(all_made["matching"], alone["matching"])  # drawn faces have no partner
+    assert all_made["adversarial"] == pytest.approx(
+        float(2 * alone["adversarial"] + others["adversarial"]) / 3, rel=1e-4
+    )
+    result.drawn.sum().backward()
+    learned = {name.split(".")[0] for name, p in model.named_parameters() if p.grad is not None and p.grad.any()}
+    assert learned == {"decoder"}
+    apart = [float(adversary.learn(seen, seen, images[1] ** 3)["critic"]) for _ in range(300)]
+    assert apart[-1] < apart[0] < 1.3  # reconstructions that are photographs cannot be told, the drawn ones can
+
+
+def test_images_are_shifted_together_and_keep_their_size(images):
+    torch.manual_seed(0)
+    places = set()
+    for _ in range(40):
+        a, b = _shifted(images[0], images[0][:1])
+        assert a.shape == images[0].shape and torch.equal(a[:1], b)
+        (place,) = [
+            (top, left)
+            for top in (0, 1)
+            for left in (0, 1)
+            if torch.equal(a[..., top:, left:], images[0][..., : 16 - top, : 16 - left])
+        ]
+        places.add(place)
+    assert len(places) == 4
 
 
 @pytest.mark.parametrize(
     ("settings", "error", "says"),
     [
+        (["objective.focus=-1"], UsageError, "at or above 0"),
+        (["objective.adversarial_drawn=0.5"], UsageError, "needs a weight on objective.adversarial"),
         (["objective.perceptual=-1"], UsageError, "at or above 0"),
         (["objective.adversary_start=1"], UsageError, r"\[0, 1\)"),
         (["objective.perceptual=1", "objective.features=scorer"], UsageError, "nothing may learn from it"),

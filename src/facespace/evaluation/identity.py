@@ -13,8 +13,8 @@ import numpy as np
 from facespace.errors import UsageError
 from facespace.evaluation.attributes import AttributeNet
 from facespace.files import sha256
-from facespace.image.align import TEMPLATES, apply, similarity, warp
-from facespace.image.photos import Template, crop_named
+from facespace.image.align import similarity, warp
+from facespace.image.photos import Template
 from facespace.image.sheets import to_image
 
 PLACE = "FACESPACE_IDENTITY"
@@ -60,8 +60,7 @@ def open_arcface(template: Template, path: Path | str | None = None) -> Identity
     if not importlib.util.find_spec("onnxruntime"):
         raise UsageError(NEEDS)
     session = _open(Path(named))
-    points = _points(template)
-    matrix = similarity(points, ARCFACE)
+    matrix = similarity(template.points, ARCFACE)
 
     def embed(faces: np.ndarray) -> np.ndarray:
         parts = []
@@ -84,15 +83,3 @@ def _open(path: Path):
         return runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # the package's own kinds, which differ by version
         raise UsageError(f"{path} is not a network in ONNX format ({str(error)[:80]}).") from error
-
-
-def _points(template: Template) -> np.ndarray:
-    """Where eyes, nose and mouth lie in prepared faces (5, 2). A set cut from CelebA's pictures has them at CelebA's
-    places; of others we take the places that a crop of that share of CelebA's height would have."""
-    celeba = TEMPLATES["celeba"]
-    height, width = template.source or (celeba.height, celeba.width)
-    left, top, right, _ = crop_named(template.crop)(width, height)
-    if (height, width) != (celeba.height, celeba.width):
-        left, top, right, _ = crop_named("center-148")(celeba.width, celeba.height)
-    scale = template.width / (right - left)
-    return apply(np.array([[scale, 0, -left * scale], [0, scale, -top * scale]]), celeba.points)

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image, ImageCms, ImageFile, ImageOps, UnidentifiedImageError
 
 from facespace.errors import ImageError, UsageError, suggest
+from facespace.image.align import TEMPLATES, apply
 
 MAX_PIXELS = 100_000_000  # a picture that claims more is taken for a decompression bomb
 SMALLEST, LARGEST = 8, 1024  # pixels a side of a prepared face
@@ -143,6 +144,18 @@ class Template:
     def shape(self) -> tuple[int, int, int]:
         """(C, H, W)."""
         return self.channels, self.height, self.width
+
+    @property
+    def points(self) -> np.ndarray:
+        """Where eyes, nose and corners of the mouth lie in a prepared face, (5, 2) pixels from its top left corner. A set cut from
+        CelebA's pictures has them at CelebA's places; of others we take the places that a crop of that share of CelebA's
+        height would have."""
+        celeba = TEMPLATES["celeba"]
+        height, width = self.source or (celeba.height, celeba.width)
+        crop = self.crop if (height, width) == (celeba.height, celeba.width) else "center-148"
+        left, top, right, _ = crop_named(crop)(celeba.width, celeba.height)
+        scale = self.width / (right - left)
+        return apply(np.array([[scale, 0, -left * scale], [0, scale, -top * scale]]), celeba.points)
 
     def prepare(self, image: Image.Image) -> np.ndarray:
         """Crop and antialiased (Lanczos) resize of an RGB picture to uint8 (H, W, C), never distorted.

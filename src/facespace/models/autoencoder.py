@@ -16,6 +16,7 @@ from facespace.models.likelihoods import LIKELIHOODS
 from facespace.models.posteriors import POSTERIORS, Gaussian
 from facespace.models.priors import PRIORS
 
+BLENDED = 4  # faces of the batch that a latent between them is made of
 UNTOLD = 0.1  # share of attributes hidden while training, and of faces with all of them: "unknown" is learned too
 
 
@@ -48,8 +49,11 @@ class Autoencoder(LatentModel):
         """(B, D) as it is, or where it is codes the entries next to them."""
         return self.posterior.snap(z) if isinstance(self.posterior, Codebook) else z
 
-    def forward(self, x: Tensor, y: Tensor | None = None, generator: Generator | None = None, samples: int = 1) -> Pass:
-        """One sample of z for each image, and what it says of x; with more samples also the importance-weighted bound."""
+    def forward(
+        self, x: Tensor, y: Tensor | None = None, generator: Generator | None = None, samples: int = 1, drawn: int = 0
+    ) -> Pass:
+        """One sample of z for each image, and what it says of x; with more samples also the importance-weighted bound. With
+        `drawn`, so many images (at most B) of latents between those of the batch, which get no gradient."""
         if self.training and y is not None:
             alone, whole = torch.rand(y.shape, device=y.device), torch.rand(len(y), 1, device=y.device)
             y = torch.where((alone < UNTOLD) | (whole < UNTOLD), torch.nan, y)  # (B, A)
@@ -67,7 +71,8 @@ class Autoencoder(LatentModel):
                 weights.append(self.pixels.log_prob(self._raw(z, y), seen) + other.log_ratio(z))
             bound = torch.stack(weights).logsumexp(0) - math.log(samples)  # (B,) Burda et al., 2016
         parts = path.kl_per_latent() if isinstance(path, Gaussian) else None
-        return Pass(self.pixels.mean(raw), likelihood, path.penalties(), parts, bound)
+        others = self.decode(blend(z.detach(), drawn), None if y is None else y[:drawn]) if drawn else None
+        return Pass(self.pixels.mean(raw), likelihood, path.penalties(), parts, bound, others)
 
     def _raw(self, z: Tensor, y: Tensor | None) -> Tensor:
         return self.decoder(self._with(z, y)).float()  # under autocast the layers alone are bf16
@@ -80,3 +85,12 @@ class Autoencoder(LatentModel):
             y = numbers.new_full((len(numbers), len(self.config.conditions)), torch.nan)
         known = ~y.isnan()
         return torch.cat([numbers, torch.where(known, y, 0.0).to(numbers), known.to(numbers)], 1)
+
+
+def blend(z: Tensor, count: int) -> Tensor:
+    """Latents (count, D), each of BLENDED of the batch's (B, D), drawn by chance and weighed by chance. The weights have length 1,
+    so that the blends vary around the batch's mean as much as its latents do: where a fitted prior draws from, near enough."""
+    weights = torch.randn(count, len(z), device=z.device)
+    order = torch.rand(count, len(z), device=z.device).argsort(1).argsort(1)  # (count, B): a rank for each face
+    weights = torch.nn.functional.normalize(weights * (order < BLENDED), dim=1)
+    return z.mean(0) + weights @ (z - z.mean(0))

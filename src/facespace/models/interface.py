@@ -19,6 +19,9 @@ class Pass(NamedTuple):
     ]  # name -> (B,): {} for an autoencoder, {"kl"} in nats for a VAE, {"commitment"} for codes
     kl_per_latent: Tensor | None = None  # (B, D) nats: what a KL penalty is the sum of
     bound: Tensor | None = None  # (B,) nats: the importance-weighted bound, where several samples were asked for
+    drawn: Tensor | None = (
+        None  # (N, C, H, W) mean images of latents between those of the batch, where any were asked for
+    )
 
 
 class Posterior(Protocol):
@@ -74,6 +77,9 @@ class LatentModel(nn.Module):
         """Mean images (n, C, H, W) of latents from the prior, whose deviations are scaled by `temperature`."""
         return self.decode(self.prior.sample(n, temperature, generator))
 
-    def forward(self, x: Tensor, y: Tensor | None = None, generator: Generator | None = None, samples: int = 1) -> Pass:
-        """One sample of z for each image, and what it says of x. This is what a loss and a DDP wrapper call."""
+    def forward(
+        self, x: Tensor, y: Tensor | None = None, generator: Generator | None = None, samples: int = 1, drawn: int = 0
+    ) -> Pass:
+        """One sample of z for each image, and what it says of x; and so many images of latents in between. This is what a loss
+        and a DDP wrapper call."""
         raise NotImplementedError

@@ -1,6 +1,7 @@
 """The patch-adversarial term: a small network that learns to tell reconstructions from photographs, patch by patch, teaches
 the model late and weakly (Isola et al., 2017; Esser et al., 2021), with the distance between what it sees in the two as a
-second term (feature matching: Larsen et al., 2016; Wang et al., 2018). Its state belongs in the checkpoint."""
+second term (feature matching: Larsen et al., 2016; Wang et al., 2018). It may judge drawn faces too, as in the first of these
+two, so that a decoder learns what to make of latents that no photograph has. Its state belongs in the checkpoint."""
 
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
@@ -14,13 +15,14 @@ from facespace.errors import UsageError
 from facespace.recipe import Recipe
 from facespace.training.machine import Machine
 
-WIDTHS = (32, 64, 128)  # channels of the strided convolutions
+WIDTHS = (32, 64, 128, 128)  # channels of the strided convolutions
 SMALLEST = 16  # pixels a side that leave it more than one patch
 BETAS = (0.5, 0.9)  # of Adam: an opponent that changes makes long averages stale (Miyato et al., 2018)
+RATE = 3e-4  # of Adam, whatever the model's is (Heusel et al., 2017): one that fell with it would lag behind and teach little
 
 
 class Critic(nn.Module):
-    """Strided convolutions with spectral norm (Miyato et al., 2018): a logit for each patch of some 38 px."""
+    """Strided convolutions with spectral norm (Miyato et al., 2018): a logit for each patch of some 78 px."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -47,7 +49,7 @@ class Adversary:
             raise UsageError(f"objective.adversarial needs faces of at least {SMALLEST} px a side; got {image[1:]}.")
         self.machine = machine
         self.critic = cast(Critic, machine.place(Critic(image[0])))
-        self.optimizer = torch.optim.Adam(self.critic.parameters(), plan.train.learning_rate, BETAS, fused=True)
+        self.optimizer = torch.optim.Adam(self.critic.parameters(), RATE, BETAS, fused=True)
         self.network = machine.prepare(self.critic, self.optimizer)
 
     @property
@@ -55,29 +57,29 @@ class Adversary:
         """What a checkpoint holds of it."""
         return {"critic": self.critic, "critic_optimizer": self.optimizer}
 
-    def judge(self, image: Tensor, seen: Tensor) -> dict[str, Tensor]:
-        """Two terms of the model's loss: minus the mean logit of its images (B, C, H, W), and the mean difference between what
-        the layers see in them and in those `seen`. Both count once for each pixel value, so that they stand beside nats,
-        which are sums over pixels. The critic gets no gradient."""
+    def judge(self, image: Tensor, seen: Tensor, drawn: Tensor | None = None) -> dict[str, Tensor]:
+        """Two terms of the model's loss: minus the mean logit of its images (B, C, H, W), those `drawn` (N, C, H, W) among
+        them, and the mean difference between what the layers see in reconstructions and in those `seen`. Both count once for
+        each pixel value, so that they stand beside nats, which are sums over pixels. The critic gets no gradient."""
         self.critic.eval().requires_grad_(False)
+        made, wanted = _shifted(_joined(image, drawn), seen)
         with self._autocast():
-            logits, ours = self.critic(image)
+            logits, ours = self.critic(made)
             with torch.no_grad():
-                _, theirs = self.critic(seen)
-        apart = torch.stack([(a.float() - b.float()).abs().mean() for a, b in zip(ours, theirs)]).mean()
+                _, theirs = self.critic(wanted)
+        apart = torch.stack([(a[: len(b)].float() - b.float()).abs().mean() for a, b in zip(ours, theirs)]).mean()
         size = seen[0].numel()
         return {"adversarial": -logits.mean() * size, "matching": apart * size}
 
-    def learn(self, image: Tensor, seen: Tensor, rate: float) -> dict[str, Tensor]:
-        """One step of the critic at this learning rate on the model's images and the photographs; its hinge loss, which is 1
-        where it cannot tell them apart and 0 where it always can."""
+    def learn(self, image: Tensor, seen: Tensor, drawn: Tensor | None = None) -> dict[str, Tensor]:
+        """One step of the critic on the model's images and the photographs; its hinge loss, which is 1 where it cannot tell them
+        apart and 0 where it always can."""
         self.critic.train().requires_grad_(True)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        (both,) = _shifted(torch.cat([seen, _joined(image, drawn).detach()]))
         with self._autocast():
-            logits, _ = self.network(torch.cat([seen, image.detach()]))
-        real, made = logits.chunk(2)
-        loss = (F.relu(1 - real) + F.relu(1 + made)).mean() / 2
+            logits, _ = self.network(both)
+        real, made = logits[: len(seen)], logits[len(seen) :]
+        loss = (F.relu(1 - real).mean() + F.relu(1 + made).mean()) / 2
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
@@ -86,3 +88,15 @@ class Adversary:
     def _autocast(self) -> AbstractContextManager[Any]:
         """The machine's, but for fp16, in which small gradients vanish without a loss scale of the critic's own."""
         return nullcontext() if self.machine.precision == "fp16" else self.machine.autocast()
+
+
+def _joined(image: Tensor, drawn: Tensor | None) -> Tensor:
+    return image if drawn is None else torch.cat([image, drawn])
+
+
+def _shifted(*images: Tensor) -> tuple[Tensor, ...]:
+    """Images (B, C, H, W) as they are, or all down or to the right by a pixel, by chance: the critic's steps are two pixels wide,
+    and from a fixed place it would ask for a hatch that it alone sees."""
+    top, left = torch.randint(2, (2,)).tolist()
+    padded = (F.pad(image, (left, 0, top, 0), mode="replicate") for image in images)
+    return tuple(large[..., : image.shape[-2], : image.shape[-1]] for large, image in zip(padded, images))

@@ -33,7 +33,7 @@ from facespace.training.guards import NotFinite, check, stop_gently, take_weight
 from facespace.training.machine import Machine
 from facespace.training.review import Review
 from facespace.training.schedule import learning_rate, rise
-from facespace.training.teachers import Teachers
+from facespace.training.teachers import Teachers, middle
 
 CHECKPOINT_SECONDS = 120.0
 GRADIENT_EVERY = 8  # steps between two whole lengths of the gradient
@@ -104,7 +104,8 @@ class Training:
         self.told = self.loader.columns(plan.model.conditions)  # attributes that the model is told, as columns
         self.epoch_steps = self.loader.steps
         self.total = plan.train.steps or plan.train.epochs * self.epoch_steps
-        self.teachers = Teachers(plan, self.model.image_shape, machine, self.total)
+        face = self.model.target(middle(faces.template)[None, None])[0, 0]
+        self.teachers = Teachers(plan, self.model.image_shape, face, machine, self.total)
         self.at = Progress()
         self.recent: list[tuple[int, dict[str, Tensor]]] = []  # (step, terms) that nobody has looked at yet
         self.try_out()
@@ -211,10 +212,12 @@ class Training:
             image, attributes = self.vary(batch)
             goal, y = self.plan.objective, attributes[:, self.told] if self.told else None
             with self.machine.autocast():
-                result = self.network(image, y, samples=goal.samples)
+                result = self.network(
+                    image, y, samples=goal.samples, drawn=self.teachers.drawn(self.at.step, len(image))
+                )
         loss, terms = total_loss(result, goal.weights, rise(self.at.step, goal.warmup), goal.free_bits)
         seen = self.model.target(image)
-        loss, terms = self.teachers.judge((loss, terms), result.image, seen, self.at.step)
+        loss, terms = self.teachers.judge((loss, terms), result.image, seen, self.at.step, result.drawn)
         self.optimizer.zero_grad()
         scaler.scale(loss).backward()
         scaler.unscale_(self.optimizer)
@@ -229,7 +232,7 @@ class Training:
         scaler.update()
         if self.averaged is not None:
             self.averaged.update_parameters(self.model)
-        terms |= self.teachers.learn(result.image, seen, self.at.step, self.rate(self.at.step))
+        terms |= self.teachers.learn(result.image, seen, self.at.step, result.drawn)
         if scaler.is_enabled():  # a step that overflows in fp16 is left out, by design, and the scale lowered
             length = length.nan_to_num(0, 0, 0)
         terms = {**terms, "loss": loss, "gradient" if whole else PART: length}

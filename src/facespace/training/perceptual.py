@@ -17,8 +17,11 @@ SMALLEST = 8  # pixels a side that leave the later layers a neighbourhood to loo
 class Perceptual(nn.Module):
     """The distance. Nothing of it changes, so a checkpoint leaves it out."""
 
-    def __init__(self, goal: ObjectiveConfig, image: tuple[int, int, int]) -> None:
+    weight: Tensor
+
+    def __init__(self, goal: ObjectiveConfig, image: tuple[int, int, int], weight: Tensor | None = None) -> None:
         super().__init__()
+        self.register_buffer("weight", torch.ones(1, 1) if weight is None else weight)
         if goal.features == SCORER:
             raise UsageError("objective.features=scorer: that network judges edits, so nothing may learn from it.")
         if min(image[1:]) < SMALLEST:
@@ -30,14 +33,18 @@ class Perceptual(nn.Module):
     def forward(self, image: Tensor, seen: Tensor, phase: tuple[int, int] = (0, 0)) -> Tensor:
         """Distances (B,) of images (B, C, H, W) in [0, 1], C 1 or 3, from those `seen`, which get no gradient: one minus the
         cosine between the channels at each place, averaged over places and layers (0 is alike, unrelated faces have about
-        .5), times the number of pixel values, so that it stands beside nats, which are sums over pixels. `phase` is how many
-        rows and columns are left out at the top and the left."""
+        .5), times the number of pixel values, so that it stands beside nats, which are sums over pixels. Places count as the
+        `weight` (H, W) of the network says. `phase` is how many rows and columns are left out at the top and the left."""
         top, left = phase
         ours, theirs = (part[..., top:, left:].expand(-1, 3, -1, -1) for part in (image, seen))
         with torch.no_grad():
             wanted = self.net.stages(theirs)
-        apart = [_apart(a.float(), b.float()).mean((1, 2)) for a, b in zip(self.net.stages(ours), wanted)]
+        apart = [self._weighed(_apart(a.float(), b.float())) for a, b in zip(self.net.stages(ours), wanted)]
         return torch.stack(apart).mean(0) * seen[0].numel()
+
+    def _weighed(self, apart: Tensor) -> Tensor:
+        """(B, h, w) to (B,)."""
+        return (apart * F.adaptive_avg_pool2d(self.weight[None], apart.shape[1:])).mean((1, 2))
 
     def anywhere(self, image: Tensor, seen: Tensor) -> Tensor:
         """The same at a phase drawn by chance. The network's steps are two pixels wide, and from a fixed phase it would ask for
