@@ -22,6 +22,7 @@ from facespace.recipes import recipe
 
 PLAIN = (
     "objective.perceptual=0",
+    "objective.focus=0",
     "objective.adversarial=0",
     "objective.matching=0",
     "train.warmup=0",

@@ -238,6 +238,8 @@ def test_the_critic_judges_drawn_faces_too_and_the_decoder_alone_learns_from_the
     machine = Machine("cpu", plan.train)
     teachers = Teachers(plan, plan.model.image, torch.zeros(16, 16), machine, 10)
     assert [teachers.drawn(step, 3) for step in (3, 4)] == [0, 2]  # once it is awake, half of a batch
+    unweighted = override(plan, ["objective.adversarial=0"])
+    assert Teachers(unweighted, plan.model.image, torch.zeros(16, 16), machine, 10).drawn(4, 3) == 0
     torch.manual_seed(0)
     model, seen = build(plan.model), images[0]
     result = model(seen, drawn=2)
@@ -279,7 +281,7 @@ def test_images_are_shifted_together_and_keep_their_size(images):
     ("settings", "error", "says"),
     [
         (["objective.focus=-1"], UsageError, "at or above 0"),
-        (["objective.adversarial_drawn=0.5"], UsageError, "needs a weight on objective.adversarial"),
+        (["objective.adversarial_drawn=1.5"], UsageError, r"\[0, 1\]"),
         (["objective.perceptual=-1"], UsageError, "at or above 0"),
         (["objective.adversary_start=1"], UsageError, r"\[0, 1\)"),
         (["objective.perceptual=1", "objective.features=scorer"], UsageError, "nothing may learn from it"),

@@ -58,10 +58,8 @@ class ObjectiveConfig:
             raise UsageError(
                 "objective: samples must be at least 1, adversary_start in [0, 1), perceptual_share in (0, 1]."
             )
-        if not 0 <= self.adversarial_drawn <= 1 or (self.adversarial_drawn and not self.adversarial):
-            raise UsageError(
-                "objective.adversarial_drawn must lie in [0, 1], and above 0 it needs a weight on objective.adversarial."
-            )
+        if not 0 <= self.adversarial_drawn <= 1:
+            raise UsageError(f"objective.adversarial_drawn must lie in [0, 1]; got {self.adversarial_drawn}.")
 
 
 @dataclass(frozen=True)

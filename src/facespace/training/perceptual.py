@@ -44,7 +44,8 @@ class Perceptual(nn.Module):
 
     def _weighed(self, apart: Tensor) -> Tensor:
         """(B, h, w) to (B,)."""
-        return (apart * F.adaptive_avg_pool2d(self.weight[None], apart.shape[1:])).mean((1, 2))
+        high, wide = apart.shape[1:]
+        return (apart * F.adaptive_avg_pool2d(self.weight[None], (high, wide))).mean((1, 2))
 
     def anywhere(self, image: Tensor, seen: Tensor) -> Tensor:
         """The same at a phase drawn by chance. The network's steps are two pixels wide, and from a fixed phase it would ask for

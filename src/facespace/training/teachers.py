@@ -53,7 +53,8 @@ class Teachers:
 
     def drawn(self, step: int, faces: int) -> int:
         """How many drawn faces are to be judged at a step, beside so many of a batch."""
-        return math.ceil(self.goal.adversarial_drawn * faces) if self.awake(step) else 0
+        judged = self.awake(step) and self.goal.adversarial  # nothing else is said of them
+        return math.ceil(self.goal.adversarial_drawn * faces) if judged else 0
 
     def judge(
         self, found: Loss, image: Tensor, seen: Tensor, step: int | None = None, drawn: Tensor | None = None
