@@ -27,10 +27,9 @@ from facespace.errors import UsageError
 
 
 def pack(loaded: Bundle, to: Path, facts: Mapping[str, Any] | None = None, encoded: np.ndarray | None = None) -> int:
-    """Writes a small copy of a bundle, with its priors, directions and card, into the folder `to`: the networks' weights as
-    16-bit numbers, which load as 32-bit ones; statistics stay as exact as they are. The card gets the `facts` too, and
-    latents of `encoded` faces (N, D) come along. Returns its bytes. Raises UsageError
-    where something else than a packed bundle lies there, BundleError where a part of the bundle is damaged."""
+    """Writes a small copy of a bundle, with its priors, directions and card, into the folder `to`: the networks' weights and
+    the root of the latents' covariance as 16-bit numbers, which load as 32-bit ones; other statistics stay as exact as they are.
+    The card gets the `facts` too, and latents of `encoded` faces (N, D) come along. Returns its bytes. Raises UsageError where something else than a packed bundle lies there, BundleError where a part of the bundle is damaged."""
     if to.exists() and not ((to / CARD).is_file() and "packed" in read_card(to)):
         raise UsageError(f"{to} is not a packed bundle, and is not replaced. Name a new folder.")
     own = read_card(loaded.folder)
@@ -43,8 +42,9 @@ def pack(loaded: Bundle, to: Path, facts: Mapping[str, Any] | None = None, encod
             card["priors"][kind] = {**entry, "weights": now, "fingerprint": fingerprint(tensors)}
     if entry := own.get("directions"):
         load_directions(loaded)
-        files[DIRECTIONS] = read_tensors(loaded.folder / DIRECTIONS, entry["fingerprint"], RETRIEVE)
-        card["directions"] = {**entry, "weights": now}
+        files[DIRECTIONS] = found = read_tensors(loaded.folder / DIRECTIONS, entry["fingerprint"], RETRIEVE)
+        found["root"] = _half(found["root"])  # three quarters of the file
+        card["directions"] = {**entry, "weights": now, "fingerprint": fingerprint(found)}
     encoded = load_encoded(loaded) if encoded is None else encoded  # those of a packed bundle go on with it
     if encoded is not None:
         files[ENCODED] = {"z": torch.from_numpy(encoded).half()}
@@ -55,8 +55,13 @@ def pack(loaded: Bundle, to: Path, facts: Mapping[str, Any] | None = None, encod
 
 
 def _halved(module: torch.nn.Module) -> dict[str, torch.Tensor]:
-    """The tensors of a module, the matrices and kernels that it multiplies by as 16-bit numbers where they fit."""
+    """The tensors of a module, the matrices and kernels that it multiplies by as 16-bit numbers."""
     many = {name for name, weight in module.named_parameters() if weight.dim() > 1}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
-    halves = {name: tensor.half() if name in many else tensor for name, tensor in tensors.items()}
-    return {name: half if half.isfinite().all() else tensors[name] for name, half in halves.items()}
+    return {name: _half(tensor) if name in many else tensor for name, tensor in tensors.items()}
+
+
+def _half(tensor: torch.Tensor) -> torch.Tensor:
+    """As 16-bit numbers, where they fit."""
+    half = tensor.half()
+    return half if half.isfinite().all() else tensor
