@@ -16,9 +16,13 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 TEXT = {page.name: page.read_text(encoding="utf-8") for page in PAGES}
 
 
+def joined(block: str) -> list[str]:
+    return block.replace("\\\n", " ").splitlines()
+
+
 def commands() -> list:
     blocks = [(name, block) for name, text in TEXT.items() for block in re.findall(r"```(?:sh)?\n(.*?)```", text, re.S)]
-    lines = [(name, line) for name, block in blocks for line in block.splitlines() if line.startswith("facespace ")]
+    lines = [(name, line) for name, block in blocks for line in joined(block) if line.startswith("facespace ")]
     return [pytest.param(line, id=f"{name}: {line}") for name, line in lines]
 
 
