@@ -29,7 +29,8 @@ from facespace.errors import UsageError
 def pack(loaded: Bundle, to: Path, facts: Mapping[str, Any] | None = None, encoded: np.ndarray | None = None) -> int:
     """Writes a small copy of a bundle, with its priors, directions and card, into the folder `to`: the networks' weights and
     the root of the latents' covariance as 16-bit numbers, which load as 32-bit ones; other statistics stay as exact as they are.
-    The card gets the `facts` too, and latents of `encoded` faces (N, D) come along. Returns its bytes. Raises UsageError where something else than a packed bundle lies there, BundleError where a part of the bundle is damaged."""
+    The card gets the `facts` too, and latents of `encoded` faces (N, D) come along. Returns its bytes. Raises UsageError where
+    something else than a packed bundle lies there, BundleError where a part of the bundle is damaged."""
     if to.exists() and not ((to / CARD).is_file() and "packed" in read_card(to)):
         raise UsageError(f"{to} is not a packed bundle, and is not replaced. Name a new folder.")
     own = read_card(loaded.folder)

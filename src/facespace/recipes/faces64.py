@@ -11,9 +11,9 @@ def faces64() -> Recipe:
     absolute error keeps colours and edges in place, the distance between what the attribute network sees in a face and in
     its reconstruction asks for detail (Johnson et al., 2016), and over the last two fifths a small critic of patches for
     texture (Isola et al., 2017), in faces drawn between others too (Larsen et al., 2016). The middle of the face counts more
-    than hair and background, since people know each other by it. Residual blocks (He et al., 2016) do their work at 32 px and below, so that it can be
-    trained on two processor cores; 256 latents, a KL that weighs little beside the rest, mirrored faces, an average of the
-    weights, a rate that falls along a cosine.
+    than hair and background, since people know each other by it. Residual blocks (He et al., 2016) do their work at 32 px and
+    below, so that it can be trained on two processor cores; 256 latents, a KL that weighs little beside the rest, mirrored
+    faces, an average of the weights, a rate that falls along a cosine.
 
     The latents keep more than N(0, I) has room for: draw from a fitted prior (`facespace fit-prior`)."""
     return Recipe(
