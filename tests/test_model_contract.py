@@ -127,6 +127,9 @@ def test_published_parameter_count(name):
             "A ladder takes model.body=residual, model.bottleneck=gaussian",
         ),
         ({"levels": (1,)}, "is for model.kind=ladder"),
+        ({"looks": 0}, "looks must be at least 1"),
+        ({"looks": 2, "spatial": True}, "1 but for a flat latent"),
+        ({"looks": 2, "body": "conv_pool", "image": (3, 70, 70)}, "draws less than it is shown"),
     ],
 )
 def test_impossible_configs_are_refused_with_a_sentence(fields, says):
@@ -148,3 +151,18 @@ def test_drawn_images_are_those_of_latents_in_between(model):
     result = model(x, drawn=3)
     assert result.drawn.shape == (3, *model.image_shape) and 0 <= result.drawn.min() <= result.drawn.max() <= 1
     assert model(x).drawn is None
+
+
+@pytest.mark.parametrize("bottleneck", ["gaussian", "point"])
+def test_a_second_look_adds_what_the_decoder_lacked_once_training_is_over(bottleneck):
+    torch.manual_seed(0)
+    plain = build(tiny("demo", bottleneck=bottleneck))
+    twice = build(tiny("demo", bottleneck=bottleneck, looks=3))
+    twice.load_state_dict(plain.state_dict())
+    x = faces(plain)
+    z = [plain.eval().encode(x).mean]
+    for _ in range(2):
+        z.append(z[-1] + z[0] - plain.encode(plain.decode(z[-1])).mean)
+    assert (z[2] - z[0]).abs().max() > 1e-3
+    torch.testing.assert_close(twice.eval().encode(x).mean, z[2])
+    torch.testing.assert_close(twice.train().encode(x).mean, plain.train().encode(x).mean)

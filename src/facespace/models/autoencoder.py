@@ -35,9 +35,21 @@ class Autoencoder(LatentModel):
         self.heads = heads(config, body, told, self.posterior.PARTS)
         self.image_shape = (config.image[0], *body.size)
         self.latent_shape = (config.latent,)
+        if config.looks > 1 and self.image_shape != config.image:
+            raise UsageError(f"model.looks must be 1 where the body {config.body} draws less than it is shown.")
 
     def encode(self, x: Tensor, y: Tensor | None = None) -> Posterior:
-        """(B, C, H, W) in [0, 1] -> q(z | x); y is (B, A) attributes in the order of the config's conditions."""
+        """(B, C, H, W) in [0, 1] -> q(z | x); y is (B, A) attributes in the order of the config's conditions.
+
+        Once it has learned (in eval mode) an encoder of several looks sees what the decoder made of its latents too, and
+        moves them by what it finds lacking there (iterative inference: Marino et al., 2018; Alaluf et al., 2021)."""
+        q = self._look(x, y)
+        first = q.mean
+        for _ in range(0 if self.training else self.config.looks - 1):
+            q.mean = q.mean + first - self._look(self.decode(q.mean, y), y).mean
+        return q
+
+    def _look(self, x: Tensor, y: Tensor | None) -> Posterior:
         raw = self.heads(self._with(self.encoder(x), y)).float()
         return self.posterior(raw.relu() if self.config.latent_relu else raw)
 

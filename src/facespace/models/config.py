@@ -24,6 +24,7 @@ class ModelConfig:
     codebook: int = 1024  # entries, for bottleneck=codes
     code: int = 4  # numbers of one entry; a latent is model.latent / model.code of them
     levels: tuple[int, ...] = ()  # of kind=ladder: channels of noise at twice the smallest size, at four times, …
+    looks: int = 1  # of the encoder at a face once it has learned: each further one mends what the decoder got wrong
     latent_relu: bool = False  # ReLU on the latent of an autoencoder, as the yearbook system has it
     pixels: str = "bernoulli"  # row of LIKELIHOODS
     conditions: tuple[str, ...] = ()  # attributes that encoder and decoder are told: a conditional VAE
@@ -39,6 +40,10 @@ class ModelConfig:
             raise UsageError("model.latent_relu is for model.bottleneck=point; a Gaussian latent has both signs.")
         if self.levels and self.kind != "ladder":
             raise UsageError("model.levels is for model.kind=ladder.")
+        if self.looks < 1 or (self.looks > 1 and (self.latent_relu or not self.flat)):
+            raise UsageError(
+                f"model.looks must be at least 1, and 1 but for a flat latent of both signs; got {self.looks}."
+            )
         if not 0 <= self.dropout < 1:
             raise UsageError(f"model.dropout must be at least 0 and below 1; got {self.dropout}.")
 
