@@ -18,7 +18,7 @@ from facespace.image.photos import Template
 from facespace.models import build
 from facespace.recipe import ObjectiveConfig
 from facespace.recipes import recipe
-from facespace.training import vgg
+from facespace.training import recognition, vgg
 from facespace.training.adversary import Adversary, _shifted
 from facespace.training.machine import Machine
 from facespace.training.perceptual import Perceptual
@@ -30,6 +30,7 @@ ALL = (
     "objective.matching=0.3",
     "objective.adversary_start=0.4",
 )
+CUT = Template(16, 16)
 
 
 @pytest.fixture
@@ -110,6 +111,79 @@ def test_vgg_without_weights_says_what_it_needs(vgg_weights, tmp_path, monkeypat
         vgg.open_vgg()
 
 
+@pytest.fixture
+def recognition_weights(tmp_path):
+    """Random ones of every shape that the network has, as the package keeps them: 8 bits, two files."""
+    rng, shapes, before = np.random.default_rng(0), {"conv32_down": (7, 3, 32)}, 32
+    for width, count in zip(recognition.WIDTHS, recognition.BLOCKS):
+        names = [f"conv{width}_{index}" for index in (range(1, count + 1) if width == 32 else range(1, count))]
+        for name in names if width == 32 else [f"conv{width}_down", *names]:
+            shapes |= {f"{name}/conv1": (3, before, width), f"{name}/conv2": (3, width, width)}
+            before = width
+    shapes |= {f"conv256_down_out/conv{part}": (3, 256, 256) for part in (1, 2)}
+    about, data = [], b""
+
+    def add(name, shape, low, high):
+        nonlocal data
+        data += rng.integers(0, 256, shape, np.uint8).tobytes()
+        quantization = {"dtype": "uint8", "scale": (high - low) / 255, "min": low}
+        about.append({"name": name, "shape": list(shape), "dtype": "float32", "quantization": quantization})
+
+    for name, (side, into, out) in shapes.items():
+        reach = (3 / (side * side * into)) ** 0.5
+        add(f"{name}/conv/filters", (side, side, into, out), -reach, reach)
+        add(f"{name}/conv/bias", (out,), -0.1, 0.1)
+        add(f"{name}/scale/weights", (out,), 0.8, 1.2)
+        add(f"{name}/scale/biases", (out,), -0.1, 0.1)
+    add("fc", (256, 128), -0.1, 0.1)
+    for number, part in enumerate((data[:1_000_000], data[1_000_000:])):
+        (tmp_path / f"w{number}.bin").write_bytes(part)
+    manifest = tmp_path / "weights.json"
+    manifest.write_text(json.dumps([{"weights": about, "paths": ["w0.bin", "w1.bin"]}]))
+    return manifest
+
+
+def test_the_identity_term_looks_at_the_person_where_the_eyes_are(images, recognition_weights, monkeypatch):
+    monkeypatch.setenv(recognition.PLACE, str(recognition_weights))
+    a, b = torch.nn.functional.interpolate(images.flatten(0, 1), 64).unflatten(0, (2, 4))
+    net = recognition.open_recognition(Template(64, 64).points[:2], (3, 64, 64))
+    assert net(a, a).abs().max() == 0
+    near, far = net(a + 0.05 * (b - a), a), net(a + 0.5 * (b - a), a)
+    assert (near > 0).all() and (near < far).all()
+    torch.testing.assert_close(far, (net.embed(a + 0.5 * (b - a)) - net.embed(a)).square().sum(1) / 0.36 * 12288)
+    # Eyes elsewhere, in a picture moved by as much, are the same person.
+    moved = recognition.open_recognition(Template(64, 64).points[:2] + np.array([3, 2]), (3, 66, 67))
+    inside = torch.nn.functional.pad(a, (3, 0, 2, 0), mode="replicate")
+    torch.testing.assert_close(moved.embed(inside), net.embed(a), atol=1e-4, rtol=1e-3)
+    gray = net.embed(a[:, :1])
+    torch.testing.assert_close(gray, net.embed(a[:, :1].expand(-1, 3, -1, -1)))
+
+
+def test_the_model_learns_the_person_and_the_journal_says_so(drawn, recognition_weights, tmp_path, monkeypatch):
+    monkeypatch.setenv(recognition.PLACE, str(recognition_weights))
+    train(drawn, tmp_path / "r", ["objective.identity=0.5", "objective.perceptual_share=0.5", "train.steps=2"])
+    told = journal(tmp_path / "r")[-1]["train"]
+    assert told["identity"] > 0
+    assert told["loss"] == pytest.approx(told["reconstruction"] + 30 * told["kl"] + 0.5 * told["identity"], rel=1e-4)
+
+
+def test_recognition_without_weights_says_what_it_needs(recognition_weights, tmp_path, monkeypatch):
+    eyes = np.array([(20, 30), (44, 30)])
+    for value, says in (
+        ("", r"FACESPACE_RECOGNITION names; it is not set.*face-api"),
+        (str(tmp_path / "none.json"), "which is no file"),
+        (str(tmp_path / "torn.json"), "is no manifest"),
+        (str(tmp_path / "other.json"), "has no array conv32_down/conv/filters"),
+        (str(tmp_path / "lost.json"), "does not fit"),
+    ):
+        (tmp_path / "torn.json").write_text('[{"paths": []}]')
+        (tmp_path / "other.json").write_text("[]")
+        (tmp_path / "lost.json").write_text(recognition_weights.read_text().replace("w1.bin", "gone.bin"))
+        monkeypatch.setenv(recognition.PLACE, value)
+        with pytest.raises(UsageError, match=says):
+            recognition.open_recognition(eyes, (3, 64, 64))
+
+
 def test_a_share_of_the_batch_is_looked_at(images, drawn, tmp_path, monkeypatch):
     looked = []
     real = Perceptual.anywhere
@@ -141,8 +215,13 @@ def test_the_model_learns_from_it_and_the_network_stays_as_it_is(images):
 
 def test_without_weights_there_are_no_teachers():
     plan = override(recipe("demo"), TINY)
-    teachers = Teachers(plan, plan.model.image, torch.zeros(16, 16), Machine("cpu", plan.train), 10)
-    assert teachers.perceptual is None and teachers.adversary is None and teachers.parts == {}
+    teachers = Teachers(plan, plan.model.image, CUT, Machine("cpu", plan.train), 10)
+    assert (
+        teachers.perceptual is None
+        and teachers.recognition is None
+        and teachers.adversary is None
+        and teachers.parts == {}
+    )
 
 
 def test_the_journal_has_each_term_from_when_it_counts(drawn, tmp_path):
@@ -209,14 +288,18 @@ def test_the_middle_of_a_face_is_between_eyes_and_mouth(crop, source, eyes, mout
     assert face[int(y), int(x)] > 0.99 and max(face[0].max(), face[:, 0].max(), face[:, -1].max()) < 0.01
 
 
-def test_what_goes_wrong_in_the_middle_of_the_face_counts_more(images):
+def test_what_goes_wrong_in_the_middle_of_the_face_counts_more(images, monkeypatch):
     """By as much as the recipe says, in pixels and to the perceptual network."""
+
+    def with_middle(face, plan):
+        monkeypatch.setattr("facespace.training.teachers.middle", lambda template: face)
+        return Teachers(plan, plan.model.image, CUT, Machine("cpu", plan.train), 10)
+
     plan = override(recipe("demo"), [*TINY, "objective.perceptual=0.5", "objective.focus=3", "train.precision=fp32"])
     face = torch.zeros(16, 16)
     face[:, 8:] = 1
-    with_focus = Teachers(plan, plan.model.image, face, Machine("cpu", plan.train), 10)
-    everywhere = Teachers(plan, plan.model.image, torch.ones(16, 16), Machine("cpu", plan.train), 10)
-    without = Teachers(override(plan, ["objective.focus=0"]), plan.model.image, face, Machine("cpu", plan.train), 10)
+    with_focus, everywhere = with_middle(face, plan), with_middle(torch.ones(16, 16), plan)
+    without = with_middle(face, override(plan, ["objective.focus=0"]))
     seen, ratios = images[0], []
     for side, more in ((slice(0, 8), 0.0), (slice(8, 16), 3.0)):
         made = seen.clone()
@@ -236,10 +319,10 @@ def test_what_goes_wrong_in_the_middle_of_the_face_counts_more(images):
 def test_the_critic_judges_drawn_faces_too_and_the_decoder_alone_learns_from_them(images, monkeypatch):
     plan = override(recipe("demo"), [*TINY, *ALL, "objective.adversarial_drawn=0.5", "train.precision=fp32"])
     machine = Machine("cpu", plan.train)
-    teachers = Teachers(plan, plan.model.image, torch.zeros(16, 16), machine, 10)
+    teachers = Teachers(plan, plan.model.image, CUT, machine, 10)
     assert [teachers.drawn(step, 3) for step in (3, 4)] == [0, 2]  # once it is awake, half of a batch
     unweighted = override(plan, ["objective.adversarial=0"])
-    assert Teachers(unweighted, plan.model.image, torch.zeros(16, 16), machine, 10).drawn(4, 3) == 0
+    assert Teachers(unweighted, plan.model.image, CUT, machine, 10).drawn(4, 3) == 0
     torch.manual_seed(0)
     model, seen = build(plan.model), images[0]
     result = model(seen, drawn=2)

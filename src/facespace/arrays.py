@@ -1,6 +1,7 @@
 """Arrays in files that others made: safetensors, npz, and the pickles of packages that hold numpy arrays alone. Knows
 nothing of what they are for."""
 
+import json
 import pickle
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -15,9 +16,11 @@ from torch import Tensor
 
 
 def read_tree(path: Path) -> dict[str, Any]:
-    """The arrays of a file by their names; those of a pickle in dicts of dicts, as it has them. Raises ValueError for a
-    damaged file and for a pickle that would do more than hold arrays."""
+    """The arrays of a file by their names; those of a pickle in dicts of dicts, as it has them; of a .json file those that it
+    describes (TensorFlow.js). Raises ValueError for a damaged file and for a pickle that would do more than hold arrays."""
     try:
+        if path.suffix == ".json":
+            return _described(path)
         if path.suffix == ".safetensors":
             return load_file(path)
         if path.suffix == ".npz":
@@ -45,6 +48,24 @@ def flax_convolutions(tree: Mapping[str, Any], count: int) -> dict[str, np.ndarr
         conv = tree[f"Conv_{index}"]
         found[f"conv{index + 1}.weight"] = conv["kernel"].transpose(3, 2, 0, 1)
         found[f"conv{index + 1}.bias"] = conv["bias"]
+    return found
+
+
+def _described(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of a TensorFlow.js manifest, from the files beside it that it names; those kept as 8 bits become floats."""
+    found = {}
+    try:
+        for group in json.loads(path.read_text()):
+            data, at = b"".join((path.parent / Path(name).name).read_bytes() for name in group["paths"]), 0
+            for about in group["weights"]:
+                scale = about.get("quantization")
+                kind = np.dtype((scale or about)["dtype"])
+                count = int(np.prod(about["shape"]))
+                array = np.frombuffer(data, kind, count, at).reshape(about["shape"]).astype(np.float32)
+                found[about["name"]] = array * scale["scale"] + scale["min"] if scale else array
+                at += count * kind.itemsize
+    except (AttributeError, KeyError) as error:
+        raise ValueError(f"it is no manifest of arrays ({error})") from error
     return found
 
 

@@ -43,6 +43,7 @@ class ObjectiveConfig:
     perceptual: float = 0.0  # weight of the distance between what a network sees; see training/perceptual.py
     features: str = "attributes"  # that network: the one that comes along, the folder of one that was trained, or vgg16
     perceptual_share: float = 1.0  # of each batch that it looks at; less costs less
+    identity: float = 0.0  # weight of the distance between persons; see training/recognition.py
     focus: float = 0.0  # how much more the middle of the face counts, in pixels and to that network
     adversarial: float = 0.0  # weight of what a critic of patches says; see training/adversary.py
     adversarial_drawn: float = 0.0  # faces between the batch's own that it judges too, as a share of the batch
@@ -51,7 +52,7 @@ class ObjectiveConfig:
     samples: int = 1  # more than one: the importance-weighted bound (Burda et al., 2016) in place of the weighted sum
 
     def __post_init__(self) -> None:
-        for name in ("warmup", "free_bits", "perceptual", "focus", "adversarial", "matching"):
+        for name in ("warmup", "free_bits", "perceptual", "identity", "focus", "adversarial", "matching"):
             if getattr(self, name) < 0:
                 raise UsageError(f"objective.{name} must be at or above 0; got {getattr(self, name)}.")
         if self.samples < 1 or not 0 <= self.adversary_start < 1 or not 0 < self.perceptual_share <= 1:

@@ -14,7 +14,7 @@ from facespace.files import write_beside, write_json
 from facespace.image import sheets
 from facespace.training.trackers import Tracker
 
-UNITS = dict.fromkeys(("perceptual", "adversarial", "matching", "critic"), "")  # terms that are no nats
+UNITS = dict.fromkeys(("perceptual", "identity", "adversarial", "matching", "critic"), "")  # terms that are no nats
 METRICS, RESULT, CURVES, SHEETS = "metrics.jsonl", "run.json", "curves.png", "sheets"
 
 

@@ -33,7 +33,7 @@ from facespace.training.guards import NotFinite, check, stop_gently, take_weight
 from facespace.training.machine import Machine
 from facespace.training.review import Review
 from facespace.training.schedule import learning_rate, rise
-from facespace.training.teachers import Teachers, middle
+from facespace.training.teachers import Teachers
 
 CHECKPOINT_SECONDS = 120.0
 GRADIENT_EVERY = 8  # steps between two whole lengths of the gradient
@@ -104,8 +104,7 @@ class Training:
         self.told = self.loader.columns(plan.model.conditions)  # attributes that the model is told, as columns
         self.epoch_steps = self.loader.steps
         self.total = plan.train.steps or plan.train.epochs * self.epoch_steps
-        face = self.model.target(middle(faces.template)[None, None])[0, 0]
-        self.teachers = Teachers(plan, self.model.image_shape, face, machine, self.total)
+        self.teachers = Teachers(plan, self.model.image_shape, faces.template, machine, self.total)
         self.at = Progress()
         self.recent: list[tuple[int, dict[str, Tensor]]] = []  # (step, terms) that nobody has looked at yet
         self.try_out()

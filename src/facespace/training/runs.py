@@ -114,7 +114,9 @@ def objective(card: Mapping[str, Any]) -> str:
     weights = {**PENALTY.get(kind, {}), **weights}  # a penalty without a weight counts once
     words = [f"{name} × {value:g}" for name, value in weights.items() if _number(value) is not None]
     words += [
-        f"{name} × {goal[name]:g}" for name in ("perceptual", "adversarial", "matching") if _number(goal.get(name))
+        f"{name} × {goal[name]:g}"
+        for name in ("perceptual", "identity", "adversarial", "matching")
+        if _number(goal.get(name))
     ]
     words += [f"warm-up {goal['warmup']:,} steps"] if _number(goal.get("warmup")) else []
     words += [f"free bits {goal['free_bits']:g}"] if _number(goal.get("free_bits")) else []

@@ -1,18 +1,20 @@
-"""What judges a reconstruction beside its likelihood: the perceptual term, the middle of the face and the adversary, each
-where the recipe has it."""
+"""What judges a reconstruction beside its likelihood: the perceptual term, the person, the middle of the face and the
+adversary, each where the recipe has it."""
 
 import math
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from facespace.image.photos import Template
 from facespace.recipe import Recipe
 from facespace.training.adversary import Adversary
 from facespace.training.machine import Machine
 from facespace.training.perceptual import Perceptual
+from facespace.training.recognition import open_recognition
 
+Network = TypeVar("Network", bound=nn.Module)
 Loss = tuple[Tensor, dict[str, Tensor]]  # in nats per image, and its terms by name, unweighted
 
 
@@ -27,20 +29,25 @@ def middle(template: Template) -> Tensor:
 
 
 class Teachers:
-    """Those of one run; `image` is the (C, H, W) of what the model draws, `face` the `middle` of it (H, W), `total` the run's
-    steps."""
+    """Those of one run; `image` is the (C, H, W) of what the model draws, the middle of faces that the template cut, `total`
+    the run's steps."""
 
-    def __init__(self, plan: Recipe, image: tuple[int, int, int], face: Tensor, machine: Machine, total: int) -> None:
+    def __init__(
+        self, plan: Recipe, image: tuple[int, int, int], template: Template, machine: Machine, total: int
+    ) -> None:
         goal = plan.objective
         self.goal, self.machine, self.wakes = goal, machine, int(total * goal.adversary_start)
+        left, top = (template.width - image[2]) // 2, (template.height - image[1]) // 2
+        face = middle(template)[top : top + image[1], left : left + image[2]]
         self.face = face.to(machine.device)
-        weight = 1 + goal.focus * face
+        weight, eyes = 1 + goal.focus * face, template.points[:2] - (left, top)
         self.perceptual = self._frozen(Perceptual(goal, image, weight)) if goal.perceptual else None
+        self.recognition = self._frozen(open_recognition(eyes, image)) if goal.identity else None
         self.adversary = Adversary(plan, image, machine) if goal.adversarial or goal.matching else None
 
-    def _frozen(self, network: Perceptual) -> Perceptual:
+    def _frozen(self, network: Network) -> Network:
         """On the device, and as it was: batch norms that processes share come back ready to learn."""
-        return cast(Perceptual, self.machine.place(network)).eval().requires_grad_(False)
+        return cast(Network, self.machine.place(network)).eval().requires_grad_(False)
 
     @property
     def parts(self) -> dict[str, Any]:
@@ -64,11 +71,14 @@ class Teachers:
         (loss, terms), more = found, {}
         if self.goal.focus:
             more["focus"] = ((image - seen).abs() * self.face).flatten(1).sum(1).mean()
+        some = math.ceil(self.goal.perceptual_share * len(image))  # batches are drawn, so the first are any
         if self.perceptual is not None:
             look = self.perceptual if step is None else self.perceptual.anywhere
-            some = math.ceil(self.goal.perceptual_share * len(image))  # batches are drawn, so the first are any
             with self.machine.autocast():
                 more["perceptual"] = look(image[:some], seen[:some]).mean()
+        if self.recognition is not None:
+            with self.machine.autocast():
+                more["identity"] = self.recognition(image[:some], seen[:some]).mean()
         if self.adversary is not None and step is not None and self.awake(step):
             more |= self.adversary.judge(image, seen, drawn)
         return loss + sum(getattr(self.goal, name) * term for name, term in more.items()), {**terms, **more}
