@@ -220,7 +220,7 @@ def test_a_photo_without_a_found_face_is_laid_by_hand(tab, tmp_path):
     tab.page.keyboard.press("p")
     tab.page.set_input_files("#photo-file", photo(tmp_path / "photo.jpg"))
     use = tab.at("#photo-use")
-    expect(use).to_be_enabled(timeout=WAIT)  # the first photograph opens the detector
+    expect(use).to_be_enabled()
     expect(tab.at("#photo .dot")).to_have_count(4)
     tab.at("#photo .dot").first.focus()
     tab.page.keyboard.press("ArrowLeft")
@@ -236,7 +236,7 @@ def test_a_photo_without_a_found_face_is_laid_by_hand(tab, tmp_path):
 def test_a_turned_photo_is_upright(tab, tmp_path):
     tab.page.keyboard.press("p")
     tab.page.set_input_files("#photo-file", photo(tmp_path / "turned.jpg", orientation=6))
-    expect(tab.at("#photo canvas.photo")).to_have_attribute("width", "260", timeout=WAIT)
+    expect(tab.at("#photo canvas.photo")).to_have_attribute("width", "260")
 
 
 def test_what_is_no_picture_is_told(tab, tmp_path):
