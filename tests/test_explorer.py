@@ -25,6 +25,7 @@ from facespace.console import quiet
 from facespace.errors import FacespaceError, UsageError
 from facespace.explorer import messages, security, statistics
 from facespace.explorer.engine import Engine
+from facespace.explorer.photos import SAMPLES, Photos
 from facespace.explorer.service import PORT, TRIED, Service, Spaces, bind
 from facespace.space import load
 
@@ -358,6 +359,34 @@ def test_a_morph_is_a_film_of_that_form(page, form):
     _, body = page.ask("export", floats(*range(2 * DIM)), frames=8, turn="loop", form=form, fps=20)
     film = Image.open(io.BytesIO(body))
     assert film.format.lower() == form and film.n_frames == 8
+
+
+def test_a_photograph_waits_for_one_drawn_face_and_the_detector_has_one_user(trained):
+    photos, inside, most, order = Photos(load(trained)), [], [], []
+
+    def slow(image):
+        inside.append(image)
+        most.append(len(inside))
+        time.sleep(0.05)
+        inside.pop()
+        order.append(image.size)
+        return []
+
+    slow.name, photos._detector = "slow", slow
+    begun = threading.Event()
+
+    def pause():
+        begun.set()
+        time.sleep(0.05)
+
+    ahead = threading.Thread(target=photos.look_ahead, args=[pause])
+    ahead.start()
+    begun.wait()
+    photos.find(np.zeros((40, 30, 3), np.uint8))
+    waited = order.index((30, 40))
+    assert photos.template.points.shape == (5, 2)
+    ahead.join()
+    assert max(most) == 1 and len(order) == SAMPLES + 1 and waited < SAMPLES
 
 
 def test_aligning_lays_the_points_where_the_space_s_faces_lie(trained):

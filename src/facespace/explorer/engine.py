@@ -78,8 +78,7 @@ class Engine:
             self.found = statistics.measure(self.known, self.variational)
             with quiet():
                 self.influence = statistics.measure_influence(self.space, self.known, self.found, self._check)
-            self._check()
-            self.photos.template  # noqa: B018  (measured ahead of the first photograph)
+            self.photos.look_ahead(self._check)  # of the first photograph
         except _Leaving:
             pass
         except FacespaceError as error:

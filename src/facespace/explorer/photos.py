@@ -2,6 +2,7 @@
 faces lie. Pictures and points alone; nothing is kept."""
 
 import threading
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
@@ -14,6 +15,7 @@ from facespace.image.align import FaceTemplate, FoundFace
 from facespace.image.detectors import Detector, open_detector, yunet_here
 from facespace.space import FaceSpace
 
+CELEBA = align.TEMPLATES["celeba"]
 SAMPLES = 12  # drawn faces in which the places of eyes and mouth are looked for
 SMALLEST = 18.0  # pixels between the eyes, below which a face has too little detail to keep
 SHOWN = 256  # pixels that a drawn face is enlarged to, in whole steps, before points are looked for in it
@@ -25,6 +27,7 @@ class Photos:
     def __init__(self, space: FaceSpace) -> None:
         self.space = space
         self._one_at_a_time = threading.Lock()  # a detector of OpenCV is not made for two threads
+        self._seen: list[np.ndarray | None] = []  # the points of drawn faces, so far
 
     @cached_property
     def _detector(self) -> Detector:
@@ -35,15 +38,32 @@ class Photos:
     def template(self) -> FaceTemplate:
         """Where the points of a face lie before the space's own crop: CelebA's layout, where the space learned it, else
         medians over faces that the space draws, in the picture that its encoder takes."""
-        fit, celeba = self.space.template, align.TEMPLATES["celeba"]
-        if fit.source == (celeba.height, celeba.width):
-            return celeba
-        seen = [self._own_points(face) for face in self.space.sample(SAMPLES, seed=0, temperature=0.7)]
-        found = [points for points in seen if points is not None]
+        if self._celeba:
+            return CELEBA
+        fit = self.space.template
+        self.look_ahead()
+        found = [points for points in self._seen if points is not None]
         if len(found) < SAMPLES // 4:
-            scale = min(fit.width / celeba.width, fit.height / celeba.height) * 1.25
-            return celeba.framed(scale, fit.width, fit.height)
-        return FaceTemplate("own", fit.width, fit.height, _typical(np.stack(found), celeba.points))
+            scale = min(fit.width / CELEBA.width, fit.height / CELEBA.height) * 1.25
+            return CELEBA.framed(scale, fit.width, fit.height)
+        return FaceTemplate("own", fit.width, fit.height, _typical(np.stack(found), CELEBA.points))
+
+    @property
+    def _celeba(self) -> bool:
+        return self.space.template.source == (CELEBA.height, CELEBA.width)
+
+    @cached_property
+    def _drawn(self) -> np.ndarray:
+        return self.space.sample(SAMPLES, seed=0, temperature=0.7)
+
+    def look_ahead(self, pause: Callable[[], None] = lambda: None) -> None:
+        """Looks for what the template needs in drawn faces, those that nobody has looked at yet. Each may take the detector a
+        second, so a photograph need not wait for all: `pause` is called before each, and the detector is free in between."""
+        while not self._celeba and len(self._seen) < SAMPLES:
+            pause()
+            with self._one_at_a_time:
+                if len(self._seen) < SAMPLES:
+                    self._seen.append(self._own_points(self._drawn[len(self._seen)]))
 
     def find(self, pixels: np.ndarray) -> dict[str, Any]:
         """Faces in a photograph (H, W, 3), the foremost first: their points in pixels (null where unknown), the distance
@@ -71,10 +91,8 @@ class Photos:
     def cut(self, pixels: np.ndarray, points: np.ndarray) -> np.ndarray:
         """The face with those points (5, 2) as the encoder takes it, uint8 (H, W, C). Raises ImageError for points that
         fit no face."""
-        with self._one_at_a_time:
-            template = self.template
         face = FoundFace((0, 0, 0, 0), points, 1.0)
-        return self.space.fit(align.align(Image.fromarray(pixels), face, template))[0]
+        return self.space.fit(align.align(Image.fromarray(pixels), face, self.template))[0]
 
     def _own_points(self, face: np.ndarray) -> np.ndarray | None:
         """Where the points lie in one drawn face (H, W, C), in pixels of the encoder's picture; None if not seen."""
