@@ -250,6 +250,19 @@ def test_a_new_run_starts_from_a_finished_space(drawn, trained, told, tmp_path):
             facespace.train("demo", others, tmp_path / "c", **again)
 
 
+@pytest.mark.parametrize("body", ["mlp", "residual"])
+def test_a_decoder_learns_alone_and_latents_stay(drawn, tmp_path, body):
+    settings = [f"model.body={body}", "train.steps=4", "train.ema_half_life=50"]
+    train("demo", drawn, tmp_path / "whole", settings=settings)
+    with pytest.raises(UsageError, match="needs a space whose encoder stays"):
+        train("demo", drawn, tmp_path / "r", settings=[*settings, "train.only=decoder"])
+    train("demo", drawn, tmp_path / "r", settings=[*settings, "train.only=decoder"], start=tmp_path / "whole")
+    before, after = weights(tmp_path / "whole"), weights(tmp_path / "r")
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    assert moved and all(name.startswith("decoder.") for name in moved)
+    assert any(name.startswith("encoder.") for name in before)
+
+
 def test_a_start_that_does_not_fit_is_refused(drawn, trained, tmp_path):
     with pytest.raises(UsageError, match=r"do not fit this recipe's model: .* is \[.*\] and \[.*Leave out the recipe"):
         train("demo", drawn, tmp_path / "r", settings=["model.latent=6"], start=trained)

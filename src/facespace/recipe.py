@@ -67,6 +67,7 @@ class ObjectiveConfig:
 class TrainConfig:
     """How a model is trained."""
 
+    only: Literal["all", "decoder"] = "all"  # decoder: the rest stays as the space that it starts from has it
     epochs: int = 20
     steps: int | None = None  # where set, this many optimiser steps instead of whole epochs
     batch: int = 32  # images a step, over all devices together

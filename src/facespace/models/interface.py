@@ -54,6 +54,7 @@ class LatentModel(nn.Module):
     image_shape: tuple[int, int, int]  # (C, H, W) of the images that it makes
     latent_shape: tuple[int, ...]  # without the batch
     prior: Prior
+    decoder: nn.Module  # all that turns a latent into an image and nothing else uses
 
     def encode(self, x: Tensor, y: Tensor | None = None) -> Posterior:
         """(B, C, H, W) in [0, 1] -> q(z | x)."""

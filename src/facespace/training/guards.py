@@ -21,9 +21,13 @@ from facespace.training.trackers import TRACKERS, check_trackers
 OURS = (METRICS, RESULT, CURVES, SHEETS, CHECKPOINT, PREVIOUS, BEST, LAST, *TRACKERS)
 
 
-def check(plan: Recipe, faces: FaceSet, run: Path, resume: bool, force: bool, trackers: Sequence[str]) -> None:
+def check(
+    plan: Recipe, faces: FaceSet, run: Path, started: bool, resume: bool, force: bool, trackers: Sequence[str]
+) -> None:
     """All that can be known to be wrong before any work is done; changes nothing."""
     check_trackers(trackers)
+    if plan.train.only == "decoder" and not started:
+        raise UsageError("train.only=decoder needs a space whose encoder stays as it is: name it with --from.")
     if plan.model.image != faces.image_shape:
         wanted, found = ("×".join(map(str, shape)) for shape in (plan.model.image, faces.image_shape))
         raise UsageError(
@@ -88,6 +92,12 @@ def take_weights(model: LatentModel, origin: Bundle) -> str:
             f"{count:,} numbers of the model are not in {origin.folder} and begin as without it: {new[0]} and {len(new) - 1} more."
         )
     return origin.card["fingerprint"]
+
+
+def decoder_alone(model: LatentModel) -> None:
+    """Keeps all but the decoder from learning, in eval mode, so that latents, and what was fitted to them, stay valid."""
+    model.eval().requires_grad_(False)
+    model.decoder.train().requires_grad_(True)
 
 
 @contextmanager

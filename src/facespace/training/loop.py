@@ -29,7 +29,7 @@ from facespace.recipe import Recipe, TrainConfig
 from facespace.recipes import recipe as named_recipe
 from facespace.training import checkpoint
 from facespace.training.checkpoint import Progress
-from facespace.training.guards import NotFinite, check, stop_gently, take_weights, warn_of_few_steps
+from facespace.training.guards import NotFinite, check, decoder_alone, stop_gently, take_weights, warn_of_few_steps
 from facespace.training.machine import Machine
 from facespace.training.review import Review
 from facespace.training.schedule import learning_rate, rise
@@ -71,7 +71,7 @@ def train(
     plan = override(named_recipe(recipe) if isinstance(recipe, str) else recipe, settings)
     faces, run = data if isinstance(data, FaceSet) else FaceSet(data), Path(to)
     machine = Machine(device, plan.train)
-    machine.first(lambda: check(plan, faces, run, resume, force, trackers))
+    machine.first(lambda: check(plan, faces, run, origin is not None, resume, force, trackers))
     # A caller's own random numbers stay as they were.
     with torch.random.fork_rng([machine.device] if machine.device.type == "cuda" else []):
         return Training(plan, faces, run, machine, seed, resume, origin, trackers).go(resume)
@@ -99,7 +99,10 @@ class Training:
         decay = plan.train.decay
         self.averaged = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(decay)) if decay else None
         rate = {"lr": plan.train.learning_rate, "weight_decay": plan.train.weight_decay}
-        self.optimizer = OPTIMIZERS[plan.train.optimizer](self.model.parameters(), **rate, fused=True)
+        if plan.train.only == "decoder":
+            decoder_alone(self.model)
+        learned = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        self.optimizer = OPTIMIZERS[plan.train.optimizer](learned, **rate, fused=True)
         self.loader = Loader(faces, faces.rows("train"), plan.train.batch, machine.device, machine.rank, machine.world)
         self.told = self.loader.columns(plan.model.conditions)  # attributes that the model is told, as columns
         self.epoch_steps = self.loader.steps
@@ -186,6 +189,8 @@ class Training:
         """Steps to the end of the epoch or the run, to the next checkpoint's time, or until asked to stop."""
         epoch, first = divmod(self.at.step, self.epoch_steps)
         self.network.train()
+        if self.plan.train.only == "decoder":
+            decoder_alone(self.model)
         start = time.monotonic()
         for batch in self.loader.training(self.seed, epoch, first):
             self.recent.append((self.at.step, self.step(batch)))
