@@ -415,6 +415,17 @@ def test_everything_works_by_keyboard_alone(tab):
     page.keyboard.up("x")
 
 
+@pytest.mark.parametrize("width", (1440, 1280, 1024, 800, 360))
+def test_no_wording_of_the_meter_changes_how_large_the_face_is(tab, width):
+    tab.page.set_viewport_size({"width": width, "height": 900})
+    heights, overflows = [], []
+    for words in ("Rare", "Beyond the model"):
+        tab.page.evaluate(f"document.querySelector('.meter b').textContent = '{words}'")
+        heights.append(tab.at(".frame").bounding_box()["height"])
+        overflows.append(tab.page.evaluate("(m => m.scrollWidth - m.clientWidth)(document.querySelector('.meter'))"))
+    assert heights[0] == heights[1] and overflows == [0, 0]
+
+
 def test_every_button_and_number_explains_itself(tab):
     unnamed = tab.page.evaluate(
         "[...document.querySelectorAll('button')].filter(b => !b.textContent.trim() && !b.ariaLabel).length"

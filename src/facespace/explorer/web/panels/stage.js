@@ -40,7 +40,7 @@ export function startStage() {
     h('div', { class: 'easel', id: 'easel', hidden: true }),
     h('figure', { class: 'frame' }, caption, h('div', { class: 'faces', id: 'faces' }, face, other, divider)),
     h('div', { class: 'under' }, meter, h('div', { class: 'tools' }, compareButton, splitButton, crisp)));
-  new ResizeObserver(refresh).observe($('#stage'));
+  new ResizeObserver(refresh).observe($('.frame'));
   on('z', async () => {
     const mine = ++asked;
     $('#faces').setAttribute('aria-busy', 'true');
@@ -139,7 +139,7 @@ function place() {
   $('#faces').classList.toggle('split', split && !holding && !guest);
 }
 
-const WORDS = /** @type {[number, string][]} */ ([[50, 'Very typical'], [85, 'Typical'], [97, 'Unusual'], [100, 'Rare'], [101, 'Beyond what the model knows']]);
+const WORDS = /** @type {[number, string][]} */ ([[50, 'Very typical'], [85, 'Typical'], [97, 'Unusual'], [100, 'Rare'], [101, 'Beyond the model']]);
 
 function measure() {
   const s = state.statistics;
@@ -147,6 +147,6 @@ function measure() {
   const share = percentile(s, state.z), words = (WORDS.find(([limit]) => share < limit) ?? WORDS[4])[1];
   const bar = h('span', { class: 'gauge', 'aria-hidden': 'true' });
   bar.style.setProperty('--share', `${share}%`);
-  fill(meter, h('b', {}, words), bar, h('span', {}, share >= 100 ? 'farther out than all measured' : `farther out than ${share} %`));
+  fill(meter, h('b', {}, words), bar, ...(share < 100 ? [h('span', {}, `farther out than ${share} %`)] : []));
   meter.dataset.tip = `Typicality: the Mahalanobis distance of this face's latent from the middle of the space, against ${s.origin}. The percentage is of those faces; far out, the model draws less well.`;
 }
