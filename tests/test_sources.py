@@ -367,7 +367,7 @@ def test_a_killed_prepare_leaves_nothing_that_looks_finished_and_goes_on(tmp_pat
         "--to",
         str(to),
         "--limit",
-        "3000",
+        "800",
         "--workers",
         "2",
     ]
@@ -387,7 +387,7 @@ def test_a_killed_prepare_leaves_nothing_that_looks_finished_and_goes_on(tmp_pat
         FaceSet(tmp_path / ".s.facespace-partial")
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0 and "Going on after" in done.stderr
-    assert len(FaceSet(to)) == 3000 and [path.name for path in tmp_path.iterdir()] == ["s"]
+    assert len(FaceSet(to)) == 800 and [path.name for path in tmp_path.iterdir()] == ["s"]
 
 
 # ---- sets from sets
