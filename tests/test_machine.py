@@ -154,10 +154,12 @@ CODES = ("model.bottleneck=codes", "model.latent=8", "model.codebook=6", "object
 
 
 @pytest.mark.parametrize(
-    "taught", [tuple(f"objective.{setting}" for setting in TAUGHT), CODES], ids=["taught", "codes"]
+    "taught",
+    [(), tuple(f"objective.{setting}" for setting in TAUGHT), CODES],
+    ids=["plain", "taught", "codes"],
 )
 def test_two_processes_learn_what_one_learns(drawn, tmp_path, taught):
-    """Flips, position, posterior noise, hidden conditions, batch norm, clipping and EMA included: with teachers, then with a codebook."""
+    """Flips, position, posterior noise, hidden conditions, batch norm, clipping and EMA included; then with teachers; then with a codebook."""
     settings = [*PLAIN, "data.flip=true", "data.jitter=0.1", "data.shift=0.2", "model.conditions=smile"]
     settings += ["train.clip=500", "train.ema=0.5", *taught]
     with quiet():
