@@ -141,7 +141,8 @@ def test_fit_prior_and_sample_from_it(cli, trained, drawn, tmp_path):
     assert code == 0 and "nats per latent vector" in out and "under the prior N(0, I)" in out
     code, out, err = cli("fit-prior", run, "--data", drawn, "--kind", "flow", "--steps", 5, "--width", 16, "--json")
     assert code == 0 and "too few for a flow" in err
-    assert json.loads(out)["options"] == {"steps": 5, "width": 16, "seen": json.loads(out)["options"]["seen"]}
+    options = json.loads(out)["options"]
+    assert (options["steps"], options["width"], options["blocks"]) == (5, 16, 4) and "smile" in options["conditions"]
     for prior in ("mixture", "normal", "flow"):
         code, out, _ = cli("sample", run, "-n", 5, "--prior", prior, "--to", tmp_path / f"{prior}.npy", "--json")
         assert code == 0 and "fitted to the latents of" in json.loads(out)["prior"]
@@ -212,8 +213,8 @@ WRONG = [
     (["fit-prior", "{trained}", "--data", "{trained}"], 1, "holds no prepared faces"),
     (["fit-prior", "gone", "--data", "{drawn}"], 1, "gone does not exist"),
     (["sample", "{told}", "--given", "Hats=1", "--to", "x.png"], 2, "Did you mean 'Hat'"),
-    (["sample", "{told}", "--given", "Hat", "--to", "x.png"], 2, "--given takes ATTRIBUTE=NUMBER"),
-    (["sample", "{told}", "--given", "Hat=big", "--to", "x.png"], 2, "--given takes ATTRIBUTE=NUMBER"),
+    (["sample", "{told}", "--given", "Hat", "--to", "x.png"], 2, "--condition takes ATTRIBUTE=NUMBER"),
+    (["sample", "{told}", "--given", "Hat=big", "--to", "x.png"], 2, "--condition takes ATTRIBUTE=NUMBER"),
     (["sample", "{told}", "--given", "Hat=nan", "--to", "x.png"], 2, "finite number"),
     (["reconstruct", "{trained}", "{photo}", "--given", "Hat=1", "--to", "x.png"], 2, "model.conditions=Hat"),
     (["sample", "{trained}", "--seed", "99999999999999999999999", "--to", "x.png"], 2, "A seed is"),

@@ -15,7 +15,7 @@ from conftest import TINY
 from torch.nn import functional as F
 
 import facespace
-from facespace import bundle
+from facespace import bundle, precision
 from facespace.console import quiet
 from facespace.data.faces import FaceSet
 from facespace.data.loaders import Loader, Shelf
@@ -233,8 +233,8 @@ def test_bfloat16_is_taken_where_the_processor_has_it_and_gains_by_it(monkeypatc
     rows = (("fpu avx512_bf16 sse", 2.0, True), ("fpu avx512_bf16 sse", 0.6, False), ("fpu avx2", 2.0, False))
     for flags, gain, expected in rows:
         monkeypatch.setattr(Path, "read_text", lambda *_, flags=flags, **__: flags)
-        monkeypatch.setattr(machine_module, "bf16_gain", lambda gain=gain: gain)
-        assert machine_module.has_bf16(torch.device("cpu")) is expected
+        monkeypatch.setattr(precision, "bf16_gain", lambda gain=gain: gain)
+        assert precision.has_bf16(torch.device("cpu")) is expected
         assert Machine("cpu", TrainConfig()).precision == ("bf16" if expected else "fp32")
 
 

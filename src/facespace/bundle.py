@@ -23,7 +23,7 @@ from facespace.files import build_folder, settle, write_json
 from facespace.image.photos import Template
 from facespace.latent.directions import Directions, Whitening
 from facespace.models import LatentModel, ModelConfig, build
-from facespace.models.priors import FITTED, FittedPrior, fitted_prior
+from facespace.models.priors import FITTED, FittedPrior
 
 FORMAT = 1
 WEIGHTS, CARD, DIRECTIONS = "model.safetensors", "card.json", "directions.safetensors"
@@ -188,7 +188,7 @@ def load_prior(loaded: Bundle, kind: str) -> FittedPrior:
         if entry["weights"] != loaded.card["fingerprint"]:
             raise BundleError(f"The prior {kind!r} in {folder} was fitted to a model with other weights. {again}")
         tensors = read_tensors(folder / prior_file(kind), entry["fingerprint"], again)
-        prior = fitted_prior(kind, math.prod(loaded.model.latent_shape), entry["options"])
+        prior = FITTED[kind].from_card(math.prod(loaded.model.latent_shape), entry["options"])
         prior.load_state_dict(tensors)
         prior.origin = str(entry["origin"])
     except (AttributeError, KeyError, TypeError, RuntimeError, UsageError) as error:

@@ -4,7 +4,7 @@ are made of these."""
 import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -14,12 +14,13 @@ from torch import Tensor
 from facespace import bundle
 from facespace.console import progress
 from facespace.data.faces import FaceSet
-from facespace.errors import UsageError, check_seed, suggest
+from facespace.errors import UsageError, check_seed, choose, suggest
 from facespace.image.photos import to_rgb
 from facespace.image.pixels import to_float, to_uint8
-from facespace.models.priors import Prior
+from facespace.models.priors import FittedPrior, Flow, Prior
 
 OWN = "own"  # the name of the prior that a model has of itself
+GUIDANCE_LIMIT = 20  # beyond it draws leave every face behind
 BATCH = 64  # faces through the network at a time, so that memory stays flat
 
 Images = Image.Image | np.ndarray | Sequence[Image.Image] | Sequence[np.ndarray]
@@ -103,15 +104,30 @@ class Codec:
         kind = kind or self.usual_prior
         return self.model.prior if kind == OWN else bundle.load_prior(self._loaded, kind)
 
-    def sample_latents(self, n: int, seed: int = 0, temperature: float = 1.0, prior: str | None = None) -> np.ndarray:
-        """n latents from a prior, float32 (n, D); the first k are the same for every n ≥ k."""
+    def sample_latents(
+        self,
+        n: int,
+        seed: int = 0,
+        temperature: float = 1.0,
+        prior: str | None = None,
+        given: Given = None,
+        guidance: float = 1.0,
+    ) -> np.ndarray:
+        """n latents from a prior, float32 (n, D); the first k are the same for every n ≥ k. A prior with conditions draws them
+        with the attributes `given`, by classifier-free `guidance`: 1 as often and as clearly as faces have them, above it
+        more clearly."""
         if n < 1:
             raise UsageError(f"The number of faces must be at least 1; got {n}.")
         if not 0 <= temperature < 100:
             raise UsageError(f"The temperature must be at least 0 (1 is the prior itself); got {temperature}.")
         check_seed(seed)
         generator = torch.Generator().manual_seed(seed)
-        z = self.prior(prior).sample(n, temperature, generator)
+        fitted = self.prior(prior)
+        if not given:
+            z = fitted.sample(n, temperature, generator)
+        else:
+            y = _asked(fitted, given)
+            z = cast(Flow, fitted).sample(n, temperature, generator, y, check_guidance(guidance))
         return self.model.snap(z).flatten(1).float().cpu().numpy()
 
     def latents(self, *keys: Images) -> np.ndarray:
@@ -130,12 +146,13 @@ class Codec:
         y = self.told(None) if y is None else y
         return self.model.decode(z.reshape(-1, *self.model.latent_shape), y.expand(len(z), -1))
 
-    def means(self, faces: FaceSet, split: str) -> Tensor:
-        """Posterior means of a split, (N, D), in batches straight from the disk."""
+    def means(self, faces: FaceSet, split: str, mirrored: bool = False) -> Tensor:
+        """Posterior means of a split, or of its mirror images, (N, D), in batches straight from the disk."""
         rows, parts = faces.rows(split), []
-        with progress(len(rows), f"Encoding {split}", "faces") as advance:
+        with progress(len(rows), f"Encoding {split}{', mirrored' * mirrored}", "faces") as advance:
             for part in _batches(rows):
-                parts.append(torch.from_numpy(self.encode(faces.images[part])))
+                pixels = faces.images[part]
+                parts.append(torch.from_numpy(self.encode(pixels[:, :, ::-1] if mirrored else pixels)))
                 advance(len(part))
         return torch.cat(parts)
 
@@ -192,6 +209,31 @@ def number(name: str, value: Any) -> float:
     if not abs(number) < torch.finfo(torch.float32).max:
         raise UsageError(f"{name} is given as a finite number, such as 1 for yes and -1 for no; got {value!r}.")
     return number
+
+
+def check_guidance(guidance: float) -> float:
+    """Raises UsageError for a strength of guidance that cannot be."""
+    if not 0 <= guidance <= GUIDANCE_LIMIT:
+        raise UsageError(
+            f"The guidance must lie in [0, {GUIDANCE_LIMIT}] (1 is none beyond the condition); got {guidance}."
+        )
+    return guidance
+
+
+def _asked(prior: Prior, given: Mapping[str, float]) -> Tensor:
+    """Attributes (A,) in the order of a prior's conditions, NaN where nothing is said."""
+    known = prior.conditions if isinstance(prior, FittedPrior) else ()
+    if not known:
+        raise UsageError(
+            f"New latents come from {prior.origin}, which knows no attributes. Fit one that does, to a set with attributes: "
+            "facespace fit-prior SPACE --data SET --kind flow"
+        )
+    y = torch.full((len(known),), torch.nan)
+    for name, value in given.items():
+        y[choose({known_name: place for place, known_name in enumerate(known)}, name, "condition")] = number(
+            name, value
+        )
+    return y.sign()
 
 
 def _batches(items):

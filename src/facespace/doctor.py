@@ -49,7 +49,7 @@ EXTRAS = {
 def _devices() -> dict[str, Any]:
     import torch
 
-    from facespace.training.machine import has_bf16
+    from facespace.precision import has_bf16
 
     devices = ["cpu"]
     if torch.cuda.is_available():

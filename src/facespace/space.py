@@ -13,15 +13,16 @@ from torch import Tensor
 
 from facespace import bundle
 from facespace.codec import BATCH, OWN, Codec, Given, Images, number
+from facespace.data.augment import mirror_attributes
 from facespace.data.faces import FaceSet
-from facespace.errors import BundleError, UsageError, check_seed
+from facespace.errors import BundleError, UsageError, check_seed, choose, suggest
 from facespace.image import film
 from facespace.image.pixels import to_float
 from facespace.latent import directions as finding
 from facespace.latent import edit as editing
 from facespace.latent import judging, morphs, paths
 from facespace.latent.directions import DECORRELATED, Directions, Whitening
-from facespace.models.priors import fitted_prior
+from facespace.models.priors import CONDITIONAL, fitted_prior
 
 ON, OFF = "on", "off"  # edits to a target rather than by a strength
 SAMPLES = 2_000  # draws from which the spread of latents is told where no faces say it
@@ -34,33 +35,87 @@ class FaceSpace(Codec):
     _read: tuple[int, Directions] | None = None  # the directions, and when the card that names them was written
 
     def fit_prior(
-        self, faces: FaceSet, kind: str = "mixture", split: str = "train", seed: int = 0, **options: Any
+        self,
+        faces: FaceSet,
+        kind: str | None = None,
+        split: str = "train",
+        seed: int = 0,
+        mirror: bool = False,
+        conditions: Sequence[str] | None = None,
+        **options: Any,
     ) -> dict[str, Any]:
-        """Fits a prior to the posterior means of a set's faces and keeps it in the bundle, for `sample(prior=kind)`.
-        Attributes are not told. `options` are the kind's own, such as components=10 of a mixture.
+        """Fits a prior to the posterior means of a set's faces and keeps it in the bundle, for `sample(prior=kind)`: a flow unless
+        another kind is named, or a mixture where `components` are. With `mirror`
+        to those of their mirror images too. A flow can draw faces with `conditions`, attributes of the set: all that enough faces
+        have and lack unless some are named, none for (). `options` are the kind's own, such as components=10 of a mixture.
 
         Returns what the card says of it, with the figures of `latent.judging`: `nats` are mean log-densities per latent vector,
         of this prior and of the model's own, on the split and on the validation faces; `nearest` tells copies."""
         check_seed(seed)
         bundle.check_own(self.folder)
-        prior = fitted_prior(kind, self.latent_dim, options)
+        kind = kind or ("mixture" if "components" in options else "flow")
         count = len(faces.rows(split))
+        names = self._conditions(faces, split, kind, conditions)
+        prior = fitted_prior(kind, self.latent_dim, options | ({"conditions": names} if names else {}))
         if count < 2:
             raise UsageError(f"A prior is fitted to at least 2 faces; {faces.root} has {count} in the split {split!r}.")
         splits = [split] if split in ("validation", "all") else [split, "validation"]
         z = {name: self.means(faces, name) for name in splits if len(faces.rows(name))}
-        prior.fit(z[split], seed)
-        facts = {"data": faces.fingerprint, "split": split, "faces": count, "seed": seed}
-        facts |= judging.judge(prior, self.model.prior, z[split], z, self.model.snap)
+        views = [z[split], self.means(faces, split, mirrored=True)] if mirror else [z[split]]
+        learned = torch.stack(views, 1)  # (N, V, D)
+        prior.fit(learned, seed, _signs(faces, split, names, mirror) if names else None)
+        facts = {
+            "kind": kind,
+            "data": faces.fingerprint,
+            "split": split,
+            "faces": count,
+            "mirror": mirror,
+            "seed": seed,
+        }
+        facts |= judging.judge(prior, self.model.prior, learned.flatten(0, 1), z, split, self.model.snap)
         entry = bundle.save_prior(self._loaded, kind, prior, facts)
         self.card["priors"] = {**self.card.get("priors", {}), kind: entry}
         return entry
 
+    def _conditions(self, faces: FaceSet, split: str, kind: str, asked: Sequence[str] | None) -> list[str]:
+        """The attributes that a prior of this kind is to be conditioned on."""
+        known = faces.attribute_names
+        if asked is not None:
+            for name in asked:
+                choose(dict.fromkeys(known), name, "attribute")
+            return list(dict.fromkeys(asked))
+        if kind not in CONDITIONAL:
+            return []
+        signs = faces.signs(split)
+        fewest = np.minimum((signs > 0).sum(0), (signs < 0).sum(0))
+        return [name for name, count in zip(known, fewest) if count >= finding.FEWEST]
+
     def sample(
-        self, n: int = 64, seed: int = 0, temperature: float = 1.0, prior: str | None = None, given: Given = None
+        self,
+        n: int = 64,
+        seed: int = 0,
+        temperature: float = 1.0,
+        prior: str | None = None,
+        given: Given = None,
+        guidance: float = 1.0,
     ) -> np.ndarray:
-        """n new faces, uint8 (n, H, W, C), from the prior that `space.prior(prior).origin` tells of."""
-        return self.decode(self.sample_latents(n, seed, temperature, prior), given)
+        """n new faces, uint8 (n, H, W, C), from the prior that `space.prior(prior).origin` tells of. Attributes that are `given`
+        condition the draw where the prior knows them, and the decoder where the space was trained with conditions."""
+        to_prior, to_decoder = self._split_given(given or {}, prior)
+        return self.decode(self.sample_latents(n, seed, temperature, prior, to_prior, guidance), to_decoder)
+
+    def _split_given(self, given: Mapping[str, float], prior: str | None) -> tuple[dict[str, float], dict[str, float]]:
+        """What is given, for the prior and for the decoder. Raises UsageError for what neither knows."""
+        known = tuple(getattr(self.prior(prior), "conditions", ())) if given else ()
+        to_prior = {name: value for name, value in given.items() if name in known}
+        to_decoder = {name: value for name, value in given.items() if name in self.conditions}
+        for name in given:
+            if name in to_prior or name in to_decoder:
+                continue
+            if known:
+                raise UsageError(f"Unknown condition {name!r}. {suggest(name, [*known, *self.conditions])}")
+            to_decoder[name] = given[name]  # the decoder says why it cannot be
+        return to_prior, to_decoder
 
     def pull(self, z: np.ndarray, share: float, prior: str | None = None) -> np.ndarray:
         """Latents (N, D) taken a `share` of the way towards likely ones under a prior, float32 (N, D): 0 leaves them as they
@@ -239,6 +294,17 @@ def load(space: Path | str | None = None, device: torch.device | str = "cpu") ->
     """Opens a run's folder (its best bundle) or a bundle's; without one the space that comes along. Raises BundleError where
     it is missing or damaged, UsageError where none is named and none comes along."""
     return FaceSpace(bundle.load(space, device))
+
+
+def _signs(faces: FaceSet, split: str, names: Sequence[str], mirror: bool) -> Tensor:
+    """The signs of attributes of a split, (N, V, A), in the picture and, with `mirror`, in its mirror image."""
+    signs = torch.from_numpy(faces.signs(split)).float()
+    views = [signs]
+    if mirror:
+        columns, turns = mirror_attributes(faces.attribute_names)
+        views.append(signs[:, columns] * torch.tensor(turns))
+    places = [faces.attribute_names.index(name) for name in names]
+    return torch.stack(views, 1)[:, :, places]
 
 
 def describe(space: FaceSpace) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import time
 from pathlib import Path
 
-from facespace.cli.app import Done, verb
+from facespace.cli.app import Done, Flag, verb
 
 
 @verb("facespace fit-prior SPACE --data SET")
@@ -12,16 +12,19 @@ def fit_prior(
     /,
     *,
     data: Path,
-    kind: str = "mixture",
+    kind: str | None = None,
+    mirror: Flag = False,
+    conditions: str | None = None,
     components: int | None = None,
     steps: int | None = None,
     width: int | None = None,
+    blocks: int | None = None,
     split: str = "train",
     seed: int = 0,
 ) -> Done:
     """Fit a prior to the latents of faces, for facespace sample --prior.
 
-    Example: facespace fit-prior runs/celeba --data sets/celeba --components 20
+    Example: facespace fit-prior runs/celeba --data sets/celeba --mirror
 
     Parameters
     ----------
@@ -30,27 +33,37 @@ def fit_prior(
     data
         A folder that facespace prepare made, best the one that the space was trained on.
     kind
-        mixture (of Gaussians), flow (a small network; minutes, and the nearest to the faces) or normal (one Gaussian).
+        flow (a network; the nearest to the faces, and it can draw faces with attributes), mixture (of Gaussians; seconds) or
+        normal (one Gaussian). [default: flow; mixture where --components says how many]
+    mirror
+        Learn from the mirror images of the faces too.
+    conditions
+        Attributes of that set that faces can be drawn with (facespace sample --condition), with commas between, or none.
+        [default: of a flow, all that enough faces have and lack]
     components
         How many Gaussians a mixture has: 10 unless said, and fewer where the faces are few.
     steps
-        How long a flow learns at most: 8000 unless said; it stops before where held-out latents say so.
+        How long a flow learns at most; it stops before where held-out latents say so. [default: 12000]
     width
-        Units in the layers of a flow: 256 unless said.
+        Units in the layers of a flow. [default: 512]
+    blocks
+        Residual blocks of a flow. [default: 4]
     split
         Of that set: train, validation, test or all.
     seed
         Of the fit's start.
     """
+    from facespace.cli.data import words
     from facespace.cli.spaces import open_space
     from facespace.data.faces import FaceSet
     from facespace.space import describe
 
     opened, _ = open_space([space])
-    asked = {"components": components, "steps": steps, "width": width}
+    asked = {"components": components, "steps": steps, "width": width, "blocks": blocks}
     options = {name: value for name, value in asked.items() if value is not None}
     start = time.monotonic()
-    entry = opened.fit_prior(FaceSet(data), kind, split, seed, **options)
+    names = [] if conditions == "none" else words(conditions)
+    entry = opened.fit_prior(FaceSet(data), kind, split, seed, mirror, names, **options)
     seconds = time.monotonic() - start
     lines = [f"{entry['origin']}, kept in {opened.folder} ({seconds:.1f} s)"]
     for name, nats in entry["nats"].items():
@@ -60,5 +73,5 @@ def fit_prior(
     if "validation" in entry["nearest"]:
         new, held = entry["nearest"]["new"], entry["nearest"]["validation"]
         lines.append(f"The nearest learned latent lies {new:.2f} from a new one, {held:.2f} from a validation face's")
-    lines.append(f"Next: facespace sample {space} --prior {kind} --to faces.png")
-    return Done({"kind": kind, **entry, "seconds": round(seconds, 2), **describe(opened)}, "\n".join(lines))
+    lines.append(f"Next: facespace sample {space} --prior {entry['kind']} --to faces.png")
+    return Done({**entry, "seconds": round(seconds, 2), **describe(opened)}, "\n".join(lines))

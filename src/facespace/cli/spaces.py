@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Paths = tuple[Path, ...]
 Count = Annotated[int, Parameter(alias="-n")]
-Given = Annotated[tuple[str, ...], Parameter(negative="")]
+Given = Annotated[tuple[str, ...], Parameter(name=("--condition", "--given"), negative="")]  # --given: until 0.2
 
 
 @verb("facespace sample [SPACE] --to FILE")
@@ -32,6 +32,7 @@ def sample(
     temperature: float = 1.0,
     prior: str | None = None,
     given: Given = (),
+    guidance: float | None = None,
 ) -> Done:
     """Generate new faces.
 
@@ -55,17 +56,24 @@ def sample(
         A prior that facespace fit-prior left in the bundle, such as flow, or own, the space's own; unset, the one that knows
         unseen faces best.
     given
-        Of a space that is told attributes: ATTRIBUTE=1 or yes, ATTRIBUTE=-1 or no; may be repeated. The others are unknown.
+        Draw faces with an attribute: ATTRIBUTE=yes or no, for a prior that was fitted with attributes (facespace fit-prior) or
+        a space that was trained with model.conditions; may be repeated. The others are unknown.
+    guidance
+        How clearly the faces show what --condition asks (classifier-free guidance): 1 as faces do, 2 to 4 more clearly, at the
+        cost of variety. [default: 1]
     """
     from facespace.cli.pictures import check_still, save_faces
     from facespace.space import describe
 
     check_still(to)
     told = parse_given(given)
+    if guidance is not None and not told:
+        raise UsageError("--guidance strengthens a condition; name one too, for example --condition Smiling=yes.")
     rows, columns = parse_grid(grid, count) if grid else (0, None)
     count = rows * columns if columns else 64 if count is None else count
     opened, _ = open_space([space] if space else [])
-    save_faces(opened.sample(count, seed, temperature, prior, told), to, columns=columns)
+    strength = 1.0 if guidance is None else guidance
+    save_faces(opened.sample(count, seed, temperature, prior, told, strength), to, columns=columns)
     origin = opened.prior(prior).origin
     facts = {
         "to": str(to),
@@ -75,6 +83,7 @@ def sample(
         "temperature": temperature,
         "prior": origin,
         "given": told,
+        "guidance": strength,
         **describe(opened),
     }
     return Done(facts, f"{count} faces from {origin} in {to}")
@@ -274,7 +283,7 @@ def parse_given(texts: Sequence[str]) -> dict[str, float]:
         except ValueError:
             name = ""
         if not name:
-            raise UsageError(f"--given takes ATTRIBUTE=NUMBER, yes or no, for example Smiling=1; got {text!r}.")
+            raise UsageError(f"--condition takes ATTRIBUTE=NUMBER, yes or no, for example Smiling=1; got {text!r}.")
     return given
 
 

@@ -17,10 +17,11 @@ def judge(
     own: Prior,
     learned: Tensor,
     others: Mapping[str, Tensor],
+    fitted_to: str,
     snap: Callable[[Tensor], Tensor] = lambda z: z,
 ) -> dict[str, dict]:
-    """Figures of a `prior` fitted to latents `learned` (N, D), and the model's `own`, on named `others` (M, D), which may be
-    the same; `snap` says what new latents are decoded as.
+    """Figures of a `prior` fitted to latents `learned` (N, D), and the model's `own`, on named `others` (M, D), of which those
+    named `fitted_to` were learned; `snap` says what new latents are decoded as.
 
     `nats`: for each name the mean log-density per latent vector of both priors. `nearest`: the median distance from a new
     latent, and from one of each of the `others` that was not learned, to the nearest learned one: copies lie nearer than
@@ -28,7 +29,7 @@ def judge(
     some = {name: z[:: math.ceil(len(z) / LOOKED_AT)] for name, z in others.items()}
     nats = {name: {"fitted": _mean(prior, z), "own": _mean(own, z)} for name, z in some.items()}
     new = snap(prior.sample(LOOKED_AT, generator=torch.Generator().manual_seed(0)))
-    compared = {"new": new} | {name: z for name, z in some.items() if others[name] is not learned}
+    compared = {"new": new} | {name: z for name, z in some.items() if name != fitted_to}
     return {"nats": nats, "nearest": {name: _distance(z, learned) for name, z in compared.items()}}
 
 

@@ -1,6 +1,7 @@
 """What every distribution of latents promises, and the noise that all draw from. The distributions themselves are in
 priors.py and flow.py."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -36,13 +37,21 @@ class Prior(nn.Module):
 class FittedPrior(Prior):
     """A prior that learns from latents. All that it knows lies in its state dict and its `options`."""
 
+    conditions: tuple[str, ...] = ()  # attributes that its draws can be conditioned on
+
+    @classmethod
+    def from_card(cls, dim: int, options: Mapping[str, Any]) -> "FittedPrior":
+        """One that is not fitted yet, with the `options` that a card has of it."""
+        return cls(dim, **options)  # type: ignore[call-arg]
+
     @property
     def options(self) -> dict[str, Any]:
         """What its constructor takes beside the dimension."""
         return {}
 
-    def fit(self, z: Tensor, seed: int = 0) -> None:
-        """Learns from (N, D) latents, N ≥ 2."""
+    def fit(self, z: Tensor, seed: int = 0, y: Tensor | None = None) -> None:
+        """Learns from (N, D) latents, N ≥ 2, or (N, V, D), V views of each face; with `conditions` also from the attributes y
+        (N, A) or (N, V, A), +1 yes, −1 no, NaN unknown."""
         raise NotImplementedError
 
 

@@ -11,110 +11,28 @@ network that gives 0 is already the Gaussian of the latents' mean and covariance
 from it."""
 
 import math
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 from torch.nn import functional as F
 
 from facespace.console import note
 from facespace.errors import UsageError
 from facespace.models.distributions import FittedPrior, floor, noise
 from facespace.models.flow_training import FEWEST, learn
+from facespace.models.velocity import Velocity, untrained
 
-STEPS = 8_000  # of training, at most
-WIDTH, BLOCKS = 256, 3
-WAVES = 8  # frequencies that tell the network where on the way it is
+STEPS = 12_000  # of training, at most
+WIDTH, BLOCKS = 512, 4
+MIRRORED = " and of their mirror images"
+OLDER = {"blocks": 3, "modulated": False, "conditions": ()}  # what a card of a version without these options means
 KEPT = 0.999  # share of the variance whose principal components the network sees; along the others a Gaussian is enough
 SOLVER = 16  # steps from noise to latent, of Heun's method
 CHUNK = 32  # latents carried together; always as many, so that their last bits do not depend on how many are asked for
 PROBES = 8  # Rademacher vectors that estimate the divergence (Hutchinson, 1989), the same for all latents and calls
-
-
-class Velocity(nn.Module):
-    """The mean velocity at a place x and an angle θ: a residual network. It starts as 0."""
-
-    def __init__(self, dim: int, width: int, dropout: float = 0.0) -> None:
-        super().__init__()
-        self.start = nn.Linear(dim + 1, width)
-        self.angle = nn.Linear(2 * WAVES, width)
-        self.blocks = nn.ModuleList(Block(width, dropout) for _ in range(BLOCKS))
-        self.norm = nn.LayerNorm(width)
-        self.shift, self.scale = nn.Linear(width, dim), nn.Linear(width, dim)
-        for layer in (self.shift, self.scale):
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)
-
-    def forward(self, x: Tensor, angle: Tensor) -> Tensor:
-        """(B, K) and (B,) radians to velocities (B, K)."""
-        return self.along((x, None), angle)[0]
-
-    def along(self, x: "Moving", angle: Tensor) -> "Moving":
-        """The velocities at places (B, K) that move by (P, B, K), and how they change."""
-        # Latents are Gaussian with a spread that differs from face to face above all: the length is told, and x scaled.
-        at, by = x
-        size = at.square().mean(1, keepdim=True) + 1e-3
-        grown = None if by is None else torch.cat([by, 2 * (by * at).mean(2, keepdim=True) / size], 2)
-        waves = 2 * angle[:, None] * torch.arange(1, WAVES + 1).to(at)
-        h, change = _linear(self.start, (torch.cat([at, size.log()], 1), grown))
-        h = (h + F.silu(self.angle(torch.cat([waves.sin(), waves.cos()], 1))), change)
-        for block in self.blocks:
-            h = block(h)
-        h = _silu(_normed(self.norm, h))
-        (shift, shifted), (scale, scaled) = _linear(self.shift, h), _linear(self.scale, h)
-        if by is None or shifted is None or scaled is None:
-            return shift + at * scale, None
-        return shift + at * scale, shifted + by * scale + at * scaled
-
-
-class Block(nn.Module):
-    """Norm, layer, activation, layer, beside a way around them."""
-
-    def __init__(self, width: int, dropout: float) -> None:
-        super().__init__()
-        self.norm, self.dropout = nn.LayerNorm(width), nn.Dropout(dropout)
-        self.first, self.last = nn.Linear(width, width), nn.Linear(width, width)
-
-    def forward(self, h: "Moving") -> "Moving":
-        """(B, W) that moves by (P, B, W)."""
-        inner, moved = _silu(_linear(self.first, _normed(self.norm, h)))
-        added, change = _linear(self.last, (self.dropout(inner), moved))
-        return h[0] + added, None if h[1] is None or change is None else h[1] + change
-
-
-# A tensor (B, W), and where its derivative along P ways is wanted that (P, B, W), side by side (forward mode). By hand, since
-# these few rules load at once, give gradients of gradients, and work where autograd is off.
-Moving = tuple[Tensor, Tensor | None]
-
-
-def _linear(layer: nn.Linear, h: Moving) -> Moving:
-    return layer(h[0]), None if h[1] is None else h[1] @ layer.weight.T
-
-
-def _normed(norm: nn.LayerNorm, h: Moving) -> Moving:
-    at, by = h
-    if by is None:
-        return norm(at), None
-    variance, mean = torch.var_mean(at, 1, correction=0, keepdim=True)
-    inverse = (variance + norm.eps).rsqrt()
-    white = (at - mean) * inverse  # (B, W)
-    change = by - by.mean(2, keepdim=True) - white * (by * white).mean(2, keepdim=True)
-    return white * norm.weight + norm.bias, change * inverse * norm.weight
-
-
-def _silu(h: Moving) -> Moving:
-    at, by = h
-    if by is None:
-        return F.silu(at), None
-    gate = at.sigmoid()
-    return at * gate, by * gate * (1 + at * (1 - gate))
-
-
-def _still(dim: int, width: int) -> Velocity:
-    """A network that has learned nothing and gives 0; others' random numbers are left alone."""
-    with torch.random.fork_rng(devices=[]):
-        return Velocity(dim, width).requires_grad_(False).eval()
 
 
 class Flow(FittedPrior):
@@ -126,30 +44,55 @@ class Flow(FittedPrior):
     spread: Tensor  # (D,) standard deviations along them
     velocity: Velocity
 
-    def __init__(self, dim: int, steps: int = STEPS, width: int = WIDTH, seen: int | None = None) -> None:
+    def __init__(
+        self,
+        dim: int,
+        steps: int = STEPS,
+        width: int = WIDTH,
+        seen: int | None = None,
+        blocks: int = BLOCKS,
+        modulated: bool = True,
+        conditions: Sequence[str] = (),
+    ) -> None:
         super().__init__()
-        if steps < 0 or width < 1:
-            raise UsageError(f"A flow takes 0 or more steps and a width of 1 or more; got {steps} and {width}.")
+        if steps < 0 or width < 1 or blocks < 1:
+            raise UsageError(
+                f"A flow takes 0 or more steps, and a width and blocks of 1 or more; got {steps}, {width} and {blocks}."
+            )
         self.steps, self.width, self.seen = steps, width, dim if seen is None else seen
+        self.blocks, self.modulated, self.conditions = blocks, modulated, tuple(conditions)
         self.register_buffer("center", torch.zeros(dim))
         self.register_buffer("axes", torch.eye(dim))
         self.register_buffer("spread", torch.ones(dim))
-        self.velocity = _still(self.seen, width)
+        self.velocity = untrained(self.seen, width, **self._network)
+
+    @classmethod
+    def from_card(cls, dim: int, options: Mapping[str, Any]) -> "Flow":
+        """As a card describes it; of an older version the network is without modulation."""
+        return cls(dim, **{**OLDER, **options})
 
     @property
     def options(self) -> dict[str, Any]:
-        """Training steps at most, units of the network's layers, and principal components that it sees."""
-        return {"steps": self.steps, "width": self.width, "seen": self.seen}
+        """Training steps at most; units, blocks and modulation of the network; the principal components that it sees; the
+        attributes that it can be conditioned on."""
+        names = {"conditions": list(self.conditions)}
+        return {"steps": self.steps, "width": self.width, "seen": self.seen, **self._network, **names}
+
+    @property
+    def _network(self) -> dict[str, int]:
+        return {"blocks": self.blocks, "modulated": self.modulated, "conditions": len(self.conditions)}
 
     @property
     def mean(self) -> Tensor:
         """(D,): that of the latents it was fitted to."""
         return self.center
 
-    def fit(self, z: Tensor, seed: int = 0) -> None:
-        """Learns from (N, D) latents, N ≥ 2. A share of them is held out and says when to stop; with fewer than FEWEST none
-        can be spared, and the flow stays the Gaussian that it starts as, which a note tells."""
-        z = z.detach().double().cpu()
+    def fit(self, z: Tensor, seed: int = 0, y: Tensor | None = None) -> None:
+        """Learns from (N, D) latents, N ≥ 2, or from (N, V, D), V views of each face, and with `conditions` from their
+        attributes (N, A) or (N, V, A): +1 yes, −1 no, NaN unknown. A share of the faces is held out and says when to stop;
+        with fewer than FEWEST none can be spared, and the flow stays the Gaussian that it starts as, which a note tells."""
+        faces, views = len(z), 1 if z.dim() == 2 else z.shape[1]
+        z = z.detach().double().cpu().flatten(0, -2)
         values, vectors = torch.linalg.eigh(torch.cov(z.T).reshape(z.shape[1], -1))
         values, vectors = values.flip(0).clamp(min=floor(z.var(0))), vectors.flip(1)
         # Laid out as when loaded, so the same to the last bit.
@@ -157,29 +100,42 @@ class Flow(FittedPrior):
         for name, tensor in fitted.items():
             getattr(self, name).copy_(tensor)
         self.seen = int((values.cumsum(0) < KEPT * values.sum()).sum()) + 1
-        x = self._white(z)[:, : self.seen].float()
-        if enough := len(z) >= FEWEST:
-            net = learn(lambda dropout: Velocity(self.seen, self.width, dropout), x, self.steps, seed)
+        x = self._white(z)[:, : self.seen].float().unflatten(0, (faces, views))
+        y = y.unflatten(0, (faces, 1)) if y is not None and y.dim() == 2 else y
+        if enough := faces >= FEWEST:
+            net = learn(self._untaught, x, self.steps, seed, y)
         else:
-            note(f"{len(z):,} faces are too few for a flow to learn from ({FEWEST} are enough); it stays a Gaussian.")
-            net = _still(self.seen, self.width)
+            note(f"{faces:,} faces are too few for a flow to learn from ({FEWEST} are enough); it stays a Gaussian.")
+            net = untrained(self.seen, self.width, **self._network)
         self.velocity = net.to(self.center.device).requires_grad_(False).eval()
         what = "a flow" if enough else "a flow without training, a Gaussian,"
-        self.origin = f"{what} fitted to the latents of {len(z):,} faces"
+        self.origin = f"{what} fitted to the latents of {faces:,} faces{MIRRORED if views > 1 else ''}"
+
+    def _untaught(self, dropout: float) -> Velocity:
+        return Velocity(self.seen, self.width, dropout, **self._network)
 
     @torch.no_grad()
-    def sample(self, n: int, temperature: float = 1.0, generator: Generator | None = None) -> Tensor:
-        """(n, D); the noise that is carried is scaled by `temperature`."""
+    def sample(
+        self,
+        n: int,
+        temperature: float = 1.0,
+        generator: Generator | None = None,
+        y: Tensor | None = None,
+        guidance: float = 1.0,
+    ) -> Tensor:
+        """(n, D); the noise that is carried is scaled by `temperature`. All have the attributes y (A,), NaN unknown; with a
+        `guidance` above 1 more clearly (see `Flow.guided`)."""
         start = temperature * noise(n, self.center, generator)
         parts = []
         for part in start.split(CHUNK):
             whole = F.pad(part, (0, 0, 0, CHUNK - len(part)))
-            parts.append(self.decode(whole)[: len(part)])
+            parts.append(self.decode(whole, y, guidance)[: len(part)])
         return torch.cat(parts) if parts else start
 
-    def decode(self, e: Tensor) -> Tensor:
-        """Noise (N, D) to latents (N, D)."""
-        x, _ = self._carry(e.to(self.center), 0.0, math.pi / 2)
+    def decode(self, e: Tensor, y: Tensor | None = None, guidance: float = 1.0) -> Tensor:
+        """Noise (N, D) to latents (N, D), under attributes y (A,)."""
+        given = None if y is None else Given(y.to(self.center), guidance)
+        x, _ = self._carry(e.to(self.center), 0.0, math.pi / 2, given=given)
         return self.center + (x * self.spread) @ self.axes.T
 
     def encode(self, z: Tensor) -> Tensor:
@@ -209,25 +165,45 @@ class Flow(FittedPrior):
         """Latents (N, D) along the principal components, with variance 1 along each: (N, D)."""
         return (z.to(self.center.device).double() - self.center.double()) @ self.axes.double() / self.spread.double()
 
-    def _carry(self, x: Tensor, start: float, end: float, probes: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def _carry(
+        self, x: Tensor, start: float, end: float, probes: Tensor | None = None, given: "Given | None" = None
+    ) -> tuple[Tensor, Tensor]:
         """White vectors (N, D) from one angle to another, by Heun's method, and with probes (P, K) the integral of the
         divergence over that way (N,), else 0. Components beyond those that the network sees stay as they are."""
         moved, rest = x[:, : self.seen], x[:, self.seen :]
         angles, volume = torch.linspace(start, end, SOLVER + 1).tolist(), x.new_zeros(len(x))
         for here, there in pairwise(angles):
             step = there - here
-            first, before = self._flow(moved, here, probes)
-            second, after = self._flow(moved + step * first, there, probes)
+            first, before = self._flow(moved, here, probes, given)
+            second, after = self._flow(moved + step * first, there, probes, given)
             moved = moved + step / 2 * (first + second)
             volume = volume + step / 2 * (before + after)
         return torch.cat([moved, rest], 1), volume
 
-    def _flow(self, x: Tensor, angle: float, probes: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _flow(self, x: Tensor, angle: float, probes: Tensor | None, given: "Given | None") -> tuple[Tensor, Tensor]:
         """Velocity (N, K) and divergence (N,), 0 without probes."""
         at = x.new_full((len(x),), angle)
+        if given is not None:
+            return self.guided(x, at, given), x.new_zeros(len(x))
         if probes is None:
             return self.velocity(x, at), x.new_zeros(len(x))
 
         here, change = self.velocity.along((x, probes[:, None].expand(-1, *x.shape)), at)
         assert change is not None
         return here, (change * probes[:, None]).sum((0, 2))
+
+    def guided(self, x: Tensor, angle: Tensor, given: "Given") -> Tensor:
+        """Velocities (N, K) under attributes, by classifier-free guidance (Ho & Salimans, 2021): `strength` 1 is the
+        conditional velocity, 0 the unconditional one, and beyond 1 the difference between the two is extrapolated."""
+        told = self.velocity(x, angle, given.attributes.expand(len(x), -1))
+        if given.strength == 1:
+            return told
+        free = self.velocity(x, angle)
+        return free + given.strength * (told - free)
+
+
+class Given(NamedTuple):
+    """What draws are conditioned on."""
+
+    attributes: Tensor  # (A,), NaN unknown
+    strength: float  # of guidance

@@ -61,8 +61,9 @@ class FittedNormal(FittedPrior):
         return self.center
 
     @torch.no_grad()
-    def fit(self, z: Tensor, seed: int = 0) -> None:
-        """Takes mean and covariance of (N, D) latents, N ≥ 2; there is nothing random in it."""
+    def fit(self, z: Tensor, seed: int = 0, y: Tensor | None = None) -> None:
+        """Takes mean and covariance of (N, D) or (N, V, D) latents, N ≥ 2; there is nothing random in it."""
+        z = z.flatten(0, -2)
         self.center.copy_(z.mean(0))
         self.covariance.copy_(torch.cov(z.double().T).reshape(self.covariance.shape))
         self.origin = f"a Gaussian fitted to the latents of {len(z):,} faces"
@@ -109,11 +110,12 @@ class Mixture(FittedPrior):
         return self.weights @ self.means
 
     @torch.no_grad()
-    def fit(self, z: Tensor, seed: int = 0) -> None:
-        """Learns from (N, D) latents, N ≥ 2; with few of them fewer components, which a note tells."""
+    def fit(self, z: Tensor, seed: int = 0, y: Tensor | None = None) -> None:
+        """Learns from (N, D) or (N, V, D) latents, N ≥ 2; with few of them fewer components, which a note tells."""
         from sklearn.exceptions import ConvergenceWarning  # here, since it takes longer to load than sampling takes
         from sklearn.mixture import GaussianMixture
 
+        z = z.flatten(0, -2)
         asked, count = len(self.weights), len(z) // (FACES_PER_LATENT * z.shape[1])
         components = min(asked, max(count, 1))
         if components < asked:
@@ -170,7 +172,10 @@ PRIORS = {"point": FittedNormal, "codes": FittedNormal, "gaussian": StandardNorm
 # Fitted on request, and kept beside the model.
 FITTED: dict[str, type[FittedPrior]] = {"mixture": Mixture, "flow": Flow, "normal": FittedNormal}
 
+CONDITIONAL = tuple(kind for kind, row in FITTED.items() if issubclass(row, Flow))  # draws under attributes
+
 __all__ = [
+    "CONDITIONAL",
     "FITTED",
     "PRIORS",
     "FittedNormal",

@@ -3,14 +3,10 @@ accelerate; the loop asks it and never asks torch. What it cannot do it says in 
 
 import atexit
 import ctypes
-import math
 import os
 import sys
-import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from functools import cache
-from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import accelerate
@@ -23,11 +19,10 @@ from torch.overrides import TorchFunctionMode
 
 from facespace.console import note
 from facespace.errors import FacespaceError, UsageError
+from facespace.precision import has_bf16
 from facespace.recipe import TrainConfig
 
 DTYPES = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
-TRIALS, TRIAL_SIZE = 5, 768  # multiplications of matrices of that side that tell whether bf16 pays
-CLEAR_GAIN = 1.1  # below it fp32 is taken, which rounds less
 AGREE_EVERY = 16  # steps between two questions whether any process wants to stop
 Result = TypeVar("Result")
 
@@ -142,32 +137,6 @@ class Machine:
         if asked != "fp32" and self.device.type == "mps" and asked == "bf16":
             raise UsageError("train.precision=bf16 is not for mps; take fp16 or fp32.")
         return asked
-
-
-def has_bf16(device: torch.device) -> bool:
-    """Whether the device computes in bfloat16, and faster than in fp32: emulated, or by instructions that a virtual machine
-    shows without the units behind them, it is slower."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    try:
-        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
-    except OSError:
-        return False
-    native = device.type == "cpu" and any(flag in flags for flag in ("avx512_bf16", "amx_bf16", "bf16"))
-    return native and bf16_gain() > CLEAR_GAIN
-
-
-@cache
-def bf16_gain() -> float:
-    """How many times faster than in fp32 this processor multiplies matrices in bf16; the least of some trials, in turns."""
-    least = dict.fromkeys((torch.float32, torch.bfloat16), math.inf)
-    for _ in range(TRIALS):
-        for dtype in least:
-            a = torch.ones(TRIAL_SIZE, TRIAL_SIZE, dtype=dtype)
-            began = time.perf_counter()
-            a @ a
-            least[dtype] = min(least[dtype], time.perf_counter() - began)
-    return least[torch.float32] / least[torch.bfloat16]
 
 
 def _leave() -> None:
