@@ -175,8 +175,8 @@ def main() -> None:
 
     import facespace
     from facespace.console import quiet
-    from facespace.recipes import recipe
     from facespace.precision import has_bf16
+    from facespace.recipes import recipe
 
     cores = len(os.sched_getaffinity(0))
     native = "has" if has_bf16(torch.device(given.device)) else "has no"

@@ -57,7 +57,7 @@ class Flow(FittedPrior):
         super().__init__()
         if steps < 0 or width < 1 or blocks < 1:
             raise UsageError(
-                f"A flow takes 0 or more steps, and a width and blocks of 1 or more; got {steps}, {width} and {blocks}."
+                f"A flow takes 0 or more steps, a width of 1 or more and 1 block or more; got {steps}, {width} and {blocks}."
             )
         self.steps, self.width, self.seen = steps, width, dim if seen is None else seen
         self.blocks, self.modulated, self.conditions = blocks, modulated, tuple(conditions)
