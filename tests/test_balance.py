@@ -1,5 +1,6 @@
 """data.balance: attributes at other shares in training batches, and at their true ones everywhere else."""
 
+import itertools
 import json
 import shutil
 
@@ -99,6 +100,10 @@ def indices(batches) -> list[list[int]]:
     return [batch.index.tolist() for batch in batches]
 
 
+def flat(batches: list[list[int]]) -> list[int]:
+    return list(itertools.chain.from_iterable(batches))
+
+
 def test_every_epoch_has_the_share_and_its_own_order(drawn):
     loader = balanced(drawn, size=1)  # so that no rump of an epoch is left out
     column = loader.columns(["Hat"])[0]
@@ -127,13 +132,13 @@ def test_processes_share_a_balanced_batch(drawn):
 
 def test_rows_in_order_and_other_rows_are_as_they_are(drawn):
     loader = balanced(drawn)
-    assert sum(indices(loader.in_order()), []) == loader.rows.tolist()
+    assert flat(indices(loader.in_order())) == loader.rows.tolist()
     rows = loader.faces.rows("validation")
-    assert sum(indices(loader.over(rows, 4).in_order()), []) == rows.tolist()
-    assert sorted(sum(indices(loader.over(loader.rows, 1).training(0, 0)), [])) == loader.rows.tolist()
+    assert flat(indices(loader.over(rows, 4).in_order())) == rows.tolist()
+    assert sorted(flat(indices(loader.over(loader.rows, 1).training(0, 0)))) == loader.rows.tolist()
     without = balanced(drawn, shares={})
     order = np.random.default_rng((0, 1)).permutation(without.rows)  # as it has always been
-    assert sum(indices(without.training(0, 1)), []) == order[: without.steps * 8].tolist()
+    assert flat(indices(without.training(0, 1))) == order[: without.steps * 8].tolist()
 
 
 def test_a_balanced_run_resumes_to_the_very_same_weights(drawn, tmp_path, monkeypatch):
@@ -178,6 +183,11 @@ def test_what_cannot_be_balanced_gets_a_sentence_and_no_run(drawn, tmp_path, set
     with pytest.raises(UsageError, match=says):
         train(drawn, tmp_path / "r", "data.balance.skin_tone=0.5", setting)
     assert not (tmp_path / "r").exists()
+
+
+def test_a_group_without_fields_says_how_one_is_set():
+    with pytest.raises(UsageError, match=r"set one of them: data\.balance\.NAME=VALUE"):
+        override(recipe("demo"), ["data.balance=0.2"])
 
 
 def test_shares_that_no_choice_of_faces_has_get_a_sentence():

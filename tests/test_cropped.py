@@ -161,6 +161,8 @@ def test_small_pictures_without_the_option_are_told_of_it(tmp_path):
     save(noise(0, 128, 128), tables(tmp_path / "m", ".png", 1) / "images/000001.png")
     with pytest.raises(FaceSetError, match="say so: --cropped center-148"):
         prepare("celeba", tmp_path / "m", to=tmp_path / "set")
+    with pytest.raises(FaceSetError, match="Choose a smaller --size or add --enlarge"):
+        prepare("celeba", tmp_path / "m", to=tmp_path / "set", cropped="center-148", size=256)
     save(noise(0, 160, 160), tmp_path / "m/images/000001.png")  # large enough to be cut a second time, unseen
     faces = prepare("celeba", tmp_path / "m", to=tmp_path / "set")
     assert any("pictures of 160×160, not 218×178" in note for note in faces.card["notes"])

@@ -15,7 +15,18 @@ from facespace.errors import FaceSetError, UsageError, check_seed, suggest
 from facespace.files import build_folder
 
 CHUNK = 1_024  # rows copied at a time
-CARRIED = ("terms", "resize", "crop", "source_size", "stored_size", "background", "masked_share", "alignment", "identities", "labelled")
+CARRIED = (
+    "terms",
+    "resize",
+    "crop",
+    "source_size",
+    "stored_size",
+    "background",
+    "masked_share",
+    "alignment",
+    "identities",
+    "labelled",
+)
 
 
 def merge(sets: Sequence[FaceSet | Path | str], to: Path | str, force: bool = False) -> FaceSet:

@@ -280,4 +280,6 @@ def _no_faces(source: str, root: Path | str | None, skipped: Sequence[tuple[str,
     crop = making.template.crop
     if any(why == TOO_SMALL.format(crop) for _, why in skipped):
         return f"{told} Where the pictures already are that crop, say so: --cropped {crop}"
+    if making.cropped:
+        return f"{told} Choose a smaller --size or add --enlarge; pictures that were never cropped take --crop {crop}."
     return f"{told} Name a folder with photographs."

@@ -62,7 +62,9 @@ def _check_cropped(cropped: str | None, enlarge: bool, crop: str | None, alignme
     if crop not in (None, cropped):
         raise UsageError(f"--cropped {cropped} says that the pictures already are cropped; leave out --crop {crop}.")
     if alignment:
-        raise UsageError(f"--cropped {cropped} takes each picture as it is, so faces cannot be aligned; leave out --align.")
+        raise UsageError(
+            f"--cropped {cropped} takes each picture as it is, so faces cannot be aligned; leave out --align."
+        )
 
 
 def _colour(background: str) -> str | tuple[int, int, int]:

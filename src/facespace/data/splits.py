@@ -15,7 +15,9 @@ def assign_splits(rows: Sequence[tuple[Face, str]], to: str | None = None) -> tu
     A source's own split is kept. Others go `to` one split where it is named, else by identity where it is known, by
     pixels where not."""
     if to:
-        return [face.split or to for face, _ in rows], _told_of(to, sum(face.split is None for face, _ in rows), len(rows))
+        return [face.split or to for face, _ in rows], _told_of(
+            to, sum(face.split is None for face, _ in rows), len(rows)
+        )
     keys = [f"person {face.identity}" if face.identity else f"pixels {digest}" for face, digest in rows]
     splits = [face.split or by_hash(key) for (face, _), key in zip(rows, keys)]
     free = {key for (face, _), key in zip(rows, keys) if face.split is None}
