@@ -63,7 +63,8 @@ def _place(kind: Any, values: dict[str, Any], path: list[str], value: Any, where
     if rest:
         _place(hint, typing.cast(dict, inside), rest, value, f"{where}{name}.")
     elif isinstance(inside, dict) and not isinstance(value, Mapping):
-        raise UsageError(f"{where + name!r} is a group of fields; set one of them: {', '.join(inside)}.")
+        known = ", ".join(inside) or f"{where}{name}.NAME=VALUE"
+        raise UsageError(f"{where + name!r} is a group of fields; set one of them: {known}.")
     else:
         values[name] = value
 

@@ -17,12 +17,16 @@ class DataConfig:
     flip: bool = False  # mirror half of the training faces, anew at each step; left/right attributes go along
     jitter: float = 0.0  # brightness, contrast and saturation vary by this share
     shift: float = 0.0  # slight turns, scales and shifts; 1 is 15°, ±15 % and ±10 % of a side
+    balance: Mapping[str, float] = field(default_factory=dict)  # share of an attribute in training batches, by name
 
     def __post_init__(self) -> None:
         if not 0 <= self.jitter < 1 or not 0 <= self.shift <= 3:
             raise UsageError(
                 f"data.jitter must lie in [0, 1) and data.shift in [0, 3]; got {self.jitter}, {self.shift}."
             )
+        for name, share in self.balance.items():
+            if not 0 < share < 1:
+                raise UsageError(f"data.balance.{name} is a share of the training batches, in (0, 1); got {share:g}.")
 
     def prepare_line(self, image: tuple[int, int, int]) -> str:
         """The command that prepares such a set."""

@@ -33,6 +33,9 @@ def prepare(
     background: str = "keep",
     keep: str | None = None,
     celeba: Path | None = None,
+    cropped: str | None = None,
+    enlarge: Flag = False,
+    split: str | None = None,
     align: Flag = False,
     detector: str = "auto",
     weights: Path | None = None,
@@ -79,6 +82,12 @@ def prepare(
         Face parts of celebamask-hq that are not background, with commas: skin,hair,hat,… [default: all]
     celeba
         The folder of CelebA's own tables, for the identities of celebamask-hq.
+    cropped
+        The crop that the pictures already are, such as center-148; each is then resized whole, down to --size.
+    enlarge
+        With --cropped, take pictures that are smaller than --size too.
+    split
+        Where faces go that the source gives no split: train, validation or test. [default: by a hash]
     align
         Find the face in each photograph and lay it on CelebA's template before cropping.
     detector
@@ -106,6 +115,9 @@ def prepare(
             gray=gray,
             background=background,
             align=Alignment(detector, weights, every=every_face, smallest=smallest) if align else False,
+            cropped=cropped,
+            enlarge=enlarge,
+            split=split,
             attributes=words(attributes),
             workers=workers,
             force=force,

@@ -15,7 +15,18 @@ from facespace.errors import FaceSetError, UsageError, check_seed, suggest
 from facespace.files import build_folder
 
 CHUNK = 1_024  # rows copied at a time
-CARRIED = ("terms", "resize", "crop", "background", "masked_share", "alignment", "identities", "labelled")
+CARRIED = (
+    "terms",
+    "resize",
+    "crop",
+    "source_size",
+    "stored_size",
+    "background",
+    "masked_share",
+    "alignment",
+    "identities",
+    "labelled",
+)
 
 
 def merge(sets: Sequence[FaceSet | Path | str], to: Path | str, force: bool = False) -> FaceSet:
@@ -44,12 +55,14 @@ def merge(sets: Sequence[FaceSet | Path | str], to: Path | str, force: bool = Fa
         rows += zip([f"{prefix}/{key}" for key in faces.ids], faces.splits, people)
     _check_sides(rows)
     crops = {faces.card["crop"] for faces in opened}
-    template = opened[0].template if len(crops) == 1 else replace(opened[0].template, crop="fit", source=None)
+    source, told = _common_source(opened) if len(crops) == 1 else (None, None)
+    template = replace(opened[0].template, crop=opened[0].card["crop"] if len(crops) == 1 else "fit", source=source)
     parts = [
         {"set": f.root.name, "source": f.card["source"], "faces": len(f), "fingerprint": f.fingerprint} | _carried(f)
         for f in opened
     ]
-    notes = [] if len(crops) == 1 else [f"crops differ: {', '.join(sorted(crops))}"]
+    notes = [told] if told else []
+    notes += [] if len(crops) == 1 else [f"crops differ: {', '.join(sorted(crops))}"]
     facts = {
         "source": "merge",
         "attributes": list(names),
@@ -159,6 +172,16 @@ def reconcile(sets: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], list[list
                 names.append(name)
         columns.append([places[key] for key in keys])
     return tuple(names), columns
+
+
+def _common_source(sets: Sequence[FaceSet]) -> tuple[tuple[int, int] | None, str | None]:
+    """Height and width of the photographs that sets of one crop were cut from: those of the first set that knows them;
+    and a note where another set knows others."""
+    known = [faces.template.source for faces in sets if faces.template.source]
+    if len(set(known)) < 2:
+        return next(iter(known), None), None
+    told = ", ".join(f"{height}×{width}" for height, width in dict.fromkeys(known))
+    return known[0], f"photographs of different sizes: {told}; new ones are cut as those of the first"
 
 
 def _prefixes(sets: Sequence[FaceSet]) -> list[str]:

@@ -1,14 +1,16 @@
 """Batches from a prepared set. Bytes are gathered from the memory map and become floats on the model's device. Which
-row comes when is a function of (seed, epoch, step) alone, so a run can be taken up at any step."""
+row comes when is a function of (seed, epoch, step) alone, so a run can be taken up at any step. Training batches may hold
+attributes at other shares than the set; rows in order never do."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from facespace.data import balancing
 from facespace.data.faces import FaceSet
 from facespace.errors import UsageError, suggest
 from facespace.image.pixels import to_float
@@ -58,6 +60,17 @@ class Loader:
         self.faces, self.rows, self.size, self.device = faces, rows, min(size, len(rows)), torch.device(device)
         self.rank, self.world = rank, world
         self.shelf = shelf or Shelf(faces, self.device)
+        self.expected: np.ndarray | None = None  # (len(rows),) how often each row comes a training epoch; None: once
+
+    def balance(self, shares: Mapping[str, float]) -> Sequence[str]:
+        """Lets attributes have these shares of the training batches from now on, and returns a phrase on each.
+
+        Raises UsageError for an attribute that the set does not have, and for shares that its rows cannot have."""
+        if not shares:
+            return ()
+        values = self.faces.attributes[self.rows][:, self.columns(list(shares))]
+        self.expected = balancing.expected_counts(values, shares)
+        return balancing.report(values, shares, self.expected)
 
     def over(self, rows: np.ndarray, size: int, alone: bool = False) -> "Loader":
         """The same set by other rows and batches; `alone` takes every row in this process."""
@@ -70,8 +83,12 @@ class Loader:
         return len(self.rows) // self.size
 
     def training(self, seed: int, epoch: int, start: int = 0) -> Iterator[Batch]:
-        """The shuffled batches of an epoch from step `start` on."""
-        order = np.random.default_rng((seed, epoch)).permutation(self.rows)
+        """The shuffled batches of an epoch from step `start` on; balanced ones hold some rows more than once, others not."""
+        generator = np.random.default_rng((seed, epoch))
+        if self.expected is None:
+            order = generator.permutation(self.rows)
+        else:
+            order = self.rows[balancing.draw(self.expected, generator)]
         for step in range(start, self.steps):
             batch = order[step * self.size : (step + 1) * self.size]
             yield self.batch(batch[self.rank :: self.world])

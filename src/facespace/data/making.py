@@ -37,6 +37,8 @@ class Making:
     template: Template
     background: str | tuple[int, int, int] = "keep"  # or "blur", or a colour
     alignment: Alignment | None = None
+    cropped: bool = False  # the pictures already are the template's crop, at any size
+    enlarge: bool = False  # takes such pictures that are smaller than the face wanted
 
 
 class Made(NamedTuple):
@@ -98,7 +100,9 @@ def _finish(
     masked: float | None,
     quality: dict[str, float] | None = None,
 ) -> tuple[Made, bytes]:
-    pixels = making.template.prepare(image).tobytes()
+    template = making.template
+    face = template.resize(image, making.enlarge) if making.cropped else template.prepare(image)
+    pixels = face.tobytes()
     return Made(key, True, hashlib.sha256(pixels).hexdigest(), size, masked, quality), pixels
 
 

@@ -7,26 +7,25 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import ImageColor
 
 from facespace.console import note, progress
 from facespace.data.faces import IMAGES, FaceSet, Listing
 from facespace.data.making import Alignment, Made, Making, make_chunk
+from facespace.data.requests import check_options, check_pixels, check_split
 from facespace.data.sources import SOURCES, Source, SourceOptions
 from facespace.data.splits import assign_splits
 from facespace.data.workers import map_in_order
 from facespace.data.writing import check_target, write_card, write_csv, write_header, write_table
-from facespace.errors import FaceSetError, UsageError, check_seed, choose, suggest
+from facespace.errors import FaceSetError, UsageError, choose, suggest
 from facespace.files import build_folder
-from facespace.image import detectors, sheets
-from facespace.image.align import TEMPLATES
-from facespace.image.photos import Template, read_photo
+from facespace.image import sheets
+from facespace.image.photos import TOO_SMALL, read_photo
 
 CHUNK = 64  # faces a worker takes at a time
 LOG = "made.jsonl"  # in an unfinished folder: what was made, a line a chunk
@@ -44,6 +43,9 @@ def prepare(
     gray: bool | None = None,
     background: str = "keep",
     align: bool | Alignment = False,
+    cropped: str | None = None,
+    enlarge: bool = False,
+    split: str | None = None,
     attributes: Sequence[str] | None = None,
     workers: int | None = None,
     force: bool = False,
@@ -53,8 +55,10 @@ def prepare(
 
     `size` is a side or (height, width) in pixels, `crop` a name in CROPS, `gray` one channel: the source's own where
     None. `background` keeps what a source's masks call background, blurs it, or makes it one colour ('black',
-    '#rrggbb'). `align` finds faces and lays them on CelebA's template first. `attributes` keeps only these. An existing
-    set is only replaced with `force`. Further `options` are those of SourceOptions (limit, seed, table, …).
+    '#rrggbb'). `align` finds faces and lays them on CelebA's template first. `cropped` names the crop that the pictures
+    already are: each is resized whole, and left out where it is smaller than `size`, unless `enlarge`. `split` (train,
+    validation or test) takes all faces that the source gives none. `attributes` keeps only these. An existing set is only
+    replaced with `force`. Further `options` are those of SourceOptions (limit, seed, table, …).
 
     Raises UsageError for impossible options, FaceSetError where the source has no usable face."""
     if source not in SOURCES and Path(source).is_dir():
@@ -62,8 +66,9 @@ def prepare(
             f"{source} is a folder, not a source. For photographs of your own: facespace prepare folder {source} --to {to}"
         )
     chosen, to = choose(SOURCES, source, "source"), Path(to)
-    making = _making(chosen, source, size, crop, gray, background, align)
-    asked = _options(chosen, source, options)
+    making = check_pixels(chosen, source, size, crop, gray, background, align, cropped, enlarge)
+    asked = check_options(chosen, source, options)
+    check_split(split)
     if workers is not None and workers < 1:
         raise UsageError(f"--workers must be at least 1; got {workers}.")
     check_target(to, force)
@@ -75,56 +80,10 @@ def prepare(
         made = _make_all(job, listing, making, folder, workers or os.cpu_count() or 1)
         if not any(item.good for item, _ in made):
             skipped = [*listing.skipped, *((item.id, item.told) for item, _ in made)]
-            raise FaceSetError(_no_faces(source, root, skipped))
-        _write(folder, source, chosen, listing, making, made)
+            raise FaceSetError(_no_faces(source, root, skipped, making))
+        _write(folder, source, chosen, listing, making, made, split)
         (folder / LOG).unlink()
     return FaceSet(to)
-
-
-def _making(
-    chosen: Source,
-    source: str,
-    size: int | tuple[int, int] | None,
-    crop: str | None,
-    gray: bool | None,
-    background: str,
-    align: bool | Alignment,
-) -> Making:
-    """The decisions about pixels, checked."""
-    alignment = (align if isinstance(align, Alignment) else Alignment()) if align else None
-    if (crop or alignment) and not chosen.needs_root:
-        raise UsageError(f"The source {source} is drawn at its final size; leave out --{'crop' if crop else 'align'}.")
-    if alignment:
-        choose(TEMPLATES, alignment.template, "template")
-        name, weights = detectors.resolve(alignment.detector, alignment.weights)
-        alignment = replace(alignment, detector=name, weights=weights)
-    height, width = (size, size) if isinstance(size, int) else size or chosen.size
-    channels = 1 if (chosen.gray if gray is None else gray) else 3
-    template = Template(height, width, channels, crop or ("center-148" if alignment else chosen.crop))
-    colour: str | tuple[int, int, int] = background
-    if background not in ("keep", "blur"):
-        try:
-            colour = ImageColor.getcolor(background, "RGB")[:3]  # type: ignore[index, assignment]
-        except ValueError as error:
-            raise UsageError(
-                f"--background takes keep, blur or a colour such as black or #8899aa; got {background!r}."
-            ) from error
-    return Making(template, colour, alignment)
-
-
-def _options(chosen: Source, source: str, options: dict[str, Any]) -> SourceOptions:
-    known = [field.name for field in fields(SourceOptions)]
-    for name, value in options.items():
-        if name not in known:
-            raise UsageError(f"Unknown option {name!r}. {suggest(name, known)}")
-        if name not in ("limit", "seed", *chosen.takes) and value != getattr(SourceOptions(), name):
-            takers = ", ".join(key for key, row in SOURCES.items() if name in row.takes)
-            raise UsageError(f"--{name} is not for the source {source}, but for: {takers}.")
-    asked = SourceOptions(**options)
-    check_seed(asked.seed)
-    if asked.limit is not None and asked.limit < 1:
-        raise UsageError(f"--limit must be at least 1; got {asked.limit}.")
-    return replace(asked, table=Path(asked.table) if asked.table else None)
 
 
 def _list(source: Source, name: str, root: Path | str | None, options: SourceOptions) -> Listing:
@@ -234,24 +193,34 @@ def _take_up(log: Path, job: str) -> Iterator[tuple[Made, int]]:
 
 
 def _write(
-    folder: Path, source: str, chosen: Source, listing: Listing, making: Making, made: Sequence[tuple[Made, int]]
+    folder: Path,
+    source: str,
+    chosen: Source,
+    listing: Listing,
+    making: Making,
+    made: Sequence[tuple[Made, int]],
+    split: str | None,
 ) -> None:
     """Table, card and what goes with them."""
     good = [(item, listing.faces[number], number) for item, number in made if item.good]
     bad = [(item.id, item.told) for item, _ in made if not item.good]
-    splits, told = assign_splits([(face, item.told) for item, face, _ in good])
+    splits, told = assign_splits([(face, item.told) for item, face, _ in good], split)
     values = listing.values[[number for _, _, number in good]] if listing.attributes else np.empty((len(good), 0))
     rows = ((item.id, split, face.identity) for (item, face, _), split in zip(good, splits))
     write_table(folder, rows, listing.attributes, values)
-    template = replace(making.template, source=_usual_size([item.size for item, _, _ in good]))
+    sizes = [item.size for item, _, _ in good]
+    usual = _usual_size(sizes)
+    template = replace(making.template, source=chosen.original if making.cropped else usual)
     facts: dict[str, Any] = {
         "source": source,
         "resize": "lanczos, antialiased" if chosen.needs_root else "drawn at this size",
         "attributes": list(listing.attributes),
         "identities": chosen.people or source,
         "terms": chosen.terms,
-        "notes": [*listing.notes, *([told] if told else [])],
+        "notes": [*listing.notes, *([told] if told else []), *_told_of_sizes(source, chosen, making, sizes)],
     }
+    if making.cropped:
+        facts["stored_size"] = list(usual) if usual else None
     if chosen.has_masks:
         shares = [item.masked for item, _, _ in good if item.masked is not None]
         facts["background"] = making.background
@@ -265,6 +234,21 @@ def _usual_size(sizes: Sequence[tuple[int, int]]) -> tuple[int, int] | None:
     """The sources' size: a crop can be repeated on new photos only where nearly all of them had the same."""
     usual, often = Counter(sizes).most_common(1)[0]
     return (usual[0], usual[1]) if often >= 0.9 * len(sizes) else None
+
+
+def _told_of_sizes(source: str, chosen: Source, making: Making, sizes: Sequence[tuple[int, int]]) -> list[str]:
+    """Notes on pictures that are not the source's photographs: cropped elsewhere, or of another size than those have."""
+    (height, width), often = Counter(sizes).most_common(1)[0]
+    found = f"{height}×{width}" if often == len(sizes) else f"various sizes, mostly {height}×{width}"
+    if making.cropped:
+        notes = [f"cropped elsewhere as {making.template.crop} and stored at {found}"]
+        if chosen.original is None:
+            notes.append("the size of the photographs that they were cropped from is not known")
+        return notes
+    if chosen.original in (None, (height, width)) or making.alignment or making.template.crop == "fit":
+        return []
+    whole = "×".join(map(str, chosen.original))
+    return [f"pictures of {found}, not {whole} as those of {source}: if they were cropped before, say how (--cropped)"]
 
 
 def _report_alignment(
@@ -288,8 +272,14 @@ def _report_alignment(
     return how | {"photos": photos, "photos_with_a_face": photos - len(rejects), "median": median}
 
 
-def _no_faces(source: str, root: Path | str | None, skipped: Sequence[tuple[str, str]]) -> str:
+def _no_faces(source: str, root: Path | str | None, skipped: Sequence[tuple[str, str]], making: Making) -> str:
     if not skipped:
         return f"{root} holds no images that the source {source} could list. Name a folder with photographs in it."
     reasons = ", ".join(f"{count} × {reason}" for reason, count in Counter(why for _, why in skipped).most_common(5))
-    return f"None of the {len(skipped)} files under {root} could be used ({reasons}). Name a folder with photographs."
+    told = f"None of the {len(skipped)} files under {root} could be used ({reasons})."
+    crop = making.template.crop
+    if any(why == TOO_SMALL.format(crop) for _, why in skipped):
+        return f"{told} Where the pictures already are that crop, say so: --cropped {crop}"
+    if making.cropped:
+        return f"{told} Choose a smaller --size or add --enlarge; pictures that were never cropped take --crop {crop}."
+    return f"{told} Name a folder with photographs."

@@ -20,6 +20,8 @@ SMALLEST, LARGEST = 8, 1024  # pixels a side of a prepared face
 # Formats that Pillow decodes by itself; PostScript and its like would start other programs.
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "BMP", "TIFF", "GIF", "PPM", "JPEG2000", "TGA", "ICO")
 
+TOO_SMALL = "smaller than the crop {}"
+
 Box = tuple[float, float, float, float]  # left, top, right, bottom in source pixels
 
 
@@ -163,6 +165,21 @@ class Template:
         Raises ImageError where a fixed crop does not lie inside the picture."""
         return self._cut(image, crop_named(self.crop)(*image.size))
 
+    def resize(self, image: Image.Image, enlarge: bool = False) -> np.ndarray:
+        """An RGB picture that already is this crop, at any size, as uint8 (H, W, C): the whole of it, resized as `prepare`
+        does.
+
+        Raises ImageError for a picture whose proportions are not the crop's, by more than a pixel, and for one smaller
+        than the face wanted unless `enlarge`."""
+        left, top, right, bottom = crop_named(self.crop)(*image.size)
+        if abs(image.width - image.height * (right - left) / (bottom - top)) > 1:
+            raise ImageError(f"not square, as {self.crop} is")  # every crop of a fixed size is
+        whole = (0.0, 0.0, float(image.width), float(image.height))
+        left, top, right, bottom = _trim(whole, self.width / self.height)
+        if not enlarge and (right - left < self.width or bottom - top < self.height):
+            raise ImageError(f"smaller than {self.height}×{self.width}; --enlarge takes it")
+        return self._cut(image, whole)
+
     def fit(self, image: Image.Image) -> np.ndarray:
         """A picture of any size as this template's face, uint8 (H, W, C): one that is already a prepared face stays
         whole, one with the source's proportions takes the source's crop to scale, another its largest centred part."""
@@ -179,7 +196,7 @@ class Template:
     def _cut(self, image: Image.Image, box: Box, tolerance: float = 0.0) -> np.ndarray:
         left, top, right, bottom = _trim(box, self.width / self.height)
         if min(left, top) < -tolerance or right > image.width + tolerance or bottom > image.height + tolerance:
-            raise ImageError(f"smaller than the crop {self.crop}")
+            raise ImageError(TOO_SMALL.format(self.crop))
         inside = max(left, 0), max(top, 0), min(right, image.width), min(bottom, image.height)
         small = image.resize((self.width, self.height), Image.Resampling.LANCZOS, box=inside)
         pixels = np.asarray(small.convert("L") if self.channels == 1 else small)

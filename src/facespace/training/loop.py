@@ -104,6 +104,7 @@ class Training:
         learned = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         self.optimizer = OPTIMIZERS[plan.train.optimizer](learned, **rate, fused=True)
         self.loader = Loader(faces, faces.rows("train"), plan.train.batch, machine.device, machine.rank, machine.world)
+        self.shares = self.loader.balance(plan.data.balance)  # in words
         self.told = self.loader.columns(plan.model.conditions)  # attributes that the model is told, as columns
         self.epoch_steps = self.loader.steps
         self.total = plan.train.steps or plan.train.epochs * self.epoch_steps
@@ -165,6 +166,8 @@ class Training:
             f"{len(self.loader.rows):,} faces, {self.total:,} steps of {self.loader.size}{shared}, on "
             f"{self.machine.device.type} in {self.machine.precision}."
         )
+        if self.shares:
+            note(f"Training batches hold {'; '.join(self.shares)}.")
         warn_of_few_steps(self.plan, len(self.loader.rows), self.total)
         images = self.loader.size
         with stop_gently() as stopping, progress(self.total * images, "Training", "images") as advance:

@@ -29,6 +29,7 @@ class Source:
     terms: str
     crop: str = "fit"
     size: tuple[int, int] = (64, 64)  # height, width unless told
+    original: tuple[int, int] | None = None  # height, width of its photographs, where all have the same
     gray: bool = False
     needs_root: bool = True
     has_masks: bool = False

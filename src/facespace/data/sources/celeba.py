@@ -1,5 +1,6 @@
 """CelebA, aligned and cropped (178×218): the authors' .txt tables or Kaggle's .csv tables, with 40 attributes, identity
-where the table is there, and the official split. Liu et al., Deep Learning Face Attributes in the Wild, ICCV 2015."""
+where the table is there, and the official split. Copies that were cropped and resized elsewhere lie in a folder `images`
+or beside the tables. Liu et al., Deep Learning Face Attributes in the Wild, ICCV 2015."""
 
 import os
 from pathlib import Path
@@ -11,28 +12,26 @@ from facespace.data.sources import Source, SourceOptions, tables
 from facespace.errors import FaceSetError
 
 IMAGES = "img_align_celeba"
+TABLES = ("list_attr_celeba", "list_eval_partition", "identity_CelebA")
 
 
 def read(root: Path, options: SourceOptions) -> Listing:
-    """Every image, in the order of file names; table rows without an image are reported."""
-    folder = _image_folder(root)
-    with os.scandir(folder) as entries:
-        files = {
-            tables.stem(name): folder / name for name in sorted(entry.name for entry in entries if entry.is_file())
-        }
-    places = (root, root / "Anno", root / "Eval")
-    attribute_file = tables.find(places, "list_attr_celeba")
+    """Every image, in the order of file names; table rows without an image are reported. A file and a row belong together
+    where their names are the same but for the ending."""
+    files, skipped = _files(_image_folder(root), root)
+    attribute_file, partition_file, identity_file = _tables(root)
     names, attributes = tables.celeba_attributes(attribute_file) if attribute_file else ((), {})
-    partition = tables.column(tables.find(places, "list_eval_partition"))
-    identity = tables.column(tables.find(places, "identity_CelebA"))
+    partition = tables.column(partition_file)
+    identity = tables.column(identity_file)
     faces = [Face(path.name, path, identity.get(stem), split(partition.get(stem))) for stem, path in files.items()]
-    listed = attributes.keys() | partition.keys() | identity.keys()
-    skipped = [(f"{stem}.jpg", "in the tables, but no image file") for stem in sorted(listed - files.keys())]
+    missing = (attributes.keys() | partition.keys() | identity.keys()) - files.keys()
+    written = tables.names(missing, (attribute_file, partition_file, identity_file))
+    skipped += [(written[stem], "in the tables, but no image file") for stem in sorted(missing)]
     notes = []
     for what, table in {"attributes": attributes, "split": partition, "identity": identity}.items():
-        missing = len(files.keys() - table.keys())
-        if missing:
-            notes.append(f"{missing:,} of {len(files):,} images have no {what} row" if table else f"no {what} table")
+        without = len(files.keys() - table.keys())
+        if without:
+            notes.append(f"{without:,} of {len(files):,} images have no {what} row" if table else f"no {what} table")
     signs = tables.values(files, attributes, len(names))
     signs = np.where(signs == 0, -1, signs).astype(np.float32)  # some copies write 0 for no
     return Listing(faces, names, signs, skipped, tuple(notes))
@@ -45,15 +44,50 @@ def split(code: str | None) -> str | None:
     return None if code is None else SPLITS[int(code)]
 
 
+def _files(folder: Path, root: Path) -> tuple[dict[str, Path], list[tuple[str, str]]]:
+    """Stem -> image file, in the order of names, and files that share their stem with an earlier one. Beside the tables
+    only pictures count."""
+    with os.scandir(folder) as entries:
+        listed = sorted(entry.name for entry in entries if entry.is_file())
+    if folder == root:
+        listed = [name for name in listed if _is_picture(name)]
+    files: dict[str, Path] = {}
+    skipped = []
+    for name in listed:
+        stem = tables.stem(name)
+        if stem in files:
+            skipped.append((name, "another file has the same number"))
+        else:
+            files[stem] = folder / name
+    return files, skipped
+
+
+def _is_picture(name: str) -> bool:
+    return tables.stem(name).isdigit() or tables.has_picture_ending(name)
+
+
+def _tables(root: Path) -> list[Path | None]:
+    places = (root, root / "Anno", root / "Eval")
+    return [tables.find(places, name) for name in TABLES]
+
+
 def _image_folder(root: Path) -> Path:
-    for place in (root, root / "Img", root / IMAGES):
-        for folder in (place / IMAGES / IMAGES, place / IMAGES):
-            if folder.is_dir():
-                return folder
-    if root.name == IMAGES:
+    """The authors' folder of images or Kaggle's. Only where CelebA's tables lie at hand, `images` or the root itself."""
+    for name in (IMAGES, f"{IMAGES}_png"):
+        for place in (root, root / "Img", root / name):
+            for folder in (place / name / name, place / name):
+                if folder.is_dir():
+                    return folder
+    if any(_tables(root)):
+        if (root / "images").is_dir():
+            return root / "images"
+        if any(_is_picture(path.name) for path in root.iterdir() if path.is_file()):
+            return root
+    if root.name in (IMAGES, f"{IMAGES}_png", "images"):
         raise FaceSetError(f"{root} is the image folder itself. Name the folder above it, which also holds the tables.")
     raise FaceSetError(
-        f"{root} holds no CelebA images: a folder {IMAGES} is expected in it. Unpack img_align_celeba.zip there."
+        f"{root} holds no CelebA images: a folder {IMAGES} is expected in it, or, beside CelebA's tables, a folder images "
+        "or the images themselves. Unpack img_align_celeba.zip there."
     )
 
 
@@ -63,4 +97,5 @@ SOURCE = Source(
     holds="img_align_celeba and its tables",
     terms="non-commercial research only; no copies of the images may be passed on (CelebA agreement)",
     crop="center-148",
+    original=(218, 178),
 )

@@ -91,7 +91,8 @@ def _read_parts(root: Path, parts: tuple[str, ...], options: SourceOptions) -> L
         celeba = Path(original[path.stem]).stem if path.stem in original else None
         faces.append(Face(path.name, path, identity.get(celeba or ""), official_split(celeba), mask))
     names, values = _numbers(root, [path.stem for path in files])
-    lone = [(f"{key}.jpg", "has masks, but no image file") for key in sorted(masks.keys() - {p.stem for p in files})]
+    alone = sorted(masks.keys() - {path.stem for path in files})
+    lone = [(masks[key][0].name, "has masks, but no image file") for key in alone]
     notes = _mask_note(faces)
     if not original:
         notes.append("no mapping to CelebA, so no official split")

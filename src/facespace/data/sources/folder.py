@@ -5,13 +5,13 @@ import csv
 import mimetypes
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from facespace.data.faces import Face, Listing
-from facespace.data.sources import Source, SourceOptions
+from facespace.data.sources import Source, SourceOptions, tables
 from facespace.errors import FaceSetError
 
 MOST_LABELS = 40  # more subfolders than this are taken for people, one folder each
@@ -42,11 +42,12 @@ def read(root: Path, options: SourceOptions) -> Listing:
     people = len(names) > MOST_LABELS
     marks = () if people else tuple(name for name in names if name not in columns)
     values = np.full((len(paths), len(marks) + len(columns)), np.nan, np.float32)
+    endless = _without_endings(table)
     used: set[str] = set()
     for row, (path, label) in enumerate(zip(paths, labels)):
         if label != ".":
             values[row, : len(marks)] = [1 if name == label else -1 for name in marks]
-        key = next((key for key in (_id(path, root), path.name, path.stem) if key in table), None)
+        key = _row_of(path, root, table, endless)
         if key is not None:
             values[row, len(marks) :] = table[key]
             used.add(key)
@@ -72,6 +73,21 @@ def _walk(root: Path) -> Iterator[tuple[Path, str | None]]:
 
 def _looks_like_picture(path: Path) -> bool:
     return (mimetypes.guess_type(path.name)[0] or "image/unknown").startswith("image/")
+
+
+def _row_of(path: Path, root: Path, table: Collection[str], endless: Mapping[str, str]) -> str | None:
+    """The table's name of a file: its path, its name, its stem; or one that differs by the ending alone."""
+    for key in (_id(path, root), path.name, path.stem):
+        if key in table:
+            return key
+    return endless.get(tables.stem(_id(path, root)), endless.get(path.stem))
+
+
+def _without_endings(table: Iterable[str]) -> dict[str, str]:
+    """Stem -> the table's name, for pictures that no other row shares its stem with."""
+    pictures = [key for key in table if tables.has_picture_ending(key)]
+    often = Counter(tables.stem(key) for key in pictures)
+    return {tables.stem(key): key for key in pictures if often[tables.stem(key)] == 1}
 
 
 def _id(path: Path, root: Path) -> str:

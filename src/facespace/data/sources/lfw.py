@@ -59,7 +59,7 @@ def _image_folder(root: Path) -> tuple[Path, list[str]]:
 
 def _holds_people(folder: Path) -> bool:
     people = (path for path in folder.iterdir() if path.is_dir())
-    return any((person / f"{person.name}_0001.jpg").is_file() for person in people)
+    return any(file.stem == f"{person.name}_0001" for person in people for file in person.iterdir())
 
 
 def clean(name: str) -> str:
@@ -139,7 +139,7 @@ def _notes(
     else:
         without = sum(key not in attributes for key in keys)
         notes.append(f"attributes from {table.name}" + (f"; {without:,} images have no row in it" if without else ""))
-    notes.append("split from LFW's own lists of people" if splits else "split by a hash of the person")
+    notes.append("split from LFW's own lists of people" if splits else "no list of who is in which split")
     return tuple(notes)
 
 
@@ -150,5 +150,6 @@ SOURCE = Source(
     terms="research only; the photographs are of public figures, from news sources",
     crop="center-90",
     size=(45, 45),
+    original=(250, 250),
     takes=("table", "zeros"),
 )

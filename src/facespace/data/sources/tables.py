@@ -1,12 +1,15 @@
 """Reading the tables that face data sets come with. One row at a time: as lists of words CelebA's would not be small."""
 
 import csv
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from facespace.errors import FaceSetError
+
+PICTURES = ("jpg", "jpeg", "png", "webp", "avif", "tif", "tiff", "bmp", "gif", "ppm", "pgm", "jp2", "tga")
 
 
 def rows(path: Path) -> Iterator[list[str]]:
@@ -18,6 +21,22 @@ def rows(path: Path) -> Iterator[list[str]]:
 def stem(name: str) -> str:
     """A file's name without its ending."""
     return name.rpartition(".")[0] or name
+
+
+def has_picture_ending(name: str) -> bool:
+    """Whether a file's name ends as those of pictures do."""
+    return name.rpartition(".")[2].lower() in PICTURES
+
+
+def names(stems: Collection[str], paths: Iterable[Path | None]) -> dict[str, str]:
+    """Each stem as the first of some tables that has it writes the file's name."""
+    found: dict[str, str] = {}
+    if not stems:
+        return found
+    for row in itertools.chain.from_iterable(rows(path) for path in paths if path):
+        if (key := stem(row[0])) in stems:
+            found.setdefault(key, row[0])
+    return found
 
 
 def find(places: Iterable[Path], name: str, endings: Sequence[str] = (".txt", ".csv")) -> Path | None:
@@ -49,8 +68,11 @@ def celeba_attributes(path: Path) -> tuple[tuple[str, ...], dict[str, np.ndarray
 
 def column(path: Path | None) -> dict[str, str]:
     """Stem of the file -> value, from a table of two columns; empty without the table."""
-    pairs = ((row[0], row[1]) for row in (rows(path) if path else ()) if len(row) == 2 and "." in row[0])
-    return {stem(key): value for key, value in pairs}
+    found = {}
+    for row in rows(path) if path else ():
+        if len(row) == 2 and ("." in row[0] or row[0].isdigit()):  # else a header
+            found[stem(row[0])] = row[1]
+    return found
 
 
 def values(keys: Iterable[str], table: Mapping[str, np.ndarray], width: int) -> np.ndarray:

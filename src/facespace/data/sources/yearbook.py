@@ -34,10 +34,14 @@ def _read_sides(root: Path) -> Listing:
     portraits, skipped = [], []
     for side, split in SIDES.items():
         path = tables.find((root,), f"yearbook_{side}", (".txt",))
-        years = {row[0]: row[1] for row in (tables.rows(path) if path else ()) if len(row) == 2}
-        files = {f"{sex}/{file.name}": file for sex in SEXES for file in _files(root / side / sex)}
-        skipped += [(f"{side}/{key}", "in the label file, but no image file") for key in years if key not in files]
-        portraits += [(file, split, float(years.get(key, "nan"))) for key, file in files.items()]
+        labels = [row for row in (tables.rows(path) if path else ()) if len(row) == 2]
+        years = {tables.stem(name): float(year) for name, year in labels}  # some copies have another ending
+        files = [(f"{sex}/{tables.stem(file.name)}", file) for sex in SEXES for file in _files(root / side / sex)]
+        present = {key for key, _ in files}
+        for name, _ in labels:
+            if tables.stem(name) not in present:
+                skipped.append((f"{side}/{name}", "in the label file, but no image file"))
+        portraits += [(file, split, years.get(key, float("nan"))) for key, file in files]
     return _listing(portraits, root, skipped)
 
 
