@@ -74,6 +74,8 @@ def pack(
     from facespace.space import FaceSpace
 
     check(to, bits)
+    if not all(sentence.strip() for sentence in failing or []):
+        raise UsageError("--failing takes a sentence for the card; got an empty one.")
     loaded = bundle.load(space)
     before = sum(file.stat().st_size for file in loaded.folder.iterdir())
     facts = {"figures": space_card.figures_of(figures, loaded.card["fingerprint"])} if figures else {}
