@@ -24,8 +24,10 @@ from facespace.image.photos import Template
 from facespace.latent.directions import Directions, Whitening
 from facespace.models import LatentModel, ModelConfig, build
 from facespace.models.priors import FITTED, FittedPrior
+from facespace.models.weight_quantization import restored
 
 FORMAT = 1
+FORMAT_8_BITS = 2  # of weights as 8-bit numbers, so that a facespace which does not know them says so
 WEIGHTS, CARD, DIRECTIONS = "model.safetensors", "card.json", "directions.safetensors"
 ENCODED = "encoded.safetensors"  # latents of some faces
 BEST, LAST = "best", "last"  # the two bundles of a run
@@ -78,7 +80,7 @@ def load_encoded(loaded: Bundle) -> np.ndarray | None:
 
 def load(folder: Path | str | None = None, device: torch.device | str = "cpu") -> Bundle:
     """The bundle in a folder, or the best one of a run's folder, ready for use; without a folder the one that comes along.
-    16-bit weights become 32-bit. Raises BundleError, and UsageError where none is named and none comes along."""
+    16-bit and 8-bit weights become 32-bit. Raises BundleError, and UsageError where none is named and none comes along."""
     folder = find(shipped() if folder is None else Path(folder))
     card = read_card(folder)
     try:
@@ -88,7 +90,9 @@ def load(folder: Path | str | None = None, device: torch.device | str = "cpu") -
         raise BundleError(f"{folder / CARD} does not describe a model ({error}). {RETRIEVE}") from error
     weights = read_tensors(folder / WEIGHTS, card.get("fingerprint"), RETRIEVE)
     try:
-        model.load_state_dict(weights)
+        model.load_state_dict(restored(model, weights))
+    except ValueError as error:
+        raise BundleError(f"{folder / WEIGHTS} is damaged: {error}. {RETRIEVE}") from error
     except RuntimeError as error:
         raise BundleError(f"{folder / WEIGHTS} does not fit the model in {CARD}. {RETRIEVE}") from error
     return Bundle(model.to(device).eval().requires_grad_(False), template, card, folder)
@@ -189,8 +193,10 @@ def load_prior(loaded: Bundle, kind: str) -> FittedPrior:
             raise BundleError(f"The prior {kind!r} in {folder} was fitted to a model with other weights. {again}")
         tensors = read_tensors(folder / prior_file(kind), entry["fingerprint"], again)
         prior = FITTED[kind].from_card(math.prod(loaded.model.latent_shape), entry["options"])
-        prior.load_state_dict(tensors)
+        prior.load_state_dict(restored(prior, tensors))
         prior.origin = str(entry["origin"])
+    except ValueError as error:
+        raise BundleError(f"{folder / prior_file(kind)} is damaged: {error}. {again}") from error
     except (AttributeError, KeyError, TypeError, RuntimeError, UsageError) as error:
         raise BundleError(f"{folder / CARD} does not describe its prior {kind!r} rightly. {again}") from error
     return prior
@@ -240,9 +246,9 @@ def read_card(folder: Path) -> dict[str, Any]:
         raise BundleError(f"{folder / CARD} cannot be read ({error}). {RETRIEVE}") from error
     if kind != "bundle":
         raise BundleError(f"{folder} holds a {kind}, not a trained model. Name a run or a bundle folder.")
-    if version != FORMAT:
+    if version not in (FORMAT, FORMAT_8_BITS):
         raise BundleError(
-            f"{folder} has bundle format {version}; this facespace reads format {FORMAT}. Update facespace."
+            f"{folder} has bundle format {version}; this facespace reads the formats {FORMAT} and {FORMAT_8_BITS}. Update facespace."
         )
     return card
 

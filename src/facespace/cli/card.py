@@ -36,9 +36,16 @@ def card(space: Path | None = None, /, *, to: Path | None = None) -> Done:
     return Done({**opened.card, "to": str(to)}, f"The card of {opened.folder} is in {to}.")
 
 
-@verb("facespace pack SPACE --to DIR [--data SET] [--figures EVALUATION] [--failing SENTENCE]")
+@verb("facespace pack SPACE --to DIR [--bits 8] [--data SET] [--figures EVALUATION] [--failing SENTENCE]")
 def pack(
-    space: Path, /, *, to: Path, data: Path | None = None, figures: Path | None = None, failing: list[str] | None = None
+    space: Path,
+    /,
+    *,
+    to: Path,
+    bits: int = 16,
+    data: Path | None = None,
+    figures: Path | None = None,
+    failing: list[str] | None = None,
 ) -> Done:
     """Write a small copy of a space, with its priors, directions and card.
 
@@ -49,7 +56,9 @@ def pack(
     space
         A run or a bundle.
     to
-        The folder to make, a bundle: the networks' weights as 16-bit numbers, half as large. An older packed one is replaced.
+        The folder to make, a bundle. An older packed one is replaced.
+    bits
+        Of a weight of the networks: 16, half as large as trained, or 8, a quarter.
     data
         A prepared set: the latents of 256 of its training faces come along, for the explorer's map. No pictures do.
     figures
@@ -60,14 +69,18 @@ def pack(
     from facespace import bundle
     from facespace.evaluation import space_card
     from facespace.evaluation.subject import Subject
+    from facespace.packing import check
     from facespace.packing import pack as write_small
     from facespace.space import FaceSpace
 
+    check(to, bits)
+    if not all(sentence.strip() for sentence in failing or []):
+        raise UsageError("--failing takes a sentence for the card; got an empty one.")
     loaded = bundle.load(space)
     before = sum(file.stat().st_size for file in loaded.folder.iterdir())
     facts = {"figures": space_card.figures_of(figures, loaded.card["fingerprint"])} if figures else {}
     facts |= {"failings": failing} if failing else {}
     encoded = Subject(FaceSpace(loaded), data, "train", ENCODED).encoded.mean if data else None
-    after = write_small(loaded, to, facts, encoded)
-    told = {"space": str(loaded.folder), "to": str(to), "bytes": after, "bytes_before": before}
-    return Done(told, f"{loaded.folder} in {to}: {after / 1e6:.1f} MB, of {before / 1e6:.1f} MB")
+    after = write_small(loaded, to, facts, encoded, bits)
+    told = {"space": str(loaded.folder), "to": str(to), "bits": bits, "bytes": after, "bytes_before": before}
+    return Done(told, f"{loaded.folder} in {to}: {after / 1e6:.1f} MB, of {before / 1e6:.1f} MB; {bits}-bit weights")

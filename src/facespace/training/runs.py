@@ -187,7 +187,9 @@ def _count(weights: Path) -> int | None:
                 return None
             tensors = json.loads(file.read(length))
         tensors = {name: tensor for name, tensor in tensors.items() if name != "__metadata__"}
-        return sum(math.prod(tensor["shape"]) for name, tensor in tensors.items() if not name.endswith(BUFFERS))
+        left_out = {f"{name}.scale" for name in tensors}  # of 8-bit weights
+        counted = [name for name in tensors if name not in left_out and not name.endswith(BUFFERS)]
+        return sum(math.prod(tensors[name]["shape"]) for name in counted)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
