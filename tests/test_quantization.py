@@ -243,9 +243,10 @@ def test_priors_and_directions_come_along(rich, eight, drawn):
     large, small = facespace.load(rich), facespace.load(eight)
     z = torch.from_numpy(large.encode(FaceSet(drawn).images))
     flow, mixture = (load_file(eight / bundle.prior_file(kind)) for kind in ("flow", "mixture"))
+    layers = ("first", "last", "modulation")
     assert {name for name, tensor in flow.items() if tensor.dtype == torch.int8} == {
-        f"velocity.{name}.weight" for name in ("start", "angle", "shift", "scale")
-    } | {f"velocity.blocks.{block}.{layer}.weight" for block in range(3) for layer in ("first", "last")}
+        f"velocity.{name}.weight" for name in ("start", "angle.0", "angle.2", "attributes", "shift", "scale")
+    } | {f"velocity.blocks.{block}.{layer}.weight" for block in range(4) for layer in layers}
     assert all(tensor.dtype == torch.float32 for tensor in mixture.values())
     for kind in ("own", "mixture", "flow"):
         with torch.no_grad():
