@@ -1,4 +1,4 @@
-"""A small copy of a bundle, to hand on: 16-bit weights, with priors, directions, card and some latents of encoded faces."""
+"""A small copy of a bundle, to hand on: 16-bit weights, with priors, directions, discriminator, card and some latents of encoded faces."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +10,7 @@ import torch
 from facespace.bundle import (
     CARD,
     DIRECTIONS,
+    DISCRIMINATOR,
     ENCODED,
     RETRIEVE,
     WEIGHTS,
@@ -20,6 +21,7 @@ from facespace.bundle import (
     load_prior,
     prior_file,
     read_card,
+    read_discriminator,
     read_tensors,
     write,
 )
@@ -46,6 +48,9 @@ def pack(loaded: Bundle, to: Path, facts: Mapping[str, Any] | None = None, encod
         files[DIRECTIONS] = found = read_tensors(loaded.folder / DIRECTIONS, entry["fingerprint"], RETRIEVE)
         found["root"] = _half(found["root"])  # three quarters of the file
         card["directions"] = {**entry, "weights": now, "fingerprint": fingerprint(found)}
+    if entry := own.get("discriminator"):
+        files[DISCRIMINATOR], _ = read_discriminator(loaded)
+        card["discriminator"] = {**entry, "weights": now}
     encoded = load_encoded(loaded) if encoded is None else encoded  # those of a packed bundle go on with it
     if encoded is not None:
         files[ENCODED] = {"z": torch.from_numpy(encoded).half()}
