@@ -28,7 +28,7 @@ FORMATS = (
 class Group(NamedTuple):
     """Blocks of one width: how many, kernel side, stride of the first, factor by which a block widens, channels."""
 
-    count: int
+    blocks: int
     kernel: int
     stride: int
     expansion: int
@@ -100,7 +100,7 @@ class EfficientNet(nn.Module):
         self.groups, before = nn.ModuleList(), STEM
         for group in GROUPS:
             blocks = nn.Sequential()
-            for index in range(group.count):
+            for index in range(group.blocks):
                 blocks.append(Block(floats, before, group, group.stride if index == 0 else 1))
                 before = group.channels
             self.groups.append(blocks)

@@ -15,7 +15,7 @@ from facespace.training import efficientnet, recognition
 from facespace.training.efficientnet import open_efficientnet
 from facespace.training.recognition import open_recognition
 
-WIDTHS = (32, 64, 128, 256)  # channels after the mixing, from the finest scale to the coarsest
+WIDTHS = (32, 64, 128, 256)  # channels after the mixing, from the finest scale to the coarsest; half of the paper's
 Shape = tuple[int, int, int]  # (C, h, w)
 
 
@@ -29,7 +29,7 @@ class Objects(nn.Module):
         self.size = (round(image[1] * ratio), round(image[2] * ratio))
         self.shrinks = ratio < 1
         sides = [[math.ceil(side / stride) for side in self.size] for stride in efficientnet.STRIDES]
-        self.shapes = [(channels, *side) for channels, side in zip(efficientnet.CHANNELS, sides)]
+        self.shapes: list[Shape] = [(count, high, wide) for count, (high, wide) in zip(efficientnet.CHANNELS, sides)]
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """Images (B, C, H, W) in [0, 1] to feature maps of `shapes`."""
@@ -44,7 +44,7 @@ class Persons(nn.Module):
     def __init__(self, image: Shape, eyes: np.ndarray, size: int) -> None:
         super().__init__()
         self.net = open_recognition(eyes, image, "objective.discriminator_features=recognition")
-        self.shapes = [(channels, side, side) for channels, side in zip(recognition.WIDTHS, recognition.SIDES)]
+        self.shapes: list[Shape] = [(count, side, side) for count, side in zip(recognition.WIDTHS, recognition.SIDES)]
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """Images (B, C, H, W) in [0, 1] to feature maps of `shapes`."""
@@ -89,11 +89,13 @@ class Projection(nn.Module):
 
     def __init__(self, names: Sequence[str], image: Shape, eyes: np.ndarray, size: int) -> None:
         super().__init__()
-        self.networks = nn.ModuleList(NETWORKS[name](image, eyes, size) for name in names)
-        found = [network.shapes for network in self.networks]
-        self.mixings = nn.ModuleList(Mixing(name, shapes) for name, shapes in zip(names, found))
-        self.channels = sum(shape[0] for shapes in found for shape in shapes)
-        self.sides = [shape[1:] for shapes in found for shape in shapes]  # (h, w) of each map
+        networks = [NETWORKS[name](image, eyes, size) for name in names]
+        found = [network.shapes for network in networks]
+        self.networks = nn.ModuleList(networks)
+        self.mixings = nn.ModuleList(Mixing(name, group) for name, group in zip(names, found))
+        shapes = [shape for group in found for shape in group]
+        self.channels = sum(channels for channels, _, _ in shapes)
+        self.sides = [(height, width) for _, height, width in shapes]  # of each map
         self.eval().requires_grad_(False)
 
     def features(self, image: Tensor) -> list[Tensor]:

@@ -78,7 +78,7 @@ class Recognition(nn.Module):
         """Feature maps of images (B, C, H, W) in [0, 1], C 1 or 3, behind the last block of each width:
         (B, WIDTHS[i], SIDES[i], SIDES[i])."""
         x, found, ends = self._start(image), [], list(accumulate(BLOCKS))
-        for index, block in enumerate(self.blocks[: ends[-1]], 1):
+        for index, block in enumerate(list(self.blocks)[: ends[-1]], 1):
             x = block(x)
             if index in ends:
                 found.append(x)
