@@ -320,9 +320,9 @@ def test_the_critic_judges_drawn_faces_too_and_the_decoder_alone_learns_from_the
     plan = override(recipe("demo"), [*TINY, *ALL, "objective.adversarial_drawn=0.5", "train.precision=fp32"])
     machine = Machine("cpu", plan.train)
     teachers = Teachers(plan, plan.model.image, CUT, machine, 10)
-    assert [teachers.drawn(step, 3) for step in (3, 4)] == [0, 2]  # once it is awake, half of a batch
+    assert [teachers.drawn(step, 3) for step in (3, 4)] == [{}, {"drawn": 2}]  # once it is awake, half of a batch
     unweighted = override(plan, ["objective.adversarial=0"])
-    assert Teachers(unweighted, plan.model.image, CUT, machine, 10).drawn(4, 3) == 0
+    assert Teachers(unweighted, plan.model.image, CUT, machine, 10).drawn(4, 3) == {}
     torch.manual_seed(0)
     model, seen = build(plan.model), images[0]
     result = model(seen, drawn=2)

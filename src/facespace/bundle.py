@@ -29,6 +29,7 @@ from facespace.models.weight_quantization import restored
 FORMAT = 1
 FORMAT_8_BITS = 2  # of weights as 8-bit numbers, so that a facespace which does not know them says so
 WEIGHTS, CARD, DIRECTIONS = "model.safetensors", "card.json", "directions.safetensors"
+DISCRIMINATOR = "discriminator.safetensors"  # heads that judged its faces while it was trained
 ENCODED = "encoded.safetensors"  # latents of some faces
 BEST, LAST = "best", "last"  # the two bundles of a run
 SHIPPED = Path(facespace.__file__).parent / "weights" / "faces64"  # the bundle that comes along, where there is one
@@ -148,6 +149,25 @@ def load_directions(loaded: Bundle) -> Directions:
     except (AttributeError, KeyError, TypeError) as error:
         raise BundleError(f"{folder / CARD} does not describe its directions rightly. {again}") from error
     return found
+
+
+def save_discriminator(loaded: Bundle, heads: dict[str, torch.Tensor], facts: dict[str, Any]) -> None:
+    """Keeps the heads of a discriminator beside the model that they judged, in place of older ones. `facts` say what the heads
+    look at."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in heads.items()}
+    _add(loaded, DISCRIMINATOR, tensors, facts, lambda card, entry: {"discriminator": entry})
+
+
+def read_discriminator(loaded: Bundle) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Those heads, and what they look at. Raises BundleError where there are none, where they are damaged or belong to other
+    weights."""
+    folder, again = loaded.folder, "Train one: --set objective.discriminator=projected"
+    entry = read_card(folder).get("discriminator")
+    if not isinstance(entry, dict):
+        raise BundleError(f"{folder} has no discriminator. {again}")
+    if entry.get("weights") != loaded.card["fingerprint"]:
+        raise BundleError(f"The discriminator in {folder} judged a model with other weights. {again}")
+    return read_tensors(folder / DISCRIMINATOR, entry.get("fingerprint"), RETRIEVE), entry
 
 
 def _add(

@@ -1,4 +1,5 @@
-"""A small copy of a bundle, to hand on: 16-bit or 8-bit weights, with priors, directions, card and some latents of encoded faces."""
+"""A small copy of a bundle, to hand on: 16-bit or 8-bit weights, with priors, directions, discriminator, card and some latents
+of encoded faces."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ import torch
 from facespace.bundle import (
     CARD,
     DIRECTIONS,
+    DISCRIMINATOR,
     ENCODED,
     FORMAT,
     FORMAT_8_BITS,
@@ -22,6 +24,7 @@ from facespace.bundle import (
     load_prior,
     prior_file,
     read_card,
+    read_discriminator,
     read_tensors,
     write,
 )
@@ -58,6 +61,9 @@ def pack(
         files[DIRECTIONS] = found = read_tensors(loaded.folder / DIRECTIONS, entry["fingerprint"], RETRIEVE)
         found["root"] = half(found["root"])  # three quarters of the file
         card["directions"] = {**entry, "weights": now, "fingerprint": fingerprint(found)}
+    if entry := own.get("discriminator"):
+        files[DISCRIMINATOR], _ = read_discriminator(loaded)
+        card["discriminator"] = {**entry, "weights": now}
     encoded = load_encoded(loaded) if encoded is None else encoded  # those of a packed bundle go on with it
     if encoded is not None:
         files[ENCODED] = {"z": torch.from_numpy(encoded).half()}

@@ -7,6 +7,9 @@ from typing import Literal
 from facespace.errors import UsageError
 from facespace.models.config import ModelConfig
 
+FEATURES = ("efficientnet", "recognition")  # networks of the projected discriminator, from weights that the user names
+AUGMENTATIONS = ("flip", "color", "translation", "cutout")
+
 
 @dataclass(frozen=True)
 class DataConfig:
@@ -49,14 +52,26 @@ class ObjectiveConfig:
     perceptual_share: float = 1.0  # of each batch that it looks at; less costs less
     identity: float = 0.0  # weight of the distance between persons; see training/recognition.py
     focus: float = 0.0  # how much more the middle of the face counts, in pixels and to that network
-    adversarial: float = 0.0  # weight of what a critic of patches says; see training/adversary.py
-    adversarial_drawn: float = 0.0  # faces between the batch's own that it judges too, as a share of the batch
-    matching: float = 0.0  # weight of the distance between what that critic sees in an image and in its reconstruction
-    adversary_start: float = 0.6  # share of the steps after which these two count
+    adversarial: float = 0.0  # weight of what a discriminator says; see training/adversary.py and training/projected.py
+    discriminator: Literal["patch", "projected"] = (
+        "patch"  # a network of patches, or heads on features of frozen networks
+    )
+    discriminator_features: tuple[str, ...] = ("efficientnet",)  # those networks, for the moments too; see FEATURES
+    discriminator_size: int = 128  # pixels of the shorter side at which efficientnet sees a face; 0 is the face's own
+    augmentation: tuple[str, ...] = AUGMENTATIONS  # of what those networks see; see training/diffaugment.py
+    adversarial_on: Literal["reconstructions", "samples", "both"] = "reconstructions"  # samples: from the fitted prior
+    adversarial_drawn: float = 0.0  # faces drawn to be judged too, as a share of the batch: between its own, or samples
+    prior: str = ""  # kind of the fitted prior that samples come from; empty: the one that a space uses by default
+    matching: float = (
+        0.0  # weight of the distance between what the patch discriminator sees in an image and reconstruction
+    )
+    moments: float = 0.0  # weight of the distance between moments of features, real and made; see training/moments.py
+    moments_variance: bool = True  # compare variances too, not means alone
+    adversary_start: float = 0.6  # share of the steps after which adversarial, matching and moments count
     samples: int = 1  # more than one: the importance-weighted bound (Burda et al., 2016) in place of the weighted sum
 
     def __post_init__(self) -> None:
-        for name in ("warmup", "free_bits", "perceptual", "identity", "focus", "adversarial", "matching"):
+        for name in ("warmup", "free_bits", "perceptual", "identity", "focus", "adversarial", "matching", "moments"):
             if getattr(self, name) < 0:
                 raise UsageError(f"objective.{name} must be at or above 0; got {getattr(self, name)}.")
         if self.samples < 1 or not 0 <= self.adversary_start < 1 or not 0 < self.perceptual_share <= 1:
@@ -65,6 +80,28 @@ class ObjectiveConfig:
             )
         if not 0 <= self.adversarial_drawn <= 1:
             raise UsageError(f"objective.adversarial_drawn must lie in [0, 1]; got {self.adversarial_drawn}.")
+        if self.discriminator_size < 0:
+            raise UsageError(f"objective.discriminator_size must be at or above 0; got {self.discriminator_size}.")
+        _check_names("discriminator_features", self.discriminator_features, FEATURES)
+        _check_names("augmentation", self.augmentation, AUGMENTATIONS)
+        if not self.discriminator_features:
+            raise UsageError(f"objective.discriminator_features needs at least one of: {', '.join(FEATURES)}.")
+        if self.discriminator == "projected" and self.matching:
+            raise UsageError(
+                f"objective.matching={self.matching:g} compares layers of the patch discriminator, and "
+                "objective.discriminator=projected has none. Set objective.matching=0; objective.moments matches features."
+            )
+
+    @property
+    def draws_samples(self) -> bool:
+        """Whether faces drawn from a fitted prior are judged."""
+        return self.adversarial_on != "reconstructions" and (self.adversarial > 0 or self.moments > 0)
+
+
+def _check_names(field_name: str, names: tuple[str, ...], known: tuple[str, ...]) -> None:
+    for name in names:
+        if name not in known or names.count(name) > 1:
+            raise UsageError(f"objective.{field_name} takes each of {', '.join(known)} at most once; got {name!r}.")
 
 
 @dataclass(frozen=True)

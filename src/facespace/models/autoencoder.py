@@ -62,10 +62,17 @@ class Autoencoder(LatentModel):
         return self.posterior.snap(z) if isinstance(self.posterior, Codebook) else z
 
     def forward(
-        self, x: Tensor, y: Tensor | None = None, generator: Generator | None = None, samples: int = 1, drawn: int = 0
+        self,
+        x: Tensor,
+        y: Tensor | None = None,
+        generator: Generator | None = None,
+        samples: int = 1,
+        drawn: int = 0,
+        latents: Tensor | None = None,
     ) -> Pass:
         """One sample of z for each image, and what it says of x; with more samples also the importance-weighted bound. With
-        `drawn`, so many images (at most B) of latents between those of the batch, which get no gradient."""
+        `drawn`, so many images (at most B) of latents between those of the batch, which get no gradient; with `latents` (N, D),
+        N at most B, the images of those instead."""
         if self.training and y is not None:
             alone, whole = torch.rand(y.shape, device=y.device), torch.rand(len(y), 1, device=y.device)
             y = torch.where((alone < UNTOLD) | (whole < UNTOLD), torch.nan, y)  # (B, A)
@@ -83,7 +90,11 @@ class Autoencoder(LatentModel):
                 weights.append(self.pixels.log_prob(self._raw(z, y), seen) + other.log_ratio(z))
             bound = torch.stack(weights).logsumexp(0) - math.log(samples)  # (B,) Burda et al., 2016
         parts = path.kl_per_latent() if isinstance(path, Gaussian) else None
-        others = self.decode(blend(z.detach(), drawn), None if y is None else y[:drawn]) if drawn else None
+        if latents is None and drawn:
+            latents = blend(z.detach(), drawn)
+        others = None
+        if latents is not None:
+            others = self.decode(latents, None if y is None else y[: len(latents)])
         return Pass(self.pixels.mean(raw), likelihood, path.penalties(), parts, bound, others)
 
     def _raw(self, z: Tensor, y: Tensor | None) -> Tensor:

@@ -24,6 +24,10 @@ class Prior(nn.Module):
         """(n, D) latents; deviations from the centre are scaled by `temperature`."""
         raise NotImplementedError
 
+    def sample_many(self, n: int, generator: Generator) -> Tensor:
+        """(n, D) latents, those of `sample` but for the last bits, in larger portions where that is faster."""
+        return self.sample(n, generator=generator)
+
     def log_prob(self, z: Tensor) -> Tensor:
         """(N, D) latents to log-densities (N,), nats."""
         raise NotImplementedError

@@ -32,6 +32,7 @@ OLDER = {"blocks": 3, "modulated": False, "conditions": ()}  # what a card of a 
 KEPT = 0.999  # share of the variance whose principal components the network sees; along the others a Gaussian is enough
 SOLVER = 16  # steps from noise to latent, of Heun's method
 CHUNK = 32  # latents carried together; always as many, so that their last bits do not depend on how many are asked for
+PORTION = 2_048  # latents carried together where last bits may depend on it
 PROBES = 8  # Rademacher vectors that estimate the divergence (Hutchinson, 1989), the same for all latents and calls
 
 
@@ -131,6 +132,11 @@ class Flow(FittedPrior):
             whole = F.pad(part, (0, 0, 0, CHUNK - len(part)))
             parts.append(self.decode(whole, y, guidance)[: len(part)])
         return torch.cat(parts) if parts else start
+
+    @torch.no_grad()
+    def sample_many(self, n: int, generator: Generator) -> Tensor:
+        """(n, D) latents, those of `sample` but for the last bits, several times as fast."""
+        return torch.cat([self.decode(part) for part in noise(n, self.center, generator).split(PORTION)])
 
     def decode(self, e: Tensor, y: Tensor | None = None, guidance: float = 1.0) -> Tensor:
         """Noise (N, D) to latents (N, D), under attributes y (A,)."""

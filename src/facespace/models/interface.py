@@ -20,7 +20,7 @@ class Pass(NamedTuple):
     kl_per_latent: Tensor | None = None  # (B, D) nats: what a KL penalty is the sum of
     bound: Tensor | None = None  # (B,) nats: the importance-weighted bound, where several samples were asked for
     drawn: Tensor | None = (
-        None  # (N, C, H, W) mean images of latents between those of the batch, where any were asked for
+        None  # (N, C, H, W) mean images of given latents, or of latents between those of the batch, where any were asked for
     )
 
 
@@ -79,8 +79,14 @@ class LatentModel(nn.Module):
         return self.decode(self.prior.sample(n, temperature, generator))
 
     def forward(
-        self, x: Tensor, y: Tensor | None = None, generator: Generator | None = None, samples: int = 1, drawn: int = 0
+        self,
+        x: Tensor,
+        y: Tensor | None = None,
+        generator: Generator | None = None,
+        samples: int = 1,
+        drawn: int = 0,
+        latents: Tensor | None = None,
     ) -> Pass:
-        """One sample of z for each image, and what it says of x; and so many images of latents in between. This is what a loss
-        and a DDP wrapper call."""
+        """One sample of z for each image, and what it says of x; and `drawn` images of latents in between, or those of the given
+        `latents` (N, *latent_shape), N at most B. This is what a loss and a DDP wrapper call."""
         raise NotImplementedError

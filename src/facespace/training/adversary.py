@@ -47,7 +47,7 @@ class Adversary:
     def __init__(self, plan: Recipe, image: tuple[int, int, int], machine: Machine) -> None:
         if min(image[1:]) < SMALLEST:
             raise UsageError(f"objective.adversarial needs faces of at least {SMALLEST} px a side; got {image[1:]}.")
-        self.machine = machine
+        self.machine, self.skips_images = machine, plan.objective.adversarial_on == "samples"
         self.critic = cast(Critic, machine.place(Critic(image[0])))
         self.optimizer = torch.optim.Adam(self.critic.parameters(), RATE, BETAS, fused=True)
         self.network = machine.prepare(self.critic, self.optimizer)
@@ -59,7 +59,7 @@ class Adversary:
 
     def judge(self, image: Tensor, seen: Tensor, drawn: Tensor | None = None) -> dict[str, Tensor]:
         """Two terms of the model's loss: minus the mean logit of its images (B, C, H, W), those `drawn` (N, C, H, W) among
-        them, and the mean difference between what the layers see in reconstructions and in those `seen`. Both count once for
+        them or alone, as objective.adversarial_on says, and the mean difference between what the layers see in reconstructions and in those `seen`. Both count once for
         each pixel value, so that they stand beside nats, which are sums over pixels. The critic gets no gradient."""
         self.critic.eval().requires_grad_(False)
         made, wanted = _shifted(_joined(image, drawn), seen)
@@ -69,17 +69,19 @@ class Adversary:
                 _, theirs = self.critic(wanted)
         apart = torch.stack([(a[: len(b)].float() - b.float()).abs().mean() for a, b in zip(ours, theirs)]).mean()
         size = seen[0].numel()
-        return {"adversarial": -logits.mean() * size, "matching": apart * size}
+        judged = logits[len(image) :] if self.skips_images else logits
+        return {"adversarial": -judged.mean() * size, "matching": apart * size}
 
     def learn(self, image: Tensor, seen: Tensor, drawn: Tensor | None = None) -> dict[str, Tensor]:
         """One step of the critic on the model's images and the photographs; its hinge loss, which is 1 where it cannot tell them
         apart and 0 where it always can."""
         self.critic.train().requires_grad_(True)
-        (both,) = _shifted(torch.cat([seen, _joined(image, drawn).detach()]))
+        made = drawn if self.skips_images and drawn is not None else _joined(image, drawn)
+        (both,) = _shifted(torch.cat([seen, made.detach()]))
         with self._autocast():
             logits, _ = self.network(both)
-        real, made = logits[: len(seen)], logits[len(seen) :]
-        loss = (F.relu(1 - real).mean() + F.relu(1 + made).mean()) / 2
+        real, fake = logits[: len(seen)], logits[len(seen) :]
+        loss = (F.relu(1 - real).mean() + F.relu(1 + fake).mean()) / 2
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()

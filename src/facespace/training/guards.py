@@ -15,6 +15,7 @@ from facespace.models import LatentModel
 from facespace.recipe import Recipe
 from facespace.training.checkpoint import CHECKPOINT, PREVIOUS
 from facespace.training.journal import CURVES, METRICS, RESULT, SHEETS
+from facespace.training.pool import check_samples
 from facespace.training.trackers import TRACKERS, check_trackers
 
 # All that a run's folder may hold; a folder with anything else in it is never replaced.
@@ -28,6 +29,7 @@ def check(
     check_trackers(trackers)
     if plan.train.only == "decoder" and not started:
         raise UsageError("train.only=decoder needs a space whose encoder stays as it is: name it with --from.")
+    check_samples(plan)
     if plan.model.image != faces.image_shape:
         wanted, found = ("×".join(map(str, shape)) for shape in (plan.model.image, faces.image_shape))
         raise UsageError(

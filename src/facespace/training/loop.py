@@ -31,6 +31,7 @@ from facespace.training import checkpoint
 from facespace.training.checkpoint import Progress
 from facespace.training.guards import NotFinite, check, decoder_alone, stop_gently, take_weights, warn_of_few_steps
 from facespace.training.machine import Machine
+from facespace.training.pool import LatentPool
 from facespace.training.review import Review
 from facespace.training.schedule import learning_rate, rise
 from facespace.training.teachers import Teachers
@@ -108,7 +109,8 @@ class Training:
         self.told = self.loader.columns(plan.model.conditions)  # attributes that the model is told, as columns
         self.epoch_steps = self.loader.steps
         self.total = plan.train.steps or plan.train.epochs * self.epoch_steps
-        self.teachers = Teachers(plan, self.model.image_shape, faces.template, machine, self.total)
+        pool = self.pool(origin) if origin and plan.objective.draws_samples else None
+        self.teachers = Teachers(plan, self.model.image_shape, faces.template, machine, self.total, pool)
         self.at = Progress()
         self.recent: list[tuple[int, dict[str, Tensor]]] = []  # (step, terms) that nobody has looked at yet
         self.try_out()
@@ -121,6 +123,11 @@ class Training:
         if machine.leads and run.is_dir() and not resume:  # allowed by `force`, and all else has been found in order
             shutil.rmtree(run)
         self.review = Review(plan, self.loader, run, machine, self.tell, self.teachers, self.origin, trackers)
+
+    def pool(self, origin: bundle.Bundle) -> LatentPool:
+        """Latents of the origin's fitted prior, no more than the run has use for."""
+        wanted = self.total * self.loader.size
+        return LatentPool(origin, self.plan.objective.prior, wanted, self.seed, self.machine.device)
 
     @torch.inference_mode()
     def try_out(self) -> None:
@@ -169,6 +176,7 @@ class Training:
         if self.shares:
             note(f"Training batches hold {'; '.join(self.shares)}.")
         warn_of_few_steps(self.plan, len(self.loader.rows), self.total)
+        self.teachers.begin(self.loader, self.seed, resume)
         images = self.loader.size
         with stop_gently() as stopping, progress(self.total * images, "Training", "images") as advance:
             advance(self.at.step * images)
@@ -219,9 +227,8 @@ class Training:
             image, attributes = self.vary(batch)
             goal, y = self.plan.objective, attributes[:, self.told] if self.told else None
             with self.machine.autocast():
-                result = self.network(
-                    image, y, samples=goal.samples, drawn=self.teachers.drawn(self.at.step, len(image))
-                )
+                drawn = self.teachers.drawn(self.at.step, len(image))
+                result = self.network(image, y, samples=goal.samples, **drawn)
         loss, terms = total_loss(result, goal.weights, rise(self.at.step, goal.warmup), goal.free_bits)
         seen = self.model.target(image)
         loss, terms = self.teachers.judge((loss, terms), result.image, seen, self.at.step, result.drawn)

@@ -109,6 +109,12 @@ class Machine:
         parts = gather_object([values])
         return {name: sum(part.get(name, 0.0) for part in parts) for name in dict.fromkeys(n for p in parts for n in p)}
 
+    def mean(self, part: Tensor) -> Tensor:
+        """The mean of this process's tensor and the others', without gradient."""
+        if self.world == 1:
+            return part.detach()
+        return cast(Tensor, self.accelerator.reduce(part.detach(), "mean"))
+
     def first(self, work: Callable[[], Result]) -> Result:
         """The result of what the leading process does, for all. Where it fails, it says so and all leave."""
         if self.world == 1:

