@@ -9,6 +9,7 @@ from torch.testing import assert_close
 from facespace.console import quiet
 from facespace.models import flow_training
 from facespace.models.priors import FITTED, FittedNormal, Flow, StandardNormal
+from facespace.models.velocity import Velocity
 
 GENERATOR = torch.Generator
 
@@ -117,6 +118,108 @@ def test_a_flow_stops_where_held_out_latents_say_so(monkeypatch):
     assert near > 0.95 * torch.cdist(unseen, z).amin(1).median()
 
 
+def test_an_untrained_diffusion_prior_is_the_gaussian_of_the_latents():
+    z = torch.randn(300, 3, generator=GENERATOR().manual_seed(0)) * torch.tensor([1.0, 3.0, 0.5])
+    drawn = fitted("diffusion", z, steps=0, width=8).sample(4_000, generator=GENERATOR().manual_seed(2))
+    assert_close(torch.cov(drawn.T), torch.cov(z.T), atol=0.15, rtol=0.08)
+
+
+def test_a_diffusion_prior_learns_a_ring_and_draws_the_same_first_latents():
+    prior = fitted("diffusion", ring(2_000, 0), steps=600, width=32)
+    drawn = prior.sample(1_000, generator=GENERATOR().manual_seed(0))
+    radius = (drawn - torch.tensor([1.0, -2.0])).norm(dim=1)
+    assert radius.mean() == pytest.approx(2, abs=0.1) and (radius < 1).float().mean() < 0.05
+    assert torch.equal(prior.sample(33, generator=GENERATOR().manual_seed(0)), drawn[:33])
+    assert prior.sample(0).shape == (0, 2)
+    still = prior.sample(5, temperature=0.0, generator=GENERATOR().manual_seed(1))
+    assert_close(still, still[:1].expand(5, -1))
+
+
+def two_kinds(n: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """(n, 2) latents, those with the first attribute to the right, and attributes (n, 2), the second one noise."""
+    generator = GENERATOR().manual_seed(3)
+    y = torch.randn(n, 2, generator=generator).sign()
+    return torch.randn(n, 2, generator=generator) * 0.6 + torch.stack([2 * y[:, 0], torch.zeros(n)], 1), y
+
+
+@pytest.fixture(scope="module")
+def conditional():
+    z, y = two_kinds(2_000)
+    prior = FITTED["flow"](2, steps=800, width=32, blocks=2, conditions=["right", "noise"])
+    with quiet():
+        prior.fit(z, 0, y)
+    return prior
+
+
+def test_a_conditional_flow_draws_what_is_asked_and_everything_without(conditional):
+    def share(*y, guidance=1.0):
+        asked = torch.tensor(y) if y else None
+        z = conditional.sample(600, generator=GENERATOR().manual_seed(0), y=asked, guidance=guidance)
+        return float((z[:, 0] > 0).float().mean()), float(z[:, 0].mean())
+
+    assert share()[0] == pytest.approx(0.5, abs=0.08)
+    assert share(math.nan, math.nan)[0] == pytest.approx(0.5, abs=0.08)
+    assert share(1.0, math.nan)[0] > 0.97 and share(-1.0, math.nan)[0] < 0.03
+    assert share(math.nan, 1.0)[0] == pytest.approx(0.5, abs=0.1)
+    assert share(1.0, math.nan)[1] == pytest.approx(2, abs=0.2)
+    assert share(1.0, math.nan, guidance=3.0)[1] > share(1.0, math.nan)[1] + 0.05
+    assert_close(share(1.0, 1.0, guidance=0.0)[1], share(math.nan, math.nan)[1], atol=0.1, rtol=0)
+
+
+def test_guidance_extrapolates_the_velocity(conditional):
+    from facespace.models.flow import Given
+
+    x, angle, y = torch.randn(5, 2), torch.full((5,), 0.7), torch.tensor([1.0, math.nan])
+    free, told = conditional.velocity(x, angle), conditional.velocity(x, angle, y.expand(5, -1))
+    for strength in (0.0, 1.0, 2.5):
+        assert_close(conditional.guided(x, angle, Given(y, strength)), (1 - strength) * free + strength * told)
+
+
+def test_a_conditional_flow_opens_from_what_its_card_says(conditional):
+    again = FITTED["flow"].from_card(2, conditional.options)
+    again.load_state_dict(conditional.state_dict())
+    y = torch.tensor([-1.0, math.nan])
+    one, other = (prior.sample(3, generator=GENERATOR().manual_seed(1), y=y) for prior in (conditional, again))
+    assert torch.equal(one, other) and again.conditions == ("right", "noise")
+
+
+def test_an_older_card_means_the_older_network():
+    older = FITTED["flow"].from_card(4, {"steps": 10, "width": 8, "seen": 3})
+    names = {name for name in older.state_dict() if name.startswith("velocity.")}
+    assert "velocity.angle.weight" in names and not any("modulation" in name for name in names)
+    assert len(older.velocity.blocks) == 3
+
+
+def test_all_views_of_a_face_stay_on_one_side(monkeypatch):
+    """A mirror image that is learned while its face is held out would make copies look like knowledge."""
+    seen = {}
+    draw, exam = flow_training._draw, flow_training._exam
+    monkeypatch.setattr(flow_training, "_draw", lambda x, *rest: (seen.setdefault("learned", x), draw(x, *rest))[1])
+    monkeypatch.setattr(flow_training, "_exam", lambda x: (seen.setdefault("held", x), exam(x))[1])
+    faces = torch.arange(400.0)[:, None].expand(-1, 2) + torch.randn(400, 2) * 0.01
+    z = torch.stack([faces, faces + 1_000], 1)  # (400, 2, 2): the second view of face n lies 1,000 from the first
+    flow = fitted("flow", z, steps=1, width=8)
+    ends = [flow.latents(seen[part])[:, 0].round() for part in ("learned", "held")]
+    assert len(ends[0]) == 2 * (400 - len(ends[1])) and (ends[1] < 500).all()
+    assert not set((ends[0] % 1_000).tolist()) & set((ends[1] % 1_000).tolist())
+
+
+def test_the_derivative_of_the_velocity_is_that_of_automatic_differentiation():
+    torch.manual_seed(0)
+    for modulated, conditions in ((False, 0), (True, 0), (True, 3)):
+        net = Velocity(7, 16, 0.0, 2, modulated, conditions).double()
+        for weight in net.parameters():
+            torch.nn.init.normal_(weight, std=0.3)
+        x, angle, ways = torch.randn(4, 7).double(), torch.rand(4).double(), torch.randn(2, 4, 7).double()
+        y = torch.tensor([[1.0, -1.0, math.nan]] * 4).double() if conditions else None
+        found, change = net.along((x, ways), angle, y)
+        assert change is not None
+        for way, moved in zip(ways, change):
+            value, expected = torch.func.jvp(lambda at: net(at, angle, y), (x,), (way,))
+            assert_close(found, value)
+            assert_close(moved, expected)
+
+
 class _Counting:
     def __init__(self, steps: list) -> None:
         self.steps = steps
@@ -139,7 +242,8 @@ def test_few_latents_leave_a_flow_a_gaussian_and_say_so(capsys):
 def prior(request, on_ring):
     if request.param in ("own", "flow"):
         return StandardNormal(2) if request.param == "own" else on_ring
-    return fitted(request.param, ring(2_000, 0))
+    quick = {"steps": 600, "width": 32} if request.param == "diffusion" else {}
+    return fitted(request.param, ring(2_000, 0), **quick)
 
 
 def test_pull_leaves_latents_or_takes_them_to_where_they_are_dense(prior):

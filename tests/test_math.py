@@ -170,7 +170,7 @@ def test_temperature_scales_the_deviation_from_a_components_own_mean(mixture):
     assert {tuple(z.tolist()) for z in cold} == {tuple(mean.tolist()) for mean in mixture.means}
 
 
-QUICK = {"flow": {"steps": 5, "width": 16}}  # what a prior takes longer without
+QUICK = {kind: {"steps": 5, "width": 16} for kind in ("flow", "diffusion")}  # what a prior takes longer without
 
 
 @pytest.mark.parametrize("kind", FITTED)

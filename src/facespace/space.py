@@ -25,6 +25,7 @@ from facespace.latent.directions import DECORRELATED, Directions, Whitening
 from facespace.models.priors import CONDITIONAL, fitted_prior
 
 ON, OFF = "on", "off"  # edits to a target rather than by a strength
+LEAST_KEPT = 0.01  # share of the faces drawn
 SAMPLES = 2_000  # draws from which the spread of latents is told where no faces say it
 
 
@@ -98,11 +99,24 @@ class FaceSpace(Codec):
         prior: str | None = None,
         given: Given = None,
         guidance: float = 1.0,
+        keep: float = 1.0,
+        score: Callable[[Tensor], Tensor] | None = None,
     ) -> np.ndarray:
         """n new faces, uint8 (n, H, W, C), from the prior that `space.prior(prior).origin` tells of. Attributes that are `given`
-        condition the draw where the prior knows them, and the decoder where the space was trained with conditions."""
+        condition the draw where the prior knows them, and the decoder where the space was trained with conditions.
+
+        With `keep` below 1, n / keep faces are drawn, and those with the highest `score` are kept, in the order drawn: images
+        (N, C, H, W) in [0, 1] to (N,), such as that of `load_discriminator(folder)` (rejection: Azadi et al., 2019, in its
+        simplest form). Such faces are fewer of the rare ones: a choice, not draws from the prior."""
         to_prior, to_decoder = self._split_given(given or {}, prior)
-        return self.decode(self.sample_latents(n, seed, temperature, prior, to_prior, guidance), to_decoder)
+        count = _candidates(n, keep, score)
+        faces = self.decode(self.sample_latents(count, seed, temperature, prior, to_prior, guidance), to_decoder)
+        if score is None or count == n:
+            return faces
+        with torch.inference_mode():
+            parts = [score(to_float(part, self.device)) for part in np.array_split(faces, math.ceil(count / BATCH))]
+        best = torch.cat(parts).float().argsort(descending=True, stable=True)[:n]
+        return faces[best.sort().values.cpu().numpy()]
 
     def _split_given(self, given: Mapping[str, float], prior: str | None) -> tuple[dict[str, float], dict[str, float]]:
         """What is given, for the prior and for the decoder. Raises UsageError for what neither knows."""
@@ -294,6 +308,15 @@ def load(space: Path | str | None = None, device: torch.device | str = "cpu") ->
     """Opens a run's folder (its best bundle) or a bundle's; without one the space that comes along. Raises BundleError where
     it is missing or damaged, UsageError where none is named and none comes along."""
     return FaceSpace(bundle.load(space, device))
+
+
+def _candidates(n: int, keep: float, score: Callable[[Tensor], Tensor] | None) -> int:
+    """How many faces are drawn for n that are kept. Raises UsageError for a share that cannot be, or without a score."""
+    if not LEAST_KEPT <= keep <= 1:
+        raise UsageError(f"--keep is a share from {LEAST_KEPT} to 1 of the faces that are drawn; got {keep}.")
+    if keep < 1 and score is None:
+        raise UsageError("To keep a share of the faces takes a score, such as that of facespace.load_discriminator(SPACE).")
+    return max(n, math.ceil(n / keep - 1e-9))
 
 
 def _signs(faces: FaceSet, split: str, names: Sequence[str], mirror: bool) -> Tensor:

@@ -43,9 +43,9 @@ def fit_prior(
     components
         How many Gaussians a mixture has: 10 unless said, and fewer where the faces are few.
     steps
-        How long a flow learns at most; it stops before where held-out latents say so. [default: 12000]
+        How long a flow learns at most; it stops before where held-out latents say so. [default: 6000]
     width
-        Units in the layers of a flow. [default: 512]
+        Units in the layers of a flow. [default: 512, and 4 for each latent where that is less]
     blocks
         Residual blocks of a flow. [default: 4]
     split

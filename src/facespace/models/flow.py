@@ -11,13 +11,12 @@ network that gives 0 is already the Gaussian of the latents' mean and covariance
 from it."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 import torch
 from torch import Generator, Tensor
-from torch.nn import functional as F
 
 from facespace.console import note
 from facespace.errors import UsageError
@@ -25,8 +24,9 @@ from facespace.models.distributions import FittedPrior, floor, noise
 from facespace.models.flow_training import FEWEST, learn
 from facespace.models.velocity import Velocity, untrained
 
-STEPS = 12_000  # of training, at most
+STEPS = 6_000  # of training, at most
 WIDTH, BLOCKS = 512, 4
+NARROWEST, UNITS_PER_LATENT = 64, 4  # of a network for fewer latents
 MIRRORED = " and of their mirror images"
 OLDER = {"blocks": 3, "modulated": False, "conditions": ()}  # what a card of a version without these options means
 KEPT = 0.999  # share of the variance whose principal components the network sees; along the others a Gaussian is enough
@@ -39,7 +39,8 @@ PROBES = 8  # Rademacher vectors that estimate the divergence (Hutchinson, 1989)
 class Flow(FittedPrior):
     """Noise N(0, I) carried to latents by a learned velocity. N(0, I) until it is fitted."""
 
-    origin = "a flow"
+    name = "a flow"
+    origin = name
     center: Tensor  # (D,)
     axes: Tensor  # (D, D) orthonormal columns, the principal components of the latents, the widest first
     spread: Tensor  # (D,) standard deviations along them
@@ -49,13 +50,15 @@ class Flow(FittedPrior):
         self,
         dim: int,
         steps: int = STEPS,
-        width: int = WIDTH,
+        width: int | None = None,
         seen: int | None = None,
         blocks: int = BLOCKS,
         modulated: bool = True,
         conditions: Sequence[str] = (),
     ) -> None:
         super().__init__()
+        if width is None:
+            width = min(WIDTH, max(NARROWEST, UNITS_PER_LATENT * dim))
         if steps < 0 or width < 1 or blocks < 1:
             raise UsageError(
                 f"A flow takes 0 or more steps, a width of 1 or more and 1 block or more; got {steps}, {width} and {blocks}."
@@ -104,13 +107,18 @@ class Flow(FittedPrior):
         x = self._white(z)[:, : self.seen].float().unflatten(0, (faces, views))
         y = y.unflatten(0, (faces, 1)) if y is not None and y.dim() == 2 else y
         if enough := faces >= FEWEST:
-            net = learn(self._untaught, x, self.steps, seed, y)
+            net = learn(self._untaught, x, self.steps, seed, y, self.angles)
         else:
             note(f"{faces:,} faces are too few for a flow to learn from ({FEWEST} are enough); it stays a Gaussian.")
             net = untrained(self.seen, self.width, **self._network)
         self.velocity = net.to(self.center.device).requires_grad_(False).eval()
-        what = "a flow" if enough else "a flow without training, a Gaussian,"
+        what = self.name if enough else f"{self.name} without training, a Gaussian,"
         self.origin = f"{what} fitted to the latents of {faces:,} faces{MIRRORED if views > 1 else ''}"
+
+    @staticmethod
+    def angles(n: int) -> Tensor:
+        """Radians (n,) at which a batch learns."""
+        return torch.rand(n) * math.pi / 2
 
     def _untaught(self, dropout: float) -> Velocity:
         return Velocity(self.seen, self.width, dropout, **self._network)
@@ -127,11 +135,16 @@ class Flow(FittedPrior):
         """(n, D); the noise that is carried is scaled by `temperature`. All have the attributes y (A,), NaN unknown; with a
         `guidance` above 1 more clearly (see `Flow.guided`)."""
         start = temperature * noise(n, self.center, generator)
+        return self.in_chunks(start, lambda part: self.decode(part, y, guidance))
+
+    @staticmethod
+    def in_chunks(rows: Tensor, carry: Callable[[Tensor], Tensor]) -> Tensor:
+        """Noise (N, …) carried to latents (N, D), CHUNK at a time."""
         parts = []
-        for part in start.split(CHUNK):
-            whole = F.pad(part, (0, 0, 0, CHUNK - len(part)))
-            parts.append(self.decode(whole, y, guidance)[: len(part)])
-        return torch.cat(parts) if parts else start
+        for part in rows.split(CHUNK):
+            filled = torch.cat([part, part.new_zeros(CHUNK - len(part), *part.shape[1:])])
+            parts.append(carry(filled)[: len(part)])
+        return torch.cat(parts) if parts else rows.flatten(1)[:, : rows.shape[-1]]
 
     @torch.no_grad()
     def sample_many(self, n: int, generator: Generator) -> Tensor:
@@ -142,6 +155,10 @@ class Flow(FittedPrior):
         """Noise (N, D) to latents (N, D), under attributes y (A,)."""
         given = None if y is None else Given(y.to(self.center), guidance)
         x, _ = self._carry(e.to(self.center), 0.0, math.pi / 2, given=given)
+        return self.latents(x)
+
+    def latents(self, x: Tensor) -> Tensor:
+        """White vectors (N, D) along the principal components to latents (N, D)."""
         return self.center + (x * self.spread) @ self.axes.T
 
     def encode(self, z: Tensor) -> Tensor:
@@ -179,12 +196,18 @@ class Flow(FittedPrior):
         moved, rest = x[:, : self.seen], x[:, self.seen :]
         angles, volume = torch.linspace(start, end, SOLVER + 1).tolist(), x.new_zeros(len(x))
         for here, there in pairwise(angles):
-            step = there - here
-            first, before = self._flow(moved, here, probes, given)
-            second, after = self._flow(moved + step * first, there, probes, given)
-            moved = moved + step / 2 * (first + second)
-            volume = volume + step / 2 * (before + after)
+            moved, grown = self._heun(moved, here, there, probes, given)
+            volume = volume + grown
         return torch.cat([moved, rest], 1), volume
+
+    def _heun(
+        self, x: Tensor, here: float, there: float, probes: Tensor | None = None, given: "Given | None" = None
+    ) -> tuple[Tensor, Tensor]:
+        """One step of Heun's method of white vectors (N, K), and the integral of the divergence over it (N,), 0 without probes."""
+        step = there - here
+        first, before = self._flow(x, here, probes, given)
+        second, after = self._flow(x + step * first, there, probes, given)
+        return x + step / 2 * (first + second), step / 2 * (before + after)
 
     def _flow(self, x: Tensor, angle: float, probes: Tensor | None, given: "Given | None") -> tuple[Tensor, Tensor]:
         """Velocity (N, K) and divergence (N,), 0 without probes."""

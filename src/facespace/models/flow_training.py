@@ -34,10 +34,18 @@ class Noised(NamedTuple):
     y: Tensor | None  # (B, A) attributes, NaN unknown
 
 
-def learn(make: Callable[[float], Net], x: Tensor, steps: int, seed: int, y: Tensor | None = None) -> Net:
+def learn(
+    make: Callable[[float], Net],
+    x: Tensor,
+    steps: int,
+    seed: int,
+    y: Tensor | None = None,
+    angles: Callable[[int], Tensor] = lambda n: torch.rand(n) * math.pi / 2,
+) -> Net:
     """The network `make(dropout)` trained on white latents x (N, V, K), V views of N ≥ FEWEST faces, and their attributes y
     (N, V, A) where it is conditional, for at most so many steps: the moving average of its weights at the validation at which
-    it was best, one before the first step included. All views of a face are held out, or none; the first views validate."""
+    it was best, one before the first step included. `angles` draws where on the path a batch learns. All views of a face are
+    held out, or none; the first views validate."""
     with torch.random.fork_rng(devices=[]), torch.enable_grad(), torch.inference_mode(False):
         torch.manual_seed(seed % 2**63)
         held = min(max(1, round(HELD_OUT * len(x))), MOST_HELD_OUT)
@@ -54,7 +62,7 @@ def learn(make: Callable[[float], Net], x: Tensor, steps: int, seed: int, y: Ten
                     group["lr"] = RATE * min(1, step / WARMUP) * (1 + math.cos(math.pi * step / steps)) / 2
                 adam.zero_grad()
                 with autocast(x.device):
-                    error = loss(net, _draw(x, y))
+                    error = loss(net, _draw(x, y, angles))
                 error.backward()
                 nn.utils.clip_grad_norm_(net.parameters(), CLIP)
                 adam.step()
@@ -71,11 +79,11 @@ def learn(make: Callable[[float], Net], x: Tensor, steps: int, seed: int, y: Ten
         return best
 
 
-def _draw(x: Tensor, y: Tensor | None) -> Noised:
+def _draw(x: Tensor, y: Tensor | None, angles: Callable[[int], Tensor]) -> Noised:
     """A batch of latents (N, K) at random angles; of their attributes (N, A) a random part is hidden."""
     rows = torch.randint(len(x), (min(BATCH, len(x)),))
     known = None if y is None else _hidden(y[rows])
-    return Noised(x[rows], torch.randn(len(rows), x.shape[1]), torch.rand(len(rows)) * math.pi / 2, known)
+    return Noised(x[rows], torch.randn(len(rows), x.shape[1]), angles(len(rows)), known)
 
 
 def _hidden(y: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from torch.distributions import MultivariateNormal
 from facespace.console import note
 from facespace.errors import UsageError, choose
 from facespace.models.distributions import FittedPrior, Prior, floor, noise
+from facespace.models.diffusion import Diffusion
 from facespace.models.flow import Flow
 
 FACES_PER_LATENT = 2  # a component fitted to fewer knows its own faces and nothing else
@@ -170,7 +171,12 @@ def fitted_prior(kind: str, dim: int, options: Mapping[str, Any]) -> FittedPrior
 
 PRIORS = {"point": FittedNormal, "codes": FittedNormal, "gaussian": StandardNormal}  # a model's own, by its bottleneck
 # Fitted on request, and kept beside the model.
-FITTED: dict[str, type[FittedPrior]] = {"mixture": Mixture, "flow": Flow, "normal": FittedNormal}
+FITTED: dict[str, type[FittedPrior]] = {
+    "flow": Flow,
+    "diffusion": Diffusion,
+    "mixture": Mixture,
+    "normal": FittedNormal,
+}
 
 CONDITIONAL = tuple(kind for kind, row in FITTED.items() if issubclass(row, Flow))  # draws under attributes
 
