@@ -1,5 +1,6 @@
 """A trained model on disk: model.safetensors and card.json, and what was fitted to it since: prior-KIND.safetensors for
-each prior, directions.safetensors; no pickle. Written whole or not at all; every way in which it can be missing or damaged is a sentence."""
+each prior, directions.safetensors, and discriminator.safetensors, the heads that judged it; no pickle. Written whole or not at
+all; every way in which it can be missing or damaged is a sentence."""
 
 import hashlib
 import json

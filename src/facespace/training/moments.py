@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 MEMORY = 0.99  # decay a batch of the running averages; at first all batches count alike
-FACES = 4_096  # training faces that the real moments are measured on
+FACES = 2_048  # training faces that the real moments are measured on
 SMALLEST = 1e-3  # standard deviation of a channel, as a share of the mean one: a channel that never varies says nothing
 
 

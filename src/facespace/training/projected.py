@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
+from facespace.console import note
 from facespace.data.loaders import Loader
 from facespace.recipe import ObjectiveConfig, Recipe
 from facespace.training.diffaugment import augment
@@ -102,6 +103,7 @@ class Projected:
         if self.moments is None:
             return
         places = np.linspace(0, len(loader.rows) - 1, min(FACES, len(loader.rows))).round().astype(int)
+        note(f"Measuring the features of {len(places):,} training faces.")
         batches = loader.over(loader.rows[places], BATCH, alone=True).in_order()
         with torch.random.fork_rng([self.machine.device] if self.machine.device.type == "cuda" else []):
             torch.manual_seed(seed)
