@@ -19,7 +19,7 @@ from facespace.image import film
 from facespace.image.pixels import to_float
 from facespace.latent import directions as finding
 from facespace.latent import edit as editing
-from facespace.latent import judging, morphs, paths
+from facespace.latent import judging, morphs, paths, strengths
 from facespace.latent.directions import DECORRELATED, Directions, Whitening
 from facespace.models.priors import fitted_prior
 
@@ -173,32 +173,38 @@ class FaceSpace(Codec):
         lock: Sequence[str] = (),
         judge: editing.ImageJudge | None = None,
     ) -> np.ndarray:
-        """Latents (N, D) with attributes changed, float32 (N, D): by a strength in standard deviations, or to "on" or "off".
-        Locked attributes stay as they are: their scores along the way, and with a `judge`, what it sees of them.
+        """Latents (N, D) with attributes changed, float32 (N, D): by a strength in standard deviations, or as text in class
+        gaps ("1g": from the mean of the faces without it to the mean of those with it), or to "on" or "off". Locked attributes stay as they are: their scores along the way, and with a `judge`, what it sees of them.
 
         "on" is the mean score of faces that have the attribute; with a judge, such as an attribute network, it is the
         nearest face in which the judge sees the attribute. Raises UsageError for unknown names, an attribute that is
         both edited and locked, locks that leave nothing; BundleError for a space without directions."""
         z = np.atleast_2d(np.asarray(z, np.float32))
         goals = {name: value == ON for name, value in edits.items() if value in (ON, OFF)}
-        strengths: dict[str, float | np.ndarray] = {
-            name: number(name, value) for name, value in edits.items() if name not in goals
-        }
-        if strengths or not judge:
+        strong = [name for name in edits if name not in goals]
+        moves: dict[str, float | np.ndarray] = {}
+        if strong or not judge:
             known = self.directions()
-            editing.check_locks(known, edits if not judge else strengths, lock)
+            for name in strong:
+                moves[name] = self._strength(known, name, edits[name])
+            editing.check_locks(known, edits if not judge else moves, lock)
             if not judge:
                 for name, on in goals.items():
                     level = float(known.facts[name].get(ON if on else OFF, 0.0))
                     strength = editing.to_level(z, known, name, level, lock)
                     # A face beyond the level stays as it is.
-                    strengths[name] = strength.clip(0, None) if on else strength.clip(None, 0)
-            z = editing.move(z, known, strengths, lock)
+                    moves[name] = strength.clip(0, None) if on else strength.clip(None, 0)
+            z = editing.move(z, known, moves, lock)
         if goals and judge:
             known = self._known()
             root = known.whitening.root if known else self.whitening().root
             z = editing.reach(z, self.judged(judge), goals, lock, root, known)
         return z
+
+    @staticmethod
+    def _strength(known: Directions, name: str, value: float | str) -> float:
+        """A strength of `edit` in standard deviations."""
+        return strengths.deviations(known, name, value) if isinstance(value, str) else number(name, value)
 
     def keeping(self, lock: Sequence[str], like: np.ndarray) -> Callable[[Tensor], Tensor]:
         """What `morph` takes as `adjust` so that the scores of the locked attributes stay those of a latent `like` (D,)."""

@@ -113,18 +113,32 @@ def _folder(space, folder: Path, align: bool) -> "np.ndarray":
 
 def _table(found: "Directions", names: Sequence[str]) -> str:
     """A row for each direction: how it was found, from how many faces, how well it tells, and what it goes with most."""
-    correlation, lines = found.correlation, [f"{'direction':<22}{'method':<14}{'yes':>7}{'no':>7}{'AUC':>7}  goes with"]
+    from facespace.latent.strengths import gap_or_none
+
+    correlation, lines = (
+        found.correlation,
+        [f"{'direction':<22}{'method':<14}{'yes':>7}{'no':>7}{'AUC':>7}{'gap':>6}  goes with"],
+    )
     for name in names:
         facts, place = found.facts[name], found.place(name)
         near = [other for other in names if other != name]
         most = max(near, key=lambda other: abs(correlation[place, found.place(other)]), default=None)
         with_it = f"{most} {correlation[place, found.place(most)]:+.2f}" if most else ""
-        auc = facts.get("auc")
+        auc, gap = facts.get("auc"), gap_or_none(found, name)
         lines.append(
             f"{name:<22}{facts['method']:<14}{facts.get('yes', ''):>7}{facts.get('no', ''):>7}"
-            f"{'' if auc is None else f'{auc:.3f}':>7}  {with_it}"
+            f"{_number(auc, 3):>7}{_number(gap, 2):>6}  {with_it}"
         )
-    return "\n".join([*lines, "", "AUC: on faces that the directions were not found in; 1 tells always, 0.5 never."])
+    lines += [
+        "",
+        "AUC: on faces that the directions were not found in; 1 tells always, 0.5 never.",
+        "gap: standard deviations from the mean of the faces without it to the mean of those with it; --set NAME=1g moves by it.",
+    ]
+    return "\n".join(lines)
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "" if value is None else f"{value:.{digits}f}"
 
 
 @verb("facespace edit [SPACE] (PHOTO ... | LATENTS.npy | --random N | --data SET) --set NAME=STRENGTH --to FILE")
@@ -158,13 +172,13 @@ def edit(
         The picture: originals, what the space keeps of them, and the edits (.png, .jpg, .webp); or .npy for the edited latents
         (N, D), which decode and morph take.
     edits
-        NAME=STRENGTH in standard deviations, such as Smiling=2 or Eyeglasses=-1; may be repeated. NAME=0.5d: that share of the
-        difference of class means. NAME=on or off: as far as each face needs, until an attribute network sees it.
+        NAME=STRENGTH in standard deviations, such as Smiling=2 or Eyeglasses=-1; may be repeated. NAME=1g: in class gaps, the way
+        from the mean of the faces without it to the mean of those with it. NAME=0.5d: that share of the difference of class means. NAME=on or off: as far as each face needs, until an attribute network sees it.
     lock
         What stays as it is: names with commas between, or all for every other attribute. Strengths are held by least squares, on
         and off by what the network sees.
     strip
-        FROM:TO:STEPS of the first attribute, such as -3:3:7: a row for each face.
+        FROM:TO:STEPS of the first attribute, such as -3:3:7, or 0g:1.5g:7 in class gaps: a row for each face.
     grid
         Two attributes, such as Smiling,Eyeglasses: a square of one face over both, from -3 to 3 or as --strip says.
     keep_detail
