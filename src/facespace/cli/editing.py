@@ -224,7 +224,7 @@ def parse_strip(text: str) -> list[strengths.Strength]:
         raise UsageError(
             f"--strip takes FROM:TO:STEPS with 2 to {MOST} steps, such as -3:3:7 or, in class gaps, 0g:1.5g:7; got {text!r}."
         )
-    return [strengths.Strength(float(step), *units) for step in np.linspace(*values, steps).round(6)]
+    return [strengths.Strength(float(step), *units) for step in np.linspace(values[0], values[-1], steps).round(6)]
 
 
 def _signed(step: float) -> str:
