@@ -3,7 +3,6 @@ pictures out; the mathematics is in latent/ and models/, the pixels in image/.""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from facespace import bundle
+from facespace import bundle, fitting
 from facespace.codec import BATCH, OWN, Codec, Given, Images, number
 from facespace.data.faces import FaceSet
 from facespace.errors import BundleError, UsageError, check_seed
@@ -143,17 +142,30 @@ class FaceSpace(Codec):
         or too few faces."""
         check_seed(seed)
         bundle.check_own(self.folder)
-        z = self.means(faces, split).numpy().astype(np.float64)
-        others = next((name for name in ("validation", "test") if name != split and len(faces.rows(name))), None)
-        held_out = self.means(faces, others).numpy() if others else None
-        found = finding.find_all(z, faces.signs(split), faces.attribute_names, attributes, method, pairs, seed)
-        told = {"data": faces.fingerprint, "split": split, "pairs": pairs, "seed": seed, "auc_of": others}
-        aucs: Mapping[str, float | None] = {}
-        if others and held_out is not None:
-            columns = [faces.attribute_names.index(name) for name in found.names]
-            aucs = finding.auc(found, held_out, faces.signs(others)[:, columns])
-        facts = {name: {**found.facts[name], "auc": aucs.get(name), **told} for name in found.names}
-        return self._keep(replace(found, facts=facts))
+        return self._keep(fitting.from_attributes(self, faces, attributes, method, pairs, split, seed))
+
+    def fit_kinds(
+        self,
+        faces: FaceSet,
+        attribute: str,
+        count: int = 2,
+        method: str = DECORRELATED,
+        split: str = "train",
+        seed: int = 0,
+    ) -> Directions:
+        """Clusters the faces with an attribute into kinds and keeps a direction for each against all faces without it:
+        ATTRIBUTE-1, the largest kind, ATTRIBUTE-2 …; of glasses Eyeglasses-clear and Eyeglasses-dark. Raises UsageError for an
+        unknown attribute or method, fewer than 2 kinds, or too few faces."""
+        check_seed(seed)
+        bundle.check_own(self.folder)
+        return self._keep(fitting.from_kinds(self, faces, attribute, count, method, split, seed))
+
+    def fit_paired(self, faces: FaceSet, name: str, split: str = "train", seed: int = 0) -> Directions:
+        """Keeps a direction from faces of a set without an attribute and the same faces with it drawn on: `image.overlays` has
+        what can be drawn. Raises UsageError for what cannot, or too few faces."""
+        check_seed(seed)
+        bundle.check_own(self.folder)
+        return self._keep(fitting.from_pairs(self, faces, name, self.whitening(), split, seed))
 
     def fit_components(self, faces: FaceSet, count: int = 16, split: str = "train") -> Directions:
         """The first principal components of the posterior means of a split, kept in the bundle as PC1, PC2 …"""

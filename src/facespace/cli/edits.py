@@ -30,6 +30,8 @@ def directions(
     method: str = "decorrelated",
     pairs: int | None = None,
     components: int = 0,
+    kinds: str = "",
+    paired: str = "",
     split: str = "train",
     seed: int = 0,
     having: Annotated[Path | None, Parameter(name="--with")] = None,
@@ -56,10 +58,16 @@ def directions(
         Use so many random faces that have an attribute and so many that lack it, such as 10, in place of all.
     components
         Keep so many principal components too, as PC1, PC2 …
+    kinds
+        ATTRIBUTE=COUNT: cluster the faces with it into so many kinds and find a direction for each, in place of those of attributes.
+        Eyeglasses=2 gives Eyeglasses-clear and Eyeglasses-dark.
+    paired
+        Find directions from faces without an attribute and the same faces with it drawn on: Eyeglasses, Eyeglasses-clear,
+        Eyeglasses-dark, with commas between.
     split
         Of that set: train, validation, test or all.
     seed
-        Of the random faces.
+        Of the random faces, the clusters and what is drawn.
     having
         Of a direction of your own: a folder of at least 5 faces that have something.
     lacking
@@ -80,16 +88,28 @@ def directions(
         from facespace.data.faces import FaceSet
 
         faces = FaceSet(data)
+        if (kinds or paired) and (attributes or pairs):
+            raise UsageError("--kinds and --paired find directions of their own; leave out --attributes and --pairs.")
         asked = [part.strip() for part in attributes.split(",") if part.strip()]
-        found = opened.fit_directions(faces, asked, method, pairs, split, seed)
-        new = [
-            one
-            for one in found.names
-            if found.facts[one].get("data") == faces.fingerprint and (not asked or one in asked)
-        ]
+        drawn = [part.strip() for part in paired.split(",") if part.strip()]
+        new, found = [], None
+        if kinds:
+            name, count = _kinds(kinds)
+            found = opened.fit_kinds(faces, name, count, method, split, seed)
+            new += list(found.names[:count])  # the newest come first
+        for one in drawn:
+            found = opened.fit_paired(faces, one, split, seed)
+            new.append(one)
+        if found is None:
+            found = opened.fit_directions(faces, asked, method, pairs, split, seed)
+            known = [one for one in found.names if found.facts[one].get("data") == faces.fingerprint]
+            new = asked or known
+        new = list(dict.fromkeys(new))
         if components:
             found = opened.fit_components(faces, components, split)
             new += [f"PC{place}" for place in range(1, components + 1)]
+    elif kinds or paired:
+        raise UsageError("--kinds and --paired take the faces of a prepared set: --data SET.")
     else:
         found = opened.directions()
         new = list(found.names)
@@ -101,6 +121,14 @@ def directions(
         "correlation": found.correlation[places][:, places].tolist(),
     }
     return Done(result, _table(found, new))
+
+
+def _kinds(text: str) -> tuple[str, int]:
+    """'Eyeglasses=2' as a name and a count."""
+    name, _, count = text.rpartition("=")
+    if not name or not count.isdecimal():
+        raise UsageError(f"--kinds takes ATTRIBUTE=COUNT, such as Eyeglasses=2; got {text!r}.")
+    return name, int(count)
 
 
 def _folder(space, folder: Path, align: bool) -> "np.ndarray":

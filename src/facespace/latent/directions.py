@@ -17,7 +17,7 @@ from facespace.errors import UsageError, choose
 from facespace.latent.strengths import gap_of
 
 FEWEST = 5  # faces of each kind, yes and no, that a direction needs
-DECORRELATED, OWN, COMPONENTS = "decorrelated", "own", "components"
+DECORRELATED, OWN, COMPONENTS, PAIRED = "decorrelated", "own", "components", "paired"
 # Of ridge regression, in faces: shrinks what a few hundred faces cannot tell, and nothing that thousands can.
 RIDGE = 10.0
 
