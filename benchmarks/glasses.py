@@ -1,35 +1,38 @@
 """How well glasses can be put on: the ceiling that reconstructions set, and edits along directions found in different ways.
 
-    python benchmarks/glasses.py SPACE SET [--count 48] [--identity ARCFACE.onnx] [--to FOLDER]
+    python benchmarks/glasses.py SPACE SET [--count 48] [--identity ARCFACE.onnx] [--latents FILE.npz] [--to FOLDER]
 
 Prints, for test faces: how many wearers the second attribute network, the scorer, sees to wear glasses in the photographs and in
 their reconstructions, and how many others. Then, for faces without glasses edited along each direction: the share seen with
 glasses and the identity kept (cosine to the reconstruction) at one class gap, where 75 % are first seen, and by the closed loop,
-which the first attribute network steers and each direction starts. --to keeps a strip of each direction. The scorer finds and
-steers nothing. The space is not changed."""
+which the first attribute network steers and each direction starts. --to keeps a strip of each direction, --latents the
+encoded faces of each split for the next time. Paired directions that the space keeps from this set are used, others are found.
+The scorer finds and steers nothing. The space is not changed."""
 
 import argparse
-import functools
+import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import torch
 
 import facespace
 from facespace import fitting
-from facespace.data.faces import FaceSet
+from facespace.data.faces import SPLITS, FaceSet
 from facespace.evaluation.attributes import AttributeNet, load_net
 from facespace.evaluation.identity import Identity, open_identity
 from facespace.evaluation.subject import spread
 from facespace.image import sheets
 from facespace.latent import directions as finding
-from facespace.latent.directions import DECORRELATED, Directions
+from facespace.latent.directions import DECORRELATED, PAIRED, Directions
 from facespace.latent.edit import move, reach
 from facespace.latent.strengths import gap
 from facespace.networks import SCORER
 
 NAME = "Eyeglasses"
-GAPS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5)
+GAPS = (0.5, 0.75, 1.0, 1.25, 1.5, 2.0)
 RATE = 0.75
 SHOWN, FACES = (0.0, 0.5, 1.0, 1.5), 3  # gaps and faces of a strip
 
@@ -40,18 +43,21 @@ def main() -> None:
     parser.add_argument("set", type=Path)
     parser.add_argument("--count", type=int, default=48)
     parser.add_argument("--identity", type=Path)
+    parser.add_argument("--latents", type=Path)
     parser.add_argument("--to", type=Path)
     asked = parser.parse_args()
     space, faces = facespace.load(asked.space), FaceSet(asked.set)
-    space.means = functools.cache(space.means)  # type: ignore[method-assign]  # each split is encoded once
+    latents = encoded(space, faces, asked.latents)
+    space.means = lambda faces, split: torch.from_numpy(latents[split])  # type: ignore[method-assign]
     scorer, guide = load_net(SCORER), load_net()
     rows, signs = faces.rows("test"), faces.signs("test")[:, faces.attribute_names.index(NAME)]
-    z = space.means(faces, "test").numpy()
+    z = latents["test"]
     seen = sees(scorer, space.decode(z))
     ceiling(sees(scorer, faces.images[rows]), seen, signs)
     bare = spread(np.flatnonzero((signs < 0) & ~seen), asked.count)
     kept = space.decode(z[bare])
     identity = open_identity(space.template, scorer, kept, asked.identity)
+    persons = identity(kept)
     print(f"\n{len(bare)} faces without glasses; identity: {identity.about}\n")
     print(
         "| direction | gap, sd | at +1 gap: seen | identity | 75 % at, gaps | identity | closed loop: seen | identity |"
@@ -59,14 +65,28 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|---|")
     for label, known, name in found(space, faces):
         length = gap(known, name)
-        curve = [judged(scorer, identity, kept, space.decode(move(z[bare], known, {name: length * g}))) for g in GAPS]
+        curve = [
+            judged(scorer, identity, persons, space.decode(move(z[bare], known, {name: length * g}))) for g in GAPS
+        ]
         loop = closed_loop(space, guide, known, name, z[bare])
-        print(row(label, length, curve, judged(scorer, identity, kept, space.decode(loop))), flush=True)
+        print(label, [f"{g}: {a:.2f}, {b:.2f}" for g, (a, b) in zip(GAPS, curve)], file=sys.stderr)
+        print(row(label, length, curve, judged(scorer, identity, persons, space.decode(loop))), flush=True)
         if asked.to:
             asked.to.mkdir(parents=True, exist_ok=True)
             steps = [move(z[bare[:FACES]], known, {name: length * g}) for g in SHOWN]
             strip = space.decode(np.stack([*steps, loop[:FACES]], 1).reshape(-1, z.shape[1]))
             sheets.save_still(sheets.grid(strip, len(SHOWN) + 1), asked.to / f"{label.replace(' ', '-')}.png")
+
+
+def encoded(space: facespace.FaceSpace, faces: FaceSet, file: Path | None) -> dict[str, np.ndarray]:
+    """The posterior means (N, D) of each split, read from the file where it is there, else written to it."""
+    if file and zipfile.is_zipfile(file):
+        with np.load(file) as kept:
+            return {split: kept[split] for split in SPLITS}
+    latents = {split: space.means(faces, split).numpy() for split in SPLITS}
+    if file:
+        np.savez(file, **latents)  # type: ignore[arg-type]
+    return latents
 
 
 def sees(net: AttributeNet, faces: np.ndarray) -> np.ndarray:
@@ -91,14 +111,16 @@ def found(space: facespace.FaceSpace, faces: FaceSet) -> Iterator[tuple[str, Dir
         kinds = fitting.from_kinds(space, faces, NAME, 2, method)
         for name in kinds.names:
             yield f"{name.split('-')[1]} kind, {method}", kinds, name
-    whitening = finding.whitening_of(z)
-    for name, label in ((NAME, "paired"), (f"{NAME}-clear", "paired clear"), (f"{NAME}-dark", "paired dark")):
-        yield label, fitting.from_pairs(space, faces, name, whitening), name
+    kept = space.directions()
+    for name, label in ((f"{NAME}-clear", "paired clear"), (f"{NAME}-dark", "paired dark"), (NAME, "paired")):
+        facts = kept.facts.get(name, {})
+        ready = facts.get("method") == PAIRED and facts.get("data") == faces.fingerprint
+        yield label, kept if ready else fitting.from_pairs(space, faces, name, finding.whitening_of(z)), name
 
 
-def judged(scorer: AttributeNet, identity: Identity, kept: np.ndarray, faces: np.ndarray) -> tuple[float, float]:
-    """The share of edited faces seen with glasses, and the mean cosine to the faces they were."""
-    return float(sees(scorer, faces).mean()), float((identity(faces) * identity(kept)).sum(1).mean())
+def judged(scorer: AttributeNet, identity: Identity, persons: np.ndarray, faces: np.ndarray) -> tuple[float, float]:
+    """The share of edited faces seen with glasses, and the mean cosine to the unit vectors (N, K) of those they were."""
+    return float(sees(scorer, faces).mean()), float((identity(faces) * persons).sum(1).mean())
 
 
 def closed_loop(

@@ -376,6 +376,14 @@ def test_scorecard(cli, bundle, drawn, tmp_path, nets, monkeypatch):
     assert (to / "table.md").read_text().startswith("| attribute |")
     code, _, err = cli("scorecard", bundle, "--data", drawn, "--attributes", "smile,yow", "--to", tmp_path / "no")
     assert code == 2 and "Did you mean 'yaw'" in err and not (tmp_path / "no").exists()
+    code, _, err = cli("scorecard", bundle, *options[:-1], tmp_path / "gaps", "--strengths", "0.5g,1g", "--seed", "3")
+    assert code == 0, err
+    facts = json.loads((tmp_path / "gaps" / "scorecard.json").read_text())
+    assert facts["protocol"]["strengths"] == [0.5, 1] and facts["protocol"]["strength_unit"] == "gap"
+    assert [point["strength"] for point in facts["attributes"]["smile"]["curves"]["mean difference"]] == [0.5, 1]
+    for text in ("1g,0.5g", "1,2g", "1,much", "0,1"):
+        code, _, err = cli("scorecard", bundle, *options[:-1], tmp_path / "no", "--strengths", text)
+        assert code == 2 and "--strengths are rising numbers" in err
     code, _, err = cli("scorecard", bundle, "--data", drawn, "--count", "2", "--to", tmp_path / "no")
     assert code == 2 and "at least 5 faces" in err
 

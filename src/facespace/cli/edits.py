@@ -260,6 +260,7 @@ def scorecard(
     identity: Path | None = None,
     lpips: Path | None = None,
     seed: int = 0,
+    strengths: str = "",
 ) -> Done:
     """Say how well attributes can be edited in a space, and what else that changes: all methods side by side.
 
@@ -287,6 +288,9 @@ def scorecard(
         LPIPS weights, else what FACESPACE_LPIPS names.
     seed
         Of random choices.
+    strengths
+        Of edits along directions, rising, with commas between: in standard deviations, or in class gaps such as 0.5g,1g,1.5g,2g.
+        [default: 0.5,1,1.5,2,3,4,6]
     """
     from facespace.evaluation.scorecard_report import FILES, brief, write
     from facespace.evaluation.subject import check_target
@@ -294,5 +298,6 @@ def scorecard(
     check_target(to, FILES, "scorecard")
     names = [name.strip() for name in attributes.split(",") if name.strip()]
     options: dict[str, Any] = dict(split=split, attributes=names, count=count, scorer=scorer, identity=identity)
+    options["strengths"] = [part.strip() for part in strengths.split(",") if part.strip()]
     facts = write(to, space, data, lpips=lpips, seed=seed, **options)
     return Done(facts, f"{brief(facts)}\n\nThe page to read is {to / 'report.html'}.")
