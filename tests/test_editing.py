@@ -17,6 +17,7 @@ from facespace.evaluation.attributes import AttributeNet, load_net
 from facespace.evaluation.scorecard import Point, at_identity, at_rate
 from facespace.image.photos import Template
 from facespace.latent import directions as finding
+from facespace.latent import strengths
 from facespace.latent.edit import Judge, keep_scores, move, reach, refine, to_level
 from facespace.models.classifier import Classifier, NetConfig
 
@@ -157,6 +158,71 @@ def test_moves_add_strengths_and_locks_hold_scores(known, found):
     np.testing.assert_allclose(length, 2, atol=1e-4)  # as long as the move that was asked for
 
 
+@pytest.mark.parametrize("method", finding.METHODS)
+def test_one_gap_takes_the_mean_without_to_the_score_of_the_mean_with(known, method):
+    z, signs, names = known
+    found = finding.find_all(z, signs, names, method=method)
+    for place, name in enumerate(names):
+        with_it, without = (z[signs[:, place] * kind > 0].mean(0) for kind in (1, -1))
+        strength = strengths.deviations(found, name, "1g")
+        assert strength == pytest.approx(found.facts[name]["gap"])
+        moved = found.scores(move(without, found, {name: strength}))[0, place]
+        assert moved == pytest.approx(found.scores(with_it)[0, place], abs=1e-4)
+        bare = {key: value for key, value in found.facts[name].items() if key != "gap"}  # as older versions kept them
+        older = finding.Directions(found.names, found.units, found.probes, found.whitening, {name: bare})
+        assert strengths.gap(older, name) == pytest.approx(strength)
+
+
+def test_the_gap_of_gaussian_classes_is_the_distance_of_their_means():
+    """Two classes of unit variance whose means lie 3 apart: the whitened axis is longer by the spread of the means."""
+    random = np.random.default_rng(0)
+    kinds = np.sign(random.standard_normal(20_000))
+    z = random.standard_normal((20_000, 4)) + 1.5 * kinds[:, None] * [1, 0, 0, 0]
+    found = finding.find_all(z, kinds[:, None], ["x"], method="mean")
+    assert strengths.gap(found, "x") == pytest.approx(3 / np.sqrt(1 + 1.5**2), rel=0.02)
+    assert strengths.gap(found, "x") == pytest.approx(found.facts["x"]["difference"])
+    np.testing.assert_allclose(found.steps[0] * strengths.gap(found, "x"), [3, 0, 0, 0], atol=0.05)
+
+
+def test_gaps_and_levels_stay_when_directions_are_merged(known, found):
+    z = known[0]
+    other = finding.own_direction("own", z[:30] + 1, z[30:60], finding.whitening_of(2 * z[:500] + 1))
+    both = finding.merged(found, other)
+    facts = {name: {key: value for key, value in both.facts[name].items() if key != "gap"} for name in "abc"}
+    older = finding.Directions(both.names, both.units, both.probes, both.whitening, facts)
+    for place, name in enumerate("abc"):
+        assert strengths.gap(older, name) == pytest.approx(strengths.gap(found, name))
+        with_it = z[known[1][:, place] > 0].mean(0)
+        assert both.facts[name]["on"] == pytest.approx(both.scores(with_it)[0, both.place(name)])
+
+
+def test_strengths_are_read_and_refused(found):
+    assert (
+        strengths.parse("2") == (2.0, "")
+        and strengths.parse(" -1.5G ") == (-1.5, "g")
+        and strengths.parse(3) == (3, "")
+    )
+    assert (
+        strengths.parse("0.5d") == (0.5, "d")
+        and strengths.parse("1e1") == (10, "")
+        and strengths.parse(".5g")[0] == 0.5
+    )
+    assert all(strengths.parse(text) is None for text in ("", "g", "on", "1gg", "1 2", "1x", True, None, "--1"))
+    for text in ("nan", "inf", "1e99g"):
+        with pytest.raises(UsageError, match="finite number"):
+            strengths.parse(text)
+    with pytest.raises(UsageError, match="got 'much' for a"):
+        strengths.deviations(found, "a", "much")
+    with pytest.raises(UsageError, match="Unknown direction 'q'"):
+        strengths.deviations(found, "q", "1g")
+    axes = finding.merged(found, finding.components(np.random.default_rng(0).standard_normal((50, 6)), 2))
+    for text in ("1g", "1d"):
+        with pytest.raises(UsageError, match="PC1 has no class means"):
+            strengths.deviations(axes, "PC1", text)
+    assert strengths.gap_of(np.array([1.0, 0]), np.array([0.0, 1]), 1, 0) is None  # what is read does not change
+    assert strengths.deviations(found, "a", "0.5d") == pytest.approx(found.facts["a"]["difference"] / 2)
+
+
 def test_contradictory_locks_are_refused(found):
     z = np.zeros((1, 6))
     with pytest.raises(UsageError, match="a is both edited and locked"):
@@ -216,6 +282,10 @@ def test_a_space_keeps_its_directions(bundle, drawn):
     again = facespace.load(bundle)
     np.testing.assert_allclose(again.directions().units, found.units, atol=1e-6)
     np.testing.assert_allclose(again.edit(z, {"smile": 2.0}), z + 2 * found.steps[0], atol=1e-4)
+    one = strengths.gap(found, "smile")
+    np.testing.assert_allclose(again.edit(z, {"smile": "2g"}), z + 2 * one * found.steps[0], rtol=1e-3, atol=1e-3)
+    with pytest.raises(UsageError, match="'much' for smile"):
+        again.edit(z, {"smile": "much"})
     scores = again.directions().scores(again.edit(z, {"smile": "on"}, ["yaw"])) - again.directions().scores(z)
     np.testing.assert_allclose(scores[:, 1], 0, atol=1e-3)
     assert (scores[:, 0] > -1e-3).all()  # "on" never takes away
@@ -306,6 +376,14 @@ def test_scorecard(cli, bundle, drawn, tmp_path, nets, monkeypatch):
     assert (to / "table.md").read_text().startswith("| attribute |")
     code, _, err = cli("scorecard", bundle, "--data", drawn, "--attributes", "smile,yow", "--to", tmp_path / "no")
     assert code == 2 and "Did you mean 'yaw'" in err and not (tmp_path / "no").exists()
+    code, _, err = cli("scorecard", bundle, *options[:-1], tmp_path / "gaps", "--strengths", "0.5g,1g", "--seed", "3")
+    assert code == 0, err
+    facts = json.loads((tmp_path / "gaps" / "scorecard.json").read_text())
+    assert facts["protocol"]["strengths"] == [0.5, 1] and facts["protocol"]["strength_unit"] == "gap"
+    assert [point["strength"] for point in facts["attributes"]["smile"]["curves"]["mean difference"]] == [0.5, 1]
+    for text in ("1g,0.5g", "1,2g", "1,much", "0,1"):
+        code, _, err = cli("scorecard", bundle, *options[:-1], tmp_path / "no", "--strengths", text)
+        assert code == 2 and "--strengths are rising numbers" in err
     code, _, err = cli("scorecard", bundle, "--data", drawn, "--count", "2", "--to", tmp_path / "no")
     assert code == 2 and "at least 5 faces" in err
 
@@ -334,6 +412,13 @@ def test_edit_draws_and_writes(cli, ready, drawn, photos, tmp_path):
     )
     code, *_ = cli("edit", ready, tmp_path / "z.npy", "--set", "smile=0", "--strip=-2:2:5", "--to", tmp_path / "s.png")
     assert code == 0 and Image.open(tmp_path / "s.png").width > 5 * 80
+    options = ("--set", "smile=1g", "--strip", "0:1.5g:4")
+    code, out, err = cli("edit", ready, tmp_path / "z.npy", *options, "--to", tmp_path / "g.npy")
+    assert code == 0 and "smile from +0 to +1.5 gap" in out, err
+    gap = strengths.gap(facespace.load(ready).directions(), "smile")
+    step = facespace.load(ready).directions().steps[0] * gap * 0.5
+    strip = facespace.load(ready).decode(z[:1] + step)
+    assert np.abs(strip[0].astype(int) - np.load(tmp_path / "g.npy")[1]).max() <= 1
     code, *_ = cli("edit", ready, photos[0], "--grid", "smile,yaw", "--keep-detail", "--to", tmp_path / "g.png")
     assert code == 0
     code, out, _ = cli(
@@ -388,6 +473,10 @@ def test_own_direction_and_kept_attributes(cli, ready, drawn, photos, tmp_path):
         (("--set", "smile=1", "--lock", "smile"), "both edited and locked"),
         (("--set", "yawn=on"), "attribute of the judge"),
         (("--set", "smile=1", "--strip", "1:2"), "--strip takes FROM:TO:STEPS"),
+        (("--set", "smile=1", "--strip", "1g:2d:3"), "--strip takes FROM:TO:STEPS"),
+        (("--set", "smile=1gg"), "NAME=STRENGTH"),
+        (("--set", "=1g"), "NAME=STRENGTH"),
+        (("--set", "smlie=1g"), "Did you mean 'smile'"),
         (("--grid", "smile"), "--grid takes two attributes"),
         (("--grid", "smile,yaw"), "one face over two attributes"),
         ((), "Say what to change"),

@@ -177,6 +177,12 @@ def test_a_locked_attribute_stays_where_it_is(tab):
     expect(smiling.locator(".typed")).to_have_value(re.compile("1.50?"))
     expect(typed).to_have_value(before)
     expect(tab.at(".effects")).to_contain_text("Smiling")
+    expect(smiling.locator(".gaps")).to_have_text("1.0 gap")  # the class means are at -0.5 and 1.5
+    expect(smiling.locator("input[data-row]")).to_have_attribute("aria-valuetext", re.compile(r"\+1\.5, .*, 1\.0 gap"))
+    place = smiling.locator(".notch").evaluate("mark => mark.getBoundingClientRect().x + mark.offsetWidth / 2")
+    box, reach = smiling.locator("input[data-row]").bounding_box(), 3  # the notch is where the thumb is
+    assert place == pytest.approx(box["x"] + 9 + (1.5 + reach) / (2 * reach) * (box["width"] - 18), abs=1.5)
+    assert row.locator(".gaps").count() == 0 == row.locator(".notch").count()
     assert tab.page.get_by_role("group", name="Male").count() == 0  # protected labels are shown when asked for
     tab.page.get_by_label("Show 1 subjective or protected labels").check()
     assert tab.page.get_by_role("group", name="Male").count() == 1

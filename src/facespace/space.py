@@ -3,7 +3,6 @@ pictures out; the mathematics is in latent/ and models/, the pixels in image/.""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from facespace import bundle
+from facespace import bundle, fitting
 from facespace.codec import BATCH, OWN, Codec, Given, Images, number
 from facespace.data.augment import mirror_attributes
 from facespace.data.faces import FaceSet
@@ -20,7 +19,7 @@ from facespace.image import film
 from facespace.image.pixels import to_float
 from facespace.latent import directions as finding
 from facespace.latent import edit as editing
-from facespace.latent import judging, morphs, paths
+from facespace.latent import judging, morphs, paths, strengths
 from facespace.latent.directions import DECORRELATED, Directions, Whitening
 from facespace.models.priors import CONDITIONAL, fitted_prior
 
@@ -212,17 +211,30 @@ class FaceSpace(Codec):
         or too few faces."""
         check_seed(seed)
         bundle.check_own(self.folder)
-        z = self.means(faces, split).numpy().astype(np.float64)
-        others = next((name for name in ("validation", "test") if name != split and len(faces.rows(name))), None)
-        held_out = self.means(faces, others).numpy() if others else None
-        found = finding.find_all(z, faces.signs(split), faces.attribute_names, attributes, method, pairs, seed)
-        told = {"data": faces.fingerprint, "split": split, "pairs": pairs, "seed": seed, "auc_of": others}
-        aucs: Mapping[str, float | None] = {}
-        if others and held_out is not None:
-            columns = [faces.attribute_names.index(name) for name in found.names]
-            aucs = finding.auc(found, held_out, faces.signs(others)[:, columns])
-        facts = {name: {**found.facts[name], "auc": aucs.get(name), **told} for name in found.names}
-        return self._keep(replace(found, facts=facts))
+        return self._keep(fitting.from_attributes(self, faces, attributes, method, pairs, split, seed))
+
+    def fit_kinds(
+        self,
+        faces: FaceSet,
+        attribute: str,
+        count: int = 2,
+        method: str = DECORRELATED,
+        split: str = "train",
+        seed: int = 0,
+    ) -> Directions:
+        """Clusters the faces with an attribute into kinds and keeps a direction for each against all faces without it:
+        ATTRIBUTE-1, the largest kind, ATTRIBUTE-2 …; of glasses Eyeglasses-clear and Eyeglasses-dark. Raises UsageError for an
+        unknown attribute or method, fewer than 2 kinds, or too few faces."""
+        check_seed(seed)
+        bundle.check_own(self.folder)
+        return self._keep(fitting.from_kinds(self, faces, attribute, count, method, split, seed))
+
+    def fit_paired(self, faces: FaceSet, name: str, split: str = "train", seed: int = 0) -> Directions:
+        """Keeps a direction from faces of a set without an attribute and the same faces with it drawn on: `image.overlays` has
+        what can be drawn. Raises UsageError for what cannot, or too few faces."""
+        check_seed(seed)
+        bundle.check_own(self.folder)
+        return self._keep(fitting.from_pairs(self, faces, name, self.whitening(), split, seed))
 
     def fit_components(self, faces: FaceSet, count: int = 16, split: str = "train") -> Directions:
         """The first principal components of the posterior means of a split, kept in the bundle as PC1, PC2 …"""
@@ -242,32 +254,38 @@ class FaceSpace(Codec):
         lock: Sequence[str] = (),
         judge: editing.ImageJudge | None = None,
     ) -> np.ndarray:
-        """Latents (N, D) with attributes changed, float32 (N, D): by a strength in standard deviations, or to "on" or "off".
-        Locked attributes stay as they are: their scores along the way, and with a `judge`, what it sees of them.
+        """Latents (N, D) with attributes changed, float32 (N, D): by a strength in standard deviations, or as text in class
+        gaps ("1g": from the mean of the faces without it to the mean of those with it), or to "on" or "off". Locked attributes stay as they are: their scores along the way, and with a `judge`, what it sees of them.
 
         "on" is the mean score of faces that have the attribute; with a judge, such as an attribute network, it is the
         nearest face in which the judge sees the attribute. Raises UsageError for unknown names, an attribute that is
         both edited and locked, locks that leave nothing; BundleError for a space without directions."""
         z = np.atleast_2d(np.asarray(z, np.float32))
         goals = {name: value == ON for name, value in edits.items() if value in (ON, OFF)}
-        strengths: dict[str, float | np.ndarray] = {
-            name: number(name, value) for name, value in edits.items() if name not in goals
-        }
-        if strengths or not judge:
+        strong = [name for name in edits if name not in goals]
+        moves: dict[str, float | np.ndarray] = {}
+        if strong or not judge:
             known = self.directions()
-            editing.check_locks(known, edits if not judge else strengths, lock)
+            for name in strong:
+                moves[name] = self._strength(known, name, edits[name])
+            editing.check_locks(known, edits if not judge else moves, lock)
             if not judge:
                 for name, on in goals.items():
                     level = float(known.facts[name].get(ON if on else OFF, 0.0))
                     strength = editing.to_level(z, known, name, level, lock)
                     # A face beyond the level stays as it is.
-                    strengths[name] = strength.clip(0, None) if on else strength.clip(None, 0)
-            z = editing.move(z, known, strengths, lock)
+                    moves[name] = strength.clip(0, None) if on else strength.clip(None, 0)
+            z = editing.move(z, known, moves, lock)
         if goals and judge:
             known = self._known()
             root = known.whitening.root if known else self.whitening().root
             z = editing.reach(z, self.judged(judge), goals, lock, root, known)
         return z
+
+    @staticmethod
+    def _strength(known: Directions, name: str, value: float | str) -> float:
+        """A strength of `edit` in standard deviations."""
+        return strengths.deviations(known, name, value) if isinstance(value, str) else number(name, value)
 
     def keeping(self, lock: Sequence[str], like: np.ndarray) -> Callable[[Tensor], Tensor]:
         """What `morph` takes as `adjust` so that the scores of the locked attributes stay those of a latent `like` (D,)."""

@@ -1,5 +1,6 @@
 """How edit works and draws: which faces, what is changed by how much, and the pictures that come of it."""
 
+import itertools
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from facespace.cli.keys import Keys
 from facespace.cli.pictures import is_array, read_all, save_faces
 from facespace.errors import UsageError
 from facespace.image.pixels import squared_error
+from facespace.latent import strengths
 
 if TYPE_CHECKING:
     from facespace.evaluation.attributes import AttributeNet
@@ -21,6 +23,11 @@ if TYPE_CHECKING:
     from facespace.space import FaceSpace
 
 MOST = 25  # steps of a strip
+IN_WORDS = {
+    strengths.SD: "standard deviations",
+    strengths.GAP: "class gaps",
+    strengths.DIFFERENCE: "differences of class means",
+}
 
 
 @dataclass
@@ -92,25 +99,19 @@ class Job:
         return [name.strip() for name in self.lock.split(",") if name.strip()]
 
     def parse(self, texts: Sequence[str]) -> dict[str, float | str]:
-        """'Smiling=2', 'Smiling=0.5d' and 'Smiling=on' as an edit for the space."""
+        """'Smiling=2', 'Smiling=1g', 'Smiling=0.5d' and 'Smiling=on' as an edit for the space: standard deviations, on or off."""
         found: dict[str, float | str] = {}
         for text in texts:
             name, _, value = text.rpartition("=")
-            try:
-                if value in ("on", "off"):
-                    found[name] = value
-                elif value.endswith("d"):
-                    self.directions.place(name)
-                    found[name] = float(value[:-1]) * float(self.directions.facts[name]["difference"])
-                else:
-                    found[name] = float(value)
-            except (ValueError, KeyError):
-                name = ""
-            if not name:
-                raise UsageError(
-                    f"--set takes NAME=STRENGTH, such as Smiling=2, Smiling=0.5d or Smiling=on; got {text!r}."
-                )
+            strength = strengths.parse(value)
+            if not name or (strength is None and value not in ("on", "off")):
+                raise UsageError(f"--set takes {strengths.FORM}; got {text!r}.")
+            found[name] = value if strength is None else self.deviations(name, strength)
         return found
+
+    def deviations(self, name: str, strength: strengths.Strength) -> float:
+        """A strength in standard deviations; the directions are only asked where a unit needs them."""
+        return strength.value if strength.unit == strengths.SD else strength.deviations(self.directions, name)
 
     def edited(self, z: np.ndarray, edits: dict[str, float | str]) -> np.ndarray:
         """Latents after the edit; a network is only loaded where one has to judge."""
@@ -140,17 +141,17 @@ class Job:
 
     def strips(self, texts: Sequence[str], strip: str) -> Done:
         """A row for each face over the first attribute, the others as they are set."""
-        edits, steps = self.parse(texts), parse_strip(strip)
+        edits, asked = self.parse(texts), parse_strip(strip)
         if not edits or isinstance(next(iter(edits.values())), str):
             raise UsageError(
                 "--strip runs over the first attribute of --set, by strength: --set Smiling=0 --strip -3:3:7."
             )
         first = next(iter(edits))
-        rows = [self.edited(self.latents, {**edits, first: step}) for step in steps]
+        rows = [self.edited(self.latents, {**edits, first: self.deviations(first, step)}) for step in asked]
         faces = [self._finish(self.space.decode(z)) for z in rows]
-        self._sheet(np.stack(faces, 1), [""] * len(self.latents), steps, first)
+        self._sheet(np.stack(faces, 1), [""] * len(self.latents), asked, first)
         return self._done(
-            f"{first} from {steps[0]:+g} to {steps[-1]:+g} sd, {len(self.latents)} faces",
+            f"{first} from {asked[0].value:+g} to {asked[-1]}, {len(self.latents)} faces",
             edits,
             None,
             np.stack(rows, 1),
@@ -158,7 +159,7 @@ class Job:
 
     def square(self, texts: Sequence[str], grid: str, strip: str) -> Done:
         """The first face over two attributes."""
-        edits, steps = self.parse(texts), parse_strip(strip)
+        edits, asked = self.parse(texts), parse_strip(strip)
         names = [name.strip() for name in grid.split(",")]
         if len(names) != 2 or names[0] == names[1] or set(names) & set(edits):
             raise UsageError(
@@ -167,16 +168,15 @@ class Job:
         if len(self.latents) != 1:
             raise UsageError(f"--grid shows one face over two attributes; got {len(self.latents)} faces.")
         down, across = names
-        rows = [[self.edited(self.latents, {**edits, down: one, across: other})[0] for other in steps] for one in steps]
-        z = np.array(rows)  # (S, S, D)
-        faces = self._finish(self.space.decode(z.reshape(-1, z.shape[-1])))
-        self._sheet(
-            faces.reshape(len(steps), len(steps), *faces.shape[1:]),
-            [f"{down}\n{_signed(step)}" for step in steps],
-            steps,
-            across,
-        )
-        return self._done(f"{down} by {across}, {len(steps)} × {len(steps)} faces", edits, None, z)
+        rows = []
+        for one, other in itertools.product(asked, asked):
+            steps: dict[str, float | str] = {down: self.deviations(down, one), across: self.deviations(across, other)}
+            rows.append(self.edited(self.latents, {**edits, **steps})[0])
+        count, z = len(asked), np.array(rows)  # (S · S, D)
+        faces = self._finish(self.space.decode(z)).reshape(count, count, *self.kept.shape[1:])
+        self._sheet(faces, [f"{down}\n{_signed(step.value)}" for step in asked], asked, across)
+        done = f"{down} by {across}, {count} × {count} faces"
+        return self._done(done, edits, None, z.reshape(count, count, -1))
 
     def _finish(self, edited: np.ndarray) -> np.ndarray:
         """The edited faces, with the detail that the space lost of the photographs where it was asked for."""
@@ -186,14 +186,14 @@ class Job:
         lost = np.repeat(lost, len(edited) // len(lost), 0)
         return (edited + lost).clip(0, 255).astype(np.uint8)
 
-    def _sheet(self, faces: np.ndarray, rows: Sequence[str], steps: Sequence[float], what: str) -> None:
+    def _sheet(self, faces: np.ndarray, rows: Sequence[str], asked: Sequence[strengths.Strength], what: str) -> None:
         from facespace import charts
 
         if is_array(self.to):
             save_faces(faces.reshape(-1, *faces.shape[2:]), self.to)
             return
-        heads = [_signed(step) for step in steps]
-        charts.save(charts.strips(faces, rows, heads, f"{what}, standard deviations"), self.to)
+        heads = [_signed(step.value) for step in asked]
+        charts.save(charts.strips(faces, rows, heads, f"{what}, {IN_WORDS[asked[0].unit]}"), self.to)
 
     def _done(self, text: str, edits: dict[str, float | str], seconds: float | None, z: np.ndarray) -> Done:
         from facespace.space import describe
@@ -213,16 +213,18 @@ class Job:
         return Done(facts, text)
 
 
-def parse_strip(text: str) -> list[float]:
-    """'-3:3:7' as seven strengths from −3 to 3."""
+def parse_strip(text: str) -> list[strengths.Strength]:
+    """'-3:3:7' as seven strengths from −3 to 3 standard deviations, '0g:1.5g:7' from none to one and a half gaps."""
     parts = text.split(":")
-    try:
-        start, end, count = float(parts[0]), float(parts[1]), int(parts[2])
-    except (ValueError, IndexError):
-        start, end, count = 0.0, 0.0, 0
-    if len(parts) != 3 or not 2 <= count <= MOST or not (abs(start) <= 100 and abs(end) <= 100) or start == end:
-        raise UsageError(f"--strip takes FROM:TO:STEPS with 2 to {MOST} steps, such as -3:3:7; got {text!r}.")
-    return [float(step) for step in np.linspace(start, end, count).round(6)]
+    ends = [found for part in parts[:2] if (found := strengths.parse(part))]
+    steps = int(parts[2]) if len(parts) == 3 and parts[2].isdecimal() else 0
+    units = {end.unit for end in ends if end != strengths.NONE}  # 0:1.5g:4 begins at 0 gaps
+    values = [end.value for end in ends]
+    if len(set(values)) < 2 or len(units) > 1 or max(map(abs, values)) > 100 or not 2 <= steps <= MOST:
+        raise UsageError(
+            f"--strip takes FROM:TO:STEPS with 2 to {MOST} steps, such as -3:3:7 or, in class gaps, 0g:1.5g:7; got {text!r}."
+        )
+    return [strengths.Strength(float(step), *units) for step in np.linspace(values[0], values[-1], steps).round(6)]
 
 
 def _signed(step: float) -> str:

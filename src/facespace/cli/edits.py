@@ -30,6 +30,8 @@ def directions(
     method: str = "decorrelated",
     pairs: int | None = None,
     components: int = 0,
+    kinds: str = "",
+    paired: str = "",
     split: str = "train",
     seed: int = 0,
     having: Annotated[Path | None, Parameter(name="--with")] = None,
@@ -56,10 +58,16 @@ def directions(
         Use so many random faces that have an attribute and so many that lack it, such as 10, in place of all.
     components
         Keep so many principal components too, as PC1, PC2 …
+    kinds
+        ATTRIBUTE=COUNT: cluster the faces with it into so many kinds and find a direction for each, in place of those of attributes.
+        Eyeglasses=2 gives Eyeglasses-clear and Eyeglasses-dark.
+    paired
+        Find directions from faces without an attribute and the same faces with it drawn on: Eyeglasses, Eyeglasses-clear,
+        Eyeglasses-dark, with commas between.
     split
         Of that set: train, validation, test or all.
     seed
-        Of the random faces.
+        Of the random faces, the clusters and what is drawn.
     having
         Of a direction of your own: a folder of at least 5 faces that have something.
     lacking
@@ -80,16 +88,28 @@ def directions(
         from facespace.data.faces import FaceSet
 
         faces = FaceSet(data)
+        if (kinds or paired) and (attributes or pairs):
+            raise UsageError("--kinds and --paired find directions of their own; leave out --attributes and --pairs.")
         asked = [part.strip() for part in attributes.split(",") if part.strip()]
-        found = opened.fit_directions(faces, asked, method, pairs, split, seed)
-        new = [
-            one
-            for one in found.names
-            if found.facts[one].get("data") == faces.fingerprint and (not asked or one in asked)
-        ]
+        drawn = [part.strip() for part in paired.split(",") if part.strip()]
+        new, found = [], None
+        if kinds:
+            name, count = _kinds(kinds)
+            found = opened.fit_kinds(faces, name, count, method, split, seed)
+            new += list(found.names[:count])  # the newest come first
+        for one in drawn:
+            found = opened.fit_paired(faces, one, split, seed)
+            new.append(one)
+        if found is None:
+            found = opened.fit_directions(faces, asked, method, pairs, split, seed)
+            known = [one for one in found.names if found.facts[one].get("data") == faces.fingerprint]
+            new = asked or known
+        new = list(dict.fromkeys(new))
         if components:
             found = opened.fit_components(faces, components, split)
             new += [f"PC{place}" for place in range(1, components + 1)]
+    elif kinds or paired:
+        raise UsageError("--kinds and --paired take the faces of a prepared set: --data SET.")
     else:
         found = opened.directions()
         new = list(found.names)
@@ -103,6 +123,14 @@ def directions(
     return Done(result, _table(found, new))
 
 
+def _kinds(text: str) -> tuple[str, int]:
+    """'Eyeglasses=2' as a name and a count."""
+    name, _, count = text.rpartition("=")
+    if not name or not count.isdecimal():
+        raise UsageError(f"--kinds takes ATTRIBUTE=COUNT, such as Eyeglasses=2; got {text!r}.")
+    return name, int(count)
+
+
 def _folder(space, folder: Path, align: bool) -> "np.ndarray":
     from facespace.cli.keys import files_in
 
@@ -113,18 +141,32 @@ def _folder(space, folder: Path, align: bool) -> "np.ndarray":
 
 def _table(found: "Directions", names: Sequence[str]) -> str:
     """A row for each direction: how it was found, from how many faces, how well it tells, and what it goes with most."""
-    correlation, lines = found.correlation, [f"{'direction':<22}{'method':<14}{'yes':>7}{'no':>7}{'AUC':>7}  goes with"]
+    from facespace.latent.strengths import gap_or_none
+
+    correlation, lines = (
+        found.correlation,
+        [f"{'direction':<22}{'method':<14}{'yes':>7}{'no':>7}{'AUC':>7}{'gap':>6}  goes with"],
+    )
     for name in names:
         facts, place = found.facts[name], found.place(name)
         near = [other for other in names if other != name]
         most = max(near, key=lambda other: abs(correlation[place, found.place(other)]), default=None)
         with_it = f"{most} {correlation[place, found.place(most)]:+.2f}" if most else ""
-        auc = facts.get("auc")
+        auc, gap = facts.get("auc"), gap_or_none(found, name)
         lines.append(
             f"{name:<22}{facts['method']:<14}{facts.get('yes', ''):>7}{facts.get('no', ''):>7}"
-            f"{'' if auc is None else f'{auc:.3f}':>7}  {with_it}"
+            f"{_number(auc, 3):>7}{_number(gap, 2):>6}  {with_it}"
         )
-    return "\n".join([*lines, "", "AUC: on faces that the directions were not found in; 1 tells always, 0.5 never."])
+    lines += [
+        "",
+        "AUC: on faces that the directions were not found in; 1 tells always, 0.5 never.",
+        "gap: standard deviations from the mean of the faces without it to the mean of those with it; --set NAME=1g moves by it.",
+    ]
+    return "\n".join(lines)
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "" if value is None else f"{value:.{digits}f}"
 
 
 @verb("facespace edit [SPACE] (PHOTO ... | LATENTS.npy | --random N | --data SET) --set NAME=STRENGTH --to FILE")
@@ -158,13 +200,13 @@ def edit(
         The picture: originals, what the space keeps of them, and the edits (.png, .jpg, .webp); or .npy for the edited latents
         (N, D), which decode and morph take.
     edits
-        NAME=STRENGTH in standard deviations, such as Smiling=2 or Eyeglasses=-1; may be repeated. NAME=0.5d: that share of the
-        difference of class means. NAME=on or off: as far as each face needs, until an attribute network sees it.
+        NAME=STRENGTH in standard deviations, such as Smiling=2 or Eyeglasses=-1; may be repeated. NAME=1g: in class gaps, the way
+        from the mean of the faces without it to the mean of those with it. NAME=0.5d: that share of the difference of class means. NAME=on or off: as far as each face needs, until an attribute network sees it.
     lock
         What stays as it is: names with commas between, or all for every other attribute. Strengths are held by least squares, on
         and off by what the network sees.
     strip
-        FROM:TO:STEPS of the first attribute, such as -3:3:7: a row for each face.
+        FROM:TO:STEPS of the first attribute, such as -3:3:7, or 0g:1.5g:7 in class gaps: a row for each face.
     grid
         Two attributes, such as Smiling,Eyeglasses: a square of one face over both, from -3 to 3 or as --strip says.
     keep_detail
@@ -218,6 +260,7 @@ def scorecard(
     identity: Path | None = None,
     lpips: Path | None = None,
     seed: int = 0,
+    strengths: str = "",
 ) -> Done:
     """Say how well attributes can be edited in a space, and what else that changes: all methods side by side.
 
@@ -245,6 +288,9 @@ def scorecard(
         LPIPS weights, else what FACESPACE_LPIPS names.
     seed
         Of random choices.
+    strengths
+        Of edits along directions, rising, with commas between: in standard deviations, or in class gaps such as 0.5g,1g,1.5g,2g.
+        [default: 0.5,1,1.5,2,3,4,6]
     """
     from facespace.evaluation.scorecard_report import FILES, brief, write
     from facespace.evaluation.subject import check_target
@@ -252,5 +298,6 @@ def scorecard(
     check_target(to, FILES, "scorecard")
     names = [name.strip() for name in attributes.split(",") if name.strip()]
     options: dict[str, Any] = dict(split=split, attributes=names, count=count, scorer=scorer, identity=identity)
+    options["strengths"] = [part.strip() for part in strengths.split(",") if part.strip()]
     facts = write(to, space, data, lpips=lpips, seed=seed, **options)
     return Done(facts, f"{brief(facts)}\n\nThe page to read is {to / 'report.html'}.")

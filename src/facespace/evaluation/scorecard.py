@@ -19,6 +19,7 @@ from facespace.evaluation.reconstruction import Distance, usable
 from facespace.evaluation.subject import Subject, spread
 from facespace.latent.directions import DECORRELATED, Directions, auc, draw_pairs, find_all, find_directions
 from facespace.latent.edit import move, reach
+from facespace.latent.strengths import UNITS, Strength, parse
 from facespace.networks import SCORER
 from facespace.space import FaceSpace
 
@@ -71,6 +72,7 @@ class Trial:
     count: int
     seed: int
     found: Mapping[str, Directions]  # method -> directions, of all the set's attributes
+    strengths: Sequence[Strength]  # of edits along directions, rising
     curves: dict[str, dict[str, Curve]] = field(default_factory=dict)  # method -> attribute -> points
     edited: dict[tuple[str, str], list[np.ndarray]] = field(default_factory=dict)  # latents of each point
 
@@ -110,7 +112,11 @@ def _along(method: str, locked: bool) -> Way:
     def way(trial: Trial, name: str, rows: np.ndarray) -> list[tuple[float, np.ndarray]]:
         z, found = trial.subject.encoded.mean[rows], trial.found[method]
         locks = trial.locks(name) if locked else ()
-        return [(strength, move(z, found, {name: strength}, locks)) for strength in STRENGTHS]
+        made = []
+        for strength in trial.strengths:
+            moved = move(z, found, {name: strength.deviations(found, name)}, locks)
+            made.append((strength.value, moved))
+        return made
 
     return way
 
@@ -143,13 +149,16 @@ def scorecard(
     identity: Path | str | None = None,
     lpips: Path | str | None = None,
     seed: int = 0,
+    strengths: Sequence[float | str] = (),
 ) -> tuple[Trial, dict[str, Any]]:
     """Edits held-out faces by each of METHODS, at most `count` faces an attribute, and measures what a scorer, an identity
     network and LPIPS see. Directions are found in the training faces; `scorer` is a folder of train-attributes, without one
-    the second network that comes along. Returns the trial and its figures.
+    the second network that comes along. `strengths` rise, in standard deviations or, as "1g", in class gaps; without any they
+    are STRENGTHS. Returns the trial and its figures.
 
-    Raises UsageError for unknown attributes, a set without them, or a count below 5."""
+    Raises UsageError for unknown attributes, a set without them, a count below 5, or strengths that do not rise."""
     check_seed(seed)
+    asked = _rising(strengths or STRENGTHS)
     if count < 5:
         raise UsageError(f"--count must be at least 5 faces an attribute; got {count}.")
     subject = Subject(space, data, split, None)
@@ -170,7 +179,7 @@ def scorecard(
     weights, _ = usable(open_lpips(lpips) if lpips or at_hand() else None, subject.reconstructions)
     who = open_identity(subject.space.template, judge, subject.reconstructions, identity)
     guide = load_net(None, subject.space.device)
-    trial = Trial(subject, names, judge, guide, who, weights or pixel_distance, count, seed, found)
+    trial = Trial(subject, names, judge, guide, who, weights or pixel_distance, count, seed, found, asked)
     _run(trial)
     return trial, {
         "protocol": describe(trial),
@@ -178,6 +187,18 @@ def scorecard(
         "attributes": {name: _attribute(trial, name) for name in names},
         "pairs": few_faces(trial, z, signs),
     }
+
+
+def _rising(texts: Sequence[float | str]) -> list[Strength]:
+    """Strengths of one unit, each above the one before."""
+    found = [strength for text in texts if (strength := parse(text))]
+    values = [strength.value for strength in found]
+    one_unit = len({strength.unit for strength in found}) == 1
+    if len(found) < len(texts) or not one_unit or values != sorted(set(values)) or values[0] <= 0:
+        raise UsageError(
+            f"--strengths are rising numbers above 0, all in one unit, such as 1,2,3 or 0.5g,1g,1.5g; got {', '.join(map(str, texts))}."
+        )
+    return found
 
 
 def _run(trial: Trial) -> None:
@@ -310,7 +331,8 @@ def describe(trial: Trial) -> dict[str, Any]:
         "against": "the reconstruction of each face",
         "identity": trial.identity.about,
         "distance": PIXELS if trial.distance is pixel_distance else str(getattr(trial.distance, "about", "LPIPS")),
-        "strengths": list(STRENGTHS),
+        "strengths": [strength.value for strength in trial.strengths],
+        "strength_unit": UNITS[trial.strengths[0].unit],
         "margins": list(MARGINS),
         "rate": RATE,
         "alike": ALIKE,

@@ -10,6 +10,7 @@ from facespace.errors import BundleError, UsageError, choose
 from facespace.explorer import messages
 from facespace.explorer.engine import MOST_FRAMES, Engine
 from facespace.explorer.messages import Request
+from facespace.latent.strengths import gap_or_none
 
 MOST_FACES = 64  # latents of one request
 Answer = tuple[dict[str, Any], bytes | np.ndarray]
@@ -97,7 +98,9 @@ def _directions(engine: Engine, request: Request) -> Answer:
         directions = engine.directions
     except BundleError as error:
         return {"names": [], "why": str(error)}, b""
-    facts = {name: _plain(directions.facts.get(name, {})) for name in directions.names}
+    facts = {}
+    for name in directions.names:
+        facts[name] = _plain({**directions.facts.get(name, {}), "gap": gap_or_none(directions, name)})
     return {"names": list(directions.names), "facts": facts, "why": ""}, b""
 
 

@@ -14,9 +14,10 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import roc_auc_score
 
 from facespace.errors import UsageError, choose
+from facespace.latent.strengths import gap_of
 
 FEWEST = 5  # faces of each kind, yes and no, that a direction needs
-DECORRELATED, OWN, COMPONENTS = "decorrelated", "own", "components"
+DECORRELATED, OWN, COMPONENTS, PAIRED = "decorrelated", "own", "components", "paired"
 # Of ridge regression, in faces: shrinks what a few hundred faces cannot tell, and nothing that thousands can.
 RIDGE = 10.0
 
@@ -146,14 +147,16 @@ def find_directions(
     facts = {}
     for place, name in enumerate(names):
         scores = x @ probes[place]
+        on, off = (float(scores[signs[:, place] * kind > 0].mean()) for kind in (1, -1))
         facts[name] = {
             "method": method,
             "yes": int((known[:, place] > 0).sum()),
             "no": int((known[:, place] < 0).sum()),
             "length": float(lengths[place]),  # of one unit, in the latents' own numbers
             "difference": float(apart[place]),  # of the means of both kinds, in units
-            "on": float(scores[signs[:, place] > 0].mean()),  # the mean score of faces that have it
-            "off": float(scores[signs[:, place] < 0].mean()),
+            "on": on,  # the mean score of faces that have it
+            "off": off,
+            "gap": gap_of(units[place], probes[place], on, off),
         }
     return Directions(tuple(names), units, probes, whitening, facts)
 
@@ -274,7 +277,7 @@ def draw_pairs(signs: np.ndarray, pairs: int, seed: int = 0) -> np.ndarray:
 
 def merged(older: Directions | None, newer: Directions) -> Directions:
     """Both together, those of `newer` first and in place of older ones of the same name. Older ones of another whitening
-    move latents as before."""
+    move latents as before; their mean scores are counted from the new center."""
     if older is None:
         return newer
     kept = [place for place, name in enumerate(older.names) if name not in newer.names]
@@ -282,7 +285,14 @@ def merged(older: Directions | None, newer: Directions) -> Directions:
     units = older.steps[kept] @ turn
     probes = older.probes[kept] @ older.whitening.inverse @ back
     names = (*newer.names, *(older.names[place] for place in kept))
-    facts = {name: (newer.facts if name in newer.names else older.facts)[name] for name in names}
+    nearer = older.scores(newer.whitening.center)[0]  # by how much each old score falls
+    facts = {name: dict(newer.facts[name]) for name in newer.names}
+    for place in kept:
+        name = older.names[place]
+        levels = {
+            key: older.facts[name][key] - float(nearer[place]) for key in ("on", "off") if key in older.facts[name]
+        }
+        facts[name] = {**older.facts[name], **levels}
     return Directions(
         names,
         np.concatenate([newer.units, units]),

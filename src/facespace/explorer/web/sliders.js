@@ -10,7 +10,7 @@ import { know } from './panels/stage.js';
 
 const FEW = 16, SWEEP = 2, PERIOD = 4000; // rows shown at first, deviations and milliseconds of an animation
 
-/** @typedef {{key: any, label: string, tip: string, badge?: any, note?: string}} Axis */
+/** @typedef {{key: any, label: string, tip: string, badge?: any, note?: string, classes?: {off: number, on: number}}} Axis `classes`: the mean values of faces without and with it */
 /** @typedef {{z: Float32Array, picture?: import('./engine.js').Picture}} Moved */
 
 /** @param {{
@@ -107,10 +107,13 @@ export function sliderPanel(options) {
     const limit = state.view.range;
     const number = h('input', { type: 'number', step: 0.1, min: -20, max: 20, class: 'typed', 'aria-label': `${axis.label}, typed`, dataset: { tip: `${axis.label} in ${options.unit}; type any number.` } });
     const slider = h('input', { type: 'range', id, min: -limit, max: limit, step: 0.01, value: 0, dataset: { row: '' } });
+    const gaps = axis.classes ? h('span', { class: 'gaps', dataset: { tip: `${axis.label} in class gaps: 0 is the mean of faces without it, 1 (the notch) the mean of faces with it.` } }) : null;
     const set = (/** @type {number} */ value) => {
       if (document.activeElement !== number) number.value = value.toFixed(2);
       slider.value = String(value);
-      slider.setAttribute('aria-valuetext', `${axis.label} ${value >= 0 ? '+' : '−'}${Math.abs(value).toFixed(1)}, ${(options.say ?? strength)(value)}`);
+      const said = gaps ? `, ${inGaps(axis, value)} gap` : '';
+      if (gaps) gaps.textContent = `${inGaps(axis, value)} gap`;
+      slider.setAttribute('aria-valuetext', `${axis.label} ${value >= 0 ? '+' : '−'}${Math.abs(value).toFixed(1)}, ${(options.say ?? strength)(value)}${said}`);
       slider.style.setProperty('--at', `${50 + (50 * Math.max(-1, Math.min(1, value / Number(slider.max))))}%`);
     };
     const step = (/** @type {number} */ value, /** @type {boolean} */ done) => {
@@ -136,8 +139,8 @@ export function sliderPanel(options) {
       h('div', { class: 'extra' }, lock,
         button('reset', `${axis.label}: back to before`, () => change(new Map([[axis.key, read(state.original.z).get(axis.key) ?? 0]]), axis.label), { quiet: true }),
         button('dice', `${axis.label}: random`, () => change(new Map([[axis.key, state.view.variety * gauss()]]), axis.label), { quiet: true }), play),
-      number,
-      h('div', { class: 'slide' }, button('minus', `${axis.label}: less`, () => nudge(-0.1), { quiet: true }), slider, button('plus', `${axis.label}: more`, () => nudge(0.1), { quiet: true })),
+      gaps, number,
+      h('div', { class: 'slide' }, button('minus', `${axis.label}: less`, () => nudge(-0.1), { quiet: true }), h('div', { class: 'track' }, slider, notch(axis, limit)), button('plus', `${axis.label}: more`, () => nudge(0.1), { quiet: true })),
       axis.note ? h('p', { class: 'hint' }, axis.note) : null);
     return {
       el, set, slider,
@@ -191,3 +194,18 @@ export function sliderPanel(options) {
 
 /** @param {number} value */
 const strength = (value) => ['average', 'slight', 'clear', 'strong', 'extreme'][Math.min(4, Math.round(Math.abs(value)))];
+
+/** A value as a share of the way from the mean of faces without something to the mean of those with it.
+ * @param {Axis} axis @param {number} value */
+function inGaps(axis, value) {
+  const { off, on: full } = /** @type {{off: number, on: number}} */ (axis.classes), share = (value - off) / (full - off);
+  return `${share <= -0.05 ? '−' : ''}${Math.abs(share).toFixed(1)}`;
+}
+
+/** A mark on the slider at one class gap, where the slider reaches so far. @param {Axis} axis @param {number} limit */
+function notch(axis, limit) {
+  if (!axis.classes || Math.abs(axis.classes.on) > limit) return null;
+  const mark = h('span', { class: 'notch', 'aria-hidden': 'true' });
+  mark.style.setProperty('--place', String((axis.classes.on + limit) / (2 * limit)));
+  return mark;
+}

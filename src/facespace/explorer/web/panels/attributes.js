@@ -56,10 +56,10 @@ function axes(sort) {
   if (sort === 'name') shown.sort((a, b) => a.localeCompare(b));
   else shown.sort((a, b) => (sort === 'usual' ? rank(a) - rank(b) : 0) || auc(b) - auc(a));
   return shown.map((name) => {
-    const { auc, yes, no } = known.facts[name] ?? {};
+    const { auc, yes, no, on: full, off, gap } = known.facts[name] ?? {};
     const quality = auc === undefined ? 'unmeasured' : auc >= 0.9 ? 'good' : auc >= 0.75 ? 'fair' : 'weak';
     return {
-      key: name, label: plain(name), badge: h('span', { class: `badge ${quality}` }, quality),
+      key: name, label: plain(name), badge: h('span', { class: `badge ${quality}` }, quality), classes: gap > 0 ? { off, on: full } : undefined,
       tip: auc === undefined ? 'How well this direction tells faces apart was not measured.' : `Quality: on faces that it was not fitted to, it tells yes from no with an area under the ROC curve of ${auc.toFixed(2)} (0.5 is guessing, 1 is perfect)${yes ? `; learned from ${yes} faces with and ${no} without` : ''}.`,
     };
   });
