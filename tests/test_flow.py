@@ -204,20 +204,20 @@ def test_all_views_of_a_face_stay_on_one_side(monkeypatch):
     assert not set((ends[0] % 1_000).tolist()) & set((ends[1] % 1_000).tolist())
 
 
-def test_the_derivative_of_the_velocity_is_that_of_automatic_differentiation():
+@pytest.mark.parametrize(("modulated", "conditions"), [(False, 0), (True, 0), (True, 3)])
+def test_the_derivative_of_the_velocity_is_that_of_automatic_differentiation(modulated, conditions):
     torch.manual_seed(0)
-    for modulated, conditions in ((False, 0), (True, 0), (True, 3)):
-        net = Velocity(7, 16, 0.0, 2, modulated, conditions).double()
-        for weight in net.parameters():
-            torch.nn.init.normal_(weight, std=0.3)
-        x, angle, ways = torch.randn(4, 7).double(), torch.rand(4).double(), torch.randn(2, 4, 7).double()
-        y = torch.tensor([[1.0, -1.0, math.nan]] * 4).double() if conditions else None
-        found, change = net.along((x, ways), angle, y)
-        assert change is not None
-        for way, moved in zip(ways, change):
-            value, expected = torch.func.jvp(lambda at: net(at, angle, y), (x,), (way,))
-            assert_close(found, value)
-            assert_close(moved, expected)
+    net = Velocity(7, 16, 0.0, 2, modulated, conditions).double()
+    for weight in net.parameters():
+        torch.nn.init.normal_(weight, std=0.3)
+    x, angle, ways = torch.randn(4, 7).double(), torch.rand(4).double(), torch.randn(2, 4, 7).double()
+    y = torch.tensor([[1.0, -1.0, math.nan]] * 4).double() if conditions else None
+    found, change = net.along((x, ways), angle, y)
+    assert change is not None
+    for way, moved in zip(ways, change):
+        value, expected = torch.func.jvp(lambda at: net(at, angle, y), (x,), (way,))
+        assert_close(found, value)
+        assert_close(moved, expected)
 
 
 class _Counting:

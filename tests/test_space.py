@@ -88,6 +88,53 @@ def test_wrong_requests_are_refused_with_a_sentence(space, call, says):
         call(space)
 
 
+def test_rejection_keeps_the_faces_with_the_highest_score(space):
+    def brightness(images):
+        return images.mean((1, 2, 3))
+
+    drawn = space.sample(12, seed=3)
+    kept = space.sample(6, seed=3, keep=0.5, score=brightness)
+    brightest = np.sort(np.argsort(-drawn.mean((1, 2, 3)), kind="stable")[:6])
+    np.testing.assert_array_equal(kept, drawn[brightest])
+    assert space.sample(3, keep=0.3, score=brightness).shape == (3, 16, 16, 3)
+    np.testing.assert_array_equal(space.sample(6, seed=3, keep=1.0, score=brightness), drawn[:6])
+    for keep in (0.0, 1.5, float("nan")):
+        with pytest.raises(UsageError, match=r"a share from 0\.01 to 1"):
+            space.sample(2, keep=keep, score=brightness)
+    with pytest.raises(UsageError, match="takes a score"):
+        space.sample(2, keep=0.5)
+
+
+def test_a_space_draws_faces_under_attributes_and_says_what_it_cannot(trained, drawn, tmp_path):
+    space, faces = facespace.load(shutil.copytree(trained, tmp_path / "r")), FaceSet(drawn)
+    with pytest.raises(UsageError, match="model.conditions"):
+        space.sample(2, given={"smile": 1.0})
+    with quiet(), pytest.raises(UsageError, match="Unknown attribute 'smiel'.*Did you mean 'smile'"):
+        space.fit_prior(faces, "flow", "all", conditions=["smiel"])
+    with quiet():
+        entry = space.fit_prior(faces, "flow", "all", mirror=True, conditions=["smile", "yaw"], steps=2, width=16)
+        assert entry["options"]["conditions"] == ["smile", "yaw"] and entry["mirror"]
+        assert space.fit_prior(faces, "normal", "all", mirror=True)["nats"]
+    z = space.sample_latents(3, prior="flow", given={"smile": True}, guidance=2.0)
+    assert z.shape == (3, 5) and np.isfinite(z).all()
+    with pytest.raises(UsageError, match="Unknown condition 'Hat'"):
+        space.sample(2, prior="flow", given={"Hat": 1.0})
+    with pytest.raises(UsageError, match=r"guidance must lie in \[0, 20\]"):
+        space.sample(2, prior="flow", given={"smile": 1.0}, guidance=21)
+    with pytest.raises(UsageError, match="which knows no attributes"):
+        space.sample_latents(2, prior="normal", given={"smile": 1.0})
+
+
+def test_mirrored_views_turn_left_and_right(drawn):
+    from facespace.space import _signs
+
+    faces = FaceSet(drawn)
+    views = _signs(faces, "all", ["yaw", "smile"], mirror=True)
+    expected = torch.from_numpy(faces.signs("all")[:, [faces.attribute_names.index(n) for n in ("yaw", "smile")]])
+    torch.testing.assert_close(views[:, 0], expected.float(), equal_nan=True)
+    torch.testing.assert_close(views[:, 1], expected.float() * torch.tensor([-1.0, 1.0]), equal_nan=True)
+
+
 @pytest.mark.parametrize("kind", ["mixture", "normal"])
 def test_samples_of_a_fitted_prior_lie_where_the_faces_lie(trained, drawn, tmp_path, kind):
     space = facespace.load(shutil.copytree(trained, tmp_path / "r"))

@@ -263,6 +263,25 @@ def test_a_decoder_learns_alone_and_latents_stay(drawn, tmp_path, body):
     assert any(name.startswith("encoder.") for name in before)
 
 
+def test_a_decoder_that_learned_alone_keeps_what_was_fitted_to_the_latents(drawn, tmp_path):
+    train("demo", drawn, tmp_path / "whole", settings=["train.steps=4"])
+    with quiet():
+        before = facespace.load(tmp_path / "whole")
+        before.fit_prior(FaceSet(drawn), "mixture", components=2)
+        before.fit_components(FaceSet(drawn), 3)
+    train("demo", drawn, tmp_path / "r", settings=["train.steps=4", "train.only=decoder"], start=tmp_path / "whole")
+    for name in ("best", "last"):
+        after = facespace.load(tmp_path / "r" / name)
+        np.testing.assert_array_equal(
+            after.sample_latents(5, prior="mixture"), before.sample_latents(5, prior="mixture")
+        )
+        assert after.usual_prior == before.usual_prior
+        np.testing.assert_array_equal(after.directions().units, before.directions().units)
+    # Of a space whose encoder learns on, nothing is carried over.
+    train("demo", drawn, tmp_path / "all", settings=["train.steps=4"], start=tmp_path / "whole")
+    assert "priors" not in facespace.load(tmp_path / "all").card
+
+
 def test_a_start_that_does_not_fit_is_refused(drawn, trained, tmp_path):
     with pytest.raises(UsageError, match=r"do not fit this recipe's model: .* is \[.*\] and \[.*Leave out the recipe"):
         train("demo", drawn, tmp_path / "r", settings=["model.latent=6"], start=trained)

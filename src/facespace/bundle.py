@@ -171,6 +171,27 @@ def read_discriminator(loaded: Bundle) -> tuple[dict[str, torch.Tensor], dict[st
     return read_tensors(folder / DISCRIMINATOR, entry.get("fingerprint"), RETRIEVE), entry
 
 
+def carry_over(origin: Bundle, folder: Path) -> None:
+    """Copies what was fitted to the latents of one bundle, its priors, directions and encoded faces, into the bundle in `folder`,
+    whose encoder is the same. What belongs to other weights stays behind."""
+    card, own = read_card(folder), read_card(origin.folder)
+
+    def valid(entry: Any) -> bool:
+        return isinstance(entry, dict) and entry.get("weights") == origin.card["fingerprint"]
+
+    priors = {kind: entry for kind, entry in own.get("priors", {}).items() if valid(entry)}
+    files = {prior_file(kind): entry for kind, entry in priors.items()}
+    files |= {file: own[key] for key, file in (("directions", DIRECTIONS), ("encoded", ENCODED)) if valid(own.get(key))}
+    moved = {file: {**entry, "weights": card["fingerprint"]} for file, entry in files.items()}
+    card |= {"priors": {kind: moved[prior_file(kind)] for kind in priors}} if priors else {}
+    card |= {key: moved[file] for key, file in (("directions", DIRECTIONS), ("encoded", ENCODED)) if file in moved}
+    with build_folder(folder) as beside:
+        shutil.copytree(folder, beside, dirs_exist_ok=True)
+        for file in files:
+            shutil.copy2(origin.folder / file, beside / file)
+        write_json(beside / CARD, card)
+
+
 def _add(
     loaded: Bundle,
     file: str,

@@ -333,7 +333,9 @@ def _candidates(n: int, keep: float, score: Callable[[Tensor], Tensor] | None) -
     if not LEAST_KEPT <= keep <= 1:
         raise UsageError(f"--keep is a share from {LEAST_KEPT} to 1 of the faces that are drawn; got {keep}.")
     if keep < 1 and score is None:
-        raise UsageError("To keep a share of the faces takes a score, such as that of facespace.load_discriminator(SPACE).")
+        raise UsageError(
+            "To keep a share of the faces takes a score, such as that of facespace.load_discriminator(SPACE)."
+        )
     return max(n, math.ceil(n / keep - 1e-9))
 
 

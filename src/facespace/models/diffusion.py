@@ -16,7 +16,9 @@ from facespace.models.distributions import noise
 from facespace.models.flow import SOLVER, Flow, Given
 
 LEVEL_MEAN, LEVEL_SPREAD = -0.4, 1.2  # of log σ while learning
-CHURN = math.sqrt(2) - 1  # by how much a noise level is raised before a step, as a share of it: the most that EDM allows
+CHURN = (
+    math.sqrt(2) - 1
+)  # by how much a noise level is raised before a step, as a share of it: the most that EDM allows
 
 
 class Diffusion(Flow):

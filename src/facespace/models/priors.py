@@ -13,8 +13,8 @@ from torch.distributions import MultivariateNormal
 
 from facespace.console import note
 from facespace.errors import UsageError, choose
-from facespace.models.distributions import FittedPrior, Prior, floor, noise
 from facespace.models.diffusion import Diffusion
+from facespace.models.distributions import FittedPrior, Prior, floor, noise
 from facespace.models.flow import Flow
 
 FACES_PER_LATENT = 2  # a component fitted to fewer knows its own faces and nothing else

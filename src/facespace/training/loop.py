@@ -97,6 +97,7 @@ class Training:
         torch.manual_seed(seed)
         self.model = cast(LatentModel, machine.place(build(plan.model)))
         self.origin = take_weights(self.model, origin) if origin else None
+        self.carried = origin if plan.train.only == "decoder" else None  # its latents stay, and what was fitted to them
         decay = plan.train.decay
         self.averaged = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(decay)) if decay else None
         rate = {"lr": plan.train.learning_rate, "weight_decay": plan.train.weight_decay}
@@ -194,7 +195,8 @@ class Training:
                 if self.machine.any(bool(stopping()), 0):
                     note(f"Stopped at step {self.at.step:,}. The same command with --resume goes on from there.")
                     raise stopping() or KeyboardInterrupt
-        return self.machine.first(lambda: self.review.close(self.model, self.averaged is not None, self.at))
+        averaged = self.averaged is not None
+        return self.machine.first(lambda: self.review.close(self.model, averaged, self.at, self.carried))
 
     def steps(self, advance: Callable[[int], None], stopping: Callable[[], Any], pause: float) -> None:
         """Steps to the end of the epoch or the run, to the next checkpoint's time, or until asked to stop."""

@@ -124,9 +124,11 @@ class Review:
         seen = evaluate(model, loader, self.plan.objective, self.tell, add_up, self.teachers.judge)
         return per_dim(seen, model.image_shape) if seen else None
 
-    def close(self, raw: LatentModel, averaged: bool, at: Progress) -> dict[str, Any]:
-        """Measures both bundles, and the weights that were not averaged, on validation and test faces; writes the result.
-        For the leading process."""
+    def close(
+        self, raw: LatentModel, averaged: bool, at: Progress, carried: bundle.Bundle | None = None
+    ) -> dict[str, Any]:
+        """Measures both bundles, and the weights that were not averaged, on validation and test faces; writes the result. What
+        was fitted to the latents of the bundle `carried` goes into both. For the leading process."""
         assert self.journal
         result = {
             "run": str(self.run),
@@ -143,6 +145,8 @@ class Review:
         }
         loaded = {name: bundle.load(self.run / name, self.machine.device) for name in (bundle.BEST, bundle.LAST)}
         for each in loaded.values():
+            if carried is not None:
+                bundle.carry_over(carried, each.folder)
             save_discriminator(each, self.plan.objective, self.teachers.projected)
         models = {name: each.model for name, each in loaded.items()}
         for name, model in {**models, **({"last_raw": raw} if averaged else {})}.items():
