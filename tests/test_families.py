@@ -16,6 +16,7 @@ from facespace.data.faces import FaceSet
 from facespace.errors import UsageError
 from facespace.evaluation import space_card
 from facespace.models import ModelConfig, build
+from facespace.models.autoencoder import Autoencoder
 from facespace.models.codes import Codebook
 from facespace.models.posteriors import Gaussian
 from facespace.recipes import recipe
@@ -173,6 +174,29 @@ def test_a_grown_body_begins_as_the_smaller_one_enlarged():
         enlarged = F.interpolate(first.decoder(z), scale_factor=2, mode="bilinear", align_corners=False)
         torch.testing.assert_close(second.decoder(z), enlarged)
         torch.testing.assert_close(second.encode(x).mean, first.encode(F.avg_pool2d(x, 2)).mean)
+
+
+def test_more_blocks_make_the_decoder_of_a_pyramid_larger_and_nothing_else():
+    chosen = ["model.image=3,16,16", "model.latent=5", "model.widths=6,8,12"]
+    sizes = {}
+    for count in (2, 4):
+        model = build(override(recipe("grow32"), [*chosen, f"model.decoder_blocks={count}"]).model)
+        sizes[count] = [sum(weight.numel() for weight in part.parameters()) for part in (model.encoder, model.decoder)]
+    assert sizes[2][0] == sizes[4][0] and sizes[4][1] > 1.5 * sizes[2][1]
+    with pytest.raises(UsageError, match=r"decoder_blocks must be at least 1, and is for model\.body=pyramid"):
+        ModelConfig(body="conv", decoder_blocks=3)
+
+
+def test_noise_on_latents_is_a_share_of_their_spread_and_for_training_alone():
+    torch.manual_seed(0)
+    net = build(ModelConfig(image=(3, 16, 16), latent=6, widths=(8, 16), latent_noise=0.5))
+    assert isinstance(net, Autoencoder)
+    z = torch.randn(4_000, 6) * torch.tensor([1.0, 2.0, 3.0, 0.1, 1.0, 5.0])
+    assert torch.equal(net.eval()._noisy(z), z)
+    added = net.train()._noisy(z) - z
+    torch.testing.assert_close(added.std(0), 0.5 * z.std(0), rtol=0.05, atol=0)
+    with pytest.raises(UsageError, match="latent_noise"):
+        ModelConfig(latent_noise=-1.0)
 
 
 def test_a_stage_starts_from_the_run_before(drawn, tmp_path, capsys):

@@ -107,7 +107,7 @@ def test_rejection_keeps_the_faces_with_the_highest_score(space):
 
 def test_a_space_draws_faces_under_attributes_and_says_what_it_cannot(trained, drawn, tmp_path):
     space, faces = facespace.load(shutil.copytree(trained, tmp_path / "r")), FaceSet(drawn)
-    with pytest.raises(UsageError, match="model.conditions"):
+    with pytest.raises(UsageError, match=r"model.conditions"):
         space.sample(2, given={"smile": 1.0})
     with quiet(), pytest.raises(UsageError, match="Unknown attribute 'smiel'.*Did you mean 'smile'"):
         space.fit_prior(faces, "flow", "all", conditions=["smiel"])

@@ -263,6 +263,21 @@ def test_a_decoder_learns_alone_and_latents_stay(drawn, tmp_path, body):
     assert any(name.startswith("encoder.") for name in before)
 
 
+def test_a_run_that_pauses_by_the_clock_goes_on_to_the_same_weights(drawn, tmp_path):
+    settings = ["train.steps=6", "train.precision=fp32"]
+    train("demo", drawn, tmp_path / "whole", settings=settings)
+    result = train("demo", drawn, tmp_path / "r", settings=settings, minutes=1e-9)
+    assert result["paused"] and 1 <= result["step"] < result["steps"] == 6
+    paused = facespace.load(tmp_path / "r" / "last")
+    assert paused.card["step"] == result["step"] and paused.sample(2).shape == (2, 16, 16, 3)
+    while result.get("paused"):
+        result = train("demo", drawn, tmp_path / "r", settings=settings, minutes=1e-9, resume=True)
+    whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "r")
+    assert result["steps"] == 6 and all(torch.equal(whole[name], parts[name]) for name in whole)
+    with pytest.raises(UsageError, match="--minutes must be above 0; got 0"):
+        train("demo", drawn, tmp_path / "s", minutes=0)
+
+
 def test_a_decoder_that_learned_alone_keeps_what_was_fitted_to_the_latents(drawn, tmp_path):
     train("demo", drawn, tmp_path / "whole", settings=["train.steps=4"])
     with quiet():

@@ -58,6 +58,7 @@ def train(
     device: str = "auto",
     seed: int = 0,
     tracker: Annotated[tuple[str, ...], Parameter(negative="")] = (),
+    minutes: float | None = None,
 ) -> Done:
     """Train a recipe on a prepared set.
 
@@ -85,6 +86,9 @@ def train(
         Of the weights, the order of faces and all noise.
     tracker
         tensorboard (used where it is installed), wandb (works offline) or none; may be repeated.
+    minutes
+        Pause after so many minutes, with a checkpoint and the model as it is then in last/; --resume goes on. For a machine that
+        is lent by the hour, or the time limit of a cluster.
     """
     from facespace.training.loop import train as learn
 
@@ -99,7 +103,12 @@ def train(
         seed=seed,
         force=force,
         trackers=tracker,
+        minutes=minutes,
     )
+    if result.get("paused"):
+        return Done(
+            result, f"{result['step']:,} of {result['steps']:,} steps are done; the model as it is lies in {to}/last."
+        )
     rows = [
         f"{result['steps']:,} steps in {result['seconds']:,.0f} s, {result['images_per_second']:,.0f} images/s on "
         f"{result['device']} in {result['precision']}; first step after {result['seconds_to_first_step']:.1f} s."

@@ -25,6 +25,8 @@ class ModelConfig:
     code: int = 4  # numbers of one entry; a latent is model.latent / model.code of them
     levels: tuple[int, ...] = ()  # of kind=ladder: channels of noise at twice the smallest size, at four times, …
     looks: int = 1  # of the encoder at a face once it has learned: each further one mends what the decoder got wrong
+    decoder_blocks: int = 2  # residual blocks at each size of a pyramid's decoder
+    latent_noise: float = 0.0  # while training, in the batch's standard deviations, on each latent that is decoded
     latent_relu: bool = False  # ReLU on the latent of an autoencoder, as the yearbook system has it
     pixels: str = "bernoulli"  # row of LIKELIHOODS
     conditions: tuple[str, ...] = ()  # attributes that encoder and decoder are told: a conditional VAE
@@ -43,6 +45,14 @@ class ModelConfig:
         if self.looks < 1 or (self.looks > 1 and (self.latent_relu or not self.flat)):
             raise UsageError(
                 f"model.looks must be at least 1, and 1 but for a flat latent of both signs; got {self.looks}."
+            )
+        if self.decoder_blocks < 1 or (self.decoder_blocks != 2 and self.body != "pyramid"):
+            raise UsageError(
+                f"model.decoder_blocks must be at least 1, and is for model.body=pyramid; got {self.decoder_blocks}."
+            )
+        if not 0 <= self.latent_noise < 10 or (self.latent_noise and not self.flat):
+            raise UsageError(
+                f"model.latent_noise must lie in [0, 10), and is for a flat latent; got {self.latent_noise}."
             )
         if not 0 <= self.dropout < 1:
             raise UsageError(f"model.dropout must be at least 0 and below 1; got {self.dropout}.")

@@ -53,7 +53,7 @@ class Looks(nn.Module):
 
 
 class Drawings(nn.Module):
-    """The decoder: at each size two blocks, and what they add to the enlarged drawing of the size below."""
+    """The decoder: at each size some blocks, and what they add to the enlarged drawing of the size below."""
 
     def __init__(
         self, config: ModelConfig, outwards: list[int], inputs: int, small: tuple[int, int, int], raw_channels: int
@@ -62,7 +62,7 @@ class Drawings(nn.Module):
         self.start = nn.Sequential(*entrance(config, inputs, small))
         self.blocks, self.draw, self.rise = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
         for level, width in enumerate(outwards):
-            self.blocks.append(nn.Sequential(Residual(config, width), Residual(config, width)))
+            self.blocks.append(nn.Sequential(*(Residual(config, width) for _ in range(config.decoder_blocks))))
             final = zeros(width, raw_channels, 3) if level else nn.Conv2d(width, raw_channels, 3, 1, 1)
             self.draw.append(Side("a drawing at this size", *active(config, width), final))
         for before, after in pairwise(outwards):

@@ -55,15 +55,20 @@ def train(
     seed: int = 0,
     force: bool = False,
     trackers: tuple[str, ...] | list[str] = (),
+    minutes: float | None = None,
 ) -> dict[str, Any]:
     """Trains a recipe on a prepared set into the folder `to`, and returns the run's figures.
 
     `settings` are overrides such as "train.steps=500". `start` names a run or a bundle whose weights a new run begins
     with; its own recipe is taken where `recipe` is None. `resume` goes on from the checkpoint in `to` with the same
     recipe, data and seed. `trackers` are names of trackers.TRACKERS. On Ctrl-C the step is finished and a checkpoint
-    written before KeyboardInterrupt is raised. Under torchrun each process calls this.
+    written before KeyboardInterrupt is raised. After so many `minutes` the run pauses: checkpoint and last bundle are written, and
+    the result says {"paused": True}. Under torchrun each process calls this.
 
     Raises UsageError for impossible settings, TrainingError where training cannot start or the loss is not finite."""
+    if minutes is not None and not minutes > 0:
+        raise UsageError(f"--minutes must be above 0; got {minutes}.")
+    until = math.inf if minutes is None else time.monotonic() + 60 * minutes
     origin = bundle.load(start) if start else None
     if recipe is None:
         if origin is None:
@@ -75,7 +80,7 @@ def train(
     machine.first(lambda: check(plan, faces, run, origin is not None, resume, force, trackers))
     # A caller's own random numbers stay as they were.
     with torch.random.fork_rng([machine.device] if machine.device.type == "cuda" else []):
-        return Training(plan, faces, run, machine, seed, resume, origin, trackers).go(resume)
+        return Training(plan, faces, run, machine, seed, resume, origin, trackers).go(resume, until)
 
 
 class Training:
@@ -163,8 +168,8 @@ class Training:
         recipe = json.dumps(to_dict(replace(self.plan, train=train)), sort_keys=True)
         return {"recipe": recipe, "data": self.faces.fingerprint, "seed": self.seed, "start": self.origin}
 
-    def go(self, resume: bool) -> dict[str, Any]:
-        """The whole run, and its figures."""
+    def go(self, resume: bool, until: float = math.inf) -> dict[str, Any]:
+        """The whole run, and its figures; or the part of it up to a time of the monotonic clock."""
         if resume:
             self.restore()
             note(f"Resumed at step {self.at.step:,} of {self.total:,}.")
@@ -185,7 +190,7 @@ class Training:
                 self.save()  # so that there is always a good state to go back to
             while self.at.step < self.total and not self.at.done:
                 try:
-                    self.steps(advance, stopping, time.monotonic() + CHECKPOINT_SECONDS)
+                    self.steps(advance, stopping, min(until, time.monotonic() + CHECKPOINT_SECONDS))
                 except NotFinite as error:
                     self.lower_rate(error)
                     continue
@@ -195,6 +200,9 @@ class Training:
                 if self.machine.any(bool(stopping()), 0):
                     note(f"Stopped at step {self.at.step:,}. The same command with --resume goes on from there.")
                     raise stopping() or KeyboardInterrupt
+                left = self.at.step < self.total and not self.at.done
+                if left and self.machine.any(time.monotonic() >= until, 0):
+                    return self.machine.first(lambda: self.review.pause(self.judged, self.at, self.total))
         averaged = self.averaged is not None
         return self.machine.first(lambda: self.review.close(self.model, averaged, self.at, self.carried))
 

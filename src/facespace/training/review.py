@@ -86,6 +86,14 @@ class Review:
         if at.done:
             note(f"Stopped early: no better validation loss for {at.since_best} epochs.")
 
+    def pause(self, model: LatentModel, at: Progress, total: int) -> dict[str, Any]:
+        """Writes the last bundle of a run that goes on later, not validated; says how far it is. For the leading process."""
+        line = {"step": at.step, "training_seconds": at.training_seconds, "validation": None}
+        self.fit_prior(model)
+        self.save(bundle.LAST, model, line)
+        note(f"Paused at step {at.step:,} of {total:,}. The same command with --resume goes on from there.")
+        return {"run": str(self.run), "paused": True, "step": at.step, "steps": total}
+
     def save(self, name: str, model: LatentModel, line: dict[str, Any]) -> None:
         """Writes a bundle with its card."""
         facts = {"recipe": to_dict(self.plan), "data": self.faces.card, "step": line["step"], "metrics": line}
