@@ -8,6 +8,7 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -202,7 +203,8 @@ class Training:
                     raise stopping() or KeyboardInterrupt
                 left = self.at.step < self.total and not self.at.done
                 if left and self.machine.any(time.monotonic() >= until, 0):
-                    return self.machine.first(lambda: self.review.pause(self.judged, self.at, self.total))
+                    pause = partial(self.review.pause, self.judged, self.at, self.total, self.carried)
+                    return self.machine.first(pause)
         averaged = self.averaged is not None
         return self.machine.first(lambda: self.review.close(self.model, averaged, self.at, self.carried))
 

@@ -86,11 +86,16 @@ class Review:
         if at.done:
             note(f"Stopped early: no better validation loss for {at.since_best} epochs.")
 
-    def pause(self, model: LatentModel, at: Progress, total: int) -> dict[str, Any]:
-        """Writes the last bundle of a run that goes on later, not validated; says how far it is. For the leading process."""
+    def pause(
+        self, model: LatentModel, at: Progress, total: int, carried: bundle.Bundle | None = None
+    ) -> dict[str, Any]:
+        """Writes the last bundle of a run that goes on later, not validated, with what was fitted to the latents of the bundle
+        `carried`; says how far it is. For the leading process."""
         line = {"step": at.step, "training_seconds": at.training_seconds, "validation": None}
         self.fit_prior(model)
         self.save(bundle.LAST, model, line)
+        if carried is not None:
+            bundle.carry_over(carried, self.run / bundle.LAST)
         note(f"Paused at step {at.step:,} of {total:,}. The same command with --resume goes on from there.")
         return {"run": str(self.run), "paused": True, "step": at.step, "steps": total}
 
@@ -114,7 +119,10 @@ class Review:
         """The same latents and the same faces each time, in eval mode, so that sheets can be compared. A model that is
         told attributes is told those of training faces."""
         model.eval()
-        z = model.prior.sample(SHOWN, generator=torch.Generator().manual_seed(0))
+        # Where the decoder learns from samples of a fitted prior, those of N(0, I) would say nothing of it.
+        prior = self.teachers.pool.prior if self.teachers.pool else model.prior
+        z = prior.sample(SHOWN, generator=torch.Generator().manual_seed(0)).to(self.machine.device)
+        z = z.reshape(-1, *model.latent_shape)
         at, rows = journal.step, self.loader.rows
         others = self.loader.batch(rows[[index * len(rows) // SHOWN for index in range(SHOWN)]])
         journal.sheet("samples", at, to_uint8(model.decode(z, self.tell(others))))
