@@ -13,9 +13,20 @@ if TYPE_CHECKING:
     from facespace.errors import FacespaceError
     from facespace.explorer.notebook import explore
     from facespace.space import FaceSpace, load
+    from facespace.training.discriminators import load_discriminator
     from facespace.training.loop import train
 
-__all__ = ["FaceSet", "FaceSpace", "FacespaceError", "__version__", "explore", "load", "prepare", "train"]
+__all__ = [
+    "FaceSet",
+    "FaceSpace",
+    "FacespaceError",
+    "__version__",
+    "explore",
+    "load",
+    "load_discriminator",
+    "prepare",
+    "train",
+]
 
 _HOMES = {
     "FaceSet": "facespace.data.faces",
@@ -23,6 +34,7 @@ _HOMES = {
     "FacespaceError": "facespace.errors",
     "explore": "facespace.explorer.notebook",
     "load": "facespace.space",
+    "load_discriminator": "facespace.training.discriminators",
     "prepare": "facespace.data.prepare",
     "train": "facespace.training.loop",
 }
