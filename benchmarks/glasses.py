@@ -60,6 +60,12 @@ def main() -> None:
     identity = open_identity(space.template, scorer, kept, asked.identity)
     persons = identity(kept)
     print(f"\n{len(bare)} faces without glasses; identity: {identity.about}\n")
+    for name, (make, _) in overlays.OVERLAYS.items():
+        random, points = np.random.default_rng(0), faces.template.points
+        worn = np.stack([overlays.draw(faces.images[row], points, make(random)) for row in rows[bare]])
+        share, alike = judged(scorer, identity, persons, space.reconstruct(worn))
+        print(f"{name} drawn onto the photographs and reconstructed: seen {share:.0%}, identity {alike:.2f}")
+    print()
     print(
         "| direction | gap, sd | at +1 gap: seen | identity | 75 % at, gaps | identity | closed loop: seen | identity |"
     )
