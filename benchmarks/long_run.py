@@ -114,7 +114,9 @@ def closing(runs: Path, run: Path, stage: str, result: dict[str, Any], began: fl
     space = FaceSpace(bundle.load(folder))
     size = pack(bundle.load(folder), runs / "packed", bits=8)
     kept = {
-        key: result[key] for key in ("paused", "step", "steps", "images_per_second", "nats", "nearest") if key in result
+        key: result[key]
+        for key in ("paused", "step", "steps", "images_per_second", "peak_memory_mb", "nats", "nearest")
+        if key in result
     }
     return {
         "stage": stage,

@@ -109,7 +109,7 @@ def test_a_space_draws_faces_under_attributes_and_says_what_it_cannot(trained, d
     space, faces = facespace.load(shutil.copytree(trained, tmp_path / "r")), FaceSet(drawn)
     with pytest.raises(UsageError, match=r"model.conditions"):
         space.sample(2, given={"smile": 1.0})
-    with quiet(), pytest.raises(UsageError, match="Unknown attribute 'smiel'.*Did you mean 'smile'"):
+    with quiet(), pytest.raises(UsageError, match=r"Unknown attribute 'smiel'.*Did you mean 'smile'"):
         space.fit_prior(faces, "flow", "all", conditions=["smiel"])
     with quiet():
         entry = space.fit_prior(faces, "flow", "all", mirror=True, conditions=["smile", "yaw"], steps=2, width=16)

@@ -109,9 +109,10 @@ def train(
         return Done(
             result, f"{result['step']:,} of {result['steps']:,} steps are done; the model as it is lies in {to}/last."
         )
+    memory = f", {result['peak_memory_mb'] / 1000:.1f} GB at most" if result["peak_memory_mb"] else ""
     rows = [
         f"{result['steps']:,} steps in {result['seconds']:,.0f} s, {result['images_per_second']:,.0f} images/s on "
-        f"{result['device']} in {result['precision']}; first step after {result['seconds_to_first_step']:.1f} s."
+        f"{result['device']} in {result['precision']}{memory}; first step after {result['seconds_to_first_step']:.1f} s."
     ]
     for bundle in ("best", "last"):
         for split, seen in result[bundle].items():

@@ -68,6 +68,19 @@ class Machine:
         look waits for the device."""
         return 1 if self.device.type == "cpu" else 25
 
+    @property
+    def peak_memory(self) -> float | None:
+        """The most memory that this process has held, MB: of the device on CUDA, else of the process; None where that cannot be
+        told (Windows)."""
+        if self.device.type == "cuda":
+            return torch.cuda.max_memory_allocated(self.device) / 1e6
+        if sys.platform == "win32":
+            return None
+        import resource  # not on Windows
+
+        unit = 1 if sys.platform == "darwin" else 1024  # bytes there, kibibytes elsewhere
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+
     def prepare(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> nn.Module:
         """The network that the loop calls: on the device, compiled where that pays, its gradients averaged over processes.
         The parameters stay those of `model`, with which the optimiser was made."""

@@ -153,6 +153,7 @@ class Review:
             "seconds": round(at.training_seconds, 2),
             "seconds_to_first_step": round(self.started, 2),
             "images_per_second": round(at.images / at.training_seconds, 1),
+            "peak_memory_mb": self.machine.peak_memory and round(self.machine.peak_memory),
             "device": self.machine.device.type,
             "processes": self.machine.world,
             "precision": self.machine.precision,
