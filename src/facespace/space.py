@@ -119,7 +119,7 @@ class FaceSpace(Codec):
 
     def _split_given(self, given: Mapping[str, float], prior: str | None) -> tuple[dict[str, float], dict[str, float]]:
         """What is given, for the prior and for the decoder. Raises UsageError for what neither knows."""
-        known = tuple(getattr(self.prior(prior), "conditions", ())) if given else ()
+        known = self.prior(prior).conditions if given else ()
         to_prior = {name: value for name, value in given.items() if name in known}
         to_decoder = {name: value for name, value in given.items() if name in self.conditions}
         for name in given:

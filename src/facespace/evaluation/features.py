@@ -147,7 +147,7 @@ def _torchscript(path: Path, name: str, device: torch.device) -> Features:
 
         @torch.inference_mode()
         def extract(faces: np.ndarray, feed: Callable[[Any, Tensor], Tensor] = feed) -> np.ndarray:
-            x = torch.from_numpy(np.ascontiguousarray(faces)).to(device).permute(0, 3, 1, 2).contiguous()
+            x = torch.from_numpy(np.ascontiguousarray(faces)).to(device).permute(0, 3, 1, 2)
             return feed(net, x).float().cpu().numpy()
 
         try:

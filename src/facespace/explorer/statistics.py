@@ -72,7 +72,7 @@ def known_latents(space: FaceSpace, faces: FaceSet | None, check: Check, seed: i
         return Known(np.concatenate(parts), rows, f"{len(rows):,} encoded faces of the set {faces.root.name}")
     prior = space.prior()
     if isinstance(prior, FittedPrior):
-        return Known(space.sample_latents(DRAWS, seed), None, f"{DRAWS:,} draws from {prior.origin}")
+        return Known(space.many_latents(DRAWS, seed), None, f"{DRAWS:,} draws from {prior.origin}")
     parts = []
     count = affordable(space, RETURNED)
     drawn = space.sample_latents(count, seed)

@@ -14,6 +14,7 @@ class Prior(nn.Module):
     """A distribution of latents (D,). `origin` says in words where it comes from."""
 
     origin: str
+    conditions: tuple[str, ...] = ()  # attributes that its draws can be conditioned on
 
     @property
     def mean(self) -> Tensor:
@@ -40,8 +41,6 @@ class Prior(nn.Module):
 
 class FittedPrior(Prior):
     """A prior that learns from latents. All that it knows lies in its state dict and its `options`."""
-
-    conditions: tuple[str, ...] = ()  # attributes that its draws can be conditioned on
 
     @classmethod
     def from_card(cls, dim: int, options: Mapping[str, Any]) -> "FittedPrior":

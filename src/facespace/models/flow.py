@@ -31,7 +31,7 @@ MIRRORED = " and of their mirror images"
 OLDER = {"blocks": 3, "modulated": False, "conditions": ()}  # what a card of a version without these options means
 KEPT = 0.999  # share of the variance whose principal components the network sees; along the others a Gaussian is enough
 SOLVER = 16  # steps from noise to latent, of Heun's method
-CHUNK = 32  # latents carried together; always as many, so that their last bits do not depend on how many are asked for
+CHUNK = 8  # latents carried together; always as many, so that their last bits do not depend on how many are asked for
 PORTION = 2_048  # latents carried together where last bits may depend on it
 PROBES = 8  # Rademacher vectors that estimate the divergence (Hutchinson, 1989), the same for all latents and calls
 
@@ -68,7 +68,7 @@ class Flow(FittedPrior):
         self.register_buffer("center", torch.zeros(dim))
         self.register_buffer("axes", torch.eye(dim))
         self.register_buffer("spread", torch.ones(dim))
-        self.velocity = untrained(self.seen, width, **self._network)
+        self.velocity = untrained(self._untaught)
 
     @classmethod
     def from_card(cls, dim: int, options: Mapping[str, Any]) -> "Flow":
@@ -79,12 +79,14 @@ class Flow(FittedPrior):
     def options(self) -> dict[str, Any]:
         """Training steps at most; units, blocks and modulation of the network; the principal components that it sees; the
         attributes that it can be conditioned on."""
-        names = {"conditions": list(self.conditions)}
-        return {"steps": self.steps, "width": self.width, "seen": self.seen, **self._network, **names}
-
-    @property
-    def _network(self) -> dict[str, int]:
-        return {"blocks": self.blocks, "modulated": self.modulated, "conditions": len(self.conditions)}
+        return {
+            "steps": self.steps,
+            "width": self.width,
+            "seen": self.seen,
+            "blocks": self.blocks,
+            "modulated": self.modulated,
+            "conditions": list(self.conditions),
+        }
 
     @property
     def mean(self) -> Tensor:
@@ -110,7 +112,7 @@ class Flow(FittedPrior):
             net = learn(self._untaught, x, self.steps, seed, y, self.angles)
         else:
             note(f"{faces:,} faces are too few for a flow to learn from ({FEWEST} are enough); it stays a Gaussian.")
-            net = untrained(self.seen, self.width, **self._network)
+            net = untrained(self._untaught)
         self.velocity = net.to(self.center.device).requires_grad_(False).eval()
         what = self.name if enough else f"{self.name} without training, a Gaussian,"
         self.origin = f"{what} fitted to the latents of {faces:,} faces{MIRRORED if views > 1 else ''}"
@@ -120,8 +122,8 @@ class Flow(FittedPrior):
         """Radians (n,) at which a batch learns."""
         return torch.rand(n) * math.pi / 2
 
-    def _untaught(self, dropout: float) -> Velocity:
-        return Velocity(self.seen, self.width, dropout, **self._network)
+    def _untaught(self, dropout: float = 0.0) -> Velocity:
+        return Velocity(self.seen, self.width, dropout, self.blocks, self.modulated, len(self.conditions))
 
     @torch.no_grad()
     def sample(

@@ -114,4 +114,5 @@ def _validate(net: nn.Module, exam: Noised) -> float:
 
 @torch.no_grad()
 def _average(average: nn.Module, net: nn.Module, keep: float) -> None:
-    torch._foreach_lerp_([*average.parameters()], [*net.parameters()], 1 - keep)
+    for kept, new in zip(average.parameters(), net.parameters()):
+        kept.lerp_(new, 1 - keep)

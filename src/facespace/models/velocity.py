@@ -1,6 +1,8 @@
 """The network of a flow: a residual MLP that gives the mean velocity at a place and an angle, where asked under known
 attributes, together with its derivative along given directions. The flow itself is in flow.py."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -96,10 +98,10 @@ class Block(nn.Module):
         return h[0] + added[0], h[1] + added[1]
 
 
-def untrained(dim: int, width: int, **options: int) -> Velocity:
-    """A network that gives 0 everywhere; other code's random numbers are left alone."""
+def untrained(make: Callable[[], Velocity]) -> Velocity:
+    """A new network, which gives 0 everywhere; other code's random numbers are left alone."""
     with torch.random.fork_rng(devices=[]):
-        return Velocity(dim, width, **options).requires_grad_(False).eval()
+        return make().requires_grad_(False).eval()
 
 
 def _embedder() -> nn.Sequential:
