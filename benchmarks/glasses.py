@@ -25,7 +25,7 @@ from facespace.data.faces import SPLITS, FaceSet
 from facespace.evaluation.attributes import AttributeNet, load_net
 from facespace.evaluation.identity import Identity, open_identity
 from facespace.evaluation.subject import spread
-from facespace.image import sheets
+from facespace.image import overlays, sheets
 from facespace.latent import directions as finding
 from facespace.latent.directions import DECORRELATED, PAIRED, Directions
 from facespace.latent.edit import move, reach
