@@ -62,9 +62,14 @@ def main() -> None:
     print(f"\n{len(bare)} faces without glasses; identity: {identity.about}\n")
     for name, (make, _) in overlays.OVERLAYS.items():
         random, points = np.random.default_rng(0), faces.template.points
-        worn = np.stack([overlays.draw(faces.images[row], points, make(random)) for row in rows[bare]])
+        photographs = faces.images[rows[bare]]
+        worn = np.stack([overlays.draw(face, points, make(random)) for face in photographs])
+        alone = judged(scorer, identity, identity(photographs), worn)
         share, alike = judged(scorer, identity, persons, space.reconstruct(worn))
-        print(f"{name} drawn onto the photographs and reconstructed: seen {share:.0%}, identity {alike:.2f}")
+        print(
+            f"{name} drawn onto photographs: seen {alone[0]:.0%}, identity to the photograph {alone[1]:.2f};", end=" "
+        )
+        print(f"then reconstructed: seen {share:.0%}, identity to the reconstruction {alike:.2f}")
     print()
     print(
         "| direction | gap, sd | at +1 gap: seen | identity | 75 % at, gaps | identity | closed loop: seen | identity |"

@@ -41,8 +41,8 @@ class Kinds:
 
 def find_kinds(z: np.ndarray, signs: np.ndarray, count: int, whitening: Whitening, seed: int = 0) -> Kinds:
     """The `count` kinds of the faces with an attribute, from latents (N, D) and its signs (N,): k-means (k-means++, ten
-    starts) in the first principal components of their whitened latents. Whitening keeps pose and light, which vary most,
-    from deciding; the components keep the noise of all other axes out.
+    starts) in the first principal components of their whitened latents. On CelebA's wearers of glasses, latents that
+    were not whitened parted clear from dark ones less well.
 
     Raises UsageError for a count below 2 or above MOST, too few faces, or a kind of fewer than 5."""
     x = (z[signs > 0] - whitening.center) @ whitening.inverse
