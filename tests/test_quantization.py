@@ -18,7 +18,7 @@ from facespace.errors import BundleError, UsageError
 from facespace.image.photos import Template
 from facespace.models import ModelConfig, build
 from facespace.models.blocks import Doubling, TransposedConv
-from facespace.models.weight_quantization import quantize, restored, stored
+from facespace.models.weight_quantization import quantize, restored, restored_kernels, stored, stored_kernels
 from facespace.packing import pack
 from facespace.training import runs
 
@@ -373,3 +373,16 @@ def test_a_format_of_a_later_facespace_is_named(eight, tmp_path):
         (folder / "card.json").write_text(json.dumps(card | {"format": version}))
         with pytest.raises(BundleError, match=r"reads the formats 1 and 2\. Update facespace"):
             facespace.load(folder)
+
+
+def test_kernels_without_their_module_take_fewer_bits_and_come_back():
+    kernel, vector = torch.randn(6, 3, 4, 4), torch.randn(5)
+    for bits, error in ((8, kernel.abs().amax((1, 2, 3), keepdim=True) / 254 * 1.001), (16, kernel.abs() * 2**-11)):
+        kept = stored_kernels({"a": kernel, "b": vector}, bits)
+        again = restored_kernels(kept)
+        assert set(again) == {"a", "b"} and torch.equal(again["b"], vector) and again["a"].dtype == torch.float32
+        assert ((again["a"] - kernel).abs() <= error).all()
+        once_more = stored_kernels(again, bits)
+        assert all(torch.equal(once_more[name], kept[name]) for name in kept)
+    with pytest.raises(ValueError, match="without a.scale"):
+        restored_kernels({"a": torch.zeros(2, 1, 1, 1, dtype=torch.int8)})

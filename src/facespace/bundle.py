@@ -25,7 +25,7 @@ from facespace.image.photos import Template
 from facespace.latent.directions import Directions, Whitening
 from facespace.models import LatentModel, ModelConfig, build
 from facespace.models.priors import FITTED, FittedPrior
-from facespace.models.weight_quantization import restored
+from facespace.models.weight_quantization import restored, restored_kernels
 
 FORMAT = 1
 FORMAT_8_BITS = 2  # of weights as 8-bit numbers, so that a facespace which does not know them says so
@@ -168,7 +168,10 @@ def read_discriminator(loaded: Bundle) -> tuple[dict[str, torch.Tensor], dict[st
         raise BundleError(f"{folder} has no discriminator. {again}")
     if entry.get("weights") != loaded.card["fingerprint"]:
         raise BundleError(f"The discriminator in {folder} judged a model with other weights. {again}")
-    return read_tensors(folder / DISCRIMINATOR, entry.get("fingerprint"), RETRIEVE), entry
+    try:
+        return restored_kernels(read_tensors(folder / DISCRIMINATOR, entry.get("fingerprint"), RETRIEVE)), entry
+    except ValueError as error:
+        raise BundleError(f"{folder / DISCRIMINATOR} is damaged: {error}. {RETRIEVE}") from error
 
 
 def carry_over(origin: Bundle, folder: Path) -> None:

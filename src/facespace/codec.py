@@ -33,7 +33,9 @@ class Codec:
 
     def __init__(self, loaded: bundle.Bundle) -> None:
         self._loaded = loaded
-        self._opened: dict[str, tuple[int, Prior]] = {}  # fitted priors by kind, with the time at which the card was written
+        self._opened: dict[
+            str, tuple[int, Prior]
+        ] = {}  # fitted priors by kind, with the time at which the card was written
         self.model, self.template, self.card, self.folder = loaded
 
     @property

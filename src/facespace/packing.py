@@ -30,7 +30,7 @@ from facespace.bundle import (
 )
 from facespace.console import note
 from facespace.errors import UsageError
-from facespace.models.weight_quantization import half, stored
+from facespace.models.weight_quantization import half, stored, stored_kernels
 
 BITS = {16: FORMAT, 8: FORMAT_8_BITS}  # of a weight, and the format of such a bundle
 
@@ -62,8 +62,8 @@ def pack(
         found["root"] = half(found["root"])  # three quarters of the file
         card["directions"] = {**entry, "weights": now, "fingerprint": fingerprint(found)}
     if entry := own.get("discriminator"):
-        files[DISCRIMINATOR], _ = read_discriminator(loaded)
-        card["discriminator"] = {**entry, "weights": now}
+        files[DISCRIMINATOR] = heads = stored_kernels(read_discriminator(loaded)[0], bits)
+        card["discriminator"] = {**entry, "weights": now, "fingerprint": fingerprint(heads)}
     encoded = load_encoded(loaded) if encoded is None else encoded  # those of a packed bundle go on with it
     if encoded is not None:
         files[ENCODED] = {"z": torch.from_numpy(encoded).half()}

@@ -70,6 +70,34 @@ def quantize(weight: Tensor, axis: int) -> tuple[Tensor, Tensor]:
     return numbers.to(torch.int8), scale
 
 
+def stored_kernels(tensors: Stored, bits: int) -> Stored:
+    """Tensors without their module, such as those of a discriminator's heads, whose kernels (4 axes, output channels first) take 16
+    or 8 bits."""
+    found = dict(tensors)
+    for name, tensor in tensors.items():
+        if tensor.dim() != 4:
+            continue
+        if bits == 8:
+            found[name], found[name + SCALE] = quantize(tensor, 0)
+        else:
+            found[name] = half(tensor)
+    return found
+
+
+def restored_kernels(tensors: Stored) -> Stored:
+    """Such tensors as float32 again. Raises ValueError for 8-bit numbers without a scale that fits them."""
+    found = dict(tensors)
+    for name, tensor in tensors.items():
+        if tensor.dtype == torch.int8:
+            scale = found.pop(name + SCALE, None)
+            _check(name, tensor, scale, 0)
+            assert scale is not None
+            found[name] = tensor.float() * scale
+        elif tensor.dtype == torch.float16:
+            found[name] = tensor.float()
+    return found
+
+
 def half(tensor: Tensor) -> Tensor:
     """As 16-bit numbers, where they fit."""
     numbers = tensor.half()
