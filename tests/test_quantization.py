@@ -384,5 +384,5 @@ def test_kernels_without_their_module_take_fewer_bits_and_come_back():
         assert ((again["a"] - kernel).abs() <= error).all()
         once_more = stored_kernels(again, bits)
         assert all(torch.equal(once_more[name], kept[name]) for name in kept)
-    with pytest.raises(ValueError, match="without a.scale"):
+    with pytest.raises(ValueError, match=r"without a.scale"):
         restored_kernels({"a": torch.zeros(2, 1, 1, 1, dtype=torch.int8)})
