@@ -32,6 +32,7 @@ from facespace.training.discriminators import load_discriminator
 
 GRID, ROW = 256, 16  # new faces of a picture, and in a row of it
 TRAINING = 5_000  # training faces that copies are looked for among
+KEPT: dict[str, str] = {}  # the cells of reconstructions by the weights' fingerprint
 HEAD = (
     "| space | FID | KID | precision, recall | scorer | ArcFace | copies | PSNR | LPIPS | identity |\n"
     "|---|---|---|---|---|---|---|---|---|---|"
@@ -101,12 +102,20 @@ class Row:
         faces = faces[: len(real)]
         found = measure_generation(faces, real, None, self.judge)
         copies = measure_memorisation(faces, self.others("train", TRAINING), real)["share"]
-        shown = measure_reconstruction(real, self.subject.reconstructions, open_lpips() if at_hand() else None)
         return (
             f"| {self.text or 'the default space'} | {found['fid']:.1f} | {found['kid']:.4f} ± {found['kid_sd']:.4f} "
-            f"| {found['precision']:.3f}, {found['recall']:.3f} | {self.distances(faces)} | {copies:.1%} "
-            f"| {shown['psnr']:.2f} | {_shown(shown.get('lpips'))} | {_shown(self.alike())} | ({time.perf_counter() - began:.0f} s)"
+            f"| {found['precision']:.3f}, {found['recall']:.3f} | {self.distances(faces)} | {copies:.1%} | {self.kept()} "
+            f"| ({time.perf_counter() - began:.0f} s)"
         )
+
+    def kept(self) -> str:
+        """What reconstructions keep, as three cells; rows of the same weights share them."""
+        weights = self.space.card["fingerprint"]
+        if weights not in KEPT:
+            real = self.subject.originals
+            shown = measure_reconstruction(real, self.subject.reconstructions, open_lpips() if at_hand() else None)
+            KEPT[weights] = f"{shown['psnr']:.2f} | {_shown(shown.get('lpips'))} | {_shown(self.alike())}"
+        return KEPT[weights]
 
     def distances(self, faces: np.ndarray) -> str:
         """Fréchet distances from the test faces by the scorer and ArcFace, as two cells."""
