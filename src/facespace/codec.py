@@ -244,12 +244,11 @@ def _asked(prior: Prior, given: Mapping[str, float]) -> Tensor:
             f"New latents come from {prior.origin}, which knows no attributes. Fit one that does, to a set with attributes: "
             "facespace fit-prior SPACE --data SET --kind flow"
         )
+    places = {name: place for place, name in enumerate(known)}
     y = torch.full((len(known),), torch.nan)
     for name, value in given.items():
-        y[choose({known_name: place for place, known_name in enumerate(known)}, name, "condition")] = number(
-            name, value
-        )
-    return y.sign()
+        y[choose(places, name, "condition")] = math.copysign(1, number(name, value))
+    return y
 
 
 def _batches(items):
