@@ -116,7 +116,7 @@ def test_a_space_draws_faces_under_attributes_and_says_what_it_cannot(trained, d
         entry = space.fit_prior(faces, "flow", "all", mirror=True, conditions=["smile", "yaw"], steps=2, width=16)
         assert entry["options"]["conditions"] == ["smile", "yaw"] and entry["mirror"]
         assert space.fit_prior(faces, "normal", "all", mirror=True)["nats"]
-    z = space.sample_latents(3, prior="flow", given={"smile": True}, guidance=2.0)
+    assert space.sample_latents(3, prior="flow", given={"smile": True}, guidance=2.0).shape == (3, 5)
     # What is not named is unknown, which is not the same as 0.
     asked = _asked(space.prior("flow"), {"yaw": -0.5})
     torch.testing.assert_close(asked, torch.tensor([torch.nan, -1.0]), equal_nan=True)
