@@ -1,21 +1,19 @@
 """A ladder of spaces and priors on one ruler: how near their new faces come to photographs, in the eyes of several networks.
 
     FACESPACE_INCEPTION=… FACESPACE_LPIPS=… FACESPACE_IDENTITY=… \
-        python benchmarks/generation.py SET SPACE[,prior=KIND][,keep=SHARE] … [--count 1200] [--bf16] [--to DIR]
+        python benchmarks/generation.py SET SPACE[,prior=KIND][,keep=SHARE] … [--count 1200] [--features inception-bf16] [--to DIR]
 
 A row for each space: FID, KID, precision and recall by the Inception; what is not ImageNet's, the Fréchet distance in features of
 the second attribute network (`scorer`) and of ArcFace; PSNR, LPIPS and identity of reconstructions; the share of new faces nearer to
 a training face than 1 % of unseen ones are. `keep` draws more faces and keeps a share by the discriminator that trained the space:
-its rows stand beside the plain ones. `--bf16` runs the Inception in bf16, twice as fast where a processor has it, and says so: such
-figures differ from fp32 ones by some tenths, and not among each other. The last row is of other real faces. With --to a grid of 16×16 new faces for each row."""
+its rows stand beside the plain ones. `--features inception-bf16` is twice as fast where a processor has bf16: such figures differ from
+fp32 ones by some tenths, and not among each other. The last row is of other real faces. With --to a grid of 16×16 new faces for each row."""
 
 import argparse
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from facespace import bundle
 from facespace.evaluation.attributes import load_net
@@ -46,27 +44,15 @@ def main() -> None:
     parser.add_argument("spaces", nargs="+")
     parser.add_argument("--count", type=int, default=1200)
     parser.add_argument("--features", default="inception")
-    parser.add_argument("--bf16", action="store_true")
     parser.add_argument("--to", type=Path)
     asked = parser.parse_args()
     judge, row = open_features(asked.features), None
-    judge = in_bf16(judge) if asked.bf16 else judge
     print(f"{asked.count:,} faces a side; {judge.about}; temperature 1, seed 0\n\n{HEAD}", flush=True)
     for text in asked.spaces:
         row = Row(text, asked.data, asked.count, judge)
         print(row.line(asked.to), flush=True)
     if row:
         print(row.floor())
-
-
-def in_bf16(judge: Features) -> Features:
-    """The same network in bf16; features that are kept have another name."""
-
-    def extract(faces: np.ndarray) -> np.ndarray:
-        with torch.autocast("cpu", torch.bfloat16):
-            return judge.extract(faces)
-
-    return replace(judge, extract=extract, about=f"{judge.about}, in bf16", fingerprint=f"{judge.fingerprint}-bf16")
 
 
 class Row:

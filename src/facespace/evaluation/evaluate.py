@@ -16,7 +16,7 @@ from facespace.data.faces import FaceSet
 from facespace.data.loaders import Loader
 from facespace.errors import UsageError, check_seed
 from facespace.evaluation import advice, disentanglement, interpolation, latents, reconstruction, report
-from facespace.evaluation.features import Features, FeaturesError, open_features
+from facespace.evaluation.features import IN_BF16, Features, FeaturesError, open_features
 from facespace.evaluation.generation import draw_samples, measure_generation, measure_memorisation
 from facespace.evaluation.identity import Identity, open_arcface
 from facespace.evaluation.intervals import bootstrap
@@ -145,7 +145,7 @@ def _judge(job: Job, which: str | Path) -> Features | None:
     try:
         return open_features(which, job.subject.space.device)
     except FeaturesError as error:
-        if which != "inception":
+        if which not in ("inception", IN_BF16):
             raise
         job.left_out.append(f"FID, KID, precision and recall are left out. {error}")
         note(job.left_out[-1])
