@@ -328,10 +328,15 @@ def load(space: Path | str | None = None, device: torch.device | str = "cpu") ->
     return FaceSpace(bundle.load(space, device))
 
 
-def _candidates(n: int, keep: float, score: Callable[[Tensor], Tensor] | None) -> int:
-    """How many faces are drawn for n that are kept. Raises UsageError for a share that cannot be, or without a score."""
+def check_keep(keep: float) -> None:
+    """Raises UsageError for a share of faces that cannot be kept; said before a discriminator is opened, too."""
     if not LEAST_KEPT <= keep <= 1:
         raise UsageError(f"--keep is a share from {LEAST_KEPT} to 1 of the faces that are drawn; got {keep}.")
+
+
+def _candidates(n: int, keep: float, score: Callable[[Tensor], Tensor] | None) -> int:
+    """How many faces are drawn for n that are kept. Raises UsageError for a share that cannot be, or without a score."""
+    check_keep(keep)
     if keep < 1 and score is None:
         raise UsageError(
             "To keep a share of the faces takes a score, such as that of facespace.load_discriminator(SPACE)."

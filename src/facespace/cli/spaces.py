@@ -67,9 +67,10 @@ def sample(
         photographs. Only for a space that was trained with objective.discriminator=projected.
     """
     from facespace.cli.pictures import check_still, save_faces
-    from facespace.space import describe
+    from facespace.space import check_keep, describe
 
     check_still(to)
+    check_keep(keep)
     told = parse_given(given)
     if guidance is not None and not told:
         raise UsageError("--guidance strengthens a condition; name one too, for example --condition Smiling=yes.")
