@@ -242,7 +242,7 @@ def test_few_latents_leave_a_flow_a_gaussian_and_say_so(capsys):
 def prior(request, on_ring):
     if request.param in ("own", "flow"):
         return StandardNormal(2) if request.param == "own" else on_ring
-    quick = {"steps": 600, "width": 32} if request.param == "diffusion" else {}
+    quick = {"steps": 300, "width": 32, "blocks": 2} if request.param == "diffusion" else {}
     return fitted(request.param, ring(2_000, 0), **quick)
 
 
