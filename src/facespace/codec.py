@@ -107,12 +107,16 @@ class Codec:
         kind = kind or self.usual_prior
         if kind == OWN:
             return self.model.prior
-        # Every new face of the page asks; the file is read again only when the bundle was written since.
-        card = self.folder / bundle.CARD
-        written = card.stat().st_mtime_ns if card.is_file() else 0
+        written = self._written()
         if self._opened.get(kind, (None,))[0] != written:
             self._opened[kind] = written, bundle.load_prior(self._loaded, kind)
         return self._opened[kind][1]
+
+    def _written(self) -> int:
+        """When the bundle was written last. Every move of a slider and every new face of the page asks for what lies in it, and files
+        are read again only when this has changed."""
+        card = self.folder / bundle.CARD
+        return card.stat().st_mtime_ns if card.is_file() else 0
 
     def many_latents(self, n: int, seed: int = 0, prior: str | None = None) -> np.ndarray:
         """n latents from a prior, float32 (n, D), as `sample_latents` draws them but for the last bits, several times as fast."""

@@ -187,9 +187,7 @@ class FaceSpace(Codec):
 
     def directions(self) -> Directions:
         """The directions that `fit_directions` and `add_direction` left in the bundle. Raises BundleError without any."""
-        # Every move of a slider asks; the files are read again only when the bundle was written since.
-        card = self.folder / bundle.CARD
-        written = card.stat().st_mtime_ns if card.is_file() else 0
+        written = self._written()
         if self._read is None or self._read[0] != written:
             self._read = written, bundle.load_directions(self._loaded)
         return self._read[1]

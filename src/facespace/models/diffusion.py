@@ -33,28 +33,14 @@ class Diffusion(Flow):
         """Radians (n,) of log-normal noise levels."""
         return torch.atan2(torch.ones(n), (LEVEL_MEAN + LEVEL_SPREAD * torch.randn(n)).exp())
 
-    @torch.no_grad()
-    def sample(
-        self,
-        n: int,
-        temperature: float = 1.0,
-        generator: Generator | None = None,
-        y: Tensor | None = None,
-        guidance: float = 1.0,
-    ) -> Tensor:
-        """(n, D); all noise, the first and what is added, is scaled by `temperature`. Conditions as `Flow.sample` has them."""
-        given = None if y is None else Given(y.to(self.center), guidance)
-        # Row by row, so that the first faces of a seed are the same however many are asked for.
-        rows = noise(n, self.center.new_zeros(SOLVER, len(self.center)), generator)  # (n, SOLVER, D)
-        return self.in_chunks(temperature * rows, lambda part: self._descend(part, given))
+    def start(self, n: int, generator: Generator | None) -> Tensor:
+        """The noise that n draws begin with, and what is added on the way, (n, SOLVER, D): row by row, so that the first faces of a
+        seed are the same however many are asked for."""
+        return noise(n, self.center.new_zeros(SOLVER, len(self.center)), generator)
 
-    @torch.no_grad()
-    def sample_many(self, n: int, generator: Generator) -> Tensor:
-        """(n, D) latents, those of `sample`."""
-        return self.sample(n, generator=generator)
-
-    def _descend(self, rows: Tensor, given: Given | None) -> Tensor:
-        """Noise (N, SOLVER, D) to latents (N, D): the first of each to start from, the others to be added."""
+    def carried(self, start: Tensor, given: Given | None = None) -> Tensor:
+        """Such noise (N, SOLVER, D) as latents (N, D)."""
+        rows = start.to(self.center)
         moved, rest = rows[:, 0, : self.seen], rows[:, 0, self.seen :]
         angles = torch.linspace(0, math.pi / 2, SOLVER + 1).tolist()
         for step, (here, there) in enumerate(pairwise(angles)):

@@ -136,8 +136,17 @@ class Flow(FittedPrior):
     ) -> Tensor:
         """(n, D); the noise that is carried is scaled by `temperature`. All have the attributes y (A,), NaN unknown; with a
         `guidance` above 1 more clearly (see `Flow.guided`)."""
-        start = temperature * noise(n, self.center, generator)
-        return self.in_chunks(start, lambda part: self.decode(part, y, guidance))
+        given = None if y is None else Given(y.to(self.center), guidance)
+        return self.in_chunks(temperature * self.start(n, generator), lambda part: self.carried(part, given))
+
+    def start(self, n: int, generator: Generator | None) -> Tensor:
+        """The noise that n draws begin with, (n, D)."""
+        return noise(n, self.center, generator)
+
+    def carried(self, start: Tensor, given: "Given | None" = None) -> Tensor:
+        """That noise as latents (N, D)."""
+        x, _ = self._carry(start.to(self.center), 0.0, math.pi / 2, given=given)
+        return self.latents(x)
 
     @staticmethod
     def in_chunks(rows: Tensor, carry: Callable[[Tensor], Tensor]) -> Tensor:
@@ -151,13 +160,11 @@ class Flow(FittedPrior):
     @torch.no_grad()
     def sample_many(self, n: int, generator: Generator) -> Tensor:
         """(n, D) latents, those of `sample` but for the last bits, several times as fast."""
-        return torch.cat([self.decode(part) for part in noise(n, self.center, generator).split(PORTION)])
+        return torch.cat([self.carried(part) for part in self.start(n, generator).split(PORTION)])
 
-    def decode(self, e: Tensor, y: Tensor | None = None, guidance: float = 1.0) -> Tensor:
-        """Noise (N, D) to latents (N, D), under attributes y (A,)."""
-        given = None if y is None else Given(y.to(self.center), guidance)
-        x, _ = self._carry(e.to(self.center), 0.0, math.pi / 2, given=given)
-        return self.latents(x)
+    def decode(self, e: Tensor) -> Tensor:
+        """Noise (N, D) to latents (N, D), without chance."""
+        return Flow.carried(self, e)
 
     def latents(self, x: Tensor) -> Tensor:
         """White vectors (N, D) along the principal components to latents (N, D)."""
