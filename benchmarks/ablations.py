@@ -20,16 +20,16 @@ import numpy as np
 import torch
 
 import facespace
-from facespace.console import note
+from facespace.core.console import note
 from facespace.data.derive import thin
 from facespace.data.faces import FaceSet
-from facespace.evaluation.features import open_features
 from facespace.evaluation.generation import measure_generation
-from facespace.evaluation.lpips import open_lpips
 from facespace.evaluation.reconstruction import per_face
-from facespace.evaluation.subject import Subject
+from facespace.evaluation.session import Subject
 from facespace.models.priors import fitted_prior
-from facespace.space import FaceSpace
+from facespace.perception.inception import open_features
+from facespace.perception.lpips import open_lpips
+from facespace.space.face_space import FaceSpace
 from facespace.training.checkpoint import CHECKPOINT
 
 # As before the middle of the face counted more and drawn faces were judged, but for the critic, which sees more now.

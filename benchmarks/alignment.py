@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from facespace.errors import FacespaceError
+from facespace.core.errors import FacespaceError
 from facespace.image.align import TEMPLATES, apply, similarity, warp
 from facespace.image.detectors import Detector, open_detector
 

@@ -13,11 +13,11 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from facespace.configs import override
+from facespace.core.configs import override
 from facespace.image.photos import Template
 from facespace.recipes import recipe
-from facespace.training.machine import Machine
 from facespace.training.projected import Projected
+from facespace.training.runtime import Machine
 
 EYES = Template(64, 64, 3, "center-148", (218, 178)).points[:2]
 IMAGE = (3, 64, 64)

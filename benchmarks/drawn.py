@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import facespace
-from facespace.console import quiet
+from facespace.core.console import quiet
 
 
 def main() -> None:

@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 
 import facespace
-from facespace.errors import ImageError
-from facespace.evaluation.attributes import load_net
+from facespace.core.errors import ImageError
 from facespace.image import align
 from facespace.image.detectors import open_detector
 from facespace.image.photos import read_photo
+from facespace.perception.attributes import load_net
 
 
 def main() -> None:

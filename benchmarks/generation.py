@@ -15,17 +15,18 @@ from pathlib import Path
 
 import numpy as np
 
-from facespace import bundle
-from facespace.evaluation.attributes import load_net
-from facespace.evaluation.features import Features, open_features
+from facespace.data.faces import spread
 from facespace.evaluation.generation import fid, measure_generation, measure_memorisation
-from facespace.evaluation.identity import open_arcface
-from facespace.evaluation.lpips import at_hand, open_lpips
 from facespace.evaluation.reconstruction import measure_reconstruction
-from facespace.evaluation.subject import Subject, spread
-from facespace.image import sheets
-from facespace.networks import SCORER
-from facespace.space import FaceSpace
+from facespace.evaluation.session import Subject
+from facespace.image import grids
+from facespace.models import bundle
+from facespace.perception.arcface import open_arcface
+from facespace.perception.attributes import load_net
+from facespace.perception.inception import Features, open_features
+from facespace.perception.lpips import at_hand, open_lpips
+from facespace.perception.store import SCORER
+from facespace.space.face_space import FaceSpace
 from facespace.training.discriminators import load_discriminator
 
 GRID, ROW = 256, 16  # new faces of a picture, and in a row of it
@@ -84,7 +85,7 @@ class Row:
         if to:
             to.mkdir(parents=True, exist_ok=True)
             name = self.text.strip("/").replace("/", "-").replace(",", "-") or "default"
-            sheets.save_still(sheets.grid(faces[:GRID], ROW), to / f"{name}.png")
+            grids.save_still(grids.grid(faces[:GRID], ROW), to / f"{name}.png")
         faces = faces[: len(real)]
         found = measure_generation(faces, real, None, self.judge)
         copies = measure_memorisation(faces, self.others("train", TRAINING), real)["share"]

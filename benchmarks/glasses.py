@@ -20,17 +20,16 @@ import numpy as np
 import torch
 
 import facespace
-from facespace import fitting
-from facespace.data.faces import SPLITS, FaceSet
-from facespace.evaluation.attributes import AttributeNet, load_net
-from facespace.evaluation.identity import Identity, open_identity
-from facespace.evaluation.subject import spread
-from facespace.image import overlays, sheets
+from facespace.data.faces import SPLITS, FaceSet, spread
+from facespace.image import grids, overlays
 from facespace.latent import directions as finding
 from facespace.latent.directions import DECORRELATED, PAIRED, Directions
 from facespace.latent.edit import move, reach
 from facespace.latent.strengths import gap
-from facespace.networks import SCORER
+from facespace.perception.arcface import Identity, open_identity
+from facespace.perception.attributes import AttributeNet, load_net
+from facespace.perception.store import SCORER
+from facespace.space import direction_fitting
 
 NAME = "Eyeglasses"
 GAPS = (0.5, 0.75, 1.0, 1.25, 1.5, 2.0)
@@ -87,7 +86,7 @@ def main() -> None:
             asked.to.mkdir(parents=True, exist_ok=True)
             steps = [move(z[bare[:FACES]], known, {name: length * g}) for g in SHOWN]
             strip = space.decode(np.stack([*steps, loop[:FACES]], 1).reshape(-1, z.shape[1]))
-            sheets.save_still(sheets.grid(strip, len(SHOWN) + 1), asked.to / f"{label.replace(' ', '-')}.png")
+            grids.save_still(grids.grid(strip, len(SHOWN) + 1), asked.to / f"{label.replace(' ', '-')}.png")
 
 
 def encoded(space: facespace.FaceSpace, faces: FaceSet, file: Path | None) -> dict[str, np.ndarray]:
@@ -119,14 +118,14 @@ def found(space: facespace.FaceSpace, faces: FaceSet) -> Iterator[tuple[str, Dir
     z, signs = space.means(faces, "train").numpy().astype(np.float64), faces.signs("train")
     for label, method in (("mean difference", "mean"), ("decorrelated", DECORRELATED), ("probe", "probe")):
         yield label, finding.find_all(z, signs, faces.attribute_names, [NAME], method), NAME
-    kinds = fitting.from_kinds(space, faces, NAME)
+    kinds = direction_fitting.from_kinds(space, faces, NAME)
     for name in kinds.names:
         yield f"{name.split('-')[1]} kind", kinds, name
     kept = space.directions()
     for name, label in ((f"{NAME}-clear", "paired clear"), (f"{NAME}-dark", "paired dark"), (NAME, "paired")):
         facts = kept.facts.get(name, {})
         ready = facts.get("method") == PAIRED and facts.get("data") == faces.fingerprint
-        yield label, kept if ready else fitting.from_pairs(space, faces, name, finding.whitening_of(z)), name
+        yield label, kept if ready else direction_fitting.from_pairs(space, faces, name, finding.whitening_of(z)), name
 
 
 def judged(scorer: AttributeNet, identity: Identity, persons: np.ndarray, faces: np.ndarray) -> tuple[float, float]:

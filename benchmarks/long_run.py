@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import facespace
-from facespace import bundle
-from facespace.console import note
+from facespace.core.console import note
 from facespace.data.faces import FaceSet
-from facespace.packing import pack
-from facespace.space import FaceSpace
+from facespace.models import bundle
+from facespace.models.export import pack
+from facespace.space.face_space import FaceSpace
 
 WHOLE = (  # of the growing stages
     "objective.features=vgg16",

@@ -16,10 +16,10 @@ import numpy as np
 import torch
 
 import facespace
-from facespace import bundle
 from facespace.evaluation.reconstruction import per_face
-from facespace.evaluation.subject import Subject
-from facespace.packing import BITS, pack
+from facespace.evaluation.session import Subject
+from facespace.models import bundle
+from facespace.models.export import BITS, pack
 
 
 class Measured(NamedTuple):

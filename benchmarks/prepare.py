@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 import facespace
-from facespace.console import quiet
+from facespace.core.console import quiet
 
 TURNS = 3
 # VmHWM, since a child's ru_maxrss starts from its parent's.

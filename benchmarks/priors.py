@@ -9,10 +9,10 @@ import argparse
 import time
 from pathlib import Path
 
-from facespace.codec import OWN
-from facespace.evaluation.features import open_features
 from facespace.evaluation.generation import draw_samples, measure_generation
-from facespace.evaluation.subject import Subject
+from facespace.evaluation.session import Subject
+from facespace.models.bundle import OWN
+from facespace.perception.inception import open_features
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 import facespace
-from facespace.image import sheets
+from facespace.image import grids
 
 FACES, SHOWN = 200, 5
 
@@ -41,9 +41,9 @@ def main(space_path: str, set_path: str, picture: str) -> None:
     }
     for name, stack in {**others, **decoded}.items():
         print(f"{detail(stack):.4f}  {name}")
-    sheet = sheets.blocks([(name, stack[:SHOWN]) for name, stack in decoded.items()], SHOWN)
+    sheet = grids.blocks([(name, stack[:SHOWN]) for name, stack in decoded.items()], SHOWN)
     small = sheet.resize((round(sheet.width * 0.58), round(sheet.height * 0.58)), Image.Resampling.BICUBIC)
-    sheets.save_still(small.quantize(160, dither=Image.Dither.NONE), Path(picture))
+    grids.save_still(small.quantize(160, dither=Image.Dither.NONE), Path(picture))
 
 
 if __name__ == "__main__":

@@ -47,8 +47,8 @@ def plain(given: argparse.Namespace) -> dict[str, Any]:
     from PIL import Image
 
     from facespace.models import build
-    from facespace.objectives import total_loss
     from facespace.recipes import recipe
+    from facespace.training.loss import total_loss
 
     plan, crop = recipe(given.recipe), CROPS[given.recipe]
     files = sorted((given.celeba / "img_align_celeba").glob("*.jpg"))[:FILES]
@@ -83,9 +83,9 @@ def limit(given: argparse.Namespace) -> dict[str, Any]:
     import torch
 
     from facespace.models import build
-    from facespace.objectives import total_loss
     from facespace.recipes import recipe
-    from facespace.training.machine import Machine
+    from facespace.training.loss import total_loss
+    from facespace.training.runtime import Machine
 
     plan = recipe(given.recipe)
     machine = Machine(given.device, plan.train)
@@ -110,8 +110,8 @@ def limit(given: argparse.Namespace) -> dict[str, Any]:
 def ours(given: argparse.Namespace) -> dict[str, Any]:
     """`facespace train`, with the memory after each epoch."""
     import facespace
-    from facespace.console import quiet
-    from facespace.training.journal import Journal
+    from facespace.core.console import quiet
+    from facespace.training.run_log import Journal
 
     memory: list[float] = []
     epoch = Journal.epoch
@@ -174,8 +174,8 @@ def main() -> None:
     import torch
 
     import facespace
-    from facespace.console import quiet
-    from facespace.precision import has_bf16
+    from facespace.core.console import quiet
+    from facespace.models.precision import has_bf16
     from facespace.recipes import recipe
 
     cores = len(os.sched_getaffinity(0))

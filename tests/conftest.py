@@ -13,7 +13,7 @@ from PIL import Image
 
 import facespace
 from facespace.cli import run as run_cli
-from facespace.console import quiet
+from facespace.core.console import quiet
 from facespace.data.faces import FaceSet
 from facespace.training import loop
 

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from facespace.errors import UsageError
-from facespace.space import FaceSpace
+from facespace.core.errors import UsageError
+from facespace.space.face_space import FaceSpace
 
 
 class FakeDirections(SimpleNamespace):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facespace.errors import FacespaceError, ImageError, UsageError
+from facespace.core.errors import FacespaceError, ImageError, UsageError
 from facespace.image import detectors
 from facespace.image.align import TEMPLATES, FoundFace, align, apply, invert, quality, sharpness, similarity, warp
 
@@ -204,7 +204,7 @@ def test_weights_that_are_missing_or_others_are_refused(tmp_path, monkeypatch):
 @pytest.fixture
 def no_network(monkeypatch, tmp_path):
     """A cache that is empty and a network that is not there; gives the list of what was asked for."""
-    import facespace.fetch as fetching
+    import facespace.core.fetch as fetching
 
     asked = []
 

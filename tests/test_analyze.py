@@ -17,18 +17,19 @@ from PIL import Image
 from scipy.stats import chi
 
 import facespace
-from facespace import charts
-from facespace.console import quiet
+from facespace.core.console import quiet
+from facespace.core.errors import UsageError
 from facespace.data.faces import FaceSet
-from facespace.errors import UsageError
-from facespace.evaluation import analysis_pictures, disentanglement, inspection, maps
+from facespace.evaluation import analysis_charts, disentanglement
 from facespace.evaluation.analyze import Analysis, analyze, gather, needed
-from facespace.evaluation.figures import ACTIVE
-from facespace.evaluation.page import Picture, Section, page, png
-from facespace.evaluation.subject import Subject
-from facespace.evaluation.traversals import draw_walk, influence, walk
-from facespace.latent.table import LatentTable
-from facespace.space import FaceSpace
+from facespace.evaluation.session import Subject
+from facespace.latent import maps, structure
+from facespace.latent.structure import ACTIVE
+from facespace.report import charts
+from facespace.report.page import Picture, Section, page, png
+from facespace.report.table_export import LatentTable
+from facespace.space.face_space import FaceSpace
+from facespace.space.traversal import draw_walk, influence, walk
 
 FLAT = ("model.bottleneck=point", "model.image=1,24,20", "model.pixels=mse", "model.latent=2", "objective.weights={}")
 RANDOM = np.random.default_rng(0)
@@ -110,7 +111,7 @@ def test_correlations_leave_out_what_is_unknown():
     a, b = RANDOM.standard_normal((80, 3)), np.sign(RANDOM.standard_normal((80, 4)))
     a[:, 2] = 1e6 + 1e-3 * a[:, 2]  # a large offset must not drown the variation
     b[::3, 1], b[:, 2] = np.nan, 1.0
-    r, n = inspection.correlate(a, b)
+    r, n = structure.correlate(a, b)
     for i in range(3):
         for j in (0, 1, 3):
             known = np.isfinite(b[:, j])
@@ -120,10 +121,10 @@ def test_correlations_leave_out_what_is_unknown():
 
 
 def test_chance_is_exceeded_by_one_study_in_twenty():
-    random, bound = np.random.default_rng(1), inspection.by_chance(100, 30)
+    random, bound = np.random.default_rng(1), structure.by_chance(100, 30)
     strongest = []
     for _ in range(400):
-        r, _ = inspection.correlate(random.standard_normal((100, 5)), random.standard_normal((100, 6)))
+        r, _ = structure.correlate(random.standard_normal((100, 5)), random.standard_normal((100, 6)))
         strongest.append(np.abs(r).max())
     assert 0.02 < np.mean(np.array(strongest) > bound) < 0.08
 
@@ -133,12 +134,12 @@ def test_separable_attributes():
     z, alone = random.standard_normal((300, 8)).astype(np.float32), np.arange(300)
     signs = np.stack([np.sign(z[:, 0] + z[:, 1]), np.sign(random.standard_normal(300)), np.ones(300)], 1)
     signs[:9, 2], signs[:50, 0] = -1, np.nan
-    clear, unrelated, rare = inspection.separable(z, signs, alone)
+    clear, unrelated, rare = structure.separable(z, signs, alone)
     assert clear["auc"] > 0.98 and abs(unrelated["auc"] - 0.5) < 0.1 and rare["auc"] is None
     assert (clear["yes"] + clear["no"], clear["unknown"], rare["no"]) == (250, 50, 9)
     names = ("clear", "unrelated", "rare")
-    assert inspection.most_telling(names, [clear, unrelated, rare], 12) == ["clear", "unrelated", "rare"]
-    assert inspection.most_telling(names, [clear, unrelated, rare], 1) == ["clear"]
+    assert structure.most_telling(names, [clear, unrelated, rare], 12) == ["clear", "unrelated", "rare"]
+    assert structure.most_telling(names, [clear, unrelated, rare], 1) == ["clear"]
 
 
 def test_a_person_is_never_on_both_sides():
@@ -146,7 +147,7 @@ def test_a_person_is_never_on_both_sides():
     people = np.repeat(np.arange(30), 10)
     z = random.standard_normal((30, 40))[people] + 0.01 * random.standard_normal((300, 40))
     sign = np.where(random.permutation(30) < 15, 1.0, -1.0)[people][:, None]  # of the person, and of nothing in z
-    (grouped,), (leaking,) = inspection.separable(z, sign, people), inspection.separable(z, sign, np.arange(300))
+    (grouped,), (leaking,) = structure.separable(z, sign, people), structure.separable(z, sign, np.arange(300))
     assert leaking["auc"] > 0.95 and grouped["auc"] < 0.75
 
 
@@ -154,7 +155,7 @@ def test_rows_of_latents():
     z = RANDOM.standard_normal((100, 3)).astype(np.float32)
     z[:, 1] = 0.25
     signs = np.stack([np.sign(z[:, 0]), np.full(100, np.nan)], 1)
-    rows = inspection.rows_of(z, np.abs(z), np.array([0.1, 0.0, 0.3]), ("first", "blank"), signs, ACTIVE)
+    rows = structure.rows_of(z, np.abs(z), np.array([0.1, 0.0, 0.3]), ("first", "blank"), signs, ACTIVE)
     assert [row["latent"] for row in rows] == [2, 0, 1]
     assert [row["active"] for row in rows] == [True, True, False]
     first, dead = rows[1], rows[2]
@@ -168,20 +169,20 @@ def test_rows_of_latents():
 
 def test_what_is_active_depends_on_the_scale_of_an_autoencoder_only():
     z = RANDOM.standard_normal((100, 4)) * 0.01
-    assert inspection.active_above(z, variational=True) == ACTIVE
-    assert inspection.active_above(z, variational=False) == pytest.approx(ACTIVE * z.var(0, ddof=1).mean())
+    assert structure.active_above(z, variational=True) == ACTIVE
+    assert structure.active_above(z, variational=False) == pytest.approx(ACTIVE * z.var(0, ddof=1).mean())
 
 
 def test_whitening_gives_the_distance_of_mahalanobis():
     mix = RANDOM.standard_normal((4, 4))
     center, covariance = RANDOM.standard_normal(4), mix @ mix.T
     z = RANDOM.standard_normal((50, 4))
-    white = inspection.whiten(z, center, covariance)
+    white = structure.whiten(z, center, covariance)
     away = z - center
     expected = np.einsum("nd,de,ne->n", away, np.linalg.inv(covariance), away)
     np.testing.assert_allclose((white**2).sum(1), expected, rtol=1e-6)
     covariance[:, 3] = covariance[3] = 0  # a dead latent has no deviation to measure in
-    assert inspection.whiten(z, center, covariance).shape == (50, 3)
+    assert structure.whiten(z, center, covariance).shape == (50, 3)
 
 
 def test_a_map_of_faces_has_the_nearest_in_each_cell():
@@ -285,7 +286,7 @@ def test_a_walk_leaves_the_middle_on_straight_lines(trained):
 def test_the_folder_is_whole(looked):
     to, facts = looked
     made = {path.name for path in to.iterdir()}
-    shown = {*analysis_pictures.FILES} - {"map-umap.png", "faces-umap.png"}
+    shown = {*analysis_charts.FILES} - {"map-umap.png", "faces-umap.png"}
     assert shown | {"index.html", "analysis.json", "latents.csv", "embeddings.csv"} <= made
     kept = json.loads((to / "analysis.json").read_text(), parse_constant=pytest.fail)
     assert kept == {name: value for name, value in json.loads(json.dumps(facts)).items() if name in kept}
@@ -328,16 +329,16 @@ def test_a_seed_gives_the_same_analysis(looked, alive, drawn, monkeypatch):
     with quiet():
         again = Analysis(Subject(alive, drawn, "all", 50), ["Hat", "smile"], 3)
         assert gather(again) == {name: facts[name] for name in facts if name not in ("seconds", "to", "page", "text")}
-        tsne = analysis_pictures.coloured(again, again.maps[0][1])
+        tsne = analysis_charts.coloured(again, again.maps[0][1])
     assert png(tsne, colours=256) == (to / "map-tsne.png").read_bytes()
-    assert png(analysis_pictures.posterior(again)) == (to / "posterior.png").read_bytes()
+    assert png(analysis_charts.posterior(again)) == (to / "posterior.png").read_bytes()
 
 
 def test_faces_on_maps_are_reconstructions(trained, drawn):
     with quiet():
         analysis = Analysis(Subject(trained, drawn, "all", 40), [], 0)
         one = analysis.maps[0][0]
-        sheet = np.asarray(analysis_pictures.thumbnails(analysis, one))
+        sheet = np.asarray(analysis_charts.thumbnails(analysis, one))
     space = facespace.load(trained)
     drawn_faces = {face.tobytes() for face in space.reconstruct(FaceSet(drawn).images[analysis.subject.rows])}
     sheet = sheet[: 4 * 4 * 16 : 4, : 4 * 4 * 16 : 4]  # 40 faces have 4 × 4 cells, four times as large
@@ -475,7 +476,7 @@ def test_a_failure_leaves_nothing(trained, drawn, tmp_path, monkeypatch):
         (folder / "latents.png").write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(analysis_pictures, "draw", fail)
+    monkeypatch.setattr(analysis_charts, "draw", fail)
     with quiet(), pytest.raises(OSError):
         analyze(trained, drawn, tmp_path / "to", split="all", count=8)
     assert list(tmp_path.iterdir()) == []

@@ -11,20 +11,20 @@ from sklearn.metrics import roc_auc_score
 from torch.nn import functional as F
 
 import facespace
-from facespace.console import quiet
+from facespace.core.console import quiet
+from facespace.core.errors import BundleError, FacespaceError, TrainingError, UsageError
+from facespace.core.files import partial_folder
 from facespace.data import derive
 from facespace.data.faces import FaceSet
 from facespace.data.sources import SourceOptions, celeba
-from facespace.errors import BundleError, FacespaceError, TrainingError, UsageError
-from facespace.evaluation import train_attributes as training
-from facespace.evaluation.attribute_card import failing, measure, one, table
-from facespace.evaluation.attribute_maths import calibrate, masked_loss, mean_auc, some_gray, yes_weights
-from facespace.evaluation.attributes import BATCH, AttributeNet, load_net
 from facespace.evaluation.labelling import label
-from facespace.evaluation.train_attributes import train_attributes
-from facespace.files import partial_folder
 from facespace.image.photos import Template, read_photo
-from facespace.models.classifier import Classifier, NetConfig
+from facespace.perception.attributes import BATCH, AttributeNet, load_net
+from facespace.perception.classifier import Classifier, NetConfig
+from facespace.training import attribute_classifier as training
+from facespace.training.attribute_card import failing, measure, one, table
+from facespace.training.attribute_classifier import train_attributes
+from facespace.training.calibration import calibrate, masked_loss, mean_auc, some_gray, yes_weights
 
 SMALL = ("network.size=16", "network.stem=12", "network.widths=16,24", "network.blocks=1,1", "epochs=12", "batch=16")
 QUICK = (*SMALL, "warmup=10", "ema=0.9", "shift=0.2", "jitter=0.05", "gray=0")

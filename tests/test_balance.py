@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 import facespace
-from facespace.configs import from_dict, override, to_dict
-from facespace.console import quiet
+from facespace.core.configs import from_dict, override, to_dict
+from facespace.core.console import quiet
+from facespace.core.errors import UsageError
 from facespace.data.balancing import draw, expected_counts
 from facespace.data.faces import FaceSet
 from facespace.data.loaders import Loader
-from facespace.errors import UsageError
-from facespace.recipe import Recipe
 from facespace.recipes import recipe
+from facespace.recipes.config import Recipe
 
 
 def signs(count: int, *shares: float, seed: int = 0) -> np.ndarray:
@@ -146,7 +146,7 @@ def test_a_balanced_run_resumes_to_the_very_same_weights(drawn, tmp_path, monkey
     train(drawn, tmp_path / "whole", setting, "data.flip=true")
     with pressed_after(8, monkeypatch):
         train(drawn, tmp_path / "cut", setting, "data.flip=true")
-    with pytest.raises(facespace.errors.TrainingError, match="another recipe"):
+    with pytest.raises(facespace.core.errors.TrainingError, match="another recipe"):
         train(drawn, tmp_path / "cut", "data.balance.Hat=0.4", "data.flip=true", resume=True)
     train(drawn, tmp_path / "cut", setting, "data.flip=true", resume=True)
     whole, cut = (load_file(tmp_path / run / "last/model.safetensors") for run in ("whole", "cut"))

@@ -8,10 +8,11 @@ import pytest
 import torch
 
 import facespace
-from facespace import bundle
-from facespace.console import quiet
+from facespace.core import cards
+from facespace.core.console import quiet
+from facespace.core.errors import BundleError, UsageError
 from facespace.data.faces import FaceSet
-from facespace.errors import BundleError, UsageError
+from facespace.models import bundle
 
 
 def test_saving_and_loading_is_exact(trained, tmp_path):
@@ -201,7 +202,7 @@ def test_no_pickle_is_read(trained, tmp_path):
         facespace.load(folder)
     np.save(tmp_path / "z.npy", np.array([Evil()], dtype=object), allow_pickle=True)
     from facespace.cli.pictures import read_array
-    from facespace.errors import FacespaceError
+    from facespace.core.errors import FacespaceError
 
     with pytest.raises(FacespaceError, match=r"not a \.npy file of numbers"):
         read_array(tmp_path / "z.npy")
@@ -212,5 +213,5 @@ def test_a_fingerprint_is_of_the_values_and_not_of_their_layout():
     for shape in ((4, 3, 1, 1), (4, 1, 3, 3), (1, 3, 5, 5), (4, 3, 3, 3)):
         weight = torch.randn(shape)
         laid = weight.to(memory_format=torch.channels_last)
-        assert bundle.fingerprint({"w": laid}) == bundle.fingerprint({"w": weight})
-    assert bundle.fingerprint({"n": torch.tensor(3)}) != bundle.fingerprint({"n": torch.tensor(4)})
+        assert cards.fingerprint({"w": laid}) == cards.fingerprint({"w": weight})
+    assert cards.fingerprint({"n": torch.tensor(3)}) != cards.fingerprint({"n": torch.tensor(4)})

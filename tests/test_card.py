@@ -8,12 +8,12 @@ import pytest
 from PIL import Image
 
 import facespace
-from facespace import bundle
-from facespace.console import quiet
+from facespace.core.console import quiet
+from facespace.core.errors import BundleError, UsageError
 from facespace.data.faces import FaceSet
-from facespace.errors import BundleError, UsageError
 from facespace.evaluation.evaluate import evaluate
-from facespace.packing import pack
+from facespace.models import bundle
+from facespace.models.export import pack
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from facespace.cli import app
-from facespace.console import note, quiet
+from facespace.core.console import note, quiet
 
 VERBS = (
     *("balance", "decode", "demo", "doctor", "download", "encode", "fit-prior", "merge", "morph", "prepare", "recipes"),

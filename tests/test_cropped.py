@@ -7,11 +7,11 @@ import pytest
 from PIL import Image
 
 import facespace
-from facespace.console import quiet
+from facespace.core.console import quiet
+from facespace.core.errors import FaceSetError, UsageError
 from facespace.data import derive
 from facespace.data.faces import FaceSet
 from facespace.data.splits import by_hash
-from facespace.errors import FaceSetError, UsageError
 from facespace.image.photos import Template
 
 

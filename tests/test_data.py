@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import facespace
-from facespace.console import quiet
-from facespace.data.drawn.factors import FACTORS, draw_factors, render
+from facespace.core.console import quiet
+from facespace.core.errors import FaceSetError, UsageError
 from facespace.data.faces import FaceSet
 from facespace.data.loaders import Loader
 from facespace.data.sources import SOURCES
 from facespace.data.splits import by_hash
-from facespace.errors import FaceSetError, UsageError
+from facespace.data.synthetic.factors import FACTORS, draw_factors, render
 
 
 def photo(path: Path, value=90, size=(40, 50)) -> Path:

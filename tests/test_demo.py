@@ -6,9 +6,9 @@ import pytest
 from conftest import TINY
 from PIL import Image
 
-from facespace import demo as demo_module
-from facespace.configs import override
-from facespace.console import quiet
+from facespace.cli import demo as demo_module
+from facespace.core.configs import override
+from facespace.core.console import quiet
 from facespace.recipes import recipe
 
 

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 import facespace
-from facespace.console import quiet
+from facespace.core.console import quiet
 from facespace.data.faces import FaceSet
 from facespace.evaluation import diagnostics
 from facespace.image.pixels import to_float

@@ -6,11 +6,11 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
-from facespace.configs import override
-from facespace.evaluation.anatomy import IDEAS, diagram, dissect
+from facespace.core.configs import override
+from facespace.diagrams.layer_summary import IDEAS, diagram, dissect
 from facespace.models import build, count_parameters
 from facespace.recipes import RECIPES, recipe
-from facespace.space import load
+from facespace.space.face_space import load
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -62,7 +62,7 @@ def test_links_and_pictures_exist(page):
 
 def test_python_examples_name_what_exists():
     import facespace
-    from facespace.space import FaceSpace
+    from facespace.space.face_space import FaceSpace
 
     for text in TEXT.values():
         for block in re.findall(r"```python\n(.*?)```", text, re.S):

@@ -18,11 +18,11 @@ import pytest
 from PIL import Image
 
 import facespace.cli.downloads  # noqa: F401  (registers the verb)
-from facespace import fetch as fetching
-from facespace.console import quiet
+from facespace.core import fetch as fetching
+from facespace.core.console import quiet
+from facespace.core.errors import UsageError
+from facespace.core.fetch import DamagedArchive, FetchError, cache_folder, fetch, unpack
 from facespace.data.downloads import DOWNLOADS, download
-from facespace.errors import UsageError
-from facespace.fetch import DamagedArchive, FetchError, cache_folder, fetch, unpack
 
 CONTENT = bytes(range(256)) * 4_000  # 1 MB
 KUMAR = b"# LFW attributes\n#\tperson\timagenum\tMale\nAda\t1\t-0.5\n"

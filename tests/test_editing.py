@@ -9,17 +9,17 @@ import torch
 from PIL import Image
 
 import facespace
-from facespace.console import quiet
+from facespace.core.console import quiet
+from facespace.core.errors import BundleError, UsageError
 from facespace.data.faces import FaceSet
-from facespace.errors import BundleError, UsageError
-from facespace.evaluation import scorecard as cards
-from facespace.evaluation.attributes import AttributeNet, load_net
-from facespace.evaluation.scorecard import Point, at_identity, at_rate
+from facespace.evaluation import edit_benchmark as cards
+from facespace.evaluation.edit_benchmark import Point, at_identity, at_rate
 from facespace.image.photos import Template
 from facespace.latent import directions as finding
 from facespace.latent import strengths
 from facespace.latent.edit import Judge, keep_scores, move, reach, refine, to_level
-from facespace.models.classifier import Classifier, NetConfig
+from facespace.perception.attributes import AttributeNet, load_net
+from facespace.perception.classifier import Classifier, NetConfig
 
 
 @pytest.fixture(scope="module")

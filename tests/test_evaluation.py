@@ -8,12 +8,11 @@ import pytest
 import torch
 
 import facespace
-from facespace.console import quiet
-from facespace.errors import BundleError, UsageError
-from facespace.evaluation import features
+from facespace.core.console import quiet
+from facespace.core.errors import BundleError, UsageError
+from facespace.core.fetch import FetchError
 from facespace.evaluation.advice import conclude
 from facespace.evaluation.evaluate import brief, evaluate
-from facespace.fetch import FetchError
 
 
 @pytest.fixture(autouse=True)
@@ -88,7 +87,7 @@ def test_without_a_network_the_rest_is_measured(trained, drawn, tmp_path, monkey
     def offline(*_args, **_options):
         raise FetchError("No way to the internet.")
 
-    monkeypatch.setattr(features, "fetch", offline)
+    monkeypatch.setattr("facespace.perception.inception.fetch", offline)
     metrics = evaluate(trained, drawn, tmp_path / "e", split="all", count=20, features="inception")
     (sentence,) = [text for text in metrics["left_out"] if "FID" in text]
     assert "No way to the internet" in sentence and "FACESPACE_INCEPTION" in sentence

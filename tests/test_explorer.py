@@ -20,14 +20,14 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 import facespace
-from facespace import bundle, packing
-from facespace.console import quiet
-from facespace.errors import FacespaceError, UsageError
+from facespace.core.console import quiet
+from facespace.core.errors import FacespaceError, UsageError
 from facespace.explorer import messages, security, statistics
 from facespace.explorer.engine import Engine
 from facespace.explorer.photos import SAMPLES, Photos
 from facespace.explorer.service import PORT, TRIED, Service, Spaces, bind
-from facespace.space import load
+from facespace.models import bundle, export
+from facespace.space.face_space import load
 
 TOKEN = "a-key-for-the-tests-only"
 DIM = 5
@@ -304,7 +304,7 @@ def test_a_set_gives_the_figures_and_the_map_of_its_faces(trained, drawn):
 
 def test_faces_that_came_with_a_space_are_its_map(trained, drawn, tmp_path):
     z = load(trained).encode(facespace.FaceSet(drawn).images[:20])
-    packing.pack(bundle.load(trained), tmp_path / "p", encoded=z)
+    export.pack(bundle.load(trained), tmp_path / "p", encoded=z)
     engine = Engine(load(tmp_path / "p"), "packed")
     places, shown, thumbs = engine.map("pca")  # at once: nothing has to be measured first
     np.testing.assert_allclose(shown, z, atol=1e-2)

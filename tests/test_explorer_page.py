@@ -16,7 +16,7 @@ from explorer_help import serving, with_directions
 from PIL import Image, ImageDraw
 
 from facespace.explorer.service import Service, Spaces
-from facespace.space import load
+from facespace.space.face_space import load
 
 CHROMIUM = next(
     (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None

@@ -9,16 +9,16 @@ from conftest import TINY
 from torch.nn import functional as F
 
 import facespace
-from facespace.configs import override
-from facespace.console import quiet
+from facespace.core.configs import override
+from facespace.core.console import quiet
+from facespace.core.errors import UsageError
 from facespace.data.derive import thin
 from facespace.data.faces import FaceSet
-from facespace.errors import UsageError
 from facespace.evaluation import space_card
 from facespace.models import ModelConfig, build
 from facespace.models.autoencoder import Autoencoder
-from facespace.models.codes import Codebook
 from facespace.models.posteriors import Gaussian
+from facespace.models.quantizer import Codebook
 from facespace.recipes import recipe
 
 PLAIN = (

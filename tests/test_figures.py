@@ -13,8 +13,8 @@ from torchmetrics.functional.image import (
 )
 
 import facespace
+from facespace.core.errors import UsageError
 from facespace.data.faces import FaceSet
-from facespace.errors import UsageError
 from facespace.evaluation import disentanglement, interpolation, latents, reconstruction
 from facespace.evaluation.figures import quality
 from facespace.evaluation.intervals import bootstrap

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from facespace.console import quiet
+from facespace.core.console import quiet
 from facespace.models import flow_training
 from facespace.models.priors import FITTED, FittedNormal, Flow, StandardNormal
 from facespace.models.velocity import Velocity

@@ -15,11 +15,9 @@ from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import KernelInceptionDistance
 
 import facespace
-from facespace.console import quiet
+from facespace.core.console import quiet
+from facespace.core.errors import UsageError
 from facespace.data.faces import FaceSet
-from facespace.errors import UsageError
-from facespace.evaluation import features as extractors
-from facespace.evaluation.features import Features, FeaturesError, kept_features, open_features, real_statistics
 from facespace.evaluation.generation import (
     BLOCKY,
     draw_samples,
@@ -33,8 +31,10 @@ from facespace.evaluation.generation import (
     nearest,
     precision_recall,
 )
-from facespace.evaluation.lpips import LAYERS, open_lpips
-from facespace.evaluation.subject import Subject
+from facespace.evaluation.session import Subject
+from facespace.perception import inception as extractors
+from facespace.perception.inception import Features, FeaturesError, kept_features, open_features
+from facespace.perception.lpips import LAYERS, open_lpips
 
 DIM = 6
 
@@ -284,26 +284,6 @@ def counting(mark: str) -> tuple[Features, list[int]]:
         return part.reshape(len(part), -1)[:, :3].astype(np.float32)
 
     return Features("counting", "", 3, mark, extract), seen
-
-
-def test_features_of_real_faces_are_kept_by_fingerprints(drawn, cache):
-    faces = FaceSet(drawn)
-    net, seen = counting("one")
-    rows = faces.rows("train")
-    first = real_statistics(net, faces, rows)
-    np.testing.assert_array_equal(first, net(np.array(faces.images[rows])))
-    seen.clear()
-    np.testing.assert_array_equal(real_statistics(net, faces, rows), first)
-    assert not seen  # from the cache
-    real_statistics(net, faces, rows[::-1])
-    another, seen_by_another = counting("two")
-    real_statistics(another, faces, rows)
-    assert sum(seen) == sum(seen_by_another) == len(rows)  # other rows, another network
-    seen.clear()
-    faces.card = {**faces.card, "fingerprint": "0" * 64}
-    real_statistics(net, faces, rows)
-    assert sum(seen) == len(rows)  # another set
-    assert len(list((cache / "features").iterdir())) == 4
 
 
 def test_features_of_pixels_are_kept_and_damage_is_made_good(faces, cache):

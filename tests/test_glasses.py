@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 
 import facespace
-from facespace import fitting
-from facespace.console import quiet
+from facespace.core.console import quiet
+from facespace.core.errors import UsageError
 from facespace.data.faces import FaceSet
-from facespace.errors import UsageError
 from facespace.image import overlays
 from facespace.image.photos import Template
 from facespace.latent import directions as finding
 from facespace.latent import strengths
 from facespace.latent.kinds import find_kinds
+from facespace.space import direction_fitting
 
 TEMPLATE = Template(64, 64, 3, "center-148", (218, 178))
 
@@ -103,10 +103,10 @@ def test_dark_lenses_are_dark_and_two_kinds_are_called_so():
     assert overlays.lens_light(face, TEMPLATE.points) == pytest.approx(1)
     assert max(light["dark"]) < 0.6 < 0.7 < min(light["clear"]) and max(light["clear"]) < 1.1
     both = np.stack([worn["dark"][0], worn["clear"][0]])
-    assert fitting.name_kinds("Eyeglasses", both, TEMPLATE.points) == ["Eyeglasses-dark", "Eyeglasses-clear"]
-    assert fitting.name_kinds("Hat", both, TEMPLATE.points) == ["Hat-1", "Hat-2"]
+    assert direction_fitting.name_kinds("Eyeglasses", both, TEMPLATE.points) == ["Eyeglasses-dark", "Eyeglasses-clear"]
+    assert direction_fitting.name_kinds("Hat", both, TEMPLATE.points) == ["Hat-1", "Hat-2"]
     three = np.concatenate([both, both[:1]])
-    assert fitting.name_kinds("Eyeglasses", three, TEMPLATE.points)[2] == "Eyeglasses-3"
+    assert direction_fitting.name_kinds("Eyeglasses", three, TEMPLATE.points)[2] == "Eyeglasses-3"
 
 
 def test_a_paired_direction_is_the_mean_difference_of_the_same_faces():
@@ -114,7 +114,7 @@ def test_a_paired_direction_is_the_mean_difference_of_the_same_faces():
     lacking = 3 * random.standard_normal((400, 6)) + 1
     step = np.array([0.5, 0, 0, -0.2, 0, 0])
     having = lacking + step + 0.1 * random.standard_normal((400, 6))
-    found = fitting.paired("worn", having, lacking, finding.whitening_of(lacking))
+    found = direction_fitting.paired("worn", having, lacking, finding.whitening_of(lacking))
     raw = (having - lacking).mean(0)
     np.testing.assert_allclose(found.steps[0] * strengths.gap(found, "worn"), raw, atol=1e-6)
     assert found.facts["worn"]["method"] == "paired"

@@ -7,8 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from facespace.errors import ImageError, UsageError
-from facespace.image import sheets
+from facespace.core.errors import ImageError, UsageError
+from facespace.image import grids
 from facespace.image.photos import CROPS, Template, read_photo
 from facespace.image.pixels import to_float, to_uint8
 
@@ -165,19 +165,19 @@ def test_pixels_round_trip_and_round():
 
 def test_grid_places_faces_row_by_row():
     faces = np.stack([np.full((64, 64, 3), value, np.uint8) for value in (10, 20, 30, 40, 50)])
-    sheet = np.asarray(sheets.grid(faces, columns=3, gap=2))
+    sheet = np.asarray(grids.grid(faces, columns=3, gap=2))
     assert sheet.shape == (2 * 66 + 2, 3 * 66 + 2, 3)
     assert [sheet[34, 34, 0], sheet[34, 100, 0], sheet[34, 166, 0], sheet[100, 34, 0]] == [10, 20, 30, 40]
 
 
 def test_pairs_alternate_rows():
     a = np.arange(10, dtype=np.uint8).reshape(10, 1, 1, 1)
-    rows = sheets.pairs(a, a + 100, columns=4).ravel().tolist()
+    rows = grids.pairs(a, a + 100, columns=4).ravel().tolist()
     assert rows == [0, 1, 2, 3, 100, 101, 102, 103, 4, 5, 6, 7, 104, 105, 106, 107, 8, 9, 255, 255, 108, 109, 255, 255]
-    assert sheets.pairs(a[:2], a[:2] + 100, columns=8).ravel().tolist() == [0, 1, 100, 101]
+    assert grids.pairs(a[:2], a[:2] + 100, columns=8).ravel().tolist() == [0, 1, 100, 101]
 
 
 def test_a_failed_save_leaves_nothing(tmp_path):
     with pytest.raises(UsageError, match=r"must end in \.png"):
-        sheets.save_still(picture(), tmp_path / "a.txt")
+        grids.save_still(picture(), tmp_path / "a.txt")
     assert list(tmp_path.iterdir()) == []

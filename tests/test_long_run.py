@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import facespace
-from facespace.console import quiet
+from facespace.core.console import quiet
 
 SCRIPT = Path(__file__).parent.parent / "benchmarks" / "long_run.py"
 SMALL = (

@@ -15,16 +15,16 @@ from conftest import TINY
 from torch.nn import functional as F
 
 import facespace
-from facespace import bundle, precision
-from facespace.console import quiet
+from facespace.core.console import quiet
+from facespace.core.errors import UsageError
 from facespace.data.faces import FaceSet
 from facespace.data.loaders import Loader, Shelf
-from facespace.errors import UsageError
+from facespace.models import bundle, precision
 from facespace.models.blocks import Doubling, TransposedConv
-from facespace.recipe import TrainConfig
-from facespace.training import machine as machine_module
-from facespace.training.journal import Journal
-from facespace.training.machine import Machine, _Share
+from facespace.recipes.config import TrainConfig
+from facespace.training import runtime as machine_module
+from facespace.training.run_log import Journal
+from facespace.training.runtime import Machine, _Share
 
 PLAIN = (*TINY, "train.precision=fp32", "train.batch=8", "train.steps=9")
 

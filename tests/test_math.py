@@ -8,14 +8,14 @@ import torch
 from torch import distributions as D
 from torch.testing import assert_close
 
-from facespace.errors import UsageError
+from facespace.core.errors import UsageError
 from facespace.models import ModelConfig, build
 from facespace.models.interface import Pass
 from facespace.models.likelihoods import LIKELIHOODS
 from facespace.models.posteriors import Gaussian
 from facespace.models.priors import FITTED, FittedNormal, Mixture, StandardNormal
-from facespace.objectives import total_loss
-from facespace.recipe import TrainConfig
+from facespace.recipes.config import TrainConfig
+from facespace.training.loss import total_loss
 from facespace.training.schedule import learning_rate, rise
 
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 from conftest import TINY
 
-from facespace.configs import override
-from facespace.errors import UsageError
+from facespace.core.configs import override
+from facespace.core.errors import UsageError
 from facespace.models import ModelConfig, build, count_parameters
 from facespace.models.autoencoder import blend
 from facespace.models.likelihoods import LIKELIHOODS

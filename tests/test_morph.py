@@ -12,14 +12,14 @@ from PIL import Image
 from torch.testing import assert_close
 
 import facespace
-from facespace.console import quiet
+from facespace.core.console import quiet
+from facespace.core.errors import FacespaceError, UsageError
 from facespace.data.faces import FaceSet
-from facespace.errors import FacespaceError, UsageError
-from facespace.image import film
-from facespace.latent.dense import dense
-from facespace.latent.morphs import PATHS, Way, places, through
+from facespace.image import animation
 from facespace.latent.paths import bilinear, lerp, mix, slerp
 from facespace.models.priors import FittedNormal, Mixture, StandardNormal
+from facespace.space.geodesic import dense
+from facespace.space.morph import PATHS, Way, places, through
 
 
 @pytest.fixture(scope="module")
@@ -206,7 +206,7 @@ def test_an_even_pace_of_faces_is_more_even(space):
     """Between latents so far apart that pixels are driven into black and white and stay there."""
     keys = space.sample_latents(3, seed=1) * 200
     shown = {pace: space.morph(keys, frames=24, pace=pace) for pace in ("even", "uniform")}
-    even, uniform = (film.step_ratio(frames) for frames in shown.values())
+    even, uniform = (animation.step_ratio(frames) for frames in shown.values())
     assert even < 1.15 and uniform > 1.5, (even, uniform)
 
 
@@ -250,7 +250,7 @@ def test_mixes(space, faces):
 @pytest.mark.parametrize("fps", [10, 24, 30, 60])
 @pytest.mark.parametrize("unit", [1, 10])
 def test_the_true_rate_is_kept_on_average(fps, unit):
-    delays = film.delays(150, fps, unit)
+    delays = animation.delays(150, fps, unit)
     assert all(delay % unit == 0 and delay >= unit for delay in delays)
     assert sum(delays) == pytest.approx(1000 * 150 / fps, abs=unit)
 
@@ -258,11 +258,11 @@ def test_the_true_rate_is_kept_on_average(fps, unit):
 def test_an_animation_has_its_frames_and_its_ends(tmp_path):
     frames = np.stack([np.full((16, 16, 3), value, np.uint8) for value in range(0, 250, 25)])
     for name in ("a.gif", "a.webp"):
-        film.save_animation(frames, tmp_path / name, fps=20, scale=2)
+        animation.save_animation(frames, tmp_path / name, fps=20, scale=2)
         shown = Image.open(tmp_path / name)
         assert shown.n_frames == 10 and shown.size == (32, 32) and shown.info.get("loop") == 0
         told = shown.info.get("comment", b"").decode() or shown.getexif().get(270)
-        assert told == film.MARK
+        assert told == animation.MARK
         first = np.asarray(shown.convert("RGB")).mean()
         shown.seek(9)
         assert abs(first - 0) < 6 and abs(np.asarray(shown.convert("RGB")).mean() - 225) < 6
@@ -274,7 +274,7 @@ def test_a_video_has_its_frames_colours_and_rate(tmp_path, shape):
     frames = np.zeros(shape, np.uint8)
     frames[...] = np.linspace(20, 220, 12).astype(np.uint8)[:, None, None, None]
     frames[..., 0] = 200
-    film.save_animation(frames, tmp_path / "a.mp4", fps=12.5, scale=1)
+    animation.save_animation(frames, tmp_path / "a.mp4", fps=12.5, scale=1)
     video = reader(str(tmp_path / "a.mp4"))
     facts = next(video)
     assert facts["size"] == (shape[2] + shape[2] % 2, shape[1] + shape[1] % 2)
@@ -284,7 +284,7 @@ def test_a_video_has_its_frames_colours_and_rate(tmp_path, shape):
     for frame, asked in zip((shown[0], shown[-1]), (frames[0], frames[-1])):
         assert np.abs(frame[: shape[1], : shape[2]].astype(int) - asked).mean() < 4
     assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
-    assert film.MARK.encode() in (tmp_path / "a.mp4").read_bytes()
+    assert animation.MARK.encode() in (tmp_path / "a.mp4").read_bytes()
 
 
 def test_a_video_without_ffmpeg_says_what_to_install(cli, trained, photos, tmp_path, monkeypatch):
@@ -301,29 +301,29 @@ def test_a_video_without_ffmpeg_says_what_to_install(cli, trained, photos, tmp_p
 
 
 def test_a_video_that_cannot_be_written_leaves_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr(film, "find_ffmpeg", lambda: "false")
+    monkeypatch.setattr(animation, "find_ffmpeg", lambda: "false")
     with pytest.raises(FacespaceError, match="ffmpeg could not write"):
-        film.save_animation(np.zeros((3, 16, 16, 3), np.uint8), tmp_path / "a.mp4")
+        animation.save_animation(np.zeros((3, 16, 16, 3), np.uint8), tmp_path / "a.mp4")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_films_side_by_side():
     films = [np.full((3, 4, 5, 1), 10 * index, np.uint8) for index in range(6)]
-    page = film.mosaic(films, 2, 3, padding=1, color="#ff0000")
+    page = animation.mosaic(films, 2, 3, padding=1, color="#ff0000")
     assert page.shape == (3, 2 * 5 + 1, 3 * 6 + 1, 3)
     assert page[0, 0, 0].tolist() == page[2, 5, 6].tolist() == [255, 0, 0]
     assert [page[1, 1 + 5 * (i // 3), 1 + 6 * (i % 3), 2] for i in range(6)] == [0, 10, 20, 30, 40, 50]
     with pytest.raises(UsageError, match="more than 2 GiB"):
-        film.mosaic(films, 30_000, 30_000)
+        animation.mosaic(films, 30_000, 30_000)
 
 
 def test_the_step_ratio_of_a_film():
     frames = np.repeat(np.array([0, 10, 20, 60], np.uint8), 64).reshape(4, 8, 8, 1)
-    assert film.step_ratio(frames) == pytest.approx(40 / 20)
-    assert film.step_ratio(frames, closed=True) == pytest.approx(60 / 30)
-    assert film.step_ratio(frames[:1].repeat(3, 0)) == 1
+    assert animation.step_ratio(frames) == pytest.approx(40 / 20)
+    assert animation.step_ratio(frames, closed=True) == pytest.approx(60 / 30)
+    assert animation.step_ratio(frames[:1].repeat(3, 0)) == 1
     noisy = frames + np.indices(frames.shape).sum(0).astype(np.uint8) % 2
-    assert film.step_ratio(noisy) == pytest.approx(2, abs=0.01)
+    assert animation.step_ratio(noisy) == pytest.approx(2, abs=0.01)
 
 
 def test_morph(cli, trained, photos, tmp_path):

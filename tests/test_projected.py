@@ -10,22 +10,21 @@ from safetensors.torch import save_file
 from torch.nn import functional as F
 
 import facespace
-from facespace import bundle
-from facespace.configs import override
-from facespace.console import quiet
+from facespace.core.configs import override
+from facespace.core.console import quiet
+from facespace.core.errors import BundleError, UsageError
 from facespace.data.faces import FaceSet
-from facespace.errors import BundleError, UsageError
-from facespace.models import build
-from facespace.packing import pack
-from facespace.recipe import AUGMENTATIONS
+from facespace.models import build, bundle
+from facespace.models.export import pack
+from facespace.perception import dlib_resnet, efficientnet
 from facespace.recipes import recipe
-from facespace.training import efficientnet, recognition
+from facespace.recipes.config import AUGMENTATIONS
 from facespace.training.diffaugment import VARIATIONS, augment
 from facespace.training.discriminators import load_discriminator
-from facespace.training.machine import Machine
 from facespace.training.moments import MEMORY, Moments
 from facespace.training.projected import Projected, hinge, judged
 from facespace.training.projection import WIDTHS, Mixing
+from facespace.training.runtime import Machine
 
 EYES = np.array([(5.0, 6.0), (11.0, 6.0)])
 IMAGE = (3, 16, 16)
@@ -418,6 +417,6 @@ def test_a_prior_that_was_not_fitted_is_named(drawn, fitted, ready, tmp_path):
 
 
 def test_the_recognition_network_without_weights_names_the_setting(ready, monkeypatch):
-    monkeypatch.setenv(recognition.PLACE, "")
+    monkeypatch.setenv(dlib_resnet.PLACE, "")
     with pytest.raises(UsageError, match="discriminator_features=recognition needs weights"):
         projected("objective.discriminator_features=efficientnet,recognition")

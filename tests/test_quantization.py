@@ -11,16 +11,16 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 import facespace
-from facespace import bundle
-from facespace.console import quiet
+from facespace.core import cards
+from facespace.core.console import quiet
+from facespace.core.errors import BundleError, UsageError
 from facespace.data.faces import FaceSet
-from facespace.errors import BundleError, UsageError
+from facespace.evaluation import runs
 from facespace.image.photos import Template
-from facespace.models import ModelConfig, build
+from facespace.models import ModelConfig, build, bundle
 from facespace.models.blocks import Doubling, TransposedConv
+from facespace.models.export import pack
 from facespace.models.weight_quantization import quantize, restored, restored_kernels, stored, stored_kernels
-from facespace.packing import pack
-from facespace.training import runs
 
 # The most that rounding takes, in scales, and what float32 loses in dividing and multiplying.
 HALF = 0.5 + 127 * 2**-23
@@ -310,7 +310,7 @@ def change(folder, file, edit):
     entry = card if file == bundle.WEIGHTS else card["priors"]["flow"]
     if file == bundle.WEIGHTS:
         card["priors"] = {}
-    entry["fingerprint"] = bundle.fingerprint(tensors)
+    entry["fingerprint"] = cards.fingerprint(tensors)
     (folder / "card.json").write_text(json.dumps(card))
 
 

@@ -13,15 +13,17 @@ from conftest import TINY
 from PIL import Image
 
 import facespace
-from facespace import bundle, charts
-from facespace.console import quiet
+from facespace.core.console import quiet
 from facespace.data.faces import FaceSet
+from facespace.evaluation import runs
 from facespace.evaluation.compare import compare, names, open_all
-from facespace.evaluation.figures import Tally, latent_structure, quality
-from facespace.evaluation.tables import markdown
-from facespace.image import sheets
-from facespace.models import count_parameters
-from facespace.training import journal, runs
+from facespace.evaluation.figures import Tally, quality
+from facespace.image import grids
+from facespace.latent.structure import latent_structure
+from facespace.models import bundle, count_parameters
+from facespace.report import charts
+from facespace.report.tables import markdown
+from facespace.training import run_log
 
 AE = ("model.bottleneck=point", "model.image=1,24,20", "model.pixels=mse", "objective.weights={}")
 
@@ -62,7 +64,7 @@ def only(folder: Path) -> dict:
 
 
 def test_the_names_of_files_are_the_writers():
-    assert (runs.METRICS, runs.RESULT) == (journal.METRICS, journal.RESULT)
+    assert (runs.METRICS, runs.RESULT) == (run_log.METRICS, run_log.RESULT)
     assert (runs.CARD, runs.WEIGHTS, set(runs.BUNDLES)) == (bundle.CARD, bundle.WEIGHTS, {bundle.BEST, bundle.LAST})
 
 
@@ -425,7 +427,7 @@ def test_compare_prints_the_table_or_one_object(cli, trained, gray, drawn, tmp_p
 
 def test_blocks_share_one_cell_and_keep_proportions():
     tall, wide = np.full((3, 20, 10, 3), 200, np.uint8), np.full((5, 12, 24, 1), 90, np.uint8)
-    page = sheets.blocks([("tall", tall), ("wide " + "word " * 60, wide)], columns=4)
+    page = grids.blocks([("tall", tall), ("wide " + "word " * 60, wide)], columns=4)
     pixels = np.asarray(page)
     assert page.width >= 4 * (24 * 8 + 2) + 2  # 20×24 doubled until its shorter side has 96
     counts = [int((pixels == level).all(2).sum()) for level in (200, 90)]

@@ -16,14 +16,14 @@ import torch
 from PIL import Image
 
 import facespace
-from facespace.console import quiet
+from facespace.core.console import quiet
+from facespace.core.errors import FaceSetError, UsageError
 from facespace.data import augment, derive
 from facespace.data import prepare as prepare_module
 from facespace.data.faces import FaceSet
-from facespace.data.making import replace_background
+from facespace.data.processing import replace_background
 from facespace.data.sources.celebamask_hq import PARTS, official_split
 from facespace.data.sources.lfw import clean
-from facespace.errors import FaceSetError, UsageError
 
 
 def prepare(*args, **options) -> FaceSet:

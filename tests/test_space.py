@@ -8,10 +8,10 @@ import torch
 from PIL import Image
 
 import facespace
-from facespace.codec import _asked
-from facespace.console import quiet
+from facespace.core.console import quiet
+from facespace.core.errors import UsageError
 from facespace.data.faces import FaceSet
-from facespace.errors import UsageError
+from facespace.space.codec import _asked
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +129,7 @@ def test_a_space_draws_faces_under_attributes_and_says_what_it_cannot(trained, d
 
 
 def test_mirrored_views_turn_left_and_right(drawn):
-    from facespace.space import _signs
+    from facespace.space.face_space import _signs
 
     faces = FaceSet(drawn)
     views = _signs(faces, "all", ["yaw", "smile"], mirror=True)

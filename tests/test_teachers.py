@@ -10,19 +10,18 @@ import torch
 from conftest import TINY, pressed_after
 
 import facespace
-from facespace import bundle
-from facespace.configs import override
-from facespace.console import quiet
-from facespace.errors import BundleError, UsageError
+from facespace.core.configs import override
+from facespace.core.console import quiet
+from facespace.core.errors import BundleError, UsageError
 from facespace.image.photos import Template
-from facespace.models import build
-from facespace.recipe import ObjectiveConfig
+from facespace.models import build, bundle
+from facespace.perception import dlib_resnet, vgg
 from facespace.recipes import recipe
-from facespace.training import recognition, vgg
+from facespace.recipes.config import ObjectiveConfig
 from facespace.training.adversary import Adversary, _shifted
-from facespace.training.machine import Machine
+from facespace.training.auxiliary_losses import Teachers, middle
 from facespace.training.perceptual import Perceptual
-from facespace.training.teachers import Teachers, middle
+from facespace.training.runtime import Machine
 
 ALL = (
     "objective.perceptual=0.5",
@@ -115,7 +114,7 @@ def test_vgg_without_weights_says_what_it_needs(vgg_weights, tmp_path, monkeypat
 def recognition_weights(tmp_path):
     """Random ones of every shape that the network has, as the package keeps them: 8 bits, two files."""
     rng, shapes, before = np.random.default_rng(0), {"conv32_down": (7, 3, 32)}, 32
-    for width, count in zip(recognition.WIDTHS, recognition.BLOCKS):
+    for width, count in zip(dlib_resnet.WIDTHS, dlib_resnet.BLOCKS):
         names = [f"conv{width}_{index}" for index in (range(1, count + 1) if width == 32 else range(1, count))]
         for name in names if width == 32 else [f"conv{width}_down", *names]:
             shapes |= {f"{name}/conv1": (3, before, width), f"{name}/conv2": (3, width, width)}
@@ -144,15 +143,15 @@ def recognition_weights(tmp_path):
 
 
 def test_the_identity_term_looks_at_the_person_where_the_eyes_are(images, recognition_weights, monkeypatch):
-    monkeypatch.setenv(recognition.PLACE, str(recognition_weights))
+    monkeypatch.setenv(dlib_resnet.PLACE, str(recognition_weights))
     a, b = torch.nn.functional.interpolate(images.flatten(0, 1), 64).unflatten(0, (2, 4))
-    net = recognition.open_recognition(Template(64, 64).points[:2], (3, 64, 64))
+    net = dlib_resnet.open_recognition(Template(64, 64).points[:2], (3, 64, 64))
     assert net(a, a).abs().max() == 0
     near, far = net(a + 0.05 * (b - a), a), net(a + 0.5 * (b - a), a)
     assert (near > 0).all() and (near < far).all()
     torch.testing.assert_close(far, (net.embed(a + 0.5 * (b - a)) - net.embed(a)).square().sum(1) / 0.36 * 12288)
     # Eyes elsewhere, in a picture moved by as much, are the same person.
-    moved = recognition.open_recognition(Template(64, 64).points[:2] + np.array([3, 2]), (3, 66, 67))
+    moved = dlib_resnet.open_recognition(Template(64, 64).points[:2] + np.array([3, 2]), (3, 66, 67))
     inside = torch.nn.functional.pad(a, (3, 0, 2, 0), mode="replicate")
     torch.testing.assert_close(moved.embed(inside), net.embed(a), atol=1e-4, rtol=1e-3)
     gray = net.embed(a[:, :1])
@@ -160,7 +159,7 @@ def test_the_identity_term_looks_at_the_person_where_the_eyes_are(images, recogn
 
 
 def test_the_model_learns_the_person_and_the_journal_says_so(drawn, recognition_weights, tmp_path, monkeypatch):
-    monkeypatch.setenv(recognition.PLACE, str(recognition_weights))
+    monkeypatch.setenv(dlib_resnet.PLACE, str(recognition_weights))
     train(drawn, tmp_path / "r", ["objective.identity=0.5", "objective.perceptual_share=0.5", "train.steps=2"])
     told = journal(tmp_path / "r")[-1]["train"]
     assert told["identity"] > 0
@@ -179,9 +178,9 @@ def test_recognition_without_weights_says_what_it_needs(recognition_weights, tmp
         (tmp_path / "torn.json").write_text('[{"paths": []}]')
         (tmp_path / "other.json").write_text("[]")
         (tmp_path / "lost.json").write_text(recognition_weights.read_text().replace("w1.bin", "gone.bin"))
-        monkeypatch.setenv(recognition.PLACE, value)
+        monkeypatch.setenv(dlib_resnet.PLACE, value)
         with pytest.raises(UsageError, match=says):
-            recognition.open_recognition(eyes, (3, 64, 64))
+            dlib_resnet.open_recognition(eyes, (3, 64, 64))
 
 
 def test_a_share_of_the_batch_is_looked_at(images, drawn, tmp_path, monkeypatch):
@@ -292,7 +291,7 @@ def test_what_goes_wrong_in_the_middle_of_the_face_counts_more(images, monkeypat
     """By as much as the recipe says, in pixels and to the perceptual network."""
 
     def with_middle(face, plan):
-        monkeypatch.setattr("facespace.training.teachers.middle", lambda template: face)
+        monkeypatch.setattr("facespace.training.auxiliary_losses.middle", lambda template: face)
         return Teachers(plan, plan.model.image, CUT, Machine("cpu", plan.train), 10)
 
     plan = override(recipe("demo"), [*TINY, "objective.perceptual=0.5", "objective.focus=3", "train.precision=fp32"])

@@ -8,8 +8,8 @@ import pytest
 from conftest import TINY
 
 import facespace
-from facespace.console import quiet
-from facespace.errors import UsageError
+from facespace.core.console import quiet
+from facespace.core.errors import UsageError
 
 
 def test_tensorboard_is_on_where_it_is_installed(drawn, tmp_path):

@@ -14,14 +14,14 @@ import torch
 from conftest import TINY, pressed_after
 
 import facespace
-from facespace import bundle
-from facespace.configs import override, to_dict
-from facespace.console import quiet
+from facespace.core.configs import override, to_dict
+from facespace.core.console import quiet
+from facespace.core.errors import BundleError, FaceSetError, TrainingError, UsageError
 from facespace.data.faces import FaceSet
 from facespace.data.loaders import Loader
-from facespace.errors import BundleError, FaceSetError, TrainingError, UsageError
-from facespace.recipe import ObjectiveConfig
+from facespace.models import bundle
 from facespace.recipes import recipe
+from facespace.recipes.config import ObjectiveConfig
 from facespace.training import loop
 from facespace.training.measure import evaluate
 
@@ -428,8 +428,8 @@ def test_a_conditional_model_learns_from_what_it_is_told(drawn, tmp_path):
 
 
 def test_recipes_survive_json_and_settings_reach_every_kind_of_field():
-    from facespace.configs import from_dict
-    from facespace.recipe import Recipe
+    from facespace.core.configs import from_dict
+    from facespace.recipes.config import Recipe
 
     plan = override(
         recipe("celebamask-conv"), ["objective.weights.kl=4", "model.widths=8,16", "train.steps=null", "data.flip=true"]

@@ -5,14 +5,14 @@ Importing this module loads neither torch nor anything else that is large; the n
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from facespace.core.version import __version__
 
 if TYPE_CHECKING:
+    from facespace.core.errors import FacespaceError
     from facespace.data.faces import FaceSet
     from facespace.data.prepare import prepare
-    from facespace.errors import FacespaceError
     from facespace.explorer.notebook import explore
-    from facespace.space import FaceSpace, load
+    from facespace.space.face_space import FaceSpace, load
     from facespace.training.discriminators import load_discriminator
     from facespace.training.loop import train
 
@@ -31,7 +31,7 @@ __all__ = [
 _HOMES = {
     "FaceSet": "facespace.data.faces",
     "FaceSpace": "facespace.space",
-    "FacespaceError": "facespace.errors",
+    "FacespaceError": "facespace.core.errors",
     "explore": "facespace.explorer.notebook",
     "load": "facespace.space",
     "load_discriminator": "facespace.training.discriminators",

@@ -13,9 +13,9 @@ from typing import Annotated, Any, NoReturn
 
 from cyclopts import App, CycloptsError, Parameter
 
-import facespace
-from facespace.console import leads
-from facespace.errors import FacespaceError, explain
+from facespace.core.console import leads
+from facespace.core.errors import FacespaceError, explain
+from facespace.core.version import __version__
 
 INTERRUPTED = 130
 
@@ -23,7 +23,7 @@ app = App(
     name="facespace",
     help="Learn a latent space of faces from photographs; generate, reconstruct and morph with it.\n\nStart with: facespace demo",
     help_format="plaintext",
-    version=facespace.__version__,
+    version=__version__,
     version_flags=["--version"],
     exit_on_error=False,
     print_error=False,

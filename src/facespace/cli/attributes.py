@@ -47,8 +47,8 @@ def train_attributes(
         Replace an attribute network that is already there.
     """
     from facespace.cli.data import words
-    from facespace.evaluation import train_attributes as training
-    from facespace.evaluation.attribute_card import table
+    from facespace.training import attribute_classifier as training
+    from facespace.training.attribute_card import table
 
     card = training.train_attributes(
         data,

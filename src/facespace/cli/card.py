@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from facespace.cli.app import Done, verb
-from facespace.errors import UsageError
+from facespace.core.errors import UsageError
 
 ENCODED = 256  # faces whose latents a packed space carries
 
@@ -22,8 +22,8 @@ def card(space: Path | None = None, /, *, to: Path | None = None) -> Done:
         A Markdown file to write (.md).
     """
     from facespace.cli.spaces import open_space
+    from facespace.core.files import write_beside
     from facespace.evaluation import space_card
-    from facespace.files import write_beside
 
     if to and to.suffix.lower() != ".md":
         raise UsageError(f"The card is written as Markdown, so its name must end in .md; got {to}.")
@@ -66,12 +66,12 @@ def pack(
     failing
         A sentence for the card's known failings, once for each.
     """
-    from facespace import bundle
     from facespace.evaluation import space_card
-    from facespace.evaluation.subject import Subject
-    from facespace.packing import check
-    from facespace.packing import pack as write_small
-    from facespace.space import FaceSpace
+    from facespace.evaluation.session import Subject
+    from facespace.models import bundle
+    from facespace.models.export import check
+    from facespace.models.export import pack as write_small
+    from facespace.space.face_space import FaceSpace
 
     check(to, bits)
     if not all(sentence.strip() for sentence in failing or []):

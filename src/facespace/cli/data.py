@@ -9,9 +9,9 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from facespace.cli.app import Done, Flag, verb
-from facespace.console import note
-from facespace.errors import UsageError
-from facespace.files import partial_folder
+from facespace.core.console import note
+from facespace.core.errors import UsageError
+from facespace.core.files import partial_folder
 
 
 @verb("facespace prepare SOURCE [ROOT] --to SET [OPTIONS]")
@@ -101,8 +101,8 @@ def prepare(
     force
         Replace a prepared set that is already there.
     """
-    from facespace.data.making import Alignment
     from facespace.data.prepare import prepare as make
+    from facespace.data.processing import Alignment
 
     start = time.monotonic()
     with going_on_later(to):
@@ -156,12 +156,12 @@ def show(
     """
     from facespace.cli.pictures import check_still, save_faces
     from facespace.data.faces import FaceSet
-    from facespace.image import sheets
+    from facespace.image import grids
 
     check_still(to)
     faces = FaceSet(data)
     chosen = spread(faces, split, count)
-    save_faces(faces.images[chosen], to, lambda sheet: sheets.labelled(sheet, facts_line(faces.card).splitlines()))
+    save_faces(faces.images[chosen], to, lambda sheet: grids.labelled(sheet, facts_line(faces.card).splitlines()))
     facts = {"to": str(to), "set": str(data), "shown": len(chosen), "faces": len(faces), "splits": faces.card["splits"]}
     return Done(facts, f"{len(chosen)} of {len(faces):,} faces in {to}")
 

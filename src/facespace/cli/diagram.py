@@ -18,9 +18,9 @@ def diagram(what: str, /, *, to: Path) -> Done:
     to
         The picture: .svg, or .png of 1,200 pixels across.
     """
+    from facespace.diagrams.layer_summary import diagram as draw
     from facespace.diagrams.page import ENDINGS, save
-    from facespace.evaluation.anatomy import diagram as draw
-    from facespace.image.sheets import check_ending
+    from facespace.image.grids import check_ending
 
     check_ending(to, ENDINGS)
     figure, facts = draw(what)

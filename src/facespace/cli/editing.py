@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from facespace.cli.app import Done
-from facespace.cli.keys import Keys
+from facespace.cli.faces import Keys
 from facespace.cli.pictures import is_array, read_all, save_faces
-from facespace.errors import UsageError
+from facespace.core.errors import UsageError
 from facespace.image.pixels import squared_error
 from facespace.latent import strengths
 
 if TYPE_CHECKING:
-    from facespace.evaluation.attributes import AttributeNet
     from facespace.latent.directions import Directions
-    from facespace.space import FaceSpace
+    from facespace.perception.attributes import AttributeNet
+    from facespace.space.face_space import FaceSpace
 
 MOST = 25  # steps of a strip
 IN_WORDS = {
@@ -88,7 +88,7 @@ class Job:
 
     @cached_property
     def network(self) -> "AttributeNet":
-        from facespace.evaluation.attributes import load_net
+        from facespace.perception.attributes import load_net
 
         return load_net(self.judge, self.space.device)
 
@@ -187,7 +187,7 @@ class Job:
         return (edited + lost).clip(0, 255).astype(np.uint8)
 
     def _sheet(self, faces: np.ndarray, rows: Sequence[str], asked: Sequence[strengths.Strength], what: str) -> None:
-        from facespace import charts
+        from facespace.report import charts
 
         if is_array(self.to):
             save_faces(faces.reshape(-1, *faces.shape[2:]), self.to)
@@ -196,7 +196,7 @@ class Job:
         charts.save(charts.strips(faces, rows, heads, f"{what}, {IN_WORDS[asked[0].unit]}"), self.to)
 
     def _done(self, text: str, edits: dict[str, float | str], seconds: float | None, z: np.ndarray) -> Done:
-        from facespace.space import describe
+        from facespace.space.face_space import describe
 
         locks, gain = self.locks(list(edits)), self.gain
         text += f", {', '.join(locks) if len(locks) < 9 else f'{len(locks)} attributes'} locked" if locks else ""

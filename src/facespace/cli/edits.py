@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from facespace.cli.app import Done, Flag, verb
-from facespace.cli.keys import Keys, read_latents
+from facespace.cli.faces import Keys, read_latents
 from facespace.cli.spaces import Count, open_space
-from facespace.errors import UsageError
+from facespace.core.errors import UsageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -132,7 +132,7 @@ def _kinds(text: str) -> tuple[str, int]:
 
 
 def _folder(space, folder: Path, align: bool) -> "np.ndarray":
-    from facespace.cli.keys import files_in
+    from facespace.cli.faces import files_in
 
     if not folder.is_dir():
         raise UsageError(f"{folder} is no folder of photographs. Put at least 5 faces into one, and name it.")
@@ -292,8 +292,8 @@ def scorecard(
         Of edits along directions, rising, with commas between: in standard deviations, or in class gaps such as 0.5g,1g,1.5g,2g.
         [default: 0.5,1,1.5,2,3,4,6]
     """
-    from facespace.evaluation.scorecard_report import FILES, brief, write
-    from facespace.evaluation.subject import check_target
+    from facespace.evaluation.edit_benchmark_sections import FILES, brief, write
+    from facespace.evaluation.session import check_target
 
     check_target(to, FILES, "scorecard")
     names = [name.strip() for name in attributes.split(",") if name.strip()]

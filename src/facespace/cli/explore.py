@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from facespace.cli.app import Done, Flag, verb
-from facespace.errors import FacespaceError
+from facespace.core.errors import FacespaceError
 
 
 @verb("facespace explore [SPACE ...]")
@@ -35,10 +35,10 @@ def explore(
     open
         Open the browser too.
     """
-    from facespace.console import note
+    from facespace.core.console import note
     from facespace.data.faces import FaceSet
     from facespace.explorer.service import Service, Spaces
-    from facespace.training.machine import keep_memory
+    from facespace.training.runtime import keep_memory
 
     keep_memory()  # a quarter of the time of a decoded face at 160×176 px
     chosen = list(spaces) or at_hand(Path("runs"), Path("demo"))
@@ -59,7 +59,7 @@ def explore(
 
 def at_hand(*places: Path) -> list[Path]:
     """The space that comes along, then the runs in some folders, the newest first. Raises FacespaceError where there is none."""
-    from facespace.bundle import coming_along
+    from facespace.models.bundle import coming_along
 
     cards = [card for place in places for card in place.glob("*/best/card.json")]
     cards.sort(key=lambda card: card.stat().st_mtime, reverse=True)

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from facespace.cli.app import Done
-from facespace.errors import UsageError, choose
+from facespace.core.errors import UsageError, choose
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from facespace.image.film import Distance
-    from facespace.space import FaceSpace
+    from facespace.image.animation import Distance
+    from facespace.space.face_space import FaceSpace
 
 PRESETS: dict[str, dict[str, Any]] = {
     "facespace": dict(path="linear", pace="even", easing="linear", frames=60, fps=30.0),
@@ -25,7 +25,7 @@ STRIP = 10  # steps of a still morph unless it is said
 
 def parse_way(preset: str, still: bool, seconds: float | None, **said: Any) -> dict[str, Any]:
     """What is said, over the preset: path, pace, easing, frames, fps. Raises UsageError for unknown names and times."""
-    from facespace.latent.morphs import Way
+    from facespace.space.morph import Way
 
     way = dict(choose(PRESETS, preset, "preset"))
     way |= {"frames": STRIP} if still and preset == "facespace" else {}
@@ -73,8 +73,8 @@ class Job:
         """Morphs between each two of the keys: a row of steps each, or a film of them all."""
         import numpy as np
 
-        from facespace.console import progress
-        from facespace.image import film
+        from facespace.core.console import progress
+        from facespace.image import animation
 
         apart, facts = perceptual(space)
         way = {**self.way, "frames": columns} if self.still else self.way
@@ -91,7 +91,7 @@ class Job:
         page = (
             np.concatenate(list(films()))
             if self.still
-            else film.mosaic(films(), rows, columns, self.padding, self.color)
+            else animation.mosaic(films(), rows, columns, self.padding, self.color)
         )
         self._save(page, columns)
         facts |= {"grid": [rows, columns], "step_ratio": float(np.mean(ratios))}
@@ -102,7 +102,7 @@ class Job:
         import torch
 
         from facespace.latent.paths import bilinear
-        from facespace.space import describe
+        from facespace.space.face_space import describe
 
         if len(keys) != 4 or not self.still or self.way["path"] != "linear":
             raise UsageError(
@@ -124,23 +124,23 @@ class Job:
         return found
 
     def _ratio(self, faces: "np.ndarray", apart: "Distance") -> float:
-        from facespace.image.film import step_ratio
+        from facespace.image.animation import step_ratio
 
         return step_ratio(faces, apart, self.way["loop"] or self.way["pingpong"])
 
     def _save(self, faces: "np.ndarray", columns: int) -> None:
         from facespace.cli.pictures import is_array
-        from facespace.image import film, sheets
+        from facespace.image import animation, grids
 
         if is_array(self.to):
-            sheets.save_array(faces, self.to)
+            grids.save_array(faces, self.to)
         elif self.still:
-            sheets.save_still(sheets.grid(faces, columns, gap=self.padding, color=self.color), self.to)
+            grids.save_still(grids.grid(faces, columns, gap=self.padding, color=self.color), self.to)
         else:
-            film.save_animation(faces, self.to, fps=self.fps)
+            animation.save_animation(faces, self.to, fps=self.fps)
 
     def _done(self, space: "FaceSpace", facts: dict[str, Any], text: str) -> Done:
-        from facespace.space import describe
+        from facespace.space.face_space import describe
 
         told = {"to": str(self.to), **self.way, **facts, "fps": self.fps}
         told["seconds"] = told["frames"] / self.fps
@@ -153,9 +153,9 @@ def perceptual(space: "FaceSpace") -> tuple["Distance", dict[str, str]]:
     """How far faces of this space look from each other, as a length that adds up along a path, and what it is."""
     import numpy as np
 
-    from facespace.evaluation import lpips
     from facespace.evaluation.reconstruction import usable
-    from facespace.image.film import blurred_distance
+    from facespace.image.animation import blurred_distance
+    from facespace.perception import lpips
 
     if lpips.at_hand():
         found, _ = usable(lpips.open_lpips(), space.decode(np.zeros(space.latent_dim)))

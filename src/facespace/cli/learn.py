@@ -22,7 +22,7 @@ def recipes(name: str | None = None, /) -> Done:
     """
     import inspect
 
-    from facespace.configs import to_dict
+    from facespace.core.configs import to_dict
     from facespace.models import count_parameters
     from facespace.recipes import RECIPES, recipe
 
@@ -136,7 +136,7 @@ def demo(*, to: Path = Path("demo"), seed: int = 0) -> Done:
     seed
         Of the faces drawn and of the training.
     """
-    from facespace.demo import demo as show_it
+    from facespace.cli.demo import demo as show_it
 
     facts = show_it(to, seed)
     return Done(facts, facts["text"])
@@ -148,7 +148,7 @@ def doctor() -> Done:
 
     Example: facespace doctor
     """
-    from facespace.doctor import examine
+    from facespace.cli.doctor import examine
 
     facts = examine()
     return Done(facts, facts["text"])

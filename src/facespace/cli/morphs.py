@@ -7,10 +7,10 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from facespace.cli.app import Done, Flag, verb
+from facespace.cli.faces import Keys, parse_term, read_latents
 from facespace.cli.filming import Job, parse_way
-from facespace.cli.keys import Keys, parse_term, read_latents
 from facespace.cli.spaces import Count, open_space, parse_grid
-from facespace.errors import UsageError
+from facespace.core.errors import UsageError
 
 Terms = Annotated[tuple[str, ...], Parameter(negative="")]
 
@@ -99,16 +99,16 @@ def morph(
         Of the padding: a name such as black, or #rrggbb.
     """
     from facespace.cli.pictures import ARRAY
-    from facespace.image import film, sheets
+    from facespace.image import animation, grids
 
     ending = to.suffix.lower()
-    sheets.check_ending(to, tuple(dict.fromkeys((*film.ANIMATIONS, *sheets.STILLS, ARRAY))))
+    grids.check_ending(to, tuple(dict.fromkeys((*animation.ANIMATIONS, *grids.STILLS, ARRAY))))
     if ending == ".mp4":
-        film.find_ffmpeg()
+        animation.find_ffmpeg()
     if padding < 0:
         raise UsageError(f"--padding is a number of pixels, 0 or more; got {padding}.")
-    film.parse_color(color)
-    still = ending in sheets.STILLS and ending not in film.ANIMATIONS
+    animation.parse_color(color)
+    still = ending in grids.STILLS and ending not in animation.ANIMATIONS
     way = parse_way(preset, still, path=path, pace=pace, easing=easing, frames=frames, seconds=seconds, fps=fps)
     way |= {"loop": loop, "pingpong": pingpong, "prior": prior}
     job = Job(to, way, way.pop("fps"), still, padding, color)
@@ -174,8 +174,8 @@ def mix(
     import numpy as np
 
     from facespace.cli.pictures import check_still, is_array
-    from facespace.image import sheets
-    from facespace.space import describe
+    from facespace.image import grids
+    from facespace.space.face_space import describe
 
     check_still(to)
     terms = [parse_term(text) for text in (*plus, *minus, *blend)]
@@ -193,9 +193,9 @@ def mix(
     z = opened.mix(list(zip(groups, weights)), prior)[None]
     said = "  ".join(f"{weight:+.4g} × {term.name}" for term, weight in zip(terms, weights))
     if is_array(to):
-        sheets.save_array(z, to)
+        grids.save_array(z, to)
     else:
         faces = opened.decode(np.concatenate([*(group.mean(0, keepdims=True) for group in groups), z]))
-        sheets.save_still(sheets.labelled(sheets.grid(faces, len(faces)), [said]), to)
+        grids.save_still(grids.labelled(grids.grid(faces, len(faces)), [said]), to)
     parts = [dict(faces=len(group), weight=weight) for group, weight in zip(groups, weights)]
     return Done({"to": str(to), "terms": parts, **describe(opened)}, f"{said} in {to}")

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from facespace.errors import FacespaceError, ImageError
-from facespace.image import sheets
+from facespace.core.errors import FacespaceError, ImageError
+from facespace.image import grids
 from facespace.image.photos import read_photo
 
 ARRAY = ".npy"
@@ -20,7 +20,7 @@ def is_array(to: Path) -> bool:
 
 def check_still(to: Path) -> None:
     """Raises UsageError unless a picture or an array can be written under that name."""
-    sheets.check_ending(to, (*sheets.STILLS, ARRAY))
+    grids.check_ending(to, (*grids.STILLS, ARRAY))
 
 
 def save_faces(
@@ -31,9 +31,9 @@ def save_faces(
 ) -> None:
     """uint8 (N, H, W, C) faces as an array if the name ends in .npy, else as a finished sheet."""
     if is_array(to):
-        sheets.save_array(np.asarray(faces), to)
+        grids.save_array(np.asarray(faces), to)
     else:
-        sheets.save_still(finish(sheets.grid(faces, columns)), to)
+        grids.save_still(finish(grids.grid(faces, columns)), to)
 
 
 def read_all(paths: Sequence[Path], align: bool = False) -> list[Image.Image]:

@@ -56,7 +56,7 @@ def fit_prior(
     from facespace.cli.data import words
     from facespace.cli.spaces import open_space
     from facespace.data.faces import FaceSet
-    from facespace.space import describe
+    from facespace.space.face_space import describe
 
     opened, _ = open_space([space])
     asked = {"components": components, "steps": steps, "width": width, "blocks": blocks}

@@ -16,8 +16,8 @@ def runs(folder: Path, /) -> Done:
     folder
         Any folder with runs in it, at any depth.
     """
-    from facespace.evaluation.tables import listing
-    from facespace.training.runs import find_runs, unlike
+    from facespace.evaluation.comparison import listing
+    from facespace.evaluation.runs import find_runs, unlike
 
     rows = find_runs(folder)
     facts = {"folder": str(folder), "runs": rows, "note": unlike(rows)}

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from facespace.cli.app import Done, Flag, verb
-from facespace.errors import FacespaceError, UsageError
-from facespace.files import settle
+from facespace.core.errors import FacespaceError, UsageError
+from facespace.core.files import settle
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from facespace.space import FaceSpace
+    from facespace.space.face_space import FaceSpace
 
 Paths = tuple[Path, ...]
 Count = Annotated[int, Parameter(alias="-n")]
@@ -67,7 +67,7 @@ def sample(
         photographs. Only for a space that was trained with objective.discriminator=projected.
     """
     from facespace.cli.pictures import check_still, save_faces
-    from facespace.space import check_keep, describe
+    from facespace.space.face_space import check_keep, describe
 
     check_still(to)
     check_keep(keep)
@@ -147,9 +147,9 @@ def reconstruct(
     from facespace.cli.data import spread
     from facespace.cli.pictures import check_still, is_array, read_all, save_faces
     from facespace.data.faces import FaceSet
+    from facespace.image.grids import STILLS, check_ending, pairs
     from facespace.image.pixels import squared_error
-    from facespace.image.sheets import STILLS, check_ending, pairs
-    from facespace.space import describe
+    from facespace.space.face_space import describe
 
     check_ending(to, STILLS) if diagnostics else check_still(to)
     told = parse_given(given)
@@ -194,15 +194,15 @@ def encode(*paths: Path, to: Path, align: Flag = False) -> Done:
         Find the face in each photograph first, and cut it out as CelebA does.
     """
     from facespace.cli.pictures import ARRAY, read_all
-    from facespace.image import sheets
-    from facespace.space import describe
+    from facespace.image import grids
+    from facespace.space.face_space import describe
 
-    sheets.check_ending(to, (ARRAY,))
+    grids.check_ending(to, (ARRAY,))
     space, photos = open_space(paths)
     if not photos:
         raise UsageError("Name at least one photograph to encode.")
     z = space.encode(read_all(photos, align))
-    sheets.save_array(z, to)
+    grids.save_array(z, to)
     return Done({"to": str(to), "count": len(z), **describe(space)}, f"{len(z)} × {z.shape[1]} numbers in {to}")
 
 
@@ -222,7 +222,7 @@ def decode(*paths: Path, to: Path, given: Given = ()) -> Done:
         Of a space that is told attributes: ATTRIBUTE=1 or yes, ATTRIBUTE=-1 or no; may be repeated. The others are unknown.
     """
     from facespace.cli.pictures import check_still, read_array, save_faces
-    from facespace.space import describe
+    from facespace.space.face_space import describe
 
     check_still(to)
     told = parse_given(given)
@@ -269,8 +269,8 @@ def _diagnose(
     facts: dict[str, Any],
 ) -> Done:
     """The picture and the figures of reconstruct --diagnostics."""
-    from facespace import charts
     from facespace.evaluation import diagnostics
+    from facespace.report import charts
 
     found = diagnostics.diagnose(space, faces, names, given)
     charts.save(diagnostics.picture(found, diagnostics.pixel_deviation(space, found.latents, given), columns), to)
@@ -301,7 +301,7 @@ def parse_given(texts: Sequence[str]) -> dict[str, float]:
 
 def open_space(paths: Sequence[Path]) -> tuple["FaceSpace", list[Path]]:
     """The space that the first path names, and the other paths; the space that comes along where it names none."""
-    from facespace.space import load
+    from facespace.space.face_space import load
 
     if paths:
         settle(paths[0])

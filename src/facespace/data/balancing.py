@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from facespace.errors import UsageError
+from facespace.core.errors import UsageError
 
 ROUNDS = 1_000  # of fitting; shares that can be had together are there after a few
 CLOSE = 1e-9  # a share that is off by no more than this is met

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from facespace.core.errors import FaceSetError, UsageError, check_seed, suggest
+from facespace.core.files import build_folder
 from facespace.data.faces import IMAGES, SPLITS, FaceSet
 from facespace.data.splits import SHARES, by_hash
 from facespace.data.writing import check_target, write_card, write_header, write_table
-from facespace.errors import FaceSetError, UsageError, check_seed, suggest
-from facespace.files import build_folder
 
 CHUNK = 1_024  # rows copied at a time
 CARRIED = (

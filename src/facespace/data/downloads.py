@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from facespace import console, files
-from facespace.errors import UsageError, choose
-from facespace.fetch import DamagedArchive, FetchError, cache_folder, fetch, unpack
+from facespace.core import console, files
+from facespace.core.errors import UsageError, choose
+from facespace.core.fetch import DamagedArchive, FetchError, cache_folder, fetch, unpack
 
 PICTURES = {".jpg", ".png"}
 

@@ -5,16 +5,20 @@ Attributes are floats whose sign says yes (+) or no (−) and whose size may car
 
 import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from facespace.errors import FaceSetError, UsageError
-from facespace.files import settle
+from facespace.core.console import progress
+from facespace.core.errors import FaceSetError, UsageError
+from facespace.core.files import settle
 from facespace.image.photos import Template
+
+BATCH = 64  # faces through a space at a time, so that memory stays flat
+AT_ONCE = 256  # through a smaller network
 
 FORMAT = 1
 SPLITS = ("train", "validation", "test")
@@ -169,3 +173,24 @@ def _read_card(root: Path) -> dict[str, Any]:
 
 def _damaged(root: Path, what: str) -> FaceSetError:
     return FaceSetError(f"The prepared set {root} is damaged: {what}. Delete the folder and prepare it again.")
+
+
+def over(faces: FaceSet, rows: np.ndarray, what: Callable[[np.ndarray], np.ndarray], doing: str) -> np.ndarray:
+    """What a function of faces uint8 (B, H, W, C) makes of those rows of a set, in batches straight from the disk."""
+    parts = []
+    with progress(len(rows), doing, "faces") as advance:
+        for start in range(0, max(len(rows), 1), AT_ONCE):
+            parts.append(what(faces.images[rows[start : start + AT_ONCE]]))
+            advance(len(parts[-1]))
+    return np.concatenate(parts)
+
+
+def spread(rows: np.ndarray, count: int) -> np.ndarray:
+    """At most `count` of the rows, evenly spread."""
+    count = min(count, len(rows))
+    return rows[[index * len(rows) // count for index in range(count)]]
+
+
+def batches(rows: np.ndarray) -> list[np.ndarray]:
+    """Row numbers in parts that go through the network together."""
+    return [rows[start : start + BATCH] for start in range(0, len(rows), BATCH)]

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from facespace.core.errors import UsageError, suggest
 from facespace.data import balancing
 from facespace.data.faces import FaceSet
-from facespace.errors import UsageError, suggest
 from facespace.image.pixels import to_float
 
 

@@ -14,17 +14,17 @@ from typing import Any
 
 import numpy as np
 
-from facespace.console import note, progress
+from facespace.core.console import note, progress
+from facespace.core.errors import FaceSetError, UsageError, choose, suggest
+from facespace.core.files import build_folder
 from facespace.data.faces import IMAGES, FaceSet, Listing
-from facespace.data.making import Alignment, Made, Making, make_chunk
+from facespace.data.processing import Alignment, Made, Making, make_chunk
 from facespace.data.requests import check_options, check_pixels, check_split
 from facespace.data.sources import SOURCES, Source, SourceOptions
 from facespace.data.splits import assign_splits
 from facespace.data.workers import map_in_order
 from facespace.data.writing import check_target, write_card, write_csv, write_header, write_table
-from facespace.errors import FaceSetError, UsageError, choose, suggest
-from facespace.files import build_folder
-from facespace.image import sheets
+from facespace.image import grids
 from facespace.image.photos import TOO_SMALL, read_photo
 
 CHUNK = 64  # faces a worker takes at a time
@@ -263,9 +263,9 @@ def _report_alignment(
     rejects = [(listing.faces[number].image, item) for item, number in made if not item.good and any(item.size)]
     shown = [(path, item) for path, item in rejects[:MOST_REJECTS] if isinstance(path, Path)]
     if shown:
-        tiles = [sheets.tile(read_photo(path), 96) for path, _ in shown]
+        tiles = [grids.tile(read_photo(path), 96) for path, _ in shown]
         captions = [f"{number}. {item.id}: {item.told}" for number, (_, item) in enumerate(shown, start=1)]
-        sheets.save_still(sheets.labelled(sheets.grid(np.stack(tiles), 8), captions), folder / REJECTS)
+        grids.save_still(grids.labelled(grids.grid(np.stack(tiles), 8), captions), folder / REJECTS)
     median = {name: round(float(np.median([quality[name] for _, quality in measured])), 4) for name in names}
     photos = len({number for item, number in made if any(item.size)})
     how = {key: value for key, value in asdict(alignment).items() if key != "weights"}

@@ -7,10 +7,10 @@ from typing import Any
 
 from PIL import ImageColor
 
+from facespace.core.errors import UsageError, check_seed, choose, suggest
 from facespace.data.faces import SPLITS
-from facespace.data.making import Alignment, Making
+from facespace.data.processing import Alignment, Making
 from facespace.data.sources import SOURCES, Source, SourceOptions
-from facespace.errors import UsageError, check_seed, choose, suggest
 from facespace.image import detectors
 from facespace.image.align import TEMPLATES
 from facespace.image.photos import Template

@@ -13,7 +13,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait
 from typing import TypeVar
 
-from facespace.errors import FacespaceError
+from facespace.core.errors import FacespaceError
 
 Input = TypeVar("Input")
 Output = TypeVar("Output")

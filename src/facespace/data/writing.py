@@ -9,10 +9,10 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-import facespace
+from facespace.core.errors import UsageError
+from facespace.core.files import sha256, write_json
+from facespace.core.version import __version__
 from facespace.data.faces import CARD, COLUMNS, FORMAT, SKIPPED, SPLITS, TABLE, is_face_set
-from facespace.errors import UsageError
-from facespace.files import sha256, write_json
 from facespace.image.photos import Template
 
 
@@ -82,7 +82,7 @@ def write_card(
     card = {
         "kind": "faceset",
         "format": FORMAT,
-        "facespace": facespace.__version__,
+        "facespace": __version__,
         "faces": len(splits),
         "splits": {split: counts[split] for split in SPLITS},
         "size": [template.height, template.width],

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from facespace.files import write_beside
+from facespace.core.files import write_beside
 
 WIDTH, DOTS = 1200, 144  # pixels across, and pixels an inch
 TEXT, LINE = 7.0, 17.0  # points of ordinary text, pixels from line to line

@@ -13,25 +13,26 @@ from typing import Any
 import numpy as np
 from sklearn.decomposition import PCA
 
-from facespace.console import note
-from facespace.data.faces import FaceSet
-from facespace.errors import UsageError, check_seed, suggest
-from facespace.evaluation import analysis_pictures, analysis_report, disentanglement, inspection
-from facespace.evaluation.figures import latent_structure
-from facespace.evaluation.maps import Map, components, draw_maps
-from facespace.evaluation.subject import Subject, check_target, spread
-from facespace.evaluation.traversals import influence
-from facespace.files import build_folder, write_json
-from facespace.latent.table import FORMS, LatentTable, check_form
+from facespace.core.console import note
+from facespace.core.errors import UsageError, check_seed, suggest
+from facespace.core.files import build_folder, write_json
+from facespace.data.faces import FaceSet, spread
+from facespace.evaluation import analysis_charts, analysis_sections, disentanglement
+from facespace.evaluation.session import Subject, check_target
+from facespace.latent import structure
+from facespace.latent.maps import Map, components, draw_maps
+from facespace.latent.structure import latent_structure
 from facespace.models.priors import FittedNormal
-from facespace.space import FaceSpace
+from facespace.report.table_export import FORMS, LatentTable, check_form
+from facespace.space.face_space import FaceSpace
+from facespace.space.traversal import influence
 
 FIGURES, PAGE, LATENTS, EMBEDDINGS = "analysis.json", "index.html", "latents.csv", "embeddings"
 MAPPED = 3_000  # faces on a map; more would hide each other, and t-SNE's time grows faster than their number
 MOVED = 8  # faces in which the influence of a latent is measured
 COLOURED = 12  # attributes that maps are coloured by unless they are named
 TABLED = 20  # latents, or else components, in the table of correlations
-OURS = (FIGURES, PAGE, LATENTS, *(f"{EMBEDDINGS}{ending}" for ending in FORMS.values()), *analysis_pictures.FILES)
+OURS = (FIGURES, PAGE, LATENTS, *(f"{EMBEDDINGS}{ending}" for ending in FORMS.values()), *analysis_charts.FILES)
 
 
 @dataclass
@@ -64,23 +65,23 @@ class Analysis:
         """A row of facts for each latent, the most influential first."""
         z, seen = self.table.z, self.subject.encoded
         moved = influence(self.subject.space, z[spread(np.arange(len(z)), MOVED)], np.diag(self.deviation))
-        return inspection.rows_of(z, seen.kl, moved, self.table.names, self.table.all_signs, self.threshold)
+        return structure.rows_of(z, seen.kl, moved, self.table.names, self.table.all_signs, self.threshold)
 
     @cached_property
     def threshold(self) -> float:
         """The variance above which a latent counts as used."""
-        return inspection.active_above(self.table.z, self.subject.encoded.variance is not None)
+        return structure.active_above(self.table.z, self.subject.encoded.variance is not None)
 
     @cached_property
     def attributes(self) -> dict[str, dict[str, Any]]:
         """Name -> how many faces have it, and how well a straight cut tells them apart."""
-        found = inspection.separable(self.table.z, self.table.all_signs, self.table.groups)
+        found = structure.separable(self.table.z, self.table.all_signs, self.table.groups)
         return dict(zip(self.table.names, found))
 
     @cached_property
     def coloured(self) -> list[str]:
         """The attributes on the maps."""
-        return self.chosen or inspection.most_telling(self.table.names, list(self.attributes.values()), COLOURED)
+        return self.chosen or structure.most_telling(self.table.names, list(self.attributes.values()), COLOURED)
 
     @cached_property
     def mapped(self) -> np.ndarray:
@@ -113,7 +114,7 @@ class Analysis:
     @cached_property
     def whitened(self) -> np.ndarray:
         """The samples in the prior's deviations, (N, K)."""
-        return inspection.whiten(self.samples, *self.prior)
+        return structure.whiten(self.samples, *self.prior)
 
     @cached_property
     def correlations(self) -> dict[str, Any]:
@@ -121,9 +122,9 @@ class Analysis:
         z, signs, names = self.table.z, self.table.all_signs, self.table.names
         few = z.shape[1] <= TABLED
         axes = z if few else self.components.transform(z.astype(np.float64))[:, :TABLED]
-        (r, n), (among, both) = inspection.correlate(axes, signs), inspection.correlate(signs, signs)
+        (r, n), (among, both) = structure.correlate(axes, signs), structure.correlate(signs, signs)
         rows = [f"z {place}" if few else f"component {place + 1}" for place in range(axes.shape[1])]
-        chance = inspection.by_chance(len(z), r.size)
+        chance = structure.by_chance(len(z), r.size)
         return {"rows": rows, "names": names, "r": r, "n": n, "among": among, "both": both, "chance": chance}
 
 
@@ -155,13 +156,13 @@ def analyze(
     analysis = Analysis(subject, check_attributes(attributes, subject.faces), seed)
     facts = gather(analysis)
     with build_folder(to) as beside:
-        shown = analysis_pictures.draw(analysis, beside)
+        shown = analysis_charts.draw(analysis, beside)
         analysis.table.save(beside / f"{EMBEDDINGS}{ending}")
         (beside / LATENTS).write_text(as_csv(analysis.latents), encoding="utf-8")
         facts["seconds"] = round(time.perf_counter() - start, 1)
         write_json(beside / FIGURES, facts)
-        (beside / PAGE).write_text(analysis_report.html(analysis, facts, shown), encoding="utf-8")
-    return {**facts, "to": str(to), "page": str(to / PAGE), "text": analysis_report.brief(facts)}
+        (beside / PAGE).write_text(analysis_sections.html(analysis, facts, shown), encoding="utf-8")
+    return {**facts, "to": str(to), "page": str(to / PAGE), "text": analysis_sections.brief(facts)}
 
 
 def check_attributes(wanted: Sequence[str], faces: FaceSet) -> list[str]:

@@ -8,22 +8,24 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-import facespace
-from facespace import bundle, charts
-from facespace.codec import OWN
-from facespace.console import progress
-from facespace.data.faces import FaceSet
-from facespace.errors import UsageError, check_seed
-from facespace.evaluation.figures import ACTIVE, Tally, latent_structure, quality
-from facespace.evaluation.side_by_side import comparison
-from facespace.evaluation.subject import batches, check_target, chosen, prepared_space, spread
-from facespace.evaluation.tables import plain
-from facespace.files import build_folder, write_json
-from facespace.image import sheets
+from facespace.core.console import progress
+from facespace.core.errors import UsageError, check_seed
+from facespace.core.files import build_folder, write_json
+from facespace.core.version import __version__
+from facespace.data.faces import FaceSet, batches, spread
+from facespace.evaluation.comparison import comparison
+from facespace.evaluation.figures import Tally, quality
+from facespace.evaluation.runs import METRICS, objective, read_epochs, shape
+from facespace.evaluation.session import check_target, chosen
+from facespace.image import grids
 from facespace.image.pixels import to_float, to_uint8
+from facespace.latent.structure import ACTIVE, latent_structure
+from facespace.models import bundle
+from facespace.models.bundle import OWN
 from facespace.models.priors import FittedNormal, StandardNormal
-from facespace.space import FaceSpace, load
-from facespace.training.runs import METRICS, objective, read_epochs, shape
+from facespace.report import charts
+from facespace.report.tables import plain
+from facespace.space.face_space import FaceSpace, load
 
 TABLE, FIGURES, RECONSTRUCTIONS, SAMPLES, LATENTS = OURS = (
     *("table.md", "compare.json", "reconstructions.png", "samples.png", "latents.png"),
@@ -84,7 +86,7 @@ def open_all(paths: Sequence[Path]) -> list[FaceSpace]:
         if folder in folders:
             raise UsageError(f"{path} is the same model as {folders[folder]}; name two different runs.")
         folders[folder] = path
-    return [prepared_space(load(folder)) for folder in folders]
+    return [load(folder).as_prepared() for folder in folders]
 
 
 def names(paths: Sequence[Path]) -> list[str]:
@@ -205,7 +207,7 @@ def describe(faces: FaceSet, split: str, count: int, seed: int) -> dict[str, Any
         "temperature": 1.0,
         "active_above": ACTIVE,
         "attributes_told": False,
-        "facespace": facespace.__version__,
+        "facespace": __version__,
     }
 
 
@@ -219,11 +221,11 @@ def draw(folder: Path, measured: Sequence[Measured], originals: np.ndarray) -> N
     rows = [
         (f"{label}, MSE {one.facts['reconstruction']['mse']:.5f}", one.again) for label, one in zip(labels, measured)
     ]
-    sheets.save_still(sheets.blocks([("Originals", originals), *rows], SHOWN), folder / RECONSTRUCTIONS)
+    grids.save_still(grids.blocks([("Originals", originals), *rows], SHOWN), folder / RECONSTRUCTIONS)
     drawn = [
         (f"{label}; samples from {one.facts['sampling']['origin']}", one.samples)
         for label, one in zip(labels, measured)
     ]
-    sheets.save_still(sheets.blocks(drawn, ACROSS), folder / SAMPLES)
+    grids.save_still(grids.blocks(drawn, ACROSS), folder / SAMPLES)
     spaces = {one.facts["name"]: (np.diag(one.covariance), one.covariance) for one in measured}
     charts.save(charts.latents(spaces, ACTIVE), folder / LATENTS)

@@ -15,7 +15,7 @@ from matplotlib.image import AxesImage
 from facespace.evaluation.reconstruction import per_face
 from facespace.models.autoencoder import Autoencoder
 from facespace.models.likelihoods import Normal
-from facespace.space import BATCH, FaceSpace, Given
+from facespace.space.face_space import BATCH, FaceSpace, Given
 
 # Perceptually ordered colours: lighter is more, in print and for any colour vision.
 COLOURS = {"error": "inferno", "deviation": "viridis"}

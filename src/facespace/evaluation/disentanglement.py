@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from facespace.errors import UsageError
+from facespace.core.errors import UsageError
 
 BINS = 20  # equal bins of a code, and of a factor with more values than that
 MOST = 2_000  # faces looked at, half of them to learn from where something is learned

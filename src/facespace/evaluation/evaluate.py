@@ -10,22 +10,22 @@ from typing import Any
 
 import numpy as np
 
-from facespace.codec import OWN
-from facespace.console import note
-from facespace.data.faces import FaceSet
+from facespace.core.console import note
+from facespace.core.errors import UsageError, check_seed
+from facespace.core.files import build_folder, write_json
+from facespace.data.faces import FaceSet, spread
 from facespace.data.loaders import Loader
-from facespace.errors import UsageError, check_seed
 from facespace.evaluation import advice, disentanglement, interpolation, latents, reconstruction, report
-from facespace.evaluation.features import IN_BF16, Features, FeaturesError, open_features
 from facespace.evaluation.generation import draw_samples, measure_generation, measure_memorisation
-from facespace.evaluation.identity import Identity, open_arcface
 from facespace.evaluation.intervals import bootstrap
-from facespace.evaluation.lpips import at_hand, open_lpips
 from facespace.evaluation.report import METRICS, REPORT
-from facespace.evaluation.subject import Subject, check_target, spread
-from facespace.files import build_folder, write_json
-from facespace.recipe import ObjectiveConfig
-from facespace.space import FaceSpace
+from facespace.evaluation.session import Subject, check_target
+from facespace.models.bundle import OWN
+from facespace.perception.arcface import Identity, open_arcface
+from facespace.perception.inception import IN_BF16, Features, FeaturesError, open_features
+from facespace.perception.lpips import at_hand, open_lpips
+from facespace.recipes.config import ObjectiveConfig
+from facespace.space.face_space import FaceSpace
 from facespace.training.measure import evaluate as likelihood_of
 from facespace.training.measure import per_dim
 

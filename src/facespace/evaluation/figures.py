@@ -1,11 +1,8 @@
 """Figures of latents and pixels from arrays alone: no model, no set, no torch."""
 
 import math
-from typing import Any
 
 import numpy as np
-
-ACTIVE = 0.01  # variance of the posterior mean over data above which a latent counts as used (Burda et al., 2016)
 
 
 class Tally:
@@ -23,23 +20,6 @@ class Tally:
         levels, share = np.arange(256) / 255, self.counts / self.counts.sum()
         mean = float(levels @ share)
         return mean, math.sqrt(float((levels - mean) ** 2 @ share))
-
-
-def latent_structure(z: np.ndarray) -> dict[str, Any]:
-    """How (N, D) posterior means lie: against N(0, I), and with each other."""
-    covariance = np.cov(z.T).reshape(z.shape[1], -1)  # (D, D)
-    variance = np.diag(covariance)
-    live = covariance[np.ix_(variance > 0, variance > 0)]  # a latent that never varies correlates with nothing
-    scale = np.sqrt(np.diag(live))
-    apart = (np.abs(live) / np.outer(scale, scale))[~np.eye(len(live), dtype=bool)]
-    return {
-        "norm_of_mean": float(np.linalg.norm(z.mean(0))),
-        "variance_mean": float(variance.mean()),
-        "variance_range": [float(variance.min()), float(variance.max())],
-        "mean_absolute_correlation": float(apart.mean()) if len(apart) else None,
-        "covariance_distance": float(np.linalg.norm(covariance - np.eye(len(covariance)))),
-        "active_units": int((variance > ACTIVE).sum()),
-    }
 
 
 def quality(errors: np.ndarray) -> dict[str, float]:

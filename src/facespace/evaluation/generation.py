@@ -9,10 +9,10 @@ from sklearn.metrics import pairwise_distances_chunked
 from sklearn.metrics.pairwise import polynomial_kernel
 from sklearn.neighbors import NearestNeighbors
 
-from facespace.errors import UsageError
-from facespace.evaluation.features import Features, kept_features
-from facespace.image.sheets import to_image
-from facespace.space import FaceSpace
+from facespace.core.errors import UsageError
+from facespace.image.grids import to_image
+from facespace.perception.inception import Features, kept_features
+from facespace.space.face_space import FaceSpace
 
 FEWEST = 8  # faces a side for which every figure exists, also that of half against half
 SUBSETS, SUBSET = 100, 1_000  # of KID, as the field takes them

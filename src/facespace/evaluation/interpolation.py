@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from facespace.console import progress
-from facespace.errors import UsageError
+from facespace.core.console import progress
+from facespace.core.errors import UsageError
 from facespace.evaluation.intervals import bootstrap
 from facespace.evaluation.reconstruction import Distance, usable
 from facespace.image.pixels import squared_error
-from facespace.latent.morphs import through
-from facespace.space import FaceSpace
+from facespace.space.face_space import FaceSpace
+from facespace.space.morph import through
 
 PIXELS = "root mean squared difference of pixels in [0, 1]"
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from facespace.errors import UsageError
+from facespace.core.errors import UsageError
 
 COVER = 95.0  # per cent of the draws that lie inside an interval
 

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from facespace.console import note
+from facespace.core.attribute_names import check_names
+from facespace.core.console import note
+from facespace.core.errors import UsageError
 from facespace.data import derive
-from facespace.data.faces import FaceSet
+from facespace.data.faces import FaceSet, over
 from facespace.data.writing import check_target
-from facespace.errors import UsageError
-from facespace.evaluation.attributes import AttributeNet, check_names, load_net, over
+from facespace.perception.attributes import AttributeNet, load_net
 
 
 def label(

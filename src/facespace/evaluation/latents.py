@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from facespace.errors import UsageError
-from facespace.evaluation.figures import ACTIVE, latent_structure
+from facespace.core.errors import UsageError
+from facespace.latent.structure import ACTIVE, latent_structure
 
 TOLD_APART = 2_000  # faces, and as many draws from the prior, that a classifier is shown
 MIXED = 8_000  # faces whose posteriors are mixed into q(z): the time grows with the square

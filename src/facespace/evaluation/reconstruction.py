@@ -14,7 +14,7 @@ from torchmetrics.functional.image import (
     structural_similarity_index_measure as ssim,
 )
 
-from facespace.errors import UsageError
+from facespace.core.errors import UsageError
 from facespace.evaluation.figures import psnr
 from facespace.evaluation.intervals import bootstrap
 from facespace.image.pixels import to_float, to_uint8

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from facespace.data.faces import spread
 from facespace.evaluation.advice import GOOD, POOR, Finding
-from facespace.evaluation.page import Section, page, words
-from facespace.evaluation.subject import spread
-from facespace.image import sheets
+from facespace.image import grids
+from facespace.report.page import Section, page, words
 
 if TYPE_CHECKING:
     from facespace.evaluation.evaluate import Job
@@ -53,7 +53,7 @@ def reconstruction(job: "Job", metrics: Mapping[str, Any]) -> Section:
             rows.append([label, f"{found[name]:{form}}", span, better])
     subject = job.subject
     at = np.linspace(0, len(subject.rows) - 1, 16).astype(int)
-    sheet = sheets.grid(sheets.pairs(subject.originals[at], subject.reconstructions[at]), 8)
+    sheet = grids.grid(grids.pairs(subject.originals[at], subject.reconstructions[at]), 8)
     text = "How much of an unseen face survives. Each face is encoded, and its posterior mean decoded again."
     worst = hardest(found)
     text += f" Hardest are faces with {', '.join(worst)}." if worst else ""
@@ -84,7 +84,7 @@ RECONSTRUCTION = {
 def generation(job: "Job", metrics: Mapping[str, Any]) -> Section:
     """Figures beside those of other real faces, and samples."""
     found = metrics.get("generation")
-    sheet = sheets.grid(job.drawn[:SHOWN], 12)
+    sheet = grids.grid(job.drawn[:SHOWN], 12)
     pictures = [(f"New faces from {metrics['protocol']['prior']}, temperature {job.temperature:g}.", sheet)]
     if not found:
         return Section("New faces", "No judge was at hand, so only the faces themselves are shown.", pictures)
@@ -115,7 +115,7 @@ def copies(job: "Job", metrics: Mapping[str, Any]) -> Section | None:
         nearest = spread(faces.rows("train"), near["held_against"])[near["nearest"][:NEIGHBOURS]]
         beside = space.reconstruct(faces.images[np.sort(nearest)])[np.argsort(np.argsort(nearest))]
         caption = f"New faces, and below each the nearest training face (as the space draws it), by {what}."
-        pictures.append((caption, sheets.grid(sheets.pairs(job.drawn[:NEIGHBOURS], beside, NEIGHBOURS), NEIGHBOURS)))
+        pictures.append((caption, grids.grid(grids.pairs(job.drawn[:NEIGHBOURS], beside, NEIGHBOURS), NEIGHBOURS)))
         shares.append(f"{near['share']:.1%} by {what}")
     text = f"New faces that lie nearer to a training face than {found['expected']:.0%} of unseen real faces do: {', '.join(shares)}."
     return Section("Copies of training faces", text, pictures)
@@ -181,7 +181,7 @@ def paths(job: "Job", metrics: Mapping[str, Any]) -> Section:
             f" {halfway['count']:,} faces half-way between two unseen ones have a FID of {halfway['fid']:.1f} and a KID of "
             f"{halfway['kid']:.4f}; where that is near the figures of reconstructions, morphs stay among faces."
         )
-    return Section("Morphs", text, [("Three morphs between unseen faces.", sheets.grid(strips, 10))])
+    return Section("Morphs", text, [("Three morphs between unseen faces.", grids.grid(strips, 10))])
 
 
 def factors(job: "Job", metrics: Mapping[str, Any]) -> Section | None:

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from facespace.codec import OWN
-from facespace.errors import UsageError
+from facespace.core.errors import UsageError
 from facespace.evaluation.report import METRICS, RECONSTRUCTION, hardest
-from facespace.space import FaceSpace
+from facespace.models.bundle import OWN
+from facespace.space.face_space import FaceSpace
 
 SECTIONS = ("Model", "Faces", "Training", "Figures", "Priors", "Directions", "Known failings")
 

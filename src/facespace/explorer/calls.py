@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from facespace.errors import BundleError, UsageError, choose
+from facespace.core.errors import BundleError, UsageError, choose
 from facespace.explorer import messages
 from facespace.explorer.engine import MOST_FRAMES, Engine
 from facespace.explorer.messages import Request

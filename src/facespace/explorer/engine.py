@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from facespace.codec import OWN
-from facespace.console import quiet
+from facespace.core.console import quiet
+from facespace.core.errors import FacespaceError, UsageError, choose
 from facespace.data.faces import FaceSet
-from facespace.errors import FacespaceError, UsageError, choose
 from facespace.explorer import statistics
 from facespace.explorer.photos import Photos
-from facespace.image import film, sheets
+from facespace.image import animation, grids
 from facespace.latent.directions import Directions
-from facespace.space import FaceSpace
+from facespace.models.bundle import OWN
+from facespace.space.face_space import FaceSpace
 
 THUMB = 40  # pixels of the longer side of a face on the map
 MOST_FRAMES = 300
@@ -167,7 +167,7 @@ class Engine:
         faces = self.decode(self.path(keys, frames, along, turn))
         with tempfile.TemporaryDirectory(prefix="facespace-") as folder:
             file = Path(folder) / f"morph.{form}"
-            film.save_animation(faces, file, fps=fps)
+            animation.save_animation(faces, file, fps=fps)
             return file.read_bytes()
 
     def map(self, method: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -201,14 +201,14 @@ class Engine:
         faces = self.decode(self.on_map.z)
         share = THUMB / max(faces.shape[1:3])
         size = round(faces.shape[2] * share), round(faces.shape[1] * share)
-        small = [np.asarray(sheets.to_image(face).resize(size, Image.Resampling.LANCZOS)) for face in faces]
+        small = [np.asarray(grids.to_image(face).resize(size, Image.Resampling.LANCZOS)) for face in faces]
         return np.stack(small)
 
 
 def _forms() -> list[str]:
     """The kinds of file that a film can be saved as here; MP4 needs ffmpeg."""
     try:
-        film.find_ffmpeg()
-        return [ending.lstrip(".") for ending in film.ANIMATIONS]
+        animation.find_ffmpeg()
+        return [ending.lstrip(".") for ending in animation.ANIMATIONS]
     except FacespaceError:
-        return [ending.lstrip(".") for ending in film.ANIMATIONS if ending != ".mp4"]
+        return [ending.lstrip(".") for ending in animation.ANIMATIONS if ending != ".mp4"]

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from facespace.errors import UsageError
+from facespace.core.errors import UsageError
 
 LENGTH = struct.Struct("<I")  # bytes of the header, before it
 LARGEST = 3 << 20  # bytes of a message: two hundred times a drawing, two and a half times a photograph

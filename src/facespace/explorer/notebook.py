@@ -6,7 +6,7 @@ from pathlib import Path
 from facespace.data.faces import FaceSet
 from facespace.explorer.security import NOTEBOOKS
 from facespace.explorer.service import Service, Spaces
-from facespace.space import FaceSpace
+from facespace.space.face_space import FaceSpace
 
 
 class Explorer:

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from facespace.errors import FacespaceError, UsageError
+from facespace.core.errors import FacespaceError, UsageError
 from facespace.image import align
 from facespace.image.align import FaceTemplate, FoundFace
 from facespace.image.detectors import Detector, open_detector, yunet_here
-from facespace.space import FaceSpace
+from facespace.space.face_space import FaceSpace
 
 CELEBA = align.TEMPLATES["celeba"]
 SAMPLES = 12  # drawn faces in which the places of eyes and mouth are looked for

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from facespace.errors import UsageError
+from facespace.core.errors import UsageError
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 PROTOCOL = "facespace.v1"  # the WebSocket subprotocol that answers; the key comes beside it

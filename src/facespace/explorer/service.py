@@ -20,12 +20,12 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from facespace import bundle
+from facespace.core.errors import FacespaceError, UsageError
 from facespace.data.faces import FaceSet
-from facespace.errors import FacespaceError, UsageError
 from facespace.explorer import calls, messages, security
 from facespace.explorer.engine import Engine
-from facespace.space import FaceSpace, load
+from facespace.models import bundle
+from facespace.space.face_space import FaceSpace, load
 
 PORT, TRIED = 8420, 20  # the usual port, and how many next ones are tried
 AT_ONCE = 4  # requests of one page that are worked on at the same time

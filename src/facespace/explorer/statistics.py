@@ -6,13 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from facespace.data.faces import FaceSet
-from facespace.evaluation.inspection import active_above
-from facespace.evaluation.maps import METHODS, components
-from facespace.evaluation.subject import prepared_space, spread
-from facespace.evaluation.traversals import influence
+from facespace.data.faces import FaceSet, spread
+from facespace.latent.maps import METHODS, components
+from facespace.latent.structure import active_above
 from facespace.models.priors import FittedPrior
-from facespace.space import BATCH, FaceSpace, load
+from facespace.space.face_space import BATCH, FaceSpace
+from facespace.space.traversal import influence
 
 DRAWS = 3_000  # latents from a stored prior; a third of all latents only judges how typical the others are
 ENCODED = 2_000  # faces of a named set
@@ -64,7 +63,7 @@ def known_latents(space: FaceSpace, faces: FaceSet | None, check: Check, seed: i
     """The best latents at hand."""
     if faces is not None:
         rows = spread(faces.rows("all"), ENCODED)
-        whole = prepared_space(load(space.folder))  # a copy, since prepared faces are not cut again
+        whole = space.as_prepared()
         parts = []
         for start in range(0, len(rows), BATCH):
             check()

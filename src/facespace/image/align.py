@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageFilter
 
-from facespace.errors import ImageError
+from facespace.core.errors import ImageError
 
 # Least-squares weight of each point. The nose is left out: it moves furthest when a head turns.
 WEIGHTS = (1.0, 1.0, 0.0, 0.3, 0.3)

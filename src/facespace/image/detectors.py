@@ -9,9 +9,9 @@ from typing import Any, Protocol
 import numpy as np
 from PIL import Image, ImageOps
 
-from facespace.console import note
-from facespace.errors import FacespaceError, UsageError, choose
-from facespace.files import sha256
+from facespace.core.console import note
+from facespace.core.errors import FacespaceError, UsageError, choose
+from facespace.core.files import sha256
 from facespace.image.align import TEMPLATES, FaceTemplate, FoundFace, apply, invert, similarity, warp
 
 YUNET_URL = (
@@ -198,7 +198,7 @@ def open_detector(name: str = "auto", weights: Path | None = None) -> Detector:
 def resolve(name: str, weights: Path | None = None) -> tuple[str, Path | None]:
     """What a detector's name comes to on this machine: a definite name and its weights. Fetches where it must and opens
     nothing, so that worker processes can each open their own."""
-    from facespace.fetch import FetchError
+    from facespace.core.fetch import FetchError
 
     choose(DETECTORS, name, "detector")
     opencv()
@@ -240,7 +240,7 @@ DETECTORS: dict[str, Callable[[Path | None], Detector]] = {
 
 def yunet_here() -> Path | None:
     """Where YuNet's weights lie, if they are on this machine already; nothing is fetched."""
-    from facespace.fetch import cache_folder
+    from facespace.core.fetch import cache_folder
 
     places = (os.environ.get(YUNET_VARIABLE, ""), cache_folder() / YUNET_URL.rsplit("/", 1)[1])
     return next((Path(place) for place in places if place and Path(place).is_file()), None)
@@ -248,7 +248,7 @@ def yunet_here() -> Path | None:
 
 def yunet_weights(given: Path | None = None) -> Path:
     """YuNet's weights: the given file, else the one that FACESPACE_YUNET names, else the cached one, else fetched."""
-    from facespace.fetch import cache_folder, fetch
+    from facespace.core.fetch import cache_folder, fetch
 
     if given is None and os.environ.get(YUNET_VARIABLE):
         given = Path(os.environ[YUNET_VARIABLE])

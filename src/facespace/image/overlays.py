@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from facespace.image import drawing as d
+from facespace.image import canvas as d
 
 FINER = 4  # drawn at so many times the size, and averaged
 # All lengths are in distances between the eyes (about 63 mm), with the origin between them and y down.

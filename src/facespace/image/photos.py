@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageCms, ImageFile, ImageOps, UnidentifiedImageError
 
-from facespace.errors import ImageError, UsageError, suggest
+from facespace.core.errors import ImageError, UsageError, suggest
 from facespace.image.align import TEMPLATES, apply
 
 MAX_PIXELS = 100_000_000  # a picture that claims more is taken for a decompression bomb

@@ -13,7 +13,7 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import roc_auc_score
 
-from facespace.errors import UsageError, choose
+from facespace.core.errors import UsageError, choose
 from facespace.latent.strengths import gap_of
 
 FEWEST = 5  # faces of each kind, yes and no, that a direction needs

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from facespace.errors import UsageError, choose
+from facespace.core.errors import UsageError, choose
 from facespace.latent.directions import Directions
 
 LEAST = 0.05  # of an edit's length that locks must leave; below it they forbid the edit

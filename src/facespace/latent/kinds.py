@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 
-from facespace.errors import UsageError
+from facespace.core.errors import UsageError
 from facespace.latent.directions import FEWEST, Whitening
 
 AXES = 16  # principal components of the whitened latents in which faces are clustered

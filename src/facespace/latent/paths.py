@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from facespace.errors import UsageError
+from facespace.core.errors import UsageError
 
 
 def lerp(start: Tensor, end: Tensor, t: Tensor) -> Tensor:

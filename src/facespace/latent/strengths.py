@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from facespace.errors import UsageError
+from facespace.core.errors import UsageError
 
 if TYPE_CHECKING:
     from facespace.latent.directions import Directions

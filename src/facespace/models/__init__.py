@@ -1,10 +1,10 @@
 """Networks and distributions. Nothing here reads or writes files."""
 
-from facespace.errors import choose
+from facespace.core.errors import choose
 from facespace.models.autoencoder import Autoencoder
-from facespace.models.config import ModelConfig
+from facespace.models.hierarchical import Ladder
 from facespace.models.interface import LatentModel, Pass, Posterior
-from facespace.models.ladder import Ladder
+from facespace.recipes.model_config import ModelConfig
 
 MODELS = {"autoencoder": Autoencoder, "ladder": Ladder}
 

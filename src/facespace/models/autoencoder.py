@@ -6,15 +6,15 @@ import math
 import torch
 from torch import Generator, Tensor
 
-from facespace.errors import UsageError, choose
+from facespace.core.errors import UsageError, choose
+from facespace.models.backbones import BODIES
 from facespace.models.blocks import heads
-from facespace.models.bodies import BODIES
-from facespace.models.codes import Codebook
-from facespace.models.config import ModelConfig
 from facespace.models.interface import LatentModel, Pass, Posterior
 from facespace.models.likelihoods import LIKELIHOODS
 from facespace.models.posteriors import POSTERIORS, Gaussian
 from facespace.models.priors import PRIORS
+from facespace.models.quantizer import Codebook
+from facespace.recipes.model_config import ModelConfig
 
 BLENDED = 4  # faces of the batch that a latent between them is made of
 UNTOLD = 0.1  # share of attributes hidden while training, and of faces with all of them: "unknown" is learned too

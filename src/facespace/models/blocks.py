@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from facespace.errors import UsageError
-from facespace.models.config import ModelConfig
+from facespace.core.errors import UsageError
+from facespace.recipes.model_config import ModelConfig
 
 GROUPS = 8  # of a group norm
 FINEST = 16  # channels of a decoder of residual blocks at the whole size

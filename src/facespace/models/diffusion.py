@@ -12,8 +12,8 @@ from itertools import pairwise
 import torch
 from torch import Generator, Tensor
 
-from facespace.models.distributions import noise
 from facespace.models.flow import SOLVER, Flow, Given
+from facespace.models.prior import noise
 
 LEVEL_MEAN, LEVEL_SPREAD = -0.4, 1.2  # of log σ while learning
 CHURN = (

@@ -18,10 +18,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Generator, Tensor
 
-from facespace.console import note
-from facespace.errors import UsageError
-from facespace.models.distributions import FittedPrior, floor, noise
+from facespace.core.console import note
+from facespace.core.errors import UsageError
 from facespace.models.flow_training import FEWEST, learn
+from facespace.models.prior import FittedPrior, floor, noise
 from facespace.models.velocity import Velocity, untrained
 
 STEPS = 6_000  # of training, at most

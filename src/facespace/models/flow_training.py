@@ -9,8 +9,8 @@ from typing import NamedTuple, TypeVar
 import torch
 from torch import Tensor, nn
 
-from facespace.console import progress
-from facespace.precision import autocast
+from facespace.core.console import progress
+from facespace.models.precision import autocast
 
 FEWEST = 128  # faces below which none are spared for validation
 HELD_OUT = 0.08  # share of the faces that the network never learns from

@@ -5,8 +5,8 @@ from typing import NamedTuple, Protocol
 
 from torch import Generator, Tensor, nn
 
-from facespace.models.config import ModelConfig
 from facespace.models.priors import Prior
+from facespace.recipes.model_config import ModelConfig
 
 
 class Pass(NamedTuple):

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
-from facespace.models.codes import Codebook
-from facespace.models.config import ModelConfig
 from facespace.models.interface import Posterior
+from facespace.models.quantizer import Codebook
+from facespace.recipes.model_config import ModelConfig
 
 # log σ² outside this range would overflow exp() or freeze a latent; no trained model here comes near either end.
 LOG_VAR_RANGE = (-20.0, 10.0)

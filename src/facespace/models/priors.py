@@ -11,11 +11,11 @@ import torch
 from torch import Generator, Tensor
 from torch.distributions import MultivariateNormal
 
-from facespace.console import note
-from facespace.errors import UsageError, choose
+from facespace.core.console import note
+from facespace.core.errors import UsageError, choose
 from facespace.models.diffusion import Diffusion
-from facespace.models.distributions import FittedPrior, Prior, floor, noise
 from facespace.models.flow import Flow
+from facespace.models.prior import FittedPrior, Prior, floor, noise
 
 FACES_PER_LATENT = 2  # a component fitted to fewer knows its own faces and nothing else
 

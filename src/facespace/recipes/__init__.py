@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 
-from facespace.errors import choose
-from facespace.recipe import Recipe
+from facespace.core.errors import choose
 from facespace.recipes.celeba_conv_128 import celeba_conv_128
 from facespace.recipes.celeba_gray import celeba_gray_ae, celeba_gray_vae
 from facespace.recipes.celebamask_conv import celebamask_conv
+from facespace.recipes.config import Recipe
 from facespace.recipes.demo import demo
 from facespace.recipes.faces64 import faces64
 from facespace.recipes.grow import grow32, grow64, grow128

@@ -1,7 +1,7 @@
 """System 4: colour faces at 128 px."""
 
-from facespace.models.config import ModelConfig
-from facespace.recipe import DataConfig, ObjectiveConfig, Recipe, TrainConfig
+from facespace.recipes.config import DataConfig, ObjectiveConfig, Recipe, TrainConfig
+from facespace.recipes.model_config import ModelConfig
 
 
 def celeba_conv_128() -> Recipe:

@@ -1,7 +1,7 @@
 """System 2: an autoencoder against a Gaussian VAE on gray CelebA."""
 
-from facespace.models.config import ModelConfig
-from facespace.recipe import DataConfig, ObjectiveConfig, Recipe, TrainConfig
+from facespace.recipes.config import DataConfig, ObjectiveConfig, Recipe, TrainConfig
+from facespace.recipes.model_config import ModelConfig
 
 DATA = DataConfig(source="celeba", crop="box-148")
 

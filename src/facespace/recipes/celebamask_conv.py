@@ -1,7 +1,7 @@
 """System 3: generation and morphing of faces at 64 px."""
 
-from facespace.models.config import ModelConfig
-from facespace.recipe import DataConfig, ObjectiveConfig, Recipe, TrainConfig
+from facespace.recipes.config import DataConfig, ObjectiveConfig, Recipe, TrainConfig
+from facespace.recipes.model_config import ModelConfig
 
 
 def celebamask_conv() -> Recipe:

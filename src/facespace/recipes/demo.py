@@ -1,7 +1,7 @@
 """The recipe of `facespace demo`: small enough for two processor cores and a few minutes."""
 
-from facespace.models.config import ModelConfig
-from facespace.recipe import DataConfig, ObjectiveConfig, Recipe, TrainConfig
+from facespace.recipes.config import DataConfig, ObjectiveConfig, Recipe, TrainConfig
+from facespace.recipes.model_config import ModelConfig
 
 
 def demo() -> Recipe:

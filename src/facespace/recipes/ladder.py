@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from facespace.recipe import Recipe
+from facespace.recipes.config import Recipe
 from facespace.recipes.faces64 import faces64
 
 

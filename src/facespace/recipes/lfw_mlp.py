@@ -1,7 +1,7 @@
 """System 1: generation and latent attribute editing on LFW."""
 
-from facespace.models.config import ModelConfig
-from facespace.recipe import DataConfig, ObjectiveConfig, Recipe, TrainConfig
+from facespace.recipes.config import DataConfig, ObjectiveConfig, Recipe, TrainConfig
+from facespace.recipes.model_config import ModelConfig
 
 
 def lfw_mlp() -> Recipe:

@@ -1,7 +1,7 @@
 """System 5: the autoencoder behind the yearbook face explorer."""
 
-from facespace.models.config import ModelConfig
-from facespace.recipe import DataConfig, ObjectiveConfig, Recipe, TrainConfig
+from facespace.recipes.config import DataConfig, ObjectiveConfig, Recipe, TrainConfig
+from facespace.recipes.model_config import ModelConfig
 
 
 def yearbook_ae() -> Recipe:

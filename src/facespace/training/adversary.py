@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
-from facespace.errors import UsageError
-from facespace.recipe import Recipe
-from facespace.training.machine import Machine
+from facespace.core.errors import UsageError
+from facespace.recipes.config import Recipe
+from facespace.training.runtime import Machine
 
 WIDTHS = (32, 64, 128, 128)  # channels of the strided convolutions
 SMALLEST = 16  # pixels a side that leave it more than one patch

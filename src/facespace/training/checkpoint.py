@@ -10,11 +10,11 @@ from typing import Any
 
 import torch
 
-from facespace.configs import from_dict, to_dict
-from facespace.console import note
-from facespace.errors import TrainingError, UsageError
-from facespace.files import write_beside
-from facespace.recipe import Recipe
+from facespace.core.configs import from_dict, to_dict
+from facespace.core.console import note
+from facespace.core.errors import TrainingError, UsageError
+from facespace.core.files import write_beside
+from facespace.recipes.config import Recipe
 
 CHECKPOINT, PREVIOUS = "checkpoint.pt", "checkpoint.previous.pt"
 

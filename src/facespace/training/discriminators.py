@@ -6,13 +6,14 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from facespace import bundle
-from facespace.configs import from_dict
-from facespace.errors import BundleError, UsageError
-from facespace.recipe import ObjectiveConfig
+from facespace.core import cards
+from facespace.core.configs import from_dict
+from facespace.core.errors import BundleError, UsageError
+from facespace.models import bundle
+from facespace.recipes.config import ObjectiveConfig
+from facespace.training.auxiliary_losses import margins
 from facespace.training.projected import Heads, Projected, mean_logit
 from facespace.training.projection import Projection
-from facespace.training.teachers import margins
 
 
 class Discriminator(nn.Module):
@@ -57,5 +58,5 @@ def load_discriminator(folder: Path | str) -> Discriminator:
     try:
         heads.load_state_dict(tensors)
     except RuntimeError as error:
-        raise BundleError(f"{loaded.folder / bundle.DISCRIMINATOR} does not fit its card. {bundle.RETRIEVE}") from error
+        raise BundleError(f"{loaded.folder / bundle.DISCRIMINATOR} does not fit its card. {cards.RETRIEVE}") from error
     return Discriminator(projection, heads)

@@ -17,25 +17,24 @@ import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from facespace import bundle
-from facespace.configs import from_dict, override, to_dict
-from facespace.console import note, progress
+from facespace.core.configs import from_dict, override, to_dict
+from facespace.core.console import note, progress
+from facespace.core.errors import TrainingError, UsageError, check_seed
 from facespace.data import augment
 from facespace.data.faces import FaceSet
 from facespace.data.loaders import Batch, Loader
-from facespace.errors import TrainingError, UsageError, check_seed
-from facespace.models import LatentModel, build
-from facespace.objectives import total_loss
-from facespace.recipe import Recipe, TrainConfig
+from facespace.models import LatentModel, build, bundle
 from facespace.recipes import recipe as named_recipe
+from facespace.recipes.config import Recipe, TrainConfig
 from facespace.training import checkpoint
+from facespace.training.auxiliary_losses import Teachers
 from facespace.training.checkpoint import Progress
-from facespace.training.guards import NotFinite, check, decoder_alone, stop_gently, take_weights, warn_of_few_steps
-from facespace.training.machine import Machine
+from facespace.training.checks import NotFinite, check, decoder_alone, stop_gently, take_weights, warn_of_few_steps
+from facespace.training.loss import total_loss
 from facespace.training.pool import LatentPool
-from facespace.training.review import Review
+from facespace.training.runtime import Machine
 from facespace.training.schedule import learning_rate, rise
-from facespace.training.teachers import Teachers
+from facespace.training.validation import Review
 
 CHECKPOINT_SECONDS = 120.0
 GRADIENT_EVERY = 8  # steps between two whole lengths of the gradient

@@ -8,9 +8,9 @@ from torch import Tensor
 
 from facespace.data.loaders import Batch, Loader
 from facespace.models import LatentModel
-from facespace.objectives import total_loss
-from facespace.recipe import ObjectiveConfig
-from facespace.training.teachers import Loss
+from facespace.recipes.config import ObjectiveConfig
+from facespace.training.auxiliary_losses import Loss
+from facespace.training.loss import total_loss
 
 
 @torch.inference_mode()

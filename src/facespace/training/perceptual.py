@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from facespace.errors import UsageError
-from facespace.networks import SCORER, SHIPPED, read_net
-from facespace.recipe import ObjectiveConfig
-from facespace.training.vgg import NAME, open_vgg
+from facespace.core.errors import UsageError
+from facespace.perception.store import SCORER, SHIPPED, read_net
+from facespace.perception.vgg import NAME, open_vgg
+from facespace.recipes.config import ObjectiveConfig
 
 SMALLEST = 8  # pixels a side that leave the later layers a neighbourhood to look at
 

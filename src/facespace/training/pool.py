@@ -4,12 +4,11 @@ reconstructions. They are drawn once, at a run's start, since a flow takes longe
 import torch
 from torch import Tensor
 
-from facespace import bundle
-from facespace.codec import OWN, Codec
-from facespace.console import note
-from facespace.errors import UsageError
+from facespace.core.console import note
+from facespace.core.errors import UsageError
+from facespace.models import bundle
 from facespace.models.priors import FittedPrior
-from facespace.recipe import Recipe
+from facespace.recipes.config import Recipe
 
 MOST = 50_000  # latents
 
@@ -54,6 +53,6 @@ def _open(origin: bundle.Bundle, kind: str) -> FittedPrior:
             f"objective.adversarial_on needs a fitted prior{f' {kind!r}' if kind else ''}, and {origin.folder} {found}. "
             f"Fit one: facespace fit-prior {origin.folder} --data SET --kind {kind or 'flow'}"
         )
-    usual = Codec(origin).usual_prior
-    default = next(iter(fitted)) if usual == OWN else usual
+    usual = bundle.usual_prior(origin.card)
+    default = next(iter(fitted)) if usual == bundle.OWN else usual
     return bundle.load_prior(origin, kind or default)

@@ -12,13 +12,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
-from facespace.console import note
+from facespace.core.console import note
 from facespace.data.loaders import Loader
-from facespace.recipe import ObjectiveConfig, Recipe
+from facespace.recipes.config import ObjectiveConfig, Recipe
 from facespace.training.diffaugment import augment
-from facespace.training.machine import Machine
 from facespace.training.moments import FACES, Moments
 from facespace.training.projection import WIDTHS, Projection, Shape
+from facespace.training.runtime import Machine
 
 WIDTH = 64  # channels within a head
 STRIDED = 2  # convolutions that halve a map, at most

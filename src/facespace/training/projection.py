@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from facespace.training import efficientnet, recognition
-from facespace.training.efficientnet import open_efficientnet
-from facespace.training.recognition import open_recognition
+from facespace.perception import dlib_resnet, efficientnet
+from facespace.perception.dlib_resnet import open_recognition
+from facespace.perception.efficientnet import open_efficientnet
 
 WIDTHS = (32, 64, 128, 256)  # channels after the mixing, from the finest scale to the coarsest; half of the paper's
 Shape = tuple[int, int, int]  # (C, h, w)
@@ -44,7 +44,7 @@ class Persons(nn.Module):
     def __init__(self, image: Shape, eyes: np.ndarray, size: int) -> None:
         super().__init__()
         self.net = open_recognition(eyes, image, "objective.discriminator_features=recognition")
-        self.shapes: list[Shape] = [(count, side, side) for count, side in zip(recognition.WIDTHS, recognition.SIDES)]
+        self.shapes: list[Shape] = [(count, side, side) for count, side in zip(dlib_resnet.WIDTHS, dlib_resnet.SIDES)]
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """Images (B, C, H, W) in [0, 1] to feature maps of `shapes`."""

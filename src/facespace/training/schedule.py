@@ -2,7 +2,7 @@
 
 import math
 
-from facespace.recipe import TrainConfig
+from facespace.recipes.config import TrainConfig
 
 
 def learning_rate(train: TrainConfig, step: int, total: int) -> float:

@@ -9,9 +9,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from facespace.configs import to_dict
-from facespace.errors import UsageError, choose
-from facespace.recipe import Recipe
+from facespace.core.configs import to_dict
+from facespace.core.errors import UsageError, choose
+from facespace.recipes.config import Recipe
 
 
 class Tracker(Protocol):

@@ -37,15 +37,7 @@ class Source:
     people: str | None = None  # whose names its identities are, where another source shares them
 
 
-from facespace.data.sources import (  # noqa: E402  (they need the classes above)
-    celeba,
-    celebamask_hq,
-    folder,
-    lfw,
-    olivetti,
-    procedural,
-    yearbook,
-)
+from facespace.data.sources import celeba, celebamask_hq, folder, lfw, olivetti, synthetic, yearbook  # noqa: E402  (they need the classes above)
 
 SOURCES: dict[str, Source] = {
     "celeba": celeba.SOURCE,
@@ -54,5 +46,5 @@ SOURCES: dict[str, Source] = {
     "yearbook": yearbook.SOURCE,
     "olivetti": olivetti.SOURCE,
     "folder": folder.SOURCE,
-    "procedural": procedural.SOURCE,
+    "procedural": synthetic.SOURCE,
 }

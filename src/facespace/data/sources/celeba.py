@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from facespace.core.errors import FaceSetError
 from facespace.data.faces import SPLITS, Face, Listing
 from facespace.data.sources import Source, SourceOptions, tables
-from facespace.errors import FaceSetError
 
 IMAGES = "img_align_celeba"
 TABLES = ("list_attr_celeba", "list_eval_partition", "identity_CelebA")

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from facespace.core.errors import FaceSetError, ImageError, UsageError, suggest
 from facespace.data.faces import Face, Listing
 from facespace.data.sources import Source, SourceOptions, tables
 from facespace.data.sources.celeba import split
-from facespace.errors import FaceSetError, ImageError, UsageError, suggest
 
 # The order of the labels in label maps; 0 is background.
 PARTS = (

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from facespace.core.errors import FaceSetError
 from facespace.data.faces import Face, Listing
 from facespace.data.sources import Source, SourceOptions, tables
-from facespace.errors import FaceSetError
 
 MOST_LABELS = 40  # more subfolders than this are taken for people, one folder each
 WORDS = {

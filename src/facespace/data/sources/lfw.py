@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from facespace.core.errors import FaceSetError, UsageError
 from facespace.data.faces import Face, Listing
 from facespace.data.sources import Source, SourceOptions, tables
 from facespace.data.splits import by_hash
-from facespace.errors import FaceSetError, UsageError
 
 TABLES = ("lfw_attributes.txt", "lfw_binary_attributes.csv", "lfw_attributes.csv")
 SHOT = re.compile(r"(.+)_(\d{4})")

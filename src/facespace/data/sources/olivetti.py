@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from facespace.core.errors import FaceSetError
 from facespace.data.faces import Face, Listing
 from facespace.data.sources import Source, SourceOptions
-from facespace.errors import FaceSetError
 
 SIDE, SHOTS = 64, 10  # pixels; pictures of each person
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from facespace.errors import FaceSetError
+from facespace.core.errors import FaceSetError
 
 PICTURES = ("jpg", "jpeg", "png", "webp", "avif", "tif", "tiff", "bmp", "gif", "ppm", "pgm", "jp2", "tga")
 

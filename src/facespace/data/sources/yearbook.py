@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from facespace.core.errors import FaceSetError
 from facespace.data.faces import Face, Listing
 from facespace.data.sources import Source, SourceOptions, tables
-from facespace.errors import FaceSetError
 
 SIDES = {"train": "train", "valid": "validation", "test": "test"}
 SEXES = {"M": 1.0, "F": -1.0}

@@ -1,0 +1,1 @@
+"""What every room stands on: error sentences, console, files, configs, downloads, cards and the version. No torch."""

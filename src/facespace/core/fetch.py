@@ -1,0 +1,220 @@
+"""Files from the network: a download that resumes, is checked and appears whole, and archives that unpack only into
+their own folder. Knows no data set and no host."""
+
+import functools
+import gzip
+import http.client
+import json
+import lzma
+import os
+import re
+import shutil
+import sys
+import tarfile
+import time
+import urllib.error
+import urllib.request
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path, PureWindowsPath
+from typing import IO, Any
+from urllib.parse import unquote, urlsplit
+
+from facespace.core import console, files
+from facespace.core.errors import FacespaceError
+
+TIMEOUT = 30.0  # seconds without a byte
+TRIES = 4  # in a row without a new byte
+PAUSE = 1.0  # seconds before the second try; doubles with each
+MEGABYTE = 1_000_000
+DAMAGE = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError)
+
+
+class FetchError(FacespaceError):
+    """A file could not be fetched or unpacked."""
+
+
+class DamagedArchive(FetchError):
+    """An archive that must be fetched again."""
+
+
+class _Dropped(Exception):
+    """The connection ended early, or the server asks for patience; worth another try."""
+
+
+class _HttpOnly(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
+        """Follows http and https alone, and never from https to http."""
+        _check_scheme(newurl)
+        if urlsplit(req.full_url).scheme == "https" and urlsplit(newurl).scheme == "http":
+            raise FetchError(f"{_name(req.full_url)} redirects from https to plain http; not followed.")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def fetch(url: str, to: Path, *, sha256: str | None = None) -> Path:
+    """The file at `url`, whole, at `to`. What an earlier, broken run left is resumed if the server still has the same
+    file. A file that is already there, with the right checksum where one is asked, is returned at once."""
+    _check_scheme(url)
+    if to.is_file() and (not sha256 or files.sha256(to) == sha256):
+        return to
+    to.parent.mkdir(parents=True, exist_ok=True)
+    part, tag = to.with_name(f"{to.name}.part"), to.with_name(f"{to.name}.part.tag")
+    most = failures = 0
+    while True:
+        try:
+            _receive(url, part, tag)
+            break
+        except _Dropped as dropped:
+            kept, _ = _kept(url, part, tag)
+            failures = 1 if kept > most else failures + 1
+            most = max(most, kept)
+            if failures >= TRIES:
+                hint = f"Run again to go on from the {kept:,} bytes that are kept." if kept else "Try again later."
+                raise FetchError(f"{_name(url)} could not be fetched: {dropped}. {hint}") from dropped
+            time.sleep(PAUSE * 2 ** (failures - 1))
+    if sha256 and (found := files.sha256(part)) != sha256:
+        part.unlink()
+        tag.unlink(missing_ok=True)
+        raise FetchError(
+            f"{_name(url)} has the SHA-256 {found}, not the expected {sha256}: it was damaged on the way or replaced. "
+            f"Nothing was kept; run again, and if it stays so, do not use the file."
+        )
+    files.flush(part)
+    part.replace(to)
+    tag.unlink(missing_ok=True)
+    return to
+
+
+def _receive(url: str, part: Path, tag: Path) -> None:
+    """One connection: brings `part` to its full length, or raises."""
+    offset, validator = _kept(url, part, tag)
+    resumed = {"Range": f"bytes={offset}-", "If-Range": validator} if offset else {}
+    headers = {"User-Agent": "facespace", "Accept-Encoding": "identity", **resumed}
+    try:
+        request = urllib.request.Request(url, headers=headers)
+        response = urllib.request.build_opener(_HttpOnly).open(request, timeout=TIMEOUT)
+    except urllib.error.HTTPError as error:
+        if error.code == 416 and error.headers.get("Content-Range", "").endswith(f"/{offset}"):
+            return  # all of it was there already
+        if error.code == 416:  # the part is longer than the file: the file has changed
+            part.unlink(missing_ok=True)
+        answer = f"the server answered {error.code} {error.reason}"
+        if error.code in (408, 416, 425, 429) or error.code >= 500:
+            raise _Dropped(answer) from error
+        raise FetchError(f"{_name(url)} could not be fetched: {answer}. Has it moved? Open {url} to see.") from error
+    except (OSError, http.client.HTTPException) as error:
+        raise _Dropped(str(getattr(error, "reason", error)) or type(error).__name__) from error
+    with response:
+        start, total = _extent(response)
+        if start not in (0, offset):
+            part.unlink(missing_ok=True)
+            raise _Dropped(f"the server did not send the bytes from {offset:,} on")
+        if not start:
+            etag = response.headers.get("ETag", "")  # a weak one, W/"…", cannot vouch for single bytes
+            mark = etag if etag.startswith('"') else response.headers.get("Last-Modified", "")
+            part.unlink(missing_ok=True)
+            files.write_json(tag, {"url": url, "validator": mark})
+        _check_space(part, (total or start) - start, _name(url))
+        _copy(response, part, start, total, _name(url))
+
+
+def _copy(response: IO[bytes], part: Path, start: int, total: int | None, name: str) -> None:
+    came = 0
+    left = ((total or start) - start) // MEGABYTE
+    with part.open("ab") as file, console.progress(left, f"Fetching {name}", "MB") as advance:
+        while block := _read(response):
+            file.write(block)
+            advance((came + len(block)) // MEGABYTE - came // MEGABYTE)
+            came += len(block)
+    if total is not None and start + came != total:
+        raise _Dropped(f"the connection ended after {start + came:,} of {total:,} bytes")
+
+
+def _read(response: IO[bytes]) -> bytes:
+    try:
+        return response.read(1 << 18)
+    except (OSError, http.client.HTTPException) as error:
+        raise _Dropped(str(error) or type(error).__name__) from error
+
+
+def _extent(response: Any) -> tuple[int, int | None]:
+    """Where the answer's bytes start in the file, and how long the whole file is."""
+    length = response.headers.get("Content-Length")
+    if response.status != 206:
+        return 0, int(length) if length else None
+    found = re.match(r"bytes (\d+)-\d+/(\d+)", response.headers.get("Content-Range", ""))
+    return (int(found[1]), int(found[2])) if found else (-1, None)
+
+
+def _kept(url: str, part: Path, tag: Path) -> tuple[int, str]:
+    """How many bytes can be gone on from, and the mark by which the server knows the file that they are of."""
+    try:
+        note = json.loads(tag.read_text(encoding="utf-8"))
+        if note["url"] == url and note["validator"]:
+            return part.stat().st_size, note["validator"]
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    return 0, ""
+
+
+def _check_scheme(url: str) -> None:
+    if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
+        raise FetchError(f"{url} is not fetched: only http and https addresses are.")
+
+
+def _name(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{unquote(parts.path.rsplit('/', 1)[-1]) or 'the page'} from {parts.hostname}"
+
+
+def _check_space(path: Path, needed: int, what: str) -> None:
+    place = next(parent for parent in path.absolute().parents if parent.is_dir())
+    free = shutil.disk_usage(place).free
+    if needed > free:
+        sizes = f"needs {needed / 1e9:,.2f} GB, but {free / 1e9:,.2f} GB are free in {place}"
+        raise FetchError(f"{what} {sizes}. Free some space, or choose another disk, and run again.")
+
+
+def cache_folder() -> Path:
+    """Where downloads wait until they are whole: $FACESPACE_CACHE, else the system's folder for caches."""
+    home, own, shared = Path.home(), os.environ.get("FACESPACE_CACHE"), os.environ.get("XDG_CACHE_HOME")
+    system = {"win32": os.environ.get("LOCALAPPDATA", home / "AppData/Local"), "darwin": home / "Library/Caches"}
+    return Path(own) if own else Path(shared or system.get(sys.platform, home / ".cache"), "facespace")
+
+
+def unpack(archive: Path, to: Path) -> int:
+    """Unpacks a zip or tar (also compressed) into the folder `to`, which appears whole or not at all; the number of
+    files. An archive with a name or a link that leaves the folder is refused, and nothing of it stays."""
+    if to.exists() and not (to.is_dir() and not any(to.iterdir())):
+        raise FetchError(f"{to} is not an empty folder; {archive.name} is unpacked into an empty or a new one only.")
+    if not hasattr(tarfile, "data_filter"):
+        raise FetchError("Unpacking archives safely needs Python 3.11.4 or newer.")
+    try:
+        with archive.open("rb") as file:
+            zipped = file.read(2) == b"PK"
+        if zipped:
+            with zipfile.ZipFile(archive) as opened:  # writes a link as a plain file, so none can lead out
+                sizes = {m.filename: (m, m.file_size) for m in opened.infolist() if not m.is_dir()}
+                return _extract(archive, to, sizes, opened.extract)
+        with tarfile.open(archive) as tar:
+            sizes = {m.name: (m, m.size) for m in tar.getmembers() if not m.isdir()}
+            return _extract(archive, to, sizes, functools.partial(tar.extract, filter="data"))
+    except tarfile.FilterError as error:
+        raise FetchError(f"{archive} is refused: {error}. Do not use it.") from error
+    except DAMAGE as error:
+        reason = str(error).partition(":")[0]
+        raise DamagedArchive(f"{archive} is damaged or no archive ({reason}). Fetch it again.") from error
+
+
+def _extract(archive: Path, to: Path, members: dict[str, tuple[Any, int]], extract: Callable[..., object]) -> int:
+    """`members` are name -> (member, bytes)."""
+    for name in members:
+        if PureWindowsPath(name).anchor or ".." in PureWindowsPath(name).parts:  # knows both slashes, and drives
+            raise FetchError(f"{archive} is refused: its file {name!r} would leave the folder. Do not use it.")
+    _check_space(to, sum(size for _, size in members.values()), archive.name)
+    with files.build_folder(to) as folder, console.progress(len(members), f"Unpacking {archive.name}", "files") as done:
+        for member, _ in members.values():
+            extract(member, folder)
+            done(1)
+    return len(members)

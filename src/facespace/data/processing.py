@@ -1,0 +1,163 @@
+"""One listed face to its final pixels: read or draw, mask, align, cut. Runs in worker processes, so it needs neither
+torch nor the set that it works for."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+from facespace.core.errors import ImageError
+from facespace.data.faces import Face
+from facespace.image import align, detectors
+from facespace.image.photos import Template, read_photo, to_rgb
+
+EDGE = 2.0  # pixels of a 512 px picture that a mask gives up at its border, where the old background shines through
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """How faces are found and laid on a template."""
+
+    detector: str = "auto"
+    weights: Path | None = None
+    template: str = "celeba"
+    every: bool = False  # all faces of a photograph instead of the largest
+    smallest: float = 20.0  # pixels between the eyes below which a face is left out
+
+
+@dataclass(frozen=True)
+class Making:
+    """All that decides a face's pixels."""
+
+    template: Template
+    background: str | tuple[int, int, int] = "keep"  # or "blur", or a colour
+    alignment: Alignment | None = None
+    cropped: bool = False  # the pictures already are the template's crop, at any size
+    enlarge: bool = False  # takes such pictures that are smaller than the face wanted
+
+
+class Made(NamedTuple):
+    """What is told of a finished face, or of one that could not be made. Plain values, which pass quickly between
+    processes and into a log."""
+
+    id: str
+    good: bool
+    told: str  # digest of the pixels, or the reason
+    size: tuple[int, int] = (0, 0)  # of the source picture, height and width; (0, 0) where it could not be read
+    masked: float | None = None  # share of the source picture that a mask took away
+    quality: dict[str, float] | None = None  # of an aligned face
+
+
+def make(making: Making, face: Face) -> list[tuple[Made, bytes]]:
+    """The faces of one listed image with their pixels (uint8 (H, W, C)): one, or several where all faces of a photograph
+    are aligned."""
+    size = (0, 0)
+    try:
+        image, masked = _picture(making, face)
+        size = (image.height, image.width)
+        if making.alignment is None:
+            return [_finish(making, face.id, image, size, masked)]
+        found = _aligned(making.alignment, image)
+        ids = [face.id, *(f"{face.id}#{number}" for number in range(2, len(found) + 1))]
+        return [
+            _finish(making, key, picture, (picture.height, picture.width), masked, quality)
+            for key, (picture, quality) in zip(ids, found)
+        ]
+    except ImageError as error:
+        return [(Made(face.id, False, str(error), size), b"")]
+
+
+def make_chunk(making: Making, faces: Sequence[Face]) -> tuple[list[list[Made]], bytes]:
+    """`make` for each of some faces: what was made, and all the pixels in one piece."""
+    made = [make(making, face) for face in faces]
+    return [[item for item, _ in items] for items in made], b"".join(pixels for items in made for _, pixels in items)
+
+
+def _picture(making: Making, face: Face) -> tuple[Image.Image, float | None]:
+    if isinstance(face.image, Path):
+        image = read_photo(face.image)
+    elif isinstance(face.image, np.ndarray):
+        image = to_rgb(Image.fromarray(face.image))
+    else:
+        image = Image.fromarray(face.image.draw(making.template.height, making.template.width))
+    if making.background == "keep":
+        return image, None
+    if face.mask is None:
+        raise ImageError("no mask")
+    return replace_background(image, face.mask.load(), making.background)
+
+
+def _finish(
+    making: Making,
+    key: str,
+    image: Image.Image,
+    size: tuple[int, int],
+    masked: float | None,
+    quality: dict[str, float] | None = None,
+) -> tuple[Made, bytes]:
+    template = making.template
+    face = template.resize(image, making.enlarge) if making.cropped else template.prepare(image)
+    pixels = face.tobytes()
+    return Made(key, True, hashlib.sha256(pixels).hexdigest(), size, masked, quality), pixels
+
+
+def replace_background(
+    image: Image.Image, person: np.ndarray, background: str | tuple[int, int, int]
+) -> tuple[Image.Image, float]:
+    """The picture with all outside `person` (bool (H, W)) as one colour, or blurred; and the share that was replaced.
+
+    Done at the larger of both sizes, before any shrinking. The mask gives up its outermost pixels and gets a soft edge,
+    so that no seam of the old background stays; a blurred background is blurred from background pixels alone, so that
+    the person's colours do not bleed into it."""
+    size = (max(image.width, person.shape[1]), max(image.height, person.shape[0]))
+    image = image if image.size == size else image.resize(size, Image.Resampling.LANCZOS)
+    edge = EDGE * max(size) / 512
+    mask = Image.fromarray(person.astype(np.uint8) * 255)
+    mask = mask.resize(size, Image.Resampling.BILINEAR) if mask.size != size else mask
+    inner = mask.filter(ImageFilter.GaussianBlur(edge)).point(INWARDS)
+    if background == "blur":
+        behind = _blurred_behind(image, mask, 0.05 * max(size))
+    else:
+        behind = Image.new("RGB", size, background)
+    return Image.composite(image, behind, inner), float(1 - person.mean())
+
+
+# From a blurred mask's levels to opacity: all of the soft edge lies inside the mask.
+INWARDS = [max(0, min(255, round((level - 140) * 255 / 90))) for level in range(256)]
+
+
+def _blurred_behind(image: Image.Image, mask: Image.Image, radius: float) -> Image.Image:
+    """The background alone, blurred: a weighted blur in which the person has no weight."""
+    outside = mask.point(lambda v: 255 if v == 0 else 0)
+    shown = Image.composite(image, Image.new("RGB", image.size), outside)
+    colour = np.asarray(shown.filter(ImageFilter.GaussianBlur(radius)), np.float32)
+    weight = np.asarray(outside.filter(ImageFilter.GaussianBlur(radius)), np.float32)[..., None] / 255
+    mean = colour.sum((0, 1)) / max(float(weight.sum()), 1.0)
+    blurred = np.where(weight > 0.02, colour / np.maximum(weight, 0.02), mean)
+    return Image.fromarray(blurred.clip(0, 255).astype(np.uint8))
+
+
+def _aligned(alignment: Alignment, image: Image.Image) -> list[tuple[Image.Image, dict[str, float]]]:
+    found = detector(alignment.detector, alignment.weights)(image)
+    if not found:
+        raise ImageError("no face found")
+    template = align.TEMPLATES[alignment.template]
+    if alignment.every:
+        measured = [(face, align.quality(face, image)) for face in found]
+    else:
+        measured = [align.foremost(found, image)]
+    large = [(face, quality) for face, quality in measured if quality["eye_distance"] >= alignment.smallest]
+    if not large:
+        raise ImageError(f"face smaller than {alignment.smallest:g} px between the eyes")
+    return [(align.align(image, face, template), quality) for face, quality in large]
+
+
+@cache
+def detector(name: str, weights: Path | None) -> detectors.Detector:
+    """The detector, opened once in each process."""
+    return detectors.open_detector(name, weights)

@@ -1,0 +1,85 @@
+"""How alike two faces are as persons: the cosine of what a face recognition network sees, ArcFace from an ONNX file that the
+user names, since none comes along; without one, a poorer measure, which says so."""
+
+import importlib
+import importlib.util
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from facespace.core.errors import UsageError
+from facespace.core.files import sha256
+from facespace.image.align import similarity, warp
+from facespace.image.grids import to_image
+from facespace.image.photos import Template
+from facespace.perception.attributes import AttributeNet
+
+PLACE = "FACESPACE_IDENTITY"
+SIDE, BATCH = 112, 32  # pixels a side that ArcFace looks at; faces through it at a time
+# Eyes, nose and corners of the mouth in an ArcFace picture (Deng et al., 2019).
+ARCFACE = np.array([(38.29, 51.70), (73.53, 51.50), (56.03, 71.74), (41.55, 92.37), (70.73, 92.20)])
+NEEDS = "Identity by ArcFace needs the package onnxruntime: pip install 'facespace[identity]'."
+
+
+@dataclass(frozen=True)
+class Identity:
+    """`identity(faces)` takes uint8 (N, H, W, C) and gives unit vectors (N, K): the cosine of two says how alike they are,
+    1 the same picture, about 0 two persons."""
+
+    about: str
+    embed: Callable[[np.ndarray], np.ndarray]
+
+    def __call__(self, faces: np.ndarray) -> np.ndarray:
+        found = self.embed(faces)
+        return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12)
+
+
+def open_identity(template: Template, net: AttributeNet, faces: np.ndarray, path: Path | str | None = None) -> Identity:
+    """The measure for faces cut by a template: the ArcFace network that `path` or $FACESPACE_IDENTITY names, else the
+    features of an attribute network less their mean over `faces`, which see hair and glasses rather than the person.
+
+    Raises UsageError where the file is missing, is no such network, or its package is."""
+    if arcface := open_arcface(template, path):
+        return arcface
+    about = "features of the attribute network (no ArcFace file was named), which also see expression, hair and glasses"
+    mean = net.features(faces).mean(0)
+    return Identity(about, lambda others: net.features(others) - mean)
+
+
+def open_arcface(template: Template, path: Path | str | None = None) -> Identity | None:
+    """The measure by the ArcFace network that `path` or $FACESPACE_IDENTITY names, for faces cut by a template; None where
+    none is named. Raises UsageError where the file is missing, is no such network, or its package is."""
+    named = path or os.environ.get(PLACE)
+    if not named:
+        return None
+    if not Path(named).is_file():
+        raise UsageError(f"There is no file {named}. Let --identity or {PLACE} name an ArcFace network in ONNX format.")
+    if not importlib.util.find_spec("onnxruntime"):
+        raise UsageError(NEEDS)
+    session = _open(Path(named))
+    matrix = similarity(template.points, ARCFACE)
+
+    def embed(faces: np.ndarray) -> np.ndarray:
+        parts = []
+        for start in range(0, len(faces), BATCH):
+            pictures = [warp(to_image(face), matrix, SIDE, SIDE) for face in faces[start : start + BATCH]]
+            x = np.stack([np.asarray(picture, np.float32) for picture in pictures]).transpose(0, 3, 1, 2)
+            parts.append(session.run(None, {session.get_inputs()[0].name: (x - 127.5) / 127.5})[0])
+        return np.concatenate(parts)
+
+    return Identity(
+        f"cosine of {Path(named).name} ({sha256(Path(named))[:8]}), faces warped to ArcFace's points", embed
+    )
+
+
+def _open(path: Path):
+    runtime = importlib.import_module("onnxruntime")
+    options = runtime.SessionOptions()
+    options.log_severity_level = 3
+    try:
+        return runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # the package's own kinds, which differ by version
+        raise UsageError(f"{path} is not a network in ONNX format ({str(error)[:80]}).") from error

@@ -1,0 +1,88 @@
+"""A trained attribute network on disk, the ones that come along among them: weights and a card. Asks it nothing:
+evaluation/attributes.py does, and training/perceptual.py compares faces by what it sees."""
+
+import json
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from safetensors.torch import save as to_bytes
+
+from facespace.core.cards import CARD, WEIGHTS, fingerprint, read_tensors
+from facespace.core.configs import from_dict, to_dict
+from facespace.core.errors import BundleError, UsageError
+from facespace.core.files import settle, write_json
+from facespace.core.version import __version__
+from facespace.image.photos import Template
+from facespace.perception.classifier import Classifier, NetConfig
+
+FORMAT = 1
+KIND = "attribute network"
+SHIPPED, SCORER = "attributes", "scorer"  # the networks that come along: weights/NAME.safetensors and .json
+
+
+class Network(NamedTuple):
+    """What `read_net` gives."""
+
+    model: Classifier  # eval mode, 32-bit weights, which take no gradient
+    names: tuple[str, ...]  # of the attributes
+    template: Template
+    card: dict[str, Any]
+
+
+def save_net(folder: Path, model: Classifier, config: NetConfig, template: Template, card: dict[str, Any]) -> None:
+    """Writes weights (16-bit floats) and card into a folder that the caller makes appear whole."""
+    weights = {}
+    for name, tensor in model.state_dict().items():
+        stored = tensor.half() if tensor.is_floating_point() else tensor
+        weights[name] = stored.detach().cpu().clone(memory_format=torch.contiguous_format)
+    (folder / WEIGHTS).write_bytes(to_bytes(weights))
+    head = {"kind": KIND, "format": FORMAT, "facespace": __version__, "fingerprint": fingerprint(weights)}
+    write_json(folder / CARD, {**head, "network": to_dict(config), "template": to_dict(template), **card})
+
+
+def read_net(path: Path | str | None = None) -> Network:
+    """The attribute network in a folder that `facespace train-attributes` made; without one, that which comes with
+    facespace. "scorer" is the second one that comes along, of another shape and seed: it judges edits that the first has
+    steered. Weights become 32-bit. Raises BundleError where it is missing or damaged."""
+    if path is None or str(path) == SCORER:
+        shipped, name = files("facespace") / "weights", SHIPPED if path is None else SCORER
+        card, weights = shipped / f"{name}.json", shipped / f"{name}.safetensors"
+    else:
+        settle(folder := Path(path))
+        card, weights = folder / CARD, folder / WEIGHTS
+        if not card.is_file():
+            raise BundleError(
+                f"{folder} holds no attribute network (no {CARD}). Train one: facespace train-attributes --data SET --to NET"
+            )
+    facts = _read_card(card)
+    try:
+        config, template = from_dict(NetConfig, facts["network"]), from_dict(Template, facts["template"])
+        names = [str(name) for name in facts["attributes"]]
+        model = Classifier(config, len(names))
+    except (KeyError, TypeError, UsageError) as error:
+        raise BundleError(f"{card} does not describe an attribute network ({error}). {_RETRIEVE}") from error
+    tensors = read_tensors(weights, facts.get("fingerprint"), _RETRIEVE)
+    try:
+        model.load_state_dict(tensors)  # 16-bit values are copied into 32-bit parameters
+    except RuntimeError as error:
+        raise BundleError(f"{weights} does not fit the network in {card.name}. {_RETRIEVE}") from error
+    return Network(model.eval().requires_grad_(False), tuple(names), template, facts)
+
+
+def _read_card(path: Traversable) -> dict[str, Any]:
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+        kind, version = card["kind"], card["format"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BundleError(f"{path} cannot be read ({error}). {_RETRIEVE}") from error
+    if kind != KIND:
+        raise BundleError(f"{path} is the card of a {kind}, not of an attribute network. Name another folder.")
+    if version != FORMAT:
+        raise BundleError(f"{path} has format {version}; this facespace reads format {FORMAT}. Update facespace.")
+    return card
+
+
+_RETRIEVE = "Copy the attribute network again from where it came from, or train it again."
