@@ -33,7 +33,12 @@ from facespace.space.face_space import FaceSpace
 from facespace.training.checkpoint import CHECKPOINT
 
 # As before the middle of the face counted more and drawn faces were judged, but for the critic, which sees more now.
-BEFORE = ("objective.focus=0", "objective.adversarial=0.005", "objective.adversarial_drawn=0", "objective.matching=1")
+BEFORE = (
+    "objective.focus=0",
+    "objective.adversarial=0.005",
+    "objective.adversarial_drawn=0",
+    "objective.matching=1",
+)
 VGG = ("objective.features=vgg16", "objective.perceptual_share=0.25")
 KL = "objective.weights.kl=0.1"
 BASE = (*BEFORE, *VGG, KL)
@@ -74,7 +79,9 @@ FLOW_STEPS = 2000
 
 def main() -> None:
     """Trains and measures the rows asked for, and prints all that are there."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("data", type=Path)
     parser.add_argument("runs", type=Path)
     parser.add_argument("--small", type=Path, help="the same faces prepared at 32 px, for the row that grows")
@@ -82,13 +89,17 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--count", type=int, default=600)
     asked = parser.parse_args()
-    asked.runs = asked.runs / f"{asked.steps}-steps-{asked.count}-faces"  # figures of other budgets are not comparable
+    asked.runs = (
+        asked.runs / f"{asked.steps}-steps-{asked.count}-faces"
+    )  # figures of other budgets are not comparable
     asked.runs.mkdir(parents=True, exist_ok=True)
     for row in filter(None, asked.only.split(",")):
         kept = asked.runs / f"{row}.json"
         if not kept.is_file():
             kept.write_text(json.dumps({"row": row, **figures(row, asked)}))
-    print(f"{'row':<21} parameters  seconds  FID    KID             of reconstructions: FID  KID     LPIPS  PSNR")
+    print(
+        f"{'row':<21} parameters  seconds  FID    KID             of reconstructions: FID  KID     LPIPS  PSNR"
+    )
     rows = list(read(asked.runs))
     for found in rows:
         print(
@@ -119,7 +130,9 @@ def figures(name: str, asked: argparse.Namespace) -> dict[str, Any]:
     if name != "averaged":
         weights = torch.load(run / CHECKPOINT, map_location="cpu", weights_only=True)["model"]
         space.model.load_state_dict(weights)
-    found = measure(space, FaceSet(data), asked.count, name.removeprefix("prior-") if "prior-" in name else "flow")
+    found = measure(
+        space, FaceSet(data), asked.count, name.removeprefix("prior-") if "prior-" in name else "flow"
+    )
     note(f"{name}: {time.time() - began:.0f} s")
     return {"parameters": facts["parameters"], "seconds": seconds, "settings": row.changed, **found}
 
@@ -147,7 +160,9 @@ def learn(row: Row, run: Path, data: Path, steps: int, start: Path | None) -> di
     """A row's run, trained unless it is there, and what it says of itself."""
     if not (run / "run.json").is_file():
         settings, resume = [*row.changed, f"train.steps={steps}"], (run / CHECKPOINT).is_file()
-        facespace.train(row.recipe, data, run, settings=settings, start=start, trackers=["none"], resume=resume)
+        facespace.train(
+            row.recipe, data, run, settings=settings, start=start, trackers=["none"], resume=resume
+        )
     return json.loads((run / "run.json").read_text())
 
 

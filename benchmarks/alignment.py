@@ -51,14 +51,14 @@ def realigned(detector: Detector, files: list[Path]) -> str:
             errors.append(np.linalg.norm(apply(back, apply(moved, eyes)) - eyes, axis=1).mean())
     median, high = np.percentile(errors, (50, 95)) if errors else (np.nan, np.nan)
     count = len(files)
-    return (
-        f"found in {whole}/{count} CelebA files, {seen}/{count} warped; eyes off by {median:.2f} px, 95 %: {high:.2f}"
-    )
+    return f"found in {whole}/{count} CelebA files, {seen}/{count} warped; eyes off by {median:.2f} px, 95 %: {high:.2f}"
 
 
 def main() -> None:
     """Prints two rows a detector."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("data", type=Path)
     parser.add_argument("--weights", type=Path, help="YuNet's ONNX file; otherwise cached or fetched")
     parser.add_argument("-n", type=int, default=300, help="CelebA images")

@@ -48,8 +48,13 @@ def measure(case: Case, batch: int, threads: int) -> tuple[float, float, float]:
     """Images a second by the clock, and by processor time on as many threads, and MiB at the peak."""
     torch.set_num_threads(threads)
     settings = ["objective.discriminator=projected", "objective.adversarial=1", "objective.matching=0"]
-    settings += [f"objective.discriminator_features={case.features}", f"objective.discriminator_size={case.size}"]
-    plan = override(recipe("faces64"), [*settings, f"train.precision={case.precision}", f"train.batch={batch}"])
+    settings += [
+        f"objective.discriminator_features={case.features}",
+        f"objective.discriminator_size={case.size}",
+    ]
+    plan = override(
+        recipe("faces64"), [*settings, f"train.precision={case.precision}", f"train.batch={batch}"]
+    )
     projected = Projected(plan, IMAGE, np.asarray(EYES), Machine("cpu", plan.train))
     seen, made = torch.rand(batch, *IMAGE), torch.rand(batch, *IMAGE, requires_grad=True)
     clock, processor = 0.0, 0.0
@@ -65,7 +70,9 @@ def measure(case: Case, batch: int, threads: int) -> tuple[float, float, float]:
 
 def main() -> None:
     """Prints a row for each case."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--threads", type=int, default=2)
     asked = parser.parse_args()

@@ -21,7 +21,9 @@ def main() -> None:
             for _ in range(3):
                 with tempfile.TemporaryDirectory() as folder, quiet():
                     start = time.perf_counter()
-                    facespace.prepare("procedural", to=Path(folder) / "s", size=size, limit=count, workers=workers)
+                    facespace.prepare(
+                        "procedural", to=Path(folder) / "s", size=size, limit=count, workers=workers
+                    )
                     rates.append(count / (time.perf_counter() - start))
             print(
                 f"{size} px, {workers} workers: {statistics.median(rates):,.0f} faces a second (whole prepare, {count:,} faces)"

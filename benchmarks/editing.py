@@ -29,7 +29,9 @@ def main() -> None:
     space, find, net = facespace.load(asked.space), open_detector(), load_net()
     known = space.directions()
     name, locks = known.names[0], list(known.names[1:3])
-    files = sorted(path for path in asked.folder.iterdir() if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
+    files = sorted(
+        path for path in asked.folder.iterdir() if path.suffix.lower() in (".jpg", ".jpeg", ".png")
+    )
     seconds: dict[str, list[float]] = {}
     gains = []
     for turn in range(asked.turns + 1):  # the first one warms up
@@ -64,12 +66,18 @@ def main() -> None:
                 better = space.refine(aligned, z, 50)
                 seconds.setdefault("refined, 50 steps", []).append(time.perf_counter() - began)
                 goal = space.target(space.fit(aligned))
-                gains.append([((space.decode(one) / 255.0 - goal / 255.0) ** 2).mean() for one in (z, better)])
+                gains.append(
+                    [((space.decode(one) / 255.0 - goal / 255.0) ** 2).mean() for one in (z, better)]
+                )
     print(f"{len(gains)} photographs with a face of {len(files)}; medians, milliseconds")
     for part, values in seconds.items():
-        print(f"{part:<24}{1000 * np.median(values):8.1f}   (95th percentile {1000 * np.percentile(values, 95):.1f})")
+        print(
+            f"{part:<24}{1000 * np.median(values):8.1f}   (95th percentile {1000 * np.percentile(values, 95):.1f})"
+        )
     before, after = np.mean(gains, 0)
-    print(f"mean squared error of reconstructions {before:.5f} -> {after:.5f} ({1 - after / before:.0%} less)")
+    print(
+        f"mean squared error of reconstructions {before:.5f} -> {after:.5f} ({1 - after / before:.0%} less)"
+    )
 
 
 if __name__ == "__main__":

@@ -50,7 +50,9 @@ def draw(page: Page, chance: random.Random) -> None:
         page.mouse.move(box["x"] + chance.random() * box["width"], box["y"] + chance.random() * box["height"])
         page.mouse.down()
         for _ in range(10):
-            page.mouse.move(box["x"] + chance.random() * box["width"], box["y"] + chance.random() * box["height"])
+            page.mouse.move(
+                box["x"] + chance.random() * box["width"], box["y"] + chance.random() * box["height"]
+            )
             page.wait_for_timeout(20)
         page.mouse.up()
     page.get_by_role("button", name="Undo the last stroke").click()
@@ -94,7 +96,10 @@ def main() -> None:
         while (minutes := (time.monotonic() - began) / 60) < asked.minutes or rows < 11:
             if minutes >= rows * asked.minutes / 10:
                 size, nodes = heap(session)
-                print(f"{minutes:>7.1f}{moves:>8}{resident(server.pid):>11.0f}{size:>9.1f}{nodes:>8}", flush=True)
+                print(
+                    f"{minutes:>7.1f}{moves:>8}{resident(server.pid):>11.0f}{size:>9.1f}{nodes:>8}",
+                    flush=True,
+                )
                 rows += 1
                 film(page)
             for panel in ("components", "raw"):

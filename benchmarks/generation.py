@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from facespace.data.faces import spread
+from facespace.data.faces import evenly_spaced
 from facespace.evaluation.generation import fid, measure_generation, measure_memorisation
 from facespace.evaluation.reconstruction import measure_reconstruction
 from facespace.evaluation.session import Subject
@@ -40,7 +40,9 @@ HEAD = (
 
 def main() -> None:
     """Prints the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("data", type=Path)
     parser.add_argument("spaces", nargs="+")
     parser.add_argument("--count", type=int, default=1200)
@@ -70,7 +72,7 @@ class Row:
 
     def others(self, split: str, count: int) -> np.ndarray:
         """Real faces of another split as the space draws them."""
-        return self.space.target(self.subject.pixels(spread(self.faces.rows(split), count)))
+        return self.space.target(self.subject.pixels(evenly_spaced(self.faces.rows(split), count)))
 
     def new(self) -> np.ndarray:
         """As many new faces as real ones."""
@@ -100,7 +102,9 @@ class Row:
         weights = self.space.card["fingerprint"]
         if weights not in KEPT:
             real = self.subject.originals
-            shown = measure_reconstruction(real, self.subject.reconstructions, open_lpips() if at_hand() else None)
+            shown = measure_reconstruction(
+                real, self.subject.reconstructions, open_lpips() if at_hand() else None
+            )
             KEPT[weights] = f"{shown['psnr']:.2f} | {_shown(shown.get('lpips'))} | {_shown(self.alike())}"
         return KEPT[weights]
 

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 import facespace
-from facespace.data.faces import SPLITS, FaceSet, spread
+from facespace.data.faces import SPLITS, FaceSet, evenly_spaced
 from facespace.image import grids, overlays
 from facespace.latent import directions as finding
 from facespace.latent.directions import DECORRELATED, PAIRED, Directions
@@ -54,7 +54,7 @@ def main() -> None:
     z = latents["test"]
     seen = sees(scorer, space.decode(z))
     ceiling(sees(scorer, faces.images[rows]), seen, signs)
-    bare = spread(np.flatnonzero((signs < 0) & ~seen), asked.count)
+    bare = evenly_spaced(np.flatnonzero((signs < 0) & ~seen), asked.count)
     kept = space.decode(z[bare])
     identity = open_identity(space.template, scorer, kept, asked.identity)
     persons = identity(kept)
@@ -66,7 +66,8 @@ def main() -> None:
         alone = judged(scorer, identity, identity(photographs), worn)
         share, alike = judged(scorer, identity, persons, space.reconstruct(worn))
         print(
-            f"{name} drawn onto photographs: seen {alone[0]:.0%}, identity to the photograph {alone[1]:.2f};", end=" "
+            f"{name} drawn onto photographs: seen {alone[0]:.0%}, identity to the photograph {alone[1]:.2f};",
+            end=" ",
         )
         print(f"then reconstructed: seen {share:.0%}, identity to the reconstruction {alike:.2f}")
     print()
@@ -77,7 +78,8 @@ def main() -> None:
     for label, known, name in found(space, faces):
         length = gap(known, name)
         curve = [
-            judged(scorer, identity, persons, space.decode(move(z[bare], known, {name: length * g}))) for g in GAPS
+            judged(scorer, identity, persons, space.decode(move(z[bare], known, {name: length * g})))
+            for g in GAPS
         ]
         loop = closed_loop(space, guide, known, name, z[bare])
         print(label, [f"{g}: {a:.2f}, {b:.2f}" for g, (a, b) in zip(GAPS, curve)], file=sys.stderr)
@@ -125,10 +127,16 @@ def found(space: facespace.FaceSpace, faces: FaceSet) -> Iterator[tuple[str, Dir
     for name, label in ((f"{NAME}-clear", "paired clear"), (f"{NAME}-dark", "paired dark"), (NAME, "paired")):
         facts = kept.facts.get(name, {})
         ready = facts.get("method") == PAIRED and facts.get("data") == faces.fingerprint
-        yield label, kept if ready else direction_fitting.from_pairs(space, faces, name, finding.whitening_of(z)), name
+        yield (
+            label,
+            kept if ready else direction_fitting.from_pairs(space, faces, name, finding.whitening_of(z)),
+            name,
+        )
 
 
-def judged(scorer: AttributeNet, identity: Identity, persons: np.ndarray, faces: np.ndarray) -> tuple[float, float]:
+def judged(
+    scorer: AttributeNet, identity: Identity, persons: np.ndarray, faces: np.ndarray
+) -> tuple[float, float]:
     """The share of edited faces seen with glasses, and the mean cosine to the unit vectors (N, K) of those they were."""
     return float(sees(scorer, faces).mean()), float((identity(faces) * persons).sum(1).mean())
 

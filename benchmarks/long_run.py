@@ -55,7 +55,9 @@ LOG = "slices.jsonl"  # a line a slice
 
 def main() -> None:
     """Does the next slice."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("runs", type=Path)
     parser.add_argument("--sets", nargs="+", required=True)
     parser.add_argument("--minutes", type=float, default=9.0)
@@ -82,18 +84,24 @@ def next_slice(
             continue
         chosen = [*WHOLE, f"train.epochs={EPOCHS[size]}", *settings]
         start = runs / f"grow{before}" if before else None
-        result = facespace.train(f"grow{size}", sets[size], run, settings=chosen, **common(run, start, minutes, device))
+        result = facespace.train(
+            f"grow{size}", sets[size], run, settings=chosen, **common(run, start, minutes, device)
+        )
         return closing(runs, run, f"grow{size}", result, began)
     grown = runs / f"grow{sizes[-1]}"
     if "flow" not in bundle.load(grown).card.get("priors", {}):
         note("Fitting the flow; this stage is done in one piece.")
-        entry = facespace.load(grown, device="cpu").fit_prior(FaceSet(sets[sizes[-1]]), "flow", mirror=True, **flow)
+        entry = facespace.load(grown, device="cpu").fit_prior(
+            FaceSet(sets[sizes[-1]]), "flow", mirror=True, **flow
+        )
         return closing(runs, grown, "prior", {"nats": entry["nats"], "nearest": entry["nearest"]}, began)
     run = runs / "decoder"
     if finished(run):
         return {"stage": "finished", "packed": str(runs / "packed")}
     chosen = [*ALONE, *settings]
-    result = facespace.train(None, sets[sizes[-1]], run, settings=chosen, **common(run, grown, minutes, device))
+    result = facespace.train(
+        None, sets[sizes[-1]], run, settings=chosen, **common(run, grown, minutes, device)
+    )
     return closing(runs, run, "decoder", result, began)
 
 

@@ -34,7 +34,9 @@ class Measured(NamedTuple):
 
 def main() -> None:
     """Prints three rows, and how far the last two are from the first."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("data", type=Path)
     parser.add_argument("space", type=Path, nargs="?")
     parser.add_argument("--split", default="test")
@@ -70,7 +72,10 @@ def measure(folder: Path, z: np.ndarray, asked: argparse.Namespace) -> Measured:
 def row(name: str, now: Measured, before: Measured) -> str:
     """A copy's figures, and how they differ from the space as it is."""
     weights, whole = now.megabytes
-    words = [f"{name:<9} {weights:6.2f} MB of {whole:6.2f}", f"PSNR {now.psnr:.3f} dB ({now.psnr - before.psnr:+.4f})"]
+    words = [
+        f"{name:<9} {weights:6.2f} MB of {whole:6.2f}",
+        f"PSNR {now.psnr:.3f} dB ({now.psnr - before.psnr:+.4f})",
+    ]
     pairs = {
         "reconstructions": (now.reconstructions, before.reconstructions),
         "same latents": (now.decoded, before.decoded),

@@ -68,7 +68,11 @@ def main() -> None:
     count = int(sys.argv[2]) if len(sys.argv) > 2 else 13_700
     files = sorted((root / "img_align_celeba").iterdir())
     chosen = [files[index * len(files) // count] for index in range(count)]
-    rates: dict[str, list[float]] = {"plain Pillow loop": [], "prepare, 1 worker": [], "prepare, 2 workers": []}
+    rates: dict[str, list[float]] = {
+        "plain Pillow loop": [],
+        "prepare, 1 worker": [],
+        "prepare, 2 workers": [],
+    }
     same = True
     with tempfile.TemporaryDirectory() as folder, quiet():
         for turn in range(TURNS + 1):  # the first turn warms the disk cache and is not counted
@@ -87,12 +91,16 @@ def main() -> None:
         base = statistics.median(rates["plain Pillow loop"])
         for name, found in rates.items():
             median = statistics.median(found)
-            print(f"{name:<20} {median:>7,.0f} images/s  ({median / base:.2f} × the plain loop; median of {TURNS})")
+            print(
+                f"{name:<20} {median:>7,.0f} images/s  ({median / base:.2f} × the plain loop; median of {TURNS})"
+            )
         print(f"identical pixels: {'yes' if same else 'NO'}")
         once = peak(root, Path(folder) / "once", 2)
         tenfold = repeated(root, 10, Path(folder) / "ten")
         ten = peak(tenfold, Path(folder) / "ten-set", 2)
-        print(f"peak memory: {once:,.0f} MiB for {len(files):,} images, {ten:,.0f} MiB for {10 * len(files):,}")
+        print(
+            f"peak memory: {once:,.0f} MiB for {len(files):,} images, {ten:,.0f} MiB for {10 * len(files):,}"
+        )
         shutil.rmtree(tenfold)
 
 

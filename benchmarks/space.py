@@ -34,7 +34,11 @@ def main() -> None:
     space = facespace.load(*named)
     size = sum(file.stat().st_size for file in space.folder.iterdir() if file.is_file())
     opened = [
-        float(subprocess.run([sys.executable, "-c", OPEN, *named], capture_output=True, text=True, check=True).stdout)
+        float(
+            subprocess.run(
+                [sys.executable, "-c", OPEN, *named], capture_output=True, text=True, check=True
+            ).stdout
+        )
         for _ in range(3)
     ]
     print(

@@ -33,7 +33,9 @@ def main() -> None:
     base = statistics.median(times["python -c 'import cyclopts'"])
     for name, taken in times.items():
         median = statistics.median(taken)
-        print(f"{name:<30} median {1000 * median:6.0f} ms  ({median / base:.2f} × importing cyclopts, {runs} runs)")
+        print(
+            f"{name:<30} median {1000 * median:6.0f} ms  ({median / base:.2f} × importing cyclopts, {runs} runs)"
+        )
 
 
 if __name__ == "__main__":

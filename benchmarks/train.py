@@ -135,7 +135,9 @@ def turn(way: str, given: argparse.Namespace, **more: Any) -> dict[str, Any]:
     """One way in a process of its own."""
     facts = {**vars(given), **more, "way": way}
     call = [sys.executable, __file__, "--turn", json.dumps(facts, default=str)]
-    return json.loads(subprocess.run(call, stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()[-1])
+    return json.loads(
+        subprocess.run(call, stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()[-1]
+    )
 
 
 def case(name: str, batch: int, folder: Path, given: argparse.Namespace) -> str:
@@ -162,7 +164,9 @@ def case(name: str, batch: int, folder: Path, given: argparse.Namespace) -> str:
 
 def main() -> None:
     """Prints a row for each recipe and batch size."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("celeba", type=Path)
     parser.add_argument("--recipes", nargs="+", choices=CROPS, default=list(CROPS))
     parser.add_argument("--batches", nargs="+", type=int, default=[128, 0])
@@ -187,7 +191,10 @@ def main() -> None:
             options = dict(size=size, crop=f"center-{CROPS[name]}", limit=FILES)
             with quiet():
                 facespace.prepare("celeba", given.celeba, to=Path(folder) / name, **options)
-            print(f"prepared once for {name}: {FILES:,} files in {time.perf_counter() - began:.0f} s", flush=True)
+            print(
+                f"prepared once for {name}: {FILES:,} files in {time.perf_counter() - began:.0f} s",
+                flush=True,
+            )
         print(
             f"{'recipe':<16} {'batch':>5} {'plain':>8} {'ours':>8} {'limit':>8} {'ours/plain':>8} {'/limit':>6} "
             f"{'in':>6} {'1st step':>9}   memory"

@@ -22,7 +22,10 @@ class FakeDirections(SimpleNamespace):
 def with_directions(space: FaceSpace, names=("Smiling", "Eyeglasses", "Male"), unit=2.0) -> FaceSpace:
     """The space, as if it had learned directions with those names. One's own are remembered in memory."""
     axes = np.linalg.qr(np.random.default_rng(0).normal(size=(space.latent_dim, len(names))))[0].T * unit
-    facts = {name: {"auc": 0.95 - 0.12 * i, "yes": 900 - i, "no": 2000, "note": "text"} for i, name in enumerate(names)}
+    facts = {
+        name: {"auc": 0.95 - 0.12 * i, "yes": 900 - i, "no": 2000, "note": "text"}
+        for i, name in enumerate(names)
+    }
     facts[names[0]] |= {"off": -0.5, "on": 1.5, "gap": 2.0}  # the others say nothing of class means
     known = FakeDirections(names=tuple(names), steps=axes.astype(np.float32), facts=facts)
 

@@ -12,7 +12,17 @@ from PIL import Image
 
 from facespace.core.errors import FacespaceError, ImageError, UsageError
 from facespace.image import detectors
-from facespace.image.align import TEMPLATES, FoundFace, align, apply, invert, quality, sharpness, similarity, warp
+from facespace.image.align import (
+    TEMPLATES,
+    FoundFace,
+    align,
+    apply,
+    invert,
+    quality,
+    sharpness,
+    similarity,
+    warp,
+)
 
 CELEBA = TEMPLATES["celeba"]
 
@@ -32,7 +42,9 @@ def face_at(matrix: np.ndarray, score: float = 0.9) -> FoundFace:
 # --- similarity
 
 
-@pytest.mark.parametrize(("degrees", "scale", "shift"), [(0, 1, (0, 0)), (17, 0.3, (-40, 9)), (-160, 8, (1e3, -5e3))])
+@pytest.mark.parametrize(
+    ("degrees", "scale", "shift"), [(0, 1, (0, 0)), (17, 0.3, (-40, 9)), (-160, 8, (1e3, -5e3))]
+)
 def test_a_known_similarity_is_recovered(degrees, scale, shift):
     truth = turn(degrees, scale, shift)
     np.testing.assert_allclose(similarity(CELEBA.points, apply(truth, CELEBA.points)), truth, atol=1e-9)
@@ -47,7 +59,9 @@ def test_points_that_are_unknown_do_not_count():
 
 def test_no_result_is_mirrored_or_sheared():
     random = np.random.default_rng(0)
-    cases = [(CELEBA.points * (-1, 1), CELEBA.points)] + [tuple(random.normal(size=(2, 5, 2))) for _ in range(50)]
+    cases = [(CELEBA.points * (-1, 1), CELEBA.points)] + [
+        tuple(random.normal(size=(2, 5, 2))) for _ in range(50)
+    ]
     for points, target in cases:
         matrix = similarity(points, target)[:, :2]
         assert np.linalg.det(matrix) > 0
@@ -170,9 +184,7 @@ def test_a_flat_picture_has_no_sharpness():
 
 
 def test_importing_loads_neither_opencv_nor_torch():
-    code = (
-        "import sys, facespace.image.align, facespace.image.detectors as d; print({'cv2', 'torch'} & set(sys.modules))"
-    )
+    code = "import sys, facespace.image.align, facespace.image.detectors as d; print({'cv2', 'torch'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 

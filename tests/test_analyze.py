@@ -31,7 +31,13 @@ from facespace.report.table_export import LatentTable
 from facespace.space.face_space import FaceSpace
 from facespace.space.traversal import draw_walk, influence, walk
 
-FLAT = ("model.bottleneck=point", "model.image=1,24,20", "model.pixels=mse", "model.latent=2", "objective.weights={}")
+FLAT = (
+    "model.bottleneck=point",
+    "model.image=1,24,20",
+    "model.pixels=mse",
+    "model.latent=2",
+    "objective.weights={}",
+)
 RANDOM = np.random.default_rng(0)
 
 
@@ -57,9 +63,13 @@ def flat(tmp_path_factory) -> tuple[Path, Path]:
     """A tiny autoencoder of gray faces, 24×20, with two latents, and its set, which knows no attributes."""
     root = tmp_path_factory.mktemp("flat")
     with quiet():
-        facespace.prepare("procedural", to=root / "set", size=(24, 20), gray=True, limit=30, workers=1, seed=1)
+        facespace.prepare(
+            "procedural", to=root / "set", size=(24, 20), gray=True, limit=30, workers=1, seed=1
+        )
         table, card = root / "set" / "table.csv", root / "set" / "card.json"
-        table.write_text("".join(",".join(line.split(",")[:3]) + "\n" for line in table.read_text().splitlines()))
+        table.write_text(
+            "".join(",".join(line.split(",")[:3]) + "\n" for line in table.read_text().splitlines())
+        )
         card.write_text(json.dumps({**json.loads(card.read_text()), "source": "folder", "attributes": []}))
         facespace.train("demo", root / "set", root / "ae", settings=(*TINY, *FLAT), trackers=["none"])
     return root / "ae", root / "set"
@@ -146,8 +156,13 @@ def test_a_person_is_never_on_both_sides():
     random = np.random.default_rng(3)
     people = np.repeat(np.arange(30), 10)
     z = random.standard_normal((30, 40))[people] + 0.01 * random.standard_normal((300, 40))
-    sign = np.where(random.permutation(30) < 15, 1.0, -1.0)[people][:, None]  # of the person, and of nothing in z
-    (grouped,), (leaking,) = structure.separable(z, sign, people), structure.separable(z, sign, np.arange(300))
+    sign = np.where(random.permutation(30) < 15, 1.0, -1.0)[people][
+        :, None
+    ]  # of the person, and of nothing in z
+    (grouped,), (leaking,) = (
+        structure.separable(z, sign, people),
+        structure.separable(z, sign, np.arange(300)),
+    )
     assert leaking["auc"] > 0.95 and grouped["auc"] < 0.75
 
 
@@ -236,7 +251,11 @@ def test_the_line_of_lengths_is_the_density_of_chi():
     for freedom in (1, 2, 128):
         norms = (np.sqrt(freedom) * np.ones(5), freedom)
         curve = charts.against_prior({}, norms, (np.zeros(2), np.ones(2)), "").axes
-        x, y = next(place for place in curve if place.lines and "freedom" in place.get_title()).lines[0].get_data()
+        x, y = (
+            next(place for place in curve if place.lines and "freedom" in place.get_title())
+            .lines[0]
+            .get_data()
+        )
         np.testing.assert_allclose(y, chi.pdf(np.asarray(x), freedom), rtol=1e-8)
 
 
@@ -325,10 +344,14 @@ def test_the_figures_are_those_of_the_encoder(looked, alive, drawn):
 
 def test_a_seed_gives_the_same_analysis(looked, alive, drawn, monkeypatch):
     to, facts = looked
-    monkeypatch.setattr(disentanglement, "measure", lambda *_: facts["disentanglement"])  # slow, and another file's
+    monkeypatch.setattr(
+        disentanglement, "measure", lambda *_: facts["disentanglement"]
+    )  # slow, and another file's
     with quiet():
         again = Analysis(Subject(alive, drawn, "all", 50), ["Hat", "smile"], 3)
-        assert gather(again) == {name: facts[name] for name in facts if name not in ("seconds", "to", "page", "text")}
+        assert gather(again) == {
+            name: facts[name] for name in facts if name not in ("seconds", "to", "page", "text")
+        }
         tsne = analysis_charts.coloured(again, again.maps[0][1])
     assert png(tsne, colours=256) == (to / "map-tsne.png").read_bytes()
     assert png(analysis_charts.posterior(again)) == (to / "posterior.png").read_bytes()
@@ -353,7 +376,10 @@ def test_the_page_stands_alone(looked):
     assert seen.open == [] and "script" not in seen.names and "link" not in seen.names
     assert len(seen.pictures) == len(list(looked[0].glob("*.png")))
     assert all(picture["src"].startswith("data:image/") and picture["alt"] for picture in seen.pictures)
-    assert all(link.startswith("#") for link in seen.links) and "http" not in text.replace("data:image", "")[:4000]
+    assert (
+        all(link.startswith("#") for link in seen.links)
+        and "http" not in text.replace("data:image", "")[:4000]
+    )
     words = " ".join(seen.words)
     for heading in (
         "In short",
@@ -372,7 +398,10 @@ def test_pages_escape_what_they_are_told():
         "<b>",
         [
             Section(
-                "a & b", "one\n\n<two>", [("<c>", sheet), Picture("d", sheet, 'say "e"')], [["", "<n>"], ["x", "1.5"]]
+                "a & b",
+                "one\n\n<two>",
+                [("<c>", sheet), Picture("d", sheet, 'say "e"')],
+                [["", "<n>"], ["x", "1.5"]],
             )
         ],
     )
@@ -392,7 +421,9 @@ def test_an_autoencoder_of_two_latents_without_attributes(flat, tmp_path):
     prior = facespace.load(run).model.prior
     z = facespace.load(run).encode(FaceSet(faces).images)
     away = torch.from_numpy(z).double() - prior.center.double()
-    expected = torch.einsum("nd,de,ne->n", away, torch.linalg.inv(prior.covariance.double()), away).sqrt().mean()
+    expected = (
+        torch.einsum("nd,de,ne->n", away, torch.linalg.inv(prior.covariance.double()), away).sqrt().mean()
+    )
     assert facts["posterior"]["length_mean"] == pytest.approx(float(expected), rel=1e-3)
     with pytest.raises(UsageError, match="no attributes"):
         analyze(run, faces, tmp_path / "other", split="all", attributes=["Smiling"])
@@ -405,7 +436,9 @@ def test_dead_latents(alive, drawn, tmp_path):
     with quiet():
         facts = analyze(space, drawn, tmp_path / "to", split="all", count=19, attributes=["Hat"])
         assert facts["latents"]["dead"] == [1] and facts["latents"]["rows"][-1]["latent"] == 1
-        assert facts["latents"]["rows"][-1]["correlation"] is None and "1 of 5 latents are dead" in facts["text"]
+        assert (
+            facts["latents"]["rows"][-1]["correlation"] is None and "1 of 5 latents are dead" in facts["text"]
+        )
         assert "needs 20 faces" in facts["disentanglement"]["why_not"]
         with torch.no_grad():
             space.model.heads.weight[:5] = 0  # type: ignore[union-attr]
@@ -418,7 +451,9 @@ def test_a_conditional_space_is_told_nothing(told, drawn):
         analysis = Analysis(Subject(told, drawn, "test", None), [], 0)
         found = analysis.table.z
     space = facespace.load(told)
-    np.testing.assert_allclose(found, space.encode(FaceSet(drawn).images[analysis.subject.rows]), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        found, space.encode(FaceSet(drawn).images[analysis.subject.rows]), rtol=1e-5, atol=1e-6
+    )
 
 
 def test_table_of_latents(tmp_path):
@@ -455,7 +490,9 @@ def test_the_verb_and_what_it_refuses(cli, trained, drawn, tmp_path, monkeypatch
     (to / "analysis.json").write_text("an older one")
     code, _, err = cli(*asked, "--to", to)
     assert code == 2 and "--force" in err and (to / "analysis.json").read_text() == "an older one"
-    code, out, _ = cli(*asked, "--to", to, "--force", "--split", "train", "--attributes", "Hat,smile", "--json")
+    code, out, _ = cli(
+        *asked, "--to", to, "--force", "--split", "train", "--attributes", "Hat,smile", "--json"
+    )
     facts = json.loads(out)
     assert code == 0 and facts["coloured_by"] == ["Hat", "smile"] and Path(facts["page"]).is_file()
     assert json.loads((to / "analysis.json").read_text())["protocol"]["split"] == "train"
@@ -485,7 +522,9 @@ def test_a_failure_leaves_nothing(trained, drawn, tmp_path, monkeypatch):
 def test_no_face_is_read_twice(trained, drawn, monkeypatch):
     calls = []
     monkeypatch.setattr(
-        Subject, "pixels", lambda self, rows: calls.append(len(rows)) or self.space.fit(self.faces.images[rows])
+        Subject,
+        "pixels",
+        lambda self, rows: calls.append(len(rows)) or self.space.fit(self.faces.images[rows]),
     )
     with quiet():
         analysis = Analysis(Subject(trained, drawn, "all", None), [], 0)

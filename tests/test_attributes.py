@@ -26,7 +26,14 @@ from facespace.training.attribute_card import failing, measure, one, table
 from facespace.training.attribute_classifier import train_attributes
 from facespace.training.calibration import calibrate, masked_loss, mean_auc, some_gray, yes_weights
 
-SMALL = ("network.size=16", "network.stem=12", "network.widths=16,24", "network.blocks=1,1", "epochs=12", "batch=16")
+SMALL = (
+    "network.size=16",
+    "network.stem=12",
+    "network.widths=16,24",
+    "network.blocks=1,1",
+    "epochs=12",
+    "batch=16",
+)
 QUICK = (*SMALL, "warmup=10", "ema=0.9", "shift=0.2", "jitter=0.05", "gray=0")
 NAMES = ("skin_tone", "yaw", "Hat", "background_lightness")
 
@@ -67,7 +74,9 @@ def copied(folder, to, **changes):
 
 def test_unknown_labels_do_not_contribute():
     logits = torch.randn(5, 3, requires_grad=True)
-    attributes = torch.tensor([[1, -1, torch.nan], [torch.nan, 0, 0.3], [torch.nan] * 3, [-2, 1, -1], [1, 1, 1]])
+    attributes = torch.tensor(
+        [[1, -1, torch.nan], [torch.nan, 0, 0.3], [torch.nan] * 3, [-2, 1, -1], [1, 1, 1]]
+    )
     masked_loss(logits, attributes, torch.tensor([2.0, 1.0, 0.5]), smoothing=0.1).backward()
     unknown = attributes.isnan() | (attributes == 0)
     assert logits.grad is not None
@@ -84,7 +93,9 @@ def test_the_loss_is_the_cross_entropy_of_the_known():
     p, weight, terms = 1 / (1 + np.exp(-x)), (3.0, 0.7), []
     for row, column in np.argwhere(~np.isnan(y)):
         goal = 0.9 if y[row, column] > 0 else 0.1
-        terms.append(-weight[column] * goal * np.log(p[row, column]) - (1 - goal) * np.log(1 - p[row, column]))
+        terms.append(
+            -weight[column] * goal * np.log(p[row, column]) - (1 - goal) * np.log(1 - p[row, column])
+        )
     found = masked_loss(torch.tensor(x), torch.tensor(y), torch.tensor(weight), smoothing=0.2)
     assert float(found) == pytest.approx(np.mean(terms), rel=1e-6)
 
@@ -168,7 +179,9 @@ def test_the_card_tells_what_it_is(net, many):
     assert tuple(card["attributes"]) == net.names == NAMES
     assert card["data"]["fingerprint"] == many.fingerprint
     assert card["terms"] == many.card["terms"]
-    assert card["parameters"] == sum(p.numel() for p in Classifier(NetConfig(16, 12, (16, 24), (1, 1)), 4).parameters())
+    assert card["parameters"] == sum(
+        p.numel() for p in Classifier(NetConfig(16, 12, (16, 24), (1, 1)), 4).parameters()
+    )
     assert card["held_out"]["identities_seen_in_training"] == 0
     assert set(card["failings_by_attribute"]) == set(NAMES)
     assert "Hat" in table(card["held_out"])
@@ -228,7 +241,9 @@ def test_logits_are_linear_in_features_and_know_left_from_right(net, many):
     signs = np.where(np.array(NAMES) == "yaw", -1, 1)
     assert np.allclose(net.logits(mirrored), net.logits(faces) * signs, atol=1e-4)
     head = net.model.head
-    ways = [F.linear(torch.from_numpy(net.features(x)), head.weight, head.bias).numpy() for x in (faces, mirrored)]
+    ways = [
+        F.linear(torch.from_numpy(net.features(x)), head.weight, head.bias).numpy() for x in (faces, mirrored)
+    ]
     assert np.allclose((ways[0] + ways[1] * signs) / 2, net.logits(faces), atol=1e-4)
 
 
@@ -237,7 +252,9 @@ def test_sided_attributes_change_places_in_the_mirror():
     names = ("left_eye_open", "Smiling", "right_eye_open")
     net = AttributeNet(Classifier(NetConfig(16, 4, (8,), (1,)), 3), names, Template(16, 16), {})
     faces = np.random.default_rng(0).integers(0, 256, (3, 16, 16, 3), np.uint8)
-    assert np.allclose(net.logits(np.ascontiguousarray(faces[:, :, ::-1])), net.logits(faces)[:, [2, 1, 0]], atol=1e-5)
+    assert np.allclose(
+        net.logits(np.ascontiguousarray(faces[:, :, ::-1])), net.logits(faces)[:, [2, 1, 0]], atol=1e-5
+    )
 
 
 def test_the_network_has_the_size_it_should():
@@ -277,10 +294,14 @@ def test_a_labelled_set_holds_what_the_network_sees(net, folder, many, tmp_path)
 
 
 def test_known_attributes_are_kept_beside(folder, net, many, tmp_path):
-    known = np.array(many.attributes[:, [many.attribute_names.index("smile"), many.attribute_names.index("Hat")]])
+    known = np.array(
+        many.attributes[:, [many.attribute_names.index("smile"), many.attribute_names.index("Hat")]]
+    )
     known[::2, 1] = np.nan
     with quiet():
-        half = derive.relabel(many, ["smile", "hat"], known, tmp_path / "half", "half of the hats forgotten", {})
+        half = derive.relabel(
+            many, ["smile", "hat"], known, tmp_path / "half", "half of the hats forgotten", {}
+        )
         made = label(half, tmp_path / "new", net, keep_known=True)
     assert made.attribute_names == ("smile", "hat", "skin_tone", "yaw", "background_lightness")
     assert np.allclose(made.attributes[:, 0], known[:, 0])
@@ -297,7 +318,9 @@ def test_both_verbs(cli, many, tmp_path):
     )
     assert code == 0
     assert set(json.loads(out)["held_out"]["attributes"]) == {"Hat", "yaw"}
-    code, out, _ = cli("label", many.root, "--with", to, "--to", tmp_path / "new", "--attributes", "Hat", "--json")
+    code, out, _ = cli(
+        "label", many.root, "--with", to, "--to", tmp_path / "new", "--attributes", "Hat", "--json"
+    )
     assert code == 0
     assert json.loads(out)["labelled"]["attributes"] == ["Hat"]
     assert FaceSet(tmp_path / "new").attribute_names == ("Hat",)
@@ -312,8 +335,12 @@ def test_both_verbs(cli, many, tmp_path):
 
 
 def test_wrong_wishes_are_sentences(folder, many, tmp_path):
-    bare = derive.relabel(many, [], np.empty((len(many), 0), np.float32), tmp_path / "bare", "nothing known", {})
-    always = derive.relabel(many, ["Hat"], np.ones((len(many), 1), np.float32), tmp_path / "always", "all hats", {})
+    bare = derive.relabel(
+        many, [], np.empty((len(many), 0), np.float32), tmp_path / "bare", "nothing known", {}
+    )
+    always = derive.relabel(
+        many, ["Hat"], np.ones((len(many), 1), np.float32), tmp_path / "always", "all hats", {}
+    )
     sided = derive.relabel(
         many, ["left_x", "right_x"], np.array(many.attributes[:, :2]), tmp_path / "sided", "sides", {}
     )

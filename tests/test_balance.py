@@ -66,7 +66,10 @@ def test_attributes_that_are_independent_multiply():
     corners = np.array([[1.0, 1], [1, -1], [-1, 1], [-1, -1]])
     values = np.repeat(corners, [1 * 2, 1 * 8, 3 * 2, 3 * 8], 0)  # shares 1/4 and 1/5, exactly independent
     expected = expected_counts(values, {"a": 0.5, "b": 0.4})
-    a, b = (np.where(values[:, i] > 0, s / p, (1 - s) / (1 - p)) for i, (s, p) in enumerate([(0.5, 0.25), (0.4, 0.2)]))
+    a, b = (
+        np.where(values[:, i] > 0, s / p, (1 - s) / (1 - p))
+        for i, (s, p) in enumerate([(0.5, 0.25), (0.4, 0.2)])
+    )
     np.testing.assert_allclose(expected, a * b)
 
 
@@ -226,6 +229,8 @@ def test_real_glasses_come_as_often_as_asked_for(real, tmp_path):
     loader = Loader(faces, faces.rows("train"), 64)
     said = loader.balance({"Eyeglasses": 0.2})
     natural = share(faces.attributes[loader.rows][:, loader.columns(["Eyeglasses"])])
-    held = np.concatenate([batch.attributes[:, loader.columns(["Eyeglasses"])] for batch in loader.training(0, 0)])
+    held = np.concatenate(
+        [batch.attributes[:, loader.columns(["Eyeglasses"])] for batch in loader.training(0, 0)]
+    )
     assert natural < 0.1 and share(held) == pytest.approx(0.2, abs=0.02)
     assert said[0].startswith(f"Eyeglasses 20.0% instead of {natural:.1%}")

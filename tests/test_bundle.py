@@ -33,7 +33,9 @@ def test_a_bundle_is_two_plain_files_and_its_card_tells_all(trained):
     assert sorted(path.name for path in folder.iterdir()) == ["card.json", "model.safetensors"]
     card = json.loads((folder / "card.json").read_text())
     assert card["recipe"]["name"] == "demo" and card["data"]["source"] == "procedural"
-    assert card["data"]["terms"] and card["template"]["crop"] == "fit" and card["metrics"]["validation"]["loss"]
+    assert (
+        card["data"]["terms"] and card["template"]["crop"] == "fit" and card["metrics"]["validation"]["loss"]
+    )
 
 
 def test_a_run_opens_its_best_and_last_by_name(trained):
@@ -104,10 +106,17 @@ def with_prior(trained, drawn, tmp_path_factory):
 
 def test_a_fitted_prior_lies_in_the_best_bundle_beside_the_same_model(with_prior, trained, drawn):
     best = with_prior / "best"
-    assert sorted(p.name for p in best.iterdir()) == ["card.json", "model.safetensors", "prior-mixture.safetensors"]
+    assert sorted(p.name for p in best.iterdir()) == [
+        "card.json",
+        "model.safetensors",
+        "prior-mixture.safetensors",
+    ]
     assert sorted(p.name for p in (with_prior / "last").iterdir()) == ["card.json", "model.safetensors"]
     assert not [p for p in with_prior.iterdir() if p.name.startswith(".")]
-    card, before = json.loads((best / "card.json").read_text()), json.loads((trained / "best/card.json").read_text())
+    card, before = (
+        json.loads((best / "card.json").read_text()),
+        json.loads((trained / "best/card.json").read_text()),
+    )
     entry = card.pop("priors")["mixture"]
     assert (
         card == before
@@ -115,9 +124,15 @@ def test_a_fitted_prior_lies_in_the_best_bundle_beside_the_same_model(with_prior
     )
     faces = FaceSet(drawn)
     assert (
-        entry["data"] == faces.fingerprint and entry["faces"] == len(faces.rows("train")) and entry["split"] == "train"
+        entry["data"] == faces.fingerprint
+        and entry["faces"] == len(faces.rows("train"))
+        and entry["split"] == "train"
     )
-    assert entry["options"] == {"components": 3} and entry["weights"] == card["fingerprint"] and entry["seed"] == 0
+    assert (
+        entry["options"] == {"components": 3}
+        and entry["weights"] == card["fingerprint"]
+        and entry["seed"] == 0
+    )
     assert (
         entry["nats"].keys() == {"train", "validation"}
         and entry["nats"]["train"]["fitted"] > entry["nats"]["train"]["own"]
@@ -158,7 +173,9 @@ def test_a_prior_that_is_not_there(trained, with_prior):
         match=r"'mixtur'.*Did you mean 'mixture'\? Known: flow, diffusion, mixture, normal.*facespace fit-prior",
     ):
         facespace.load(with_prior).sample(2, prior="mixtur")
-    with pytest.raises(BundleError, match=r"no fitted prior 'normal' yet.*facespace fit-prior .* --kind normal"):
+    with pytest.raises(
+        BundleError, match=r"no fitted prior 'normal' yet.*facespace fit-prior .* --kind normal"
+    ):
         facespace.load(with_prior).sample(2, prior="normal")
     with pytest.raises(BundleError, match="no fitted prior 'mixture' yet"):
         facespace.load(trained).sample(2, prior="mixture")

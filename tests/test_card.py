@@ -109,7 +109,9 @@ def test_a_card_that_lacks_facts_is_told_without_them(cli, trained, tmp_path):
 def test_a_packed_space_is_smaller_and_draws_the_same_faces(packed, rich):
     small, large = facespace.load(packed), facespace.load(rich)
     assert next(small.model.parameters()).dtype == next(large.model.parameters()).dtype
-    assert (packed / "model.safetensors").stat().st_size < 0.7 * (rich / "best/model.safetensors").stat().st_size
+    assert (packed / "model.safetensors").stat().st_size < 0.7 * (
+        rich / "best/model.safetensors"
+    ).stat().st_size
     for prior in ("own", "mixture", "flow"):
         difference = small.sample(8, prior=prior).astype(int) - large.sample(8, prior=prior)
         assert abs(difference).max() <= 2
@@ -138,7 +140,9 @@ def test_packing_replaces_packed_bundles_alone(cli, rich, packed, tmp_path):
     assert {path.name: path.read_bytes() for path in (rich / "best").iterdir()} == before
 
 
-def test_without_a_name_the_space_that_comes_along_is_opened(cli, coming_along, photos, tmp_path, monkeypatch):
+def test_without_a_name_the_space_that_comes_along_is_opened(
+    cli, coming_along, photos, tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     assert facespace.load().folder == coming_along
     for tokens in (

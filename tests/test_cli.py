@@ -15,7 +15,19 @@ from facespace.cli import app
 from facespace.core.console import note, quiet
 
 VERBS = (
-    *("balance", "decode", "demo", "doctor", "download", "encode", "fit-prior", "merge", "morph", "prepare", "recipes"),
+    *(
+        "balance",
+        "decode",
+        "demo",
+        "doctor",
+        "download",
+        "encode",
+        "fit-prior",
+        "merge",
+        "morph",
+        "prepare",
+        "recipes",
+    ),
     *("compare", "reconstruct", "runs", "sample", "show", "split", "thin", "train"),
     *("analyze", "evaluate", "explore", "label", "mix", "train-attributes"),
     *("card", "diagram", "directions", "pack", "edit", "scorecard"),
@@ -118,7 +130,9 @@ def test_reconstruct(cli, trained, drawn, photos, tmp_path):
     again = np.load(tmp_path / "r.npy") / 255.0
     originals = np.stack([np.asarray(Image.open(photo)) for photo in photos]) / 255.0
     assert facts["mse"] == pytest.approx(np.square(again - originals).mean())
-    code, _, _ = cli("reconstruct", trained, "--data", drawn, "--split", "all", "-n", 9, "--to", tmp_path / "r.png")
+    code, _, _ = cli(
+        "reconstruct", trained, "--data", drawn, "--split", "all", "-n", 9, "--to", tmp_path / "r.png"
+    )
     assert code == 0 and Image.open(tmp_path / "r.png").size == (8 * 66 + 2, 4 * 66 + 2)
 
 
@@ -135,31 +149,58 @@ def test_fit_prior_and_sample_from_it(cli, trained, drawn, tmp_path):
     run = shutil.copytree(trained, tmp_path / "r")
     code, out, _ = cli("fit-prior", run, "--data", drawn, "--components", 2, "--json")
     facts = json.loads(out)
-    assert code == 0 and facts["kind"] == "mixture" and facts["options"] == {"components": 2} and facts["seconds"] > 0
-    assert facts["nats"]["train"]["fitted"] > facts["nats"]["train"]["own"] and facts["space"] == str(run / "best")
+    assert (
+        code == 0
+        and facts["kind"] == "mixture"
+        and facts["options"] == {"components": 2}
+        and facts["seconds"] > 0
+    )
+    assert facts["nats"]["train"]["fitted"] > facts["nats"]["train"]["own"] and facts["space"] == str(
+        run / "best"
+    )
     code, out, _ = cli("fit-prior", run, "--data", drawn, "--kind", "normal")
     assert code == 0 and "nats per latent vector" in out and "under the prior N(0, I)" in out
-    code, out, err = cli("fit-prior", run, "--data", drawn, "--kind", "flow", "--steps", 5, "--width", 16, "--json")
+    code, out, err = cli(
+        "fit-prior", run, "--data", drawn, "--kind", "flow", "--steps", 5, "--width", 16, "--json"
+    )
     assert code == 0 and "too few for a flow" in err
     options = json.loads(out)["options"]
-    assert (options["steps"], options["width"], options["blocks"]) == (5, 16, 4) and "smile" in options["conditions"]
+    assert (options["steps"], options["width"], options["blocks"]) == (5, 16, 4) and "smile" in options[
+        "conditions"
+    ]
     for prior in ("mixture", "normal", "flow"):
-        code, out, _ = cli("sample", run, "-n", 5, "--prior", prior, "--to", tmp_path / f"{prior}.npy", "--json")
+        code, out, _ = cli(
+            "sample", run, "-n", 5, "--prior", prior, "--to", tmp_path / f"{prior}.npy", "--json"
+        )
         assert code == 0 and "fitted to the latents of" in json.loads(out)["prior"]
     assert not np.array_equal(np.load(tmp_path / "mixture.npy"), np.load(tmp_path / "normal.npy"))
 
 
 def test_given(cli, told, photos, tmp_path):
     code, out, _ = cli(
-        "sample", told, "-n", 3, "--given", "Hat=yes", "--given", "smile=-0.5", "--to", tmp_path / "a.npy", "--json"
+        "sample",
+        told,
+        "-n",
+        3,
+        "--given",
+        "Hat=yes",
+        "--given",
+        "smile=-0.5",
+        "--to",
+        tmp_path / "a.npy",
+        "--json",
     )
     assert code == 0 and json.loads(out)["given"] == {"Hat": 1.0, "smile": -0.5}
     cli("sample", told, "-n", 3, "--to", tmp_path / "b.npy")
     assert not np.array_equal(np.load(tmp_path / "a.npy"), np.load(tmp_path / "b.npy"))
-    code, out, _ = cli("reconstruct", told, *photos, "--given", "Hat=no", "--to", tmp_path / "r.npy", "--json")
+    code, out, _ = cli(
+        "reconstruct", told, *photos, "--given", "Hat=no", "--to", tmp_path / "r.npy", "--json"
+    )
     assert code == 0 and json.loads(out)["given"] == {"Hat": -1.0}
     cli("encode", told, *photos, "--to", tmp_path / "z.npy")
-    code, out, _ = cli("decode", told, tmp_path / "z.npy", "--given", "Hat=-1", "--to", tmp_path / "d.npy", "--json")
+    code, out, _ = cli(
+        "decode", told, tmp_path / "z.npy", "--given", "Hat=-1", "--to", tmp_path / "d.npy", "--json"
+    )
     assert code == 0 and json.loads(out)["given"] == {"Hat": -1.0}
     assert np.array_equal(np.load(tmp_path / "r.npy"), np.load(tmp_path / "d.npy"))
 
@@ -192,7 +233,11 @@ WRONG = [
     (["reconstruct", "{trained}", "gone.png", "--to", "x.png"], 1, "gone.png cannot be used: no such file"),
     (["reconstruct", "{trained}", "{text}", "--to", "x.png"], 1, "not an image that can be read"),
     (["reconstruct", "{trained}", "--to", "x.png"], 2, "either photographs or --data"),
-    (["reconstruct", "{trained}", "--data", "{drawn}", "--split", "tset", "--to", "x.png"], 2, "Unknown split"),
+    (
+        ["reconstruct", "{trained}", "--data", "{drawn}", "--split", "tset", "--to", "x.png"],
+        2,
+        "Unknown split",
+    ),
     (["encode", "{trained}", "--to", "z.npy"], 2, "at least one photograph"),
     (["decode", "{trained}", "gone.npy", "--to", "x.png"], 1, "gone.npy does not exist"),
     (["decode", "{trained}", "{text}", "--to", "x.png"], 1, "not a .npy file"),
@@ -200,13 +245,21 @@ WRONG = [
     (["sample", "{trained}", "--prior", "mixtur", "--to", "x.png"], 2, "Did you mean 'mixture'"),
     (["sample", "{trained}", "--prior", "mixture", "--to", "x.png"], 1, "facespace fit-prior"),
     (["fit-prior", "{trained}", "--data", "{drawn}", "--kind", "flo"], 2, "Unknown prior 'flo'"),
-    (["fit-prior", "{trained}", "--data", "{drawn}", "--kind", "normal", "--components", "2"], 2, "does not take"),
+    (
+        ["fit-prior", "{trained}", "--data", "{drawn}", "--kind", "normal", "--components", "2"],
+        2,
+        "does not take",
+    ),
     (
         ["fit-prior", "{trained}", "--data", "{drawn}", "--kind", "flow", "--components", "2"],
         2,
         "does not take components",
     ),
-    (["fit-prior", "{trained}", "--data", "{drawn}", "--kind", "flow", "--width", "0"], 2, "a width of 1 or more"),
+    (
+        ["fit-prior", "{trained}", "--data", "{drawn}", "--kind", "flow", "--width", "0"],
+        2,
+        "a width of 1 or more",
+    ),
     (["card", "{trained}", "--to", "card.txt"], 2, "must end in .md"),
     (["pack", "{trained}", "--to", "{trained}/best"], 2, "not a packed bundle"),
     (["pack", "{trained}", "--to", "{empty}"], 2, "not a packed bundle"),
@@ -225,19 +278,38 @@ WRONG = [
     (["reconstruct", "{trained}", "{photo}", "--given", "Hat=1", "--to", "x.png"], 2, "model.conditions=Hat"),
     (["sample", "{trained}", "--seed", "99999999999999999999999", "--to", "x.png"], 2, "A seed is"),
     (
-        ["train", "demo", "--data", "{drawn}", "--to", "{tmp}/r", "--seed", "-1", "--set", "model.image=3,16,16"],
+        [
+            "train",
+            "demo",
+            "--data",
+            "{drawn}",
+            "--to",
+            "{tmp}/r",
+            "--seed",
+            "-1",
+            "--set",
+            "model.image=3,16,16",
+        ],
         2,
         "A seed is",
     ),
     (["prepare", "procedural", "--to", "{tmp}/s", "--size", "²"], 2, "a side or HEIGHTxWIDTH"),
-    (["train", "demo", "--data", "{drawn}", "--to", "{tmp}/r", "--set", "train.min_delta=NaN"], 2, "finite number"),
+    (
+        ["train", "demo", "--data", "{drawn}", "--to", "{tmp}/r", "--set", "train.min_delta=NaN"],
+        2,
+        "finite number",
+    ),
     (["prepare", "folder", "{empty}", "--to", "{tmp}/s"], 1, "holds no images"),
     (["prepare", "procedural", "--to", "{tmp}/s", "--size", "0"], 2, "cannot be prepared"),
     (["prepare", "procedural", "--to", "{tmp}/s", "--size", "-5"], 2, "--size"),
     (["prepare", "procedural", "--to", "{tmp}/s", "--size", "big"], 2, "a side or HEIGHTxWIDTH"),
     (["prepare", "celbea", "{tmp}", "--to", "{tmp}/s"], 2, "Did you mean 'celeba'"),
     (["train", "celebamask", "--data", "{drawn}", "--to", "{tmp}/r"], 2, "Did you mean 'celebamask-conv'"),
-    (["train", "demo", "--data", "{drawn}", "--to", "{tmp}/r", "--set", "train.stops=1"], 2, "Did you mean 'steps'"),
+    (
+        ["train", "demo", "--data", "{drawn}", "--to", "{tmp}/r", "--set", "train.stops=1"],
+        2,
+        "Did you mean 'steps'",
+    ),
     (["prepare", "{empty}", "--to", "{tmp}/s"], 2, "facespace prepare folder"),
     (["recipes", "dmeo"], 2, "Did you mean 'demo'"),
     (["smaple"], 2, "sample"),
@@ -246,7 +318,9 @@ WRONG = [
 
 
 @pytest.mark.parametrize(
-    ("tokens", "code", "says"), WRONG, ids=lambda value: " ".join(value)[:50] if isinstance(value, list) else None
+    ("tokens", "code", "says"),
+    WRONG,
+    ids=lambda value: " ".join(value)[:50] if isinstance(value, list) else None,
 )
 @pytest.mark.parametrize("as_json", [False, True], ids=["text", "json"])
 def test_wrong_usage_is_a_sentence_on_stderr(
@@ -291,7 +365,16 @@ def test_a_full_disk_is_a_sentence(cli, tmp_path, trained, monkeypatch):
 
 def test_no_colour_and_no_bars_off_a_terminal(tmp_path):
     done = process(
-        "-m", "facespace", "prepare", "procedural", "--to", str(tmp_path / "s"), "--limit", "40", "--size", "16"
+        "-m",
+        "facespace",
+        "prepare",
+        "procedural",
+        "--to",
+        str(tmp_path / "s"),
+        "--limit",
+        "40",
+        "--size",
+        "16",
     )
     assert done.returncode == 0
     assert "\x1b" not in done.stdout + done.stderr and "━" not in done.stderr

@@ -74,7 +74,13 @@ def test_two_files_of_one_number_are_one_face(tmp_path):
 
 
 def test_a_folder_of_crops_and_what_does_not_fit(tmp_path):
-    sizes = {"large": (64, 64), "nearly": (40, 39), "just": (16, 16), "small": (12, 12), "portrait": (178, 218)}
+    sizes = {
+        "large": (64, 64),
+        "nearly": (40, 39),
+        "just": (16, 16),
+        "small": (12, 12),
+        "portrait": (178, 218),
+    }
     pictures = {name: noise(number, *size) for number, (name, size) in enumerate(sizes.items())}
     for name, picture in pictures.items():
         save(picture, tmp_path / "p" / f"{name}.png")
@@ -95,7 +101,9 @@ def test_a_folder_of_crops_and_what_does_not_fit(tmp_path):
 def test_gray_and_sizes_that_are_not_square_take_the_middle(tmp_path):
     picture = noise(0, 40, 40)
     save(picture, tmp_path / "p/a.png")
-    faces = prepare("folder", tmp_path / "p", to=tmp_path / "set", size=(16, 12), gray=True, cropped="center-148")
+    faces = prepare(
+        "folder", tmp_path / "p", to=tmp_path / "set", size=(16, 12), gray=True, cropped="center-148"
+    )
     middle = picture.resize((12, 16), Image.Resampling.LANCZOS, box=(5, 0, 35, 40)).convert("L")
     np.testing.assert_array_equal(faces.images[0, :, :, 0], np.asarray(middle))
 
@@ -110,13 +118,21 @@ def test_a_cropped_set_merges_with_one_that_was_cropped_here(tmp_path, first):
     made = {
         "ours": prepare("celeba", tmp_path / "c", to=tmp_path / "ours", split="test"),
         "more": prepare("celeba", tmp_path / "m", to=tmp_path / "more", cropped="center-148", split="test"),
-        "folder": prepare("folder", tmp_path / "f", to=tmp_path / "folder", cropped="center-148", split="test"),
+        "folder": prepare(
+            "folder", tmp_path / "f", to=tmp_path / "folder", cropped="center-148", split="test"
+        ),
     }
     both = derive.merge([made.pop(first), *made.values()], tmp_path / "both")
-    assert both.card["crop"] == "center-148" and both.card["source_size"] == [218, 178] and not both.card["notes"]
+    assert (
+        both.card["crop"] == "center-148"
+        and both.card["source_size"] == [218, 178]
+        and not both.card["notes"]
+    )
     assert {who for who in both.identities if who} == {"celeba:7"}  # one origin
     direct = Template(16, 16, 3, "center-148").prepare(photo)
-    elsewhere = shrunk(square)  # differs from a crop made here at the border alone, where that saw what lay beyond
+    elsewhere = shrunk(
+        square
+    )  # differs from a crop made here at the border alone, where that saw what lay beyond
     np.testing.assert_allclose(elsewhere[4:-4, 4:-4].astype(int), direct[4:-4, 4:-4], atol=1)
     for name, face in zip((first, *made), both.images):
         np.testing.assert_array_equal(face, direct if name == "ours" else elsewhere)
@@ -178,7 +194,9 @@ def test_faces_without_a_split_go_where_they_are_sent(tmp_path):
     assert "all faces are in the split validation (--split)" in sent.card["notes"]
 
 
-@pytest.mark.parametrize(("rows", "told"), [(4, "every face has a split"), (2, "2 faces without a split of their own")])
+@pytest.mark.parametrize(
+    ("rows", "told"), [(4, "every face has a split"), (2, "2 faces without a split of their own")]
+)
 def test_a_split_of_the_source_stays(tmp_path, rows, told):
     root = tables(tmp_path / "c", ".png")
     for number in range(1, 5):
@@ -230,7 +248,9 @@ def test_the_command_line_takes_all_three(tmp_path, cli):
 
 def test_further_real_celeba_faces_join_the_official_ones(real, tmp_path):
     ours = prepare("celeba", real / "celeba", to=tmp_path / "celeba", limit=60)
-    more = prepare("celeba", real / "celeba-more", to=tmp_path / "more", limit=60, cropped="center-148", split="train")
+    more = prepare(
+        "celeba", real / "celeba-more", to=tmp_path / "more", limit=60, cropped="center-148", split="train"
+    )
     assert more.card["skipped"]["total"] == 0 and more.card["stored_size"] == [128, 128]
     both = derive.merge([ours, more], tmp_path / "both")
     assert both.card["crop"] == "center-148" and both.card["source_size"] == [218, 178]

@@ -48,7 +48,9 @@ def celeba_tree(root: Path, kaggle: bool) -> Path:
         rows = [f"{name} {a:2d} {b:2d}" for name, (a, b) in zip(names, values)]
         (root / "list_attr_celeba.txt").write_text("\n".join(["6", "Smiling Male", *rows]) + "\n")
         (root / "list_eval_partition.txt").write_text("".join(f"{n} {p}\n" for n, p in zip(names, parts)))
-        (root / "identity_CelebA.txt").write_text("".join(f"{n} {100 + i // 2}\n" for i, n in enumerate(names)))
+        (root / "identity_CelebA.txt").write_text(
+            "".join(f"{n} {100 + i // 2}\n" for i, n in enumerate(names))
+        )
     return root
 
 
@@ -216,7 +218,7 @@ def test_siblings_with_like_names_are_left_alone(tmp_path):
 def test_the_folder_that_one_stands_in(tmp_path, monkeypatch):
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
-    with pytest.raises(UsageError, match="folder you stand in"):
+    with pytest.raises(UsageError, match="working directory"):
         prepare("procedural", to=".", limit=3)
 
 
@@ -306,7 +308,9 @@ def test_loader_gives_the_stored_pixels_and_attributes(drawn):
     faces = FaceSet(drawn)
     batch = next(Loader(faces, faces.rows("train"), 4).training(0, 0))
     stored = faces.images[batch.index.numpy()]
-    np.testing.assert_array_equal((batch.image.permute(0, 2, 3, 1).numpy() * 255).round().astype(np.uint8), stored)
+    np.testing.assert_array_equal(
+        (batch.image.permute(0, 2, 3, 1).numpy() * 255).round().astype(np.uint8), stored
+    )
     np.testing.assert_array_equal(batch.attributes.numpy(), faces.attributes[batch.index.numpy()])
 
 

@@ -94,13 +94,25 @@ def test_reconstruct_diagnostics(cli, trained, drawn, tmp_path):
     assert code == 0 and facts["count"] == len(facts["faces"]) == 10 and Image.open(to).width > 400
     assert facts["ssim"] == pytest.approx(np.mean([one["ssim"] for one in facts["faces"]]))
     assert facts["faces"][0]["face"] == FaceSet(drawn).ids[0]
-    code, out, _ = cli("reconstruct", trained, "--data", drawn, "-n", 1, "--split", "all", "--to", to, "--diagnostics")
+    code, out, _ = cli(
+        "reconstruct", trained, "--data", drawn, "-n", 1, "--split", "all", "--to", to, "--diagnostics"
+    )
     assert code == 0 and out.startswith("1 face: MSE") and "PSNR" in out
 
 
 def test_reconstruct_grid_alternates(cli, trained, drawn, space, tmp_path):
     code, out, _ = cli(
-        "reconstruct", trained, "--data", drawn, "--split", "all", "--grid", "4x5", "--to", tmp_path / "g.png", "--json"
+        "reconstruct",
+        trained,
+        "--data",
+        drawn,
+        "--split",
+        "all",
+        "--grid",
+        "4x5",
+        "--to",
+        tmp_path / "g.png",
+        "--json",
     )
     assert code == 0 and json.loads(out)["count"] == 10
     sheet = np.asarray(Image.open(tmp_path / "g.png"))
@@ -148,7 +160,10 @@ def test_samples_do_not_depend_on_the_batch_they_are_decoded_in(space):
         (["reconstruct", "{trained}", "--data", "{drawn}", "--grid", "4x4", "-n", "9"], "leave out --count"),
         (["reconstruct", "{trained}", "--data", "{drawn}", "--grid", "40x40"], "shows 800 faces"),
         (["reconstruct", "{trained}", "photo.png", "--grid", "4x4"], "for photographs use --columns"),
-        (["reconstruct", "{trained}", "--data", "{drawn}", "--grid", "4x4", "--diagnostics"], "name one of the two"),
+        (
+            ["reconstruct", "{trained}", "--data", "{drawn}", "--grid", "4x4", "--diagnostics"],
+            "name one of the two",
+        ),
     ],
 )
 def test_refusals(cli, trained, drawn, tmp_path, tokens, sentence):

@@ -21,8 +21,14 @@ def joined(block: str) -> list[str]:
 
 
 def commands() -> list:
-    blocks = [(name, block) for name, text in TEXT.items() for block in re.findall(r"```(?:sh)?\n(.*?)```", text, re.S)]
-    lines = [(name, line) for name, block in blocks for line in joined(block) if line.startswith("facespace ")]
+    blocks = [
+        (name, block)
+        for name, text in TEXT.items()
+        for block in re.findall(r"```(?:sh)?\n(.*?)```", text, re.S)
+    ]
+    lines = [
+        (name, line) for name, block in blocks for line in joined(block) if line.startswith("facespace ")
+    ]
     return [pytest.param(line, id=f"{name}: {line}") for name, line in lines]
 
 
@@ -57,7 +63,9 @@ def test_links_and_pictures_exist(page):
         if anchor:
             text = (page.parent / path if path else page).read_text(encoding="utf-8")
             titles = re.findall(r"^#+ (.+)$", text, re.M)
-            assert anchor in {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles}, target
+            assert anchor in {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles}, (
+                target
+            )
 
 
 def test_python_examples_name_what_exists():

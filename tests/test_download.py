@@ -203,7 +203,11 @@ def test_a_server_that_always_breaks_off_ends_in_a_sentence(shelf, tmp_path):
 def test_only_http_is_followed(shelf, tmp_path):
     with pytest.raises(FetchError, match="only http and https"):
         fetch((tmp_path / "x").as_uri(), tmp_path / "a.bin")
-    shelf.redirects |= {"/file": "file:///etc/hostname", "/ftp": "ftp://127.0.0.1/x", "/on": f"{shelf.url}/a.bin"}
+    shelf.redirects |= {
+        "/file": "file:///etc/hostname",
+        "/ftp": "ftp://127.0.0.1/x",
+        "/on": f"{shelf.url}/a.bin",
+    }
     for path in ("/file", "/ftp"):
         with pytest.raises(FetchError, match=r"only http and https|not allowed"):
             fetch(shelf.url + path, tmp_path / "a.bin")
@@ -244,7 +248,8 @@ def test_unpack_gives_every_file(tmp_path, pack):
     with quiet():
         assert unpack(tmp_path / "archive", tmp_path / "to") == 3
     assert {
-        path.relative_to(tmp_path / "to").as_posix(): path.read_bytes() for path in (tmp_path / "to").rglob("*.*")
+        path.relative_to(tmp_path / "to").as_posix(): path.read_bytes()
+        for path in (tmp_path / "to").rglob("*.*")
     } == FILES
 
 
@@ -286,7 +291,10 @@ def test_a_link_in_a_zip_becomes_a_plain_file(tmp_path):
         archive.writestr(entry, "/etc/hostname")
     with quiet():
         unpack(tmp_path / "a.zip", tmp_path / "to")
-    assert not (tmp_path / "to" / "away").is_symlink() and (tmp_path / "to" / "away").read_text() == "/etc/hostname"
+    assert (
+        not (tmp_path / "to" / "away").is_symlink()
+        and (tmp_path / "to" / "away").read_text() == "/etc/hostname"
+    )
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>moved</html>", zipped(FILES)[:-40], tarred(FILES)[:-30]])
@@ -483,7 +491,9 @@ def test_kaggle_away_or_not_installed_is_a_sentence(shelf, tmp_path, monkeypatch
         def dataset_download(self, *_args, **_options):
             raise RuntimeError("403 Client Error")
 
-    with pytest.raises(FetchError, match=r"celebamaskhq: 403 Client Error.*By hand: .*kaggle\.com/datasets/ipythonx"):
+    with pytest.raises(
+        FetchError, match=r"celebamaskhq: 403 Client Error.*By hand: .*kaggle\.com/datasets/ipythonx"
+    ):
         download("celebamask-hq", tmp_path / "faces", accept_terms=True, client=Away())
     monkeypatch.delenv("FACESPACE_MIRROR")
     monkeypatch.setitem(sys.modules, "kagglehub", None)
@@ -493,7 +503,9 @@ def test_kaggle_away_or_not_installed_is_a_sentence(shelf, tmp_path, monkeypatch
 
 
 def test_wrong_requests_are_sentences(cli, shelf, tmp_path):
-    assert "Did you mean 'celeba'" in cli("download", "celbea", "--to", tmp_path / "faces", "--accept-terms")[2]
+    assert (
+        "Did you mean 'celeba'" in cli("download", "celbea", "--to", tmp_path / "faces", "--accept-terms")[2]
+    )
     (tmp_path / "file").touch()
     code, _, err = cli("download", "yearbook", "--to", tmp_path / "file", "--accept-terms")
     assert code == 2 and "is a file" in err
@@ -503,4 +515,6 @@ def test_wrong_requests_are_sentences(cli, shelf, tmp_path):
 
 def test_help_has_an_example(cli):
     code, out, _ = cli("download", "--help")
-    assert code == 0 and "Example: facespace download" in out and "--accept-terms" in out and "[default: " in out
+    assert (
+        code == 0 and "Example: facespace download" in out and "--accept-terms" in out and "[default: " in out
+    )

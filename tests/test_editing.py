@@ -168,7 +168,9 @@ def test_one_gap_takes_the_mean_without_to_the_score_of_the_mean_with(known, met
         assert strength == pytest.approx(found.facts[name]["gap"])
         moved = found.scores(move(without, found, {name: strength}))[0, place]
         assert moved == pytest.approx(found.scores(with_it)[0, place], abs=1e-4)
-        bare = {key: value for key, value in found.facts[name].items() if key != "gap"}  # as older versions kept them
+        bare = {
+            key: value for key, value in found.facts[name].items() if key != "gap"
+        }  # as older versions kept them
         older = finding.Directions(found.names, found.units, found.probes, found.whitening, {name: bare})
         assert strengths.gap(older, name) == pytest.approx(strength)
 
@@ -207,7 +209,9 @@ def test_strengths_are_read_and_refused(found):
         and strengths.parse("1e1") == (10, "")
         and strengths.parse(".5g")[0] == 0.5
     )
-    assert all(strengths.parse(text) is None for text in ("", "g", "on", "1gg", "1 2", "1x", True, None, "--1"))
+    assert all(
+        strengths.parse(text) is None for text in ("", "g", "on", "1gg", "1 2", "1x", True, None, "--1")
+    )
     for text in ("nan", "inf", "1e99g"):
         with pytest.raises(UsageError, match="finite number"):
             strengths.parse(text)
@@ -219,7 +223,9 @@ def test_strengths_are_read_and_refused(found):
     for text in ("1g", "1d"):
         with pytest.raises(UsageError, match="PC1 has no class means"):
             strengths.deviations(axes, "PC1", text)
-    assert strengths.gap_of(np.array([1.0, 0]), np.array([0.0, 1]), 1, 0) is None  # what is read does not change
+    assert (
+        strengths.gap_of(np.array([1.0, 0]), np.array([0.0, 1]), 1, 0) is None
+    )  # what is read does not change
     assert strengths.deviations(found, "a", "0.5d") == pytest.approx(found.facts["a"]["difference"] / 2)
 
 
@@ -283,7 +289,9 @@ def test_a_space_keeps_its_directions(bundle, drawn):
     np.testing.assert_allclose(again.directions().units, found.units, atol=1e-6)
     np.testing.assert_allclose(again.edit(z, {"smile": 2.0}), z + 2 * found.steps[0], atol=1e-4)
     one = strengths.gap(found, "smile")
-    np.testing.assert_allclose(again.edit(z, {"smile": "2g"}), z + 2 * one * found.steps[0], rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(
+        again.edit(z, {"smile": "2g"}), z + 2 * one * found.steps[0], rtol=1e-3, atol=1e-3
+    )
     with pytest.raises(UsageError, match="'much' for smile"):
         again.edit(z, {"smile": "much"})
     scores = again.directions().scores(again.edit(z, {"smile": "on"}, ["yaw"])) - again.directions().scores(z)
@@ -318,7 +326,9 @@ def test_the_network_sees_the_same_in_images_as_in_faces():
     faces = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), np.uint8)
     turned = np.ascontiguousarray(faces[:, :, ::-1])
     seen = sum(net.see(torch.from_numpy(one).permute(0, 3, 1, 2) / 255) for one in (faces, turned)) / 2
-    np.testing.assert_allclose(torch.sigmoid(seen).numpy(), net.predict(faces), atol=1e-5)  # the mean of both ways
+    np.testing.assert_allclose(
+        torch.sigmoid(seen).numpy(), net.predict(faces), atol=1e-5
+    )  # the mean of both ways
     gray = torch.rand(2, 1, 80, 70, requires_grad=True)  # any size, gray, with gradients
     net.see(gray).sum().backward()
     assert net.see(gray).shape == (2, 40) and gray.grad is not None and gray.grad.abs().sum() > 0
@@ -331,7 +341,9 @@ def test_rates_are_read_between_the_points():
 
     curve = [point(0.0, 0.95, 0.01), point(0.4, 0.9, 0.02), point(0.4, 0.8, 0.03), point(1.0, 0.6, 0.06)]
     half = at_rate(curve, 0.7)
-    assert half is not None and half["identity"] == pytest.approx(0.7) and half["others"] == pytest.approx(0.045)
+    assert (
+        half is not None and half["identity"] == pytest.approx(0.7) and half["others"] == pytest.approx(0.045)
+    )
     first = at_rate(curve, 0.4)
     assert first is not None and first["identity"] == pytest.approx(0.9)  # where it is first reached
     assert at_rate(curve[:3], 0.7) is None
@@ -372,15 +384,26 @@ def test_scorecard(cli, bundle, drawn, tmp_path, nets, monkeypatch):
     assert set(facts["methods"]) == set(cards.METHODS) and "closed loop, locked" in out
     assert facts["methods"]["mean difference"]["matched"]["others_ratio"] == pytest.approx(1)
     page = (to / "report.html").read_text()
-    assert "What else changes" in page and 'src="data:image/png' in page and "http" not in page.split("</style>")[1]
+    assert (
+        "What else changes" in page
+        and 'src="data:image/png' in page
+        and "http" not in page.split("</style>")[1]
+    )
     assert (to / "table.md").read_text().startswith("| attribute |")
-    code, _, err = cli("scorecard", bundle, "--data", drawn, "--attributes", "smile,yow", "--to", tmp_path / "no")
+    code, _, err = cli(
+        "scorecard", bundle, "--data", drawn, "--attributes", "smile,yow", "--to", tmp_path / "no"
+    )
     assert code == 2 and "Did you mean 'yaw'" in err and not (tmp_path / "no").exists()
-    code, _, err = cli("scorecard", bundle, *options[:-1], tmp_path / "gaps", "--strengths", "0.5g,1g", "--seed", "3")
+    code, _, err = cli(
+        "scorecard", bundle, *options[:-1], tmp_path / "gaps", "--strengths", "0.5g,1g", "--seed", "3"
+    )
     assert code == 0, err
     facts = json.loads((tmp_path / "gaps" / "scorecard.json").read_text())
     assert facts["protocol"]["strengths"] == [0.5, 1] and facts["protocol"]["strength_unit"] == "gap"
-    assert [point["strength"] for point in facts["attributes"]["smile"]["curves"]["mean difference"]] == [0.5, 1]
+    assert [point["strength"] for point in facts["attributes"]["smile"]["curves"]["mean difference"]] == [
+        0.5,
+        1,
+    ]
     for text in ("1g,0.5g", "1,2g", "1,much", "0,1"):
         code, _, err = cli("scorecard", bundle, *options[:-1], tmp_path / "no", "--strengths", text)
         assert code == 2 and "--strengths are rising numbers" in err
@@ -392,25 +415,41 @@ def test_scorecard(cli, bundle, drawn, tmp_path, nets, monkeypatch):
 def ready(cli, bundle, drawn):
     """A run with directions."""
     code, out, err = cli(
-        "directions", bundle, "--data", drawn, "--attributes", "smile,yaw", "--method", "mean", "--split", "all"
+        "directions",
+        bundle,
+        "--data",
+        drawn,
+        "--attributes",
+        "smile,yaw",
+        "--method",
+        "mean",
+        "--split",
+        "all",
     )
     assert code == 0 and "smile" in out and "goes with" in out, err
     return bundle
 
 
 def test_edit_draws_and_writes(cli, ready, drawn, photos, tmp_path):
-    code, out, err = cli("edit", ready, *photos, "--set", "smile=2", "--lock", "yaw", "--to", tmp_path / "e.png")
+    code, out, err = cli(
+        "edit", ready, *photos, "--set", "smile=2", "--lock", "yaw", "--to", tmp_path / "e.png"
+    )
     assert code == 0 and "3 faces with smile +2 sd, yaw locked" in out, err
     with Image.open(tmp_path / "e.png") as sheet:
         assert sheet.size == (3 * 66 + 2, 3 * 66 + 2)  # originals, what is kept of them, edits
-    code, out, _ = cli("edit", ready, "--random", "2", "--set", "smile=1d", "--to", tmp_path / "z.npy", "--json")
+    code, out, _ = cli(
+        "edit", ready, "--random", "2", "--set", "smile=1d", "--to", tmp_path / "z.npy", "--json"
+    )
     facts, z = json.loads(out), np.load(tmp_path / "z.npy")
     assert (
         code == 0
         and z.shape == (2, 5)
-        and facts["edits"]["smile"] == pytest.approx(facespace.load(ready).directions().facts["smile"]["difference"])
+        and facts["edits"]["smile"]
+        == pytest.approx(facespace.load(ready).directions().facts["smile"]["difference"])
     )
-    code, *_ = cli("edit", ready, tmp_path / "z.npy", "--set", "smile=0", "--strip=-2:2:5", "--to", tmp_path / "s.png")
+    code, *_ = cli(
+        "edit", ready, tmp_path / "z.npy", "--set", "smile=0", "--strip=-2:2:5", "--to", tmp_path / "s.png"
+    )
     assert code == 0 and Image.open(tmp_path / "s.png").width > 5 * 80
     options = ("--set", "smile=1g", "--strip", "0:1.5g:4")
     code, out, err = cli("edit", ready, tmp_path / "z.npy", *options, "--to", tmp_path / "g.npy")
@@ -419,7 +458,9 @@ def test_edit_draws_and_writes(cli, ready, drawn, photos, tmp_path):
     step = facespace.load(ready).directions().steps[0] * gap * 0.5
     strip = facespace.load(ready).decode(z[:1] + step)
     assert np.abs(strip[0].astype(int) - np.load(tmp_path / "g.npy")[1]).max() <= 1
-    code, *_ = cli("edit", ready, photos[0], "--grid", "smile,yaw", "--keep-detail", "--to", tmp_path / "g.png")
+    code, *_ = cli(
+        "edit", ready, photos[0], "--grid", "smile,yaw", "--keep-detail", "--to", tmp_path / "g.png"
+    )
     assert code == 0
     code, out, _ = cli(
         "edit",
@@ -441,10 +482,14 @@ def test_edit_draws_and_writes(cli, ready, drawn, photos, tmp_path):
 
 
 def test_kept_detail_is_what_the_space_lost(cli, ready, photos, tmp_path):
-    code, out, _ = cli("edit", ready, photos[0], "--set", "smile=0", "--keep-detail", "--to", tmp_path / "e.png")
+    code, out, _ = cli(
+        "edit", ready, photos[0], "--set", "smile=0", "--keep-detail", "--to", tmp_path / "e.png"
+    )
     assert code == 0 and "own detail added" in out
     sheet = np.asarray(Image.open(tmp_path / "e.png"))
-    np.testing.assert_array_equal(sheet[2:66], sheet[2 + 132 : 66 + 132])  # nothing edited: the photograph again
+    np.testing.assert_array_equal(
+        sheet[2:66], sheet[2 + 132 : 66 + 132]
+    )  # nothing edited: the photograph again
 
 
 def test_own_direction_and_kept_attributes(cli, ready, drawn, photos, tmp_path):
@@ -457,7 +502,9 @@ def test_own_direction_and_kept_attributes(cli, ready, drawn, photos, tmp_path):
     code, out, err = cli("directions", ready, *folders, "--name", "squint")
     assert code == 0 and "squint" in out and "own" in out, err
     assert set(facespace.load(ready).directions().names) == {"squint", "smile", "yaw"}
-    code, *_ = cli("morph", ready, *photos[:2], "--keep", "smile", "--frames", "4", "--to", tmp_path / "m.npy")
+    code, *_ = cli(
+        "morph", ready, *photos[:2], "--keep", "smile", "--frames", "4", "--to", tmp_path / "m.npy"
+    )
     assert code == 0 and len(np.load(tmp_path / "m.npy")) == 4
     code, _, err = cli("directions", ready, "--with", tmp_path / "with", "--name", "half")
     assert code == 2 and "--with DIR, --without DIR and --name NAME" in err
@@ -493,7 +540,9 @@ def test_an_edit_needs_directions_and_latents_of_its_own_space(cli, trained, rea
     np.save(tmp_path / "z.npy", np.zeros((2, 7), np.float32))
     code, _, err = cli("edit", ready, tmp_path / "z.npy", "--set", "smile=1", "--to", tmp_path / "e.png")
     assert code == 2 and "Were they encoded by another space?" in err
-    code, _, err = cli("edit", ready, "--random", "1", "--set", "smile=1", "--refine", "3", "--to", tmp_path / "e.png")
+    code, _, err = cli(
+        "edit", ready, "--random", "1", "--set", "smile=1", "--refine", "3", "--to", tmp_path / "e.png"
+    )
     assert code == 2 and "need photographs" in err
 
 

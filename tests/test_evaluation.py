@@ -78,7 +78,9 @@ def test_the_report_holds_everything_that_it_shows(trained, drawn, tmp_path):
 def test_copies_are_looked_for_in_pixels_and_in_what_a_network_sees(trained, drawn, tmp_path):
     found, faces = run(trained, drawn, tmp_path / "e", split="test")["memorisation"], facespace.FaceSet(drawn)
     for one in (found, found["by_attributes"]):
-        assert len(one["nearest"]) == len(faces.rows("test")) and one["held_against"] == len(faces.rows("train"))
+        assert len(one["nearest"]) == len(faces.rows("test")) and one["held_against"] == len(
+            faces.rows("train")
+        )
     assert found["median"] != found["by_attributes"]["median"]
     assert (tmp_path / "e/report.html").read_text().count("below each the nearest training face") >= 2
 
@@ -97,7 +99,9 @@ def test_without_a_network_the_rest_is_measured(trained, drawn, tmp_path, monkey
 
 def test_what_cannot_be_compared_is_refused_before_any_work(trained, drawn, tmp_path):
     with quiet():
-        other = facespace.prepare("olivetti", _olivetti(tmp_path), to=tmp_path / "o", size=16, crop="center-32")
+        other = facespace.prepare(
+            "olivetti", _olivetti(tmp_path), to=tmp_path / "o", size=16, crop="center-32"
+        )
     for call, error, says in (
         (dict(samples=33), UsageError, "--samples must lie between 2 and the 32 faces"),
         (dict(count=1), UsageError, "--count must be at least 2"),
@@ -163,5 +167,7 @@ def test_the_verb(cli, trained, drawn, tmp_path):
     options = ("--split", "all", "--count", 20, "--features", "attributes", "--to", tmp_path / "e")
     code, out, _ = cli("evaluate", trained, "--data", drawn, *options)
     assert code == 0 and "report.html" in out and "PSNR" in out and "FID" in out
-    code, _, err = cli("evaluate", trained, "--data", drawn, "--to", tmp_path / "f", "--features", "nowhere.pt")
+    code, _, err = cli(
+        "evaluate", trained, "--data", drawn, "--to", tmp_path / "f", "--features", "nowhere.pt"
+    )
     assert code == 1 and "There is no feature network 'nowhere.pt'" in " ".join(err.split())

@@ -47,7 +47,11 @@ class Page:
     """A page, as far as the server sees it."""
 
     def __init__(self, port: int, token: str = TOKEN, **options) -> None:
-        options = {"origin": f"http://127.0.0.1:{port}", "subprotocols": [security.PROTOCOL, token], **options}
+        options = {
+            "origin": f"http://127.0.0.1:{port}",
+            "subprotocols": [security.PROTOCOL, token],
+            **options,
+        }
         self.socket = connect(f"ws://127.0.0.1:{port}/talk", max_size=None, **options).__enter__()
 
     def ask(self, what, payload=b"", **fields) -> tuple[dict, bytes]:
@@ -117,7 +121,14 @@ def test_the_page_s_files_are_there(port, name):
 
 @pytest.mark.parametrize(
     "path",
-    ["/../service.py", "/..%2fservice.py", "/panels/..%2f..%2fengine.py", "//etc/passwd", "/%2e%2e/engine.py", "/x"],
+    [
+        "/../service.py",
+        "/..%2fservice.py",
+        "/panels/..%2f..%2fengine.py",
+        "//etc/passwd",
+        "/%2e%2e/engine.py",
+        "/x",
+    ],
 )
 def test_no_path_leaves_the_page_s_files(port, path):
     assert raw(port, f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n").startswith(b"HTTP/1.1 404")
@@ -255,7 +266,9 @@ def test_decode_gives_the_space_s_own_pixels(page, trained):
 def test_encode_gives_the_space_s_own_latent_and_trust_pulls_to_the_middle(page, trained):
     picture = np.random.default_rng(2).integers(0, 256, (16, 16, 4), np.uint8)
     size = {"width": 16, "height": 16}
-    z = [np.frombuffer(page.ask("encode", picture, trust=t, **size)[1][: 4 * DIM], "<f4") for t in (0, 0.5, 1)]
+    z = [
+        np.frombuffer(page.ask("encode", picture, trust=t, **size)[1][: 4 * DIM], "<f4") for t in (0, 0.5, 1)
+    ]
     np.testing.assert_allclose(z[2], load(trained).encode(picture[..., :3])[0], rtol=1e-5)
     np.testing.assert_allclose(z[1], (z[0] + z[2]) / 2, rtol=1e-4, atol=1e-5)
 
@@ -298,7 +311,11 @@ def test_a_set_gives_the_figures_and_the_map_of_its_faces(trained, drawn):
     assert places.shape == (60, 2) and places.min() >= 0 and places.max() <= 1
     assert np.array_equal(z, engine.known.z) and thumbs.shape[0] == 60 and thumbs.shape[-1] == 3
     labels = engine.labels()
-    assert list(labels) == list(faces.attribute_names) and set(np.concatenate(list(labels.values()))) <= {-1, 0, 1}
+    assert list(labels) == list(faces.attribute_names) and set(np.concatenate(list(labels.values()))) <= {
+        -1,
+        0,
+        1,
+    }
     assert "60 encoded faces of the set drawn" in engine.found.origin
 
 
@@ -330,7 +347,9 @@ def test_edit_moves_one_attribute_and_says_the_scores(page):
 
 
 def test_a_direction_of_one_s_own_is_kept(page):
-    assert page.ask("add_direction", bytes(4 * DIM * 5) + floats(*range(DIM)) * 5, name="Mine", **{"with": 5})[0]["ok"]
+    assert page.ask(
+        "add_direction", bytes(4 * DIM * 5) + floats(*range(DIM)) * 5, name="Mine", **{"with": 5}
+    )[0]["ok"]
     assert "Mine" in page.ask("directions")[0]["names"]
 
 

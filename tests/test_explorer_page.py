@@ -117,7 +117,10 @@ def test_sliders_move_the_face_and_undo_brings_it_back(tab):
     moved = tab.picture()
     assert np.abs(moved - before).mean() > 0.3
     tab.page.evaluate("document.activeElement.blur()")
-    while tab.at("#undo").is_enabled() and tab.at("#history .tile").nth(1).get_attribute("aria-current") != "step":
+    while (
+        tab.at("#undo").is_enabled()
+        and tab.at("#history .tile").nth(1).get_attribute("aria-current") != "step"
+    ):
         tab.page.keyboard.press("Control+z")
     assert same(tab.picture(), before)
     tab.page.keyboard.press("Control+Shift+z")
@@ -178,12 +181,18 @@ def test_a_locked_attribute_stays_where_it_is(tab):
     expect(typed).to_have_value(before)
     expect(tab.at(".effects")).to_contain_text("Smiling")
     expect(smiling.locator(".gaps")).to_have_text("1.0 gap")  # the class means are at -0.5 and 1.5
-    expect(smiling.locator("input[data-row]")).to_have_attribute("aria-valuetext", re.compile(r"\+1\.5, .*, 1\.0 gap"))
-    place = smiling.locator(".notch").evaluate("mark => mark.getBoundingClientRect().x + mark.offsetWidth / 2")
+    expect(smiling.locator("input[data-row]")).to_have_attribute(
+        "aria-valuetext", re.compile(r"\+1\.5, .*, 1\.0 gap")
+    )
+    place = smiling.locator(".notch").evaluate(
+        "mark => mark.getBoundingClientRect().x + mark.offsetWidth / 2"
+    )
     box, reach = smiling.locator("input[data-row]").bounding_box(), 3  # the notch is where the thumb is
     assert place == pytest.approx(box["x"] + 9 + (1.5 + reach) / (2 * reach) * (box["width"] - 18), abs=1.5)
     assert row.locator(".gaps").count() == 0 == row.locator(".notch").count()
-    assert tab.page.get_by_role("group", name="Male").count() == 0  # protected labels are shown when asked for
+    assert (
+        tab.page.get_by_role("group", name="Male").count() == 0
+    )  # protected labels are shown when asked for
     tab.page.get_by_label("Show 1 subjective or protected labels").check()
     assert tab.page.get_by_role("group", name="Male").count() == 1
 
@@ -428,7 +437,9 @@ def test_no_wording_of_the_meter_changes_how_large_the_face_is(tab, width):
     for words in ("Rare", "Beyond the model"):
         tab.page.evaluate(f"document.querySelector('.meter b').textContent = '{words}'")
         heights.append(tab.at(".frame").bounding_box()["height"])
-        overflows.append(tab.page.evaluate("(m => m.scrollWidth - m.clientWidth)(document.querySelector('.meter'))"))
+        overflows.append(
+            tab.page.evaluate("(m => m.scrollWidth - m.clientWidth)(document.querySelector('.meter'))")
+        )
     assert heights[0] == heights[1] and overflows == [0, 0]
 
 
@@ -483,7 +494,9 @@ def test_a_lesson_s_link_hides_what_it_does_not_need(browser, address):
 @pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (1440, "dark"), (390, "light")])
 def test_axe_finds_nothing(browser, address, width, scheme):
     axe_core = pytest.importorskip("axe_core_python.sync_playwright")
-    tab = Tab(browser, address, viewport={"width": width, "height": 844}, color_scheme=scheme, bypass_csp=True)
+    tab = Tab(
+        browser, address, viewport={"width": width, "height": 844}, color_scheme=scheme, bypass_csp=True
+    )
     try:
         tab.ready()
         for source, edit, part in (
@@ -525,7 +538,9 @@ def test_nothing_is_asked_of_another_origin(tab, address):
     expect(tab.at("canvas.map")).to_be_visible()
     tab.page.keyboard.press("r")
     foreign = [
-        url for url in tab.requests if not url.startswith((origin, origin.replace("http", "ws"), "blob:", "data:"))
+        url
+        for url in tab.requests
+        if not url.startswith((origin, origin.replace("http", "ws"), "blob:", "data:"))
     ]
     assert foreign == [] and len(tab.requests) > 10
 

@@ -33,7 +33,9 @@ PLAIN = (
 
 def learn(name, data, to, *settings, **options):
     with quiet():
-        return facespace.train(name, data, to, settings=[*TINY, *PLAIN, *settings], trackers=["none"], **options)
+        return facespace.train(
+            name, data, to, settings=[*TINY, *PLAIN, *settings], trackers=["none"], **options
+        )
 
 
 # ---- codes
@@ -76,7 +78,9 @@ def test_codes_are_the_entries_themselves_and_let_gradients_through():
     torch.testing.assert_close(book.snap(snapped), snapped)
     entries = {tuple(row) for row in book.codes.tolist()}
     found = snapped.detach().unflatten(1, (2, 5)).transpose(1, 2).flatten(0, 1)
-    assert all(min(np.abs(np.subtract(row, entry)).max() for entry in entries) < 1e-5 for row in found.tolist())
+    assert all(
+        min(np.abs(np.subtract(row, entry)).max() for entry in entries) < 1e-5 for row in found.tolist()
+    )
     (gradient,) = torch.autograd.grad((3 * snapped).sum(), z)
     assert torch.equal(gradient, torch.full_like(z, 3))
     said = book(z)
@@ -181,9 +185,13 @@ def test_more_blocks_make_the_decoder_of_a_pyramid_larger_and_nothing_else():
     sizes = {}
     for count in (2, 4):
         model = build(override(recipe("grow32"), [*chosen, f"model.decoder_blocks={count}"]).model)
-        sizes[count] = [sum(weight.numel() for weight in part.parameters()) for part in (model.encoder, model.decoder)]
+        sizes[count] = [
+            sum(weight.numel() for weight in part.parameters()) for part in (model.encoder, model.decoder)
+        ]
     assert sizes[2][0] == sizes[4][0] and sizes[4][1] > 1.5 * sizes[2][1]
-    with pytest.raises(UsageError, match=r"decoder_blocks must be at least 1, and is for model\.body=pyramid"):
+    with pytest.raises(
+        UsageError, match=r"decoder_blocks must be at least 1, and is for model\.body=pyramid"
+    ):
         ModelConfig(body="conv", decoder_blocks=3)
 
 
@@ -213,7 +221,9 @@ def test_a_stage_starts_from_the_run_before(drawn, tmp_path, capsys):
         fresh = facespace.train("grow64", drawn, tmp_path / "fresh", **options)
     assert grown["validation"]["mse"] < 0.8 * fresh["validation"]["mse"]
     with pytest.raises(UsageError, match="do not fit this recipe's model"):
-        facespace.train("grow64", drawn, tmp_path / "no", start=tmp_path / "grown", settings=options["settings"][:-3])
+        facespace.train(
+            "grow64", drawn, tmp_path / "no", start=tmp_path / "grown", settings=options["settings"][:-3]
+        )
 
 
 # ---- fewer faces

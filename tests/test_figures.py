@@ -55,12 +55,17 @@ def test_reconstruction_is_that_of_torchmetrics(channels):
     found = reconstruction.per_face(x, y)
     for index in (0, 17, 39):
         pair = tensor(y[index : index + 1]), tensor(x[index : index + 1])
-        assert found["psnr"][index] == pytest.approx(float(peak_signal_noise_ratio(*pair, data_range=1.0)), abs=1e-3)
+        assert found["psnr"][index] == pytest.approx(
+            float(peak_signal_noise_ratio(*pair, data_range=1.0)), abs=1e-3
+        )
         alike = structural_similarity_index_measure(*pair, data_range=1.0, kernel_size=11, sigma=1.5)
         assert found["ssim"][index] == pytest.approx(float(alike), abs=1e-5)
     np.testing.assert_allclose(found["mse"], ((x / 255 - y / 255) ** 2).mean((1, 2, 3)), rtol=1e-5)
     total = reconstruction.measure_reconstruction(x, y)
-    assert total["psnr"] == pytest.approx(quality(found["mse"])["psnr"]) and total["ssim"] == found["ssim"].mean()
+    assert (
+        total["psnr"] == pytest.approx(quality(found["mse"])["psnr"])
+        and total["ssim"] == found["ssim"].mean()
+    )
     assert all(total["intervals"][name][0] < total[name] < total["intervals"][name][1] for name in found)
     floats = reconstruction.measure_reconstruction(x / 255, (y / 255).astype(np.float32))
     assert floats["mse"] == pytest.approx(total["mse"], rel=1e-5)
@@ -84,7 +89,10 @@ def test_errors_are_told_by_attribute_where_enough_faces_have_it():
     assert set(found["by_attribute"]) == {"Hat"} and found["by_attribute"]["Hat"]["faces"] == 20
     errors = np.square((x / 255.0 - y / 255.0)[hats]).mean((1, 2, 3))
     assert found["by_attribute"]["Hat"]["mse"] == pytest.approx(errors.mean(), rel=1e-6)
-    told = {"mse": 1.0, "by_attribute": {"Wearing_Hat": {"mse": 2.0}, "Male": {"mse": 1.05}, "Bald": {"mse": 1.2}}}
+    told = {
+        "mse": 1.0,
+        "by_attribute": {"Wearing_Hat": {"mse": 2.0}, "Male": {"mse": 1.05}, "Bald": {"mse": 1.2}},
+    }
     assert hardest(told) == ["Wearing Hat (error × 2.00)", "Bald (error × 1.20)"]
 
 
@@ -96,7 +104,10 @@ def test_lpips_is_measured_where_it_is_given_and_takes_the_size():
 
     x, y = noisy(40, 24)
     found = reconstruction.measure_reconstruction(x, y, distance)
-    assert found["lpips"] == pytest.approx(np.abs(x.astype(float) - y).mean()) and "LPIPS" in found["protocol"]["lpips"]
+    assert (
+        found["lpips"] == pytest.approx(np.abs(x.astype(float) - y).mean())
+        and "LPIPS" in found["protocol"]["lpips"]
+    )
     small = reconstruction.measure_reconstruction(x[:, :16], y[:, :16], distance)
     assert "lpips" not in small and small["left_out"][-1] == "LPIPS is left out: too small"
     assert "no network" in reconstruction.measure_reconstruction(x, y)["left_out"][-1]
@@ -139,8 +150,12 @@ def test_a_healthy_space_gives_no_warning():
     means = RANDOM.normal(0, math.sqrt(0.6), (400, 4))
     health = latents.latent_health(means, np.full_like(means, 0.4), lambda n: RANDOM.normal(size=(n, 4)))
     assert health["active_units"] == 4 and health["dead_units"] == 0 and latents.warnings(health) == []
-    assert health["classifier_auc"] == pytest.approx(0.5, abs=0.1) and health["aggregate"]["gaussian_kl"] < 0.05
-    assert health["aggregate"]["variance_low"] == pytest.approx(1, abs=0.2)  # posterior variances are counted in
+    assert (
+        health["classifier_auc"] == pytest.approx(0.5, abs=0.1) and health["aggregate"]["gaussian_kl"] < 0.05
+    )
+    assert health["aggregate"]["variance_low"] == pytest.approx(
+        1, abs=0.2
+    )  # posterior variances are counted in
     again = latents.latent_health(means, np.full_like(means, 0.4), np.zeros((50, 4)), seed=3)
     assert again["classifier_auc"] > 0.95 and again["norm_of_mean"] == health["norm_of_mean"]
 
@@ -149,12 +164,16 @@ def test_collapse_dead_latents_and_holes_are_told():
     prior = RANDOM.normal(size=(300, 10))
     nothing = RANDOM.normal(0, 0.01, (300, 10))
     collapsed = latents.warnings(latents.latent_health(nothing, np.ones_like(nothing), prior))
-    assert [one["what"] for one in collapsed] == ["Posterior collapse"] and "free_bits" in collapsed[0]["change"]
+    assert [one["what"] for one in collapsed] == ["Posterior collapse"] and "free_bits" in collapsed[0][
+        "change"
+    ]
     half = np.concatenate([RANDOM.normal(size=(300, 5)), nothing[:, :5]], 1)
     variances = np.repeat([0.05, 1.0], 5) * np.ones((300, 1))
     health = latents.latent_health(half, variances, prior)
     assert health["dead_units"] == 5 and "model.latent=5" in latents.warnings(health)[0]["change"]
-    clusters = RANDOM.choice([-3.0, 3.0], (300, 10)) + RANDOM.normal(0, 0.1, (300, 10))  # an autoencoder's, with a hole
+    clusters = RANDOM.choice([-3.0, 3.0], (300, 10)) + RANDOM.normal(
+        0, 0.1, (300, 10)
+    )  # an autoencoder's, with a hole
     health = latents.latent_health(clusters, None, RANDOM.normal(0, 3, (300, 10)))
     assert "kl" not in health and health["classifier_auc"] > 0.8
     (holes,) = latents.warnings(health)
@@ -216,7 +235,9 @@ def test_disentanglement_by_hand():
 
 
 def test_disentanglement_of_factors_themselves_of_noise_and_of_a_rotation():
-    factors = np.stack([RANDOM.uniform(-1, 1, 800), RANDOM.choice([-1.0, 1.0], 800), RANDOM.uniform(-1, 1, 800)], 1)
+    factors = np.stack(
+        [RANDOM.uniform(-1, 1, 800), RANDOM.choice([-1.0, 1.0], 800), RANDOM.uniform(-1, 1, 800)], 1
+    )
     same = disentanglement.measure(factors, factors, ["age", "hat", "smile"])
     for name in ("dci_disentanglement", "dci_completeness", "dci_informativeness", "sap"):
         assert same[name] > 0.9
@@ -226,13 +247,19 @@ def test_disentanglement_of_factors_themselves_of_noise_and_of_a_rotation():
     assert noise["mig"] < 0.05 and noise["sap"] < 0.1 and noise["dci_informativeness"] < 0.1
     turn = np.eye(3) - 2 / 3  # a reflection that spreads each factor over all three latents
     mixed = disentanglement.measure(factors @ turn, factors)
-    assert mixed["mig"] < 0.4 * same["mig"] and mixed["dci_disentanglement"] < 0.6 and mixed["sap"] < 0.7 * same["sap"]
+    assert (
+        mixed["mig"] < 0.4 * same["mig"]
+        and mixed["dci_disentanglement"] < 0.6
+        and mixed["sap"] < 0.7 * same["sap"]
+    )
 
 
 def test_disentanglement_of_what_is_unknown_or_never_varies():
     factors = np.concatenate([factorial(20), np.ones((80, 1))], 1)
     factors[:8, 0] = np.nan
-    found = disentanglement.measure(factors[:, :2][:, ::-1].copy() * [1, 0] + factorial(20), factors, ["a", "b", "c"])
+    found = disentanglement.measure(
+        factors[:, :2][:, ::-1].copy() * [1, 0] + factorial(20), factors, ["a", "b", "c"]
+    )
     assert found["faces"] == 72 and found["left_out"] == ["c is left out: it never varies."]
     assert set(found["per_factor"]) == {"a", "b"}
     with pytest.raises(UsageError, match="20 faces"):
@@ -263,7 +290,9 @@ def test_interpolation_by_hand():
     assert found["path_length"] == pytest.approx((1 + 128 / 255) / 2, abs=1e-6)
     still = interpolation.measure_interpolation(Line(), faces, 5, pairs=np.array([[0, 2]]))
     assert still["path_length"] == 0 and "step_ratio" not in still["intervals"]
-    doubled = interpolation.measure_interpolation(Line(), faces, 5, lambda a, b: 2 * interpolation.pixel_distance(a, b))
+    doubled = interpolation.measure_interpolation(
+        Line(), faces, 5, lambda a, b: 2 * interpolation.pixel_distance(a, b)
+    )
     assert doubled["mean_step"] == pytest.approx(2 * found["mean_step"]) and doubled["distance"] == "LPIPS"
     with pytest.raises(UsageError, match="3 or more steps"):
         interpolation.measure_interpolation(Line(), faces, 2)

@@ -172,14 +172,18 @@ def test_guidance_extrapolates_the_velocity(conditional):
     x, angle, y = torch.randn(5, 2), torch.full((5,), 0.7), torch.tensor([1.0, math.nan])
     free, told = conditional.velocity(x, angle), conditional.velocity(x, angle, y.expand(5, -1))
     for strength in (0.0, 1.0, 2.5):
-        assert_close(conditional.guided(x, angle, Given(y, strength)), (1 - strength) * free + strength * told)
+        assert_close(
+            conditional.guided(x, angle, Given(y, strength)), (1 - strength) * free + strength * told
+        )
 
 
 def test_a_conditional_flow_opens_from_what_its_card_says(conditional):
     again = FITTED["flow"].from_card(2, conditional.options)
     again.load_state_dict(conditional.state_dict())
     y = torch.tensor([-1.0, math.nan])
-    one, other = (prior.sample(3, generator=GENERATOR().manual_seed(1), y=y) for prior in (conditional, again))
+    one, other = (
+        prior.sample(3, generator=GENERATOR().manual_seed(1), y=y) for prior in (conditional, again)
+    )
     assert torch.equal(one, other) and again.conditions == ("right", "noise")
 
 
@@ -194,10 +198,14 @@ def test_all_views_of_a_face_stay_on_one_side(monkeypatch):
     """A mirror image that is learned while its face is held out would make copies look like knowledge."""
     seen = {}
     draw, exam = flow_training._draw, flow_training._exam
-    monkeypatch.setattr(flow_training, "_draw", lambda x, *rest: (seen.setdefault("learned", x), draw(x, *rest))[1])
+    monkeypatch.setattr(
+        flow_training, "_draw", lambda x, *rest: (seen.setdefault("learned", x), draw(x, *rest))[1]
+    )
     monkeypatch.setattr(flow_training, "_exam", lambda x: (seen.setdefault("held", x), exam(x))[1])
     faces = torch.arange(400.0)[:, None].expand(-1, 2) + torch.randn(400, 2) * 0.01
-    z = torch.stack([faces, faces + 1_000], 1)  # (400, 2, 2): the second view of face n lies 1,000 from the first
+    z = torch.stack(
+        [faces, faces + 1_000], 1
+    )  # (400, 2, 2): the second view of face n lies 1,000 from the first
     flow = fitted("flow", z, steps=1, width=8)
     ends = [flow.latents(seen[part])[:, 0].round() for part in ("learned", "held")]
     assert len(ends[0]) == 2 * (400 - len(ends[1])) and (ends[1] < 500).all()

@@ -122,7 +122,9 @@ def test_fid_of_known_gaussians_and_of_fewer_faces_than_features():
     random = np.random.default_rng(0)
     a = random.normal(size=(4000, 3)) * [1, 2, 3]
     assert fid(a, a + np.array([3, 0, 0])) == pytest.approx(9)
-    assert fid(a, a * 2) == pytest.approx(np.cov(a.T).trace() + (a.mean(0) ** 2).sum())  # tr (S + 4 S − 2 · 2 S)
+    assert fid(a, a * 2) == pytest.approx(
+        np.cov(a.T).trace() + (a.mean(0) ** 2).sum()
+    )  # tr (S + 4 S − 2 · 2 S)
     few, others = random.normal(size=(8, 20)), random.normal(size=(7, 20)) * 1.5
     s, t = np.cov(few.T), np.cov(others.T)
     root = np.sqrt(np.linalg.eigvals(s @ t).astype(complex)).real.sum()
@@ -145,7 +147,9 @@ def test_kid_is_unbiased_seeded_and_the_same_in_parts(monkeypatch):
 
 def test_precision_and_recall_of_hand_cases():
     real = np.array([[0.0, 0], [1, 0], [2, 0], [3, 0], [100, 0], [101, 0], [102, 0], [103, 0]])
-    near_one = np.array([[0.5, 0], [1.5, 0], [2.5, 0], [1.7, 0]])  # one of two modes: all look real, half is covered
+    near_one = np.array(
+        [[0.5, 0], [1.5, 0], [2.5, 0], [1.7, 0]]
+    )  # one of two modes: all look real, half is covered
     assert precision_recall(real, near_one, 1) == (1.0, 0.5)
     assert precision_recall(real, real) == (1.0, 1.0)
     assert precision_recall(real, real + 1000) == (0.0, 0.0)
@@ -168,7 +172,9 @@ def test_copies_are_found_and_new_faces_are_not(faces):
     copied = train[:200] + random.normal(size=(200, 16)) * 0.1
     assert memorisation(copied, train, unseen)["share"] == 1
     assert memorisation(new, train, unseen)["share"] < 0.05
-    assert memorisation(new * 0.3, train, unseen)["share"] < 0.05  # blurred samples lie near every face, and copy none
+    assert (
+        memorisation(new * 0.3, train, unseen)["share"] < 0.05
+    )  # blurred samples lie near every face, and copy none
     mixed = memorisation(np.concatenate([copied[:50], new[:150]]), train, unseen)
     assert 0.25 <= mixed["share"] < 0.3 and mixed["nearest"][:50] == list(range(50))
     found = measure_memorisation(noisy(faces[:20], 4), faces[:30], faces[30:])
@@ -245,7 +251,9 @@ def test_the_inception_is_named_or_kept_or_missed_in_a_sentence(tmp_path, monkey
         raise extractors.FetchError("The network is down.")
 
     monkeypatch.setattr(extractors, "fetch", no_network)
-    with pytest.raises(FeaturesError, match=r"not on this machine. The network is down. .*FACESPACE_INCEPTION"):
+    with pytest.raises(
+        FeaturesError, match=r"not on this machine. The network is down. .*FACESPACE_INCEPTION"
+    ):
         open_features("inception")
     path = scripted(Normalised(), tmp_path / "default_1.pt")
     monkeypatch.setattr(extractors, "fetch", lambda url, to, *, sha256: path)
@@ -266,7 +274,9 @@ def test_what_is_no_feature_network_is_refused(tmp_path):
     torch.save({"a": torch.zeros(2)}, tmp_path / "pickle.pt")
     with pytest.raises(FeaturesError, match="not a TorchScript file"):
         open_features(tmp_path / "pickle.pt")
-    with pytest.raises(FeaturesError, match=r"cannot be used as a feature network \(it gives \(2, 3, 299, 299\)"):
+    with pytest.raises(
+        FeaturesError, match=r"cannot be used as a feature network \(it gives \(2, 3, 299, 299\)"
+    ):
         open_features(scripted(nn.Identity(), tmp_path / "identity.pt"))
 
 
@@ -324,7 +334,9 @@ def plain_lpips(weights: dict[str, np.ndarray], a: np.ndarray, b: np.ndarray) ->
         two = F.conv2d(F.max_pool2d(one, 3, 2), w["conv2.weight"], w["conv2.bias"], padding=2).relu()
         three = F.conv2d(F.max_pool2d(two, 3, 2), w["conv3.weight"], w["conv3.bias"], padding=1).relu()
         four = F.conv2d(three, w["conv4.weight"], w["conv4.bias"], padding=1).relu()
-        sides.append([one, two, three, four, F.conv2d(four, w["conv5.weight"], w["conv5.bias"], padding=1).relu()])
+        sides.append(
+            [one, two, three, four, F.conv2d(four, w["conv5.weight"], w["conv5.bias"], padding=1).relu()]
+        )
     total = 0.0
     for index, (left, right) in enumerate(zip(*sides), 1):
         apart = (F.normalize(left, dim=1) - F.normalize(right, dim=1)) ** 2
@@ -342,7 +354,8 @@ def jax_tree(weights: dict[str, np.ndarray]) -> dict:
         for i in range(5)
     }
     heads = {
-        f"NetLinLayer_{i}": {"Conv_0": {"kernel": weights[f"lin{i + 1}.weight"].reshape(1, 1, -1, 1)}} for i in range(5)
+        f"NetLinLayer_{i}": {"Conv_0": {"kernel": weights[f"lin{i + 1}.weight"].reshape(1, 1, -1, 1)}}
+        for i in range(5)
     }
     return {"AlexNet_0": convs, **heads}
 
@@ -350,7 +363,9 @@ def jax_tree(weights: dict[str, np.ndarray]) -> dict:
 def test_lpips_from_each_format_is_the_formula(tmp_path, faces, monkeypatch):
     weights = lpips_weights()
     save_file(weights, tmp_path / "w.safetensors")
-    np.savez(tmp_path / "w.npz", **{k: v.reshape(1, -1, 1, 1) if k[:3] == "lin" else v for k, v in weights.items()})
+    np.savez(
+        tmp_path / "w.npz", **{k: v.reshape(1, -1, 1, 1) if k[:3] == "lin" else v for k, v in weights.items()}
+    )
     (tmp_path / "w.ckpt").write_bytes(pickle.dumps(jax_tree(weights)))
     a = np.repeat(np.repeat(faces[:40], 2, 1), 2, 2)  # 32 px, more than one batch
     b = noisy(a)

@@ -74,7 +74,9 @@ def test_glasses_touch_only_the_part_around_the_eyes(name):
     face = random.integers(0, 256, (64, 64, 3), np.uint8)
     rows, columns = overlays.window((64, 64), TEMPLATE.points)
     eyes = TEMPLATE.points[:2]
-    assert rows.start < eyes[:, 1].min() - 4 and rows.stop < TEMPLATE.points[3:, 1].min()  # the mouth stays free
+    assert (
+        rows.start < eyes[:, 1].min() - 4 and rows.stop < TEMPLATE.points[3:, 1].min()
+    )  # the mouth stays free
     for _ in range(20):
         changed = (overlays.draw(face, TEMPLATE.points, make(random)) != face).any(2)
         inside = changed[rows, columns].sum()
@@ -84,7 +86,9 @@ def test_glasses_touch_only_the_part_around_the_eyes(name):
 
 def test_glasses_are_the_same_for_a_seed_and_gray_faces_stay_gray():
     face = np.full((64, 64, 1), 180, np.uint8)
-    first, second = (overlays.draw(face, TEMPLATE.points, overlays.dark(np.random.default_rng(5))) for _ in range(2))
+    first, second = (
+        overlays.draw(face, TEMPLATE.points, overlays.dark(np.random.default_rng(5))) for _ in range(2)
+    )
     np.testing.assert_array_equal(first, second)
     assert first.shape == (64, 64, 1) and first.min() < 100 and face.min() == 180
     colour = overlays.draw(np.repeat(face, 3, 2), TEMPLATE.points, overlays.dark(np.random.default_rng(5)))
@@ -103,7 +107,10 @@ def test_dark_lenses_are_dark_and_two_kinds_are_called_so():
     assert overlays.lens_light(face, TEMPLATE.points) == pytest.approx(1)
     assert max(light["dark"]) < 0.6 < 0.7 < min(light["clear"]) and max(light["clear"]) < 1.1
     both = np.stack([worn["dark"][0], worn["clear"][0]])
-    assert direction_fitting.name_kinds("Eyeglasses", both, TEMPLATE.points) == ["Eyeglasses-dark", "Eyeglasses-clear"]
+    assert direction_fitting.name_kinds("Eyeglasses", both, TEMPLATE.points) == [
+        "Eyeglasses-dark",
+        "Eyeglasses-clear",
+    ]
     assert direction_fitting.name_kinds("Hat", both, TEMPLATE.points) == ["Hat-1", "Hat-2"]
     three = np.concatenate([both, both[:1]])
     assert direction_fitting.name_kinds("Eyeglasses", three, TEMPLATE.points)[2] == "Eyeglasses-3"

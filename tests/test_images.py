@@ -173,7 +173,32 @@ def test_grid_places_faces_row_by_row():
 def test_pairs_alternate_rows():
     a = np.arange(10, dtype=np.uint8).reshape(10, 1, 1, 1)
     rows = grids.pairs(a, a + 100, columns=4).ravel().tolist()
-    assert rows == [0, 1, 2, 3, 100, 101, 102, 103, 4, 5, 6, 7, 104, 105, 106, 107, 8, 9, 255, 255, 108, 109, 255, 255]
+    assert rows == [
+        0,
+        1,
+        2,
+        3,
+        100,
+        101,
+        102,
+        103,
+        4,
+        5,
+        6,
+        7,
+        104,
+        105,
+        106,
+        107,
+        8,
+        9,
+        255,
+        255,
+        108,
+        109,
+        255,
+        255,
+    ]
     assert grids.pairs(a[:2], a[:2] + 100, columns=8).ravel().tolist() == [0, 1, 100, 101]
 
 

@@ -36,14 +36,18 @@ def driver():
 def test_slices_go_on_from_stage_to_stage_and_leave_a_bundle(driver, tmp_path):
     with quiet():
         sets = {
-            size: facespace.prepare("procedural", to=tmp_path / str(size), size=size, limit=60, workers=1).root
+            size: facespace.prepare(
+                "procedural", to=tmp_path / str(size), size=size, limit=60, workers=1
+            ).root
             for size in (32, 64)
         }
     widths = {32: "model.widths=6,8,8,8", 64: "model.widths=4,6,8,8,8"}
 
     def go(size: int, minutes: float) -> dict:
         with quiet():
-            return driver.next_slice(tmp_path / "runs", sets, minutes, "cpu", [*SMALL, widths[size]], {"steps": 2})
+            return driver.next_slice(
+                tmp_path / "runs", sets, minutes, "cpu", [*SMALL, widths[size]], {"steps": 2}
+            )
 
     first = go(32, 1e-9)
     assert first["stage"] == "grow32" and first["paused"] and 1 <= first["step"] < first["steps"]

@@ -76,7 +76,9 @@ def test_fp16_keeps_its_scale_through_a_resume(drawn, tmp_path):
     assert a["scaler"] == b["scaler"] and torch.equal(a["model"]["heads.weight"], b["model"]["heads.weight"])
 
 
-def test_a_compiled_run_learns_the_same_and_one_that_cannot_compile_says_so(drawn, tmp_path, monkeypatch, capsys):
+def test_a_compiled_run_learns_the_same_and_one_that_cannot_compile_says_so(
+    drawn, tmp_path, monkeypatch, capsys
+):
     def broken(network, **_):
         def run(*_args, **_options):
             raise RuntimeError("no compiler here")
@@ -131,7 +133,9 @@ def test_shares_of_a_batch_are_the_batch(drawn):
     whole = next(Loader(faces, rows, 8).training(0, 0)).index
     parts = [next(Loader(faces, rows, 8, rank=rank, world=2).training(0, 0)).index for rank in range(2)]
     assert torch.equal(torch.stack(parts, 1).flatten(), whole)
-    in_order = [batch.index for rank in range(2) for batch in Loader(faces, rows, 8, rank=rank, world=2).in_order()]
+    in_order = [
+        batch.index for rank in range(2) for batch in Loader(faces, rows, 8, rank=rank, world=2).in_order()
+    ]
     assert sorted(torch.cat(in_order).tolist()) == rows.tolist()
 
 
@@ -189,7 +193,9 @@ def two_hosts():
     """Two network namespaces joined by a wire; skipped where the system does not permit them."""
     names = [f"facespace{os.getpid()}{side}" for side in "ab"]
     wires = [f"fs{os.getpid()}{side}" for side in "ab"]
-    steps = [f"ip netns add {name}" for name in names] + [f"ip link add {wires[0]} type veth peer name {wires[1]}"]
+    steps = [f"ip netns add {name}" for name in names] + [
+        f"ip link add {wires[0]} type veth peer name {wires[1]}"
+    ]
     for number, (name, wire) in enumerate(zip(names, wires), 1):
         steps += [f"ip link set {wire} netns {name}", f"ip -n {name} addr add 10.77.0.{number}/24 dev {wire}"]
         steps += [f"ip -n {name} link set {wire} up", f"ip -n {name} link set lo up"]
@@ -214,7 +220,9 @@ def test_two_machines_without_a_common_disk_learn_what_one_learns(drawn, tmp_pat
         launch = ["torch.distributed.run", "--nnodes", "2", "--node-rank", str(rank), "--nproc-per-node", "1"]
         launch += ["--master-addr", "10.77.0.1", "--master-port", "29511", "-m"]
         call = ["ip", "netns", "exec", name, *command(faces, to, PLAIN, *launch)]
-        running.append(subprocess.Popen(call, stderr=subprocess.PIPE, env={**os.environ, "GLOO_SOCKET_IFNAME": wire}))
+        running.append(
+            subprocess.Popen(call, stderr=subprocess.PIPE, env={**os.environ, "GLOO_SOCKET_IFNAME": wire})
+        )
     for process in running:
         _, err = process.communicate(timeout=240)
         assert process.returncode == 0, err

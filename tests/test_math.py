@@ -60,7 +60,11 @@ def test_log_likelihood_equals_torch_distributions(name, raw, x):
     pixels = LIKELIHOODS[name]()
     own = raw[:, : 3 * pixels.parts]
     assert_close(
-        pixels.log_prob(own, x), by_hand(name, raw, x).flatten(1).sum(1), check_dtype=False, rtol=1e-6, atol=1e-5
+        pixels.log_prob(own, x),
+        by_hand(name, raw, x).flatten(1).sum(1),
+        check_dtype=False,
+        rtol=1e-6,
+        atol=1e-5,
     )
     assert_close(pixels.mean(own), raw[:, :3].sigmoid())
 
@@ -96,10 +100,15 @@ def test_importance_weighted_bound_against_a_known_likelihood():
     model = build(config).eval()
     x = torch.rand(3, 1, 2, 2)
     with torch.no_grad():
-        bounds = [model(x, samples=k, generator=torch.Generator().manual_seed(1)).bound.mean() for k in (2, 50, 5_000)]
+        bounds = [
+            model(x, samples=k, generator=torch.Generator().manual_seed(1)).bound.mean()
+            for k in (2, 50, 5_000)
+        ]
         z = torch.randn(100_000, 2, generator=torch.Generator().manual_seed(2))
         images = model.decode(z)
-        logs = torch.stack([D.Normal(images, math.sqrt(0.5)).log_prob(one).flatten(1).sum(1).logsumexp(0) for one in x])
+        logs = torch.stack(
+            [D.Normal(images, math.sqrt(0.5)).log_prob(one).flatten(1).sum(1).logsumexp(0) for one in x]
+        )
         truth = (logs - math.log(len(z))).mean()
         elbo = model(x.repeat(2_000, 1, 1, 1), generator=torch.Generator().manual_seed(3))
         elbo = (elbo.log_likelihood - elbo.penalties["kl"]).mean()
@@ -117,7 +126,9 @@ def test_a_weight_without_a_term_names_the_terms_there_are():
 
 def test_fitted_prior_repeats_mean_and_covariance():
     mixing = torch.tensor([[1.0, 0.0, 0.0], [0.8, 0.5, 0.0], [0.0, 0.0, 0.0]])  # the last latent is dead
-    z = torch.randn(5_000, 3, generator=torch.Generator().manual_seed(0)) @ mixing.T + torch.tensor([1.0, 2.0, 3.0])
+    z = torch.randn(5_000, 3, generator=torch.Generator().manual_seed(0)) @ mixing.T + torch.tensor(
+        [1.0, 2.0, 3.0]
+    )
     prior = FittedNormal(3)
     prior.fit(z)
     drawn = prior.sample(20_000, generator=torch.Generator().manual_seed(1))
@@ -149,12 +160,16 @@ def mixture(clouds):
 def test_a_mixture_is_the_one_that_sklearn_fits(clouds, mixture):
     from sklearn.mixture import GaussianMixture
 
-    expected = GaussianMixture(2, random_state=3, reg_covar=1e-6 * float(clouds.var(0).mean())).fit(clouds.double())
+    expected = GaussianMixture(2, random_state=3, reg_covar=1e-6 * float(clouds.var(0).mean())).fit(
+        clouds.double()
+    )
     assert_close(sorted(mixture.weights.tolist()), sorted(expected.weights_.tolist()))
     parts = D.MultivariateNormal(mixture.means.double(), scale_tril=mixture.factors.double())
     by_torch = D.MixtureSameFamily(D.Categorical(mixture.weights.double()), parts).log_prob(clouds.double())
     assert_close(mixture.log_prob(clouds), by_torch)
-    assert_close(mixture.log_prob(clouds), torch.from_numpy(expected.score_samples(clouds.double())), atol=1e-3, rtol=0)
+    assert_close(
+        mixture.log_prob(clouds), torch.from_numpy(expected.score_samples(clouds.double())), atol=1e-3, rtol=0
+    )
 
 
 def test_samples_of_a_mixture_have_the_moments_of_what_it_was_fitted_to(clouds, mixture):
@@ -170,7 +185,9 @@ def test_temperature_scales_the_deviation_from_a_components_own_mean(mixture):
     assert {tuple(z.tolist()) for z in cold} == {tuple(mean.tolist()) for mean in mixture.means}
 
 
-QUICK = {kind: {"steps": 5, "width": 16} for kind in ("flow", "diffusion")}  # what a prior takes longer without
+QUICK = {
+    kind: {"steps": 5, "width": 16} for kind in ("flow", "diffusion")
+}  # what a prior takes longer without
 
 
 @pytest.mark.parametrize("kind", FITTED)
@@ -204,7 +221,9 @@ def test_a_prior_of_few_or_equal_or_dead_latents_stays_finite(kind, faces, dim, 
 def test_few_faces_get_fewer_components_and_a_note(capsys):
     prior = Mixture(5)
     prior.fit(torch.randn(47, 5, generator=torch.Generator().manual_seed(0)))
-    assert prior.options == {"components": 4} and "4 Gaussians fitted to the latents of 47 faces" in prior.origin
+    assert (
+        prior.options == {"components": 4} and "4 Gaussians fitted to the latents of 47 faces" in prior.origin
+    )
     assert "47 faces are few for 10 Gaussians of 5 latents; fitting 4." in capsys.readouterr().err
 
 

@@ -29,7 +29,9 @@ PENALTIES = {"gaussian": {"kl"}, "point": set(), "codes": {"commitment"}}
 def tiny(name: str, **fields):
     settings = [setting for setting in TINY if setting.startswith("model")]
     fields = {**ALSO.get(name, {}), **fields}
-    return override(recipe(name), [*settings, *(f"model.{key}={value}" for key, value in fields.items())]).model
+    return override(
+        recipe(name), [*settings, *(f"model.{key}={value}" for key, value in fields.items())]
+    ).model
 
 
 def cases():
@@ -76,7 +78,9 @@ def test_shapes_and_range(model):
 def test_every_parameter_gets_a_gradient(model):
     result = model(faces(model))
     (sum(penalty.mean() for penalty in result.penalties.values()) - result.log_likelihood.mean()).backward()
-    assert [name for name, p in model.named_parameters() if p.grad is None or not p.grad.isfinite().all()] == []
+    assert [
+        name for name, p in model.named_parameters() if p.grad is None or not p.grad.isfinite().all()
+    ] == []
 
 
 def test_mean_is_deterministic_in_eval_and_free_of_its_neighbours(model):
@@ -138,7 +142,11 @@ def test_impossible_configs_are_refused_with_a_sentence(fields, says):
 
 
 def test_blends_vary_as_the_batch_does():
-    z = torch.randn(64, 3, generator=torch.Generator().manual_seed(0)) @ torch.diag(torch.tensor([2.0, 1.0, 0.1])) + 5
+    z = (
+        torch.randn(64, 3, generator=torch.Generator().manual_seed(0))
+        @ torch.diag(torch.tensor([2.0, 1.0, 0.1]))
+        + 5
+    )
     torch.manual_seed(0)
     found = blend(z, 20_000)
     assert found.shape == (20_000, 3)
@@ -149,7 +157,9 @@ def test_blends_vary_as_the_batch_does():
 def test_drawn_images_are_those_of_latents_in_between(model):
     x = faces(model)
     result = model(x, drawn=3)
-    assert result.drawn.shape == (3, *model.image_shape) and 0 <= result.drawn.min() <= result.drawn.max() <= 1
+    assert (
+        result.drawn.shape == (3, *model.image_shape) and 0 <= result.drawn.min() <= result.drawn.max() <= 1
+    )
     assert model(x).drawn is None
 
 

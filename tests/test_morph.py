@@ -144,7 +144,9 @@ def test_a_straight_path_starts_and_ends_at_its_keys(count, frames):
 
 def test_a_way_back_is_the_way_there():
     way = Way(pace="uniform", pingpong=True)
-    z = way.walk(torch.tensor([[0.0], [1.0], [3.0]]), StandardNormal(1))(places(12, way.segments(3), way))[:, 0]
+    z = way.walk(torch.tensor([[0.0], [1.0], [3.0]]), StandardNormal(1))(places(12, way.segments(3), way))[
+        :, 0
+    ]
     assert_close(z, torch.tensor([0, 1 / 3, 2 / 3, 1, 5 / 3, 7 / 3, 3, 7 / 3, 5 / 3, 1, 2 / 3, 1 / 3]))
 
 
@@ -164,7 +166,9 @@ def test_an_even_pace_makes_equal_steps_of_any_length():
 
 
 def test_easings_rest_at_the_keys():
-    at = {easing: places(101, 1, Way(pace="uniform", easing=easing)) for easing in ("linear", "smooth", "hold")}
+    at = {
+        easing: places(101, 1, Way(pace="uniform", easing=easing)) for easing in ("linear", "smooth", "hold")
+    }
     assert_close(at["smooth"][50], at["linear"][50])
     assert_close(at["smooth"].flip(0), 1 - at["smooth"])
     early = [int((places < 0.02).sum()) for places in at.values()]
@@ -331,7 +335,10 @@ def test_morph(cli, trained, photos, tmp_path):
     code, out, _ = cli("morph", trained, *photos, "--to", to, "--frames", 12, "--fps", 10, "--loop", "--json")
     shown, facts = Image.open(to), json.loads(out)
     assert code == 0 and facts["frames"] == shown.n_frames == 12 and shown.size == (256, 256)
-    assert facts["step_ratio"] == facts["step_ratios"]["even"] and set(facts["step_ratios"]) == {"even", "uniform"}
+    assert facts["step_ratio"] == facts["step_ratios"]["even"] and set(facts["step_ratios"]) == {
+        "even",
+        "uniform",
+    }
     cli("morph", trained, *photos[:2], "--to", tmp_path / "m.npy", "--frames", 5)
     assert np.load(tmp_path / "m.npy").shape == (5, 16, 16, 3)
     code, out, _ = cli(
@@ -339,7 +346,16 @@ def test_morph(cli, trained, photos, tmp_path):
     )
     assert code == 0 and Image.open(tmp_path / "m.webp").n_frames == 15 and "mean log-density" in out
     _, out, _ = cli(
-        "morph", trained, *photos[:2], "--to", tmp_path / "m.gif", "--preset", "celebamask-conv", "--fps", 20, "--json"
+        "morph",
+        trained,
+        *photos[:2],
+        "--to",
+        tmp_path / "m.gif",
+        "--preset",
+        "celebamask-conv",
+        "--fps",
+        20,
+        "--json",
     )
     facts = json.loads(out)
     assert (facts["frames"], facts["fps"], facts["pace"], facts["path"]) == (150, 20, "uniform", "linear")
@@ -361,9 +377,24 @@ def test_grids(cli, trained, drawn, tmp_path):
     scale = round(256 / (2 * 20 + 4))
     assert code == 0 and shown.n_frames == 6 and shown.size == ((3 * 20 + 4) * scale, (2 * 20 + 4) * scale)
     assert json.loads(out)["step_ratio"] < 1.3
-    code, _, _ = cli("morph", trained, "--data", drawn, "--split", "all", "--grid", "2x5", "--to", tmp_path / "g.png")
+    code, _, _ = cli(
+        "morph", trained, "--data", drawn, "--split", "all", "--grid", "2x5", "--to", tmp_path / "g.png"
+    )
     assert code == 0 and Image.open(tmp_path / "g.png").size == (5 * 66 + 2, 2 * 66 + 2)
-    cli("morph", trained, "--random", 4, "--seed", 7, "--grid", "3x3", "--to", tmp_path / "c.png", "--color", "black")
+    cli(
+        "morph",
+        trained,
+        "--random",
+        4,
+        "--seed",
+        7,
+        "--grid",
+        "3x3",
+        "--to",
+        tmp_path / "c.png",
+        "--color",
+        "black",
+    )
     sheet = np.asarray(Image.open(tmp_path / "c.png"))
     corners = facespace.load(trained).sample(4, seed=7)
     shown = [sheet[y : y + 64 : 4, x : x + 64 : 4] for y in (2, 134) for x in (2, 134)]
@@ -417,8 +448,16 @@ WRONG = [
         2,
         "Did you mean 'spherical'",
     ),
-    (["morph", "{trained}", "{photo}", "{photo}", "--to", "x.gif", "--preset", "celeba"], 2, "Unknown preset 'celeba'"),
-    (["morph", "{trained}", "{photo}", "{photo}", "--to", "x.gif", "--color", "whit"], 2, "Unknown colour 'whit'"),
+    (
+        ["morph", "{trained}", "{photo}", "{photo}", "--to", "x.gif", "--preset", "celeba"],
+        2,
+        "Unknown preset 'celeba'",
+    ),
+    (
+        ["morph", "{trained}", "{photo}", "{photo}", "--to", "x.gif", "--color", "whit"],
+        2,
+        "Unknown colour 'whit'",
+    ),
     (["morph", "{trained}", "{photo}", "{wrong}", "--to", "x.gif"], 2, "encoded by another space"),
     (["morph", "{trained}", "{photo}", "{photo}", "--to", "x.gif", "--grid", "3x3"], 2, "four faces named"),
     (["morph", "{trained}", "--to", "x.gif", "--grid", "3"], 2, "ROWSxCOLUMNS"),
@@ -433,7 +472,11 @@ WRONG = [
     (["mix", "{trained}", "--to", "x.png"], 2, "at least one face"),
     (["mix", "{trained}", "--plus", "gone.png", "--to", "x.png"], 1, "no such file"),
     (["mix", "{trained}", "--plus", "{tmp}", "--to", "x.png"], 1, "holds no pictures"),
-    (["mix", "{trained}", "--plus", "{photo}", "--blend", "{photo}", "--to", "x.png"], 2, "--blend averages faces"),
+    (
+        ["mix", "{trained}", "--plus", "{photo}", "--blend", "{photo}", "--to", "x.png"],
+        2,
+        "--blend averages faces",
+    ),
     (["mix", "{trained}", "--blend", "{photo}=-1", "--to", "x.png"], 2, "--blend averages faces"),
     (["mix", "{trained}", "--plus", "{photo}=nan", "--to", "x.png"], 2, "finite weights"),
 ]
@@ -444,7 +487,13 @@ def test_wrong_commands_say_what_to_do(cli, trained, drawn, photos, tmp_path, to
     np.save(tmp_path / "wrong.npy", np.zeros((2, 7), np.float32))
     empty = tmp_path / "empty"
     empty.mkdir()
-    known = {"trained": trained, "photo": photos[0], "wrong": tmp_path / "wrong.npy", "drawn": drawn, "tmp": empty}
+    known = {
+        "trained": trained,
+        "photo": photos[0],
+        "wrong": tmp_path / "wrong.npy",
+        "drawn": drawn,
+        "tmp": empty,
+    }
     asked = [str(empty / token) if token.startswith("x.") else token.format(**known) for token in tokens]
     found, _, err = cli(*asked)
     assert found == code and says in err and not list(empty.iterdir())

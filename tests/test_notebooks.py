@@ -14,11 +14,26 @@ NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 SHOWN = {"lfw-face-generation-latent-editing": 11, "autoencoder-vs-vae": 7}  # cells that end with a picture
 SAID = {
     "lfw-face-generation-latent-editing": ("people on two sides: 0", "ssim", "10 + 10 faces against all"),
-    "autoencoder-vs-vae": ("## Losses", "the average:", "the raw weights:", "the same weights, bit for bit: True"),
+    "autoencoder-vs-vae": (
+        "## Losses",
+        "the average:",
+        "the raw weights:",
+        "the same weights, bit for bit: True",
+    ),
 }
 STEPS = (
-    *("Load and preprocess", "Split", "Train", "Reconstruction diagnostics", "Random generation", "Interpolation"),
-    *("PCA and t-SNE of the latents, coloured by attribute", "Smile and sunglasses editing by latent arithmetic"),
+    *(
+        "Load and preprocess",
+        "Split",
+        "Train",
+        "Reconstruction diagnostics",
+        "Random generation",
+        "Interpolation",
+    ),
+    *(
+        "PCA and t-SNE of the latents, coloured by attribute",
+        "Smile and sunglasses editing by latent arithmetic",
+    ),
 )
 
 # Runs each cell as Jupyter would; what a cell ends with is shown: pictures are saved, all else is printed.
@@ -57,7 +72,12 @@ def read(path: Path) -> dict:
 def test_every_cell_runs_on_drawn_faces(path, tmp_path):
     environment = {key: value for key, value in os.environ.items() if key != "FACESPACE_DATA"}
     done = subprocess.run(
-        [sys.executable, "-c", RUNNER, path], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=900
+        [sys.executable, "-c", RUNNER, path],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=900,
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert all(words in done.stdout for words in SAID[path.stem]), done.stdout
@@ -84,5 +104,7 @@ def test_a_notebook_is_nbformat_4_5_without_outputs(path):
 
 def test_the_notebooks_hold_what_their_systems_ask_for():
     assert {path.stem for path in NOTEBOOKS} == set(SHOWN)
-    headings = re.findall(r"^## \d\. (.+)$", "\n".join(cells(FOLDER / f"{next(iter(SHOWN))}.ipynb", "markdown")), re.M)
+    headings = re.findall(
+        r"^## \d\. (.+)$", "\n".join(cells(FOLDER / f"{next(iter(SHOWN))}.ipynb", "markdown")), re.M
+    )
     assert headings == list(STEPS)

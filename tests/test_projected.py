@@ -115,7 +115,9 @@ def journal(run):
 def same(x, kernel, stride, groups):
     """A convolution with TensorFlow's padding, as its documentation has it: all of it in front and behind."""
     side = kernel.shape[2]
-    total = [max(side - stride, 0) if size % stride == 0 else max(side - size % stride, 0) for size in x.shape[2:]]
+    total = [
+        max(side - stride, 0) if size % stride == 0 else max(side - size % stride, 0) for size in x.shape[2:]
+    ]
     high, wide = total
     x = F.pad(x, (wide // 2, wide - wide // 2, high // 2, high - high // 2))
     return F.conv2d(x, kernel, None, stride, 0, 1, groups)
@@ -255,7 +257,10 @@ def test_each_variation_is_what_it_says(images):
     flat = images.flatten(0, 1)
     torch.manual_seed(0)
     turned = VARIATIONS["flip"](flat)
-    assert all(torch.equal(a, b) or torch.equal(a, b.flip(2)) for a, b in zip(turned, flat)) and (turned != flat).any()
+    assert (
+        all(torch.equal(a, b) or torch.equal(a, b.flip(2)) for a, b in zip(turned, flat))
+        and (turned != flat).any()
+    )
     moved, places = VARIATIONS["translation"](flat), set()
     for before, after in zip(flat, moved):
         padded = F.pad(before, (2, 2, 2, 2), value=0.5)
@@ -270,7 +275,11 @@ def test_each_variation_is_what_it_says(images):
     assert len(places) > 3
     cut = VARIATIONS["cutout"](flat)
     gone = (cut != flat).any(1)
-    assert (cut[(cut != flat)] == 0.5).all() and gone.flatten(1).sum(1).max() == 64 and gone.flatten(1).any(1).all()
+    assert (
+        (cut[(cut != flat)] == 0.5).all()
+        and gone.flatten(1).sum(1).max() == 64
+        and gone.flatten(1).any(1).all()
+    )
     torch.manual_seed(0)
     draw = torch.rand(len(flat), 3).numpy()
     torch.manual_seed(0)
@@ -285,15 +294,28 @@ def test_each_variation_is_what_it_says(images):
 @pytest.mark.parametrize("variance", [True, False])
 def test_moments_are_those_of_all_faces_and_their_gradient_is_the_batch_s(variance):
     rng = np.random.default_rng(0)
-    real = [rng.normal(2, 3, (50, 4, 5, 5)).astype(np.float32), rng.normal(-1, 0.5, (50, 2, 3, 3)).astype(np.float32)]
+    real = [
+        rng.normal(2, 3, (50, 4, 5, 5)).astype(np.float32),
+        rng.normal(-1, 0.5, (50, 2, 3, 3)).astype(np.float32),
+    ]
     moments = Moments(6, variance)
     moments.measure([torch.from_numpy(part[at : at + 10]) for part in real] for at in range(0, 50, 10))
     pooled = np.concatenate([part.mean((2, 3)) for part in real], 1)
     np.testing.assert_allclose(moments.center.numpy(), pooled.mean(0), rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(moments.spread.numpy(), pooled.std(0), rtol=1e-4)
-    mean, square, apart, x, leaves, found = np.zeros(6), np.zeros(6), np.zeros(6), np.zeros((8, 6)), [], torch.zeros(())
+    mean, square, apart, x, leaves, found = (
+        np.zeros(6),
+        np.zeros(6),
+        np.zeros(6),
+        np.zeros((8, 6)),
+        [],
+        torch.zeros(()),
+    )
     for step in range(150):
-        made = [rng.normal(1, 2, (8, 4, 5, 5)).astype(np.float32), rng.normal(0, 1, (8, 2, 3, 3)).astype(np.float32)]
+        made = [
+            rng.normal(1, 2, (8, 4, 5, 5)).astype(np.float32),
+            rng.normal(0, 1, (8, 2, 3, 3)).astype(np.float32),
+        ]
         leaves = [torch.from_numpy(part).requires_grad_() for part in made]
         found = moments(leaves)
         x = (np.concatenate([part.mean((2, 3)) for part in made], 1) - pooled.mean(0)) / pooled.std(0)
@@ -329,7 +351,13 @@ def test_a_recipe_says_what_is_judged(images):
     assert [id(part) for part in judged(goals["both"], a, b)] == [id(a), id(b)]
 
 
-TAUGHT = (*JUDGED, "objective.adversarial_on=both", "objective.moments=0.01", "train.steps=6", "train.precision=fp32")
+TAUGHT = (
+    *JUDGED,
+    "objective.adversarial_on=both",
+    "objective.moments=0.01",
+    "train.steps=6",
+    "train.precision=fp32",
+)
 
 
 def test_an_interrupted_run_resumes_to_the_very_same_weights(drawn, fitted, ready, tmp_path, monkeypatch):
@@ -356,7 +384,10 @@ def test_an_interrupted_run_resumes_to_the_very_same_weights(drawn, fitted, read
         maps = discriminator.projection.mix(discriminator.projection.features(image))
         by_hand = np.mean([logits.numpy().mean((1, 2)) for logits in discriminator.heads(maps)], 0)
     np.testing.assert_allclose(scores.numpy(), by_hand, rtol=1e-5)
-    for bits, away in ((16, 1e-3), (8, 2e-2)):  # kernels are packed with fewer bits, and scores move by little
+    for bits, away in (
+        (16, 1e-3),
+        (8, 2e-2),
+    ):  # kernels are packed with fewer bits, and scores move by little
         pack(bundle.load(tmp_path / "whole"), tmp_path / f"small{bits}", bits=bits)
         again = load_discriminator(tmp_path / f"small{bits}").score(image)
         torch.testing.assert_close(again, scores, atol=away, rtol=0)
@@ -404,7 +435,9 @@ def test_the_patch_discriminator_judges_samples_too(drawn, fitted, tmp_path):
         (["objective.adversarial_on=samples", "train.only=all"], "Add --set train.only=decoder"),
     ],
 )
-def test_what_cannot_be_is_refused_before_anything_is_written(drawn, trained, ready, tmp_path, settings, says):
+def test_what_cannot_be_is_refused_before_anything_is_written(
+    drawn, trained, ready, tmp_path, settings, says
+):
     with pytest.raises(UsageError, match=says):
         train(drawn, tmp_path / "r", [*JUDGED, *settings], start=trained)
     assert not (tmp_path / "r").exists()

@@ -174,7 +174,9 @@ def test_a_bundle_of_8_bits(whole, tmp_path):
             assert (gap <= HALF * kept[f"{name}.scale"].double()).all()
         else:
             assert torch.equal(after[name], tensor), "vectors and statistics stay exact"
-    assert small.card["packed"] == {"from": whole.card["fingerprint"], "bits": 8} and small.card["format"] == 2
+    assert (
+        small.card["packed"] == {"from": whole.card["fingerprint"], "bits": 8} and small.card["format"] == 2
+    )
     weights = sum(weight.numel() for weight in small.model.parameters())
     assert runs._count(tmp_path / "p" / bundle.WEIGHTS) == weights
 
@@ -277,7 +279,9 @@ def test_a_prior_is_fitted_to_a_bundle_of_8_bits_and_packed_with_it(eight, drawn
 def test_training_starts_from_a_bundle_of_8_bits(eight, drawn, tmp_path):
     ways = ("model.bottleneck=point", "model.pixels=mse", "objective.weights={}", "train.learning_rate=1e-12")
     with quiet():
-        facespace.train("demo", drawn, tmp_path / "r", settings=(*TINY, *ways), start=eight, trackers=["none"])
+        facespace.train(
+            "demo", drawn, tmp_path / "r", settings=(*TINY, *ways), start=eight, trackers=["none"]
+        )
     wanted = bundle.load(eight).model.decoder.state_dict()
     for name, tensor in bundle.load(tmp_path / "r/last").model.decoder.state_dict().items():
         if name.endswith("weight"):
@@ -343,9 +347,13 @@ def a_flat_weight(tensors):
 
 
 DAMAGE = [
-    pytest.param(replaced(lambda scale: scale.flatten()[:-1]), r"weight\.scale is torch\.float32 \[", id="short"),
+    pytest.param(
+        replaced(lambda scale: scale.flatten()[:-1]), r"weight\.scale is torch\.float32 \[", id="short"
+    ),
     pytest.param(replaced(lambda scale: scale.flatten()), r"weight\.scale is torch\.float32 \[", id="flat"),
-    pytest.param(replaced(lambda scale: scale.transpose(0, 1)), r"weight\.scale is torch\.float32 \[", id="other-axis"),
+    pytest.param(
+        replaced(lambda scale: scale.transpose(0, 1)), r"weight\.scale is torch\.float32 \[", id="other-axis"
+    ),
     pytest.param(replaced(lambda scale: scale.half()), r"weight\.scale is torch\.float16", id="halves"),
     pytest.param(replaced(lambda scale: scale * float("nan")), "not finite and above 0", id="nan"),
     pytest.param(replaced(lambda scale: scale * 0), "not finite and above 0", id="zero"),
@@ -377,10 +385,15 @@ def test_a_format_of_a_later_facespace_is_named(eight, tmp_path):
 
 def test_kernels_without_their_module_take_fewer_bits_and_come_back():
     kernel, vector = torch.randn(6, 3, 4, 4), torch.randn(5)
-    for bits, error in ((8, kernel.abs().amax((1, 2, 3), keepdim=True) / 254 * 1.001), (16, kernel.abs() * 2**-11)):
+    for bits, error in (
+        (8, kernel.abs().amax((1, 2, 3), keepdim=True) / 254 * 1.001),
+        (16, kernel.abs() * 2**-11),
+    ):
         kept = stored_kernels({"a": kernel, "b": vector}, bits)
         again = restored_kernels(kept)
-        assert set(again) == {"a", "b"} and torch.equal(again["b"], vector) and again["a"].dtype == torch.float32
+        assert (
+            set(again) == {"a", "b"} and torch.equal(again["b"], vector) and again["a"].dtype == torch.float32
+        )
         assert ((again["a"] - kernel).abs() <= error).all()
         once_more = stored_kernels(again, bits)
         assert all(torch.equal(once_more[name], kept[name]) for name in kept)

@@ -33,7 +33,9 @@ def gray(tmp_path_factory) -> Path:
     """A tiny autoencoder of gray faces, 24×20."""
     root = tmp_path_factory.mktemp("gray")
     with quiet():
-        facespace.prepare("procedural", to=root / "set", size=(24, 20), gray=True, limit=40, workers=1, seed=1)
+        facespace.prepare(
+            "procedural", to=root / "set", size=(24, 20), gray=True, limit=40, workers=1, seed=1
+        )
         facespace.train("demo", root / "set", root / "ae", settings=(*TINY, *AE))
     return root / "ae"
 
@@ -65,7 +67,11 @@ def only(folder: Path) -> dict:
 
 def test_the_names_of_files_are_the_writers():
     assert (runs.METRICS, runs.RESULT) == (run_log.METRICS, run_log.RESULT)
-    assert (runs.CARD, runs.WEIGHTS, set(runs.BUNDLES)) == (bundle.CARD, bundle.WEIGHTS, {bundle.BEST, bundle.LAST})
+    assert (runs.CARD, runs.WEIGHTS, set(runs.BUNDLES)) == (
+        bundle.CARD,
+        bundle.WEIGHTS,
+        {bundle.BEST, bundle.LAST},
+    )
 
 
 def test_a_finished_run(trained, drawn):
@@ -73,10 +79,19 @@ def test_a_finished_run(trained, drawn):
     lines = [json.loads(line) for line in (trained / "metrics.jsonl").read_text().splitlines()]
     losses = [line["validation"]["loss"] for line in lines]
     best = lines[int(np.argmin(losses))]
-    assert (row["name"], row["recipe"], row["data"], row["state"]) == (trained.name, "demo", "procedural", "finished")
+    assert (row["name"], row["recipe"], row["data"], row["state"]) == (
+        trained.name,
+        "demo",
+        "procedural",
+        "finished",
+    )
     assert row["train_faces"] == len(FaceSet(drawn).rows("train"))
     assert (row["parameters"], row["steps"]) == (result["parameters"], result["steps"])
-    assert (row["best_loss"], row["mse"], row["last_loss"]) == (min(losses), best["validation"]["mse"], losses[-1])
+    assert (row["best_loss"], row["mse"], row["last_loss"]) == (
+        min(losses),
+        best["validation"]["mse"],
+        losses[-1],
+    )
     assert row["seconds"] == pytest.approx(result["seconds"], abs=0.01)
 
 
@@ -107,7 +122,10 @@ def test_an_empty_run_without_a_card(tmp_path):
     (tmp_path / "r").mkdir()
     (tmp_path / "r/metrics.jsonl").touch()
     row = only(tmp_path)
-    assert row["state"] == "stopped" and row["recipe"] is row["best_loss"] is row["steps"] is row["parameters"] is None
+    assert (
+        row["state"] == "stopped"
+        and row["recipe"] is row["best_loss"] is row["steps"] is row["parameters"] is None
+    )
 
 
 def break_line(run):
@@ -215,7 +233,9 @@ def test_latent_structure_against_numpy():
     assert found["variance_range"] == pytest.approx([variances.min(), variances.max()])
     upper = np.corrcoef(z, rowvar=False)[np.triu_indices(6, 1)]
     assert found["mean_absolute_correlation"] == pytest.approx(np.abs(upper).mean())
-    assert found["covariance_distance"] == pytest.approx(np.linalg.norm(np.cov(z, rowvar=False) - np.eye(6), "fro"))
+    assert found["covariance_distance"] == pytest.approx(
+        np.linalg.norm(np.cov(z, rowvar=False) - np.eye(6), "fro")
+    )
     assert found["active_units"] == 5
 
 
@@ -223,7 +243,9 @@ def test_latents_that_never_vary_and_single_latents():
     z = np.random.default_rng(0).normal(size=(50, 3))
     alone, dead = latent_structure(z[:, :1]), latent_structure(np.column_stack([z, np.zeros(50)]))
     assert alone["mean_absolute_correlation"] is None and alone["active_units"] == 1
-    assert dead["mean_absolute_correlation"] == pytest.approx(latent_structure(z)["mean_absolute_correlation"])
+    assert dead["mean_absolute_correlation"] == pytest.approx(
+        latent_structure(z)["mean_absolute_correlation"]
+    )
     assert latent_structure(np.zeros((5, 2)))["mean_absolute_correlation"] is None
 
 
@@ -259,7 +281,9 @@ def test_the_figures_of_a_vae_against_its_space(compared, trained, drawn):
     images = faces.images[rows]
     again, z = space.reconstruct(images) / 255, space.encode(images).astype(np.float64)
     errors = ((again - images / 255) ** 2).mean((1, 2, 3))
-    assert found["reconstruction"]["mse"] == pytest.approx(errors.mean(), rel=1e-2)  # theirs are rounded to bytes
+    assert found["reconstruction"]["mse"] == pytest.approx(
+        errors.mean(), rel=1e-2
+    )  # theirs are rounded to bytes
     assert found["reconstruction"]["psnr"] == pytest.approx((-10 * np.log10(errors)).mean(), abs=0.05)
     assert found["reconstruction"]["faces"] == "as they are"
     latents = found["latents"]
@@ -268,13 +292,19 @@ def test_the_figures_of_a_vae_against_its_space(compared, trained, drawn):
     with torch.inference_mode():
         q = space.model.encode(torch.from_numpy(images).permute(0, 3, 1, 2) / 255)
     prior = torch.distributions.Normal(0.0, 1.0)
-    kl = torch.distributions.kl_divergence(torch.distributions.Normal(q.mean, (q.log_var / 2).exp()), prior).sum(1)
+    kl = torch.distributions.kl_divergence(
+        torch.distributions.Normal(q.mean, (q.log_var / 2).exp()), prior
+    ).sum(1)
     assert latents["kl"] == pytest.approx(float(kl.mean()), rel=1e-4)
     samples = space.sample(24, seed=3) / 255
     sampling = found["sampling"]
-    assert (sampling["pixel_mean"], sampling["pixel_deviation"]) == pytest.approx((samples.mean(), samples.std()))
+    assert (sampling["pixel_mean"], sampling["pixel_deviation"]) == pytest.approx(
+        (samples.mean(), samples.std())
+    )
     real = images / 255
-    assert (sampling["real_pixel_mean"], sampling["real_pixel_deviation"]) == pytest.approx((real.mean(), real.std()))
+    assert (sampling["real_pixel_mean"], sampling["real_pixel_deviation"]) == pytest.approx(
+        (real.mean(), real.std())
+    )
     assert sampling["prior"] == "N(0, I)" and "N(0, I)" in sampling["origin"]
 
 
@@ -284,7 +314,9 @@ def test_the_figures_of_a_gray_autoencoder_on_colour_faces(compared, gray, drawn
     rows = [index * len(faces) // 24 for index in range(24)]
     # Whole faces, the largest centred 24:20 part of 16×16, made gray: what the fitting must come to, by Pillow alone.
     box = (8 - 8 * 20 / 24, 0, 8 + 8 * 20 / 24, 16)
-    small = [Image.fromarray(faces.images[row]).resize((20, 24), Image.Resampling.LANCZOS, box=box) for row in rows]
+    small = [
+        Image.fromarray(faces.images[row]).resize((20, 24), Image.Resampling.LANCZOS, box=box) for row in rows
+    ]
     images = np.stack([np.asarray(picture.convert("L"))[..., None] for picture in small])
     with torch.inference_mode():
         x = torch.from_numpy(images).permute(0, 3, 1, 2) / 255
@@ -294,7 +326,11 @@ def test_the_figures_of_a_gray_autoencoder_on_colour_faces(compared, gray, drawn
     assert found["latents"]["kl"] is None
     assert found["sampling"]["prior"] == "fitted Gaussian" and "autoencoder" in found["sampling"]["origin"]
     model = found["model"]
-    assert (model["bottleneck"], model["objective"], model["image"]) == ("autoencoder", "no penalty", "24×20 gray")
+    assert (model["bottleneck"], model["objective"], model["image"]) == (
+        "autoencoder",
+        "no penalty",
+        "24×20 gray",
+    )
 
 
 def test_what_training_said(compared, trained, tmp_path, drawn, gray):
@@ -312,7 +348,9 @@ def test_the_table_says_what_must_be_known(compared):
     _, facts = compared
     text = facts["text"]
     assert text.count("\n## ") == 5 and "| recipe " in text and "| ---" not in text.split("\n")[0]
-    assert "tiny: trained on faces of this split" in text  # the set is its own, and `all` holds training faces
+    assert (
+        "tiny: trained on faces of this split" in text
+    )  # the set is its own, and `all` holds training faces
     assert "ae: trained on another set" in text and "Not all of these losses" in text
     assert "above 0.01" in text and "samples from the prior N(0, I)" in text and "a Gaussian fitted" in text
     tables = [block.splitlines() for block in text.split("\n\n") if block.startswith("|")]
@@ -334,7 +372,9 @@ def test_the_pictures(compared):
 def test_the_same_again_is_the_same(compared, trained, gray, drawn, tmp_path):
     with quiet():
         again = compare([trained, gray], drawn, tmp_path / "c", split="all", count=24, seed=3)
-        compare([gray, trained], drawn, tmp_path / "c", split="all", count=5)  # takes the place of the older one
+        compare(
+            [gray, trained], drawn, tmp_path / "c", split="all", count=5
+        )  # takes the place of the older one
     assert again["runs"] == compared[1]["runs"]
     assert json.loads((tmp_path / "c/compare.json").read_text())["protocol"]["count"] == 5
 
@@ -419,7 +459,11 @@ def test_compare_prints_the_table_or_one_object(cli, trained, gray, drawn, tmp_p
     assert code == 0 and out.startswith("# tiny, ae\n") and str(tmp_path / "a") in out
     code, out, _ = cli("compare", trained, gray, *shared, "--to", tmp_path / "b", "--json")
     facts = json.loads(out)
-    assert code == 0 and [run["name"] for run in facts["runs"]] == ["tiny", "ae"] and facts["to"] == str(tmp_path / "b")
+    assert (
+        code == 0
+        and [run["name"] for run in facts["runs"]] == ["tiny", "ae"]
+        and facts["to"] == str(tmp_path / "b")
+    )
 
 
 # Pictures
@@ -449,4 +493,7 @@ def test_latents_chart_takes_any_name_and_dead_latents(tmp_path):
     ("bottleneck", "says"), [("point", "no penalty"), ("gaussian", "kl × 1"), ("codes", "commitment × 1")]
 )
 def test_a_penalty_without_a_weight_is_said_to_count_once(bottleneck, says):
-    assert runs.objective({"model": {"bottleneck": bottleneck}, "recipe": {"objective": {"weights": {}}}}) == says
+    assert (
+        runs.objective({"model": {"bottleneck": bottleneck}, "recipe": {"objective": {"weights": {}}}})
+        == says
+    )

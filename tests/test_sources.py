@@ -55,7 +55,9 @@ def kumar(path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("below", ["", "lfw", "lfw_funneled", "lfw-deepfunneled", "lfw-deepfunneled/lfw-deepfunneled"])
+@pytest.mark.parametrize(
+    "below", ["", "lfw", "lfw_funneled", "lfw-deepfunneled", "lfw-deepfunneled/lfw-deepfunneled"]
+)
 def test_lfw_layouts_and_scores(tmp_path, below):
     root = lfw_tree(tmp_path / "lfw", below)
     kumar(root / "lfw_attributes.txt")
@@ -100,7 +102,9 @@ def test_lfw_own_lists_of_people(tmp_path):
 
 
 def test_attribute_names_are_celebas():
-    assert [clean(name) for name in ("5 o' Clock Shadow", "Mouth Slightly Open", "Strong Nose-Mouth Lines")] == [
+    assert [
+        clean(name) for name in ("5 o' Clock Shadow", "Mouth Slightly Open", "Strong Nose-Mouth Lines")
+    ] == [
         "5_o_Clock_Shadow",
         "Mouth_Slightly_Open",
         "Strong_Nose_Mouth_Lines",
@@ -124,7 +128,9 @@ def hq_tree(root: Path) -> Path:
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(mask).convert("RGB").save(path)
     base = root / "CelebAMask-HQ"
-    (base / "CelebAMask-HQ-attribute-anno.txt").write_text("3\nSmiling Male\n3.jpg 1 -1\n20.jpg -1 -1\n127.jpg 1 1\n")
+    (base / "CelebAMask-HQ-attribute-anno.txt").write_text(
+        "3\nSmiling Male\n3.jpg 1 -1\n20.jpg -1 -1\n127.jpg 1 1\n"
+    )
     (base / "CelebAMask-HQ-pose-anno.txt").write_text(
         "3\nYaw Pitch Raw\n3.jpg -20.5 1 2\n20.jpg 0 0 0\n127.jpg 5 5 5\n"
     )
@@ -134,7 +140,9 @@ def hq_tree(root: Path) -> Path:
 
 
 def test_part_masks_replace_the_background(tmp_path):
-    faces = prepare("celebamask-hq", hq_tree(tmp_path / "hq"), to=tmp_path / "set", background="#0000ff", size=64)
+    faces = prepare(
+        "celebamask-hq", hq_tree(tmp_path / "hq"), to=tmp_path / "set", background="#0000ff", size=64
+    )
     assert len(faces) == 2 and faces.card["skipped"]["reasons"] == {"no mask": 1}
     assert faces.card["masked_share"] == pytest.approx(0.25)
     assert faces.attribute_names == ("Smiling", "Male", "Yaw", "Pitch", "Roll")
@@ -142,7 +150,10 @@ def test_part_masks_replace_the_background(tmp_path):
     assert faces.splits.tolist() == ["train", "validation"]
     face = faces.images[0].astype(int)
     assert np.abs(face[48:, 40:] - (0, 0, 255)).max() < 3  # background
-    assert np.abs(face[:, :28] - (200, 100, 40)).max() < 12 and np.abs(face[:28, 36:] - (200, 100, 40)).max() < 12
+    assert (
+        np.abs(face[:, :28] - (200, 100, 40)).max() < 12
+        and np.abs(face[:28, 36:] - (200, 100, 40)).max() < 12
+    )
 
 
 def test_parts_can_be_chosen_and_background_kept(tmp_path):
@@ -160,7 +171,9 @@ def test_parts_can_be_chosen_and_background_kept(tmp_path):
 def test_celeba_identities_join_through_the_mapping(tmp_path):
     (tmp_path / "celeba").mkdir()
     (tmp_path / "celeba/identity_CelebA.txt").write_text("000100.jpg 7\n196281.jpg 9\n")
-    faces = prepare("celebamask-hq", hq_tree(tmp_path / "hq"), to=tmp_path / "set", celeba=tmp_path / "celeba")
+    faces = prepare(
+        "celebamask-hq", hq_tree(tmp_path / "hq"), to=tmp_path / "set", celeba=tmp_path / "celeba"
+    )
     assert dict(zip(faces.ids, faces.identities)) == {"3.jpg": "7", "20.jpg": "", "127.jpg": "9"}
     assert [official_split(stem) for stem in ("162770", "162771", "182637", "182638", None)] == [
         "train",
@@ -279,7 +292,9 @@ def test_options_for_other_sources_are_refused(tmp_path, call, says):
 def test_attributes_can_be_chosen(tmp_path, drawn):
     faces = prepare("procedural", to=tmp_path / "s", limit=4, size=16, attributes=["smile", "Hat"])
     whole = FaceSet(drawn)
-    np.testing.assert_array_equal(faces.attributes[:, 0], whole.attributes[:4, whole.attribute_names.index("smile")])
+    np.testing.assert_array_equal(
+        faces.attributes[:, 0], whole.attributes[:4, whole.attribute_names.index("smile")]
+    )
     with pytest.raises(UsageError, match="Did you mean 'smile'"):
         prepare("procedural", to=tmp_path / "t", limit=4, attributes=["smle"])
 
@@ -307,7 +322,9 @@ def test_an_interrupted_prepare_goes_on_to_the_same_bytes(tmp_path, monkeypatch)
     monkeypatch.undo()
     seen = []
     monkeypatch.setattr(
-        prepare_module, "make_chunk", lambda m, c, _make=prepare_module.make_chunk: seen.append(len(c)) or _make(m, c)
+        prepare_module,
+        "make_chunk",
+        lambda m, c, _make=prepare_module.make_chunk: seen.append(len(c)) or _make(m, c),
     )
     cut = prepare("folder", tmp_path / "p", to=tmp_path / "cut", size=16)
     assert seen == [22]  # 150 faces in chunks of 64: only the last one was left
@@ -461,7 +478,9 @@ def test_set_verbs(cli, tmp_path, drawn):
     shutil.copytree(drawn, tmp_path / "two")
     code, out, _ = cli("merge", drawn, tmp_path / "two", "--to", tmp_path / "m", "--json")
     assert code == 0 and json.loads(out)["faces"] == 120
-    code, out, _ = cli("split", drawn, "--to", tmp_path / "s", "--train", 1, "--validation", 1, "--test", 0, "--json")
+    code, out, _ = cli(
+        "split", drawn, "--to", tmp_path / "s", "--train", 1, "--validation", 1, "--test", 0, "--json"
+    )
     assert code == 0 and json.loads(out)["splits"]["test"] == 0
     code, out, _ = cli("balance", drawn, "--on", "Eyeglasses", "--to", tmp_path / "b", "--json")
     assert code == 0 and json.loads(out)["faces"] < 60
@@ -474,7 +493,10 @@ def test_set_verbs(cli, tmp_path, drawn):
 
 def test_mirror_turns_pictures_and_what_knows_left_from_right():
     torch.manual_seed(0)
-    image, names = torch.rand(64, 3, 4, 6), ("Smiling", "yaw", "Left_Eye_Open", "Right_Eye_Open", "l_ear", "r_ear")
+    image, names = (
+        torch.rand(64, 3, 4, 6),
+        ("Smiling", "yaw", "Left_Eye_Open", "Right_Eye_Open", "l_ear", "r_ear"),
+    )
     values = torch.tensor([[1.0, 0.5, 1.0, -1.0, 2.0, 3.0]]).repeat(64, 1)
     turned, told = augment.mirror(image, values, names)
     flipped = (turned == image.flip(3)).flatten(1).all(1)
@@ -513,7 +535,10 @@ def test_every_real_folder_is_read(real, tmp_path):
     counts = {
         "lfw": (prepare("lfw", real / "lfw", to=tmp_path / "lfw", limit=60), 60),
         "hq": (prepare("celebamask-hq", real / "celebamask-hq", to=tmp_path / "hq", background="black"), 165),
-        "labels": (prepare("celebamask-hq", real / "celebamask-labelmaps", to=tmp_path / "l", background="black"), 250),
+        "labels": (
+            prepare("celebamask-hq", real / "celebamask-labelmaps", to=tmp_path / "l", background="black"),
+            250,
+        ),
         "yearbook": (prepare("yearbook", real / "yearbook", to=tmp_path / "y"), 6),
         "olivetti": (prepare("olivetti", real / "olivetti", to=tmp_path / "o"), 400),
         "portraits": (prepare("folder", real / "portraits-cc0", to=tmp_path / "p"), 200),

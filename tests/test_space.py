@@ -50,7 +50,9 @@ def test_pictures_of_any_kind_give_the_same_latent(space, faces):
 def test_a_gray_picture_enters_a_colour_space(space, faces):
     gray = faces[:, :, :, :1]
     np.testing.assert_allclose(space.encode(gray), space.encode(np.repeat(gray, 3, axis=3)), atol=1e-5)
-    np.testing.assert_allclose(space.encode(Image.fromarray(gray[0, ..., 0])), space.encode(gray[:1]), atol=1e-5)
+    np.testing.assert_allclose(
+        space.encode(Image.fromarray(gray[0, ..., 0])), space.encode(gray[:1]), atol=1e-5
+    )
 
 
 def test_a_large_picture_is_fitted(space, faces):
@@ -113,7 +115,9 @@ def test_a_space_draws_faces_under_attributes_and_says_what_it_cannot(trained, d
     with quiet(), pytest.raises(UsageError, match=r"Unknown attribute 'smiel'.*Did you mean 'smile'"):
         space.fit_prior(faces, "flow", "all", conditions=["smiel"])
     with quiet():
-        entry = space.fit_prior(faces, "flow", "all", mirror=True, conditions=["smile", "yaw"], steps=2, width=16)
+        entry = space.fit_prior(
+            faces, "flow", "all", mirror=True, conditions=["smile", "yaw"], steps=2, width=16
+        )
         assert entry["options"]["conditions"] == ["smile", "yaw"] and entry["mirror"]
         assert space.fit_prior(faces, "normal", "all", mirror=True)["nats"]
     assert space.sample_latents(3, prior="flow", given={"smile": True}, guidance=2.0).shape == (3, 5)
@@ -133,7 +137,9 @@ def test_mirrored_views_turn_left_and_right(drawn):
 
     faces = FaceSet(drawn)
     views = _signs(faces, "all", ["yaw", "smile"], mirror=True)
-    expected = torch.from_numpy(faces.signs("all")[:, [faces.attribute_names.index(n) for n in ("yaw", "smile")]])
+    expected = torch.from_numpy(
+        faces.signs("all")[:, [faces.attribute_names.index(n) for n in ("yaw", "smile")]]
+    )
     torch.testing.assert_close(views[:, 0], expected.float(), equal_nan=True)
     torch.testing.assert_close(views[:, 1], expected.float() * torch.tensor([-1.0, 1.0]), equal_nan=True)
 
@@ -210,7 +216,9 @@ def test_given_attributes_reach_encoder_and_decoder(told, faces):
         by_hand = space.model.decode(z, y).permute(0, 2, 3, 1).numpy() * 255
     frowning = space.decode(z, given={"smile": -1})
     assert np.abs(frowning - by_hand).max() <= 0.51
-    assert not np.array_equal(frowning, space.decode(z)) and not np.array_equal(frowning, space.decode(z, {"smile": 1}))
+    assert not np.array_equal(frowning, space.decode(z)) and not np.array_equal(
+        frowning, space.decode(z, {"smile": 1})
+    )
     np.testing.assert_array_equal(space.reconstruct(faces, given={"smile": -1}), frowning)
     assert not np.allclose(space.encode(faces, given={"Hat": 1}), z)
     np.testing.assert_array_equal(

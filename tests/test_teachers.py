@@ -63,9 +63,9 @@ def vgg_weights():
     for channels in vgg.BLOCKS:
         for before, after in pairwise(channels):
             index += 1
-            weights[f"conv{index}.weight"] = rng.normal(0, (9 * before) ** -0.5, (after, before, 3, 3)).astype(
-                np.float32
-            )
+            weights[f"conv{index}.weight"] = rng.normal(
+                0, (9 * before) ** -0.5, (after, before, 3, 3)
+            ).astype(np.float32)
             weights[f"conv{index}.bias"] = rng.normal(0, 0.1, after).astype(np.float32)
     return weights
 
@@ -89,7 +89,12 @@ def test_vgg_sees_what_its_weights_say_from_each_format(images, vgg_weights, tmp
             weight, bias = (torch.tensor(vgg_weights[f"conv{i}.{part}"]) for part in ("weight", "bias"))
             x = torch.nn.functional.conv2d(x, weight, bias, padding=1).relu()
         torch.testing.assert_close(seen[0], x)
-        assert [tuple(part.shape[1:]) for part in seen] == [(64, 16, 16), (128, 8, 8), (256, 4, 4), (512, 2, 2)]
+        assert [tuple(part.shape[1:]) for part in seen] == [
+            (64, 16, 16),
+            (128, 8, 8),
+            (256, 4, 4),
+            (512, 2, 2),
+        ]
     look = Perceptual(ObjectiveConfig(perceptual=1.0, features="vgg16"), (3, 16, 16))
     assert look(image, image).abs().max() == 0 and (look(image, images[1]) > 0).all()
 
@@ -115,7 +120,9 @@ def recognition_weights(tmp_path):
     """Random ones of every shape that the network has, as the package keeps them: 8 bits, two files."""
     rng, shapes, before = np.random.default_rng(0), {"conv32_down": (7, 3, 32)}, 32
     for width, count in zip(dlib_resnet.WIDTHS, dlib_resnet.BLOCKS):
-        names = [f"conv{width}_{index}" for index in (range(1, count + 1) if width == 32 else range(1, count))]
+        names = [
+            f"conv{width}_{index}" for index in (range(1, count + 1) if width == 32 else range(1, count))
+        ]
         for name in names if width == 32 else [f"conv{width}_down", *names]:
             shapes |= {f"{name}/conv1": (3, before, width), f"{name}/conv2": (3, width, width)}
             before = width
@@ -149,7 +156,9 @@ def test_the_identity_term_looks_at_the_person_where_the_eyes_are(images, recogn
     assert net(a, a).abs().max() == 0
     near, far = net(a + 0.05 * (b - a), a), net(a + 0.5 * (b - a), a)
     assert (near > 0).all() and (near < far).all()
-    torch.testing.assert_close(far, (net.embed(a + 0.5 * (b - a)) - net.embed(a)).square().sum(1) / 0.36 * 12288)
+    torch.testing.assert_close(
+        far, (net.embed(a + 0.5 * (b - a)) - net.embed(a)).square().sum(1) / 0.36 * 12288
+    )
     # Eyes elsewhere, in a picture moved by as much, are the same person.
     moved = dlib_resnet.open_recognition(Template(64, 64).points[:2] + np.array([3, 2]), (3, 66, 67))
     inside = torch.nn.functional.pad(a, (3, 0, 2, 0), mode="replicate")
@@ -158,12 +167,18 @@ def test_the_identity_term_looks_at_the_person_where_the_eyes_are(images, recogn
     torch.testing.assert_close(gray, net.embed(a[:, :1].expand(-1, 3, -1, -1)))
 
 
-def test_the_model_learns_the_person_and_the_journal_says_so(drawn, recognition_weights, tmp_path, monkeypatch):
+def test_the_model_learns_the_person_and_the_journal_says_so(
+    drawn, recognition_weights, tmp_path, monkeypatch
+):
     monkeypatch.setenv(dlib_resnet.PLACE, str(recognition_weights))
-    train(drawn, tmp_path / "r", ["objective.identity=0.5", "objective.perceptual_share=0.5", "train.steps=2"])
+    train(
+        drawn, tmp_path / "r", ["objective.identity=0.5", "objective.perceptual_share=0.5", "train.steps=2"]
+    )
     told = journal(tmp_path / "r")[-1]["train"]
     assert told["identity"] > 0
-    assert told["loss"] == pytest.approx(told["reconstruction"] + 30 * told["kl"] + 0.5 * told["identity"], rel=1e-4)
+    assert told["loss"] == pytest.approx(
+        told["reconstruction"] + 30 * told["kl"] + 0.5 * told["identity"], rel=1e-4
+    )
 
 
 def test_recognition_without_weights_says_what_it_needs(recognition_weights, tmp_path, monkeypatch):
@@ -187,7 +202,11 @@ def test_a_share_of_the_batch_is_looked_at(images, drawn, tmp_path, monkeypatch)
     looked = []
     real = Perceptual.anywhere
     monkeypatch.setattr(Perceptual, "anywhere", lambda self, a, b: looked.append(len(a)) or real(self, a, b))
-    train(drawn, tmp_path / "run", ["objective.perceptual=0.5", "objective.perceptual_share=0.25", "train.steps=1"])
+    train(
+        drawn,
+        tmp_path / "run",
+        ["objective.perceptual=0.5", "objective.perceptual_share=0.25", "train.steps=1"],
+    )
     assert looked == [2]  # of 8
     with pytest.raises(UsageError, match="perceptual_share"):
         ObjectiveConfig(perceptual_share=0)
@@ -242,7 +261,13 @@ def test_the_journal_has_each_term_from_when_it_counts(drawn, tmp_path):
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_an_interrupted_run_resumes_to_the_very_same_weights(drawn, tmp_path, monkeypatch, precision):
     """Critic, its optimiser and the state of its spectral norms included."""
-    settings = [*ALL, "model.body=residual", "data.flip=true", "train.ema=0.9", f"train.precision={precision}"]
+    settings = [
+        *ALL,
+        "model.body=residual",
+        "data.flip=true",
+        "train.ema=0.9",
+        f"train.precision={precision}",
+    ]
     train(drawn, tmp_path / "whole", settings)
     with pressed_after(8, monkeypatch):
         train(drawn, tmp_path / "cut", settings)
@@ -282,7 +307,10 @@ def test_the_middle_of_a_face_is_between_eyes_and_mouth(crop, source, eyes, mout
     face = middle(Template(64, 64, 3, crop, source))
     assert face.shape == (64, 64) and face.min() >= 0 and face.max() <= 1
     x, y = (eyes[0] + mouth[0]) / 2, (eyes[1] + mouth[1]) / 2
-    at = (face * torch.arange(64)[None]).sum() / face.sum(), (face * torch.arange(64)[:, None]).sum() / face.sum()
+    at = (
+        (face * torch.arange(64)[None]).sum() / face.sum(),
+        (face * torch.arange(64)[:, None]).sum() / face.sum(),
+    )
     assert abs(at[0] - x) < 1 and abs(at[1] - y) < 1.5
     assert face[int(y), int(x)] > 0.99 and max(face[0].max(), face[:, 0].max(), face[:, -1].max()) < 0.01
 
@@ -294,7 +322,9 @@ def test_what_goes_wrong_in_the_middle_of_the_face_counts_more(images, monkeypat
         monkeypatch.setattr("facespace.training.auxiliary_losses.middle", lambda template: face)
         return Teachers(plan, plan.model.image, CUT, Machine("cpu", plan.train), 10)
 
-    plan = override(recipe("demo"), [*TINY, "objective.perceptual=0.5", "objective.focus=3", "train.precision=fp32"])
+    plan = override(
+        recipe("demo"), [*TINY, "objective.perceptual=0.5", "objective.focus=3", "train.precision=fp32"]
+    )
     face = torch.zeros(16, 16)
     face[:, 8:] = 1
     with_focus, everywhere = with_middle(face, plan), with_middle(torch.ones(16, 16), plan)
@@ -319,7 +349,10 @@ def test_the_critic_judges_drawn_faces_too_and_the_decoder_alone_learns_from_the
     plan = override(recipe("demo"), [*TINY, *ALL, "objective.adversarial_drawn=0.5", "train.precision=fp32"])
     machine = Machine("cpu", plan.train)
     teachers = Teachers(plan, plan.model.image, CUT, machine, 10)
-    assert [teachers.drawn(step, 3) for step in (3, 4)] == [{}, {"drawn": 2}]  # once it is awake, half of a batch
+    assert [teachers.drawn(step, 3) for step in (3, 4)] == [
+        {},
+        {"drawn": 2},
+    ]  # once it is awake, half of a batch
     unweighted = override(plan, ["objective.adversarial=0"])
     assert Teachers(unweighted, plan.model.image, CUT, machine, 10).drawn(4, 3) == {}
     torch.manual_seed(0)
@@ -330,17 +363,24 @@ def test_the_critic_judges_drawn_faces_too_and_the_decoder_alone_learns_from_the
     assert adversary is not None
     with torch.no_grad():
         monkeypatch.setattr(torch, "randint", lambda *_: torch.zeros(2, dtype=torch.int))  # no shift
-        all_made, alone = adversary.judge(result.image, seen, result.drawn), adversary.judge(result.image, seen)
+        all_made, alone = (
+            adversary.judge(result.image, seen, result.drawn),
+            adversary.judge(result.image, seen),
+        )
         others = adversary.judge(result.drawn, seen[:2])
     assert torch.equal(all_made["matching"], alone["matching"])  # drawn faces have no partner
     assert all_made["adversarial"] == pytest.approx(
         float(2 * alone["adversarial"] + others["adversarial"]) / 3, rel=1e-4
     )
     result.drawn.sum().backward()
-    learned = {name.split(".")[0] for name, p in model.named_parameters() if p.grad is not None and p.grad.any()}
+    learned = {
+        name.split(".")[0] for name, p in model.named_parameters() if p.grad is not None and p.grad.any()
+    }
     assert learned == {"decoder"}
     apart = [float(adversary.learn(seen, seen, images[1] ** 3)["critic"]) for _ in range(300)]
-    assert apart[-1] < apart[0] < 1.3  # reconstructions that are photographs cannot be told, the drawn ones can
+    assert (
+        apart[-1] < apart[0] < 1.3
+    )  # reconstructions that are photographs cannot be told, the drawn ones can
 
 
 def test_images_are_shifted_together_and_keep_their_size(images):

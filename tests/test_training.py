@@ -66,7 +66,9 @@ def test_training_lowers_the_loss(drawn, tmp_path):
     result = train("demo", drawn, tmp_path / "r", settings=["train.epochs=8", "train.learning_rate=0.005"])
     lines = journal(tmp_path / "r")
     assert lines[-1]["train"]["loss"] < lines[0]["train"]["loss"] - 100
-    assert result["best"]["validation"]["loss"] == pytest.approx(min(x["validation"]["loss"] for x in lines), rel=1e-5)
+    assert result["best"]["validation"]["loss"] == pytest.approx(
+        min(x["validation"]["loss"] for x in lines), rel=1e-5
+    )
 
 
 def test_the_figures_are_what_they_are_called(trained, drawn):
@@ -94,7 +96,12 @@ def test_evaluation_leaves_batch_norm_alone(trained, drawn):
 def test_an_interrupted_run_resumes_to_the_very_same_weights(drawn, tmp_path, monkeypatch, precision):
     """Noise, mirroring, dropout, hidden attributes, EMA, both schedules and the place in the epoch included."""
     settings = ["data.flip=true", "model.dropout=0.1", "model.conditions=Hat", "train.ema_half_life=40"]
-    settings += ["train.warmup=3", "train.final_rate=0.1", "objective.warmup=9", f"train.precision={precision}"]
+    settings += [
+        "train.warmup=3",
+        "train.final_rate=0.1",
+        "objective.warmup=9",
+        f"train.precision={precision}",
+    ]
     train("demo", drawn, tmp_path / "whole", settings=settings)
     with pressed_after(8, monkeypatch):
         train("demo", drawn, tmp_path / "cut", settings=settings)
@@ -104,14 +111,18 @@ def test_an_interrupted_run_resumes_to_the_very_same_weights(drawn, tmp_path, mo
     whole, cut = (torch.load(tmp_path / run / "checkpoint.pt", weights_only=True) for run in ("whole", "cut"))
     assert same(whole["model"], cut["model"]) and not same(whole["model"], weights(tmp_path / "whole"))
     for first, second in zip(journal(tmp_path / "whole"), journal(tmp_path / "cut"), strict=True):
-        assert first["train"] == pytest.approx(second["train"]) and first["validation"] == second["validation"]
+        assert (
+            first["train"] == pytest.approx(second["train"]) and first["validation"] == second["validation"]
+        )
 
 
 def start(drawn, run, *more):
     command = [sys.executable, "-m", "facespace", "train", "demo", "--data", drawn, "--to", run]
     for setting in (*TINY, "train.epochs=4000"):
         command += ["--set", setting]
-    return subprocess.Popen([*map(str, command), *more], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        [*map(str, command), *more], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
 
 
 def wait_for(path, process):
@@ -203,7 +214,9 @@ def poisoned(monkeypatch, *steps, at="loss"):
 
 
 @pytest.mark.parametrize(("at", "names"), [("loss", "kl, the gradient"), ("gradient", "the gradient")])
-def test_a_step_that_is_not_finite_stops_and_the_last_good_state_is_kept(drawn, tmp_path, monkeypatch, at, names):
+def test_a_step_that_is_not_finite_stops_and_the_last_good_state_is_kept(
+    drawn, tmp_path, monkeypatch, at, names
+):
     with monkeypatch.context() as patch:
         poisoned(patch, 9, at=at)
         says = rf"^No longer finite: {names} at step 10, at learning rate 0\.0\d+\. .*step 6.*on_nan=lower"
@@ -241,10 +254,14 @@ def test_a_new_run_starts_from_a_finished_space(drawn, trained, told, tmp_path):
     assert after.card["recipe"]["model"] == before.card["recipe"]["model"]
     assert after.card["started_from"] == before.card["fingerprint"] and result["steps"] == 1
     for run in "ab":
-        torch.testing.assert_close(weights(tmp_path / run)["heads.weight"], before.model.state_dict()["heads.weight"])
+        torch.testing.assert_close(
+            weights(tmp_path / run)["heads.weight"], before.model.state_dict()["heads.weight"]
+        )
     with quiet():  # other faces, and a start that a resume must have in common
         others = facespace.prepare("procedural", to=tmp_path / "set", size=16, limit=30, workers=1, seed=9)
-        facespace.train(None, others, tmp_path / "c", settings=["train.steps=2", "train.final_rate=1"], **options)
+        facespace.train(
+            None, others, tmp_path / "c", settings=["train.steps=2", "train.final_rate=1"], **options
+        )
         with pytest.raises(TrainingError, match="another start"):
             again = dict(resume=True, settings=[*TINY, "train.final_rate=1"], trackers=["none"])
             facespace.train("demo", others, tmp_path / "c", **again)
@@ -284,7 +301,13 @@ def test_a_decoder_that_learned_alone_keeps_what_was_fitted_to_the_latents(drawn
         before = facespace.load(tmp_path / "whole")
         before.fit_prior(FaceSet(drawn), "mixture", components=2)
         before.fit_components(FaceSet(drawn), 3)
-    train("demo", drawn, tmp_path / "r", settings=["train.steps=4", "train.only=decoder"], start=tmp_path / "whole")
+    train(
+        "demo",
+        drawn,
+        tmp_path / "r",
+        settings=["train.steps=4", "train.only=decoder"],
+        start=tmp_path / "whole",
+    )
     for name in ("best", "last"):
         after = facespace.load(tmp_path / "r" / name)
         np.testing.assert_array_equal(
@@ -298,7 +321,9 @@ def test_a_decoder_that_learned_alone_keeps_what_was_fitted_to_the_latents(drawn
 
 
 def test_a_start_that_does_not_fit_is_refused(drawn, trained, tmp_path):
-    with pytest.raises(UsageError, match=r"do not fit this recipe's model: .* is \[.*\] and \[.*Leave out the recipe"):
+    with pytest.raises(
+        UsageError, match=r"do not fit this recipe's model: .* is \[.*\] and \[.*Leave out the recipe"
+    ):
         train("demo", drawn, tmp_path / "r", settings=["model.latent=6"], start=trained)
     with pytest.raises(UsageError, match="Name a recipe, or a space to start from"):
         train(None, drawn, tmp_path / "r")
@@ -381,7 +406,9 @@ def test_training_figures_are_means_over_the_steps_that_they_cover(drawn, tmp_pa
     a, b = (journal(tmp_path / run) for run in "ab")
     first, rest = a[0], a[1]
     assert (first["step"], rest["step"], b[0]["step"]) == (3, 6, 6)
-    assert (3 * first["train"]["kl"] + 3 * rest["train"]["kl"]) / 6 == pytest.approx(b[0]["train"]["kl"], rel=1e-2)
+    assert (3 * first["train"]["kl"] + 3 * rest["train"]["kl"]) / 6 == pytest.approx(
+        b[0]["train"]["kl"], rel=1e-2
+    )
 
 
 def test_a_damaged_checkpoint_gives_way_to_the_one_before(drawn, trained, tmp_path):
@@ -432,7 +459,8 @@ def test_recipes_survive_json_and_settings_reach_every_kind_of_field():
     from facespace.recipes.config import Recipe
 
     plan = override(
-        recipe("celebamask-conv"), ["objective.weights.kl=4", "model.widths=8,16", "train.steps=null", "data.flip=true"]
+        recipe("celebamask-conv"),
+        ["objective.weights.kl=4", "model.widths=8,16", "train.steps=null", "data.flip=true"],
     )
     assert plan.objective.weights == {"kl": 4} and plan.model.widths == (8, 16) and plan.data.flip
     assert from_dict(Recipe, json.loads(json.dumps(to_dict(plan)))) == plan

@@ -47,6 +47,8 @@ def analyze(
     from facespace.evaluation.analyze import analyze as look
 
     names = [name.strip() for name in attributes.split(",") if name.strip()]
-    facts = look(space, data, to, split=split, count=count, attributes=names, seed=seed, table=table, force=force)
+    facts = look(
+        space, data, to, split=split, count=count, attributes=names, seed=seed, table=table, force=force
+    )
     text = facts.pop("text")
     return Done(facts, f"{text}\nOpen {facts['page']} in a browser.")

@@ -32,7 +32,9 @@ app = App(
 )
 app.register_install_completion_command()
 
-VERBS: dict[str, dict[str, str]] = {}  # file of cli/ -> verb -> its first sentence, in the order of definition
+VERBS: dict[
+    str, dict[str, str]
+] = {}  # file of cli/ -> verb -> its first sentence, in the order of definition
 HEADINGS = {
     "data": "Faces in",
     "sets": "Faces in",
@@ -52,7 +54,9 @@ HEADINGS = {
 }
 
 Flag = Annotated[bool, Parameter(negative="")]  # on or absent; there is no --no-…
-Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON object on stdout and nothing else.")]
+Json = Annotated[
+    bool, Parameter(name="--json", negative="", help="Print one JSON object on stdout and nothing else.")
+]
 
 
 @dataclass(frozen=True)

@@ -60,8 +60,14 @@ def train_attributes(
         resume=resume,
         force=force,
     )
-    text = [table(card["held_out"]), f"The network is in {to}. Next: facespace label SET --with {to} --to NEWSET"]
-    facts = {"to": str(to), **{key: card[key] for key in ("fingerprint", "parameters", "training", "held_out")}}
+    text = [
+        table(card["held_out"]),
+        f"The network is in {to}. Next: facespace label SET --with {to} --to NEWSET",
+    ]
+    facts = {
+        "to": str(to),
+        **{key: card[key] for key in ("fingerprint", "parameters", "training", "held_out")},
+    }
     return Done(facts, "\n".join(text))
 
 
@@ -106,7 +112,12 @@ def label(
     faces = labelling.label(data, target, net, names, keep_known=keep_known, margin=margin, force=force)
     told = faces.card["labelled"]
     unknown = labelling.unknown_share(faces)
-    facts = {"set": str(faces.root), "faces": len(faces), "attributes": len(faces.attribute_names), "unknown": unknown}
+    facts = {
+        "set": str(faces.root),
+        "faces": len(faces),
+        "attributes": len(faces.attribute_names),
+        "unknown": unknown,
+    }
     lines = [
         f"{len(faces):,} faces with {len(faces.attribute_names)} attributes in {faces.root}, {len(told['attributes'])} of "
         f"them seen by the attribute network {told['network'][:16]}; {unknown:.1%} of all values are unknown.",

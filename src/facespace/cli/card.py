@@ -83,4 +83,6 @@ def pack(
     encoded = Subject(FaceSpace(loaded), data, "train", ENCODED).encoded.mean if data else None
     after = write_small(loaded, to, facts, encoded, bits)
     told = {"space": str(loaded.folder), "to": str(to), "bits": bits, "bytes": after, "bytes_before": before}
-    return Done(told, f"{loaded.folder} in {to}: {after / 1e6:.1f} MB, of {before / 1e6:.1f} MB; {bits}-bit weights")
+    return Done(
+        told, f"{loaded.folder} in {to}: {after / 1e6:.1f} MB, of {before / 1e6:.1f} MB; {bits}-bit weights"
+    )

@@ -121,11 +121,17 @@ def prepare(
             attributes=words(attributes),
             workers=workers,
             force=force,
-            **dict(limit=limit, seed=seed, table=table, zeros=zeros, keep=tuple(words(keep) or ()), celeba=celeba),
+            **dict(
+                limit=limit, seed=seed, table=table, zeros=zeros, keep=tuple(words(keep) or ()), celeba=celeba
+            ),
         )
     card, skipped = faces.card, faces.card["skipped"]
     facts = {"set": str(to), "faces": len(faces), "skipped": skipped["total"], "reasons": skipped["reasons"]}
-    facts |= {key: card[key] for key in ("splits", "notes", "masked_share", "alignment", "fingerprint") if key in card}
+    facts |= {
+        key: card[key]
+        for key in ("splits", "notes", "masked_share", "alignment", "fingerprint")
+        if key in card
+    }
     facts["seconds"] = round(time.monotonic() - start, 2)
     return Done(facts, f"{facts_line(card)}\nLook at them: facespace show {to} --to sheet.png")
 
@@ -161,8 +167,16 @@ def show(
     check_still(to)
     faces = FaceSet(data)
     chosen = spread(faces, split, count)
-    save_faces(faces.images[chosen], to, lambda sheet: grids.labelled(sheet, facts_line(faces.card).splitlines()))
-    facts = {"to": str(to), "set": str(data), "shown": len(chosen), "faces": len(faces), "splits": faces.card["splits"]}
+    save_faces(
+        faces.images[chosen], to, lambda sheet: grids.labelled(sheet, facts_line(faces.card).splitlines())
+    )
+    facts = {
+        "to": str(to),
+        "set": str(data),
+        "shown": len(chosen),
+        "faces": len(faces),
+        "splits": faces.card["splits"],
+    }
     return Done(facts, f"{len(chosen)} of {len(faces):,} faces in {to}")
 
 
@@ -170,7 +184,9 @@ def parse_size(text: str) -> tuple[int, int]:
     """'64' or 'HEIGHTxWIDTH' as (height, width)."""
     parts = text.lower().replace("×", "x").split("x")
     if len(parts) > 2 or not all(part.strip().isdecimal() for part in parts):
-        raise UsageError(f"--size takes a side or HEIGHTxWIDTH in pixels, for example 64 or 171x186; got {text!r}.")
+        raise UsageError(
+            f"--size takes a side or HEIGHTxWIDTH in pixels, for example 64 or 171x186; got {text!r}."
+        )
     return int(parts[0]), int(parts[-1])
 
 

@@ -21,7 +21,12 @@ from facespace.training.loop import train
 from facespace.training.run_log import METRICS, loss_panels
 
 FACES = 4_000
-EDITED = ("Smiling", "Eyeglasses", "Male", "Young")  # attributes of the strips, where the space has directions for them
+EDITED = (
+    "Smiling",
+    "Eyeglasses",
+    "Male",
+    "Young",
+)  # attributes of the strips, where the space has directions for them
 STRENGTHS = np.linspace(-3, 3, 7)
 CALM = 0.7  # temperature of the faces that are edited and blended: nearer to the middle, fewer are deformed
 
@@ -57,7 +62,11 @@ def show_shipped(space: FaceSpace, to: Path, seed: int) -> dict[str, str]:
     z = space.sample_latents(5, seed, CALM)
     animation.save_animation(space.morph(z, frames=120, loop=True), to / "space-morph.gif")
     names = [name for name in EDITED if name in space.directions().names]
-    strips = [space.decode(space.edit(face[None], {name: step})) for name, face in zip(names, z) for step in STRENGTHS]
+    strips = [
+        space.decode(space.edit(face[None], {name: step}))
+        for name, face in zip(names, z)
+        for step in STRENGTHS
+    ]
     grids.save_still(grids.grid(np.concatenate(strips), len(STRENGTHS)), to / "space-edits.png")
     return {
         "space-samples.png": f"Nobody's faces: new ones from {space.prior().origin}.",
@@ -72,7 +81,9 @@ def make_pictures(space: FaceSpace, faces: FaceSet, to: Path, seed: int) -> dict
     grids.save_still(grids.grid(faces.images[:32], 8), to / "faces.png")
     grids.save_still(grids.grid(space.sample(64, seed=seed)), to / "samples.png")
     held_out = faces.images[test[:16]]
-    grids.save_still(grids.grid(grids.pairs(held_out, space.reconstruct(held_out)), 8), to / "reconstructions.png")
+    grids.save_still(
+        grids.grid(grids.pairs(held_out, space.reconstruct(held_out)), 8), to / "reconstructions.png"
+    )
     keys = held_out[np.linspace(0, len(held_out) - 1, 5).astype(int)]
     animation.save_animation(space.morph(keys, frames=120, loop=True), to / "morph.gif")
     lines = [json.loads(line) for line in (to / "run" / METRICS).read_text(encoding="utf-8").splitlines()]

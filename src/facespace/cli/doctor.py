@@ -15,7 +15,11 @@ def examine() -> dict[str, Any]:
     """The facts, and `text` for people. `missing` names required packages that are absent or too old to import."""
     from facespace.image.detectors import yunet_here
 
-    needed = [line.split(";")[0] for line in importlib.metadata.requires("facespace") or [] if "extra ==" not in line]
+    needed = [
+        line.split(";")[0]
+        for line in importlib.metadata.requires("facespace") or []
+        if "extra ==" not in line
+    ]
     names = [_name(line) for line in needed]
     versions = {name: _version(name) for name in names}
     missing = [name for name, version in versions.items() if version is None]
@@ -70,8 +74,12 @@ def _text(facts: dict[str, Any]) -> str:
         *(f"  {name:<14} {version or 'MISSING'}" for name, version in facts["packages"].items()),
     ]
     for extra, version in facts["extras"].items():
-        rows.append(f"  {EXTRAS[extra]:<22} {version or f'not installed; for it: pip install facespace[{extra}]'}")
-    rows.append(f"weights of the face finder YuNet: {facts['yunet'] or 'not here; --align fetches them once'}")
+        rows.append(
+            f"  {EXTRAS[extra]:<22} {version or f'not installed; for it: pip install facespace[{extra}]'}"
+        )
+    rows.append(
+        f"weights of the face finder YuNet: {facts['yunet'] or 'not here; --align fetches them once'}"
+    )
     if facts["missing"]:
         rows.append(f"Missing: {', '.join(facts['missing'])}. Install again with: pip install facespace")
     else:

@@ -60,7 +60,9 @@ class Job:
     def latents(self) -> np.ndarray:
         """Their latents (N, D), refined where that was asked for."""
         if self.faces is None and (self.keep_detail or self.refine):
-            raise UsageError("--keep-detail and --refine need photographs; latents and new faces have no original.")
+            raise UsageError(
+                "--keep-detail and --refine need photographs; latents and new faces have no original."
+            )
         z = self.keys.latents(self.space, self.prior) if self.faces is None else self.space.encode(self.faces)
         if not self.refine or self.faces is None:
             return z
@@ -135,7 +137,8 @@ class Job:
             stacks = [np.concatenate([row, blank]).reshape(-1, columns, *after.shape[1:]) for row in rows]
             save_faces(np.stack(stacks, 1).reshape(-1, *after.shape[1:]), self.to, columns=columns)
         said = ", ".join(
-            f"{name} {value if isinstance(value, str) else f'{value:+.2g} sd'}" for name, value in edits.items()
+            f"{name} {value if isinstance(value, str) else f'{value:+.2g} sd'}"
+            for name, value in edits.items()
         )
         return self._done(f"{len(after)} face{'s' * (len(after) > 1)} with {said}", edits, seconds, z)
 
@@ -170,7 +173,10 @@ class Job:
         down, across = names
         rows = []
         for one, other in itertools.product(asked, asked):
-            steps: dict[str, float | str] = {down: self.deviations(down, one), across: self.deviations(across, other)}
+            steps: dict[str, float | str] = {
+                down: self.deviations(down, one),
+                across: self.deviations(across, other),
+            }
             rows.append(self.edited(self.latents, {**edits, **steps})[0])
         count, z = len(asked), np.array(rows)  # (S · S, D)
         faces = self._finish(self.space.decode(z)).reshape(count, count, *self.kept.shape[1:])
@@ -186,7 +192,9 @@ class Job:
         lost = np.repeat(lost, len(edited) // len(lost), 0)
         return (edited + lost).clip(0, 255).astype(np.uint8)
 
-    def _sheet(self, faces: np.ndarray, rows: Sequence[str], asked: Sequence[strengths.Strength], what: str) -> None:
+    def _sheet(
+        self, faces: np.ndarray, rows: Sequence[str], asked: Sequence[strengths.Strength], what: str
+    ) -> None:
         from facespace.report import charts
 
         if is_array(self.to):
@@ -199,7 +207,9 @@ class Job:
         from facespace.space.face_space import describe
 
         locks, gain = self.locks(list(edits)), self.gain
-        text += f", {', '.join(locks) if len(locks) < 9 else f'{len(locks)} attributes'} locked" if locks else ""
+        text += (
+            f", {', '.join(locks) if len(locks) < 9 else f'{len(locks)} attributes'} locked" if locks else ""
+        )
         text += " with the photographs' own detail added" if self.keep_detail else ""
         text += f" in {self.to}"
         if gain:
@@ -208,7 +218,12 @@ class Job:
                 f"\nRefined in {gain['steps']} steps, {gain['seconds']:.1f} s: mean squared error {gain['mse_before']:.5f} -> "
                 f"{gain['mse_after']:.5f} ({better:.0%} less)."
             )
-        facts: dict[str, Any] = {"to": str(self.to), "edits": edits, "lock": locks, "keep_detail": self.keep_detail}
+        facts: dict[str, Any] = {
+            "to": str(self.to),
+            "edits": edits,
+            "lock": locks,
+            "keep_detail": self.keep_detail,
+        }
         facts |= {"refine": gain, "seconds": seconds, "count": len(self.latents), **describe(self.space)}
         return Done(facts, text)
 
@@ -224,7 +239,9 @@ def parse_strip(text: str) -> list[strengths.Strength]:
         raise UsageError(
             f"--strip takes FROM:TO:STEPS with 2 to {MOST} steps, such as -3:3:7 or, in class gaps, 0g:1.5g:7; got {text!r}."
         )
-    return [strengths.Strength(float(step), *units) for step in np.linspace(values[0], values[-1], steps).round(6)]
+    return [
+        strengths.Strength(float(step), *units) for step in np.linspace(values[0], values[-1], steps).round(6)
+    ]
 
 
 def _signed(step: float) -> str:

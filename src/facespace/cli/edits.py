@@ -81,7 +81,9 @@ def directions(
     own = (having, lacking, name)
     if any(own):
         if having is None or lacking is None or not name or data:
-            raise UsageError("A direction of your own takes --with DIR, --without DIR and --name NAME, and no --data.")
+            raise UsageError(
+                "A direction of your own takes --with DIR, --without DIR and --name NAME, and no --data."
+            )
         groups = [_folder(opened, folder, align) for folder in (having, lacking)]
         found, new = opened.add_direction(name, *groups), [name]
     elif data:
@@ -89,7 +91,9 @@ def directions(
 
         faces = FaceSet(data)
         if (kinds or paired) and (attributes or pairs):
-            raise UsageError("--kinds and --paired find directions of their own; leave out --attributes and --pairs.")
+            raise UsageError(
+                "--kinds and --paired find directions of their own; leave out --attributes and --pairs."
+            )
         asked = [part.strip() for part in attributes.split(",") if part.strip()]
         drawn = [part.strip() for part in paired.split(",") if part.strip()]
         new, found = [], None
@@ -169,7 +173,9 @@ def _number(value: float | None, digits: int) -> str:
     return "" if value is None else f"{value:.{digits}f}"
 
 
-@verb("facespace edit [SPACE] (PHOTO ... | LATENTS.npy | --random N | --data SET) --set NAME=STRENGTH --to FILE")
+@verb(
+    "facespace edit [SPACE] (PHOTO ... | LATENTS.npy | --random N | --data SET) --set NAME=STRENGTH --to FILE"
+)
 def edit(
     *paths: Path,
     to: Path,
@@ -292,12 +298,14 @@ def scorecard(
         Of edits along directions, rising, with commas between: in standard deviations, or in class gaps such as 0.5g,1g,1.5g,2g.
         [default: 0.5,1,1.5,2,3,4,6]
     """
+    from facespace.core.files import check_target, holds_only
     from facespace.evaluation.edit_benchmark_sections import FILES, brief, write
-    from facespace.evaluation.session import check_target
 
-    check_target(to, FILES, "scorecard")
+    check_target(to, "an edit benchmark", holds_only(*FILES), force=True)
     names = [name.strip() for name in attributes.split(",") if name.strip()]
-    options: dict[str, Any] = dict(split=split, attributes=names, count=count, scorer=scorer, identity=identity)
+    options: dict[str, Any] = dict(
+        split=split, attributes=names, count=count, scorer=scorer, identity=identity
+    )
     options["strengths"] = [part.strip() for part in strengths.split(",") if part.strip()]
     facts = write(to, space, data, lpips=lpips, seed=seed, **options)
     return Done(facts, f"{brief(facts)}\n\nThe page to read is {to / 'report.html'}.")

@@ -77,4 +77,6 @@ def evaluate(
         bound=bound,
         seed=seed,
     )
-    return Done(metrics, f"{brief(metrics)}\n\nThe page to read is {to / REPORT}; all figures are in {to / METRICS}.")
+    return Done(
+        metrics, f"{brief(metrics)}\n\nThe page to read is {to / REPORT}; all figures are in {to / METRICS}."
+    )

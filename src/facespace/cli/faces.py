@@ -34,12 +34,18 @@ class Keys:
     def latents(self, space: "FaceSpace", prior: str | None) -> "np.ndarray":
         """The key faces as latents float32 (N, D). Raises UsageError where they come from several places, or none."""
         if bool(self.files) + (self.random is not None) + (self.data is not None) > 1:
-            raise UsageError("Key faces come from files, from --random or from --data; name one of the three.")
+            raise UsageError(
+                "Key faces come from files, from --random or from --data; name one of the three."
+            )
         if self.files:
             return read_latents(space, self.files, self.align)
         if self.random is None and self.data is None:
-            raise UsageError("Name at least two faces: photographs, .npy files of latents, --random N or --data SET.")
-        return self.many(space, prior, (2 if self.count is None else self.count) if self.data else self.random or 0)
+            raise UsageError(
+                "Name at least two faces: photographs, .npy files of latents, --random N or --data SET."
+            )
+        return self.many(
+            space, prior, (2 if self.count is None else self.count) if self.data else self.random or 0
+        )
 
     def many(self, space: "FaceSpace", prior: str | None, count: int) -> "np.ndarray":
         """So many faces of the set, or new ones: latents float32 (count, D)."""
@@ -95,7 +101,9 @@ def files_in(path: Path) -> list[Path]:
     from facespace.image.photos import FORMATS
 
     endings = {ending for ending, name in Image.registered_extensions().items() if name in FORMATS} | {".npy"}
-    files = sorted(file for file in path.iterdir() if file.suffix.lower() in endings and not file.name.startswith("."))
+    files = sorted(
+        file for file in path.iterdir() if file.suffix.lower() in endings and not file.name.startswith(".")
+    )
     if not files:
         raise FacespaceError(f"The folder {path} holds no pictures and no .npy files of latents.")
     return files
@@ -106,4 +114,6 @@ def read_latents(space: "FaceSpace", files: Sequence[Path], align: bool) -> "np.
     from facespace.cli.pictures import is_array, read_all, read_array
 
     photos = iter(read_all([file for file in files if not is_array(file)], align))
-    return space.latents(*(read_array(file).astype("f4") if is_array(file) else next(photos) for file in files))
+    return space.latents(
+        *(read_array(file).astype("f4") if is_array(file) else next(photos) for file in files)
+    )

@@ -95,7 +95,9 @@ class Job:
         )
         self._save(page, columns)
         facts |= {"grid": [rows, columns], "step_ratio": float(np.mean(ratios))}
-        return self._done(space, {**facts, "frames": way["frames"]}, f"of each of {len(ratios)} pairs in {self.to}")
+        return self._done(
+            space, {**facts, "frames": way["frames"]}, f"of each of {len(ratios)} pairs in {self.to}"
+        )
 
     def corners(self, space: "FaceSpace", keys: "np.ndarray", rows: int, columns: int) -> Done:
         """The blends of four faces on a sheet."""

@@ -30,13 +30,22 @@ def recipes(name: str | None = None, /) -> Done:
         listed = {key: make() for key, make in RECIPES.items()}
         counts = {key: count_parameters(plan.model) for key, plan in listed.items()}
         rows = [f"{key:<18} {counts[key]:>11,} parameters  {plan.summary}" for key, plan in listed.items()]
-        facts = {"recipes": {key: {"summary": p.summary, "parameters": counts[key]} for key, p in listed.items()}}
+        facts = {
+            "recipes": {key: {"summary": p.summary, "parameters": counts[key]} for key, p in listed.items()}
+        }
         return Done(facts, "\n".join([*rows, "", "The whole of one: facespace recipes NAME"]))
     plan = recipe(name)
     whole = to_dict(plan)
     about = inspect.getdoc(RECIPES[name]) or ""
     parameters = count_parameters(plan.model)
-    text = [about, "", f"parameters  {parameters:,}", json.dumps(whole, indent=2), "", "Prepare its data with:"]
+    text = [
+        about,
+        "",
+        f"parameters  {parameters:,}",
+        json.dumps(whole, indent=2),
+        "",
+        "Prepare its data with:",
+    ]
     text += [
         f"  {plan.data.prepare_line(plan.model.image)}",
         f"Train it with:\n  facespace train {name} --data SET --to RUN",
@@ -107,7 +116,8 @@ def train(
     )
     if result.get("paused"):
         return Done(
-            result, f"{result['step']:,} of {result['steps']:,} steps are done; the model as it is lies in {to}/last."
+            result,
+            f"{result['step']:,} of {result['steps']:,} steps are done; the model as it is lies in {to}/last.",
         )
     memory = f", {result['peak_memory_mb'] / 1000:.1f} GB at most" if result["peak_memory_mb"] else ""
     rows = [

@@ -109,7 +109,9 @@ def morph(
         raise UsageError(f"--padding is a number of pixels, 0 or more; got {padding}.")
     animation.parse_color(color)
     still = ending in grids.STILLS and ending not in animation.ANIMATIONS
-    way = parse_way(preset, still, path=path, pace=pace, easing=easing, frames=frames, seconds=seconds, fps=fps)
+    way = parse_way(
+        preset, still, path=path, pace=pace, easing=easing, frames=frames, seconds=seconds, fps=fps
+    )
     way |= {"loop": loop, "pingpong": pingpong, "prior": prior}
     job = Job(to, way, way.pop("fps"), still, padding, color)
     space, files = open_space(paths)
@@ -180,7 +182,8 @@ def mix(
     check_still(to)
     terms = [parse_term(text) for text in (*plus, *minus, *blend)]
     weights = [
-        -term.weight if len(plus) <= index < len(plus) + len(minus) else term.weight for index, term in enumerate(terms)
+        -term.weight if len(plus) <= index < len(plus) + len(minus) else term.weight
+        for index, term in enumerate(terms)
     ]
     if blend:
         if plus or minus or min(weights) < 0 or not sum(weights):

@@ -67,11 +67,15 @@ def read_array(path: Path) -> np.ndarray:
     if not path.is_file():
         raise FacespaceError(f"{path} does not exist. Make it with: facespace encode SPACE IMAGE --to {path}")
     try:
-        array = np.lib.format.open_memmap(path, mode="r")  # a header that claims more than the file holds is found out
+        array = np.lib.format.open_memmap(
+            path, mode="r"
+        )  # a header that claims more than the file holds is found out
     except Exception as error:  # a hostile header can raise almost anything
         raise FacespaceError(
             f"{path} is not a .npy file of numbers ({error}). Make one with: facespace encode"
         ) from error
     if not np.issubdtype(array.dtype, np.floating) and not np.issubdtype(array.dtype, np.integer):
-        raise FacespaceError(f"{path} holds {array.dtype}, not real numbers. Make latents with: facespace encode")
+        raise FacespaceError(
+            f"{path} holds {array.dtype}, not real numbers. Make latents with: facespace encode"
+        )
     return np.array(array)

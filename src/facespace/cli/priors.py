@@ -72,6 +72,8 @@ def fit_prior(
         )
     if "validation" in entry["nearest"]:
         new, held = entry["nearest"]["new"], entry["nearest"]["validation"]
-        lines.append(f"The nearest learned latent lies {new:.2f} from a new one, {held:.2f} from a validation face's")
+        lines.append(
+            f"The nearest learned latent lies {new:.2f} from a new one, {held:.2f} from a validation face's"
+        )
     lines.append(f"Next: facespace sample {space} --prior {entry['kind']} --to faces.png")
     return Done({**entry, "seconds": round(seconds, 2), **describe(opened)}, "\n".join(lines))

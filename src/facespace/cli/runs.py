@@ -22,12 +22,16 @@ def runs(folder: Path, /) -> Done:
     rows = find_runs(folder)
     facts = {"folder": str(folder), "runs": rows, "note": unlike(rows)}
     if not rows:
-        return Done(facts, f"No runs below {folder}. Train one: facespace train RECIPE --data SET --to {folder}/NAME")
+        return Done(
+            facts, f"No runs below {folder}. Train one: facespace train RECIPE --data SET --to {folder}/NAME"
+        )
     return Done(facts, listing(rows))
 
 
 @verb("facespace compare RUN RUN ... --data SET --to DIR")
-def compare(*spaces: Path, data: Path, to: Path, split: str = "test", count: int = 1_000, seed: int = 0) -> Done:
+def compare(
+    *spaces: Path, data: Path, to: Path, split: str = "test", count: int = 1_000, seed: int = 0
+) -> Done:
     """Measure trained spaces side by side on the same faces: a table, figures and pictures.
 
     Example: facespace compare runs/ae runs/vae --data sets/celeba --to comparison

@@ -61,7 +61,9 @@ def split(
     """
     from facespace.data import derive
 
-    return _derived(derive.split(data, to, {"train": train, "validation": validation, "test": test}, seed, force))
+    return _derived(
+        derive.split(data, to, {"train": train, "validation": validation, "test": test}, seed, force)
+    )
 
 
 @verb("facespace balance SET --on ATTRIBUTE --to SET")
@@ -121,9 +123,16 @@ def thin(
     from facespace.data import derive
 
     most = {"train": train, "validation": validation, "test": test}
-    return _derived(derive.thin(data, {side: count for side, count in most.items() if count is not None}, to, force))
+    return _derived(
+        derive.thin(data, {side: count for side, count in most.items() if count is not None}, to, force)
+    )
 
 
 def _derived(faces) -> Done:
-    facts = {"set": str(faces.root), "faces": len(faces), "splits": faces.card["splits"], "notes": faces.card["notes"]}
+    facts = {
+        "set": str(faces.root),
+        "faces": len(faces),
+        "splits": faces.card["splits"],
+        "notes": faces.card["notes"],
+    }
     return Done(facts | {"attributes": len(faces.attribute_names)}, facts_line(faces.card))

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 Paths = tuple[Path, ...]
 Count = Annotated[int, Parameter(alias="-n")]
-Given = Annotated[tuple[str, ...], Parameter(name=("--condition", "--given"), negative="")]  # --given: until 0.2
+Given = Annotated[
+    tuple[str, ...], Parameter(name=("--condition", "--given"), negative="")
+]  # --given: until 0.2
 
 
 @verb("facespace sample [SPACE] --to FILE")
@@ -73,7 +75,9 @@ def sample(
     check_keep(keep)
     told = parse_given(given)
     if guidance is not None and not told:
-        raise UsageError("--guidance strengthens a condition; name one too, for example --condition Smiling=yes.")
+        raise UsageError(
+            "--guidance strengthens a condition; name one too, for example --condition Smiling=yes."
+        )
     rows, columns = parse_grid(grid, count) if grid else (0, None)
     count = rows * columns if columns else 64 if count is None else count
     opened, _ = open_space([space] if space else [])
@@ -155,7 +159,9 @@ def reconstruct(
     told = parse_given(given)
     if grid:
         if diagnostics:
-            raise UsageError("--grid shows all faces and --diagnostics a choice of them; name one of the two.")
+            raise UsageError(
+                "--grid shows all faces and --diagnostics a choice of them; name one of the two."
+            )
         count, columns = _alternating(grid, count, data is not None)
     space, photos = open_space(paths)
     if bool(photos) == bool(data):
@@ -165,14 +171,18 @@ def reconstruct(
     faces = FaceSet(data) if data else None
     rows = spread(faces, split, 32 if count is None else count) if faces else []
     if grid and faces and len(rows) != count:
-        raise UsageError(f"--grid {grid} shows {count} faces, and {data} has {len(rows)} in the split {split!r}.")
+        raise UsageError(
+            f"--grid {grid} shows {count} faces, and {data} has {len(rows)} in the split {split!r}."
+        )
     originals = space.fit(faces.images[rows] if faces else read_all(photos, align))
     facts = {"to": str(to), "count": len(originals), "columns": columns, "given": told, **describe(space)}
     if diagnostics:
         names = [str(name) for name in faces.ids[rows]] if faces else [str(photo) for photo in photos]
         return _diagnose(space, originals, names, to, columns, told, facts)
     again, originals = space.reconstruct(originals, told), space.target(originals)
-    save_faces(again if is_array(to) else pairs(originals, again, columns), to, columns=min(columns, len(again)))
+    save_faces(
+        again if is_array(to) else pairs(originals, again, columns), to, columns=min(columns, len(again))
+    )
     error = float(squared_error(originals, again).mean())
     text = f"{len(again)} originals and reconstructions in {to} (mean squared error {error:.5f} in [0, 1])"
     return Done({**facts, "mse": error}, text)
@@ -203,7 +213,9 @@ def encode(*paths: Path, to: Path, align: Flag = False) -> Done:
         raise UsageError("Name at least one photograph to encode.")
     z = space.encode(read_all(photos, align))
     grids.save_array(z, to)
-    return Done({"to": str(to), "count": len(z), **describe(space)}, f"{len(z)} × {z.shape[1]} numbers in {to}")
+    return Done(
+        {"to": str(to), "count": len(z), **describe(space)}, f"{len(z)} × {z.shape[1]} numbers in {to}"
+    )
 
 
 @verb("facespace decode [SPACE] LATENTS.npy --to FILE")
@@ -273,7 +285,9 @@ def _diagnose(
     from facespace.report import charts
 
     found = diagnostics.diagnose(space, faces, names, given)
-    charts.save(diagnostics.picture(found, diagnostics.pixel_deviation(space, found.latents, given), columns), to)
+    charts.save(
+        diagnostics.picture(found, diagnostics.pixel_deviation(space, found.latents, given), columns), to
+    )
     means = {name: float(values.mean()) for name, values in found.figures.items()}
     said = [SAID[name].format(value) for name, value in means.items()]
     shown = [len(rows) for rows in diagnostics.cases(found.order, columns).values()]
@@ -295,7 +309,9 @@ def parse_given(texts: Sequence[str]) -> dict[str, float]:
         except ValueError:
             name = ""
         if not name:
-            raise UsageError(f"--condition takes ATTRIBUTE=NUMBER, yes or no, for example Smiling=1; got {text!r}.")
+            raise UsageError(
+                f"--condition takes ATTRIBUTE=NUMBER, yes or no, for example Smiling=1; got {text!r}."
+            )
     return given
 
 
@@ -309,5 +325,7 @@ def open_space(paths: Sequence[Path]) -> tuple["FaceSpace", list[Path]]:
         return load(paths[0]), list(paths[1:])
     for path in paths:
         if not path.exists():
-            raise FacespaceError(f"{path} does not exist. Name a trained space first: a run's folder, or a bundle's.")
+            raise FacespaceError(
+                f"{path} does not exist. Name a trained space first: a run's folder, or a bundle's."
+            )
     return load(), list(paths)

@@ -95,7 +95,12 @@ def _parse(hint: Any, value: Any, where: str) -> Any:
             return tuple(_parse(kind, item, where) for kind, item in zip(kinds, value))
     if origin in (dict, Mapping) and isinstance(value, Mapping):
         return {str(key): _parse(inner[1], item, f"{where}.{key}") for key, item in value.items()}
-    if hint is float and isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+    if (
+        hint is float
+        and isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and math.isfinite(value)
+    ):
         return float(value)
     if isinstance(hint, type) and origin is None and type(value) is hint and hint is not float:
         return value

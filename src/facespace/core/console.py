@@ -80,7 +80,12 @@ def progress(total: int, doing: str, unit: str) -> Iterator[Advance]:
 def _bar() -> "Progress":
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[speed]}"))
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[speed]}"),
+    )
     return Progress(*columns, TimeRemainingColumn(), console=stderr(), transient=True)
 
 

@@ -63,9 +63,7 @@ def explain(error: OSError) -> str:
     """A sentence for an operating-system error that a user can act on."""
     where = error.filename or "the output"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return (
-            f"The disk is full: {where} could not be written. Free some space, or choose another folder, and run again."
-        )
+        return f"The disk is full: {where} could not be written. Free some space, or choose another folder, and run again."
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return f"No permission for {where}. Choose a folder that you may write to, or change its permissions."
     if error.errno == errno.ENOENT:

@@ -28,7 +28,15 @@ TIMEOUT = 30.0  # seconds without a byte
 TRIES = 4  # in a row without a new byte
 PAUSE = 1.0  # seconds before the second try; doubles with each
 MEGABYTE = 1_000_000
-DAMAGE = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError)
+DAMAGE = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    gzip.BadGzipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    RuntimeError,
+)
 
 
 class FetchError(FacespaceError):
@@ -70,7 +78,11 @@ def fetch(url: str, to: Path, *, sha256: str | None = None) -> Path:
             failures = 1 if kept > most else failures + 1
             most = max(most, kept)
             if failures >= TRIES:
-                hint = f"Run again to go on from the {kept:,} bytes that are kept." if kept else "Try again later."
+                hint = (
+                    f"Run again to go on from the {kept:,} bytes that are kept."
+                    if kept
+                    else "Try again later."
+                )
                 raise FetchError(f"{_name(url)} could not be fetched: {dropped}. {hint}") from dropped
             time.sleep(PAUSE * 2 ** (failures - 1))
     if sha256 and (found := files.sha256(part)) != sha256:
@@ -102,7 +114,9 @@ def _receive(url: str, part: Path, tag: Path) -> None:
         answer = f"the server answered {error.code} {error.reason}"
         if error.code in (408, 416, 425, 429) or error.code >= 500:
             raise _Dropped(answer) from error
-        raise FetchError(f"{_name(url)} could not be fetched: {answer}. Has it moved? Open {url} to see.") from error
+        raise FetchError(
+            f"{_name(url)} could not be fetched: {answer}. Has it moved? Open {url} to see."
+        ) from error
     except (OSError, http.client.HTTPException) as error:
         raise _Dropped(str(getattr(error, "reason", error)) or type(error).__name__) from error
     with response:
@@ -179,7 +193,10 @@ def _check_space(path: Path, needed: int, what: str) -> None:
 def cache_folder() -> Path:
     """Where downloads wait until they are whole: $FACESPACE_CACHE, else the system's folder for caches."""
     home, own, shared = Path.home(), os.environ.get("FACESPACE_CACHE"), os.environ.get("XDG_CACHE_HOME")
-    system = {"win32": os.environ.get("LOCALAPPDATA", home / "AppData/Local"), "darwin": home / "Library/Caches"}
+    system = {
+        "win32": os.environ.get("LOCALAPPDATA", home / "AppData/Local"),
+        "darwin": home / "Library/Caches",
+    }
     return Path(own) if own else Path(shared or system.get(sys.platform, home / ".cache"), "facespace")
 
 
@@ -187,7 +204,9 @@ def unpack(archive: Path, to: Path) -> int:
     """Unpacks a zip or tar (also compressed) into the folder `to`, which appears whole or not at all; the number of
     files. An archive with a name or a link that leaves the folder is refused, and nothing of it stays."""
     if to.exists() and not (to.is_dir() and not any(to.iterdir())):
-        raise FetchError(f"{to} is not an empty folder; {archive.name} is unpacked into an empty or a new one only.")
+        raise FetchError(
+            f"{to} is not an empty folder; {archive.name} is unpacked into an empty or a new one only."
+        )
     if not hasattr(tarfile, "data_filter"):
         raise FetchError("Unpacking archives safely needs Python 3.11.4 or newer.")
     try:
@@ -207,13 +226,22 @@ def unpack(archive: Path, to: Path) -> int:
         raise DamagedArchive(f"{archive} is damaged or no archive ({reason}). Fetch it again.") from error
 
 
-def _extract(archive: Path, to: Path, members: dict[str, tuple[Any, int]], extract: Callable[..., object]) -> int:
+def _extract(
+    archive: Path, to: Path, members: dict[str, tuple[Any, int]], extract: Callable[..., object]
+) -> int:
     """`members` are name -> (member, bytes)."""
     for name in members:
-        if PureWindowsPath(name).anchor or ".." in PureWindowsPath(name).parts:  # knows both slashes, and drives
-            raise FetchError(f"{archive} is refused: its file {name!r} would leave the folder. Do not use it.")
+        if (
+            PureWindowsPath(name).anchor or ".." in PureWindowsPath(name).parts
+        ):  # knows both slashes, and drives
+            raise FetchError(
+                f"{archive} is refused: its file {name!r} would leave the folder. Do not use it."
+            )
     _check_space(to, sum(size for _, size in members.values()), archive.name)
-    with files.build_folder(to) as folder, console.progress(len(members), f"Unpacking {archive.name}", "files") as done:
+    with (
+        files.build_folder(to) as folder,
+        console.progress(len(members), f"Unpacking {archive.name}", "files") as done,
+    ):
         for member, _ in members.values():
             extract(member, folder)
             done(1)

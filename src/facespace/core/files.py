@@ -5,10 +5,12 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from facespace.core.errors import UsageError
 
 
 @contextmanager
@@ -71,6 +73,31 @@ def settle(path: Path) -> None:
     """If a replacement of the folder `path` was killed between its two renames, puts the older one back."""
     if not path.exists() and _old(path).is_dir():
         _old(path).replace(path)
+
+
+def check_target(to: Path, kind: str, ours: Callable[[Path], bool], force: bool = False) -> None:
+    """The one rule for a folder that a verb writes: a new or an empty one, or, with `force`, an older result of the same `kind`,
+    such as "a prepared set", which `ours` recognises.
+
+    Raises UsageError for a file, the working directory, a folder of other files, or an older result without `force`."""
+    settle(to)
+    if to.resolve() == Path.cwd():
+        raise UsageError(f"--to {to} is the working directory, which cannot be replaced; name a new folder.")
+    if to.exists() and not to.is_dir():
+        raise UsageError(f"--to {to} is a file; name a folder for {kind}.")
+    if not to.is_dir() or not any(to.iterdir()):
+        return
+    if not ours(to):
+        raise UsageError(
+            f"--to {to} holds other files; name a new folder, so that nothing of yours is replaced."
+        )
+    if not force:
+        raise UsageError(f"--to {to} already holds {kind}. Add --force to replace it, or name a new folder.")
+
+
+def holds_only(*names: str) -> Callable[[Path], bool]:
+    """Whether all entries of a folder bear one of these names."""
+    return lambda folder: all(path.name in names for path in folder.iterdir())
 
 
 def flush(path: Path) -> None:

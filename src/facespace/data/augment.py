@@ -38,6 +38,8 @@ def shift(image: Tensor, strength: float) -> Tensor:
     turn, scale = draw[0] * math.radians(15), 1 + 0.15 * draw[1]
     cos, sin = turn.cos() * scale, turn.sin() * scale
     ratio = height / width
-    theta = torch.stack([cos, -sin * ratio, 0.2 * draw[2], sin / ratio, cos, 0.2 * draw[3]], 1).reshape(count, 2, 3)
+    theta = torch.stack([cos, -sin * ratio, 0.2 * draw[2], sin / ratio, cos, 0.2 * draw[3]], 1).reshape(
+        count, 2, 3
+    )
     where = F.affine_grid(theta, list(image.shape), align_corners=False)
     return F.grid_sample(image, where, mode="bilinear", padding_mode="reflection", align_corners=False)

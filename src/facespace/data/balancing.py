@@ -32,7 +32,9 @@ def expected_counts(values: np.ndarray, shares: Mapping[str, float]) -> np.ndarr
     if weights is not None:
         return weights[kind_of.reshape(-1)]
     asked = ", ".join(f"{name} {share:g}" for name, share in shares.items())
-    raise UsageError(f"No choice of the training faces has all of data.balance at once ({asked}). Ask for less.")
+    raise UsageError(
+        f"No choice of the training faces has all of data.balance at once ({asked}). Ask for less."
+    )
 
 
 def _fit(kinds: np.ndarray, masses: np.ndarray, shares: np.ndarray) -> np.ndarray | None:
@@ -71,5 +73,7 @@ def report(values: np.ndarray, shares: Mapping[str, float], expected: np.ndarray
     for (name, share), column in zip(shares.items(), values.T):
         has = column > 0
         times = expected[has].mean()
-        phrases.append(f"{name} {share:.1%} instead of {has.mean():.1%} (such a face comes {times:.2g} times an epoch)")
+        phrases.append(
+            f"{name} {share:.1%} instead of {has.mean():.1%} (such a face comes {times:.2g} times an epoch)"
+        )
     return phrases

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from facespace.core.errors import FaceSetError, UsageError, check_seed, suggest
-from facespace.core.files import build_folder
-from facespace.data.faces import IMAGES, SPLITS, FaceSet
+from facespace.core.files import build_folder, check_target
+from facespace.data.faces import IMAGES, SPLITS, FaceSet, is_face_set
 from facespace.data.splits import SHARES, by_hash
-from facespace.data.writing import check_target, write_card, write_header, write_table
+from facespace.data.writing import write_card, write_header, write_table
 
 CHUNK = 1_024  # rows copied at a time
 CARRIED = (
@@ -56,9 +56,12 @@ def merge(sets: Sequence[FaceSet | Path | str], to: Path | str, force: bool = Fa
     _check_sides(rows)
     crops = {faces.card["crop"] for faces in opened}
     source, told = _common_source(opened) if len(crops) == 1 else (None, None)
-    template = replace(opened[0].template, crop=opened[0].card["crop"] if len(crops) == 1 else "fit", source=source)
+    template = replace(
+        opened[0].template, crop=opened[0].card["crop"] if len(crops) == 1 else "fit", source=source
+    )
     parts = [
-        {"set": f.root.name, "source": f.card["source"], "faces": len(f), "fingerprint": f.fingerprint} | _carried(f)
+        {"set": f.root.name, "source": f.card["source"], "faces": len(f), "fingerprint": f.fingerprint}
+        | _carried(f)
         for f in opened
     ]
     notes = [told] if told else []
@@ -84,7 +87,11 @@ def split(
     """The same faces with new sides, by a hash of the person, or of the pixels where nobody is named; `shares` are those
     of train, validation and test."""
     faces = faces if isinstance(faces, FaceSet) else FaceSet(faces)
-    if set(shares) - set(SPLITS) or not all(0 <= share < 1e9 for share in shares.values()) or not shares.get("train"):
+    if (
+        set(shares) - set(SPLITS)
+        or not all(0 <= share < 1e9 for share in shares.values())
+        or not shares.get("train")
+    ):
         raise UsageError(
             f"Shares of train, validation and test must be at or above 0, and train above it; got {dict(shares)}."
         )
@@ -99,7 +106,9 @@ def split(
     return _derived(faces, np.arange(len(faces)), rows, Path(to), force, told)
 
 
-def balance(faces: FaceSet | Path | str, on: str, to: Path | str, seed: int = 0, force: bool = False) -> FaceSet:
+def balance(
+    faces: FaceSet | Path | str, on: str, to: Path | str, seed: int = 0, force: bool = False
+) -> FaceSet:
     """As many faces with the attribute `on` as without it on every side, drawn at random by `seed`; faces of which it is
     not known are left out."""
     faces = faces if isinstance(faces, FaceSet) else FaceSet(faces)
@@ -119,17 +128,26 @@ def balance(faces: FaceSet | Path | str, on: str, to: Path | str, seed: int = 0,
         )
     rows = [(faces.ids[row], faces.splits[row], faces.identities[row]) for row in chosen]
     return _derived(
-        faces, chosen, rows, Path(to), force, f"balanced on {on}: {len(chosen):,} of {len(faces):,} faces kept"
+        faces,
+        chosen,
+        rows,
+        Path(to),
+        force,
+        f"balanced on {on}: {len(chosen):,} of {len(faces):,} faces kept",
     )
 
 
-def thin(faces: FaceSet | Path | str, most: Mapping[str, int], to: Path | str, force: bool = False) -> FaceSet:
+def thin(
+    faces: FaceSet | Path | str, most: Mapping[str, int], to: Path | str, force: bool = False
+) -> FaceSet:
     """At most so many faces of each side that `most` names, evenly spread, and all of the others: for a curve of how much a
     space learns from how many faces, or a quicker look."""
     faces = faces if isinstance(faces, FaceSet) else FaceSet(faces)
     if not most or set(most) - set(SPLITS) or min(most.values()) < 1:
         told = ", ".join(f"{side} {count}" for side, count in most.items()) or "none"
-        raise UsageError(f"Say how many faces of train, validation or test to keep, each at least 1; got {told}.")
+        raise UsageError(
+            f"Say how many faces of train, validation or test to keep, each at least 1; got {told}."
+        )
     kept = []
     for side in SPLITS:
         rows = faces.rows(side)
@@ -137,7 +155,9 @@ def thin(faces: FaceSet | Path | str, most: Mapping[str, int], to: Path | str, f
         kept.append(rows[np.linspace(0, len(rows) - 1, count).round().astype(int)])
     chosen = np.sort(np.concatenate(kept))
     rows = [(faces.ids[row], faces.splits[row], faces.identities[row]) for row in chosen]
-    return _derived(faces, chosen, rows, Path(to), force, f"thinned: {len(chosen):,} of {len(faces):,} faces kept")
+    return _derived(
+        faces, chosen, rows, Path(to), force, f"thinned: {len(chosen):,} of {len(faces):,} faces kept"
+    )
 
 
 def relabel(
@@ -152,7 +172,9 @@ def relabel(
     """The same faces with other attributes: `values` float32 (N, A), NaN unknown. `told` is a note on where they come
     from, and `facts` join the card."""
     if values.shape != (len(faces), len(names)):
-        raise UsageError(f"{len(faces)} faces and {len(names)} names do not fit values of shape {values.shape}.")
+        raise UsageError(
+            f"{len(faces)} faces and {len(names)} names do not fit values of shape {values.shape}."
+        )
     rows = list(zip(faces.ids, faces.splits, faces.identities))
     card = _facts(faces, told) | {"attributes": list(names)} | dict(facts)
     picked = [(faces, np.arange(len(faces)))]
@@ -239,7 +261,7 @@ def _write(
 ) -> FaceSet:
     if any(to.resolve() == faces.root.resolve() for faces, _ in picked):
         raise UsageError(f"--to {to} is one of the sets themselves; name a new folder.")
-    check_target(to, force)
+    check_target(to, "a prepared set", is_face_set, force)
     with build_folder(to) as folder:
         with (folder / IMAGES).open("wb") as file:
             write_header(file, len(rows), template)

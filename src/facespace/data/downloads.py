@@ -27,7 +27,9 @@ class Table:
     names: tuple[str, ...]  # any of these will do
     holds: str
     source: str  # where its authors publish it
-    begins: str = ""  # if set, `source` is the table itself, begins so, and is fetched where the archive lacks it
+    begins: str = (
+        ""  # if set, `source` is the table itself, begins so, and is fetched where the archive lacks it
+    )
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,9 @@ DOWNLOADS: dict[str, Download] = {
         tables=(
             Table(("list_attr_celeba.csv", "list_attr_celeba.txt"), "the 40 attributes", CELEBA),
             Table(("list_eval_partition.csv", "list_eval_partition.txt"), "the official split", CELEBA),
-            Table(("identity_CelebA.csv", "identity_CelebA.txt"), "who is who; Kaggle's copy lacks it", CELEBA),
+            Table(
+                ("identity_CelebA.csv", "identity_CelebA.txt"), "who is who; Kaggle's copy lacks it", CELEBA
+            ),
         ),
     ),
     "lfw": Download(
@@ -168,7 +172,9 @@ def _bring(name: str, what: Download, stage: Path, by_hand: str, client: Any) ->
 def _fetch(name: str, url: str) -> Path:
     """The file at `url`, or of that name at $FACESPACE_MIRROR/<name>/, in the cache."""
     file, mirror = urlsplit(url).path.rsplit("/", 1)[-1], os.environ.get("FACESPACE_MIRROR")
-    return fetch(f"{mirror.rstrip('/')}/{name}/{file}" if mirror else url, cache_folder() / "downloads" / name / file)
+    return fetch(
+        f"{mirror.rstrip('/')}/{name}/{file}" if mirror else url, cache_folder() / "downloads" / name / file
+    )
 
 
 def _from_kaggle(handle: str, by_hand: str, client: Any) -> Path:
@@ -219,7 +225,9 @@ def _find(root: Path, name: str) -> Path | None:
 def _count(root: Path, what: Download) -> int:
     """How many images are there."""
     folder = _find(root, what.folder)
-    return sum(Path(name).suffix in PICTURES for _, _, names in os.walk(folder or root / "-") for name in names)
+    return sum(
+        Path(name).suffix in PICTURES for _, _, names in os.walk(folder or root / "-") for name in names
+    )
 
 
 def _complete(name: str, table: Table, root: Path) -> str | None:

@@ -121,7 +121,9 @@ class FaceSet:
         except (ValueError, OSError, EOFError) as error:
             raise _damaged(self.root, f"{IMAGES} is cut short or not an array ({error})") from error
         if images.ndim != 4 or images.dtype != np.uint8 or len(images) != count:
-            raise _damaged(self.root, f"{IMAGES} holds {images.dtype} {images.shape} and the card says {count} faces")
+            raise _damaged(
+                self.root, f"{IMAGES} holds {images.dtype} {images.shape} and the card says {count} faces"
+            )
         return images
 
     def _read_table(self) -> tuple[list[np.ndarray], tuple[str, ...], np.ndarray]:
@@ -165,17 +167,25 @@ def _read_card(root: Path) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError) as error:
         raise _damaged(root, f"{CARD} cannot be read ({error})") from error
     if kind != "faceset":
-        raise FaceSetError(f"{root} holds a {kind}, not a prepared set. Name a folder that `facespace prepare` made.")
+        raise FaceSetError(
+            f"{root} holds a {kind}, not a prepared set. Name a folder that `facespace prepare` made."
+        )
     if version != FORMAT:
-        raise FaceSetError(f"{root} has set format {version}; this facespace reads format {FORMAT}. Prepare it again.")
+        raise FaceSetError(
+            f"{root} has set format {version}; this facespace reads format {FORMAT}. Prepare it again."
+        )
     return card
 
 
 def _damaged(root: Path, what: str) -> FaceSetError:
-    return FaceSetError(f"The prepared set {root} is damaged: {what}. Delete the folder and prepare it again.")
+    return FaceSetError(
+        f"The prepared set {root} is damaged: {what}. Delete the folder and prepare it again."
+    )
 
 
-def over(faces: FaceSet, rows: np.ndarray, what: Callable[[np.ndarray], np.ndarray], doing: str) -> np.ndarray:
+def over(
+    faces: FaceSet, rows: np.ndarray, what: Callable[[np.ndarray], np.ndarray], doing: str
+) -> np.ndarray:
     """What a function of faces uint8 (B, H, W, C) makes of those rows of a set, in batches straight from the disk."""
     parts = []
     with progress(len(rows), doing, "faces") as advance:
@@ -185,7 +195,7 @@ def over(faces: FaceSet, rows: np.ndarray, what: Callable[[np.ndarray], np.ndarr
     return np.concatenate(parts)
 
 
-def spread(rows: np.ndarray, count: int) -> np.ndarray:
+def evenly_spaced(rows: np.ndarray, count: int) -> np.ndarray:
     """At most `count` of the rows, evenly spread."""
     count = min(count, len(rows))
     return rows[[index * len(rows) // count for index in range(count)]]

@@ -57,10 +57,17 @@ class Loader:
         world: int = 1,
         shelf: Shelf | None = None,
     ) -> None:
-        self.faces, self.rows, self.size, self.device = faces, rows, min(size, len(rows)), torch.device(device)
+        self.faces, self.rows, self.size, self.device = (
+            faces,
+            rows,
+            min(size, len(rows)),
+            torch.device(device),
+        )
         self.rank, self.world = rank, world
         self.shelf = shelf or Shelf(faces, self.device)
-        self.expected: np.ndarray | None = None  # (len(rows),) how often each row comes a training epoch; None: once
+        self.expected: np.ndarray | None = (
+            None  # (len(rows),) how often each row comes a training epoch; None: once
+        )
 
     def balance(self, shares: Mapping[str, float]) -> Sequence[str]:
         """Lets attributes have these shares of the training batches from now on, and returns a phrase on each.

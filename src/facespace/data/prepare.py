@@ -16,14 +16,14 @@ import numpy as np
 
 from facespace.core.console import note, progress
 from facespace.core.errors import FaceSetError, UsageError, choose, suggest
-from facespace.core.files import build_folder
-from facespace.data.faces import IMAGES, FaceSet, Listing
+from facespace.core.files import build_folder, check_target
+from facespace.data.faces import IMAGES, FaceSet, Listing, is_face_set
 from facespace.data.processing import Alignment, Made, Making, make_chunk
 from facespace.data.requests import check_options, check_pixels, check_split
 from facespace.data.sources import SOURCES, Source, SourceOptions
 from facespace.data.splits import assign_splits
 from facespace.data.workers import map_in_order
-from facespace.data.writing import check_target, write_card, write_csv, write_header, write_table
+from facespace.data.writing import write_card, write_csv, write_header, write_table
 from facespace.image import grids
 from facespace.image.photos import TOO_SMALL, read_photo
 
@@ -71,7 +71,7 @@ def prepare(
     check_split(split)
     if workers is not None and workers < 1:
         raise UsageError(f"--workers must be at least 1; got {workers}.")
-    check_target(to, force)
+    check_target(to, "a prepared set", is_face_set, force)
     if background != "keep" and not chosen.has_masks:
         raise UsageError(f"The source {source} has no masks, so --background cannot be replaced.")
     listing = _select(_thin(_list(chosen, source, root, asked), asked.limit), attributes)
@@ -89,7 +89,9 @@ def prepare(
 def _list(source: Source, name: str, root: Path | str | None, options: SourceOptions) -> Listing:
     if source.needs_root:
         if root is None:
-            raise UsageError(f"The source {name} needs the folder it lies in: facespace prepare {name} ROOT --to SET")
+            raise UsageError(
+                f"The source {name} needs the folder it lies in: facespace prepare {name} ROOT --to SET"
+            )
         if not Path(root).is_dir():
             raise FaceSetError(f"{root} is not a folder. Name the folder that holds {source.holds}.")
         return source.read(Path(root), options)
@@ -121,7 +123,9 @@ def _select(listing: Listing, attributes: Sequence[str] | None) -> Listing:
     return replace(listing, attributes=tuple(attributes), values=listing.values[:, columns])
 
 
-def _make_all(job: str, listing: Listing, making: Making, folder: Path, workers: int) -> list[tuple[Made, int]]:
+def _make_all(
+    job: str, listing: Listing, making: Making, folder: Path, workers: int
+) -> list[tuple[Made, int]]:
     """Writes the images one after another, so that memory stays flat, and returns what was made and the number of the
     listed face that it came from."""
     faces, log = listing.faces, folder / LOG
@@ -172,7 +176,9 @@ def _job(source: str, root: Path | str | None, asked: SourceOptions, making: Mak
                 image = str(image), facts.st_size, facts.st_mtime_ns
         elif isinstance(image, np.ndarray):
             image = hashlib.sha256(image.tobytes()).hexdigest()
-        digest.update(repr((face.id, image, face.identity, face.split, face.mask)).encode("utf-8", "surrogateescape"))
+        digest.update(
+            repr((face.id, image, face.identity, face.split, face.mask)).encode("utf-8", "surrogateescape")
+        )
     return digest.hexdigest()
 
 
@@ -205,7 +211,9 @@ def _write(
     good = [(item, listing.faces[number], number) for item, number in made if item.good]
     bad = [(item.id, item.told) for item, _ in made if not item.good]
     splits, told = assign_splits([(face, item.told) for item, face, _ in good], split)
-    values = listing.values[[number for _, _, number in good]] if listing.attributes else np.empty((len(good), 0))
+    values = (
+        listing.values[[number for _, _, number in good]] if listing.attributes else np.empty((len(good), 0))
+    )
     rows = ((item.id, split, face.identity) for (item, face, _), split in zip(good, splits))
     write_table(folder, rows, listing.attributes, values)
     sizes = [item.size for item, _, _ in good]
@@ -236,7 +244,9 @@ def _usual_size(sizes: Sequence[tuple[int, int]]) -> tuple[int, int] | None:
     return (usual[0], usual[1]) if often >= 0.9 * len(sizes) else None
 
 
-def _told_of_sizes(source: str, chosen: Source, making: Making, sizes: Sequence[tuple[int, int]]) -> list[str]:
+def _told_of_sizes(
+    source: str, chosen: Source, making: Making, sizes: Sequence[tuple[int, int]]
+) -> list[str]:
     """Notes on pictures that are not the source's photographs: cropped elsewhere, or of another size than those have."""
     (height, width), often = Counter(sizes).most_common(1)[0]
     found = f"{height}×{width}" if often == len(sizes) else f"various sizes, mostly {height}×{width}"
@@ -248,7 +258,9 @@ def _told_of_sizes(source: str, chosen: Source, making: Making, sizes: Sequence[
     if chosen.original in (None, (height, width)) or making.alignment or making.template.crop == "fit":
         return []
     whole = "×".join(map(str, chosen.original))
-    return [f"pictures of {found}, not {whole} as those of {source}: if they were cropped before, say how (--cropped)"]
+    return [
+        f"pictures of {found}, not {whole} as those of {source}: if they were cropped before, say how (--cropped)"
+    ]
 
 
 def _report_alignment(
@@ -258,9 +270,13 @@ def _report_alignment(
     measured = [(item.id, item.quality) for item, _ in made if item.quality]
     names = list(measured[0][1])
     write_csv(
-        folder / QUALITY, ("id", *names), [(key, *(f"{quality[n]:.5g}" for n in names)) for key, quality in measured]
+        folder / QUALITY,
+        ("id", *names),
+        [(key, *(f"{quality[n]:.5g}" for n in names)) for key, quality in measured],
     )
-    rejects = [(listing.faces[number].image, item) for item, number in made if not item.good and any(item.size)]
+    rejects = [
+        (listing.faces[number].image, item) for item, number in made if not item.good and any(item.size)
+    ]
     shown = [(path, item) for path, item in rejects[:MOST_REJECTS] if isinstance(path, Path)]
     if shown:
         tiles = [grids.tile(read_photo(path), 96) for path, _ in shown]
@@ -272,10 +288,14 @@ def _report_alignment(
     return how | {"photos": photos, "photos_with_a_face": photos - len(rejects), "median": median}
 
 
-def _no_faces(source: str, root: Path | str | None, skipped: Sequence[tuple[str, str]], making: Making) -> str:
+def _no_faces(
+    source: str, root: Path | str | None, skipped: Sequence[tuple[str, str]], making: Making
+) -> str:
     if not skipped:
         return f"{root} holds no images that the source {source} could list. Name a folder with photographs in it."
-    reasons = ", ".join(f"{count} × {reason}" for reason, count in Counter(why for _, why in skipped).most_common(5))
+    reasons = ", ".join(
+        f"{count} × {reason}" for reason, count in Counter(why for _, why in skipped).most_common(5)
+    )
     told = f"None of the {len(skipped)} files under {root} could be used ({reasons})."
     crop = making.template.crop
     if any(why == TOO_SMALL.format(crop) for _, why in skipped):

@@ -48,7 +48,10 @@ class Made(NamedTuple):
     id: str
     good: bool
     told: str  # digest of the pixels, or the reason
-    size: tuple[int, int] = (0, 0)  # of the source picture, height and width; (0, 0) where it could not be read
+    size: tuple[int, int] = (
+        0,
+        0,
+    )  # of the source picture, height and width; (0, 0) where it could not be read
     masked: float | None = None  # share of the source picture that a mask took away
     quality: dict[str, float] | None = None  # of an aligned face
 
@@ -75,7 +78,9 @@ def make(making: Making, face: Face) -> list[tuple[Made, bytes]]:
 def make_chunk(making: Making, faces: Sequence[Face]) -> tuple[list[list[Made]], bytes]:
     """`make` for each of some faces: what was made, and all the pixels in one piece."""
     made = [make(making, face) for face in faces]
-    return [[item for item, _ in items] for items in made], b"".join(pixels for items in made for _, pixels in items)
+    return [[item for item, _ in items] for items in made], b"".join(
+        pixels for items in made for _, pixels in items
+    )
 
 
 def _picture(making: Making, face: Face) -> tuple[Image.Image, float | None]:

@@ -52,7 +52,9 @@ def _alignment(align: bool | Alignment) -> Alignment | None:
 def _check_cropped(cropped: str | None, enlarge: bool, crop: str | None, alignment: Alignment | None) -> None:
     if cropped is None:
         if enlarge:
-            raise UsageError("--enlarge is for pictures that were cropped elsewhere; name their crop with --cropped.")
+            raise UsageError(
+                "--enlarge is for pictures that were cropped elsewhere; name their crop with --cropped."
+            )
         return
     if cropped == "fit":
         raise UsageError(
@@ -60,7 +62,9 @@ def _check_cropped(cropped: str | None, enlarge: bool, crop: str | None, alignme
             "or name the crop that the pictures are, such as center-148."
         )
     if crop not in (None, cropped):
-        raise UsageError(f"--cropped {cropped} says that the pictures already are cropped; leave out --crop {crop}.")
+        raise UsageError(
+            f"--cropped {cropped} says that the pictures already are cropped; leave out --crop {crop}."
+        )
     if alignment:
         raise UsageError(
             f"--cropped {cropped} takes each picture as it is, so faces cannot be aligned; leave out --align."

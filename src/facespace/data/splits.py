@@ -25,7 +25,9 @@ def assign_splits(rows: Sequence[tuple[Face, str]], to: str | None = None) -> tu
     for wanted, donors in (("train", ("validation", "test")), ("validation", ("train", "test"))):
         if wanted in splits:
             continue
-        spare = sorted({(fraction(key), key) for key, split in zip(keys, splits) if key in free and split in donors})
+        spare = sorted(
+            {(fraction(key), key) for key, split in zip(keys, splits) if key in free and split in donors}
+        )
         if len(spare) > (wanted == "validation"):  # never empty the training side again
             splits = [wanted if key == spare[0][1] else split for key, split in zip(keys, splits)]
             note = "a small set: one group was moved so that training and validation both have faces"

@@ -19,7 +19,9 @@ Input = TypeVar("Input")
 Output = TypeVar("Output")
 
 
-def map_in_order(function: Callable[[Input], Output], inputs: Sequence[Input], workers: int) -> Iterator[Output]:
+def map_in_order(
+    function: Callable[[Input], Output], inputs: Sequence[Input], workers: int
+) -> Iterator[Output]:
     """function(input) for each input, in order. One worker runs here, in this process."""
     if workers == 1:
         yield from map(function, inputs)

@@ -9,26 +9,10 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from facespace.core.errors import UsageError
 from facespace.core.files import sha256, write_json
 from facespace.core.version import __version__
-from facespace.data.faces import CARD, COLUMNS, FORMAT, SKIPPED, SPLITS, TABLE, is_face_set
+from facespace.data.faces import CARD, COLUMNS, FORMAT, SKIPPED, SPLITS, TABLE
 from facespace.image.photos import Template
-
-
-def check_target(to: Path, force: bool) -> None:
-    """Raises UsageError where a new set must not be written: a file, another set without `force`, other people's files."""
-    if to.resolve() == Path.cwd():
-        raise UsageError(f"--to {to} is the folder you stand in, which cannot be replaced; name a new one.")
-    if to.exists() and not to.is_dir():
-        raise UsageError(f"--to {to} is a file; name a folder for the prepared set.")
-    if to.is_dir() and any(to.iterdir()):
-        if not is_face_set(to):
-            raise UsageError(f"--to {to} holds other files; name a new folder, so that nothing of yours is replaced.")
-        if not force:
-            raise UsageError(
-                f"--to {to} already holds a prepared set. Add --force to replace it, or name a new folder."
-            )
 
 
 def write_header(file: BinaryIO, count: int, template: Template) -> None:

@@ -25,7 +25,12 @@ def autoencoder(face: np.ndarray, again: np.ndarray) -> Figure:
     sheet.set(xlim=(0, WIDTH), ylim=(300, 0))
     for left, right, fill, name in ((296, 510, ENCODER, "encoder"), (690, 904, DECODER, "decoder")):
         wide, narrow = (88, 40) if fill == ENCODER else (40, 88)
-        corners = [(left, middle - wide), (right, middle - narrow), (right, middle + narrow), (left, middle + wide)]
+        corners = [
+            (left, middle - wide),
+            (right, middle - narrow),
+            (right, middle + narrow),
+            (left, middle + wide),
+        ]
         sheet.add_patch(Polygon(corners, facecolor=fill, edgecolor=INK, linewidth=0.8))
         write(sheet, (left + right) / 2, middle, name, size=10, va="center", weight="bold")
     values = ("0.7", "−1.2", "0.1", "⋮", "0.4")
@@ -87,12 +92,16 @@ def ae_vs_vae() -> Figure:
     known = "a latent drawn from the prior lies in\nmany clouds: the decoder knows it"
     _draw(sheet, left, (0.0, 0.05), hole, (150, 420))
     _draw(sheet, right, (0.25, -0.95), known, (895, 544))
-    sheet.legend(loc="lower left", bbox_to_anchor=(0.0, 0.0), frameon=False, fontsize=8, ncols=3, handletextpad=0.1)
+    sheet.legend(
+        loc="lower left", bbox_to_anchor=(0.0, 0.0), frameon=False, fontsize=8, ncols=3, handletextpad=0.1
+    )
     sheet.set(xlim=(0, WIDTH), ylim=(620, 0))
     return sheet.figure  # type: ignore[return-value]
 
 
-def _cloud(sheet: Axes, point: np.ndarray, origin: tuple[float, float], ink: str, mark: str, size: np.ndarray) -> None:
+def _cloud(
+    sheet: Axes, point: np.ndarray, origin: tuple[float, float], ink: str, mark: str, size: np.ndarray
+) -> None:
     """A face's posterior: its mean with an ellipse of `size` (2,) pixels around it."""
     (x,), (y,) = _spots(point[None], origin)
     sheet.add_patch(Ellipse((x, y), *size, facecolor=(ink, 0.10), edgecolor=(ink, 0.5), linewidth=0.5))

@@ -41,7 +41,14 @@ FOLDED: dict[type[nn.Module], Callable[..., str]] = {
     nn.Unflatten: lambda layer: "reshape",
     Trim: lambda layer: f"trim to {layer.height}×{layer.width}",
 }
-FACE = {"skin_tone": -0.4, "smile": 0.8, "hair_length": 0.3, "hair_shade": -0.3, "eye_size": 0.3, "curl": -0.6}
+FACE = {
+    "skin_tone": -0.4,
+    "smile": 0.8,
+    "hair_length": 0.3,
+    "hair_shade": -0.3,
+    "eye_size": 0.3,
+    "curl": -0.6,
+}
 
 
 Step = tuple[nn.Module, tuple[int, ...]]  # a layer, and the shape of what it puts out for one face
@@ -66,7 +73,9 @@ def dissect(config: ModelConfig) -> Anatomy:
     with torch.device("meta"):
         model = build(config).eval()
         seen: dict[str, Step] = {}  # each part where a face last came through it
-        blocks = tuple(f"{name}." for name, part in model.named_modules() if isinstance(part, Residual | Side))
+        blocks = tuple(
+            f"{name}." for name, part in model.named_modules() if isinstance(part, Residual | Side)
+        )
 
         def saw(name: str, part: nn.Module, shape: tuple[int, ...]) -> None:
             seen.pop(name, None)
@@ -75,7 +84,9 @@ def dissect(config: ModelConfig) -> Anatomy:
         for name, part in model.named_modules():
             whole = f"{name}." in blocks or not (list(part.children()) or name.startswith(blocks))
             if whole and name.startswith(("encoder.", "heads", "decoder.")):
-                part.register_forward_hook(lambda _, __, out, name=name, part=part: saw(name, part, (*out.shape[1:],)))
+                part.register_forward_hook(
+                    lambda _, __, out, name=name, part=part: saw(name, part, (*out.shape[1:],))
+                )
         model(torch.zeros(1, *config.image))
     variational, told = config.bottleneck == "gaussian", len(config.conditions)
     encoder = _fold([Block("face x", ("in [0, 1]",), config.image, 0)], _within(seen, "encoder."))
@@ -87,7 +98,9 @@ def dissect(config: ModelConfig) -> Anatomy:
     name = "linear" if isinstance(heads[0], nn.Linear) else f"heads of {1 + len(config.levels)} levels"
     name = "conv 1×1" if config.spatial else name
     encoder.append(Block(name, notes, (2, size) if variational else (size,), sum(map(_count, heads))))
-    latent = Block("latent z", (f"and {told} attributes, each with whether it is known",) if told else (), (size,), 0)
+    latent = Block(
+        "latent z", (f"and {told} attributes, each with whether it is known",) if told else (), (size,), 0
+    )
     decoder = _fold([latent], _within(seen, "decoder."))
     spread = {
         "normal_pixel": ("sigmoid of one half", "log σ² of each pixel is the other"),
@@ -125,7 +138,11 @@ def diagram(what: str) -> tuple[Figure, dict[str, object]]:
 def draw_autoencoder() -> Figure:
     """A face, few numbers, a face."""
     face = render(FACE, 128, 128)
-    coarse = Image.fromarray(face).resize((20, 20), Image.Resampling.BOX).resize((128, 128), Image.Resampling.BICUBIC)
+    coarse = (
+        Image.fromarray(face)
+        .resize((20, 20), Image.Resampling.BOX)
+        .resize((128, 128), Image.Resampling.BICUBIC)
+    )
     return concepts.autoencoder(face, np.asarray(coarse))
 
 
@@ -152,7 +169,9 @@ def _fold(blocks: list[Block], steps: list[Step]) -> list[Block]:
         if isinstance(part, nn.Flatten):  # the box keeps the picture's form
             note, shape = f"flatten to {shape[0]:,}" if len(last.shape) > 1 else "", last.shape
         shape = last.shape if side else shape
-        blocks[-1] = Block(last.name, (*last.notes, *filter(None, [note])), shape, last.parameters + _count(part))
+        blocks[-1] = Block(
+            last.name, (*last.notes, *filter(None, [note])), shape, last.parameters + _count(part)
+        )
     return blocks
 
 

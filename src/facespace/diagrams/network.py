@@ -59,7 +59,10 @@ def network(title: str, encoder: Sequence[Block], decoder: Sequence[Block], turn
     write(sheet, SIDE, 12, title, size=9.5, ha="left", weight="bold")
     high, low = TOP, TOP + heights[0] + 36
     right = [WIDTH - SIDE - place * (index + 0.5) for index in range(max(len(encoder), len(decoder)))]
-    rows = ((high, encoder, right[: len(encoder)][::-1], ENCODER), (low, decoder, right[: len(decoder)], DECODER))
+    rows = (
+        (high, encoder, right[: len(encoder)][::-1], ENCODER),
+        (low, decoder, right[: len(decoder)], DECODER),
+    )
     for (top, blocks, xs, fill), words in zip(rows, texts):
         middle = top + boxes / 2
         spans = [
@@ -119,10 +122,14 @@ def _box(sheet: Axes, x: float, middle: float, block: Block, tallest: int, fill:
     for index in range(count):
         start = left + index * (thick + gap)
         top, bottom = middle - tall / 2, middle + tall / 2
-        _polygon(sheet, [(start, top), (start + thick, top), (start + thick, bottom), (start, bottom)], fill, 1.0)
+        _polygon(
+            sheet, [(start, top), (start + thick, top), (start + thick, bottom), (start, bottom)], fill, 1.0
+        )
     return left, left + count * (thick + gap) - gap
 
 
 def _polygon(sheet: Axes, corners: list[tuple[float, float]], fill: str, opaque: float) -> None:
     sheet.add_patch(Polygon(corners, facecolor="white", edgecolor="none"))
-    sheet.add_patch(Polygon(corners, facecolor=(fill, opaque), edgecolor=INK, linewidth=0.7, joinstyle="round"))
+    sheet.add_patch(
+        Polygon(corners, facecolor=(fill, opaque), edgecolor=INK, linewidth=0.7, joinstyle="round")
+    )

@@ -31,13 +31,27 @@ def page(height: float) -> Axes:
 
 def write(sheet: Axes, x: float, y: float, text: str, **style) -> None:
     """Text with its middle at x and its top at y, both in pixels."""
-    given = {"size": TEXT, "ha": "center", "va": "top", "color": INK, "linespacing": 1.15, "parse_math": False}
+    given = {
+        "size": TEXT,
+        "ha": "center",
+        "va": "top",
+        "color": INK,
+        "linespacing": 1.15,
+        "parse_math": False,
+    }
     sheet.text(x, y, text, **{**given, **style})
 
 
 def arrow(sheet: Axes, start: tuple[float, float], end: tuple[float, float], **style) -> None:
     """A thin arrow between two places in pixels."""
-    given = {"arrowstyle": "-|>", "color": PALE, "linewidth": 0.9, "shrinkA": 0, "shrinkB": 0, "mutation_scale": 8}
+    given = {
+        "arrowstyle": "-|>",
+        "color": PALE,
+        "linewidth": 0.9,
+        "shrinkA": 0,
+        "shrinkB": 0,
+        "mutation_scale": 8,
+    }
     sheet.annotate("", end, start, arrowprops={**given, **style})
 
 
@@ -59,4 +73,6 @@ def save(figure: Figure, path: Path) -> None:
         drawn = io.BytesIO()
         figure.savefig(drawn, dpi=DOTS)
         # A palette, since a diagram has few colours: a third of the bytes.
-        Image.open(drawn).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(beside, optimize=True)
+        Image.open(drawn).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(
+            beside, optimize=True
+        )

@@ -27,14 +27,20 @@ def _sharpness(metrics: Mapping[str, Any]) -> list[Finding]:
     seen = f"PSNR {psnr:.1f} dB" + (
         f", LPIPS {lpips:.3f}" if lpips is not None else f", SSIM {found.get('ssim', float('nan')):.2f}"
     )
-    sharper = "More latents, a deeper or residual body, and a perceptual term in the objective make faces sharper."
+    sharper = (
+        "More latents, a deeper or residual body, and a perceptual term in the objective make faces sharper."
+    )
     if lpips is not None and lpips <= 0.1:
         return [Finding(GOOD, f"Reconstructions are sharp ({seen}).")]
     if psnr >= 24 and lpips is None:
         return [Finding(GOOD, f"Reconstructions are close to the originals ({seen}).")]
     if psnr < 19 or (lpips or 0) > 0.3:
         return [
-            Finding(POOR, f"Reconstructions are far from the originals ({seen}).", f"Train longer first. {sharper}")
+            Finding(
+                POOR,
+                f"Reconstructions are far from the originals ({seen}).",
+                f"Train longer first. {sharper}",
+            )
         ]
     return [Finding(POOR, f"Faces are recognisable and blurred ({seen}).", sharper)]
 
@@ -52,9 +58,15 @@ def _generation(metrics: Mapping[str, Any]) -> list[Finding]:
         if (metrics.get("latents") or {}).get("prior_fitted"):
             change = "A prior is fitted already: more training faces, or a higher KL weight in training, leave it less to miss."
         return [
-            Finding(POOR, f"New faces are worse than reconstructions ({seen}; reconstructions {again:.0f}).", change)
+            Finding(
+                POOR,
+                f"New faces are worse than reconstructions ({seen}; reconstructions {again:.0f}).",
+                change,
+            )
         ]
-    change = "The prior is not at fault: samples are as good as reconstructions. A sharper decoder helps both."
+    change = (
+        "The prior is not at fault: samples are as good as reconstructions. A sharper decoder helps both."
+    )
     if again is None:
         change = "Compare with reconstructions to see whether the prior or the decoder is at fault."
     return [Finding(POOR, f"New faces are easily told from real ones ({seen}).", change)]

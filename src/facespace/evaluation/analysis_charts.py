@@ -68,7 +68,9 @@ def coloured(analysis: "Analysis", one: Map) -> Figure:
     notes = {name: _note(signs[name], facts[name]["auc"]) for name in analysis.coloured}
     trust = f"; trustworthiness {one.trust:.2f}" if one.trust is not None else ""
     bare = "" if signs else ("; no attributes are known" if not table.names else "; no attribute varies")
-    return charts.maps(one.places, signs, notes, f"{one.title} of {len(one.places):,} faces{trust}{bare}", one.axes)
+    return charts.maps(
+        one.places, signs, notes, f"{one.title} of {len(one.places):,} faces{trust}{bare}", one.axes
+    )
 
 
 def _note(signs: np.ndarray, auc: float | None) -> str:
@@ -105,7 +107,9 @@ def histograms(analysis: "Analysis") -> Figure:
     least = (
         2.0 if analysis.subject.encoded.variance is not None else 0.0
     )  # against a VAE's prior, dead latents look dead
-    return charts.histograms(analysis.table.z[:, order], [f"z {place}" for place in order], dead, title, least)
+    return charts.histograms(
+        analysis.table.z[:, order], [f"z {place}" for place in order], dead, title, least
+    )
 
 
 def traversals(analysis: "Analysis") -> Figure:
@@ -115,14 +119,18 @@ def traversals(analysis: "Analysis") -> Figure:
     axes = np.zeros((len(chosen), len(center)))
     axes[np.arange(len(chosen)), chosen] = analysis.deviation[chosen]
     faces = draw_walk(analysis.subject.space, walk(center, axes))
-    labels = [f"z {row['latent']}\ninfluence {row['influence']:.3f}{_goes_with(analysis, row)}" for row in rows]
+    labels = [
+        f"z {row['latent']}\ninfluence {row['influence']:.3f}{_goes_with(analysis, row)}" for row in rows
+    ]
     title = f"From the mean face along the {len(rows)} most influential latents, in standard deviations"
     return charts.strips(faces, labels, HEADS, title)
 
 
 def _goes_with(analysis: "Analysis", row: dict[str, Any]) -> str:
     r = row["correlation"]
-    if r is None or abs(r) <= structure.by_chance(row["faces"], len(analysis.latents) * len(analysis.table.names)):
+    if r is None or abs(r) <= structure.by_chance(
+        row["faces"], len(analysis.latents) * len(analysis.table.names)
+    ):
         return ""
     return f"\n{plain_name(row['attribute'])} {r:+.2f}".replace("-", "−")
 
@@ -165,7 +173,9 @@ def posterior(analysis: "Analysis") -> Figure:
     """Where encoded faces lie against where the prior draws."""
     center, covariance = analysis.prior
     scale = np.sqrt(np.maximum(np.diag(covariance), 1e-12))
-    alive = scale > 1e-3 * scale.max()  # the others did not vary in training, so there is nothing to hold them against
+    alive = (
+        scale > 1e-3 * scale.max()
+    )  # the others did not vary in training, so there is nothing to hold them against
     active = [row for row in analysis.latents if row["active"] and alive[row["latent"]]] or analysis.latents
     ends = active if len(active) <= 2 * ENDS else [*active[:ENDS], *active[-ENDS:]]
     latents = {
@@ -183,4 +193,6 @@ def posterior(analysis: "Analysis") -> Figure:
     prior = analysis.subject.space.model.prior.origin.partition(" (")[0]
     kinds = "samples filled, means dashed" if analysis.subject.encoded.variance is not None else "filled"
     title = f"Encoded faces ({kinds}) against {prior} (line)"
-    return charts.against_prior(latents, (norms, analysis.whitened.shape[1]), (mean[alive], spread[alive]), title)
+    return charts.against_prior(
+        latents, (norms, analysis.whitened.shape[1]), (mean[alive], spread[alive]), title
+    )

@@ -67,7 +67,11 @@ def _notice_latents(facts: Facts) -> str:
     while half < total and so_far < 0.5 * moved:
         so_far += rows[half]["influence"]
         half += 1
-    dead = f"{len(found['dead'])} of {total} latents are dead" if found["dead"] else f"All {total} latents are active"
+    dead = (
+        f"{len(found['dead'])} of {total} latents are dead"
+        if found["dead"]
+        else f"All {total} latents are active"
+    )
     nats = f" They cost {found['kl']:,.1f} nats a face." if found["kl"] is not None else ""
     return f"{dead}. The {half} most influential make half of the influence.{nats}"
 
@@ -108,7 +112,11 @@ def _notice_posterior(facts: Facts) -> str:
     else:
         size = f"Encoded faces are {'shorter' if ratio < 1 else 'longer'} than the prior's draws"
     total = facts["protocol"]["space"]["latents"]
-    flat = f" The prior varies along {found['dimensions']} of {total} axes only." if found["dimensions"] < total else ""
+    flat = (
+        f" The prior varies along {found['dimensions']} of {total} axes only."
+        if found["dimensions"] < total
+        else ""
+    )
     wide = found["length_deviation"] / CHI
     tails = (
         f" Their lengths spread {wide:.1f} times as widely: some faces are typical, others far out."
@@ -155,13 +163,26 @@ def latents(facts: Facts, shown: pictures.Shown) -> Section:
     text = (
         "How often each latent takes which value, the most influential first: influence is how much the picture changes, on "
         "average over pixels and faces, when that latent grows by one standard deviation. A dead latent says the same of every "
-        f"face (variance up to {found['active_above']:.3g}) and could be left out.\n\n" + _notice_latents(facts)
+        f"face (variance up to {found['active_above']:.3g}) and could be left out.\n\n"
+        + _notice_latents(facts)
     )
     rows = [
-        ["latent", "influence", "lowest", "highest", "mean", "deviation", "total activation", "KL, nats", "goes with"]
+        [
+            "latent",
+            "influence",
+            "lowest",
+            "highest",
+            "mean",
+            "deviation",
+            "total activation",
+            "KL, nats",
+            "goes with",
+        ]
     ]
     for row in found["rows"][:LISTED]:
-        goes = "–" if row["attribute"] is None else f"{plain_name(row['attribute'])} {row['correlation']:+.2f}"
+        goes = (
+            "–" if row["attribute"] is None else f"{plain_name(row['attribute'])} {row['correlation']:+.2f}"
+        )
         values = (row[name] for name in ("minimum", "maximum", "mean", "deviation"))
         rows.append(
             [
@@ -198,7 +219,9 @@ def components(facts: Facts, shown: pictures.Shown) -> Section | None:
         "Components are directions in which faces differ most, each at right angles to those before; they mix latents. "
         "Here the rows move along them.\n\n" + _notice_components(facts)
     )
-    return Section("Walks along components", text, [Picture("Principal components.", shown[pictures.COMPONENTS])])
+    return Section(
+        "Walks along components", text, [Picture("Principal components.", shown[pictures.COMPONENTS])]
+    )
 
 
 def correlations(facts: Facts, shown: pictures.Shown) -> Section | None:
@@ -257,9 +280,7 @@ def protocol(facts: Facts, shown: pictures.Shown) -> Section:
     """How it was measured."""
     rows = [["", ""], *([plain_name(name), _said(value)] for name, value in facts["protocol"].items())]
     rows.append(["seconds", f"{facts['seconds']:,.0f}"])
-    text = (
-        "Every figure stands in analysis.json; the latents of all faces, with what is known of them, in the embeddings."
-    )
+    text = "Every figure stands in analysis.json; the latents of all faces, with what is known of them, in the embeddings."
     return Section("How this was measured", text, table=rows)
 
 

@@ -15,10 +15,10 @@ from sklearn.decomposition import PCA
 
 from facespace.core.console import note
 from facespace.core.errors import UsageError, check_seed, suggest
-from facespace.core.files import build_folder, write_json
-from facespace.data.faces import FaceSet, spread
+from facespace.core.files import build_folder, check_target, holds_only, write_json
+from facespace.data.faces import FaceSet, evenly_spaced
 from facespace.evaluation import analysis_charts, analysis_sections, disentanglement
-from facespace.evaluation.session import Subject, check_target
+from facespace.evaluation.session import Subject
 from facespace.latent import structure
 from facespace.latent.maps import Map, components, draw_maps
 from facespace.latent.structure import latent_structure
@@ -32,7 +32,13 @@ MAPPED = 3_000  # faces on a map; more would hide each other, and t-SNE's time g
 MOVED = 8  # faces in which the influence of a latent is measured
 COLOURED = 12  # attributes that maps are coloured by unless they are named
 TABLED = 20  # latents, or else components, in the table of correlations
-OURS = (FIGURES, PAGE, LATENTS, *(f"{EMBEDDINGS}{ending}" for ending in FORMS.values()), *analysis_charts.FILES)
+OURS = (
+    FIGURES,
+    PAGE,
+    LATENTS,
+    *(f"{EMBEDDINGS}{ending}" for ending in FORMS.values()),
+    *analysis_charts.FILES,
+)
 
 
 @dataclass
@@ -64,7 +70,9 @@ class Analysis:
     def latents(self) -> list[dict[str, Any]]:
         """A row of facts for each latent, the most influential first."""
         z, seen = self.table.z, self.subject.encoded
-        moved = influence(self.subject.space, z[spread(np.arange(len(z)), MOVED)], np.diag(self.deviation))
+        moved = influence(
+            self.subject.space, z[evenly_spaced(np.arange(len(z)), MOVED)], np.diag(self.deviation)
+        )
         return structure.rows_of(z, seen.kl, moved, self.table.names, self.table.all_signs, self.threshold)
 
     @cached_property
@@ -81,12 +89,14 @@ class Analysis:
     @cached_property
     def coloured(self) -> list[str]:
         """The attributes on the maps."""
-        return self.chosen or structure.most_telling(self.table.names, list(self.attributes.values()), COLOURED)
+        return self.chosen or structure.most_telling(
+            self.table.names, list(self.attributes.values()), COLOURED
+        )
 
     @cached_property
     def mapped(self) -> np.ndarray:
         """Which faces of the table are on the maps."""
-        return spread(np.arange(len(self.table.z)), MAPPED)
+        return evenly_spaced(np.arange(len(self.table.z)), MAPPED)
 
     @cached_property
     def maps(self) -> tuple[list[Map], list[str]]:
@@ -147,9 +157,7 @@ def analyze(
     a space that can be told them. Raises UsageError for unknown attributes, a folder with other files (or with an analysis,
     without `force`) or another crop, BundleError and FaceSetError."""
     start, to = time.perf_counter(), Path(to)
-    check_target(to, OURS, "analysis")
-    if not force and to.is_dir() and any(to.iterdir()):
-        raise UsageError(f"{to} holds an analysis already. Add --force to replace it, or name another folder.")
+    check_target(to, "an analysis", holds_only(*OURS), force)
     check_seed(seed)
     ending = check_form(table)
     subject = Subject(space, data, split, count)
@@ -171,7 +179,9 @@ def check_attributes(wanted: Sequence[str], faces: FaceSet) -> list[str]:
     if not wanted:
         return []
     if not known:
-        raise UsageError(f"{faces.root} knows no attributes, so no map can be coloured. Leave --attributes out.")
+        raise UsageError(
+            f"{faces.root} knows no attributes, so no map can be coloured. Leave --attributes out."
+        )
     if list(wanted) == ["all"]:
         return list(known)
     for name in wanted:

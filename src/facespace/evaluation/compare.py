@@ -10,13 +10,13 @@ import torch
 
 from facespace.core.console import progress
 from facespace.core.errors import UsageError, check_seed
-from facespace.core.files import build_folder, write_json
+from facespace.core.files import build_folder, check_target, holds_only, write_json
 from facespace.core.version import __version__
-from facespace.data.faces import FaceSet, batches, spread
+from facespace.data.faces import FaceSet, batches, evenly_spaced
 from facespace.evaluation.comparison import comparison
 from facespace.evaluation.figures import Tally, quality
 from facespace.evaluation.runs import METRICS, objective, read_epochs, shape
-from facespace.evaluation.session import check_target, chosen
+from facespace.evaluation.session import chosen
 from facespace.image import grids
 from facespace.image.pixels import to_float, to_uint8
 from facespace.latent.structure import ACTIVE, latent_structure
@@ -30,7 +30,11 @@ from facespace.space.face_space import FaceSpace, load
 TABLE, FIGURES, RECONSTRUCTIONS, SAMPLES, LATENTS = OURS = (
     *("table.md", "compare.json", "reconstructions.png", "samples.png", "latents.png"),
 )
-SHOWN, DRAWN, ACROSS = 10, 32, 8  # faces reconstructed on the picture, samples of a run on it, samples in a row
+SHOWN, DRAWN, ACROSS = (
+    10,
+    32,
+    8,
+)  # faces reconstructed on the picture, samples of a run on it, samples in a row
 COMMON = (bundle.BEST, bundle.LAST, "run")  # say nothing alone
 PRIORS = {StandardNormal: "N(0, I)", FittedNormal: "fitted Gaussian"}
 
@@ -59,7 +63,7 @@ def compare(
     Raises UsageError for fewer than two, the same one twice or a folder with other files, BundleError for a run without
     a model, FaceSetError."""
     paths, to = [Path(run) for run in runs], Path(to)
-    check_target(to, OURS, "comparison")
+    check_target(to, "a comparison", holds_only(*OURS), force=True)
     check_seed(seed)
     spaces = open_all(paths)
     faces = data if isinstance(data, FaceSet) else FaceSet(data)
@@ -72,7 +76,7 @@ def compare(
     with build_folder(to) as beside:
         (beside / TABLE).write_text(text + "\n", encoding="utf-8", errors="replace")
         write_json(beside / FIGURES, facts)
-        draw(beside, measured, faces.images[spread(rows, SHOWN)])
+        draw(beside, measured, faces.images[evenly_spaced(rows, SHOWN)])
     return {**facts, "to": str(to), "text": text}
 
 
@@ -110,7 +114,7 @@ def measure(
     advance: Callable[[int], None],
 ) -> Measured:
     """All that is said of one space. Attributes are not told, since not every set knows them."""
-    model, shown = space.model.eval(), {int(row) for row in spread(rows, SHOWN)}
+    model, shown = space.model.eval(), {int(row) for row in evenly_spaced(rows, SHOWN)}
     means, errors, kl, again = [], [], [], []
     real, drawn = Tally(), Tally()
     latents = space.sample_latents(max(len(rows), DRAWN), seed, prior=OWN)
@@ -131,7 +135,10 @@ def measure(
     nats = torch.cat([part for part in kl if part is not None]) if kl[0] is not None else None
     facts = {
         **identify(name, path, space, faces),
-        "reconstruction": {"faces": fitting(space, faces), **quality(torch.cat(errors).double().cpu().numpy())},
+        "reconstruction": {
+            "faces": fitting(space, faces),
+            **quality(torch.cat(errors).double().cpu().numpy()),
+        },
         "sampling": {
             "prior": PRIORS.get(type(model.prior), model.prior.origin),
             "origin": model.prior.origin,
@@ -140,7 +147,9 @@ def measure(
         },
         "latents": {**structure, "kl": None if nats is None else float(nats.double().mean())},
     }
-    return Measured(facts, np.stack(again), space.decode(latents[:DRAWN]), np.cov(z.T).reshape(z.shape[1], -1))
+    return Measured(
+        facts, np.stack(again), space.decode(latents[:DRAWN]), np.cov(z.T).reshape(z.shape[1], -1)
+    )
 
 
 def identify(name: str, path: Path, space: FaceSpace, faces: FaceSet) -> dict[str, Any]:
@@ -219,7 +228,8 @@ def draw(folder: Path, measured: Sequence[Measured], originals: np.ndarray) -> N
         for one in measured
     ]
     rows = [
-        (f"{label}, MSE {one.facts['reconstruction']['mse']:.5f}", one.again) for label, one in zip(labels, measured)
+        (f"{label}, MSE {one.facts['reconstruction']['mse']:.5f}", one.again)
+        for label, one in zip(labels, measured)
     ]
     grids.save_still(grids.blocks([("Originals", originals), *rows], SHOWN), folder / RECONSTRUCTIONS)
     drawn = [

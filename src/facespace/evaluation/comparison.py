@@ -176,5 +176,8 @@ def listing(rows: Sequence[Facts]) -> str:
     """The runs as a table for the terminal, with what must be known to read it below."""
     cells = [[heading for heading, _, _ in LISTING], *([show(row) for _, _, show in LISTING] for row in rows)]
     lines = aligned(cells, [right for _, right, _ in LISTING])
-    lines += ["", "Losses are of validation faces, in nats per image; MSE in [0, 1]; faces are training faces."]
+    lines += [
+        "",
+        "Losses are of validation faces, in nats per image; MSE in [0, 1]; faces are training faces.",
+    ]
     return "\n".join([*lines, *filter(None, [unlike(rows)])])

@@ -48,7 +48,9 @@ class Diagnosis:
     @property
     def order(self) -> np.ndarray:
         """Numbers of the faces from the best to the worst, by SSIM, or by MSE where faces are too small for it."""
-        return np.argsort(-self.figures["ssim"] if "ssim" in self.figures else self.figures["mse"], kind="stable")
+        return np.argsort(
+            -self.figures["ssim"] if "ssim" in self.figures else self.figures["mse"], kind="stable"
+        )
 
     def records(self) -> list[dict[str, Any]]:
         """The figures of each face by name, in the order given, for JSON."""
@@ -58,7 +60,9 @@ class Diagnosis:
         ]
 
 
-def diagnose(space: FaceSpace, faces: np.ndarray, names: Sequence[str] = (), given: Given = None) -> Diagnosis:
+def diagnose(
+    space: FaceSpace, faces: np.ndarray, names: Sequence[str] = (), given: Given = None
+) -> Diagnosis:
     """Reconstructs fitted faces uint8 (N, H, W, C) and measures each; `given` edits them on the way, as in
     `FaceSpace.reconstruct`. Without `names` the faces are numbered."""
     z = space.encode(faces)
@@ -72,7 +76,11 @@ def pixel_deviation(space: FaceSpace, z: np.ndarray, given: Given = None) -> np.
     """The standard deviation that the space gives each pixel of the faces it decodes from latents (N, D): (N, H, W) in units
     of [0, 1], the mean over channels; None unless its pixels have a variance each (model.pixels=normal_pixel)."""
     model = space.model
-    if not isinstance(model, Autoencoder) or not isinstance(model.pixels, Normal) or model.pixels.deviation != "pixel":
+    if (
+        not isinstance(model, Autoencoder)
+        or not isinstance(model.pixels, Normal)
+        or model.pixels.deviation != "pixel"
+    ):
         return None
     parts, y = [], space.told(given)
     for start in range(0, len(z), BATCH):
@@ -110,7 +118,12 @@ def picture(diagnosis: Diagnosis, deviation: np.ndarray | None = None, columns: 
 
     def place(high: float, down: float) -> Axes:
         nonlocal top
-        spot = (SIDE / (SIDE + across), 1 - (top + high) / whole, (across - BETWEEN) / (SIDE + across), high / whole)
+        spot = (
+            SIDE / (SIDE + across),
+            1 - (top + high) / whole,
+            (across - BETWEEN) / (SIDE + across),
+            high / whole,
+        )
         top += down
         return figure.add_axes(spot)
 

@@ -38,12 +38,16 @@ def measure(
     whole = np.flatnonzero(np.isfinite(factors).all(1) & np.isfinite(codes).all(1))
     rows = np.random.default_rng(seed).permutation(whole)[:MOST]
     if len(rows) < FEWEST:
-        raise UsageError(f"Disentanglement needs {FEWEST} faces whose factors are all known; got {len(rows)}.")
+        raise UsageError(
+            f"Disentanglement needs {FEWEST} faces whose factors are all known; got {len(rows)}."
+        )
     codes, factors = codes[rows].astype(np.float64), factors[rows].astype(np.float64)
     names = list(names) if names is not None else [f"factor {index}" for index in range(factors.shape[1])]
     varies = [len(np.unique(column)) > 1 for column in factors.T]
     if not any(varies):
-        raise UsageError("None of these factors varies from face to face, so nothing can be said of disentanglement.")
+        raise UsageError(
+            "None of these factors varies from face to face, so nothing can be said of disentanglement."
+        )
     factors, kept = factors[:, varies], [name for name, one in zip(names, varies) if one]
     gaps, margins = mig(codes, factors), sap(codes, factors)
     importance, informativeness = importances(codes, factors, seed)
@@ -73,7 +77,9 @@ def measure(
 
 def mig(codes: np.ndarray, factors: np.ndarray) -> np.ndarray:
     """The mutual information gap of each factor, (K,) in [0, 1], of codes (N, D) and factors (N, K) (Chen et al., 2018)."""
-    from sklearn.metrics import mutual_info_score  # here, since it takes longer to load than most figures take
+    from sklearn.metrics import (
+        mutual_info_score,  # here, since it takes longer to load than most figures take
+    )
 
     binned = [_levels(column, binned=True) for column in codes.T]
     gaps = []

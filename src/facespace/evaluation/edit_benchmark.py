@@ -11,7 +11,7 @@ import numpy as np
 from facespace.core.attribute_names import check_names
 from facespace.core.console import progress
 from facespace.core.errors import UsageError, check_seed
-from facespace.data.faces import FaceSet, spread
+from facespace.data.faces import FaceSet, evenly_spaced
 from facespace.evaluation.interpolation import PIXELS, pixel_distance
 from facespace.evaluation.reconstruction import Distance, usable
 from facespace.evaluation.session import Subject
@@ -84,7 +84,7 @@ class Trial:
 
     def rows(self, name: str) -> np.ndarray:
         """At most `count` faces, evenly spread, in whose reconstructions the scorer does not see the attribute."""
-        return spread(np.flatnonzero(self.seen[:, self.names.index(name)] < 0.5), self.count)
+        return evenly_spaced(np.flatnonzero(self.seen[:, self.names.index(name)] < 0.5), self.count)
 
     def locks(self, name: str) -> list[str]:
         """All the others."""
@@ -106,7 +106,9 @@ class Trial:
         )
 
 
-Way = Callable[[Trial, str, np.ndarray], list[tuple[float, np.ndarray]]]  # attribute, rows -> (strength, latents)
+Way = Callable[
+    [Trial, str, np.ndarray], list[tuple[float, np.ndarray]]
+]  # attribute, rows -> (strength, latents)
 
 
 def _along(method: str, locked: bool) -> Way:
@@ -175,7 +177,8 @@ def scorecard(
         )
     z, signs = subject.space.means(faces, "train").numpy().astype(np.float64), faces.signs("train")
     found = {
-        method: find_all(z, signs, faces.attribute_names, names, method) for method in ("mean", "probe", DECORRELATED)
+        method: find_all(z, signs, faces.attribute_names, names, method)
+        for method in ("mean", "probe", DECORRELATED)
     }
     weights, _ = usable(open_lpips(lpips) if lpips or at_hand() else None, subject.reconstructions)
     who = open_identity(subject.space.template, judge, subject.reconstructions, identity)
@@ -221,7 +224,9 @@ def at_rate(curve: Curve, rate: float) -> dict[str, float] | None:
     if flips[-1] < rate:
         return None
     nothing = {"identity": 1.0, "distance": 0.0, "others": 0.0, "drag": 0.0}
-    after = max(1, int(np.argmax(flips >= rate)))  # the first point that reaches it, in strengths with none before them
+    after = max(
+        1, int(np.argmax(flips >= rate))
+    )  # the first point that reaches it, in strengths with none before them
     share = (rate - flips[after - 1]) / max(flips[after] - flips[after - 1], 1e-9)
     found = {}
     for key, start in nothing.items():
@@ -258,7 +263,9 @@ def summary(trial: Trial, method: str) -> dict[str, Any]:
 
 def _means(pairs: Sequence[tuple[dict[str, float], dict[str, float]]]) -> dict[str, float]:
     """Means over attributes of a method's figures and of plain mean differences', and the ratios of what else changes."""
-    own, plain = ({key: float(np.mean([one[side][key] for one in pairs])) for key in pairs[0][0]} for side in (0, 1))
+    own, plain = (
+        {key: float(np.mean([one[side][key] for one in pairs])) for key in pairs[0][0]} for side in (0, 1)
+    )
     return {
         "identity": own["identity"],
         "plain_identity": plain["identity"],
@@ -311,7 +318,9 @@ def few_faces(trial: Trial, z: np.ndarray, signs: np.ndarray) -> dict[str, Any]:
                 seen["flip"].append(
                     float((trial.scorer.predict(faces)[:, trial.scorer.names.index(name)] >= 0.5).mean())
                 )
-            result[name] = {key: [float(np.mean(part)), float(np.std(part))] for key, part in seen.items() if part}
+            result[name] = {
+                key: [float(np.mean(part)), float(np.std(part))] for key, part in seen.items() if part
+            }
             advance(1)
     return {"draws": DRAWS, "faces": [PAIRS, PAIRS], "strength": STRENGTH, "attributes": result}
 
@@ -331,7 +340,9 @@ def describe(trial: Trial) -> dict[str, Any]:
         "guide": {"of": BEST, "fingerprint": trial.guide.fingerprint},
         "against": "the reconstruction of each face",
         "identity": trial.identity.about,
-        "distance": PIXELS if trial.distance is pixel_distance else str(getattr(trial.distance, "about", "LPIPS")),
+        "distance": PIXELS
+        if trial.distance is pixel_distance
+        else str(getattr(trial.distance, "about", "LPIPS")),
         "strengths": [strength.value for strength in trial.strengths],
         "strength_unit": UNITS[trial.strengths[0].unit],
         "margins": list(MARGINS),

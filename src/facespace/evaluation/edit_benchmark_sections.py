@@ -37,7 +37,10 @@ def brief(facts: Mapping[str, Any]) -> str:
     below = f"{'':<22}{'id .8':>10}{'id .8':>11}{'plain':>10}{'plain':>9}{'then':>10}{'then':>7}"
     lines = [head, below]
     for method, seen in facts["methods"].items():
-        same = [_number(seen["matched"], key) for key in ("others_ratio", "drag_ratio", "identity", "plain_identity")]
+        same = [
+            _number(seen["matched"], key)
+            for key in ("others_ratio", "drag_ratio", "identity", "plain_identity")
+        ]
         lines.append(
             f"{method:<22}{seen['flip_at_identity']:>10.0%}{seen['others_at_identity']:>11.3f}{same[0]:>10}{same[1]:>9}{same[2]:>10}{same[3]:>7}"
         )
@@ -88,7 +91,14 @@ def _cell(seen: Mapping[str, Any], method: str) -> str:
 
 def html(trial: Trial, facts: Mapping[str, Any]) -> str:
     """The page."""
-    sections = [verdict(facts), methods(trial, facts), matrix(trial), *strips(trial), few(facts), protocol(facts)]
+    sections = [
+        verdict(facts),
+        methods(trial, facts),
+        matrix(trial),
+        *strips(trial),
+        few(facts),
+        protocol(facts),
+    ]
     return page(f"Editing {trial.subject.space.folder.name}", sections)
 
 
@@ -128,18 +138,20 @@ def methods(trial: Trial, facts: Mapping[str, Any]) -> Section:
     for method, seen in facts["methods"].items():
         rows.append([method, f"{seen['flip_at_identity']:.0%}", f"{seen['others_at_identity']:.3f}"])
         rows[-1] += [
-            _number(seen["matched"], key) for key in ("others_ratio", "drag_ratio", "identity", "plain_identity")
+            _number(seen["matched"], key)
+            for key in ("others_ratio", "drag_ratio", "identity", "plain_identity")
         ]
     text = (
         "Others: the mean absolute change of another attribute's probability in a face. Drag: the part of it that all faces "
         "share. ÷ plain: against mean differences at an equal flip rate, with the identities there. Identity is the cosine to "
         f"the face's own reconstruction ({facts['protocol']['identity']}); distance is {facts['protocol']['distance']}."
     )
-    caption = (
-        "Means over the attributes, against the share of faces in which the edit is seen; lower left is no edit at all."
-    )
+    caption = "Means over the attributes, against the share of faces in which the edit is seen; lower left is no edit at all."
     return Section(
-        "Methods", text, [Picture(caption, png(curves(trial)), "Curves of identity, distance and change.")], rows
+        "Methods",
+        text,
+        [Picture(caption, png(curves(trial)), "Curves of identity, distance and change.")],
+        rows,
     )
 
 
@@ -172,7 +184,9 @@ def matrix(trial: Trial) -> Section:
         panels.append((title, np.array(rows), names))
     figure = charts.tables(panels, names, "mean change of probability", 0.05)
     text = "The diagonal is what was asked for; all else is a side effect."
-    return Section("What else changes", text, [Picture("The attribute × attribute change matrix.", png(figure))])
+    return Section(
+        "What else changes", text, [Picture("The attribute × attribute change matrix.", png(figure))]
+    )
 
 
 def _at(trial: Trial, method: str, name: str) -> tuple[float, ...]:
@@ -195,17 +209,24 @@ def strips(trial: Trial) -> list[Section]:
         if not trial.curves[BEST][name]:
             continue
         rows, space = trial.rows(name), trial.subject.space
-        chosen = {method: trial.edited[method, name][_place(trial.curves[method][name])] for method in METHODS}
+        chosen = {
+            method: trial.edited[method, name][_place(trial.curves[method][name])] for method in METHODS
+        }
         kept = (trial.identity(space.decode(chosen[BEST])) * trial.persons[rows]).sum(1)
         order = np.argsort(-kept)
         cases = [order[0], order[len(order) // 2], order[-1]]
-        columns = [trial.subject.reconstructions[rows[cases]], *(space.decode(z[cases]) for z in chosen.values())]
+        columns = [
+            trial.subject.reconstructions[rows[cases]],
+            *(space.decode(z[cases]) for z in chosen.values()),
+        ]
         labels = [f"{label}\nid {kept[case]:.2f}" for label, case in zip(("best", "median", "worst"), cases)]
         heads = ["before", *(method.replace(", ", ",\n") for method in METHODS)]
         figure = charts.strips(
             np.stack(columns, 1), labels, heads, f"{name}, each method where it is seen in {RATE:.0%}"
         )
-        pictures.append(Picture(f"{name}: faces by how much of their identity the closed loop keeps.", png(figure)))
+        pictures.append(
+            Picture(f"{name}: faces by how much of their identity the closed loop keeps.", png(figure))
+        )
     text = "Each row is a face's reconstruction and its edits. Faces are the space's own output."
     return [Section("Best, median and worst", text, pictures)]
 

@@ -12,14 +12,14 @@ import numpy as np
 
 from facespace.core.console import note
 from facespace.core.errors import UsageError, check_seed
-from facespace.core.files import build_folder, write_json
-from facespace.data.faces import FaceSet, spread
+from facespace.core.files import build_folder, check_target, holds_only, write_json
+from facespace.data.faces import FaceSet, evenly_spaced
 from facespace.data.loaders import Loader
 from facespace.evaluation import advice, disentanglement, interpolation, latents, reconstruction, report
 from facespace.evaluation.generation import draw_samples, measure_generation, measure_memorisation
 from facespace.evaluation.intervals import bootstrap
 from facespace.evaluation.report import METRICS, REPORT
-from facespace.evaluation.session import Subject, check_target
+from facespace.evaluation.session import Subject
 from facespace.models.bundle import OWN
 from facespace.perception.arcface import Identity, open_arcface
 from facespace.perception.inception import IN_BF16, Features, FeaturesError, open_features
@@ -56,12 +56,12 @@ class Job:
     @property
     def reference(self) -> np.ndarray:
         """As many of the chosen faces, evenly spread, as there are samples: uint8 (N, H, W, C)."""
-        return self.subject.originals[spread(np.arange(len(self.subject.rows)), self.samples)]
+        return self.subject.originals[evenly_spaced(np.arange(len(self.subject.rows)), self.samples)]
 
     def real(self, split: str, count: int) -> np.ndarray:
         """Faces of another split as the space draws them."""
         rows = self.subject.faces.rows(split)
-        return self.subject.space.target(self.subject.pixels(spread(rows, count)))
+        return self.subject.space.target(self.subject.pixels(evenly_spaced(rows, count)))
 
 
 def evaluate(
@@ -87,7 +87,7 @@ def evaluate(
     weights, `identity` an ArcFace network; `prior` a fitted prior; `bound` is the k of the importance-weighted bound, 0 for none.
     Raises UsageError for another crop or impossible numbers, and what opening the space and the set raises."""
     to = Path(to)
-    check_target(to, (METRICS, REPORT), "evaluation")
+    check_target(to, "an evaluation", holds_only(METRICS, REPORT), force=True)
     check_seed(seed)
     subject = Subject(space, data, split, count)
     if samples is not None and not 2 <= samples <= len(subject.rows):
@@ -155,7 +155,9 @@ def _judge(job: Job, which: str | Path) -> Features | None:
 def _reconstruction(job: Job, metrics: Mapping[str, Any]) -> dict[str, Any]:
     subject = job.subject
     having = dict(zip(subject.faces.attribute_names, subject.faces.attributes[subject.rows].T > 0))
-    found = reconstruction.measure_reconstruction(subject.originals, subject.reconstructions, job.lpips, having)
+    found = reconstruction.measure_reconstruction(
+        subject.originals, subject.reconstructions, job.lpips, having
+    )
     job.left_out += found.pop("left_out", [])
     if job.identity:
         alike = (job.identity(subject.originals) * job.identity(subject.reconstructions)).sum(1)
@@ -173,14 +175,17 @@ def _likelihood(job: Job, metrics: Mapping[str, Any]) -> dict[str, Any] | None:
     model, faces = subject.space.model, subject.faces
     plan = subject.space.card.get("recipe") or {}
     if faces.image_shape != (model.image_shape[0], *subject.space.template.shape[1:]):
-        job.left_out.append("The likelihood is left out: the set's faces have another size or colour than the space's.")
+        job.left_out.append(
+            "The likelihood is left out: the set's faces have another size or colour than the space's."
+        )
         return None
     weights = (plan.get("objective") or {}).get("weights") or {}
     bound = max(1, job.bound) if model.config.bottleneck == "gaussian" else 1  # others bound nothing
     goal = ObjectiveConfig(weights=dict.fromkeys(weights, 1.0), samples=bound)
-    parts = {subject.split: subject.rows, "train": spread(faces.rows("train"), len(subject.rows))}
+    parts = {subject.split: subject.rows, "train": evenly_spaced(faces.rows("train"), len(subject.rows))}
     seen = {
-        name: likelihood_of(model, Loader(faces, rows, 64, subject.space.device), goal) for name, rows in parts.items()
+        name: likelihood_of(model, Loader(faces, rows, 64, subject.space.device), goal)
+        for name, rows in parts.items()
     }
     found: dict[str, Any] = {**per_dim(seen[subject.split] or {}, model.image_shape)}
     found["pixels"] = model.config.pixels
@@ -222,12 +227,16 @@ def _latents(job: Job, metrics: Mapping[str, Any]) -> dict[str, Any]:
 
 def _interpolation(job: Job, metrics: Mapping[str, Any]) -> dict[str, Any]:
     subject = job.subject
-    keys = np.random.default_rng(job.seed).permutation(subject.rows)[: len(subject.rows) // 2 * 2][: 2 * PAIRS]
+    keys = np.random.default_rng(job.seed).permutation(subject.rows)[: len(subject.rows) // 2 * 2][
+        : 2 * PAIRS
+    ]
     found = interpolation.measure_interpolation(subject.space, subject.pixels(keys), STEPS, job.lpips)
     if job.features:
         halfway = interpolation.midpoints(subject.space, subject.encoded.mean, job.samples, job.seed)
         judged = measure_generation(halfway, job.reference, None, job.features)
-        found["midpoints"] = {name: judged[name] for name in ("fid", "kid", "kid_sd")} | {"count": len(halfway)}
+        found["midpoints"] = {name: judged[name] for name in ("fid", "kid", "kid_sd")} | {
+            "count": len(halfway)
+        }
     return found
 
 
@@ -269,8 +278,11 @@ def brief(metrics: Mapping[str, Any]) -> str:
         )
     if "likelihood" in metrics:
         seen = metrics["likelihood"]
-        lines.append(f"likelihood      {seen['loss']:,.1f} nats per image, {seen['loss_per_dim']:.4f} per dimension")
+        lines.append(
+            f"likelihood      {seen['loss']:,.1f} nats per image, {seen['loss_per_dim']:.4f} per dimension"
+        )
     lines += [""] + [
-        f"{finding['kind']:<5} {finding['text']} {finding['change']}".rstrip() for finding in metrics["findings"]
+        f"{finding['kind']:<5} {finding['text']} {finding['change']}".rstrip()
+        for finding in metrics["findings"]
     ]
     return "\n".join([*lines, *metrics["left_out"]])

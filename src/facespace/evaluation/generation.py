@@ -176,10 +176,14 @@ def _inside(points: np.ndarray, centres: np.ndarray, k: int) -> float:
     def covered(distances: np.ndarray, start: int) -> np.ndarray:
         return (distances <= reach).any(1)
 
-    return float(np.concatenate(list(pairwise_distances_chunked(points, centres, reduce_func=covered))).mean())
+    return float(
+        np.concatenate(list(pairwise_distances_chunked(points, centres, reduce_func=covered))).mean()
+    )
 
 
-def nearest(samples: np.ndarray, train: np.ndarray, rows: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+def nearest(
+    samples: np.ndarray, train: np.ndarray, rows: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """For each sample's features (N, D) the nearest of the training features (M, D): its number, or the one that `rows`
     (M,) gives it, int64 (N,); and how far it is, float (N,)."""
     distances, places = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(train).kneighbors(samples)
@@ -221,7 +225,9 @@ def measure_memorisation(
 ) -> dict[str, Any]:
     """`memorisation` of faces uint8 (N, H, W, C): by a feature network, or by their light and dark at 16×16 pixels."""
     if features:
-        return memorisation(features(samples), *(kept_features(features, faces) for faces in (train, held_out)))
+        return memorisation(
+            features(samples), *(kept_features(features, faces) for faces in (train, held_out))
+        )
     return memorisation(*(small_pixels(faces) for faces in (samples, train, held_out)))
 
 
@@ -229,7 +235,9 @@ def small_pixels(faces: np.ndarray, side: int = SMALL) -> np.ndarray:
     """Faces uint8 (N, H, W, C) averaged to side × side, with mean 0 and deviation 1 each: float32 (N, side · side · 3).
     As they are, dark samples would all lie near the few dark training faces."""
     size = (side, side)
-    shrunk = [np.asarray(to_image(face).resize(size, Image.Resampling.BOX), np.float32).ravel() for face in faces]
+    shrunk = [
+        np.asarray(to_image(face).resize(size, Image.Resampling.BOX), np.float32).ravel() for face in faces
+    ]
     table = np.stack(shrunk)
     return (table - table.mean(1, keepdims=True)) / (table.std(1, keepdims=True) + 1e-6)
 

@@ -37,7 +37,9 @@ def measure_interpolation(
     Gives `endpoint_error`, `step_ratio`, `mean_step` and `path_length` as means over pairs, and their 95 % `intervals`.
     Pairs whose frames are all alike have no ratio.
     Raises UsageError for fewer than 3 steps, no pair, or a pair that names a face which is not there."""
-    pairs = np.arange(len(faces) // 2 * 2).reshape(-1, 2) if pairs is None else np.asarray(pairs).reshape(-1, 2)
+    pairs = (
+        np.arange(len(faces) // 2 * 2).reshape(-1, 2) if pairs is None else np.asarray(pairs).reshape(-1, 2)
+    )
     if steps < 3 or not len(pairs) or pairs.min() < 0 or pairs.max() >= len(faces):
         raise UsageError(
             f"Interpolation is measured over 3 or more steps and between 2 or more faces; got {steps} steps, {len(pairs)} "
@@ -47,7 +49,12 @@ def measure_interpolation(
     ends = space.decode(z)
     distance, _ = usable(distance, ends)
     apart = distance or pixel_distance
-    found: dict[str, list[float]] = {"endpoint_error": [], "mean_step": [], "path_length": [], "step_ratio": []}
+    found: dict[str, list[float]] = {
+        "endpoint_error": [],
+        "mean_step": [],
+        "path_length": [],
+        "step_ratio": [],
+    }
     with progress(len(pairs), "Morphing", "pairs") as advance:
         for first, last in pairs:
             film = space.decode(through([z[first], z[last]], steps))

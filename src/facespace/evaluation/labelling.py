@@ -9,9 +9,9 @@ import numpy as np
 from facespace.core.attribute_names import check_names
 from facespace.core.console import note
 from facespace.core.errors import UsageError
+from facespace.core.files import check_target
 from facespace.data import derive
-from facespace.data.faces import FaceSet, over
-from facespace.data.writing import check_target
+from facespace.data.faces import FaceSet, is_face_set, over
 from facespace.perception.attributes import AttributeNet, load_net
 
 
@@ -32,7 +32,7 @@ def label(
 
     Raises UsageError for an unknown attribute, a margin outside [0, 1) or a folder with other files."""
     faces = data if isinstance(data, FaceSet) else FaceSet(data)
-    check_target(Path(to), force)
+    check_target(Path(to), "a prepared set", is_face_set, force)
     net = net if isinstance(net, AttributeNet) else load_net(net)
     chosen = check_names(attributes, net.names, "The attribute network does not know") or net.names
     if not 0 <= margin < 1:

@@ -75,7 +75,12 @@ def latent_health(
         found |= {"kl": float(nats.sum()), **information(z, means, variances, random)}
         found["marginal_kl"] = found["kl"] - found["mutual_information"]
         found["per_dimension"]["kl"] = nats.tolist()
-    return {**found, "prior_fitted": fitted, **told_apart(means if fitted else z, drawn, seed), "protocol": PROTOCOL}
+    return {
+        **found,
+        "prior_fitted": fitted,
+        **told_apart(means if fitted else z, drawn, seed),
+        "protocol": PROTOCOL,
+    }
 
 
 def gaussian_kl(means: np.ndarray, variances: np.ndarray) -> np.ndarray:
@@ -104,7 +109,9 @@ def aggregate(means: np.ndarray, variances: np.ndarray | None) -> dict[str, floa
     }
 
 
-def information(z: np.ndarray, means: np.ndarray, variances: np.ndarray, random: np.random.Generator) -> dict[str, Any]:
+def information(
+    z: np.ndarray, means: np.ndarray, variances: np.ndarray, random: np.random.Generator
+) -> dict[str, Any]:
     """I(x; z) over at most MIXED faces, chosen at random, in nats: the mean of log q(z | x) − log q(z) over one sample z
     (N, D) of each posterior, where q(z) mixes the same faces' posteriors. It cannot exceed log N."""
     rows = random.permutation(len(z))[:MIXED]
@@ -115,7 +122,9 @@ def information(z: np.ndarray, means: np.ndarray, variances: np.ndarray, random:
     total = 0.0
     for start in range(0, len(z), 256):
         part = z[start : start + 256]
-        logs = -0.5 * (part**2 @ precision.T - 2 * part @ weighted.T + constant)  # (B, N), less a shared constant
+        logs = -0.5 * (
+            part**2 @ precision.T - 2 * part @ weighted.T + constant
+        )  # (B, N), less a shared constant
         peak = logs.max(1)
         mixed = peak + np.log(np.exp(logs - peak[:, None]).mean(1))  # (B,) log q(z)
         own = logs[np.arange(len(part)), start + np.arange(len(part))]  # (B,) log q(z | x)
@@ -153,7 +162,10 @@ def told_apart(z: np.ndarray, drawn: np.ndarray, seed: int) -> dict[str, Any]:
     found = {}
     for name, judge in judges.items():
         scores = cross_validate(judge, x, y, cv=folds, scoring=("roc_auc", "accuracy"))
-        found[name] = {"auc": float(scores["test_roc_auc"].mean()), "accuracy": float(scores["test_accuracy"].mean())}
+        found[name] = {
+            "auc": float(scores["test_roc_auc"].mean()),
+            "accuracy": float(scores["test_accuracy"].mean()),
+        }
     best = max(found, key=lambda name: found[name]["auc"])
     return {
         "classifier_auc": found[best]["auc"],
@@ -181,7 +193,9 @@ def warnings(health: Mapping[str, Any], flat: bool = True) -> list[dict[str, str
         )
     elif dead > UNUSED * total:
         waken = (
-            "" if nats is None else ", or waken them: free bits (--set objective.free_bits=0.1) or a lower KL weight"
+            ""
+            if nats is None
+            else ", or waken them: free bits (--set objective.free_bits=0.1) or a lower KL weight"
         )
         fewer = f" (--set model.latent={max(1, total - dead)})" if flat else ""
         found.append(
@@ -196,7 +210,9 @@ def warnings(health: Mapping[str, Any], flat: bool = True) -> list[dict[str, str
         higher = "" if nats is None else ", or train with a higher KL weight (--set objective.weights.kl=2)"
         better = "Fit a prior to the latents: facespace fit-prior --kind flow, then --prior flow"
         if health["prior_fitted"]:
-            better = "Fit a flow (facespace fit-prior --kind flow), or a mixture of more Gaussians (--components)"
+            better = (
+                "Fit a flow (facespace fit-prior --kind flow), or a mixture of more Gaussians (--components)"
+            )
         found.append(
             _warning(
                 "The prior misses the faces",

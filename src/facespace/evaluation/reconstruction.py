@@ -52,7 +52,8 @@ def measure_reconstruction(
         "intervals": {name: list(bootstrap(values)) for name, values in found.items()},
         "protocol": {name: PROTOCOL.get(name) or _about(lpips) for name in found},
         "by_attribute": {
-            name: {"faces": int(some.sum())} | {figure: float(values[some].mean()) for figure, values in found.items()}
+            name: {"faces": int(some.sum())}
+            | {figure: float(values[some].mean()) for figure, values in found.items()}
             for name, some in (having or {}).items()
             if some.sum() >= ENOUGH
         },
@@ -60,7 +61,9 @@ def measure_reconstruction(
     }
 
 
-def per_face(originals: np.ndarray, again: np.ndarray, lpips: Distance | None = None) -> dict[str, np.ndarray]:
+def per_face(
+    originals: np.ndarray, again: np.ndarray, lpips: Distance | None = None
+) -> dict[str, np.ndarray]:
     """`mse`, `psnr` (dB), `ssim`, `ms_ssim` and `lpips`, each (N,), of faces (N, H, W, C) and their reconstructions: uint8,
     or floats in [0, 1]. Figures that the size does not allow, and LPIPS where it is not given, are missing.
 

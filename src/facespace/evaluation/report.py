@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from facespace.data.faces import spread
+from facespace.data.faces import evenly_spaced
 from facespace.evaluation.advice import GOOD, POOR, Finding
 from facespace.image import grids
 from facespace.report.page import Section, page, words
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from facespace.evaluation.evaluate import Job
 
 METRICS, REPORT = "metrics.json", "report.html"  # what an evaluation leaves
-SHOWN, NEIGHBOURS = 48, 16  # samples on the page, and samples with their nearest training face's reconstruction
+SHOWN, NEIGHBOURS = (
+    48,
+    16,
+)  # samples on the page, and samples with their nearest training face's reconstruction
 
 
 def html(job: "Job", metrics: Mapping[str, Any], findings: Sequence[Finding]) -> str:
@@ -58,13 +61,18 @@ def reconstruction(job: "Job", metrics: Mapping[str, Any]) -> Section:
     worst = hardest(found)
     text += f" Hardest are faces with {', '.join(worst)}." if worst else ""
     return Section(
-        "Reconstruction", text, [("Rows of unseen faces, and below each what the space keeps of it.", sheet)], rows
+        "Reconstruction",
+        text,
+        [("Rows of unseen faces, and below each what the space keeps of it.", sheet)],
+        rows,
     )
 
 
 def hardest(found: Mapping[str, Any], most: int = 5) -> list[str]:
     """The attributes whose faces are reconstructed worst, where their mean squared error is above that of all by a tenth."""
-    share = {name: figures["mse"] / found["mse"] for name, figures in (found.get("by_attribute") or {}).items()}
+    share = {
+        name: figures["mse"] / found["mse"] for name, figures in (found.get("by_attribute") or {}).items()
+    }
     names = sorted((name for name in share if share[name] > 1.1), key=lambda name: -share[name])[:most]
     return [f"{name.replace('_', ' ')} (error × {share[name]:.2f})" for name in names]
 
@@ -112,10 +120,12 @@ def copies(job: "Job", metrics: Mapping[str, Any]) -> Section | None:
         ("light and dark at 16×16 pixels", found),
         ("what the attribute network sees", found["by_attributes"]),
     ):
-        nearest = spread(faces.rows("train"), near["held_against"])[near["nearest"][:NEIGHBOURS]]
+        nearest = evenly_spaced(faces.rows("train"), near["held_against"])[near["nearest"][:NEIGHBOURS]]
         beside = space.reconstruct(faces.images[np.sort(nearest)])[np.argsort(np.argsort(nearest))]
         caption = f"New faces, and below each the nearest training face (as the space draws it), by {what}."
-        pictures.append((caption, grids.grid(grids.pairs(job.drawn[:NEIGHBOURS], beside, NEIGHBOURS), NEIGHBOURS)))
+        pictures.append(
+            (caption, grids.grid(grids.pairs(job.drawn[:NEIGHBOURS], beside, NEIGHBOURS), NEIGHBOURS))
+        )
         shares.append(f"{near['share']:.1%} by {what}")
     text = f"New faces that lie nearer to a training face than {found['expected']:.0%} of unseen real faces do: {', '.join(shares)}."
     return Section("Copies of training faces", text, pictures)
@@ -125,7 +135,11 @@ def latents(job: "Job", metrics: Mapping[str, Any]) -> Section:
     """The state of the latent space."""
     found = metrics["latents"]
     rows = [["figure", "value"], ["latents in use", f"{found['active_units']} of {found['dimensions']}"]]
-    rows += [[label, f"{found[name]:{form}}"] for name, (label, form) in LATENTS.items() if found.get(name) is not None]
+    rows += [
+        [label, f"{found[name]:{form}}"]
+        for name, (label, form) in LATENTS.items()
+        if found.get(name) is not None
+    ]
     text = "Whether encoded faces lie where the prior draws from. A classifier that cannot tell them apart has an AUC of 0.5."
     return Section("The latent space", text, table=rows)
 
@@ -173,7 +187,10 @@ def paths(job: "Job", metrics: Mapping[str, Any]) -> Section:
     subject = job.subject
     keys = subject.pixels(subject.rows[np.linspace(0, len(subject.rows) - 1, 6).astype(int)])
     strips = np.concatenate(
-        [subject.space.morph(keys[i : i + 1], keys[i + 1 : i + 2], frames=10, pace="uniform") for i in (0, 2, 4)]
+        [
+            subject.space.morph(keys[i : i + 1], keys[i + 1 : i + 2], frames=10, pace="uniform")
+            for i in (0, 2, 4)
+        ]
     )
     text = f"On straight lines between faces the largest step is {found['step_ratio']:.2f} times the mean ({found['distance']})."
     if halfway := found.get("midpoints"):
@@ -189,10 +206,11 @@ def factors(job: "Job", metrics: Mapping[str, Any]) -> Section | None:
     found = metrics.get("disentanglement")
     if not found:
         return None
-    rows = [["figure", "value"], *([name, f"{value:.3f}"] for name, value in found.items() if isinstance(value, float))]
-    text = (
-        "Whether single latents stand for single factors of the drawn faces, which are known. 1 is best, 0 none at all."
-    )
+    rows = [
+        ["figure", "value"],
+        *([name, f"{value:.3f}"] for name, value in found.items() if isinstance(value, float)),
+    ]
+    text = "Whether single latents stand for single factors of the drawn faces, which are known. 1 is best, 0 none at all."
     return Section("Disentanglement", text, table=rows)
 
 
@@ -200,7 +218,9 @@ def protocol(metrics: Mapping[str, Any]) -> Section:
     """How all of it was measured, and what was left out."""
     rows = [["", ""], *([name, words(value)] for name, value in metrics["protocol"].items())]
     rows += [["seconds", words(metrics["seconds"])]]
-    return Section("How this was measured", " ".join(metrics["left_out"]) or "Nothing was left out.", table=rows)
+    return Section(
+        "How this was measured", " ".join(metrics["left_out"]) or "Nothing was left out.", table=rows
+    )
 
 
 SECTIONS: Sequence[Callable[["Job", Mapping[str, Any]], Section | None]] = (

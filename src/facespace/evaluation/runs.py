@@ -36,11 +36,19 @@ def find_runs(folder: Path | str) -> list[Facts]:
     folder = Path(folder)
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "does not exist"
-        raise FacespaceError(f"{folder} {what}. Name a folder of runs: facespace train RECIPE --data SET --to RUN")
-    rows = [read_run(run, run.relative_to(folder).as_posix()) for run in _folders(folder) if (run / METRICS).is_file()]
+        raise FacespaceError(
+            f"{folder} {what}. Name a folder of runs: facespace train RECIPE --data SET --to RUN"
+        )
+    rows = [
+        read_run(run, run.relative_to(folder).as_posix())
+        for run in _folders(folder)
+        if (run / METRICS).is_file()
+    ]
     for row in rows:
         row["name"] = folder.resolve().name if row["name"] == "." else row["name"]
-    return sorted(rows, key=lambda row: (row["recipe"] or "\uffff", _last_if_none(row["best_loss"]), row["name"]))
+    return sorted(
+        rows, key=lambda row: (row["recipe"] or "\uffff", _last_if_none(row["best_loss"]), row["name"])
+    )
 
 
 def read_run(run: Path, name: str) -> Facts:
@@ -54,14 +62,17 @@ def read_run(run: Path, name: str) -> Facts:
     step = _number(last.get("step"))
     judged = [line for line in lines if _number(_at(line, "validation", "loss")) is not None]
     best = min(judged, key=lambda line: line["validation"]["loss"], default={})
-    finished = bool(result) and (step or 0) <= (_number(result.get("steps")) or 0)  # a resumed run keeps its old result
+    finished = bool(result) and (step or 0) <= (
+        _number(result.get("steps")) or 0
+    )  # a resumed run keeps its old result
     if finished and not lines:
         damage.append(f"{METRICS} has no lines")
     return {
         "name": name,
         "recipe": _text(result.get("recipe")) or _text(_at(card, "recipe", "name")),
         "data": _text(_at(card, "data", "source")),
-        "train_faces": _number(_at(card, "data", "splits", "train")) or _number(_at(result, "faces", "train")),
+        "train_faces": _number(_at(card, "data", "splits", "train"))
+        or _number(_at(result, "faces", "train")),
         "parameters": _number(result.get("parameters")) or (_count(bundle / WEIGHTS) if bundle else None),
         "steps": step,
         "best_loss": _number(_at(best, "validation", "loss")),
@@ -156,10 +167,14 @@ def _folders(folder: Path) -> Iterator[Path]:
         seen.add(real)
         yield here
         try:
-            inside = sorted((entry for entry in os.scandir(here) if entry.is_dir()), key=lambda entry: entry.name)
+            inside = sorted(
+                (entry for entry in os.scandir(here) if entry.is_dir()), key=lambda entry: entry.name
+            )
         except OSError:  # no permission, or gone in the meantime
             continue
-        inside = [entry for entry in inside if ".facespace-" not in entry.name]  # a bundle that is being written
+        inside = [
+            entry for entry in inside if ".facespace-" not in entry.name
+        ]  # a bundle that is being written
         links += [here / entry.name for entry in inside if entry.is_symlink()]
         waiting += [here / entry.name for entry in reversed(inside) if not entry.is_symlink()]
 
@@ -196,7 +211,11 @@ def _count(weights: Path) -> int | None:
 
 def _is_epoch(line: Any) -> TypeGuard[Facts]:
     """Whether a line has what every epoch's has."""
-    if not isinstance(line, dict) or _number(line.get("step")) is None or not isinstance(line.get("train"), dict):
+    if (
+        not isinstance(line, dict)
+        or _number(line.get("step")) is None
+        or not isinstance(line.get("train"), dict)
+    ):
         return False
     return line.get("validation", 0) is None or isinstance(line.get("validation"), dict)
 

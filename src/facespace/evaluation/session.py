@@ -1,6 +1,5 @@
 """What is measured: a space and the faces that it is shown, opened, checked and encoded once."""
 
-from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,7 +10,7 @@ import torch
 from facespace.core.console import progress
 from facespace.core.errors import UsageError
 from facespace.core.version import __version__
-from facespace.data.faces import FaceSet, batches, spread
+from facespace.data.faces import FaceSet, batches, evenly_spaced
 from facespace.image.pixels import to_float
 from facespace.models.posteriors import Gaussian
 from facespace.space.face_space import FaceSpace, load
@@ -101,14 +100,7 @@ def chosen(faces: FaceSet, split: str, count: int | None) -> np.ndarray:
         raise UsageError(f"--count must be at least 2, since variances are measured; got {count}.")
     rows = faces.rows(split)
     if len(rows) < 2:
-        raise UsageError(f"{faces.root} has {len(rows)} faces in the split {split!r}: {faces.card['splits']}.")
-    return spread(rows, count or len(rows))
-
-
-def check_target(to: Path, ours: Sequence[str], what: str) -> None:
-    """Raises UsageError for a folder in which anything but an older one of its kind (files named `ours`) would be
-    replaced."""
-    if to.exists() and not to.is_dir():
-        raise UsageError(f"--to {to} is a file; name a folder for the {what}.")
-    if to.is_dir() and (to.resolve() == Path.cwd() or any(path.name not in ours for path in to.iterdir())):
-        raise UsageError(f"--to {to} holds other files; name a new folder, so that nothing of yours is replaced.")
+        raise UsageError(
+            f"{faces.root} has {len(rows)} faces in the split {split!r}: {faces.card['splits']}."
+        )
+    return evenly_spaced(rows, count or len(rows))

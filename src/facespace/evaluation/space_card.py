@@ -82,7 +82,9 @@ def _training(card: Mapping[str, Any]) -> Rows:
     weights = ((card.get("recipe") or {}).get("objective") or {}).get("weights") or {}
     yield (
         "steps",
-        f"{card['step']:,}" + (f", epoch {metrics['epoch']}" if "epoch" in metrics else "") if "step" in card else "",
+        f"{card['step']:,}" + (f", epoch {metrics['epoch']}" if "epoch" in metrics else "")
+        if "step" in card
+        else "",
     )
     if plan:
         yield (
@@ -98,7 +100,9 @@ def _figures(card: Mapping[str, Any]) -> Rows:
     metrics = card.get("metrics") or {}
     for split in ("train", "validation"):
         seen = metrics.get(split) or {}
-        named = [f"{NAMES[name]} {seen[name]:,.4g}" for name in NAMES if isinstance(seen.get(name), int | float)]
+        named = [
+            f"{NAMES[name]} {seen[name]:,.4g}" for name in NAMES if isinstance(seen.get(name), int | float)
+        ]
         yield split, ", ".join(named)
     for name, value in (card.get("figures") or {}).items():
         yield str(name), f"{value:,.4g}" if isinstance(value, int | float) else str(value)
@@ -111,7 +115,11 @@ def _priors(space: FaceSpace) -> Rows:
     yield OWN, space.model.prior.origin
     for kind, entry in (space.card.get("priors") or {}).items():
         nats = (entry.get("nats") or {}).get("validation")
-        told = f"; {nats['fitted']:,.1f} nats on validation faces, {nats['own']:,.1f} under its own" if nats else ""
+        told = (
+            f"; {nats['fitted']:,.1f} nats on validation faces, {nats['own']:,.1f} under its own"
+            if nats
+            else ""
+        )
         yield kind, f"{entry['origin']}{told}"
 
 
@@ -137,7 +145,9 @@ def figures_of(evaluation: Path, fingerprint: str) -> dict[str, str]:
         raise UsageError(
             f"{evaluation} measured another space. Evaluate this one: facespace evaluate SPACE --data SET --to DIR"
         )
-    rows = {label: f"{seen[name]:{form}}" for name, (label, form, _) in RECONSTRUCTION.items() if name in seen}
+    rows = {
+        label: f"{seen[name]:{form}}" for name, (label, form, _) in RECONSTRUCTION.items() if name in seen
+    }
     for name, form in (("fid", ".1f"), ("kid", ".4f")):
         if name in drawn:
             rows[f"{name.upper()} of new faces"] = (

@@ -110,7 +110,9 @@ def _scores(engine: Engine, request: Request) -> Answer:
 
 def _edit(engine: Engine, request: Request) -> Answer:
     z = _z(engine, request, 1)
-    edited = engine.edit(z, messages.changes(request.fields, "changes"), messages.words(request.fields, "lock"))
+    edited = engine.edit(
+        z, messages.changes(request.fields, "changes"), messages.words(request.fields, "lock")
+    )
     return _with_face(engine, edited, {"scores": engine.scores(edited)[0].tolist()})
 
 
@@ -141,7 +143,10 @@ def _path(engine: Engine, request: Request) -> Answer:
 
 
 def _export(engine: Engine, request: Request) -> Answer:
-    fps, form = messages.number(request.fields, "fps", 1, 60, 30), messages.word(request.fields, "form", "gif")
+    fps, form = (
+        messages.number(request.fields, "fps", 1, 60, 30),
+        messages.word(request.fields, "form", "gif"),
+    )
     return {"form": form}, engine.film(*_morph(engine, request), fps, form)
 
 

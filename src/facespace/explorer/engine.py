@@ -14,7 +14,7 @@ from PIL import Image
 
 from facespace.core.console import quiet
 from facespace.core.errors import FacespaceError, UsageError, choose
-from facespace.data.faces import FaceSet
+from facespace.data.faces import FaceSet, evenly_spaced
 from facespace.explorer import statistics
 from facespace.explorer.photos import Photos
 from facespace.image import animation, grids
@@ -90,7 +90,9 @@ class Engine:
         card, space = self.space.card, self.space
         data, recipe = card.get("data", {}), card.get("recipe", {})
         channels, height, width = space.image_shape
-        priors = {OWN: space.model.prior.origin} | {k: str(e["origin"]) for k, e in card.get("priors", {}).items()}
+        priors = {OWN: space.model.prior.origin} | {
+            k: str(e["origin"]) for k, e in card.get("priors", {}).items()
+        }
         return {
             "name": self.name,
             "fingerprint": card["fingerprint"][:16],
@@ -182,10 +184,14 @@ class Engine:
         """What the map shows: encoded faces that came with the space, or some of those that its figures are from. Raises
         FacespaceError until they are known."""
         encoded = self.space.encoded if self.faces is None else None
-        known = self.known if encoded is None else statistics.Known(encoded, None, "encoded faces of its training")
+        known = (
+            self.known
+            if encoded is None
+            else statistics.Known(encoded, None, "encoded faces of its training")
+        )
         if known is None:
             raise FacespaceError(self.failed or "The space is still being measured. Try again in a moment.")
-        some = statistics.spread(np.arange(len(known.z)), statistics.affordable(self.space, statistics.MAPPED))
+        some = evenly_spaced(np.arange(len(known.z)), statistics.affordable(self.space, statistics.MAPPED))
         return statistics.Known(known.z[some], None if known.rows is None else known.rows[some], known.origin)
 
     def labels(self) -> dict[str, list[float]]:

@@ -40,7 +40,10 @@ def read(message: bytes) -> Request:
     if not isinstance(fields, dict):
         raise UsageError("A message's header is a JSON object.")
     return Request(
-        whole(fields, "id", 0, 2**53), word(fields, "what"), fields, memoryview(message)[LENGTH.size + length :]
+        whole(fields, "id", 0, 2**53),
+        word(fields, "what"),
+        fields,
+        memoryview(message)[LENGTH.size + length :],
     )
 
 
@@ -67,7 +70,9 @@ def whole(fields: Mapping[str, Any], name: str, low: int, high: int, default: in
     return value
 
 
-def number(fields: Mapping[str, Any], name: str, low: float, high: float, default: float | None = None) -> float:
+def number(
+    fields: Mapping[str, Any], name: str, low: float, high: float, default: float | None = None
+) -> float:
     """A finite number from `low` to `high`."""
     value = fields.get(name, default)
     if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
@@ -106,7 +111,9 @@ def latents(payload: memoryview, dim: int, most: int) -> np.ndarray:
     """The payload as float32 (N, dim), 1 ≤ N ≤ most, all finite."""
     row = 4 * dim
     if not payload or len(payload) % row or len(payload) > row * most:
-        raise UsageError(f"Latents are 1 to {most} rows of {dim} float32 numbers; got {len(payload):,} bytes.")
+        raise UsageError(
+            f"Latents are 1 to {most} rows of {dim} float32 numbers; got {len(payload):,} bytes."
+        )
     z = np.frombuffer(payload, "<f4").reshape(-1, dim).astype(np.float32)
     if not np.isfinite(z).all():
         raise UsageError("These latents hold numbers that are not finite, which no face has.")

@@ -17,7 +17,10 @@ class Explorer:
         self._service, self.address = service, service.address
         ready = threading.Event()
         self._thread = threading.Thread(
-            target=service.serve_until_stopped, args=(lambda _: ready.set(),), daemon=True, name="facespace explorer"
+            target=service.serve_until_stopped,
+            args=(lambda _: ready.set(),),
+            daemon=True,
+            name="facespace explorer",
         )
         self._thread.start()
         ready.wait(10)

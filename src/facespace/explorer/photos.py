@@ -99,7 +99,9 @@ class Photos:
         image = Image.fromarray(face[..., 0] if face.shape[-1] == 1 else face).convert("RGB")
         times = max(1, round(SHOWN / max(image.size)))
         try:
-            found = self._detector(image.resize((image.width * times, image.height * times), Image.Resampling.BICUBIC))
+            found = self._detector(
+                image.resize((image.width * times, image.height * times), Image.Resampling.BICUBIC)
+            )
         except FacespaceError:
             return None
         fit = self.space.template

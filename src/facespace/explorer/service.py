@@ -38,7 +38,9 @@ class Spaces:
     def __init__(self, spaces: Sequence[FaceSpace | Path], faces: FaceSet | None = None) -> None:
         self._given, self._faces = list(spaces), faces
         self._engines: dict[int, Engine] = {}
-        self.names = _names([space.folder if isinstance(space, FaceSpace) else bundle.find(space) for space in spaces])
+        self.names = _names(
+            [space.folder if isinstance(space, FaceSpace) else bundle.find(space) for space in spaces]
+        )
 
     def open(self, index: int) -> Engine:
         """The engine of a space by its number."""
@@ -58,7 +60,8 @@ def _names(folders: Sequence[Path]) -> list[str]:
     """The runs' names, without the bundle's: never a whole path."""
     ours = (bundle.BEST, bundle.LAST)
     return [
-        folder.resolve().parent.name if folder.name in ours else folder.resolve().name or "space" for folder in folders
+        folder.resolve().parent.name if folder.name in ours else folder.resolve().name or "space"
+        for folder in folders
     ]
 
 
@@ -90,7 +93,9 @@ def application(spaces: Spaces, hosts: frozenset[str], token: str, frames: str =
 def _page_files() -> dict[str, bytes]:
     root = resources.files("facespace.explorer") / "web"
     found = {entry.name: entry.read_bytes() for entry in root.iterdir() if entry.is_file()}
-    panels = {f"panels/{entry.name}": entry.read_bytes() for entry in (root / "panels").iterdir() if entry.is_file()}
+    panels = {
+        f"panels/{entry.name}": entry.read_bytes() for entry in (root / "panels").iterdir() if entry.is_file()
+    }
     return found | panels
 
 
@@ -103,7 +108,9 @@ async def _talk(socket: WebSocket, spaces: Spaces) -> None:
     async def work(request: messages.Request) -> None:
         try:
             reply = await anyio.to_thread.run_sync(_reply, spaces, request)
-            with contextlib.suppress(RuntimeError, WebSocketDisconnect, OSError):  # the page left while we worked
+            with contextlib.suppress(
+                RuntimeError, WebSocketDisconnect, OSError
+            ):  # the page left while we worked
                 await socket.send_bytes(reply)
         finally:
             gate.release()
@@ -168,7 +175,9 @@ def bind(host: str, port: int | None) -> socket.socket:
 class Service(uvicorn.Server):
     """A server that is ready to start; `address` holds the key."""
 
-    def __init__(self, spaces: Spaces, host: str, port: int | None, token: str | None, frames: str = "") -> None:
+    def __init__(
+        self, spaces: Spaces, host: str, port: int | None, token: str | None, frames: str = ""
+    ) -> None:
         self._spaces, key = spaces, security.check_token(host, token)
         self.listening = bind(host, port)
         number = self.listening.getsockname()[1]

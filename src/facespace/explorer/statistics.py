@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from facespace.data.faces import FaceSet, spread
+from facespace.data.faces import FaceSet, evenly_spaced
 from facespace.latent.maps import METHODS, components
 from facespace.latent.structure import active_above
 from facespace.models.priors import FittedPrior
@@ -16,7 +16,9 @@ from facespace.space.traversal import influence
 DRAWS = 3_000  # latents from a stored prior; a third of all latents only judges how typical the others are
 ENCODED = 2_000  # faces of a named set
 REACH = 2.0  # standard deviations by which influence is measured, to either side
-SMALL_IMAGE = 64 * 64 * 3  # values of a picture up to which the first of each two counts holds: large ones take long
+SMALL_IMAGE = (
+    64 * 64 * 3
+)  # values of a picture up to which the first of each two counts holds: large ones take long
 RETURNED = 2_000, 1_000  # random faces that are decoded and encoded again
 MAPPED = 600, 240  # faces on the map
 MOVED = 8, 2  # faces on which influence is measured
@@ -62,7 +64,7 @@ def affordable(space: FaceSpace, counts: tuple[int, int]) -> int:
 def known_latents(space: FaceSpace, faces: FaceSet | None, check: Check, seed: int = 0) -> Known:
     """The best latents at hand."""
     if faces is not None:
-        rows = spread(faces.rows("all"), ENCODED)
+        rows = evenly_spaced(faces.rows("all"), ENCODED)
         whole = space.as_prepared()
         parts = []
         for start in range(0, len(rows), BATCH):
@@ -118,7 +120,7 @@ def measure(known: Known, variational: bool) -> Statistics:
 
 def measure_influence(space: FaceSpace, known: Known, found: Statistics, check: Check) -> Influence:
     """How much of the picture each latent and each component moves."""
-    faces = known.z[spread(np.arange(len(known.z)), affordable(space, MOVED))]
+    faces = known.z[evenly_spaced(np.arange(len(known.z)), affordable(space, MOVED))]
     moves = np.concatenate((np.diag(found.deviation), found.components * found.spread[:, None])) * REACH
     parts = []
     step = affordable(space, AT_ONCE)

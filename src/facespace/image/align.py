@@ -50,7 +50,10 @@ TEMPLATES = {
     # 2,000 of them, evenly spread over 13,700; half the interquartile range is 1.7 × 1.1 px for the eyes, 4 × 1.4 for
     # the nose and 1.9 × 1.5 for the mouth.
     "celeba": FaceTemplate(
-        "celeba", 178, 218, np.array([(69.4, 111.9), (108.4, 112.0), (88.4, 135.4), (72.3, 152.8), (105.5, 152.7)])
+        "celeba",
+        178,
+        218,
+        np.array([(69.4, 111.9), (108.4, 112.0), (88.4, 135.4), (72.3, 152.8), (105.5, 152.7)]),
     ),
 }
 
@@ -98,7 +101,9 @@ def warp(image: Image.Image, matrix: np.ndarray, width: int, height: int) -> Ima
     finer = FINER if scale < 0.9 else 1
     matrix = matrix * finer
     small = image if image.mode == "RGB" else image.convert("RGB")
-    if scale < 1 / FINER:  # Pillow's affine takes no averages: a large photo is first reduced to the size needed
+    if (
+        scale < 1 / FINER
+    ):  # Pillow's affine takes no averages: a large photo is first reduced to the size needed
         size = max(1, round(image.width * scale * finer)), max(1, round(image.height * scale * finer))
         small = small.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
         grown = np.array((image.width / small.width, image.height / small.height, 1.0))
@@ -137,7 +142,9 @@ def _soften(image: Image.Image, inside: np.ndarray, radius: float) -> Image.Imag
     """Blurs the streaks of the repeated edge, fully from about two radii outwards; the photo itself stays untouched."""
     near = Image.fromarray(np.uint8(inside) * 255).filter(ImageFilter.GaussianBlur(radius))
     ramp = (1 - np.asarray(near) / 127.5).clip(0, 1) * ~inside  # 0 at the edge, 1 far outside
-    return Image.composite(image.filter(ImageFilter.GaussianBlur(radius)), image, Image.fromarray(np.uint8(ramp * 255)))
+    return Image.composite(
+        image.filter(ImageFilter.GaussianBlur(radius)), image, Image.fromarray(np.uint8(ramp * 255))
+    )
 
 
 def sharpness(image: Image.Image) -> float:
@@ -157,7 +164,9 @@ def foremost(found: Sequence[FoundFace], image: Image.Image) -> tuple[FoundFace,
     return max(measured, key=lambda item: item[1]["eye_distance"] * item[1]["inside"])
 
 
-def quality(face: FoundFace, image: Image.Image, template: FaceTemplate = TEMPLATES["celeba"]) -> dict[str, float]:
+def quality(
+    face: FoundFace, image: Image.Image, template: FaceTemplate = TEMPLATES["celeba"]
+) -> dict[str, float]:
     """What decides whether a face is worth keeping: `eye_distance` in photo pixels, the detector's `score`, the
     `sharpness` of the aligned picture, and the share of it that lay `inside` the photo."""
     matrix = similarity(face.points, template.points)

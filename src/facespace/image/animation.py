@@ -18,9 +18,7 @@ from facespace.image.grids import check_ending, to_image
 ANIMATIONS = (".gif", ".webp", ".mp4")
 SEEN = 256  # px: smaller films are enlarged in whole steps until their shorter side has about as many
 MOST_BYTES = 2**31  # of the frames of one film
-MARK = (
-    "AI-generated faces, drawn by facespace (IPTC digital source type: trainedAlgorithmicMedia)"  # in every film's file
-)
+MARK = "AI-generated faces, drawn by facespace (IPTC digital source type: trainedAlgorithmicMedia)"  # in every film's file
 
 Distance = Callable[[np.ndarray, np.ndarray], np.ndarray]  # uint8 (N, H, W, C) twice -> (N,)
 
@@ -37,7 +35,12 @@ def save_animation(frames: np.ndarray, path: Path, *, fps: float = 30, scale: in
     options: dict = {"save_all": True, "loop": 0}
     if path.suffix.lower() == ".gif":
         pictures = _one_palette(pictures)
-        options |= {"duration": delays(len(frames), fps, 10), "disposal": 1, "optimize": False, "comment": MARK}
+        options |= {
+            "duration": delays(len(frames), fps, 10),
+            "disposal": 1,
+            "optimize": False,
+            "comment": MARK,
+        }
     else:
         options |= {"duration": delays(len(frames), fps, 1), "quality": 92, "method": 4, "exif": _exif(MARK)}
     with write_beside(path) as beside:
@@ -64,7 +67,9 @@ def find_ffmpeg() -> str:
         ) from error
 
 
-def mosaic(films: Iterable[np.ndarray], rows: int, columns: int, padding: int = 2, color: str = "white") -> np.ndarray:
+def mosaic(
+    films: Iterable[np.ndarray], rows: int, columns: int, padding: int = 2, color: str = "white"
+) -> np.ndarray:
     """Films (N, H, W, C) of equal length side by side, row by row, as one: (N, rows · (H + padding) + padding, …, 3).
     `color` is a name or #rrggbb. Raises UsageError for an unknown colour, and for more than 2 GiB."""
     paper = parse_color(color)
@@ -90,7 +95,9 @@ def parse_color(color: str) -> tuple[int, ...]:
     try:
         return ImageColor.getrgb(color)[:3]
     except ValueError as error:
-        raise UsageError(f"Unknown colour {color!r}. Name one, such as white or black, or say #rrggbb.") from error
+        raise UsageError(
+            f"Unknown colour {color!r}. Name one, such as white or black, or say #rrggbb."
+        ) from error
 
 
 def blurred_distance(faces: np.ndarray, others: np.ndarray) -> np.ndarray:

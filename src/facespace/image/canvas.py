@@ -66,7 +66,9 @@ class Canvas:
         mask = None if self.mask is None else self.mask[at]
         return replace(self, pixels=self.pixels[at], x=self.x[at], y=self.y[at], mask=mask)
 
-    def paint(self, distance: Array, colour: Colour, opacity: float | Array = 1.0, softness: float = 0.0) -> None:
+    def paint(
+        self, distance: Array, colour: Colour, opacity: float | Array = 1.0, softness: float = 0.0
+    ) -> None:
         """Lay `colour` over the inside of a shape; its edge is one pixel wide, or `softness` units wider."""
         self.blend(coverage(distance, self.pixel, softness) * opacity, colour)
 

@@ -14,9 +14,7 @@ from facespace.core.errors import FacespaceError, UsageError, choose
 from facespace.core.files import sha256
 from facespace.image.align import TEMPLATES, FaceTemplate, FoundFace, apply, invert, similarity, warp
 
-YUNET_URL = (
-    "https://github.com/opencv/opencv_zoo/raw/main/models/face_detection_yunet/face_detection_yunet_2023mar.onnx"
-)
+YUNET_URL = "https://github.com/opencv/opencv_zoo/raw/main/models/face_detection_yunet/face_detection_yunet_2023mar.onnx"
 YUNET_SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"  # MIT licence
 YUNET_VARIABLE = "FACESPACE_YUNET"  # names a file with the weights
 
@@ -71,7 +69,9 @@ class Haar:
     name = "haar"
     frame = CELEBA.framed(1.0, 224, 224)
     side = 200  # pixels that a found face is brought to before its eyes are looked for
-    typical = np.array([(0.30, 0.38), (0.70, 0.38)])  # where eyes mostly lie in a found box, as shares of its side
+    typical = np.array(
+        [(0.30, 0.38), (0.70, 0.38)]
+    )  # where eyes mostly lie in a found box, as shares of its side
 
     def __init__(self) -> None:
         self._face = _cascade("haarcascade_frontalface_alt2.xml")
@@ -102,7 +102,9 @@ class Haar:
         upper = opencv().resize(face, (self.side, self.side))[top:bottom]
         found = []
         for cascade in self._eyes:
-            boxes, votes = cascade.detectMultiScale2(upper, scaleFactor=1.07, minNeighbors=2, minSize=(24, 24))
+            boxes, votes = cascade.detectMultiScale2(
+                upper, scaleFactor=1.07, minNeighbors=2, minSize=(24, 24)
+            )
             found += [(x + w / 2, y + h / 2 + top, n * self.side) for (x, y, w, h), n in zip(boxes, votes)]
         return np.array(found, float).reshape(-1, 3) / self.side
 
@@ -227,7 +229,9 @@ def _open_yunet(weights: Path | None) -> Detector:
 
 def _open_haar(weights: Path | None) -> Detector:
     if weights is not None:
-        raise UsageError(f"The haar detector takes no weights, but {weights} was given. Leave it out, or take yunet.")
+        raise UsageError(
+            f"The haar detector takes no weights, but {weights} was given. Leave it out, or take yunet."
+        )
     return Haar()
 
 
@@ -259,7 +263,9 @@ def yunet_weights(given: Path | None = None) -> Path:
     if not given.is_file():
         raise FacespaceError(f"{given} is not a file. YuNet's weights are at {YUNET_URL}")
     if sha256(given) != YUNET_SHA256:
-        raise FacespaceError(f"{given} is not the YuNet of 2023-03 (its SHA-256 differs). Fetch it from {YUNET_URL}")
+        raise FacespaceError(
+            f"{given} is not the YuNet of 2023-03 (its SHA-256 differs). Fetch it from {YUNET_URL}"
+        )
     return given
 
 

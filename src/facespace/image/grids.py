@@ -53,12 +53,18 @@ def labelled(sheet: Image.Image, lines: Sequence[str], size: int = 13) -> Image.
     return page
 
 
-def blocks(named: Sequence[tuple[str, np.ndarray]], columns: int, gap: int = 2, size: int = 15) -> Image.Image:
+def blocks(
+    named: Sequence[tuple[str, np.ndarray]], columns: int, gap: int = 2, size: int = 15
+) -> Image.Image:
     """Faces (N, H, W, C) of several origins below each other, each block under its name. Faces of any size and colour
     are scaled, smoothly and undistorted, to one cell: the largest of them, doubled until it can be seen."""
     height, width = (max(faces.shape[axis] for _, faces in named) for axis in (1, 2))
     scale = 2 ** max(0, math.ceil(math.log2(96 / min(height, width))))
-    height, width, columns = height * scale, width * scale, min(columns, max(len(faces) for _, faces in named))
+    height, width, columns = (
+        height * scale,
+        width * scale,
+        min(columns, max(len(faces) for _, faces in named)),
+    )
     font, step = _font(size), round(size * 1.45)
     widest = max(font.getlength(word) for name, _ in named for word in name.split() or [""])
     across = max(columns * (width + gap) + gap, math.ceil(widest) + 2 * size, 480)

@@ -45,7 +45,9 @@ def _rectangle(u: np.ndarray, v: np.ndarray, g: Glasses) -> np.ndarray:
 def _aviator(u: np.ndarray, v: np.ndarray, g: Glasses) -> np.ndarray:
     """Wide above, drawn in and outward below."""
     narrow = 1 + 0.28 * np.clip(v / g.half_height, -1, 1)
-    return d.rounded_box((u - 0.12 * v) * narrow, v - 0.04, g.half_width, 1.12 * g.half_height, 0.75 * g.half_height)
+    return d.rounded_box(
+        (u - 0.12 * v) * narrow, v - 0.04, g.half_width, 1.12 * g.half_height, 0.75 * g.half_height
+    )
 
 
 def _browline(u: np.ndarray, v: np.ndarray, g: Glasses) -> np.ndarray:
@@ -55,21 +57,32 @@ def _browline(u: np.ndarray, v: np.ndarray, g: Glasses) -> np.ndarray:
 
 
 # `u` grows from the nose outwards, on both sides.
-LENSES: Mapping[str, Lens] = {"round": _round, "rectangle": _rectangle, "aviator": _aviator, "browline": _browline}
+LENSES: Mapping[str, Lens] = {
+    "round": _round,
+    "rectangle": _rectangle,
+    "aviator": _aviator,
+    "browline": _browline,
+}
 
 WHITE = np.ones(3, np.float32)
-FRAMES = d.hexes("17151a", "17151a", "2b2320", "3d2a20", "55504c", "6e5a3a")  # black twice, browns, metal, gold
+FRAMES = d.hexes(
+    "17151a", "17151a", "2b2320", "3d2a20", "55504c", "6e5a3a"
+)  # black twice, browns, metal, gold
 TINTS = d.hexes("0d0c10", "15131a", "241a16", "1c2430", "2c2a26")
 
 
 def clear(random: np.random.Generator) -> Glasses:
     """Spectacles: thin dark frames around lenses that hardly show."""
-    return _pair(random, random.uniform(0.022, 0.055), random.uniform(0.20, 0.31), random.uniform(0.0, 0.12), 0.25)
+    return _pair(
+        random, random.uniform(0.022, 0.055), random.uniform(0.20, 0.31), random.uniform(0.0, 0.12), 0.25
+    )
 
 
 def dark(random: np.random.Generator) -> Glasses:
     """Sunglasses: larger lenses that hide the eyes."""
-    return _pair(random, random.uniform(0.02, 0.06), random.uniform(0.30, 0.40), random.uniform(0.82, 0.98), 0.35)
+    return _pair(
+        random, random.uniform(0.02, 0.06), random.uniform(0.30, 0.40), random.uniform(0.82, 0.98), 0.35
+    )
 
 
 def either(random: np.random.Generator) -> Glasses:
@@ -85,7 +98,9 @@ OVERLAYS: Mapping[str, tuple[Callable[[np.random.Generator], Glasses], str]] = {
 }
 
 
-def _pair(random: np.random.Generator, frame: float, half_height: float, filled: float, glare: float) -> Glasses:
+def _pair(
+    random: np.random.Generator, frame: float, half_height: float, filled: float, glare: float
+) -> Glasses:
     shape = str(random.choice(list(LENSES)))
     is_clear = filled < 0.5
     tint = d.hexes("c9d3da")[0] if is_clear else random.choice(TINTS)

@@ -79,7 +79,9 @@ def to_rgb(image: Image.Image) -> Image.Image:
     elif profile and b"sRGB" not in profile and image.mode in ("RGB", "CMYK"):
         try:
             source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+            converted = ImageCms.profileToProfile(
+                image, source, ImageCms.createProfile("sRGB"), outputMode="RGB"
+            )
             image = converted or image
         except (ImageCms.PyCMSError, OSError):
             pass  # an unusable profile: the plain conversion below is the best guess left
@@ -120,7 +122,9 @@ def crop_named(name: str) -> Callable[[int, int], Box]:
     if match := re.fullmatch(r"center-([1-9]\d{0,3})", name):
         return centered(int(match[1]))
     if name not in CROPS:
-        raise UsageError(f"Unknown crop {name!r}. {suggest(name, CROPS)} center-N takes the central N×N pixels.")
+        raise UsageError(
+            f"Unknown crop {name!r}. {suggest(name, CROPS)} center-N takes the central N×N pixels."
+        )
     return CROPS[name]
 
 
@@ -195,7 +199,11 @@ class Template:
 
     def _cut(self, image: Image.Image, box: Box, tolerance: float = 0.0) -> np.ndarray:
         left, top, right, bottom = _trim(box, self.width / self.height)
-        if min(left, top) < -tolerance or right > image.width + tolerance or bottom > image.height + tolerance:
+        if (
+            min(left, top) < -tolerance
+            or right > image.width + tolerance
+            or bottom > image.height + tolerance
+        ):
             raise ImageError(TOO_SMALL.format(self.crop))
         inside = max(left, 0), max(top, 0), min(right, image.width), min(bottom, image.height)
         small = image.resize((self.width, self.height), Image.Resampling.LANCZOS, box=inside)

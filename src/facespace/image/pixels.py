@@ -19,4 +19,14 @@ def squared_error(faces: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 def to_uint8(image: Tensor) -> np.ndarray:
     """Float (B, C, H, W) in [0, 1] to uint8 (B, H, W, C), rounded to the nearest level rather than truncated."""
-    return image.detach().clamp(0, 1).mul(255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()
+    return (
+        image.detach()
+        .clamp(0, 1)
+        .mul(255)
+        .round()
+        .to(torch.uint8)
+        .permute(0, 2, 3, 1)
+        .contiguous()
+        .cpu()
+        .numpy()
+    )

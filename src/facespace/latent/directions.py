@@ -208,7 +208,9 @@ def chosen(directions: Directions, names: Sequence[str]) -> Directions:
     """Those of the names alone, in their order."""
     places = [directions.place(name) for name in names]
     facts = {name: directions.facts[name] for name in names}
-    return Directions(tuple(names), directions.units[places], directions.probes[places], directions.whitening, facts)
+    return Directions(
+        tuple(names), directions.units[places], directions.probes[places], directions.whitening, facts
+    )
 
 
 def components(z: np.ndarray, count: int, whitening: Whitening | None = None) -> Directions:
@@ -290,7 +292,9 @@ def merged(older: Directions | None, newer: Directions) -> Directions:
     for place in kept:
         name = older.names[place]
         levels = {
-            key: older.facts[name][key] - float(nearer[place]) for key in ("on", "off") if key in older.facts[name]
+            key: older.facts[name][key] - float(nearer[place])
+            for key in ("on", "off")
+            if key in older.facts[name]
         }
         facts[name] = {**older.facts[name], **levels}
     return Directions(

@@ -16,7 +16,10 @@ CLEARLY = 1.0  # logits past the border at which an attribute counts as on or of
 # Of the closed loop. Weights are against 1 for a squared logit that the goal lacks.
 STEPS, RATE = 40, 0.1
 HOLDING = 0.2  # of a squared logit of what is held
-NEARNESS, LIKENESS = 0.03, 0.1  # of a squared standard deviation moved, of the squared change of all pixels in [0, 1]
+NEARNESS, LIKENESS = (
+    0.03,
+    0.1,
+)  # of a squared standard deviation moved, of the squared change of all pixels in [0, 1]
 TRIED = (
     0.5,
     1.0,
@@ -29,7 +32,10 @@ TRIED = (
 
 
 def move(
-    z: np.ndarray, directions: Directions, strengths: Mapping[str, float | np.ndarray], lock: Sequence[str] = ()
+    z: np.ndarray,
+    directions: Directions,
+    strengths: Mapping[str, float | np.ndarray],
+    lock: Sequence[str] = (),
 ) -> np.ndarray:
     """Latents (N, D) moved along directions by strengths in standard deviations, one number or (N,) each, with the scores
     of the locked attributes kept: float32 (N, D).
@@ -68,13 +74,17 @@ def keep_scores(z: np.ndarray, directions: Directions, lock: Sequence[str], like
     return (z + moved @ directions.whitening.root).astype(np.float32)
 
 
-def to_level(z: np.ndarray, directions: Directions, name: str, level: float, lock: Sequence[str] = ()) -> np.ndarray:
+def to_level(
+    z: np.ndarray, directions: Directions, name: str, level: float, lock: Sequence[str] = ()
+) -> np.ndarray:
     """The strength (N,) at which each latent (N, D) reaches a score of one attribute, where the locks hold. Raises
     UsageError where this direction, so locked, does not change the score."""
     place = directions.place(name)
     gain = float(hold(directions, directions.units[place][None], lock)[0] @ directions.probes[place])
     if abs(gain) < LEAST:
-        raise UsageError(f"With {', '.join(lock)} locked, {name} cannot be changed along its direction. Lock fewer.")
+        raise UsageError(
+            f"With {', '.join(lock)} locked, {name} cannot be changed along its direction. Lock fewer."
+        )
     return (level - directions.scores(z)[:, place]) / gain
 
 
@@ -142,7 +152,12 @@ def reach(
 
 
 def _first_seen(
-    start: Tensor, judge: Judge, goals: Mapping[str, bool], root: Tensor, known: Directions | None, clearly: float
+    start: Tensor,
+    judge: Judge,
+    goals: Mapping[str, bool],
+    root: Tensor,
+    known: Directions | None,
+    clearly: float,
 ) -> Tensor:
     """For each face the weakest of TRIED moves along the goals' directions, (N, D) in standard deviations, at which the
     judge sees the goal; the strongest where it sees none, and none for goals without a direction."""
@@ -162,7 +177,9 @@ def _first_seen(
     return moved
 
 
-def refine(z: np.ndarray, goal: Tensor, decode: Callable[[Tensor], Tensor], root: np.ndarray, steps: int) -> np.ndarray:
+def refine(
+    z: np.ndarray, goal: Tensor, decode: Callable[[Tensor], Tensor], root: np.ndarray, steps: int
+) -> np.ndarray:
     """Latents (N, D) whose images, `decode` (N, D) -> (N, C, H, W), come nearer to a goal (N, C, H, W) in squared error:
     float32 (N, D). The best of `steps` of Adam is kept for each, so that none gets worse."""
     unit_root = torch.from_numpy(root).float()

@@ -28,7 +28,9 @@ class Map(NamedTuple):
 def components(z: np.ndarray) -> PCA:
     """Principal components of (N, D) latents, all of them, by an exact decomposition."""
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "invalid value", RuntimeWarning)  # all shares are 0 / 0 where nothing varies
+        warnings.filterwarnings(
+            "ignore", "invalid value", RuntimeWarning
+        )  # all shares are 0 / 0 where nothing varies
         return PCA(svd_solver="full").fit(z.astype(np.float64))
 
 
@@ -39,7 +41,10 @@ def by_components(z: np.ndarray, seed: int) -> tuple[np.ndarray, tuple[str, str]
     found = fitted.transform(z.astype(np.float64))[:, :2]
     places[:, : found.shape[1]] = found
     shares = [*np.nan_to_num(fitted.explained_variance_ratio_[:2]), 0.0]
-    return places, (f"component 1 ({100 * shares[0]:.0f} % of variance)", f"component 2 ({100 * shares[1]:.0f} %)")
+    return places, (
+        f"component 1 ({100 * shares[0]:.0f} % of variance)",
+        f"component 2 ({100 * shares[1]:.0f} %)",
+    )
 
 
 def by_tsne(z: np.ndarray, seed: int) -> tuple[np.ndarray, tuple[str, str]]:
@@ -102,7 +107,9 @@ def pick(places: np.ndarray, rows: int, columns: int, margin: float = 0.5) -> np
     cell = np.minimum(spot, (columns - 1, rows - 1)).astype(int)
     distance = ((spot - cell - 0.5) ** 2).sum(1)
     grid = np.full((rows, columns), -1)
-    for face in np.flatnonzero(inside)[np.argsort(-distance[inside], kind="stable")]:  # the nearest comes last
+    for face in np.flatnonzero(inside)[
+        np.argsort(-distance[inside], kind="stable")
+    ]:  # the nearest comes last
         column, row = cell[face]
         grid[rows - 1 - row, column] = face
     return grid
@@ -115,4 +122,8 @@ def lay(grid: np.ndarray, faces: np.ndarray) -> np.ndarray:
     _, height, width, channels = faces.shape
     cells = np.full((rows * columns, height, width, channels), 255, np.uint8)
     cells[grid.ravel() >= 0] = faces
-    return cells.reshape(rows, columns, height, width, channels).swapaxes(1, 2).reshape(rows * height, -1, channels)
+    return (
+        cells.reshape(rows, columns, height, width, channels)
+        .swapaxes(1, 2)
+        .reshape(rows * height, -1, channels)
+    )

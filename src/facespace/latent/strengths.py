@@ -15,9 +15,13 @@ FORM = "NAME=STRENGTH, such as Smiling=2, Smiling=1g, Smiling=0.5d or Smiling=on
 SD, GAP, DIFFERENCE = "", "g", "d"
 # Each unit's suffix, and what it is called beside a number.
 UNITS = {SD: "sd", GAP: "gap", DIFFERENCE: "of the difference of class means"}
-LEAST_GAIN = 0.05  # of a score for each standard deviation moved; below it a direction does not change what is read
+LEAST_GAIN = (
+    0.05  # of a score for each standard deviation moved; below it a direction does not change what is read
+)
 LARGEST = float(np.finfo(np.float32).max)
-_PARTS = re.compile(r"\s*([-+]?(?:\d+\.?\d*(?:e[-+]?\d+)?|\.\d+(?:e[-+]?\d+)?|nan|inf))([gd]?)\s*", re.IGNORECASE)
+_PARTS = re.compile(
+    r"\s*([-+]?(?:\d+\.?\d*(?:e[-+]?\d+)?|\.\d+(?:e[-+]?\d+)?|nan|inf))([gd]?)\s*", re.IGNORECASE
+)
 
 
 class Strength(NamedTuple):

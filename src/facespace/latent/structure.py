@@ -12,7 +12,9 @@ from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-ACTIVE = 0.01  # variance of the posterior mean over data above which a latent counts as used (Burda et al., 2016)
+ACTIVE = (
+    0.01  # variance of the posterior mean over data above which a latent counts as used (Burda et al., 2016)
+)
 
 FEWEST = 10  # faces of each kind, yes and no, that an attribute needs to be measured
 FOLDS = 5
@@ -132,7 +134,9 @@ def latent_structure(z: np.ndarray) -> dict[str, Any]:
     """How (N, D) posterior means lie: against N(0, I), and with each other."""
     covariance = np.cov(z.T).reshape(z.shape[1], -1)  # (D, D)
     variance = np.diag(covariance)
-    live = covariance[np.ix_(variance > 0, variance > 0)]  # a latent that never varies correlates with nothing
+    live = covariance[
+        np.ix_(variance > 0, variance > 0)
+    ]  # a latent that never varies correlates with nothing
     scale = np.sqrt(np.diag(live))
     apart = (np.abs(live) / np.outer(scale, scale))[~np.eye(len(live), dtype=bool)]
     return {

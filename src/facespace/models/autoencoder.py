@@ -17,7 +17,9 @@ from facespace.models.quantizer import Codebook
 from facespace.recipes.model_config import ModelConfig
 
 BLENDED = 4  # faces of the batch that a latent between them is made of
-UNTOLD = 0.1  # share of attributes hidden while training, and of faces with all of them: "unknown" is learned too
+UNTOLD = (
+    0.1  # share of attributes hidden while training, and of faces with all of them: "unknown" is learned too
+)
 
 
 class Autoencoder(LatentModel):
@@ -30,13 +32,17 @@ class Autoencoder(LatentModel):
         self.pixels = choose(LIKELIHOODS, config.pixels, "pixels")()
         self.prior = choose(PRIORS, config.bottleneck, "bottleneck")(config.latent)
         told = 2 * len(config.conditions)  # a value, and whether it is known
-        body = choose(BODIES, config.body, "body")(config, config.latent + told, config.image[0] * self.pixels.parts)
+        body = choose(BODIES, config.body, "body")(
+            config, config.latent + told, config.image[0] * self.pixels.parts
+        )
         self.encoder, self.decoder = body.encoder, body.decoder
         self.heads = heads(config, body, told, self.posterior.PARTS)
         self.image_shape = (config.image[0], *body.size)
         self.latent_shape = (config.latent,)
         if config.looks > 1 and self.image_shape != config.image:
-            raise UsageError(f"model.looks must be 1 where the body {config.body} draws less than it is shown.")
+            raise UsageError(
+                f"model.looks must be 1 where the body {config.body} draws less than it is shown."
+            )
 
     def encode(self, x: Tensor, y: Tensor | None = None) -> Posterior:
         """(B, C, H, W) in [0, 1] -> q(z | x); y is (B, A) attributes in the order of the config's conditions.
@@ -83,7 +89,9 @@ class Autoencoder(LatentModel):
         bound = None
         if samples > 1:
             if not isinstance(path, Gaussian):
-                raise UsageError("objective.samples: an importance-weighted bound needs model.bottleneck=gaussian.")
+                raise UsageError(
+                    "objective.samples: an importance-weighted bound needs model.bottleneck=gaussian."
+                )
             weights = [likelihood + path.log_ratio(z)]
             for _ in range(samples - 1):
                 z, other = q.draw(generator)
@@ -122,6 +130,8 @@ def blend(z: Tensor, count: int) -> Tensor:
     """Latents (count, D), each of BLENDED of the batch's (B, D), drawn by chance and weighed by chance. The weights have length 1,
     so that the blends vary around the batch's mean as much as its latents do: where a fitted prior draws from, near enough."""
     weights = torch.randn(count, len(z), device=z.device)
-    order = torch.rand(count, len(z), device=z.device).argsort(1).argsort(1)  # (count, B): a rank for each face
+    order = (
+        torch.rand(count, len(z), device=z.device).argsort(1).argsort(1)
+    )  # (count, B): a rank for each face
     weights = torch.nn.functional.normalize(weights * (order < BLENDED), dim=1)
     return z.mean(0) + weights @ (z - z.mean(0))

@@ -59,7 +59,10 @@ def _strided(config: ModelConfig, inputs: int, raw_channels: int, kernel: int, p
     small = folded(config, config.widths[-1])
     encoder: list[nn.Module] = []
     for before, after in pairwise([channels, *config.widths]):
-        encoder += [nn.Conv2d(before, after, kernel, 2, 1), *_between(config, nn.BatchNorm2d, after, nn.Dropout2d)]
+        encoder += [
+            nn.Conv2d(before, after, kernel, 2, 1),
+            *_between(config, nn.BatchNorm2d, after, nn.Dropout2d),
+        ]
     decoder = entrance(config, inputs, small)
     for (before, after), padding in zip(pairwise(reversed(config.widths)), paddings):
         layer = TransposedConv(before, after, kernel, 2, padding)
@@ -92,7 +95,9 @@ def conv_pool(config: ModelConfig, inputs: int, raw_channels: int) -> Body:
         layers = _between(config, nn.BatchNorm2d, after, nn.Dropout2d)
         decoder += [nn.Conv2d(before, after, 3, 1, 1), *layers, Doubling(after, after, 2, 2)]
     decoder += [nn.Conv2d(config.widths[0], raw_channels, 3, 1, 1)]
-    return Body(nn.Sequential(*encoder), math.prod(low), nn.Sequential(*decoder), (low[1] * fold, low[2] * fold))
+    return Body(
+        nn.Sequential(*encoder), math.prod(low), nn.Sequential(*decoder), (low[1] * fold, low[2] * fold)
+    )
 
 
 def residual(config: ModelConfig, inputs: int, raw_channels: int) -> Body:
@@ -115,10 +120,14 @@ def residual(config: ModelConfig, inputs: int, raw_channels: int) -> Body:
         nn.Conv2d(FINEST, raw_channels, 3, 1, 1)
     )  # neighbours see each other: no hatch of a shuffle's channels
     encoder += [*active(config, config.widths[-1]), nn.Flatten()]
-    return Body(nn.Sequential(*encoder), math.prod(small), nn.Sequential(*decoder), (height, width), small[1:])
+    return Body(
+        nn.Sequential(*encoder), math.prod(small), nn.Sequential(*decoder), (height, width), small[1:]
+    )
 
 
-def _between(config: ModelConfig, norm: type[nn.Module], width: int, dropout: type[nn.Module]) -> list[nn.Module]:
+def _between(
+    config: ModelConfig, norm: type[nn.Module], width: int, dropout: type[nn.Module]
+) -> list[nn.Module]:
     """What follows a layer of `width` channels: norm, activation, dropout, each where the config has it."""
     layers: list[nn.Module] = [norm(width)] if config.norm else []
     layers.append(nn.LeakyReLU(config.slope) if config.slope else nn.ReLU())

@@ -127,7 +127,9 @@ class _InputGradient(torch.autograd.Function):
         return back, _gradients(x, grad, weight, ctx.steps, (False, True))[1], grad.sum((0, 2, 3)), None, None
 
 
-def _gradients(x: Tensor, image: Tensor, weight: Tensor, steps: tuple, wanted: tuple[bool, bool]) -> tuple[Tensor, ...]:
+def _gradients(
+    x: Tensor, image: Tensor, weight: Tensor, steps: tuple, wanted: tuple[bool, bool]
+) -> tuple[Tensor, ...]:
     """Of the convolution that leads from `image` to `x`, with respect to its input and its weight."""
     backward = torch.ops.aten.convolution_backward
     return backward(x, image, weight, None, *steps, [1, 1], False, [0, 0], 1, [*wanted, False])
@@ -166,7 +168,9 @@ def entrance(config: ModelConfig, inputs: int, small: tuple[int, int, int]) -> l
         return [nn.Linear(inputs, math.prod(small)), nn.Unflatten(1, small)]
     cells = small[1] * small[2]
     if config.conditions:
-        raise UsageError("model.spatial: a spatial latent cannot be told model.conditions; leave one of them out.")
+        raise UsageError(
+            "model.spatial: a spatial latent cannot be told model.conditions; leave one of them out."
+        )
     if inputs % cells:
         raise UsageError(
             f"model.spatial: the {config.body} body ends in {small[1]}×{small[2]} cells, so model.latent must be a multiple "

@@ -43,7 +43,9 @@ class Bundle(NamedTuple):
     folder: Path
 
 
-def save(folder: Path, model: LatentModel, config: ModelConfig, template: Template, facts: dict[str, Any]) -> None:
+def save(
+    folder: Path, model: LatentModel, config: ModelConfig, template: Template, facts: dict[str, Any]
+) -> None:
     """Writes a bundle, replacing an older one whole. `facts` join the card: recipe, data, metrics, step."""
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     card = {
@@ -120,7 +122,9 @@ def save_directions(loaded: Bundle, directions: Directions) -> None:
         "center": directions.whitening.center,
         "root": directions.whitening.root,
     }
-    tensors = {name: torch.from_numpy(np.ascontiguousarray(array, np.float32)) for name, array in arrays.items()}
+    tensors = {
+        name: torch.from_numpy(np.ascontiguousarray(array, np.float32)) for name, array in arrays.items()
+    }
     named = {"names": {name: dict(directions.facts[name]) for name in directions.names}}
     _add(loaded, DIRECTIONS, tensors, named, lambda card, entry: {"directions": entry})
 
@@ -141,7 +145,9 @@ def load_directions(loaded: Bundle) -> Directions:
             for name, tensor in read_tensors(folder / DIRECTIONS, entry["fingerprint"], again).items()
         }
         whitening = Whitening(arrays["center"], arrays["root"])
-        found = Directions(tuple(entry["names"]), arrays["units"], arrays["probes"], whitening, entry["names"])
+        found = Directions(
+            tuple(entry["names"]), arrays["units"], arrays["probes"], whitening, entry["names"]
+        )
         latent = math.prod(loaded.model.latent_shape)
         if found.units.shape != (len(found.names), latent) or whitening.root.shape != (latent, latent):
             raise KeyError("shapes")
@@ -167,7 +173,9 @@ def read_discriminator(loaded: Bundle) -> tuple[dict[str, torch.Tensor], dict[st
     if entry.get("weights") != loaded.card["fingerprint"]:
         raise BundleError(f"The discriminator in {folder} judged a model with other weights. {again}")
     try:
-        return restored_kernels(read_tensors(folder / DISCRIMINATOR, entry.get("fingerprint"), RETRIEVE)), entry
+        return restored_kernels(
+            read_tensors(folder / DISCRIMINATOR, entry.get("fingerprint"), RETRIEVE)
+        ), entry
     except ValueError as error:
         raise BundleError(f"{folder / DISCRIMINATOR} is damaged: {error}. {RETRIEVE}") from error
 
@@ -182,10 +190,16 @@ def carry_over(origin: Bundle, folder: Path) -> None:
 
     priors = {kind: entry for kind, entry in own.get("priors", {}).items() if valid(entry)}
     files = {prior_file(kind): entry for kind, entry in priors.items()}
-    files |= {file: own[key] for key, file in (("directions", DIRECTIONS), ("encoded", ENCODED)) if valid(own.get(key))}
+    files |= {
+        file: own[key]
+        for key, file in (("directions", DIRECTIONS), ("encoded", ENCODED))
+        if valid(own.get(key))
+    }
     moved = {file: {**entry, "weights": card["fingerprint"]} for file, entry in files.items()}
     card |= {"priors": {kind: moved[prior_file(kind)] for kind in priors}} if priors else {}
-    card |= {key: moved[file] for key, file in (("directions", DIRECTIONS), ("encoded", ENCODED)) if file in moved}
+    card |= {
+        key: moved[file] for key, file in (("directions", DIRECTIONS), ("encoded", ENCODED)) if file in moved
+    }
     with build_folder(folder) as beside:
         shutil.copytree(folder, beside, dirs_exist_ok=True)
         for file in files:
@@ -205,7 +219,9 @@ def _add(
     card, folder = read_card(loaded.folder), loaded.folder
     check_own(folder)
     if card.get("fingerprint") != loaded.card["fingerprint"]:
-        raise BundleError(f"{folder} holds another model than the one that was opened. Open it and try again.")
+        raise BundleError(
+            f"{folder} holds another model than the one that was opened. Open it and try again."
+        )
     entry = {**about, "weights": card["fingerprint"], "fingerprint": fingerprint(tensors)}
     # The card and the file change together or not at all, so the folder is replaced whole.
     with build_folder(folder) as beside:
@@ -218,7 +234,9 @@ def _add(
 def check_own(folder: Path) -> None:
     """Raises BundleError for the bundle that comes along, to which nothing is added; said before long work too."""
     if folder.resolve() == SHIPPED.resolve():
-        raise BundleError(f"The space that comes along stays as it is. Copy the folder {folder}, and name the copy.")
+        raise BundleError(
+            f"The space that comes along stays as it is. Copy the folder {folder}, and name the copy."
+        )
 
 
 def load_prior(loaded: Bundle, kind: str) -> FittedPrior:
@@ -233,7 +251,9 @@ def load_prior(loaded: Bundle, kind: str) -> FittedPrior:
         if entry is None:
             raise BundleError(f"{folder} has no fitted prior {kind!r} yet. Fit it: {fit} --kind {kind}")
         if entry["weights"] != loaded.card["fingerprint"]:
-            raise BundleError(f"The prior {kind!r} in {folder} was fitted to a model with other weights. {again}")
+            raise BundleError(
+                f"The prior {kind!r} in {folder} was fitted to a model with other weights. {again}"
+            )
         tensors = read_tensors(folder / prior_file(kind), entry["fingerprint"], again)
         prior = FITTED[kind].from_card(math.prod(loaded.model.latent_shape), entry["options"])
         prior.load_state_dict(restored(prior, tensors))
@@ -288,7 +308,9 @@ def find(folder: Path) -> Path:
         settle(folder / name)
         if (folder / name / CARD).is_file():
             return folder / name
-    raise BundleError(f"{folder} holds no trained model (no {CARD}, no {BEST}/{CARD}). Name a run or a bundle folder.")
+    raise BundleError(
+        f"{folder} holds no trained model (no {CARD}, no {BEST}/{CARD}). Name a run or a bundle folder."
+    )
 
 
 def read_card(folder: Path) -> dict[str, Any]:

@@ -34,7 +34,11 @@ BITS = {16: FORMAT, 8: FORMAT_8_BITS}  # of a weight, and the format of such a b
 
 
 def pack(
-    loaded: Bundle, to: Path, facts: Mapping[str, Any] | None = None, encoded: np.ndarray | None = None, bits: int = 16
+    loaded: Bundle,
+    to: Path,
+    facts: Mapping[str, Any] | None = None,
+    encoded: np.ndarray | None = None,
+    bits: int = 16,
 ) -> int:
     """Writes a small copy of a bundle, with its priors, directions and card, into the folder `to`: the networks' weights as 16-bit
     or 8-bit numbers (models/weight_quantization.py) and the root of the latents' covariance as 16-bit ones, which all load as 32-bit
@@ -67,7 +71,9 @@ def pack(
         files[ENCODED] = {"z": torch.from_numpy(encoded).half()}
         card["encoded"] = {"faces": len(encoded), "weights": now, "fingerprint": fingerprint(files[ENCODED])}
     packed = {"from": own["fingerprint"], "bits": bits}
-    if now == own["fingerprint"]:  # packed before, to the same numbers: it still comes from where it came from
+    if (
+        now == own["fingerprint"]
+    ):  # packed before, to the same numbers: it still comes from where it came from
         packed = own.get("packed", packed)
     told = {**card, **(facts or {}), "format": BITS[bits], "fingerprint": now, "packed": packed}
     write(to, told, files)

@@ -28,7 +28,11 @@ STEPS = 6_000  # of training, at most
 WIDTH, BLOCKS = 512, 4
 NARROWEST, UNITS_PER_LATENT = 64, 4  # of a network for fewer latents
 MIRRORED = " and of their mirror images"
-OLDER = {"blocks": 3, "modulated": False, "conditions": ()}  # what a card of a version without these options means
+OLDER = {
+    "blocks": 3,
+    "modulated": False,
+    "conditions": (),
+}  # what a card of a version without these options means
 KEPT = 0.999  # share of the variance whose principal components the network sees; along the others a Gaussian is enough
 SOLVER = 16  # steps from noise to latent, of Heun's method
 CHUNK = 8  # latents carried together; always as many, so that their last bits do not depend on how many are asked for
@@ -111,7 +115,9 @@ class Flow(FittedPrior):
         if enough := faces >= FEWEST:
             net = learn(self._untaught, x, self.steps, seed, y, self.angles)
         else:
-            note(f"{faces:,} faces are too few for a flow to learn from ({FEWEST} are enough); it stays a Gaussian.")
+            note(
+                f"{faces:,} faces are too few for a flow to learn from ({FEWEST} are enough); it stays a Gaussian."
+            )
             net = untrained(self._untaught)
         self.velocity = net.to(self.center.device).requires_grad_(False).eval()
         what = self.name if enough else f"{self.name} without training, a Gaussian,"
@@ -195,7 +201,11 @@ class Flow(FittedPrior):
 
     def _white(self, z: Tensor) -> Tensor:
         """Latents (N, D) along the principal components, with variance 1 along each: (N, D)."""
-        return (z.to(self.center.device).double() - self.center.double()) @ self.axes.double() / self.spread.double()
+        return (
+            (z.to(self.center.device).double() - self.center.double())
+            @ self.axes.double()
+            / self.spread.double()
+        )
 
     def _carry(
         self, x: Tensor, start: float, end: float, probes: Tensor | None = None, given: "Given | None" = None
@@ -218,7 +228,9 @@ class Flow(FittedPrior):
         second, after = self._flow(x + step * first, there, probes, given)
         return x + step / 2 * (first + second), step / 2 * (before + after)
 
-    def _flow(self, x: Tensor, angle: float, probes: Tensor | None, given: "Given | None") -> tuple[Tensor, Tensor]:
+    def _flow(
+        self, x: Tensor, angle: float, probes: Tensor | None, given: "Given | None"
+    ) -> tuple[Tensor, Tensor]:
         """Velocity (N, K) and divergence (N,), 0 without probes."""
         at = x.new_full((len(x),), angle)
         if given is not None:

@@ -20,8 +20,12 @@ MOST_HELD_OUT = 2_000  # faces that validate: beyond, more would cost time and t
 BATCH, RATE, WARMUP = 512, 1.5e-3, 300  # latents a step; Adam's peak rate, and the steps until then
 DECAY, DROPOUT, CLIP = 0.01, 0.05, 1.0  # of weights; in the blocks; of the gradient's norm
 AVERAGE = 0.9995  # of the weights' moving average, which alone is kept
-FEW_KNOWN = 3  # the power of a uniform number that is the share of a face's attributes which the network is told
-UNCONDITIONAL = 0.2  # share of a batch that is told no attribute (classifier-free guidance: Ho & Salimans, 2021)
+FEW_KNOWN = (
+    3  # the power of a uniform number that is the share of a face's attributes which the network is told
+)
+UNCONDITIONAL = (
+    0.2  # share of a batch that is told no attribute (classifier-free guidance: Ho & Salimans, 2021)
+)
 
 Net = TypeVar("Net", bound=nn.Module)
 

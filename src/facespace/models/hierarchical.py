@@ -85,18 +85,24 @@ class Ladder(Autoencoder):
         self.config, self.posterior = config, Gaussian
         self.pixels = choose(LIKELIHOODS, config.pixels, "pixels")()
         outwards = [*reversed(config.widths)]
-        shapes = [(count, small[1] * 2**level, small[2] * 2**level) for level, count in enumerate(config.levels, 1)]
+        shapes = [
+            (count, small[1] * 2**level, small[2] * 2**level) for level, count in enumerate(config.levels, 1)
+        ]
         self.sizes = [config.latent, *(math.prod(shape) for shape in shapes)]
         self.encoder = nn.ModuleList()
         for index, (before, after) in enumerate(pairwise([config.image[0], *config.widths])):
-            self.encoder.append(nn.Sequential(halving(before, after, first=index == 0), Residual(config, after)))
+            self.encoder.append(
+                nn.Sequential(halving(before, after, first=index == 0), Residual(config, after))
+            )
         first = nn.Linear(math.prod(small), 2 * config.latent)
         self.heads = nn.ModuleList([nn.Sequential(*active(config, small[0]), nn.Flatten(), first)])  # type: ignore[assignment]
         start = nn.Sequential(nn.Linear(config.latent, math.prod(small)), nn.Unflatten(1, small))
         noises, blocks, rises = nn.ModuleList([start]), nn.ModuleList(), nn.ModuleList()
         for (count, high, wide), width in zip(shapes, outwards[1:]):
             both = 2 * width  # what the encoder saw at this size, and what the decoder has drawn so far
-            self.heads.append(nn.Sequential(*active(config, both), nn.Conv2d(both, 2 * count, 3, 1, 1), nn.Flatten()))
+            self.heads.append(
+                nn.Sequential(*active(config, both), nn.Conv2d(both, 2 * count, 3, 1, 1), nn.Flatten())
+            )
             noises.append(
                 Side(
                     f"and noise of {high}×{wide}×{count}",
@@ -105,9 +111,13 @@ class Ladder(Autoencoder):
                 )
             )
         for before, after in pairwise([*outwards, FINEST]):
-            blocks.append(nn.Sequential(Residual(config, before), Residual(config, before), *active(config, before)))
+            blocks.append(
+                nn.Sequential(Residual(config, before), Residual(config, before), *active(config, before))
+            )
             rises.append(nn.Sequential(*enlarging(before, after, 3)))
-        last = nn.Sequential(*active(config, FINEST), nn.Conv2d(FINEST, config.image[0] * self.pixels.parts, 3, 1, 1))
+        last = nn.Sequential(
+            *active(config, FINEST), nn.Conv2d(FINEST, config.image[0] * self.pixels.parts, 3, 1, 1)
+        )
         self.decoder = nn.ModuleDict({"noises": noises, "blocks": blocks, "rises": rises, "last": last})
         self.image_shape, self.latent_shape = config.image, (sum(self.sizes),)
         self.prior = StandardNormal(sum(self.sizes))

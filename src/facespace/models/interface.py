@@ -18,7 +18,9 @@ class Pass(NamedTuple):
         str, Tensor
     ]  # name -> (B,): {} for an autoencoder, {"kl"} in nats for a VAE, {"commitment"} for codes
     kl_per_latent: Tensor | None = None  # (B, D) nats: what a KL penalty is the sum of
-    bound: Tensor | None = None  # (B,) nats: the importance-weighted bound, where several samples were asked for
+    bound: Tensor | None = (
+        None  # (B,) nats: the importance-weighted bound, where several samples were asked for
+    )
     drawn: Tensor | None = (
         None  # (N, C, H, W) mean images of given latents, or of latents between those of the batch, where any were asked for
     )

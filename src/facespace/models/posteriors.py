@@ -47,7 +47,9 @@ class Gaussian(Posterior):
 
     def sample(self, generator: Generator | None = None) -> Tensor:
         """mean + ε·σ with ε from N(0, I), (B, D)."""
-        noise = torch.randn(self.mean.shape, generator=generator, device=self.mean.device, dtype=self.mean.dtype)
+        noise = torch.randn(
+            self.mean.shape, generator=generator, device=self.mean.device, dtype=self.mean.dtype
+        )
         return self.mean + noise * (0.5 * self.log_var).exp()
 
     def kl_per_latent(self) -> Tensor:

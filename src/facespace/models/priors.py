@@ -74,7 +74,9 @@ class FittedNormal(FittedPrior):
         # Eigenvectors rather than Cholesky: fewer faces than latents, or dead latents, leave the covariance singular.
         values, vectors = torch.linalg.eigh(self.covariance.double())
         spread = (vectors * values.clamp(min=0).sqrt()).to(self.center.dtype)
-        return torch.stack([self.center + temperature * (spread @ e) for e in noise(n, self.center, generator)])
+        return torch.stack(
+            [self.center + temperature * (spread @ e) for e in noise(n, self.center, generator)]
+        )
 
     def log_prob(self, z: Tensor) -> Tensor:
         """(N,) nats, of the Gaussian with the floor under its variances."""
@@ -113,14 +115,18 @@ class Mixture(FittedPrior):
     @torch.no_grad()
     def fit(self, z: Tensor, seed: int = 0, y: Tensor | None = None) -> None:
         """Learns from (N, D) or (N, V, D) latents, N ≥ 2; with few of them fewer components, which a note tells."""
-        from sklearn.exceptions import ConvergenceWarning  # here, since it takes longer to load than sampling takes
+        from sklearn.exceptions import (
+            ConvergenceWarning,  # here, since it takes longer to load than sampling takes
+        )
         from sklearn.mixture import GaussianMixture
 
         z = z.flatten(0, -2)
         asked, count = len(self.weights), len(z) // (FACES_PER_LATENT * z.shape[1])
         components = min(asked, max(count, 1))
         if components < asked:
-            note(f"{len(z):,} faces are few for {asked} Gaussians of {z.shape[1]} latents; fitting {components}.")
+            note(
+                f"{len(z):,} faces are few for {asked} Gaussians of {z.shape[1]} latents; fitting {components}."
+            )
         lowest = floor(z.double().var(0))
         mixture = GaussianMixture(components, reg_covar=lowest, random_state=seed % 2**32)
         with warnings.catch_warnings():  # nearly converged is good enough, and equal faces are no mistake
@@ -128,7 +134,9 @@ class Mixture(FittedPrior):
             mixture.fit(z.double().cpu().numpy())
         self.weights = torch.from_numpy(mixture.weights_).to(self.means)
         factors = torch.linalg.cholesky(torch.from_numpy(mixture.covariances_))
-        self.factors = factors.to(self.means).contiguous()  # laid out as when loaded, so the same to the last bit
+        self.factors = factors.to(
+            self.means
+        ).contiguous()  # laid out as when loaded, so the same to the last bit
         self.means = torch.from_numpy(mixture.means_).to(self.means)
         gaussians = f"{components} Gaussians" if components > 1 else "one Gaussian"
         self.origin = f"a mixture of {gaussians} fitted to the latents of {len(z):,} faces"
@@ -136,7 +144,9 @@ class Mixture(FittedPrior):
     def sample(self, n: int, temperature: float = 1.0, generator: Generator | None = None) -> Tensor:
         """(n, D); deviations from a component's mean are scaled by `temperature`, the choice of component is not."""
         drawn = noise(n, self.means.new_zeros(1 + self.means.shape[1]), generator)
-        chance = torch.special.ndtr(drawn[:, 0].double())  # (n,) uniform: one number of each row chooses its component
+        chance = torch.special.ndtr(
+            drawn[:, 0].double()
+        )  # (n,) uniform: one number of each row chooses its component
         chosen = torch.searchsorted(self.weights.double().cumsum(0), chance).clamp(max=len(self.weights) - 1)
         rows = [self.means[k] + temperature * (self.factors[k] @ e) for k, e in zip(chosen, drawn[:, 1:])]
         return torch.stack(rows)
@@ -169,7 +179,11 @@ def fitted_prior(kind: str, dim: int, options: Mapping[str, Any]) -> FittedPrior
         raise UsageError(f"A prior {kind!r} does not take {', '.join(options)}.") from error
 
 
-PRIORS = {"point": FittedNormal, "codes": FittedNormal, "gaussian": StandardNormal}  # a model's own, by its bottleneck
+PRIORS = {
+    "point": FittedNormal,
+    "codes": FittedNormal,
+    "gaussian": StandardNormal,
+}  # a model's own, by its bottleneck
 # Fitted on request, and kept beside the model.
 FITTED: dict[str, type[FittedPrior]] = {
     "flow": Flow,

@@ -21,7 +21,10 @@ def pyramid(config: ModelConfig, inputs: int, raw_channels: int) -> Body:
     channels, height, width = config.image
     inwards = [*config.widths]
     small = folded(config, inwards[-1], len(inwards) - 1)
-    encoder, decoder = Looks(config, inwards, channels), Drawings(config, inwards[::-1], inputs, small, raw_channels)
+    encoder, decoder = (
+        Looks(config, inwards, channels),
+        Drawings(config, inwards[::-1], inputs, small, raw_channels),
+    )
     return Body(encoder, math.prod(small), decoder, (height, width), small[1:])
 
 
@@ -38,7 +41,9 @@ class Looks(nn.Module):
         for after, before in pairwise(outwards):
             halved = nn.Conv2d(before, after, 4, 2, 1)
             self.shrink.append(
-                nn.Sequential(*active(config, before), halved, Residual(config, after), zeros(after, after, 1))
+                nn.Sequential(
+                    *active(config, before), halved, Residual(config, after), zeros(after, after, 1)
+                )
             )
         self.end = nn.Sequential(Residual(config, outwards[0]), *active(config, outwards[0]), nn.Flatten())
 
@@ -56,13 +61,20 @@ class Drawings(nn.Module):
     """The decoder: at each size some blocks, and what they add to the enlarged drawing of the size below."""
 
     def __init__(
-        self, config: ModelConfig, outwards: list[int], inputs: int, small: tuple[int, int, int], raw_channels: int
+        self,
+        config: ModelConfig,
+        outwards: list[int],
+        inputs: int,
+        small: tuple[int, int, int],
+        raw_channels: int,
     ) -> None:
         super().__init__()
         self.start = nn.Sequential(*entrance(config, inputs, small))
         self.blocks, self.draw, self.rise = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
         for level, width in enumerate(outwards):
-            self.blocks.append(nn.Sequential(*(Residual(config, width) for _ in range(config.decoder_blocks))))
+            self.blocks.append(
+                nn.Sequential(*(Residual(config, width) for _ in range(config.decoder_blocks)))
+            )
             final = zeros(width, raw_channels, 3) if level else nn.Conv2d(width, raw_channels, 3, 1, 1)
             self.draw.append(Side("a drawing at this size", *active(config, width), final))
         for before, after in pairwise(outwards):

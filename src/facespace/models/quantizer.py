@@ -70,14 +70,18 @@ class Codebook(nn.Module):
         kind = "cpu" if z.is_meta else z.device.type
         with torch.autocast(kind, enabled=False):  # neighbours in bfloat16 are not the neighbours
             parts = self._split(z.float())
-            apart = self.codes.square().sum(1) - 2 * parts @ self.codes.T  # but for what all entries have in common
+            apart = (
+                self.codes.square().sum(1) - 2 * parts @ self.codes.T
+            )  # but for what all entries have in common
             return apart.argmin(-1)
 
     @torch.no_grad()
     def _follow(self, parts: Tensor) -> None:
         """One step of the entries towards (B, n, c) numbers that the encoder said. Nothing here waits for the device."""
         drawn, parts = self._draw(parts.float()), parts.float().flatten(0, 1)
-        new = (self.uses == 0).all()  # random entries are far from what an encoder says: the first are drawn from that
+        new = (
+            self.uses == 0
+        ).all()  # random entries are far from what an encoder says: the first are drawn from that
         self.codes.copy_(torch.where(new, drawn, self.codes))
         chosen = self.nearest(self._join(parts[:, None]))[:, 0]
         uses = torch.zeros_like(self.uses).index_add_(0, chosen, torch.ones_like(parts[:, 0]))
@@ -97,7 +101,9 @@ class Codebook(nn.Module):
         """A code of the step for each entry, (K, c), of (B, n, c). Several processes draw what one alone would: process r of W
         has the faces r, r + W, …"""
         several = torch.distributed.is_initialized()
-        rank, world = (torch.distributed.get_rank(), torch.distributed.get_world_size()) if several else (0, 1)
+        rank, world = (
+            (torch.distributed.get_rank(), torch.distributed.get_world_size()) if several else (0, 1)
+        )
         faces, codes = len(parts) * world, parts.shape[1]
         drawn = torch.randint(faces * codes, (len(self.codes),), device=parts.device)
         face, code = drawn // codes, drawn % codes

@@ -23,7 +23,13 @@ class Velocity(nn.Module):
     at the input."""
 
     def __init__(
-        self, dim: int, width: int, dropout: float = 0.0, blocks: int = 3, modulated: bool = False, conditions: int = 0
+        self,
+        dim: int,
+        width: int,
+        dropout: float = 0.0,
+        blocks: int = 3,
+        modulated: bool = False,
+        conditions: int = 0,
     ) -> None:
         super().__init__()
         embedding = EMBEDDING if modulated else None
@@ -76,7 +82,10 @@ class Block(nn.Module):
 
     def __init__(self, width: int, dropout: float, embedding: int | None) -> None:
         super().__init__()
-        self.norm, self.dropout = nn.LayerNorm(width, elementwise_affine=embedding is None), nn.Dropout(dropout)
+        self.norm, self.dropout = (
+            nn.LayerNorm(width, elementwise_affine=embedding is None),
+            nn.Dropout(dropout),
+        )
         self.first, self.last = nn.Linear(width, width), nn.Linear(width, width)
         self.modulation = nn.Linear(embedding, 3 * width) if embedding else None
         if self.modulation is not None:

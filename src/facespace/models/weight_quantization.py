@@ -66,7 +66,9 @@ def quantize(weight: Tensor, axis: int) -> tuple[Tensor, Tensor]:
     others = [other for other in range(weight.dim()) if other != axis]
     largest = weight.float().abs().amax(others, keepdim=True)
     scale = (largest / LEVELS).clamp(min=SMALLEST)
-    numbers = (weight.double() / scale.double()).round()  # in float64, where no quotient is rounded onto a half
+    numbers = (
+        weight.double() / scale.double()
+    ).round()  # in float64, where no quotient is rounded onto a half
     return numbers.to(torch.int8), scale
 
 

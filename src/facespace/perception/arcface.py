@@ -37,7 +37,9 @@ class Identity:
         return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12)
 
 
-def open_identity(template: Template, net: AttributeNet, faces: np.ndarray, path: Path | str | None = None) -> Identity:
+def open_identity(
+    template: Template, net: AttributeNet, faces: np.ndarray, path: Path | str | None = None
+) -> Identity:
     """The measure for faces cut by a template: the ArcFace network that `path` or $FACESPACE_IDENTITY names, else the
     features of an attribute network less their mean over `faces`, which see hair and glasses rather than the person.
 
@@ -56,7 +58,9 @@ def open_arcface(template: Template, path: Path | str | None = None) -> Identity
     if not named:
         return None
     if not Path(named).is_file():
-        raise UsageError(f"There is no file {named}. Let --identity or {PLACE} name an ArcFace network in ONNX format.")
+        raise UsageError(
+            f"There is no file {named}. Let --identity or {PLACE} name an ArcFace network in ONNX format."
+        )
     if not importlib.util.find_spec("onnxruntime"):
         raise UsageError(NEEDS)
     session = _open(Path(named))

@@ -26,7 +26,9 @@ class AttributeNet:
     trained. Faces are uint8 (N, H, W, C), C 1 or 3, cut as its card's crop says; other sizes are resized, gray becomes
     three equal channels."""
 
-    def __init__(self, model: Classifier, names: Sequence[str], template: Template, card: dict[str, Any]) -> None:
+    def __init__(
+        self, model: Classifier, names: Sequence[str], template: Template, card: dict[str, Any]
+    ) -> None:
         self.model = model.eval().requires_grad_(False)
         self.names, self.template, self.card = tuple(names), template, card
         columns, signs = mirror_attributes(self.names)
@@ -76,7 +78,9 @@ class AttributeNet:
     def _fitted(self, faces: np.ndarray) -> Iterator[np.ndarray]:
         """Batches of faces as the network takes them, uint8 (B, size, size, 3)."""
         if faces.dtype != np.uint8 or faces.ndim != 4 or faces.shape[-1] not in (1, 3):
-            raise UsageError(f"Faces are uint8 arrays (N, H, W, C) with C 1 or 3; got {faces.dtype} {faces.shape}.")
+            raise UsageError(
+                f"Faces are uint8 arrays (N, H, W, C) with C 1 or 3; got {faces.dtype} {faces.shape}."
+            )
         for start in range(0, len(faces), BATCH):
             yield fit(faces[start : start + BATCH], self.template)
 
@@ -85,7 +89,9 @@ def fit(faces: np.ndarray, template: Template) -> np.ndarray:
     """Prepared faces (N, H, W, C) as the network's input, uint8 (N, size, size, 3): their largest centred square,
     resized without aliasing (Lanczos); gray three times."""
     if faces.shape[1:3] == (template.height, template.width):
-        return np.array(np.broadcast_to(faces, (*faces.shape[:3], 3)))  # a copy, since maps of files are read-only
+        return np.array(
+            np.broadcast_to(faces, (*faces.shape[:3], 3))
+        )  # a copy, since maps of files are read-only
     pictures = (Image.fromarray(face[..., 0] if face.shape[-1] == 1 else face) for face in faces)
     return np.stack([template.fit(to_rgb(picture)) for picture in pictures])
 

@@ -20,7 +20,11 @@ class NetConfig:
     blocks: tuple[int, ...] = (1, 2, 1)  # residual blocks a stage
 
     def __post_init__(self) -> None:
-        if not self.widths or len(self.widths) != len(self.blocks) or min(self.stem, *self.widths, *self.blocks) < 1:
+        if (
+            not self.widths
+            or len(self.widths) != len(self.blocks)
+            or min(self.stem, *self.widths, *self.blocks) < 1
+        ):
             raise UsageError(
                 f"network.widths and network.blocks must be as long as each other and above 0; got {self.widths}, "
                 f"{self.blocks}."
@@ -64,7 +68,9 @@ class Classifier(nn.Module):
         for (before, after), count in zip(pairwise([config.stem, *config.widths]), config.blocks):
             layers += [Block(before, after, 2), *(Block(after, after, 1) for _ in range(count - 1))]
         width = config.widths[-1]
-        self.body = nn.Sequential(*layers, nn.BatchNorm2d(width), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        self.body = nn.Sequential(
+            *layers, nn.BatchNorm2d(width), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+        )
         self.head = nn.Linear(width, attributes)
         self.register_buffer("slope", torch.ones(attributes))
         self.register_buffer("offset", torch.zeros(attributes))

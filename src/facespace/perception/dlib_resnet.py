@@ -31,15 +31,21 @@ class Block(nn.Module):
     """Two convolutions and what came in, which a block that shrinks averages in twos. Batch norms were merged into scales, and
     these here into the convolutions."""
 
-    def __init__(self, weights: Mapping[str, np.ndarray], name: str, before: int, after: int, shrinks: bool) -> None:
+    def __init__(
+        self, weights: Mapping[str, np.ndarray], name: str, before: int, after: int, shrinks: bool
+    ) -> None:
         super().__init__()
         self.shrinks = shrinks
-        self.first = _convolution(weights, f"{name}/conv1", before, after, 3, *((2, 0) if shrinks else (1, 1)))
+        self.first = _convolution(
+            weights, f"{name}/conv1", before, after, 3, *((2, 0) if shrinks else (1, 1))
+        )
         self.second = _convolution(weights, f"{name}/conv2", after, after, 3, 1, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         change = self.second(F.relu(self.first(x)))
-        if self.shrinks:  # averaging leaves one row more than an unpadded convolution, and channels are added empty
+        if (
+            self.shrinks
+        ):  # averaging leaves one row more than an unpadded convolution, and channels are added empty
             x = F.avg_pool2d(x, 2)
             change = F.pad(change, (0, x.shape[3] - change.shape[3], 0, x.shape[2] - change.shape[2]))
             x = F.pad(x, (0, 0, 0, 0, 0, change.shape[1] - x.shape[1]))
@@ -52,7 +58,9 @@ class Recognition(nn.Module):
     mean: Tensor
     places: Tensor
 
-    def __init__(self, weights: Mapping[str, np.ndarray], eyes: np.ndarray, image: tuple[int, int, int]) -> None:
+    def __init__(
+        self, weights: Mapping[str, np.ndarray], eyes: np.ndarray, image: tuple[int, int, int]
+    ) -> None:
         super().__init__()
         self.stem, before = _convolution(weights, "conv32_down", 3, WIDTHS[0], 7, 2, 0), WIDTHS[0]
         blocks = []
@@ -98,7 +106,9 @@ class Recognition(nn.Module):
         return (self.embed(image) - wanted).square().sum(1) / SAME**2 * seen[0].numel()
 
 
-def open_recognition(eyes: np.ndarray, image: tuple[int, int, int], asked: str = "objective.identity") -> Recognition:
+def open_recognition(
+    eyes: np.ndarray, image: tuple[int, int, int], asked: str = "objective.identity"
+) -> Recognition:
     """The network of the file that FACESPACE_RECOGNITION names. Raises UsageError where there is none or it holds something
     else; `asked` is the setting that wants it."""
     path = Path(os.environ.get(PLACE, ""))
@@ -114,7 +124,13 @@ def open_recognition(eyes: np.ndarray, image: tuple[int, int, int], asked: str =
 
 
 def _convolution(
-    weights: Mapping[str, np.ndarray], name: str, before: int, after: int, side: int, stride: int, padding: int
+    weights: Mapping[str, np.ndarray],
+    name: str,
+    before: int,
+    after: int,
+    side: int,
+    stride: int,
+    padding: int,
 ) -> nn.Conv2d:
     """One with the scale behind it merged into it."""
     kernel = as_tensor(weights, f"{name}/conv/filters", (side, side, before, after))

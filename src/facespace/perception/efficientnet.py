@@ -53,7 +53,9 @@ class Convolution(nn.Module):
     """A convolution with the batch norm behind it folded in, and TensorFlow's "same" padding: where an odd number of rows is to
     be added, the bottom gets one more than the top, and the right more than the left."""
 
-    def __init__(self, weights: Iterator[Tensor], shape: tuple[int, int, int, int], stride: int = 1, groups: int = 1):
+    def __init__(
+        self, weights: Iterator[Tensor], shape: tuple[int, int, int, int], stride: int = 1, groups: int = 1
+    ):
         super().__init__()
         self.stride, self.groups, self.kernel = stride, groups, shape[2]
         kernel = _next(weights, shape)
@@ -95,7 +97,9 @@ class EfficientNet(nn.Module):
 
     def __init__(self, weights: Mapping[str, Tensor]) -> None:
         super().__init__()
-        floats = (tensor.float() for name, tensor in weights.items() if not name.endswith("num_batches_tracked"))
+        floats = (
+            tensor.float() for name, tensor in weights.items() if not name.endswith("num_batches_tracked")
+        )
         self.stem = Convolution(floats, (STEM, 3, 3, 3), 2)
         self.groups, before = nn.ModuleList(), STEM
         for group in GROUPS:

@@ -48,7 +48,9 @@ class Features:
         """Features of faces uint8 (N, H, W, C), also memory-mapped, or of those in `rows`: float32 (N, D). Gray faces
         get three equal channels. Raises FeaturesError where the network gives numbers that are not finite."""
         if faces.dtype != np.uint8 or faces.ndim != 4 or faces.shape[-1] not in (1, 3):
-            raise UsageError(f"Faces are uint8 arrays (N, H, W, C) with C 1 or 3; got {faces.dtype} {faces.shape}.")
+            raise UsageError(
+                f"Faces are uint8 arrays (N, H, W, C) with C 1 or 3; got {faces.dtype} {faces.shape}."
+            )
         rows = np.arange(len(faces)) if rows is None else rows
         found = np.empty((len(rows), self.dim), np.float32)
         with progress(len(rows), f"Features ({self.name})", "faces") as advance:
@@ -58,7 +60,9 @@ class Features:
                 found[start : start + BATCH] = self.extract(part)
                 advance(len(part))
         if not np.isfinite(found).all():
-            raise FeaturesError(f"{self.name} gives numbers that are not finite; its weights are damaged or too large.")
+            raise FeaturesError(
+                f"{self.name} gives numbers that are not finite; its weights are damaged or too large."
+            )
         return found
 
 
@@ -127,7 +131,9 @@ def _inception_file() -> Path:
     named = os.environ.get(PLACE)
     if named:
         if not Path(named).is_file():
-            raise FeaturesError(f"{PLACE} names {named}, which is no file. Let it name a TorchScript FID Inception.")
+            raise FeaturesError(
+                f"{PLACE} names {named}, which is no file. Let it name a TorchScript FID Inception."
+            )
         return Path(named)
     try:
         return fetch(URL, cache_folder() / INCEPTION, sha256=SHA256)
@@ -142,10 +148,14 @@ def _inception_file() -> Path:
 def _torchscript(path: Path, name: str, device: torch.device) -> Features:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # the published Inceptions are TorchScript all the same
+            warnings.simplefilter(
+                "ignore", DeprecationWarning
+            )  # the published Inceptions are TorchScript all the same
             net = torch.jit.load(path, map_location=device)
     except (RuntimeError, ValueError) as error:
-        raise FeaturesError(f"{path} is not a TorchScript file ({_first_line(error)}). {INTERFACES}") from error
+        raise FeaturesError(
+            f"{path} is not a TorchScript file ({_first_line(error)}). {INTERFACES}"
+        ) from error
     net.eval()  # a network saved in train mode would normalise by the batch that a face happens to be in
     arguments = [argument.name for argument in net.forward.schema.arguments]
     ways = _WAYS[:1] if "return_features" in arguments else _WAYS[1:] if name != "inception" else _WAYS[2:]
@@ -184,7 +194,11 @@ def _normalised(net: Any, x: Tensor) -> Tensor:
 _WAYS = (  # name, words for the protocol, how a network is fed with uint8 (B, 3, H, W)
     ("nvidia", "FID Inception, resizes to 299×299 by itself, bilinear as TensorFlow 1", _nvidia),
     ("uint8", "uint8 at the faces' own size", _plain),
-    ("normalised", "fed as the FID Inception: (x − 128) / 128 at 299×299, bilinear as TensorFlow 1", _normalised),
+    (
+        "normalised",
+        "fed as the FID Inception: (x − 128) / 128 at 299×299, bilinear as TensorFlow 1",
+        _normalised,
+    ),
 )
 
 

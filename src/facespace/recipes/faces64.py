@@ -22,7 +22,12 @@ def faces64() -> Recipe:
         data=DataConfig(source="celeba", crop="center-148", flip=True),
         model=ModelConfig(latent=256, body="residual", widths=(48, 96, 160, 128), pixels="l1"),
         objective=ObjectiveConfig(
-            weights={"kl": 0.2}, perceptual=0.25, focus=30, adversarial=0.02, adversarial_drawn=0.5, matching=2.0
+            weights={"kl": 0.2},
+            perceptual=0.25,
+            focus=30,
+            adversarial=0.02,
+            adversarial_drawn=0.5,
+            matching=2.0,
         ),
         train=TrainConfig(
             epochs=90,

@@ -14,5 +14,8 @@ def ladder() -> Recipe:
     base = faces64()
     model = replace(base.model, kind="ladder", latent=128, levels=(2, 1))
     return replace(
-        base, name="ladder", summary="ladder VAE of three levels, 64 px colour, 512 latents (CelebA)", model=model
+        base,
+        name="ladder",
+        summary="ladder VAE of three levels, 64 px colour, 512 latents (CelebA)",
+        model=model,
     )

@@ -15,7 +15,12 @@ class ModelConfig:
     image: tuple[int, int, int] = (3, 64, 64)  # channels, height, width
     latent: int = 128  # numbers between encoder and decoder; of a ladder those of its first level
     body: str = "conv"  # row of BODIES
-    widths: tuple[int, ...] = (32, 64, 128, 256)  # channels (conv) or units (mlp) of each layer, from the image inwards
+    widths: tuple[int, ...] = (
+        32,
+        64,
+        128,
+        256,
+    )  # channels (conv) or units (mlp) of each layer, from the image inwards
     norm: bool = True  # batch norm after each hidden layer; in the residual body group norm before it
     slope: float = 0.01  # of LeakyReLU below zero; 0 is ReLU; the residual body has SiLU whatever it is
     dropout: float = 0.0
@@ -23,23 +28,33 @@ class ModelConfig:
     spatial: bool = False  # each cell of the encoder's last map has numbers of its own
     codebook: int = 1024  # entries, for bottleneck=codes
     code: int = 4  # numbers of one entry; a latent is model.latent / model.code of them
-    levels: tuple[int, ...] = ()  # of kind=ladder: channels of noise at twice the smallest size, at four times, …
-    looks: int = 1  # of the encoder at a face once it has learned: each further one mends what the decoder got wrong
+    levels: tuple[
+        int, ...
+    ] = ()  # of kind=ladder: channels of noise at twice the smallest size, at four times, …
+    looks: int = (
+        1  # of the encoder at a face once it has learned: each further one mends what the decoder got wrong
+    )
     decoder_blocks: int = 2  # residual blocks at each size of a pyramid's decoder
-    latent_noise: float = 0.0  # while training, in the batch's standard deviations, on each latent that is decoded
+    latent_noise: float = (
+        0.0  # while training, in the batch's standard deviations, on each latent that is decoded
+    )
     latent_relu: bool = False  # ReLU on the latent of an autoencoder, as the yearbook system has it
     pixels: str = "bernoulli"  # row of LIKELIHOODS
     conditions: tuple[str, ...] = ()  # attributes that encoder and decoder are told: a conditional VAE
 
     def __post_init__(self) -> None:
         if self.image[0] not in (1, 3) or min(self.image) < 1:
-            raise UsageError(f"model.image is channels, height, width with 1 or 3 channels; got {list(self.image)}.")
+            raise UsageError(
+                f"model.image is channels, height, width with 1 or 3 channels; got {list(self.image)}."
+            )
         if self.latent < 1 or not self.widths or min(self.widths) < 1:
             raise UsageError(
                 f"model.latent and model.widths must be at least 1; got {self.latent}, {list(self.widths)}."
             )
         if self.latent_relu and self.bottleneck != "point":
-            raise UsageError("model.latent_relu is for model.bottleneck=point; a Gaussian latent has both signs.")
+            raise UsageError(
+                "model.latent_relu is for model.bottleneck=point; a Gaussian latent has both signs."
+            )
         if self.levels and self.kind != "ladder":
             raise UsageError("model.levels is for model.kind=ladder.")
         if self.looks < 1 or (self.looks > 1 and (self.latent_relu or not self.flat)):

@@ -16,5 +16,9 @@ def vq() -> Recipe:
     model = replace(base.model, bottleneck="codes", spatial=True, widths=(64, 128, 192))
     objective = replace(base.objective, weights={"commitment": 1.0})
     return replace(
-        base, name="vq", summary="VQ autoencoder, 8×8 codes, 64 px colour (CelebA)", model=model, objective=objective
+        base,
+        name="vq",
+        summary="VQ autoencoder, 8×8 codes, 64 px colour (CelebA)",
+        model=model,
+        objective=objective,
     )

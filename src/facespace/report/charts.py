@@ -57,7 +57,9 @@ def latents(spaces: Mapping[str, tuple[np.ndarray, np.ndarray]], threshold: floa
     for column, (name, (variance, _)) in enumerate(spaces.items()):
         above, below = places[:, column]
         falling = np.sort(variance)[::-1].clip(min=1e-6)  # a logarithmic axis has no zero
-        above.plot(np.arange(1, len(falling) + 1), falling, color=INK[0], linewidth=1.8, marker="o", markersize=2.5)
+        above.plot(
+            np.arange(1, len(falling) + 1), falling, color=INK[0], linewidth=1.8, marker="o", markersize=2.5
+        )
         above.axhline(threshold, color="black", linestyle="--", linewidth=1)
         inside = above.get_yaxis_transform()  # x as a share of the panel, y in data
         above.text(0.02, threshold, f"active above {threshold:g}", transform=inside, va="bottom", size=9)
@@ -89,7 +91,11 @@ def _correlations(covariance: np.ndarray, order: np.ndarray) -> np.ndarray:
 
 
 def maps(
-    places: np.ndarray, signs: Mapping[str, np.ndarray], notes: Mapping[str, str], title: str, axes: tuple[str, str]
+    places: np.ndarray,
+    signs: Mapping[str, np.ndarray],
+    notes: Mapping[str, str],
+    title: str,
+    axes: tuple[str, str],
 ) -> Figure:
     """Faces at (N, 2) places, one panel for each attribute's signs (N,): +1 yes, −1 no, NaN unknown, with a note under its
     name; a single panel of unmarked faces where there are no attributes. Empty `axes` stand for directions without a
@@ -104,7 +110,9 @@ def maps(
     size = float(np.clip(9_000 / len(places), 5, 30)) * (2 if count == 1 else 1)
     for panel, (name, sign) in zip(panels, (signs or {"": np.full(len(places), np.nan)}).items()):
         _scatter(panel, places, sign, size)
-        panel.set_title("\n".join(filter(None, [name.replace("_", " "), notes.get(name)])), size=10, parse_math=False)
+        panel.set_title(
+            "\n".join(filter(None, [name.replace("_", " "), notes.get(name)])), size=10, parse_math=False
+        )
         panel.set(xlabel=axes[0], ylabel=axes[1])
         panel.set_aspect("equal", "datalim")
         if not any(axes):
@@ -137,7 +145,9 @@ def _handle(kind: str) -> dict:
     }
 
 
-def histograms(z: np.ndarray, labels: Sequence[str], dead: np.ndarray, title: str, least: float = 0.0) -> Figure:
+def histograms(
+    z: np.ndarray, labels: Sequence[str], dead: np.ndarray, title: str, least: float = 0.0
+) -> Figure:
     """A small histogram for each column of (N, D), in rows of up to 16, over one x axis for all, which reaches `least` on
     both sides, and each scaled to its own highest bar. The `dead` (D,) ones are crossed out and gray."""
     count = z.shape[1]
@@ -157,7 +167,9 @@ def histograms(z: np.ndarray, labels: Sequence[str], dead: np.ndarray, title: st
         middle = column + 0.06 + 0.88 * (0 - low) / (high - low)
         panel.plot([middle, middle], [-row, -row + 0.62], color="black", linewidth=0.4, alpha=0.5)
         name = f"{label} ×" if dead[place] else label
-        panel.text(column + 0.5, -row + 0.66, name, size=7, ha="center", va="bottom", color="black", parse_math=False)
+        panel.text(
+            column + 0.5, -row + 0.66, name, size=7, ha="center", va="bottom", color="black", parse_math=False
+        )
     panel.add_collection(PolyCollection(shapes[False], facecolors=INK[0], linewidths=0))
     panel.add_collection(PolyCollection(shapes[True], facecolors="#999999", linewidths=0))
     panel.hlines(-np.arange(rows), 0, columns, color="#999999", linewidth=0.5)
@@ -200,7 +212,9 @@ def strips(faces: np.ndarray, rows: Sequence[str], columns: Sequence[str], title
     panel.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest", aspect="auto")
     panel.xaxis.tick_top()
     panel.set_xticks([(wide - 1) / 2 + place * (wide + gap) for place in range(across)], columns, size=9)
-    panel.set_yticks([(high - 1) / 2 + place * (high + gap) for place in range(count)], rows, size=9, parse_math=False)
+    panel.set_yticks(
+        [(high - 1) / 2 + place * (high + gap) for place in range(count)], rows, size=9, parse_math=False
+    )
     panel.tick_params(length=0)
     panel.spines[:].set_visible(False)
     head = "\n".join(textwrap.wrap(title, round(11 * size[0])))
@@ -219,7 +233,9 @@ def tables(
     heights = [table.shape[0] for _, table, _ in panels]
     longest = max(len(name) for _, _, names in panels for name in (*names, *columns))
     width = max(4.5, 0.26 * len(columns)) + 0.085 * longest + 1.4
-    figure = Figure(figsize=(width, 0.26 * sum(heights) + 0.085 * longest + 0.7 * len(panels)), layout="constrained")
+    figure = Figure(
+        figsize=(width, 0.26 * sum(heights) + 0.085 * longest + 0.7 * len(panels)), layout="constrained"
+    )
     places = figure.subplots(len(panels), 1, squeeze=False, height_ratios=heights)[:, 0]
     shades = matplotlib.colormaps["RdBu_r"].with_extremes(bad="#dddddd")
     for panel, (title, table, rows) in zip(places, panels):
@@ -231,7 +247,13 @@ def tables(
             value = table[row, column]
             ink = "white" if abs(value) > 0.6 else "black"
             panel.text(
-                column, row, f"{100 * value:.0f}".replace("-", "−"), size=6.5, ha="center", va="center", color=ink
+                column,
+                row,
+                f"{100 * value:.0f}".replace("-", "−"),
+                size=6.5,
+                ha="center",
+                va="center",
+                color=ink,
             )
     places[-1].set_xticks(range(len(columns)), columns, rotation=90, size=8, parse_math=False)
     bar = figure.colorbar(places[0].images[0], ax=list(places), shrink=0.5, aspect=30)
@@ -261,7 +283,9 @@ def against_prior(
         edges = np.linspace(low, high, 41)
         panel.hist(samples, edges, density=True, color=INK[4], alpha=0.75)
         if np.ptp(means) > 0 and not np.array_equal(means, samples):
-            panel.hist(means, edges, density=True, histtype="step", color=INK[1], linestyle="--", linewidth=1.2)
+            panel.hist(
+                means, edges, density=True, histtype="step", color=INK[1], linestyle="--", linewidth=1.2
+            )
         bell = np.exp(-0.5 * ((reach - center) / deviation) ** 2) / (deviation * math.sqrt(2 * math.pi))
         panel.plot(reach, bell, color="black", linewidth=1.4)
         highest = float(np.histogram(samples, edges, density=True)[0].max())
@@ -278,7 +302,9 @@ def _norms(panel: Axes, norms: np.ndarray, freedom: int) -> None:
     """The lengths of latents against chi's density, whose middle is near √D."""
     typical = math.sqrt(freedom)
     x = np.linspace(max(0.01, typical - 4), max(typical + 4, float(np.percentile(norms, 99.5))), 400)
-    density = np.exp((freedom - 1) * np.log(x) - x**2 / 2 - (freedom / 2 - 1) * math.log(2) - math.lgamma(freedom / 2))
+    density = np.exp(
+        (freedom - 1) * np.log(x) - x**2 / 2 - (freedom / 2 - 1) * math.log(2) - math.lgamma(freedom / 2)
+    )
     edges = np.linspace(min(x[0], float(norms.min())), x[-1], 41)
     panel.hist(norms, edges, density=True, color=INK[4], alpha=0.75)
     panel.plot(x, density, color="black", linewidth=1.4)
@@ -293,7 +319,9 @@ def _moments(panel: Axes, mean: np.ndarray, deviation: np.ndarray) -> None:
     x = np.arange(1, len(order) + 1)
     for y, name, mark, ink in ((deviation, "deviation", "^", INK[1]), (mean, "mean", "o", INK[0])):
         face = "none" if mark == "o" else ink
-        panel.scatter(x, y[order], s=14, marker=mark, facecolors=face, edgecolors=ink, linewidths=0.7, label=name)
+        panel.scatter(
+            x, y[order], s=14, marker=mark, facecolors=face, edgecolors=ink, linewidths=0.7, label=name
+        )
     for level in (0, 1):
         panel.axhline(level, color="black", linewidth=0.8, linestyle="--")
     panel.set_title("each latent, in the prior's deviations", size=9)

@@ -74,7 +74,9 @@ def _section(place: int, section: Section) -> str:
         for picture in section.pictures
     ]
     heading = f'<h2 id="part-{place}">{html.escape(section.heading)}</h2>'
-    return "\n".join(["<section>", heading, *words, *pictures, _table(section.heading, section.table), "</section>"])
+    return "\n".join(
+        ["<section>", heading, *words, *pictures, _table(section.heading, section.table), "</section>"]
+    )
 
 
 def _figure(picture: Picture) -> str:

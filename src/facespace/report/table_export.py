@@ -35,7 +35,11 @@ class LatentTable(NamedTuple):
     @property
     def all_signs(self) -> np.ndarray:
         """Of all attributes, (N, A)."""
-        return np.stack([self.signs(name) for name in self.names], 1) if self.names else np.empty((len(self.z), 0))
+        return (
+            np.stack([self.signs(name) for name in self.names], 1)
+            if self.names
+            else np.empty((len(self.z), 0))
+        )
 
     @property
     def groups(self) -> np.ndarray:
@@ -62,7 +66,9 @@ class LatentTable(NamedTuple):
                 rows = csv.writer(file, lineterminator="\n")
                 rows.writerow(columns)
                 # float32 as the shortest text that reads back as the same number
-                rows.writerows(["" if cell != cell else str(cell) for cell in row] for row in zip(*columns.values()))
+                rows.writerows(
+                    ["" if cell != cell else str(cell) for cell in row] for row in zip(*columns.values())
+                )
 
 
 def _write_parquet(columns: Mapping[str, np.ndarray], path: Path) -> None:
@@ -70,7 +76,9 @@ def _write_parquet(columns: Mapping[str, np.ndarray], path: Path) -> None:
     arrays = {
         name: arrow.array(column, from_pandas=True)  # NaN as null
         if column.dtype.kind == "f"
-        else arrow.array([text.encode("utf-8", "replace").decode() for text in column.tolist()], arrow.string())
+        else arrow.array(
+            [text.encode("utf-8", "replace").decode() for text in column.tolist()], arrow.string()
+        )
         for name, column in columns.items()
     }
     parquet.write_table(arrow.table(arrays), path)
@@ -80,5 +88,7 @@ def check_form(form: str) -> str:
     """The file ending of a form, before any work: UsageError for an unknown one, or where its package is missing."""
     ending = choose(FORMS, form, "table")
     if form == "parquet" and not importlib.util.find_spec("pyarrow"):
-        raise UsageError("--table parquet needs the package pyarrow: pip install pyarrow. Or write --table csv.")
+        raise UsageError(
+            "--table parquet needs the package pyarrow: pip install pyarrow. Or write --table csv."
+        )
     return ending

@@ -10,7 +10,10 @@ def aligned(rows: Sequence[Sequence[str]], right: Sequence[bool]) -> list[str]:
     widths = [max(map(len, column)) for column in zip(*rows)]
     lines = []
     for row in rows:
-        cells = [cell.rjust(width) if flush else cell.ljust(width) for cell, width, flush in zip(row, widths, right)]
+        cells = [
+            cell.rjust(width) if flush else cell.ljust(width)
+            for cell, width, flush in zip(row, widths, right)
+        ]
         lines.append("  ".join(cells).rstrip())
     return lines
 
@@ -20,10 +23,16 @@ def markdown(rows: Sequence[Sequence[str]]) -> list[str]:
     rows = [[cell.replace("|", "\\|") for cell in row] for row in rows]
     right = [False, *(True for _ in rows[0][1:])]
     widths = [max(3, *map(len, column)) for column in zip(*rows)]
-    rule = [":" + "-" * (width - 1) if not flush else "-" * (width - 1) + ":" for width, flush in zip(widths, right)]
+    rule = [
+        ":" + "-" * (width - 1) if not flush else "-" * (width - 1) + ":"
+        for width, flush in zip(widths, right)
+    ]
     lines = []
     for row in (rows[0], rule, *rows[1:]):
-        cells = [cell.rjust(width) if flush else cell.ljust(width) for cell, width, flush in zip(row, widths, right)]
+        cells = [
+            cell.rjust(width) if flush else cell.ljust(width)
+            for cell, width, flush in zip(row, widths, right)
+        ]
         lines.append(f"| {' | '.join(cells)} |")
     return lines
 

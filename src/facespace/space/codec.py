@@ -24,7 +24,9 @@ from facespace.models.priors import Flow, Prior
 GUIDANCE_LIMIT = 20  # beyond it draws leave every face behind
 
 Images = Image.Image | np.ndarray | Sequence[Image.Image] | Sequence[np.ndarray]
-Given = Mapping[str, float] | None  # attributes that a conditional space is told: > 0 yes, < 0 no; others are unknown
+Given = (
+    Mapping[str, float] | None
+)  # attributes that a conditional space is told: > 0 yes, < 0 no; others are unknown
 
 
 class Codec:
@@ -74,7 +76,8 @@ class Codec:
         """Posterior means, float32 (N, D)."""
         faces, y = self.fit(images), self.told(given)
         parts = [
-            self.model.encode(to_float(part, self.device), y.expand(len(part), -1)).mean for part in _batches(faces)
+            self.model.encode(to_float(part, self.device), y.expand(len(part), -1)).mean
+            for part in _batches(faces)
         ]
         z = torch.cat(parts).flatten(1) if parts else torch.empty(0, self.latent_dim)
         return z.float().cpu().numpy()
@@ -134,7 +137,9 @@ class Codec:
         if n < 1:
             raise UsageError(f"The number of faces must be at least 1; got {n}.")
         if not 0 <= temperature < 100:
-            raise UsageError(f"The temperature must be at least 0 (1 is the prior itself); got {temperature}.")
+            raise UsageError(
+                f"The temperature must be at least 0 (1 is the prior itself); got {temperature}."
+            )
         check_seed(seed)
         generator = torch.Generator().manual_seed(seed)
         fitted = self.prior(prior)
@@ -216,7 +221,9 @@ def _pictures(images: Images) -> list[Image.Image]:
         return [images]
     if isinstance(images, np.ndarray):
         if images.dtype != np.uint8 or images.ndim not in (3, 4) or images.shape[-1] not in (1, 3):
-            raise UsageError(f"Faces are uint8 arrays (N, H, W, C) with C 1 or 3; got {images.dtype} {images.shape}.")
+            raise UsageError(
+                f"Faces are uint8 arrays (N, H, W, C) with C 1 or 3; got {images.dtype} {images.shape}."
+            )
         stack = images[None] if images.ndim == 3 else images
         return [Image.fromarray(face[..., 0] if face.shape[-1] == 1 else face) for face in stack]
     return [picture for image in images for picture in _pictures(image)]
@@ -229,7 +236,9 @@ def number(name: str, value: Any) -> float:
     except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not abs(number) < torch.finfo(torch.float32).max:
-        raise UsageError(f"{name} is given as a finite number, such as 1 for yes and -1 for no; got {value!r}.")
+        raise UsageError(
+            f"{name} is given as a finite number, such as 1 for yes and -1 for no; got {value!r}."
+        )
     return number
 
 

@@ -88,7 +88,9 @@ def from_pairs(
     """A direction from faces of a set without an attribute, at most DRAWN_ON, encoded as they are and with it drawn on: the
     mean difference of the two latents. Age, sex, pose and background are the same on both sides, and so are in none of it."""
     make, attribute = choose(overlays.OVERLAYS, name, "attribute that can be drawn")
-    column = choose({known: place for place, known in enumerate(faces.attribute_names)}, attribute, "attribute")
+    column = choose(
+        {known: place for place, known in enumerate(faces.attribute_names)}, attribute, "attribute"
+    )
     bare = faces.rows(split)[faces.signs(split)[:, column] < 0]
     bare = bare[np.linspace(0, len(bare) - 1, min(len(bare), DRAWN_ON)).round().astype(int)]
     finding.check_counts(np.repeat([1.0, -1.0], len(bare))[:, None], [name])

@@ -35,7 +35,9 @@ class FaceSpace(Codec):
     """A trained face space. Pictures are Pillow images or uint8 arrays (N, H, W, C) of any size and mode, fitted as the
     space's template says; results are uint8 (N, H, W, C) and float32 latents (N, D)."""
 
-    _read: tuple[int, Directions] | None = None  # the directions, and when the card that names them was written
+    _read: tuple[int, Directions] | None = (
+        None  # the directions, and when the card that names them was written
+    )
 
     def fit_prior(
         self,
@@ -61,7 +63,9 @@ class FaceSpace(Codec):
         names = self._conditions(faces, split, kind, conditions)
         prior = fitted_prior(kind, self.latent_dim, options | ({"conditions": names} if names else {}))
         if count < 2:
-            raise UsageError(f"A prior is fitted to at least 2 faces; {faces.root} has {count} in the split {split!r}.")
+            raise UsageError(
+                f"A prior is fitted to at least 2 faces; {faces.root} has {count} in the split {split!r}."
+            )
         splits = [split] if split in ("validation", "all") else [split, "validation"]
         z = {name: self.means(faces, name) for name in splits if len(faces.rows(name))}
         views = [z[split], self.means(faces, split, mirrored=True)] if mirror else [z[split]]
@@ -112,15 +116,21 @@ class FaceSpace(Codec):
         simplest form). Such faces are fewer of the rare ones: a choice, not draws from the prior."""
         to_prior, to_decoder = self._split_given(given or {}, prior)
         count = _candidates(n, keep, score)
-        faces = self.decode(self.sample_latents(count, seed, temperature, prior, to_prior, guidance), to_decoder)
+        faces = self.decode(
+            self.sample_latents(count, seed, temperature, prior, to_prior, guidance), to_decoder
+        )
         if score is None or count == n:
             return faces
         with torch.inference_mode():
-            parts = [score(to_float(part, self.device)) for part in np.array_split(faces, math.ceil(count / BATCH))]
+            parts = [
+                score(to_float(part, self.device)) for part in np.array_split(faces, math.ceil(count / BATCH))
+            ]
         best = torch.cat(parts).float().argsort(descending=True, stable=True)[:n]
         return faces[best.sort().values.cpu().numpy()]
 
-    def _split_given(self, given: Mapping[str, float], prior: str | None) -> tuple[dict[str, float], dict[str, float]]:
+    def _split_given(
+        self, given: Mapping[str, float], prior: str | None
+    ) -> tuple[dict[str, float], dict[str, float]]:
         """What is given, for the prior and for the decoder. Raises UsageError for what neither knows."""
         known = self.prior(prior).conditions if given else ()
         to_prior = {name: value for name, value in given.items() if name in known}
@@ -212,7 +222,9 @@ class FaceSpace(Codec):
         or too few faces."""
         check_seed(seed)
         bundle.check_own(self.folder)
-        return self._keep(direction_fitting.from_attributes(self, faces, attributes, method, pairs, split, seed))
+        return self._keep(
+            direction_fitting.from_attributes(self, faces, attributes, method, pairs, split, seed)
+        )
 
     def fit_kinds(
         self,
@@ -358,7 +370,11 @@ def _signs(faces: FaceSet, split: str, names: Sequence[str], mirror: bool) -> Te
 
 def describe(space: FaceSpace) -> dict[str, Any]:
     """The facts of a space that every verb reports."""
-    return {"space": str(space.folder), "fingerprint": space.card["fingerprint"][:16], "latent_dim": space.latent_dim}
+    return {
+        "space": str(space.folder),
+        "fingerprint": space.card["fingerprint"][:16],
+        "latent_dim": space.latent_dim,
+    }
 
 
 __all__ = ["BATCH", "FaceSpace", "Given", "Images", "describe", "load"]

@@ -14,10 +14,16 @@ from facespace.models.priors import Prior
 from facespace.space.geodesic import dense
 
 MOST = 12  # key faces of one path
-SAMPLES = 32  # places a segment at which an even pace looks: between more of them, rounded pixels differ by chance
+SAMPLES = (
+    32  # places a segment at which an even pace looks: between more of them, rounded pixels differ by chance
+)
 
-Walk = Callable[[Tensor], Tensor]  # places (T,), float64 from 0 to the number of segments, whole at keys -> (T, D)
-Steps = Callable[[Tensor], Tensor]  # places (T,) -> how far the face at each is from the one before it, (T - 1,)
+Walk = Callable[
+    [Tensor], Tensor
+]  # places (T,), float64 from 0 to the number of segments, whole at keys -> (T, D)
+Steps = Callable[
+    [Tensor], Tensor
+]  # places (T,) -> how far the face at each is from the one before it, (T - 1,)
 Adjust = Callable[[Tensor], Tensor]  # latents (N, D) -> latents (N, D)
 
 
@@ -45,9 +51,15 @@ def _on_segment(stops: Tensor, where: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return stops[segment], stops[segment + 1], (where - segment).to(stops)
 
 
-PATHS: dict[str, Callable[[Tensor, Prior], Walk]] = {"linear": _linear, "spherical": _spherical, "dense": _dense}
+PATHS: dict[str, Callable[[Tensor, Prior], Walk]] = {
+    "linear": _linear,
+    "spherical": _spherical,
+    "dense": _dense,
+}
 PACES = {"even": True, "uniform": False}  # whether it depends on how much the face changes
-EASINGS: dict[str, Callable[[Tensor], Tensor]] = {  # the share of a segment's time that has gone -> that of its way
+EASINGS: dict[
+    str, Callable[[Tensor], Tensor]
+] = {  # the share of a segment's time that has gone -> that of its way
     "linear": lambda t: t,
     "smooth": lambda t: t * t * (3 - 2 * t),
     "hold": lambda t: EASINGS["smooth"](((t - 0.15) / 0.7).clamp(0, 1)),
@@ -59,7 +71,9 @@ class Way:
     """How a morph goes from face to face. Raises UsageError for a name that does not exist."""
 
     path: str = "linear"  # which latents lie between: a row of PATHS
-    pace: str = "even"  # "even": each frame changes the face equally much; "uniform": equal steps along the path
+    pace: str = (
+        "even"  # "even": each frame changes the face equally much; "uniform": equal steps along the path
+    )
     easing: str = "linear"  # of each segment: "smooth" slows down at the keys, "hold" rests at them
     loop: bool = False  # goes back to the first key at the end
     pingpong: bool = False  # goes back the way it came

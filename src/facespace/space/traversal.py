@@ -17,7 +17,11 @@ def influence(space: FaceSpace, z: np.ndarray, moves: np.ndarray) -> np.ndarray:
     still = space.image(faces).float()  # (M, C, H, W)
     parts = []
     with progress(len(moves), "Moving each latent", "latents") as advance:
-        for some in torch.from_numpy(np.asarray(moves, np.float32)).to(space.device).split(max(1, BATCH // len(faces))):
+        for some in (
+            torch.from_numpy(np.asarray(moves, np.float32))
+            .to(space.device)
+            .split(max(1, BATCH // len(faces)))
+        ):
             moved = space.image((faces + some[:, None]).flatten(0, 1)).float()  # (P · M, C, H, W)
             change = (moved.unflatten(0, (len(some), len(faces))) - still).abs()
             parts.append(change.flatten(1).mean(1).double().cpu())

@@ -46,7 +46,9 @@ class Adversary:
 
     def __init__(self, plan: Recipe, image: tuple[int, int, int], machine: Machine) -> None:
         if min(image[1:]) < SMALLEST:
-            raise UsageError(f"objective.adversarial needs faces of at least {SMALLEST} px a side; got {image[1:]}.")
+            raise UsageError(
+                f"objective.adversarial needs faces of at least {SMALLEST} px a side; got {image[1:]}."
+            )
         self.machine, self.skips_images = machine, plan.objective.adversarial_on == "samples"
         self.critic = cast(Critic, machine.place(Critic(image[0])))
         self.optimizer = torch.optim.Adam(self.critic.parameters(), RATE, BETAS, fused=True)
@@ -67,7 +69,9 @@ class Adversary:
             logits, ours = self.critic(made)
             with torch.no_grad():
                 _, theirs = self.critic(wanted)
-        apart = torch.stack([(a[: len(b)].float() - b.float()).abs().mean() for a, b in zip(ours, theirs)]).mean()
+        apart = torch.stack(
+            [(a[: len(b)].float() - b.float()).abs().mean() for a, b in zip(ours, theirs)]
+        ).mean()
         size = seen[0].numel()
         judged = logits[len(image) :] if self.skips_images else logits
         return {"adversarial": -judged.mean() * size, "matching": apart * size}

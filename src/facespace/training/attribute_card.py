@@ -39,7 +39,9 @@ def one(probability: np.ndarray, attribute: np.ndarray, usual: bool) -> dict[str
     p, truth = probability[known], attribute[known] > 0
     said, both = p > 0.5, len(set(truth)) == 2
     error = (
-        binary_calibration_error(torch.from_numpy(p), torch.from_numpy(truth).int(), n_bins=BINS) if len(p) else None
+        binary_calibration_error(torch.from_numpy(p), torch.from_numpy(truth).int(), n_bins=BINS)
+        if len(p)
+        else None
     )
     figures = {
         "yes": int(truth.sum()),
@@ -89,7 +91,9 @@ def failing(row: Mapping[str, Any]) -> str:
         f"Misses {1 - row['yes_found']:.0%} of the faces that have it, and sees it in {1 - row['no_found']:.0%} of the others."
     ]
     if row["accuracy"] <= row["majority_accuracy"]:
-        parts.append("Its yes or no is no better than always saying what most faces are; use the probability alone.")
+        parts.append(
+            "Its yes or no is no better than always saying what most faces are; use the probability alone."
+        )
     if row["auc"] < 0.8:
         parts.append("Even as a ranking it is weak.")
     fewer = min(row["yes"], row["no"])
@@ -106,7 +110,9 @@ def table(held_out: Mapping[str, Any]) -> str:
     lines = [f"{'attribute':<{width}}   AUC    acc.  majority  balanced   ECE     yes     no"]
     for name, row in [*rows, ("mean", held_out["mean"])]:
         cells = ("auc", "accuracy", "majority_accuracy", "balanced_accuracy", "calibration_error")
-        auc, accuracy, majority, balanced, error = ("–" if row[key] is None else f"{row[key]:.3f}" for key in cells)
+        auc, accuracy, majority, balanced, error = (
+            "–" if row[key] is None else f"{row[key]:.3f}" for key in cells
+        )
         counts = f"{row['yes']:>6,} {row['no']:>6,}" if "yes" in row else ""
         lines.append(
             f"{name:<{width}}  {auc:>5}  {accuracy:>5}  {majority:>8}  {balanced:>8}  {error:>5}  {counts}".rstrip()

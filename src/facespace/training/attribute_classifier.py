@@ -18,7 +18,7 @@ from facespace.core.attribute_names import check_names, mirror_attributes
 from facespace.core.configs import override, to_dict
 from facespace.core.console import note, progress, quiet
 from facespace.core.errors import TrainingError, UsageError, check_seed
-from facespace.core.files import build_folder, partial_folder, settle
+from facespace.core.files import build_folder, check_target, partial_folder
 from facespace.data import augment
 from facespace.data.faces import FaceSet, over
 from facespace.data.loaders import Batch, Loader
@@ -31,7 +31,14 @@ from facespace.perception.store import save_net
 from facespace.recipes.config import DataConfig, TrainConfig
 from facespace.training import checkpoint
 from facespace.training.attribute_card import measure, words
-from facespace.training.calibration import calibrate, masked_loss, mean_auc, round_weights, some_gray, yes_weights
+from facespace.training.calibration import (
+    calibrate,
+    masked_loss,
+    mean_auc,
+    round_weights,
+    some_gray,
+    yes_weights,
+)
 from facespace.training.runtime import Machine
 from facespace.training.schedule import learning_rate
 
@@ -68,7 +75,9 @@ class AttributePlan:
     def schedule(self) -> TrainConfig:
         """The same for the parts that all trainings share. Raises UsageError for what cannot be."""
         shared = ("epochs", "batch", "learning_rate", "warmup", "weight_decay", "ema", "patience")
-        return TrainConfig(optimizer="adamw", final_rate=0.01, **{name: getattr(self, name) for name in shared})
+        return TrainConfig(
+            optimizer="adamw", final_rate=0.01, **{name: getattr(self, name) for name in shared}
+        )
 
 
 def train_attributes(
@@ -92,7 +101,7 @@ def train_attributes(
     Raises UsageError for a set without attributes, an unknown one, or a folder with other files, TrainingError."""
     check_seed(seed)
     faces, to = data if isinstance(data, FaceSet) else FaceSet(data), Path(to)
-    _check_target(to, force)
+    check_target(to, "an attribute network", _holds_network, force)
     plan = override(plan or AttributePlan(), settings)
     names = _learnable(faces, attributes)
     training = _Training(plan, faces, names, Machine(device, plan.schedule()), seed)
@@ -119,7 +128,9 @@ def train_attributes(
 class _Training:
     """One training: what it needs, and its loop."""
 
-    def __init__(self, plan: AttributePlan, faces: FaceSet, names: Sequence[str], machine: Machine, seed: int) -> None:
+    def __init__(
+        self, plan: AttributePlan, faces: FaceSet, names: Sequence[str], machine: Machine, seed: int
+    ) -> None:
         self.plan, self.faces, self.names, self.machine, self.seed = plan, faces, tuple(names), machine, seed
         self.columns = [faces.attribute_names.index(name) for name in names]
         # Without the source's size, since prepared faces are cut already.
@@ -141,7 +152,12 @@ class _Training:
     @property
     def parts(self) -> dict[str, Any]:
         """All that changes while training."""
-        return {"model": self.model, "averaged": self.averaged, "best": self.best, "optimizer": self.optimizer}
+        return {
+            "model": self.model,
+            "averaged": self.averaged,
+            "best": self.best,
+            "optimizer": self.optimizer,
+        }
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -155,7 +171,9 @@ class _Training:
 
     def run(self, folder: Path) -> None:
         """Epochs to the end, each with a look at the validation faces and a checkpoint."""
-        with progress((self.total - self.at.step) * self.loader.size, "Learning attributes", "faces") as advance:
+        with progress(
+            (self.total - self.at.step) * self.loader.size, "Learning attributes", "faces"
+        ) as advance:
             while self.at.step < self.total and self.at.since_best < self.plan.patience:
                 epoch, start = self.at.step // self.loader.steps, time.monotonic()
                 loss = self.epoch(epoch, advance)
@@ -166,7 +184,9 @@ class _Training:
                     self.best.load_state_dict(self.averaged.module.state_dict())
                 self.at.training_seconds += time.monotonic() - start
                 checkpoint.save(folder, self.at, self.parts, self.identity)
-                note(f"epoch {epoch + 1} of {self.plan.epochs}: loss {loss:.4f}, mean AUC on validation {score:.4f}")
+                note(
+                    f"epoch {epoch + 1} of {self.plan.epochs}: loss {loss:.4f}, mean AUC on validation {score:.4f}"
+                )
 
     def epoch(self, epoch: int, advance: Callable[[int], None]) -> float:
         """The steps of an epoch; the mean loss over known labels, nats. Raises TrainingError where it is not finite."""
@@ -184,7 +204,9 @@ class _Training:
 
     def step(self, batch: Batch) -> Tensor:
         """One optimiser step; its loss."""
-        torch.manual_seed(int(np.random.SeedSequence((self.seed, self.at.step)).generate_state(1, np.uint64)[0]))
+        torch.manual_seed(
+            int(np.random.SeedSequence((self.seed, self.at.step)).generate_state(1, np.uint64)[0])
+        )
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.schedule, self.at.step, self.total)
         image, attributes = self.vary(batch)
@@ -232,7 +254,9 @@ class _Training:
         """Rounds the best weights as they are stored, calibrates them on the validation faces, measures them on the test
         faces and writes the network."""
         round_weights(self.best)
-        slope, offset = calibrate(self.logits(self.best, "validation", "Calibrating"), self.labels("validation"))
+        slope, offset = calibrate(
+            self.logits(self.best, "validation", "Calibrating"), self.labels("validation")
+        )
         self.best.slope.copy_(torch.from_numpy(slope))
         self.best.offset.copy_(torch.from_numpy(offset))
         round_weights(self.best)
@@ -240,7 +264,9 @@ class _Training:
         rows = self.faces.rows(split)
         probability = over(self.faces, rows, self.net(self.best).predict, "Measuring")
         figures = measure(probability, self.labels(split), self.labels("train"), self.names)
-        people = [{who for who in self.faces.identities[self.faces.rows(side)] if who} for side in (split, "train")]
+        people = [
+            {who for who in self.faces.identities[self.faces.rows(side)] if who} for side in (split, "train")
+        ]
         held_out = {"split": split, "faces": len(rows), "identities": len(people[0])}
         held_out["identities_seen_in_training"] = len(people[0] & people[1])
         card = {
@@ -249,7 +275,8 @@ class _Training:
             "attributes": list(self.names),
             "output": "probabilities, calibrated on validation faces (Platt scaling); mean over a face and its mirror image",
             "data": {
-                key: self.faces.card[key] for key in ("source", "crop", "size", "channels", "splits", "fingerprint")
+                key: self.faces.card[key]
+                for key in ("source", "crop", "size", "channels", "splits", "fingerprint")
             },
             "terms": self.faces.card["terms"],
             "training": self.told(),
@@ -270,27 +297,22 @@ class _Training:
         }
 
 
-def _check_target(to: Path, force: bool) -> None:
-    settle(to)
-    if not to.exists() or (to.is_dir() and not any(to.iterdir())):
-        return
-    if to.is_dir() and {path.name for path in to.iterdir()} == {CARD, WEIGHTS} and load_net(to):
-        if not force:
-            raise UsageError(
-                f"--to {to} already holds an attribute network. Add --force to replace it, or name a new folder."
-            )
-        return
-    raise UsageError(f"--to {to} holds other files; name a new folder, so that nothing of yours is replaced.")
+def _holds_network(folder: Path) -> bool:
+    return {path.name for path in folder.iterdir()} == {CARD, WEIGHTS} and bool(load_net(folder))
 
 
 def _learnable(faces: FaceSet, asked: Sequence[str]) -> tuple[str, ...]:
     """The attributes to learn: those asked for, or all that have both yes and no among the training faces."""
     known = faces.attribute_names
     if not known:
-        raise UsageError(f"{faces.root} has no attributes to learn. Prepare a set that has some, such as celeba.")
+        raise UsageError(
+            f"{faces.root} has no attributes to learn. Prepare a set that has some, such as celeba."
+        )
     for split in ("train", "validation"):
         if not len(faces.rows(split)):
-            raise UsageError(f"{faces.root} has no {split} faces. Give it some: facespace split {faces.root} --to NEW")
+            raise UsageError(
+                f"{faces.root} has no {split} faces. Give it some: facespace split {faces.root} --to NEW"
+            )
     names = check_names(asked, known, f"{faces.root} has no attribute") or known
     signs = np.sign(np.nan_to_num(faces.attributes[faces.rows("train")]))
     both = [name for name in names if {1, -1} <= set(signs[:, known.index(name)])]

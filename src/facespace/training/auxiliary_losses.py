@@ -25,7 +25,9 @@ def middle(template: Template) -> Tensor:
     """(H, W): 1 between eyes and mouth, by which people know each other, falling to 0 towards hair and background."""
     points = torch.from_numpy(template.points).float()
     eyes, mouth = points[:2].mean(0), points[3:].mean(0)
-    size = torch.stack([0.8 * (points[1] - points[0]).norm(), 0.85 * (mouth - eyes).norm()])  # half axes of an ellipse
+    size = torch.stack(
+        [0.8 * (points[1] - points[0]).norm(), 0.85 * (mouth - eyes).norm()]
+    )  # half axes of an ellipse
     places = torch.meshgrid(torch.arange(template.width), torch.arange(template.height), indexing="xy")
     away = ((torch.stack(places, 2) + 0.5 - (eyes + mouth) / 2) / size).square().sum(2)
     return torch.exp(-away.square())
@@ -87,7 +89,9 @@ class Teachers:
     def drawn(self, step: int, faces: int) -> dict[str, Any]:
         """Which drawn faces are to be judged at a step, beside so many of a batch, as the model's forward takes them: how many
         latents between those of the batch, or latents of the pool."""
-        judged = self.awake(step) and (self.goal.adversarial or self.goal.moments)  # nothing else is said of them
+        judged = self.awake(step) and (
+            self.goal.adversarial or self.goal.moments
+        )  # nothing else is said of them
         if not judged:
             return {}
         if self.pool is None:

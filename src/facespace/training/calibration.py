@@ -9,7 +9,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def masked_loss(logits: Tensor, attributes: Tensor, yes_weight: Tensor | float = 1.0, smoothing: float = 0.0) -> Tensor:
+def masked_loss(
+    logits: Tensor, attributes: Tensor, yes_weight: Tensor | float = 1.0, smoothing: float = 0.0
+) -> Tensor:
     """Binary cross-entropy of logits (B, A), nats, averaged over the labels (B, A) that are known: above 0 yes, below 0
     no, NaN or 0 unknown. A yes weighs `yes_weight` (A,); 0 where nothing is known."""
     known = attributes.nan_to_num(0) != 0
@@ -29,8 +31,12 @@ def some_gray(image: Tensor, share: float) -> Tensor:
     """(B, 3, H, W) images, of which a share chosen at random lose their colour (ITU-R BT.601 luma, as Pillow's)."""
     if not share:
         return image
-    gray = torch.einsum("bchw,c->bhw", image, image.new_tensor([0.299, 0.587, 0.114]))[:, None].expand_as(image)
-    return torch.where((torch.rand(len(image), device=image.device) < share)[:, None, None, None], gray, image)
+    gray = torch.einsum("bchw,c->bhw", image, image.new_tensor([0.299, 0.587, 0.114]))[:, None].expand_as(
+        image
+    )
+    return torch.where(
+        (torch.rand(len(image), device=image.device) < share)[:, None, None, None], gray, image
+    )
 
 
 def calibrate(logits: np.ndarray, attributes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -45,8 +51,13 @@ def calibrate(logits: np.ndarray, attributes: np.ndarray) -> tuple[np.ndarray, n
         count = np.array([(~yes).sum(), yes.sum()])
         low, high = 1 / (count[0] + 2), (count[1] + 1) / (count[1] + 2)
         goal = np.where(yes, high, low)
-        twice = np.concatenate([x, x]), np.repeat([1, 0], len(x))  # each face as a yes and as a no, by its target
-        fitted = LogisticRegression(C=1e6, max_iter=1000).fit(*twice, sample_weight=np.concatenate([goal, 1 - goal]))
+        twice = (
+            np.concatenate([x, x]),
+            np.repeat([1, 0], len(x)),
+        )  # each face as a yes and as a no, by its target
+        fitted = LogisticRegression(C=1e6, max_iter=1000).fit(
+            *twice, sample_weight=np.concatenate([goal, 1 - goal])
+        )
         slope, offset = float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
         if slope <= 0:
             slope, offset = 0.0, float(np.log((count[1] + 1) / (count[0] + 1)))

@@ -67,7 +67,9 @@ def load(
 
 def _whole(run: Path, identity: dict[str, Any]) -> dict[str, Any]:
     if not (run / CHECKPOINT).is_file() and not (run / PREVIOUS).is_file():
-        raise TrainingError(f"{run} has no {CHECKPOINT} to resume from. Leave out --resume to start a new run.")
+        raise TrainingError(
+            f"{run} has no {CHECKPOINT} to resume from. Leave out --resume to start a new run."
+        )
     try:
         state = _read(run / CHECKPOINT)
     except TrainingError as error:

@@ -28,7 +28,9 @@ def check(
     """All that can be known to be wrong before any work is done; changes nothing."""
     check_trackers(trackers)
     if plan.train.only == "decoder" and not started:
-        raise UsageError("train.only=decoder needs a space whose encoder stays as it is: name it with --from.")
+        raise UsageError(
+            "train.only=decoder needs a space whose encoder stays as it is: name it with --from."
+        )
     check_samples(plan)
     if plan.model.image != faces.image_shape:
         wanted, found = ("×".join(map(str, shape)) for shape in (plan.model.image, faces.image_shape))
@@ -37,7 +39,9 @@ def check(
             f"Run: {plan.data.prepare_line(plan.model.image)}, or add --set model.image={found.replace('×', ',')}."
         )
     if len(faces.rows("train")) < 2:
-        raise TrainingError(f"{faces.root} has {len(faces.rows('train'))} training faces; at least 2 are needed.")
+        raise TrainingError(
+            f"{faces.root} has {len(faces.rows('train'))} training faces; at least 2 are needed."
+        )
     if not len(faces.rows("validation")):
         note(f"{faces.root} has no validation faces, so the best bundle is chosen by the training loss.")
     if resume:
@@ -78,7 +82,9 @@ def take_weights(model: LatentModel, origin: Bundle) -> str:
     """Puts a bundle's weights into a new model, and returns its fingerprint. A model that has all of them and more, as a stage
     of progressive growing has, begins with the rest as without them, which a note tells. UsageError where they do not fit."""
     ours, theirs = model.state_dict(), origin.model.state_dict()
-    wrong = sorted(set(theirs) - set(ours)) or [name for name in theirs if ours[name].shape != theirs[name].shape]
+    wrong = sorted(set(theirs) - set(ours)) or [
+        name for name in theirs if ours[name].shape != theirs[name].shape
+    ]
     if wrong:
         sizes = " and ".join(
             str(list(state[wrong[0]].shape)) if wrong[0] in state else "none" for state in (ours, theirs)

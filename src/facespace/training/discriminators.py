@@ -58,5 +58,7 @@ def load_discriminator(folder: Path | str) -> Discriminator:
     try:
         heads.load_state_dict(tensors)
     except RuntimeError as error:
-        raise BundleError(f"{loaded.folder / bundle.DISCRIMINATOR} does not fit its card. {cards.RETRIEVE}") from error
+        raise BundleError(
+            f"{loaded.folder / bundle.DISCRIMINATOR} does not fit its card. {cards.RETRIEVE}"
+        ) from error
     return Discriminator(projection, heads)

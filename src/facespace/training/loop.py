@@ -29,7 +29,14 @@ from facespace.recipes.config import Recipe, TrainConfig
 from facespace.training import checkpoint
 from facespace.training.auxiliary_losses import Teachers
 from facespace.training.checkpoint import Progress
-from facespace.training.checks import NotFinite, check, decoder_alone, stop_gently, take_weights, warn_of_few_steps
+from facespace.training.checks import (
+    NotFinite,
+    check,
+    decoder_alone,
+    stop_gently,
+    take_weights,
+    warn_of_few_steps,
+)
 from facespace.training.loss import total_loss
 from facespace.training.pool import LatentPool
 from facespace.training.runtime import Machine
@@ -102,7 +109,9 @@ class Training:
         torch.manual_seed(seed)
         self.model = cast(LatentModel, machine.place(build(plan.model)))
         self.origin = take_weights(self.model, origin) if origin else None
-        self.carried = origin if plan.train.only == "decoder" else None  # its latents stay, and what was fitted to them
+        self.carried = (
+            origin if plan.train.only == "decoder" else None
+        )  # its latents stay, and what was fitted to them
         decay = plan.train.decay
         self.averaged = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(decay)) if decay else None
         rate = {"lr": plan.train.learning_rate, "weight_decay": plan.train.weight_decay}
@@ -110,9 +119,13 @@ class Training:
             decoder_alone(self.model)
         learned = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         self.optimizer = OPTIMIZERS[plan.train.optimizer](learned, **rate, fused=True)
-        self.loader = Loader(faces, faces.rows("train"), plan.train.batch, machine.device, machine.rank, machine.world)
+        self.loader = Loader(
+            faces, faces.rows("train"), plan.train.batch, machine.device, machine.rank, machine.world
+        )
         self.shares = self.loader.balance(plan.data.balance)  # in words
-        self.told = self.loader.columns(plan.model.conditions)  # attributes that the model is told, as columns
+        self.told = self.loader.columns(
+            plan.model.conditions
+        )  # attributes that the model is told, as columns
         self.epoch_steps = self.loader.steps
         self.total = plan.train.steps or plan.train.epochs * self.epoch_steps
         pool = self.pool(origin) if origin and plan.objective.draws_samples else None
@@ -126,7 +139,9 @@ class Training:
                 f"Process {machine.rank} was given another recipe, set, seed or start than the first one. Copy the same "
                 "prepared set to every machine and start them all with the same command."
             )
-        if machine.leads and run.is_dir() and not resume:  # allowed by `force`, and all else has been found in order
+        if (
+            machine.leads and run.is_dir() and not resume
+        ):  # allowed by `force`, and all else has been found in order
             shutil.rmtree(run)
         self.review = Review(plan, self.loader, run, machine, self.tell, self.teachers, self.origin, trackers)
 
@@ -164,7 +179,9 @@ class Training:
         """What a resumed run must have in common with the interrupted one. How long it lasts, and what does not change
         the figures, may differ."""
         free = TrainConfig()
-        train = replace(self.plan.train, epochs=1, steps=None, patience=None, on_nan=free.on_nan, compile=free.compile)
+        train = replace(
+            self.plan.train, epochs=1, steps=None, patience=None, on_nan=free.on_nan, compile=free.compile
+        )
         recipe = json.dumps(to_dict(replace(self.plan, train=train)), sort_keys=True)
         return {"recipe": recipe, "data": self.faces.fingerprint, "seed": self.seed, "start": self.origin}
 
@@ -198,7 +215,9 @@ class Training:
                     self.review.epoch(self.judged, self.at, math.ceil(self.at.step / self.epoch_steps))
                 self.save()
                 if self.machine.any(bool(stopping()), 0):
-                    note(f"Stopped at step {self.at.step:,}. The same command with --resume goes on from there.")
+                    note(
+                        f"Stopped at step {self.at.step:,}. The same command with --resume goes on from there."
+                    )
                     raise stopping() or KeyboardInterrupt
                 left = self.at.step < self.total and not self.at.done
                 if left and self.machine.any(time.monotonic() >= until, 0):
@@ -289,10 +308,10 @@ class Training:
         if self.plan.train.on_nan == "stop" or self.at.rate < 1:
             advice = "--resume --set train.on_nan=lower goes on from there at a quarter of the rate"
             if self.at.rate < 1:
-                advice = (
-                    "The rate was lowered once already; start again with a lower train.learning_rate or train.clip=1"
-                )
-            raise TrainingError(f"{error} The state of step {self.at.step:,}, the last good one, is kept. {advice}.")
+                advice = "The rate was lowered once already; start again with a lower train.learning_rate or train.clip=1"
+            raise TrainingError(
+                f"{error} The state of step {self.at.step:,}, the last good one, is kept. {advice}."
+            )
         self.at.rate = LOWER
         self.save()
         note(f"{error} Going on from step {self.at.step:,} at {LOWER:g} of the rate.")

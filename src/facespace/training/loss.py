@@ -20,7 +20,9 @@ def total_loss(
     unknown = sorted(set(weights) - set(result.penalties))
     if unknown:
         known = (
-            suggest(unknown[0], result.penalties) if result.penalties else "It reports none: an autoencoder has no KL."
+            suggest(unknown[0], result.penalties)
+            if result.penalties
+            else "It reports none: an autoencoder has no KL."
         )
         raise UsageError(f"objective.weights names {unknown[0]!r}, which this model does not report. {known}")
     terms = {"reconstruction": -result.log_likelihood.mean()}
@@ -30,5 +32,7 @@ def total_loss(
     counted = dict(terms)
     if free_bits and result.kl_per_latent is not None:
         counted["kl"] = result.kl_per_latent.mean(0).clamp(min=free_bits).sum()
-    loss = terms["reconstruction"] + sum(rise * weights.get(name, 1.0) * counted[name] for name in result.penalties)
+    loss = terms["reconstruction"] + sum(
+        rise * weights.get(name, 1.0) * counted[name] for name in result.penalties
+    )
     return loss, terms

@@ -21,7 +21,9 @@ class Moments(nn.Module):
     square: Tensor  # (C,) running mean of squares
     count: Tensor  # batches so far
 
-    def __init__(self, channels: int, variance: bool, gather: Callable[[Tensor], Tensor] = lambda part: part) -> None:
+    def __init__(
+        self, channels: int, variance: bool, gather: Callable[[Tensor], Tensor] = lambda part: part
+    ) -> None:
         super().__init__()
         self.variance, self.gather = variance, gather
         self.register_buffer("center", torch.zeros(channels))

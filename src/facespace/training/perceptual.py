@@ -19,15 +19,23 @@ class Perceptual(nn.Module):
 
     weight: Tensor
 
-    def __init__(self, goal: ObjectiveConfig, image: tuple[int, int, int], weight: Tensor | None = None) -> None:
+    def __init__(
+        self, goal: ObjectiveConfig, image: tuple[int, int, int], weight: Tensor | None = None
+    ) -> None:
         super().__init__()
         self.register_buffer("weight", torch.ones(1, 1) if weight is None else weight)
         if goal.features == SCORER:
-            raise UsageError("objective.features=scorer: that network judges edits, so nothing may learn from it.")
+            raise UsageError(
+                "objective.features=scorer: that network judges edits, so nothing may learn from it."
+            )
         if min(image[1:]) < SMALLEST:
-            raise UsageError(f"objective.perceptual needs faces of at least {SMALLEST} px a side; got {image[1:]}.")
+            raise UsageError(
+                f"objective.perceptual needs faces of at least {SMALLEST} px a side; got {image[1:]}."
+            )
         self.net = (
-            open_vgg() if goal.features == NAME else read_net(None if goal.features == SHIPPED else goal.features).model
+            open_vgg()
+            if goal.features == NAME
+            else read_net(None if goal.features == SHIPPED else goal.features).model
         )
 
     def forward(self, image: Tensor, seen: Tensor, phase: tuple[int, int] = (0, 0)) -> Tensor:

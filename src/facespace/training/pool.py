@@ -25,7 +25,9 @@ def check_samples(plan: Recipe) -> None:
 class LatentPool:
     """As many latents of the prior of `origin` as `wanted`, MOST at most, the same for the same seed."""
 
-    def __init__(self, origin: bundle.Bundle, kind: str, wanted: int, seed: int, device: torch.device) -> None:
+    def __init__(
+        self, origin: bundle.Bundle, kind: str, wanted: int, seed: int, device: torch.device
+    ) -> None:
         self.prior, self.shape = _open(origin, kind), origin.model.latent_shape
         self.count, self.seed, self.device = max(1, min(wanted, MOST)), seed, device
         self.latents: Tensor | None = None

@@ -52,7 +52,9 @@ class Heads(nn.Module):
 
     def __init__(self, sides: Sequence[tuple[int, int]]) -> None:
         super().__init__()
-        self.heads = nn.ModuleList(Head(WIDTHS[index % len(WIDTHS)], min(side)) for index, side in enumerate(sides))
+        self.heads = nn.ModuleList(
+            Head(WIDTHS[index % len(WIDTHS)], min(side)) for index, side in enumerate(sides)
+        )
 
     def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
         """Mixed maps to the logits of each face (B, h, w), above 0 for photographs, one tensor a head."""
@@ -113,7 +115,11 @@ class Projected:
         """Terms of the model's loss that the recipe weighs: minus the mean logit of its images (B, C, H, W), those `drawn`
         (N, C, H, W) among them, and how far the moments of their features are from those of real faces. Both count once for each
         pixel value, so that they stand beside nats. The heads get no gradient."""
-        maps, size, terms = self._features(self._varied(*judged(self.goal, image, drawn))), seen[0].numel(), {}
+        maps, size, terms = (
+            self._features(self._varied(*judged(self.goal, image, drawn))),
+            seen[0].numel(),
+            {},
+        )
         if self.moments is not None:
             terms["moments"] = self.moments(maps) * size
         if self.heads is not None:

@@ -15,7 +15,12 @@ from facespace.perception import dlib_resnet, efficientnet
 from facespace.perception.dlib_resnet import open_recognition
 from facespace.perception.efficientnet import open_efficientnet
 
-WIDTHS = (32, 64, 128, 256)  # channels after the mixing, from the finest scale to the coarsest; half of the paper's
+WIDTHS = (
+    32,
+    64,
+    128,
+    256,
+)  # channels after the mixing, from the finest scale to the coarsest; half of the paper's
 Shape = tuple[int, int, int]  # (C, h, w)
 
 
@@ -29,12 +34,16 @@ class Objects(nn.Module):
         self.size = (round(image[1] * ratio), round(image[2] * ratio))
         self.shrinks = ratio < 1
         sides = [[math.ceil(side / stride) for side in self.size] for stride in efficientnet.STRIDES]
-        self.shapes: list[Shape] = [(count, high, wide) for count, (high, wide) in zip(efficientnet.CHANNELS, sides)]
+        self.shapes: list[Shape] = [
+            (count, high, wide) for count, (high, wide) in zip(efficientnet.CHANNELS, sides)
+        ]
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """Images (B, C, H, W) in [0, 1] to feature maps of `shapes`."""
         if tuple(image.shape[2:]) != self.size:
-            image = F.interpolate(image, self.size, mode="bilinear", align_corners=False, antialias=self.shrinks)
+            image = F.interpolate(
+                image, self.size, mode="bilinear", align_corners=False, antialias=self.shrinks
+            )
         return self.net.stages(image)
 
 
@@ -44,7 +53,9 @@ class Persons(nn.Module):
     def __init__(self, image: Shape, eyes: np.ndarray, size: int) -> None:
         super().__init__()
         self.net = open_recognition(eyes, image, "objective.discriminator_features=recognition")
-        self.shapes: list[Shape] = [(count, side, side) for count, side in zip(dlib_resnet.WIDTHS, dlib_resnet.SIDES)]
+        self.shapes: list[Shape] = [
+            (count, side, side) for count, side in zip(dlib_resnet.WIDTHS, dlib_resnet.SIDES)
+        ]
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """Images (B, C, H, W) in [0, 1] to feature maps of `shapes`."""
@@ -65,7 +76,9 @@ class Mixing(nn.Module):
 
         def kernel(after: int, before: int, side: int) -> Tensor:
             # He et al. (2015), for layers without an activation behind them: variances stay as they are.
-            return torch.randn(after, before, side, side, generator=generator) / math.sqrt(before * side * side)
+            return torch.randn(after, before, side, side, generator=generator) / math.sqrt(
+                before * side * side
+            )
 
         for index, ((channels, _, _), width) in enumerate(zip(shapes, WIDTHS)):
             self.register_buffer(f"channels{index}", kernel(width, channels, 1), persistent=False)

@@ -14,7 +14,9 @@ from facespace.image import grids
 from facespace.report import charts
 from facespace.training.trackers import Tracker
 
-UNITS = dict.fromkeys(("perceptual", "identity", "adversarial", "matching", "critic"), "")  # terms that are no nats
+UNITS = dict.fromkeys(
+    ("perceptual", "identity", "adversarial", "matching", "critic"), ""
+)  # terms that are no nats
 METRICS, RESULT, CURVES, SHEETS = "metrics.jsonl", "run.json", "curves.png", "sheets"
 
 
@@ -53,7 +55,11 @@ class Journal:
         train, seen = line["train"], line["validation"] or {}
         cells = [f"{line['epoch']:>6}", f"{line['step']:>8,}", f"{train['loss']:>10,.1f}"]
         cells += [_cell(seen, "loss", ">11,.1f"), _cell(seen, "reconstruction", ">10,.1f")]
-        cells += [_cell(seen, "kl", ">7.1f"), _cell(seen, "mse", ">8.5f"), f"{line['images_per_second']:>9,.0f}"]
+        cells += [
+            _cell(seen, "kl", ">7.1f"),
+            _cell(seen, "mse", ">8.5f"),
+            f"{line['images_per_second']:>9,.0f}",
+        ]
         note(" ".join(cells) + (" *" if line["best"] else ""))
 
     def sheet(self, name: str, step: int, faces: np.ndarray, columns: int | None = None) -> None:
@@ -75,7 +81,9 @@ def loss_panels(lines: list[dict[str, Any]]) -> dict[str, dict[str, charts.Curve
     """Training and validation curves of each term, ready for charts.curves."""
     panels: dict[str, dict[str, charts.Curve]] = {}
     for term in dict.fromkeys(key for line in lines for key in line["train"] if key != "loss_per_dim"):
-        title = "length of the gradient" if term == "gradient" else f"{term}{UNITS.get(term, ', nats per image')}"
+        title = (
+            "length of the gradient" if term == "gradient" else f"{term}{UNITS.get(term, ', nats per image')}"
+        )
         panels[title] = {}
         for split, label in (("train", "training"), ("validation", "validation")):
             told = [(line["step"], line[split][term]) for line in lines if term in (line[split] or {})]
@@ -92,4 +100,6 @@ def _line(text: str) -> dict[str, Any] | None:
 
 
 def _cell(figures: dict[str, float], name: str, form: str) -> str:
-    return format(figures[name], form) if name in figures else format("–", form.split(".")[0].replace(",", ""))
+    return (
+        format(figures[name], form) if name in figures else format("–", form.split(".")[0].replace(",", ""))
+    )

@@ -53,7 +53,9 @@ class Machine:
         # Small fp16 gradients would vanish: the loss is scaled up, and its gradients down again. Ours are sums over pixels
         # and large, so the scale begins at 1 and finds its height.
         fp16 = self.precision == "fp16"
-        self.scaler = torch.amp.GradScaler(self.device.type, init_scale=1.0, growth_interval=200, enabled=fp16)
+        self.scaler = torch.amp.GradScaler(
+            self.device.type, init_scale=1.0, growth_interval=200, enabled=fp16
+        )
         if self.device.type == "cpu":
             keep_memory()
 
@@ -92,7 +94,9 @@ class Machine:
     def place(self, model: nn.Module) -> nn.Module:
         """A model on the device, laid out as its convolutions are fastest; its batch norm sees every process's faces."""
         if self.world > 1:
-            shared = nn.SyncBatchNorm.convert_sync_batchnorm if self.device.type == "cuda" else share_batch_norm
+            shared = (
+                nn.SyncBatchNorm.convert_sync_batchnorm if self.device.type == "cuda" else share_batch_norm
+            )
             model = shared(model)
         layout = torch.preserve_format if self.device.type == "mps" else torch.channels_last
         return cast(nn.Module, model.to(self.device, memory_format=layout))  # type: ignore[call-overload]
@@ -120,7 +124,10 @@ class Machine:
         if self.world == 1:
             return dict(values)
         parts = gather_object([values])
-        return {name: sum(part.get(name, 0.0) for part in parts) for name in dict.fromkeys(n for p in parts for n in p)}
+        return {
+            name: sum(part.get(name, 0.0) for part in parts)
+            for name in dict.fromkeys(n for p in parts for n in p)
+        }
 
     def mean(self, part: Tensor) -> Tensor:
         """The mean of this process's tensor and the others', without gradient."""
@@ -182,7 +189,9 @@ class _Compiled(nn.Module):
         super().__init__()
         self.network = network
         # Random numbers as without compilation, so that it changes no figure.
-        self.run: Callable[..., Any] = torch.compile(network, dynamic=False, options={"fallback_random": True})
+        self.run: Callable[..., Any] = torch.compile(
+            network, dynamic=False, options={"fallback_random": True}
+        )
 
     def forward(self, *inputs: Any, **options: Any) -> Any:
         """As the network's own."""

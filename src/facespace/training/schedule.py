@@ -9,7 +9,9 @@ def learning_rate(train: TrainConfig, step: int, total: int) -> float:
     """From learning_rate along half a cosine to learning_rate × final_rate; constant where final_rate is 1. A warm-up
     rises to it in a line."""
     share = 0.5 * (1 + math.cos(math.pi * step / max(total, 1)))
-    return rise(step, train.warmup) * train.learning_rate * (train.final_rate + (1 - train.final_rate) * share)
+    return (
+        rise(step, train.warmup) * train.learning_rate * (train.final_rate + (1 - train.final_rate) * share)
+    )
 
 
 def rise(step: int, steps: int) -> float:

@@ -105,4 +105,6 @@ def check_trackers(names: Sequence[str]) -> None:
     for name in names:
         choose({**TRACKERS, "none": None}, name, "tracker")
         if name != "none" and not importlib.util.find_spec(name):
-            raise UsageError(f"--tracker {name} needs a package that is not installed: pip install 'facespace[{name}]'")
+            raise UsageError(
+                f"--tracker {name} needs a package that is not installed: pip install 'facespace[{name}]'"
+            )

@@ -129,7 +129,10 @@ class Review:
         batch = self.loader.batch((unseen if len(unseen) else rows)[:16])
         again = model.decode(model.encode(batch.image, self.tell(batch)).mean, self.tell(batch))
         journal.sheet(
-            "reconstructions", at, pairs(to_uint8(model.target(batch.image)), to_uint8(again)), min(8, len(again))
+            "reconstructions",
+            at,
+            pairs(to_uint8(model.target(batch.image)), to_uint8(again)),
+            min(8, len(again)),
         )
 
     def measure(self, model: LatentModel, split: str, alone: bool = False) -> dict[str, float] | None:
@@ -159,7 +162,9 @@ class Review:
             "parameters": sum(p.numel() for p in raw.parameters() if p.requires_grad),
             "faces": {split: len(self.faces.rows(split)) for split in ("train", "validation", "test")},
         }
-        loaded = {name: bundle.load(self.run / name, self.machine.device) for name in (bundle.BEST, bundle.LAST)}
+        loaded = {
+            name: bundle.load(self.run / name, self.machine.device) for name in (bundle.BEST, bundle.LAST)
+        }
         for each in loaded.values():
             if carried is not None:
                 bundle.carry_over(carried, each.folder)

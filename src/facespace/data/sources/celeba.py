@@ -23,7 +23,9 @@ def read(root: Path, options: SourceOptions) -> Listing:
     names, attributes = tables.celeba_attributes(attribute_file) if attribute_file else ((), {})
     partition = tables.column(partition_file)
     identity = tables.column(identity_file)
-    faces = [Face(path.name, path, identity.get(stem), split(partition.get(stem))) for stem, path in files.items()]
+    faces = [
+        Face(path.name, path, identity.get(stem), split(partition.get(stem))) for stem, path in files.items()
+    ]
     missing = (attributes.keys() | partition.keys() | identity.keys()) - files.keys()
     written = tables.names(missing, (attribute_file, partition_file, identity_file))
     skipped += [(written[stem], "in the tables, but no image file") for stem in sorted(missing)]
@@ -31,7 +33,9 @@ def read(root: Path, options: SourceOptions) -> Listing:
     for what, table in {"attributes": attributes, "split": partition, "identity": identity}.items():
         without = len(files.keys() - table.keys())
         if without:
-            notes.append(f"{without:,} of {len(files):,} images have no {what} row" if table else f"no {what} table")
+            notes.append(
+                f"{without:,} of {len(files):,} images have no {what} row" if table else f"no {what} table"
+            )
     signs = tables.values(files, attributes, len(names))
     signs = np.where(signs == 0, -1, signs).astype(np.float32)  # some copies write 0 for no
     return Listing(faces, names, signs, skipped, tuple(notes))
@@ -40,7 +44,9 @@ def read(root: Path, options: SourceOptions) -> Listing:
 def split(code: str | None) -> str | None:
     """The split of a code in list_eval_partition; None where there is no row."""
     if code not in (None, "0", "1", "2"):
-        raise FaceSetError(f"list_eval_partition: the split is 0, 1 or 2; found {code!r}. Fetch the file again.")
+        raise FaceSetError(
+            f"list_eval_partition: the split is 0, 1 or 2; found {code!r}. Fetch the file again."
+        )
     return None if code is None else SPLITS[int(code)]
 
 
@@ -84,7 +90,9 @@ def _image_folder(root: Path) -> Path:
         if any(_is_picture(path.name) for path in root.iterdir() if path.is_file()):
             return root
     if root.name in (IMAGES, f"{IMAGES}_png", "images"):
-        raise FaceSetError(f"{root} is the image folder itself. Name the folder above it, which also holds the tables.")
+        raise FaceSetError(
+            f"{root} is the image folder itself. Name the folder above it, which also holds the tables."
+        )
     raise FaceSetError(
         f"{root} holds no CelebA images: a folder {IMAGES} is expected in it, or, beside CelebA's tables, a folder images "
         "or the images themselves. Unpack img_align_celeba.zip there."

@@ -69,7 +69,9 @@ def read(root: Path, options: SourceOptions) -> Listing:
             return _read_parts(place, parts, options)
         if (place / "images").is_dir() and (place / "masks").is_dir():
             return _read_labels(place, parts)
-    raise FaceSetError(f"{root} holds neither CelebA-HQ-img with CelebAMask-HQ-mask-anno, nor images with masks.")
+    raise FaceSetError(
+        f"{root} holds neither CelebA-HQ-img with CelebAMask-HQ-mask-anno, nor images with masks."
+    )
 
 
 def _read_parts(root: Path, parts: tuple[str, ...], options: SourceOptions) -> Listing:
@@ -81,7 +83,9 @@ def _read_parts(root: Path, parts: tuple[str, ...], options: SourceOptions) -> L
             masks.setdefault(str(int(number)) if number.isdigit() else number, []).append(path)
     mapping = tables.find((root,), "CelebA-HQ-to-CelebA-mapping")
     original = {
-        row[0]: row[2] for row in (tables.rows(mapping) if mapping else ()) if len(row) == 3 and row[0].isdigit()
+        row[0]: row[2]
+        for row in (tables.rows(mapping) if mapping else ())
+        if len(row) == 3 and row[0].isdigit()
     }
     place = (options.celeba,) if options.celeba else ()
     identity = tables.column(tables.find(place, "identity_CelebA"))
@@ -128,8 +132,13 @@ def _read_labels(root: Path, parts: tuple[str, ...]) -> Listing:
     labels = tuple(index for index, part in enumerate(PARTS, start=1) if part in parts)
     masks = {path.stem: path for path in (root / "masks").iterdir()}
     files = sorted((root / "images").iterdir())
-    faces = [Face(p.name, p, mask=LabelMap(masks[p.stem], labels) if p.stem in masks else None) for p in files]
-    lone = [(masks[stem].name, "a mask, but no image file") for stem in sorted(masks.keys() - {p.stem for p in files})]
+    faces = [
+        Face(p.name, p, mask=LabelMap(masks[p.stem], labels) if p.stem in masks else None) for p in files
+    ]
+    lone = [
+        (masks[stem].name, "a mask, but no image file")
+        for stem in sorted(masks.keys() - {p.stem for p in files})
+    ]
     return Listing(faces, (), np.empty((len(faces), 0), np.float32), lone, tuple(_mask_note(faces)))
 
 

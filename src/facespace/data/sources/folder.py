@@ -52,7 +52,8 @@ def read(root: Path, options: SourceOptions) -> Listing:
             values[row, len(marks) :] = table[key]
             used.add(key)
     faces = [
-        Face(_id(p, root), p, identity=label if people and label != "." else None) for p, label in zip(paths, labels)
+        Face(_id(p, root), p, identity=label if people and label != "." else None)
+        for p, label in zip(paths, labels)
     ]
     skipped += [(key, "in the attribute table, but no image file") for key in table if key not in used]
     return Listing(faces, (*marks, *columns), values, skipped, _notes(labels, names, people, table, used))
@@ -67,7 +68,9 @@ def _walk(root: Path) -> Iterator[tuple[Path, str | None]]:
 
     for here, folders, files in os.walk(root, onerror=closed):
         found += [(Path(here, name), None) for name in files]
-        found += [(Path(here, name), "a link to a folder") for name in folders if Path(here, name).is_symlink()]
+        found += [
+            (Path(here, name), "a link to a folder") for name in folders if Path(here, name).is_symlink()
+        ]
     yield from sorted(found, key=lambda item: item[0].as_posix())
 
 
@@ -114,7 +117,10 @@ def _read_table(path: Path) -> tuple[tuple[str, ...], dict[str, np.ndarray]]:
     width = len(header) - 1
     cells = [[*row[1:], *[""] * width][:width] for row in rows]
     values = np.array(
-        [[_number(c, name, row[0], path) for c, name in zip(line, header[1:])] for row, line in zip(rows, cells)]
+        [
+            [_number(c, name, row[0], path) for c, name in zip(line, header[1:])]
+            for row, line in zip(rows, cells)
+        ]
     )
     binary = np.isin(values, (0, 1)) | np.isnan(values)
     values = np.where(binary.all(0), 2 * values - 1, values)

@@ -31,14 +31,22 @@ def read(root: Path, options: SourceOptions) -> Listing:
     for path in sorted(path for person in folder.iterdir() if person.is_dir() for path in person.iterdir()):
         match = SHOT.fullmatch(path.stem)
         if not match or match[1] != path.parent.name:
-            skipped.append((path.relative_to(folder).as_posix(), "its name is not its folder's with an image number"))
+            skipped.append(
+                (path.relative_to(folder).as_posix(), "its name is not its folder's with an image number")
+            )
             continue
         keys.append((match[1], int(match[2])))
         faces.append(Face(path.name, path, identity=match[1], split=splits.get(match[1])))
     missing = sorted(attributes.keys() - set(keys))
-    skipped += [(f"{person}_{shot:04d}", "in the attribute table, but no image file") for person, shot in missing]
+    skipped += [
+        (f"{person}_{shot:04d}", "in the attribute table, but no image file") for person, shot in missing
+    ]
     unknown = np.full(len(names), np.nan, np.float32)
-    values = np.stack([attributes.get(key, unknown) for key in keys]) if keys else np.empty((0, len(names)), np.float32)
+    values = (
+        np.stack([attributes.get(key, unknown) for key in keys])
+        if keys
+        else np.empty((0, len(names)), np.float32)
+    )
     return Listing(faces, names, values, skipped, _notes(folder, others, table, keys, attributes, splits))
 
 
@@ -46,7 +54,11 @@ def _image_folder(root: Path) -> tuple[Path, list[str]]:
     """The folder of people, deep-funneled before funneled before original, and the layouts that were left out."""
     below = sorted(path for path in root.glob("*") if path.is_dir())
     nested = sorted(
-        path for place in below if place.name.startswith("lfw") for path in place.glob("lfw*") if path.is_dir()
+        path
+        for place in below
+        if place.name.startswith("lfw")
+        for path in place.glob("lfw*")
+        if path.is_dir()
     )
     found = [place for place in (root, *below, *nested) if _holds_people(place)]
     if not found:
@@ -117,7 +129,11 @@ def _official_splits(places: tuple[Path, ...]) -> dict[str, str]:
         path = tables.find(places, name, (".txt",))
         for row in tables.rows(path) if path else ():
             if len(row) == 2:
-                kept = by_hash(f"person {row[0]}", {"train": 0.9, "validation": 0.1}) if side == "train" else side
+                kept = (
+                    by_hash(f"person {row[0]}", {"train": 0.9, "validation": 0.1})
+                    if side == "train"
+                    else side
+                )
                 people[row[0]] = kept
     path = tables.find(places, "pairs", (".txt",))
     if people or path is None:
@@ -138,7 +154,9 @@ def _notes(
         notes.append(f"no attribute table ({TABLES[0]})")
     else:
         without = sum(key not in attributes for key in keys)
-        notes.append(f"attributes from {table.name}" + (f"; {without:,} images have no row in it" if without else ""))
+        notes.append(
+            f"attributes from {table.name}" + (f"; {without:,} images have no row in it" if without else "")
+        )
     notes.append("split from LFW's own lists of people" if splits else "no list of who is in which split")
     return tuple(notes)
 

@@ -71,8 +71,14 @@ ARRAYS = {
 
 def _upright(rows: np.ndarray, path: Path) -> np.ndarray:
     if rows.ndim != 2 or rows.shape[1] != SIDE * SIDE or len(rows) % SHOTS:
-        raise FaceSetError(f"{path} holds {rows.shape} numbers where 400 × 4,096 are expected. Fetch it again.")
-    levels = rows if rows.dtype == np.uint8 else np.round(255 * rows / max(float(rows.max()), 1e-9)).astype(np.uint8)
+        raise FaceSetError(
+            f"{path} holds {rows.shape} numbers where 400 × 4,096 are expected. Fetch it again."
+        )
+    levels = (
+        rows
+        if rows.dtype == np.uint8
+        else np.round(255 * rows / max(float(rows.max()), 1e-9)).astype(np.uint8)
+    )
     return np.ascontiguousarray(levels.reshape(-1, SIDE, SIDE).transpose(0, 2, 1))
 
 

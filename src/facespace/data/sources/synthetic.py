@@ -28,7 +28,9 @@ class DrawnFace:
 def read(root: Path, options: SourceOptions) -> Listing:
     """`limit` faces (4,000 where it is not set); face i of a seed is the same however many are drawn."""
     drawn = [draw_factors(options.seed, index) for index in range(options.limit or DEFAULT_COUNT)]
-    faces = [Face(f"drawn-{options.seed}-{index:06d}", DrawnFace(factors)) for index, factors in enumerate(drawn)]
+    faces = [
+        Face(f"drawn-{options.seed}-{index:06d}", DrawnFace(factors)) for index, factors in enumerate(drawn)
+    ]
     values = np.array([list(factors.values()) for factors in drawn], np.float32)
     return Listing(faces, tuple(FACTORS), values, notes=(f"drawn with seed {options.seed}",))
 

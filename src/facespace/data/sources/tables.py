@@ -15,7 +15,9 @@ PICTURES = ("jpg", "jpeg", "png", "webp", "avif", "tif", "tiff", "bmp", "gif", "
 def rows(path: Path) -> Iterator[list[str]]:
     """The rows of a .csv, or of a table with blanks between its columns; empty ones are left out."""
     with path.open(encoding="utf-8", errors="replace", newline="") as file:
-        yield from (row for row in (csv.reader(file) if path.suffix == ".csv" else map(str.split, file)) if row)
+        yield from (
+            row for row in (csv.reader(file) if path.suffix == ".csv" else map(str.split, file)) if row
+        )
 
 
 def stem(name: str) -> str:
@@ -41,7 +43,9 @@ def names(stems: Collection[str], paths: Iterable[Path | None]) -> dict[str, str
 
 def find(places: Iterable[Path], name: str, endings: Sequence[str] = (".txt", ".csv")) -> Path | None:
     """The first table of that name in some folders."""
-    return next((path for place in places for end in endings if (path := place / f"{name}{end}").is_file()), None)
+    return next(
+        (path for place in places for end in endings if (path := place / f"{name}{end}").is_file()), None
+    )
 
 
 def celeba_attributes(path: Path) -> tuple[tuple[str, ...], dict[str, np.ndarray]]:

@@ -36,7 +36,9 @@ def _read_sides(root: Path) -> Listing:
         path = tables.find((root,), f"yearbook_{side}", (".txt",))
         labels = [row for row in (tables.rows(path) if path else ()) if len(row) == 2]
         years = {tables.stem(name): float(year) for name, year in labels}  # some copies have another ending
-        files = [(f"{sex}/{tables.stem(file.name)}", file) for sex in SEXES for file in _files(root / side / sex)]
+        files = [
+            (f"{sex}/{tables.stem(file.name)}", file) for sex in SEXES for file in _files(root / side / sex)
+        ]
         present = {key for key, _ in files}
         for name, _ in labels:
             if tables.stem(name) not in present:
@@ -54,7 +56,9 @@ def _year(name: str) -> float:
     return float(match[0]) if match else float("nan")
 
 
-def _listing(portraits: list[tuple[Path, str | None, float]], root: Path, skipped: list[tuple[str, str]]) -> Listing:
+def _listing(
+    portraits: list[tuple[Path, str | None, float]], root: Path, skipped: list[tuple[str, str]]
+) -> Listing:
     faces = [Face(path.relative_to(root).as_posix(), path, split=split) for path, split, _ in portraits]
     rows = [(SEXES[path.parent.name], year) for path, _, year in portraits]
     values = np.array(rows, np.float32).reshape(len(rows), 2)

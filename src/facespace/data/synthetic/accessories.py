@@ -39,7 +39,9 @@ def _hair_colour(s: Scene, x: d.Array, y: d.Array) -> d.Colour:
     flow = (x - part) / (y + 1.35) + 0.026 * curl * np.sin(y * 21 + np.sin(x * 13))
     strands = 0
     for count, weight in ((46, 0.60), (83, 0.40), (190, 0.30)):
-        seen = min(max(1.5 - 0.25 * count * s.page.pixel, 0.0), 1.0)  # strands finer than a pixel would only flicker
+        seen = min(
+            max(1.5 - 0.25 * count * s.page.pixel, 0.0), 1.0
+        )  # strands finer than a pixel would only flicker
         if seen > 0:
             strands = strands + seen * weight * np.sin(flow * count + 0.02 * count)
     sunny = 0.5 + 0.55 * s["light_direction"] * x - 0.42 * (y + 0.25)

@@ -86,7 +86,9 @@ def eyes(s: Scene) -> None:
     iris_u = u * side - 0.045 * s["gaze"]
     iris = d.ellipse(iris_u, v + 0.008, 0.058 + 0.006 * size, 0.058 + 0.006 * size)
     inside.paint(iris, d.tint(c["iris"], (0.42, 0.42, 0.45)))
-    glow = d.mix(d.tint(c["iris"], (0.75, 0.75, 0.78)), d.mix(c["iris"], WHITE, 0.22), d.smooth(v, -0.04, 0.04))
+    glow = d.mix(
+        d.tint(c["iris"], (0.75, 0.75, 0.78)), d.mix(c["iris"], WHITE, 0.22), d.smooth(v, -0.04, 0.04)
+    )
     inside.paint(iris + 0.009, glow, 1, 0.008)
     inside.paint(iris + 0.034, d.hexes("120c0e")[0], 1, 0.006)
     inside.paint(bow - 0.018, INK, 0.38, 0.03)
@@ -199,7 +201,9 @@ def beard(s: Scene) -> None:
     moustache = d.bow(np.abs(u) - 0.075, v - 0.268, 0.09, -0.012) - 0.026
     area = d.soft_union(area, np.maximum(moustache, s.outline[at]), 0.03)
     flow = u / (1.1 - v)  # whiskers point to the chin
-    weave = 0.5 + 0.3 * np.sin(flow * 62 + np.sin(v * 34)) + 0.2 * np.sin(flow * 110 + 1.7 * np.sin(v * 25 + 1))
+    weave = (
+        0.5 + 0.3 * np.sin(flow * 62 + np.sin(v * 34)) + 0.2 * np.sin(flow * 110 + 1.7 * np.sin(v * 25 + 1))
+    )
     lit = np.clip(0.25 + 0.40 * weave + 0.9 * s["light_direction"] * u + 0.5 * (0.45 - v), 0, 1)
     colour = d.mix(d.tint(c["beard"], (0.58, 0.53, 0.53)), c["beard"], lit)
     face.paint(area, colour, 0.97 * amount**2.2, 0.085 - 0.03 * amount)
