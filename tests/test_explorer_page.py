@@ -188,6 +188,33 @@ def test_a_locked_attribute_stays_where_it_is(tab):
     assert tab.page.get_by_role("group", name="Male").count() == 1
 
 
+def test_reset_returns_an_attribute_to_the_original_face(tab):
+    tab.page.click("#tab-attributes")
+    row = tab.page.get_by_role("group", name="Smiling")
+    typed = row.locator(".typed")
+    expect(typed).not_to_have_value("")
+    before = typed.input_value()
+    typed.fill(f"{float(before) + 1:.2f}")
+    typed.press("Enter")
+    expect(tab.at(".effects")).to_contain_text("Smiling")
+    tab.page.evaluate("document.activeElement.blur()")
+    row.get_by_role("button", name="Reset Smiling").click()
+    expect(typed).to_have_value(before)
+    expect(tab.at(".effects")).to_be_hidden()
+
+
+def test_a_panel_that_was_hidden_shows_the_values_of_the_new_face(tab):
+    first = tab.at("#raw .typed").first
+    tab.page.click("#tab-raw")
+    expect(first).not_to_have_value("")
+    before = first.input_value()
+    tab.page.click("#tab-attributes")
+    tab.page.keyboard.press("r")
+    expect(tab.at("#history .tile")).to_have_count(3)
+    tab.page.click("#tab-raw")
+    expect(first).not_to_have_value(before)
+
+
 def test_a_drawing_changes_the_picture_and_goes_to_the_sliders(tab):
     tab.page.keyboard.press("d")
     expect(tab.at("#drawing")).to_be_visible()

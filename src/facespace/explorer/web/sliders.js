@@ -324,6 +324,7 @@ export class SliderPanel {
     this.#fillTruncation();
     const view = `${state.view.range} ${state.view.all}`;
     if (view !== this.builtView) this.build();
+    else this.refresh(); // the panel may have been hidden while the face changed
     this.builtView = view;
   }
 

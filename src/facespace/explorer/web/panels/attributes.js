@@ -162,10 +162,12 @@ function qualityTip({ auc, yes, no }) {
   return `Quality: held-out area under the ROC curve ${area} (0.5 is chance, 1 is perfect).${counts}`;
 }
 
-function read() {
+/** @param {Float32Array} z the face of the page or its original */
+function read(z) {
+  const known = z === original?.z ? original.scores : scores;
   /** @type {Map<string, number>} */
   const values = new Map();
-  for (const [i, name] of directions.names.entries()) values.set(name, scores[i] ?? 0);
+  for (const [i, name] of directions.names.entries()) values.set(name, known[i] ?? 0);
   return values;
 }
 
