@@ -111,7 +111,7 @@ def trained_weights(folder: Path) -> Iterator[tuple[str, Entry]]:
 
 def default_space(folder: Path) -> Iterator[tuple[str, Entry]]:
     """What the space that comes along makes."""
-    from facespace.evaluation.attributes import load_net
+    from facespace.perception.attributes import load_net
 
     space, faces = facespace.load(), photo_set(folder).images[:5]
     z, wanted = space.encode(faces), {"Smiling": 1, "Male": -1}
@@ -134,7 +134,7 @@ def figures(folder: Path) -> Iterator[tuple[str, Entry]]:
     """Numbers that evaluate, analyze and the scorecard write, of the default space and of a small one."""
     from facespace.evaluation.analyze import analyze
     from facespace.evaluation.evaluate import evaluate
-    from facespace.evaluation.scorecard_report import write as scorecard
+    from facespace.evaluation.edit_benchmark_sections import write as scorecard
 
     faces, tiny = photo_set(folder), drawn(folder, 200, 3, 16, 16)
     run = train("demo", tiny, TINY, folder / "measured")
