@@ -1,5 +1,6 @@
-"""Old names that are still accepted: one table for fields of cards and `--set`, for verbs and for command-line options, and
-the functions that replace them by the current ones. Validates nothing: an unknown name passes through unchanged."""
+"""Old names that are still accepted: one table for fields of cards and `--set`, for verbs and for
+command-line options, and the functions that replace them by the current ones. Validates nothing: an unknown
+name passes through unchanged."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,8 +32,9 @@ class Alias:
 VERB = "verb"
 _SOURCE = Alias("source", {"procedural": "synthetic"})
 
-# kind -> old name -> alias. A kind is the name of a config's dataclass, the "kind" of a card, VERB, or "facespace VERB" for
-# the options of one verb. A field that keeps its name while one of its values is renamed has a row as well.
+# kind -> old name -> alias. A kind is the name of a config's dataclass, the "kind" of a card, VERB, or
+# "facespace VERB" for the options of one verb. A field that keeps its name while one of its values is renamed
+# has a row as well.
 ALIASES: dict[str, dict[str, Alias]] = {
     "DataConfig": {"source": _SOURCE},
     "faceset": {"source": _SOURCE},
@@ -46,9 +48,11 @@ _reported: set[str] = set()  # notes of this process; each is shown once
 def rename_old_keys(
     kind: str, values: Mapping[str, Any], where: str = "", report: bool = False
 ) -> dict[str, Any]:
-    """A copy of one level of `values` with current names. Where both names are present, the current one is kept.
+    """A copy of one level of `values` with current names. Where both names are present, the current one is
+    kept.
 
-    `report` shows a note for each old name, once a process; `where` is the prefix of the names in it, such as 'train.'."""
+    `report` shows a note for each old name, once a process; `where` is the prefix of the names in it, such as
+    'train.'."""
     aliases = ALIASES.get(kind, {})
     renamed: dict[str, Any] = {}
     for name, value in values.items():
@@ -65,7 +69,8 @@ def rename_old_keys(
 
 
 def rename_arguments(tokens: Sequence[str]) -> list[str]:
-    """The words of a command line with the current verb, options and values of options; each old one is noted."""
+    """The words of a command line with the current verb, options and values of options; each old one is
+    noted."""
     if not tokens:
         return []
     verb = next(iter(rename_old_keys(VERB, {tokens[0]: None}, report=True)))
@@ -86,12 +91,14 @@ def rename_arguments(tokens: Sequence[str]) -> list[str]:
 
 
 def _report(where: str, name: str, value: Any, alias: Alias) -> None:
-    current = alias.current_value(value)
-    if alias.name == name and current == value:
-        return
-    old, new = f"{where}{name}", f"{where}{alias.name}"
-    if current != value and isinstance(value, str):
-        old, new = f"{old}={value}", f"{new}={current}"
-    if old not in _reported:
-        _reported.add(old)
-        console.note(f"{old} is now {new}.")
+    """Notes the current names of a field and of its value, or of the keys of a table."""
+    endings = [("", "")]
+    if isinstance(value, Mapping):
+        endings = [(f".{key}", f".{alias.current_value(key)}") for key in value]
+    elif isinstance(value, str) and alias.current_value(value) != value:
+        endings = [(f"={value}", f"={alias.current_value(value)}")]
+    for old_ending, new_ending in endings:
+        old, new = f"{where}{name}{old_ending}", f"{where}{alias.name}{new_ending}"
+        if old != new and old not in _reported:
+            _reported.add(old)
+            console.note(f"{old} is now {new}.")

@@ -1,5 +1,6 @@
-"""The card of a folder that facespace wrote, and the tensors beside it: file names, fingerprints, and one reader for each whose
-errors say what is wrong and what to do. torch is imported where tensors are read or hashed, not at the start."""
+"""The card of a folder that facespace wrote, and the tensors beside it: file names, fingerprints, and one
+reader for each whose errors say what is wrong and what to do. torch is imported where tensors are read or
+hashed, not at the start."""
 
 import hashlib
 import json
@@ -60,13 +61,15 @@ def fingerprint(weights: "Mapping[str, torch.Tensor]") -> str:
     digest = hashlib.sha256()
     for name in sorted(weights):
         digest.update(f"{name} {tuple(weights[name].shape)} {weights[name].dtype}".encode())
-        # Flat first: a 1×1 convolution laid out by channels counts as contiguous, and its last stride is still not 1.
+        # Flat first: a 1×1 convolution laid out by channels counts as contiguous, and its last stride is
+        # still not 1.
         digest.update(weights[name].contiguous().flatten().view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 
 def read_tensors(path: Path | Traversable, expected: str | None, remedy: str) -> "dict[str, torch.Tensor]":
-    """The tensors of a file with the fingerprint that its card gives; BundleError, ending in `remedy`, for any other file."""
+    """The tensors of a file with the fingerprint that its card gives; BundleError, ending in `remedy`, for
+    any other file."""
     from safetensors import SafetensorError
     from safetensors.torch import load
 

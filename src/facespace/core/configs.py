@@ -1,5 +1,6 @@
-"""Frozen dataclasses to JSON and back, and `--set a.b=c`. Any tree of frozen dataclasses works; an unknown field or a value
-of the wrong type raises UsageError with the field's name. Defines no config of its own; values are converted by msgspec."""
+"""Frozen dataclasses to JSON and back, and `--set a.b=c`. Any tree of frozen dataclasses works; an unknown
+field or a value of the wrong type raises UsageError with the field's name. Defines no config of its own;
+values are converted by msgspec."""
 
 import dataclasses
 import json
@@ -30,7 +31,8 @@ def to_dict(config: Any) -> dict[str, Any]:
 
 
 def from_dict(kind: type[Config], values: Mapping[str, Any], where: str = "") -> Config:
-    """A config of the given dataclass from plain values; missing fields keep their defaults and old names are accepted.
+    """A config of the given dataclass from plain values; missing fields keep their defaults and old names are
+    accepted.
 
     Raises UsageError for an unknown field, a missing one without a default, or a value of the wrong type."""
     hints = _fields(kind)
@@ -46,8 +48,9 @@ def from_dict(kind: type[Config], values: Mapping[str, Any], where: str = "") ->
 
 
 def override(config: Config, settings: Iterable[str]) -> Config:
-    """A copy with settings such as `train.steps=500`. Values are JSON, or a bare word. All are put in place before the
-    result is checked, so their order does not matter. A note names the current name of an old one."""
+    """A copy with settings such as `train.steps=500`. Values are JSON, or a bare word. All are put in place
+    before the result is checked, so their order does not matter. A note names the current name of an old
+    one."""
     values = to_dict(config)
     for setting in settings:
         path, equals, text = setting.partition("=")

@@ -1,5 +1,9 @@
-"""Files from the network: a download that resumes, is checked and appears whole, and archives that unpack only into
-their own folder. Independent of data sets and hosts."""
+"""Downloads that resume, are verified and appear whole, and archives that unpack only into their own folder.
+Independent of data sets and hosts.
+
+Not pooch: it has no HTTP range requests (an interrupted download of 3 GB starts anew), does not compare the
+file's version (If-Range) and does not check the free space, which are most of this file; its checksums would
+replace six lines."""
 
 import functools
 import gzip
@@ -44,16 +48,16 @@ class FetchError(FacespaceError):
 
 
 class DamagedArchive(FetchError):
-    """An archive that must be fetched again."""
+    """An archive that must be downloaded again."""
 
 
 class _Dropped(Exception):
-    """The connection ended early, or the server asks for patience; worth another try."""
+    """The connection ended early, or the server is busy; another try may succeed."""
 
 
 class _HttpOnly(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
-        """Follows http and https alone, and never from https to http."""
+        """Follows redirects to http and https only, and never from https to http."""
         _check_scheme(newurl)
         if urlsplit(req.full_url).scheme == "https" and urlsplit(newurl).scheme == "http":
             raise FetchError(f"{_name(req.full_url)} redirects from https to plain http; not followed.")
@@ -61,8 +65,9 @@ class _HttpOnly(urllib.request.HTTPRedirectHandler):
 
 
 def fetch(url: str, to: Path, *, sha256: str | None = None) -> Path:
-    """The file at `url`, whole, at `to`. What an earlier, broken run left is resumed if the server still has the same
-    file. A file that is already there, with the right checksum where one is asked, is returned at once."""
+    """Downloads the file at `url` to `to`. A partial download of an earlier run is resumed if the server
+    still has the same file. An existing file, with the right checksum where one is given, is returned at
+    once."""
     _check_scheme(url)
     if to.is_file() and (not sha256 or files.sha256(to) == sha256):
         return to
@@ -74,8 +79,9 @@ def fetch(url: str, to: Path, *, sha256: str | None = None) -> Path:
         part.unlink()
         tag.unlink(missing_ok=True)
         raise FetchError(
-            f"{_name(url)} has the SHA-256 {found}, not the expected {sha256}: it was damaged on the way or replaced. "
-            f"Nothing was kept; run again, and if it stays so, do not use the file."
+            f"{_name(url)} has the SHA-256 {found}, not the expected {sha256}: "
+            "it was damaged on the way or replaced. "
+            "Nothing was kept; run again, and if it stays so, do not use the file."
         )
     files.flush(part)
     part.replace(to)
@@ -84,7 +90,8 @@ def fetch(url: str, to: Path, *, sha256: str | None = None) -> Path:
 
 
 def _receive_all(url: str, part: Path, tag: Path) -> None:
-    """Connects until `part` has its full length. Raises FetchError after TRIES connections without a new byte."""
+    """Connects until `part` has its full length. Raises FetchError after TRIES connections without a new
+    byte."""
     most = failures = 0
     while True:
         try:
@@ -123,8 +130,8 @@ def _receive(url: str, part: Path, tag: Path) -> None:
 
 
 def _connect(url: str, part: Path, offset: int, validator: str) -> Any:
-    """The server's response with the bytes from `offset` on, or None where there are no more. Raises _Dropped where another
-    try may help, else FetchError."""
+    """The server's response with the bytes from `offset` on, or None where there are no more. Raises _Dropped
+    where another try may help, else FetchError."""
     headers = {"User-Agent": "facespace", "Accept-Encoding": "identity"}
     if offset:
         headers |= {"Range": f"bytes={offset}-", "If-Range": validator}
@@ -166,7 +173,7 @@ def _read(response: IO[bytes]) -> bytes:
 
 
 def _extent(response: Any) -> tuple[int, int | None]:
-    """Where the answer's bytes start in the file, and how long the whole file is."""
+    """The offset of the response's bytes in the file, and the length of the whole file."""
     length = response.headers.get("Content-Length")
     if response.status != 206:
         return 0, (int(length) if length else None)
@@ -177,7 +184,7 @@ def _extent(response: Any) -> tuple[int, int | None]:
 
 
 def _kept(url: str, part: Path, tag: Path) -> tuple[int, str]:
-    """How many bytes can be gone on from, and the mark by which the server knows the file that they are of."""
+    """How many bytes are kept, and the validator (ETag or Last-Modified) of the file that they belong to."""
     try:
         note = json.loads(tag.read_text(encoding="utf-8"))
         if note["url"] == url and note["validator"]:
@@ -206,7 +213,8 @@ def _check_space(path: Path, needed: int, what: str) -> None:
 
 
 def cache_folder() -> Path:
-    """Where downloads wait until they are whole: $FACESPACE_CACHE, else the system's folder for caches."""
+    """The folder of unfinished downloads and network weights: $FACESPACE_CACHE, else the system's cache
+    folder."""
     own, shared = os.environ.get("FACESPACE_CACHE"), os.environ.get("XDG_CACHE_HOME")
     if own:
         return Path(own)
@@ -221,8 +229,9 @@ def cache_folder() -> Path:
 
 
 def unpack(archive: Path, to: Path) -> int:
-    """Unpacks a zip or tar (also compressed) into the folder `to`, which appears whole or not at all; the number of
-    files. An archive with a name or a link that leaves the folder is refused, and nothing of it stays."""
+    """Unpacks a zip or tar (also compressed) into the folder `to`, which appears whole or not at all; returns
+    the number of files. An archive with a name or a link that leaves the folder is refused, and nothing of it
+    is kept."""
     if to.exists() and not (to.is_dir() and not any(to.iterdir())):
         raise FetchError(
             f"{to} is not an empty folder; {archive.name} is unpacked into an empty or a new one only."

@@ -1,4 +1,5 @@
-"""How well faces were aligned: a table of quality, a picture of the photographs without a face, and a summary for the card."""
+"""How well faces were aligned: a table of quality, a picture of the photographs without a face, and a summary
+for the card."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -22,7 +23,8 @@ COLUMNS, SIDE = 8, 96  # of the picture, and pixels of each photograph in it
 def report_alignment(
     folder: Path, alignment: Alignment, listing: SourceListing, results: Sequence[Result]
 ) -> dict[str, Any]:
-    """quality.csv with a row a face, rejects.png with the photographs without a face, and the card's entry."""
+    """quality.csv with a row a face, rejects.png with the photographs without a face, and the card's
+    entry."""
     qualities: list[dict[str, float]] = []
     lines: list[list[str]] = []
     rejects: list[Result] = []

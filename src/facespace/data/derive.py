@@ -1,5 +1,5 @@
-"""New prepared sets from old ones: merged, split anew, balanced, subsampled. Pixels are copied unchanged, tables are
-reconciled."""
+"""New prepared sets from old ones: merged, split anew, balanced, subsampled. Pixels are copied unchanged,
+tables are reconciled."""
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -43,12 +43,12 @@ class Table(NamedTuple):
 
 
 def merge(sets: Sequence[FaceSet | Path | str], to: Path | str, force: bool = False) -> FaceSet:
-    """One set of the faces of several, in their order. Attributes with the same name but for case, blanks, dashes and
-    apostrophes are one; where a set lacks an attribute it is unknown. Splits stay; a person named by two sets of the
-    same origin (CelebA and CelebAMask-HQ) is one person.
+    """One set of the faces of several, in their order. Attributes with the same name but for case, blanks,
+    dashes and apostrophes are one; where a set lacks an attribute it is unknown. Splits stay; a person named
+    by two sets of the same origin (CelebA and CelebAMask-HQ) is one person.
 
-    Raises UsageError for fewer than two sets or faces of different shapes, FaceSetError where a person would be in two
-    splits."""
+    Raises UsageError for fewer than two sets or faces of different shapes, FaceSetError where a person would
+    be in two splits."""
     opened = list(map(_open, sets))
     if len(opened) < 2:
         raise UsageError(f"Merging takes at least two prepared sets; got {len(opened)}.")
@@ -130,13 +130,14 @@ def split(
     seed: int = 0,
     force: bool = False,
 ) -> FaceSet:
-    """The same faces with new splits, by a hash of the person, or of the pixels where nobody is named; `shares` are those
-    of train, validation and test."""
+    """The same faces with new splits, by a hash of the person, or of the pixels where nobody is named;
+    `shares` are those of train, validation and test."""
     faces = _open(faces)
     possible = all(0 <= share < 1e9 for share in shares.values())
     if not possible or set(shares) - set(SPLITS) or not shares.get("train"):
         raise UsageError(
-            f"Shares of train, validation and test must be at or above 0, and train above it; got {dict(shares)}."
+            "Shares of train, validation and test must be at or above 0, and train above it; "
+            f"got {dict(shares)}."
         )
     check_seed(seed)
     rows: list[Row] = []
@@ -151,8 +152,8 @@ def split(
 def balance(
     faces: FaceSet | Path | str, on: str, to: Path | str, seed: int = 0, force: bool = False
 ) -> FaceSet:
-    """As many faces with the attribute `on` as without it in every split, drawn at random by `seed`; faces for which it is
-    unknown are left out."""
+    """As many faces with the attribute `on` as without it in every split, drawn at random by `seed`; faces
+    for which it is unknown are left out."""
     faces = _open(faces)
     if on not in faces.attribute_names:
         raise UsageError(f"Unknown attribute {on!r}. {suggest(on, faces.attribute_names)}")
@@ -176,8 +177,8 @@ def balance(
 def thin(
     faces: FaceSet | Path | str, most: Mapping[str, int], to: Path | str, force: bool = False
 ) -> FaceSet:
-    """At most so many faces of each split that `most` names, evenly spaced, and all of the others: for a learning curve, or a
-    quicker run."""
+    """At most so many faces of each split that `most` names, evenly spaced, and all of the others: for a
+    learning curve, or a quicker run."""
     faces = _open(faces)
     if not most or set(most) - set(SPLITS) or min(most.values()) < 1:
         given = ", ".join(f"{split} {count}" for split, count in most.items()) or "none"
@@ -203,8 +204,8 @@ def relabel(
     facts: Mapping[str, Any],
     force: bool = False,
 ) -> FaceSet:
-    """The same faces with other attributes: `values` float32 (N, A), NaN unknown. `told` is a note on where they come
-    from, and `facts` join the card."""
+    """The same faces with other attributes: `values` float32 (N, A), NaN unknown. `told` is a note on where
+    they come from, and `facts` join the card."""
     if values.shape != (len(faces), len(names)):
         raise UsageError(
             f"{len(faces)} faces and {len(names)} names do not fit values of shape {values.shape}."
@@ -216,7 +217,8 @@ def relabel(
 
 
 def reconcile(sets: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], list[list[int]]]:
-    """The union of several lists of attribute names, and for each list where its columns go. The first spelling stays."""
+    """The union of several lists of attribute names, and for each list where its columns go. The first
+    spelling stays."""
     places: dict[str, int] = {}
     names: list[str] = []
     columns = []
@@ -233,8 +235,8 @@ def reconcile(sets: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], list[list
 
 
 def _common_source(sets: Sequence[FaceSet]) -> tuple[tuple[int, int] | None, str | None]:
-    """Height and width of the photographs that sets of one crop were cut from: those of the first set whose card has them;
-    and a note where another card has others."""
+    """Height and width of the photographs that sets of one crop were cut from: those of the first set whose
+    card has them; and a note where another card has others."""
     known: list[tuple[int, int]] = []
     for faces in sets:
         source = faces.template.source

@@ -1,5 +1,6 @@
-"""The face data sets that can be downloaded: size, terms and origin of each, the files that must exist afterwards, and the
-`prepare` line that follows. Transfers are in core/fetch.py; reading a set is in sources/."""
+"""The face data sets that can be downloaded: size, terms and origin of each, the files that must exist
+afterwards, and the `prepare` line that follows. Transfers are in core/fetch.py; reading a set is in
+sources/."""
 
 import contextlib
 import importlib
@@ -27,7 +28,8 @@ class Table:
     names: tuple[str, ...]  # any of these is enough
     holds: str
     source: str  # where its authors publish it
-    # If set, `source` is the table itself, which starts with these characters and is downloaded where the archive lacks it.
+    # If set, `source` is the table itself, which starts with these characters and is downloaded where the
+    # archive lacks it.
     begins: str = ""
 
 
@@ -56,7 +58,9 @@ DOWNLOADS: dict[str, Download] = {
     "celeba": Download(
         "CelebA, aligned and cropped (Liu et al., 2015)",
         sizes=(1_430_000_000, 1_550_000_000),
-        terms=f"For non-commercial research only; the images may not be passed on, sold or published. {CELEBA}",
+        terms=(
+            f"For non-commercial research only; the images may not be passed on, sold or published. {CELEBA}"
+        ),
         folder="img_align_celeba",
         images=202_599,
         prepare="--size 64",
@@ -65,14 +69,17 @@ DOWNLOADS: dict[str, Download] = {
             Table(("list_attr_celeba.csv", "list_attr_celeba.txt"), "the 40 attributes", CELEBA),
             Table(("list_eval_partition.csv", "list_eval_partition.txt"), "the official split", CELEBA),
             Table(
-                ("identity_CelebA.csv", "identity_CelebA.txt"), "who is who; Kaggle's copy lacks it", CELEBA
+                ("identity_CelebA.csv", "identity_CelebA.txt"), "identities; Kaggle's copy lacks it", CELEBA
             ),
         ),
     ),
     "lfw": Download(
         "Labeled Faces in the Wild, deep-funneled (Huang et al., 2007 and 2012)",
         sizes=(118_000_000, 125_000_000),
-        terms=f"News photographs gathered for research; no licence is known, so the rights stay with their owners. {LFW}",
+        terms=(
+            "News photographs gathered for research; no licence is known, "
+            f"so the rights stay with their owners. {LFW}"
+        ),
         folder="lfw-deepfunneled",
         images=13_233,
         prepare="--size 45",
@@ -95,17 +102,24 @@ DOWNLOADS: dict[str, Download] = {
     "yearbook": Download(
         "A Century of Portraits: American high-school yearbooks (Ginosar et al., 2015)",
         sizes=(800_000_000, 850_000_000),
-        terms=f"Published by its authors for research; no licence is known, so the rights stay with their owners. {YEARBOOK}",
+        terms=(
+            "Published by its authors for research; no licence is known, "
+            f"so the rights stay with their owners. {YEARBOOK}"
+        ),
         folder="faces_aligned_small_mirrored_co_aligned_cropped_cleaned",
         images=37_921,
         prepare="--size 171x186 --gray",
-        source="https://www.dropbox.com/s/ubjjoo0b2wz4vgz/faces_aligned_small_mirrored_co_aligned_cropped_cleaned.tar.gz?dl=1",
+        source=(
+            "https://www.dropbox.com/s/ubjjoo0b2wz4vgz/"
+            "faces_aligned_small_mirrored_co_aligned_cropped_cleaned.tar.gz?dl=1"
+        ),
     ),
 }
 
 
 def download(name: str, to: Path, *, accept_terms: bool, client: Any = None) -> dict[str, Any]:
-    """Downloads the data set `name` into the folder `to`; returns what it holds, what is missing and the next command.
+    """Downloads the data set `name` into the folder `to`; returns what it holds, what is missing and the next
+    command.
 
     Existing files stay; an interrupted download continues. `client` replaces kagglehub in tests."""
     start = time.monotonic()
@@ -145,7 +159,7 @@ def _missing_images(chosen: Download, root: Path, to: Path) -> list[str]:
     count = _count(root, chosen)
     if count >= chosen.images:
         return []
-    hint = f"To fetch them anew, remove {to}; if it stays so, look at {chosen.source}"
+    hint = f"To download them anew, remove {to}; if images are still missing, see {chosen.source}"
     return [f"{count:,} of {chosen.images:,} images are there. {hint}"]
 
 
@@ -258,7 +272,8 @@ def _count(root: Path, chosen: Download) -> int:
 
 
 def _complete(name: str, table: Table, root: Path) -> list[str]:
-    """Downloads the table where it is missing and can be had; else a sentence on what is missing and where to put it."""
+    """Downloads the table where it is missing and can be had; else a sentence on what is missing and where to
+    put it."""
     if any(_find(root, file) for file in table.names):
         return []
     folder = _find(root, DOWNLOADS[name].folder) or root / "-"
@@ -276,5 +291,6 @@ def _complete(name: str, table: Table, root: Path) -> list[str]:
         except FetchError as error:
             problem = f" {error}"
     return [
-        f"{table.names[-1]} ({table.holds}) is missing.{problem} Get it from {table.source} and put it at {target}"
+        f"{table.names[-1]} ({table.holds}) is missing.{problem} "
+        f"Get it from {table.source} and put it at {target}"
     ]

@@ -1,7 +1,8 @@
-"""What a source yields (Face, SourceListing) and what `prepare` leaves on disk (FaceSet): one memory-mapped file of uint8
-images, one table, one card. Reading only; `writing.py` writes.
+"""What a source yields (Face, SourceListing) and what `prepare` writes (FaceSet): one memory-mapped file of
+uint8 images, one table, one card. Reading only; `writing.py` writes.
 
-Attributes are floats whose sign says yes (+) or no (−) and whose size may carry a score; NaN is unknown."""
+Attributes are floats whose sign means yes (+) or no (−) and whose magnitude may be a score; NaN is
+unknown."""
 
 import csv
 from collections.abc import Callable, Sequence
@@ -35,7 +36,7 @@ class Renderable(Protocol):
 
 
 class Mask(Protocol):
-    """Which part of an image is the person; must survive pickling."""
+    """The pixels of an image that belong to the person; must survive pickling."""
 
     def load(self) -> np.ndarray:
         """bool (H, W) at the mask's own size. Raises ImageError where it cannot be read."""
@@ -65,8 +66,8 @@ class SourceListing:
 
 
 class FaceSet:
-    """A prepared set: `images` uint8 (N, H, W, C) memory-mapped; `attributes` float32 (N, A), NaN unknown; `splits`,
-    `ids` and `identities` (N,) text, empty where unknown; `card` the facts.
+    """A prepared set: `images` uint8 (N, H, W, C) memory-mapped; `attributes` float32 (N, A), NaN unknown;
+    `splits`, `ids` and `identities` (N,) text, empty where unknown; `card` its metadata.
 
     Raises FaceSetError where the folder is missing, unfinished or damaged."""
 
@@ -123,9 +124,7 @@ class FaceSet:
         except (ValueError, OSError, EOFError) as error:
             raise _damaged(self.root, f"{IMAGES} is cut short or not an array ({error})") from error
         if images.ndim != 4 or images.dtype != np.uint8 or len(images) != count:
-            raise _damaged(
-                self.root, f"{IMAGES} holds {images.dtype} {images.shape} and the card says {count} faces"
-            )
+            raise _damaged(self.root, f"{IMAGES} holds {images.dtype} {images.shape}, the card {count} faces")
         return images
 
     def _read_table(self) -> tuple[list[np.ndarray], tuple[str, ...], np.ndarray]:
@@ -193,7 +192,8 @@ def _damaged(root: Path, what: str) -> FaceSetError:
 def over(
     faces: FaceSet, rows: np.ndarray, what: Callable[[np.ndarray], np.ndarray], doing: str
 ) -> np.ndarray:
-    """The results of a function of faces uint8 (B, H, W, C) for those rows of a set, in batches straight from the disk."""
+    """The results of a function of faces uint8 (B, H, W, C) for those rows of a set, in batches straight from
+    the disk."""
     parts = []
     with progress(len(rows), doing, "faces") as advance:
         for start in range(0, max(len(rows), 1), AT_ONCE):

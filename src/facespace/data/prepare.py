@@ -1,5 +1,6 @@
-"""From any source to a prepared set: list the faces, process each in worker processes, write. The bytes depend on the input
-and the options alone, never on the number of workers or on interruptions: a killed run continues where it stopped."""
+"""From any source to a prepared set: list the faces, process each in worker processes, write. The bytes
+depend on the input and the options alone, never on the number of workers or on interruptions: a killed run
+continues where it stopped."""
 
 import os
 from collections import Counter
@@ -46,12 +47,13 @@ def prepare(
 ) -> FaceSet:
     """Prepares the faces of `source` (a name in SOURCES) under `root` as the folder `to` and opens it.
 
-    `size` is a side or (height, width) in pixels, `crop` a name in CROPS, `gray` one channel: the source's own where
-    None. `background` keeps the area outside a source's masks, blurs it, or makes it one colour ('black', '#rrggbb').
-    `align` finds faces and aligns them to CelebA's template first. `cropped` names the crop that the pictures already
-    are: each is resized whole, and skipped where it is smaller than `size`, unless `enlarge`. `split` (train, validation
-    or test) is that of all faces without one in the source. `attributes` keeps only these. An existing set is only
-    replaced with `force`. Further `options` are those of SourceOptions (limit, seed, table, …).
+    `size` is a side or (height, width) in pixels, `crop` a name in CROPS, `gray` one channel: the source's
+    own where None. `background` keeps the area outside a source's masks, blurs it, or makes it one colour
+    ('black', '#rrggbb'). `align` finds faces and aligns them to CelebA's template first. `cropped` names the
+    crop that the pictures already are: each is resized whole, and skipped where it is smaller than `size`,
+    unless `enlarge`. `split` (train, validation or test) is that of all faces without one in the source.
+    `attributes` keeps only these. An existing set is only replaced with `force`. Further `options` are those
+    of SourceOptions (limit, seed, table, …).
 
     Raises UsageError for impossible options, FaceSetError where the source has no usable face."""
     source = rename_old_keys("faceset", {"source": source}, report=True)["source"]
@@ -131,7 +133,8 @@ def _write(
     results: Sequence[Result],
     split: str | None,
 ) -> None:
-    """Writes table, card and, of aligned faces, the report on their quality. Raises FaceSetError where no face is usable."""
+    """Writes table, card and, of aligned faces, the report on their quality. Raises FaceSetError where no
+    face is usable."""
     good = [result for result in results if result.face.good]
     skipped = [*listing.skipped, *_failures(results)]
     if not good:
@@ -197,7 +200,8 @@ def _usual_size(results: Sequence[Result]) -> Size | None:
 
 
 def _notes_on_sizes(origin: Origin, spec: PrepareSpec, results: Sequence[Result]) -> list[str]:
-    """Notes on pictures that are not the source's photographs: cropped elsewhere, or of another size than those have."""
+    """Notes on pictures that are not the source's photographs: cropped elsewhere, or of another size than
+    those have."""
     (height, width), count = _most_common_size(results)
     original = origin.source.original
     found = f"{height}×{width}"

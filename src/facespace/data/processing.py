@@ -1,5 +1,5 @@
-"""One listed face to its final pixels: read or draw, mask, align, cut. Runs in worker processes, so it needs neither
-torch nor an open set."""
+"""From a listed face to its final pixels: read or render, mask, align, crop. Runs in worker processes,
+without torch and without an open set."""
 
 import hashlib
 from collections.abc import Sequence
@@ -42,8 +42,8 @@ class PrepareSpec:
 
 
 class PreparedFace(NamedTuple):
-    """The facts of a finished face, or of one that failed. Plain values, which are cheap to send between processes and to
-    write into a log."""
+    """The facts of a finished face, or of one that failed. Plain values, which are cheap to send between
+    processes and to write into a log."""
 
     id: str
     good: bool
@@ -57,8 +57,8 @@ class PreparedFace(NamedTuple):
 
 
 def prepare_faces(spec: PrepareSpec, face: Face) -> list[tuple[PreparedFace, bytes]]:
-    """The faces of one listed image with their pixels (uint8 (H, W, C)): one, or several where all faces of a photograph
-    are aligned."""
+    """The faces of one listed image with their pixels (uint8 (H, W, C)): one, or several where all faces of a
+    photograph are aligned."""
     size = (0, 0)
     try:
         image, masked = _picture(spec, face)
@@ -76,7 +76,8 @@ def prepare_faces(spec: PrepareSpec, face: Face) -> list[tuple[PreparedFace, byt
 
 
 def prepare_chunk(spec: PrepareSpec, faces: Sequence[Face]) -> tuple[list[list[PreparedFace]], bytes]:
-    """`prepare_faces` for each of some listed images: the results of each, and the pixels of all one after another."""
+    """`prepare_faces` for each of some listed images: the results of each, and the pixels of all one after
+    another."""
     results, pixels = [], []
     for face in faces:
         finished = prepare_faces(spec, face)
@@ -117,11 +118,12 @@ def _finish(
 def replace_background(
     image: Image.Image, person: np.ndarray, background: str | tuple[int, int, int]
 ) -> tuple[Image.Image, float]:
-    """The picture with all outside `person` (bool (H, W)) as one colour, or blurred; and the share that was replaced.
+    """The picture with all outside `person` (bool (H, W)) as one colour, or blurred; and the share that was
+    replaced.
 
-    Done at the larger of both sizes, before any downsampling. The mask loses its outermost pixels and gets a soft edge,
-    so that no seam of the old background remains; a blurred background is blurred from background pixels alone, so that
-    the person's colours do not bleed into it."""
+    Done at the larger of both sizes, before any downsampling. The mask loses its outermost pixels and gets a
+    soft edge, so that no seam of the old background remains; a blurred background is blurred from background
+    pixels alone, so that the person's colours do not bleed into it."""
     size = (max(image.width, person.shape[1]), max(image.height, person.shape[0]))
     if image.size != size:
         image = image.resize(size, Image.Resampling.LANCZOS)

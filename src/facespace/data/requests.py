@@ -1,5 +1,5 @@
-"""The arguments of `prepare`, checked before anything is read: the decisions about pixels, the options of a source, the
-split."""
+"""The arguments of `prepare`, checked before anything is read: the decisions about pixels, the options of a
+source, the split."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -28,7 +28,7 @@ def check_pixels(
     cropped: str | None,
     enlarge: bool,
 ) -> PrepareSpec:
-    """The decisions about pixels. Raises UsageError for those that contradict each other."""
+    """The decisions about pixels. Raises UsageError for contradictory ones."""
     alignment = _alignment(align)
     _check_cropped(cropped, enlarge, crop, alignment)
     if not chosen.needs_root:
@@ -68,12 +68,12 @@ def _check_cropped(cropped: str | None, enlarge: bool, crop: str | None, alignme
         return
     if cropped == "fit":
         raise UsageError(
-            "--cropped fit says nothing: fit takes whole pictures as they are. Leave --cropped out and give --crop fit, "
-            "or name the crop that the pictures are, such as center-148."
+            "--cropped fit has no meaning: fit takes whole pictures. "
+            "Leave --cropped out and give --crop fit, or name the crop that the pictures already are, such as center-148."
         )
     if crop not in (None, cropped):
         raise UsageError(
-            f"--cropped {cropped} says that the pictures already are cropped; leave out --crop {crop}."
+            f"--cropped {cropped} means that the pictures already are cropped; leave out --crop {crop}."
         )
     if alignment:
         raise UsageError(
@@ -99,7 +99,8 @@ def check_split(split: str | None) -> None:
 
 
 def check_options(chosen: Source, source: str, options: dict[str, Any]) -> SourceOptions:
-    """The options of a source; UsageError for unknown ones, those of other sources and impossible values."""
+    """The options of a source. Raises UsageError for unknown ones, those of other sources and invalid
+    values."""
     defaults = vars(SourceOptions())
     for name, value in options.items():
         if name not in defaults:

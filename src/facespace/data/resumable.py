@@ -1,5 +1,5 @@
-"""The images of a prepared set, made in worker processes and written one after another, so that memory stays flat. A log in
-the unfinished folder lets the same command continue after an interruption."""
+"""The images of a prepared set, made in worker processes and written one after another, so that memory stays
+flat. A log in the unfinished folder lets the same command continue after an interruption."""
 
 import contextlib
 import hashlib
@@ -32,8 +32,8 @@ class Result(NamedTuple):
 def write_images(
     folder: Path, job: str, listing: SourceListing, spec: PrepareSpec, workers: int
 ) -> list[Result]:
-    """Writes images.npy and returns what was made of each listed face. What an interrupted run of the same `job` has
-    written is kept."""
+    """Writes images.npy and returns what was made of each listed face. What an interrupted run of the same
+    `job` has written is kept."""
     faces, log = listing.faces, folder / LOG
     chunks = [faces[start : start + CHUNK] for start in range(0, len(faces), CHUNK)]
     results = list(_read_log(log, job))
@@ -80,7 +80,8 @@ def _numbered(prepared: list[list[PreparedFace]], first: int) -> list[Result]:
 
 
 def job_digest(listing: SourceListing, *options: Any) -> str:
-    """Identifies a job: an interrupted one is only continued where options, attributes and every file are unchanged."""
+    """Identifies a job: an interrupted one is only continued where options, attributes and every file are
+    unchanged."""
     digest = hashlib.sha256(_bytes(options))
     digest.update(listing.values.tobytes())
     for face in listing.faces:
@@ -104,8 +105,8 @@ def _identity(face: Face) -> Any:
 
 
 def _read_log(log: Path, job: str) -> Iterator[Result]:
-    """The results of an interrupted run of the same job, whole chunks only; an unfinished last line is removed from the
-    log."""
+    """The results of an interrupted run of the same job, whole chunks only; an unfinished last line is
+    removed from the log."""
     if not log.is_file():
         return
     content = log.read_bytes()

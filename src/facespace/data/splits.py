@@ -1,5 +1,5 @@
-"""Train, validation and test by a stable hash, so that a face stays in its split when others are added or removed, and
-no person and no picture is in two splits."""
+"""Train, validation and test by a stable hash, so that a face stays in its split when others are added or
+removed, and no person and no picture is in two splits."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -10,10 +10,11 @@ SHARES = {"train": 0.8, "validation": 0.1, "test": 0.1}  # of the hash's range, 
 
 
 def assign_splits(rows: Sequence[tuple[Face, str]], to: str | None = None) -> tuple[list[str], str | None]:
-    """For (face, digest of its pixels): a split for each, and a note where it differs from the source's and the hash's.
+    """For (face, digest of its pixels): a split for each, and a note where it differs from the source's and
+    the hash's.
 
-    A source's own split is kept. Others get the split `to` where it is named, else one by identity where that is known,
-    by pixels where not."""
+    A source's own split is kept. Others get the split `to` where it is named, else one by identity where that
+    is known, by pixels where not."""
     if to:
         moved = sum(face.split is None for face, _ in rows)
         return [face.split or to for face, _ in rows], _note_on(to, moved, len(rows))
@@ -36,8 +37,8 @@ def assign_splits(rows: Sequence[tuple[Face, str]], to: str | None = None) -> tu
 def _fill(
     groups: list[str], splits: list[str], movable: set[str], empty: str, donors: tuple[str, str], least: int
 ) -> bool:
-    """Moves the movable group with the smallest hash from the donors to an empty split, where at least `least` could move.
-    Changes `splits`; whether something was moved."""
+    """Moves the movable group with the smallest hash from the donors to an empty split, where at least
+    `least` could move. Changes `splits`; whether something was moved."""
     if empty in splits:
         return False
     candidates = set()
@@ -62,7 +63,10 @@ def _note_on(to: str, moved: int, count: int) -> str:
     if moved == count:
         return f"all faces are in the split {to} (--split)"
     if moved:
-        return f"{moved:,} faces without a split of their own are in the split {to} (--split); the others keep theirs"
+        return (
+            f"{moved:,} faces without a split of their own are in the split {to} (--split); "
+            "the others keep theirs"
+        )
     return f"every face has a split of its own and keeps it, so --split {to} changed nothing"
 
 
@@ -79,6 +83,6 @@ def by_hash(key: str, shares: Mapping[str, float] = SHARES, seed: int = 0) -> st
 
 
 def fraction(key: str) -> float:
-    """A number in [0, 1) that depends on the key alone."""
+    """A number in [0, 1) that depends only on the key."""
     digest = hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
     return int.from_bytes(digest[:7], "big") / 2**56

@@ -1,4 +1,5 @@
-"""The files of a prepared set: images one after another, the table, the card. Decides nothing about faces."""
+"""The files of a prepared set: images one after another, the table, the card. Makes no decisions about
+faces."""
 
 import csv
 import hashlib
@@ -18,8 +19,8 @@ from facespace.image.photos import Template
 
 
 def write_header(file: BinaryIO, count: int, template: Template) -> None:
-    """An .npy header at the file's start. numpy pads it so that its length does not depend on the count, which is known
-    only at the end."""
+    """An .npy header at the file's start. numpy pads it so that its length does not depend on the count,
+    which is known only at the end."""
     shape = (count, template.height, template.width, template.channels)
     file.seek(0)
     np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
@@ -50,7 +51,7 @@ PLAIN = {1.0: "1", -1.0: "-1", 0.0: "0"}  # most values, written without formatt
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """A CSV. File names may hold bytes that are no text; surrogateescape carries them through unchanged."""
+    """A CSV. File names may hold bytes that are not UTF-8; surrogateescape keeps them unchanged."""
     with path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
         writer = csv.writer(file)  # its own line ends: with "\n" a "\r" in a name would not be quoted
         writer.writerow(header)
@@ -65,8 +66,8 @@ def write_card(
     skipped: Sequence[tuple[str, str]],
     facts: dict[str, Any],
 ) -> None:
-    """card.json: the set's facts, counts and fingerprint (of each image's SHA-256, in order, and of the table); and
-    skipped.csv where something was skipped."""
+    """card.json: the set's facts, counts and fingerprint (of each image's SHA-256, in order, and of the
+    table); and skipped.csv where something was skipped."""
     if skipped:
         write_csv(folder / SKIPPED, ("id", "reason"), skipped)
     reasons = Counter(reason for _, reason in skipped)

@@ -1,5 +1,5 @@
-"""Animations: frames into GIF, WebP and MP4 files, many animations in a grid, and the step sizes between frames. Input and
-output are uint8 arrays (N, H, W, C); independent of models and sets."""
+"""Animations: frames into GIF, WebP and MP4 files, many animations in a grid, and the step sizes between
+frames. Input and output are uint8 arrays (N, H, W, C); independent of models and sets."""
 
 import contextlib
 import itertools
@@ -25,8 +25,8 @@ Distance = Callable[[np.ndarray, np.ndarray], np.ndarray]  # uint8 (N, H, W, C) 
 
 
 def save_animation(frames: np.ndarray, path: Path, *, fps: float = 30, scale: int | None = None) -> None:
-    """Saves (N, H, W, C) frames as a looping GIF or WebP, or as an MP4 (H.264), upscaled smoothly to about 256 px, with a
-    provenance tag in the file. Raises FacespaceError for an MP4 without ffmpeg."""
+    """Saves (N, H, W, C) frames as a looping GIF or WebP, or as an MP4 (H.264), upscaled smoothly to about
+    256 px, with a provenance tag in the file. Raises FacespaceError for an MP4 without ffmpeg."""
     check_ending(path, ANIMATIONS)
     scale = scale or max(1, round(SHORTER_SIDE / min(frames.shape[1:3])))
     pictures = (to_image(frame, scale, smooth=True) for frame in frames)
@@ -45,8 +45,8 @@ def save_animation(frames: np.ndarray, path: Path, *, fps: float = 30, scale: in
 
 
 def delays(count: int, fps: float, unit: int) -> list[int]:
-    """Milliseconds for each frame, in multiples of `unit`: 10 in a GIF, 1 in a WebP. They alternate so that the mean is the
-    given rate."""
+    """Milliseconds for each frame, in multiples of `unit`: 10 in a GIF, 1 in a WebP. They alternate so that
+    the mean is the given rate."""
     durations = []
     start = 0
     for index in range(count):
@@ -72,8 +72,9 @@ def find_ffmpeg() -> str:
 def mosaic(
     films: Iterable[np.ndarray], rows: int, columns: int, padding: int = 2, color: str = "white"
 ) -> np.ndarray:
-    """Animations (N, H, W, C) of equal length in a grid, row by row, as one: (N, rows · (H + padding) + padding, …, 3).
-    `color` is a name or #rrggbb. Raises UsageError for an unknown colour, and for more than 2 GiB."""
+    """Animations (N, H, W, C) of equal length in a grid, row by row, as one: (N, rows · (H + padding) +
+    padding, …, 3). `color` is a name or #rrggbb. Raises UsageError for an unknown colour, and for more than 2
+    GiB."""
     paper = parse_color(color)
     page = np.empty(0, np.uint8)
     for index, film in enumerate(films):
@@ -82,8 +83,8 @@ def mosaic(
             shape = (count, rows * (height + padding) + padding, columns * (width + padding) + padding, 3)
             if np.prod(shape, dtype=np.int64) > MOST_BYTES:
                 raise UsageError(
-                    f"{rows}×{columns} animations of {count} frames of {height}×{width} px take more than 2 GiB. "
-                    "Choose fewer rows, columns or frames."
+                    f"{rows}×{columns} animations of {count} frames of {height}×{width} px "
+                    "take more than 2 GiB. Choose fewer rows, columns or frames."
                 )
             page = np.empty(shape, np.uint8)
             page[:] = paper
@@ -104,8 +105,9 @@ def parse_color(color: str) -> tuple[int, ...]:
 
 
 def blurred_distance(faces: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """The distance of each pair of two stacks of uint8 (N, H, W, C) faces, (N,): the root mean squared difference of pixels
-    in [0, 1] after a blur with a standard deviation of one pixel, which removes the effect of rounding."""
+    """The distance of each pair of two stacks of uint8 (N, H, W, C) faces, (N,): the root mean squared
+    difference of pixels in [0, 1] after a blur with a standard deviation of one pixel, which removes the
+    effect of rounding."""
     difference = faces.astype(np.float32) - others.astype(
         np.float32
     )  # blurred once, since blurring is linear
@@ -123,8 +125,8 @@ def _shifted(stack: np.ndarray, by: int, axis: int) -> np.ndarray:
 
 
 def step_ratio(frames: np.ndarray, distance: Distance = blurred_distance, closed: bool = False) -> float:
-    """The largest ÷ the mean distance of consecutive frames, in a `closed` animation also of the last and the first: 1 where
-    all distances are equal."""
+    """The largest ÷ the mean distance of consecutive frames, in a `closed` animation also of the last and the
+    first: 1 where all distances are equal."""
     following = np.roll(frames, -1, 0)
     steps = np.asarray(distance(frames, following), np.float64)
     if not closed:
@@ -168,7 +170,8 @@ def _ffmpeg_options(size: str, fps: float) -> list[str]:
 
 
 def _one_palette(pictures: list[Image.Image]) -> list[Image.Image]:
-    """All frames in one palette of 256 colours, made from frames over the whole animation: separate palettes flicker."""
+    """All frames in one palette of 256 colours, made from frames over the whole animation: separate palettes
+    flicker."""
     chosen = [pictures[i] for i in np.linspace(0, len(pictures) - 1, min(len(pictures), 16)).astype(int)]
     column = Image.new("RGB", (chosen[0].width, chosen[0].height * len(chosen)))
     for index, picture in enumerate(chosen):

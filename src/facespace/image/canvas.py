@@ -1,9 +1,9 @@
-"""Painting with signed distances: shapes, a canvas, and a few ways to mix colours, in numpy alone.
+"""Rendering with signed distance functions: shapes, a canvas, and a few ways to mix colours, in numpy alone.
 
 A shape is a float32 map of distances to its outline, negative inside. `Canvas.paint` turns such a map into an
-antialiased layer of colour. Coordinates do not know about pixels (the shorter side of the picture spans [-1, 1],
-y points down), so one drawing looks the same at every size. What is drawn is decided elsewhere.
-"""
+antialiased layer of colour. Coordinates are independent of pixels (the shorter side of the picture spans [-1,
+1], y points down), so a picture is the same at every size. The shapes of faces are in data/synthetic/ and
+overlays.py."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _unmoved(x: float, y: float) -> Point:
 
 @dataclass(frozen=True)
 class Canvas:
-    """A picture seen through one coordinate system. Views share their pixels, so painting on any paints on all."""
+    """A picture in one coordinate system. Views share their pixels: painting on one changes all."""
 
     pixels: Array  # (H, W, 3) float32 in [0, 1]
     x: Array  # (H, W) coordinates of each pixel's centre, in this view's system
@@ -52,14 +52,16 @@ class Canvas:
         return replace(self, mask=mask)
 
     def window(self, left: float, right: float, top: float, bottom: float) -> tuple[slice, slice]:
-        """Rows and columns that hold a box of this view's coordinates. For whole pages, not for crops of them."""
+        """Rows and columns that contain a box of this view's coordinates. For whole pages, not for crops of
+        them."""
         corners = [self.to_page(*corner) for corner in itertools.product((left, right), (top, bottom))]
         columns, rows = zip(*corners)
         height, width = self.pixels.shape[:2]
         return self._span(rows, height), self._span(columns, width)
 
     def _span(self, positions: Sequence[float], size: int) -> slice:
-        """The pixels, of `size` along an axis, between the smallest and the largest of some positions on the page."""
+        """The pixels, of `size` along an axis, between the smallest and the largest of some positions on the
+        page."""
         first = math.floor(min(positions) / self.pixel + size / 2) - 1
         last = math.ceil(max(positions) / self.pixel + size / 2) + 1
         return slice(min(max(first, 0), size), min(max(last, 0), size))
@@ -115,7 +117,8 @@ def segment(x: Array, y: Array, start: Point, end: Point) -> Array:
 
 
 def bow(x: Array, y: Array, half: float, sag: float) -> Array:
-    """Distance to the arc y = sag (1 - (x / half)^2) between -half and half; subtract a radius to get a stroke."""
+    """Distance to the arc y = sag (1 - (x / half)^2) between -half and half; subtract a radius to get a
+    stroke."""
     t = np.clip(x * (1 / half), -1, 1)
     over = np.abs(x) - half
     np.maximum(over, 0, out=over)
@@ -125,7 +128,8 @@ def bow(x: Array, y: Array, half: float, sag: float) -> Array:
 
 
 def almond(x: Array, y: Array, half: float, top: float | Array, bottom: float | Array) -> Array:
-    """Distance to the shape between two arcs that meet at (-half, 0) and (half, 0), `top` above, `bottom` below."""
+    """Distance to the shape between two arcs that meet at (-half, 0) and (half, 0), `top` above, `bottom`
+    below."""
     t = x * (1 / half)
     bend = 1 - t * t
     slope = t * ((top + bottom) / half)

@@ -1,5 +1,5 @@
-"""Finding faces in photographs: YuNet, a small network, and the older Haar cascades, both run by OpenCV, which is
-loaded only when a detector is opened. What is done with a found face is not decided here; see align.py."""
+"""Finding faces in photographs: YuNet, a small network, and the older Haar cascades, both run by OpenCV,
+which is imported only when a detector is opened. align.py uses the faces that are found."""
 
 import os
 from collections.abc import Callable
@@ -14,13 +14,16 @@ from facespace.core.errors import FacespaceError, UsageError, choose
 from facespace.core.files import sha256
 from facespace.image.align import TEMPLATES, FaceTemplate, FoundFace, apply, invert, similarity, warp
 
-YUNET_URL = "https://github.com/opencv/opencv_zoo/raw/main/models/face_detection_yunet/face_detection_yunet_2023mar.onnx"
+YUNET_URL = (
+    "https://github.com/opencv/opencv_zoo/raw/main/models/face_detection_yunet/"
+    "face_detection_yunet_2023mar.onnx"
+)
 YUNET_SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"  # MIT licence
 YUNET_VARIABLE = "FACESPACE_YUNET"  # names a file with the weights
 
-SMALL, LARGE = 320, 640  # the longer side of a photo is brought between these before faces are looked for
+SMALL, LARGE = 320, 640  # limits of a photo's longer side, in pixels, at detection
 MARGIN = 0.2  # of the longer side, added all around: both detectors miss a face that touches the edge
-TURNS = (20, -20, 40, -40)  # degrees to turn a photo by in which no upright face is found
+TURNS = (20, -20, 40, -40)  # degrees by which a photo without an upright face is rotated
 
 Look = Callable[[np.ndarray], list[FoundFace]]  # (H, W, 3) uint8 RGB -> the upright faces in it
 CELEBA = TEMPLATES["celeba"]
@@ -38,7 +41,8 @@ class YuNet:
     """Wu et al., "YuNet: A Tiny Millisecond-level Face Detector" (2023). Gives all five points."""
 
     name = "yunet"
-    # Of CelebA's layout at 0.5 to 2 times its size, 2 gave the steadiest points (noise 1.2 px, against 1.4 at 1.5 times).
+    # Of CelebA's layout at 0.5 to 2 times its size, 2 gave the steadiest points (noise 1.2 px, against 1.4 at
+    # 1.5 times).
     frame = CELEBA.framed(2.0, 384, 448)
 
     def __init__(self, weights: Path, threshold: float = 0.6) -> None:
@@ -66,7 +70,7 @@ def _from_row(row: np.ndarray) -> FoundFace:
 
 
 class Haar:
-    """Viola and Jones (2001) with the cascades that OpenCV 4 carries. Gives the eyes alone, less exactly."""
+    """Viola and Jones (2001) with the cascades of OpenCV 4. Gives the eyes only, less exactly."""
 
     name = "haar"
     frame = CELEBA.framed(1.0, 224, 224)
@@ -113,8 +117,9 @@ class Haar:
 
 
 def pair(candidates: np.ndarray, typical: np.ndarray) -> tuple[np.ndarray, float]:
-    """From candidates (N, 3) x, y, votes the (2, 2) centres of the eyes, and a factor for the score: 1 if a plausible
-    pair was found, 0.7 if one eye was and the other is inferred from it, 0.5 if both are only `typical` (2, 2)."""
+    """From candidates (N, 3) x, y, votes the (2, 2) centres of the eyes, and a factor for the score: 1 if a
+    plausible pair was found, 0.7 if one eye was and the other is inferred from it, 0.5 if both are only
+    `typical` (2, 2)."""
     left, right = _eye(candidates, typical[0]), _eye(candidates, typical[1])
     if left is None and right is None:
         return typical, 0.5
@@ -139,8 +144,8 @@ def _eye(candidates: np.ndarray, typical: np.ndarray) -> np.ndarray | None:
 
 
 def search(look: Look, image: Image.Image, frame: FaceTemplate) -> list[FoundFace]:
-    """All faces that a look at the picture shows, largest first; turned pictures are tried if it shows none. Each face
-    is then looked at again, upright in `frame`, which makes its points steadier."""
+    """All faces of a picture, largest first; rotated pictures are tried if there are none. Each face is then
+    detected a second time, upright in `frame`, which reduces the noise of its points."""
     photo = image if image.mode == "RGB" else image.convert("RGB")
     scale = min(max(*photo.size, SMALL), LARGE) / max(photo.size)
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
@@ -169,8 +174,8 @@ def _look_turned(look: Look, image: Image.Image, turn: float) -> list[FoundFace]
 
 
 def _look_again(look: Look, image: Image.Image, face: FoundFace, frame: FaceTemplate) -> FoundFace:
-    """The face with the mean of the points from an upright view of it and from that view's mirror image, whose errors
-    differ; as it was if neither view shows it."""
+    """The face with the mean of the points from an upright view of it and from that view's mirror image,
+    whose errors differ; unchanged where it is found in neither."""
     matrix = similarity(face.points, frame.points)
     view = warp(image, matrix, frame.width, frame.height)
     points, scores = [], []
@@ -186,7 +191,7 @@ def _look_again(look: Look, image: Image.Image, face: FoundFace, frame: FaceTemp
 
 
 def _placed(faces: list[FoundFace], frame: FaceTemplate) -> list[FoundFace]:
-    """The one of the faces whose eyes lie where the frame has them, within half of their distance; or none."""
+    """The face whose eyes are at the frame's positions, within half of their distance; or none."""
     eyes = frame.points[:2]
     if not faces:
         return []
@@ -208,13 +213,14 @@ def _mapped(face: FoundFace, matrix: np.ndarray) -> FoundFace:
 
 
 def open_detector(name: str = "auto", weights: Path | None = None) -> Detector:
-    """The detector of that name. `auto` is YuNet, or Haar with a note where YuNet's weights cannot be had."""
+    """The detector of that name. `auto` is YuNet, or Haar with a note where YuNet's weights are not
+    available."""
     return choose(DETECTORS, name, "detector")(weights)
 
 
 def resolve(name: str, weights: Path | None = None) -> tuple[str, Path | None]:
-    """What a detector's name comes to on this machine: a definite name and its weights. Fetches where it must and opens
-    nothing, so that worker processes can each open their own."""
+    """The detector and weights that a name selects on this machine. Downloads the weights where needed and
+    opens no detector, since each worker process opens its own."""
     from facespace.core.fetch import FetchError
 
     choose(DETECTORS, name, "detector")
@@ -227,8 +233,8 @@ def resolve(name: str, weights: Path | None = None) -> tuple[str, Path | None]:
         if name == "yunet":
             raise
         note(
-            f"{error} Or give the file: --weights FILE, or {YUNET_VARIABLE}=FILE. Until then faces are found with "
-            "OpenCV's Haar cascades, which are slower and less exact."
+            f"{error} Or give the file: --weights FILE, or {YUNET_VARIABLE}=FILE. "
+            "Until then faces are found with OpenCV's Haar cascades, which are slower and less exact."
         )
         return "haar", None
 
@@ -258,7 +264,7 @@ DETECTORS: dict[str, Callable[[Path | None], Detector]] = {
 
 
 def yunet_here() -> Path | None:
-    """Where YuNet's weights lie, if they are on this machine already; nothing is fetched."""
+    """The path of YuNet's weights, if they are on this machine; nothing is downloaded."""
     from facespace.core.fetch import cache_folder
 
     places = (os.environ.get(YUNET_VARIABLE, ""), cache_folder() / YUNET_URL.rsplit("/", 1)[1])
@@ -269,7 +275,7 @@ def yunet_here() -> Path | None:
 
 
 def yunet_weights(given: Path | None = None) -> Path:
-    """YuNet's weights: the given file, else the one that FACESPACE_YUNET names, else the cached one, else fetched."""
+    """YuNet's weights: the given file, else that of FACESPACE_YUNET, else the cached one, else a download."""
     from facespace.core.fetch import cache_folder, fetch
 
     if given is None and os.environ.get(YUNET_VARIABLE):
@@ -290,12 +296,12 @@ def yunet_weights(given: Path | None = None) -> Path:
 
 
 def opencv() -> Any:
-    """OpenCV, or a sentence that says how to install it."""
+    """The module cv2. Raises FacespaceError where OpenCV is not installed."""
     try:
         import cv2
     except ImportError as error:
         raise FacespaceError("Finding faces needs OpenCV. Run: pip install 'facespace[align]'") from error
-    cv2.setNumThreads(1)  # photographs are spread over processes; threads inside each would only quarrel
+    cv2.setNumThreads(1)  # photographs are spread over processes, which would compete for cores
     return cv2
 
 

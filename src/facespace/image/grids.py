@@ -1,5 +1,5 @@
-"""Pictures of many faces: grids with labels, and saving by file ending. Input and output are uint8 arrays (N, H, W, C);
-independent of models and sets."""
+"""Pictures of many faces: grids with labels, and saving by file ending. Input and output are uint8 arrays (N,
+H, W, C); independent of models and sets."""
 
 import math
 from collections.abc import Sequence
@@ -24,8 +24,8 @@ def grid(
     gap: int = 2,
     color: tuple[int, ...] | str = PAPER,
 ) -> Image.Image:
-    """(N, H, W, C) faces in rows, left to right, top to bottom; a square grid unless `columns` is given. Between them and
-    around them are `gap` pixels of a colour.
+    """(N, H, W, C) faces in rows, left to right, top to bottom; a square grid unless `columns` is given.
+    Between them and around them are `gap` pixels of a colour.
 
     `scale` is an integer upscaling of each face; by default smaller faces are enlarged to at least 64 px."""
     count, height, width, _ = faces.shape
@@ -66,8 +66,9 @@ def _write_lines(page: Image.Image, lines: Sequence[str], left: int, top: int, s
 def blocks(
     named: Sequence[tuple[str, np.ndarray]], columns: int, gap: int = 2, size: int = 15
 ) -> Image.Image:
-    """Faces (N, H, W, C) of several origins below each other, each block under its name. Faces of any size and colour are
-    resized, smoothly and undistorted, to one cell: the largest of them, doubled until it has at least 96 px."""
+    """Faces (N, H, W, C) of several origins below each other, each block under its name. Faces of any size
+    and colour are resized, smoothly and undistorted, to one cell: the largest of them, doubled until it has
+    at least 96 px."""
     height = max(faces.shape[1] for _, faces in named)
     width = max(faces.shape[2] for _, faces in named)
     scale = 2 ** max(0, math.ceil(math.log2(96 / min(height, width))))
@@ -105,7 +106,8 @@ def _block(
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont:
-    # matplotlib includes DejaVu Sans, which has ×, … and most scripts; Pillow's own font has little beyond ASCII.
+    # matplotlib includes DejaVu Sans, which has ×, … and most scripts; Pillow's own font has little beyond
+    # ASCII.
     import matplotlib  # here, since few verbs write text into a picture
 
     return ImageFont.truetype(Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"), size)
@@ -123,8 +125,8 @@ def _wrap(line: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
 
 
 def pairs(originals: np.ndarray, others: np.ndarray, columns: int = 8) -> np.ndarray:
-    """Two (N, H, W, C) stacks in alternating rows of `columns`: a row of originals over the row of their partners.
-    A short last row is filled up with white."""
+    """Two (N, H, W, C) stacks in alternating rows of `columns`: a row of originals over the row of their
+    partners. A short last row is filled up with white."""
     spare = -len(originals) % columns if len(originals) > columns else 0
     fill = np.full((spare, *originals.shape[1:]), 255, np.uint8)
     columns = min(columns, len(originals))
@@ -135,7 +137,8 @@ def pairs(originals: np.ndarray, others: np.ndarray, columns: int = 8) -> np.nda
 
 
 def to_image(face: np.ndarray, scale: int = 1, smooth: bool = False) -> Image.Image:
-    """One uint8 (H, W, C) face as a Pillow picture, enlarged by an integer: as blocks, or smoothly for viewing."""
+    """One uint8 (H, W, C) face as a Pillow picture, enlarged by an integer: as blocks, or smoothly for
+    viewing."""
     if face.shape[-1] == 1:
         face = face[..., 0]
     image = Image.fromarray(face).convert("RGB")
@@ -151,7 +154,8 @@ def tile(image: Image.Image, side: int) -> np.ndarray:
 
 
 def check_ending(path: Path, endings: Sequence[str]) -> None:
-    """Raises UsageError unless the file's ending is one that can be written; done before the work, not after it."""
+    """Raises UsageError unless the file's ending is one that can be written; done before the work, not after
+    it."""
     if path.suffix.lower() not in endings:
         raise UsageError(f"--to {path} cannot be written: its name must end in {', '.join(endings)}.")
 
@@ -159,7 +163,7 @@ def check_ending(path: Path, endings: Sequence[str]) -> None:
 def save_still(image: Image.Image, path: Path) -> None:
     """Saves a picture by its ending; JPEG at quality 95 without chroma subsampling."""
     check_ending(path, STILLS)
-    options = {}
+    options: dict = {}
     if path.suffix.lower() in (".jpg", ".jpeg"):
         options = {"quality": 95, "subsampling": 0}
     with write_beside(path) as beside:

@@ -1,5 +1,5 @@
-"""The one place where stored pixels become tensors and tensors become pixels: uint8 (B, H, W, C) on disk and in pictures,
-float [0, 1] (B, C, H, W) in models. torch is imported where a tensor is made."""
+"""The one place where stored pixels become tensors and tensors become pixels: uint8 (B, H, W, C) on disk and
+in pictures, float [0, 1] (B, C, H, W) in models. torch is imported where a tensor is made."""
 
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
 
 def to_float(stored: "np.ndarray | Tensor", device: "torch.device | str | None" = None) -> "Tensor":
-    """uint8 (B, H, W, C) to float32 (B, C, H, W) in [0, 1] on `device`. Bytes are copied to the device, not floats."""
+    """uint8 (B, H, W, C) to float32 (B, C, H, W) in [0, 1] on `device`. Bytes are copied to the device, not
+    floats."""
     import torch
 
     levels = torch.from_numpy(stored) if isinstance(stored, np.ndarray) else stored
@@ -24,7 +25,8 @@ def squared_error(faces: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def to_uint8(image: "Tensor") -> np.ndarray:
-    """Float (B, C, H, W) in [0, 1] to uint8 (B, H, W, C), rounded to the nearest level rather than truncated."""
+    """Float (B, C, H, W) in [0, 1] to uint8 (B, H, W, C), rounded to the nearest level rather than
+    truncated."""
     import torch
 
     levels = image.detach().clamp(0, 1).mul(255).round().to(torch.uint8)

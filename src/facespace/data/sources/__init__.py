@@ -1,4 +1,5 @@
-"""Where faces come from: one module a source, one row here. A source lists faces in a fixed order and reads no pixels."""
+"""Where faces come from: one module a source, one row here. A source lists faces in a fixed order and reads
+no pixels."""
 
 from facespace.data.sources import celeba, celebamask_hq, folder, lfw, olivetti, synthetic, yearbook
 from facespace.data.sources.source import Source, SourceOptions

@@ -1,6 +1,7 @@
-"""CelebA, aligned and cropped (178×218): the authors' .txt tables or Kaggle's .csv tables, with 40 attributes, identity
-where the table is there, and the official split. Copies that were cropped and resized elsewhere lie in a folder `images`
-or beside the tables. Liu et al., Deep Learning Face Attributes in the Wild, ICCV 2015."""
+"""CelebA, aligned and cropped (178×218): the authors' .txt tables or Kaggle's .csv tables, with 40
+attributes, identity where its table exists, and the official split. Copies that were cropped and resized
+elsewhere are in a folder `images` or beside the tables. Liu et al., Deep Learning Face Attributes in the
+Wild, ICCV 2015."""
 
 import os
 from collections.abc import Mapping
@@ -19,8 +20,8 @@ TABLES = ("list_attr_celeba", "list_eval_partition", "identity_CelebA")
 
 
 def read(root: Path, options: SourceOptions) -> SourceListing:
-    """Every image, in the order of file names; table rows without an image are reported. A file and a row belong together
-    where their names are the same but for the ending."""
+    """Every image, in the order of file names; table rows without an image are reported. A file and a row are
+    matched by the name without its ending."""
     files, skipped = _files(_image_folder(root), root)
     attribute_file, partition_file, identity_file = _tables(root)
     names, attributes = tables.celeba_attributes(attribute_file) if attribute_file else ((), {})
@@ -63,8 +64,8 @@ def split(code: str | None) -> str | None:
 
 
 def _files(folder: Path, root: Path) -> tuple[dict[str, Path], list[tuple[str, str]]]:
-    """Stem -> image file, in the order of names, and files that share their stem with an earlier one. Beside the tables
-    only pictures count."""
+    """Stem -> image file, in the order of names, and files that share their stem with an earlier one. Beside
+    the tables only image files are taken."""
     with os.scandir(folder) as entries:
         listed = sorted(entry.name for entry in entries if entry.is_file())
     files: dict[str, Path] = {}
@@ -106,8 +107,8 @@ def _image_folder(root: Path) -> Path:
             f"{root} is the image folder itself. Name the folder above it, which also holds the tables."
         )
     raise FaceSetError(
-        f"{root} holds no CelebA images: a folder {IMAGES} is expected in it, or, beside CelebA's tables, a folder images "
-        "or the images themselves. Unpack img_align_celeba.zip there."
+        f"{root} holds no CelebA images: a folder {IMAGES} is expected in it, "
+        "or, beside CelebA's tables, a folder images or the images themselves. Unpack img_align_celeba.zip there."
     )
 
 

@@ -1,5 +1,5 @@
-"""CelebAMask-HQ: 512 or 1024 px faces with masks of their parts, as the authors' part files or as label maps; attributes,
-pose, and the mapping to CelebA, hence split and identity. Lee et al., MaskGAN, CVPR 2020."""
+"""CelebAMask-HQ: 512 or 1024 px faces with masks of their parts, as the authors' part files or as label maps;
+attributes, pose, and the mapping to CelebA, hence split and identity. Lee et al., MaskGAN, CVPR 2020."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,7 +99,8 @@ def _read_parts(root: Path, parts: tuple[str, ...], options: SourceOptions) -> S
         notes.append("no mapping to CelebA, so no official split")
     elif not identity:
         notes.append(
-            "no identities (--celeba FOLDER names CelebA's own tables); CelebA's split keeps people apart all the same"
+            "no identities (--celeba FOLDER names CelebA's own tables); "
+            "CelebA's split keeps people apart all the same"
         )
     return SourceListing(faces, names, values, skipped, tuple(notes))
 

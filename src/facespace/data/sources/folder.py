@@ -1,5 +1,5 @@
-"""Any tree of photographs. Every file under it is listed or skipped with a reason; subfolder names become labels, and
-a CSV may add attributes. Faces are taken as they stand; finding and aligning them is not done here."""
+"""Any tree of photographs. Every file under it is listed or skipped with a reason; subfolder names become
+labels, and a CSV may add attributes. Images are taken whole; faces are found and aligned elsewhere."""
 
 import csv
 import mimetypes
@@ -18,7 +18,7 @@ from facespace.data.sources import tables
 from facespace.data.sources.source import Source, SourceOptions
 
 SHOWN = 6  # subfolders named in the note
-MOST_LABELS = 40  # more subfolders than this are taken for people, one folder each
+MOST_LABELS = 40  # more subfolders than this are taken as people, one folder each
 UNKNOWN = float("nan")
 WORDS = {"yes": 1.0, "true": 1.0, "no": -1.0, "false": -1.0, "": UNKNOWN, "unknown": UNKNOWN, "nan": UNKNOWN}
 
@@ -38,8 +38,8 @@ class Subfolders(NamedTuple):
 
 
 def read(root: Path, options: SourceOptions) -> SourceListing:
-    """Every file in the order of its path. Up to 40 subfolders become attributes (+1 in it, −1 in another); more become
-    identities, so that no person stands in two splits."""
+    """Every file in the order of its path. Up to 40 subfolders become attributes (+1 in it, −1 in another);
+    more become identities, so that no person is in two splits."""
     table = _read_table(options.table) if options.table else AttributeTable()
     paths, skipped = _find_files(root, options.table)
     subfolders = _subfolders(root, paths)
@@ -86,7 +86,7 @@ def _find_files(root: Path, table: Path | None) -> tuple[list[Path], list[tuple[
 
 
 def _subfolders(root: Path, paths: Sequence[Path]) -> Subfolders:
-    # A folder of notes beside the pictures is no label; the skipped files in it are reported all the same.
+    # A folder without pictures is no label; the skipped files in it are reported nevertheless.
     found = set()
     for path in filter(_looks_like_picture, paths):
         found.add(_folder(path, root))
@@ -150,7 +150,8 @@ def _folder(path: Path, root: Path) -> str:
 
 
 def _read_table(path: Path) -> AttributeTable:
-    """A CSV whose first column names the file; the others are attributes: numbers, yes/no, or empty for unknown.
+    """A CSV whose first column names the file; the others are attributes: numbers, yes/no, or empty for
+    unknown.
 
     A column of only 0 and 1 is read as no and yes, since a sign carries the answer here."""
     header, rows = _read_csv(path)

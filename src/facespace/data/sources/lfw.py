@@ -1,5 +1,6 @@
-"""Labeled Faces in the Wild: Name/Name_0001.jpg in the original, funneled or deep-funneled layout, with the attributes of
-Kumar et al. (ICCV 2009), whose sign says yes or no, or a table of 0 and 1. Huang et al., UMass 07-49, 2007."""
+"""Labeled Faces in the Wild: Name/Name_0001.jpg in the original, funneled or deep-funneled layout, with the
+attributes of Kumar et al. (ICCV 2009), whose sign means yes or no, or a table of 0 and 1. Huang et al., UMass
+07-49, 2007."""
 
 import csv
 import re
@@ -69,7 +70,8 @@ def _count(keys: Iterable[Key], table: Mapping[Key, np.ndarray]) -> int:
 
 
 def _image_folder(root: Path) -> tuple[Path, list[str]]:
-    """The folder of people, deep-funneled before funneled before original, and the names of the other layouts."""
+    """The folder of people, deep-funneled before funneled before original, and the names of the other
+    layouts."""
     places = [root]
     below = sorted(filter(Path.is_dir, root.glob("*")))
     nested: list[Path] = []
@@ -80,7 +82,8 @@ def _image_folder(root: Path) -> tuple[Path, list[str]]:
     found = sorted(filter(_holds_people, places), key=_by_layout)
     if not found:
         raise FaceSetError(
-            f"{root} holds no LFW photographs: folders such as Aaron_Eckhart/Aaron_Eckhart_0001.jpg are expected."
+            f"{root} holds no LFW photographs: "
+            "folders such as Aaron_Eckhart/Aaron_Eckhart_0001.jpg are expected."
         )
     return found[0], [path.name for path in found[1:]]
 
@@ -103,7 +106,7 @@ def clean(name: str) -> str:
 
 
 def _attributes(path: Path, zeros: str) -> tuple[tuple[str, ...], dict[Key, np.ndarray]]:
-    """Names, and (person, image number) -> float32 (A,): scores as they stand, or 0/1 read as `zeros` says."""
+    """Names, and (person, image number) -> float32 (A,): unchanged scores, or signs where all are 0 or 1."""
     lines = _lines(path)
     header = next(lines, [])
     skip = 3 if len(header) > 2 and header[2] == "file" else 2
@@ -127,7 +130,7 @@ def _attributes(path: Path, zeros: str) -> tuple[tuple[str, ...], dict[Key, np.n
 
 
 def _as_signs(table: Mapping[Key, np.ndarray], zeros: str) -> dict[Key, np.ndarray]:
-    """A table of 0 and 1 with +1 for 1, and for 0 what `zeros` says."""
+    """A table of 0 and 1 with +1 for 1; 0 becomes NaN, or −1 with zeros="no"."""
     no = np.nan if zeros == "unknown" else -1.0
     signs = {}
     for key, scores in table.items():
@@ -152,8 +155,9 @@ def _lines(path: Path) -> Iterator[list[str]]:
 
 
 def _official_splits(places: tuple[Path, ...]) -> dict[str, str]:
-    """Person -> split, from View 1 (peopleDevTrain.txt, peopleDevTest.txt) or View 2 (pairs.txt, ten folds of people),
-    where the files are there. A tenth of View 1's training people validates; of View 2 the last two folds stay out."""
+    """Person -> split, from View 1 (peopleDevTrain.txt, peopleDevTest.txt) or View 2 (pairs.txt, ten folds of
+    people), where the files exist. A tenth of View 1's training people and the ninth fold of View 2 are the
+    validation split, the tenth fold is the test split."""
     people: dict[str, str] = {}
     for row in tables.rows(tables.find(places, "peopleDevTrain", (".txt",))):
         if len(row) == 2:

@@ -1,5 +1,6 @@
-"""The Olivetti faces: 400 gray 64×64 portraits of 40 people (AT&T Laboratories Cambridge, 1994), from olivettifaces.mat or
-from scikit-learn's cache. Small enough for lessons, and for trying `yearbook-ae`."""
+"""The Olivetti faces: 400 gray 64×64 portraits of 40 people (AT&T Laboratories Cambridge, 1994), from
+olivettifaces.mat or from scikit-learn's cache. Small enough for lessons, and for trying the recipe
+`yearbook-ae`."""
 
 import io
 import zlib
@@ -44,7 +45,7 @@ def _from_matlab(path: Path) -> np.ndarray:
 
 
 def _from_cache(path: Path) -> np.ndarray:
-    """The same from scikit-learn's compressed pickle, by an unpickler that admits numpy arrays alone."""
+    """The same from scikit-learn's compressed pickle, by an unpickler that allows numpy arrays only."""
     from joblib.numpy_pickle import NumpyUnpickler
 
     class ArraysOnly(NumpyUnpickler):

@@ -1,5 +1,5 @@
-"""What a source of faces is: a function that lists its faces in a fixed order, and the facts that `prepare` needs about
-them. The table of sources is in `__init__.py`."""
+"""What a source of faces is: a function that lists its faces in a fixed order, and the facts that `prepare`
+needs about them. The table of sources is in `__init__.py`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +10,8 @@ from facespace.data.faces import SourceListing
 
 @dataclass(frozen=True)
 class SourceOptions:
-    """Options of sources. `limit` and `seed` are for all, the others for those that name them in `Source.takes`."""
+    """Options of sources. `limit` and `seed` are for all, the others for those that name them in
+    `Source.takes`."""
 
     limit: int | None = None  # maximum number of faces; of the synthetic source the number that is rendered
     seed: int = 0

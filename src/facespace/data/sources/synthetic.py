@@ -1,5 +1,5 @@
-"""Synthetic faces, rendered from known factors: data that needs no download and no permission, and whose every attribute is
-exact. The renderer is in data/synthetic/."""
+"""Synthetic faces, rendered from known factors: data that needs no download and no permission, and whose
+every attribute is exact. The renderer is in data/synthetic/."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ def read(root: Path, options: SourceOptions) -> SourceListing:
 
 SOURCE = Source(
     read,
-    summary="synthetic faces from known factors; nothing to download (--limit sets their number, 4,000 by default)",
+    summary="synthetic faces from known factors; nothing to download (--limit: how many, 4,000 by default)",
     holds="nothing",
     terms="free: drawn by facespace, no person is shown",
     needs_root=False,

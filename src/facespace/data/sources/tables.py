@@ -1,4 +1,5 @@
-"""Reading the tables that face data sets come with, one row at a time: CelebA's as lists of words would fill the memory."""
+"""Reading the tables that face data sets come with, one row at a time: CelebA's as lists of words would fill
+the memory."""
 
 import csv
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -12,7 +13,8 @@ PICTURES = ("jpg", "jpeg", "png", "webp", "avif", "tif", "tiff", "bmp", "gif", "
 
 
 def rows(path: Path | None) -> Iterator[list[str]]:
-    """The rows of a .csv, or of a table with blanks between its columns, without empty ones; none without a path."""
+    """The rows of a .csv, or of a table with blanks between its columns, without empty ones; none without a
+    path."""
     if path is None:
         return
     with path.open(encoding="utf-8", errors="replace", newline="") as file:
@@ -64,7 +66,8 @@ def celeba_attributes(path: Path) -> tuple[tuple[str, ...], dict[str, np.ndarray
     for key, *cells in lines:
         if len(cells) != len(names):
             raise FaceSetError(
-                f"{path}: the row of {key} has {len(cells)} values for {len(names)} attributes. Fetch it again."
+                f"{path}: the row of {key} has {len(cells)} values for {len(names)} attributes. "
+                "Fetch it again."
             )
         try:
             table[stem(key)] = np.array(cells, dtype=np.float32)

@@ -1,5 +1,5 @@
-"""A Century of Portraits: American high-school yearbook portraits, gray, 186×171, in folders M and F, with the year in label
-files or in the file's name. Ginosar et al., ICCV Workshops 2015."""
+"""A Century of Portraits: American high-school yearbook portraits, gray, 186×171, in folders M and F, with
+the year in a label file or in the file's name. Ginosar et al., ICCV Workshops 2015."""
 
 import re
 from pathlib import Path
@@ -27,7 +27,8 @@ class Portrait(NamedTuple):
 
 
 def read(root: Path, options: SourceOptions) -> SourceListing:
-    """Every portrait with its year, NaN where neither label nor name has one; label rows without a file are reported."""
+    """Every portrait with its year, NaN where neither label nor name has one; label rows without a file are
+    reported."""
     for place in (root, *sorted(filter(Path.is_dir, root.glob("*")))):
         if any(_has_sexes(place / name) for name in SPLITS):
             return _read_splits(place)
@@ -70,7 +71,8 @@ def _read_splits(root: Path) -> SourceListing:
 
 
 def _labels(path: Path | None) -> dict[str, tuple[str, float]]:
-    """Stem of the file -> its name in a label file, and the year. Some copies have another ending than the images."""
+    """Stem of the file -> its name in a label file, and the year. Some copies have another ending than the
+    images."""
     labels = {}
     for row in tables.rows(path):
         if len(row) == 2:
