@@ -20,6 +20,9 @@ WEIGHTS, CARD, DIRECTIONS = "model.safetensors", "card.json", "directions.safete
 RETRIEVE = "Copy the bundle again from where it came from, or train it again."
 
 
+Card = dict[str, Any]  # the JSON object of a card; the entries depend on its kind
+
+
 @dataclass(frozen=True)
 class CardKind:
     """What a reader expects of a card, and how its errors describe it."""
@@ -33,7 +36,7 @@ class CardKind:
     wrong_format: str  # next step where the format is unknown
 
 
-def read_card(path: Path | Traversable, expected: CardKind) -> dict[str, Any]:
+def read_card(path: Path | Traversable, expected: CardKind) -> Card:
     """The card in a file, with current names in place of old ones.
 
     Raises `expected.error` where it cannot be read, or is of another kind or format."""

@@ -115,7 +115,7 @@ def _value(text: str) -> Any:
     return [_value(part) for part in text.split(",")]
 
 
-def _fields(kind: Any) -> dict[str, Any]:
+def _fields(kind: Any) -> dict[str, object]:
     """Name -> type hint of a dataclass's fields."""
     hints = typing.get_type_hints(kind)
     return {field.name: hints[field.name] for field in dataclasses.fields(kind)}

@@ -4,10 +4,10 @@ for the card."""
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from facespace.core.cards import Card
 from facespace.data.faces import SourceListing
 from facespace.data.processing import Alignment
 from facespace.data.resumable import Result
@@ -22,7 +22,7 @@ COLUMNS, SIDE = 8, 96  # of the picture, and pixels of each photograph in it
 
 def report_alignment(
     folder: Path, alignment: Alignment, listing: SourceListing, results: Sequence[Result]
-) -> dict[str, Any]:
+) -> Card:
     """quality.csv with a row a face, rejects.png with the photographs without a face, and the card's
     entry."""
     qualities: list[dict[str, float]] = []

@@ -5,10 +5,11 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from facespace.core.cards import Card
 from facespace.core.errors import FaceSetError, UsageError, check_seed, suggest
 from facespace.core.files import build_folder, check_target
 from facespace.data.faces import IMAGES, SPLITS, FaceSet, is_face_set
@@ -102,7 +103,7 @@ def _prefixed(faces: FaceSet, prefix: str) -> list[Row]:
     return rows
 
 
-def _part(faces: FaceSet) -> dict[str, Any]:
+def _part(faces: FaceSet) -> Card:
     """The card's entry on one of the sets that were merged."""
     return {
         "set": faces.root.name,
@@ -201,7 +202,7 @@ def relabel(
     values: np.ndarray,
     to: Path | str,
     told: str,
-    facts: Mapping[str, Any],
+    facts: Mapping[str, object],
     force: bool = False,
 ) -> FaceSet:
     """The same faces with other attributes: `values` float32 (N, A), NaN unknown. `told` is a note on where
@@ -281,7 +282,7 @@ def _rows(faces: FaceSet, chosen: np.ndarray) -> list[Row]:
     return list(zip(faces.ids[chosen], faces.splits[chosen], faces.identities[chosen]))
 
 
-def _carried(faces: FaceSet) -> dict[str, Any]:
+def _carried(faces: FaceSet) -> Card:
     """The entries of a set's card that hold for the derived set too."""
     return {key: faces.card[key] for key in CARRIED if key in faces.card}
 
@@ -293,7 +294,7 @@ def _derived(
     return _write(to, force, [(faces, chosen)], table, faces.template, _facts(faces, note))
 
 
-def _facts(faces: FaceSet, note: str) -> dict[str, Any]:
+def _facts(faces: FaceSet, note: str) -> Card:
     """The card of a set derived from one set."""
     facts = {
         **_carried(faces),
@@ -312,7 +313,7 @@ def _write(
     picked: Sequence[tuple[FaceSet, np.ndarray]],
     table: Table,
     template: Template,
-    facts: dict[str, Any],
+    facts: Card,
 ) -> FaceSet:
     """Copies the picked rows of some sets into a new one."""
     for faces, _ in picked:

@@ -117,7 +117,20 @@ DOWNLOADS: dict[str, Download] = {
 }
 
 
-def download(name: str, to: Path, *, accept_terms: bool, client: Any = None) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Downloaded:
+    """The result of `download`."""
+
+    name: str
+    to: str
+    files: int
+    bytes: int
+    missing: list[str]  # sentences
+    prepare: str  # the next command
+    seconds: float
+
+
+def download(name: str, to: Path, *, accept_terms: bool, client: Any = None) -> Downloaded:
     """Downloads the data set `name` into the folder `to`; returns what it holds, what is missing and the next
     command.
 
@@ -144,15 +157,9 @@ def download(name: str, to: Path, *, accept_terms: bool, client: Any = None) -> 
     for table in chosen.tables:
         missing += _complete(name, table, root)
     sizes = [path.lstat().st_size for path in _files(root)]
-    return {
-        "name": name,
-        "to": str(to),
-        "files": len(sizes),
-        "bytes": sum(sizes),
-        "missing": missing,
-        "prepare": f"facespace prepare {name} {shlex.quote(str(to))} --to sets/{name} {chosen.prepare}",
-        "seconds": round(time.monotonic() - start, 2),
-    }
+    prepare = f"facespace prepare {name} {shlex.quote(str(to))} --to sets/{name} {chosen.prepare}"
+    seconds = round(time.monotonic() - start, 2)
+    return Downloaded(name, str(to), len(sizes), sum(sizes), missing, prepare, seconds)
 
 
 def _missing_images(chosen: Download, root: Path, to: Path) -> list[str]:

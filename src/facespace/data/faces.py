@@ -8,11 +8,11 @@ import csv
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
-from facespace.core.cards import CARD, CardKind, read_card
+from facespace.core.cards import CARD, Card, CardKind, read_card
 from facespace.core.console import progress
 from facespace.core.errors import FaceSetError, UsageError
 from facespace.core.files import settle
@@ -172,7 +172,7 @@ _CARD = CardKind(
 )
 
 
-def _read_card(root: Path) -> dict[str, Any]:
+def _read_card(root: Path) -> Card:
     if not root.is_dir():
         raise FaceSetError(f"{root} does not exist. Prepare a set: facespace prepare celeba ROOT --to {root}")
     if not (root / CARD).is_file():

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from facespace.core.aliases import rename_old_keys
+from facespace.core.cards import Card
 from facespace.core.errors import FaceSetError, UsageError, choose, suggest
 from facespace.core.files import build_folder, check_target
 from facespace.data.alignment_report import report_alignment
@@ -166,10 +167,10 @@ def _failures(results: Sequence[Result]) -> list[tuple[str, str]]:
 
 def _facts(
     origin: Origin, listing: SourceListing, spec: PrepareSpec, good: Sequence[Result], usual: Size | None
-) -> dict[str, Any]:
+) -> Card:
     """The card's entries on the source and the pixels."""
     source = origin.source
-    facts: dict[str, Any] = {
+    facts: Card = {
         "source": origin.name,
         "resize": "lanczos, antialiased" if source.needs_root else "drawn at this size",
         "attributes": list(listing.attributes),

@@ -40,7 +40,7 @@ def check_pixels(
     return PrepareSpec(template, _colour(background), alignment, cropped is not None, enlarge)
 
 
-def _check_rendered(source: str, options: Mapping[str, Any]) -> None:
+def _check_rendered(source: str, options: Mapping[str, object]) -> None:
     for name, value in options.items():
         if value:
             raise UsageError(f"The source {source} is drawn at its final size; leave out --{name}.")
@@ -69,7 +69,8 @@ def _check_cropped(cropped: str | None, enlarge: bool, crop: str | None, alignme
     if cropped == "fit":
         raise UsageError(
             "--cropped fit has no meaning: fit takes whole pictures. "
-            "Leave --cropped out and give --crop fit, or name the crop that the pictures already are, such as center-148."
+            "Leave --cropped out and give --crop fit, "
+            "or name the crop that the pictures already are, such as center-148."
         )
     if crop not in (None, cropped):
         raise UsageError(

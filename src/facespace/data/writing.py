@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from facespace.core.cards import CARD
+from facespace.core.cards import CARD, Card
 from facespace.core.files import sha256, write_json
 from facespace.core.version import __version__
 from facespace.data.faces import COLUMNS, FORMAT, SKIPPED, SPLITS, TABLE
@@ -64,7 +64,7 @@ def write_card(
     splits: Sequence[str],
     digests: Iterable[str],
     skipped: Sequence[tuple[str, str]],
-    facts: dict[str, Any],
+    facts: Card,
 ) -> None:
     """card.json: the set's facts, counts and fingerprint (of each image's SHA-256, in order, and of the
     table); and skipped.csv where something was skipped."""

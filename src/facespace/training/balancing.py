@@ -12,8 +12,8 @@ CLOSE = 1e-9  # tolerance of a share
 
 
 def expected_counts(values: np.ndarray, shares: Mapping[str, float]) -> np.ndarray:
-    """The expected number of times that each face is used in an epoch, (N,) with mean 1, so that each attribute
-    has its share.
+    """The expected number of times that each face is used in an epoch, (N,) with mean 1, so that each
+    attribute has its share.
 
     `values` (N, A) are the faces' attributes, a column for each of `shares`: above 0 has it; below does not,
     and NaN, unknown, counts likewise. Each face's count is as near to 1 as the shares allow, in relative

@@ -1,6 +1,6 @@
-"""Batches from a prepared set. Bytes are read from the memory map and become floats on the model's device. The
-order of rows is a function of (seed, epoch, step) alone, so a run can resume at any step. Training batches may
-have other shares of attributes than the set; rows in order do not."""
+"""Batches from a prepared set. Bytes are read from the memory map and become floats on the model's device.
+The order of rows is a function of (seed, epoch, step) alone, so a run can resume at any step. Training
+batches may have other shares of attributes than the set; rows in order do not."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,8 +26,8 @@ class Batch(NamedTuple):
 
 
 class Shelf:
-    """A set's pixels: a copy on the device, as bytes, where they fill at most half of its free memory; else the
-    memory map."""
+    """A set's pixels: a copy on the device, as bytes, where they fill at most half of its free memory; else
+    the memory map."""
 
     def __init__(self, faces: FaceSet, device: torch.device) -> None:
         self.faces, self.device = faces, device

@@ -6,7 +6,6 @@ Wild, ICCV 2015."""
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -40,7 +39,7 @@ def read(root: Path, options: SourceOptions) -> SourceListing:
     return SourceListing(faces, names, signs, skipped, notes)
 
 
-def _notes(files: Mapping[str, Path], by_name: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
+def _notes(files: Mapping[str, Path], by_name: Mapping[str, Mapping[str, object]]) -> tuple[str, ...]:
     """A note on each table that lacks rows of images, or is missing."""
     notes = []
     for name, table in by_name.items():
@@ -108,7 +107,8 @@ def _image_folder(root: Path) -> Path:
         )
     raise FaceSetError(
         f"{root} holds no CelebA images: a folder {IMAGES} is expected in it, "
-        "or, beside CelebA's tables, a folder images or the images themselves. Unpack img_align_celeba.zip there."
+        "or, beside CelebA's tables, a folder images or the images themselves. "
+        "Unpack img_align_celeba.zip there."
     )
 
 
