@@ -375,7 +375,7 @@ def test_a_damaged_download_is_fetched_anew(shelf, tmp_path):
         download("yearbook", tmp_path / "faces", accept_terms=True)
     assert not (tmp_path / "faces").exists()
     shelf.files[ARCHIVE] = tarred(YEARBOOK)
-    assert download("yearbook", tmp_path / "faces", accept_terms=True)["files"] == 3
+    assert download("yearbook", tmp_path / "faces", accept_terms=True).files == 3
 
 
 def test_another_archive_than_expected_is_refused(shelf, tmp_path):
@@ -388,16 +388,16 @@ def test_another_archive_than_expected_is_refused(shelf, tmp_path):
 def test_celeba_from_kaggle_says_what_its_copy_lacks(shelf, tmp_path, capsys):
     kaggle = Kaggle(tmp_path / "hub", CELEBA)
     facts = download("celeba", tmp_path / "faces", accept_terms=True, client=kaggle)
-    assert kaggle.asked == ["jessicali9530/celeba-dataset"] and facts["files"] == 4
-    assert "2 of 202,599" in facts["missing"][0]
-    (identity,) = facts["missing"][1:]
+    assert kaggle.asked == ["jessicali9530/celeba-dataset"] and facts.files == 4
+    assert "2 of 202,599" in facts.missing[0]
+    (identity,) = facts.missing[1:]
     assert "identity_CelebA.txt" in identity and "mmlab.ie.cuhk.edu.hk" in identity
     assert str(tmp_path / "faces" / "identity_CelebA.txt") in identity
-    assert facts["prepare"].startswith(f"facespace prepare celeba {tmp_path / 'faces'} --to ")
+    assert facts.prepare.startswith(f"facespace prepare celeba {tmp_path / 'faces'} --to ")
     assert capsys.readouterr().out == ""
     (tmp_path / "faces" / "identity_CelebA.txt").write_text("000001.jpg 7\n")
     again = download("celeba", tmp_path / "faces", accept_terms=True, client=kaggle)
-    assert len(kaggle.asked) == 1 and len(again["missing"]) == 1
+    assert len(kaggle.asked) == 1 and len(again.missing) == 1
 
 
 def picture(ending: str, side: int = 200) -> bytes:
@@ -424,7 +424,7 @@ def test_the_prepare_line_that_it_names_runs(cli, shelf, tmp_path, monkeypatch, 
     content = {path: picture(ending) for path, ending in LAYOUTS[name].items()}
     shelf.files[ARCHIVE] = tarred(content)
     client = None if name == "yearbook" else Kaggle(tmp_path / "hub", content)
-    line = download(name, Path("my faces"), accept_terms=True, client=client)["prepare"]
+    line = download(name, Path("my faces"), accept_terms=True, client=client).prepare
     code, out, err = cli(*shlex.split(line)[1:], "--workers", 1, "--json")
     assert code == 0, err
     assert json.loads(out)["faces"] == sum("anno" not in path for path in content)
@@ -457,7 +457,7 @@ def test_a_run_killed_between_its_renames_is_gone_on_with(shelf, tmp_path):
     (tmp_path / "hub").rename(tmp_path / ".faces.download")
     (tmp_path / ".faces.download" / "img_align_celeba").rename(tmp_path / "faces" / "img_align_celeba")
     facts = download("celeba", tmp_path / "faces", accept_terms=True, client=kaggle)
-    assert kaggle.asked == ["x"] and facts["files"] == 4 and not (tmp_path / ".faces.download").exists()
+    assert kaggle.asked == ["x"] and facts.files == 4 and not (tmp_path / ".faces.download").exists()
 
 
 def test_lfw_fetches_the_attribute_table_that_kaggle_lacks(shelf, tmp_path):
@@ -466,24 +466,24 @@ def test_lfw_fetches_the_attribute_table_that_kaggle_lacks(shelf, tmp_path):
     for found in (shelf.files["/lfw/lfw_attributes.txt"], None):
         if found is None:
             del shelf.files["/lfw/lfw_attributes.txt"]
-        _, missing = download("lfw", tmp_path / "faces", accept_terms=True, client=kaggle)["missing"]
+        _, missing = download("lfw", tmp_path / "faces", accept_terms=True, client=kaggle).missing
         assert "lfw_attributes.txt" in missing and "cs.columbia.edu" in missing
         assert f"put it at {tmp_path / 'faces' / 'lfw_attributes.txt'}" in missing
     shelf.files["/lfw/lfw_attributes.txt"] = KUMAR
-    assert len(download("lfw", tmp_path / "faces", accept_terms=True, client=kaggle)["missing"]) == 1
+    assert len(download("lfw", tmp_path / "faces", accept_terms=True, client=kaggle).missing) == 1
     assert (tmp_path / "faces" / "lfw_attributes.txt").read_bytes() == KUMAR and len(kaggle.asked) == 1
 
 
 def test_a_missing_table_belongs_beside_the_images(shelf, tmp_path):
     client = Kaggle(tmp_path / "hub", {"CelebAMask-HQ/CelebA-HQ-img/0.jpg": b"jpeg"})
-    _, table, _ = download("celebamask-hq", tmp_path / "faces", accept_terms=True, client=client)["missing"]
+    _, table, _ = download("celebamask-hq", tmp_path / "faces", accept_terms=True, client=client).missing
     assert f"put it at {tmp_path / 'faces' / 'CelebAMask-HQ' / 'CelebAMask-HQ-attribute-anno.txt'}" in table
 
 
 def test_a_mirror_serves_kaggles_archives_too(shelf, tmp_path):
     shelf.files["/lfw/lfw-dataset.zip"] = zipped(LFW | {"lfw_attributes.txt": KUMAR})
     facts = download("lfw", tmp_path / "faces", accept_terms=True)
-    assert facts["files"] == 3 and len(facts["missing"]) == 1
+    assert facts.files == 3 and len(facts.missing) == 1
 
 
 def test_kaggle_away_or_not_installed_is_a_sentence(shelf, tmp_path, monkeypatch):

@@ -18,11 +18,11 @@ from facespace.core.configs import override, to_dict
 from facespace.core.console import quiet
 from facespace.core.errors import BundleError, FaceSetError, TrainingError, UsageError
 from facespace.data.faces import FaceSet
-from facespace.data.loaders import Loader
 from facespace.models import bundle
 from facespace.recipes import recipe
 from facespace.recipes.config import ObjectiveConfig
 from facespace.training import loop
+from facespace.training.loaders import Loader
 from facespace.training.measure import evaluate
 
 
@@ -362,7 +362,7 @@ def test_seeds_repeat_and_differ_and_leave_the_callers_random_state_alone(drawn,
         (dict(settings=["train.batch=0"]), UsageError, "train.batch must be at least 1"),
         (dict(settings=["train=5"]), UsageError, "group of fields"),
         (dict(settings=["objective.weights.kll=1"]), UsageError, "Did you mean 'kl'"),
-        (dict(settings=["model.image=3,64,64"]), UsageError, "holds 3×16×16.*facespace prepare procedural"),
+        (dict(settings=["model.image=3,64,64"]), UsageError, "holds 3×16×16.*facespace prepare synthetic"),
         (dict(recipe="demoo"), UsageError, "Did you mean 'demo'"),
         (dict(data="nowhere"), FaceSetError, "nowhere does not exist"),
         (dict(device="cuda:9"), UsageError, "Usable: auto, cpu"),

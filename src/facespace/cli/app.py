@@ -13,6 +13,7 @@ from typing import Annotated, Any, NoReturn
 
 from cyclopts import App, CycloptsError, Parameter
 
+from facespace.core.aliases import rename_arguments
 from facespace.core.console import leads
 from facespace.core.errors import FacespaceError, explain
 from facespace.core.version import __version__
@@ -124,7 +125,7 @@ def run(tokens: Sequence[str]) -> int:
         if not tokens or list(tokens) in (["--help"], ["-h"]):
             print(overview())
             return 0
-        done = app(list(tokens))
+        done = app(rename_arguments(tokens))
         if isinstance(done, Done) and leads():
             print(json.dumps(done.facts, default=str) if as_json else done.text)
         return 0

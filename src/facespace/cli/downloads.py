@@ -1,5 +1,6 @@
 """The verb for faces that lie elsewhere: download."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -33,7 +34,7 @@ def download(
     """
     from facespace.data.downloads import download as bring
 
-    facts = bring(name, to, accept_terms=accept_terms)
-    lines = [f"{name}: {facts['files']:,} files, {facts['bytes'] / 1e9:,.2f} GB, in {to}"]
-    lines += [f"Missing: {sentence}" for sentence in facts["missing"]]
-    return Done(facts, "\n".join([*lines, f"Next: {facts['prepare']}"]))
+    done = bring(name, to, accept_terms=accept_terms)
+    lines = [f"{name}: {done.files:,} files, {done.bytes / 1e9:,.2f} GB, in {to}"]
+    lines += [f"Missing: {sentence}" for sentence in done.missing]
+    return Done(asdict(done), "\n".join([*lines, f"Next: {done.prepare}"]))

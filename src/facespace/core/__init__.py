@@ -1,1 +1,2 @@
-"""What every room stands on: error sentences, console, files, configs, downloads, cards and the version. No torch."""
+"""The base of all other packages: errors, console, files, configs, downloads, cards, old names and the
+version. Nothing here imports torch at its start."""

@@ -1,28 +1,30 @@
-"""Names of attributes: which of them change in a mirrored face, and sentences for names that are not known."""
+"""Names of attributes: which of them change in a mirrored face, and errors for unknown names."""
 
 from collections.abc import Sequence
 
 from facespace.core.errors import UsageError, suggest
 
-# Attributes whose sign turns in a mirror: the factors of drawn faces, and CelebAMask-HQ's pose.
+# Attributes whose sign changes in a mirrored face: factors of synthetic faces, and CelebAMask-HQ's pose.
 TURNING = ("yaw", "roll", "gaze", "parting", "light_direction")
 SIDES = (("left", "right"), ("l_", "r_"))
 
 
 def mirror_attributes(names: Sequence[str]) -> tuple[list[int], list[float]]:
-    """For each attribute: the column that it takes its value from in a mirrored face, and the sign it is taken with.
+    """For each attribute of a mirrored face: the column of the unmirrored face that holds its value, and the
+    value's sign.
 
-    Left_x and Right_x (also l_x and r_x) change places; yaw, roll and their like change sign."""
+    Left_x and Right_x (also l_x and r_x) are exchanged; yaw, roll and the others of TURNING change sign."""
     lower = [name.lower() for name in names]
     columns, signs = [], []
     for place, name in enumerate(lower):
-        partner = next((lower.index(other) for other in _across(name) if other in lower), place)
-        columns.append(partner)
+        partner = next(filter(lower.__contains__, _across(name)), None)
+        columns.append(place if partner is None else lower.index(partner))
         signs.append(-1.0 if name in TURNING else 1.0)
     return columns, signs
 
 
 def _across(name: str) -> list[str]:
+    """The names with left and right exchanged."""
     found = []
     for left, right in SIDES:
         for here, there in ((left, right), (right, left)):
@@ -32,7 +34,7 @@ def _across(name: str) -> list[str]:
 
 
 def check_names(asked: Sequence[str], known: Sequence[str], whose: str) -> tuple[str, ...]:
-    """The names asked for, each once; UsageError, beginning with `whose`, for one that is not known."""
+    """The given names, each once. Raises UsageError, beginning with `whose`, for an unknown one."""
     for name in asked:
         if name not in known:
             raise UsageError(f"{whose} {name!r}. {suggest(name, known)}")

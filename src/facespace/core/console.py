@@ -1,5 +1,5 @@
-"""What a person sees while something runs: notes and progress, always on stderr, so that stdout holds results alone.
-A terminal gets a bar; a log gets a plain line now and then; neither changes any result."""
+"""Notes and progress while a command runs, always on stderr, so that stdout holds results alone. A terminal
+shows a bar, a log a plain line every LOG_EVERY seconds."""
 
 import os
 import sys
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # rich takes longer to load than the rest of a short command
+if TYPE_CHECKING:  # rich takes longer to import than the rest of a short command
     from rich.console import Console
     from rich.progress import Progress
 
@@ -20,21 +20,22 @@ _STARTED = time.monotonic()
 
 
 def leads() -> bool:
-    """Whether this process speaks: of those that torchrun starts for one run, the first."""
+    """Whether this is the main process: rank 0 of those that torchrun starts for one run."""
     return os.environ.get("RANK", "0") == "0"
 
 
-# Of each thread: two threads whose blocks overlap would put back what the other had set.
+# One value a thread: threads whose blocks overlap would otherwise restore each other's value.
 _quiet = ContextVar("quiet", default=not leads())
 
 
 def since_start() -> float:
-    """Seconds since this process loaded facespace."""
+    """Seconds since this process imported facespace."""
     return time.monotonic() - _STARTED
 
 
 def stderr() -> "Console":
-    """A console for notes; made anew so that it follows sys.stderr, NO_COLOR and the terminal of the moment."""
+    """A console for notes; a new one each time, so that it uses the current sys.stderr, NO_COLOR and
+    terminal."""
     from rich.console import Console
 
     return Console(stderr=True, highlight=False, soft_wrap=True)
@@ -42,7 +43,7 @@ def stderr() -> "Console":
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """No notes and no progress from this thread inside the block, for tests and for workers that report through a parent."""
+    """Suppresses notes and progress of this thread inside the block, for tests and for worker processes."""
     before = _quiet.set(True)
     try:
         yield
@@ -58,7 +59,7 @@ def note(text: str) -> None:
 
 @contextmanager
 def progress(total: int, doing: str, unit: str) -> Iterator[Advance]:
-    """Yields `advance(n)`; shows how far, how fast (units per second) and how long still."""
+    """Yields `advance(n)`; shows the progress, the rate (units per second) and the remaining time."""
     if _quiet.get():
         yield lambda n: None
     elif stderr().is_terminal:

@@ -1,5 +1,5 @@
-"""What can go wrong, in sentences. Every error here says what was asked, what was found and what to do next; the
-command line prints the sentence and leaves with `exit_code`. Nothing here knows how to mend anything."""
+"""The errors of facespace. Each message names the request, what was found and the next step; the command line
+prints it and exits with `exit_code`."""
 
 import errno
 from collections.abc import Iterable, Mapping
@@ -9,19 +9,20 @@ Value = TypeVar("Value")
 
 
 class FacespaceError(Exception):
-    """Something in the world is not as the work needs it: a file, a disk, a number."""
+    """The environment does not meet the requirements: a file, a disk, a number."""
 
     exit_code = 1
 
 
 class UsageError(FacespaceError):
-    """The request itself is wrong, whatever lies on disk: an unknown name, an impossible size."""
+    """The request itself is invalid, whatever is on disk: an unknown name, an impossible size."""
 
     exit_code = 2
 
 
 class ImageError(FacespaceError):
-    """One image cannot be used. The message is a short reason without the file's name, so that reasons can be counted."""
+    """One image cannot be used. The message is a short reason without the file's name, so that reasons can be
+    counted."""
 
 
 class FaceSetError(FacespaceError):
@@ -33,19 +34,20 @@ class BundleError(FacespaceError):
 
 
 class TrainingError(FacespaceError):
-    """Training cannot start or go on."""
+    """Training cannot start or continue."""
 
 
 def choose(table: Mapping[str, Value], name: str, what: str) -> Value:
-    """The entry `name` of a table; an unknown name raises UsageError with the nearest and all the known ones."""
+    """The entry `name` of a table. Raises UsageError for an unknown name, with the most similar and all known
+    ones."""
     if name in table:
         return table[name]
     raise UsageError(f"Unknown {what} {name!r}. {suggest(name, table)}")
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """'Did you mean …? Known: …' for a name that is not among the known ones."""
-    import difflib  # here, since every start of the program would pay for it
+    """'Did you mean …? Known: …' for an unknown name."""
+    import difflib  # here, since only errors need it
 
     names = list(known)
     near = difflib.get_close_matches(name, names, n=1)
@@ -54,7 +56,7 @@ def suggest(name: str, known: Iterable[str]) -> str:
 
 
 def check_seed(seed: int) -> None:
-    """Raises UsageError for a seed that not every generator takes."""
+    """Raises UsageError for a seed that some generators do not accept."""
     if not 0 <= seed < 2**63:
         raise UsageError(f"A seed is a whole number from 0 to 2^63 - 1; got {seed}.")
 
@@ -63,7 +65,10 @@ def explain(error: OSError) -> str:
     """A sentence for an operating-system error that a user can act on."""
     where = error.filename or "the output"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"The disk is full: {where} could not be written. Free some space, or choose another folder, and run again."
+        return (
+            f"The disk is full: {where} could not be written. "
+            "Free some space, or choose another folder, and run again."
+        )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return f"No permission for {where}. Choose a folder that you may write to, or change its permissions."
     if error.errno == errno.ENOENT:

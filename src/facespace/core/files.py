@@ -1,5 +1,5 @@
-"""Writing files so that nothing half-written ever stands where a finished thing is expected: write beside, flush,
-then rename. Knows nothing of what is written."""
+"""Atomic writes of files and folders: write under a temporary name, flush, then rename. Independent of the
+content."""
 
 import hashlib
 import json
@@ -15,8 +15,8 @@ from facespace.core.errors import UsageError
 
 @contextmanager
 def write_beside(path: Path) -> Iterator[Path]:
-    """Yields a temporary path in the same folder, with the same ending; renamed to `path` if the block succeeds and
-    removed if it does not."""
+    """Yields a temporary path in the same folder, with the same ending; renamed to `path` if the block
+    succeeds and removed if it does not."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
     try:
@@ -30,10 +30,12 @@ def write_beside(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def build_folder(path: Path, resumable: bool = False) -> Iterator[Path]:
-    """Yields a folder beside `path` that takes its place, whole, if the block succeeds, and goes if it fails.
+    """Yields a temporary folder beside `path` that replaces it if the block succeeds, and is removed if it
+    fails.
 
-    The folder is empty, unless it is `resumable`: then it stays when the block is interrupted or the disk is full, and
-    the next call finds what it holds. Two renames replace an older folder; `settle` repairs the one gap between them."""
+    The folder is empty, unless it is `resumable`: then it stays when the block is interrupted or the disk is
+    full, and the next call yields it with its content. An older folder is replaced in two renames; `settle`
+    repairs an interruption between them."""
     path = path.resolve()
     beside, old = partial_folder(path), _old(path)
     if not resumable:
@@ -61,7 +63,7 @@ def build_folder(path: Path, resumable: bool = False) -> Iterator[Path]:
 
 @contextmanager
 def _named(path: Path) -> Iterator[None]:
-    """Gives an error of the operating system that does not say where the name of what was being written."""
+    """Adds the path to an error of the operating system that has no file name."""
     try:
         yield
     except OSError as error:
@@ -70,16 +72,17 @@ def _named(path: Path) -> Iterator[None]:
 
 
 def settle(path: Path) -> None:
-    """If a replacement of the folder `path` was killed between its two renames, puts the older one back."""
+    """If a replacement of the folder `path` was killed between its two renames, restores the older one."""
     if not path.exists() and _old(path).is_dir():
         _old(path).replace(path)
 
 
 def check_target(to: Path, kind: str, ours: Callable[[Path], bool], force: bool = False) -> None:
-    """The one rule for a folder that a verb writes: a new or an empty one, or, with `force`, an older result of the same `kind`,
-    such as "a prepared set", which `ours` recognises.
+    """The one rule for a folder that a verb writes: a new or an empty one, or, with `force`, an older result
+    of the same `kind`, such as "a prepared set", which `ours` recognises.
 
-    Raises UsageError for a file, the working directory, a folder of other files, or an older result without `force`."""
+    Raises UsageError for a file, the working directory, a folder of other files, or an older result without
+    `force`."""
     settle(to)
     if to.resolve() == Path.cwd():
         raise UsageError(f"--to {to} is the working directory, which cannot be replaced; name a new folder.")
@@ -96,12 +99,12 @@ def check_target(to: Path, kind: str, ours: Callable[[Path], bool], force: bool 
 
 
 def holds_only(*names: str) -> Callable[[Path], bool]:
-    """Whether all entries of a folder bear one of these names."""
+    """A predicate: whether all entries of a folder have one of these names."""
     return lambda folder: all(path.name in names for path in folder.iterdir())
 
 
 def flush(path: Path) -> None:
-    """Waits until the file's bytes are on the disk, so that a rename never outruns them."""
+    """Waits until the file's bytes are on the disk, so that a rename does not precede them."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
 
@@ -121,9 +124,9 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-# Hidden names that nobody chooses for a folder of their own, since what bears them may be removed.
+# Hidden names that no user chooses, since folders with these names may be removed.
 def partial_folder(path: Path) -> Path:
-    """Where the folder `path` grows until it is complete."""
+    """The temporary folder in which the folder `path` is written until it is complete."""
     return path.with_name(f".{path.resolve().name}.facespace-partial")
 
 

@@ -1,1 +1,1 @@
-"""Face photographs as training data: sources, the prepared set on disk, and batches from it."""
+"""Face photographs as training data: sources, their preparation, and prepared sets on disk."""

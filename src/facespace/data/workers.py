@@ -1,5 +1,4 @@
-"""A function over many inputs in worker processes, results in the inputs' order, with few results waiting. Knows
-nothing of faces."""
+"""A function over many inputs in worker processes, results in the inputs' order, with few results waiting."""
 
 import multiprocessing
 import os
@@ -26,9 +25,10 @@ def map_in_order(
     if workers == 1:
         yield from map(function, inputs)
         return
-    # Fork starts at once and asks nothing of a user's script; systems without it import afresh.
+    # Fork starts fast and needs no `if __name__ == "__main__"` in a user's script; elsewhere workers import
+    # anew.
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
-    # The inputs travel once, at a worker's start (a forked one has them already); after that only their numbers do.
+    # The inputs are sent once, at a worker's start (a forked one shares them); later only their numbers are.
     pool = ProcessPoolExecutor(workers, context, _start_worker, (function, inputs))
     waiting: deque = deque()
     try:
@@ -56,10 +56,15 @@ def _work_on(number: int) -> object:
 
 
 def _start_worker(function: Callable, inputs: Sequence) -> None:
-    """Ctrl-C is the parent's to handle; and a worker whose parent was killed leaves too."""
+    """Ignores Ctrl-C, which the parent handles, and ends the worker when its parent is killed."""
     global _job
     _job = function, inputs
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:
-        threading.Thread(target=lambda: (wait([parent.sentinel]), os._exit(1)), daemon=True).start()
+        threading.Thread(target=_leave_with, args=(parent.sentinel,), daemon=True).start()
+
+
+def _leave_with(sentinel: int) -> None:
+    wait([sentinel])
+    os._exit(1)

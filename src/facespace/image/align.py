@@ -1,5 +1,5 @@
-"""From a face's points to an upright picture of a fixed size, laid out as CelebA lays out its faces; and how good such
-a picture will be. Needs Pillow and numpy alone. Finding the points is the work of detectors.py."""
+"""From a face's landmarks to an upright picture of a fixed size with CelebA's layout, and measures of its
+quality. Needs Pillow and numpy only; detectors.py finds the landmarks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,9 +9,9 @@ from PIL import Image, ImageFilter
 
 from facespace.core.errors import ImageError
 
-# Least-squares weight of each point. The nose is left out: it moves furthest when a head turns.
+# Least-squares weight of each point. The nose has none: it moves most when a head turns.
 WEIGHTS = (1.0, 1.0, 0.0, 0.3, 0.3)
-FINER = 2  # a shrunk face is first drawn this much larger, then reduced, so that nothing flickers
+FINER = 2  # a downsampled face is first rendered this much larger, then reduced: antialiasing
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no single truth to compare by
@@ -19,10 +19,10 @@ class FoundFace:
     """One face in a picture. Lengths are pixels from the picture's top left corner, as in Pillow's boxes."""
 
     box: tuple[float, float, float, float]  # left, top, width, height
-    # (5, 2) float: the eye at the picture's left, the eye at its right, the tip of the nose, the corner of the mouth at
-    # the left, the one at the right. NaN where the detector does not say.
+    # (5, 2) float: the eye at the picture's left, the eye at its right, the tip of the nose, the corner of
+    # the mouth at the left, the one at the right. NaN where the detector gives none.
     points: np.ndarray
-    score: float  # how sure the detector is, in [0, 1]; not comparable between detectors
+    score: float  # the detector's confidence, in [0, 1]; not comparable between detectors
 
     @property
     def eye_distance(self) -> float:
@@ -32,7 +32,7 @@ class FoundFace:
 
 @dataclass(frozen=True, eq=False)
 class FaceTemplate:
-    """Where the five points of a face lie in an aligned picture of a fixed size."""
+    """The positions of the five points of a face in an aligned picture of a fixed size."""
 
     name: str
     width: int
@@ -46,9 +46,9 @@ class FaceTemplate:
 
 
 TEMPLATES = {
-    # CelebA's aligned pictures. Medians of the points that YuNet (in detectors.py, the largest face of each) found in
-    # 2,000 of them, evenly spread over 13,700; half the interquartile range is 1.7 × 1.1 px for the eyes, 4 × 1.4 for
-    # the nose and 1.9 × 1.5 for the mouth.
+    # CelebA's aligned pictures. Medians of the points that YuNet (in detectors.py, the largest face of each)
+    # found in 2,000 of them, evenly spread over 13,700; half the interquartile range is 1.7 × 1.1 px for the
+    # eyes, 4 × 1.4 for the nose and 1.9 × 1.5 for the mouth.
     "celeba": FaceTemplate(
         "celeba",
         178,
@@ -59,19 +59,23 @@ TEMPLATES = {
 
 
 def similarity(points: np.ndarray, target: np.ndarray, weights: tuple[float, ...] = WEIGHTS) -> np.ndarray:
-    """The turn, scale and shift, as a (2, 3) matrix, that brings (N, 2) points nearest to their targets in the least
-    squares. Never mirrors, never shears. Points with a NaN on either side do not count; two must be left.
+    """The similarity transform, as a (2, 3) matrix, that maps (N, 2) points to their targets with the least
+    squared error: a rotation, a scale and a shift. Points with a NaN on either side are ignored; two must
+    remain.
 
-    Umeyama (1991) in the plane: with points as complex numbers, the best map without a mirror is z → a·z + b."""
+    Umeyama (1991) in the plane: with points as complex numbers, the best map without reflection is z → a·z +
+    b."""
     p, q, w = np.asarray(points, float), np.asarray(target, float), np.asarray(weights, float)
     known = np.isfinite(p).all(1) & np.isfinite(q).all(1) & (w > 0)
     p, q, w = p[known] @ (1, 1j), q[known] @ (1, 1j), w[known]  # (K,) complex
     total = w.sum()
-    middle_p, middle_q = ((w @ p) / total, (w @ q) / total) if known.any() else (0j, 0j)
-    spread = w @ np.abs(p - middle_p) ** 2
-    if known.sum() < 2 or spread < 1e-9:
+    if known.sum() < 2:
         raise ImageError("fewer than two distinct face points")
-    a = (w * (p - middle_p).conj()) @ (q - middle_q) / spread
+    middle_p, middle_q = (w @ p) / total, (w @ q) / total
+    variance = w @ np.abs(p - middle_p) ** 2
+    if variance < 1e-9:
+        raise ImageError("fewer than two distinct face points")
+    a = (w * (p - middle_p).conj()) @ (q - middle_q) / variance
     if abs(a) < 1e-9:
         raise ImageError("face points that fit no template")
     b = middle_q - a * middle_p
@@ -90,13 +94,13 @@ def invert(matrix: np.ndarray) -> np.ndarray:
 
 
 def align(image: Image.Image, face: FoundFace, template: FaceTemplate) -> Image.Image:
-    """The face, upright and in the template's place, as an RGB picture of the template's size. What lies outside the
-    photo continues its edge, ever more blurred."""
+    """The face, upright and at the template's position, as an RGB picture of the template's size. Outside the
+    photo its edge is continued, with increasing blur."""
     return warp(image, similarity(face.points, template.points), template.width, template.height)
 
 
 def warp(image: Image.Image, matrix: np.ndarray, width: int, height: int) -> Image.Image:
-    """The picture of `width` × `height` whose every place is `matrix` (2, 3) of a place in the RGB photo."""
+    """The RGB photo transformed by `matrix` (2, 3), as a picture of `width` × `height`."""
     scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
     finer = FINER if scale < 0.9 else 1
     matrix = matrix * finer
@@ -118,7 +122,8 @@ def warp(image: Image.Image, matrix: np.ndarray, width: int, height: int) -> Ima
 
 
 def _draw(image: Image.Image, back: np.ndarray, size: tuple[int, int]) -> Image.Image:
-    """Bicubic sampling; the photo's edge pixels are repeated outwards as far as the corners of the result reach."""
+    """Bicubic sampling; the photo's edge pixels are repeated outwards as far as the corners of the result
+    reach."""
     corners = apply(back, np.array([(0, 0), (size[0], 0), (0, size[1]), size], float))
     left, top = np.floor(corners.min(0)).astype(int) - 3
     right, bottom = np.ceil(corners.max(0)).astype(int) + 3
@@ -139,7 +144,7 @@ def _inside(back: np.ndarray, size: tuple[int, int], photo: tuple[int, int]) -> 
 
 
 def _soften(image: Image.Image, inside: np.ndarray, radius: float) -> Image.Image:
-    """Blurs the streaks of the repeated edge, fully from about two radii outwards; the photo itself stays untouched."""
+    """Blurs the repeated edge, fully from about two radii outwards; the photo itself is unchanged."""
     near = Image.fromarray(np.uint8(inside) * 255).filter(ImageFilter.GaussianBlur(radius))
     ramp = (1 - np.asarray(near) / 127.5).clip(0, 1) * ~inside  # 0 at the edge, 1 far outside
     return Image.composite(
@@ -148,8 +153,8 @@ def _soften(image: Image.Image, inside: np.ndarray, radius: float) -> Image.Imag
 
 
 def sharpness(image: Image.Image) -> float:
-    """The variance of the Laplacian of the brightness (0 to 255): near 0 for a blurred picture, hundreds and more for
-    a crisp one. Comparable only between pictures of one size."""
+    """The variance of the Laplacian of the brightness (0 to 255): near 0 for a blurred picture, hundreds and
+    more for a sharp one. Comparable only between pictures of one size."""
     gray = np.asarray(image.convert("L"), np.float64)
     inner = gray[1:-1, 1:-1]
     if inner.size == 0:
@@ -158,8 +163,8 @@ def sharpness(image: Image.Image) -> float:
 
 
 def foremost(found: Sequence[FoundFace], image: Image.Image) -> tuple[FoundFace, dict[str, float]]:
-    """The face that a photograph is of, and its quality: the largest, where one that the photo's edge cuts off counts for
-    less, since it may be a neighbour's."""
+    """The main face of a photograph, and its quality: the one with the largest product of eye distance and
+    share inside the photo."""
     measured = [(face, quality(face, image)) for face in found]
     return max(measured, key=lambda item: item[1]["eye_distance"] * item[1]["inside"])
 
@@ -167,8 +172,8 @@ def foremost(found: Sequence[FoundFace], image: Image.Image) -> tuple[FoundFace,
 def quality(
     face: FoundFace, image: Image.Image, template: FaceTemplate = TEMPLATES["celeba"]
 ) -> dict[str, float]:
-    """What decides whether a face is worth keeping: `eye_distance` in photo pixels, the detector's `score`, the
-    `sharpness` of the aligned picture, and the share of it that lay `inside` the photo."""
+    """Measures of a face: `eye_distance` in photo pixels, the detector's `score`, the `sharpness` of the
+    aligned picture, and the share of it that is `inside` the photo."""
     matrix = similarity(face.points, template.points)
     inside = _inside(invert(matrix), (template.width, template.height), image.size)
     return {

@@ -1,5 +1,5 @@
-"""Finding faces in photographs: YuNet, a small network, and the older Haar cascades, both run by OpenCV, which is
-loaded only when a detector is opened. What is done with a found face is not decided here; see align.py."""
+"""Finding faces in photographs: YuNet, a small network, and the older Haar cascades, both run by OpenCV,
+which is imported only when a detector is opened. align.py uses the faces that are found."""
 
 import os
 from collections.abc import Callable
@@ -14,13 +14,16 @@ from facespace.core.errors import FacespaceError, UsageError, choose
 from facespace.core.files import sha256
 from facespace.image.align import TEMPLATES, FaceTemplate, FoundFace, apply, invert, similarity, warp
 
-YUNET_URL = "https://github.com/opencv/opencv_zoo/raw/main/models/face_detection_yunet/face_detection_yunet_2023mar.onnx"
+YUNET_URL = (
+    "https://github.com/opencv/opencv_zoo/raw/main/models/face_detection_yunet/"
+    "face_detection_yunet_2023mar.onnx"
+)
 YUNET_SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"  # MIT licence
 YUNET_VARIABLE = "FACESPACE_YUNET"  # names a file with the weights
 
-SMALL, LARGE = 320, 640  # the longer side of a photo is brought between these before faces are looked for
+SMALL, LARGE = 320, 640  # limits of a photo's longer side, in pixels, at detection
 MARGIN = 0.2  # of the longer side, added all around: both detectors miss a face that touches the edge
-TURNS = (20, -20, 40, -40)  # degrees to turn a photo by in which no upright face is found
+TURNS = (20, -20, 40, -40)  # degrees by which a photo without an upright face is rotated
 
 Look = Callable[[np.ndarray], list[FoundFace]]  # (H, W, 3) uint8 RGB -> the upright faces in it
 CELEBA = TEMPLATES["celeba"]
@@ -38,7 +41,8 @@ class YuNet:
     """Wu et al., "YuNet: A Tiny Millisecond-level Face Detector" (2023). Gives all five points."""
 
     name = "yunet"
-    # Of CelebA's layout at 0.5 to 2 times its size, 2 gave the steadiest points (noise 1.2 px, against 1.4 at 1.5 times).
+    # Of CelebA's layout at 0.5 to 2 times its size, 2 gave the steadiest points (noise 1.2 px, against 1.4 at
+    # 1.5 times).
     frame = CELEBA.framed(2.0, 384, 448)
 
     def __init__(self, weights: Path, threshold: float = 0.6) -> None:
@@ -55,7 +59,9 @@ class YuNet:
     def _look(self, pixels: np.ndarray) -> list[FoundFace]:
         self._net.setInputSize((pixels.shape[1], pixels.shape[0]))
         rows = self._net.detect(np.ascontiguousarray(pixels[..., ::-1]))[1]  # (N, 15), from BGR
-        return [_from_row(row.astype(float)) for row in (() if rows is None else rows)]
+        if rows is None:
+            return []
+        return [_from_row(row.astype(float)) for row in rows]
 
 
 def _from_row(row: np.ndarray) -> FoundFace:
@@ -64,7 +70,7 @@ def _from_row(row: np.ndarray) -> FoundFace:
 
 
 class Haar:
-    """Viola and Jones (2001) with the cascades that OpenCV 4 carries. Gives the eyes alone, less exactly."""
+    """Viola and Jones (2001) with the cascades of OpenCV 4. Gives the eyes only, less exactly."""
 
     name = "haar"
     frame = CELEBA.framed(1.0, 224, 224)
@@ -90,7 +96,7 @@ class Haar:
         return [self._face_in(gray, box, int(vote)) for box, vote in zip(boxes, votes)]
 
     def _face_in(self, gray: np.ndarray, box: np.ndarray, votes: int) -> FoundFace:
-        left, top, side = (int(number) for number in box[:3])
+        left, top, side = map(int, box[:3])
         eyes, sure = pair(self._eye_candidates(gray[top : top + side, left : left + side]), self.typical)
         points = np.full((5, 2), np.nan)
         points[:2] = eyes * side + (left, top)
@@ -105,36 +111,41 @@ class Haar:
             boxes, votes = cascade.detectMultiScale2(
                 upper, scaleFactor=1.07, minNeighbors=2, minSize=(24, 24)
             )
-            found += [(x + w / 2, y + h / 2 + top, n * self.side) for (x, y, w, h), n in zip(boxes, votes)]
+            for (x, y, width, height), count in zip(boxes, votes):
+                found.append((x + width / 2, y + height / 2 + top, count * self.side))
         return np.array(found, float).reshape(-1, 3) / self.side
 
 
-def pair(seen: np.ndarray, typical: np.ndarray) -> tuple[np.ndarray, float]:
-    """From candidates (N, 3) x, y, votes the (2, 2) centres of the eyes, and a factor for the score: 1 if a plausible
-    pair was seen, 0.7 if one eye was and the other is inferred from it, 0.5 if both are only `typical` (2, 2)."""
-    left, right = (_eye(seen, place) for place in typical)
-    if left is not None and right is not None:
-        across, down = right - left
-        plausible = 0.25 < across < 0.6 and abs(down) < 0.5 * across
-        return (np.array((left, right)), 1.0) if plausible else (typical, 0.5)
+def pair(candidates: np.ndarray, typical: np.ndarray) -> tuple[np.ndarray, float]:
+    """From candidates (N, 3) x, y, votes the (2, 2) centres of the eyes, and a factor for the score: 1 if a
+    plausible pair was found, 0.7 if one eye was and the other is inferred from it, 0.5 if both are only
+    `typical` (2, 2)."""
+    left, right = _eye(candidates, typical[0]), _eye(candidates, typical[1])
     if left is None and right is None:
         return typical, 0.5
-    return typical + (left - typical[0] if left is not None else right - typical[1]), 0.7
+    if left is None:
+        return typical + (right - typical[1]), 0.7
+    if right is None:
+        return typical + (left - typical[0]), 0.7
+    across, down = right - left
+    if 0.25 < across < 0.6 and abs(down) < 0.5 * across:
+        return np.array((left, right)), 1.0
+    return typical, 0.5
 
 
-def _eye(seen: np.ndarray, typical: np.ndarray) -> np.ndarray | None:
-    """The mean of what was seen around the likeliest candidate for one eye."""
-    away = np.linalg.norm(seen[:, :2] - typical, axis=1)
-    belief = np.where(away < 0.16, seen[:, 2] * np.exp(-((away / 0.08) ** 2)), 0)
-    if belief.sum() == 0:
+def _eye(candidates: np.ndarray, typical: np.ndarray) -> np.ndarray | None:
+    """The mean of the candidates around the most likely one for one eye."""
+    distance = np.linalg.norm(candidates[:, :2] - typical, axis=1)
+    weight = np.where(distance < 0.16, candidates[:, 2] * np.exp(-((distance / 0.08) ** 2)), 0)
+    if weight.sum() == 0:
         return None
-    near = np.linalg.norm(seen[:, :2] - seen[belief.argmax(), :2], axis=1) < 0.06
-    return np.average(seen[near, :2], axis=0, weights=belief[near])
+    near = np.linalg.norm(candidates[:, :2] - candidates[weight.argmax(), :2], axis=1) < 0.06
+    return np.average(candidates[near, :2], axis=0, weights=weight[near])
 
 
 def search(look: Look, image: Image.Image, frame: FaceTemplate) -> list[FoundFace]:
-    """All faces that a look at the picture shows, largest first; turned pictures are tried if it shows none. Each face
-    is then looked at again, upright in `frame`, which makes its points steadier."""
+    """All faces of a picture, largest first; rotated pictures are tried if there are none. Each face is then
+    detected a second time, upright in `frame`, which reduces the noise of its points."""
     photo = image if image.mode == "RGB" else image.convert("RGB")
     scale = min(max(*photo.size, SMALL), LARGE) / max(photo.size)
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
@@ -144,10 +155,14 @@ def search(look: Look, image: Image.Image, frame: FaceTemplate) -> list[FoundFac
     found = look(padded)
     if not found:
         turned = [_look_turned(look, Image.fromarray(padded), turn) for turn in TURNS]
-        found = max(turned, key=lambda faces: max((face.score for face in faces), default=0.0))
+        found = max(turned, key=_best_score)
     grown = np.array([(1 / scale, 0, -margin / scale), (0, 1 / scale, -margin / scale)])
     faces = [_look_again(look, photo, _mapped(face, grown), frame) for face in found]
     return sorted(faces, key=lambda face: -face.box[2] * face.box[3])
+
+
+def _best_score(faces: list[FoundFace]) -> float:
+    return max((face.score for face in faces), default=0.0)
 
 
 def _look_turned(look: Look, image: Image.Image, turn: float) -> list[FoundFace]:
@@ -159,27 +174,32 @@ def _look_turned(look: Look, image: Image.Image, turn: float) -> list[FoundFace]
 
 
 def _look_again(look: Look, image: Image.Image, face: FoundFace, frame: FaceTemplate) -> FoundFace:
-    """The face with the mean of the points from an upright view of it and from that view's mirror image, whose errors
-    differ; as it was if neither view shows it."""
+    """The face with the mean of the points from an upright view of it and from that view's mirror image,
+    whose errors differ; unchanged where it is found in neither."""
     matrix = similarity(face.points, frame.points)
     view = warp(image, matrix, frame.width, frame.height)
-    seen = _placed(look(np.asarray(view)), frame)
-    for other in _placed(look(np.asarray(ImageOps.mirror(view))), frame):
-        points = (other.points * (-1, 1) + (frame.width, 0))[[1, 0, 2, 4, 3]]
-        seen.append(FoundFace(other.box, points, other.score))
-    if not seen:
+    points, scores = [], []
+    for found in _placed(look(np.asarray(view)), frame):
+        points.append(found.points)
+        scores.append(found.score)
+    for found in _placed(look(np.asarray(ImageOps.mirror(view))), frame):
+        points.append((found.points * (-1, 1) + (frame.width, 0))[[1, 0, 2, 4, 3]])
+        scores.append(found.score)
+    if not points:
         return face
-    points = np.mean([other.points for other in seen], axis=0)
-    score = float(np.mean([other.score for other in seen]))
-    return FoundFace(face.box, apply(invert(matrix), points), score)
+    return FoundFace(face.box, apply(invert(matrix), np.mean(points, axis=0)), float(np.mean(scores)))
 
 
 def _placed(faces: list[FoundFace], frame: FaceTemplate) -> list[FoundFace]:
-    """The one of the faces whose eyes lie where the frame has them, within half of their distance; or none."""
+    """The face whose eyes are at the frame's positions, within half of their distance; or none."""
     eyes = frame.points[:2]
-    away = [float(np.abs(face.points[:2] - eyes).max()) for face in faces]
-    good = bool(away) and min(away) < (eyes[1, 0] - eyes[0, 0]) / 2
-    return [faces[int(np.argmin(away))]] if good else []
+    if not faces:
+        return []
+    distances = [float(np.abs(face.points[:2] - eyes).max()) for face in faces]
+    nearest = int(np.argmin(distances))
+    if distances[nearest] >= (eyes[1, 0] - eyes[0, 0]) / 2:
+        return []
+    return [faces[nearest]]
 
 
 def _mapped(face: FoundFace, matrix: np.ndarray) -> FoundFace:
@@ -193,13 +213,14 @@ def _mapped(face: FoundFace, matrix: np.ndarray) -> FoundFace:
 
 
 def open_detector(name: str = "auto", weights: Path | None = None) -> Detector:
-    """The detector of that name. `auto` is YuNet, or Haar with a note where YuNet's weights cannot be had."""
+    """The detector of that name. `auto` is YuNet, or Haar with a note where YuNet's weights are not
+    available."""
     return choose(DETECTORS, name, "detector")(weights)
 
 
 def resolve(name: str, weights: Path | None = None) -> tuple[str, Path | None]:
-    """What a detector's name comes to on this machine: a definite name and its weights. Fetches where it must and opens
-    nothing, so that worker processes can each open their own."""
+    """The detector and weights that a name selects on this machine. Downloads the weights where needed and
+    opens no detector, since each worker process opens its own."""
     from facespace.core.fetch import FetchError
 
     choose(DETECTORS, name, "detector")
@@ -212,8 +233,8 @@ def resolve(name: str, weights: Path | None = None) -> tuple[str, Path | None]:
         if name == "yunet":
             raise
         note(
-            f"{error} Or give the file: --weights FILE, or {YUNET_VARIABLE}=FILE. Until then faces are found with "
-            "OpenCV's Haar cascades, which are slower and less exact."
+            f"{error} Or give the file: --weights FILE, or {YUNET_VARIABLE}=FILE. "
+            "Until then faces are found with OpenCV's Haar cascades, which are slower and less exact."
         )
         return "haar", None
 
@@ -243,15 +264,18 @@ DETECTORS: dict[str, Callable[[Path | None], Detector]] = {
 
 
 def yunet_here() -> Path | None:
-    """Where YuNet's weights lie, if they are on this machine already; nothing is fetched."""
+    """The path of YuNet's weights, if they are on this machine; nothing is downloaded."""
     from facespace.core.fetch import cache_folder
 
     places = (os.environ.get(YUNET_VARIABLE, ""), cache_folder() / YUNET_URL.rsplit("/", 1)[1])
-    return next((Path(place) for place in places if place and Path(place).is_file()), None)
+    for place in places:
+        if place and Path(place).is_file():
+            return Path(place)
+    return None
 
 
 def yunet_weights(given: Path | None = None) -> Path:
-    """YuNet's weights: the given file, else the one that FACESPACE_YUNET names, else the cached one, else fetched."""
+    """YuNet's weights: the given file, else that of FACESPACE_YUNET, else the cached one, else a download."""
     from facespace.core.fetch import cache_folder, fetch
 
     if given is None and os.environ.get(YUNET_VARIABLE):
@@ -259,7 +283,9 @@ def yunet_weights(given: Path | None = None) -> Path:
     if given is None:
         to = cache_folder() / YUNET_URL.rsplit("/", 1)[1]
         cached = to.is_file() and sha256(to) == YUNET_SHA256
-        return to if cached else fetch(YUNET_URL, to, sha256=YUNET_SHA256)
+        if cached:
+            return to
+        return fetch(YUNET_URL, to, sha256=YUNET_SHA256)
     if not given.is_file():
         raise FacespaceError(f"{given} is not a file. YuNet's weights are at {YUNET_URL}")
     if sha256(given) != YUNET_SHA256:
@@ -270,12 +296,12 @@ def yunet_weights(given: Path | None = None) -> Path:
 
 
 def opencv() -> Any:
-    """OpenCV, or a sentence that says how to install it."""
+    """The module cv2. Raises FacespaceError where OpenCV is not installed."""
     try:
         import cv2
     except ImportError as error:
         raise FacespaceError("Finding faces needs OpenCV. Run: pip install 'facespace[align]'") from error
-    cv2.setNumThreads(1)  # photographs are spread over processes; threads inside each would only quarrel
+    cv2.setNumThreads(1)  # photographs are spread over processes, which would compete for cores
     return cv2
 
 

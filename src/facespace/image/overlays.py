@@ -1,5 +1,5 @@
-"""Glasses drawn onto prepared faces, at the places where the template has the eyes: the same face with and without, which no
-set of photographs has. Pixels in, pixels out; nothing is encoded here."""
+"""Glasses rendered onto prepared faces at the template's eye positions: pairs of one face with and without,
+which no set of photographs has. Pixels in, pixels out; nothing is encoded here."""
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -8,7 +8,7 @@ import numpy as np
 
 from facespace.image import canvas as d
 
-FINER = 4  # drawn at so many times the size, and averaged
+FINER = 4  # supersampling a side
 # All lengths are in distances between the eyes (about 63 mm), with the origin between them and y down.
 REACH, ABOVE, BELOW = 1.15, 0.5, 0.62  # of the part of a face that glasses may touch
 SHARE_DARK = 0.3  # of glasses of either kind
@@ -72,7 +72,7 @@ TINTS = d.hexes("0d0c10", "15131a", "241a16", "1c2430", "2c2a26")
 
 
 def clear(random: np.random.Generator) -> Glasses:
-    """Spectacles: thin dark frames around lenses that hardly show."""
+    """Eyeglasses: thin dark frames around almost transparent lenses."""
     return _pair(
         random, random.uniform(0.022, 0.055), random.uniform(0.20, 0.31), random.uniform(0.0, 0.12), 0.25
     )
@@ -86,11 +86,12 @@ def dark(random: np.random.Generator) -> Glasses:
 
 
 def either(random: np.random.Generator) -> Glasses:
-    """Clear ones, and every so often dark ones."""
-    return dark(random) if random.random() < SHARE_DARK else clear(random)
+    """Clear glasses, or dark ones with probability SHARE_DARK."""
+    kind = dark if random.random() < SHARE_DARK else clear
+    return kind(random)
 
 
-# What can be drawn onto a bare face, by the attribute that it then has, and the attribute that bare faces lack.
+# Name -> glasses at random, and the attribute that faces without them lack.
 OVERLAYS: Mapping[str, tuple[Callable[[np.random.Generator], Glasses], str]] = {
     "Eyeglasses": (either, "Eyeglasses"),
     "Eyeglasses-clear": (clear, "Eyeglasses"),
@@ -121,8 +122,8 @@ def _pair(
 
 
 def draw(face: np.ndarray, points: np.ndarray, glasses: Glasses) -> np.ndarray:
-    """A face uint8 (H, W, C) with a pair of glasses on; `points` (5, 2) are the template's, the eyes first. Pixels that the
-    glasses do not cover stay as they are, bit for bit."""
+    """A face uint8 (H, W, C) with glasses; `points` (5, 2) are the template's, the eyes first. Pixels that
+    the glasses do not cover are unchanged, bit for bit."""
     rows, columns = window(face.shape[:2], points)
     part = face[rows, columns]
     canvas = _canvas(part, points[:2] - (columns.start, rows.start), glasses)
@@ -138,15 +139,14 @@ def draw(face: np.ndarray, points: np.ndarray, glasses: Glasses) -> np.ndarray:
 
 
 def lens_light(face: np.ndarray, points: np.ndarray) -> float:
-    """How light a face uint8 (H, W, C) is where glasses have their lenses: about 0 for dark ones, 1 for eyes without."""
+    """The brightness of a face uint8 (H, W, C) at the lenses of glasses ÷ that of the cheeks: near 0 for dark
+    lenses, near 1 without."""
     (x, y), far = points[:2].mean(0), float(np.linalg.norm(points[1] - points[0]))
     rows, columns = np.mgrid[: face.shape[0], : face.shape[1]] + 0.5
     u, v = np.abs(columns - x) / far, (rows - y) / far
     light = face.mean(2)
-    lenses, cheeks = (
-        d.ellipse(u - 0.52, v - 0.07, 0.33, 0.24) < 0,
-        np.maximum(np.abs(u - 0.5) - 0.3, np.abs(v - 0.7) - 0.15) < 0,
-    )
+    lenses = d.ellipse(u - 0.52, v - 0.07, 0.33, 0.24) < 0
+    cheeks = np.maximum(np.abs(u - 0.5) - 0.3, np.abs(v - 0.7) - 0.15) < 0
     return float(light[lenses].mean() / max(light[cheeks].mean(), 1.0))
 
 

@@ -1,5 +1,5 @@
-"""From any image file to upright RGB, and from a picture to a face crop of a fixed size. Needs Pillow and numpy alone,
-so that worker processes start fast. Finding faces is not done here."""
+"""From any image file to upright RGB, and from a picture to a face crop of a fixed size. Needs Pillow and
+numpy only, so that worker processes start fast. Faces are found in detectors.py."""
 
 import io
 import re
@@ -15,9 +15,9 @@ from PIL import Image, ImageCms, ImageFile, ImageOps, UnidentifiedImageError
 from facespace.core.errors import ImageError, UsageError, suggest
 from facespace.image.align import TEMPLATES, apply
 
-MAX_PIXELS = 100_000_000  # a picture that claims more is taken for a decompression bomb
+MAX_PIXELS = 100_000_000  # a picture of more is taken as a decompression bomb
 SMALLEST, LARGEST = 8, 1024  # pixels a side of a prepared face
-# Formats that Pillow decodes by itself; PostScript and its like would start other programs.
+# Formats that Pillow decodes by itself; PostScript and others would start other programs.
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "BMP", "TIFF", "GIF", "PPM", "JPEG2000", "TGA", "ICO")
 
 TOO_SMALL = "smaller than the crop {}"
@@ -28,9 +28,10 @@ Box = tuple[float, float, float, float]  # left, top, right, bottom in source pi
 def read_photo(source: Path | bytes) -> Image.Image:
     """The first frame of an image file as upright 8-bit RGB in sRGB; transparency is laid on white.
 
-    Reads gray, palette, CMYK, 16-bit and EXIF-rotated files. Raises ImageError with a short countable reason."""
+    Reads gray, palette, CMYK, 16-bit and EXIF-rotated files. Raises ImageError with a short countable
+    reason."""
     if isinstance(source, Path) and not source.is_file():
-        raise ImageError("no such file" if not source.exists() else "not a regular file")
+        raise ImageError("not a regular file" if source.exists() else "no such file")
     try:
         data = source.read_bytes() if isinstance(source, Path) else source
     except OSError as error:
@@ -65,33 +66,43 @@ def _decode(data: bytes) -> Image.Image:
 @cache
 def _formats() -> tuple[str, ...]:
     Image.init()
-    return tuple(name for name in FORMATS if name in Image.OPEN)  # older Pillows lack AVIF
+    return tuple(filter(Image.OPEN.__contains__, FORMATS))  # older Pillows lack AVIF
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Any Pillow mode to 8-bit sRGB. 16-bit and floating gray keep their full range instead of being clipped."""
+    """Any Pillow mode to 8-bit sRGB. 16-bit and floating gray keep their full range instead of being
+    clipped."""
     if image.mode.startswith(("I", "F")):
         image = _deep_gray(image)
-    profile = image.info.get("icc_profile")
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    elif profile and b"sRGB" not in profile and image.mode in ("RGB", "CMYK"):
-        try:
-            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            converted = ImageCms.profileToProfile(
-                image, source, ImageCms.createProfile("sRGB"), outputMode="RGB"
-            )
-            image = converted or image
-        except (ImageCms.PyCMSError, OSError):
-            pass  # an unusable profile: the plain conversion below is the best guess left
+    elif image.mode in ("RGB", "CMYK"):
+        image = _from_profile(image)
     return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _from_profile(image: Image.Image) -> Image.Image:
+    """The image in sRGB where it has another colour profile that can be used, else unchanged."""
+    profile = image.info.get("icc_profile")
+    if not profile or b"sRGB" in profile:
+        return image
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError):
+        return image
+    return converted or image
 
 
 def _deep_gray(image: Image.Image) -> Image.Image:
     values = np.asarray(image, dtype=np.float64)
     top = float(np.nanmax(values, initial=0.0))
-    white = 1.0 if image.mode == "F" and top <= 1.0 else 255.0 if top <= 255 else 65535.0
+    white = 65535.0
+    if image.mode == "F" and top <= 1.0:
+        white = 1.0
+    elif top <= 255:
+        white = 255.0
     return Image.fromarray(np.nan_to_num(values / white * 255).clip(0, 255).round().astype(np.uint8))
 
 
@@ -105,7 +116,8 @@ def around(x: float, y: float, side: int) -> Box:
     return x - side / 2, y - side / 2, x + side / 2, y + side / 2
 
 
-# The crops in use in the field; figures of one are not comparable with another's. `fit` takes the largest centred part.
+# The crops in use in the field; figures of one are not comparable with another's. `fit` takes the largest
+# centred part.
 CROPS: dict[str, Callable[[int, int], Box]] = {
     "fit": lambda width, height: (0, 0, width, height),
     "center-148": centered(148),  # most VAE repositories on CelebA
@@ -130,7 +142,7 @@ def crop_named(name: str) -> Callable[[int, int], Box]:
 
 @dataclass(frozen=True)
 class Template:
-    """How a face is cut from a picture: part of every prepared set's card and of every space's."""
+    """The size and crop of prepared faces: part of every prepared set's card and of every space's."""
 
     height: int = 64
     width: int = 64
@@ -153,9 +165,9 @@ class Template:
 
     @property
     def points(self) -> np.ndarray:
-        """Where eyes, nose and corners of the mouth lie in a prepared face, (5, 2) pixels from its top left corner. A set cut from
-        CelebA's pictures has them at CelebA's places; of others we take the places that a crop of that share of CelebA's
-        height would have."""
+        """The positions of eyes, nose and corners of the mouth in a prepared face, (5, 2) pixels from its top
+        left corner: CelebA's for a set that was cropped from CelebA's pictures, for others those of the crop
+        center-148."""
         celeba = TEMPLATES["celeba"]
         height, width = self.source or (celeba.height, celeba.width)
         crop = self.crop if (height, width) == (celeba.height, celeba.width) else "center-148"
@@ -170,11 +182,11 @@ class Template:
         return self._cut(image, crop_named(self.crop)(*image.size))
 
     def resize(self, image: Image.Image, enlarge: bool = False) -> np.ndarray:
-        """An RGB picture that already is this crop, at any size, as uint8 (H, W, C): the whole of it, resized as `prepare`
-        does.
+        """An RGB picture that already is this crop, at any size, as uint8 (H, W, C): the whole of it, resized
+        as `prepare` does.
 
-        Raises ImageError for a picture whose proportions are not the crop's, by more than a pixel, and for one smaller
-        than the face wanted unless `enlarge`."""
+        Raises ImageError for a picture whose proportions are not the crop's, by more than a pixel, and for
+        one smaller than the face wanted unless `enlarge`."""
         left, top, right, bottom = crop_named(self.crop)(*image.size)
         if abs(image.width - image.height * (right - left) / (bottom - top)) > 1:
             raise ImageError(f"not square, as {self.crop} is")  # every crop of a fixed size is
@@ -185,8 +197,9 @@ class Template:
         return self._cut(image, whole)
 
     def fit(self, image: Image.Image) -> np.ndarray:
-        """A picture of any size as this template's face, uint8 (H, W, C): one that is already a prepared face stays
-        whole, one with the source's proportions takes the source's crop to scale, another its largest centred part."""
+        """A picture of any size as this template's face, uint8 (H, W, C): one that is already a prepared face
+        stays whole, one with the source's proportions gets the source's crop to scale, another its largest
+        centred part."""
         width, height = image.size
         if (height, width) == (self.height, self.width) or self.source is None:
             return self._cut(image, (0, 0, width, height))
@@ -194,8 +207,8 @@ class Template:
         if abs(height / scale / self.source[0] - 1) > 0.02:
             return self._cut(image, (0, 0, width, height))
         box = crop_named(self.crop)(self.source[1], self.source[0])
-        left, top, right, bottom = (side * scale for side in box)
-        return self._cut(image, (left, top, right, bottom), scale)
+        left, top, right, bottom = box
+        return self._cut(image, (left * scale, top * scale, right * scale, bottom * scale), scale)
 
     def _cut(self, image: Image.Image, box: Box, tolerance: float = 0.0) -> np.ndarray:
         left, top, right, bottom = _trim(box, self.width / self.height)
@@ -207,7 +220,9 @@ class Template:
             raise ImageError(TOO_SMALL.format(self.crop))
         inside = max(left, 0), max(top, 0), min(right, image.width), min(bottom, image.height)
         small = image.resize((self.width, self.height), Image.Resampling.LANCZOS, box=inside)
-        pixels = np.asarray(small.convert("L") if self.channels == 1 else small)
+        if self.channels == 1:
+            small = small.convert("L")
+        pixels = np.asarray(small)
         return pixels.reshape(self.height, self.width, self.channels)
 
 

@@ -1,1 +1,1 @@
-"""The renderer of drawn faces: factors in, pictures out. Knows nothing of sets."""
+"""The renderer of synthetic faces: from factors to pictures. Independent of prepared sets."""

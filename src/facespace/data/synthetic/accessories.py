@@ -1,4 +1,4 @@
-"""What frames a drawn face: hair, glasses, hat. One function a part, each of which paints on a Scene."""
+"""Hair, glasses and hat of a synthetic face. One function a part, each of which paints on a Scene."""
 
 from __future__ import annotations
 
@@ -39,11 +39,10 @@ def _hair_colour(s: Scene, x: d.Array, y: d.Array) -> d.Colour:
     flow = (x - part) / (y + 1.35) + 0.026 * curl * np.sin(y * 21 + np.sin(x * 13))
     strands = 0
     for count, weight in ((46, 0.60), (83, 0.40), (190, 0.30)):
-        seen = min(
-            max(1.5 - 0.25 * count * s.page.pixel, 0.0), 1.0
-        )  # strands finer than a pixel would only flicker
-        if seen > 0:
-            strands = strands + seen * weight * np.sin(flow * count + 0.02 * count)
+        # Strands finer than a pixel would only alias.
+        visible = min(max(1.5 - 0.25 * count * s.page.pixel, 0.0), 1.0)
+        if visible > 0:
+            strands = strands + visible * weight * np.sin(flow * count + 0.02 * count)
     sunny = 0.5 + 0.55 * s["light_direction"] * x - 0.42 * (y + 0.25)
     base = d.mix(c["hair_shadow"], c["hair"], np.clip(sunny + 0.16 * strands + 0.12, 0, 1))
     ring = np.sqrt(x * x + (y + 0.12) ** 2) - 0.50
@@ -52,7 +51,7 @@ def _hair_colour(s: Scene, x: d.Array, y: d.Array) -> d.Colour:
 
 
 def hair_back(s: Scene) -> None:
-    """What hangs behind the head."""
+    """The hair behind the head."""
     if s.has("Bald"):
         return
     at, back = s.head.window(-0.85, 0.85, -1.1, 1.3), s.head.crop(-0.85, 0.85, -1.1, 1.3)
@@ -61,7 +60,7 @@ def hair_back(s: Scene) -> None:
 
 
 def hair_front(s: Scene) -> None:
-    """What lies over the forehead and beside the cheeks: the outline less an opening for the face."""
+    """The hair over the forehead and beside the cheeks: the outline less an opening for the face."""
     if s.has("Bald"):
         return
     at, front = s.head.window(-0.85, 0.85, -1.1, 1.3), s.head.crop(-0.85, 0.85, -1.1, 1.3)

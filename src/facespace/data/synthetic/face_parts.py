@@ -111,7 +111,8 @@ def brows(s: Scene) -> None:
 
 
 def nose(s: Scene) -> None:
-    """Modelled by light more than by lines: a lit ridge, a shaded flank, nostrils, and a shadow below the tip."""
+    """Modelled by light more than by lines: a lit ridge, a shaded flank, nostrils, and a shadow below the
+    tip."""
     c, light, grow = s.colours, s["light_direction"], 1 + 0.36 * s["nose_size"]
     face = s.face.crop(-0.22, 0.22, -0.20, 0.32)
     v = face.y - 0.165

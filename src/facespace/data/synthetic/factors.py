@@ -1,7 +1,8 @@
-"""Drawn faces: which factors one has, how they are drawn at random, and the picture they make.
+"""Synthetic faces: their factors, the distributions of the factors, and the picture that they determine.
 
-Every factor is a float in [-1, 1], positive where the face has it, so what made a picture is known exactly; that is
-what the disentanglement measures need. The stage is scene.py, the painting features.py and worn.py."""
+Every factor is a float in [-1, 1], positive where the face has the attribute. The factors of a picture are
+known exactly, which measures of disentanglement require. scene.py sets up the views, face_parts.py and
+accessories.py paint."""
 
 from __future__ import annotations
 
@@ -16,40 +17,40 @@ from facespace.data.synthetic import accessories, face_parts
 from facespace.data.synthetic.scene import open_scene
 
 Law = Callable[[np.random.Generator], float]
-REACH = 1.5  # edits may push a factor this far; beyond it is clamped
+REACH = 1.5  # limit of the factors of edits; others are clipped
 
 
 @dataclass(frozen=True)
 class Factor:
-    """One thing that varies between drawn faces."""
+    """One factor of variation of synthetic faces."""
 
     kind: str  # "continuous" or "binary" (-1 or +1)
-    law: Law  # how it is drawn at random
+    law: Law  # its distribution
     meaning: str
 
     @property
     def rest(self) -> float:
-        """The value where none is given."""
+        """The default value."""
         return -1.0 if self.kind == "binary" else 0.0
 
 
 def even(random: np.random.Generator) -> float:
-    """All of [-1, 1] alike."""
+    """Uniform on [-1, 1]."""
     return random.uniform(-1, 1)
 
 
 def mild(random: np.random.Generator) -> float:
-    """Mostly near the middle; extremes are rare but there."""
+    """Normal around 0 with deviation 0.45, clipped to [-1, 1]: extremes are rare."""
     return min(max(random.normal(0, 0.45), -1.0), 1.0)
 
 
 def leaning(low: float, peak: float, high: float) -> Law:
-    """A triangle, for what is lopsided in life."""
+    """A triangular distribution, for factors with a skewed distribution in photographs."""
     return lambda random: random.triangular(low, peak, high)
 
 
 def seldom(share: float, low: float) -> Law:
-    """-1 for most faces; for a `share` of them anything from `low` to 1."""
+    """-1 for most faces; for a `share` of them uniform on [`low`, 1]."""
 
     def law(random: np.random.Generator) -> float:
         has, value = random.random() < share, random.uniform(low, 1)
@@ -129,7 +130,7 @@ PARTS = (
 
 
 def draw_factors(seed: int, index: int) -> dict[str, float]:
-    """The factors of face `index` of the set `seed`: always the same, in whatever order faces are asked for."""
+    """The factors of face `index` of the seed `seed`, independent of all other faces."""
     random = np.random.default_rng((seed, index))
     factors = {name: float(factor.law(random)) for name, factor in FACTORS.items()}
     if factors["Sunglasses"] > 0:
@@ -138,7 +139,8 @@ def draw_factors(seed: int, index: int) -> dict[str, float]:
 
 
 def render(factors: Mapping[str, float], height: int, width: int) -> np.ndarray:
-    """The face with these factors, (height, width, 3) uint8. A factor left out is 0, or -1 where it is binary."""
+    """The face with these factors, (height, width, 3) uint8. A factor left out is 0, or -1 where it is
+    binary."""
     scene = open_scene(_complete(factors), height, width)
     for part in PARTS:
         part(scene)
@@ -146,7 +148,7 @@ def render(factors: Mapping[str, float], height: int, width: int) -> np.ndarray:
 
 
 def _complete(factors: Mapping[str, float]) -> dict[str, float]:
-    """All factors, checked and within reach."""
+    """All factors, checked and clipped to ±REACH."""
     complete = {name: factor.rest for name, factor in FACTORS.items()}
     for name, value in factors.items():
         if name not in FACTORS:

@@ -1,8 +1,8 @@
-"""The stage of a drawn face: views of one picture, the shape of the head, the light and the colours.
+"""The scene of a synthetic face: views of one picture, the shape of the head, the light and the colours.
 
-Sizes are in page units (the shorter side of the picture is 2). Features live in face coordinates: u to the right, v
-down, on a cylinder that turns with the head, so that turning moves and foreshortens them. Left and right are drawn
-at once by mirroring u."""
+Sizes are in page units (the shorter side of the picture is 2). Features live in face coordinates: u to the
+right, v down, on a cylinder that turns with the head, so that turning moves and foreshortens them. Left and
+right are painted together by mirroring u."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ WHITE = np.ones(3, np.float32)
 
 @dataclass
 class Scene:
-    """What every part needs: three views of one picture, the factors, the light and the colours of this face."""
+    """The input of every part: three views of one picture, the factors, the light and the colours of this
+    face."""
 
     page: d.Canvas
     head: d.Canvas  # rolled with the head

@@ -1,5 +1,5 @@
-"""Variations of training faces, drawn anew at each step: mirror, colour, position. Pure functions of tensors; whatever
-is random comes from torch's generator of the moment. Attributes that know left from right change with the mirror."""
+"""Augmentation of training faces: mirror, colour, position. Pure functions of tensors; random numbers come from
+torch's global generator. Attributes that distinguish left and right change with the mirror."""
 
 import math
 from collections.abc import Sequence
@@ -12,7 +12,8 @@ from facespace.core.attribute_names import mirror_attributes
 
 
 def mirror(image: Tensor, attributes: Tensor, names: Sequence[str]) -> tuple[Tensor, Tensor]:
-    """Half of (B, C, H, W) images, chosen at random, mirrored left to right; their (B, A) attributes with them."""
+    """Half of (B, C, H, W) images, chosen at random, mirrored left to right; their (B, A) attributes with
+    them."""
     chosen = torch.rand(len(image), device=image.device) < 0.5
     image = torch.where(chosen[:, None, None, None], image.flip(3), image)
     if not names:
@@ -23,7 +24,8 @@ def mirror(image: Tensor, attributes: Tensor, names: Sequence[str]) -> tuple[Ten
 
 
 def jitter(image: Tensor, strength: float) -> Tensor:
-    """Brightness, contrast and (in colour) saturation of (B, C, H, W) images, each scaled by 1 ± strength, in [0, 1]."""
+    """Brightness, contrast and (in colour) saturation of (B, C, H, W) images, each scaled by 1 ± strength, in
+    [0, 1]."""
     scale = 1 + strength * (2 * torch.rand(len(image), 3, 1, 1, 1, device=image.device).transpose(0, 1) - 1)
     image = image * scale[0]
     image = torch.lerp(image.mean((1, 2, 3), keepdim=True), image, scale[1])
@@ -31,8 +33,8 @@ def jitter(image: Tensor, strength: float) -> Tensor:
 
 
 def shift(image: Tensor, strength: float) -> Tensor:
-    """Slight turns, scales and shifts of (B, C, H, W) images: at strength 1 up to 15°, ±15 % and ±10 % of a side. The
-    border is mirrored, so that no edge shows."""
+    """Slight turns, scales and shifts of (B, C, H, W) images: at strength 1 up to 15°, ±15 % and ±10 % of a
+    side. The border is mirrored, so that no edge shows."""
     count, _, height, width = image.shape
     draw = strength * (2 * torch.rand(count, 4, device=image.device).T - 1)
     turn, scale = draw[0] * math.radians(15), 1 + 0.15 * draw[1]

@@ -1,6 +1,6 @@
-"""Batches from a prepared set. Bytes are gathered from the memory map and become floats on the model's device. Which
-row comes when is a function of (seed, epoch, step) alone, so a run can be taken up at any step. Training batches may hold
-attributes at other shares than the set; rows in order never do."""
+"""Batches from a prepared set. Bytes are read from the memory map and become floats on the model's device.
+The order of rows is a function of (seed, epoch, step) alone, so a run can resume at any step. Training
+batches may have other shares of attributes than the set; rows in order do not."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from facespace.core.errors import UsageError, suggest
-from facespace.data import balancing
 from facespace.data.faces import FaceSet
 from facespace.image.pixels import to_float
+from facespace.training import balancing
 
 
 class Batch(NamedTuple):
@@ -21,12 +21,13 @@ class Batch(NamedTuple):
 
     image: Tensor  # (B, C, H, W) in [0, 1]
     attributes: Tensor  # (B, A), NaN = unknown
-    index: Tensor  # type: ignore[assignment]  # (B,) rows of the set; shadows tuple.index, which nothing here needs
+    # (B,) rows of the set; shadows tuple.index, which is not used.
+    index: Tensor  # type: ignore[assignment]
 
 
 class Shelf:
-    """Where a set's pixels are taken from: the device itself, as bytes, where they fill at most half of its free memory;
-    else the memory map."""
+    """A set's pixels: a copy on the device, as bytes, where they fill at most half of its free memory; else
+    the memory map."""
 
     def __init__(self, faces: FaceSet, device: torch.device) -> None:
         self.faces, self.device = faces, device
@@ -45,7 +46,8 @@ class Shelf:
 
 
 class Loader:
-    """Batches of `size` from chosen rows of a set, on `device`; each of `world` processes gets its own share."""
+    """Batches of `size` from chosen rows of a set, on `device`; each of `world` processes gets its own
+    share."""
 
     def __init__(
         self,
@@ -57,22 +59,18 @@ class Loader:
         world: int = 1,
         shelf: Shelf | None = None,
     ) -> None:
-        self.faces, self.rows, self.size, self.device = (
-            faces,
-            rows,
-            min(size, len(rows)),
-            torch.device(device),
-        )
+        self.faces, self.rows, self.size = faces, rows, min(size, len(rows))
+        self.device = torch.device(device)
         self.rank, self.world = rank, world
         self.shelf = shelf or Shelf(faces, self.device)
-        self.expected: np.ndarray | None = (
-            None  # (len(rows),) how often each row comes a training epoch; None: once
-        )
+        # (len(rows),) expected number of times that each row is used in a training epoch; None: once.
+        self.expected: np.ndarray | None = None
 
     def balance(self, shares: Mapping[str, float]) -> Sequence[str]:
-        """Lets attributes have these shares of the training batches from now on, and returns a phrase on each.
+        """Sets the shares of attributes in training batches; returns a phrase on each.
 
-        Raises UsageError for an attribute that the set does not have, and for shares that its rows cannot have."""
+        Raises UsageError for an attribute that the set does not have, and for shares that its rows cannot
+        have."""
         if not shares:
             return ()
         values = self.faces.attributes[self.rows][:, self.columns(list(shares))]
@@ -86,11 +84,12 @@ class Loader:
 
     @property
     def steps(self) -> int:
-        """Training steps an epoch: whole batches only, since a rump of one face would upset batch norm."""
+        """Training steps an epoch: whole batches only, since batch norm fails for a batch of one face."""
         return len(self.rows) // self.size
 
     def training(self, seed: int, epoch: int, start: int = 0) -> Iterator[Batch]:
-        """The shuffled batches of an epoch from step `start` on; balanced ones hold some rows more than once, others not."""
+        """The shuffled batches of an epoch from step `start` on; balanced ones hold some rows more than once,
+        others not."""
         generator = np.random.default_rng((seed, epoch))
         if self.expected is None:
             order = generator.permutation(self.rows)
@@ -101,12 +100,15 @@ class Loader:
             yield self.batch(batch[self.rank :: self.world])
 
     def in_order(self) -> Iterator[Batch]:
-        """Every row once, in order, the last batch short; of several processes each takes its own whole batches."""
-        for step in range(self.rank, math.ceil(len(self.rows) / self.size) if self.size else 0, self.world):
+        """Every row once, in order, the last batch short; of several processes each takes its own whole
+        batches."""
+        if not self.size:
+            return
+        for step in range(self.rank, math.ceil(len(self.rows) / self.size), self.world):
             yield self.batch(self.rows[step * self.size : (step + 1) * self.size])
 
     def columns(self, names: Sequence[str]) -> list[int]:
-        """Where attributes stand in a batch; UsageError for one that the set does not have."""
+        """The columns of attributes in a batch. Raises UsageError for one that the set does not have."""
         known = self.faces.attribute_names
         for name in names:
             if name not in known:
