@@ -99,6 +99,16 @@ def test_bilinear_has_its_corners_and_their_mean(keys):
     np.testing.assert_allclose(sheet[1, 2], keys[:4].mean(0), rtol=1e-5, atol=1e-6)
 
 
+def test_blends_are_those_of_even_steps_in_torch(keys):
+    for columns in range(2, 40):
+        row, (start, end) = (
+            bilinear(keys[:4], 2, columns)[:columns],
+            (torch.from_numpy(key) for key in keys[:2]),
+        )
+        t = torch.linspace(0, 1, columns)[:, None]
+        np.testing.assert_array_equal(row, ((1 - t) * start + t * end).numpy())
+
+
 def test_a_mix_whose_weights_sum_to_one_knows_no_centre(keys):
     mixed = keys[0] - 0.5 * keys[1] + 0.5 * keys[2]
     np.testing.assert_allclose(mix(keys[:3], [1, -0.5, 0.5], keys[4]), mixed, rtol=1e-5, atol=1e-6)

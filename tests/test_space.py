@@ -1,6 +1,8 @@
 """FaceSpace: pictures in, pictures out."""
 
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -327,3 +329,15 @@ def test_a_space_on_another_engine_says_what_takes_torch(space):
     copied._codec = object()
     with pytest.raises(UsageError, match="torch engine"):
         _ = copied.model
+
+
+def test_opening_a_space_loads_torch_and_nothing_else_that_is_large(trained):
+    """Not scikit-learn, matplotlib or the compiler; and importing the package loads no torch."""
+    command = (
+        "import sys, facespace.space; assert 'torch' not in sys.modules; import facespace\n"
+        f"space = facespace.load({str(trained)!r}); space.decode(space.sample_latents(2))\n"
+        "large = 'sklearn', 'scipy', 'matplotlib', 'torch._dynamo', 'accelerate'\n"
+        "print([name for name in large if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, timeout=300)
+    assert done.stdout.strip() == "[]", done.stderr

@@ -67,7 +67,7 @@ class Analysis:
         return components(self.table.z)
 
     @cached_property
-    def latents(self) -> list[dict[str, Any]]:
+    def latents(self) -> list[structure.LatentRow]:
         """A row of facts for each latent, the most influential first."""
         z, seen = self.table.z, self.subject.encoded
         moved = influence(
@@ -81,7 +81,7 @@ class Analysis:
         return structure.active_above(self.table.z, self.subject.encoded.variance is not None)
 
     @cached_property
-    def attributes(self) -> dict[str, dict[str, Any]]:
+    def attributes(self) -> dict[str, structure.Separability]:
         """Name -> how many faces have it, and how well a straight cut tells them apart."""
         found = structure.separable(self.table.z, self.table.all_signs, self.table.groups)
         return dict(zip(self.table.names, found))

@@ -4,7 +4,7 @@ Arrays in and out; nothing is fitted here."""
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple, TypedDict
+from typing import NamedTuple, Required, TypedDict
 
 import numpy as np
 
@@ -15,10 +15,20 @@ LEAST_GAIN = (
 )
 
 
-class DirectionFacts(TypedDict, total=False):
+class FitFacts(TypedDict, total=False):
+    """The faces that directions were found from."""
+
+    data: str  # the set's fingerprint
+    split: str
+    pairs: int | None
+    seed: int
+    kind_of: str  # the attribute that a direction is a kind of
+
+
+class DirectionFacts(FitFacts, total=False):
     """What a bundle's card says of a direction. Scores are in standard deviations from the mean face."""
 
-    method: str  # a row of METHODS, or OWN, COMPONENTS, PAIRED
+    method: Required[str]  # a row of METHODS, or OWN, COMPONENTS, PAIRED
     yes: int  # faces with the attribute that it was found from
     no: int
     length: float  # of one unit, in the latents' own numbers
@@ -29,11 +39,6 @@ class DirectionFacts(TypedDict, total=False):
     variance: float  # of a principal component, the share of the total
     auc: float | None  # on the faces of `auc_of`; None where all of them are of one class
     auc_of: str | None
-    data: str  # the set's fingerprint
-    split: str
-    pairs: int | None
-    seed: int
-    kind_of: str  # the attribute that it is a kind of
 
 
 class Whitening(NamedTuple):

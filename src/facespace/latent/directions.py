@@ -13,6 +13,7 @@ from facespace.latent.direction_methods import DECORRELATED, METHODS, mean_diffe
 from facespace.latent.direction_set import (
     DirectionFacts,
     Directions,
+    FitFacts,
     Whitening,
     chosen,
     gap_of,
@@ -223,6 +224,7 @@ __all__ = [
     "PAIRED",
     "DirectionFacts",
     "Directions",
+    "FitFacts",
     "Whitening",
     "auc",
     "check_counts",

@@ -41,11 +41,18 @@ def bilinear(corners: np.ndarray, rows: int, columns: int) -> np.ndarray:
             f"Four faces are blended over two or more rows and columns; got {len(corners)} faces, "
             f"{rows} rows and {columns} columns."
         )
-    down = np.linspace(0, 1, rows, dtype=corners.dtype)
-    across = np.linspace(0, 1, columns, dtype=corners.dtype)
+    down, across = _unit_steps(rows), _unit_steps(columns)
     left = lerp(corners[0], corners[2], down)  # (rows, D)
     right = lerp(corners[1], corners[3], down)
     return np.concatenate([lerp(start, end, across) for start, end in zip(left, right)])
+
+
+def _unit_steps(count: int) -> np.ndarray:
+    """Even steps from 0 to 1, float32 (count,), mirrored about the middle and rounded once: those of
+    `torch.linspace`."""
+    step, place = float(np.float32(1 / (count - 1))), np.arange(count)
+    steps = np.where(place < count // 2, step * place, 1 - step * (count - 1 - place))
+    return steps.astype(np.float32)
 
 
 def mix(parts: np.ndarray, weights: Sequence[float], center: np.ndarray | float = 0.0) -> np.ndarray:

@@ -83,18 +83,20 @@ def gap(directions: Directions, name: str) -> float:
 
 def gap_or_none(directions: Directions, name: str) -> float | None:
     """The same; None for a direction without class means, or along which their scores do not rise."""
-    facts = directions.facts.get(name, {})
+    facts = directions.facts.get(name)
+    if facts is None:
+        return None
     if "gap" in facts:
         return facts["gap"]
     if "on" not in facts or "off" not in facts:  # a principal component
         return None
-    place = directions.place(name)  # found by a version that kept no gap
+    place = directions.place(name)  # older bundles have no gap
     return gap_of(directions.units[place], directions.probes[place], facts["on"], facts["off"])
 
 
 def _difference(directions: Directions, name: str) -> float:
-    facts = directions.facts.get(name, {})
-    if "difference" not in facts:
+    facts = directions.facts.get(name)
+    if facts is None or "difference" not in facts:
         raise UsageError(
             f"{name} has no class means, so its strength cannot be given as 0.5d. "
             f"Give it in standard deviations: {name}=2"

@@ -10,7 +10,7 @@ from facespace.core.errors import choose
 from facespace.data.faces import FaceSet
 from facespace.image import overlays
 from facespace.latent import directions as finding
-from facespace.latent.directions import DECORRELATED, PAIRED, DirectionFacts, Directions, Whitening
+from facespace.latent.directions import DECORRELATED, PAIRED, DirectionFacts, Directions, FitFacts, Whitening
 from facespace.latent.kinds import find_kinds
 from facespace.space.base import BaseSpace
 
@@ -37,9 +37,9 @@ class _Fit:
         return self.space.means(self.faces, self.split).astype(np.float64)
 
     @property
-    def facts(self) -> DirectionFacts:
-        """The facts of all directions of this fit."""
-        found: DirectionFacts = {
+    def facts(self) -> FitFacts:
+        """The facts that all directions of this fit share."""
+        found: FitFacts = {
             "data": self.faces.fingerprint,
             "split": self.split,
             "pairs": self.pairs,
@@ -154,7 +154,7 @@ def _with_auc(fit: _Fit, found: Directions, signs_of: SignsOf) -> Directions:
     if held_out:
         z = fit.space.means(fit.faces, held_out)
         aucs = finding.auc(found, z, signs_of(z, fit.faces.signs(held_out)))
-    facts = {}
+    facts: dict[str, DirectionFacts] = {}
     for name in found.names:
         facts[name] = {**found.facts[name], "auc": aucs.get(name), **fit.facts, "auc_of": held_out}
     return replace(found, facts=facts)
