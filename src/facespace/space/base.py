@@ -160,7 +160,7 @@ class BaseSpace:
         return self._codec.sample_many(n, seed, prior)
 
     def as_prepared(self) -> Self:
-        """A copy of this space for prepared faces, which are never cropped again; it shares the model. By
+        """A copy of this space for prepared faces, which it never crops; it shares the model. By
         proportions alone the template would take a prepared face of another size for a whole photograph."""
         copied = copy(self)
         copied.template = replace(self.template, source=None)

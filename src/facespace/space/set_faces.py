@@ -21,7 +21,7 @@ class Encoder(Protocol):
     folder: Path
 
     def as_prepared(self) -> Self:
-        """A copy that never crops prepared faces again."""
+        """A copy that resizes prepared faces and never crops them."""
         ...
 
     def fit(self, images: Images) -> np.ndarray:
