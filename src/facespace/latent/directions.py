@@ -116,8 +116,8 @@ def _find_from_pairs(
     pairs: int,
     seed: int,
 ) -> Directions:
-    """Directions by name from signs (N, 1) of random faces: each from its own, or with `decorrelated` together from
-    the faces drawn for any."""
+    """Directions by name from signs (N, 1) of random faces: each from its own, or with `decorrelated`
+    together from the faces drawn for any."""
     rows = {name: draw_pairs(signs[:, 0], pairs, seed) for name, signs in tables.items()}
     if method == DECORRELATED:  # a few faces cannot separate attributes beside the named ones
         table = np.concatenate(list(tables.values()), 1)

@@ -142,8 +142,8 @@ def condition_values(prior: Prior, given: Mapping[str, float]) -> Tensor:
     known = prior.conditions
     if not known:
         raise UsageError(
-            f"New latents come from {prior.origin}, which has no conditions. Fit a prior with conditions to a "
-            "set with attributes: facespace fit-prior SPACE --data SET --kind flow"
+            f"New latents come from {prior.origin}, which has no conditions. Fit a prior with conditions to "
+            "a set with attributes: facespace fit-prior SPACE --data SET --kind flow"
         )
     columns = {name: column for column, name in enumerate(known)}
     y = torch.full((len(known),), torch.nan)
