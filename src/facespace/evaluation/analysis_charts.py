@@ -1,5 +1,6 @@
 """The pictures of an analysis. Faces on them are the space's own output, never photographs of the set."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -126,7 +127,7 @@ def traversals(analysis: "Analysis") -> Figure:
     return charts.strips(faces, labels, HEADS, title)
 
 
-def _goes_with(analysis: "Analysis", row: dict[str, Any]) -> str:
+def _goes_with(analysis: "Analysis", row: Mapping[str, Any]) -> str:
     r = row["correlation"]
     if r is None or abs(r) <= structure.by_chance(
         row["faces"], len(analysis.latents) * len(analysis.table.names)

@@ -4,7 +4,7 @@ lie where the prior draws, as pictures, tables and one page to read. Trains noth
 import csv
 import io
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -67,7 +67,7 @@ class Analysis:
         return components(self.table.z)
 
     @cached_property
-    def latents(self) -> list[dict[str, Any]]:
+    def latents(self) -> list[structure.LatentRow]:
         """A row of facts for each latent, the most influential first."""
         z, seen = self.table.z, self.subject.encoded
         moved = influence(
@@ -81,7 +81,7 @@ class Analysis:
         return structure.active_above(self.table.z, self.subject.encoded.variance is not None)
 
     @cached_property
-    def attributes(self) -> dict[str, dict[str, Any]]:
+    def attributes(self) -> dict[str, structure.Separability]:
         """Name -> how many faces have it, and how well a straight cut tells them apart."""
         found = structure.separable(self.table.z, self.table.all_signs, self.table.groups)
         return dict(zip(self.table.names, found))
@@ -272,7 +272,7 @@ def protocol(analysis: Analysis) -> dict[str, Any]:
     }
 
 
-def as_csv(rows: Sequence[dict[str, Any]]) -> str:
+def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
     """Rows of facts as CSV with a head; None is an empty cell."""
     text = io.StringIO()
     lines = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
