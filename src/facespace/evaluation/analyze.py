@@ -18,6 +18,7 @@ from facespace.core.errors import UsageError, check_seed, suggest
 from facespace.core.files import build_folder, check_target, holds_only, write_json
 from facespace.data.faces import FaceSet, evenly_spaced
 from facespace.evaluation import analysis_charts, analysis_sections, disentanglement
+from facespace.evaluation.results import as_document
 from facespace.evaluation.session import EvaluationSession
 from facespace.latent import structure
 from facespace.latent.maps import Map, components, draw_maps
@@ -251,7 +252,9 @@ def factors_of(analysis: Analysis) -> dict[str, Any] | None:
         return None
     table = analysis.table
     try:
-        return disentanglement.measure(table.z, table.attributes, table.names, analysis.seed)
+        return as_document(
+            disentanglement.measure_disentanglement(table.z, table.attributes, table.names, analysis.seed)
+        )
     except UsageError as error:
         return {"why_not": str(error)}
 

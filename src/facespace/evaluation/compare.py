@@ -14,7 +14,7 @@ from facespace.core.files import build_folder, check_target, holds_only, write_j
 from facespace.core.version import __version__
 from facespace.data.faces import FaceSet, batches, evenly_spaced
 from facespace.evaluation.comparison import comparison
-from facespace.evaluation.figures import Tally, quality
+from facespace.evaluation.reconstruction import Tally, quality
 from facespace.evaluation.runs import METRICS, objective, read_epochs, shape
 from facespace.evaluation.session import chosen
 from facespace.image import grids
