@@ -25,7 +25,7 @@ from facespace.evaluation.analyze import Analysis, analyze, gather, needed
 from facespace.evaluation.session import EvaluationSession
 from facespace.latent import maps, structure
 from facespace.latent.structure import ACTIVE
-from facespace.report import charts
+from facespace.report import latent_charts
 from facespace.report.page import Picture, Section, page, png
 from facespace.report.table_export import LatentTable
 from facespace.space.face_space import FaceSpace
@@ -250,7 +250,7 @@ def test_umap_is_used_where_it_is_installed(monkeypatch):
 def test_the_line_of_lengths_is_the_density_of_chi():
     for freedom in (1, 2, 128):
         norms = (np.sqrt(freedom) * np.ones(5), freedom)
-        curve = charts.against_prior({}, norms, (np.zeros(2), np.ones(2)), "").axes
+        curve = latent_charts.against_prior({}, norms, (np.zeros(2), np.ones(2)), "").axes
         x, y = (
             next(place for place in curve if place.lines and "freedom" in place.get_title())
             .lines[0]
@@ -261,7 +261,7 @@ def test_the_line_of_lengths_is_the_density_of_chi():
 
 def test_dead_latents_are_crossed_out():
     z = RANDOM.standard_normal((50, 5))
-    figure = charts.histograms(z, [f"z {place}" for place in range(5)], np.arange(5) == 3, "")
+    figure = latent_charts.histograms(z, [f"z {place}" for place in range(5)], np.arange(5) == 3, "")
     texts = [text.get_text() for text in figure.axes[0].texts]
     assert texts == ["z 0", "z 1", "z 2", "z 3 ×", "z 4"]
     assert [len(shapes.get_paths()) for shapes in figure.axes[0].collections[:2]] == [4, 1]
@@ -269,7 +269,7 @@ def test_dead_latents_are_crossed_out():
 
 def test_maps_tell_kinds_by_shape():
     places, sign = RANDOM.standard_normal((30, 2)), np.array([1.0] * 5 + [-1.0] * 15 + [np.nan] * 10)
-    figure = charts.maps(places, {"Smiling": sign}, {"Smiling": "5 yes"}, "", ("", ""))
+    figure = latent_charts.maps(places, {"Smiling": sign}, {"Smiling": "5 yes"}, "", ("", ""))
     unknown, no, yes = figure.axes[0].collections  # the fewest on top
     assert [len(kind.get_offsets()) for kind in (unknown, no, yes)] == [10, 15, 5]
     assert len({tuple(kind.get_paths()[0].vertices.ravel()) for kind in (unknown, no, yes)}) == 3

@@ -10,7 +10,7 @@ from PIL import Image
 from facespace.image import grids
 from facespace.latent import maps, structure
 from facespace.latent.maps import METHODS, Map
-from facespace.report import charts
+from facespace.report import charts, latent_charts
 from facespace.report.page import png
 from facespace.space.traversal import STEPS, draw_walk, walk
 
@@ -68,7 +68,7 @@ def coloured(analysis: "Analysis", one: Map) -> Figure:
     notes = {name: _note(signs[name], facts[name]["auc"]) for name in analysis.coloured}
     trust = f"; trustworthiness {one.trust:.2f}" if one.trust is not None else ""
     bare = "" if signs else ("; no attributes are known" if not table.names else "; no attribute varies")
-    return charts.maps(
+    return latent_charts.maps(
         one.places, signs, notes, f"{one.title} of {len(one.places):,} faces{trust}{bare}", one.axes
     )
 
@@ -107,7 +107,7 @@ def histograms(analysis: "Analysis") -> Figure:
     least = (
         2.0 if analysis.subject.encoded.variance is not None else 0.0
     )  # against a VAE's prior, dead latents look dead
-    return charts.histograms(
+    return latent_charts.histograms(
         analysis.table.z[:, order], [f"z {place}" for place in order], dead, title, least
     )
 
@@ -193,6 +193,6 @@ def posterior(analysis: "Analysis") -> Figure:
     prior = analysis.subject.space.model.prior.origin.partition(" (")[0]
     kinds = "samples filled, means dashed" if analysis.subject.encoded.variance is not None else "filled"
     title = f"Encoded faces ({kinds}) against {prior} (line)"
-    return charts.against_prior(
+    return latent_charts.against_prior(
         latents, (norms, analysis.whitened.shape[1]), (mean[alive], spread[alive]), title
     )

@@ -23,7 +23,7 @@ from facespace.latent.structure import ACTIVE, latent_structure
 from facespace.models import bundle
 from facespace.models.bundle import OWN
 from facespace.models.priors import FittedNormal, StandardNormal
-from facespace.report import charts
+from facespace.report import charts, latent_charts
 from facespace.report.tables import plain
 from facespace.space.face_space import FaceSpace, load
 
@@ -238,4 +238,4 @@ def draw(folder: Path, measured: Sequence[Measured], originals: np.ndarray) -> N
     ]
     grids.save_still(grids.blocks(drawn, ACROSS), folder / SAMPLES)
     spaces = {one.facts["name"]: (np.diag(one.covariance), one.covariance) for one in measured}
-    charts.save(charts.latents(spaces, ACTIVE), folder / LATENTS)
+    charts.save(latent_charts.latents(spaces, ACTIVE), folder / LATENTS)
