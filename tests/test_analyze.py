@@ -20,10 +20,10 @@ import facespace
 from facespace.core.console import quiet
 from facespace.core.errors import UsageError
 from facespace.data.faces import FaceSet
-from facespace.evaluation import analysis_charts, disentanglement
+from facespace.evaluation import analysis_charts
 from facespace.evaluation.analyze import Analysis, analyze, gather, needed
 from facespace.evaluation.session import EvaluationSession
-from facespace.latent import maps, structure
+from facespace.latent import disentanglement, maps, structure
 from facespace.latent.structure import ACTIVE
 from facespace.report import latent_charts
 from facespace.report.page import Picture, Section, page, png
@@ -345,7 +345,7 @@ def test_the_figures_are_those_of_the_encoder(looked, alive, drawn):
 def test_a_seed_gives_the_same_analysis(looked, alive, drawn, monkeypatch):
     to, facts = looked
     monkeypatch.setattr(
-        disentanglement, "measure", lambda *_: facts["disentanglement"]
+        disentanglement, "measure_disentanglement", lambda *_: facts["disentanglement"]
     )  # slow, and another file's
     with quiet():
         again = Analysis(EvaluationSession(alive, drawn, "all", 50), ["Hat", "smile"], 3)

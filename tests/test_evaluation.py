@@ -16,12 +16,12 @@ from facespace.core.fetch import FetchError
 from facespace.evaluation.evaluate import PARTS, brief, conclude, evaluate, make_report, measure_parts
 from facespace.evaluation.generation import Floor, Generation
 from facespace.evaluation.interpolation import Interpolation
-from facespace.evaluation.latents import LatentHealth, LatentWarning
 from facespace.evaluation.likelihood import Likelihood
 from facespace.evaluation.memorisation import Memorisation
 from facespace.evaluation.reconstruction import Reconstruction
 from facespace.evaluation.results import FLAT, INTERNAL, as_document
 from facespace.evaluation.session import Evaluation, EvaluationSession
+from facespace.latent.health import LatentHealth, LatentWarning
 from facespace.perception.inception import open_features
 
 

@@ -15,9 +15,11 @@ from torchmetrics.functional.image import (
 import facespace
 from facespace.core.errors import UsageError
 from facespace.data.faces import FaceSet
-from facespace.evaluation import disentanglement, interpolation, latents, reconstruction
+from facespace.evaluation import interpolation, reconstruction
 from facespace.evaluation.reconstruction import hardest, quality
 from facespace.evaluation.results import bootstrap
+from facespace.latent import disentanglement
+from facespace.latent import health as latents
 
 RANDOM = np.random.default_rng(0)
 

@@ -17,10 +17,10 @@ from facespace.core.console import note
 from facespace.core.errors import UsageError, check_seed, suggest
 from facespace.core.files import build_folder, check_target, holds_only, write_json
 from facespace.data.faces import FaceSet, evenly_spaced
-from facespace.evaluation import analysis_charts, analysis_sections, disentanglement
+from facespace.evaluation import analysis_charts, analysis_sections
 from facespace.evaluation.results import as_document
 from facespace.evaluation.session import EvaluationSession
-from facespace.latent import structure
+from facespace.latent import disentanglement, structure
 from facespace.latent.maps import Map, components, draw_maps
 from facespace.latent.structure import latent_structure
 from facespace.models.priors import FittedNormal

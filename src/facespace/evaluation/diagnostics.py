@@ -1,5 +1,5 @@
-"""Errors of single faces: originals, reconstructions and maps of the error for the best, the median and the worst faces, and
-the standard deviation that the space predicts for each pixel."""
+"""Errors of single faces: originals, reconstructions and maps of the error for the best, the median and the
+worst faces, and the standard deviation that the space predicts for each pixel."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -37,7 +37,8 @@ class Diagnosis:
 
     @property
     def order(self) -> np.ndarray:
-        """Numbers of the faces from the best to the worst, by SSIM, or by MSE if faces are too small for it."""
+        """Numbers of the faces from the best to the worst, by SSIM, or by MSE if faces are too small for
+        it."""
         errors = self.figures["mse"]
         if "ssim" in self.figures:
             errors = -self.figures["ssim"]
@@ -55,8 +56,8 @@ class Diagnosis:
 def diagnose(
     space: FaceSpace, faces: np.ndarray, names: Sequence[str] = (), given: Given = None
 ) -> Diagnosis:
-    """Reconstructs fitted faces uint8 (N, H, W, C), under the condition `given` as in `FaceSpace.reconstruct`, and measures
-    each. Without `names` the faces are numbered."""
+    """Reconstructs fitted faces uint8 (N, H, W, C), under the condition `given` as in
+    `FaceSpace.reconstruct`, and measures each. Without `names` the faces are numbered."""
     z = space.encode(faces)
     originals, reconstructions = space.target(faces), space.decode(z, given)
     numbers = map(str, range(len(faces)))
@@ -67,8 +68,9 @@ def diagnose(
 
 @torch.inference_mode()
 def pixel_deviation(space: FaceSpace, z: np.ndarray, given: Given = None) -> np.ndarray | None:
-    """The standard deviation that the space predicts for each pixel of the faces decoded from latents (N, D): (N, H, W) in
-    units of [0, 1], the mean over channels; None unless it has one for each pixel (model.pixels=normal_pixel)."""
+    """The standard deviation that the space predicts for each pixel of the faces decoded from latents (N, D):
+    (N, H, W) in units of [0, 1], the mean over channels; None unless it has one for each pixel
+    (model.pixels=normal_pixel)."""
     model = space.model
     if not isinstance(model, Autoencoder):
         return None
@@ -86,8 +88,8 @@ def pixel_deviation(space: FaceSpace, z: np.ndarray, given: Given = None) -> np.
 
 
 def cases(order: np.ndarray, columns: int) -> dict[str, np.ndarray]:
-    """Numbers of at most `columns` best, median and worst faces of an order from the best to the worst (N,), without
-    repetition; fewer than 3 faces are all under one name."""
+    """Numbers of at most `columns` best, median and worst faces of an order from the best to the worst (N,),
+    without repetition; fewer than 3 faces are all under one name."""
     if len(order) < 3:
         return {"all": order}
     each = min(columns, len(order) // 3)
@@ -96,8 +98,8 @@ def cases(order: np.ndarray, columns: int) -> dict[str, np.ndarray]:
 
 
 def picture(diagnosis: Diagnosis, deviation: np.ndarray | None = None, columns: int = 8) -> Figure:
-    """The best, the median and the worst faces: rows of originals, reconstructions, error maps and, with `deviation`
-    (N, H, W), maps of it, on one scale for each kind of map."""
+    """The best, the median and the worst faces: rows of originals, reconstructions, error maps and, with
+    `deviation` (N, H, W), maps of it, on one scale for each kind of map."""
     error = np.abs(diagnosis.originals.astype(np.float32) - diagnosis.again).mean(-1) / 255  # (N, H, W)
     maps = {"error": error}
     if deviation is not None:

@@ -1,5 +1,6 @@
-"""The measurement of a space by one command: every part of the protocol that can be measured here, as metrics.json and as
-one page to read. A part is a module with `measure`, `section` and `advise`, and a row of PARTS."""
+"""The measurement of a space by one command: every part of the protocol that can be measured here, as
+metrics.json and as one page to read. A part is a module with `measure`, `section` and `advise`, and a row of
+PARTS."""
 
 import time
 from collections.abc import Mapping
@@ -32,7 +33,8 @@ LAYOUT = Layout("an evaluation", "metrics", page="report.html")
 
 
 class Part(Protocol):
-    """A part of an evaluation. `found` is what `measure` returned: a dataclass, or None if there was nothing to measure."""
+    """A part of an evaluation. `found` is what `measure` returned: a dataclass, or None if there was nothing
+    to measure."""
 
     def measure(self, evaluation: Evaluation) -> Any:
         """The numbers."""
@@ -73,20 +75,22 @@ def evaluate(
     seed: int = 0,
     force: bool = False,
 ) -> dict[str, Any]:
-    """Measures a space on at most `count` faces of a split and on as many `samples`; writes the folder `to` with metrics.json
-    and report.html, and returns the content of metrics.json.
+    """Measures a space on at most `count` faces of a split and on as many `samples`; writes the folder `to`
+    with metrics.json and report.html, and returns the content of metrics.json.
 
-    `features` is the network for FID and KID: inception, attributes, a TorchScript file, or None for no such distances;
-    `lpips` names LPIPS weights, `identity` an ArcFace network, `prior` a fitted prior; `bound` is the k of the
-    importance-weighted bound, 0 for none. Raises UsageError for another crop, numbers out of range, or a folder with other
-    files (or with an evaluation, without `force`), and what opening the space and the set raises."""
+    `features` is the network for FID and KID: inception, attributes, a TorchScript file, or None for no such
+    distances; `lpips` names LPIPS weights, `identity` an ArcFace network, `prior` a fitted prior; `bound` is
+    the k of the importance-weighted bound, 0 for none. Raises UsageError for another crop, numbers out of
+    range, or a folder with other files (or with an evaluation, without `force`), and what opening the space
+    and the set raises."""
     LAYOUT.check(to, force)
     check_seed(seed)
     session = EvaluationSession(space, data, split, count)
     samples = len(session.rows) if samples is None else samples
     if not 2 <= samples <= len(session.rows):
         raise UsageError(
-            f"--samples must lie between 2 and the {len(session.rows):,} faces that they are compared with; got {samples}."
+            f"--samples must lie between 2 and the {len(session.rows):,} faces that they are compared with; "
+            f"got {samples}."
         )
     prior = prior or session.space.usual_prior
     session.space.prior(prior)  # raises if it is missing, before any work
@@ -126,8 +130,8 @@ def make_report(evaluation: Evaluation, seconds: Mapping[str, float]) -> Report:
         results=document,
         findings=conclude(results),
         summary=(
-            f"{protocol['faces']:,} faces of the split {protocol['split']} ({faces['source']}, crop {faces['crop']}), "
-            f"{protocol['samples']:,} samples from {protocol['prior']}."
+            f"{protocol['faces']:,} faces of the split {protocol['split']} ({faces['source']}, crop "
+            f"{faces['crop']}), {protocol['samples']:,} samples from {protocol['prior']}."
         ),
         sections=sections,
         headlines=headlines(document),
@@ -184,9 +188,9 @@ def headlines(metrics: Mapping[str, Any]) -> list[str]:
     drawn, likelihood = metrics.get("generation"), metrics.get("likelihood")
     if drawn:
         lines.append(
-            f"new faces       FID {drawn['fid']:.1f} (other real faces {drawn['floor']['fid']:.1f}), KID {drawn['kid']:.4f} ± "
-            f"{drawn['kid_sd']:.4f} ({drawn['floor']['kid']:.4f}), precision {drawn['precision']:.3f}, "
-            f"recall {drawn['recall']:.3f}"
+            f"new faces       FID {drawn['fid']:.1f} (other real faces {drawn['floor']['fid']:.1f}), KID "
+            f"{drawn['kid']:.4f} ± {drawn['kid_sd']:.4f} ({drawn['floor']['kid']:.4f}), precision "
+            f"{drawn['precision']:.3f}, recall {drawn['recall']:.3f}"
         )
     if likelihood:
         loss, per_dim = likelihood["loss"], likelihood["loss_per_dim"]

@@ -1,4 +1,5 @@
-"""Distances between two sets of feature vectors: FID, KID, and precision and recall. Takes arrays; runs no network."""
+"""Distances between two sets of feature vectors: FID, KID, and precision and recall. Takes arrays; runs no
+network."""
 
 import numpy as np
 from sklearn.metrics import pairwise_distances_chunked
@@ -17,8 +18,8 @@ def fid(a: np.ndarray, b: np.ndarray) -> float:
     a, b = a.astype(np.float64), b.astype(np.float64)
     root_a, root_b = _root(a), _root(b)
     apart = np.square(a.mean(0) - b.mean(0)).sum()
-    # tr (S T)^½ is the sum of the singular values of R Qᵀ, where S = Rᵀ R and T = Qᵀ Q: no matrix square root, and no
-    # complex numbers if there are fewer vectors than features.
+    # tr (S T)^½ is the sum of the singular values of R Qᵀ, where S = Rᵀ R and T = Qᵀ Q: no matrix square
+    # root, and no complex numbers if there are fewer vectors than features.
     shared = np.linalg.svd(root_a @ root_b.T, compute_uv=False).sum()
     return float(apart + np.square(root_a).sum() + np.square(root_b).sum() - 2 * shared)
 
@@ -32,8 +33,8 @@ def _root(x: np.ndarray) -> np.ndarray:
 def kid(
     a: np.ndarray, b: np.ndarray, subsets: int = SUBSETS, size: int | None = None, seed: int = 0
 ) -> tuple[float, float]:
-    """Kernel distance of two sets of features (N, D), (M, D): mean and standard deviation over random subsets of the
-    unbiased squared MMD with the kernel (x·y / D + 1)³ (Bińkowski et al., 2018).
+    """Kernel distance of two sets of features (N, D), (M, D): mean and standard deviation over random subsets
+    of the unbiased squared MMD with the kernel (x·y / D + 1)³ (Bińkowski et al., 2018).
 
     `size` defaults to min(1,000, the smaller count). The deviation is 0 if a subset holds all vectors.
     Raises UsageError for a size below 2 or above the smaller count."""
@@ -76,8 +77,9 @@ def _off_diagonal_sum(kernel: np.ndarray) -> float:
 
 
 def precision_recall(real: np.ndarray, fake: np.ndarray, k: int = NEIGHBOURS) -> tuple[float, float]:
-    """(precision, recall) of features (N, D), (M, D): the share of fakes within the manifold of the real faces, and of real
-    faces within that of the fakes. A manifold is the union of balls that reach to each point's k-th neighbour.
+    """(precision, recall) of features (N, D), (M, D): the share of fakes within the manifold of the real
+    faces, and of real faces within that of the fakes. A manifold is the union of balls that reach to each
+    point's k-th neighbour.
 
     Kynkäänniemi et al., 2019. Raises UsageError for k faces or fewer."""
     if min(len(real), len(fake)) <= k:

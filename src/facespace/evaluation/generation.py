@@ -1,5 +1,5 @@
-"""Fidelity and diversity of new faces: FID, KID, precision and recall against real faces, beside the same distances between
-real faces."""
+"""Fidelity and diversity of new faces: FID, KID, precision and recall against real faces, beside the same
+distances between real faces."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -18,11 +18,12 @@ from facespace.report.report import GOOD, NOTE, POOR, Finding
 
 FEWEST = 8  # faces a side for which every quantity exists, also that of half against half
 SHOWN = 48  # samples on the page
-# Sets resized with Lanczos lie between 0.94 and 1.03; at 64 px JPEG of quality 85 gives 1.05, and of 75 gives 1.11.
+# Sets resized with Lanczos lie between 0.94 and 1.03; at 64 px JPEG of quality 85 gives 1.05, and of 75 gives
+# 1.11.
 BLOCKY = 1.04
 JPEG_WARNING = (
-    "The real faces seem to have been saved as JPEG after they were cropped (block borders {:.2f} times as steep as their "
-    "neighbours): such references change FID. Prepare the set from the photographs."
+    "The real faces seem to have been saved as JPEG after they were cropped (block borders {:.2f} times "
+    "as steep as their neighbours): such references change FID. Prepare the set from the photographs."
 )
 
 
@@ -82,8 +83,9 @@ def section(evaluation: Evaluation, found: Generation | None) -> Section:
         ["recall (how much of the real variety)", f"{found.recall:.3f}", "", "higher"],
     ]
     text = (
-        f"Distances between {evaluation.samples:,} new faces and as many real ones, by {found.protocol['features']}. "
-        f"The value for other real faces ({found.floor.of}) is the best that could be reached."
+        f"Distances between {evaluation.samples:,} new faces and as many real ones, by "
+        f"{found.protocol['features']}. The value for other real faces ({found.floor.of}) is the best that "
+        "could be reached."
     )
     return Section("New faces", text, pictures, rows)
 
@@ -118,10 +120,12 @@ def _conclusion(found: Generation) -> Finding:
 def measure_generation(
     samples: np.ndarray, real: np.ndarray, others: np.ndarray | None, features: Features, seed: int = 0
 ) -> Generation:
-    """Distances between samples and as many real faces; `others` are real faces of another split for the reference.
+    """Distances between samples and as many real faces; `others` are real faces of another split for the
+    reference.
 
-    Faces are uint8 (N, H, W, C), or their features float (N, D). Without `others`, or with fewer than N, the reference
-    is one half of the real faces against the other, which gives larger values. Raises UsageError for unequal counts."""
+    Faces are uint8 (N, H, W, C), or their features float (N, D). Without `others`, or with fewer than N, the
+    reference is one half of the real faces against the other, which gives larger values. Raises UsageError
+    for unequal counts."""
     warnings = []
     if is_jpeg(real):
         warnings.append(JPEG_WARNING.format(looks_like_jpeg(real)))
@@ -130,8 +134,8 @@ def measure_generation(
     count, dim = reference.shape
     if count <= dim:
         warnings.append(
-            f"{count:,} faces give no full covariance of {dim:,} features, so FID lies higher than with many faces: "
-            "compare it only with values for the same count. KID has no such bias."
+            f"{count:,} faces give no full covariance of {dim:,} features, so FID lies higher than with "
+            "many faces: compare it only with values for the same count. KID has no such bias."
         )
     size = min(SUBSET, count // 2)
     mean, deviation = kid(judged, reference, size=size, seed=seed)
@@ -157,8 +161,8 @@ def measure_generation(
 
 
 def floor(real: np.ndarray, others: np.ndarray | None, seed: int = 0) -> Floor:
-    """The real-vs-real reference of features (N, D) and (M, D): N of the others, evenly spaced, against `real`; if there
-    are fewer, one shuffled half of `real` against the other."""
+    """The real-vs-real reference of features (N, D) and (M, D): N of the others, evenly spaced, against
+    `real`; if there are fewer, one shuffled half of `real` against the other."""
     count = len(real)
     if others is not None and len(others) >= count:
         a, b = others[np.arange(count) * len(others) // count], real
@@ -176,8 +180,8 @@ def check_counts(samples: np.ndarray, real: np.ndarray) -> None:
     """Raises UsageError unless both sides have as many faces, enough of them, and features of one network."""
     if len(samples) != len(real):
         raise UsageError(
-            f"{len(samples):,} samples cannot be compared with {len(real):,} real faces: FID, precision and recall depend "
-            f"on the counts. Take {min(len(samples), len(real)):,} of each."
+            f"{len(samples):,} samples cannot be compared with {len(real):,} real faces: FID, precision and "
+            f"recall depend on the counts. Take {min(len(samples), len(real)):,} of each."
         )
     if len(real) < FEWEST:
         raise UsageError(
@@ -190,7 +194,8 @@ def check_counts(samples: np.ndarray, real: np.ndarray) -> None:
 
 
 def as_features(features: Features, faces: np.ndarray, keep: bool = False) -> np.ndarray:
-    """Features (N, D) of uint8 faces (N, H, W, C), with `keep` through the cache on disk; features pass unchanged."""
+    """Features (N, D) of uint8 faces (N, H, W, C), with `keep` through the cache on disk; features pass
+    unchanged."""
     if faces.ndim == 2 and faces.dtype.kind == "f":
         return faces
     return kept_features(features, faces) if keep else features(faces)
@@ -202,8 +207,9 @@ def is_jpeg(faces: np.ndarray) -> bool:
 
 
 def looks_like_jpeg(faces: np.ndarray) -> float:
-    """How much steeper faces uint8 (N, H, W, C) are across the borders of 8-pixel blocks than one pixel beside them:
-    about 1 for resized faces, more for faces saved as JPEG after that; quality above 90 is not detected."""
+    """How much steeper faces uint8 (N, H, W, C) are across the borders of 8-pixel blocks than one pixel
+    beside them: about 1 for resized faces, more for faces saved as JPEG after that; quality above 90 is not
+    detected."""
     border = beside = 0.0
     some = faces[:: max(1, len(faces) // 500)].astype(np.int16)
     for axis, others in ((1, (0, 2, 3)), (2, (0, 1, 3))):

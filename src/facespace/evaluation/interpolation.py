@@ -1,5 +1,5 @@
-"""How evenly faces change along straight lines between latents: exactness of the ends, largest step, and the fidelity of
-the faces half-way."""
+"""How evenly faces change along straight lines between latents: exactness of the ends, largest step, and the
+fidelity of the faces half-way."""
 
 from dataclasses import dataclass, replace
 
@@ -27,7 +27,9 @@ PIXELS = "root mean squared difference of pixels in [0, 1]"
 PROTOCOL = {
     "path": "straight lines between posterior means, ends included",
     "endpoint_error": f"first and last frame against the faces' own reconstructions, {PIXELS}; 0 is exact",
-    "step_ratio": "largest ÷ mean distance of neighbouring frames along a path, mean over paths; 1 is an even pace",
+    "step_ratio": (
+        "largest ÷ mean distance of neighbouring frames along a path, mean over paths; 1 is an even pace"
+    ),
 }
 
 
@@ -80,11 +82,15 @@ def section(evaluation: Evaluation, found: Interpolation) -> Section:
     for first in range(0, 2 * SHOWN, 2):
         start, end = ends[first : first + 1], ends[first + 1 : first + 2]
         strips.append(session.space.morph(start, end, frames=FRAMES, pace="uniform"))
-    text = f"On straight lines between faces the largest step is {found.step_ratio:.2f} times the mean ({found.distance})."
+    text = (
+        f"On straight lines between faces the largest step is {found.step_ratio:.2f} times the mean "
+        f"({found.distance})."
+    )
     if found.midpoints:
         text += (
-            f" {found.midpoints.count:,} faces half-way between two unseen ones have a FID of {found.midpoints.fid:.1f} and "
-            f"a KID of {found.midpoints.kid:.4f}; if these are close to the values of reconstructions, morphs stay realistic."
+            f" {found.midpoints.count:,} faces half-way between two unseen ones have a FID of "
+            f"{found.midpoints.fid:.1f} and a KID of {found.midpoints.kid:.4f}; if these are close to the "
+            "values of reconstructions, morphs stay realistic."
         )
     sheet = grids.grid(np.concatenate(strips), FRAMES)
     return Section("Morphs", text, [("Three morphs between unseen faces.", sheet)])
@@ -105,19 +111,12 @@ def measure_interpolation(
     distance: Distance | None = None,
     pairs: np.ndarray | None = None,
 ) -> Interpolation:
-    """Morphs of `steps` frames between faces uint8 (F, H, W, C): the `pairs` (P, 2) of their numbers, or the first with the
-    second, the third with the fourth, and so on. `distance` is LPIPS; without it, or for faces too small for it, steps are
-    differences of pixels. Pairs whose frames are all equal have no step ratio.
+    """Morphs of `steps` frames between faces uint8 (F, H, W, C): the `pairs` (P, 2) of their numbers, or the
+    first with the second, the third with the fourth, and so on. `distance` is LPIPS; without it, or for faces
+    too small for it, steps are differences of pixels. Pairs whose frames are all equal have no step ratio.
 
     Raises UsageError for fewer than 3 steps, no pair, or a pair with a number that no face has."""
-    if pairs is None:
-        pairs = np.arange(len(faces) // 2 * 2)
-    pairs = np.asarray(pairs).reshape(-1, 2)
-    if steps < 3 or not len(pairs) or pairs.min() < 0 or pairs.max() >= len(faces):
-        raise UsageError(
-            f"Interpolation is measured over 3 or more steps and between 2 or more faces; got {steps} steps, {len(pairs)} "
-            f"pairs and {len(faces)} faces."
-        )
+    pairs = _checked(pairs, len(faces), steps)
     z = torch.from_numpy(space.encode(faces))
     ends = space.decode(z)
     distance, _ = usable(distance, ends)
@@ -139,26 +138,46 @@ def measure_interpolation(
             if moved.mean() > 0:
                 values["step_ratio"].append(moved.max() / moved.mean())
             advance(1)
+    return _result(values, len(pairs), steps, distance)
+
+
+def _checked(pairs: np.ndarray | None, count: int, steps: int) -> np.ndarray:
+    """The pairs (P, 2), by default each face with the next."""
+    if pairs is None:
+        pairs = np.arange(count // 2 * 2)
+    pairs = np.asarray(pairs).reshape(-1, 2)
+    if steps < 3 or not len(pairs) or pairs.min() < 0 or pairs.max() >= count:
+        raise UsageError(
+            "Interpolation is measured over 3 or more steps and between 2 or more faces; got "
+            f"{steps} steps, {len(pairs)} pairs and {count} faces."
+        )
+    return pairs
+
+
+def _result(
+    values: dict[str, list[float]], pairs: int, steps: int, distance: Distance | None
+) -> Interpolation:
+    """Means and intervals of what was measured of each pair."""
     measured = {name: np.array(of_pairs) for name, of_pairs in values.items() if of_pairs}
     means = {name: float(of_pairs.mean()) for name, of_pairs in measured.items()}
+    about = PIXELS if distance is None else str(getattr(distance, "about", "LPIPS"))
+    intervals = {name: bootstrap(of_pairs) for name, of_pairs in measured.items()}
+    means = {"step_ratio": 0.0, **means}
     return Interpolation(
-        **{"step_ratio": 0.0, **means},
-        pairs=len(pairs),
-        steps=steps,
-        distance=PIXELS if distance is None else str(getattr(distance, "about", "LPIPS")),
-        intervals={name: bootstrap(of_pairs) for name, of_pairs in measured.items()},
-        protocol=PROTOCOL,
+        **means, pairs=pairs, steps=steps, distance=about, intervals=intervals, protocol=PROTOCOL
     )
 
 
 def midpoints(space: FaceSpace, z: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
-    """`count` faces half-way between encoded ones z (N, D), N ≥ 2: uint8 (count, H, W, C). Each latent, in shuffled order,
-    is paired with the next, and the last with the first, so that there are as many midpoints as faces."""
+    """`count` faces half-way between encoded ones z (N, D), N ≥ 2: uint8 (count, H, W, C). Each latent, in
+    shuffled order, is paired with the next, and the last with the first, so that there are as many midpoints
+    as faces."""
     order = np.random.default_rng(seed).permutation(len(z))
     starts, ends = z[order], z[np.roll(order, -1)]
     return space.decode(((starts + ends) / 2)[:count])
 
 
 def pixel_distance(faces: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """The root mean squared difference, in [0, 1], of each of two stacks of uint8 (N, H, W, C) faces: (N,)."""
+    """The root mean squared difference, in [0, 1], of each of two stacks of uint8 (N, H, W, C) faces:
+    (N,)."""
     return np.sqrt(squared_error(faces, others))

@@ -1,4 +1,5 @@
-"""How well a model predicts unseen faces: the evidence lower bound, its terms, and the gap to training faces."""
+"""How well a model predicts unseen faces: the evidence lower bound, its terms, and the gap to training
+faces."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,7 +37,8 @@ class Likelihood:
 
 
 def measure(evaluation: Evaluation) -> Likelihood | None:
-    """The loss on the selected faces with all weights 1, and on as many training faces if they are the set's own."""
+    """The loss on the selected faces with all weights 1, and on as many training faces if they are the set's
+    own."""
     session = evaluation.session
     model, faces, card = session.space.model, session.faces, session.space.card
     if faces.image_shape != (model.image_shape[0], *session.space.template.shape[1:]):
@@ -82,8 +84,9 @@ def section(evaluation: Evaluation, found: Likelihood | None) -> Section | None:
     if found.train_loss is not None:
         rows.append(["the same on training faces", f"{found.train_loss:,.1f}"])
     text = (
-        f"How well the model predicts unseen faces; the pixel likelihood is {found.pixels}. Values of different pixel "
-        "likelihoods (probabilities of gray levels, densities) cannot be compared with each other."
+        f"How well the model predicts unseen faces; the pixel likelihood is {found.pixels}. Values of "
+        "different pixel likelihoods (probabilities of gray levels, densities) cannot be compared with "
+        "each other."
     )
     return Section("Likelihood", text, table=rows)
 

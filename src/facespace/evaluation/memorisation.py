@@ -1,4 +1,5 @@
-"""Whether new faces are copies of training faces, by nearest neighbours in pixels and in the features of a network."""
+"""Whether new faces are copies of training faces, by nearest neighbours in pixels and in the features of a
+network."""
 
 from dataclasses import dataclass, replace
 
@@ -23,8 +24,9 @@ SHOWN = 16  # samples beside their nearest training face on the page
 
 @dataclass(frozen=True)
 class Memorisation:
-    """The `share` of samples that lie nearer to a training face than all but 1 % of unseen real faces do (`threshold`).
-    Without copies it is about `expected` at most. Medians and the threshold are relative distances."""
+    """The `share` of samples that lie nearer to a training face than all but 1 % of unseen real faces do
+    (`threshold`). Without copies it is about `expected` at most. Medians and the threshold are relative
+    distances."""
 
     share: float
     expected: float
@@ -39,7 +41,8 @@ class Memorisation:
 
 
 def measure(evaluation: Evaluation) -> Memorisation | None:
-    """The samples against the training faces; None if there are none, or the selected faces are among them."""
+    """The samples against the training faces; None if there are none, or the selected faces are among
+    them."""
     session = evaluation.session
     if not len(session.faces.rows("train")) or session.split in ("train", "all"):
         return None
@@ -81,9 +84,15 @@ def advise(found: Memorisation) -> list[Finding]:
     share = found.share
     if found.by_attributes:
         share = max(share, found.by_attributes.share)
-    fact = f"{share:.1%} of the samples lie nearer to a training face than {found.expected:.0%} of unseen faces do"
+    fact = (
+        f"{share:.1%} of the samples lie nearer to a training face than {found.expected:.0%} of unseen "
+        "faces do"
+    )
     if share > 3 * found.expected + 0.02:
-        change = "Compare the nearest neighbours below. More faces, mirroring (data.flip=true) or fewer epochs help."
+        change = (
+            "Compare the nearest neighbours below. More faces, mirroring (data.flip=true) or fewer epochs "
+            "help."
+        )
         return [Finding(POOR, f"Some new faces may be copies: {fact}.", change)]
     return [Finding(GOOD, f"New faces are not copies of training faces: {fact}.")]
 
@@ -100,9 +109,9 @@ def measure_memorisation(
 
 
 def memorisation(samples: np.ndarray, train: np.ndarray, held_out: np.ndarray) -> Memorisation:
-    """Whether samples are copies, from features (N, D), (M, D), (H, D). Distances are relative: the distance to the nearest
-    training face over the mean to the 50 nearest (Carlini et al., 2023), since blurred samples are a little nearer to
-    every face. Raises UsageError for fewer than 2 training or unseen faces."""
+    """Whether samples are copies, from features (N, D), (M, D), (H, D). Distances are relative: the distance
+    to the nearest training face over the mean to the 50 nearest (Carlini et al., 2023), since blurred samples
+    are a little nearer to every face. Raises UsageError for fewer than 2 training or unseen faces."""
     if min(len(train), len(held_out)) < 2:
         raise UsageError("Memorisation needs at least 2 training and 2 unseen faces.")
     index = NearestNeighbors(n_neighbors=min(NEIGHBOURS, len(train)), algorithm="brute").fit(train)

@@ -1,5 +1,5 @@
-"""How well faces are reconstructed: errors and similarities of originals and reconstructions, per face and as means with
-intervals."""
+"""How well faces are reconstructed: errors and similarities of originals and reconstructions, per face and as
+means with intervals."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -54,7 +54,8 @@ RECONSTRUCTION = {  # name -> label, number format, which is better
 
 @dataclass(frozen=True)
 class Reconstruction:
-    """Means over faces, their 95 % `intervals` and definitions (`protocol`); None for a quantity that was not measured."""
+    """Means over faces, their 95 % `intervals` and definitions (`protocol`); None for a quantity that was not
+    measured."""
 
     mse: float
     psnr: float  # dB
@@ -115,7 +116,8 @@ def _span(interval: Interval | None, form: str) -> str:
 
 
 def hardest(mse: float, by_attribute: Mapping[str, Mapping[str, float]], most: int = 5) -> list[str]:
-    """The attributes whose faces have the largest mean squared error, if it exceeds that of all faces by a tenth."""
+    """The attributes whose faces have the largest mean squared error, if it exceeds that of all faces by a
+    tenth."""
     ratios = []
     for name, means in by_attribute.items():
         ratios.append((means["mse"] / mse, name.replace("_", " ")))
@@ -128,8 +130,8 @@ def _first(pair: tuple[float, str]) -> float:
 
 
 def advise(found: Reconstruction) -> list[Finding]:
-    """Whether reconstructions are sharp, by LPIPS if it was measured, else by PSNR. The limits are our own, set from the
-    spaces in docs/evaluation.md."""
+    """Whether reconstructions are sharp, by LPIPS if it was measured, else by PSNR. The limits are our own,
+    set from the spaces in docs/evaluation.md."""
     psnr, lpips = found.psnr, found.lpips
     numbers = f"PSNR {psnr:.1f} dB"
     if lpips is not None:
@@ -155,8 +157,8 @@ def measure_reconstruction(
     lpips: Distance | None = None,
     having: Mapping[str, np.ndarray] | None = None,
 ) -> Reconstruction:
-    """Means over faces of `per_face`, which describes the arguments. `having` says for each attribute which faces have it,
-    bool (N,): `by_attribute` has the means over those, if there are enough."""
+    """Means over faces of `per_face`, which describes the arguments. `having` says for each attribute which
+    faces have it, bool (N,): `by_attribute` has the means over those, if there are enough."""
     lpips, refusal = usable(lpips, originals)
     found = per_face(originals, reconstructions, lpips)
     left_out = _too_small(originals.shape[1:3])
@@ -190,8 +192,9 @@ def _by_attribute(
 def per_face(
     originals: np.ndarray, reconstructions: np.ndarray, lpips: Distance | None = None
 ) -> dict[str, np.ndarray]:
-    """`mse`, `psnr` (dB), `ssim`, `ms_ssim` and `lpips`, each (N,), of faces (N, H, W, C) and their reconstructions: uint8,
-    or floats in [0, 1]. Quantities that the size does not allow, and LPIPS without a network, are missing.
+    """`mse`, `psnr` (dB), `ssim`, `ms_ssim` and `lpips`, each (N,), of faces (N, H, W, C) and their
+    reconstructions: uint8, or floats in [0, 1]. Quantities that the size does not allow, and LPIPS without a
+    network, are missing.
 
     Raises UsageError for stacks of different shapes, or of no faces."""
     if originals.shape != reconstructions.shape or originals.ndim != 4 or not len(originals):
@@ -207,7 +210,8 @@ def per_face(
 
 
 def usable(lpips: Distance | None, faces: np.ndarray) -> tuple[Distance | None, str]:
-    """LPIPS if it is given and accepts faces (N, H, W, C) of this size; otherwise None, and a sentence with the reason."""
+    """LPIPS if it is given and accepts faces (N, H, W, C) of this size; otherwise None, and a sentence with
+    the reason."""
     if lpips is None:
         return None, "LPIPS is left out: no network was given for it."
     try:
@@ -218,7 +222,8 @@ def usable(lpips: Distance | None, faces: np.ndarray) -> tuple[Distance | None, 
 
 
 def psnr(errors: np.ndarray) -> np.ndarray:
-    """The peak signal-to-noise ratio of each mean squared error (N,) of pixels in [0, 1]: (N,) dB, at most 100."""
+    """The peak signal-to-noise ratio of each mean squared error (N,) of pixels in [0, 1]: (N,) dB, at most
+    100."""
     return -10 * np.log10(errors.clip(min=1e-10))
 
 
@@ -252,8 +257,8 @@ def _too_small(size: tuple[int, ...]) -> list[str]:
         sentences.append(f"SSIM is left out: its window needs at least {WINDOW} px a side, and {here}.")
     if min(size) < SMALLEST:
         sentences.append(
-            f"MS-SSIM is left out: its {SCALES} scales need at least {SMALLEST} px a side (the {WINDOW} px window at a "
-            f"sixteenth of the size), and {here}."
+            f"MS-SSIM is left out: its {SCALES} scales need at least {SMALLEST} px a side (the {WINDOW} px "
+            f"window at a sixteenth of the size), and {here}."
         )
     return sentences
 

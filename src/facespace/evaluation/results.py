@@ -18,8 +18,9 @@ Interval = tuple[float, float]  # low, high
 def bootstrap(
     values: np.ndarray, statistic: Callable[[np.ndarray], float] = np.mean, draws: int = 1000, seed: int = 0
 ) -> Interval:
-    """The 95 % percentile interval (low, high) of a statistic of values (N,) or rows (N, …), from `draws` resamples of N
-    with replacement (Efron, 1979). It covers the choice of faces, not the randomness of training.
+    """The 95 % percentile interval (low, high) of a statistic of values (N,) or rows (N, …), from `draws`
+    resamples of N with replacement (Efron, 1979). It covers the choice of faces, not the randomness of
+    training.
 
     Raises UsageError for no values or no draws."""
     values = np.asarray(values)
@@ -32,8 +33,8 @@ def bootstrap(
 
 
 def as_document(result: Any) -> Any:
-    """A result as JSON values. Dataclasses and NamedTuples become objects; a field whose default is None is omitted while
-    it is None, which marks a quantity that was not measured."""
+    """A result as JSON values. Dataclasses and NamedTuples become objects; a field whose default is None is
+    omitted while it is None, which marks a quantity that was not measured."""
     if is_dataclass(result):
         return _object(result)
     if hasattr(result, "_asdict"):

@@ -1,5 +1,5 @@
-"""The inputs of a measurement: a space and the faces of a set, checked and encoded once; for `facespace evaluate` also the
-networks and options that its parts share."""
+"""The inputs of a measurement: a space and the faces of a set, checked and encoded once; for `facespace
+evaluate` also the networks and options that its parts share."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -30,10 +30,11 @@ class Encoded(NamedTuple):
 
 
 class EvaluationSession:
-    """A space and at most `count` faces of a split, evenly spaced. A conditional space is used without a condition.
+    """A space and at most `count` faces of a split, evenly spaced. A conditional space is used without a
+    condition.
 
-    Raises UsageError if the set has another crop than the faces that the space was trained on, because the results would
-    measure the crop and not the space."""
+    Raises UsageError if the set has another crop than the faces that the space was trained on, because the
+    results would measure the crop and not the space."""
 
     def __init__(
         self, space: FaceSpace | Path | str | None, faces: FaceSet | Path | str, split: str, count: int | None
@@ -45,8 +46,9 @@ class EvaluationSession:
         trained, found = self.space.template.crop, self.faces.card["crop"]
         if trained != found:
             raise UsageError(
-                f"{self.space.folder} was trained on faces of the crop {trained}, and {self.faces.root} has the crop {found}: "
-                f"the results would measure the crop. Prepare the set with --crop {trained}."
+                f"{self.space.folder} was trained on faces of the crop {trained}, and {self.faces.root} has "
+                f"the crop {found}: the results would measure the crop. Prepare the set with --crop "
+                f"{trained}."
             )
 
     def pixels(self, rows: np.ndarray) -> np.ndarray:
@@ -111,7 +113,8 @@ class EvaluationSession:
 
 @dataclass
 class Evaluation:
-    """One run of `facespace evaluate`: its session, networks and options, and the results of the parts measured so far."""
+    """One run of `facespace evaluate`: its session, networks and options, and the results of the parts
+    measured so far."""
 
     session: EvaluationSession
     samples: int
@@ -144,8 +147,8 @@ class Evaluation:
 def draw_samples(
     space: FaceSpace, n: int, seed: int = 0, temperature: float = 1.0, prior: str | None = None
 ) -> np.ndarray:
-    """n new faces, uint8 (n, H, W, C), with the model in eval mode: batch norm in train mode normalises samples by each
-    other, so that a published FID of 4.4 was in truth 25.9."""
+    """n new faces, uint8 (n, H, W, C), with the model in eval mode: batch norm in train mode normalises
+    samples by each other, so that a published FID of 4.4 was in truth 25.9."""
     space.model.eval()
     return space.sample(n, seed, temperature, prior)
 

@@ -1,5 +1,5 @@
-"""Figures from arrays: curves, labelled image grids and tables of numbers. They use matplotlib's object interface, which
-needs no window system and changes no global state."""
+"""Figures from arrays: curves, labelled image grids and tables of numbers. They use matplotlib's object
+interface, which needs no window system and changes no global state."""
 
 import math
 import textwrap
@@ -41,7 +41,8 @@ def curves(panels: Mapping[str, Mapping[str, Curve]], across: str, width: float 
 
 
 def strips(faces: np.ndarray, rows: Sequence[str], columns: Sequence[str], title: str) -> Figure:
-    """Faces uint8 (R, K, H, W, C) as R labelled rows of K labelled columns; pixels are enlarged by a whole number."""
+    """Faces uint8 (R, K, H, W, C) as R labelled rows of K labelled columns; pixels are enlarged by a whole
+    number."""
     count, across, height, width, channels = faces.shape
     scale = max(1, math.ceil(STRIP_SIDE / min(height, width)))
     high, wide = height * scale, width * scale
@@ -66,7 +67,8 @@ def strips(faces: np.ndarray, rows: Sequence[str], columns: Sequence[str], title
 
 
 def _sheet(faces: np.ndarray, scale: int) -> np.ndarray:
-    """Faces (R, K, H, W, C), enlarged, on white with a gap after each: (R · (H · scale + gap), K · (W · scale + gap), C)."""
+    """Faces (R, K, H, W, C), enlarged, on white with a gap after each: (R · (H · scale + gap), K · (W · scale
+    + gap), C)."""
     count, across, height, width, channels = faces.shape
     high, wide = height * scale, width * scale
     shape = (count * (high + STRIP_GAP), across * (wide + STRIP_GAP), channels)
@@ -83,8 +85,9 @@ def tables(
     what: str = "correlation",
     strong: float = STRONG,
 ) -> Figure:
-    """Numbers in [−1, 1] as colours, tables above each other over the same Q `columns`: (title, (P, Q), P row names) each.
-    Blue is negative, red positive, gray NaN; cells from ±`strong` on show their number, for readers without the colours."""
+    """Numbers in [−1, 1] as colours, tables above each other over the same Q `columns`: (title, (P, Q), P row
+    names) each. Blue is negative, red positive, gray NaN; cells from ±`strong` on show their number, for
+    readers without the colours."""
     heights = [table.shape[0] for _, table, _ in panels]
     names = list(columns)
     for _, _, rows in panels:

@@ -1,4 +1,5 @@
-"""A figure of faces and maps of their pixels: bands of images, below them maps on a common scale with a colour bar each."""
+"""A figure of faces and maps of their pixels: bands of images, below them maps on a common scale with a
+colour bar each."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -9,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
-# Inches: a face, the least width of the figure, its left margin, the title of a band, the captions, the gap after a row,
-# a colour bar with its label.
+# Inches: a face, the least width of the figure, its left margin, the title of a band, the captions, the gap
+# after a row, a colour bar with its label.
 FACE, LEAST, MARGIN, TITLE, CAPTION, ROW_GAP, SCALE = 1.0, 5.2, 0.35, 0.32, 0.42, 0.05, 0.62
 FACE_GAP = 0.06  # between faces, as a share of their width
 
@@ -24,7 +25,8 @@ class Scale(NamedTuple):
 
 
 class Band(NamedTuple):
-    """n faces of one size: rows of images uint8 (n, H, W, C) and of maps (n, H, W) by name, and a caption for each face."""
+    """n faces of one size: rows of images uint8 (n, H, W, C) and of maps (n, H, W) by name, and a caption for
+    each face."""
 
     title: str
     images: Mapping[str, np.ndarray]

@@ -1,4 +1,5 @@
-"""Figures of latents from arrays: variances and correlations, maps of faces, histograms, and the comparison with a prior."""
+"""Figures of latents from arrays: variances and correlations, maps of faces, histograms, and the comparison
+with a prior."""
 
 import math
 import textwrap
@@ -25,8 +26,8 @@ BAR, FRINGE = 0.62, 0.06  # height of its highest bar, and its margins, as share
 
 
 def latents(spaces: Mapping[str, tuple[np.ndarray, np.ndarray]], threshold: float) -> Figure:
-    """A column for each named space of (D,) variances and a (D, D) covariance: the variances in falling order with a line
-    at `threshold`, and below them the absolute correlations in the same order."""
+    """A column for each named space of (D,) variances and a (D, D) covariance: the variances in falling order
+    with a line at `threshold`, and below them the absolute correlations in the same order."""
     figure = Figure(figsize=(0.6 + 3.5 * len(spaces), 7.0), layout="constrained")
     places = figure.subplots(2, len(spaces), squeeze=False)
     tables = []
@@ -82,9 +83,9 @@ def maps(
     title: str,
     axes: tuple[str, str],
 ) -> Figure:
-    """Faces at (N, 2) places, one panel for each attribute's signs (N,): +1 yes, −1 no, NaN unknown, with a note under its
-    name; a single panel of unmarked faces without attributes. Empty `axes` are directions without a meaning, which get
-    no numbers."""
+    """Faces at (N, 2) places, one panel for each attribute's signs (N,): +1 yes, −1 no, NaN unknown, with a
+    note under its name; a single panel of unmarked faces without attributes. Empty `axes` are directions
+    without a meaning, which get no numbers."""
     shown = signs or {"": np.full(len(places), np.nan)}
     count = len(shown)
     columns = min(4, count)
@@ -146,8 +147,9 @@ def _handle(kind: str) -> dict[str, Any]:
 def histograms(
     z: np.ndarray, labels: Sequence[str], dead: np.ndarray, title: str, least: float = 0.0
 ) -> Figure:
-    """A small histogram for each column of (N, D), in rows of up to 16, over a common x axis, which reaches `least` on both
-    sides, and each scaled to its own highest bar. The `dead` (D,) ones are crossed out and gray."""
+    """A small histogram for each column of (N, D), in rows of up to 16, over a common x axis, which reaches
+    `least` on both sides, and each scaled to its own highest bar. The `dead` (D,) ones are crossed out and
+    gray."""
     count = z.shape[1]
     columns = min(16, count, max(8, math.ceil(math.sqrt(count))))
     rows = math.ceil(count / columns)
@@ -204,9 +206,9 @@ def against_prior(
     deviations: tuple[np.ndarray, np.ndarray],
     title: str,
 ) -> Figure:
-    """Encoded faces against draws from a Gaussian prior: for each named latent (samples, posterior means, the prior's mean
-    and its deviation); the `norms` (N,) of whitened samples against the chi distribution with so many degrees of freedom;
-    each latent's mean and deviation (D,) in units of the prior's deviations."""
+    """Encoded faces against draws from a Gaussian prior: for each named latent (samples, posterior means, the
+    prior's mean and its deviation); the `norms` (N,) of whitened samples against the chi distribution with so
+    many degrees of freedom; each latent's mean and deviation (D,) in units of the prior's deviations."""
     count = math.ceil(len(latents) / 2)
     figure = Figure(figsize=(2.6 * (count + 1.5), 6.2), layout="constrained")
     _head(figure, title)

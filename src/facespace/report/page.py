@@ -1,5 +1,5 @@
-"""One HTML page of sections: headings, paragraphs, pictures and tables. The page is self-contained, needs no network and can
-be printed. The templates escape every text, so that no name can become markup."""
+"""One HTML page of sections: headings, paragraphs, pictures and tables. The page is self-contained, needs no
+network and can be printed. The templates escape every text, so that no name can become markup."""
 
 import base64
 import io
@@ -32,8 +32,8 @@ class Picture(NamedTuple):
 
 
 class Section(NamedTuple):
-    """A part of a page. Empty lines separate the paragraphs of `text`. The first row of a `table` is its head, which is
-    omitted if all its cells are empty. `code` is shown in a fixed-width font."""
+    """A part of a page. Empty lines separate the paragraphs of `text`. The first row of a `table` is its
+    head, which is omitted if all its cells are empty. `code` is shown in a fixed-width font."""
 
     heading: str
     text: str
@@ -43,7 +43,8 @@ class Section(NamedTuple):
 
 
 class _EmbeddedImage(NamedTuple):
-    """The attributes of an <img> element; width and height in CSS pixels, 0 for an image in a file of its own."""
+    """The attributes of an <img> element; width and height in CSS pixels, 0 for an image in a file of its
+    own."""
 
     source: str
     alt: str
@@ -61,7 +62,8 @@ def page(title: str, sections: Sequence[Section], template: str = REPORT) -> str
 
 
 def words(value: Any) -> str:
-    """A value of a protocol as text: sizes as 64×64, other lists with commas, mappings as names and values."""
+    """A value of a protocol as text: sizes as 64×64, other lists with commas, mappings as names and
+    values."""
     if isinstance(value, Mapping):
         pairs = [f"{_readable(name)} {words(one)}" for name, one in value.items()]
         return ", ".join(pairs)
@@ -81,7 +83,8 @@ def protocol_rows(protocol: Mapping[str, Any]) -> list[list[str]]:
 
 
 def png(figure: Figure, colours: int | None = None) -> bytes:
-    """A figure as PNG. A palette of `colours` takes a third of the size; it suits maps, whose marks are transparent."""
+    """A figure as PNG. A palette of `colours` takes a third of the size; it suits maps, whose marks are
+    transparent."""
     file = io.BytesIO()
     figure.savefig(file, dpi=charts.DOTS, format="png")
     if not colours:

@@ -1,5 +1,6 @@
-"""A finished report: its numbers as JSON, a page to read, pictures and tables in one folder, and a summary for the terminal.
-Every command that measures something writes its results through this class; it measures nothing itself."""
+"""A finished report: its numbers as JSON, a page to read, pictures and tables in one folder, and a summary
+for the terminal. Every command that measures something writes its results through this class; it measures
+nothing itself."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,8 +29,9 @@ class Finding(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """The files of one kind of report. `kind` names it with its article, as in "an evaluation"; the numbers are in
-    `name`.json, and `others` are the names that pictures and tables may have. Without `page` no page is written."""
+    """The files of one kind of report. `kind` names it with its article, as in "an evaluation"; the numbers
+    are in `name`.json, and `others` are the names that pictures and tables may have. Without `page` no page
+    is written."""
 
     kind: str
     name: str
@@ -43,7 +45,8 @@ class Layout(NamedTuple):
         return f"{self.name}.json"
 
     def check(self, to: Path | str, force: bool = False) -> None:
-        """Raises UsageError unless the folder `to` is new, empty, or, with `force`, holds an older report of this kind."""
+        """Raises UsageError unless the folder `to` is new, empty, or, with `force`, holds an older report of
+        this kind."""
         pages = [self.page] if self.page else []
         check_target(Path(to), self.kind, holds_only(self.json, *pages, *self.others), force)
 
@@ -52,9 +55,10 @@ class Layout(NamedTuple):
 class Report:
     """What is written of one measurement.
 
-    `results` is the content of the JSON file beside `protocol` and `findings`; `figures` and `tables` map file names to
-    their content: bytes, text, an image, a matplotlib figure, or a function that writes the file. `left_out` has a sentence for each
-    quantity that could not be measured, and `headlines` are the lines of the terminal summary."""
+    `results` is the content of the JSON file beside `protocol` and `findings`; `figures` and `tables` map
+    file names to their content: bytes, text, an image, a matplotlib figure, or a function that writes the
+    file. `left_out` has a sentence for each quantity that could not be measured, and `headlines` are the
+    lines of the terminal summary."""
 
     layout: Layout
     title: str
@@ -71,8 +75,8 @@ class Report:
     seconds: Mapping[str, float] | float | None = None  # duration, of each part or in all
 
     def write(self, to: Path | str, force: bool = False) -> Path:
-        """Writes the folder `to`, whole or not at all, and returns the path of the page, or of the JSON file if there is
-        no page. Raises UsageError if the folder may not be replaced (see `Layout.check`)."""
+        """Writes the folder `to`, whole or not at all, and returns the path of the page, or of the JSON file
+        if there is no page. Raises UsageError if the folder may not be replaced (see `Layout.check`)."""
         to = Path(to)
         self.layout.check(to, force)
         with build_folder(to) as folder:
@@ -80,7 +84,8 @@ class Report:
         return to / (self.layout.page or self.layout.json)
 
     def write_files(self, folder: Path) -> None:
-        """Writes the files into an existing folder, each whole or not at all, and leaves other files as they are."""
+        """Writes the files into an existing folder, each whole or not at all, and leaves other files as they
+        are."""
         write_json(folder / self.layout.json, self.document())
         for name, content in {**(self.figures or {}), **(self.tables or {})}.items():
             with write_beside(folder / name) as path:
@@ -119,7 +124,8 @@ class Report:
 
 
 def verdict(findings: Sequence[Finding], text: str = "") -> Section:
-    """The first section of a page: what is good, what is poor, and how to improve it; `text` alone without findings."""
+    """The first section of a page: what is good, what is poor, and how to improve it; `text` alone without
+    findings."""
     if not findings:
         return Section("In short", text)
     poor = _of_kind(findings, POOR)

@@ -16,8 +16,9 @@ FORMS = {"csv": ".csv", "parquet": ".parquet"}
 
 
 class LatentTable(NamedTuple):
-    """N faces: `z` float32 (N, D) posterior means; `attributes` float32 (N, A), positive for yes, negative for no and NaN
-    for unknown; their `names`; `ids`, `splits` and `identities` (N,) text, empty if unknown."""
+    """N faces: `z` float32 (N, D) posterior means; `attributes` float32 (N, A), positive for yes, negative
+    for no and NaN for unknown; their `names`; `ids`, `splits` and `identities` (N,) text, empty if
+    unknown."""
 
     z: np.ndarray
     attributes: np.ndarray
@@ -53,14 +54,16 @@ class LatentTable(NamedTuple):
         return columns
 
     def save(self, path: Path) -> None:
-        """Writes CSV, or Parquet for that ending (needs pyarrow). Unknown attributes are empty cells, or nulls."""
+        """Writes CSV, or Parquet for that ending (needs pyarrow). Unknown attributes are empty cells, or
+        nulls."""
         write = _write_parquet if path.suffix == FORMS["parquet"] else _write_csv
         with write_beside(path) as beside:
             write(self.columns(), beside)
 
 
 def check_form(form: str) -> str:
-    """The file ending of a form, before any work. Raises UsageError for an unknown one, or if its package is missing."""
+    """The file ending of a form, before any work. Raises UsageError for an unknown one, or if its package is
+    missing."""
     ending = choose(FORMS, form, "table")
     if form == "parquet" and not importlib.util.find_spec("pyarrow"):
         raise UsageError(
@@ -82,7 +85,8 @@ def _write_csv(columns: Mapping[str, np.ndarray], path: Path) -> None:
 
 
 def _text_rows(columns: Mapping[str, np.ndarray]) -> Iterator[list[str]]:
-    """Rows of cells: float32 as the shortest text that reads back as the same number, NaN as an empty cell."""
+    """Rows of cells: float32 as the shortest text that reads back as the same number, NaN as an empty
+    cell."""
     for row in zip(*columns.values()):
         yield ["" if cell != cell else str(cell) for cell in row]
 

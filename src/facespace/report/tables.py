@@ -15,8 +15,8 @@ def aligned(rows: Sequence[Sequence[str]], right: Sequence[bool]) -> list[str]:
 
 
 def markdown(rows: Sequence[Sequence[str]]) -> list[str]:
-    """A Markdown table, aligned as plain text too. The first row is the head; the first column is flush left, the others
-    are flush right."""
+    """A Markdown table, aligned as plain text too. The first row is the head; the first column is flush left,
+    the others are flush right."""
     escaped = [_escaped(row) for row in rows]
     right = [False] + [True] * (len(escaped[0]) - 1)
     widths = _widths(escaped, least=3)
