@@ -16,7 +16,7 @@ from facespace.data.faces import FaceSet, batches, evenly_spaced
 from facespace.evaluation.comparison import comparison
 from facespace.evaluation.reconstruction import Tally, quality
 from facespace.evaluation.runs import METRICS, objective, read_epochs, shape
-from facespace.evaluation.session import chosen
+from facespace.evaluation.session import EvaluationSession
 from facespace.image import grids
 from facespace.image.pixels import to_float, to_uint8
 from facespace.latent.structure import ACTIVE, latent_structure
@@ -67,7 +67,7 @@ def compare(
     check_seed(seed)
     spaces = open_all(paths)
     faces = data if isinstance(data, FaceSet) else FaceSet(data)
-    rows = chosen(faces, split, count)
+    rows = EvaluationSession(spaces[0], faces, split, count, any_crop=True).rows
     with progress(len(rows) * len(spaces), "Comparing", "faces") as advance:
         pairs = zip(names(paths), paths, spaces)
         measured = [measure(name, path, space, faces, rows, seed, advance) for name, path, space in pairs]

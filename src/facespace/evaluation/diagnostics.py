@@ -77,7 +77,7 @@ def pixel_deviation(space: FaceSpace, z: np.ndarray, given: Given = None) -> np.
     likelihood = model.pixels
     if not isinstance(likelihood, Normal) or likelihood.deviation != "pixel":
         return None
-    parts, y = [], space.told(given)
+    parts, y = [], torch.from_numpy(space.told(given)).to(space.device)
     for start in range(0, len(z), BATCH):
         part = torch.from_numpy(z[start : start + BATCH]).to(space.device)
         raw = model._raw(

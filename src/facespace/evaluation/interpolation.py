@@ -4,7 +4,6 @@ fidelity of the faces half-way."""
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 
 from facespace.core.console import progress
 from facespace.core.errors import UsageError
@@ -14,11 +13,11 @@ from facespace.evaluation.results import Interval, bootstrap
 from facespace.evaluation.session import Evaluation
 from facespace.image import grids
 from facespace.image.pixels import squared_error
+from facespace.latent.morph import through
 from facespace.perception.lpips import Distance
 from facespace.report.page import Section
 from facespace.report.report import GOOD, NOTE, Finding
 from facespace.space.face_space import FaceSpace
-from facespace.space.morph import through
 
 PAIRS, STEPS = 100, 24  # morphs that are measured, and the frames of each
 SHOWN, FRAMES = 3, 10  # morphs on the page, and the frames of each
@@ -117,9 +116,10 @@ def measure_interpolation(
 
     Raises UsageError for fewer than 3 steps, no pair, or a pair with a number that no face has."""
     pairs = _checked(pairs, len(faces), steps)
-    z = torch.from_numpy(space.encode(faces))
+    z = space.encode(faces)
     ends = space.decode(z)
     distance, _ = usable(distance, ends)
+    measured_by = distance or pixel_distance
     values: dict[str, list[float]] = {
         "endpoint_error": [],
         "mean_step": [],
@@ -129,9 +129,7 @@ def measure_interpolation(
     with progress(len(pairs), "Morphing", "pairs") as advance:
         for first, last in pairs:
             frames = space.decode(through([z[first], z[last]], steps))
-            moved = np.asarray(
-                (distance or pixel_distance)(frames[:-1], frames[1:]), np.float64
-            )  # (steps - 1,)
+            moved = np.asarray(measured_by(frames[:-1], frames[1:]), np.float64)  # (steps - 1,)
             values["endpoint_error"].append(pixel_distance(frames[[0, -1]], ends[[first, last]]).mean())
             values["mean_step"].append(moved.mean())
             values["path_length"].append(moved.sum())

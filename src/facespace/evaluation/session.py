@@ -19,6 +19,9 @@ from facespace.perception.arcface import Identity
 from facespace.perception.inception import Features
 from facespace.perception.lpips import Distance
 from facespace.space.face_space import FaceSpace, load
+from facespace.space.set_faces import SetFaces
+
+FEWEST = 2  # faces of a session
 
 
 class Encoded(NamedTuple):
@@ -34,21 +37,27 @@ class EvaluationSession:
     condition.
 
     Raises UsageError if the set has another crop than the faces that the space was trained on, because the
-    results would measure the crop and not the space."""
+    results would measure the crop and not the space; `any_crop` permits it, for a caller who reports the
+    difference."""
 
     def __init__(
-        self, space: FaceSpace | Path | str | None, faces: FaceSet | Path | str, split: str, count: int | None
+        self,
+        space: FaceSpace | Path | str | None,
+        faces: FaceSet | Path | str,
+        split: str,
+        count: int | None,
+        any_crop: bool = False,
     ) -> None:
+        if count is not None and count < FEWEST:
+            raise UsageError(f"--count must be at least {FEWEST}, since variances are measured; got {count}.")
         opened = space if isinstance(space, FaceSpace) else load(space)
         self.space = opened.as_prepared()
-        self.faces = faces if isinstance(faces, FaceSet) else FaceSet(faces)
-        self.split, self.rows = split, chosen(self.faces, split, count)
-        trained, found = self.space.template.crop, self.faces.card["crop"]
-        if trained != found:
+        selected = SetFaces(self.space, faces, split, count, any_crop)
+        self.faces, self.split, self.rows = selected.set, split, selected.rows
+        if len(self.rows) < FEWEST:
             raise UsageError(
-                f"{self.space.folder} was trained on faces of the crop {trained}, and {self.faces.root} has "
-                f"the crop {found}: the results would measure the crop. Prepare the set with --crop "
-                f"{trained}."
+                f"{self.faces.root} has {len(self.rows)} faces in the split {split!r}, and at least "
+                f"{FEWEST} are needed: {self.faces.card['splits']}."
             )
 
     def pixels(self, rows: np.ndarray) -> np.ndarray:
@@ -151,18 +160,6 @@ def draw_samples(
     samples by each other, so that a published FID of 4.4 was in truth 25.9."""
     space.model.eval()
     return space.sample(n, seed, temperature, prior)
-
-
-def chosen(faces: FaceSet, split: str, count: int | None) -> np.ndarray:
-    """At most `count` row numbers of a split, evenly spaced. Raises UsageError for fewer than 2 faces."""
-    if count is not None and count < 2:
-        raise UsageError(f"--count must be at least 2, since variances are measured; got {count}.")
-    rows = faces.rows(split)
-    if len(rows) < 2:
-        raise UsageError(
-            f"{faces.root} has {len(rows)} faces in the split {split!r}: {faces.card['splits']}."
-        )
-    return evenly_spaced(rows, count or len(rows))
 
 
 def _matrix(x: torch.Tensor) -> np.ndarray:
