@@ -38,12 +38,15 @@ class Part(Protocol):
 
     def measure(self, evaluation: Evaluation) -> Any:
         """The numbers."""
+        ...
 
     def section(self, evaluation: Evaluation, found: Any) -> Section | None:
         """Their section of the page; None for no section."""
+        ...
 
     def advise(self, found: Any) -> list[Finding]:
         """Conclusions from them; called only if `found` is not None."""
+        ...
 
 
 # Key in metrics.json -> part, in the order in which they are measured and shown.

@@ -158,11 +158,16 @@ def _result(
     """Means and intervals of what was measured of each pair."""
     measured = {name: np.array(of_pairs) for name, of_pairs in values.items() if of_pairs}
     means = {name: float(of_pairs.mean()) for name, of_pairs in measured.items()}
-    about = PIXELS if distance is None else str(getattr(distance, "about", "LPIPS"))
-    intervals = {name: bootstrap(of_pairs) for name, of_pairs in measured.items()}
-    means = {"step_ratio": 0.0, **means}
     return Interpolation(
-        **means, pairs=pairs, steps=steps, distance=about, intervals=intervals, protocol=PROTOCOL
+        endpoint_error=means["endpoint_error"],
+        mean_step=means["mean_step"],
+        path_length=means["path_length"],
+        step_ratio=means.get("step_ratio", 0.0),
+        pairs=pairs,
+        steps=steps,
+        distance=PIXELS if distance is None else str(getattr(distance, "about", "LPIPS")),
+        intervals={name: bootstrap(of_pairs) for name, of_pairs in measured.items()},
+        protocol=PROTOCOL,
     )
 
 
