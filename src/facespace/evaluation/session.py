@@ -28,16 +28,21 @@ class EvaluationSession:
     """A space before at most `count` faces of a split, evenly spread. A space that can be told attributes is told none.
 
     Raises UsageError where the set was cut otherwise than the faces that the space learned: its figures would be of the
-    crop, not of the space."""
+    crop, not of the space. `any_crop` permits it, and the caller states the difference."""
 
     def __init__(
-        self, space: FaceSpace | Path | str | None, faces: FaceSet | Path | str, split: str, count: int | None
+        self,
+        space: FaceSpace | Path | str | None,
+        faces: FaceSet | Path | str,
+        split: str,
+        count: int | None,
+        any_crop: bool = False,
     ) -> None:
         self.space = (space if isinstance(space, FaceSpace) else load(space)).as_prepared()
         self.faces = faces if isinstance(faces, FaceSet) else FaceSet(faces)
         self.split, self.rows = split, chosen(self.faces, split, count)
         learned, found = self.space.template.crop, self.faces.card["crop"]
-        if learned != found:
+        if learned != found and not any_crop:
             raise UsageError(
                 f"{self.space.folder} learned faces of the crop {learned} and {self.faces.root} holds {found}: the figures "
                 f"would tell of the crop. Prepare the set with --crop {learned}."
