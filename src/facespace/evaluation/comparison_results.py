@@ -4,6 +4,8 @@ compare.json, in their order."""
 from dataclasses import dataclass
 from typing import Any
 
+from facespace.evaluation.latent_moments import LatentMoments
+
 EpochMetrics = dict[str, Any]  # the losses of one split, as the run logged them
 
 
@@ -85,15 +87,9 @@ class SamplingFigures:
 
 
 @dataclass(frozen=True)
-class LatentFigures:
-    """Moments of the posterior means against N(0, I); the fields are those of `latent_structure`."""
+class LatentFigures(LatentMoments):
+    """Moments of the posterior means, and the KL."""
 
-    norm_of_mean: float
-    variance_mean: float
-    variance_range: list[float]
-    mean_absolute_correlation: float | None
-    covariance_distance: float
-    active_units: int
     kl: float | None  # nats per image; None without a Gaussian posterior
 
 

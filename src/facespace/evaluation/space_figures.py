@@ -20,10 +20,10 @@ from facespace.evaluation.comparison_results import (
     TrainingSetFacts,
 )
 from facespace.evaluation.figures import Tally, quality
+from facespace.evaluation.latent_moments import latent_moments
 from facespace.evaluation.run_files import METRICS, objective, read_epochs, shape
 from facespace.evaluation.session import EvaluationSession
 from facespace.image.pixels import to_float, to_uint8
-from facespace.latent.structure import latent_structure
 from facespace.models.bundle import OWN
 from facespace.models.priors import FittedNormal, StandardNormal
 from facespace.space.face_space import FaceSpace
@@ -70,7 +70,7 @@ def measure(facts: SpaceFacts, session: EvaluationSession, seed: int) -> Measure
             real_mean,
             real_deviation,
         ),
-        latents=LatentFigures(**latent_structure(z), kl=mean_kl(session)),
+        latents=LatentFigures(**vars(latent_moments(z)), kl=mean_kl(session)),
     )
     covariance = np.cov(z.T).reshape(z.shape[1], -1)
     return Measured(results, decoded.again, space.decode(latents[:DRAWN]), covariance)
