@@ -9,8 +9,8 @@ import argparse
 import time
 from pathlib import Path
 
-from facespace.evaluation.generation import draw_samples, measure_generation
-from facespace.evaluation.session import EvaluationSession
+from facespace.evaluation.generation import measure_generation
+from facespace.evaluation.session import EvaluationSession, draw_samples
 from facespace.models.bundle import OWN
 from facespace.perception.inception import open_features
 
@@ -38,14 +38,14 @@ def main() -> None:
         faces = draw_samples(subject.space, len(real), prior=kind) if drawn else subject.reconstructions
         seconds = time.perf_counter() - began
         found = measure_generation(faces, real, others.originals, features)
-        own = own or found["kid"]
+        own = own or found.kid
         print(
-            f"{kind:<16} FID {found['fid']:6.1f}  KID {found['kid']:.4f} ± {found['kid_sd']:.4f} ({found['kid'] / own:.2f} of the first)  "
-            f"precision {found['precision']:.3f}  recall {found['recall']:.3f}  {seconds:5.1f} s to draw",
+            f"{kind:<16} FID {found.fid:6.1f}  KID {found.kid:.4f} ± {found.kid_sd:.4f} ({found.kid / own:.2f} of the first)  "
+            f"precision {found.precision:.3f}  recall {found.recall:.3f}  {seconds:5.1f} s to draw",
             flush=True,
         )
-    floor = found["floor"]
-    print(f"{'real faces':<16} FID {floor['fid']:6.1f}  KID {floor['kid']:.4f}  ({floor['of']})")
+    floor = found.floor
+    print(f"{'real faces':<16} FID {floor.fid:6.1f}  KID {floor.kid:.4f}  ({floor.of})")
 
 
 if __name__ == "__main__":

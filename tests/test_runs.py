@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import TINY
+from facespace.evaluation.figures import Tally, quality
 from PIL import Image
 
 import facespace
@@ -19,11 +20,10 @@ from facespace.core.errors import UsageError
 from facespace.data.faces import FaceSet
 from facespace.evaluation import run_files, runs
 from facespace.evaluation.compare import compare, names, open_all
-from facespace.evaluation.figures import Tally, quality
 from facespace.image import grids
 from facespace.latent.structure import latent_structure
 from facespace.models import bundle, count_parameters
-from facespace.report import charts
+from facespace.report import charts, latent_charts
 from facespace.report.tables import markdown
 from facespace.training import run_log
 
@@ -487,7 +487,7 @@ def test_latents_chart_takes_any_name_and_dead_latents(tmp_path):
         "a $x_1 and a very long name that goes on and on": (np.diag(covariance), covariance),
         "b": (np.ones(1), np.eye(1)),
     }
-    charts.save(charts.latents(spaces, 0.01), tmp_path / "x.png")
+    charts.save(latent_charts.latents(spaces, 0.01), tmp_path / "x.png")
     assert Image.open(tmp_path / "x.png").width > 400
 
 

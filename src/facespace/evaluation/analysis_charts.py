@@ -9,7 +9,7 @@ from facespace.evaluation.analysis_results import LatentRow
 from facespace.image import grids
 from facespace.latent import maps, structure
 from facespace.latent.maps import METHODS, Map
-from facespace.report import charts
+from facespace.report import charts, latent_charts
 from facespace.report.page import png
 from facespace.space.traversal import STEPS, draw_walk, walk
 
@@ -71,7 +71,7 @@ def coloured(analysis: Analysis, one: Map) -> Figure:
         title += "; no attributes are known"
     elif not signs:
         title += "; no attribute varies"
-    return charts.maps(one.places, signs, notes, title, one.axes)
+    return latent_charts.maps(one.places, signs, notes, title, one.axes)
 
 
 def _counts(signs: np.ndarray, auc: float | None) -> str:
@@ -117,7 +117,7 @@ def histograms(analysis: Analysis) -> Figure:
     title = f"Posterior means of {total} latents by influence{first}; {active} active, {total - active} dead"
     labels = [f"z {latent}" for latent in order]
     least = 2.0 if analysis.variational else 0.0  # half the axis: on a VAE's scale, dead latents are narrow
-    return charts.histograms(analysis.table.z[:, order], labels, dead, title, least)
+    return latent_charts.histograms(analysis.table.z[:, order], labels, dead, title, least)
 
 
 def traversals(analysis: Analysis) -> Figure:
@@ -211,4 +211,4 @@ def posterior(analysis: Analysis) -> Figure:
     kinds = "samples filled, means dashed" if analysis.variational else "filled"
     title = f"Encoded faces ({kinds}) against {prior} (line)"
     lengths = norms, analysis.whitened.shape[1]
-    return charts.against_prior(latents, lengths, (mean[varies], deviation[varies]), title)
+    return latent_charts.against_prior(latents, lengths, (mean[varies], deviation[varies]), title)

@@ -5,7 +5,6 @@ import csv
 import io
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from facespace.evaluation.analysis_results import (
     Table,
 )
 from facespace.evaluation.latent_moments import latent_moments
+from facespace.evaluation.results import as_document
 from facespace.evaluation.session import EvaluationSession
 from facespace.report.report import Layout, Report
 from facespace.report.table_export import FORMS, check_form
@@ -64,7 +64,7 @@ def analyze(
     analysis = Analysis(session, check_attributes(attributes, session.faces), seed)
     results = gather(analysis)
     pictures = analysis_charts.draw(analysis)
-    document = asdict(results)
+    document = as_document(results)
     protocol = document.pop("protocol")
     seconds = round(time.perf_counter() - start, 1)
     report = Report(
@@ -179,9 +179,12 @@ def factors_of(analysis: Analysis) -> Json | None:
         return None
     table = analysis.table
     try:
-        return disentanglement.measure(table.z, table.attributes, table.names, analysis.seed)
+        scores = disentanglement.measure_disentanglement(
+            table.z, table.attributes, table.names, analysis.seed
+        )
     except UsageError as error:
         return {"why_not": str(error)}
+    return as_document(scores)
 
 
 def protocol(analysis: Analysis) -> Json:
@@ -204,7 +207,7 @@ def protocol(analysis: Analysis) -> Json:
 def as_csv(rows: Sequence[LatentRow]) -> str:
     """The latents as CSV with a head; None is an empty cell."""
     text = io.StringIO()
-    table = [asdict(row) for row in rows]
+    table = [as_document(row) for row in rows]
     lines = csv.DictWriter(text, list(table[0]), lineterminator="\n")
     lines.writeheader()
     lines.writerows(table)

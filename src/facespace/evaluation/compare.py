@@ -2,7 +2,6 @@
 as JSON and as pictures. Trains nothing and ranks nothing."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +12,13 @@ from facespace.core.version import __version__
 from facespace.data.faces import FaceSet, evenly_spaced
 from facespace.evaluation.comparison import comparison
 from facespace.evaluation.comparison_results import ComparisonProtocol, ComparisonResults
+from facespace.evaluation.results import as_document
 from facespace.evaluation.session import EvaluationSession
 from facespace.evaluation.space_figures import SHOWN, Measured, identify, measure
 from facespace.image import grids
 from facespace.latent.structure import ACTIVE
 from facespace.models import bundle
-from facespace.report import charts
+from facespace.report import latent_charts
 from facespace.report.report import Content, Layout, Report
 from facespace.report.tables import plain
 from facespace.space.face_space import FaceSpace, load
@@ -58,7 +58,7 @@ def compare(
         describe(faces, split, len(rows), seed), [space.results for space in measured]
     )
     text = comparison(results)
-    document = asdict(results)
+    document = as_document(results)
     report = Report(
         LAYOUT,
         title="",
@@ -133,7 +133,7 @@ def pictures(measured: Sequence[Measured], originals: np.ndarray) -> dict[str, C
     return {
         RECONSTRUCTIONS: grids.blocks(reconstructions, SHOWN),
         SAMPLES: grids.blocks(samples, COLUMNS),
-        LATENTS: charts.latents(covariances, ACTIVE),
+        LATENTS: latent_charts.latents(covariances, ACTIVE),
     }
 
 

@@ -1,36 +1,141 @@
-"""The health of a latent space: how much each latent tells of a face, and whether encoded faces lie where the prior draws
-from. Figures from arrays, and warnings in plain words with what to change. Opens no model."""
+"""The state of a latent space: how much information each latent carries, and whether encoded faces are distributed like the
+prior. Figures from arrays, and warnings with a remedy each."""
 
 import math
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from facespace.core.errors import UsageError
+from facespace.evaluation.session import Evaluation
 from facespace.latent.structure import ACTIVE, latent_structure
+from facespace.models.bundle import OWN
+from facespace.report.page import Section
+from facespace.report.report import GOOD, POOR, Finding
 
-TOLD_APART = 2_000  # faces, and as many draws from the prior, that a classifier is shown
-MIXED = 8_000  # faces whose posteriors are mixed into q(z): the time grows with the square
-KEPT = 0.999  # share of the variance whose principal components it sees
-FOLDS, FEWEST = 5, 25  # of the classifier's cross-validation, and faces below which it is left out
-COLLAPSED = 1.0  # nats of KL in all, below which hardly anything is told of a face
-UNUSED, HOLES = 0.1, 0.8  # share of dead latents, and the classifier's AUC, from which on there is a warning
+TEST_SIZE = 2_000  # encoded latents, and as many draws from the prior, in the two-sample test
+MIXTURE_SIZE = 8_000  # posteriors in the mixture q(z): the time grows with the square
+EXPLAINED = 0.999  # share of the variance whose principal components the classifier gets
+FOLDS, FEWEST = 5, 25  # of the cross-validation, and latents below which the test is left out
+COLLAPSED = 1.0  # nats of KL in all, below which the latents carry hardly any information
+UNUSED, HOLES = 0.1, 0.8  # share of dead latents, and the classifier's AUC, above which there is a warning
 
 PROTOCOL = {
     "kl": "KL(q(z | x) ‖ N(0, I)) in nats, closed form, mean over faces (Kingma & Welling, 2014, appendix B)",
     "active_units": f"latents whose posterior mean varies by more than {ACTIVE:g} over faces (Burda et al., 2016)",
-    "dead_units": f"the others; of an autoencoder, latents below {ACTIVE:g} of the mean variance, since its scale is free",
+    "dead_units": (
+        f"the others; of an autoencoder, latents below {ACTIVE:g} of the mean variance, since its scale is free"
+    ),
     "mutual_information": (
         "E log q(z | x) − log q(z) with q(z) the mixture of the faces' posteriors, one sample a face (Hoffman & Johnson, "
         "2016); never above its bound, the logarithm of the number of faces, and near it a lower bound of the truth"
     ),
     "aggregate": "mean and covariance of q(z), posterior variances included, against N(0, I)",
     "classifier_auc": (
-        f"posterior samples (means, for a prior fitted to means) against draws from the prior, {FOLDS} folds: the better of logistic regression on the principal "
-        f"components with {KEPT:.1%} of the variance and their squares, and of extremely randomised trees; 0.5 is ideal"
+        "posterior samples (means, for a prior fitted to means) against draws from the prior, "
+        f"{FOLDS} folds: the better of logistic regression on the principal components with {EXPLAINED:.1%} of the "
+        "variance and their squares, and of extremely randomised trees; 0.5 is ideal"
     ),
 }
+
+ROWS = {  # name -> label, number format
+    "kl": ("KL, nats per image", ",.1f"),
+    "mutual_information": ("mutual information of face and latent, nats (estimate)", ",.1f"),
+    "norm_of_mean": ("length of the mean of all posterior means", ".3f"),
+    "variance_mean": ("mean variance of a latent's posterior means", ".3f"),
+    "mean_absolute_correlation": ("mean absolute correlation of two latents", ".3f"),
+    "classifier_auc": ("AUC of a classifier, encoded against drawn latents", ".3f"),
+}
+
+
+class LatentWarning(NamedTuple):
+    """A fault of a latent space."""
+
+    what: str
+    why: str
+    change: str  # the remedy
+
+
+class Information(NamedTuple):
+    """Mutual information of face and latent, and the bound that its estimate cannot exceed, in nats."""
+
+    mutual_information: float
+    mutual_information_bound: float
+
+
+class TwoSampleTest(NamedTuple):
+    """A classifier two-sample test (Lopez-Paz & Oquab, 2017): the best classifier's scores, and those of all."""
+
+    classifier_auc: float
+    classifier_accuracy: float
+    classifier: str
+    classifiers: dict[str, dict[str, float]]
+    classifier_faces: int
+
+
+@dataclass(frozen=True)
+class LatentHealth:
+    """Figures of the posteriors of `faces`; None for those that an autoencoder, or a small set, does not have."""
+
+    faces: int
+    dimensions: int
+    norm_of_mean: float
+    variance_mean: float
+    variance_range: list[float]
+    mean_absolute_correlation: float | None
+    covariance_distance: float
+    active_units: int
+    active_above: float
+    dead_units: int
+    largest_absolute_mean: float
+    aggregate: dict[str, float]
+    per_dimension: dict[str, list[float]]
+    prior_fitted: bool
+    protocol: dict[str, str]
+    kl: float | None = None
+    mutual_information: float | None = None
+    mutual_information_bound: float | None = None
+    marginal_kl: float | None = None
+    classifier_auc: float | None = None
+    classifier_accuracy: float | None = None
+    classifier: str | None = None
+    classifiers: dict[str, dict[str, float]] | None = None
+    classifier_faces: int | None = None
+    warnings: list[LatentWarning] | None = None
+
+
+def measure(evaluation: Evaluation) -> LatentHealth:
+    """The posteriors of the selected faces against the prior that samples are drawn from."""
+    encoded, space = evaluation.session.encoded, evaluation.session.space
+    count = len(encoded.mean)
+    drawn = space.sample_latents(count, evaluation.seed, evaluation.temperature, evaluation.prior)
+    fitted = evaluation.prior != OWN
+    found = latent_health(encoded.mean, encoded.variance, drawn, encoded.kl, evaluation.seed, fitted)
+    return replace(found, warnings=warnings(found, space.model.config.flat))
+
+
+def section(evaluation: Evaluation, found: LatentHealth) -> Section:
+    """The main figures."""
+    rows = [["figure", "value"], ["latents in use", f"{found.active_units} of {found.dimensions}"]]
+    for name, (label, form) in ROWS.items():
+        value = getattr(found, name)
+        if value is not None:
+            rows.append([label, f"{value:{form}}"])
+    text = "Whether encoded faces are distributed like the prior. A classifier that cannot separate them has an AUC of 0.5."
+    return Section("The latent space", text, table=rows)
+
+
+def advise(found: LatentHealth) -> list[Finding]:
+    """The warnings as findings."""
+    poor = [Finding(POOR, f"{one.what}: {one.why}", one.change) for one in found.warnings or ()]
+    if poor:
+        return poor
+    text = f"The latent space is healthy: {found.active_units} of {found.dimensions} latents are in use"
+    if found.classifier_auc is not None:
+        text += f", and encoded faces and draws from the prior are separated with an AUC of {found.classifier_auc:.2f} only"
+    return [Finding(GOOD, f"{text}.")]
 
 
 def latent_health(
@@ -40,11 +145,10 @@ def latent_health(
     kl_per_dim: np.ndarray | None = None,
     seed: int = 0,
     fitted: bool = False,
-) -> dict[str, Any]:
-    """Figures of posteriors with `means` (N, D) and `variances` (N, D), None for an autoencoder, whose figures then lack KL
-    and mutual information. `prior` is draws (M, D), or a function of their number; `kl_per_dim` (N, D) or (D,) nats,
-    otherwise the closed form against N(0, I). A `fitted` prior learned posterior means (FaceSpace.fit_prior), so the means
-    and not samples of the posteriors are told from its draws. All is plain numbers and lists, ready for JSON.
+) -> LatentHealth:
+    """Figures of posteriors with `means` (N, D) and `variances` (N, D), None for an autoencoder. `prior` is draws (M, D), or
+    a function of their number; `kl_per_dim` (N, D) or (D,) nats, by default the closed form against N(0, I). A `fitted` prior
+    was fitted to posterior means (FaceSpace.fit_prior), so its draws are tested against means instead of samples.
 
     Raises UsageError for fewer than 2 faces or shapes that do not fit."""
     if means.ndim != 2 or len(means) < 2 or (variances is not None and variances.shape != means.shape):
@@ -55,32 +159,47 @@ def latent_health(
     if drawn.ndim != 2 or drawn.shape[1] != means.shape[1]:
         raise UsageError(f"Draws from the prior must be (M, {means.shape[1]}); got {drawn.shape}.")
     means = means.astype(np.float64)
-    variances = None if variances is None else variances.astype(np.float64)
+    if variances is None:
+        return replace(_health(means, None, fitted), **_tested(means, drawn, seed))
+    variances = variances.astype(np.float64)
     random = np.random.default_rng(seed)
-    z = means if variances is None else means + np.sqrt(variances) * random.standard_normal(means.shape)
+    z = means + np.sqrt(variances) * random.standard_normal(means.shape)
+    nats = gaussian_kl(means, variances) if kl_per_dim is None else kl_per_dim.astype(np.float64)
+    nats = nats.reshape(-1, means.shape[1]).mean(0)  # (D,)
+    shared = information(z, means, variances, random)
+    health = _health(means, variances, fitted)
+    return replace(
+        health,
+        kl=float(nats.sum()),
+        **shared._asdict(),
+        marginal_kl=float(nats.sum()) - shared.mutual_information,
+        per_dimension={**health.per_dimension, "kl": nats.tolist()},
+        **_tested(means if fitted else z, drawn, seed),
+    )
+
+
+def _health(means: np.ndarray, variances: np.ndarray | None, fitted: bool) -> LatentHealth:
+    """What means (N, D) and variances alone determine."""
     spread = means.var(0, ddof=1)  # (D,)
-    found = {
-        "faces": len(means),
-        "dimensions": means.shape[1],
+    scale = 1.0 if variances is not None else spread.mean()
+    return LatentHealth(
+        faces=len(means),
+        dimensions=means.shape[1],
         **latent_structure(means),
-        "active_above": ACTIVE,
-        "dead_units": int((spread <= ACTIVE * (1.0 if variances is not None else spread.mean())).sum()),
-        "largest_absolute_mean": float(np.abs(means.mean(0)).max()),
-        "aggregate": aggregate(means, variances),
-        "per_dimension": {"mean": means.mean(0).tolist(), "variance": spread.tolist()},
-    }
-    if variances is not None:
-        nats = gaussian_kl(means, variances) if kl_per_dim is None else kl_per_dim.astype(np.float64)
-        nats = nats.reshape(-1, means.shape[1]).mean(0)  # (D,)
-        found |= {"kl": float(nats.sum()), **information(z, means, variances, random)}
-        found["marginal_kl"] = found["kl"] - found["mutual_information"]
-        found["per_dimension"]["kl"] = nats.tolist()
-    return {
-        **found,
-        "prior_fitted": fitted,
-        **told_apart(means if fitted else z, drawn, seed),
-        "protocol": PROTOCOL,
-    }
+        active_above=ACTIVE,
+        dead_units=int((spread <= ACTIVE * scale).sum()),
+        largest_absolute_mean=float(np.abs(means.mean(0)).max()),
+        aggregate=aggregate(means, variances),
+        per_dimension={"mean": means.mean(0).tolist(), "variance": spread.tolist()},
+        prior_fitted=fitted,
+        protocol=PROTOCOL,
+    )
+
+
+def _tested(z: np.ndarray, drawn: np.ndarray, seed: int) -> dict[str, Any]:
+    """The fields of the two-sample test; none if there are too few latents."""
+    test = two_sample_test(z, drawn, seed)
+    return test._asdict() if test else {}
 
 
 def gaussian_kl(means: np.ndarray, variances: np.ndarray) -> np.ndarray:
@@ -89,8 +208,9 @@ def gaussian_kl(means: np.ndarray, variances: np.ndarray) -> np.ndarray:
 
 
 def aggregate(means: np.ndarray, variances: np.ndarray | None) -> dict[str, float]:
-    """How q(z), the mixture of the posteriors of (N, D), lies against N(0, I) by its first two moments. `gaussian_kl` is
-    that of a Gaussian with the same moments, in nats; where latents are dead or faces few, it is that of the others."""
+    """q(z), the mixture of the posteriors of (N, D), against N(0, I) by its first two moments. `gaussian_kl` is that of a
+    Gaussian with the same moments, in nats, over the directions with variance: there are fewer than D if latents are dead
+    or faces few."""
     center = means.mean(0)
     covariance = np.cov(means.T).reshape(len(center), -1)
     if variances is not None:
@@ -111,118 +231,109 @@ def aggregate(means: np.ndarray, variances: np.ndarray | None) -> dict[str, floa
 
 def information(
     z: np.ndarray, means: np.ndarray, variances: np.ndarray, random: np.random.Generator
-) -> dict[str, Any]:
-    """I(x; z) over at most MIXED faces, chosen at random, in nats: the mean of log q(z | x) − log q(z) over one sample z
-    (N, D) of each posterior, where q(z) mixes the same faces' posteriors. It cannot exceed log N."""
-    rows = random.permutation(len(z))[:MIXED]
+) -> Information:
+    """I(x; z) over at most MIXTURE_SIZE random faces, in nats: the mean of log q(z | x) − log q(z) over one sample z (N, D) of
+    each posterior, where q(z) is the mixture of the same posteriors. It cannot exceed log N."""
+    rows = random.permutation(len(z))[:MIXTURE_SIZE]
     z, means, variances = z[rows], means[rows], variances[rows]
-    # (z − m)² / v, multiplied out, so that all pairs are products of matrices.
+    # (z − m)² / v, multiplied out, so that all pairs are matrix products.
     precision, weighted = 1 / variances, means / variances
     constant = (means * weighted + np.log(variances)).sum(1)  # (N,)
     total = 0.0
     for start in range(0, len(z), 256):
         part = z[start : start + 256]
-        logs = -0.5 * (
-            part**2 @ precision.T - 2 * part @ weighted.T + constant
-        )  # (B, N), less a shared constant
+        # (B, N) log-densities, less a shared constant
+        logs = -0.5 * (part**2 @ precision.T - 2 * part @ weighted.T + constant)
         peak = logs.max(1)
         mixed = peak + np.log(np.exp(logs - peak[:, None]).mean(1))  # (B,) log q(z)
         own = logs[np.arange(len(part)), start + np.arange(len(part))]  # (B,) log q(z | x)
         total += float((own - mixed).sum())
     bound = math.log(len(z))  # exceeded by rounding alone
-    return {"mutual_information": min(total / len(z), bound), "mutual_information_bound": bound}
+    return Information(min(total / len(z), bound), bound)
 
 
-def told_apart(z: np.ndarray, drawn: np.ndarray, seed: int) -> dict[str, Any]:
-    """How well classifiers tell encoded latents (N, D) from draws (M, D) of the prior, as many of each: the mean AUC and
-    accuracy over cross-validation folds of the better one by AUC, and its name. Empty below FEWEST of each."""
-    from sklearn.decomposition import PCA  # here, since it takes longer to load than all other figures take
+def two_sample_test(z: np.ndarray, drawn: np.ndarray, seed: int) -> TwoSampleTest | None:
+    """How well classifiers separate encoded latents (N, D) from draws (M, D) of the prior, as many of each: means over
+    cross-validation folds, and the better classifier by AUC. None below FEWEST of each."""
+    from sklearn.model_selection import StratifiedKFold, cross_validate
+
+    count = min(len(z), len(drawn), TEST_SIZE)
+    if count < FEWEST:
+        return None
+    random = np.random.default_rng(seed)
+    x = np.concatenate([random.permutation(z)[:count], random.permutation(drawn)[:count]])
+    y = np.repeat([1, 0], count)
+    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed % 2**32)
+    found: dict[str, dict[str, float]] = {}
+    for name, classifier in _classifiers(seed).items():
+        scores = cross_validate(classifier, x, y, cv=folds, scoring=("roc_auc", "accuracy"))
+        auc, accuracy = scores["test_roc_auc"].mean(), scores["test_accuracy"].mean()
+        found[name] = {"auc": float(auc), "accuracy": float(accuracy)}
+    best = max(found, key=lambda name: found[name]["auc"])
+    return TwoSampleTest(found[best]["auc"], found[best]["accuracy"], best, found, count)
+
+
+def _classifiers(seed: int) -> dict[str, Any]:
+    from sklearn.decomposition import PCA  # here, since its import takes longer than all other figures
     from sklearn.ensemble import ExtraTreesClassifier
     from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import StratifiedKFold, cross_validate
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-    count = min(len(z), len(drawn), TOLD_APART)
-    if count < FEWEST:
-        return {}
-    random = np.random.default_rng(seed)
-    x = np.concatenate([random.permutation(part)[:count] for part in (z, drawn)])
-    y = np.repeat([1, 0], count)
-    # Along principal components squares see correlations too; trees see what has the same moments and another shape.
+    # Squares along principal components reveal correlations too; trees reveal another shape with the same moments.
     # Directions without variance, as an autoencoder has, would count as much as others once scaled: they are left out.
     squares = FunctionTransformer(lambda part: np.concatenate([part, part**2], 1))
-    judges = {
-        "logistic regression": make_pipeline(
-            PCA(KEPT, svd_solver="full"), squares, StandardScaler(), LogisticRegression(C=0.1, max_iter=500)
-        ),
-        "trees": ExtraTreesClassifier(100, min_samples_leaf=3, random_state=seed % 2**32),
-    }
-    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed % 2**32)
-    found = {}
-    for name, judge in judges.items():
-        scores = cross_validate(judge, x, y, cv=folds, scoring=("roc_auc", "accuracy"))
-        found[name] = {
-            "auc": float(scores["test_roc_auc"].mean()),
-            "accuracy": float(scores["test_accuracy"].mean()),
-        }
-    best = max(found, key=lambda name: found[name]["auc"])
+    components = PCA(EXPLAINED, svd_solver="full")
+    regression = LogisticRegression(C=0.1, max_iter=500)
+    trees = ExtraTreesClassifier(100, min_samples_leaf=3, random_state=seed % 2**32)
     return {
-        "classifier_auc": found[best]["auc"],
-        "classifier_accuracy": found[best]["accuracy"],
-        "classifier": best,
-        "classifiers": found,
-        "classifier_faces": count,
+        "logistic regression": make_pipeline(components, squares, StandardScaler(), regression),
+        "trees": trees,
     }
 
 
-def warnings(health: Mapping[str, Any], flat: bool = True) -> list[dict[str, str]]:
-    """What is wrong with a space by its `latent_health`, each as {what, why, change}; none where all is well. `flat`: whether
-    any other number of latents would do (ModelConfig.flat)."""
-    found, active, total = [], health["active_units"], health["dimensions"]
-    nats, dead = health.get("kl"), health["dead_units"]
+def warnings(health: LatentHealth, flat: bool = True) -> list[LatentWarning]:
+    """The faults of a space by its `latent_health`. `flat`: whether the model could have any other number of latents
+    (ModelConfig.flat)."""
+    found = [_unused(health, flat), _holes(health)]
+    return [warning for warning in found if warning]
+
+
+def _unused(health: LatentHealth, flat: bool) -> LatentWarning | None:
+    active, total, nats, dead = health.active_units, health.dimensions, health.kl, health.dead_units
     if nats is not None and (active == 0 or nats < COLLAPSED):
-        found.append(
-            _warning(
-                "Posterior collapse",
-                f"the {total} latents together tell {nats:.2f} nats of a face and {active} of them are in use, so that "
-                "the decoder draws nearly the same face for all",
-                "Lower the KL weight (--set objective.weights.kl=0.5), let it rise over a longer warm-up (--set "
-                "objective.warmup=5000), or give free bits (--set objective.free_bits=0.1).",
-            )
+        return LatentWarning(
+            "Posterior collapse",
+            f"the {total} latents together carry {nats:.2f} nats of information and {active} of them are in use, so that "
+            "the decoder produces nearly the same face for all.",
+            "Lower the KL weight (--set objective.weights.kl=0.5), use a longer warm-up (--set objective.warmup=5000), or "
+            "free bits (--set objective.free_bits=0.1).",
         )
-    elif dead > UNUSED * total:
-        waken = (
-            ""
-            if nats is None
-            else ", or waken them: free bits (--set objective.free_bits=0.1) or a lower KL weight"
-        )
-        fewer = f" (--set model.latent={max(1, total - dead)})" if flat else ""
-        found.append(
-            _warning(
-                "Unused latents",
-                f"{dead} of {total} latents hardly vary from face to face, so that the space is smaller than it looks",
-                f"Train with fewer latents{fewer}, which loses nothing{waken}.",
-            )
-        )
-    auc = health.get("classifier_auc")
-    if auc is not None and auc > HOLES:
-        higher = "" if nats is None else ", or train with a higher KL weight (--set objective.weights.kl=2)"
-        better = "Fit a prior to the latents: facespace fit-prior --kind flow, then --prior flow"
-        if health["prior_fitted"]:
-            better = (
-                "Fit a flow (facespace fit-prior --kind flow), or a mixture of more Gaussians (--components)"
-            )
-        found.append(
-            _warning(
-                "The prior misses the faces",
-                f"a classifier tells encoded faces from draws of the prior (AUC {auc:.2f}, where 0.5 is ideal), so that "
-                "some new faces come from holes where no face lies",
-                f"{better}{higher}.",
-            )
-        )
-    return found
+    if dead <= UNUSED * total:
+        return None
+    fewer = f" (--set model.latent={max(1, total - dead)})" if flat else ""
+    activate = ""
+    if nats is not None:
+        activate = ", or activate them: free bits (--set objective.free_bits=0.1) or a lower KL weight"
+    return LatentWarning(
+        "Unused latents",
+        f"{dead} of {total} latents hardly vary from face to face, so that the space has fewer dimensions than it seems.",
+        f"Train with fewer latents{fewer}, which loses nothing{activate}.",
+    )
 
 
-def _warning(what: str, why: str, change: str) -> dict[str, str]:
-    return {"what": what, "why": f"{why}.", "change": change}
+def _holes(health: LatentHealth) -> LatentWarning | None:
+    auc = health.classifier_auc
+    if auc is None or auc <= HOLES:
+        return None
+    better = "Fit a prior to the latents: facespace fit-prior --kind flow, then --prior flow"
+    if health.prior_fitted:
+        better = "Fit a flow (facespace fit-prior --kind flow), or a mixture of more Gaussians (--components)"
+    if health.kl is not None:
+        better += ", or train with a higher KL weight (--set objective.weights.kl=2)"
+    return LatentWarning(
+        "The prior does not match the faces",
+        f"a classifier separates encoded faces from draws of the prior (AUC {auc:.2f}; 0.5 is ideal), so that some new faces "
+        "come from regions without training faces.",
+        f"{better}.",
+    )
