@@ -25,7 +25,7 @@ STRIP = 10  # steps of a still morph unless it is said
 
 def parse_way(preset: str, still: bool, seconds: float | None, **said: Any) -> dict[str, Any]:
     """What is said, over the preset: path, pace, easing, frames, fps. Raises UsageError for unknown names and times."""
-    from facespace.space.morph import Way
+    from facespace.latent.morph import Way
 
     way = dict(choose(PRESETS, preset, "preset"))
     way |= {"frames": STRIP} if still and preset == "facespace" else {}
@@ -101,8 +101,6 @@ class Job:
 
     def corners(self, space: "FaceSpace", keys: "np.ndarray", rows: int, columns: int) -> Done:
         """The blends of four faces on a sheet."""
-        import torch
-
         from facespace.latent.paths import bilinear
         from facespace.space.face_space import describe
 
@@ -111,7 +109,7 @@ class Job:
                 f"With --grid, four faces named are blended on straight lines in a still (.png, .jpg); got {len(keys)} for "
                 f"{self.to} and --path {self.way['path']}. For a pair in each cell name no faces."
             )
-        self._save(space.decode(bilinear(torch.from_numpy(keys), rows, columns)), columns)
+        self._save(space.decode(bilinear(keys, rows, columns)), columns)
         facts = {"to": str(self.to), "keys": 4, "grid": [rows, columns], **describe(space)}
         return Done(facts, f"{rows} × {columns} blends of four faces in {self.to}")
 

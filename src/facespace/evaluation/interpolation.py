@@ -4,7 +4,6 @@ the faces half-way."""
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 
 from facespace.core.console import progress
 from facespace.core.errors import UsageError
@@ -14,11 +13,11 @@ from facespace.evaluation.results import Interval, bootstrap
 from facespace.evaluation.session import Evaluation
 from facespace.image import grids
 from facespace.image.pixels import squared_error
+from facespace.latent.morph import through
 from facespace.perception.lpips import Distance
 from facespace.report.page import Section
 from facespace.report.report import GOOD, NOTE, Finding
 from facespace.space.face_space import FaceSpace
-from facespace.space.morph import through
 
 PAIRS, STEPS = 100, 24  # morphs that are measured, and the frames of each
 SHOWN, FRAMES = 3, 10  # morphs on the page, and the frames of each
@@ -118,7 +117,7 @@ def measure_interpolation(
             f"Interpolation is measured over 3 or more steps and between 2 or more faces; got {steps} steps, {len(pairs)} "
             f"pairs and {len(faces)} faces."
         )
-    z = torch.from_numpy(space.encode(faces))
+    z = space.encode(faces)
     ends = space.decode(z)
     distance, _ = usable(distance, ends)
     values: dict[str, list[float]] = {
