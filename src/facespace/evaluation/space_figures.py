@@ -90,7 +90,9 @@ def decode(session: EvaluationSession, latents: np.ndarray) -> Decoded:
         for part in batches(rows):
             end = start + len(part)
             target = space.target(session.pixels(part))
-            image = space.torch_engine.image(torch.from_numpy(session.encoded.mean[start:end]).to(space.device))
+            image = space.torch_engine.image(
+                torch.from_numpy(session.encoded.mean[start:end]).to(space.device)
+            )
             errors.append((image - to_float(target, space.device)).square().flatten(1).mean(1))  # (B,)
             again.append(to_uint8(image)[[row in shown for row in part.tolist()]])
             real.add(target)
