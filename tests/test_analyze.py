@@ -21,7 +21,9 @@ from facespace.core.console import quiet
 from facespace.core.errors import UsageError
 from facespace.data.faces import FaceSet
 from facespace.evaluation import analysis_charts
-from facespace.evaluation.analyze import Analysis, analyze, gather, needed
+from facespace.evaluation.analysis import Analysis
+from facespace.evaluation.analyze import analyze, gather, needed
+from facespace.evaluation.results import as_document
 from facespace.evaluation.session import EvaluationSession
 from facespace.latent import disentanglement, maps, structure
 from facespace.latent.structure import ACTIVE
@@ -349,7 +351,7 @@ def test_a_seed_gives_the_same_analysis(looked, alive, drawn, monkeypatch):
     )  # slow, and another file's
     with quiet():
         again = Analysis(EvaluationSession(alive, drawn, "all", 50), ["Hat", "smile"], 3)
-        assert gather(again) == {
+        assert as_document(gather(again)) == {
             name: facts[name] for name in facts if name not in ("seconds", "to", "page", "text")
         }
         tsne = analysis_charts.coloured(again, again.maps[0][1])
@@ -363,7 +365,7 @@ def test_faces_on_maps_are_reconstructions(trained, drawn):
         one = analysis.maps[0][0]
         sheet = np.asarray(analysis_charts.thumbnails(analysis, one))
     space = facespace.load(trained)
-    drawn_faces = {face.tobytes() for face in space.reconstruct(FaceSet(drawn).images[analysis.subject.rows])}
+    drawn_faces = {face.tobytes() for face in space.reconstruct(FaceSet(drawn).images[analysis.session.rows])}
     sheet = sheet[: 4 * 4 * 16 : 4, : 4 * 4 * 16 : 4]  # 40 faces have 4 × 4 cells, four times as large
     cells = sheet.reshape(4, 16, 4, 16, 3).swapaxes(1, 2).reshape(-1, 16, 16, 3)
     shown = [cell.tobytes() for cell in cells if (cell != 255).any()]
@@ -452,7 +454,7 @@ def test_a_conditional_space_is_told_nothing(told, drawn):
         found = analysis.table.z
     space = facespace.load(told)
     np.testing.assert_allclose(
-        found, space.encode(FaceSet(drawn).images[analysis.subject.rows]), rtol=1e-5, atol=1e-6
+        found, space.encode(FaceSet(drawn).images[analysis.session.rows]), rtol=1e-5, atol=1e-6
     )
 
 
@@ -509,11 +511,12 @@ def test_the_verb_and_what_it_refuses(cli, trained, drawn, tmp_path, monkeypatch
 
 
 def test_a_failure_leaves_nothing(trained, drawn, tmp_path, monkeypatch):
-    def fail(analysis, folder):
-        (folder / "latents.png").write_bytes(b"half")
+    def fail(path):
+        path.write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(analysis_charts, "draw", fail)
+    draw = analysis_charts.draw
+    monkeypatch.setattr(analysis_charts, "draw", lambda analysis: {**draw(analysis), "traversals.png": fail})
     with quiet(), pytest.raises(OSError):
         analyze(trained, drawn, tmp_path / "to", split="all", count=8)
     assert list(tmp_path.iterdir()) == []

@@ -115,8 +115,8 @@ def _readable(name: str) -> str:
 
 
 def _embed(picture: Picture | tuple[str, bytes | Image.Image | str]) -> _EmbeddedImage:
-    caption, image, *rest = picture
-    alt = (rest and rest[0]) or caption
+    complete = picture if isinstance(picture, Picture) else Picture(*picture)
+    caption, image, alt = complete.caption, complete.image, complete.alt or complete.caption
     if isinstance(image, str):
         return _EmbeddedImage(image, alt, caption, 0, 0)
     kind, content, width, height = _encoded(image)
