@@ -21,8 +21,6 @@ MARKS = {
     "no": {"marker": "o", "facecolors": "none", "edgecolors": INK[0], "linewidths": 0.6, "alpha": 0.6},
     "unknown": {"marker": ".", "color": "#888888", "linewidths": 0, "alpha": 0.5},
 }
-LABEL: dict[str, Any] = dict(size=7, ha="center", va="bottom", color="black", parse_math=False)
-DASHED: dict[str, Any] = dict(color=INK[1], linestyle="--", linewidth=1.2)
 BINS = 32  # of a small histogram
 BAR, FRINGE = 0.62, 0.06  # height of its highest bar, and its margins, as shares of its cell
 
@@ -167,7 +165,8 @@ def histograms(
         shapes, mark = (dead_shapes, " ×") if dead[place] else (live_shapes, "")
         shapes.append(_outline(z[:, place], edges) + np.array([column, -row]))
         panel.plot([column + zero] * 2, [-row, -row + BAR], color="black", linewidth=0.4, alpha=0.5)
-        panel.text(column + 0.5, -row + BAR + 0.04, f"{label}{mark}", **LABEL)
+        x, y = column + 0.5, -row + BAR + 0.04
+        panel.text(x, y, f"{label}{mark}", size=7, ha="center", va="bottom", color="black", parse_math=False)
     panel.add_collection(PolyCollection(live_shapes, facecolors=INK[0], linewidths=0))
     panel.add_collection(PolyCollection(dead_shapes, facecolors="#999999", linewidths=0))
     panel.hlines(-np.arange(rows), 0, columns, color="#999999", linewidth=0.5)
@@ -235,7 +234,7 @@ def _density(panel: Axes, samples: np.ndarray, means: np.ndarray, center: float,
     edges = np.linspace(low, high, 41)
     panel.hist(samples, edges, density=True, color=INK[4], alpha=0.75)
     if np.ptp(means) > 0 and not np.array_equal(means, samples):
-        panel.hist(means, edges, density=True, histtype="step", **DASHED)
+        panel.hist(means, edges, density=True, histtype="step", color=INK[1], linewidth=1.2, ls="--")
     bell = np.exp(-0.5 * ((x - center) / deviation) ** 2) / (deviation * math.sqrt(2 * math.pi))
     panel.plot(x, bell, color="black", linewidth=1.4)
     highest = float(np.histogram(samples, edges, density=True)[0].max())
@@ -261,11 +260,19 @@ def _moments(panel: Axes, mean: np.ndarray, deviation: np.ndarray) -> None:
     """Each latent's mean and deviation; they are 0 and 1 if the prior fits."""
     order = np.argsort(-deviation)
     x = np.arange(1, len(order) + 1)
-    style: dict[str, Any] = {"s": 14, "linewidths": 0.7}
     panel.scatter(
-        x, deviation[order], marker="^", facecolors=INK[1], edgecolors=INK[1], label="deviation", **style
+        x,
+        deviation[order],
+        marker="^",
+        facecolors=INK[1],
+        edgecolors=INK[1],
+        label="deviation",
+        s=14,
+        linewidths=0.7,
     )
-    panel.scatter(x, mean[order], marker="o", facecolors="none", edgecolors=INK[0], label="mean", **style)
+    panel.scatter(
+        x, mean[order], marker="o", facecolors="none", edgecolors=INK[0], label="mean", s=14, linewidths=0.7
+    )
     for level in (0, 1):
         panel.axhline(level, color="black", linewidth=0.8, linestyle="--")
     panel.set_title("each latent, in the prior's deviations", size=9)

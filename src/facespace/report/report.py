@@ -2,7 +2,7 @@
 for the terminal. Every command that measures something writes its results through this class; it measures
 nothing itself."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -128,15 +128,13 @@ def verdict(findings: Sequence[Finding], text: str = "") -> Section:
     findings."""
     if not findings:
         return Section("In short", text)
-    poor = _of_kind(findings, POOR)
-    good_text = _joined(finding.text for finding in _of_kind(findings, GOOD))
-    poor_text = _joined(finding.text for finding in poor)
-    changes = _joined(finding.change for finding in poor)
-    notes = _joined(finding.text for finding in _of_kind(findings, NOTE))
+    good, _ = _texts(findings, GOOD)
+    poor, changes = _texts(findings, POOR)
+    notes, _ = _texts(findings, NOTE)
     rows = [
         ["", ""],
-        ["What is good", good_text or "Nothing stands out."],
-        ["What is not", poor_text or "Nothing stands out."],
+        ["What is good", good or "Nothing stands out."],
+        ["What is not", poor or "Nothing stands out."],
         ["What to change", changes or "Nothing."],
     ]
     if notes:
@@ -154,12 +152,14 @@ def brief(headlines: Sequence[str], findings: Sequence[Finding] = (), left_out: 
     return "\n".join([*lines, *left_out])
 
 
-def _of_kind(findings: Sequence[Finding], kind: str) -> list[Finding]:
-    return [finding for finding in findings if finding.kind == kind]
-
-
-def _joined(texts: Iterable[str]) -> str:
-    return " ".join(filter(None, texts))
+def _texts(findings: Sequence[Finding], kind: str) -> tuple[str, str]:
+    """The texts of the findings of one kind, and how to improve what they found."""
+    texts, changes = [], []
+    for finding in findings:
+        if finding.kind == kind:
+            texts.append(finding.text)
+            changes.append(finding.change)
+    return " ".join(texts), " ".join(filter(None, changes))
 
 
 def _write(path: Path, content: Content) -> None:
