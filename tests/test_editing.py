@@ -13,7 +13,7 @@ from facespace.core.console import quiet
 from facespace.core.errors import BundleError, UsageError
 from facespace.data.faces import FaceSet
 from facespace.evaluation import edit_benchmark as cards
-from facespace.evaluation.edit_benchmark import Point, at_identity, at_rate
+from facespace.evaluation.edit_curves import Point, at_identity, at_rate
 from facespace.image.photos import Template
 from facespace.latent import directions as finding
 from facespace.latent import strengths
@@ -343,15 +343,13 @@ def test_rates_are_read_between_the_points():
 
     curve = [point(0.0, 0.95, 0.01), point(0.4, 0.9, 0.02), point(0.4, 0.8, 0.03), point(1.0, 0.6, 0.06)]
     half = at_rate(curve, 0.7)
-    assert (
-        half is not None and half["identity"] == pytest.approx(0.7) and half["others"] == pytest.approx(0.045)
-    )
+    assert half is not None and half.identity == pytest.approx(0.7) and half.others == pytest.approx(0.045)
     first = at_rate(curve, 0.4)
-    assert first is not None and first["identity"] == pytest.approx(0.9)  # where it is first reached
+    assert first is not None and first.identity == pytest.approx(0.9)  # where it is first reached
     assert at_rate(curve[:3], 0.7) is None
     kept = at_identity(curve, 0.7)
-    assert kept["flip"] == pytest.approx(0.7) and kept["others"] == pytest.approx(0.045)
-    assert at_identity(curve, 0.1)["flip"] == 1.0
+    assert kept.flip == pytest.approx(0.7) and kept.others == pytest.approx(0.045)
+    assert at_identity(curve, 0.1).flip == 1.0
 
 
 @pytest.fixture
@@ -392,6 +390,8 @@ def test_scorecard(cli, bundle, drawn, tmp_path, nets, monkeypatch):
         and "http" not in page.split("</style>")[1]
     )
     assert (to / "table.md").read_text().startswith("| attribute |")
+    code, _, err = cli("scorecard", bundle, *options)
+    assert code == 2 and "already holds an edit benchmark" in err
     code, _, err = cli(
         "scorecard", bundle, "--data", drawn, "--attributes", "smile,yow", "--to", tmp_path / "no"
     )

@@ -15,7 +15,7 @@ from facespace.core import cards
 from facespace.core.console import quiet
 from facespace.core.errors import BundleError, UsageError
 from facespace.data.faces import FaceSet
-from facespace.evaluation import runs
+from facespace.evaluation import run_files
 from facespace.image.photos import Template
 from facespace.models import ModelConfig, build, bundle
 from facespace.models.blocks import Doubling, TransposedConv
@@ -178,7 +178,7 @@ def test_a_bundle_of_8_bits(whole, tmp_path):
         small.card["packed"] == {"from": whole.card["fingerprint"], "bits": 8} and small.card["format"] == 2
     )
     weights = sum(weight.numel() for weight in small.model.parameters())
-    assert runs._count(tmp_path / "p" / bundle.WEIGHTS) == weights
+    assert run_files.count_parameters(tmp_path / "p" / bundle.WEIGHTS) == weights
 
 
 def test_packing_again_changes_nothing_and_other_bits_go_both_ways(whole, tmp_path, capsys):

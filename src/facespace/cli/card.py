@@ -67,7 +67,7 @@ def pack(
         A sentence for the card's known failings, once for each.
     """
     from facespace.evaluation import space_card
-    from facespace.evaluation.session import Subject
+    from facespace.evaluation.session import EvaluationSession
     from facespace.models import bundle
     from facespace.models.export import check
     from facespace.models.export import pack as write_small
@@ -80,7 +80,7 @@ def pack(
     before = sum(file.stat().st_size for file in loaded.folder.iterdir())
     facts = {"figures": space_card.figures_of(figures, loaded.card["fingerprint"])} if figures else {}
     facts |= {"failings": failing} if failing else {}
-    encoded = Subject(FaceSpace(loaded), data, "train", ENCODED).encoded.mean if data else None
+    encoded = EvaluationSession(FaceSpace(loaded), data, "train", ENCODED).encoded.mean if data else None
     after = write_small(loaded, to, facts, encoded, bits)
     told = {"space": str(loaded.folder), "to": str(to), "bits": bits, "bytes": after, "bytes_before": before}
     return Done(

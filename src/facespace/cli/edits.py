@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -267,6 +267,7 @@ def scorecard(
     lpips: Path | None = None,
     seed: int = 0,
     strengths: str = "",
+    force: Flag = False,
 ) -> Done:
     """Say how well attributes can be edited in a space, and what else that changes: all methods side by side.
 
@@ -297,15 +298,24 @@ def scorecard(
     strengths
         Of edits along directions, rising, with commas between: in standard deviations, or in class gaps such as 0.5g,1g,1.5g,2g.
         [default: 0.5,1,1.5,2,3,4,6]
+    force
+        Replace an older edit benchmark.
     """
-    from facespace.core.files import check_target, holds_only
-    from facespace.evaluation.edit_benchmark_sections import FILES, brief, write
+    from facespace.evaluation.edit_benchmark import benchmark_edits
 
-    check_target(to, "an edit benchmark", holds_only(*FILES), force=True)
-    names = [name.strip() for name in attributes.split(",") if name.strip()]
-    options: dict[str, Any] = dict(
-        split=split, attributes=names, count=count, scorer=scorer, identity=identity
+    facts = benchmark_edits(
+        space,
+        data,
+        to,
+        split=split,
+        attributes=[name.strip() for name in attributes.split(",") if name.strip()],
+        count=count,
+        scorer=scorer,
+        identity=identity,
+        lpips=lpips,
+        seed=seed,
+        strengths=[part.strip() for part in strengths.split(",") if part.strip()],
+        force=force,
     )
-    options["strengths"] = [part.strip() for part in strengths.split(",") if part.strip()]
-    facts = write(to, space, data, lpips=lpips, seed=seed, **options)
-    return Done(facts, f"{brief(facts)}\n\nThe page to read is {to / 'report.html'}.")
+    text = facts.pop("text")
+    return Done(facts, f"{text}\n\nThe page to read is {facts['page']}.")

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from facespace.cli.app import Done, verb
+from facespace.cli.app import Done, Flag, verb
 
 
 @verb("facespace evaluate [SPACE] --data SET --to DIR")
@@ -22,6 +22,7 @@ def evaluate(
     temperature: float = 1.0,
     bound: int = 0,
     seed: int = 0,
+    force: Flag = False,
 ) -> Done:
     """Say how good a space is, and why: figures with their protocol, and a page to read.
 
@@ -56,10 +57,11 @@ def evaluate(
         The k of the importance-weighted bound on the likelihood; 0 leaves it out.
     seed
         Of samples, noise and intervals.
+    force
+        Replace an older evaluation.
     """
-    from facespace.evaluation.evaluate import brief
+    from facespace.evaluation.evaluate import LAYOUT, brief
     from facespace.evaluation.evaluate import evaluate as measure
-    from facespace.evaluation.report import METRICS, REPORT
 
     judge = None if features == "none" else features
     metrics = measure(
@@ -76,7 +78,9 @@ def evaluate(
         temperature=temperature,
         bound=bound,
         seed=seed,
+        force=force,
     )
     return Done(
-        metrics, f"{brief(metrics)}\n\nThe page to read is {to / REPORT}; all figures are in {to / METRICS}."
+        metrics,
+        f"{brief(metrics)}\n\nThe page to read is {to / str(LAYOUT.page)}; all figures are in {to / LAYOUT.json}.",
     )

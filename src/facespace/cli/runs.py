@@ -1,8 +1,9 @@
 """Verbs for reading and comparing runs: runs, compare."""
 
+from dataclasses import asdict
 from pathlib import Path
 
-from facespace.cli.app import Done, verb
+from facespace.cli.app import Done, Flag, verb
 
 
 @verb("facespace runs DIR")
@@ -16,11 +17,11 @@ def runs(folder: Path, /) -> Done:
     folder
         Any folder with runs in it, at any depth.
     """
-    from facespace.evaluation.comparison import listing
+    from facespace.evaluation.run_listing import listing
     from facespace.evaluation.runs import find_runs, unlike
 
     rows = find_runs(folder)
-    facts = {"folder": str(folder), "runs": rows, "note": unlike(rows)}
+    facts = {"folder": str(folder), "runs": [asdict(row) for row in rows], "note": unlike(rows)}
     if not rows:
         return Done(
             facts, f"No runs below {folder}. Train one: facespace train RECIPE --data SET --to {folder}/NAME"
@@ -30,7 +31,13 @@ def runs(folder: Path, /) -> Done:
 
 @verb("facespace compare RUN RUN ... --data SET --to DIR")
 def compare(
-    *spaces: Path, data: Path, to: Path, split: str = "test", count: int = 1_000, seed: int = 0
+    *spaces: Path,
+    data: Path,
+    to: Path,
+    split: str = "test",
+    count: int = 1_000,
+    seed: int = 0,
+    force: Flag = False,
 ) -> Done:
     """Measure trained spaces side by side on the same faces: a table, figures and pictures.
 
@@ -50,9 +57,11 @@ def compare(
         At most this many faces, evenly spread.
     seed
         Of the samples.
+    force
+        Replace an older comparison.
     """
     from facespace.evaluation.compare import compare as measure
 
-    facts = measure(spaces, data, to, split=split, count=count, seed=seed)
+    facts = measure(spaces, data, to, split=split, count=count, seed=seed, force=force)
     text = facts.pop("text")
     return Done(facts, f"{text}\n\nTable, figures and pictures are in {to}.")

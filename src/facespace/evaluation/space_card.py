@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from facespace.core.errors import UsageError
-from facespace.evaluation.report import METRICS, RECONSTRUCTION, hardest
 from facespace.models.bundle import OWN
 from facespace.space.face_space import FaceSpace
 
@@ -132,7 +131,10 @@ def _directions(card: Mapping[str, Any]) -> Rows:
 def figures_of(evaluation: Path, fingerprint: str) -> dict[str, str]:
     """What `facespace evaluate` found in a space, as rows of its card: figures, and under which protocol. Raises UsageError
     where the folder holds no evaluation, or that of another space."""
-    file = evaluation / METRICS
+    from facespace.evaluation.evaluate import LAYOUT  # here, since it imports torch
+    from facespace.evaluation.reconstruction import RECONSTRUCTION, hardest
+
+    file = evaluation / LAYOUT.json
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
         told, seen, drawn = found["protocol"], found["reconstruction"], found.get("generation") or {}
@@ -156,7 +158,7 @@ def figures_of(evaluation: Path, fingerprint: str) -> dict[str, str]:
     rows["measured on"] = (
         f"{told['faces']:,} faces of the split {told['split']}, {told['samples']:,} samples from {told['prior']}"
     )
-    rows["hardest"] = ", ".join(hardest(seen))
+    rows["hardest"] = ", ".join(hardest(seen["mse"], seen.get("by_attribute") or {}))
     return rows
 
 

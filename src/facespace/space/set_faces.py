@@ -37,16 +37,24 @@ class SetFaces:
     """At most `count` evenly spaced faces of a split of a prepared set; all of them for None.
     `FaceSpace.faces_of` makes it.
 
-    Raises UsageError where the set has another crop than the space's training faces, for an unknown or empty
-    split, and for a count below 1."""
+    Raises UsageError where the set has another crop than the space's training faces unless `any_crop`, for an
+    unknown or empty split, and for a count below 1."""
 
-    def __init__(self, space: Encoder, data: FaceSet | Path | str, split: str, count: int | None) -> None:
+    def __init__(
+        self,
+        space: Encoder,
+        data: FaceSet | Path | str,
+        split: str,
+        count: int | None,
+        any_crop: bool = False,
+    ) -> None:
         self.space = (
             space.as_prepared()
         )  # prepared faces of another size are resized, not cropped a second time
         self.set = data if isinstance(data, FaceSet) else FaceSet(data)
         self.split = split
-        check_crop(space, self.set)
+        if not any_crop:
+            check_crop(space, self.set)
         self.rows = _choose_rows(self.set, split, count)  # (N,) int64, ascending
 
     def __len__(self) -> int:
