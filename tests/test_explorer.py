@@ -1,5 +1,5 @@
-"""The explorer's server: what it answers, and that whatever it should refuse is refused while it goes on serving. No
-browser; see test_explorer_page.py."""
+"""The explorer's server: what it answers, and that whatever it should refuse is refused while it goes on
+serving. No browser; see test_explorer_page.py."""
 
 import io
 import json
@@ -433,7 +433,8 @@ def test_aligning_lays_the_points_where_the_space_s_faces_lie(trained):
 
 
 def test_a_photo_is_sent_once_and_landmarks_alone_after_it(page, port, trained):
-    """`align` gives what a page that sends the aligned face to `encode` would get; another page has no photo."""
+    """`align` gives what a page that sends the aligned face to `encode` would get; another page has no
+    photo."""
     photo = np.random.default_rng(5).integers(0, 256, (90, 80, 4), np.uint8)
     landmarks = [[30, 35], [50, 36], None, [33, 60], [48, 61]]
     header, body = page.ask("align", points=landmarks)

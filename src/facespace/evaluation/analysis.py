@@ -24,7 +24,8 @@ TABLED = 20  # latents, or else components, in the table of correlations
 
 
 class Correlations(NamedTuple):
-    """Pearson's r of P axes with A attributes and of the attributes with each other; NaN where either does not vary."""
+    """Pearson's r of P axes with A attributes and of the attributes with each other; NaN where either does
+    not vary."""
 
     rows: list[str]  # names of the axes
     r: np.ndarray  # (P, A)
@@ -36,8 +37,8 @@ class Correlations(NamedTuple):
 
 @dataclass
 class Analysis:
-    """The analysis of one evaluation session. `chosen` names the attributes that colour the maps; if it is empty, those with
-    the highest AUC do."""
+    """The analysis of one evaluation session. `chosen` names the attributes that colour the maps; if it is
+    empty, those with the highest AUC do."""
 
     session: EvaluationSession
     chosen: list[str]
@@ -124,7 +125,8 @@ class Analysis:
 
     @cached_property
     def samples(self) -> np.ndarray:
-        """One sample of each face's posterior, (N, D): together they are samples of the aggregate posterior."""
+        """One sample of each face's posterior, (N, D): together they are samples of the aggregate
+        posterior."""
         mean, variance, _ = self.encoded
         if variance is None:
             return mean.astype(np.float64)
@@ -146,8 +148,8 @@ class Analysis:
 
     @cached_property
     def correlations(self) -> Correlations:
-        """Of latents, or of the first components where there are more than TABLED latents, with attributes, and of
-        attributes with each other."""
+        """Of latents, or of the first components where there are more than TABLED latents, with attributes,
+        and of attributes with each other."""
         z, signs = self.table.z, self.table.all_signs
         if z.shape[1] <= TABLED:
             axes = z

@@ -1,4 +1,5 @@
-"""The pictures of an analysis. The faces on them are decoded by the space; no photograph of the set is shown."""
+"""The pictures of an analysis. The faces on them are decoded by the space; no photograph of the set is
+shown."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -80,7 +81,8 @@ def _counts(signs: np.ndarray, auc: float | None) -> str:
 
 
 def thumbnails(analysis: Analysis, one: Map) -> Image.Image:
-    """A map of reconstructions: each cell shows the face whose latent is nearest to the middle of the cell."""
+    """A map of reconstructions: each cell shows the face whose latent is nearest to the middle of the
+    cell."""
     space = analysis.session.space
     _, height, width = space.image_shape
     side = min(height, width)

@@ -1,5 +1,5 @@
-"""The operations that the page needs of one space, with arrays as arguments and results. Keeps the statistics of the space,
-which a background thread computes, and nothing of what a user does."""
+"""The operations that the page needs of one space, with arrays as arguments and results. Keeps the statistics
+of the space, which a background thread computes, and nothing of what a user does."""
 
 import tempfile
 import threading
@@ -34,8 +34,8 @@ class _Leaving(Exception):
 
 
 class PathSpec(NamedTuple):
-    """A path through keyframes. The loop mode says what follows the last keyframe: nothing ("once"), the path to the first
-    one ("loop"), or the reversed path ("pingpong")."""
+    """A path through keyframes. The loop mode says what follows the last keyframe: nothing ("once"), the path
+    to the first one ("loop"), or the reversed path ("pingpong")."""
 
     frames: int
     interpolation: str  # a key of INTERPOLATIONS
@@ -43,7 +43,8 @@ class PathSpec(NamedTuple):
 
 
 class Engine:
-    """One space. Its statistics and its map are those of `faces`, a prepared set; without one see statistics.py."""
+    """One space. Its statistics and its map are those of `faces`, a prepared set; without one see
+    statistics.py."""
 
     def __init__(self, space: FaceSpace, name: str, faces: FaceSet | None = None) -> None:
         self.space, self.name, self.faces = space, name, faces
@@ -135,16 +136,18 @@ class Engine:
         return self.space.sample_latents(1, temperature=0.0)
 
     def random(self, count: int, seed: int, truncation: float, prior: str) -> np.ndarray:
-        """New latents (count, D); `truncation` is the standard deviation of the draws, relative to the prior's."""
+        """New latents (count, D); `truncation` is the standard deviation of the draws, relative to the
+        prior's."""
         return self.space.sample_latents(count, seed, truncation, prior)
 
     def encode(self, picture: np.ndarray, mean_blend: float = 0.0) -> np.ndarray:
-        """A picture of the encoder's size, uint8 (H, W, 3), to a latent (1, D), blended with the mean latent by a share in
-        [0, 1]."""
+        """A picture of the encoder's size, uint8 (H, W, 3), to a latent (1, D), blended with the mean latent
+        by a share in [0, 1]."""
         fit = self.space.template
         if picture.shape[:2] != (fit.height, fit.width):
             raise UsageError(
-                f"This space encodes {fit.width}×{fit.height} pixels; got {picture.shape[1]}×{picture.shape[0]}."
+                f"This space encodes {fit.width}×{fit.height} pixels; got "
+                f"{picture.shape[1]}×{picture.shape[0]}."
             )
         if fit.channels == 1:
             picture = np.asarray(Image.fromarray(picture).convert("L"))[..., None]
@@ -196,8 +199,8 @@ class Engine:
 
     @property
     def on_map(self) -> statistics.Known:
-        """The faces of the map: encoded faces that are bundled with the space, or a part of those behind its statistics.
-        Raises FacespaceError until these are computed."""
+        """The faces of the map: encoded faces that are bundled with the space, or a part of those behind its
+        statistics. Raises FacespaceError until these are computed."""
         known = self.known
         if self.faces is None and self.space.encoded is not None:
             known = statistics.Known(self.space.encoded, None, "encoded faces of its training")

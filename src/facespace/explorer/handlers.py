@@ -1,5 +1,6 @@
-"""The handler of every request of the page: checked fields to one call of the engine, and its result to a header and a payload.
-No handler opens a file or a path. A photograph stays in memory while its page is connected; nothing else is kept."""
+"""The handler of every request of the page: checked fields to one call of the engine, and its result to a
+header and a payload. No handler opens a file or a path. A photograph stays in memory while its page is
+connected; nothing else is kept."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -34,7 +35,8 @@ Answer = tuple[Header, bytes | np.ndarray]
 
 @dataclass
 class Page:
-    """One connected page. Its photograph, uint8 (H, W, 3), is kept until the page opens another one, forgets it or leaves."""
+    """One connected page. Its photograph, uint8 (H, W, 3), is kept until the page opens another one, forgets
+    it or leaves."""
 
     photo: np.ndarray | None = None
 
@@ -108,7 +110,8 @@ def _encode(call: Call) -> Answer:
 
 
 def _statistics(call: Call) -> Answer:
-    """Stage 0: nothing yet, 1: the distribution of faces, 2: and the influence of each latent. The payload are float32 rows."""
+    """Stage 0: nothing yet, 1: the distribution of faces, 2: and the influence of each latent. The payload
+    are float32 rows."""
     found, influence = call.engine.found, call.engine.influence
     if found is None:
         return {"stage": 0, "failed": call.engine.failed}, b""
@@ -133,8 +136,8 @@ def _detect(call: Call) -> Answer:
 
 
 def _align(call: Call) -> Answer:
-    """Aligns and encodes the photograph's face with these landmarks. The payload: its latent, its reconstruction, and the
-    aligned face."""
+    """Aligns and encodes the photograph's face with these landmarks. The payload: its latent, its
+    reconstruction, and the aligned face."""
     photo, points = call.page.photo, messages.points(call.fields, "points")
     if photo is None:
         raise UsageError(NO_PHOTO)
@@ -185,7 +188,8 @@ def _add_direction(call: Call) -> Answer:
     negative = len(z) - positive
     if negative < FEWEST_EXAMPLES:
         raise UsageError(
-            f"A direction needs {FEWEST_EXAMPLES} faces or more with and without; got {positive} with and {negative} without."
+            f"A direction needs {FEWEST_EXAMPLES} faces or more with and without; got {positive} with and "
+            f"{negative} without."
         )
     name = messages.word(call.fields, "name", most=40)
     call.engine.add_direction(name, z[:positive], z[positive:])

@@ -1,5 +1,6 @@
-"""The messages between page and server: one binary message per request and one per reply, each a JSON header and a payload of
-raw numbers or pixels. Every field that arrives is checked here before another module uses it."""
+"""The messages between page and server: one binary message per request and one per reply, each a JSON header
+and a payload of raw numbers or pixels. Every field that arrives is checked here before another module uses
+it."""
 
 import json
 import math
@@ -52,7 +53,8 @@ def read(message: bytes) -> Request:
 
 
 def write(header: Fields, payload: bytes | np.ndarray = b"") -> bytes:
-    """A reply as one message. Arrays become their bytes, little-endian. Raises ValueError for a header with NaN."""
+    """A reply as one message. Arrays become their bytes, little-endian. Raises ValueError for a header with
+    NaN."""
     text = json.dumps(header, allow_nan=False).encode()
     raw = np.ascontiguousarray(payload).tobytes() if isinstance(payload, np.ndarray) else payload
     return b"".join((LENGTH.pack(len(text)), text, raw))
@@ -124,7 +126,8 @@ def latents(payload: memoryview, dim: int, most: int) -> np.ndarray:
 
 
 def picture(request: Request) -> np.ndarray:
-    """The payload as uint8 (H, W, 3), from RGBA bytes of the width and height in the header; transparency is ignored."""
+    """The payload as uint8 (H, W, 3), from RGBA bytes of the width and height in the header; transparency is
+    ignored."""
     width = whole(request.fields, "width", 8, LARGEST_SIDE)
     height = whole(request.fields, "height", 8, LARGEST_SIDE)
     if len(request.payload) != width * height * 4:

@@ -10,7 +10,8 @@ from facespace.space.face_space import FaceSpace
 
 
 class Explorer:
-    """A running explorer. As the last value of a cell it shows the page; `address` opens it in a browser, `stop()` ends it."""
+    """A running explorer. As the last value of a cell it shows the page; `address` opens it in a browser,
+    `stop()` ends it."""
 
     def __init__(self, service: Service) -> None:
         self._service, self.address = service, service.address
@@ -30,14 +31,15 @@ class Explorer:
         self._thread.join(5)
 
     def _repr_html_(self) -> str:
-        return f'<iframe src="{self.address}" width="100%" height="860" style="border:0" allow="camera"></iframe>'
+        size = 'width="100%" height="860" style="border:0"'
+        return f'<iframe src="{self.address}" {size} allow="camera"></iframe>'
 
 
 def explore(
     *spaces: FaceSpace | Path | str, data: FaceSet | Path | str | None = None, port: int | None = None
 ) -> Explorer:
-    """Starts the explorer of one or more spaces in the background. Its statistics and map are those of `data`, a prepared set;
-    without a `port` it uses the first free one from 8420 on."""
+    """Starts the explorer of one or more spaces in the background. Its statistics and map are those of
+    `data`, a prepared set; without a `port` it uses the first free one from 8420 on."""
     if data is not None and not isinstance(data, FaceSet):
         data = FaceSet(data)
     opened: list[FaceSpace | Path] = []

@@ -1,5 +1,5 @@
-"""Face detection and alignment of photographs for one space: the face is rotated upright and placed where the faces of the
-space are. Works on arrays; keeps no photograph."""
+"""Face detection and alignment of photographs for one space: the face is rotated upright and placed where the
+faces of the space are. Works on arrays; keeps no photograph."""
 
 import threading
 from collections.abc import Callable
@@ -37,8 +37,8 @@ class Photos:
 
     @cached_property
     def template(self) -> FaceTemplate:
-        """The landmarks' places before the space's own crop: CelebA's layout if the space was trained on it, else medians
-        over samples of the space, in the encoder's input."""
+        """The landmarks' places before the space's own crop: CelebA's layout if the space was trained on it,
+        else medians over samples of the space, in the encoder's input."""
         if self._celeba:
             return CELEBA
         fit = self.space.template
@@ -58,8 +58,9 @@ class Photos:
         return self.space.sample(SAMPLES, seed=0, temperature=0.7)
 
     def look_ahead(self, pause: Callable[[], None] = lambda: None) -> None:
-        """Detects landmarks in the remaining samples, which the template needs. Each may take the detector a second, so a
-        photograph does not wait for all: `pause` is called before each, and the detector is free in between."""
+        """Detects landmarks in the remaining samples, which the template needs. Each may take the detector a
+        second, so a photograph does not wait for all: `pause` is called before each, and the detector is free
+        in between."""
         while not self._celeba and len(self._seen) < SAMPLES:
             pause()
             with self._one_at_a_time:
@@ -67,8 +68,9 @@ class Photos:
                     self._seen.append(self._own_points(self._drawn[len(self._seen)]))
 
     def find(self, pixels: np.ndarray) -> Header:
-        """Faces in a photograph (H, W, 3), the largest first: their landmarks in pixels (null where unknown), box, distance of
-        the eyes in pixels, and whether that is too small. `detector_error` is a sentence if no detector is available."""
+        """Faces in a photograph (H, W, 3), the largest first: their landmarks in pixels (null where unknown),
+        box, distance of the eyes in pixels, and whether that is too small. `detector_error` is a sentence if
+        no detector is available."""
         photo = Image.fromarray(pixels)
         try:
             with self._one_at_a_time:
@@ -82,13 +84,14 @@ class Photos:
         return {"faces": faces, "detector": self._detector.name, "detector_error": None}
 
     def cut(self, pixels: np.ndarray, points: np.ndarray) -> np.ndarray:
-        """The face with these landmarks (5, 2), aligned for the encoder, uint8 (H, W, C). Raises ImageError for landmarks that
-        fit no face."""
+        """The face with these landmarks (5, 2), aligned for the encoder, uint8 (H, W, C). Raises ImageError
+        for landmarks that fit no face."""
         face = FoundFace((0, 0, 0, 0), points, 1.0)
         return self.space.fit(align.align(Image.fromarray(pixels), face, self.template))[0]
 
     def _own_points(self, face: np.ndarray) -> np.ndarray | None:
-        """The landmarks of one sample (H, W, C), in pixels of the encoder's input; None if no face is detected."""
+        """The landmarks of one sample (H, W, C), in pixels of the encoder's input; None if no face is
+        detected."""
         image = Image.fromarray(face[..., 0] if face.shape[-1] == 1 else face).convert("RGB")
         times = max(1, round(ENLARGED / max(image.size)))
         large = image.resize((image.width * times, image.height * times), Image.Resampling.BICUBIC)
@@ -121,8 +124,8 @@ def _as_lists(points: np.ndarray) -> list[list[float] | None]:
 
 
 def _typical(found: np.ndarray, usual: np.ndarray) -> np.ndarray:
-    """Medians of landmarks (N, P, 2) over faces, (P, 2). Landmarks that the detector never finds (Haar cascades find eyes
-    alone) have their places in the `usual` (P, 2) layout."""
+    """Medians of landmarks (N, P, 2) over faces, (P, 2). Landmarks that the detector never finds (Haar
+    cascades find eyes alone) have their places in the `usual` (P, 2) layout."""
     points = np.full_like(usual, np.nan)
     for place in range(len(usual)):
         seen = found[~np.isnan(found[:, place, 0]), place]

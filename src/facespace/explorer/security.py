@@ -1,8 +1,8 @@
-"""Access control of the page's server: only a page that the server itself sent, with an allowed host name and the token of the
-printed address. Checks and headers alone; serves nothing.
+"""Access control of the page's server: only a page that the server itself sent, with an allowed host name and
+the token of the printed address. Checks and headers alone; serves nothing.
 
-A page of another site cannot send the right Origin, a name rebound to 127.0.0.1 is not an allowed Host, and another
-program on the machine has no token."""
+A page of another site cannot send the right Origin, a name rebound to 127.0.0.1 is not an allowed Host, and
+another program on the machine has no token."""
 
 import contextlib
 import hmac
@@ -21,10 +21,12 @@ NOTEBOOKS = "http://localhost:* http://127.0.0.1:*"
 
 
 def check_token(host: str, token: str | None) -> str:
-    """The token of this server: the given one, or a random one. UsageError if one must be given, or is too weak."""
+    """The token of this server: the given one, or a random one. UsageError if one must be given, or is too
+    weak."""
     if token is None and host not in LOOPBACK:
         raise UsageError(
-            f"--host {host} lets other machines in, so it needs a token of your own: --token with 16 letters or more."
+            f"--host {host} lets other machines in, so it needs a token of your own: --token with 16 "
+            "letters or more."
         )
     if token is not None and not re.fullmatch(r"[A-Za-z0-9_-]{16,128}", token):
         raise UsageError("--token takes 16 to 128 of the characters A-Z a-z 0-9 _ and -.")
@@ -53,8 +55,9 @@ def _own_addresses() -> set[str]:
 
 
 class Guard:
-    """Middleware of the whole application: refuses a wrong Host or Origin, a WebSocket without the token, and every method but
-    GET and HEAD; adds the security headers to every response. `frames` are origins that may show the page in a frame."""
+    """Middleware of the whole application: refuses a wrong Host or Origin, a WebSocket without the token, and
+    every method but GET and HEAD; adds the security headers to every response. `frames` are origins that may
+    show the page in a frame."""
 
     def __init__(self, app: ASGIApp, hosts: frozenset[str], token: str, frames: str = "") -> None:
         self.app, self.hosts, self.token, self.frames = app, hosts, token, frames
@@ -95,7 +98,8 @@ class Guard:
 
     def _adding(self, send: Send, host: str) -> Send:
         policy = (
-            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; media-src blob:; "
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; media-src "
+            "blob:; "
             f"connect-src 'self' ws://{host}; base-uri 'none'; form-action 'none'; "
             f"frame-ancestors {self.frames or repr('none')}"
         )

@@ -1,5 +1,5 @@
-"""The server of the page: its files, and one WebSocket for its requests. Requests are answered in handlers.py; access is
-controlled in security.py."""
+"""The server of the page: its files, and one WebSocket for its requests. Requests are answered in
+handlers.py; access is controlled in security.py."""
 
 import asyncio
 import contextlib
@@ -103,8 +103,8 @@ def _page_files() -> dict[str, bytes]:
 
 
 async def _serve(socket: WebSocket, spaces: Spaces) -> None:
-    """Answers one page until it disconnects. A malformed message closes the connection; a request that fails is answered
-    with an error sentence."""
+    """Answers one page until it disconnects. A malformed message closes the connection; a request that fails
+    is answered with an error sentence."""
     await socket.accept(subprotocol=security.PROTOCOL)
     page = handlers.Page()
     gate, tasks = asyncio.Semaphore(AT_ONCE), set()
@@ -159,7 +159,8 @@ def _ports(port: int | None) -> Sequence[int]:
 
 
 def bind(host: str, port: int | None) -> socket.socket:
-    """A listening socket on the port; without one, on the first free port from PORT on. Raises FacespaceError if none is free."""
+    """A listening socket on the port; without one, on the first free port from PORT on. Raises FacespaceError
+    if none is free."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for number in _ports(port):
         listening = socket.socket(family, socket.SOCK_STREAM)

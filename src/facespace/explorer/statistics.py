@@ -1,5 +1,6 @@
-"""The distribution of faces in a space, for the page's sliders, its typicality meter and its map: from the encoded faces of a
-set if one is given, else from a stored prior, else from samples that the space decodes and encodes."""
+"""The distribution of faces in a space, for the page's sliders, its typicality meter and its map: from the
+encoded faces of a set if one is given, else from a stored prior, else from samples that the space decodes and
+encodes."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -82,13 +83,15 @@ def known_latents(space: FaceSpace, faces: FaceSet | None, check: Check, seed: i
     return Known(
         np.concatenate(parts),
         None,
-        f"{count:,} random faces from {prior.origin}, decoded and encoded again, since the bundle holds no statistics of "
+        f"{count:,} random faces from {prior.origin}, decoded and encoded again, since the bundle holds no "
+        "statistics of "
         "real faces (--data SET measures them)",
     )
 
 
 def encode_samples(space: FaceSpace, faces: np.ndarray) -> np.ndarray:
-    """Latents (N, D) of faces that the space decoded, (N, H, W, C); edges are repeated if its input is larger."""
+    """Latents (N, D) of faces that the space decoded, (N, H, W, C); edges are repeated if its input is
+    larger."""
     height, width = space.template.height, space.template.width
     lack = height - faces.shape[1], width - faces.shape[2]
     pads = [(0, 0)]
@@ -138,8 +141,8 @@ def measure_influence(space: FaceSpace, known: Known, found: Statistics, check: 
 
 
 def lay_out(z: np.ndarray, method: str, seed: int = 0) -> np.ndarray:
-    """Positions float32 (N, 2) on a map of latents (N, D), each axis scaled to [0, 1]; the outermost percent on each side is
-    clipped to the edge, so that a few outliers do not shrink the map."""
+    """Positions float32 (N, 2) on a map of latents (N, D), each axis scaled to [0, 1]; the outermost percent
+    on each side is clipped to the edge, so that a few outliers do not shrink the map."""
     places, _ = METHODS[method][1](z, seed)
     low, high = np.percentile(places, (1, 99), axis=0)
     return ((places - low) / np.where(high > low, high - low, 1)).clip(0, 1).astype(np.float32)
