@@ -1,6 +1,6 @@
 """The quantities of an analysis, each computed once, at its first use. Writes nothing and draws nothing."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
@@ -99,8 +99,14 @@ class Analysis:
     @cached_property
     def attributes(self) -> dict[str, AttributeFacts]:
         """The counts and the AUC of each attribute, by name."""
-        found = structure.separable(self.table.z, self.table.all_signs, self.table.groups)
-        return {name: AttributeFacts(**facts) for name, facts in zip(self.table.names, found)}
+        attributes: dict[str, AttributeFacts] = {}
+        for name, facts in zip(self.table.names, self._separability):
+            attributes[name] = AttributeFacts(**facts)
+        return attributes
+
+    @cached_property
+    def _separability(self) -> list[structure.Separability]:
+        return structure.separable(self.table.z, self.table.all_signs, self.table.groups)
 
     @cached_property
     def coloured(self) -> list[str]:
@@ -109,8 +115,7 @@ class Analysis:
 
     def best_separated(self, count: int) -> list[str]:
         """At most `count` attributes, those with the highest AUC first."""
-        facts = [asdict(one) for one in self.attributes.values()]
-        return structure.most_telling(self.table.names, facts, count)
+        return structure.most_telling(self.table.names, self._separability, count)
 
     @cached_property
     def mapped(self) -> np.ndarray:

@@ -119,8 +119,10 @@ def _attribute_observation(results: AnalysisResults) -> str:
     measured = {name: facts.auc for name, facts in results.attributes.items() if facts.auc is not None}
     if not measured:
         return "No attribute has ten faces with it and ten without, so none could be measured."
-    # type: ignore[arg-type]
-    ranked = [f"{plain_name(name)} ({measured[name]:.2f})" for name in sorted(measured, key=measured.get)]
+    ranked = [
+        f"{plain_name(name)} ({measured[name]:.2f})"
+        for name in sorted(measured, key=lambda name: measured[name])
+    ]
     best, worst = ranked[::-1][:3], ranked[: max(0, min(3, len(ranked) - 3))]
     text = f"Highest AUC: {', '.join(best)}."
     return f"{text} Lowest: {', '.join(worst)}." if worst else text

@@ -171,7 +171,9 @@ def needed(shares: np.ndarray, share: float) -> int | None:
 
 def numbers(table: np.ndarray) -> Table:
     """Rows of floats, None for NaN, which JSON cannot represent."""
-    return np.where(np.isnan(table), None, table).tolist()
+    rows = table.astype(object)
+    rows[np.isnan(table)] = None
+    return rows.tolist()
 
 
 def factors_of(analysis: Analysis) -> Json | None:

@@ -142,14 +142,21 @@ def summary(curves: Sequence[Curve], plain: Sequence[Curve]) -> MethodResults:
     """A method over all attributes, from its curves and those of plain mean differences. They are compared at
     equal success rates: for each attribute at RATE, or at the highest rate that both reach."""
     measured = [curve for curve in curves if curve]
-    means = _column_means([at_identity(curve, ALIKE) for curve in measured])
+    flip, others, drag = _column_means([at_identity(curve, ALIKE) for curve in measured])
     reached = [at_rate(curve, RATE) is not None for curve in measured]
     pairs: list[tuple[SideEffects, SideEffects]] = []
     for curve, plain_curve in zip(curves, plain):
         pair = matched(curve, plain_curve)
         if pair:
             pairs.append(pair)
-    return MethodResults(*means, sum(reached), len(reached), _means(pairs) if pairs else None)
+    return MethodResults(
+        flip_at_identity=flip,
+        others_at_identity=others,
+        drag_at_identity=drag,
+        reach_rate=sum(reached),
+        attributes=len(reached),
+        matched=_means(pairs) if pairs else None,
+    )
 
 
 def matched(curve: Curve, plain: Curve) -> tuple[SideEffects, SideEffects] | None:

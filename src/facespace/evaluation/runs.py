@@ -132,7 +132,8 @@ def unlike(rows: Sequence[LossContext]) -> str | None:
     objective."""
     differing: list[str] = []
     for what, field in COMPARABLE.items():
-        values = sorted({value for value in (getattr(row, field) for row in rows) if value is not None})
+        found = {getattr(row, field) for row in rows}
+        values = sorted(found - {None})
         if len(values) > 1:
             differing.append(what if field == "set" else f"{what} ({', '.join(values)})")
     if not differing:

@@ -2,6 +2,7 @@
 faces of the space are. Works on arrays; keeps no photograph."""
 
 import threading
+import time
 from collections.abc import Callable
 from functools import cached_property
 
@@ -19,6 +20,7 @@ CELEBA = align.TEMPLATES["celeba"]
 SAMPLES = 12  # samples of the space in which landmarks are detected
 SMALLEST = 18.0  # pixels between the eyes, below which a face has too little detail
 ENLARGED = 256  # pixels to which a sample is enlarged, by a whole factor, before landmarks are detected in it
+YIELD = 0.01  # seconds for which the background work waits for a photograph
 MOST_FACES = 12  # in the reply about one photograph
 
 
@@ -27,6 +29,7 @@ class Photos:
 
     def __init__(self, space: FaceSpace) -> None:
         self.space = space
+        self._waiting = 0  # photographs that wait for the detector
         self._one_at_a_time = threading.Lock()  # OpenCV's detectors are not thread-safe
         self._seen: list[np.ndarray | None] = []  # landmarks of the samples, None where no face was detected
 
@@ -63,6 +66,8 @@ class Photos:
         in between."""
         while not self._celeba and len(self._seen) < SAMPLES:
             pause()
+            while self._waiting:  # a lock is not fair: without this, a photograph may wait for all samples
+                time.sleep(YIELD)
             with self._one_at_a_time:
                 if len(self._seen) < SAMPLES:
                     self._seen.append(self._own_points(self._drawn[len(self._seen)]))
@@ -72,6 +77,7 @@ class Photos:
         box, distance of the eyes in pixels, and whether that is too small. `detector_error` is a sentence if
         no detector is available."""
         photo = Image.fromarray(pixels)
+        self._waiting += 1
         try:
             with self._one_at_a_time:
                 found = self._detector(photo)
@@ -79,6 +85,8 @@ class Photos:
             raise
         except FacespaceError as error:
             return {"faces": [], "detector": None, "detector_error": str(error)}
+        finally:
+            self._waiting -= 1
         ranked = sorted(found, key=lambda face: -face.eye_distance)
         faces = [_describe(face) for face in ranked[:MOST_FACES]]
         return {"faces": faces, "detector": self._detector.name, "detector_error": None}

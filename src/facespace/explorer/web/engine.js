@@ -101,8 +101,8 @@ export const engine = {
   },
 
   /**
-   * The face with these landmarks, aligned for the encoder, and its reconstruction. The photo itself is sent only if the
-   * server does not have it.
+   * The face with these landmarks, aligned for the encoder, and its reconstruction. The photo itself is sent only if
+   * the server does not have it.
    * @param {ImageData} image
    * @param {Landmarks} points
    */

@@ -94,7 +94,7 @@
  * @typedef {{auc?: number, positives?: number, negatives?: number, positive_mean?: number, negative_mean?: number,
  *   gap?: number}} AttributeFacts
  */
-/** @typedef {{names: string[], facts: Record<string, AttributeFacts>, reason: string}} Directions `reason` why there are none */
+/** @typedef {{names: string[], facts: Record<string, AttributeFacts>, reason: string}} Directions */
 
 /** @typedef {(number[] | null)[]} Landmarks eyes, nose, corners of the mouth as [x, y]; null where unknown */
 /** @typedef {{points: Landmarks, box: number[], eye_distance: number, small: boolean}} DetectedFace */
