@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 from conftest import TINY
-from facespace.evaluation.figures import Tally, quality
 from PIL import Image
 
 import facespace
@@ -20,6 +19,7 @@ from facespace.core.errors import UsageError
 from facespace.data.faces import FaceSet
 from facespace.evaluation import run_files, runs
 from facespace.evaluation.compare import compare, names, open_all
+from facespace.evaluation.reconstruction import Tally, quality
 from facespace.image import grids
 from facespace.latent.structure import latent_structure
 from facespace.models import bundle, count_parameters

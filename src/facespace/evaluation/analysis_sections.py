@@ -121,9 +121,9 @@ def _attribute_observation(results: AnalysisResults) -> str:
         return "No attribute has ten faces with it and ten without, so none could be measured."
     ranked = [
         f"{plain_name(name)} ({measured[name]:.2f})"
-        for name in sorted(measured, key=lambda name: measured[name])
+        for name in sorted(measured, key=lambda name: -measured[name])
     ]
-    best, worst = ranked[::-1][:3], ranked[: max(0, min(3, len(ranked) - 3))]
+    best, worst = ranked[:3], ranked[3:][:-4:-1]
     text = f"Highest AUC: {', '.join(best)}."
     return f"{text} Lowest: {', '.join(worst)}." if worst else text
 
