@@ -82,7 +82,8 @@ def dissect(config: ModelConfig) -> Anatomy:
     encoder.append(_head(config, model.latent_shape, [part for part, _ in _within(steps, "heads")]))
     decoder = _fold([_latent(config, model.latent_shape)], _within(steps, "decoder."))
     notes = PIXEL_NOTES.get(config.pixels, ("sigmoid",))
-    decoder.append(Block("mean face", notes, model.image_shape, _count(model.pixels)))  # type: ignore[arg-type]
+    parameters = _count(model.pixels)  # type: ignore[arg-type]
+    decoder.append(Block("mean face", notes, model.image_shape, parameters))
     return Anatomy(encoder, decoder)
 
 
