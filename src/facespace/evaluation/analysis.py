@@ -1,6 +1,6 @@
 """The quantities of an analysis, each computed once, at its first use. Writes nothing and draws nothing."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
@@ -24,7 +24,8 @@ TABLED = 20  # latents, or else components, in the table of correlations
 
 
 class Correlations(NamedTuple):
-    """Pearson's r of P axes with A attributes and of the attributes with each other; NaN where either does not vary."""
+    """Pearson's r of P axes with A attributes and of the attributes with each other; NaN where either does
+    not vary."""
 
     rows: list[str]  # names of the axes
     r: np.ndarray  # (P, A)
@@ -36,8 +37,8 @@ class Correlations(NamedTuple):
 
 @dataclass
 class Analysis:
-    """The analysis of one evaluation session. `chosen` names the attributes that colour the maps; if it is empty, those with
-    the highest AUC do."""
+    """The analysis of one evaluation session. `chosen` names the attributes that colour the maps; if it is
+    empty, those with the highest AUC do."""
 
     session: EvaluationSession
     chosen: list[str]
@@ -98,8 +99,14 @@ class Analysis:
     @cached_property
     def attributes(self) -> dict[str, AttributeFacts]:
         """The counts and the AUC of each attribute, by name."""
-        found = structure.separable(self.table.z, self.table.all_signs, self.table.groups)
-        return {name: AttributeFacts(**facts) for name, facts in zip(self.table.names, found)}
+        attributes: dict[str, AttributeFacts] = {}
+        for name, facts in zip(self.table.names, self._separability):
+            attributes[name] = AttributeFacts(**facts)
+        return attributes
+
+    @cached_property
+    def _separability(self) -> list[structure.Separability]:
+        return structure.separable(self.table.z, self.table.all_signs, self.table.groups)
 
     @cached_property
     def coloured(self) -> list[str]:
@@ -108,8 +115,7 @@ class Analysis:
 
     def best_separated(self, count: int) -> list[str]:
         """At most `count` attributes, those with the highest AUC first."""
-        facts = [asdict(one) for one in self.attributes.values()]
-        return structure.most_telling(self.table.names, facts, count)
+        return structure.most_telling(self.table.names, self._separability, count)
 
     @cached_property
     def mapped(self) -> np.ndarray:
@@ -124,7 +130,8 @@ class Analysis:
 
     @cached_property
     def samples(self) -> np.ndarray:
-        """One sample of each face's posterior, (N, D): together they are samples of the aggregate posterior."""
+        """One sample of each face's posterior, (N, D): together they are samples of the aggregate
+        posterior."""
         mean, variance, _ = self.encoded
         if variance is None:
             return mean.astype(np.float64)
@@ -146,8 +153,8 @@ class Analysis:
 
     @cached_property
     def correlations(self) -> Correlations:
-        """Of latents, or of the first components where there are more than TABLED latents, with attributes, and of
-        attributes with each other."""
+        """Of latents, or of the first components where there are more than TABLED latents, with attributes,
+        and of attributes with each other."""
         z, signs = self.table.z, self.table.all_signs
         if z.shape[1] <= TABLED:
             axes = z

@@ -1,4 +1,5 @@
-"""The pictures of an analysis. The faces on them are decoded by the space; no photograph of the set is shown."""
+"""The pictures of an analysis. The faces on them are decoded by the space; no photograph of the set is
+shown."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -80,7 +81,8 @@ def _counts(signs: np.ndarray, auc: float | None) -> str:
 
 
 def thumbnails(analysis: Analysis, one: Map) -> Image.Image:
-    """A map of reconstructions: each cell shows the face whose latent is nearest to the middle of the cell."""
+    """A map of reconstructions: each cell shows the face whose latent is nearest to the middle of the
+    cell."""
     space = analysis.session.space
     _, height, width = space.image_shape
     side = min(height, width)
@@ -110,12 +112,11 @@ def _shrunk(faces: np.ndarray, width: int, height: int) -> np.ndarray:
 def histograms(analysis: Analysis) -> Figure:
     """The posterior means of each latent."""
     rows, total = analysis.latents[:INSPECTED], len(analysis.latents)
-    order = [row.latent for row in rows]
-    dead = np.array([not row.active for row in rows])
+    order, dead = [row.latent for row in rows], np.array([not row.active for row in rows])
     active = sum(row.active for row in analysis.latents)
     first = f", the first {len(rows)} of them" if len(rows) < total else ""
     title = f"Posterior means of {total} latents by influence{first}; {active} active, {total - active} dead"
-    labels = [f"z {latent}" for latent in order]
+    labels = list(map("z {}".format, order))
     least = 2.0 if analysis.variational else 0.0  # half the axis: on a VAE's scale, dead latents are narrow
     return latent_charts.histograms(analysis.table.z[:, order], labels, dead, title, least)
 
@@ -172,9 +173,9 @@ def correlations(analysis: Analysis) -> Figure:
     if len(names) > WITH_NAMES:
         best = analysis.best_separated(WITH_NAMES)
         names = [name for name in names if name in best]
-    at = [table.names.index(name) for name in names]
+    at = list(map(table.names.index, names))
     known = np.isfinite(table.all_signs).sum(0)[at]
-    labels = [plain_name(name) for name in names]
+    labels = list(map(plain_name, names))
     count = f"n = {known[0]:,}"
     if len(set(known.tolist())) > 1:
         labels = [f"{label} ({faces:,})" for label, faces in zip(labels, known)]

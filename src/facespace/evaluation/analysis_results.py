@@ -30,7 +30,8 @@ class LatentRow:
 
 @dataclass(frozen=True)
 class AttributeFacts:
-    """The counts of an attribute, and the AUC of a linear probe on held-out faces; None with too few faces."""
+    """The counts of an attribute, and the AUC of a linear probe on held-out faces; None with too few
+    faces."""
 
     yes: int
     no: int
@@ -52,7 +53,8 @@ class LatentResults:
 
 @dataclass(frozen=True)
 class ComponentResults:
-    """Shares of variance of the principal components, and how many reach 50, 90 and 99 %; None without any variance."""
+    """Shares of variance of the principal components, and how many reach 50, 90 and 99 %; None without any
+    variance."""
 
     explained: list[float]
     for_50_percent: int | None
@@ -80,7 +82,8 @@ class MapResults:
 
 @dataclass(frozen=True)
 class CorrelationResults:
-    """Pearson's r of latents or components (rows) with attributes (columns), and of attributes with each other."""
+    """Pearson's r of latents or components (rows) with attributes (columns), and of attributes with each
+    other."""
 
     rows: list[str]
     columns: list[str]

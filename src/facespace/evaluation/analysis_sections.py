@@ -1,5 +1,5 @@
-"""The sections of an analysis page: what each picture shows, how to read it, and what stands out in this space. Measures
-nothing."""
+"""The sections of an analysis page: what each picture shows, how to read it, and what stands out in this
+space. Measures nothing."""
 
 from collections.abc import Callable, Sequence
 
@@ -57,8 +57,10 @@ def _subject(results: AnalysisResults) -> str:
     space, faces = protocol["space"], protocol["set"]
     size = "×".join(map(str, space["image"]))
     return (
-        f"{_name(results)}, {space['family']} of {size} faces with {space['latents']:,} latents, analyzed with "
-        f"{protocol['faces']:,} faces of the split {protocol['split']} ({faces['source']}, crop {faces['crop']})."
+        f"{_name(results)}, {space['family']} of {size} faces with {space['latents']:,} latents, analyzed "
+        "with "
+        f"{protocol['faces']:,} faces of the split {protocol['split']} ({faces['source']}, crop "
+        f"{faces['crop']})."
     )
 
 
@@ -105,7 +107,8 @@ def _component_observation(results: AnalysisResults) -> str:
     if found.for_50_percent is None:
         return "Nothing varies: the encoder maps all faces to the same latent."
     return (
-        f"The first component holds {100 * found.explained[0]:.0f} % of the variance; half of it takes {found.for_50_percent} "
+        f"The first component holds {100 * found.explained[0]:.0f} % of the variance; half of it takes "
+        f"{found.for_50_percent} "
         f"and 90 % takes {found.for_90_percent} of {len(found.explained)} components."
     )
 
@@ -116,8 +119,11 @@ def _attribute_observation(results: AnalysisResults) -> str:
     measured = {name: facts.auc for name, facts in results.attributes.items() if facts.auc is not None}
     if not measured:
         return "No attribute has ten faces with it and ten without, so none could be measured."
-    ranked = [f"{plain_name(name)} ({measured[name]:.2f})" for name in sorted(measured, key=measured.get)]  # type: ignore[arg-type]
-    best, worst = ranked[::-1][:3], ranked[: max(0, min(3, len(ranked) - 3))]
+    ranked = [
+        f"{plain_name(name)} ({measured[name]:.2f})"
+        for name in sorted(measured, key=lambda name: -measured[name])
+    ]
+    best, worst = ranked[:3], ranked[3:][:-4:-1]
     text = f"Highest AUC: {', '.join(best)}."
     return f"{text} Lowest: {', '.join(worst)}." if worst else text
 
@@ -145,12 +151,17 @@ def _prior_observation(results: AnalysisResults) -> str:
 def maps(results: AnalysisResults, shown: Pictures) -> Section:
     """The maps coloured by attributes."""
     text = (
-        "Each mark is a face; faces with similar latents lie close together. Triangles have the attribute in the title, "
-        "circles do not. Where the two separate, the latents encode the attribute; where they mix, compare the AUC: a linear "
+        "Each mark is a face; faces with similar latents lie close together. Triangles have the attribute "
+        "in the title, "
+        "circles do not. Where the two separate, the latents encode the attribute; where they mix, compare "
+        "the AUC: a linear "
         "probe on all latents may separate what two dimensions cannot.\n\n"
-        "The map of components is a linear projection, on which distances can only shrink. On the other maps only "
-        "neighbourhoods are meaningful: neither the sizes of clusters nor the distances between them are. Trustworthiness is "
-        "1 if the ten neighbours of a face on the map are its neighbours among all latents, and about 0.5 for random places.\n\n"
+        "The map of components is a linear projection, on which distances can only shrink. On the other "
+        "maps only "
+        "neighbourhoods are meaningful: neither the sizes of clusters nor the distances between them are. "
+        "Trustworthiness is "
+        "1 if the ten neighbours of a face on the map are its neighbours among all latents, and about 0.5 "
+        "for random places.\n\n"
     )
     text += " ".join([_attribute_observation(results), *results.maps_missing])
     made = _maps("map", "Scatter plots of faces on the {} map, one for each attribute", shown)
@@ -160,8 +171,10 @@ def maps(results: AnalysisResults, shown: Pictures) -> Section:
 def faces(results: AnalysisResults, shown: Pictures) -> Section:
     """The maps of faces."""
     text = (
-        "Similar faces lie close together. Each cell shows the reconstruction of the face nearest to its middle (no "
-        "photograph is shown); the map is stretched to fill the grid. From one side to the other, light, pose, background and "
+        "Similar faces lie close together. Each cell shows the reconstruction of the face nearest to its "
+        "middle (no "
+        "photograph is shown); the map is stretched to fill the grid. From one side to the other, light, "
+        "pose, background and "
         "hair usually change first, since they cover most pixels."
     )
     made = _maps("faces", "Reconstructed faces at their places on the {} map", shown)
@@ -181,8 +194,10 @@ def latents(results: AnalysisResults, shown: Pictures) -> Section:
     """Histograms and a table of single latents."""
     found = results.latents
     text = (
-        "Histograms of each latent, the most influential first: influence is the change of the picture, averaged over pixels "
-        "and faces, when that latent grows by one standard deviation. A dead latent is the same for all faces (variance up to "
+        "Histograms of each latent, the most influential first: influence is the change of the picture, "
+        "averaged over pixels "
+        "and faces, when that latent grows by one standard deviation. A dead latent is the same for all "
+        "faces (variance up to "
         f"{found.active_above:.3g}) and could be removed.\n\n" + _latent_observation(results)
     )
     if len(found.rows) > LISTED:
@@ -213,8 +228,10 @@ def _latent_cells(row: LatentRow) -> list[str]:
 def walks(results: AnalysisResults, shown: Pictures) -> Section:
     """Traversals of single latents."""
     text = (
-        "Each row starts from the mean face in the middle and changes one latent alone, by up to three standard deviations to "
-        "either side. A latent that changes one thing is easy to use; most change several. The attribute below a name "
+        "Each row starts from the mean face in the middle and changes one latent alone, by up to three "
+        "standard deviations to "
+        "either side. A latent that changes one thing is easy to use; most change several. The attribute "
+        "below a name "
         f"correlates significantly with the latent (|r| above about {results.correlations.by_chance:.2f})."
     )
     caption = "Traversals of the most influential latents."
@@ -226,7 +243,8 @@ def components(results: AnalysisResults, shown: Pictures) -> Section | None:
     if pictures.COMPONENTS not in shown:
         return None
     text = (
-        "Principal components are the orthogonal directions in which faces differ most; each mixes several latents. "
+        "Principal components are the orthogonal directions in which faces differ most; each mixes several "
+        "latents. "
         "Each row moves along one of them.\n\n" + _component_observation(results)
     )
     made = [Picture("Principal components.", shown[pictures.COMPONENTS])]
@@ -238,8 +256,10 @@ def correlations(results: AnalysisResults, shown: Pictures) -> Section | None:
     if pictures.CORRELATIONS not in shown:
         return None
     text = (
-        "Above, the correlation of each axis with each attribute; below, of the attributes of this set with each other. "
-        "Attributes that correlate below cannot be distinguished above: an axis that correlates with one also correlates "
+        "Above, the correlation of each axis with each attribute; below, of the attributes of this set with "
+        "each other. "
+        "Attributes that correlate below cannot be distinguished above: an axis that correlates with one "
+        "also correlates "
         f"with the others. Above, |r| up to {results.correlations.by_chance:.2f} is expected by chance."
     )
     caption = "Correlations; red positive, blue negative, gray where an attribute does not vary."
@@ -250,8 +270,10 @@ def posterior(results: AnalysisResults, shown: Pictures) -> Section:
     """The aggregate posterior against the prior."""
     found = results.posterior
     text = (
-        f"New faces are sampled from {found.prior}. They are good if the aggregate posterior of real faces equals it: the "
-        "filled shapes should fill the space below the lines, triangles lie at 1 and circles at 0. A gap below a line is a "
+        f"New faces are sampled from {found.prior}. They are good if the aggregate posterior of real faces "
+        "equals it: the "
+        "filled shapes should fill the space below the lines, triangles lie at 1 and circles at 0. A gap "
+        "below a line is a "
         "region on which the decoder was never trained.\n\n" + _prior_observation(results)
     )
     rows = [
@@ -281,9 +303,12 @@ def factors(results: AnalysisResults, shown: Pictures) -> Section | None:
         figures = (one[figure] for figure in ("mig", "sap", "completeness", "informativeness"))
         rows.append([plain_name(name), *map("{:.3f}".format, figures), f"z {one['latent']}"])
     text = (
-        "These faces are synthetic with known factors, so disentanglement can be measured. MIG and SAP are the gap between the "
-        "two most informative latents of a factor, completeness is high if few latents predict a factor, and informativeness "
-        "if all together do: 1 is best, 0 worst. DCI disentanglement (each latent predicts one factor alone): "
+        "These faces are synthetic with known factors, so disentanglement can be measured. MIG and SAP are "
+        "the gap between the "
+        "two most informative latents of a factor, completeness is high if few latents predict a factor, "
+        "and informativeness "
+        "if all together do: 1 is best, 0 worst. DCI disentanglement (each latent predicts one factor "
+        "alone): "
         f"{found['dci_disentanglement']:.3f}.\n\n" + " ".join(found["left_out"])
     )
     return Section("Disentanglement", text, table=rows)

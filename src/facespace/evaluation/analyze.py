@@ -1,5 +1,5 @@
-"""The structure of a latent space as a report: maps of faces, single latents, traversals, correlations with attributes, and
-how the aggregate posterior agrees with the prior. Trains nothing and ranks nothing."""
+"""The structure of a latent space as a report: maps of faces, single latents, traversals, correlations with
+attributes, and how the aggregate posterior agrees with the prior. Trains nothing and ranks nothing."""
 
 import csv
 import io
@@ -51,12 +51,13 @@ def analyze(
     table: str = "csv",
     force: bool = False,
 ) -> dict[str, Any]:
-    """Analyzes a space on at most `count` faces of a split and writes the folder `to`: index.html, its pictures, latents.csv,
-    embeddings.csv (or .parquet, by `table`) and analysis.json. Returns the content of analysis.json, and `text`, a summary.
+    """Analyzes a space on at most `count` faces of a split and writes the folder `to`: index.html, its
+    pictures, latents.csv, embeddings.csv (or .parquet, by `table`) and analysis.json. Returns the content of
+    analysis.json, and `text`, a summary.
 
-    `attributes` colour the maps: by default the twelve with the highest AUC, ("all",) for all. A conditional space gets no
-    attributes. Raises UsageError for unknown attributes, a folder with other files (or, without `force`, with an older
-    analysis) or a set of another crop; BundleError and FaceSetError."""
+    `attributes` colour the maps: by default the twelve with the highest AUC, ("all",) for all. A conditional
+    space gets no attributes. Raises UsageError for unknown attributes, a folder with other files (or, without
+    `force`, with an older analysis) or a set of another crop; BundleError and FaceSetError."""
     start, to = time.perf_counter(), Path(to)
     LAYOUT.check(to, force)
     check_seed(seed)
@@ -86,7 +87,8 @@ def analyze(
 
 
 def check_attributes(names: Sequence[str], faces: FaceSet) -> list[str]:
-    """The attributes' names without repetitions, all for ("all",); UsageError for one that the set does not have."""
+    """The attributes' names without repetitions, all for ("all",); UsageError for one that the set does not
+    have."""
     known = faces.attribute_names
     if not names:
         return []
@@ -170,12 +172,14 @@ def needed(shares: np.ndarray, share: float) -> int | None:
 
 def numbers(table: np.ndarray) -> Table:
     """Rows of floats, None for NaN, which JSON cannot represent."""
-    return np.where(np.isnan(table), None, table).tolist()
+    rows = table.astype(object)
+    rows[np.isnan(table)] = None
+    return rows.tolist()
 
 
 def factors_of(analysis: Analysis) -> Json | None:
-    """Disentanglement figures, None where the factors of the faces are unknown; `why_not` says why they could not be
-    computed."""
+    """Disentanglement figures, None where the factors of the faces are unknown; `why_not` says why they could
+    not be computed."""
     if analysis.session.faces.card["source"] not in SYNTHETIC:
         return None
     table = analysis.table
@@ -199,8 +203,11 @@ def protocol(analysis: Analysis) -> Json:
         "latents": "posterior means",
         "attributes_told": False,
         "seed": analysis.seed,
-        "influence": f"mean absolute change of a pixel in [0, 1] over {faces} faces when a latent grows by one standard "
-        "deviation",
+        "influence": (
+            f"mean absolute change of a pixel in [0, 1] over {faces} faces when a latent grows by one "
+            "standard "
+            "deviation"
+        ),
         "auc": "ridge regression on all latents, 5 folds, no person in two of them",
     }
 

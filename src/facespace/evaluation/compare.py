@@ -1,5 +1,5 @@
-"""Trained spaces side by side on the same faces: reconstruction, sampling and the structure of their latents, as a table,
-as JSON and as pictures. Trains nothing and ranks nothing."""
+"""Trained spaces side by side on the same faces: reconstruction, sampling and the structure of their latents,
+as a table, as JSON and as pictures. Trains nothing and ranks nothing."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ from facespace.data.faces import FaceSet, evenly_spaced
 from facespace.evaluation.comparison import comparison
 from facespace.evaluation.comparison_results import ComparisonProtocol, ComparisonResults
 from facespace.evaluation.results import as_document
-from facespace.evaluation.session import EvaluationSession
+from facespace.evaluation.session import EvaluationSession, chosen
 from facespace.evaluation.space_figures import SHOWN, Measured, identify, measure
 from facespace.image import grids
 from facespace.latent.structure import ACTIVE
@@ -39,21 +39,22 @@ def compare(
     seed: int = 0,
     force: bool = False,
 ) -> dict[str, Any]:
-    """Measures two or more runs or bundles on at most `count` faces of a split and writes the folder `to`: table.md,
-    compare.json, reconstructions.png, samples.png, latents.png. Returns the content of compare.json, and the table as `text`.
+    """Measures two or more runs or bundles on at most `count` faces of a split and writes the folder `to`:
+    table.md, compare.json, reconstructions.png, samples.png, latents.png. Returns the content of
+    compare.json, and the table as `text`.
 
-    Raises UsageError for fewer than two runs, the same one twice, a folder of other files or, without `force`, with an
-    older comparison; BundleError for a run without a model; FaceSetError."""
+    Raises UsageError for fewer than two runs, the same one twice, a folder of other files or, without
+    `force`, with an older comparison; BundleError for a run without a model; FaceSetError."""
     paths, to = [Path(run) for run in runs], Path(to)
     LAYOUT.check(to, force)
     check_seed(seed)
     spaces = open_all(paths)
     faces = data if isinstance(data, FaceSet) else FaceSet(data)
+    rows = chosen(faces, split, count)
     measured: list[Measured] = []
     for name, path, space in zip(names(paths), paths, spaces):
         session = EvaluationSession(space, faces, split, count, any_crop=True)
         measured.append(measure(identify(name, path, space, faces), session, seed))
-    rows = session.rows
     results = ComparisonResults(
         describe(faces, split, len(rows), seed), [space.results for space in measured]
     )
@@ -85,7 +86,8 @@ def open_all(paths: Sequence[Path]) -> list[FaceSpace]:
 
 
 def names(paths: Sequence[Path]) -> list[str]:
-    """The shortest ends of the paths that are unique; a folder name that many runs share gets its parent's."""
+    """The shortest ends of the paths that are unique; a folder name that many runs share gets its
+    parent's."""
     parts = [path.resolve().parts for path in paths]
     depths = [2 if part[-1] in COMMON else 1 for part in parts]
     for _ in range(max(map(len, parts))):

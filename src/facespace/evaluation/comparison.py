@@ -1,5 +1,5 @@
-"""The text of a comparison: its tables of figures as Markdown, and the cautions that a reader of them needs. Measures
-nothing."""
+"""The text of a comparison: its tables of figures as Markdown, and the cautions that a reader of them needs.
+Measures nothing."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -24,8 +24,8 @@ class Losses(NamedTuple):
 
 
 def comparison(results: ComparisonResults) -> str:
-    """The side-by-side table as Markdown: a section for each group of figures with a column for each space, and below it the
-    cautions."""
+    """The side-by-side table as Markdown: a section for each group of figures with a column for each space,
+    and below it the cautions."""
     notes = remarks(results)
     names = [run.name for run in results.runs]
     lines = [f"# {', '.join(names)}", "", _faces(results)]
@@ -55,7 +55,8 @@ def _faces(results: ComparisonResults) -> str:
     colour = "gray" if protocol.channels == 1 else "colour"
     size = "×".join(map(str, protocol.size))
     return (
-        f"{protocol.count:,} faces of {plain(protocol.set)} ({protocol.source}, {size} {colour}, crop {protocol.crop}), "
+        f"{protocol.count:,} faces of {plain(protocol.set)} ({protocol.source}, {size} {colour}, crop "
+        f"{protocol.crop}), "
         f"split {protocol.split}, {protocol.chosen}; seed {protocol.seed}."
     )
 
@@ -87,7 +88,8 @@ def _reconstruction_remarks(results: ComparisonResults) -> list[str]:
         (conditional, "conditional on attributes, which are unknown here"),
     ]
     lines = [
-        "Of the image decoded from the posterior mean, each space at its own size; PSNR is the mean over faces."
+        "Of the image decoded from the posterior mean, each space at its own size; PSNR is the mean over "
+        "faces."
     ]
     for names, text in cautions:
         if names:
@@ -97,7 +99,8 @@ def _reconstruction_remarks(results: ComparisonResults) -> list[str]:
 
 def _sampling_remarks(results: ComparisonResults) -> list[str]:
     lines = [
-        f"{results.protocol.count:,} samples each. Pixel values in [0, 1]; agreement in mean and deviation is necessary "
+        f"{results.protocol.count:,} samples each. Pixel values in [0, 1]; agreement in mean and deviation "
+        "is necessary "
         "for realistic samples, but not sufficient."
     ]
     names_by_origin: dict[str, list[str]] = {}
@@ -113,9 +116,12 @@ def _latent_remark(results: ComparisonResults) -> str:
     # E|r| of two independent normal variables over N faces, for large N.
     chance = math.sqrt(2 / (math.pi * protocol.count))
     return (
-        f"Over these faces. Active: variance above {protocol.active_above:g}. Independent latents would show a mean absolute "
-        f"correlation of about {chance:.3f} over {protocol.count:,} faces. In a VAE the posterior of each latent has a "
-        "variance of its own, so the means alone have a variance below 1 if the aggregate posterior is N(0, I)."
+        f"Over these faces. Active: variance above {protocol.active_above:g}. Independent latents would "
+        "show a mean absolute "
+        f"correlation of about {chance:.3f} over {protocol.count:,} faces. In a VAE the posterior of each "
+        "latent has a "
+        "variance of its own, so the means alone have a variance below 1 if the aggregate posterior is N(0, "
+        "I)."
     )
 
 

@@ -1,5 +1,5 @@
-"""The results of a comparison as data: what each space is, and its figures on the same faces. The fields are the keys of
-compare.json, in their order."""
+"""The results of a comparison as data: what each space is, and its figures on the same faces. The fields are
+the keys of compare.json, in their order."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,5 +1,6 @@
-"""The edit benchmark: how often edits of attributes succeed and what else they change, for several methods side by side,
-measured with a classifier that no direction was fitted with. Opens the networks, measures and writes the report."""
+"""The edit benchmark: how often edits of attributes succeed and what else they change, for several methods
+side by side, measured with a classifier that no direction was fitted with. Opens the networks, measures and
+writes the report."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -45,7 +46,8 @@ from facespace.perception.store import SCORER
 from facespace.report.report import Layout, Report
 from facespace.space.face_space import FaceSpace
 
-# The twelve of the protocol: expression, accessories, hair, age, make-up; each changes pixels that the others do not.
+# The twelve of the protocol: expression, accessories, hair, age, make-up; each changes pixels that the others
+# do not.
 ATTRIBUTES = (
     "Smiling",
     "Eyeglasses",
@@ -83,15 +85,15 @@ def benchmark_edits(
     strengths: Sequence[float | str] = (),
     force: bool = False,
 ) -> dict[str, Any]:
-    """Edits held-out faces by each of METHODS, at most `count` faces an attribute, and measures success, identity and side
-    effects with a scoring classifier, an identity network and LPIPS. Directions are fitted to the training split. Writes the
-    folder `to`: scorecard.json, report.html, table.md. Returns the content of scorecard.json, and `to`, `page` and `text`, a
-    summary.
+    """Edits held-out faces by each of METHODS, at most `count` faces an attribute, and measures success,
+    identity and side effects with a scoring classifier, an identity network and LPIPS. Directions are fitted
+    to the training split. Writes the folder `to`: scorecard.json, report.html, table.md. Returns the content
+    of scorecard.json, and `to`, `page` and `text`, a summary.
 
-    `scorer` is a folder of train-attributes, by default the second bundled classifier. `strengths` rise, in standard
-    deviations or, as "1g", in class gaps; the default is STRENGTHS. Raises UsageError for unknown attributes, a set without
-    them, a count below 5, strengths that do not rise, or a folder with other files (or, without `force`, with an older
-    edit benchmark)."""
+    `scorer` is a folder of train-attributes, by default the second bundled classifier. `strengths` rise, in
+    standard deviations or, as "1g", in class gaps; the default is STRENGTHS. Raises UsageError for unknown
+    attributes, a set without them, a count below 5, strengths that do not rise, or a folder with other files
+    (or, without `force`, with an older edit benchmark)."""
     LAYOUT.check(to, force)
     check_seed(seed)
     rising = check_strengths(strengths or STRENGTHS)
@@ -146,21 +148,23 @@ def check_strengths(texts: Sequence[float | str]) -> list[Strength]:
 
 
 def choose_attributes(names: Sequence[str], scorer: AttributeNet, faces: FaceSet) -> tuple[str, ...]:
-    """The named attributes, by default those of ATTRIBUTES that the scorer and the set have. Raises UsageError for others, or
-    for fewer than two."""
+    """The named attributes, by default those of ATTRIBUTES that the scorer and the set have. Raises
+    UsageError for others, or for fewer than two."""
     known = [name for name in scorer.names if name in faces.attribute_names]
     default = [name for name in ATTRIBUTES if name in known]
     chosen = check_names(names or default, known, "The scorer or the set lacks")
     if len(chosen) < FEWEST_ATTRIBUTES:
         raise UsageError(
-            f"An edit benchmark needs at least {FEWEST_ATTRIBUTES} attributes that both the scorer and {faces.root} have; "
+            f"An edit benchmark needs at least {FEWEST_ATTRIBUTES} attributes that both the scorer and "
+            f"{faces.root} have; "
             f"here are {len(chosen)}. Label the set first: facespace label"
         )
     return chosen
 
 
 def open_distance(lpips: Path | str | None, faces: np.ndarray) -> Distance:
-    """LPIPS if its weights are available and it takes faces (N, H, W, C) of this size, else a difference of pixels."""
+    """LPIPS if its weights are available and it takes faces (N, H, W, C) of this size, else a difference of
+    pixels."""
     network = open_lpips(lpips) if lpips or at_hand() else None
     network, _ = usable(network, faces)
     return network or pixel_distance
@@ -194,8 +198,8 @@ def by_attribute(benchmark: EditBenchmark, outcome: EditOutcome) -> dict[str, At
 
 
 def few_faces(benchmark: EditBenchmark, z: np.ndarray, signs: np.ndarray) -> FewFacesResults:
-    """Directions from 10 + 10 faces against those from all faces, over random draws. `z` (N, D) are the latents of the
-    training split, `signs` (N, A) its attributes."""
+    """Directions from 10 + 10 faces against those from all faces, over random draws. `z` (N, D) are the
+    latents of the training split, `signs` (N, A) its attributes."""
     results: dict[str, dict[str, tuple[float, float]]] = {}
     with progress(len(benchmark.names), f"{PAIRS} + {PAIRS} faces", "attributes") as advance:
         for name in benchmark.names:
@@ -234,7 +238,8 @@ def describe(benchmark: EditBenchmark) -> Json:
     return {
         **benchmark.session.protocol(),
         "edited": (
-            f"at most {benchmark.count} an attribute, evenly spread, in whose reconstruction the scorer does not see it"
+            f"at most {benchmark.count} an attribute, evenly spread, in whose reconstruction the scorer "
+            "does not see it"
         ),
         "directions": "found in the split train",
         "scorer": {

@@ -1,5 +1,6 @@
-"""The texts of an edit benchmark: the sections of its page with curves, the change matrix and strips of the best, the median
-and the worst faces; a table for a paper; and a summary for the terminal. Measures nothing."""
+"""The texts of an edit benchmark: the sections of its page with curves, the change matrix and strips of the
+best, the median and the worst faces; a table for a paper; and a summary for the terminal. Measures
+nothing."""
 
 from collections.abc import Sequence
 
@@ -24,7 +25,8 @@ from facespace.report.tables import NONE
 
 STRIPS = 6  # attributes whose edits are shown
 PROTOCOL_TEXT = (
-    "Edits are compared with reconstructions, not with originals, by a network that no direction was fitted with and that "
+    "Edits are compared with reconstructions, not with originals, by a network that no direction was fitted "
+    "with and that "
     "guided no edit."
 )
 PANELS = (  # title and field of the vertical axis; the horizontal axis is the success rate
@@ -32,6 +34,7 @@ PANELS = (  # title and field of the vertical axis; the horizontal axis is the s
     ("distance to the reconstruction", "distance"),
     ("change of the others", "others"),
 )
+TERMINAL_WIDTHS = (22, 10, 11, 10, 11, 10, 7)
 METHOD_HEAD = [
     "method",
     "success at identity .8",
@@ -59,27 +62,35 @@ def sections(
 def headlines(results: EditBenchmarkResults) -> list[str]:
     """The terminal summary: a row for each method."""
     lines = [
-        f"{'method':<22}{'success':>10}{'others at':>11}{'others ÷':>10}{'leakage ÷':>11}{'identity':>10}{'plain':>7}",
-        f"{'':<22}{'id .8':>10}{'id .8':>11}{'plain':>10}{'plain':>11}{'then':>10}{'then':>7}",
+        _terminal_row(["method", "success", "others at", "others ÷", "leakage ÷", "identity", "plain"]),
+        _terminal_row(["", "id .8", "id .8", "plain", "plain", "then", "then"]),
     ]
     for method, found in results.methods.items():
-        others, leakage, identity, plain = _matched_cells(found.matched)
-        lines.append(
-            f"{method:<22}{found.flip_at_identity:>10.0%}{found.others_at_identity:>11.3f}{others:>10}{leakage:>11}"
-            f"{identity:>10}{plain:>7}"
-        )
+        lines.append(_terminal_row([method, *_method_cells(found)]))
     protocol = results.protocol
     lines += [
         "",
-        "others: mean absolute change of the other attributes' probabilities; leakage: the part that all faces share;",
-        f"÷ plain: relative to mean differences at the same success rate ({RATE:.0%}, or the highest that both reach).",
-        f"Identity: {protocol['identity']}. Scorer: mean AUC {protocol['scorer']['held_out']['auc']:.3f} on held-out real faces.",
+        "others: mean absolute change of the other attributes' probabilities; leakage: the part that all "
+        "faces share;",
+        f"÷ plain: relative to mean differences at the same success rate ({RATE:.0%}, or the highest that "
+        "both reach).",
+        f"Identity: {protocol['identity']}. Scorer: mean AUC {protocol['scorer']['held_out']['auc']:.3f} on "
+        "held-out real faces.",
     ]
     return lines
 
 
+def _terminal_row(cells: Sequence[str]) -> str:
+    first, *others = cells
+    text = first.ljust(TERMINAL_WIDTHS[0])
+    for cell, width in zip(others, TERMINAL_WIDTHS[1:]):
+        text += cell.rjust(width)
+    return text
+
+
 def table(results: EditBenchmarkResults) -> str:
-    """A Markdown table for a paper: for each attribute and method the identity and the change of others at RATE."""
+    """A Markdown table for a paper: for each attribute and method the identity and the change of others at
+    RATE."""
     heads = ["attribute", "n", "AUC of scorer"]
     for method in METHODS:
         heads.append(f"{method}: id, others")
@@ -93,9 +104,12 @@ def table(results: EditBenchmarkResults) -> str:
     protocol = results.protocol
     lines += [
         "",
-        "Identity to the reconstruction (higher is better) and mean absolute change of the other attributes' probabilities "
-        f"(lower is better) at a success rate of {RATE:.0%}; in brackets the highest rate that is reached where that is less. "
-        f"{protocol['edited'].capitalize()}; directions {protocol['directions']}; identity: {protocol['identity']}.",
+        "Identity to the reconstruction (higher is better) and mean absolute change of the other "
+        "attributes' probabilities "
+        f"(lower is better) at a success rate of {RATE:.0%}; in brackets the highest rate that is reached "
+        "where that is less. "
+        f"{protocol['edited'].capitalize()}; directions {protocol['directions']}; identity: "
+        f"{protocol['identity']}.",
     ]
     return "\n".join(lines) + "\n"
 
@@ -124,10 +138,13 @@ def verdict(results: EditBenchmarkResults) -> Section:
     best, plain = results.methods[BEST], results.methods[PLAIN]
     others, _, identity, plain_identity = _matched_cells(best.matched)
     text = (
-        f"At an identity of .8 to the reconstruction, plain mean differences succeed in {plain.flip_at_identity:.0%} of the "
-        f"faces and change the other attributes by {plain.others_at_identity:.3f}; closed-loop edits with all others locked "
+        "At an identity of .8 to the reconstruction, plain mean differences succeed in "
+        f"{plain.flip_at_identity:.0%} of the "
+        f"faces and change the other attributes by {plain.others_at_identity:.3f}; closed-loop edits with "
+        "all others locked "
         f"succeed in {best.flip_at_identity:.0%} and change them by {best.others_at_identity:.3f}.\n\n"
-        f"At equal success rates, the closed loop changes the others {others} times as much as plain mean differences do, "
+        f"At equal success rates, the closed loop changes the others {others} times as much as plain mean "
+        "differences do, "
         f"at an identity of {identity} against {plain_identity}.\n\n"
         f"Below, edits at a success rate of {RATE:.0%}; {NONE} where no strength reaches it."
     )
@@ -151,9 +168,12 @@ def methods(benchmark: EditBenchmark, outcome: EditOutcome, results: EditBenchma
         rows.append([method, *_method_cells(found)])
     protocol = results.protocol
     text = (
-        "Others: the mean absolute change of another attribute's probability in a face. Leakage: the part of it that all faces "
-        "share. ÷ plain: relative to mean differences at an equal success rate, with the identities there. Identity is the "
-        f"cosine to the face's own reconstruction ({protocol['identity']}); distance is {protocol['distance']}."
+        "Others: the mean absolute change of another attribute's probability in a face. Leakage: the part "
+        "of it that all faces "
+        "share. ÷ plain: relative to mean differences at an equal success rate, with the identities there. "
+        "Identity is the "
+        f"cosine to the face's own reconstruction ({protocol['identity']}); distance is "
+        f"{protocol['distance']}."
     )
     caption = "Means over the attributes, against the success rate; the lower left is no edit."
     picture = Picture(
@@ -197,7 +217,8 @@ def matrix(benchmark: EditBenchmark, outcome: EditOutcome) -> Section:
     for method in (PLAIN, BEST):
         rows = [_changes(outcome.curves[method, name], len(names)) for name in names]
         title = (
-            f"{method}: mean change of the column's probability by an edit of the row at a success rate of {RATE:.0%} "
+            f"{method}: mean change of the column's probability by an edit of the row at a success rate of "
+            f"{RATE:.0%} "
             "(or the highest)"
         )
         panels.append((title, np.array(rows), names))
@@ -208,7 +229,8 @@ def matrix(benchmark: EditBenchmark, outcome: EditOutcome) -> Section:
 
 
 def _changes(curve: Curve, size: int) -> tuple[float, ...]:
-    """The changes (A,) at the first strength that reaches RATE, else at the one with the highest success rate."""
+    """The changes (A,) at the first strength that reaches RATE, else at the one with the highest success
+    rate."""
     if not curve:
         return (float("nan"),) * size
     return curve[reached_at(curve)].change
@@ -255,7 +277,9 @@ def few(results: EditBenchmarkResults) -> Section:
             rows.append([name, *cells, f"{flip:.0%} ± {flip_sd:.0%}"])
     low, high = found.faces
     text = (
-        f"Mean differences of {low} + {high} random faces against those of all training faces: mean and standard deviation "
-        f"over {found.draws} draws. The cosine is in whitened space, where random directions have a cosine of about 0."
+        f"Mean differences of {low} + {high} random faces against those of all training faces: mean and "
+        "standard deviation "
+        f"over {found.draws} draws. The cosine is in whitened space, where random directions have a cosine "
+        "of about 0."
     )
     return Section("Directions from few faces", text, table=rows)

@@ -1,5 +1,5 @@
-"""The results of an edit benchmark as data, and the figures that are read from them at one success rate or one identity. The
-fields are the keys of scorecard.json."""
+"""The results of an edit benchmark as data, and the figures that are read from them at one success rate or
+one identity. The fields are the keys of scorecard.json."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,8 @@ Json = dict[str, Any]
 
 
 class Point(NamedTuple):
-    """The effect of edits of one strength: means over N faces. Probabilities are those of the scoring classifier."""
+    """The effect of edits of one strength: means over N faces. Probabilities are those of the scoring
+    classifier."""
 
     strength: float
     flip: float  # success rate: share of faces in which the attribute is detected after the edit
@@ -89,8 +90,9 @@ class AttributeResults:
 
 @dataclass(frozen=True)
 class FewFacesResults:
-    """Directions from few faces. `attributes` has for each name (mean, standard deviation) over the draws of `cosine` (to the
-    direction from all faces, in whitened space), `auc` and `flip` (the success rate); {} without faces to edit."""
+    """Directions from few faces. `attributes` has for each name (mean, standard deviation) over the draws of
+    `cosine` (to the direction from all faces, in whitened space), `auc` and `flip` (the success rate); {}
+    without faces to edit."""
 
     draws: int
     faces: tuple[int, int]  # with and without the attribute
@@ -113,8 +115,8 @@ class EditBenchmarkResults:
 
 
 def at_rate(curve: Curve, rate: float) -> SideEffects | None:
-    """The side effects at a success rate, interpolated between the points of a curve that starts without an edit; None if
-    no strength reaches the rate."""
+    """The side effects at a success rate, interpolated between the points of a curve that starts without an
+    edit; None if no strength reaches the rate."""
     flips = np.maximum.accumulate([0.0, *_column(curve, "flip")])
     if flips[-1] < rate:
         return None
@@ -127,7 +129,8 @@ def at_rate(curve: Curve, rate: float) -> SideEffects | None:
 
 
 def at_identity(curve: Curve, alike: float) -> AtIdentity:
-    """The success rate and side effects at an identity; if even the strongest edits keep more of it, at theirs."""
+    """The success rate and side effects at an identity; if even the strongest edits keep more of it, at
+    theirs."""
     lost = -np.minimum.accumulate([1.0, *_column(curve, "identity")])  # rising
     flip, others, drag = (
         float(np.interp(-alike, lost, [0.0, *_column(curve, name)])) for name in AtIdentity._fields
@@ -136,17 +139,24 @@ def at_identity(curve: Curve, alike: float) -> AtIdentity:
 
 
 def summary(curves: Sequence[Curve], plain: Sequence[Curve]) -> MethodResults:
-    """A method over all attributes, from its curves and those of plain mean differences. They are compared at equal success
-    rates: for each attribute at RATE, or at the highest rate that both reach."""
+    """A method over all attributes, from its curves and those of plain mean differences. They are compared at
+    equal success rates: for each attribute at RATE, or at the highest rate that both reach."""
     measured = [curve for curve in curves if curve]
-    means = _column_means([at_identity(curve, ALIKE) for curve in measured])
+    flip, others, drag = _column_means([at_identity(curve, ALIKE) for curve in measured])
     reached = [at_rate(curve, RATE) is not None for curve in measured]
     pairs: list[tuple[SideEffects, SideEffects]] = []
     for curve, plain_curve in zip(curves, plain):
         pair = matched(curve, plain_curve)
         if pair:
             pairs.append(pair)
-    return MethodResults(*means, sum(reached), len(reached), _means(pairs) if pairs else None)
+    return MethodResults(
+        flip_at_identity=flip,
+        others_at_identity=others,
+        drag_at_identity=drag,
+        reach_rate=sum(reached),
+        attributes=len(reached),
+        matched=_means(pairs) if pairs else None,
+    )
 
 
 def matched(curve: Curve, plain: Curve) -> tuple[SideEffects, SideEffects] | None:

@@ -1,5 +1,5 @@
-"""The editing methods that a benchmark compares, and the effect of their edits on faces: which latents each method makes, and
-what the scoring networks find in the decoded faces."""
+"""The editing methods that a benchmark compares, and the effect of their edits on faces: which latents each
+method makes, and what the scoring networks find in the decoded faces."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,8 @@ Edits = list[tuple[float, np.ndarray]]  # strength, and the edited latents (N, D
 
 @dataclass
 class EditBenchmark:
-    """The inputs of one benchmark. Edits are compared with the reconstructions of the faces, not with the originals."""
+    """The inputs of one benchmark. Edits are compared with the reconstructions of the faces, not with the
+    originals."""
 
     session: EvaluationSession
     names: tuple[str, ...]  # the A attributes
@@ -83,7 +84,8 @@ class EditBenchmark:
 
 @dataclass
 class EditOutcome:
-    """The measured edits: a curve, and the edited latents of each of its points, for each (method, attribute)."""
+    """The measured edits: a curve, and the edited latents of each of its points, for each (method,
+    attribute)."""
 
     curves: dict[tuple[str, str], Curve]
     edited: dict[tuple[str, str], list[np.ndarray]]

@@ -1,5 +1,6 @@
-"""The files of a training run, read as JSON of unknown shape: its epochs, its result, the card of its bundle, and the header
-of its weights. Whatever is damaged becomes a sentence, never an exception. Imports neither torch nor numpy."""
+"""The files of a training run, read as JSON of unknown shape: its epochs, its result, the card of its bundle,
+and the header of its weights. Whatever is damaged becomes a sentence, never an exception. Imports neither
+torch nor numpy."""
 
 import json
 import math
@@ -29,8 +30,8 @@ Json = dict[str, Any]  # a JSON object of unknown shape
 
 
 def read_epochs(run: Path, damage: list[str]) -> list[Json]:
-    """The lines of a run's metrics.jsonl before the first damaged one, which is reported in `damage`. A last line without a
-    line feed is what a killed process leaves: it is skipped, and is no damage."""
+    """The lines of a run's metrics.jsonl before the first damaged one, which is reported in `damage`. A last
+    line without a line feed is what a killed process leaves: it is skipped, and is no damage."""
     try:
         text = (run / METRICS).read_text(encoding="utf-8", errors="replace")
     except OSError as error:
@@ -55,7 +56,8 @@ def read_epochs(run: Path, damage: list[str]) -> list[Json]:
 
 
 def read_object(path: Path, damage: list[str]) -> Json:
-    """The JSON object in a file, {} if there is no such file. A file of other content is reported in `damage`."""
+    """The JSON object in a file, {} if there is no such file. A file of other content is reported in
+    `damage`."""
     try:
         content = json.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))
     except FileNotFoundError:
@@ -69,8 +71,8 @@ def read_object(path: Path, damage: list[str]) -> Json:
 
 
 def count_parameters(weights: Path) -> int | None:
-    """The number of trainable parameters in a safetensors file, from its header alone (eight bytes of length, then JSON).
-    None if the file cannot be read."""
+    """The number of trainable parameters in a safetensors file, from its header alone (eight bytes of length,
+    then JSON). None if the file cannot be read."""
     try:
         with weights.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")

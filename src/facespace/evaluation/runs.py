@@ -1,5 +1,5 @@
-"""The training runs below a folder and their key numbers: finished, stopped or damaged. Reads JSON alone, so that a listing
-takes no longer than its files; loads no model."""
+"""The training runs below a folder and their key numbers: finished, stopped or damaged. Reads JSON alone, so
+that a listing takes no longer than its files; loads no model."""
 
 import math
 import os
@@ -53,7 +53,8 @@ class LossContext(Protocol):
 
 @dataclass
 class RunFacts:
-    """The key numbers of a run. Losses are in nats per image, the MSE of pixel values in [0, 1]; None is unknown."""
+    """The key numbers of a run. Losses are in nats per image, the MSE of pixel values in [0, 1]; None is
+    unknown."""
 
     name: str
     recipe: str | None
@@ -76,8 +77,8 @@ class RunFacts:
 
 
 def find_runs(folder: Path | str) -> list[RunFacts]:
-    """All runs below a folder (or the folder itself, if it is one), sorted by recipe and then by best loss. Raises
-    FacespaceError if there is no such folder."""
+    """All runs below a folder (or the folder itself, if it is one), sorted by recipe and then by best loss.
+    Raises FacespaceError if there is no such folder."""
     folder = Path(folder)
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "does not exist"
@@ -127,10 +128,12 @@ def read_run(run: Path, name: str) -> RunFacts:
 
 
 def unlike(rows: Sequence[LossContext]) -> str | None:
-    """A sentence if the losses of some runs cannot be compared: they differ in likelihood, size, data or objective."""
+    """A sentence if the losses of some runs cannot be compared: they differ in likelihood, size, data or
+    objective."""
     differing: list[str] = []
     for what, field in COMPARABLE.items():
-        values = sorted({value for value in (getattr(row, field) for row in rows) if value is not None})
+        found = {getattr(row, field) for row in rows}
+        values = sorted(found - {None})
         if len(values) > 1:
             differing.append(what if field == "set" else f"{what} ({', '.join(values)})")
     if not differing:
@@ -180,8 +183,8 @@ def _order(row: RunFacts) -> tuple[str, float, str]:
 
 
 def _folders(folder: Path) -> Iterator[Path]:
-    """A folder and all below it, each once. Symbolic links come after real folders, so that a run has its own name, and a
-    link to a folder that contains this one is skipped, so that no cycle is followed."""
+    """A folder and all below it, each once. Symbolic links come after real folders, so that a run has its own
+    name, and a link to a folder that contains this one is skipped, so that no cycle is followed."""
     top, visited = folder.resolve(), set[Path]()
     waiting, links = [folder], list[Path]()
     while waiting or links:
@@ -198,8 +201,8 @@ def _folders(folder: Path) -> Iterator[Path]:
 
 
 def _subfolders(folder: Path) -> tuple[list[Path], list[Path]]:
-    """The real and the linked folders in a folder by name, without bundles that are being written; none if it cannot be
-    read."""
+    """The real and the linked folders in a folder by name, without bundles that are being written; none if it
+    cannot be read."""
     try:
         with os.scandir(folder) as entries:
             inside = sorted(filter(_is_folder, entries), key=_name)

@@ -1,4 +1,5 @@
-"""One trained space of a comparison: what it is, and its figures on a set of faces. Measures; writes nothing."""
+"""One trained space of a comparison: what it is, and its figures on a set of faces. Measures; writes
+nothing."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -51,8 +52,8 @@ class Decoded(NamedTuple):
 
 
 def measure(facts: SpaceFacts, session: EvaluationSession, seed: int) -> Measured:
-    """The figures of a space on the faces of a session; its samples are drawn from the model's own prior. A space with
-    conditions gets none, since not every set has the attributes."""
+    """The figures of a space on the faces of a session; its samples are drawn from the model's own prior. A
+    space with conditions gets none, since not every set has the attributes."""
     space, prior = session.space, session.space.model.prior
     latents = space.sample_latents(max(len(session.rows), DRAWN), seed, prior=OWN)
     z = session.encoded.mean.astype(np.float64)
@@ -78,8 +79,8 @@ def measure(facts: SpaceFacts, session: EvaluationSession, seed: int) -> Measure
 
 @torch.inference_mode()
 def decode(session: EvaluationSession, latents: np.ndarray) -> Decoded:
-    """Reconstructions of the faces of a session, compared before they are rounded to bytes, and samples from as many
-    `latents` (N, D). In batches, so that memory stays constant."""
+    """Reconstructions of the faces of a session, compared before they are rounded to bytes, and samples from
+    as many `latents` (N, D). In batches, so that memory stays constant."""
     space, rows = session.space, session.rows
     shown = set(evenly_spaced(rows, SHOWN).tolist())
     errors: list[Tensor] = []
@@ -111,7 +112,8 @@ def mean_kl(session: EvaluationSession) -> float | None:
 
 
 def identify(name: str, path: Path, space: FaceSpace, faces: FaceSet) -> SpaceFacts:
-    """What a space is, from its card, and how its training ended, from the run's log or the card of a bare bundle."""
+    """What a space is, from its card, and how its training ended, from the run's log or the card of a bare
+    bundle."""
     card, config = space.card, space.model.config
     recipe, trained_on = card.get("recipe") or {}, card.get("data") or {}
     fingerprint = trained_on.get("fingerprint")
