@@ -262,3 +262,26 @@ def test_attributes_are_hidden_one_by_one_and_all_together(told):
 
 def test_no_pictures_give_no_latents(space):
     assert space.encode([]).shape == (0, 5) and space.decode(np.zeros((0, 5))).shape == (0, 16, 16, 3)
+
+
+def test_faces_of_a_set_are_evenly_spaced_rows_as_the_space_takes_them(space, drawn):
+    faces = FaceSet(drawn)
+    some = space.faces_of(drawn, "all", 7)
+    assert len(some) == 7 and (np.diff(some.rows) >= len(faces) // 7).all()
+    np.testing.assert_array_equal(some.pixels, faces.images[some.rows])
+    np.testing.assert_array_equal(some.encode(), space.encode(faces.images[some.rows]))
+    mirrored = space.encode(faces.images[some.rows][:, :, ::-1])
+    np.testing.assert_array_equal(some.encode(mirrored=True), mirrored)
+    np.testing.assert_array_equal(some.signs, faces.signs("all")[some.rows])
+    whole = space.faces_of(faces, "train")
+    np.testing.assert_array_equal(whole.rows, faces.rows("train"))
+    np.testing.assert_array_equal(np.concatenate(list(whole.batches())), faces.images[whole.rows])
+    with pytest.raises(UsageError, match="at least 1"):
+        space.faces_of(faces, "all", 0)
+
+
+def test_a_set_of_another_size_is_resized_whole(space, tmp_path):
+    with quiet():
+        large = facespace.prepare("procedural", to=tmp_path / "large", size=32, limit=3, workers=1)
+    found = space.faces_of(large, "all")
+    assert found.pixels.shape == (3, 16, 16, 3) and found.encode().shape == (3, 5)

@@ -25,6 +25,7 @@ from facespace.models.priors import CONDITIONAL, fitted_prior
 from facespace.space import direction_fitting
 from facespace.space import morph as morphing
 from facespace.space.codec import Codec, Given, Images, number
+from facespace.space.set_faces import SetFaces
 
 ON, OFF = "on", "off"  # edits to a target rather than by a strength
 LEAST_KEPT = 0.01  # share of the faces drawn
@@ -38,6 +39,13 @@ class FaceSpace(Codec):
     _read: tuple[int, Directions] | None = (
         None  # the directions, and when the card that names them was written
     )
+
+    def faces_of(
+        self, data: FaceSet | Path | str, split: str = "test", count: int | None = None
+    ) -> SetFaces:
+        """At most `count` evenly spaced faces of a split of a prepared set, as this space takes them: `rows` (N,), `pixels`
+        uint8 (N, H, W, C), `signs` (N, A) and `encode()` float32 (N, D). Raises UsageError for a set of another crop."""
+        return SetFaces(self, data, split, count)
 
     def fit_prior(
         self,
