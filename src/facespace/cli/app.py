@@ -32,28 +32,23 @@ app = App(
 )
 app.register_install_completion_command()
 
-VERBS: dict[
-    str, dict[str, str]
-] = {}  # file of cli/ -> verb -> its first sentence, in the order of definition
+# File of cli/ -> verb -> its first sentence, in the order of definition.
+VERBS: dict[str, dict[str, str]] = {}
 HEADINGS = {
     "data": "Faces in",
     "sets": "Faces in",
-    "downloads": "Faces in",
-    "learn": "Learning",
-    "runs": "Learning",
-    "priors": "Learning",
-    "evaluate": "Understanding a space",
-    "analyze": "Understanding a space",
-    "diagram": "Understanding a space",
-    "card": "Understanding a space",
     "attributes": "Faces in",
+    "learn": "Learning",
+    "evaluate": "Understanding a space",
+    "card": "Understanding a space",
     "spaces": "Using a space",
-    "edits": "Using a space",
     "morphs": "Using a space",
+    "mixes": "Using a space",
+    "directions": "Using a space",
+    "edits": "Using a space",
     "explore": "Using a space",
 }
 
-Flag = Annotated[bool, Parameter(negative="")]  # on or absent; there is no --no-…
 Json = Annotated[
     bool, Parameter(name="--json", negative="", help="Print one JSON object on stdout and nothing else.")
 ]

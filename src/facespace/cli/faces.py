@@ -65,31 +65,17 @@ def save_faces(
         grids.save_still(finish(grids.grid(faces, columns)), to)
 
 
-def set_faces(space: "FaceSpace", photos: Photos, count: int) -> tuple[np.ndarray, list[str]]:
-    """`count` faces of the set that --data names, as the space takes them, uint8 (N, H, W, C), and their ids; fewer where the
-    split is smaller. Raises UsageError for a split without faces."""
-    from facespace.data.faces import FaceSet, evenly_spaced
-
-    assert photos.data
-    faces = FaceSet(photos.data)
-    rows = faces.rows(photos.split)
-    if count < 1:
-        raise UsageError(f"The number of faces must be at least 1; got {count}.")
-    if not len(rows):
-        raise UsageError(f"{faces.root} has no faces in the split {photos.split!r}: {faces.card['splits']}.")
-    rows = evenly_spaced(rows, count)
-    return space.fit(faces.images[rows]), [str(name) for name in faces.ids[rows]]
-
-
 def exactly(space: "FaceSpace", photos: Photos, count: int) -> np.ndarray:
-    """The same faces; UsageError where the split has fewer than `count`."""
-    faces, _ = set_faces(space, photos, count)
+    """`count` faces of the set that --data names, as the space takes them, uint8 (N, H, W, C). Raises UsageError where the
+    split has fewer."""
+    assert photos.data
+    faces = space.faces_of(photos.data, photos.split, count)
     if len(faces) < count:
         raise UsageError(
             f"This takes {count} faces, and {photos.data} has {len(faces)} in the split {photos.split!r}. "
             "Reduce the number."
         )
-    return faces
+    return faces.pixels
 
 
 def key_latents(space: "FaceSpace", files: Sequence[Path], source: FaceSource) -> np.ndarray:

@@ -108,6 +108,11 @@ def words(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]
 
 
+def optional_words(text: str | None) -> list[str] | None:
+    """The same; None stays None."""
+    return None if text is None else words(text)
+
+
 def parse_grid(grid: str, count: int | None) -> tuple[int, int]:
     """'16x8' as (rows, columns). Raises UsageError for another text, and where `count` is given too."""
     rows, _, columns = grid.lower().replace("×", "x").partition("x")

@@ -181,18 +181,19 @@ def _originals(
     space: "FaceSpace", files: list[Path], source: Photos, count: int, exact: bool
 ) -> tuple["np.ndarray", list[str]]:
     """Photographs or the faces of the set as the space takes them, uint8 (N, H, W, C), and their names."""
-    from facespace.cli.faces import read_photos, set_faces
+    from facespace.cli.faces import read_photos
 
     if bool(files) == bool(source.data):
         raise UsageError("Name either photographs or --data SET to reconstruct.")
     if files:
         return space.fit(read_photos(files, source.align)), [str(file) for file in files]
-    images, names = set_faces(space, source, count)
-    if exact and len(images) != count:
+    assert source.data
+    faces = space.faces_of(source.data, source.split, count)
+    if exact and len(faces) != count:
         raise UsageError(
-            f"--grid shows {count} faces, and {source.data} has {len(images)} in the split {source.split!r}."
+            f"--grid shows {count} faces, and {source.data} has {len(faces)} in the split {source.split!r}."
         )
-    return images, names
+    return faces.pixels, [str(name) for name in faces.set.ids[faces.rows]]
 
 
 @verb("facespace encode [SPACE] IMAGE ... --to FILE.npy")

@@ -56,6 +56,7 @@ def compare(
     split: str = "test",
     count: int = 1_000,
     seed: int = 0,
+    force: bool = False,
 ) -> dict[str, Any]:
     """Measures two or more runs or bundles on at most `count` faces of a split and writes the folder `to`: table.md,
     compare.json, reconstructions.png, samples.png, latents.png. Returns what compare.json holds, and the table as `text`.
@@ -63,7 +64,7 @@ def compare(
     Raises UsageError for fewer than two, the same one twice or a folder with other files, BundleError for a run without
     a model, FaceSetError."""
     paths, to = [Path(run) for run in runs], Path(to)
-    check_target(to, "a comparison", holds_only(*OURS), force=True)
+    check_target(to, "a comparison", holds_only(*OURS), force)
     check_seed(seed)
     spaces = open_all(paths)
     faces = data if isinstance(data, FaceSet) else FaceSet(data)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from facespace.core.files import build_folder, write_json
+from facespace.core.files import build_folder, check_target, holds_only, write_json
 from facespace.data.faces import FaceSet
 from facespace.evaluation.edit_benchmark import BEST, METHODS, PLAIN, RATE, Trial, scorecard
 from facespace.report import charts
@@ -20,9 +20,16 @@ STRIPS = 6  # attributes whose edits are shown
 
 
 def write(
-    to: Path | str, space: FaceSpace | Path | str | None, data: FaceSet | Path | str, **options: Any
+    to: Path | str,
+    space: FaceSpace | Path | str | None,
+    data: FaceSet | Path | str,
+    *,
+    force: bool = False,
+    **options: Any,
 ) -> dict[str, Any]:
-    """Measures a scorecard with these options and writes the folder; returns what scorecard.json holds."""
+    """Measures a scorecard with these options and writes the folder; returns what scorecard.json holds. Raises UsageError for an
+    older scorecard in the folder, but with `force`."""
+    check_target(Path(to), "an edit benchmark", holds_only(*FILES), force)
     trial, facts = scorecard(space, data, **options)
     with build_folder(Path(to)) as beside:
         write_json(beside / FILES[0], facts)

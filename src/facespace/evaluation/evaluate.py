@@ -79,6 +79,7 @@ def evaluate(
     temperature: float = 1.0,
     bound: int = 0,
     seed: int = 0,
+    force: bool = False,
 ) -> dict[str, Any]:
     """Measures a space on at most `count` faces of a split and on as many `samples`; writes the folder `to` with metrics.json
     and report.html, and returns what metrics.json holds.
@@ -87,7 +88,7 @@ def evaluate(
     weights, `identity` an ArcFace network; `prior` a fitted prior; `bound` is the k of the importance-weighted bound, 0 for none.
     Raises UsageError for another crop or impossible numbers, and what opening the space and the set raises."""
     to = Path(to)
-    check_target(to, "an evaluation", holds_only(METRICS, REPORT), force=True)
+    check_target(to, "an evaluation", holds_only(METRICS, REPORT), force)
     check_seed(seed)
     subject = Subject(space, data, split, count)
     if samples is not None and not 2 <= samples <= len(subject.rows):
