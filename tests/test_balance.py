@@ -16,9 +16,9 @@ import facespace
 from facespace.core.configs import from_dict, override, to_dict
 from facespace.core.console import quiet
 from facespace.core.errors import UsageError
-from facespace.data.balancing import draw, expected_counts
+from facespace.training.balancing import draw, expected_counts
 from facespace.data.faces import FaceSet
-from facespace.data.loaders import Loader
+from facespace.training.loaders import Loader
 from facespace.recipes import recipe
 from facespace.recipes.config import Recipe
 

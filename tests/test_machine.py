@@ -18,7 +18,7 @@ import facespace
 from facespace.core.console import quiet
 from facespace.core.errors import UsageError
 from facespace.data.faces import FaceSet
-from facespace.data.loaders import Loader, Shelf
+from facespace.training.loaders import Loader, Shelf
 from facespace.models import bundle, precision
 from facespace.models.blocks import Doubling, TransposedConv
 from facespace.recipes.config import TrainConfig

@@ -18,12 +18,13 @@ from PIL import Image
 import facespace
 from facespace.core.console import quiet
 from facespace.core.errors import FaceSetError, UsageError
-from facespace.data import augment, derive
+from facespace.data import derive, resumable
 from facespace.data import prepare as prepare_module
 from facespace.data.faces import FaceSet
 from facespace.data.processing import replace_background
 from facespace.data.sources.celebamask_hq import PARTS, official_split
 from facespace.data.sources.lfw import clean
+from facespace.training import augment
 
 
 def prepare(*args, **options) -> FaceSet:
@@ -309,22 +310,22 @@ def test_an_interrupted_prepare_goes_on_to_the_same_bytes(tmp_path, monkeypatch)
     whole = prepare("folder", tmp_path / "p", to=tmp_path / "whole", size=16)
     made = []
 
-    def stop_after_two(making, chunk, _make=prepare_module.make_chunk):
+    def stop_after_two(making, chunk, _make=resumable.prepare_chunk):
         if len(made) == 2:
             raise KeyboardInterrupt
         made.append(len(chunk))
         return _make(making, chunk)
 
-    monkeypatch.setattr(prepare_module, "make_chunk", stop_after_two)
+    monkeypatch.setattr(resumable, "prepare_chunk", stop_after_two)
     with pytest.raises(KeyboardInterrupt):
         prepare("folder", tmp_path / "p", to=tmp_path / "cut", size=16)
     assert not (tmp_path / "cut").exists()
     monkeypatch.undo()
     seen = []
     monkeypatch.setattr(
-        prepare_module,
-        "make_chunk",
-        lambda m, c, _make=prepare_module.make_chunk: seen.append(len(c)) or _make(m, c),
+        resumable,
+        "prepare_chunk",
+        lambda m, c, _make=resumable.prepare_chunk: seen.append(len(c)) or _make(m, c),
     )
     cut = prepare("folder", tmp_path / "p", to=tmp_path / "cut", size=16)
     assert seen == [22]  # 150 faces in chunks of 64: only the last one was left
@@ -403,7 +404,7 @@ def test_a_killed_prepare_leaves_nothing_that_looks_finished_and_goes_on(tmp_pat
     with pytest.raises(FaceSetError):
         FaceSet(tmp_path / ".s.facespace-partial")
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0 and "Going on after" in done.stderr
+    assert done.returncode == 0 and "Continuing after" in done.stderr
     assert len(FaceSet(to)) == 800 and [path.name for path in tmp_path.iterdir()] == ["s"]
 
 
@@ -437,7 +438,7 @@ def test_merge_refuses_what_does_not_fit(tmp_path, drawn):
     a = prepare("lfw", root, to=tmp_path / "a", size=16)
     b = derive.split(a, tmp_path / "b", {"train": 0.5, "validation": 0.0, "test": 0.5}, seed=3)
     if (a.splits != b.splits).any():
-        with pytest.raises(FaceSetError, match="two sides of the split"):
+        with pytest.raises(FaceSetError, match="people would be in two splits"):
             derive.merge([a, b], tmp_path / "m")
     assert not (tmp_path / "m").exists()
 

@@ -54,7 +54,7 @@ def prepare(
     ----------
     source
         Where the faces come from: celeba, celebamask-hq, lfw, yearbook, olivetti, folder (any tree of images) or
-        procedural (drawn; needs no ROOT).
+        synthetic (rendered; needs no ROOT).
     root
         The folder that the source lies in.
     to
@@ -71,7 +71,7 @@ def prepare(
     workers
         Processes that read images. [default: one for each core]
     seed
-        Which faces the source procedural draws.
+        Which faces the source synthetic renders.
     attributes
         Keep only these, with commas between them. [default: all]
     table

@@ -36,7 +36,7 @@ def demo(to: Path, seed: int = 0) -> dict[str, Any]:
     next. An earlier demo there is replaced."""
     start = time.monotonic()
     note(f"1 of 3  Drawing {FACES:,} faces.")
-    faces = prepare("procedural", to=to / "faces", limit=FACES, seed=seed, force=True)
+    faces = prepare("synthetic", to=to / "faces", limit=FACES, seed=seed, force=True)
     note("2 of 3  Learning a space of them (two to three minutes on two free cores).")
     result = train("demo", faces, to / "run", seed=seed, force=True, trackers=["none"])
     note("3 of 3  Making pictures.")

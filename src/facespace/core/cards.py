@@ -1,22 +1,62 @@
-"""The card of a folder that facespace wrote, and the tensors beside it: names of the files, fingerprints, and one way to read
-them that says what is wrong."""
+"""The card of a folder that facespace wrote, and the tensors beside it: file names, fingerprints, and one reader for each whose
+errors say what is wrong and what to do. torch is imported where tensors are read or hashed, not at the start."""
 
 import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.resources.abc import Traversable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load as from_bytes
+from facespace.core.aliases import rename_old_keys
+from facespace.core.errors import BundleError, FacespaceError
 
-from facespace.core.errors import BundleError
+if TYPE_CHECKING:  # 2 s that reading a card does not need
+    import torch
 
 WEIGHTS, CARD, DIRECTIONS = "model.safetensors", "card.json", "directions.safetensors"
 RETRIEVE = "Copy the bundle again from where it came from, or train it again."
 
 
-def fingerprint(weights: dict[str, torch.Tensor]) -> str:
-    """SHA-256 over names, shapes and values: tells models apart, and a damaged file from a whole one."""
+@dataclass(frozen=True)
+class CardKind:
+    """What a reader expects of a card, and how its errors describe it."""
+
+    kind: str  # the card's "kind"
+    title: str  # with its article, such as "a trained model"
+    formats: tuple[int, ...]  # the values of "format" that can be read
+    error: type[FacespaceError]
+    unreadable: str  # next step where the card is damaged
+    wrong_kind: str  # next step where the card is of another kind
+    wrong_format: str  # next step where the format is unknown
+
+
+def read_card(path: Path | Traversable, expected: CardKind) -> dict[str, Any]:
+    """The card in a file, with current names in place of old ones.
+
+    Raises `expected.error` where it cannot be read, or is of another kind or format."""
+    try:
+        card = json.loads(path.read_bytes().decode("utf-8", "surrogateescape"))
+        kind, version = card["kind"], card["format"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise expected.error(f"{path} cannot be read ({error}). {expected.unreadable}") from error
+    holder = path.parent if isinstance(path, Path) else path
+    if kind != expected.kind:
+        raise expected.error(f"{holder} holds a {kind}, not {expected.title}. {expected.wrong_kind}")
+    if version not in expected.formats:
+        known = " and ".join(map(str, expected.formats))
+        readable = f"format {known}" if len(expected.formats) == 1 else f"the formats {known}"
+        raise expected.error(
+            f"{holder} has {kind} format {version}; this facespace reads {readable}. {expected.wrong_format}"
+        )
+    return rename_old_keys(expected.kind, card)
+
+
+def fingerprint(weights: "Mapping[str, torch.Tensor]") -> str:
+    """SHA-256 over names, shapes and values: distinguishes models, and a damaged file from an intact one."""
+    import torch
+
     digest = hashlib.sha256()
     for name in sorted(weights):
         digest.update(f"{name} {tuple(weights[name].shape)} {weights[name].dtype}".encode())
@@ -25,14 +65,17 @@ def fingerprint(weights: dict[str, torch.Tensor]) -> str:
     return digest.hexdigest()
 
 
-def read_tensors(path: Path | Traversable, expected: str | None, mend: str) -> dict[str, torch.Tensor]:
-    """The tensors of a file with the fingerprint that its card gives; BundleError, ending in `mend`, for any other file."""
+def read_tensors(path: Path | Traversable, expected: str | None, remedy: str) -> "dict[str, torch.Tensor]":
+    """The tensors of a file with the fingerprint that its card gives; BundleError, ending in `remedy`, for any other file."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
     try:
-        tensors = from_bytes(path.read_bytes())
+        tensors = load(path.read_bytes())
     except FileNotFoundError as error:
-        raise BundleError(f"{path} is missing. {mend}") from error
+        raise BundleError(f"{path} is missing. {remedy}") from error
     except (SafetensorError, OSError) as error:
-        raise BundleError(f"{path} is cut short or damaged ({error}). {mend}") from error
+        raise BundleError(f"{path} is cut short or damaged ({error}). {remedy}") from error
     if fingerprint(tensors) != expected:
-        raise BundleError(f"{path} is not the file that its card describes. {mend}")
+        raise BundleError(f"{path} is not the file that its card describes. {remedy}")
     return tensors

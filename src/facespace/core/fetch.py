@@ -1,5 +1,5 @@
 """Files from the network: a download that resumes, is checked and appears whole, and archives that unpack only into
-their own folder. Knows no data set and no host."""
+their own folder. Independent of data sets and hosts."""
 
 import functools
 import gzip
@@ -16,9 +16,9 @@ import urllib.error
 import urllib.request
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path, PureWindowsPath
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from facespace.core import console, files
@@ -68,24 +68,9 @@ def fetch(url: str, to: Path, *, sha256: str | None = None) -> Path:
         return to
     to.parent.mkdir(parents=True, exist_ok=True)
     part, tag = to.with_name(f"{to.name}.part"), to.with_name(f"{to.name}.part.tag")
-    most = failures = 0
-    while True:
-        try:
-            _receive(url, part, tag)
-            break
-        except _Dropped as dropped:
-            kept, _ = _kept(url, part, tag)
-            failures = 1 if kept > most else failures + 1
-            most = max(most, kept)
-            if failures >= TRIES:
-                hint = (
-                    f"Run again to go on from the {kept:,} bytes that are kept."
-                    if kept
-                    else "Try again later."
-                )
-                raise FetchError(f"{_name(url)} could not be fetched: {dropped}. {hint}") from dropped
-            time.sleep(PAUSE * 2 ** (failures - 1))
-    if sha256 and (found := files.sha256(part)) != sha256:
+    _receive_all(url, part, tag)
+    found = sha256 and files.sha256(part)
+    if found != sha256:
         part.unlink()
         tag.unlink(missing_ok=True)
         raise FetchError(
@@ -98,17 +83,57 @@ def fetch(url: str, to: Path, *, sha256: str | None = None) -> Path:
     return to
 
 
+def _receive_all(url: str, part: Path, tag: Path) -> None:
+    """Connects until `part` has its full length. Raises FetchError after TRIES connections without a new byte."""
+    most = failures = 0
+    while True:
+        try:
+            return _receive(url, part, tag)
+        except _Dropped as dropped:
+            kept, _ = _kept(url, part, tag)
+            failures = 1 if kept > most else failures + 1
+            most = max(most, kept)
+            if failures >= TRIES:
+                hint = "Try again later."
+                if kept:
+                    hint = f"Run again to continue after the {kept:,} bytes that are kept."
+                raise FetchError(f"{_name(url)} could not be fetched: {dropped}. {hint}") from dropped
+            time.sleep(PAUSE * 2 ** (failures - 1))
+
+
 def _receive(url: str, part: Path, tag: Path) -> None:
-    """One connection: brings `part` to its full length, or raises."""
+    """One connection: completes `part`, or raises."""
     offset, validator = _kept(url, part, tag)
-    resumed = {"Range": f"bytes={offset}-", "If-Range": validator} if offset else {}
-    headers = {"User-Agent": "facespace", "Accept-Encoding": "identity", **resumed}
+    response = _connect(url, part, offset, validator)
+    if response is None:  # all of it was received before
+        return
+    with response:
+        start, total = _extent(response)
+        if start not in (0, offset):
+            part.unlink(missing_ok=True)
+            raise _Dropped(f"the server did not send the bytes from {offset:,} on")
+        if not start:
+            etag = response.headers.get("ETag", "")  # a weak one, W/"…", cannot vouch for single bytes
+            if not etag.startswith('"'):
+                etag = response.headers.get("Last-Modified", "")
+            part.unlink(missing_ok=True)
+            files.write_json(tag, {"url": url, "validator": etag})
+        _check_space(part, (total or start) - start, _name(url))
+        _copy(response, part, start, total, _name(url))
+
+
+def _connect(url: str, part: Path, offset: int, validator: str) -> Any:
+    """The server's response with the bytes from `offset` on, or None where there are no more. Raises _Dropped where another
+    try may help, else FetchError."""
+    headers = {"User-Agent": "facespace", "Accept-Encoding": "identity"}
+    if offset:
+        headers |= {"Range": f"bytes={offset}-", "If-Range": validator}
     try:
         request = urllib.request.Request(url, headers=headers)
-        response = urllib.request.build_opener(_HttpOnly).open(request, timeout=TIMEOUT)
+        return urllib.request.build_opener(_HttpOnly).open(request, timeout=TIMEOUT)
     except urllib.error.HTTPError as error:
         if error.code == 416 and error.headers.get("Content-Range", "").endswith(f"/{offset}"):
-            return  # all of it was there already
+            return None
         if error.code == 416:  # the part is longer than the file: the file has changed
             part.unlink(missing_ok=True)
         answer = f"the server answered {error.code} {error.reason}"
@@ -119,30 +144,18 @@ def _receive(url: str, part: Path, tag: Path) -> None:
         ) from error
     except (OSError, http.client.HTTPException) as error:
         raise _Dropped(str(getattr(error, "reason", error)) or type(error).__name__) from error
-    with response:
-        start, total = _extent(response)
-        if start not in (0, offset):
-            part.unlink(missing_ok=True)
-            raise _Dropped(f"the server did not send the bytes from {offset:,} on")
-        if not start:
-            etag = response.headers.get("ETag", "")  # a weak one, W/"…", cannot vouch for single bytes
-            mark = etag if etag.startswith('"') else response.headers.get("Last-Modified", "")
-            part.unlink(missing_ok=True)
-            files.write_json(tag, {"url": url, "validator": mark})
-        _check_space(part, (total or start) - start, _name(url))
-        _copy(response, part, start, total, _name(url))
 
 
 def _copy(response: IO[bytes], part: Path, start: int, total: int | None, name: str) -> None:
-    came = 0
+    received = 0
     left = ((total or start) - start) // MEGABYTE
     with part.open("ab") as file, console.progress(left, f"Fetching {name}", "MB") as advance:
         while block := _read(response):
             file.write(block)
-            advance((came + len(block)) // MEGABYTE - came // MEGABYTE)
-            came += len(block)
-    if total is not None and start + came != total:
-        raise _Dropped(f"the connection ended after {start + came:,} of {total:,} bytes")
+            advance((received + len(block)) // MEGABYTE - received // MEGABYTE)
+            received += len(block)
+    if total is not None and start + received != total:
+        raise _Dropped(f"the connection ended after {start + received:,} of {total:,} bytes")
 
 
 def _read(response: IO[bytes]) -> bytes:
@@ -156,9 +169,11 @@ def _extent(response: Any) -> tuple[int, int | None]:
     """Where the answer's bytes start in the file, and how long the whole file is."""
     length = response.headers.get("Content-Length")
     if response.status != 206:
-        return 0, int(length) if length else None
+        return 0, (int(length) if length else None)
     found = re.match(r"bytes (\d+)-\d+/(\d+)", response.headers.get("Content-Range", ""))
-    return (int(found[1]), int(found[2])) if found else (-1, None)
+    if not found:
+        return -1, None
+    return int(found[1]), int(found[2])
 
 
 def _kept(url: str, part: Path, tag: Path) -> tuple[int, str]:
@@ -192,12 +207,17 @@ def _check_space(path: Path, needed: int, what: str) -> None:
 
 def cache_folder() -> Path:
     """Where downloads wait until they are whole: $FACESPACE_CACHE, else the system's folder for caches."""
-    home, own, shared = Path.home(), os.environ.get("FACESPACE_CACHE"), os.environ.get("XDG_CACHE_HOME")
-    system = {
-        "win32": os.environ.get("LOCALAPPDATA", home / "AppData/Local"),
-        "darwin": home / "Library/Caches",
-    }
-    return Path(own) if own else Path(shared or system.get(sys.platform, home / ".cache"), "facespace")
+    own, shared = os.environ.get("FACESPACE_CACHE"), os.environ.get("XDG_CACHE_HOME")
+    if own:
+        return Path(own)
+    if shared:
+        return Path(shared, "facespace")
+    home = Path.home()
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", home / "AppData/Local"), "facespace")
+    if sys.platform == "darwin":
+        return home / "Library/Caches/facespace"
+    return home / ".cache/facespace"
 
 
 def unpack(archive: Path, to: Path) -> int:
@@ -212,13 +232,7 @@ def unpack(archive: Path, to: Path) -> int:
     try:
         with archive.open("rb") as file:
             zipped = file.read(2) == b"PK"
-        if zipped:
-            with zipfile.ZipFile(archive) as opened:  # writes a link as a plain file, so none can lead out
-                sizes = {m.filename: (m, m.file_size) for m in opened.infolist() if not m.is_dir()}
-                return _extract(archive, to, sizes, opened.extract)
-        with tarfile.open(archive) as tar:
-            sizes = {m.name: (m, m.size) for m in tar.getmembers() if not m.isdir()}
-            return _extract(archive, to, sizes, functools.partial(tar.extract, filter="data"))
+        return _unpack_zip(archive, to) if zipped else _unpack_tar(archive, to)
     except tarfile.FilterError as error:
         raise FetchError(f"{archive} is refused: {error}. Do not use it.") from error
     except DAMAGE as error:
@@ -226,23 +240,38 @@ def unpack(archive: Path, to: Path) -> int:
         raise DamagedArchive(f"{archive} is damaged or no archive ({reason}). Fetch it again.") from error
 
 
-def _extract(
-    archive: Path, to: Path, members: dict[str, tuple[Any, int]], extract: Callable[..., object]
-) -> int:
-    """`members` are name -> (member, bytes)."""
-    for name in members:
-        if (
-            PureWindowsPath(name).anchor or ".." in PureWindowsPath(name).parts
-        ):  # knows both slashes, and drives
+class _Member(NamedTuple):
+    """A file in an archive."""
+
+    name: str
+    size: int  # bytes
+    handle: Any  # the archive's own description of it
+
+
+def _unpack_zip(archive: Path, to: Path) -> int:
+    with zipfile.ZipFile(archive) as opened:  # writes a link as a plain file, so none can lead out
+        members = [_Member(m.filename, m.file_size, m) for m in opened.infolist() if not m.is_dir()]
+        return _extract(archive, to, members, opened.extract)
+
+
+def _unpack_tar(archive: Path, to: Path) -> int:
+    with tarfile.open(archive) as opened:
+        members = [_Member(m.name, m.size, m) for m in opened.getmembers() if not m.isdir()]
+        return _extract(archive, to, members, functools.partial(opened.extract, filter="data"))
+
+
+def _extract(archive: Path, to: Path, members: Sequence[_Member], extract: Callable[..., object]) -> int:
+    by_name = {member.name: member for member in members}  # of several files of one name the last one counts
+    for name in by_name:
+        path = PureWindowsPath(name)  # splits at both slashes and finds drives
+        if path.anchor or ".." in path.parts:
             raise FetchError(
                 f"{archive} is refused: its file {name!r} would leave the folder. Do not use it."
             )
-    _check_space(to, sum(size for _, size in members.values()), archive.name)
-    with (
-        files.build_folder(to) as folder,
-        console.progress(len(members), f"Unpacking {archive.name}", "files") as done,
-    ):
-        for member, _ in members.values():
-            extract(member, folder)
-            done(1)
-    return len(members)
+    _check_space(to, sum(member.size for member in by_name.values()), archive.name)
+    title = f"Unpacking {archive.name}"
+    with files.build_folder(to) as folder, console.progress(len(by_name), title, "files") as advance:
+        for member in by_name.values():
+            extract(member.handle, folder)
+            advance(1)
+    return len(by_name)

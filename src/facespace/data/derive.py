@@ -1,10 +1,11 @@
-"""New prepared sets from old ones: merged, split anew, balanced. Pixels are copied as they are, tables are reconciled."""
+"""New prepared sets from old ones: merged, split anew, balanced, subsampled. Pixels are copied unchanged, tables are
+reconciled."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from facespace.core.files import build_folder, check_target
 from facespace.data.faces import IMAGES, SPLITS, FaceSet, is_face_set
 from facespace.data.splits import SHARES, by_hash
 from facespace.data.writing import write_card, write_header, write_table
+from facespace.image.photos import Template
 
 CHUNK = 1_024  # rows copied at a time
 CARRIED = (
@@ -29,52 +31,96 @@ CARRIED = (
 )
 
 
+Row = tuple[str, str, str | None]  # id, split, identity
+
+
+class Table(NamedTuple):
+    """The content of table.csv."""
+
+    rows: Sequence[Row]
+    attributes: Sequence[str]
+    values: np.ndarray  # float32 (N, A), NaN unknown
+
+
 def merge(sets: Sequence[FaceSet | Path | str], to: Path | str, force: bool = False) -> FaceSet:
     """One set of the faces of several, in their order. Attributes with the same name but for case, blanks, dashes and
     apostrophes are one; where a set lacks an attribute it is unknown. Splits stay; a person named by two sets of the
     same origin (CelebA and CelebAMask-HQ) is one person.
 
-    Raises UsageError for fewer than two sets or faces of different shapes, FaceSetError where a person would stand on
-    two sides."""
-    opened = [item if isinstance(item, FaceSet) else FaceSet(item) for item in sets]
+    Raises UsageError for fewer than two sets or faces of different shapes, FaceSetError where a person would be in two
+    splits."""
+    opened = list(map(_open, sets))
     if len(opened) < 2:
         raise UsageError(f"Merging takes at least two prepared sets; got {len(opened)}.")
-    shapes = {faces.image_shape for faces in opened}
-    if len(shapes) > 1:
-        told = ", ".join(f"{faces.root} {'×'.join(map(str, faces.image_shape))}" for faces in opened)
-        raise UsageError(
-            f"Only faces of one shape can be merged: {told}. Prepare them again with the same --size and --gray."
-        )
+    _check_shapes(opened)
     names, columns = reconcile([faces.attribute_names for faces in opened])
-    values = np.full((sum(map(len, opened)), len(names)), np.nan, np.float32)
-    rows: list[tuple[str, str, str | None]] = []
+    rows: list[Row] = []
+    parts, terms, picked, values = [], [], [], []
     for faces, places, prefix in zip(opened, columns, _prefixes(opened)):
-        values[len(rows) : len(rows) + len(faces), places] = faces.attributes
-        origin = faces.card.get("identities", faces.card["source"])
-        people = [who and (who if ":" in who else f"{origin}:{who}") for who in faces.identities]
-        rows += zip([f"{prefix}/{key}" for key in faces.ids], faces.splits, people)
-    _check_sides(rows)
-    crops = {faces.card["crop"] for faces in opened}
-    source, told = _common_source(opened) if len(crops) == 1 else (None, None)
-    template = replace(
-        opened[0].template, crop=opened[0].card["crop"] if len(crops) == 1 else "fit", source=source
-    )
-    parts = [
-        {"set": f.root.name, "source": f.card["source"], "faces": len(f), "fingerprint": f.fingerprint}
-        | _carried(f)
-        for f in opened
-    ]
-    notes = [told] if told else []
-    notes += [] if len(crops) == 1 else [f"crops differ: {', '.join(sorted(crops))}"]
+        rows += _prefixed(faces, prefix)
+        parts.append(_part(faces))
+        terms.append(faces.card["terms"])
+        picked.append((faces, np.arange(len(faces))))
+        known = np.full((len(faces), len(names)), np.nan, np.float32)
+        known[:, places] = faces.attributes
+        values.append(known)
+    _check_splits(rows)
+    template, notes = _common_template(opened)
     facts = {
         "source": "merge",
         "attributes": list(names),
-        "terms": "; ".join(dict.fromkeys(faces.card["terms"] for faces in opened)),
+        "terms": "; ".join(dict.fromkeys(terms)),
         "notes": notes,
         "parts": parts,
     }
-    picked = [(faces, np.arange(len(faces))) for faces in opened]
-    return _write(Path(to), force, picked, rows, names, values, template, facts)
+    table = Table(rows, names, np.concatenate(values))
+    return _write(Path(to), force, picked, table, template, facts)
+
+
+def _open(faces: FaceSet | Path | str) -> FaceSet:
+    return faces if isinstance(faces, FaceSet) else FaceSet(faces)
+
+
+def _check_shapes(sets: Sequence[FaceSet]) -> None:
+    shapes = {faces.image_shape for faces in sets}
+    if len(shapes) == 1:
+        return
+    found = ", ".join(f"{faces.root} {'×'.join(map(str, faces.image_shape))}" for faces in sets)
+    raise UsageError(
+        f"Only faces of one shape can be merged: {found}. Prepare them again with the same --size and --gray."
+    )
+
+
+def _prefixed(faces: FaceSet, prefix: str) -> list[Row]:
+    """The rows of a set with its prefix before each id, and its origin before each person's name."""
+    origin = faces.card.get("identities", faces.card["source"])
+    rows: list[Row] = []
+    for key, split, person in zip(faces.ids, faces.splits, faces.identities):
+        if person and ":" not in person:
+            person = f"{origin}:{person}"
+        rows.append((f"{prefix}/{key}", split, person))
+    return rows
+
+
+def _part(faces: FaceSet) -> dict[str, Any]:
+    """The card's entry on one of the sets that were merged."""
+    return {
+        "set": faces.root.name,
+        "source": faces.card["source"],
+        "faces": len(faces),
+        "fingerprint": faces.fingerprint,
+        **_carried(faces),
+    }
+
+
+def _common_template(sets: Sequence[FaceSet]) -> tuple[Template, list[str]]:
+    """The template of a merged set, and notes on what its parts do not have in common."""
+    crops = sorted({faces.card["crop"] for faces in sets})
+    template = sets[0].template
+    if len(crops) > 1:
+        return replace(template, crop="fit", source=None), [f"crops differ: {', '.join(crops)}"]
+    source, note = _common_source(sets)
+    return replace(template, source=source), [note] if note else []
 
 
 def split(
@@ -84,80 +130,68 @@ def split(
     seed: int = 0,
     force: bool = False,
 ) -> FaceSet:
-    """The same faces with new sides, by a hash of the person, or of the pixels where nobody is named; `shares` are those
+    """The same faces with new splits, by a hash of the person, or of the pixels where nobody is named; `shares` are those
     of train, validation and test."""
-    faces = faces if isinstance(faces, FaceSet) else FaceSet(faces)
-    if (
-        set(shares) - set(SPLITS)
-        or not all(0 <= share < 1e9 for share in shares.values())
-        or not shares.get("train")
-    ):
+    faces = _open(faces)
+    possible = all(0 <= share < 1e9 for share in shares.values())
+    if not possible or set(shares) - set(SPLITS) or not shares.get("train"):
         raise UsageError(
             f"Shares of train, validation and test must be at or above 0, and train above it; got {dict(shares)}."
         )
     check_seed(seed)
-    keys = [
-        f"person {who}" if who else f"pixels {hashlib.sha256(image.tobytes()).hexdigest()}"
-        for who, image in zip(faces.identities, faces.images)
-    ]
-    sides = [by_hash(key, shares, seed) for key in keys]
-    rows = [(key, side, who) for key, side, who in zip(faces.ids, sides, faces.identities)]
-    told = f"split anew with seed {seed}: " + ", ".join(f"{name} {share:g}" for name, share in shares.items())
-    return _derived(faces, np.arange(len(faces)), rows, Path(to), force, told)
+    rows: list[Row] = []
+    for key, person, image in zip(faces.ids, faces.identities, faces.images):
+        group = f"person {person}" if person else f"pixels {hashlib.sha256(image.tobytes()).hexdigest()}"
+        rows.append((key, by_hash(group, shares, seed), person))
+    named = ", ".join(f"{name} {share:g}" for name, share in shares.items())
+    note = f"split anew with seed {seed}: {named}"
+    return _derived(faces, np.arange(len(faces)), rows, Path(to), force, note)
 
 
 def balance(
     faces: FaceSet | Path | str, on: str, to: Path | str, seed: int = 0, force: bool = False
 ) -> FaceSet:
-    """As many faces with the attribute `on` as without it on every side, drawn at random by `seed`; faces of which it is
-    not known are left out."""
-    faces = faces if isinstance(faces, FaceSet) else FaceSet(faces)
+    """As many faces with the attribute `on` as without it in every split, drawn at random by `seed`; faces for which it is
+    unknown are left out."""
+    faces = _open(faces)
     if on not in faces.attribute_names:
         raise UsageError(f"Unknown attribute {on!r}. {suggest(on, faces.attribute_names)}")
     check_seed(seed)
     sign = np.sign(faces.attributes[:, faces.attribute_names.index(on)])
-    draw, kept = np.random.default_rng(seed), []
-    for side in SPLITS:
-        groups = [np.flatnonzero((faces.splits == side) & (sign == wanted)) for wanted in (1, -1)]
-        count = min(map(len, groups))
-        kept += [draw.permutation(group)[:count] for group in groups]
+    random, kept = np.random.default_rng(seed), []
+    for split in SPLITS:
+        inside = faces.splits == split
+        having, lacking = np.flatnonzero(inside & (sign == 1)), np.flatnonzero(inside & (sign == -1))
+        count = min(len(having), len(lacking))
+        kept += [random.permutation(having)[:count], random.permutation(lacking)[:count]]
     chosen = np.sort(np.concatenate(kept))
     if not len(chosen):
         raise FaceSetError(
-            f"{faces.root} has no side with faces both with and without {on}, so nothing is left to balance."
+            f"{faces.root} has no split with faces both with and without {on}, so nothing is left to balance."
         )
-    rows = [(faces.ids[row], faces.splits[row], faces.identities[row]) for row in chosen]
-    return _derived(
-        faces,
-        chosen,
-        rows,
-        Path(to),
-        force,
-        f"balanced on {on}: {len(chosen):,} of {len(faces):,} faces kept",
-    )
+    note = f"balanced on {on}: {len(chosen):,} of {len(faces):,} faces kept"
+    return _derived(faces, chosen, _rows(faces, chosen), Path(to), force, note)
 
 
 def thin(
     faces: FaceSet | Path | str, most: Mapping[str, int], to: Path | str, force: bool = False
 ) -> FaceSet:
-    """At most so many faces of each side that `most` names, evenly spread, and all of the others: for a curve of how much a
-    space learns from how many faces, or a quicker look."""
-    faces = faces if isinstance(faces, FaceSet) else FaceSet(faces)
+    """At most so many faces of each split that `most` names, evenly spaced, and all of the others: for a learning curve, or a
+    quicker run."""
+    faces = _open(faces)
     if not most or set(most) - set(SPLITS) or min(most.values()) < 1:
-        told = ", ".join(f"{side} {count}" for side, count in most.items()) or "none"
+        given = ", ".join(f"{split} {count}" for split, count in most.items()) or "none"
         raise UsageError(
-            f"Say how many faces of train, validation or test to keep, each at least 1; got {told}."
+            f"Say how many faces of train, validation or test to keep, each at least 1; got {given}."
         )
     kept = []
-    for side in SPLITS:
-        rows = faces.rows(side)
-        count = min(len(rows), most.get(side, len(rows)))
+    for split in SPLITS:
+        rows = faces.rows(split)
+        count = min(len(rows), most.get(split, len(rows)))
         kept.append(rows[np.linspace(0, len(rows) - 1, count).round().astype(int)])
     chosen = np.sort(np.concatenate(kept))
-    rows = [(faces.ids[row], faces.splits[row], faces.identities[row]) for row in chosen]
-    return _derived(
-        faces, chosen, rows, Path(to), force, f"thinned: {len(chosen):,} of {len(faces):,} faces kept"
-    )
+    note = f"thinned: {len(chosen):,} of {len(faces):,} faces kept"
+    return _derived(faces, chosen, _rows(faces, chosen), Path(to), force, note)
 
 
 def relabel(
@@ -175,10 +209,10 @@ def relabel(
         raise UsageError(
             f"{len(faces)} faces and {len(names)} names do not fit values of shape {values.shape}."
         )
-    rows = list(zip(faces.ids, faces.splits, faces.identities))
-    card = _facts(faces, told) | {"attributes": list(names)} | dict(facts)
-    picked = [(faces, np.arange(len(faces)))]
-    return _write(Path(to), force, picked, rows, names, values, faces.template, card)
+    everything = np.arange(len(faces))
+    card = {**_facts(faces, told), "attributes": list(names), **facts}
+    table = Table(_rows(faces, everything), names, values)
+    return _write(Path(to), force, [(faces, everything)], table, faces.template, card)
 
 
 def reconcile(sets: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], list[list[int]]]:
@@ -187,23 +221,31 @@ def reconcile(sets: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], list[list
     names: list[str] = []
     columns = []
     for listed in sets:
-        keys = ["".join(letter for letter in name.lower() if letter.isalnum()) for name in listed]
-        for key, name in zip(keys, listed):
+        chosen = []
+        for name in listed:
+            key = "".join(filter(str.isalnum, name.lower()))
             if key not in places:
                 places[key] = len(names)
                 names.append(name)
-        columns.append([places[key] for key in keys])
+            chosen.append(places[key])
+        columns.append(chosen)
     return tuple(names), columns
 
 
 def _common_source(sets: Sequence[FaceSet]) -> tuple[tuple[int, int] | None, str | None]:
-    """Height and width of the photographs that sets of one crop were cut from: those of the first set that knows them;
-    and a note where another set knows others."""
-    known = [faces.template.source for faces in sets if faces.template.source]
-    if len(set(known)) < 2:
-        return next(iter(known), None), None
-    told = ", ".join(f"{height}×{width}" for height, width in dict.fromkeys(known))
-    return known[0], f"photographs of different sizes: {told}; new ones are cut as those of the first"
+    """Height and width of the photographs that sets of one crop were cut from: those of the first set whose card has them;
+    and a note where another card has others."""
+    known: list[tuple[int, int]] = []
+    for faces in sets:
+        source = faces.template.source
+        if source and source not in known:
+            known.append(source)
+    if not known:
+        return None, None
+    if len(known) == 1:
+        return known[0], None
+    sizes = ", ".join(f"{height}×{width}" for height, width in known)
+    return known[0], f"photographs of different sizes: {sizes}; new ones are cut as those of the first"
 
 
 def _prefixes(sets: Sequence[FaceSet]) -> list[str]:
@@ -218,59 +260,77 @@ def _prefixes(sets: Sequence[FaceSet]) -> list[str]:
     return names
 
 
-def _check_sides(rows: Sequence[tuple[str, str, str | None]]) -> None:
-    sides: dict[str, set[str]] = {}
-    for _, side, who in rows:
-        if who:
-            sides.setdefault(who, set()).add(side)
-    torn = [who for who, found in sides.items() if len(found) > 1]
-    if torn:
+def _check_splits(rows: Sequence[Row]) -> None:
+    """Raises FaceSetError where faces of one person are in several splits."""
+    splits: dict[str, str] = {}
+    divided: dict[str, None] = {}  # in the order of rows
+    for _, split, person in rows:
+        if person and splits.setdefault(person, split) != split:
+            divided[person] = None
+    if divided:
+        first = next(person for person in splits if person in divided)
         raise FaceSetError(
-            f"{len(torn)} people would stand on two sides of the split ({torn[0]} …). "
-            "Give the sets the same sides first, for example with: facespace split SET --to NEW"
+            f"{len(divided)} people would be in two splits ({first} …). "
+            "Give the sets the same splits first, for example with: facespace split SET --to NEW"
         )
 
 
+def _rows(faces: FaceSet, chosen: np.ndarray) -> list[Row]:
+    return list(zip(faces.ids[chosen], faces.splits[chosen], faces.identities[chosen]))
+
+
 def _carried(faces: FaceSet) -> dict[str, Any]:
+    """The entries of a set's card that hold for the derived set too."""
     return {key: faces.card[key] for key in CARRIED if key in faces.card}
 
 
-def _derived(faces: FaceSet, chosen: np.ndarray, rows: list, to: Path, force: bool, told: str) -> FaceSet:
-    picked, values = [(faces, chosen)], faces.attributes[chosen]
-    return _write(to, force, picked, rows, faces.attribute_names, values, faces.template, _facts(faces, told))
+def _derived(
+    faces: FaceSet, chosen: np.ndarray, rows: Sequence[Row], to: Path, force: bool, note: str
+) -> FaceSet:
+    table = Table(rows, faces.attribute_names, faces.attributes[chosen])
+    return _write(to, force, [(faces, chosen)], table, faces.template, _facts(faces, note))
 
 
-def _facts(faces: FaceSet, told: str) -> dict[str, Any]:
-    facts = _carried(faces) | {
+def _facts(faces: FaceSet, note: str) -> dict[str, Any]:
+    """The card of a set derived from one set."""
+    facts = {
+        **_carried(faces),
         "source": faces.card["source"],
         "attributes": list(faces.attribute_names),
-        "notes": [*faces.card["notes"], told],
+        "notes": [*faces.card["notes"], note],
     }
-    return facts | {"parts": faces.card["parts"]} if "parts" in faces.card else facts
+    if "parts" in faces.card:
+        facts["parts"] = faces.card["parts"]
+    return facts
 
 
 def _write(
     to: Path,
     force: bool,
     picked: Sequence[tuple[FaceSet, np.ndarray]],
-    rows: Sequence[tuple[str, str, str | None]],
-    names: Sequence[str],
-    values: np.ndarray,
-    template: Any,
+    table: Table,
+    template: Template,
     facts: dict[str, Any],
 ) -> FaceSet:
-    if any(to.resolve() == faces.root.resolve() for faces, _ in picked):
-        raise UsageError(f"--to {to} is one of the sets themselves; name a new folder.")
+    """Copies the picked rows of some sets into a new one."""
+    for faces, _ in picked:
+        if to.resolve() == faces.root.resolve():
+            raise UsageError(f"--to {to} is one of the sets themselves; name a new folder.")
     check_target(to, "a prepared set", is_face_set, force)
+    digests: list[str] = []
     with build_folder(to) as folder:
         with (folder / IMAGES).open("wb") as file:
-            write_header(file, len(rows), template)
-            digests = []
-            for faces, chosen in picked:
-                for start in range(0, len(chosen), CHUNK):
-                    images = faces.images[chosen[start : start + CHUNK]]
-                    file.write(images.tobytes())
-                    digests += [hashlib.sha256(image.tobytes()).hexdigest() for image in images]
-        write_table(folder, rows, names, values)
-        write_card(folder, template, [side for _, side, _ in rows], digests, (), facts)
+            write_header(file, len(table.rows), template)
+            for images in _chunks(picked):
+                file.write(images.tobytes())
+                digests += [hashlib.sha256(image.tobytes()).hexdigest() for image in images]
+        write_table(folder, table.rows, table.attributes, table.values)
+        write_card(folder, template, [split for _, split, _ in table.rows], digests, (), facts)
     return FaceSet(to)
+
+
+def _chunks(picked: Sequence[tuple[FaceSet, np.ndarray]]) -> Iterator[np.ndarray]:
+    """The images of the picked rows, uint8 (CHUNK, H, W, C) at a time."""
+    for faces, chosen in picked:
+        for start in range(0, len(chosen), CHUNK):
+            yield faces.images[chosen[start : start + CHUNK]]

@@ -1,5 +1,5 @@
-"""The face data sets that can be fetched: what each weighs, on which terms, from where, what must be there afterwards,
-and the `prepare` line that follows. How a file travels is fetch.py; how a set is read is sources/."""
+"""The face data sets that can be downloaded: size, terms and origin of each, the files that must exist afterwards, and the
+`prepare` line that follows. Transfers are in core/fetch.py; reading a set is in sources/."""
 
 import contextlib
 import importlib
@@ -24,12 +24,11 @@ PICTURES = {".jpg", ".png"}
 class Table:
     """A file of labels that belongs to a set."""
 
-    names: tuple[str, ...]  # any of these will do
+    names: tuple[str, ...]  # any of these is enough
     holds: str
     source: str  # where its authors publish it
-    begins: str = (
-        ""  # if set, `source` is the table itself, begins so, and is fetched where the archive lacks it
-    )
+    # If set, `source` is the table itself, which starts with these characters and is downloaded where the archive lacks it.
+    begins: str = ""
 
 
 @dataclass(frozen=True)
@@ -38,8 +37,8 @@ class Download:
 
     title: str
     sizes: tuple[int, int]  # to download, and on the disk
-    terms: str  # a sentence, and where its authors say so
-    folder: str  # holds the images; lies at ROOT or one folder down
+    terms: str  # a sentence, and its origin
+    folder: str  # of the images, at ROOT or one folder below
     images: int
     prepare: str  # options of the `prepare` line
     source: str  # its page at Kaggle, or the authors' archive
@@ -106,59 +105,83 @@ DOWNLOADS: dict[str, Download] = {
 
 
 def download(name: str, to: Path, *, accept_terms: bool, client: Any = None) -> dict[str, Any]:
-    """Brings the data set `name` into the folder `to`, and says what it holds, what is missing and what comes next.
+    """Downloads the data set `name` into the folder `to`; returns what it holds, what is missing and the next command.
 
-    What is already there stays; a run that was broken off is gone on with. `client` stands in for kagglehub."""
+    Existing files stay; an interrupted download continues. `client` replaces kagglehub in tests."""
     start = time.monotonic()
-    what = choose(DOWNLOADS, name, "data set to download")
+    chosen = choose(DOWNLOADS, name, "data set to download")
     if not accept_terms:
         raise UsageError(offer(name, to))
     if to.exists() and not to.is_dir():
         raise UsageError(f"--to {to} is a file. Name a folder.")
-    console.note(f"{what.title}. Terms: {what.terms}")
+    console.note(f"{chosen.title}. Terms: {chosen.terms}")
     root = to.resolve()
     stage = root.with_name(f".{root.name}.download")
-    if not stage.is_dir() and not _count(root, what):
-        _bring(name, what, stage, _by_hand(what, to), client)
+    if not stage.is_dir() and not _count(root, chosen):
+        _bring(name, chosen, stage, _by_hand(chosen, to), client)
     if stage.is_dir():
-        if not _count(stage, what) + _count(root, what):
+        if not _count(stage, chosen) + _count(root, chosen):
             shutil.rmtree(stage)
-            raise FetchError(f"{what.source} gave no images in a folder {what.folder}. {_by_hand(what, to)}")
+            raise FetchError(
+                f"{chosen.source} gave no images in a folder {chosen.folder}. {_by_hand(chosen, to)}"
+            )
         _merge(stage, root)
-    count = _count(root, what)
-    missing = [sentence for table in what.tables if (sentence := _complete(name, table, root))]
-    if count < what.images:
-        hint = f"To fetch them anew, remove {to}; if it stays so, look at {what.source}"
-        missing.insert(0, f"{count:,} of {what.images:,} images are there. {hint}")
-    sizes = [Path(here, file).lstat().st_size for here, _, names in os.walk(root) for file in names]
-    facts = {"name": name, "to": str(to), "files": len(sizes), "bytes": sum(sizes), "missing": missing}
-    prepare = f"facespace prepare {name} {shlex.quote(str(to))} --to sets/{name} {what.prepare}"
-    return facts | {"prepare": prepare, "seconds": round(time.monotonic() - start, 2)}
+    missing = _missing_images(chosen, root, to)
+    for table in chosen.tables:
+        missing += _complete(name, table, root)
+    sizes = [path.lstat().st_size for path in _files(root)]
+    return {
+        "name": name,
+        "to": str(to),
+        "files": len(sizes),
+        "bytes": sum(sizes),
+        "missing": missing,
+        "prepare": f"facespace prepare {name} {shlex.quote(str(to))} --to sets/{name} {chosen.prepare}",
+        "seconds": round(time.monotonic() - start, 2),
+    }
+
+
+def _missing_images(chosen: Download, root: Path, to: Path) -> list[str]:
+    count = _count(root, chosen)
+    if count >= chosen.images:
+        return []
+    hint = f"To fetch them anew, remove {to}; if it stays so, look at {chosen.source}"
+    return [f"{count:,} of {chosen.images:,} images are there. {hint}"]
+
+
+def _files(root: Path) -> list[Path]:
+    """All files below a folder."""
+    found: list[Path] = []
+    for folder, _, names in os.walk(root):
+        found += [Path(folder, name) for name in names]
+    return found
 
 
 def offer(name: str, to: Path) -> str:
-    """What a person should know before accepting, and the command that accepts."""
-    what = DOWNLOADS[name]
-    packed, unpacked = (f"{size / 1e9:.2f} GB" for size in what.sizes)
+    """The size, origin and terms of a data set, and the command that accepts them."""
+    chosen = DOWNLOADS[name]
+    packed, unpacked = chosen.sizes
     return (
-        f"{what.title}: {what.images:,} images, about {packed} to download and {unpacked} on the disk.\n"
-        f"From: {what.source}\nTerms: {what.terms}\n"
+        f"{chosen.title}: {chosen.images:,} images, "
+        f"about {packed / 1e9:.2f} GB to download and {unpacked / 1e9:.2f} GB on the disk.\n"
+        f"From: {chosen.source}\nTerms: {chosen.terms}\n"
         f"If you accept them: facespace download {name} --to {shlex.quote(str(to))} --accept-terms"
     )
 
 
-def _by_hand(what: Download, to: Path) -> str:
-    return f"By hand: download {what.source} in a browser, unpack it into {to}, and run this again."
+def _by_hand(chosen: Download, to: Path) -> str:
+    return f"By hand: download {chosen.source} in a browser, unpack it into {to}, and run this again."
 
 
-def _bring(name: str, what: Download, stage: Path, by_hand: str, client: Any) -> None:
-    """Makes the folder `stage`, whole, from Kaggle, a mirror or the authors' archive."""
-    at_kaggle = what.source.startswith(KAGGLE)
+def _bring(name: str, chosen: Download, stage: Path, by_hand: str, client: Any) -> None:
+    """Creates the complete folder `stage` from Kaggle, a mirror or the authors' archive."""
+    at_kaggle = chosen.source.startswith(KAGGLE)
     if at_kaggle and (client is not None or not os.environ.get("FACESPACE_MIRROR")):
-        _link_tree(_from_kaggle(what.source.removeprefix(KAGGLE), by_hand, client), stage)
+        _link_tree(_from_kaggle(chosen.source.removeprefix(KAGGLE), by_hand, client), stage)
         return
+    url = f"{chosen.source}.zip" if at_kaggle else chosen.source  # .zip: as Kaggle names it
     try:
-        archive = _fetch(name, f"{what.source}.zip" if at_kaggle else what.source)  # .zip: as Kaggle names it
+        archive = _fetch(name, url)
         try:
             unpack(archive, stage)
         except DamagedArchive:
@@ -171,10 +194,11 @@ def _bring(name: str, what: Download, stage: Path, by_hand: str, client: Any) ->
 
 def _fetch(name: str, url: str) -> Path:
     """The file at `url`, or of that name at $FACESPACE_MIRROR/<name>/, in the cache."""
-    file, mirror = urlsplit(url).path.rsplit("/", 1)[-1], os.environ.get("FACESPACE_MIRROR")
-    return fetch(
-        f"{mirror.rstrip('/')}/{name}/{file}" if mirror else url, cache_folder() / "downloads" / name / file
-    )
+    file = urlsplit(url).path.rsplit("/", 1)[-1]
+    mirror = os.environ.get("FACESPACE_MIRROR")
+    if mirror:
+        url = f"{mirror.rstrip('/')}/{name}/{file}"
+    return fetch(url, cache_folder() / "downloads" / name / file)
 
 
 def _from_kaggle(handle: str, by_hand: str, client: Any) -> Path:
@@ -187,13 +211,13 @@ def _from_kaggle(handle: str, by_hand: str, client: Any) -> Path:
         raise FetchError(f"{hint} {by_hand}") from error
     except Exception as error:  # whatever kagglehub and the network below it may raise
         reason = " ".join(str(error).split()) or type(error).__name__
-        hint = "It may want an account: https://www.kaggle.com/settings. What came so far is kept; run again."
+        hint = "It may need an account: https://www.kaggle.com/settings. Received data is kept; run again."
         raise FetchError(f"Kaggle did not give {handle}: {reason}. {hint} {by_hand}") from error
 
 
 def _link_tree(source: Path, stage: Path) -> None:
     """The files of `source` under `stage`: hard links where the disk allows them, copies elsewhere."""
-    paths = [Path(here, name) for here, _, names in os.walk(source) for name in names]
+    paths = _files(source)
     with files.build_folder(stage) as folder, console.progress(len(paths), "Placing", "files") as advance:
         for path in paths:
             target = folder / path.relative_to(source)
@@ -218,34 +242,39 @@ def _merge(source: Path, target: Path) -> None:
 
 
 def _find(root: Path, name: str) -> Path | None:
-    """The file or folder of that name at `root` or one folder down."""
-    return next((path for place in (name, f"*/{name}") for path in sorted(root.glob(place))), None)
+    """The file or folder of that name at `root` or one folder below."""
+    for pattern in (name, f"*/{name}"):
+        for path in sorted(root.glob(pattern)):
+            return path
+    return None
 
 
-def _count(root: Path, what: Download) -> int:
-    """How many images are there."""
-    folder = _find(root, what.folder)
-    return sum(
-        Path(name).suffix in PICTURES for _, _, names in os.walk(folder or root / "-") for name in names
-    )
+def _count(root: Path, chosen: Download) -> int:
+    """The number of images."""
+    folder = _find(root, chosen.folder)
+    if folder is None:
+        return 0
+    return sum(path.suffix in PICTURES for path in _files(folder))
 
 
-def _complete(name: str, table: Table, root: Path) -> str | None:
-    """None if the table is there or could be fetched, else what is missing and where to put it."""
+def _complete(name: str, table: Table, root: Path) -> list[str]:
+    """Downloads the table where it is missing and can be had; else a sentence on what is missing and where to put it."""
     if any(_find(root, file) for file in table.names):
-        return None
+        return []
     folder = _find(root, DOWNLOADS[name].folder) or root / "-"
-    target, trouble = folder.parent / table.names[-1], ""  # beside the folder of images
+    target, problem = folder.parent / table.names[-1], ""  # beside the folder of images
     if table.begins:
         try:
-            came = _fetch(name, table.source)
-            content = came.read_bytes()
-            came.unlink()
+            received = _fetch(name, table.source)
+            content = received.read_bytes()
+            received.unlink()
             if content.startswith(table.begins.encode()):
                 with files.write_beside(target) as beside:
                     beside.write_bytes(content)
-                return None
-            trouble = " Another file was found where it should be."
+                return []
+            problem = " Another file was found where it should be."
         except FetchError as error:
-            trouble = f" {error}"
-    return f"{table.names[-1]} ({table.holds}) is missing.{trouble} Get it from {table.source} and put it at {target}"
+            problem = f" {error}"
+    return [
+        f"{table.names[-1]} ({table.holds}) is missing.{problem} Get it from {table.source} and put it at {target}"
+    ]

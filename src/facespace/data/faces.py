@@ -1,10 +1,9 @@
-"""What a source yields (Face, Listing) and what `prepare` leaves on disk (FaceSet): one memory-mapped file of uint8
+"""What a source yields (Face, SourceListing) and what `prepare` leaves on disk (FaceSet): one memory-mapped file of uint8
 images, one table, one card. Reading only; `writing.py` writes.
 
 Attributes are floats whose sign says yes (+) or no (−) and whose size may carry a score; NaN is unknown."""
 
 import csv
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,24 +11,25 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from facespace.core.cards import CARD, CardKind, read_card
 from facespace.core.console import progress
 from facespace.core.errors import FaceSetError, UsageError
 from facespace.core.files import settle
 from facespace.image.photos import Template
 
-BATCH = 64  # faces through a space at a time, so that memory stays flat
-AT_ONCE = 256  # through a smaller network
+BATCH = 64  # faces a forward pass of a space, which bounds the memory
+AT_ONCE = 256  # a forward pass of a smaller network
 
 FORMAT = 1
 SPLITS = ("train", "validation", "test")
-IMAGES, TABLE, CARD, SKIPPED = "images.npy", "table.csv", "card.json", "skipped.csv"
+IMAGES, TABLE, SKIPPED = "images.npy", "table.csv", "skipped.csv"
 COLUMNS = ("id", "split", "identity")  # then one column an attribute
 
 
-class Drawing(Protocol):
-    """An image that is drawn rather than read; must survive pickling, for worker processes."""
+class Renderable(Protocol):
+    """An image that is rendered rather than read; must survive pickling, for worker processes."""
 
-    def draw(self, height: int, width: int) -> np.ndarray:
+    def render(self, height: int, width: int) -> np.ndarray:
         """uint8 (height, width, 3)."""
         ...
 
@@ -47,15 +47,15 @@ class Face:
     """One face as a source lists it, before its pixels are read."""
 
     id: str
-    image: Path | np.ndarray | Drawing  # an array is uint8 (H, W) or (H, W, 3)
+    image: Path | np.ndarray | Renderable  # an array is uint8 (H, W) or (H, W, 3)
     identity: str | None = None
     split: str | None = None  # one of SPLITS, or None: by a stable hash of identity or pixels
     mask: Mask | None = None
 
 
 @dataclass(frozen=True)
-class Listing:
-    """All that a source has to say: its faces in a fixed order, their attributes, and what it could not list."""
+class SourceListing:
+    """The content of a source: its faces in a fixed order, their attributes, and what could not be listed."""
 
     faces: Sequence[Face]
     attributes: tuple[str, ...] = ()
@@ -89,10 +89,12 @@ class FaceSet:
 
     @property
     def template(self) -> Template:
-        """How these faces were cut."""
+        """The size and crop of these faces."""
         channels, height, width = self.image_shape
         source = self.card["source_size"]
-        return Template(height, width, channels, self.card["crop"], tuple(source) if source else None)
+        if source:
+            source = tuple(source)
+        return Template(height, width, channels, self.card["crop"], source or None)
 
     @property
     def fingerprint(self) -> str:
@@ -108,7 +110,7 @@ class FaceSet:
         return np.flatnonzero(self.splits == split)
 
     def signs(self, split: str) -> np.ndarray:
-        """What is known of the attributes of a split: +1 yes, −1 no, NaN unknown, (N, A)."""
+        """The signs of the attributes of a split: +1 yes, −1 no, NaN unknown, (N, A)."""
         values = np.sign(self.attributes[self.rows(split)])
         return np.where(values == 0, np.nan, values)
 
@@ -141,7 +143,10 @@ class FaceSet:
                     whole = -1
                     break
                 texts[:, whole] = row[:3]
-                values[whole] = [cell or "nan" for cell in row[3:]] if "" in row[3:] else row[3:]
+                cells = row[3:]
+                if "" in cells:
+                    cells = [cell or "nan" for cell in cells]
+                values[whole] = cells
                 whole += 1
         if tuple(header[:3]) != COLUMNS or whole != count:
             raise _damaged(self.root, f"{TABLE} does not have one whole row for each of the {count} images")
@@ -153,28 +158,26 @@ def is_face_set(root: Path) -> bool:
     return (root / CARD).is_file() and (root / IMAGES).is_file()
 
 
+_CARD = CardKind(
+    "faceset",
+    "a prepared set",
+    (FORMAT,),
+    FaceSetError,
+    unreadable="Delete the folder and prepare it again.",
+    wrong_kind="Name a folder that `facespace prepare` made.",
+    wrong_format="Prepare it again.",
+)
+
+
 def _read_card(root: Path) -> dict[str, Any]:
     if not root.is_dir():
         raise FaceSetError(f"{root} does not exist. Prepare a set: facespace prepare celeba ROOT --to {root}")
-    path = root / CARD
-    if not path.is_file():
+    if not (root / CARD).is_file():
         raise FaceSetError(
-            f"{root} holds no prepared faces (no {CARD}). For a folder of photographs: facespace prepare folder {root} --to NEW"
+            f"{root} holds no prepared faces (no {CARD}). "
+            f"For a folder of photographs: facespace prepare folder {root} --to NEW"
         )
-    try:
-        card = json.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))
-        kind, version = card["kind"], card["format"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise _damaged(root, f"{CARD} cannot be read ({error})") from error
-    if kind != "faceset":
-        raise FaceSetError(
-            f"{root} holds a {kind}, not a prepared set. Name a folder that `facespace prepare` made."
-        )
-    if version != FORMAT:
-        raise FaceSetError(
-            f"{root} has set format {version}; this facespace reads format {FORMAT}. Prepare it again."
-        )
-    return card
+    return read_card(root / CARD, _CARD)
 
 
 def _damaged(root: Path, what: str) -> FaceSetError:
@@ -186,7 +189,7 @@ def _damaged(root: Path, what: str) -> FaceSetError:
 def over(
     faces: FaceSet, rows: np.ndarray, what: Callable[[np.ndarray], np.ndarray], doing: str
 ) -> np.ndarray:
-    """What a function of faces uint8 (B, H, W, C) makes of those rows of a set, in batches straight from the disk."""
+    """The results of a function of faces uint8 (B, H, W, C) for those rows of a set, in batches straight from the disk."""
     parts = []
     with progress(len(rows), doing, "faces") as advance:
         for start in range(0, max(len(rows), 1), AT_ONCE):
@@ -196,11 +199,13 @@ def over(
 
 
 def evenly_spaced(rows: np.ndarray, count: int) -> np.ndarray:
-    """At most `count` of the rows, evenly spread."""
+    """At most `count` of the rows, evenly spaced."""
     count = min(count, len(rows))
-    return rows[[index * len(rows) // count for index in range(count)]]
+    if not count:
+        return rows[:0]
+    return rows[np.arange(count) * len(rows) // count]
 
 
 def batches(rows: np.ndarray) -> list[np.ndarray]:
-    """Row numbers in parts that go through the network together."""
+    """Row numbers in parts of at most BATCH."""
     return [rows[start : start + BATCH] for start in range(0, len(rows), BATCH)]

@@ -1,5 +1,5 @@
 """One listed face to its final pixels: read or draw, mask, align, cut. Runs in worker processes, so it needs neither
-torch nor the set that it works for."""
+torch nor an open set."""
 
 import hashlib
 from collections.abc import Sequence
@@ -16,12 +16,12 @@ from facespace.data.faces import Face
 from facespace.image import align, detectors
 from facespace.image.photos import Template, read_photo, to_rgb
 
-EDGE = 2.0  # pixels of a 512 px picture that a mask gives up at its border, where the old background shines through
+EDGE = 2.0  # pixels of a 512 px picture that a mask loses at its border, where the old background is visible
 
 
 @dataclass(frozen=True)
 class Alignment:
-    """How faces are found and laid on a template."""
+    """How faces are found and aligned to a template."""
 
     detector: str = "auto"
     weights: Path | None = None
@@ -31,84 +31,87 @@ class Alignment:
 
 
 @dataclass(frozen=True)
-class Making:
-    """All that decides a face's pixels."""
+class PrepareSpec:
+    """All that determines a face's pixels."""
 
     template: Template
     background: str | tuple[int, int, int] = "keep"  # or "blur", or a colour
     alignment: Alignment | None = None
     cropped: bool = False  # the pictures already are the template's crop, at any size
-    enlarge: bool = False  # takes such pictures that are smaller than the face wanted
+    enlarge: bool = False  # accepts such pictures that are smaller than the prepared face
 
 
-class Made(NamedTuple):
-    """What is told of a finished face, or of one that could not be made. Plain values, which pass quickly between
-    processes and into a log."""
+class PreparedFace(NamedTuple):
+    """The facts of a finished face, or of one that failed. Plain values, which are cheap to send between processes and to
+    write into a log."""
 
     id: str
     good: bool
-    told: str  # digest of the pixels, or the reason
+    detail: str  # digest of the pixels, or the reason of the failure
     size: tuple[int, int] = (
         0,
         0,
-    )  # of the source picture, height and width; (0, 0) where it could not be read
-    masked: float | None = None  # share of the source picture that a mask took away
+    )  # height and width of the source picture; (0, 0) where it could not be read
+    masked: float | None = None  # share of the source picture that a mask removed
     quality: dict[str, float] | None = None  # of an aligned face
 
 
-def make(making: Making, face: Face) -> list[tuple[Made, bytes]]:
+def prepare_faces(spec: PrepareSpec, face: Face) -> list[tuple[PreparedFace, bytes]]:
     """The faces of one listed image with their pixels (uint8 (H, W, C)): one, or several where all faces of a photograph
     are aligned."""
     size = (0, 0)
     try:
-        image, masked = _picture(making, face)
+        image, masked = _picture(spec, face)
         size = (image.height, image.width)
-        if making.alignment is None:
-            return [_finish(making, face.id, image, size, masked)]
-        found = _aligned(making.alignment, image)
-        ids = [face.id, *(f"{face.id}#{number}" for number in range(2, len(found) + 1))]
-        return [
-            _finish(making, key, picture, (picture.height, picture.width), masked, quality)
-            for key, (picture, quality) in zip(ids, found)
-        ]
+        if spec.alignment is None:
+            return [_finish(spec, face.id, image, size, masked)]
+        finished = []
+        for number, (picture, quality) in enumerate(_aligned(spec.alignment, image), start=1):
+            key = face.id if number == 1 else f"{face.id}#{number}"
+            size_aligned = (picture.height, picture.width)
+            finished.append(_finish(spec, key, picture, size_aligned, masked, quality))
+        return finished
     except ImageError as error:
-        return [(Made(face.id, False, str(error), size), b"")]
+        return [(PreparedFace(face.id, False, str(error), size), b"")]
 
 
-def make_chunk(making: Making, faces: Sequence[Face]) -> tuple[list[list[Made]], bytes]:
-    """`make` for each of some faces: what was made, and all the pixels in one piece."""
-    made = [make(making, face) for face in faces]
-    return [[item for item, _ in items] for items in made], b"".join(
-        pixels for items in made for _, pixels in items
-    )
+def prepare_chunk(spec: PrepareSpec, faces: Sequence[Face]) -> tuple[list[list[PreparedFace]], bytes]:
+    """`prepare_faces` for each of some listed images: the results of each, and the pixels of all one after another."""
+    results, pixels = [], []
+    for face in faces:
+        finished = prepare_faces(spec, face)
+        results.append([item for item, _ in finished])
+        pixels += [image for _, image in finished]
+    return results, b"".join(pixels)
 
 
-def _picture(making: Making, face: Face) -> tuple[Image.Image, float | None]:
+def _picture(spec: PrepareSpec, face: Face) -> tuple[Image.Image, float | None]:
     if isinstance(face.image, Path):
         image = read_photo(face.image)
     elif isinstance(face.image, np.ndarray):
         image = to_rgb(Image.fromarray(face.image))
     else:
-        image = Image.fromarray(face.image.draw(making.template.height, making.template.width))
-    if making.background == "keep":
+        image = Image.fromarray(face.image.render(spec.template.height, spec.template.width))
+    if spec.background == "keep":
         return image, None
     if face.mask is None:
         raise ImageError("no mask")
-    return replace_background(image, face.mask.load(), making.background)
+    return replace_background(image, face.mask.load(), spec.background)
 
 
 def _finish(
-    making: Making,
+    spec: PrepareSpec,
     key: str,
     image: Image.Image,
     size: tuple[int, int],
     masked: float | None,
     quality: dict[str, float] | None = None,
-) -> tuple[Made, bytes]:
-    template = making.template
-    face = template.resize(image, making.enlarge) if making.cropped else template.prepare(image)
-    pixels = face.tobytes()
-    return Made(key, True, hashlib.sha256(pixels).hexdigest(), size, masked, quality), pixels
+) -> tuple[PreparedFace, bytes]:
+    if spec.cropped:
+        pixels = spec.template.resize(image, spec.enlarge).tobytes()
+    else:
+        pixels = spec.template.prepare(image).tobytes()
+    return PreparedFace(key, True, hashlib.sha256(pixels).hexdigest(), size, masked, quality), pixels
 
 
 def replace_background(
@@ -116,14 +119,16 @@ def replace_background(
 ) -> tuple[Image.Image, float]:
     """The picture with all outside `person` (bool (H, W)) as one colour, or blurred; and the share that was replaced.
 
-    Done at the larger of both sizes, before any shrinking. The mask gives up its outermost pixels and gets a soft edge,
-    so that no seam of the old background stays; a blurred background is blurred from background pixels alone, so that
+    Done at the larger of both sizes, before any downsampling. The mask loses its outermost pixels and gets a soft edge,
+    so that no seam of the old background remains; a blurred background is blurred from background pixels alone, so that
     the person's colours do not bleed into it."""
     size = (max(image.width, person.shape[1]), max(image.height, person.shape[0]))
-    image = image if image.size == size else image.resize(size, Image.Resampling.LANCZOS)
+    if image.size != size:
+        image = image.resize(size, Image.Resampling.LANCZOS)
     edge = EDGE * max(size) / 512
     mask = Image.fromarray(person.astype(np.uint8) * 255)
-    mask = mask.resize(size, Image.Resampling.BILINEAR) if mask.size != size else mask
+    if mask.size != size:
+        mask = mask.resize(size, Image.Resampling.BILINEAR)
     inner = mask.filter(ImageFilter.GaussianBlur(edge)).point(INWARDS)
     if background == "blur":
         behind = _blurred_behind(image, mask, 0.05 * max(size))
@@ -156,10 +161,13 @@ def _aligned(alignment: Alignment, image: Image.Image) -> list[tuple[Image.Image
         measured = [(face, align.quality(face, image)) for face in found]
     else:
         measured = [align.foremost(found, image)]
-    large = [(face, quality) for face, quality in measured if quality["eye_distance"] >= alignment.smallest]
-    if not large:
+    aligned = []
+    for face, quality in measured:
+        if quality["eye_distance"] >= alignment.smallest:
+            aligned.append((align.align(image, face, template), quality))
+    if not aligned:
         raise ImageError(f"face smaller than {alignment.smallest:g} px between the eyes")
-    return [(align.align(image, face, template), quality) for face, quality in large]
+    return aligned
 
 
 @cache

@@ -1,7 +1,8 @@
-"""What is asked of `prepare`, checked before anything is read: the decisions about pixels, the options of a source, the
+"""The arguments of `prepare`, checked before anything is read: the decisions about pixels, the options of a source, the
 split."""
 
-from dataclasses import fields, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from PIL import ImageColor
 
 from facespace.core.errors import UsageError, check_seed, choose, suggest
 from facespace.data.faces import SPLITS
-from facespace.data.processing import Alignment, Making
+from facespace.data.processing import Alignment, PrepareSpec
 from facespace.data.sources import SOURCES, Source, SourceOptions
 from facespace.image import detectors
 from facespace.image.align import TEMPLATES
@@ -26,18 +27,27 @@ def check_pixels(
     align: bool | Alignment,
     cropped: str | None,
     enlarge: bool,
-) -> Making:
-    """The decisions about pixels; UsageError for those that do not go together."""
+) -> PrepareSpec:
+    """The decisions about pixels. Raises UsageError for those that contradict each other."""
     alignment = _alignment(align)
     _check_cropped(cropped, enlarge, crop, alignment)
-    if (crop or cropped or alignment) and not chosen.needs_root:
-        option = "crop" if crop else "cropped" if cropped else "align"
-        raise UsageError(f"The source {source} is drawn at its final size; leave out --{option}.")
+    if not chosen.needs_root:
+        _check_rendered(source, {"crop": crop, "cropped": cropped, "align": alignment})
     height, width = (size, size) if isinstance(size, int) else size or chosen.size
-    channels = 1 if (chosen.gray if gray is None else gray) else 3
-    named = cropped or crop or ("center-148" if alignment else chosen.crop)
-    template = Template(height, width, channels, named)
-    return Making(template, _colour(background), alignment, cropped is not None, enlarge)
+    if gray is None:
+        gray = chosen.gray
+    template = Template(height, width, 1 if gray else 3, cropped or crop or _usual_crop(chosen, alignment))
+    return PrepareSpec(template, _colour(background), alignment, cropped is not None, enlarge)
+
+
+def _check_rendered(source: str, options: Mapping[str, Any]) -> None:
+    for name, value in options.items():
+        if value:
+            raise UsageError(f"The source {source} is drawn at its final size; leave out --{name}.")
+
+
+def _usual_crop(chosen: Source, alignment: Alignment | None) -> str:
+    return "center-148" if alignment else chosen.crop
 
 
 def _alignment(align: bool | Alignment) -> Alignment | None:
@@ -83,22 +93,24 @@ def _colour(background: str) -> str | tuple[int, int, int]:
 
 
 def check_split(split: str | None) -> None:
-    """UsageError for a split that is none."""
+    """Raises UsageError for a split that does not exist."""
     if split is not None and split not in SPLITS:
         raise UsageError(f"--split takes {', '.join(SPLITS[:-1])} or {SPLITS[-1]}; got {split!r}.")
 
 
 def check_options(chosen: Source, source: str, options: dict[str, Any]) -> SourceOptions:
     """The options of a source; UsageError for unknown ones, those of other sources and impossible values."""
-    known = [field.name for field in fields(SourceOptions)]
+    defaults = vars(SourceOptions())
     for name, value in options.items():
-        if name not in known:
-            raise UsageError(f"Unknown option {name!r}. {suggest(name, known)}")
-        if name not in ("limit", "seed", *chosen.takes) and value != getattr(SourceOptions(), name):
+        if name not in defaults:
+            raise UsageError(f"Unknown option {name!r}. {suggest(name, defaults)}")
+        if name not in ("limit", "seed", *chosen.takes) and value != defaults[name]:
             takers = ", ".join(key for key, row in SOURCES.items() if name in row.takes)
             raise UsageError(f"--{name} is not for the source {source}, but for: {takers}.")
-    asked = SourceOptions(**options)
-    check_seed(asked.seed)
-    if asked.limit is not None and asked.limit < 1:
-        raise UsageError(f"--limit must be at least 1; got {asked.limit}.")
-    return replace(asked, table=Path(asked.table) if asked.table else None)
+    checked = SourceOptions(**options)
+    check_seed(checked.seed)
+    if checked.limit is not None and checked.limit < 1:
+        raise UsageError(f"--limit must be at least 1; got {checked.limit}.")
+    if not checked.table:
+        return replace(checked, table=None)
+    return replace(checked, table=Path(checked.table))

@@ -1,5 +1,4 @@
-"""A function over many inputs in worker processes, results in the inputs' order, with few results waiting. Knows
-nothing of faces."""
+"""A function over many inputs in worker processes, results in the inputs' order, with few results waiting."""
 
 import multiprocessing
 import os
@@ -62,4 +61,9 @@ def _start_worker(function: Callable, inputs: Sequence) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:
-        threading.Thread(target=lambda: (wait([parent.sentinel]), os._exit(1)), daemon=True).start()
+        threading.Thread(target=_leave_with, args=(parent.sentinel,), daemon=True).start()
+
+
+def _leave_with(sentinel: int) -> None:
+    wait([sentinel])
+    os._exit(1)

@@ -2,16 +2,18 @@
 
 import csv
 import hashlib
+import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
+from facespace.core.cards import CARD
 from facespace.core.files import sha256, write_json
 from facespace.core.version import __version__
-from facespace.data.faces import CARD, COLUMNS, FORMAT, SKIPPED, SPLITS, TABLE
+from facespace.data.faces import COLUMNS, FORMAT, SKIPPED, SPLITS, TABLE
 from facespace.image.photos import Template
 
 
@@ -30,11 +32,18 @@ def write_table(
     values: np.ndarray,
 ) -> None:
     """table.csv from (id, split, identity) rows and their (N, A) attributes; NaN is left empty."""
-    lines = (
-        (key, split, identity or "", *(PLAIN.get(v) or ("" if v != v else f"{v:.7g}") for v in line.tolist()))
-        for (key, split, identity), line in zip(rows, values)
-    )
-    write_csv(folder / TABLE, (*COLUMNS, *attributes), lines)
+    write_csv(folder / TABLE, (*COLUMNS, *attributes), _lines(rows, values))
+
+
+def _lines(rows: Iterable[tuple[str, str, str | None]], values: np.ndarray) -> Iterator[tuple[str, ...]]:
+    for (key, split, identity), line in zip(rows, values):
+        yield key, split, identity or "", *map(_cell, line.tolist())
+
+
+def _cell(value: float) -> str:
+    if value in PLAIN:
+        return PLAIN[value]
+    return "" if math.isnan(value) else f"{value:.7g}"
 
 
 PLAIN = {1.0: "1", -1.0: "-1", 0.0: "0"}  # most values, written without formatting
@@ -72,7 +81,7 @@ def write_card(
         "size": [template.height, template.width],
         "channels": template.channels,
         "crop": template.crop,
-        "source_size": list(template.source) if template.source else None,
+        "source_size": template.source and list(template.source),
         **facts,
         "skipped": {"total": len(skipped), "reasons": dict(sorted(reasons.items()))},
         "fingerprint": hashlib.sha256(content.encode()).hexdigest(),

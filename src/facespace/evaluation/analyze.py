@@ -247,7 +247,7 @@ def numbers(table: np.ndarray) -> list[list[float | None]]:
 
 def factors_of(analysis: Analysis) -> dict[str, Any] | None:
     """How far single latents stand for single factors, where those are known; `why_not` says why that cannot be told."""
-    if analysis.subject.faces.card["source"] != "procedural":
+    if analysis.subject.faces.card["source"] != "synthetic":
         return None
     table = analysis.table
     try:

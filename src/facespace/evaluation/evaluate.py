@@ -14,7 +14,7 @@ from facespace.core.console import note
 from facespace.core.errors import UsageError, check_seed
 from facespace.core.files import build_folder, check_target, holds_only, write_json
 from facespace.data.faces import FaceSet, evenly_spaced
-from facespace.data.loaders import Loader
+from facespace.training.loaders import Loader
 from facespace.evaluation import advice, disentanglement, interpolation, latents, reconstruction, report
 from facespace.evaluation.generation import draw_samples, measure_generation, measure_memorisation
 from facespace.evaluation.intervals import bootstrap
@@ -243,7 +243,7 @@ def _interpolation(job: Job, metrics: Mapping[str, Any]) -> dict[str, Any]:
 
 def _disentanglement(job: Job, metrics: Mapping[str, Any]) -> dict[str, Any] | None:
     faces = job.subject.faces
-    if faces.card["source"] != "procedural":
+    if faces.card["source"] != "synthetic":
         return None
     factors = faces.attributes[job.subject.rows]
     try:

@@ -2,7 +2,6 @@
 each prior, directions.safetensors, and discriminator.safetensors, the heads that judged it; no pickle. Written whole or not at
 all; every way in which it can be missing or damaged is a sentence."""
 
-import json
 import math
 import shutil
 from collections.abc import Callable
@@ -13,6 +12,7 @@ import numpy as np
 import torch
 from safetensors.torch import save as to_bytes
 
+from facespace.core import cards
 from facespace.core.cards import CARD, DIRECTIONS, RETRIEVE, WEIGHTS, fingerprint, read_tensors
 from facespace.core.configs import from_dict, to_dict
 from facespace.core.errors import BundleError, UsageError, suggest
@@ -26,6 +26,15 @@ from facespace.models.weight_quantization import restored, restored_kernels
 
 FORMAT = 1
 FORMAT_8_BITS = 2  # of weights as 8-bit numbers, so that a facespace which does not know them says so
+BUNDLE = cards.CardKind(
+    "bundle",
+    "a trained model",
+    (FORMAT, FORMAT_8_BITS),
+    BundleError,
+    unreadable=RETRIEVE,
+    wrong_kind="Name a run or a bundle folder.",
+    wrong_format="Update facespace.",
+)
 DISCRIMINATOR = "discriminator.safetensors"  # heads that judged its faces while it was trained
 ENCODED = "encoded.safetensors"  # latents of some faces
 BEST, LAST = "best", "last"  # the two bundles of a run
@@ -315,15 +324,4 @@ def find(folder: Path) -> Path:
 
 def read_card(folder: Path) -> dict[str, Any]:
     """The card of a bundle's own folder."""
-    try:
-        card = json.loads((folder / CARD).read_text(encoding="utf-8", errors="surrogateescape"))
-        kind, version = card["kind"], card["format"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BundleError(f"{folder / CARD} cannot be read ({error}). {RETRIEVE}") from error
-    if kind != "bundle":
-        raise BundleError(f"{folder} holds a {kind}, not a trained model. Name a run or a bundle folder.")
-    if version not in (FORMAT, FORMAT_8_BITS):
-        raise BundleError(
-            f"{folder} has bundle format {version}; this facespace reads the formats {FORMAT} and {FORMAT_8_BITS}. Update facespace."
-        )
-    return card
+    return cards.read_card(folder / CARD, BUNDLE)

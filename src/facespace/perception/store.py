@@ -1,16 +1,14 @@
 """A trained attribute network on disk, the ones that come along among them: weights and a card. Asks it nothing:
 evaluation/attributes.py does, and training/perceptual.py compares faces by what it sees."""
 
-import json
 from importlib.resources import files
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from safetensors.torch import save as to_bytes
 
-from facespace.core.cards import CARD, WEIGHTS, fingerprint, read_tensors
+from facespace.core.cards import CARD, WEIGHTS, CardKind, fingerprint, read_card, read_tensors
 from facespace.core.configs import from_dict, to_dict
 from facespace.core.errors import BundleError, UsageError
 from facespace.core.files import settle, write_json
@@ -20,6 +18,16 @@ from facespace.perception.classifier import Classifier, NetConfig
 
 FORMAT = 1
 KIND = "attribute network"
+_RETRIEVE = "Copy the attribute network again from where it came from, or train it again."
+NETWORK = CardKind(
+    KIND,
+    "an attribute network",
+    (FORMAT,),
+    BundleError,
+    unreadable=_RETRIEVE,
+    wrong_kind="Name another folder.",
+    wrong_format="Update facespace.",
+)
 SHIPPED, SCORER = "attributes", "scorer"  # the networks that come along: weights/NAME.safetensors and .json
 
 
@@ -59,7 +67,7 @@ def read_net(path: Path | str | None = None) -> Network:
             raise BundleError(
                 f"{folder} holds no attribute network (no {CARD}). Train one: facespace train-attributes --data SET --to NET"
             )
-    facts = _read_card(card)
+    facts = read_card(card, NETWORK)
     try:
         config, template = from_dict(NetConfig, facts["network"]), from_dict(Template, facts["template"])
         names = [str(name) for name in facts["attributes"]]
@@ -72,23 +80,3 @@ def read_net(path: Path | str | None = None) -> Network:
     except RuntimeError as error:
         raise BundleError(f"{weights} does not fit the network in {card.name}. {_RETRIEVE}") from error
     return Network(model.eval().requires_grad_(False), tuple(names), template, facts)
-
-
-def _read_card(path: Traversable) -> dict[str, Any]:
-    try:
-        card = json.loads(path.read_text(encoding="utf-8"))
-        kind, version = card["kind"], card["format"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BundleError(f"{path} cannot be read ({error}). {_RETRIEVE}") from error
-    if kind != KIND:
-        raise BundleError(
-            f"{path} is the card of a {kind}, not of an attribute network. Name another folder."
-        )
-    if version != FORMAT:
-        raise BundleError(
-            f"{path} has format {version}; this facespace reads format {FORMAT}. Update facespace."
-        )
-    return card
-
-
-_RETRIEVE = "Copy the attribute network again from where it came from, or train it again."

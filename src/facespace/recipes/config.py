@@ -42,8 +42,8 @@ class DataConfig:
         """The command that prepares such a set."""
         channels, height, width = image
         size = f"{height}" if height == width else f"{height}x{width}"
-        crop = "" if self.source == "procedural" else f" --crop {self.crop}"
-        root = "" if self.source == "procedural" else " ROOT"
+        crop = "" if self.source == "synthetic" else f" --crop {self.crop}"
+        root = "" if self.source == "synthetic" else " ROOT"
         return f"facespace prepare {self.source}{root} --to SET --size {size}{crop}{' --gray' if channels == 1 else ''}"
 
 

@@ -19,9 +19,7 @@ from facespace.core.configs import override, to_dict
 from facespace.core.console import note, progress, quiet
 from facespace.core.errors import TrainingError, UsageError, check_seed
 from facespace.core.files import build_folder, check_target, partial_folder
-from facespace.data import augment
 from facespace.data.faces import FaceSet, over
-from facespace.data.loaders import Batch, Loader
 from facespace.image.photos import Template
 from facespace.image.pixels import to_float
 from facespace.models.bundle import CARD, WEIGHTS
@@ -29,7 +27,7 @@ from facespace.perception.attributes import AttributeNet, fit, load_net
 from facespace.perception.classifier import Classifier, NetConfig
 from facespace.perception.store import save_net
 from facespace.recipes.config import DataConfig, TrainConfig
-from facespace.training import checkpoint
+from facespace.training import augment, checkpoint
 from facespace.training.attribute_card import measure, words
 from facespace.training.calibration import (
     calibrate,
@@ -39,6 +37,7 @@ from facespace.training.calibration import (
     some_gray,
     yes_weights,
 )
+from facespace.training.loaders import Batch, Loader
 from facespace.training.runtime import Machine
 from facespace.training.schedule import learning_rate
 

@@ -7,11 +7,11 @@ from typing import Any, TypeVar, cast
 import torch
 from torch import Tensor, nn
 
-from facespace.data.loaders import Loader
 from facespace.image.photos import Template
 from facespace.perception.dlib_resnet import open_recognition
 from facespace.recipes.config import Recipe
 from facespace.training.adversary import Adversary
+from facespace.training.loaders import Loader
 from facespace.training.perceptual import Perceptual
 from facespace.training.pool import LatentPool
 from facespace.training.projected import Projected, judges

@@ -1,6 +1,6 @@
 """Differentiable augmentation of what a discriminator sees, made and real faces alike (Zhao et al., 2020): with few faces it
 would otherwise learn them by heart. Each face has its own variation; random numbers come from torch's generator of the moment.
-The training faces themselves are varied in data/augment.py."""
+The training faces themselves are varied in training/augment.py."""
 
 from collections.abc import Sequence
 

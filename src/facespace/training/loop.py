@@ -20,13 +20,11 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from facespace.core.configs import from_dict, override, to_dict
 from facespace.core.console import note, progress
 from facespace.core.errors import TrainingError, UsageError, check_seed
-from facespace.data import augment
 from facespace.data.faces import FaceSet
-from facespace.data.loaders import Batch, Loader
 from facespace.models import LatentModel, build, bundle
 from facespace.recipes import recipe as named_recipe
 from facespace.recipes.config import Recipe, TrainConfig
-from facespace.training import checkpoint
+from facespace.training import augment, checkpoint
 from facespace.training.auxiliary_losses import Teachers
 from facespace.training.checkpoint import Progress
 from facespace.training.checks import (
@@ -37,6 +35,7 @@ from facespace.training.checks import (
     take_weights,
     warn_of_few_steps,
 )
+from facespace.training.loaders import Batch, Loader
 from facespace.training.loss import total_loss
 from facespace.training.pool import LatentPool
 from facespace.training.runtime import Machine

@@ -6,10 +6,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from facespace.data.loaders import Batch, Loader
 from facespace.models import LatentModel
 from facespace.recipes.config import ObjectiveConfig
 from facespace.training.auxiliary_losses import Loss
+from facespace.training.loaders import Batch, Loader
 from facespace.training.loss import total_loss
 
 

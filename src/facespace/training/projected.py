@@ -13,9 +13,9 @@ from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
 from facespace.core.console import note
-from facespace.data.loaders import Loader
 from facespace.recipes.config import ObjectiveConfig, Recipe
 from facespace.training.diffaugment import augment
+from facespace.training.loaders import Loader
 from facespace.training.moments import FACES, Moments
 from facespace.training.projection import WIDTHS, Projection, Shape
 from facespace.training.runtime import Machine

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from facespace.core.configs import to_dict
 from facespace.core.console import note, since_start
-from facespace.data.loaders import Batch, Loader
 from facespace.image.grids import pairs
 from facespace.image.pixels import to_uint8
 from facespace.models import LatentModel, bundle
@@ -20,6 +19,7 @@ from facespace.recipes.config import Recipe
 from facespace.training.auxiliary_losses import Teachers
 from facespace.training.checkpoint import Progress
 from facespace.training.discriminators import save_discriminator
+from facespace.training.loaders import Batch, Loader
 from facespace.training.measure import evaluate, per_dim
 from facespace.training.run_log import Journal
 from facespace.training.runtime import Machine

@@ -3,19 +3,22 @@ where the table is there, and the official split. Copies that were cropped and r
 or beside the tables. Liu et al., Deep Learning Face Attributes in the Wild, ICCV 2015."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from facespace.core.errors import FaceSetError
-from facespace.data.faces import SPLITS, Face, Listing
-from facespace.data.sources import Source, SourceOptions, tables
+from facespace.data.faces import SPLITS, Face, SourceListing
+from facespace.data.sources import tables
+from facespace.data.sources.source import Source, SourceOptions
 
 IMAGES = "img_align_celeba"
 TABLES = ("list_attr_celeba", "list_eval_partition", "identity_CelebA")
 
 
-def read(root: Path, options: SourceOptions) -> Listing:
+def read(root: Path, options: SourceOptions) -> SourceListing:
     """Every image, in the order of file names; table rows without an image are reported. A file and a row belong together
     where their names are the same but for the ending."""
     files, skipped = _files(_image_folder(root), root)
@@ -23,22 +26,29 @@ def read(root: Path, options: SourceOptions) -> Listing:
     names, attributes = tables.celeba_attributes(attribute_file) if attribute_file else ((), {})
     partition = tables.column(partition_file)
     identity = tables.column(identity_file)
-    faces = [
-        Face(path.name, path, identity.get(stem), split(partition.get(stem))) for stem, path in files.items()
-    ]
+    faces = []
+    for stem, path in files.items():
+        faces.append(Face(path.name, path, identity.get(stem), split(partition.get(stem))))
     missing = (attributes.keys() | partition.keys() | identity.keys()) - files.keys()
     written = tables.names(missing, (attribute_file, partition_file, identity_file))
-    skipped += [(written[stem], "in the tables, but no image file") for stem in sorted(missing)]
-    notes = []
-    for what, table in {"attributes": attributes, "split": partition, "identity": identity}.items():
-        without = len(files.keys() - table.keys())
-        if without:
-            notes.append(
-                f"{without:,} of {len(files):,} images have no {what} row" if table else f"no {what} table"
-            )
-    signs = tables.values(files, attributes, len(names))
+    for stem in sorted(missing):
+        skipped.append((written[stem], "in the tables, but no image file"))
+    notes = _notes(files, {"attributes": attributes, "split": partition, "identity": identity})
+    signs = tables.values(list(files), attributes, len(names))
     signs = np.where(signs == 0, -1, signs).astype(np.float32)  # some copies write 0 for no
-    return Listing(faces, names, signs, skipped, tuple(notes))
+    return SourceListing(faces, names, signs, skipped, notes)
+
+
+def _notes(files: Mapping[str, Path], by_name: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
+    """A note on each table that lacks rows of images, or is missing."""
+    notes = []
+    for name, table in by_name.items():
+        without = len(files.keys() - table.keys())
+        if without and table:
+            notes.append(f"{without:,} of {len(files):,} images have no {name} row")
+        elif without:
+            notes.append(f"no {name} table")
+    return tuple(notes)
 
 
 def split(code: str | None) -> str | None:
@@ -47,7 +57,9 @@ def split(code: str | None) -> str | None:
         raise FaceSetError(
             f"list_eval_partition: the split is 0, 1 or 2; found {code!r}. Fetch the file again."
         )
-    return None if code is None else SPLITS[int(code)]
+    if code is None:
+        return None
+    return SPLITS[int(code)]
 
 
 def _files(folder: Path, root: Path) -> tuple[dict[str, Path], list[tuple[str, str]]]:
@@ -55,12 +67,12 @@ def _files(folder: Path, root: Path) -> tuple[dict[str, Path], list[tuple[str, s
     only pictures count."""
     with os.scandir(folder) as entries:
         listed = sorted(entry.name for entry in entries if entry.is_file())
-    if folder == root:
-        listed = [name for name in listed if _is_picture(name)]
     files: dict[str, Path] = {}
     skipped = []
     for name in listed:
         stem = tables.stem(name)
+        if folder == root and not _is_picture(name):
+            continue
         if stem in files:
             skipped.append((name, "another file has the same number"))
         else:
@@ -78,7 +90,7 @@ def _tables(root: Path) -> list[Path | None]:
 
 
 def _image_folder(root: Path) -> Path:
-    """The authors' folder of images or Kaggle's. Only where CelebA's tables lie at hand, `images` or the root itself."""
+    """The authors' folder of images or Kaggle's. Only beside CelebA's tables, `images` or the root itself."""
     for name in (IMAGES, f"{IMAGES}_png"):
         for place in (root, root / "Img", root / name):
             for folder in (place / name / name, place / name):
@@ -87,7 +99,7 @@ def _image_folder(root: Path) -> Path:
     if any(_tables(root)):
         if (root / "images").is_dir():
             return root / "images"
-        if any(_is_picture(path.name) for path in root.iterdir() if path.is_file()):
+        if _holds_pictures(root):
             return root
     if root.name in (IMAGES, f"{IMAGES}_png", "images"):
         raise FaceSetError(
@@ -97,6 +109,11 @@ def _image_folder(root: Path) -> Path:
         f"{root} holds no CelebA images: a folder {IMAGES} is expected in it, or, beside CelebA's tables, a folder images "
         "or the images themselves. Unpack img_align_celeba.zip there."
     )
+
+
+def _holds_pictures(folder: Path) -> bool:
+    files = filter(Path.is_file, folder.iterdir())
+    return any(_is_picture(path.name) for path in files)
 
 
 SOURCE = Source(

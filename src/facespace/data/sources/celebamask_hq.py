@@ -8,9 +8,10 @@ import numpy as np
 from PIL import Image
 
 from facespace.core.errors import FaceSetError, ImageError, UsageError, suggest
-from facespace.data.faces import Face, Listing
-from facespace.data.sources import Source, SourceOptions, tables
+from facespace.data.faces import Face, SourceListing
+from facespace.data.sources import tables
 from facespace.data.sources.celeba import split
+from facespace.data.sources.source import Source, SourceOptions
 
 # The order of the labels in label maps; 0 is background.
 PARTS = (
@@ -29,12 +30,11 @@ class PartFiles:
 
     def load(self) -> np.ndarray:
         """bool (H, W): the union of the parts."""
-        union = None
-        for path in self.files:
-            part = _open(path, "L") > 127
-            union = part if union is None else union | part
-        if union is None:
+        if not self.files:
             raise ImageError("no mask of the parts to keep")
+        union = _open(self.files[0], "L") > 127
+        for path in self.files[1:]:
+            union = union | (_open(path, "L") > 127)
         return union
 
 
@@ -53,18 +53,21 @@ class LabelMap:
 def _open(path: Path, mode: str | None) -> np.ndarray:
     try:
         with Image.open(path, formats=("PNG",)) as image:
-            return np.asarray(image.convert(mode) if mode else image)
+            if mode:
+                image = image.convert(mode)
+            return np.asarray(image)
     except (OSError, SyntaxError, ValueError) as error:
         raise ImageError("mask cannot be read") from error
 
 
-def read(root: Path, options: SourceOptions) -> Listing:
+def read(root: Path, options: SourceOptions) -> SourceListing:
     """The layout that the folder has, in the order of numbers or names."""
     parts = tuple(ALIASES.get(part, part) for part in options.keep) or PARTS
     for part in parts:
         if part not in PARTS:
             raise UsageError(f"Unknown face part {part!r} in --keep. {suggest(part, [*PARTS, *ALIASES])}")
-    for place in (root, root / "CelebAMask-HQ", *sorted(path for path in root.iterdir() if path.is_dir())):
+    below = sorted(filter(Path.is_dir, root.iterdir()))
+    for place in (root, root / "CelebAMask-HQ", *below):
         if (place / "CelebA-HQ-img").is_dir():
             return _read_parts(place, parts, options)
         if (place / "images").is_dir() and (place / "masks").is_dir():
@@ -74,29 +77,23 @@ def read(root: Path, options: SourceOptions) -> Listing:
     )
 
 
-def _read_parts(root: Path, parts: tuple[str, ...], options: SourceOptions) -> Listing:
-    files = sorted((root / "CelebA-HQ-img").iterdir(), key=lambda path: (len(path.stem), path.stem))
-    masks: dict[str, list[Path]] = {}
-    for path in sorted(root.glob("CelebAMask-HQ-mask-anno/*/*.png")):
-        number, _, part = path.stem.partition("_")
-        if part in parts:
-            masks.setdefault(str(int(number)) if number.isdigit() else number, []).append(path)
-    mapping = tables.find((root,), "CelebA-HQ-to-CelebA-mapping")
-    original = {
-        row[0]: row[2]
-        for row in (tables.rows(mapping) if mapping else ())
-        if len(row) == 3 and row[0].isdigit()
-    }
-    place = (options.celeba,) if options.celeba else ()
-    identity = tables.column(tables.find(place, "identity_CelebA"))
+def _read_parts(root: Path, parts: tuple[str, ...], options: SourceOptions) -> SourceListing:
+    files = sorted((root / "CelebA-HQ-img").iterdir(), key=_by_number)
+    masks = _part_files(root, parts)
+    original = _mapping(root)
+    identity = {}
+    if options.celeba:
+        identity = tables.column(tables.find((options.celeba,), "identity_CelebA"))
     faces = []
     for path in files:
         mask = PartFiles(tuple(masks[path.stem])) if path.stem in masks else None
-        celeba = Path(original[path.stem]).stem if path.stem in original else None
+        celeba = original.get(path.stem)
         faces.append(Face(path.name, path, identity.get(celeba or ""), official_split(celeba), mask))
-    names, values = _numbers(root, [path.stem for path in files])
-    alone = sorted(masks.keys() - {path.stem for path in files})
-    lone = [(masks[key][0].name, "has masks, but no image file") for key in alone]
+    stems = [path.stem for path in files]
+    names, values = _numbers(root, stems)
+    skipped = []
+    for key in sorted(masks.keys() - set(stems)):
+        skipped.append((masks[key][0].name, "has masks, but no image file"))
     notes = _mask_note(faces)
     if not original:
         notes.append("no mapping to CelebA, so no official split")
@@ -104,7 +101,34 @@ def _read_parts(root: Path, parts: tuple[str, ...], options: SourceOptions) -> L
         notes.append(
             "no identities (--celeba FOLDER names CelebA's own tables); CelebA's split keeps people apart all the same"
         )
-    return Listing(faces, names, values, lone, tuple(notes))
+    return SourceListing(faces, names, values, skipped, tuple(notes))
+
+
+def _by_number(path: Path) -> tuple[int, str]:
+    """A sort key: numbers in ascending order, whether they have leading zeros or not."""
+    return len(path.stem), path.stem
+
+
+def _part_files(root: Path, parts: tuple[str, ...]) -> dict[str, list[Path]]:
+    """Stem of an image -> its files of these parts, such as 00012_hair.png."""
+    masks: dict[str, list[Path]] = {}
+    for path in sorted(root.glob("CelebAMask-HQ-mask-anno/*/*.png")):
+        number, _, part = path.stem.partition("_")
+        if part not in parts:
+            continue
+        if number.isdigit():
+            number = str(int(number))
+        masks.setdefault(number, []).append(path)
+    return masks
+
+
+def _mapping(root: Path) -> dict[str, str]:
+    """Stem of an image -> stem of CelebA's picture that it was made from."""
+    original = {}
+    for row in tables.rows(tables.find((root,), "CelebA-HQ-to-CelebA-mapping")):
+        if len(row) == 3 and row[0].isdigit():
+            original[row[0]] = Path(row[2]).stem
+    return original
 
 
 def official_split(stem: str | None) -> str | None:
@@ -112,7 +136,9 @@ def official_split(stem: str | None) -> str | None:
     if stem is None or not stem.isdigit():
         return None
     number = int(stem)
-    return split("0" if number <= LAST_TRAINING else "1" if number <= LAST_VALIDATION else "2")
+    if number <= LAST_TRAINING:
+        return split("0")
+    return split("1" if number <= LAST_VALIDATION else "2")
 
 
 def _numbers(root: Path, stems: list[str]) -> tuple[tuple[str, ...], np.ndarray]:
@@ -123,28 +149,33 @@ def _numbers(root: Path, stems: list[str]) -> tuple[tuple[str, ...], np.ndarray]
         path = tables.find((root,), table)
         if path:
             found, lines = tables.celeba_attributes(path)
-            names += tuple("Roll" if name == "Raw" else name for name in found)  # the authors' slip
+            names += found
             columns.append(tables.values(stems, lines, len(found)))
+    if "Raw" in names:  # the authors' slip
+        place = names.index("Raw")
+        names = (*names[:place], "Roll", *names[place + 1 :])
     return names, np.concatenate(columns, axis=1)
 
 
-def _read_labels(root: Path, parts: tuple[str, ...]) -> Listing:
-    labels = tuple(index for index, part in enumerate(PARTS, start=1) if part in parts)
+def _read_labels(root: Path, parts: tuple[str, ...]) -> SourceListing:
+    labels = tuple(PARTS.index(part) + 1 for part in PARTS if part in parts)
     masks = {path.stem: path for path in (root / "masks").iterdir()}
-    files = sorted((root / "images").iterdir())
-    faces = [
-        Face(p.name, p, mask=LabelMap(masks[p.stem], labels) if p.stem in masks else None) for p in files
-    ]
-    lone = [
-        (masks[stem].name, "a mask, but no image file")
-        for stem in sorted(masks.keys() - {p.stem for p in files})
-    ]
-    return Listing(faces, (), np.empty((len(faces), 0), np.float32), lone, tuple(_mask_note(faces)))
+    faces, stems = [], set()
+    for path in sorted((root / "images").iterdir()):
+        mask = LabelMap(masks[path.stem], labels) if path.stem in masks else None
+        faces.append(Face(path.name, path, mask=mask))
+        stems.add(path.stem)
+    skipped = []
+    for stem in sorted(masks.keys() - stems):
+        skipped.append((masks[stem].name, "a mask, but no image file"))
+    return SourceListing(faces, (), np.empty((len(faces), 0), np.float32), skipped, tuple(_mask_note(faces)))
 
 
 def _mask_note(faces: list[Face]) -> list[str]:
     missing = sum(face.mask is None for face in faces)
-    return [f"{missing:,} of {len(faces):,} images have no mask"] if missing else []
+    if not missing:
+        return []
+    return [f"{missing:,} of {len(faces):,} images have no mask"]
 
 
 SOURCE = Source(

@@ -5,58 +5,90 @@ import csv
 import mimetypes
 import os
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 
 from facespace.core.errors import FaceSetError
-from facespace.data.faces import Face, Listing
-from facespace.data.sources import Source, SourceOptions, tables
+from facespace.data.faces import Face, SourceListing
+from facespace.data.sources import tables
+from facespace.data.sources.source import Source, SourceOptions
 
+SHOWN = 6  # subfolders named in the note
 MOST_LABELS = 40  # more subfolders than this are taken for people, one folder each
-WORDS = {
-    "yes": 1.0,
-    "true": 1.0,
-    "no": -1.0,
-    "false": -1.0,
-    "": float("nan"),
-    "unknown": float("nan"),
-    "nan": float("nan"),
-}
+UNKNOWN = float("nan")
+WORDS = {"yes": 1.0, "true": 1.0, "no": -1.0, "false": -1.0, "": UNKNOWN, "unknown": UNKNOWN, "nan": UNKNOWN}
 
 
-def read(root: Path, options: SourceOptions) -> Listing:
+class AttributeTable(NamedTuple):
+    """A user's CSV: the names of its columns, and name of the file -> float32 (A,)."""
+
+    columns: tuple[str, ...] = ()
+    rows: Mapping[str, np.ndarray] = MappingProxyType({})
+
+
+class Subfolders(NamedTuple):
+    """What the names of subfolders mean."""
+
+    names: tuple[str, ...]  # of those that hold pictures
+    identities: bool  # each is a person rather than an attribute
+
+
+def read(root: Path, options: SourceOptions) -> SourceListing:
     """Every file in the order of its path. Up to 40 subfolders become attributes (+1 in it, −1 in another); more become
     identities, so that no person stands in two splits."""
-    columns, table = _read_table(options.table) if options.table else ((), {})
-    paths, skipped = [], []
-    for path, trouble in _walk(root):
-        if options.table and path.exists() and path.samefile(options.table):
-            continue
-        (skipped.append((_id(path, root), trouble)) if trouble else paths.append(path))
-    labels = [path.parent.relative_to(root).as_posix() for path in paths]
-    # A folder of notes beside the pictures is no label; the skipped files in it are reported all the same.
-    pictured = {label for path, label in zip(paths, labels) if _looks_like_picture(path)}
-    names = sorted(pictured - {"."})
-    people = len(names) > MOST_LABELS
-    marks = () if people else tuple(name for name in names if name not in columns)
-    values = np.full((len(paths), len(marks) + len(columns)), np.nan, np.float32)
-    endless = _without_endings(table)
+    table = _read_table(options.table) if options.table else AttributeTable()
+    paths, skipped = _find_files(root, options.table)
+    subfolders = _subfolders(root, paths)
+    labels: tuple[str, ...] = ()
+    if not subfolders.identities:
+        labels = tuple(name for name in subfolders.names if name not in table.columns)
+    faces = []
+    values = np.full((len(paths), len(labels) + len(table.columns)), np.nan, np.float32)
+    by_stem = _without_endings(table.rows)
     used: set[str] = set()
-    for row, (path, label) in enumerate(zip(paths, labels)):
-        if label != ".":
-            values[row, : len(marks)] = [1 if name == label else -1 for name in marks]
-        key = _row_of(path, root, table, endless)
+    for path, row in zip(paths, values):
+        folder = _folder(path, root)
+        identity = folder if subfolders.identities and folder != "." else None
+        faces.append(Face(_id(path, root), path, identity=identity))
+        if folder != ".":
+            row[: len(labels)] = -1
+        if folder in labels:
+            row[labels.index(folder)] = 1
+        key = _row_of(path, root, table.rows, by_stem)
         if key is not None:
-            values[row, len(marks) :] = table[key]
+            row[len(labels) :] = table.rows[key]
             used.add(key)
-    faces = [
-        Face(_id(p, root), p, identity=label if people and label != "." else None)
-        for p, label in zip(paths, labels)
-    ]
-    skipped += [(key, "in the attribute table, but no image file") for key in table if key not in used]
-    return Listing(faces, (*marks, *columns), values, skipped, _notes(labels, names, people, table, used))
+    for key in table.rows:
+        if key not in used:
+            skipped.append((key, "in the attribute table, but no image file"))
+    notes = _notes(root, paths, subfolders, table, used)
+    return SourceListing(faces, (*labels, *table.columns), values, skipped, notes)
+
+
+def _find_files(root: Path, table: Path | None) -> tuple[list[Path], list[tuple[str, str]]]:
+    """All files below the folder but the attribute table, and (id, reason) of what is skipped."""
+    paths, skipped = [], []
+    for path, problem in _walk(root):
+        if table and path.exists() and path.samefile(table):
+            continue
+        if problem:
+            skipped.append((_id(path, root), problem))
+        else:
+            paths.append(path)
+    return paths, skipped
+
+
+def _subfolders(root: Path, paths: Sequence[Path]) -> Subfolders:
+    # A folder of notes beside the pictures is no label; the skipped files in it are reported all the same.
+    found = set()
+    for path in filter(_looks_like_picture, paths):
+        found.add(_folder(path, root))
+    names = tuple(sorted(found - {"."}))
+    return Subfolders(names, identities=len(names) > MOST_LABELS)
 
 
 def _walk(root: Path) -> Iterator[tuple[Path, str | None]]:
@@ -67,64 +99,78 @@ def _walk(root: Path) -> Iterator[tuple[Path, str | None]]:
         found.append((Path(error.filename), "folder cannot be opened"))
 
     for here, folders, files in os.walk(root, onerror=closed):
-        found += [(Path(here, name), None) for name in files]
-        found += [
-            (Path(here, name), "a link to a folder") for name in folders if Path(here, name).is_symlink()
-        ]
-    yield from sorted(found, key=lambda item: item[0].as_posix())
+        for name in files:
+            found.append((Path(here, name), None))
+        for name in folders:
+            if Path(here, name).is_symlink():
+                found.append((Path(here, name), "a link to a folder"))
+    yield from sorted(found, key=_path_as_text)
+
+
+def _path_as_text(item: tuple[Path, str | None]) -> str:
+    return item[0].as_posix()
 
 
 def _looks_like_picture(path: Path) -> bool:
     return (mimetypes.guess_type(path.name)[0] or "image/unknown").startswith("image/")
 
 
-def _row_of(path: Path, root: Path, table: Collection[str], endless: Mapping[str, str]) -> str | None:
+def _row_of(path: Path, root: Path, table: Collection[str], by_stem: Mapping[str, str]) -> str | None:
     """The table's name of a file: its path, its name, its stem; or one that differs by the ending alone."""
     for key in (_id(path, root), path.name, path.stem):
         if key in table:
             return key
-    return endless.get(tables.stem(_id(path, root)), endless.get(path.stem))
+    return by_stem.get(tables.stem(_id(path, root)), by_stem.get(path.stem))
 
 
 def _without_endings(table: Iterable[str]) -> dict[str, str]:
     """Stem -> the table's name, for pictures that no other row shares its stem with."""
-    pictures = [key for key in table if tables.has_picture_ending(key)]
-    often = Counter(tables.stem(key) for key in pictures)
-    return {tables.stem(key): key for key in pictures if often[tables.stem(key)] == 1}
+    by_stem: dict[str, list[str]] = {}
+    for key in filter(tables.has_picture_ending, table):
+        by_stem.setdefault(tables.stem(key), []).append(key)
+    return {stem: keys[0] for stem, keys in by_stem.items() if len(keys) == 1}
 
 
 def _id(path: Path, root: Path) -> str:
     return path.relative_to(root).as_posix()
 
 
-def _read_table(path: Path) -> tuple[tuple[str, ...], dict[str, np.ndarray]]:
+def _folder(path: Path, root: Path) -> str:
+    """The folder of a file below the root; '.' for the root itself."""
+    return path.parent.relative_to(root).as_posix()
+
+
+def _read_table(path: Path) -> AttributeTable:
     """A CSV whose first column names the file; the others are attributes: numbers, yes/no, or empty for unknown.
 
     A column of only 0 and 1 is read as no and yes, since a sign carries the answer here."""
-    if not path.is_file():
-        raise FaceSetError(f"--table {path} does not exist.")
-    try:
-        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-            header, *rows = [row for row in csv.reader(file) if row] or [[]]
-    except csv.Error as error:
-        raise FaceSetError(f"--table {path} is no CSV that can be read ({error}).") from error
+    header, rows = _read_csv(path)
     if len(set(header)) < len(header):
         raise FaceSetError(f"--table {path} names a column twice. Give each its own name.")
     if len(header) < 2 or not rows:
         raise FaceSetError(
             f"--table {path} needs a header, a first column of file names and at least one attribute column."
         )
-    width = len(header) - 1
-    cells = [[*row[1:], *[""] * width][:width] for row in rows]
-    values = np.array(
-        [
-            [_number(c, name, row[0], path) for c, name in zip(line, header[1:])]
-            for row, line in zip(rows, cells)
-        ]
-    )
+    names = tuple(header[1:])
+    values = np.full((len(rows), len(names)), UNKNOWN)
+    for place, row in enumerate(rows):
+        for column, (name, text) in enumerate(zip(names, row[1:])):
+            values[place, column] = _number(text, name, row[0], path)
     binary = np.isin(values, (0, 1)) | np.isnan(values)
     values = np.where(binary.all(0), 2 * values - 1, values)
-    return tuple(header[1:]), {row[0]: line for row, line in zip(rows, values)}
+    return AttributeTable(names, {row[0]: line for row, line in zip(rows, values)})
+
+
+def _read_csv(path: Path) -> tuple[list[str], list[list[str]]]:
+    """Header and rows without the empty ones."""
+    if not path.is_file():
+        raise FaceSetError(f"--table {path} does not exist.")
+    try:
+        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+            lines = filter(None, csv.reader(file))
+            return next(lines, []), list(lines)
+    except csv.Error as error:
+        raise FaceSetError(f"--table {path} is no CSV that can be read ({error}).") from error
 
 
 def _number(text: str, column: str, row: str, path: Path) -> float:
@@ -139,15 +185,20 @@ def _number(text: str, column: str, row: str, path: Path) -> float:
         ) from error
 
 
-def _notes(labels: list[str], names: list[str], people: bool, table: dict, used: set[str]) -> tuple[str, ...]:
+def _notes(
+    root: Path, paths: Sequence[Path], subfolders: Subfolders, table: AttributeTable, used: Collection[str]
+) -> tuple[str, ...]:
     notes = []
+    names = subfolders.names
     if names:
-        sizes = Counter(labels)
-        kind = "people" if people else "labels"
-        shown = ", ".join(f"{name} ({sizes[name]})" for name in names[:6])
-        notes.append(f"{len(names)} subfolders taken as {kind}: {shown}{', …' if len(names) > 6 else ''}")
-    if table:
-        notes.append(f"{len(used):,} of {len(labels):,} files have a row in the attribute table")
+        sizes = Counter(_folder(path, root) for path in paths)
+        meaning = "people" if subfolders.identities else "labels"
+        shown = [f"{name} ({sizes[name]})" for name in names[:SHOWN]]
+        if len(names) > SHOWN:
+            shown.append("…")
+        notes.append(f"{len(names)} subfolders taken as {meaning}: {', '.join(shown)}")
+    if table.rows:
+        notes.append(f"{len(used):,} of {len(paths):,} files have a row in the attribute table")
     return tuple(notes)
 
 

@@ -3,75 +3,98 @@ Kumar et al. (ICCV 2009), whose sign says yes or no, or a table of 0 and 1. Huan
 
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from facespace.core.errors import FaceSetError, UsageError
-from facespace.data.faces import Face, Listing
-from facespace.data.sources import Source, SourceOptions, tables
+from facespace.data.faces import Face, SourceListing
+from facespace.data.sources import tables
+from facespace.data.sources.source import Source, SourceOptions
 from facespace.data.splits import by_hash
 
 TABLES = ("lfw_attributes.txt", "lfw_binary_attributes.csv", "lfw_attributes.csv")
+Key = tuple[str, int]  # a person and the number of a photograph
 SHOT = re.compile(r"(.+)_(\d{4})")
 
 
-def read(root: Path, options: SourceOptions) -> Listing:
+def read(root: Path, options: SourceOptions) -> SourceListing:
     """Every photograph, in the order of names; joined with the attribute table by person and image number."""
     if options.zeros not in ("unknown", "no"):
         raise UsageError(f"--zeros takes unknown or no; got {options.zeros!r}.")
     folder, others = _image_folder(root)
-    table = options.table or next(
-        (p for place in (root, folder, folder.parent) for t in TABLES if (p := place / t).is_file()), None
-    )
+    places = (root, folder, folder.parent)
+    table = options.table or _find_table(places)
     names, attributes = _attributes(table, options.zeros) if table else ((), {})
-    splits = _official_splits((root, folder, folder.parent))
+    splits = _official_splits(places)
     faces, keys, skipped = [], [], []
-    for path in sorted(path for person in folder.iterdir() if person.is_dir() for path in person.iterdir()):
+    for path in _files(folder):
         match = SHOT.fullmatch(path.stem)
         if not match or match[1] != path.parent.name:
-            skipped.append(
-                (path.relative_to(folder).as_posix(), "its name is not its folder's with an image number")
-            )
+            reason = "its name is not its folder's with an image number"
+            skipped.append((path.relative_to(folder).as_posix(), reason))
             continue
         keys.append((match[1], int(match[2])))
         faces.append(Face(path.name, path, identity=match[1], split=splits.get(match[1])))
-    missing = sorted(attributes.keys() - set(keys))
-    skipped += [
-        (f"{person}_{shot:04d}", "in the attribute table, but no image file") for person, shot in missing
-    ]
-    unknown = np.full(len(names), np.nan, np.float32)
-    values = (
-        np.stack([attributes.get(key, unknown) for key in keys])
-        if keys
-        else np.empty((0, len(names)), np.float32)
-    )
-    return Listing(faces, names, values, skipped, _notes(folder, others, table, keys, attributes, splits))
+    for person, shot in sorted(attributes.keys() - set(keys)):
+        skipped.append((f"{person}_{shot:04d}", "in the attribute table, but no image file"))
+    values = np.full((len(keys), len(names)), np.nan, np.float32)
+    for place, key in enumerate(keys):
+        if key in attributes:
+            values[place] = attributes[key]
+    notes = _notes(folder, others, table, len(keys) - _count(keys, attributes), splits)
+    return SourceListing(faces, names, values, skipped, notes)
+
+
+def _find_table(places: Iterable[Path]) -> Path | None:
+    for place in places:
+        for name in TABLES:
+            if (place / name).is_file():
+                return place / name
+    return None
+
+
+def _files(folder: Path) -> list[Path]:
+    """All files in the folders of people, in the order of paths."""
+    found: list[Path] = []
+    for person in filter(Path.is_dir, folder.iterdir()):
+        found += person.iterdir()
+    return sorted(found)
+
+
+def _count(keys: Iterable[Key], table: Mapping[Key, np.ndarray]) -> int:
+    """How many of the keys the table has."""
+    return sum(key in table for key in keys)
 
 
 def _image_folder(root: Path) -> tuple[Path, list[str]]:
-    """The folder of people, deep-funneled before funneled before original, and the layouts that were left out."""
-    below = sorted(path for path in root.glob("*") if path.is_dir())
-    nested = sorted(
-        path
-        for place in below
-        if place.name.startswith("lfw")
-        for path in place.glob("lfw*")
-        if path.is_dir()
-    )
-    found = [place for place in (root, *below, *nested) if _holds_people(place)]
+    """The folder of people, deep-funneled before funneled before original, and the names of the other layouts."""
+    places = [root]
+    below = sorted(filter(Path.is_dir, root.glob("*")))
+    nested: list[Path] = []
+    for place in below:
+        if place.name.startswith("lfw"):
+            nested += filter(Path.is_dir, place.glob("lfw*"))
+    places += below + sorted(nested)
+    found = sorted(filter(_holds_people, places), key=_by_layout)
     if not found:
         raise FaceSetError(
             f"{root} holds no LFW photographs: folders such as Aaron_Eckhart/Aaron_Eckhart_0001.jpg are expected."
         )
-    order = sorted(found, key=lambda path: ("deep" not in path.name, "funneled" not in path.name))
-    return order[0], [path.name for path in order[1:]]
+    return found[0], [path.name for path in found[1:]]
+
+
+def _by_layout(path: Path) -> tuple[bool, bool]:
+    """A sort key: deep-funneled, funneled, original."""
+    return "deep" not in path.name, "funneled" not in path.name
 
 
 def _holds_people(folder: Path) -> bool:
-    people = (path for path in folder.iterdir() if path.is_dir())
-    return any(file.stem == f"{person.name}_0001" for person in people for file in person.iterdir())
+    for person in filter(Path.is_dir, folder.iterdir()):
+        if any(file.stem == f"{person.name}_0001" for file in person.iterdir()):
+            return True
+    return False
 
 
 def clean(name: str) -> str:
@@ -79,7 +102,7 @@ def clean(name: str) -> str:
     return re.sub(r"[\s\-]+", "_", name.strip().replace("'", ""))
 
 
-def _attributes(path: Path, zeros: str) -> tuple[tuple[str, ...], dict[tuple[str, int], np.ndarray]]:
+def _attributes(path: Path, zeros: str) -> tuple[tuple[str, ...], dict[Key, np.ndarray]]:
     """Names, and (person, image number) -> float32 (A,): scores as they stand, or 0/1 read as `zeros` says."""
     lines = _lines(path)
     header = next(lines, [])
@@ -91,18 +114,17 @@ def _attributes(path: Path, zeros: str) -> tuple[tuple[str, ...], dict[tuple[str
     table = {}
     for row in lines:
         try:
-            table[row[0].replace(" ", "_"), int(row[1])] = np.array(row[skip:], dtype=np.float32).reshape(
-                len(header) - skip
-            )
+            scores = np.array(row[skip:], dtype=np.float32).reshape(len(header) - skip)
+            table[row[0].replace(" ", "_"), int(row[1])] = scores
         except (ValueError, IndexError) as error:
             raise FaceSetError(
                 f"{path}: the row of {row[0]} cannot be read ({error}). Fetch the file again."
             ) from error
-    binary = all(np.isin(values, (0, 1)).all() for values in table.values())
-    if binary:
+    if all(np.isin(scores, (0, 1)).all() for scores in table.values()):
         no = np.nan if zeros == "unknown" else -1.0
-        table = {key: np.where(values > 0, 1, no).astype(np.float32) for key, values in table.items()}
-    return tuple(clean(name) for name in header[skip:]), table
+        for key, scores in table.items():
+            table[key] = np.where(scores > 0, 1, no).astype(np.float32)
+    return tuple(map(clean, header[skip:])), table
 
 
 def _lines(path: Path) -> Iterator[list[str]]:
@@ -111,7 +133,7 @@ def _lines(path: Path) -> Iterator[list[str]]:
         raise FaceSetError(f"--table {path} does not exist.")
     with path.open(encoding="utf-8", errors="replace", newline="") as file:
         if path.suffix == ".csv":
-            yield from (row for row in csv.reader(file) if row)
+            yield from filter(None, csv.reader(file))
             return
         for line in file:
             cells = line.rstrip("\r\n").split("\t")
@@ -125,40 +147,40 @@ def _official_splits(places: tuple[Path, ...]) -> dict[str, str]:
     """Person -> split, from View 1 (peopleDevTrain.txt, peopleDevTest.txt) or View 2 (pairs.txt, ten folds of people),
     where the files are there. A tenth of View 1's training people validates; of View 2 the last two folds stay out."""
     people: dict[str, str] = {}
-    for name, side in (("peopleDevTrain", "train"), ("peopleDevTest", "test")):
-        path = tables.find(places, name, (".txt",))
-        for row in tables.rows(path) if path else ():
-            if len(row) == 2:
-                kept = (
-                    by_hash(f"person {row[0]}", {"train": 0.9, "validation": 0.1})
-                    if side == "train"
-                    else side
-                )
-                people[row[0]] = kept
+    for row in tables.rows(tables.find(places, "peopleDevTrain", (".txt",))):
+        if len(row) == 2:
+            people[row[0]] = by_hash(f"person {row[0]}", {"train": 0.9, "validation": 0.1})
+    for row in tables.rows(tables.find(places, "peopleDevTest", (".txt",))):
+        if len(row) == 2:
+            people[row[0]] = "test"
     path = tables.find(places, "pairs", (".txt",))
     if people or path is None:
         return people
     header, *pairs = tables.rows(path)
     fold = 2 * int(header[1]) if len(header) == 2 else len(pairs)
     for number, row in enumerate(pairs):
-        side = {8: "validation", 9: "test"}.get(number // fold, "train")
-        people |= dict.fromkeys((row[0], row[2]) if len(row) == 4 else (row[0],), side)
+        split = {8: "validation", 9: "test"}.get(number // fold, "train")
+        people[row[0]] = split
+        if len(row) == 4:  # two people, with a shot each
+            people[row[2]] = split
     return people
 
 
 def _notes(
-    folder: Path, others: list[str], table: Path | None, keys: list, attributes: dict, splits: dict
+    folder: Path, others: list[str], table: Path | None, without: int, splits: Mapping[str, str]
 ) -> tuple[str, ...]:
-    notes = [f"layout {folder.name}" + (f"; {', '.join(others)} left out" if others else "")]
+    """Notes on the layout, the table of which `without` images have no row, and the split."""
+    layout = f"layout {folder.name}"
+    if others:
+        layout += f"; {', '.join(others)} left out"
     if table is None:
-        notes.append(f"no attribute table ({TABLES[0]})")
+        labels = f"no attribute table ({TABLES[0]})"
     else:
-        without = sum(key not in attributes for key in keys)
-        notes.append(
-            f"attributes from {table.name}" + (f"; {without:,} images have no row in it" if without else "")
-        )
-    notes.append("split from LFW's own lists of people" if splits else "no list of who is in which split")
-    return tuple(notes)
+        labels = f"attributes from {table.name}"
+        if without:
+            labels += f"; {without:,} images have no row in it"
+    origin = "split from LFW's own lists of people" if splits else "no list of who is in which split"
+    return layout, labels, origin
 
 
 SOURCE = Source(

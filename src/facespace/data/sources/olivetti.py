@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from facespace.core.errors import FaceSetError
-from facespace.data.faces import Face, Listing
-from facespace.data.sources import Source, SourceOptions
+from facespace.data.faces import Face, SourceListing
+from facespace.data.sources.source import Source, SourceOptions
 
 SIDE, SHOTS = 64, 10  # pixels; pictures of each person
 
 
-def read(root: Path, options: SourceOptions) -> Listing:
+def read(root: Path, options: SourceOptions) -> SourceListing:
     """400 faces, ten a person, in the file's order."""
     matlab, cache = root / "olivettifaces.mat", root / "olivetti_py3.pkz"
     if matlab.is_file():
@@ -24,11 +24,12 @@ def read(root: Path, options: SourceOptions) -> Listing:
         pixels = _from_cache(cache)
     else:
         raise FaceSetError(f"{root} holds neither {matlab.name} nor scikit-learn's {cache.name}.")
-    faces = [
-        Face(f"person{n // SHOTS + 1:02d}-{n % SHOTS + 1:02d}", face, identity=f"person{n // SHOTS + 1:02d}")
-        for n, face in enumerate(pixels)
-    ]
-    return Listing(faces, (), np.empty((len(faces), 0), np.float32))
+    faces = []
+    for number, image in enumerate(pixels):
+        person, shot = divmod(number, SHOTS)
+        name = f"person{person + 1:02d}"
+        faces.append(Face(f"{name}-{shot + 1:02d}", image, identity=name))
+    return SourceListing(faces, (), np.empty((len(faces), 0), np.float32))
 
 
 def _from_matlab(path: Path) -> np.ndarray:
@@ -74,11 +75,9 @@ def _upright(rows: np.ndarray, path: Path) -> np.ndarray:
         raise FaceSetError(
             f"{path} holds {rows.shape} numbers where 400 × 4,096 are expected. Fetch it again."
         )
-    levels = (
-        rows
-        if rows.dtype == np.uint8
-        else np.round(255 * rows / max(float(rows.max()), 1e-9)).astype(np.uint8)
-    )
+    levels = rows
+    if rows.dtype != np.uint8:
+        levels = np.round(255 * rows / max(float(rows.max()), 1e-9)).astype(np.uint8)
     return np.ascontiguousarray(levels.reshape(-1, SIDE, SIDE).transpose(0, 2, 1))
 
 

@@ -1,7 +1,6 @@
-"""Reading the tables that face data sets come with. One row at a time: as lists of words CelebA's would not be small."""
+"""Reading the tables that face data sets come with, one row at a time: CelebA's as lists of words would fill the memory."""
 
 import csv
-import itertools
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -12,12 +11,13 @@ from facespace.core.errors import FaceSetError
 PICTURES = ("jpg", "jpeg", "png", "webp", "avif", "tif", "tiff", "bmp", "gif", "ppm", "pgm", "jp2", "tga")
 
 
-def rows(path: Path) -> Iterator[list[str]]:
-    """The rows of a .csv, or of a table with blanks between its columns; empty ones are left out."""
+def rows(path: Path | None) -> Iterator[list[str]]:
+    """The rows of a .csv, or of a table with blanks between its columns, without empty ones; none without a path."""
+    if path is None:
+        return
     with path.open(encoding="utf-8", errors="replace", newline="") as file:
-        yield from (
-            row for row in (csv.reader(file) if path.suffix == ".csv" else map(str.split, file)) if row
-        )
+        lines = csv.reader(file) if path.suffix == ".csv" else map(str.split, file)
+        yield from filter(None, lines)
 
 
 def stem(name: str) -> str:
@@ -26,26 +26,31 @@ def stem(name: str) -> str:
 
 
 def has_picture_ending(name: str) -> bool:
-    """Whether a file's name ends as those of pictures do."""
+    """Whether a file's name has the ending of an image file."""
     return name.rpartition(".")[2].lower() in PICTURES
 
 
 def names(stems: Collection[str], paths: Iterable[Path | None]) -> dict[str, str]:
-    """Each stem as the first of some tables that has it writes the file's name."""
+    """For each stem the file's name in the first of some tables that has it."""
     found: dict[str, str] = {}
     if not stems:
         return found
-    for row in itertools.chain.from_iterable(rows(path) for path in paths if path):
-        if (key := stem(row[0])) in stems:
-            found.setdefault(key, row[0])
+    for path in paths:
+        for row in rows(path):
+            key = stem(row[0])
+            if key in stems:
+                found.setdefault(key, row[0])
     return found
 
 
 def find(places: Iterable[Path], name: str, endings: Sequence[str] = (".txt", ".csv")) -> Path | None:
     """The first table of that name in some folders."""
-    return next(
-        (path for place in places for end in endings if (path := place / f"{name}{end}").is_file()), None
-    )
+    for place in places:
+        for ending in endings:
+            path = place / f"{name}{ending}"
+            if path.is_file():
+                return path
+    return None
 
 
 def celeba_attributes(path: Path) -> tuple[tuple[str, ...], dict[str, np.ndarray]]:
@@ -73,14 +78,16 @@ def celeba_attributes(path: Path) -> tuple[tuple[str, ...], dict[str, np.ndarray
 def column(path: Path | None) -> dict[str, str]:
     """Stem of the file -> value, from a table of two columns; empty without the table."""
     found = {}
-    for row in rows(path) if path else ():
+    for row in rows(path):
         if len(row) == 2 and ("." in row[0] or row[0].isdigit()):  # else a header
             found[stem(row[0])] = row[1]
     return found
 
 
-def values(keys: Iterable[str], table: Mapping[str, np.ndarray], width: int) -> np.ndarray:
+def values(keys: Sequence[str], table: Mapping[str, np.ndarray], width: int) -> np.ndarray:
     """float32 (N, width): each key's row of the table, NaN where it has none."""
-    unknown = np.full(width, np.nan, np.float32)
-    lines = [table.get(key, unknown) for key in keys]
-    return np.stack(lines) if lines else np.empty((0, width), np.float32)
+    found = np.full((len(keys), width), np.nan, np.float32)
+    for place, key in enumerate(keys):
+        if key in table:
+            found[place] = table[key]
+    return found

@@ -3,68 +3,104 @@ files or in the file's name. Ginosar et al., ICCV Workshops 2015."""
 
 import re
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from facespace.core.errors import FaceSetError
-from facespace.data.faces import Face, Listing
-from facespace.data.sources import Source, SourceOptions, tables
+from facespace.data.faces import Face, SourceListing
+from facespace.data.sources import tables
+from facespace.data.sources.source import Source, SourceOptions
 
-SIDES = {"train": "train", "valid": "validation", "test": "test"}
+SPLITS = {"train": "train", "valid": "validation", "test": "test"}  # folder -> split
 SEXES = {"M": 1.0, "F": -1.0}
 YEAR = re.compile(r"(18|19|20)\d\d(?=_)")  # 1905_Ohio_Cleveland_Central_0-1.png
+UNKNOWN = float("nan")
 
 
-def read(root: Path, options: SourceOptions) -> Listing:
+class Portrait(NamedTuple):
+    """One file."""
+
+    path: Path
+    split: str | None
+    year: float  # NaN where unknown
+
+
+def read(root: Path, options: SourceOptions) -> SourceListing:
     """Every portrait with its year, NaN where neither label nor name has one; label rows without a file are reported."""
-    for place in (root, *sorted(path for path in root.glob("*") if path.is_dir())):
-        if any((place / side / sex).is_dir() for side in SIDES for sex in SEXES):
-            return _read_sides(place)
+    for place in (root, *sorted(filter(Path.is_dir, root.glob("*")))):
+        if any(_has_sexes(place / name) for name in SPLITS):
+            return _read_splits(place)
         if all((place / sex).is_dir() for sex in SEXES):
-            return _listing(
-                [(path, None, _year(path.name)) for sex in SEXES for path in _files(place / sex)], place, []
-            )
+            return _listing(_read_sexes(place), place, [])
     raise FaceSetError(
         f"{root} holds no yearbook portraits: folders M and F are expected, or train, valid and test of them."
     )
 
 
-def _read_sides(root: Path) -> Listing:
+def _has_sexes(folder: Path) -> bool:
+    return any((folder / sex).is_dir() for sex in SEXES)
+
+
+def _read_sexes(root: Path) -> list[Portrait]:
+    """M and F, with the year in the file's name."""
+    portraits = []
+    for sex in SEXES:
+        for path in _files(root / sex):
+            portraits.append(Portrait(path, None, _year(path.name)))
+    return portraits
+
+
+def _read_splits(root: Path) -> SourceListing:
     """train, valid and test, with label files of `M/000001.png<TAB>1967`."""
     portraits, skipped = [], []
-    for side, split in SIDES.items():
-        path = tables.find((root,), f"yearbook_{side}", (".txt",))
-        labels = [row for row in (tables.rows(path) if path else ()) if len(row) == 2]
-        years = {tables.stem(name): float(year) for name, year in labels}  # some copies have another ending
-        files = [
-            (f"{sex}/{tables.stem(file.name)}", file) for sex in SEXES for file in _files(root / side / sex)
-        ]
-        present = {key for key, _ in files}
-        for name, _ in labels:
-            if tables.stem(name) not in present:
-                skipped.append((f"{side}/{name}", "in the label file, but no image file"))
-        portraits += [(file, split, years.get(key, float("nan"))) for key, file in files]
+    for folder, split in SPLITS.items():
+        labels = _labels(tables.find((root,), f"yearbook_{folder}", (".txt",)))
+        found = set()
+        for sex in SEXES:
+            for path in _files(root / folder / sex):
+                key = f"{sex}/{tables.stem(path.name)}"
+                _, year = labels.get(key, ("", UNKNOWN))
+                portraits.append(Portrait(path, split, year))
+                found.add(key)
+        for key, (name, _) in labels.items():
+            if key not in found:
+                skipped.append((f"{folder}/{name}", "in the label file, but no image file"))
     return _listing(portraits, root, skipped)
 
 
+def _labels(path: Path | None) -> dict[str, tuple[str, float]]:
+    """Stem of the file -> its name in a label file, and the year. Some copies have another ending than the images."""
+    labels = {}
+    for row in tables.rows(path):
+        if len(row) == 2:
+            labels[tables.stem(row[0])] = row[0], float(row[1])
+    return labels
+
+
 def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
+    if not folder.is_dir():
+        return []
+    return sorted(filter(Path.is_file, folder.iterdir()))
 
 
 def _year(name: str) -> float:
     match = YEAR.match(name)
-    return float(match[0]) if match else float("nan")
+    return float(match[0]) if match else UNKNOWN
 
 
-def _listing(
-    portraits: list[tuple[Path, str | None, float]], root: Path, skipped: list[tuple[str, str]]
-) -> Listing:
-    faces = [Face(path.relative_to(root).as_posix(), path, split=split) for path, split, _ in portraits]
-    rows = [(SEXES[path.parent.name], year) for path, _, year in portraits]
-    values = np.array(rows, np.float32).reshape(len(rows), 2)
+def _listing(portraits: list[Portrait], root: Path, skipped: list[tuple[str, str]]) -> SourceListing:
+    faces = []
+    values = np.empty((len(portraits), 2), np.float32)
+    for row, portrait in zip(values, portraits):
+        path = portrait.path
+        faces.append(Face(path.relative_to(root).as_posix(), path, split=portrait.split))
+        row[:] = SEXES[path.parent.name], portrait.year
     unknown = int(np.isnan(values[:, 1]).sum())
-    notes = (f"{unknown:,} of {len(faces):,} portraits have no year",) if unknown else ()
-    return Listing(faces, ("Male", "Year"), values, skipped, notes)
+    notes: tuple[str, ...] = ()
+    if unknown:
+        notes = (f"{unknown:,} of {len(faces):,} portraits have no year",)
+    return SourceListing(faces, ("Male", "Year"), values, skipped, notes)
 
 
 SOURCE = Source(

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from facespace.core.errors import UsageError, suggest
-from facespace.data import balancing
 from facespace.data.faces import FaceSet
 from facespace.image.pixels import to_float
+from facespace.training import balancing
 
 
 class Batch(NamedTuple):
