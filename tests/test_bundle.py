@@ -218,7 +218,7 @@ def test_no_pickle_is_read(trained, tmp_path):
     with pytest.raises(BundleError):
         facespace.load(folder)
     np.save(tmp_path / "z.npy", np.array([Evil()], dtype=object), allow_pickle=True)
-    from facespace.cli.pictures import read_array
+    from facespace.cli.faces import read_array
     from facespace.core.errors import FacespaceError
 
     with pytest.raises(FacespaceError, match=r"not a \.npy file of numbers"):

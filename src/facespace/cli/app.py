@@ -4,6 +4,7 @@
 import atexit
 import functools
 import inspect
+import itertools
 import json
 import os
 import sys
@@ -13,6 +14,7 @@ from typing import Annotated, Any, NoReturn
 
 from cyclopts import App, CycloptsError, Parameter
 
+from facespace.core.aliases import rename_arguments
 from facespace.core.console import leads
 from facespace.core.errors import FacespaceError, explain
 from facespace.core.version import __version__
@@ -89,11 +91,14 @@ def overview() -> str:
     drawing of it takes as long again as the whole start."""
     lines = ["Usage: facespace VERB ...", "", str(app.help)]
     heading = ""
+    names = itertools.chain.from_iterable(VERBS.values())
+    width = max(map(len, names))
     for file, verbs in VERBS.items():
         if HEADINGS[file] != heading:
             heading = HEADINGS[file]
             lines += ["", f"{heading}:"]
-        lines += [f"  {name:<12} {summary}" for name, summary in verbs.items()]
+        for name, summary in verbs.items():
+            lines.append(f"  {name:<{width}}  {summary}")
     lines += ["", "facespace VERB --help says all about one. Also: --version, --install-completion."]
     return "\n".join(lines)
 
@@ -119,7 +124,7 @@ def run(tokens: Sequence[str]) -> int:
         if not tokens or list(tokens) in (["--help"], ["-h"]):
             print(overview())
             return 0
-        done = app(list(tokens))
+        done = app(rename_arguments(tokens))
         if isinstance(done, Done) and leads():
             print(json.dumps(done.facts, default=str) if as_json else done.text)
         return 0

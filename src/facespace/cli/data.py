@@ -16,7 +16,6 @@ from facespace.core.errors import UsageError
 from facespace.core.files import partial_folder
 
 
-
 @verb("facespace prepare SOURCE [ROOT] --to SET [OPTIONS]")
 def prepare(
     source: str,

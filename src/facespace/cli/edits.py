@@ -187,7 +187,7 @@ class Request:
         if gain:
             facts["refine"] = gain._asdict()
             less = 1 - gain.mse_after / gain.mse_before
-            text += f"\nOptimised in {gain.steps} steps, {gain.seconds:.1f} s: mean squared error "
+            text += f"\nRefined in {gain.steps} steps, {gain.seconds:.1f} s: mean squared error "
             text += f"{gain.mse_before:.5f} -> {gain.mse_after:.5f} ({less:.0%} less)."
         return Done({**facts, "count": len(self.faces.latents), **describe(space)}, text)
 
