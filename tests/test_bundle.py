@@ -32,7 +32,7 @@ def test_a_bundle_is_two_plain_files_and_its_card_tells_all(trained):
     folder = bundle.find(trained)
     assert sorted(path.name for path in folder.iterdir()) == ["card.json", "model.safetensors"]
     card = json.loads((folder / "card.json").read_text())
-    assert card["recipe"]["name"] == "demo" and card["data"]["source"] == "procedural"
+    assert card["recipe"]["name"] == "demo" and card["data"]["source"] == "synthetic"
     assert (
         card["data"]["terms"] and card["template"]["crop"] == "fit" and card["metrics"]["validation"]["loss"]
     )

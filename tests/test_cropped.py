@@ -162,7 +162,7 @@ def test_photographs_of_two_sizes_are_told_apart_when_merged(tmp_path):
         ("folder", {"cropped": "centre-148"}, "Unknown crop 'centre-148'. Did you mean"),
         ("folder", {"enlarge": True}, "name their crop with --cropped"),
         ("folder", {"split": "training"}, "--split takes train, validation or test; got 'training'"),
-        ("procedural", {"cropped": "center-148"}, "leave out --cropped"),
+        ("synthetic", {"cropped": "center-148"}, "leave out --cropped"),
     ],
 )
 def test_what_cannot_be_meant_gets_a_sentence(tmp_path, source, options, says):

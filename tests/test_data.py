@@ -211,7 +211,7 @@ def test_siblings_with_like_names_are_left_alone(tmp_path):
     for name in ("new.partial", "new.old"):
         photo(tmp_path / name / "mine.png")
     for _ in range(2):
-        prepare("procedural", to=tmp_path / "new", limit=3, force=True)
+        prepare("synthetic", to=tmp_path / "new", limit=3, force=True)
     assert (tmp_path / "new.partial/mine.png").exists() and (tmp_path / "new.old/mine.png").exists()
 
 
@@ -219,18 +219,18 @@ def test_the_folder_that_one_stands_in(tmp_path, monkeypatch):
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     with pytest.raises(UsageError, match="working directory"):
-        prepare("procedural", to=".", limit=3)
+        prepare("synthetic", to=".", limit=3)
 
 
 def test_other_peoples_folders_are_never_replaced(tmp_path, drawn):
     photo(tmp_path / "mine/a.png")
     for force in (False, True):
         with pytest.raises(UsageError, match="holds other files"):
-            prepare("procedural", to=tmp_path / "mine", limit=3, force=force)
+            prepare("synthetic", to=tmp_path / "mine", limit=3, force=force)
     shutil.copytree(drawn, tmp_path / "set")
     with pytest.raises(UsageError, match="Add --force"):
-        prepare("procedural", to=tmp_path / "set", limit=3)
-    assert len(prepare("procedural", to=tmp_path / "set", limit=3, force=True)) == 3
+        prepare("synthetic", to=tmp_path / "set", limit=3)
+    assert len(prepare("synthetic", to=tmp_path / "set", limit=3, force=True)) == 3
 
 
 @pytest.mark.parametrize(
@@ -322,18 +322,18 @@ def test_loader_gives_the_stored_pixels_and_attributes(drawn):
         (dict(source="celeba", root="nowhere", to="s"), FaceSetError, "nowhere is not a folder"),
         (dict(source="celeba", root=".", to="s"), FaceSetError, "holds no CelebA images"),
         (dict(source="folder", root=".", to="s"), FaceSetError, "holds no images"),
-        (dict(source="procedural", root=".", to="s"), UsageError, "is drawn and needs no folder"),
-        (dict(source="procedural", to="s", size=0), UsageError, "0×0 pixels cannot be prepared"),
-        (dict(source="procedural", to="s", seed=-1), UsageError, "A seed is a whole number"),
+        (dict(source="synthetic", root=".", to="s"), UsageError, "is drawn and needs no folder"),
+        (dict(source="synthetic", to="s", size=0), UsageError, "0×0 pixels cannot be prepared"),
+        (dict(source="synthetic", to="s", seed=-1), UsageError, "A seed is a whole number"),
         (dict(source="celeba", root=".", to="s", crop="center-0"), UsageError, "Unknown crop"),
-        (dict(source="procedural", to="s", limit=0), UsageError, "--limit must be at least 1"),
-        (dict(source="procedural", to="s", workers=0), UsageError, "--workers must be at least 1"),
+        (dict(source="synthetic", to="s", limit=0), UsageError, "--limit must be at least 1"),
+        (dict(source="synthetic", to="s", workers=0), UsageError, "--workers must be at least 1"),
         (
-            dict(source="procedural", to="s", table="x.csv"),
+            dict(source="synthetic", to="s", table="x.csv"),
             UsageError,
-            "is not for the source procedural, but for: lfw, folder",
+            "is not for the source synthetic, but for: lfw, folder",
         ),
-        (dict(source="procedural", to="s", crop="fit"), UsageError, "drawn at its final size"),
+        (dict(source="synthetic", to="s", crop="fit"), UsageError, "drawn at its final size"),
     ],
 )
 def test_wrong_requests_are_refused_with_a_sentence(tmp_path, monkeypatch, call, error, says):

@@ -82,7 +82,7 @@ def test_a_finished_run(trained, drawn):
     assert (row["name"], row["recipe"], row["data"], row["state"]) == (
         trained.name,
         "demo",
-        "procedural",
+        "synthetic",
         "finished",
     )
     assert row["train_faces"] == len(FaceSet(drawn).rows("train"))

@@ -291,13 +291,13 @@ def test_options_for_other_sources_are_refused(tmp_path, call, says):
 
 
 def test_attributes_can_be_chosen(tmp_path, drawn):
-    faces = prepare("procedural", to=tmp_path / "s", limit=4, size=16, attributes=["smile", "Hat"])
+    faces = prepare("synthetic", to=tmp_path / "s", limit=4, size=16, attributes=["smile", "Hat"])
     whole = FaceSet(drawn)
     np.testing.assert_array_equal(
         faces.attributes[:, 0], whole.attributes[:4, whole.attribute_names.index("smile")]
     )
     with pytest.raises(UsageError, match="Did you mean 'smile'"):
-        prepare("procedural", to=tmp_path / "t", limit=4, attributes=["smle"])
+        prepare("synthetic", to=tmp_path / "t", limit=4, attributes=["smle"])
 
 
 # ---- interruptions
@@ -367,9 +367,9 @@ def test_another_job_does_not_take_up_the_rest(tmp_path, monkeypatch):
         if size == 16:
             monkeypatch.setattr(prepare_module, "_write", stop)
             with pytest.raises(KeyboardInterrupt):
-                prepare("procedural", to=tmp_path / "s", limit=5, size=16)
+                prepare("synthetic", to=tmp_path / "s", limit=5, size=16)
             monkeypatch.undo()
-    assert prepare("procedural", to=tmp_path / "s", limit=5, size=24).images.shape == (5, 24, 24, 3)
+    assert prepare("synthetic", to=tmp_path / "s", limit=5, size=24).images.shape == (5, 24, 24, 3)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals differ")
@@ -381,7 +381,7 @@ def test_a_killed_prepare_leaves_nothing_that_looks_finished_and_goes_on(tmp_pat
         "-m",
         "facespace",
         "prepare",
-        "procedural",
+        "synthetic",
         "--to",
         str(to),
         "--limit",
@@ -429,7 +429,7 @@ def test_merge_reconciles_names_and_keeps_people_apart(tmp_path):
 
 
 def test_merge_refuses_what_does_not_fit(tmp_path, drawn):
-    other = prepare("procedural", to=tmp_path / "o", limit=3, size=24)
+    other = prepare("synthetic", to=tmp_path / "o", limit=3, size=24)
     with pytest.raises(UsageError, match="Only faces of one shape"):
         derive.merge([drawn, other], tmp_path / "m")
     with pytest.raises(UsageError, match="at least two"):
@@ -444,12 +444,12 @@ def test_merge_refuses_what_does_not_fit(tmp_path, drawn):
 
 
 def test_merged_ids_never_collide(tmp_path):
-    sets = [prepare("procedural", to=tmp_path / place, limit=2, size=16) for place in ("p/a", "q/a", "a-2")]
+    sets = [prepare("synthetic", to=tmp_path / place, limit=2, size=16) for place in ("p/a", "q/a", "a-2")]
     assert len(set(derive.merge(sets, tmp_path / "m").ids)) == 6
 
 
 def test_split_has_its_shares_and_keeps_people_together(tmp_path):
-    faces = prepare("procedural", to=tmp_path / "s", limit=400, size=16)
+    faces = prepare("synthetic", to=tmp_path / "s", limit=400, size=16)
     again = derive.split(faces, tmp_path / "t", {"train": 0.5, "validation": 0.5, "test": 0.0}, seed=1)
     assert again.card["splits"]["test"] == 0 and 150 < again.card["splits"]["train"] < 250
     np.testing.assert_array_equal(again.images, faces.images)
@@ -464,7 +464,7 @@ def test_split_has_its_shares_and_keeps_people_together(tmp_path):
 
 
 def test_balance(tmp_path):
-    faces = prepare("procedural", to=tmp_path / "s", limit=300, size=16)
+    faces = prepare("synthetic", to=tmp_path / "s", limit=300, size=16)
     even = derive.balance(faces, "Hat", tmp_path / "e")
     hat = even.attributes[:, even.attribute_names.index("Hat")]
     for side in ("train", "validation", "test"):

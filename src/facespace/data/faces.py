@@ -132,25 +132,29 @@ class FaceSet:
         path, count = self.root / TABLE, len(self.images)
         if not path.is_file():
             raise _damaged(self.root, f"{TABLE} is missing")
-        whole = 0
         with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
             lines = csv.reader(file)
             header = next(lines, [])
             names = tuple(header[3:])
             texts, values = np.empty((3, count), object), np.full((count, len(names)), np.nan, np.float32)
+            whole = 0
             for row in lines:  # one at a time: as lists of words a large table would fill the memory
                 if whole == count or len(row) != len(header):
                     whole = -1
                     break
                 texts[:, whole] = row[:3]
-                cells = row[3:]
-                if "" in cells:
-                    cells = [cell or "nan" for cell in cells]
-                values[whole] = cells
+                values[whole] = _numbers(row[3:])
                 whole += 1
         if tuple(header[:3]) != COLUMNS or whole != count:
             raise _damaged(self.root, f"{TABLE} does not have one whole row for each of the {count} images")
         return [column.astype(str) for column in texts], names, values
+
+
+def _numbers(cells: list[str]) -> list[str]:
+    """The cells with "nan" where they are empty."""
+    if "" not in cells:
+        return cells
+    return [cell or "nan" for cell in cells]
 
 
 def is_face_set(root: Path) -> bool:

@@ -132,22 +132,19 @@ def _write(
     split: str | None,
 ) -> None:
     """Writes table, card and, of aligned faces, the report on their quality. Raises FaceSetError where no face is usable."""
-    good, skipped = [], list(listing.skipped)
-    for result in results:
-        if result.face.good:
-            good.append(result)
-        else:
-            skipped.append((result.face.id, result.face.detail))
+    good = [result for result in results if result.face.good]
+    skipped = [*listing.skipped, *_failures(results)]
     if not good:
         raise FaceSetError(_no_faces(origin, skipped, spec))
     digests = [face.detail for face, _ in good]
     listed = [listing.faces[number] for _, number in good]
     splits, note = assign_splits(list(zip(listed, digests)), split)
-    values = np.empty((len(good), 0))
-    if listing.attributes:
-        values = listing.values[[number for _, number in good]]
-    ids, people = [face.id for face, _ in good], [face.identity for face in listed]
-    write_table(folder, zip(ids, splits, people), listing.attributes, values)
+    rows, values = [], np.empty((len(good), len(listing.attributes)))
+    for place, (face, number) in enumerate(good):
+        rows.append((face.id, splits[place], listing.faces[number].identity))
+        if listing.attributes:
+            values[place] = listing.values[number]
+    write_table(folder, rows, listing.attributes, values)
     usual = _usual_size(good)
     facts = _facts(origin, listing, spec, good, usual)
     if note:
@@ -157,6 +154,11 @@ def _write(
         facts["alignment"] = report_alignment(folder, spec.alignment, listing, results)
     template = replace(spec.template, source=origin.source.original if spec.cropped else usual)
     write_card(folder, template, splits, digests, skipped, facts)
+
+
+def _failures(results: Sequence[Result]) -> list[tuple[str, str]]:
+    """(id, reason) of what could not be prepared."""
+    return [(face.id, face.detail) for face, _ in results if not face.good]
 
 
 def _facts(

@@ -17,26 +17,40 @@ def assign_splits(rows: Sequence[tuple[Face, str]], to: str | None = None) -> tu
     if to:
         moved = sum(face.split is None for face, _ in rows)
         return [face.split or to for face, _ in rows], _note_on(to, moved, len(rows))
-    keys, splits = [], []
-    movable: set[str] = set()  # keys of groups that the source gives no split
+    groups, splits = [], []
+    movable: set[str] = set()  # groups without a split of the source
     for face, digest in rows:
-        key = f"person {face.identity}" if face.identity else f"pixels {digest}"
-        keys.append(key)
-        splits.append(face.split or by_hash(key))
+        group = f"person {face.identity}" if face.identity else f"pixels {digest}"
+        groups.append(group)
+        splits.append(face.split or by_hash(group))
         if face.split is None:
-            movable.add(key)
-    note = None
-    # The training split keeps a group of its own: validation takes one only where two could move.
-    for empty, donors, least in (
-        ("train", ("validation", "test"), 1),
-        ("validation", ("train", "test"), 2),
-    ):
-        groups = {key for key, split in zip(keys, splits) if split in donors} & movable
-        if empty not in splits and len(groups) >= least:
-            first = min(groups, key=_by_fraction)
-            splits = [empty if key == first else split for key, split in zip(keys, splits)]
-            note = "a small set: one group was moved so that training and validation both have faces"
-    return splits, note
+            movable.add(group)
+    filled = _fill(groups, splits, movable, "train", donors=("validation", "test"), least=1)
+    # Training keeps a group of its own: validation takes one only where two could move.
+    filled |= _fill(groups, splits, movable, "validation", donors=("train", "test"), least=2)
+    if not filled:
+        return splits, None
+    return splits, "a small set: one group was moved so that training and validation both have faces"
+
+
+def _fill(
+    groups: list[str], splits: list[str], movable: set[str], empty: str, donors: tuple[str, str], least: int
+) -> bool:
+    """Moves the movable group with the smallest hash from the donors to an empty split, where at least `least` could move.
+    Changes `splits`; whether something was moved."""
+    if empty in splits:
+        return False
+    candidates = set()
+    for group, split in zip(groups, splits):
+        if split in donors and group in movable:
+            candidates.add(group)
+    if len(candidates) < least:
+        return False
+    first = min(candidates, key=_by_fraction)
+    for place, group in enumerate(groups):
+        if group == first:
+            splits[place] = empty
+    return True
 
 
 def _by_fraction(key: str) -> tuple[float, str]:
@@ -54,9 +68,11 @@ def _note_on(to: str, moved: int, count: int) -> str:
 
 def by_hash(key: str, shares: Mapping[str, float] = SHARES, seed: int = 0) -> str:
     """The split of a key: 80 % train, 10 % validation, 10 % test by default, the same on every machine."""
-    place, end = fraction(f"{seed} {key}" if seed else key), 0.0
+    if seed:
+        key = f"{seed} {key}"
+    place, end, total = fraction(key), 0.0, sum(shares.values())
     for split, share in shares.items():
-        end += share / sum(shares.values())
+        end += share / total
         if place < end:
             return split
     return list(shares)[-1]

@@ -67,11 +67,13 @@ def similarity(points: np.ndarray, target: np.ndarray, weights: tuple[float, ...
     known = np.isfinite(p).all(1) & np.isfinite(q).all(1) & (w > 0)
     p, q, w = p[known] @ (1, 1j), q[known] @ (1, 1j), w[known]  # (K,) complex
     total = w.sum()
-    middle_p, middle_q = ((w @ p) / total, (w @ q) / total) if known.any() else (0j, 0j)
-    spread = w @ np.abs(p - middle_p) ** 2
-    if known.sum() < 2 or spread < 1e-9:
+    if known.sum() < 2:
         raise ImageError("fewer than two distinct face points")
-    a = (w * (p - middle_p).conj()) @ (q - middle_q) / spread
+    middle_p, middle_q = (w @ p) / total, (w @ q) / total
+    variance = w @ np.abs(p - middle_p) ** 2
+    if variance < 1e-9:
+        raise ImageError("fewer than two distinct face points")
+    a = (w * (p - middle_p).conj()) @ (q - middle_q) / variance
     if abs(a) < 1e-9:
         raise ImageError("face points that fit no template")
     b = middle_q - a * middle_p

@@ -7,6 +7,7 @@ y points down), so one drawing looks the same at every size. What is drawn is de
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -39,7 +40,7 @@ class Canvas:
         pixel = 2.0 / min(height, width)
         x = (np.arange(width, dtype=np.float32) + 0.5 - width / 2) * np.float32(pixel)
         y = (np.arange(height, dtype=np.float32) + 0.5 - height / 2) * np.float32(pixel)
-        x, y = (np.ascontiguousarray(part) for part in np.broadcast_arrays(x[None, :], y[:, None]))
+        x, y = map(np.ascontiguousarray, np.broadcast_arrays(x[None, :], y[:, None]))
         return cls(np.zeros((height, width, 3), np.float32), x, y, pixel)
 
     def through(self, x: Array, y: Array, to_page: Callable[[float, float], Point]) -> Canvas:
@@ -52,13 +53,16 @@ class Canvas:
 
     def window(self, left: float, right: float, top: float, bottom: float) -> tuple[slice, slice]:
         """Rows and columns that hold a box of this view's coordinates. For whole pages, not for crops of them."""
-        corners = [self.to_page(x, y) for x in (left, right) for y in (top, bottom)]
-        bounds = []
-        for axis, size in ((1, self.pixels.shape[0]), (0, self.pixels.shape[1])):
-            places = [corner[axis] / self.pixel + size / 2 for corner in corners]
-            first, last = math.floor(min(places)) - 1, math.ceil(max(places)) + 1
-            bounds.append(slice(min(max(first, 0), size), min(max(last, 0), size)))
-        return bounds[0], bounds[1]
+        corners = [self.to_page(*corner) for corner in itertools.product((left, right), (top, bottom))]
+        columns, rows = zip(*corners)
+        height, width = self.pixels.shape[:2]
+        return self._span(rows, height), self._span(columns, width)
+
+    def _span(self, positions: Sequence[float], size: int) -> slice:
+        """The pixels, of `size` along an axis, between the smallest and the largest of some positions on the page."""
+        first = math.floor(min(positions) / self.pixel + size / 2) - 1
+        last = math.ceil(max(positions) / self.pixel + size / 2) + 1
+        return slice(min(max(first, 0), size), min(max(last, 0), size))
 
     def crop(self, left: float, right: float, top: float, bottom: float) -> Canvas:
         """The part of this view around a box: small features cost what they cover, not the whole page."""
@@ -157,7 +161,8 @@ def smooth(value: Array, low: float, high: float) -> Array:
 
 def hexes(*codes: str) -> Array:
     """Colours from codes such as "f2c9ac": (N, 3)."""
-    return np.array([[int(code[i : i + 2], 16) / 255 for i in (0, 2, 4)] for code in codes], np.float32)
+    levels = [list(bytes.fromhex(code)) for code in codes]
+    return (np.array(levels) / 255).astype(np.float32)
 
 
 def ramp(colours: Array, t: float) -> Colour:

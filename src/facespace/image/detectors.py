@@ -55,7 +55,9 @@ class YuNet:
     def _look(self, pixels: np.ndarray) -> list[FoundFace]:
         self._net.setInputSize((pixels.shape[1], pixels.shape[0]))
         rows = self._net.detect(np.ascontiguousarray(pixels[..., ::-1]))[1]  # (N, 15), from BGR
-        return [_from_row(row.astype(float)) for row in (() if rows is None else rows)]
+        if rows is None:
+            return []
+        return [_from_row(row.astype(float)) for row in rows]
 
 
 def _from_row(row: np.ndarray) -> FoundFace:
@@ -90,7 +92,7 @@ class Haar:
         return [self._face_in(gray, box, int(vote)) for box, vote in zip(boxes, votes)]
 
     def _face_in(self, gray: np.ndarray, box: np.ndarray, votes: int) -> FoundFace:
-        left, top, side = (int(number) for number in box[:3])
+        left, top, side = map(int, box[:3])
         eyes, sure = pair(self._eye_candidates(gray[top : top + side, left : left + side]), self.typical)
         points = np.full((5, 2), np.nan)
         points[:2] = eyes * side + (left, top)
@@ -105,31 +107,35 @@ class Haar:
             boxes, votes = cascade.detectMultiScale2(
                 upper, scaleFactor=1.07, minNeighbors=2, minSize=(24, 24)
             )
-            found += [(x + w / 2, y + h / 2 + top, n * self.side) for (x, y, w, h), n in zip(boxes, votes)]
+            for (x, y, width, height), count in zip(boxes, votes):
+                found.append((x + width / 2, y + height / 2 + top, count * self.side))
         return np.array(found, float).reshape(-1, 3) / self.side
 
 
-def pair(seen: np.ndarray, typical: np.ndarray) -> tuple[np.ndarray, float]:
+def pair(candidates: np.ndarray, typical: np.ndarray) -> tuple[np.ndarray, float]:
     """From candidates (N, 3) x, y, votes the (2, 2) centres of the eyes, and a factor for the score: 1 if a plausible
-    pair was seen, 0.7 if one eye was and the other is inferred from it, 0.5 if both are only `typical` (2, 2)."""
-    left, right = (_eye(seen, place) for place in typical)
-    if left is not None and right is not None:
-        across, down = right - left
-        plausible = 0.25 < across < 0.6 and abs(down) < 0.5 * across
-        return (np.array((left, right)), 1.0) if plausible else (typical, 0.5)
+    pair was found, 0.7 if one eye was and the other is inferred from it, 0.5 if both are only `typical` (2, 2)."""
+    left, right = _eye(candidates, typical[0]), _eye(candidates, typical[1])
     if left is None and right is None:
         return typical, 0.5
-    return typical + (left - typical[0] if left is not None else right - typical[1]), 0.7
+    if left is None:
+        return typical + (right - typical[1]), 0.7
+    if right is None:
+        return typical + (left - typical[0]), 0.7
+    across, down = right - left
+    if 0.25 < across < 0.6 and abs(down) < 0.5 * across:
+        return np.array((left, right)), 1.0
+    return typical, 0.5
 
 
-def _eye(seen: np.ndarray, typical: np.ndarray) -> np.ndarray | None:
-    """The mean of what was seen around the likeliest candidate for one eye."""
-    away = np.linalg.norm(seen[:, :2] - typical, axis=1)
-    belief = np.where(away < 0.16, seen[:, 2] * np.exp(-((away / 0.08) ** 2)), 0)
-    if belief.sum() == 0:
+def _eye(candidates: np.ndarray, typical: np.ndarray) -> np.ndarray | None:
+    """The mean of the candidates around the most likely one for one eye."""
+    distance = np.linalg.norm(candidates[:, :2] - typical, axis=1)
+    weight = np.where(distance < 0.16, candidates[:, 2] * np.exp(-((distance / 0.08) ** 2)), 0)
+    if weight.sum() == 0:
         return None
-    near = np.linalg.norm(seen[:, :2] - seen[belief.argmax(), :2], axis=1) < 0.06
-    return np.average(seen[near, :2], axis=0, weights=belief[near])
+    near = np.linalg.norm(candidates[:, :2] - candidates[weight.argmax(), :2], axis=1) < 0.06
+    return np.average(candidates[near, :2], axis=0, weights=weight[near])
 
 
 def search(look: Look, image: Image.Image, frame: FaceTemplate) -> list[FoundFace]:
@@ -144,10 +150,14 @@ def search(look: Look, image: Image.Image, frame: FaceTemplate) -> list[FoundFac
     found = look(padded)
     if not found:
         turned = [_look_turned(look, Image.fromarray(padded), turn) for turn in TURNS]
-        found = max(turned, key=lambda faces: max((face.score for face in faces), default=0.0))
+        found = max(turned, key=_best_score)
     grown = np.array([(1 / scale, 0, -margin / scale), (0, 1 / scale, -margin / scale)])
     faces = [_look_again(look, photo, _mapped(face, grown), frame) for face in found]
     return sorted(faces, key=lambda face: -face.box[2] * face.box[3])
+
+
+def _best_score(faces: list[FoundFace]) -> float:
+    return max((face.score for face in faces), default=0.0)
 
 
 def _look_turned(look: Look, image: Image.Image, turn: float) -> list[FoundFace]:
@@ -163,23 +173,28 @@ def _look_again(look: Look, image: Image.Image, face: FoundFace, frame: FaceTemp
     differ; as it was if neither view shows it."""
     matrix = similarity(face.points, frame.points)
     view = warp(image, matrix, frame.width, frame.height)
-    seen = _placed(look(np.asarray(view)), frame)
-    for other in _placed(look(np.asarray(ImageOps.mirror(view))), frame):
-        points = (other.points * (-1, 1) + (frame.width, 0))[[1, 0, 2, 4, 3]]
-        seen.append(FoundFace(other.box, points, other.score))
-    if not seen:
+    points, scores = [], []
+    for found in _placed(look(np.asarray(view)), frame):
+        points.append(found.points)
+        scores.append(found.score)
+    for found in _placed(look(np.asarray(ImageOps.mirror(view))), frame):
+        points.append((found.points * (-1, 1) + (frame.width, 0))[[1, 0, 2, 4, 3]])
+        scores.append(found.score)
+    if not points:
         return face
-    points = np.mean([other.points for other in seen], axis=0)
-    score = float(np.mean([other.score for other in seen]))
-    return FoundFace(face.box, apply(invert(matrix), points), score)
+    return FoundFace(face.box, apply(invert(matrix), np.mean(points, axis=0)), float(np.mean(scores)))
 
 
 def _placed(faces: list[FoundFace], frame: FaceTemplate) -> list[FoundFace]:
     """The one of the faces whose eyes lie where the frame has them, within half of their distance; or none."""
     eyes = frame.points[:2]
-    away = [float(np.abs(face.points[:2] - eyes).max()) for face in faces]
-    good = bool(away) and min(away) < (eyes[1, 0] - eyes[0, 0]) / 2
-    return [faces[int(np.argmin(away))]] if good else []
+    if not faces:
+        return []
+    distances = [float(np.abs(face.points[:2] - eyes).max()) for face in faces]
+    nearest = int(np.argmin(distances))
+    if distances[nearest] >= (eyes[1, 0] - eyes[0, 0]) / 2:
+        return []
+    return [faces[nearest]]
 
 
 def _mapped(face: FoundFace, matrix: np.ndarray) -> FoundFace:
@@ -247,7 +262,10 @@ def yunet_here() -> Path | None:
     from facespace.core.fetch import cache_folder
 
     places = (os.environ.get(YUNET_VARIABLE, ""), cache_folder() / YUNET_URL.rsplit("/", 1)[1])
-    return next((Path(place) for place in places if place and Path(place).is_file()), None)
+    for place in places:
+        if place and Path(place).is_file():
+            return Path(place)
+    return None
 
 
 def yunet_weights(given: Path | None = None) -> Path:
@@ -259,7 +277,9 @@ def yunet_weights(given: Path | None = None) -> Path:
     if given is None:
         to = cache_folder() / YUNET_URL.rsplit("/", 1)[1]
         cached = to.is_file() and sha256(to) == YUNET_SHA256
-        return to if cached else fetch(YUNET_URL, to, sha256=YUNET_SHA256)
+        if cached:
+            return to
+        return fetch(YUNET_URL, to, sha256=YUNET_SHA256)
     if not given.is_file():
         raise FacespaceError(f"{given} is not a file. YuNet's weights are at {YUNET_URL}")
     if sha256(given) != YUNET_SHA256:

@@ -1,11 +1,10 @@
-"""Pictures of many faces: grids with labels, and saving by file ending. Takes and gives uint8 arrays
-(N, H, W, C); knows nothing of models or sets."""
+"""Pictures of many faces: grids with labels, and saving by file ending. Input and output are uint8 arrays (N, H, W, C);
+independent of models and sets."""
 
 import math
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
@@ -13,6 +12,7 @@ from facespace.core.errors import UsageError
 from facespace.core.files import write_beside
 
 PAPER, INK = (255, 255, 255), (40, 40, 46)
+MIN_WIDTH = 240  # px of a picture with text
 STILLS = (".png", ".jpg", ".jpeg", ".webp")
 
 
@@ -24,10 +24,10 @@ def grid(
     gap: int = 2,
     color: tuple[int, ...] | str = PAPER,
 ) -> Image.Image:
-    """(N, H, W, C) faces in rows, left to right, top to bottom; a square sheet unless `columns` is given. Between them and
-    around lie `gap` pixels of a colour.
+    """(N, H, W, C) faces in rows, left to right, top to bottom; a square grid unless `columns` is given. Between them and
+    around them are `gap` pixels of a colour.
 
-    `scale` is a whole enlargement of each face; unset, faces under 64 px are doubled until they can be seen."""
+    `scale` is an integer upscaling of each face; by default smaller faces are enlarged to at least 64 px."""
     count, height, width, _ = faces.shape
     scale = scale or max(1, math.ceil(64 / min(height, width)))
     columns = min(columns or math.ceil(math.sqrt(count)), count)
@@ -41,54 +41,73 @@ def grid(
 
 
 def labelled(sheet: Image.Image, lines: Sequence[str], size: int = 13) -> Image.Image:
-    """A sheet with lines of text below it; a line wider than the sheet is broken between words."""
-    font = _font(size)
-    wrapped = [part for line in lines for part in _wrap(line, font, max(sheet.width, 240) - 2 * size)]
-    step = round(size * 1.45)
-    page = Image.new("RGB", (max(sheet.width, 240), sheet.height + step * len(wrapped) + size), PAPER)
+    """A picture with lines of text below it; a line wider than the picture is broken between words."""
+    font, width = _font(size), max(sheet.width, MIN_WIDTH)
+    wrapped: list[str] = []
+    for line in lines:
+        wrapped += _wrap(line, font, width - 2 * size)
+    step = _line_height(size)
+    page = Image.new("RGB", (width, sheet.height + step * len(wrapped) + size), PAPER)
     page.paste(sheet, (0, 0))
-    pen = ImageDraw.Draw(page)
-    for index, line in enumerate(wrapped):
-        pen.text((size, sheet.height + size // 2 + index * step), line, font=font, fill=INK)
+    _write_lines(page, wrapped, size, sheet.height + size // 2, size)
     return page
+
+
+def _line_height(size: int) -> int:
+    return round(size * 1.45)
+
+
+def _write_lines(page: Image.Image, lines: Sequence[str], left: int, top: int, size: int) -> None:
+    pen, font, step = ImageDraw.Draw(page), _font(size), _line_height(size)
+    for index, line in enumerate(lines):
+        pen.text((left, top + index * step), line, font=font, fill=INK)
 
 
 def blocks(
     named: Sequence[tuple[str, np.ndarray]], columns: int, gap: int = 2, size: int = 15
 ) -> Image.Image:
-    """Faces (N, H, W, C) of several origins below each other, each block under its name. Faces of any size and colour
-    are scaled, smoothly and undistorted, to one cell: the largest of them, doubled until it can be seen."""
-    height, width = (max(faces.shape[axis] for _, faces in named) for axis in (1, 2))
+    """Faces (N, H, W, C) of several origins below each other, each block under its name. Faces of any size and colour are
+    resized, smoothly and undistorted, to one cell: the largest of them, doubled until it has at least 96 px."""
+    height = max(faces.shape[1] for _, faces in named)
+    width = max(faces.shape[2] for _, faces in named)
     scale = 2 ** max(0, math.ceil(math.log2(96 / min(height, width))))
-    height, width, columns = (
-        height * scale,
-        width * scale,
-        min(columns, max(len(faces) for _, faces in named)),
-    )
-    font, step = _font(size), round(size * 1.45)
-    widest = max(font.getlength(word) for name, _ in named for word in name.split() or [""])
-    across = max(columns * (width + gap) + gap, math.ceil(widest) + 2 * size, 480)
-    parts = []
-    for name, faces in named:
-        lines, rows = _wrap(name, font, across - 2 * size), math.ceil(len(faces) / columns)
-        head = step * len(lines) + size
-        part = Image.new("RGB", (across, head + rows * (height + gap)), PAPER)
-        pen = ImageDraw.Draw(part)
-        for index, line in enumerate(lines):
-            pen.text((gap, size // 2 + index * step), line, font=font, fill=INK)
-        for index, face in enumerate(faces):
-            row, column = divmod(index, columns)
-            cell = ImageOps.pad(to_image(face), (width, height), Image.Resampling.BICUBIC, color=PAPER)
-            part.paste(cell, (gap + column * (width + gap), head + row * (height + gap)))
-        parts.append(part)
-    page = Image.new("RGB", (across, sum(part.height for part in parts)), PAPER)
-    for index, part in enumerate(parts):
-        page.paste(part, (0, sum(earlier.height for earlier in parts[:index])))
+    cell = (width * scale, height * scale)
+    columns = min(columns, max(len(faces) for _, faces in named))
+    words = " ".join(name for name, _ in named).split()
+    total = max(columns * (cell[0] + gap) + gap, math.ceil(_widest(words, size)) + 2 * size, 480)
+    parts = [_block(name, faces, columns, cell, total, gap, size) for name, faces in named]
+    page = Image.new("RGB", (total, sum(part.height for part in parts)), PAPER)
+    top = 0
+    for part in parts:
+        page.paste(part, (0, top))
+        top += part.height
     return page
 
 
+def _widest(words: Sequence[str], size: int) -> float:
+    font = _font(size)
+    return max(map(font.getlength, words), default=0.0)
+
+
+def _block(
+    name: str, faces: np.ndarray, columns: int, cell: tuple[int, int], width: int, gap: int, size: int
+) -> Image.Image:
+    """A name, and faces (N, H, W, C) in cells of (width, height) below it."""
+    lines = _wrap(name, _font(size), width - 2 * size)
+    head, rows = _line_height(size) * len(lines) + size, math.ceil(len(faces) / columns)
+    block = Image.new("RGB", (width, head + rows * (cell[1] + gap)), PAPER)
+    _write_lines(block, lines, gap, size // 2, size)
+    for index, face in enumerate(faces):
+        row, column = divmod(index, columns)
+        image = ImageOps.pad(to_image(face), cell, Image.Resampling.BICUBIC, color=PAPER)
+        block.paste(image, (gap + column * (cell[0] + gap), head + row * (cell[1] + gap)))
+    return block
+
+
 def _font(size: int) -> ImageFont.FreeTypeFont:
-    # matplotlib ships DejaVu Sans, which has ×, … and names in most scripts; Pillow's own font has little beyond ASCII.
+    # matplotlib includes DejaVu Sans, which has ×, … and most scripts; Pillow's own font has little beyond ASCII.
+    import matplotlib  # here, since few verbs write text into a picture
+
     return ImageFont.truetype(Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"), size)
 
 
@@ -109,16 +128,21 @@ def pairs(originals: np.ndarray, others: np.ndarray, columns: int = 8) -> np.nda
     spare = -len(originals) % columns if len(originals) > columns else 0
     fill = np.full((spare, *originals.shape[1:]), 255, np.uint8)
     columns = min(columns, len(originals))
-    stacks = [np.concatenate([stack, fill]) for stack in (originals, others)]
-    rows = [stack.reshape(-1, columns, *stack.shape[1:]) for stack in stacks]
+    rows = []
+    for stack in (originals, others):
+        rows.append(np.concatenate([stack, fill]).reshape(-1, columns, *originals.shape[1:]))
     return np.stack(rows, axis=1).reshape(-1, *originals.shape[1:])
 
 
 def to_image(face: np.ndarray, scale: int = 1, smooth: bool = False) -> Image.Image:
-    """One uint8 (H, W, C) face as a Pillow picture, enlarged in whole steps: as blocks, or smoothly for viewing."""
-    image = Image.fromarray(face[..., 0] if face.shape[-1] == 1 else face).convert("RGB")
-    way = Image.Resampling.BICUBIC if smooth else Image.Resampling.NEAREST
-    return image if scale == 1 else image.resize((image.width * scale, image.height * scale), way)
+    """One uint8 (H, W, C) face as a Pillow picture, enlarged by an integer: as blocks, or smoothly for viewing."""
+    if face.shape[-1] == 1:
+        face = face[..., 0]
+    image = Image.fromarray(face).convert("RGB")
+    if scale == 1:
+        return image
+    filter_ = Image.Resampling.BICUBIC if smooth else Image.Resampling.NEAREST
+    return image.resize((image.width * scale, image.height * scale), filter_)
 
 
 def tile(image: Image.Image, side: int) -> np.ndarray:
@@ -135,7 +159,9 @@ def check_ending(path: Path, endings: Sequence[str]) -> None:
 def save_still(image: Image.Image, path: Path) -> None:
     """Saves a picture by its ending; JPEG at quality 95 without chroma subsampling."""
     check_ending(path, STILLS)
-    options: dict = {"quality": 95, "subsampling": 0} if path.suffix.lower() in (".jpg", ".jpeg") else {}
+    options = {}
+    if path.suffix.lower() in (".jpg", ".jpeg"):
+        options = {"quality": 95, "subsampling": 0}
     with write_beside(path) as beside:
         image.save(beside, **options)
 

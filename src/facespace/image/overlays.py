@@ -87,7 +87,8 @@ def dark(random: np.random.Generator) -> Glasses:
 
 def either(random: np.random.Generator) -> Glasses:
     """Clear ones, and every so often dark ones."""
-    return dark(random) if random.random() < SHARE_DARK else clear(random)
+    kind = dark if random.random() < SHARE_DARK else clear
+    return kind(random)
 
 
 # What can be drawn onto a bare face, by the attribute that it then has, and the attribute that bare faces lack.

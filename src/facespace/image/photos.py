@@ -30,7 +30,7 @@ def read_photo(source: Path | bytes) -> Image.Image:
 
     Reads gray, palette, CMYK, 16-bit and EXIF-rotated files. Raises ImageError with a short countable reason."""
     if isinstance(source, Path) and not source.is_file():
-        raise ImageError("no such file" if not source.exists() else "not a regular file")
+        raise ImageError("not a regular file" if source.exists() else "no such file")
     try:
         data = source.read_bytes() if isinstance(source, Path) else source
     except OSError as error:
@@ -65,33 +65,42 @@ def _decode(data: bytes) -> Image.Image:
 @cache
 def _formats() -> tuple[str, ...]:
     Image.init()
-    return tuple(name for name in FORMATS if name in Image.OPEN)  # older Pillows lack AVIF
+    return tuple(filter(Image.OPEN.__contains__, FORMATS))  # older Pillows lack AVIF
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
     """Any Pillow mode to 8-bit sRGB. 16-bit and floating gray keep their full range instead of being clipped."""
     if image.mode.startswith(("I", "F")):
         image = _deep_gray(image)
-    profile = image.info.get("icc_profile")
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    elif profile and b"sRGB" not in profile and image.mode in ("RGB", "CMYK"):
-        try:
-            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            converted = ImageCms.profileToProfile(
-                image, source, ImageCms.createProfile("sRGB"), outputMode="RGB"
-            )
-            image = converted or image
-        except (ImageCms.PyCMSError, OSError):
-            pass  # an unusable profile: the plain conversion below is the best guess left
+    elif image.mode in ("RGB", "CMYK"):
+        image = _from_profile(image)
     return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _from_profile(image: Image.Image) -> Image.Image:
+    """The image in sRGB where it has another colour profile that can be used, else unchanged."""
+    profile = image.info.get("icc_profile")
+    if not profile or b"sRGB" in profile:
+        return image
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError):
+        return image
+    return converted or image
 
 
 def _deep_gray(image: Image.Image) -> Image.Image:
     values = np.asarray(image, dtype=np.float64)
     top = float(np.nanmax(values, initial=0.0))
-    white = 1.0 if image.mode == "F" and top <= 1.0 else 255.0 if top <= 255 else 65535.0
+    white = 65535.0
+    if image.mode == "F" and top <= 1.0:
+        white = 1.0
+    elif top <= 255:
+        white = 255.0
     return Image.fromarray(np.nan_to_num(values / white * 255).clip(0, 255).round().astype(np.uint8))
 
 
@@ -194,8 +203,8 @@ class Template:
         if abs(height / scale / self.source[0] - 1) > 0.02:
             return self._cut(image, (0, 0, width, height))
         box = crop_named(self.crop)(self.source[1], self.source[0])
-        left, top, right, bottom = (side * scale for side in box)
-        return self._cut(image, (left, top, right, bottom), scale)
+        left, top, right, bottom = box
+        return self._cut(image, (left * scale, top * scale, right * scale, bottom * scale), scale)
 
     def _cut(self, image: Image.Image, box: Box, tolerance: float = 0.0) -> np.ndarray:
         left, top, right, bottom = _trim(box, self.width / self.height)
@@ -207,7 +216,9 @@ class Template:
             raise ImageError(TOO_SMALL.format(self.crop))
         inside = max(left, 0), max(top, 0), min(right, image.width), min(bottom, image.height)
         small = image.resize((self.width, self.height), Image.Resampling.LANCZOS, box=inside)
-        pixels = np.asarray(small.convert("L") if self.channels == 1 else small)
+        if self.channels == 1:
+            small = small.convert("L")
+        pixels = np.asarray(small)
         return pixels.reshape(self.height, self.width, self.channels)
 
 

@@ -43,30 +43,33 @@ def read(root: Path, options: SourceOptions) -> SourceListing:
     table = _read_table(options.table) if options.table else AttributeTable()
     paths, skipped = _find_files(root, options.table)
     subfolders = _subfolders(root, paths)
-    labels: tuple[str, ...] = ()
+    labels: list[str] = []
     if not subfolders.identities:
-        labels = tuple(name for name in subfolders.names if name not in table.columns)
+        labels = [name for name in subfolders.names if name not in table.columns]
+    rows = _match(root, paths, table)
     faces = []
     values = np.full((len(paths), len(labels) + len(table.columns)), np.nan, np.float32)
-    by_stem = _without_endings(table.rows)
-    used: set[str] = set()
-    for path, row in zip(paths, values):
+    for path, key, row in zip(paths, rows, values):
         folder = _folder(path, root)
         identity = folder if subfolders.identities and folder != "." else None
         faces.append(Face(_id(path, root), path, identity=identity))
-        if folder != ".":
-            row[: len(labels)] = -1
-        if folder in labels:
-            row[labels.index(folder)] = 1
-        key = _row_of(path, root, table.rows, by_stem)
+        row[: len(labels)] = _signs(folder, labels)
         if key is not None:
             row[len(labels) :] = table.rows[key]
-            used.add(key)
+    used = set(rows)
     for key in table.rows:
         if key not in used:
             skipped.append((key, "in the attribute table, but no image file"))
-    notes = _notes(root, paths, subfolders, table, used)
+    notes = _notes(root, paths, subfolders, table, len(used - {None}))
     return SourceListing(faces, (*labels, *table.columns), values, skipped, notes)
+
+
+def _signs(folder: str, labels: Sequence[str]) -> np.ndarray:
+    """For each label +1 in its folder, −1 in another; NaN for a picture in no subfolder."""
+    signs = np.full(len(labels), -1 if folder != "." else np.nan)
+    if folder in labels:
+        signs[labels.index(folder)] = 1
+    return signs
 
 
 def _find_files(root: Path, table: Path | None) -> tuple[list[Path], list[tuple[str, str]]]:
@@ -113,6 +116,12 @@ def _path_as_text(item: tuple[Path, str | None]) -> str:
 
 def _looks_like_picture(path: Path) -> bool:
     return (mimetypes.guess_type(path.name)[0] or "image/unknown").startswith("image/")
+
+
+def _match(root: Path, paths: Sequence[Path], table: AttributeTable) -> list[str | None]:
+    """For each file its name in the table, None where there is no row."""
+    by_stem = _without_endings(table.rows)
+    return [_row_of(path, root, table.rows, by_stem) for path in paths]
 
 
 def _row_of(path: Path, root: Path, table: Collection[str], by_stem: Mapping[str, str]) -> str | None:
@@ -186,7 +195,7 @@ def _number(text: str, column: str, row: str, path: Path) -> float:
 
 
 def _notes(
-    root: Path, paths: Sequence[Path], subfolders: Subfolders, table: AttributeTable, used: Collection[str]
+    root: Path, paths: Sequence[Path], subfolders: Subfolders, table: AttributeTable, used: int
 ) -> tuple[str, ...]:
     notes = []
     names = subfolders.names
@@ -198,7 +207,7 @@ def _notes(
             shown.append("…")
         notes.append(f"{len(names)} subfolders taken as {meaning}: {', '.join(shown)}")
     if table.rows:
-        notes.append(f"{len(used):,} of {len(paths):,} files have a row in the attribute table")
+        notes.append(f"{used:,} of {len(paths):,} files have a row in the attribute table")
     return tuple(notes)
 
 

@@ -120,11 +120,19 @@ def _attributes(path: Path, zeros: str) -> tuple[tuple[str, ...], dict[Key, np.n
             raise FaceSetError(
                 f"{path}: the row of {row[0]} cannot be read ({error}). Fetch the file again."
             ) from error
+    names = tuple(map(clean, header[skip:]))
     if all(np.isin(scores, (0, 1)).all() for scores in table.values()):
-        no = np.nan if zeros == "unknown" else -1.0
-        for key, scores in table.items():
-            table[key] = np.where(scores > 0, 1, no).astype(np.float32)
-    return tuple(map(clean, header[skip:])), table
+        table = _as_signs(table, zeros)
+    return names, table
+
+
+def _as_signs(table: Mapping[Key, np.ndarray], zeros: str) -> dict[Key, np.ndarray]:
+    """A table of 0 and 1 with +1 for 1, and for 0 what `zeros` says."""
+    no = np.nan if zeros == "unknown" else -1.0
+    signs = {}
+    for key, scores in table.items():
+        signs[key] = np.where(scores > 0, 1, no).astype(np.float32)
+    return signs
 
 
 def _lines(path: Path) -> Iterator[list[str]]:
