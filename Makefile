@@ -14,6 +14,8 @@ check: .venv/ready
 	$(BIN)/ruff check src tests benchmarks
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports
+	@if command -v npx >/dev/null; then npx --yes --package typescript@5.9.3 tsc -p .; \
+	else echo "JavaScript type check skipped: npx (Node.js) is not installed."; fi
 	$(BIN)/pytest -n 2 -m "not slow"
 
 format: .venv/ready

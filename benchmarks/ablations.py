@@ -25,7 +25,7 @@ from facespace.data.derive import thin
 from facespace.data.faces import FaceSet
 from facespace.evaluation.generation import measure_generation
 from facespace.evaluation.reconstruction import per_face
-from facespace.evaluation.session import Subject
+from facespace.evaluation.session import EvaluationSession
 from facespace.models.priors import fitted_prior
 from facespace.perception.inception import open_features
 from facespace.perception.lpips import open_lpips
@@ -168,7 +168,7 @@ def learn(row: Row, run: Path, data: Path, steps: int, start: Path | None) -> di
 
 def measure(space: FaceSpace, faces: FaceSet, count: int, kind: str) -> dict[str, Any]:
     """A space's figures, with samples from a prior of this kind."""
-    test, others = (Subject(space, faces, split, count) for split in ("test", "validation"))
+    test, others = (EvaluationSession(space, faces, split, count) for split in ("test", "validation"))
     if kind == "own":
         samples = space.sample(count, prior=kind)
     else:

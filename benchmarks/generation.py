@@ -18,7 +18,7 @@ import numpy as np
 from facespace.data.faces import evenly_spaced
 from facespace.evaluation.generation import fid, measure_generation, measure_memorisation
 from facespace.evaluation.reconstruction import measure_reconstruction
-from facespace.evaluation.session import Subject
+from facespace.evaluation.session import EvaluationSession
 from facespace.image import grids
 from facespace.models import bundle
 from facespace.perception.arcface import open_arcface
@@ -66,7 +66,7 @@ class Row:
         told = dict(option.split("=", 1) for option in options)
         self.text, self.judge = text, judge
         self.prior, self.keep = told.get("prior"), float(told.get("keep", 1))
-        self.subject = Subject(FaceSpace(bundle.load(folder or None)), data, "test", count)
+        self.subject = EvaluationSession(FaceSpace(bundle.load(folder or None)), data, "test", count)
         self.space, self.faces = self.subject.space, self.subject.faces
         self.scorer, self.arcface = load_net(SCORER), open_arcface(self.space.template)
 

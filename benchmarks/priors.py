@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from facespace.evaluation.generation import draw_samples, measure_generation
-from facespace.evaluation.session import Subject
+from facespace.evaluation.session import EvaluationSession
 from facespace.models.bundle import OWN
 from facespace.perception.inception import open_features
 
@@ -24,8 +24,11 @@ def main() -> None:
     parser.add_argument("--features", default="inception")
     parser.add_argument("--only", default="")
     asked = parser.parse_args()
-    subject, features = Subject(asked.space, asked.data, "test", asked.count), open_features(asked.features)
-    others = Subject(asked.space, asked.data, "validation", asked.count)
+    subject, features = (
+        EvaluationSession(asked.space, asked.data, "test", asked.count),
+        open_features(asked.features),
+    )
+    others = EvaluationSession(asked.space, asked.data, "validation", asked.count)
     real = subject.originals
     print(f"{len(real):,} faces a side, {features.about}")
     kinds, own = (OWN, *subject.space.card.get("priors", {}), "reconstructions"), 0.0

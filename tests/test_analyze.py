@@ -22,7 +22,7 @@ from facespace.core.errors import UsageError
 from facespace.data.faces import FaceSet
 from facespace.evaluation import analysis_charts, disentanglement
 from facespace.evaluation.analyze import Analysis, analyze, gather, needed
-from facespace.evaluation.session import Subject
+from facespace.evaluation.session import EvaluationSession
 from facespace.latent import maps, structure
 from facespace.latent.structure import ACTIVE
 from facespace.report import charts
@@ -348,7 +348,7 @@ def test_a_seed_gives_the_same_analysis(looked, alive, drawn, monkeypatch):
         disentanglement, "measure", lambda *_: facts["disentanglement"]
     )  # slow, and another file's
     with quiet():
-        again = Analysis(Subject(alive, drawn, "all", 50), ["Hat", "smile"], 3)
+        again = Analysis(EvaluationSession(alive, drawn, "all", 50), ["Hat", "smile"], 3)
         assert gather(again) == {
             name: facts[name] for name in facts if name not in ("seconds", "to", "page", "text")
         }
@@ -359,7 +359,7 @@ def test_a_seed_gives_the_same_analysis(looked, alive, drawn, monkeypatch):
 
 def test_faces_on_maps_are_reconstructions(trained, drawn):
     with quiet():
-        analysis = Analysis(Subject(trained, drawn, "all", 40), [], 0)
+        analysis = Analysis(EvaluationSession(trained, drawn, "all", 40), [], 0)
         one = analysis.maps[0][0]
         sheet = np.asarray(analysis_charts.thumbnails(analysis, one))
     space = facespace.load(trained)
@@ -448,7 +448,7 @@ def test_dead_latents(alive, drawn, tmp_path):
 
 def test_a_conditional_space_is_told_nothing(told, drawn):
     with quiet():
-        analysis = Analysis(Subject(told, drawn, "test", None), [], 0)
+        analysis = Analysis(EvaluationSession(told, drawn, "test", None), [], 0)
         found = analysis.table.z
     space = facespace.load(told)
     np.testing.assert_allclose(
@@ -522,12 +522,12 @@ def test_a_failure_leaves_nothing(trained, drawn, tmp_path, monkeypatch):
 def test_no_face_is_read_twice(trained, drawn, monkeypatch):
     calls = []
     monkeypatch.setattr(
-        Subject,
+        EvaluationSession,
         "pixels",
         lambda self, rows: calls.append(len(rows)) or self.space.fit(self.faces.images[rows]),
     )
     with quiet():
-        analysis = Analysis(Subject(trained, drawn, "all", None), [], 0)
+        analysis = Analysis(EvaluationSession(trained, drawn, "all", None), [], 0)
         assert analysis.table.z is analysis.table.z and analysis.samples.shape == analysis.table.z.shape
     assert sum(calls) == 60
 

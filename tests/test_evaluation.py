@@ -1,5 +1,6 @@
 """The whole of evaluate: what it writes, what it concludes, and what it refuses."""
 
+import html
 import json
 import re
 
@@ -69,7 +70,7 @@ def test_the_report_holds_everything_that_it_shows(trained, drawn, tmp_path):
     assert sources and all(source.startswith("data:image/") for source in sources)
     assert not re.search(r'(?:src|href)="(?:https?:)?//', page) and "<script" not in page
     for finding in metrics["findings"]:
-        assert finding["text"].split("(")[0].strip()[:40] in page.replace("&#x27;", "'")
+        assert finding["text"].split("(")[0].strip()[:40] in html.unescape(page)
     assert "MS-SSIM is left out" in page
     again = run(trained, drawn, tmp_path / "e")  # replaces its own kind, and gives the same figures
     assert {**again, "seconds": 0} == {**metrics, "seconds": 0}

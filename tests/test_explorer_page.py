@@ -75,7 +75,7 @@ class Tab:
         return self.page.locator(selector)
 
     def ready(self):
-        """The first face is there, and the figures are."""
+        """The first face is there, and the statistics are."""
         expect(self.at("#history .tile")).to_have_count(2, timeout=WAIT)
         expect(self.at(".meter b")).to_be_visible(timeout=WAIT)
         return self
@@ -144,10 +144,10 @@ def test_undo_brings_the_original_back_too(tab):
     assert not same(tab.picture(), first)
     tab.page.keyboard.press("Control+z")
     tab.page.get_by_role("button", name="Split").click()
-    other = tab.at("canvas.other")
+    other = tab.at("canvas.original")
     expect(other).to_be_visible()
     tab.page.wait_for_timeout(300)
-    assert same(tab.picture(), first) and same(tab.picture(".other"), first)
+    assert same(tab.picture(), first) and same(tab.picture(".original"), first)
 
 
 def test_dragging_a_slider_shows_each_step(tab):
@@ -197,10 +197,37 @@ def test_a_locked_attribute_stays_where_it_is(tab):
     assert tab.page.get_by_role("group", name="Male").count() == 1
 
 
+def test_reset_returns_an_attribute_to_the_original_face(tab):
+    tab.page.click("#tab-attributes")
+    row = tab.page.get_by_role("group", name="Smiling")
+    typed = row.locator(".typed")
+    expect(typed).not_to_have_value("")
+    before = typed.input_value()
+    typed.fill(f"{float(before) + 1:.2f}")
+    typed.press("Enter")
+    expect(tab.at(".effects")).to_contain_text("Smiling")
+    tab.page.evaluate("document.activeElement.blur()")
+    row.get_by_role("button", name="Reset Smiling").click()
+    expect(typed).to_have_value(before)
+    expect(tab.at(".effects")).to_be_hidden()
+
+
+def test_a_panel_that_was_hidden_shows_the_values_of_the_new_face(tab):
+    first = tab.at("#raw .typed").first
+    tab.page.click("#tab-raw")
+    expect(first).not_to_have_value("")
+    before = first.input_value()
+    tab.page.click("#tab-attributes")
+    tab.page.keyboard.press("r")
+    expect(tab.at("#history .tile")).to_have_count(3)
+    tab.page.click("#tab-raw")
+    expect(first).not_to_have_value(before)
+
+
 def test_a_drawing_changes_the_picture_and_goes_to_the_sliders(tab):
     tab.page.keyboard.press("d")
-    expect(tab.at("#easel")).to_be_visible()
-    expect(tab.at(".frame .caption")).to_have_text("The model sees")
+    expect(tab.at("#drawing")).to_be_visible()
+    expect(tab.at(".frame .caption")).to_have_text("Reconstruction")
     empty = tab.picture()
     box = tab.at(".board").bounding_box()
     tab.page.mouse.move(box["x"] + 20, box["y"] + 60)
@@ -217,7 +244,7 @@ def test_a_drawing_changes_the_picture_and_goes_to_the_sliders(tab):
     count = tab.moments()
     tab.page.click("#draw-send")
     expect(tab.at("#history .tile")).to_have_count(count + 1)
-    expect(tab.at("#easel")).to_be_hidden()
+    expect(tab.at("#drawing")).to_be_hidden()
 
 
 def photo(path, size=(300, 260), orientation=None):
@@ -231,13 +258,13 @@ def photo(path, size=(300, 260), orientation=None):
     return path
 
 
-def test_a_photo_without_a_found_face_is_laid_by_hand(tab, tmp_path):
+def test_a_photo_without_a_detected_face_is_aligned_by_hand(tab, tmp_path):
     tab.page.keyboard.press("p")
     tab.page.set_input_files("#photo-file", photo(tmp_path / "photo.jpg"))
     use = tab.at("#photo-use")
     expect(use).to_be_enabled()
-    expect(tab.at("#photo .dot")).to_have_count(4)
-    tab.at("#photo .dot").first.focus()
+    expect(tab.at("#photo .landmark")).to_have_count(4)
+    tab.at("#photo .landmark").first.focus()
     tab.page.keyboard.press("ArrowLeft")
     count = tab.moments()
     use.click()
@@ -262,14 +289,14 @@ def test_what_is_no_picture_is_told(tab, tmp_path):
 
 def test_a_morph_is_played_reordered_and_saved(tab):
     tab.page.click("#tab-morph")
-    tab.page.click("#key-add")
-    expect(tab.at(".key")).to_have_count(1)
+    tab.page.click("#keyframe-add")
+    expect(tab.at(".keyframe")).to_have_count(1)
     tab.page.keyboard.press("r")
     tab.page.wait_for_timeout(400)
-    tab.page.click("#key-add")
-    expect(tab.at(".key")).to_have_count(2)
-    expect(tab.at("#film-save")).to_be_enabled()
-    tab.page.get_by_role("button", name="Key face 2: earlier").click()
+    tab.page.click("#keyframe-add")
+    expect(tab.at(".keyframe")).to_have_count(2)
+    expect(tab.at("#animation-save")).to_be_enabled()
+    tab.page.get_by_role("button", name="Move keyframe 2 earlier").click()
     tab.page.evaluate("document.activeElement.blur()")
     tab.page.keyboard.press("Space")
     expect(tab.at(".frame .caption")).to_contain_text("Morph, frame")
@@ -277,12 +304,12 @@ def test_a_morph_is_played_reordered_and_saved(tab):
     tab.page.get_by_label("Seconds").fill("1")
     tab.page.get_by_label("Seconds").press("Enter")
     with tab.page.expect_download() as got:
-        tab.page.click("#film-save")
-    film = Image.open(got.value.path())
-    assert got.value.suggested_filename == "morph.gif" and film.n_frames == 30
+        tab.page.click("#animation-save")
+    animation = Image.open(got.value.path())
+    assert got.value.suggested_filename == "morph.gif" and animation.n_frames == 30
 
 
-def test_a_link_brings_the_face_back_and_holds_no_key(browser, address, tab):
+def test_a_link_restores_the_face_and_holds_no_token(browser, address, tab):
     before = tab.picture()
     link = tab.page.url
     assert "#s=" in link and "token" not in link
@@ -290,7 +317,7 @@ def test_a_link_brings_the_face_back_and_holds_no_key(browser, address, tab):
     try:
         other.ready()
         other.page.goto("about:blank")
-        other.page.goto(link)  # the same tab still has the key
+        other.page.goto(link)  # the same tab still has the token
         expect(other.at("#history .tile")).to_have_count(3)
         assert same(other.picture(), before)
     finally:
@@ -305,7 +332,7 @@ def exported(tab, tmp_path):
     return tmp_path / "face.png"
 
 
-def test_a_picture_carries_its_state_and_the_mark_and_brings_it_back(tab, tmp_path):
+def test_a_picture_carries_its_state_and_provenance_and_restores_it(tab, tmp_path):
     before = tab.picture()
     file = exported(tab, tmp_path)
     image = Image.open(file)
@@ -331,11 +358,11 @@ def lying_png(path, text: bytes, length: int | None = None):
 
 LIES = [
     ({"fingerprint": "0" * 16}, "another model"),
-    ({"version": 99}, "another version"),
-    ({"kind": "x"}, "no face of the explorer"),
-    ({"z": "AAAA"}, "which has 5 numbers"),
-    ({"z": base64.b64encode(struct.pack("<5f", *[float("nan")] * 5)).decode()}, "numbers that no face has"),
-    ({"z": "A" * 50_000}, "no latent"),
+    ({"version": 99}, "has format version 99"),
+    ({"kind": "x"}, "not a face of the explorer"),
+    ({"z": "AAAA"}, "of this space has 5 dimensions"),
+    ({"z": base64.b64encode(struct.pack("<5f", *[float("nan")] * 5)).decode()}, "not finite or too large"),
+    ({"z": "A" * 50_000}, "no latent of this space"),
     ({"z": "A" * 100_000}, "too large"),
 ]
 
@@ -353,9 +380,9 @@ def test_lying_files_are_refused_and_the_face_stays(tab, tmp_path):
 @pytest.mark.parametrize(
     ("text", "length", "words"),
     [
-        (b"facespace\0\1\0\0\0packed", None, "packed"),
+        (b"facespace\0\1\0\0\0compressed", None, "compressed or too large"),
         (b"facespace\0\0\0\0\0{", None, "damaged"),
-        (b"facespace\0\0\0\0\0{}", 2**31, "cut short"),
+        (b"facespace\0\0\0\0\0{}", 2**31, "incomplete or damaged"),
         (b"facespace\0\0\0\0\0" + b"[" * 70_000, None, "too large"),
     ],
 )
@@ -368,31 +395,31 @@ def test_the_map_loads_faces_and_the_lasso_gathers_them(tab):
     tab.page.click("#tab-map")
     board = tab.at("canvas.map")
     expect(board).to_be_visible()
-    expect(tab.at("#map .hint")).to_contain_text("each drawn by the space")
+    expect(tab.at("#map .hint")).to_contain_text("decoded by the model")
     count = tab.moments()
     board.focus()
     for key in ("ArrowRight", "ArrowRight", "Enter"):
         tab.page.keyboard.press(key)
     expect(tab.at("#history .tile")).to_have_count(count + 1)
-    tab.page.get_by_label("What a click does").select_option("with")
+    tab.page.get_by_label("Click action").select_option("positive")
     box = board.bounding_box()
     tab.page.mouse.move(box["x"] + 5, box["y"] + 5)
     tab.page.mouse.down()
     for x, y in ((0.98, 0.02), (0.98, 0.98), (0.02, 0.98)):
         tab.page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"], steps=3)
     tab.page.mouse.up()
-    expect(tab.at(".toast").last).to_contain_text("in the tray “with”")
+    expect(tab.at(".toast").last).to_contain_text("positive examples added")
 
 
 def test_saved_faces_stay_in_this_browser(tab):
     tab.page.keyboard.press("s")
     tab.page.click("#tab-saved")
-    expect(tab.at(".one")).to_have_count(1)
+    expect(tab.at(".saved-face")).to_have_count(1)
     tab.page.reload()
     tab.page.click("#tab-saved")
-    expect(tab.at(".one")).to_have_count(1)
+    expect(tab.at(".saved-face")).to_have_count(1)
     tab.page.get_by_role("button", name="Remove Face 1").click()
-    expect(tab.at(".one")).to_have_count(0)
+    expect(tab.at(".saved-face")).to_have_count(0)
 
 
 def test_another_space_can_be_opened(tab):
@@ -471,7 +498,7 @@ def test_the_tour_can_be_skipped_and_does_not_come_back(browser, address):
         expect(tab.at(".tour")).to_be_visible()
         tab.page.click("#tour-skip")
         expect(tab.at(".tour")).to_have_count(0)
-        tab.ready()  # or else the page would come back to what there was then, the average face alone
+        tab.ready()  # or else the page would come back to what there was then, the mean face alone
         tab.page.reload()
         tab.ready()
         expect(tab.at(".tour")).to_have_count(0)
@@ -524,7 +551,7 @@ def test_a_page_of_320_pixels_needs_no_sideways_scrolling(browser, address):
             assert tab.page.evaluate("document.documentElement.scrollWidth") <= 320
             small = tab.page.evaluate(
                 "[...document.querySelectorAll('button, input, select, summary')].filter(e => e.offsetParent && "
-                "!e.classList.contains('unseen')).map(e => [e.outerHTML.slice(0, 90), e.getBoundingClientRect()])"
+                "!e.classList.contains('visually-hidden')).map(e => [e.outerHTML.slice(0, 90), e.getBoundingClientRect()])"
                 ".filter(([_, r]) => r.width && (r.width < 24 || r.height < 24)).map(([h]) => h)"
             )
             assert [one for one in small if "checkbox" not in one] == []  # a checkbox's label is its target
@@ -552,7 +579,7 @@ def test_the_face_stays_when_the_server_goes(browser, trained):
             tab.ready()
             before = tab.picture()
             process.kill()
-            expect(tab.at("#gone")).to_contain_text("The server is gone; your face is safe here")
+            expect(tab.at("#disconnected")).to_contain_text("The explorer server does not answer; the face is kept")
             tab.page.keyboard.press("r")
             expect(tab.at(".toast.error")).to_contain_text("facespace explore")
             assert same(tab.picture(), before)
@@ -561,21 +588,21 @@ def test_the_face_stays_when_the_server_goes(browser, trained):
             tab.context.close()
 
 
-def test_without_the_key_the_page_asks_for_it(browser, address):
+def test_without_the_token_the_page_asks_for_it(browser, address):
     context = browser.new_context()
     try:
         page = context.new_page()
         page.goto(address.split("#")[0])
-        expect(page.locator("#gone")).to_contain_text("paste the address")
+        expect(page.locator("#disconnected")).to_contain_text("paste the address")
         page.add_init_script(SEEN)
-        page.get_by_label("The address with the key").fill(address)
+        page.get_by_label("Address with the access token").fill(address)
         page.get_by_role("button", name="Use it").click()
         expect(page.locator("#history .tile")).to_have_count(2, timeout=WAIT)
     finally:
         context.close()
 
 
-def test_a_second_tab_gets_the_key_from_the_first(tab, address):
+def test_a_second_tab_gets_the_token_from_the_first(tab, address):
     other = tab.context.new_page()
     other.goto(address.split("#")[0])
     expect(other.locator("#history .tile").first).to_be_visible(timeout=WAIT)

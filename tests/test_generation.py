@@ -31,7 +31,7 @@ from facespace.evaluation.generation import (
     nearest,
     precision_recall,
 )
-from facespace.evaluation.session import Subject
+from facespace.evaluation.session import EvaluationSession
 from facespace.perception import inception as extractors
 from facespace.perception.inception import Features, FeaturesError, kept_features, open_features
 from facespace.perception.lpips import LAYERS, open_lpips
@@ -436,10 +436,10 @@ def test_the_mode_of_the_model_does_not_change_samples(trained):
 
 def test_a_set_of_another_crop_is_refused(trained, drawn):
     faces = FaceSet(drawn)
-    Subject(trained, faces, "all", None)
+    EvaluationSession(trained, faces, "all", None)
     faces.card = {**faces.card, "crop": "center-108"}
     with pytest.raises(UsageError, match="crop"):
-        Subject(trained, faces, "all", None)
+        EvaluationSession(trained, faces, "all", None)
 
 
 def saved_as_jpeg(faces: np.ndarray, quality: int) -> np.ndarray:

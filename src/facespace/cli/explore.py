@@ -60,14 +60,14 @@ def explore(
 
 def at_hand(*places: Path) -> list[Path]:
     """The default space, then the runs in some folders, the newest first. Raises FacespaceError where there is none."""
-    from facespace.models.bundle import coming_along
+    from facespace.models.locations import default_folder
 
     cards = []
     for place in places:
         cards += place.glob("*/best/card.json")
     cards.sort(key=lambda card: card.stat().st_mtime, reverse=True)
     found = [card.parent.parent for card in cards]
-    default = coming_along()
+    default = default_folder()
     if default:
         found.insert(0, default)
     if not found:

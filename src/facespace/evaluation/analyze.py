@@ -18,7 +18,7 @@ from facespace.core.errors import UsageError, check_seed, suggest
 from facespace.core.files import build_folder, check_target, holds_only, write_json
 from facespace.data.faces import FaceSet, evenly_spaced
 from facespace.evaluation import analysis_charts, analysis_sections, disentanglement
-from facespace.evaluation.session import Subject
+from facespace.evaluation.session import EvaluationSession
 from facespace.latent import structure
 from facespace.latent.maps import Map, components, draw_maps
 from facespace.latent.structure import latent_structure
@@ -45,7 +45,7 @@ OURS = (
 class Analysis:
     """One analysis: what was encoded, and all that is found in it, each once and when it is first asked for."""
 
-    subject: Subject
+    subject: EvaluationSession
     chosen: list[str]  # the attributes that the maps are coloured by; empty: those that are best told apart
     seed: int
 
@@ -160,7 +160,7 @@ def analyze(
     check_target(to, "an analysis", holds_only(*OURS), force)
     check_seed(seed)
     ending = check_form(table)
-    subject = Subject(space, data, split, count)
+    subject = EvaluationSession(space, data, split, count)
     analysis = Analysis(subject, check_attributes(attributes, subject.faces), seed)
     facts = gather(analysis)
     with build_folder(to) as beside:

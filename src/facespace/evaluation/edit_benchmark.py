@@ -14,7 +14,7 @@ from facespace.core.errors import UsageError, check_seed
 from facespace.data.faces import FaceSet, evenly_spaced
 from facespace.evaluation.interpolation import PIXELS, pixel_distance
 from facespace.evaluation.reconstruction import Distance, usable
-from facespace.evaluation.session import Subject
+from facespace.evaluation.session import EvaluationSession
 from facespace.latent.directions import DECORRELATED, Directions, auc, draw_pairs, find_all, find_directions
 from facespace.latent.edit import move, reach
 from facespace.latent.strengths import UNITS, Strength, parse
@@ -64,7 +64,7 @@ Curve = list[Point]
 class Trial:
     """One scorecard: who is edited, and who judges. Edits are judged against reconstructions, not originals."""
 
-    subject: Subject
+    subject: EvaluationSession
     names: tuple[str, ...]
     scorer: AttributeNet
     guide: AttributeNet
@@ -164,7 +164,7 @@ def scorecard(
     asked = _rising(strengths or STRENGTHS)
     if count < 5:
         raise UsageError(f"--count must be at least 5 faces an attribute; got {count}.")
-    subject = Subject(space, data, split, None)
+    subject = EvaluationSession(space, data, split, None)
     judge = load_net(scorer or SCORER, subject.space.device)
     faces, known = subject.faces, [name for name in judge.names if name in subject.faces.attribute_names]
     names = check_names(

@@ -256,6 +256,6 @@ def few(facts: Mapping[str, Any]) -> Section:
 
 def protocol(facts: Mapping[str, Any]) -> Section:
     """How all of it was measured."""
-    rows = [["", ""], *([name, words(value, ", ")] for name, value in facts["protocol"].items())]
+    rows = [["", ""], *([name, words(value)] for name, value in facts["protocol"].items())]
     text = "Edits are judged against reconstructions, not originals, by a network that found no direction and steered no edit."
     return Section("How this was measured", text, table=rows)

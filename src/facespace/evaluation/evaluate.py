@@ -19,7 +19,7 @@ from facespace.evaluation import advice, disentanglement, interpolation, latents
 from facespace.evaluation.generation import draw_samples, measure_generation, measure_memorisation
 from facespace.evaluation.intervals import bootstrap
 from facespace.evaluation.report import METRICS, REPORT
-from facespace.evaluation.session import Subject
+from facespace.evaluation.session import EvaluationSession
 from facespace.models.bundle import OWN
 from facespace.perception.arcface import Identity, open_arcface
 from facespace.perception.inception import IN_BF16, Features, FeaturesError, open_features
@@ -34,10 +34,10 @@ NEIGHBOURS = 5_000  # training faces that samples are held against
 
 
 @dataclass
-class Job:
+class Evaluation:
     """One evaluation: the subject, what to measure it with, and what was found so far."""
 
-    subject: Subject
+    subject: EvaluationSession
     samples: int
     features: Features | None
     lpips: Callable[[np.ndarray, np.ndarray], np.ndarray] | None
@@ -90,7 +90,7 @@ def evaluate(
     to = Path(to)
     check_target(to, "an evaluation", holds_only(METRICS, REPORT), force)
     check_seed(seed)
-    subject = Subject(space, data, split, count)
+    subject = EvaluationSession(space, data, split, count)
     if samples is not None and not 2 <= samples <= len(subject.rows):
         raise UsageError(
             f"--samples must lie between 2 and the {len(subject.rows):,} faces that they are held against; got {samples}."
@@ -99,7 +99,9 @@ def evaluate(
     subject.space.prior(prior)  # whether it is there is known before any work
     distance = open_lpips(lpips) if lpips or at_hand() else None
     arcface = open_arcface(subject.space.template, identity)
-    job = Job(subject, samples or len(subject.rows), None, distance, arcface, prior, temperature, bound, seed)
+    job = Evaluation(
+        subject, samples or len(subject.rows), None, distance, arcface, prior, temperature, bound, seed
+    )
     job.features = _judge(job, features) if features else None
     metrics: dict[str, Any] = {"protocol": describe(job), "seconds": {}}
     for name, part in PARTS.items():
@@ -117,7 +119,7 @@ def evaluate(
     return metrics
 
 
-def describe(job: Job) -> dict[str, Any]:
+def describe(job: Evaluation) -> dict[str, Any]:
     """All that somebody needs to get the same figures."""
     space, told = job.subject.space, job.subject.protocol()
     told["space"] |= {
@@ -141,7 +143,7 @@ def _averaged(card: Mapping[str, Any]) -> bool:
     return bool(plan.get("ema") or plan.get("ema_half_life"))
 
 
-def _judge(job: Job, which: str | Path) -> Features | None:
+def _judge(job: Evaluation, which: str | Path) -> Features | None:
     """The feature network. The Inception may be out of reach, and then all else is still measured."""
     try:
         return open_features(which, job.subject.space.device)
@@ -153,7 +155,7 @@ def _judge(job: Job, which: str | Path) -> Features | None:
         return None
 
 
-def _reconstruction(job: Job, metrics: Mapping[str, Any]) -> dict[str, Any]:
+def _reconstruction(job: Evaluation, metrics: Mapping[str, Any]) -> dict[str, Any]:
     subject = job.subject
     having = dict(zip(subject.faces.attribute_names, subject.faces.attributes[subject.rows].T > 0))
     found = reconstruction.measure_reconstruction(
@@ -171,7 +173,7 @@ def _reconstruction(job: Job, metrics: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _likelihood(job: Job, metrics: Mapping[str, Any]) -> dict[str, Any] | None:
+def _likelihood(job: Evaluation, metrics: Mapping[str, Any]) -> dict[str, Any] | None:
     subject = job.subject
     model, faces = subject.space.model, subject.faces
     plan = subject.space.card.get("recipe") or {}
@@ -197,7 +199,7 @@ def _likelihood(job: Job, metrics: Mapping[str, Any]) -> dict[str, Any] | None:
     return found
 
 
-def _generation(job: Job, metrics: Mapping[str, Any]) -> dict[str, Any] | None:
+def _generation(job: Evaluation, metrics: Mapping[str, Any]) -> dict[str, Any] | None:
     if job.features is None:
         return None
     subject = job.subject
@@ -206,7 +208,7 @@ def _generation(job: Job, metrics: Mapping[str, Any]) -> dict[str, Any] | None:
     return measure_generation(job.drawn, job.reference, others, job.features)
 
 
-def _memorisation(job: Job, metrics: Mapping[str, Any]) -> dict[str, Any] | None:
+def _memorisation(job: Evaluation, metrics: Mapping[str, Any]) -> dict[str, Any] | None:
     faces = job.subject.faces
     if not len(faces.rows("train")) or job.subject.split in ("train", "all"):
         return None
@@ -219,14 +221,14 @@ def _memorisation(job: Job, metrics: Mapping[str, Any]) -> dict[str, Any] | None
     return found | {"by_attributes": measure_memorisation(job.drawn, train, unseen, net)}
 
 
-def _latents(job: Job, metrics: Mapping[str, Any]) -> dict[str, Any]:
+def _latents(job: Evaluation, metrics: Mapping[str, Any]) -> dict[str, Any]:
     seen, space = job.subject.encoded, job.subject.space
     drawn = space.sample_latents(len(seen.mean), job.seed, job.temperature, job.prior)
     found = latents.latent_health(seen.mean, seen.variance, drawn, seen.kl, job.seed, fitted=job.prior != OWN)
     return {**found, "warnings": latents.warnings(found, space.model.config.flat)}
 
 
-def _interpolation(job: Job, metrics: Mapping[str, Any]) -> dict[str, Any]:
+def _interpolation(job: Evaluation, metrics: Mapping[str, Any]) -> dict[str, Any]:
     subject = job.subject
     keys = np.random.default_rng(job.seed).permutation(subject.rows)[: len(subject.rows) // 2 * 2][
         : 2 * PAIRS
@@ -241,7 +243,7 @@ def _interpolation(job: Job, metrics: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _disentanglement(job: Job, metrics: Mapping[str, Any]) -> dict[str, Any] | None:
+def _disentanglement(job: Evaluation, metrics: Mapping[str, Any]) -> dict[str, Any] | None:
     faces = job.subject.faces
     if faces.card["source"] != "synthetic":
         return None
@@ -253,7 +255,7 @@ def _disentanglement(job: Job, metrics: Mapping[str, Any]) -> dict[str, Any] | N
         return None
 
 
-PARTS: Mapping[str, Callable[[Job, Mapping[str, Any]], dict[str, Any] | None]] = {
+PARTS: Mapping[str, Callable[[Evaluation, Mapping[str, Any]], dict[str, Any] | None]] = {
     "reconstruction": _reconstruction,
     "likelihood": _likelihood,
     "generation": _generation,

@@ -12,7 +12,7 @@ from facespace.image import grids
 from facespace.report.page import Section, page, words
 
 if TYPE_CHECKING:
-    from facespace.evaluation.evaluate import Job
+    from facespace.evaluation.evaluate import Evaluation
 
 METRICS, REPORT = "metrics.json", "report.html"  # what an evaluation leaves
 SHOWN, NEIGHBOURS = (
@@ -21,7 +21,7 @@ SHOWN, NEIGHBOURS = (
 )  # samples on the page, and samples with their nearest training face's reconstruction
 
 
-def html(job: "Job", metrics: Mapping[str, Any], findings: Sequence[Finding]) -> str:
+def html(job: "Evaluation", metrics: Mapping[str, Any], findings: Sequence[Finding]) -> str:
     """The page. Pictures of faces on it are the space's own output; originals stand beside their reconstructions."""
     name = metrics["protocol"]["space"]["recipe"] or job.subject.space.folder.name
     sections = [verdict(metrics, findings), *(make(job, metrics) for make in SECTIONS), protocol(metrics)]
@@ -45,7 +45,7 @@ def verdict(metrics: Mapping[str, Any], findings: Sequence[Finding]) -> Section:
     return Section("In short", text, table=[["", ""], *rows])
 
 
-def reconstruction(job: "Job", metrics: Mapping[str, Any]) -> Section:
+def reconstruction(job: "Evaluation", metrics: Mapping[str, Any]) -> Section:
     """Figures with their intervals, and faces beside what the space keeps of them."""
     found = metrics["reconstruction"]
     rows = [["figure", "value", "95 % interval", "better"]]
@@ -89,7 +89,7 @@ RECONSTRUCTION = {
 }
 
 
-def generation(job: "Job", metrics: Mapping[str, Any]) -> Section:
+def generation(job: "Evaluation", metrics: Mapping[str, Any]) -> Section:
     """Figures beside those of other real faces, and samples."""
     found = metrics.get("generation")
     sheet = grids.grid(job.drawn[:SHOWN], 12)
@@ -109,7 +109,7 @@ def generation(job: "Job", metrics: Mapping[str, Any]) -> Section:
     return Section("New faces", text, pictures, rows)
 
 
-def copies(job: "Job", metrics: Mapping[str, Any]) -> Section | None:
+def copies(job: "Evaluation", metrics: Mapping[str, Any]) -> Section | None:
     """Samples beside the training faces that they are nearest to, as the space draws those."""
     found = metrics.get("memorisation")
     if not found:
@@ -131,7 +131,7 @@ def copies(job: "Job", metrics: Mapping[str, Any]) -> Section | None:
     return Section("Copies of training faces", text, pictures)
 
 
-def latents(job: "Job", metrics: Mapping[str, Any]) -> Section:
+def latents(job: "Evaluation", metrics: Mapping[str, Any]) -> Section:
     """The state of the latent space."""
     found = metrics["latents"]
     rows = [["figure", "value"], ["latents in use", f"{found['active_units']} of {found['dimensions']}"]]
@@ -154,7 +154,7 @@ LATENTS = {
 }
 
 
-def likelihood(job: "Job", metrics: Mapping[str, Any]) -> Section | None:
+def likelihood(job: "Evaluation", metrics: Mapping[str, Any]) -> Section | None:
     """Nats."""
     found = metrics.get("likelihood")
     if not found:
@@ -181,7 +181,7 @@ def likelihood(job: "Job", metrics: Mapping[str, Any]) -> Section | None:
     return Section("Likelihood", text, table=rows)
 
 
-def paths(job: "Job", metrics: Mapping[str, Any]) -> Section:
+def paths(job: "Evaluation", metrics: Mapping[str, Any]) -> Section:
     """Morphs."""
     found = metrics["interpolation"]
     subject = job.subject
@@ -201,7 +201,7 @@ def paths(job: "Job", metrics: Mapping[str, Any]) -> Section:
     return Section("Morphs", text, [("Three morphs between unseen faces.", grids.grid(strips, 10))])
 
 
-def factors(job: "Job", metrics: Mapping[str, Any]) -> Section | None:
+def factors(job: "Evaluation", metrics: Mapping[str, Any]) -> Section | None:
     """Disentanglement, where the factors of the faces are known."""
     found = metrics.get("disentanglement")
     if not found:
@@ -223,7 +223,7 @@ def protocol(metrics: Mapping[str, Any]) -> Section:
     )
 
 
-SECTIONS: Sequence[Callable[["Job", Mapping[str, Any]], Section | None]] = (
+SECTIONS: Sequence[Callable[["Evaluation", Mapping[str, Any]], Section | None]] = (
     reconstruction,
     generation,
     copies,

@@ -24,7 +24,7 @@ class Encoded(NamedTuple):
     kl: np.ndarray | None  # (N, D) nats
 
 
-class Subject:
+class EvaluationSession:
     """A space before at most `count` faces of a split, evenly spread. A space that can be told attributes is told none.
 
     Raises UsageError where the set was cut otherwise than the faces that the space learned: its figures would be of the

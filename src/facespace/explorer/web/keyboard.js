@@ -1,52 +1,100 @@
 // @ts-check
-/** The keys of the page. They rest while somebody types. */
+/** The keyboard shortcuts of the page. They are off in text fields and while a dialog is open. */
 
-import { $ } from './dom.js';
-import { redo, state, undo } from './state.js';
-import { exportDialog } from './panels/topbar.js';
+import { find } from './dom.js';
 import { help } from './panels/help.js';
-import { toggle } from './panels/morph.js';
-import { oneRandom } from './panels/random.js';
-import { save } from './panels/saved.js';
+import { togglePlayback } from './panels/morph.js';
+import { showRandomFace } from './panels/random.js';
+import { saveFace } from './panels/saved.js';
 import { compare } from './panels/stage.js';
+import { exportDialog } from './panels/topbar.js';
+import { redo, state, undo } from './state.js';
 
+const TEXT_FIELDS = 'input:not([type=range]):not([type=checkbox]):not([type=color]), textarea, select';
+
+/** @type {Record<string, string>} */
 const TABS = { d: 'draw', p: 'photo', m: 'map', a: 'attributes' };
 
+/** @type {Record<string, () => void>} */
+const SHORTCUTS = {
+  r: showRandomFace,
+  0: () => find(`#${state.view.edit} .panel-head button:last-of-type`)?.click(),
+  x: () => compare(true),
+  s: saveFace,
+  e: exportDialog,
+  ' ': togglePlayback,
+  '[': () => focusSlider(-1),
+  ']': () => focusSlider(1),
+  l: toggleFocusedLock,
+  '?': help,
+};
+
 export function startKeyboard() {
-  document.addEventListener('keydown', (event) => {
-    const target = /** @type {HTMLElement} */ (event.target);
-    const typing = target.matches('input:not([type=range]):not([type=checkbox]):not([type=color]), textarea, select');
-    if (typing || document.querySelector('dialog[open]')) return;
-    const key = event.key.toLowerCase();
-    if ((event.ctrlKey || event.metaKey) && key === 'z') { event.preventDefault(); (event.shiftKey ? redo : undo)(); return; }
-    if ((event.ctrlKey || event.metaKey) && key === 'y') { event.preventDefault(); redo(); return; }
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    if (key in TABS) { const tab = $(`#tab-${TABS[/** @type {'d'} */ (key)]}`); if (tab && !tab.hidden) { tab.click(); tab.focus(); } return; }
-    if (key === ' ' && target.matches('button, summary, [role=tab], input')) return;
-    const doing = DOING[key];
-    if (doing) { event.preventDefault(); doing(event); }
+  document.addEventListener('keydown', handleKey);
+  document.addEventListener('keyup', (event) => {
+    if (event.key.toLowerCase() === 'x') compare(false);
   });
-  document.addEventListener('keyup', (event) => { if (event.key.toLowerCase() === 'x') compare(false); });
   addEventListener('blur', () => compare(false));
 }
 
-/** @type {Record<string, (event: KeyboardEvent) => void>} */
-const DOING = {
-  r: () => oneRandom(),
-  0: () => $(`#${state.view.edit} .panel-head button:last-of-type`)?.click(),
-  x: () => compare(true),
-  s: () => save(),
-  e: () => exportDialog(),
-  ' ': () => toggle(),
-  '[': () => neighbour(-1),
-  ']': () => neighbour(1),
-  l: () => $('input[data-row]:focus')?.closest('.row').querySelector('.extra button').click(),
-  '?': () => help(),
-};
+/** @param {KeyboardEvent} event */
+function handleKey(event) {
+  const target = /** @type {HTMLElement} */ (event.target);
+  if (target.matches(TEXT_FIELDS) || find('dialog[open]')) return;
+  const key = event.key.toLowerCase();
+  if (event.ctrlKey || event.metaKey) {
+    const action = historyAction(key, event.shiftKey);
+    if (!action) return;
+    event.preventDefault();
+    action();
+    return;
+  }
+  if (event.altKey) return;
+  if (key in TABS) {
+    openTab(TABS[key]);
+    return;
+  }
+  if (key === ' ' && target.matches('button, summary, [role=tab], input')) return;
+  const shortcut = SHORTCUTS[key];
+  if (!shortcut) return;
+  event.preventDefault();
+  shortcut();
+}
 
-/** The slider before or after the one that has the focus. @param {number} by */
-function neighbour(by) {
-  const all = [...document.querySelectorAll('.panel:not([hidden]) input[data-row]')];
-  const at = all.indexOf(/** @type {Element} */ (document.activeElement));
-  /** @type {any} */ (all[at < 0 ? 0 : (at + by + all.length) % all.length])?.focus();
+/**
+ * @param {string} key pressed with Ctrl or Command
+ * @param {boolean} shift
+ */
+function historyAction(key, shift) {
+  if (key === 'y') return redo;
+  if (key !== 'z') return null;
+  return shift ? redo : undo;
+}
+
+/** @param {string} id */
+function openTab(id) {
+  const tab = find(`#tab-${id}`);
+  if (!tab || tab.hidden) return;
+  tab.click();
+  tab.focus();
+}
+
+/**
+ * Focuses the slider before or after the one that has the focus.
+ * @param {number} step
+ */
+function focusSlider(step) {
+  /** @type {NodeListOf<HTMLElement>} */
+  const sliders = document.querySelectorAll('.panel:not([hidden]) input[data-row]');
+  if (!sliders.length) return;
+  const index = [...sliders].findIndex((slider) => slider === document.activeElement);
+  const next = index < 0 ? 0 : (index + step + sliders.length) % sliders.length;
+  sliders[next].focus();
+}
+
+function toggleFocusedLock() {
+  const row = find('input[data-row]:focus')?.closest('.row');
+  /** @type {HTMLElement | null | undefined} */
+  const lock = row?.querySelector('.extra button');
+  lock?.click();
 }

@@ -1,67 +1,135 @@
 // @ts-check
-/** Arithmetic on latents, and their text form. Pure functions. */
+/** Arithmetic on latents, and their text form in links and files. Pure functions. */
 
-/** @typedef {{origin: string, stage: number, mean: Float32Array, deviation: Float32Array, active: Float32Array,
- * spread: Float32Array, distances: Float32Array, components: Float32Array, influence: Float32Array | null,
- * impact: Float32Array | null}} Statistics */
+/** @typedef {import('./types.js').Statistics} Statistics */
 
-/** A draw from N(0, 1). */
-export const gauss = () => Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random());
+const LARGEST_VALUE = 1e6;
+
+/** A draw from N(0, 1), by the Box-Muller transform. */
+export function randomNormal() {
+  const radius = Math.sqrt(-2 * Math.log(1 - Math.random()));
+  return radius * Math.cos(2 * Math.PI * Math.random());
+}
 
 /** A seed for the server's generators. */
-export const seed = () => Math.floor(Math.random() * 2 ** 32);
+export const randomSeed = () => Math.floor(Math.random() * 2 ** 32);
 
-/** Where a latent lies along each component, in standard deviations. @param {Statistics} s @param {Float32Array} z */
-export function coordinates(s, z) {
-  const size = z.length, out = new Float32Array(s.spread.length);
-  for (let k = 0; k < out.length; k++) {
+/**
+ * @param {number} value
+ * @param {number} low
+ * @param {number} high
+ */
+export const clamp = (value, low, high) => Math.max(low, Math.min(high, value));
+
+/**
+ * A number with its sign and one decimal.
+ * @param {number} value
+ */
+export function signed(value) {
+  const sign = value >= 0 ? '+' : '−';
+  return `${sign}${Math.abs(value).toFixed(1)}`;
+}
+
+/**
+ * The coordinate of a latent (D,) along each principal component (K,), in standard deviations.
+ * @param {Statistics} statistics
+ * @param {Float32Array} z
+ */
+export function coordinates(statistics, z) {
+  const { mean, components, componentStd } = statistics;
+  const size = z.length;
+  const result = new Float32Array(componentStd.length);
+  for (let k = 0; k < result.length; k++) {
     let sum = 0;
-    for (let d = 0; d < size; d++) sum += (z[d] - s.mean[d]) * s.components[k * size + d];
-    out[k] = sum / s.spread[k];
+    for (let d = 0; d < size; d++) sum += (z[d] - mean[d]) * components[k * size + d];
+    result[k] = sum / componentStd[k];
   }
-  return out;
+  return result;
 }
 
-/** A latent moved along a component by some standard deviations.
- * @param {Statistics} s @param {Float32Array} z @param {number} k @param {number} by */
-export function along(s, z, k, by) {
-  const out = z.slice();
-  for (let d = 0; d < out.length; d++) out[d] += by * s.spread[k] * s.components[k * out.length + d];
-  return out;
+/**
+ * A latent moved along component `k` by some standard deviations.
+ * @param {Statistics} statistics
+ * @param {Float32Array} z
+ * @param {number} k
+ * @param {number} by
+ */
+export function moveAlong(statistics, z, k, by) {
+  const { components, componentStd } = statistics;
+  const moved = z.slice();
+  const size = moved.length;
+  for (let d = 0; d < size; d++) moved[d] += by * componentStd[k] * components[k * size + d];
+  return moved;
 }
 
-/** Of 100 faces of the space, how many are nearer to its middle than this latent (Mahalanobis distance).
- * @param {Statistics} s @param {Float32Array} z */
-export function percentile(s, z) {
-  const distance = Math.hypot(...coordinates(s, z));
-  let low = 0;
-  while (low < 100 && s.distances[low + 1] <= distance) low++;
-  return distance >= s.distances[100] ? 100 : low;
+/**
+ * The percentage of the space's faces whose Mahalanobis distance from the mean is smaller than this latent's.
+ * @param {Statistics} statistics
+ * @param {Float32Array} z
+ */
+export function distancePercentile(statistics, z) {
+  const { distances } = statistics;
+  const distance = Math.hypot(...coordinates(statistics, z));
+  if (distance >= distances[100]) return 100;
+  let percent = 0;
+  while (percent < 100 && distances[percent + 1] <= distance) percent++;
+  return percent;
 }
+
+/**
+ * Base64 without the characters that an address escapes.
+ * @param {string} bytes one character a byte
+ */
+export const toUrlBase64 = (bytes) => btoa(bytes).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');
+
+/**
+ * The inverse of toUrlBase64. Throws for other text.
+ * @param {string} text
+ */
+export const fromUrlBase64 = (text) => atob(text.replaceAll('-', '+').replaceAll('_', '/'));
 
 /** @param {Float32Array} z */
-export function toText(z) {
+export function latentToText(z) {
   const bytes = new Uint8Array(z.buffer, z.byteOffset, z.byteLength);
-  let text = '';
-  for (const byte of bytes) text += String.fromCharCode(byte);
-  return btoa(text).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');
+  let characters = '';
+  for (const byte of bytes) characters += String.fromCharCode(byte);
+  return toUrlBase64(characters);
 }
 
-/** Throws an Error with a sentence for anything but `size` finite numbers. @param {unknown} text @param {number} size */
-export function fromText(text, size) {
-  if (typeof text !== 'string' || text.length > 8 * size + 8) throw new Error('This holds no latent of this space.');
-  let raw = '';
-  try { raw = atob(text.replaceAll('-', '+').replaceAll('_', '/')); } catch { raw = ''; }
-  if (raw.length !== 4 * size) throw new Error(`This holds no latent of this space, which has ${size} numbers.`);
-  const z = new Float32Array(Uint8Array.from(raw, (c) => c.charCodeAt(0)).buffer);
-  if (!z.every((value) => Number.isFinite(value) && Math.abs(value) < 1e6)) throw new Error('This latent holds numbers that no face has.');
+/**
+ * The latent of a text. Throws an Error with a sentence for anything but `size` finite numbers.
+ * @param {unknown} text
+ * @param {number} size
+ */
+export function latentFromText(text, size) {
+  if (typeof text !== 'string' || text.length > 8 * size + 8) throw new Error('The data hold no latent of this space.');
+  let characters = '';
+  try {
+    characters = fromUrlBase64(text);
+  } catch {
+    // Not base64: the length check below reports it.
+  }
+  if (characters.length !== 4 * size)
+    throw new Error(`A latent of this space has ${size} dimensions; this one differs.`);
+  const bytes = Uint8Array.from(characters, (character) => character.charCodeAt(0));
+  const z = new Float32Array(bytes.buffer);
+  const valid = z.every((value) => Number.isFinite(value) && Math.abs(value) < LARGEST_VALUE);
+  if (!valid) throw new Error('The latent holds values that are not finite or too large.');
   return z;
 }
 
-/** The bytes of latents one after another. @param {Float32Array[]} rows */
-export function pack(rows) {
-  const out = new Float32Array(rows.reduce((sum, row) => sum + row.length, 0));
-  let at = 0;
-  for (const row of rows) { out.set(row, at); at += row.length; }
-  return new Uint8Array(out.buffer);
+/**
+ * The bytes of latents one after another.
+ * @param {Float32Array[]} rows
+ */
+export function latentsToBytes(rows) {
+  let length = 0;
+  for (const row of rows) length += row.length;
+  const values = new Float32Array(length);
+  let offset = 0;
+  for (const row of rows) {
+    values.set(row, offset);
+    offset += row.length;
+  }
+  return new Uint8Array(values.buffer);
 }

@@ -1,178 +1,279 @@
 // @ts-check
-/** The only owner of the page's state: one latent that every panel reads and changes, what it was before, and the view.
- * Panels call the functions below and listen; nobody else writes. */
+/** The only owner of the page's state: one latent that every panel reads and changes, its history, and the view.
+ * Panels call the functions below and subscribe to topics. */
 
-import { fromText, toText } from './maths.js';
+import { latentFromText, latentToText } from './maths.js';
+import { localStore, readItem, sessionStore, writeItem } from './storage.js';
 
-/** @typedef {{z: Float32Array, picture: import('./engine.js').Picture | null}} Original */
-/** @typedef {{z: Float32Array, what: string, original: Original}} Moment */
-/** @typedef {{name: string, z: Float32Array}} Kept */
+/** @typedef {import('./types.js').EditPanel} EditPanel */
+/** @typedef {import('./types.js').HistoryEntry} HistoryEntry */
+/** @typedef {import('./types.js').NamedLatent} NamedLatent */
+/** @typedef {import('./types.js').Original} Original */
+/** @typedef {import('./types.js').Picture} Picture */
+/** @typedef {import('./types.js').Side} Side */
+/** @typedef {import('./types.js').SpaceFacts} SpaceFacts */
+/** @typedef {import('./types.js').Statistics} Statistics */
+/** @typedef {import('./types.js').View} View */
 
-const PARTS = { source: ['random', 'draw', 'photo', 'map', 'saved'], edit: ['attributes', 'components', 'raw'] };
-const UNDO = 200, KEPT = 100, VERSION = 1, KIND = 'facespace-explorer';
+const UNDO_STEPS = 200;
+const SAVED_FACES = 100;
+const KEYFRAMES = 12;
+const EXAMPLES = 500;
+const LABEL_LENGTH = 60;
 
+/**
+ * @typedef {object} State
+ * @property {SpaceFacts | null} facts
+ * @property {Statistics | null} statistics
+ * @property {Float32Array} z
+ * @property {Original} original
+ * @property {HistoryEntry[]} history
+ * @property {number} historyIndex
+ * @property {NamedLatent[]} saved
+ * @property {NamedLatent[]} keyframes
+ * @property {Record<Side, Float32Array[]>} examples
+ * @property {Record<EditPanel, Set<string | number>>} locks
+ * @property {View} view
+ */
+
+/** @type {State} */
 export const state = {
-  /** @type {any} */ facts: null,
-  /** @type {import('./maths.js').Statistics | null} */ statistics: null,
-  /** @type {Float32Array} */ z: new Float32Array(),
-  /** The face before edits, and its own pixels where it is a photo. @type {Original} */
+  facts: null,
+  statistics: null,
+  z: new Float32Array(),
   original: { z: new Float32Array(), picture: null },
-  /** @type {Moment[]} */ history: [],
-  moment: -1,
-  /** @type {Kept[]} */ saved: [],
-  /** @type {Kept[]} */ keys: [],
-  /** @type {{with: Float32Array[], without: Float32Array[]}} */ examples: { with: [], without: [] },
+  history: [],
+  historyIndex: -1,
+  saved: [],
+  keyframes: [],
+  examples: { positive: [], negative: [] },
   locks: { attributes: new Set(), components: new Set(), raw: new Set() },
-  view: { source: 'random', edit: 'attributes', bottom: 'history', smooth: true, range: 3, variety: 0.8, all: false },
+  view: {
+    source: 'random',
+    edit: 'attributes',
+    bottom: 'history',
+    smooth: true,
+    range: 3,
+    truncation: 0.8,
+    all: false,
+  },
 };
+
+let moved = state.z; // the latent of the last move, which may not be committed yet
 
 /** @type {Map<string, Set<() => void>>} */
 const listeners = new Map();
 
-/** Calls back when one of the topics changes: facts, statistics, z (while a control moves), face (a finished change),
- * saved, keys, examples, locks, view. @param {string} topics @param {() => void} back */
-export function on(topics, back) {
+/**
+ * Calls back when one of the topics changes: facts, statistics, z (while a control moves), face (a finished change),
+ * saved, keyframes, examples, locks, view.
+ * @param {string} topics separated by spaces
+ * @param {() => void} callback
+ */
+export function on(topics, callback) {
   for (const topic of topics.split(' ')) {
-    if (!listeners.has(topic)) listeners.set(topic, new Set());
-    listeners.get(topic)?.add(back);
+    const callbacks = listeners.get(topic) ?? new Set();
+    callbacks.add(callback);
+    listeners.set(topic, callbacks);
   }
 }
 
 /** @param {...string} topics */
-function tell(...topics) {
-  for (const back of new Set(topics.flatMap((topic) => [...(listeners.get(topic) ?? [])]))) back();
+function emit(...topics) {
+  /** @type {Set<() => void>} */
+  const callbacks = new Set();
+  for (const topic of topics) {
+    for (const callback of listeners.get(topic) ?? []) callbacks.add(callback);
+  }
+  for (const callback of callbacks) callback();
 }
 
-/** A space was opened: its history and saved faces come back, if this browser has them. @param {any} facts */
+/** The facts of the open space. Throws before a space is open. */
+export function openFacts() {
+  if (!state.facts) throw new Error('No space is open yet.');
+  return state.facts;
+}
+
+/** The statistics of the open space. Throws before they are measured. */
+export function openStatistics() {
+  if (!state.statistics) throw new Error('The space is still being measured.');
+  return state.statistics;
+}
+
+/** @param {unknown} text */
+export const readLatent = (text) => latentFromText(text, openFacts().latents);
+
+/**
+ * Opens a space with the history and the saved faces that this browser has of it. Returns whether there was a history.
+ * @param {SpaceFacts} facts
+ */
 export function openSpace(facts) {
-  Object.assign(state, { facts, statistics: null, z: new Float32Array(facts.latents), history: [], moment: -1, keys: [] });
-  state.original = { z: state.z, picture: null };
-  state.examples = { with: [], without: [] };
+  const z = new Float32Array(facts.latents);
+  Object.assign(state, { facts, z, statistics: null, history: [], historyIndex: -1, keyframes: [] });
+  state.original = { z, picture: null };
+  state.examples = { positive: [], negative: [] };
   for (const locked of Object.values(state.locks)) locked.clear();
-  state.saved = read(localStore, 'saved', (kept) => kept.map((/** @type {any} */ one) => ({ name: String(one.name).slice(0, 60), z: latent(one.z) }))) ?? [];
-  const past = read(sessionStore, 'history', (kept) => ({ moment: Number(kept.moment), items: kept.items.map((/** @type {any} */ one) => ({ what: String(one.what).slice(0, 60), z: latent(one.z), original: { z: latent(one.original), picture: null } })) }));
-  tell('facts', 'saved', 'keys', 'examples', 'locks');
-  if (past?.items[past.moment]) {
-    state.history = past.items;
-    step(past.moment);
-    return true;
-  }
-  return false;
+  state.saved = readItem(localStore, facts.fingerprint, 'saved', parseSaved) ?? [];
+  const stored = readItem(sessionStore, facts.fingerprint, 'history', parseHistory);
+  emit('facts', 'saved', 'keyframes', 'examples', 'locks');
+  if (!stored?.entries[stored.index]) return false;
+  state.history = stored.entries;
+  step(stored.index);
+  return true;
 }
 
-/** @param {import('./maths.js').Statistics} statistics */
-export function setStatistics(statistics) { state.statistics = statistics; tell('statistics'); }
+/**
+ * @param {any} items
+ * @returns {NamedLatent[]}
+ */
+function parseSaved(items) {
+  return items.map((/** @type {any} */ item) => {
+    const name = String(item.name).slice(0, LABEL_LENGTH);
+    return { name, z: readLatent(item.z) };
+  });
+}
 
-/** Another face, from a source. @param {Float32Array} z @param {string} what @param {import('./engine.js').Picture | null} [picture] */
-export function setFace(z, what, picture = null) {
+/**
+ * @param {any} stored
+ * @returns {{index: number, entries: HistoryEntry[]}}
+ */
+function parseHistory(stored) {
+  const entries = stored.entries.map((/** @type {any} */ entry) => {
+    const label = String(entry.label).slice(0, LABEL_LENGTH);
+    const original = { z: readLatent(entry.original), picture: null };
+    return { label, z: readLatent(entry.z), original };
+  });
+  return { index: Number(stored.index), entries };
+}
+
+function storeHistory() {
+  const entries = state.history.map(({ label, z, original }) => {
+    return { label, z: latentToText(z), original: latentToText(original.z) };
+  });
+  writeItem(sessionStore, openFacts().fingerprint, 'history', { index: state.historyIndex, entries });
+}
+
+/** @param {Statistics} statistics */
+export function setStatistics(statistics) {
+  state.statistics = statistics;
+  emit('statistics');
+}
+
+/**
+ * Sets another face, from a source. `picture` is the photo that it was encoded from.
+ * @param {Float32Array} z
+ * @param {string} label
+ * @param {Picture | null} [picture]
+ */
+export function setFace(z, label, picture = null) {
   state.original = { z, picture };
+  commit(label, z);
+}
+
+/**
+ * The same face while a control moves: shown, not yet in the history.
+ * @param {Float32Array} z
+ */
+export function move(z) {
   moved = z;
-  commit(what, z);
+  state.z = z;
+  emit('z');
 }
 
-let moved = state.z;
-
-/** The same face while a control moves: shown, not yet kept. @param {Float32Array} z */
-export function move(z) { state.z = moved = z; tell('z'); }
-
-/** A change is finished and can be undone. @param {string} what @param {Float32Array} [z] */
-export function commit(what, z = moved) {
-  const before = state.history[state.moment];
-  state.z = moved = z;
-  if (!before || !same(before.z, z)) {
-    state.history = [...state.history.slice(Math.max(0, state.moment + 1 - UNDO), state.moment + 1), { z, what, original: state.original }];
-    state.moment = state.history.length - 1;
-    keepHistory();
-  }
-  tell('z', 'face');
+/**
+ * Finishes a change, which can then be undone.
+ * @param {string} label
+ * @param {Float32Array} [z]
+ */
+export function commit(label, z = moved) {
+  const before = state.history[state.historyIndex];
+  moved = z;
+  state.z = z;
+  if (!before || !equal(before.z, z)) appendHistory({ z, label, original: state.original });
+  emit('z', 'face');
 }
 
-/** Goes to a moment of the history. @param {number} moment */
-export function step(moment) {
-  if (!state.history[moment]) return;
-  state.moment = moment;
-  state.z = moved = state.history[moment].z;
-  state.original = state.history[moment].original;
-  keepHistory();
-  tell('z', 'face');
+/** @param {HistoryEntry} entry */
+function appendHistory(entry) {
+  const end = state.historyIndex + 1;
+  const start = Math.max(0, end - UNDO_STEPS);
+  state.history = [...state.history.slice(start, end), entry];
+  state.historyIndex = state.history.length - 1;
+  storeHistory();
 }
 
-const keepHistory = () => write(sessionStore, 'history', { moment: state.moment, items: state.history.map(({ what, z, original }) => ({ what, z: toText(z), original: toText(original.z) })) });
-export const undo = () => step(state.moment - 1);
-export const redo = () => step(state.moment + 1);
-
-/** @param {Partial<typeof state.view>} changes */
-export function setView(changes) { Object.assign(state.view, changes); tell('view'); }
-
-/** @param {'attributes' | 'components' | 'raw'} panel @param {any} key */
-export function toggleLock(panel, key) {
-  const set = state.locks[panel];
-  if (!set.delete(key)) set.add(key);
-  tell('locks');
+/**
+ * Goes to an entry of the history.
+ * @param {number} index
+ */
+export function step(index) {
+  const entry = state.history[index];
+  if (!entry) return;
+  state.historyIndex = index;
+  moved = entry.z;
+  state.z = entry.z;
+  state.original = entry.original;
+  storeHistory();
+  emit('z', 'face');
 }
 
-/** @param {Kept[]} saved */
-export function setSaved(saved) {
-  state.saved = saved.slice(0, KEPT);
-  write(localStore, 'saved', state.saved.map(({ name, z }) => ({ name, z: toText(z) })));
-  tell('saved');
-}
-/** @param {Kept[]} keys at most 12 */
-export function setKeys(keys) { state.keys = keys.slice(0, 12); tell('keys'); }
-/** @param {'with' | 'without'} side @param {Float32Array[]} rows */
-export function setExamples(side, rows) { state.examples[side] = rows.slice(0, 500); tell('examples'); }
+export const undo = () => step(state.historyIndex - 1);
+export const redo = () => step(state.historyIndex + 1);
 
-/** The state that links, files and pictures carry: versioned, and bound to the model's fingerprint. */
-export const toDocument = () => ({
-  kind: KIND, version: VERSION, fingerprint: state.facts.fingerprint, latents: state.facts.latents,
-  z: toText(state.z), original: toText(state.original.z),
-  locks: Object.fromEntries(Object.entries(state.locks).map(([name, set]) => [name, [...set].slice(0, 64)])),
-  view: { source: state.view.source, edit: state.view.edit },
-});
-
-/** Takes over a document that somebody gave. Throws an Error with a sentence for anything that is not whole and of this
- * model. @param {unknown} given @param {string} what */
-export function fromDocument(given, what) {
-  const doc = /** @type {any} */ (given);
-  if (!doc || typeof doc !== 'object' || doc.kind !== KIND) throw new Error('This is no face of the explorer.');
-  if (doc.version !== VERSION) throw new Error(`This face was kept by another version (${Number(doc.version)}); this page reads version ${VERSION}.`);
-  if (doc.fingerprint !== state.facts.fingerprint || doc.latents !== state.facts.latents) {
-    throw new Error(`This face was made by another model (${String(doc.fingerprint).slice(0, 16)}). Open that space, then try again.`);
-  }
-  const z = latent(doc.z), original = latent(doc.original ?? doc.z);
-  for (const [name, set] of Object.entries(state.locks)) {
-    set.clear();
-    const given = Array.isArray(doc.locks?.[name]) ? doc.locks[name].slice(0, 64) : [];
-    for (const key of given) if (typeof key === 'string' || Number.isInteger(key)) set.add(key);
-  }
+/**
+ * Restores a face with its original and its locks, as one step of the history.
+ * @param {{z: Float32Array, original: Float32Array, locks: Record<EditPanel, (string | number)[]>}} saved
+ * @param {string} label
+ */
+export function restore({ z, original, locks }, label) {
+  for (const panel of /** @type {EditPanel[]} */ (Object.keys(state.locks))) state.locks[panel] = new Set(locks[panel]);
   state.original = { z: original, picture: null };
-  moved = z;
-  commit(what, z);
-  tell('locks');
+  commit(label, z);
+  emit('locks');
 }
 
-/** The tabs that a document was made with, before they are laid out. @param {any} doc */
-export function takeView(doc) {
-  for (const part of /** @type {('source' | 'edit')[]} */ (['source', 'edit'])) if (PARTS[part].includes(doc.view?.[part])) state.view[part] = doc.view[part];
+/** @param {Partial<View>} changes */
+export function setView(changes) {
+  Object.assign(state.view, changes);
+  emit('view');
 }
 
-const latent = (/** @type {unknown} */ text) => fromText(text, state.facts.latents);
-const same = (/** @type {Float32Array} */ a, /** @type {Float32Array} */ b) => a.every((value, i) => value === b[i]);
+/**
+ * @param {EditPanel} panel
+ * @param {string | number} axis
+ */
+export function toggleLock(panel, axis) {
+  const locked = state.locks[panel];
+  const wasLocked = locked.delete(axis);
+  if (!wasLocked) locked.add(axis);
+  emit('locks');
+}
 
-/** A store of the browser, or nothing where the browser forbids it, as in some frames. @param {'localStorage' | 'sessionStorage'} name */
-function store(name) {
-  try { return window[name]; } catch { return null; }
+/** @param {NamedLatent[]} saved */
+export function setSaved(saved) {
+  state.saved = saved.slice(0, SAVED_FACES);
+  const items = state.saved.map(({ name, z }) => ({ name, z: latentToText(z) }));
+  writeItem(localStore, openFacts().fingerprint, 'saved', items);
+  emit('saved');
 }
-export const localStore = store('localStorage'), sessionStore = store('sessionStorage');
 
-/** @param {Storage | null} where @param {string} name @param {any} value */
-function write(where, name, value) {
-  try { where?.setItem(`facespace:${state.facts.fingerprint}:${name}`, JSON.stringify(value)); } catch { /* full: the page goes on without */ }
+/** @param {NamedLatent[]} keyframes at most 12 */
+export function setKeyframes(keyframes) {
+  state.keyframes = keyframes.slice(0, KEYFRAMES);
+  emit('keyframes');
 }
-/** @param {Storage | null} where @param {string} name @param {(value: any) => any} check */
-function read(where, name, check) {
-  try {
-    const text = where?.getItem(`facespace:${state.facts.fingerprint}:${name}`);
-    return text ? check(JSON.parse(text)) : null;
-  } catch { return null; }
+
+/**
+ * @param {Side} side
+ * @param {Float32Array[]} rows
+ */
+export function setExamples(side, rows) {
+  state.examples[side] = rows.slice(0, EXAMPLES);
+  emit('examples');
 }
+
+/**
+ * @param {Float32Array} a
+ * @param {Float32Array} b
+ */
+const equal = (a, b) => a.every((value, i) => value === b[i]);

@@ -2,40 +2,69 @@
 /** One slider for each principal component of the space: the directions in which its faces differ most. */
 
 import { $, h } from '../dom.js';
-import { along, coordinates } from '../maths.js';
-import { on, state } from '../state.js';
-import { sliderPanel } from '../sliders.js';
+import { coordinates, moveAlong } from '../maths.js';
+import { SliderPanel } from '../sliders.js';
+import { on, openStatistics, state } from '../state.js';
 import { strengthBar } from './raw.js';
 
+/** @typedef {import('../types.js').Statistics} Statistics */
+
 export function startComponents() {
-  const panel = sliderPanel({ panel: 'components', title: 'Components', root: $('#components'), unit: 'standard deviations (σ) along this component', sorts: { variance: 'Variance', impact: 'Visual impact' }, axes, read, move, foot });
-  on('facts', panel.build);
-  on('statistics', panel.rebuild);
+  const panel = new SliderPanel({
+    panel: 'components',
+    title: 'Components',
+    root: $('#components'),
+    unit: 'standard deviations (σ) along this component',
+    sorts: { variance: 'Variance', impact: 'Visual impact' },
+    axes,
+    read,
+    move,
+    footer: () => [h('p', { class: 'hint' }, `Principal components of ${state.statistics?.origin ?? ''}.`)],
+  });
+  on('facts', () => panel.build());
+  on('statistics', () => panel.rebuild());
 }
 
 /** @param {string} sort */
 function axes(sort) {
-  const s = state.statistics;
-  if (!s) return [];
-  const impact = s.impact, order = [...s.spread.keys()], total = s.spread.reduce((sum, one) => sum + one * one, 0);
+  const { statistics } = state;
+  if (!statistics) return [];
+  const { impact, componentStd } = statistics;
+  const order = [...componentStd.keys()];
   if (sort === 'impact' && impact) order.sort((a, b) => impact[b] - impact[a]);
-  const most = impact ? Math.max(...impact) : 1;
-  return order.map((k) => ({
-    key: k, label: `Component ${k + 1}`,
-    tip: `Holds ${((100 * s.spread[k] ** 2) / total).toFixed(1)} % of the variance of latents.${impact ? ` At ±2 σ it changes a pixel by ${(100 * impact[k]).toFixed(1)} % on average.` : ''}`,
-    badge: impact ? strengthBar(impact[k] / most) : null,
-  }));
+  let variance = 0;
+  for (const std of componentStd) variance += std * std;
+  return order.map((k) => axis(statistics, k, variance));
 }
 
-const foot = () => [h('p', { class: 'hint' }, `Principal components of ${state.statistics?.origin ?? ''}.`)];
+/**
+ * @param {Statistics} statistics
+ * @param {number} k
+ * @param {number} variance of all components together
+ */
+function axis({ impact, componentStd }, k, variance) {
+  const label = `Component ${k + 1}`;
+  const share = ((100 * componentStd[k] ** 2) / variance).toFixed(1);
+  const tip = `Explains ${share} % of the variance of latents.`;
+  if (!impact) return { key: k, label, tip, badge: null };
+  const change = (100 * impact[k]).toFixed(1);
+  const impactTip = `${tip} At ±2 σ it changes a pixel by ${change} % on average.`;
+  return { key: k, label, tip: impactTip, badge: strengthBar(impact[k] / Math.max(...impact)) };
+}
 
 /** @param {Float32Array} z */
-const read = (z) => new Map(Array.from(coordinates(/** @type {any} */ (state.statistics), z), (value, k) => [k, value]));
+function read(z) {
+  return new Map(coordinates(openStatistics(), z).entries());
+}
 
-/** @param {Float32Array} z @param {Map<number, number>} changes */
+/**
+ * @param {Float32Array} z
+ * @param {Map<number, number>} changes
+ */
 function move(z, changes) {
-  const s = /** @type {any} */ (state.statistics), at = coordinates(s, z);
-  let out = z;
-  for (const [k, value] of changes) out = along(s, out, k, value - at[k]);
-  return { z: out };
+  const statistics = openStatistics();
+  const current = coordinates(statistics, z);
+  let moved = z;
+  for (const [k, value] of changes) moved = moveAlong(statistics, moved, k, value - current[k]);
+  return { z: moved };
 }

@@ -1,51 +1,150 @@
 // @ts-check
-/** The keys, what the page does with one's data, and the tour of half a minute. */
+/** The keyboard shortcuts, what the page does with the user's data, and a tour of half a minute. */
 
 import { $, button, dialog, h } from '../dom.js';
-import { localStore } from '../state.js';
+import { localStore } from '../storage.js';
 
-const KEYS = [['R', 'a random face'], ['0', 'back to the face before your edits'], ['Ctrl+Z, Ctrl+Shift+Z', 'undo, redo'], ['D  P  M  A', 'Draw, Photo, Map, Attributes'], ['X', 'hold to compare with the original'], ['S', 'save the face in this browser'], ['E', 'export'], ['Space', 'play or stop the morph'], ['[  ]', 'previous and next slider'], ['L', 'lock the slider that has the focus'], ['Alt+arrows', 'fine steps of a slider'], ['PageUp, PageDown', 'half a standard deviation'], ['?', 'this help']];
+const TOUR = 'facespace:tour';
+const SEEN = 'seen';
+const GAP = 12; // pixels between the tour and its target or the window's edge
 
-export function help() {
-  const box = dialog('Help', h('table', { class: 'keys' }, h('tbody', {}, KEYS.map(([key, words]) => h('tr', {}, h('th', { scope: 'row' }, key.split(/ {2}|, /).map((one) => h('kbd', {}, one))), h('td', {}, words))))),
-    h('p', { class: 'hint' }, 'Everything happens on this computer. Photos and drawings are neither uploaded nor kept; saved faces lie in this browser.'),
-    h('div', { class: 'line' }, button('play', 'Take the tour (30 seconds)', () => { box.close(); tour(); })));
-}
+/** Keys and what they do. Keys are separated by a comma or two spaces. */
+const SHORTCUTS = [
+  ['R', 'a random face'],
+  ['0', 'reset the face to before your edits'],
+  ['Ctrl+Z, Ctrl+Shift+Z', 'undo, redo'],
+  ['D  P  M  A', 'Draw, Photo, Map, Attributes'],
+  ['X', 'hold to compare with the original'],
+  ['S', 'save the face in this browser'],
+  ['E', 'export'],
+  ['Space', 'play or stop the morph'],
+  ['[  ]', 'previous and next slider'],
+  ['L', 'lock the slider that has the focus'],
+  ['Alt+arrows', 'fine steps of a slider'],
+  ['PageUp, PageDown', 'half a standard deviation'],
+  ['?', 'this help'],
+];
+const PRIVACY =
+  'Everything runs on this computer. Photos and drawings are neither uploaded nor stored; saved faces are ' +
+  'stored in this browser.';
 
 const STEPS = [
-  ['#stage', 'This face does not exist', 'A model drew it from a row of numbers. Everything on this page sets those numbers, or changes them.'],
-  ['#source-tabs', 'Where faces come from', 'Take a random one, draw one, use a photo of yours, or pick one on the map.'],
-  ['#edit-tabs', 'Change it', 'Each slider moves the face along one axis, live. Lock what shall stay, roll the dice for the rest.'],
-  ['#bottom-tabs', 'Nothing is lost', 'Every change is in the history. Add faces to the morph to blend them into a film.'],
-  ['#export', 'Take it with you', 'The exported picture carries its numbers: drop it here to get the face back. Press ? for the keys.'],
+  {
+    target: '#stage',
+    title: 'This face does not exist',
+    text: 'A model decoded it from a latent, a row of numbers. Everything on this page sets or changes that latent.',
+  },
+  {
+    target: '#source-tabs',
+    title: 'Get a face',
+    text: 'Draw one at random, sketch one, encode a photo, or pick one on the map.',
+  },
+  {
+    target: '#edit-tabs',
+    title: 'Change it',
+    text: 'Each slider moves the face along one axis, live. Lock axes that shall stay, and randomise the rest.',
+  },
+  {
+    target: '#bottom-tabs',
+    title: 'Undo and morph',
+    text: 'Every change is in the history. Add faces to the morph as keyframes of an animation.',
+  },
+  {
+    target: '#export',
+    title: 'Export it',
+    text: 'The exported picture holds its latent: drop it here to restore the face. Press ? for the shortcuts.',
+  },
 ];
 
-/** A tour of five steps that can be skipped at any time. */
-export function tour() {
-  let at = 0;
-  const words = h('p', {}), title = h('h2', {}), count = h('span', { class: 'hint' });
-  const next = button('', 'Next', () => go(at + 1), { class: 'primary' });
-  const box = h('div', { class: 'tour', role: 'dialog', 'aria-label': 'Tour', onkeydown: (/** @type {KeyboardEvent} */ event) => { if (event.key === 'Escape') end(); } }, title, words, h('div', { class: 'line' }, count, button('', 'Skip', () => end(), { id: 'tour-skip' }), next));
-  const light = () => document.querySelectorAll('.lit').forEach((el) => el.classList.remove('lit'));
-  const end = () => { light(); box.remove(); localStore?.setItem('facespace:tour', 'seen'); };
-  const go = (/** @type {number} */ step) => {
-    at = step;
-    if (!STEPS[at]) { end(); return; }
-    light();
-    title.textContent = STEPS[at][1];
-    words.textContent = STEPS[at][2];
-    count.textContent = `${at + 1} of ${STEPS.length}`;
-    next.textContent = at === STEPS.length - 1 ? 'Done' : 'Next';
-    const target = $(STEPS[at][0]);
-    target.classList.add('lit');
-    const near = target.getBoundingClientRect(), own = box.getBoundingClientRect();
-    box.style.left = `${Math.max(12, Math.min(near.left + near.width / 2 - own.width / 2, innerWidth - own.width - 12))}px`;
-    box.style.top = `${Math.max(12, near.bottom + 12 + own.height < innerHeight ? near.bottom + 12 : near.top > own.height + 24 ? near.top - own.height - 12 : innerHeight - own.height - 24)}px`;
-    next.focus({ preventScroll: true });
+export function help() {
+  const rows = SHORTCUTS.map(([keys, action]) => shortcutRow(keys, action));
+  const startTour = () => {
+    box.close();
+    tour();
   };
-  document.body.append(box);
-  go(0);
+  const box = dialog(
+    'Help',
+    h('table', { class: 'shortcuts' }, h('tbody', {}, rows)),
+    h('p', { class: 'hint' }, PRIVACY),
+    h('div', { class: 'line' }, button('play', 'Take the tour (30 seconds)', startTour)),
+  );
 }
 
-/** The tour at the first visit. */
-export const firstVisit = () => { if (localStore?.getItem('facespace:tour') !== 'seen') tour(); };
+/**
+ * @param {string} keys
+ * @param {string} action
+ */
+function shortcutRow(keys, action) {
+  const names = keys.split(/ {2}|, /).map((name) => h('kbd', {}, name));
+  return h('tr', {}, h('th', { scope: 'row' }, names), h('td', {}, action));
+}
+
+/** A tour of five steps that can be skipped at any time. */
+function tour() {
+  let current = 0;
+  const title = h('h2');
+  const text = h('p');
+  const count = h('span', { class: 'hint' });
+  const next = button('', 'Next', () => goTo(current + 1), { class: 'primary' });
+  const skip = button('', 'Skip', end, { id: 'tour-skip' });
+  const box = h('div', { class: 'tour', role: 'dialog', 'aria-label': 'Tour' });
+  box.append(title, text, h('div', { class: 'line' }, count, skip, next));
+  box.addEventListener('keydown', (event) => {
+    if (event.key === 'Escape') end();
+  });
+
+  function end() {
+    clearHighlight();
+    box.remove();
+    localStore?.setItem(TOUR, SEEN);
+  }
+
+  /** @param {number} index */
+  function goTo(index) {
+    const step = STEPS[index];
+    if (!step) {
+      end();
+      return;
+    }
+    current = index;
+    clearHighlight();
+    title.textContent = step.title;
+    text.textContent = step.text;
+    count.textContent = `${index + 1} of ${STEPS.length}`;
+    next.textContent = index === STEPS.length - 1 ? 'Done' : 'Next';
+    const target = $(step.target);
+    target.classList.add('highlighted');
+    placeNear(box, target);
+    next.focus({ preventScroll: true });
+  }
+
+  document.body.append(box);
+  goTo(0);
+}
+
+function clearHighlight() {
+  for (const element of document.querySelectorAll('.highlighted')) element.classList.remove('highlighted');
+}
+
+/**
+ * Places a box below its target, else above, else at the bottom of the window.
+ * @param {HTMLElement} box
+ * @param {HTMLElement} target
+ */
+function placeNear(box, target) {
+  const anchor = target.getBoundingClientRect();
+  const size = box.getBoundingClientRect();
+  const centred = anchor.left + anchor.width / 2 - size.width / 2;
+  const below = anchor.bottom + GAP;
+  let top = innerHeight - size.height - 2 * GAP;
+  if (below + size.height < innerHeight) top = below;
+  else if (anchor.top > size.height + 2 * GAP) top = anchor.top - size.height - GAP;
+  const furthestLeft = innerWidth - size.width - GAP;
+  box.style.left = `${Math.max(GAP, Math.min(centred, furthestLeft))}px`;
+  box.style.top = `${Math.max(GAP, top)}px`;
+}
+
+/** Starts the tour at the first visit. */
+export function startFirstTour() {
+  if (localStore?.getItem(TOUR) !== SEEN) tour();
+}

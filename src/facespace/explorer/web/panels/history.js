@@ -1,21 +1,55 @@
 // @ts-check
-/** The strip of past moments: every finished change, one click away. */
+/** The history strip: every finished change, one click away. */
 
-import { $, fill, h } from '../dom.js';
-import { smalls } from '../faces.js';
+import { $, h, setChildren } from '../dom.js';
+import { thumbnails } from '../pictures.js';
 import { on, state, step } from '../state.js';
+
+/** @typedef {import('../types.js').HistoryEntry} HistoryEntry */
 
 const SHOWN = 40;
 
+/** @type {HTMLElement} */
+let strip;
+let updates = 0;
+
 export function startHistory() {
-  const strip = h('div', { class: 'strip' });
-  fill($('#history'), strip);
-  let turn = 0;
-  on('face facts', async () => {
-    const mine = ++turn, first = Math.max(0, Math.min(state.history.length - SHOWN, state.moment - SHOWN / 2)), some = state.history.slice(first, first + SHOWN);
-    const pictures = await smalls(some.map((one) => one.z)).catch(() => null);
-    if (mine !== turn || !pictures) return;
-    fill(strip, some.map((one, i) => h('button', { type: 'button', class: 'tile', 'aria-label': `${one.what}, step ${first + i + 1} of ${state.history.length}`, 'aria-current': first + i === state.moment ? 'step' : undefined, dataset: { tip: one.what }, onclick: () => step(first + i) }, pictures[i])));
-    strip.querySelector('[aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
-  });
+  strip = h('div', { class: 'strip' });
+  setChildren($('#history'), strip);
+  on('face facts', update);
+}
+
+async function update() {
+  updates += 1;
+  const current = updates;
+  const start = firstShown();
+  const entries = state.history.slice(start, start + SHOWN);
+  const pictures = await thumbnails(entries.map((entry) => entry.z)).catch(() => null);
+  if (current !== updates || !pictures) return;
+  const tiles = entries.map((entry, i) => tile(entry, start + i, pictures[i]));
+  setChildren(strip, tiles);
+  strip.querySelector('[aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+}
+
+/** The index of the first entry that is shown: the current one lies in the middle where it can. */
+function firstShown() {
+  const last = state.history.length - SHOWN;
+  return Math.max(0, Math.min(last, state.historyIndex - SHOWN / 2));
+}
+
+/**
+ * @param {HistoryEntry} entry
+ * @param {number} index
+ * @param {HTMLCanvasElement} picture
+ */
+function tile(entry, index, picture) {
+  const props = {
+    type: 'button',
+    class: 'tile',
+    'aria-label': `${entry.label}, step ${index + 1} of ${state.history.length}`,
+    'aria-current': index === state.historyIndex ? 'step' : undefined,
+    dataset: { tip: entry.label },
+    onclick: () => step(index),
+  };
+  return h('button', props, picture);
 }

@@ -1,109 +1,294 @@
 // @ts-check
-/** Two to twelve key faces become a film: ordered, scrubbed, played, and saved as a file. */
+/** Two to twelve keyframes become an animation: reordered, scrubbed, played and exported. */
 
-import { $, attempt, button, download, fill, h, icon, toast } from '../dom.js';
-import { engine, latestWins } from '../engine.js';
-import { smalls } from '../faces.js';
-import { on, setKeys, state } from '../state.js';
-import { visit } from './stage.js';
+import { $, attempt, button, download, h, icon, options, setChildren, setPressed, toast } from '../dom.js';
+import { engine } from '../engine.js';
+import { latestWins } from '../latest.js';
+import { clamp } from '../maths.js';
+import { thumbnails } from '../pictures.js';
+import { on, openFacts, setKeyframes, state } from '../state.js';
+import { showPreview } from './stage.js';
 
-const FPS = 30, MOST = 12;
+/** @typedef {import('../types.js').NamedLatent} NamedLatent */
+
+const FPS = 30;
+const MOST_KEYFRAMES = 12;
+const MOST_SECONDS = 10;
+const DEFAULT_SECONDS = 4;
+
+/** Values of the protocol and their labels. @type {[string, string][]} */
+const INTERPOLATIONS = [
+  ['linear', 'Linear'],
+  ['spherical', 'Spherical'],
+  ['dense', 'Geodesic'],
+];
+/** @type {[string, string][]} */
+const LOOP_MODES = [
+  ['loop', 'Loop'],
+  ['back', 'Ping-pong'],
+  ['once', 'Once'],
+];
+const INTERPOLATION_TIP =
+  'Linear: straight lines between latents. Spherical: arcs around the mean, which keep the distance from it. ' +
+  'Geodesic: a path through regions of high density.';
+const HINT = 'A morph needs 2 to 12 keyframes: add this face, set another one and add it too.';
 
 /** @type {Float32Array[]} */
-let path = [];
-let playing = 0, began = 0, dragged = -1;
-/** @type {any} */
-let strip, along, turn, seconds, scrub, playButton, form, controls;
+let frames = []; // latents of the animation
+let animationFrame = 0;
+let startTime = 0;
+let draggedIndex = -1;
+let previewing = false;
+
+/** @type {HTMLElement} */
+let strip;
+/** @type {HTMLElement} */
+let controls;
+/** @type {HTMLSelectElement} */
+let interpolation;
+/** @type {HTMLSelectElement} */
+let loopMode;
+/** @type {HTMLSelectElement} */
+let format;
+/** @type {HTMLInputElement} */
+let seconds;
+/** @type {HTMLInputElement} */
+let scrubber;
+/** @type {HTMLElement} */
+let playButton;
 
 export function startMorph() {
   strip = h('div', { class: 'strip' });
-  along = select('Way', { linear: 'Straight', spherical: 'Spherical', dense: 'Through likely faces' }, 'Straight lines between latents; arcs around the middle of the space, which keep the distance from it; or a path bent to where faces are likelier.');
-  turn = select('Ending', { loop: 'Loop', back: 'There and back', once: 'Once' }, 'What comes after the last face.');
-  seconds = h('input', { type: 'number', min: 1, max: 10, step: 0.5, value: 4, 'aria-label': 'Seconds', class: 'typed', dataset: { tip: `Length of the film in seconds, at ${FPS} frames a second.` }, onchange: remake });
-  form = h('select', { 'aria-label': 'File' });
-  scrub = h('input', { type: 'range', min: 0, max: 100, value: 0, 'aria-label': 'Place in the morph', class: 'scrub', oninput: () => { stop(); show(Number(scrub.value)); } });
-  playButton = button('play', 'Play the morph (Space)', toggle, { quiet: true, 'aria-pressed': 'false', id: 'play' });
-  controls = h('div', { class: 'line film' }, playButton, scrub, along, turn, seconds, h('span', { class: 'unit' }, 's'), form, button('export', 'Save', save, { id: 'film-save', dataset: { tip: 'Saves the morph as a file.' } }));
-  fill($('#morph'), strip, controls);
-  on('keys facts', rebuild);
-  on('facts', () => fill(form, state.facts.formats.map((/** @type {string} */ one) => h('option', { value: one }, one.toUpperCase()))));
-  on('face view', () => { if (!playing) visitNothing(); });
+  createControls();
+  setChildren($('#morph'), strip, controls);
+  on('keyframes facts', rebuild);
+  on('facts', fillFormats);
+  on('face view', () => {
+    if (!animationFrame) endPreview();
+  });
 }
 
-/** @param {string} words @param {Record<string, string>} choices @param {string} tip */
-const select = (words, choices, tip) => h('select', { 'aria-label': words, dataset: { tip }, onchange: remake }, Object.entries(choices).map(([value, text]) => h('option', { value }, text)));
-const how = () => ({ frames: Math.min(300, Math.max(2, Math.round(FPS * Math.min(10, Number(seconds.value) || 4)))), along: along.value, turn: turn.value });
-let visiting = false;
-function visitNothing() { if (visiting) { visiting = false; visit(null); } }
+function createControls() {
+  interpolation = pathSelect('Interpolation', INTERPOLATIONS, INTERPOLATION_TIP);
+  loopMode = pathSelect('Loop mode', LOOP_MODES, 'What follows the last keyframe.');
+  seconds = h('input', {
+    type: 'number',
+    min: 1,
+    max: MOST_SECONDS,
+    step: 0.5,
+    value: DEFAULT_SECONDS,
+    'aria-label': 'Seconds',
+    class: 'typed',
+    dataset: { tip: `Length of the animation in seconds, at ${FPS} frames a second.` },
+  });
+  seconds.addEventListener('change', () => updatePath());
+  format = h('select', { 'aria-label': 'File format' });
+  const range = { min: 0, max: 100, value: 0 };
+  scrubber = h('input', { type: 'range', ...range, 'aria-label': 'Frame of the morph', class: 'scrub' });
+  scrubber.addEventListener('input', () => {
+    stop();
+    showFrame(Number(scrubber.value));
+  });
+  const playProps = { quiet: true, 'aria-pressed': 'false', id: 'play' };
+  playButton = button('play', 'Play the morph (Space)', togglePlayback, playProps);
+  const saveProps = { id: 'animation-save', dataset: { tip: 'Saves the animation as a file.' } };
+  const save = button('export', 'Save', saveAnimation, saveProps);
+  const unit = h('span', { class: 'unit' }, 's');
+  const parts = [playButton, scrubber, interpolation, loopMode, seconds, unit, format, save];
+  controls = h('div', { class: 'line animation' }, parts);
+}
 
-/** Adds the face of the page. */
-function add() {
-  if (state.keys.length >= MOST) { toast(`A morph has at most ${MOST} key faces.`, 'error'); return; }
-  setKeys([...state.keys, { name: `Face ${state.keys.length + 1}`, z: state.z }]);
+/**
+ * A select that changes the path.
+ * @param {string} label
+ * @param {[string, string][]} choices
+ * @param {string} tip
+ */
+function pathSelect(label, choices, tip) {
+  const select = h('select', { 'aria-label': label, dataset: { tip } }, options(choices));
+  select.addEventListener('change', () => updatePath());
+  return select;
+}
+
+function fillFormats() {
+  /** @type {[string, string][]} */
+  const choices = openFacts().formats.map((name) => [name, name.toUpperCase()]);
+  setChildren(format, options(choices));
+}
+
+function pathRequest() {
+  const length = Math.min(MOST_SECONDS, Number(seconds.value) || DEFAULT_SECONDS);
+  const count = clamp(Math.round(FPS * length), 2, FPS * MOST_SECONDS);
+  return { frames: count, along: interpolation.value, turn: loopMode.value };
+}
+
+// ---- Keyframes
+
+function addKeyframe() {
+  const { keyframes, z } = state;
+  if (keyframes.length >= MOST_KEYFRAMES) {
+    toast(`A morph has at most ${MOST_KEYFRAMES} keyframes.`, 'error');
+    return;
+  }
+  setKeyframes([...keyframes, { name: `Face ${keyframes.length + 1}`, z }]);
+}
+
+/**
+ * @param {number} from
+ * @param {number} to
+ */
+function moveKeyframe(from, to) {
+  const keyframes = [...state.keyframes];
+  if (to < 0 || to >= keyframes.length || from === to) return;
+  const [moved] = keyframes.splice(from, 1);
+  keyframes.splice(to, 0, moved);
+  setKeyframes(keyframes);
+}
+
+/** @param {NamedLatent} keyframe */
+function removeKeyframe(keyframe) {
+  setKeyframes(state.keyframes.filter((other) => other !== keyframe));
 }
 
 async function rebuild() {
-  const keys = state.keys, pictures = (await attempt(() => smalls(keys.map((one) => one.z)))) ?? [];
-  if (keys !== state.keys) return;
-  const shift = (/** @type {number} */ from, /** @type {number} */ to) => {
-    if (to < 0 || to >= keys.length || from === to) return;
-    const next = [...keys], [one] = next.splice(from, 1);
-    next.splice(to, 0, one);
-    setKeys(next);
-  };
-  fill(strip, keys.map((one, i) => h('div', { class: 'key', draggable: true, role: 'group', 'aria-label': `Key face ${i + 1} of ${keys.length}`, ondragstart: () => { dragged = i; }, ondragover: (/** @type {any} */ event) => { if (dragged >= 0) event.preventDefault(); }, ondrop: (/** @type {any} */ event) => { event.preventDefault(); event.stopPropagation(); shift(dragged, i); dragged = -1; }, ondragend: () => { dragged = -1; } },
-    pictures[i], h('div', { class: 'line tight' },
-      button('left', `Key face ${i + 1}: earlier`, () => shift(i, i - 1), { quiet: true, disabled: i === 0 }),
-      button('close', `Remove key face ${i + 1}`, () => setKeys(keys.filter((other) => other !== one)), { quiet: true }),
-      button('right', `Key face ${i + 1}: later`, () => shift(i, i + 1), { quiet: true, disabled: i === keys.length - 1 })))),
-  h('button', { type: 'button', class: 'add', onclick: add, id: 'key-add' }, icon('plus'), h('span', {}, 'Add this face')),
-  keys.length < 2 ? h('p', { class: 'hint' }, 'A morph needs 2 to 12 key faces: put one on the stage, add it, and add another.') : null);
-  controls.classList.toggle('off', keys.length < 2);
-  for (const el of controls.querySelectorAll('button, input, select')) el.disabled = keys.length < 2;
-  remake();
+  const { keyframes } = state;
+  const pictures = (await attempt(() => thumbnails(keyframes.map((keyframe) => keyframe.z)))) ?? [];
+  if (keyframes !== state.keyframes) return;
+  const ready = keyframes.length >= 2;
+  const items = keyframes.map((keyframe, i) => keyframeItem(keyframe, i, pictures[i]));
+  const addProps = { type: 'button', class: 'add', onclick: addKeyframe, id: 'keyframe-add' };
+  const add = h('button', addProps, icon('plus'), h('span', {}, 'Add this face'));
+  setChildren(strip, items, add, ready ? null : h('p', { class: 'hint' }, HINT));
+  controls.classList.toggle('off', !ready);
+  /** @type {NodeListOf<HTMLButtonElement | HTMLInputElement | HTMLSelectElement>} */
+  const elements = controls.querySelectorAll('button, input, select');
+  for (const element of elements) element.disabled = !ready;
+  updatePath();
 }
 
-const remake = latestWins(async () => {
+/**
+ * @param {NamedLatent} keyframe
+ * @param {number} index
+ * @param {HTMLCanvasElement | undefined} picture
+ */
+function keyframeItem(keyframe, index, picture) {
+  const number = index + 1;
+  const last = state.keyframes.length - 1;
+  const earlier = button('left', `Move keyframe ${number} earlier`, () => moveKeyframe(index, index - 1), {
+    quiet: true,
+    disabled: index === 0,
+  });
+  const remove = button('close', `Remove keyframe ${number}`, () => removeKeyframe(keyframe), { quiet: true });
+  const later = button('right', `Move keyframe ${number} later`, () => moveKeyframe(index, index + 1), {
+    quiet: true,
+    disabled: index === last,
+  });
+  const label = `Keyframe ${number} of ${last + 1}`;
+  const props = { class: 'keyframe', draggable: true, role: 'group', 'aria-label': label };
+  const item = h('div', props, picture, h('div', { class: 'line tight' }, earlier, remove, later));
+  makeDraggable(item, index);
+  return item;
+}
+
+/**
+ * Lets a keyframe be dragged to the place of another.
+ * @param {HTMLElement} item
+ * @param {number} index
+ */
+function makeDraggable(item, index) {
+  item.addEventListener('dragstart', () => {
+    draggedIndex = index;
+  });
+  item.addEventListener('dragover', (event) => {
+    if (draggedIndex >= 0) event.preventDefault();
+  });
+  item.addEventListener('drop', (event) => {
+    event.preventDefault();
+    event.stopPropagation();
+    moveKeyframe(draggedIndex, index);
+    draggedIndex = -1;
+  });
+  item.addEventListener('dragend', () => {
+    draggedIndex = -1;
+  });
+}
+
+// ---- Animation
+
+const updatePath = latestWins(async () => {
   stop();
-  if (state.keys.length < 2) { path = []; visitNothing(); return; }
-  path = (await attempt(() => engine.path(state.keys.map((one) => one.z), how()))) ?? [];
-  scrub.max = String(Math.max(0, path.length - 1));
-  scrub.value = '0';
+  if (state.keyframes.length < 2) {
+    frames = [];
+    endPreview();
+    return;
+  }
+  const latents = state.keyframes.map((keyframe) => keyframe.z);
+  frames = (await attempt(() => engine.path(latents, pathRequest()))) ?? [];
+  scrubber.max = String(Math.max(0, frames.length - 1));
+  scrubber.value = '0';
 });
 
-const show = latestWins(async (/** @type {number} */ frame) => {
-  const z = path[Math.max(0, Math.min(path.length - 1, Math.round(frame)))];
+const showFrame = latestWins(async (/** @type {number} */ frame) => {
+  const index = clamp(Math.round(frame), 0, frames.length - 1);
+  const z = frames[index];
   if (!z) return;
   const [picture] = await engine.decode([z]);
-  if (!path.length) return;
-  visiting = true;
-  visit(picture, `Morph, frame ${Math.round(frame) + 1} of ${path.length}`);
-  scrub.setAttribute('aria-valuetext', `Frame ${Math.round(frame) + 1} of ${path.length}`);
+  if (!frames.length) return;
+  previewing = true;
+  const position = `${Math.round(frame) + 1} of ${frames.length}`;
+  showPreview(picture, `Morph, frame ${position}`);
+  scrubber.setAttribute('aria-valuetext', `Frame ${position}`);
 });
 
-/** Starts or stops the film. */
-export function toggle() {
-  if (playing) { stop(); return; }
-  if (path.length < 2) return;
-  began = performance.now() - (1000 * Number(scrub.value)) / FPS;
-  mark(true);
-  const next = (/** @type {number} */ now) => {
-    let frame = Math.floor(((now - began) * FPS) / 1000);
-    if (turn.value === 'once' && frame >= path.length) { stop(); return; }
-    frame %= path.length;
-    scrub.value = String(frame);
-    show(frame);
-    playing = requestAnimationFrame(next);
-  };
-  playing = requestAnimationFrame(next);
+function endPreview() {
+  if (!previewing) return;
+  previewing = false;
+  showPreview(null);
 }
 
-function stop() { cancelAnimationFrame(playing); playing = 0; mark(false); }
-function mark(/** @type {boolean} */ on) { playButton.setAttribute('aria-pressed', String(on)); playButton.replaceChildren(icon(on ? 'pause' : 'play')); }
+/** Starts or stops the animation. */
+export function togglePlayback() {
+  if (animationFrame) {
+    stop();
+    return;
+  }
+  if (frames.length < 2) return;
+  startTime = performance.now() - (1000 * Number(scrubber.value)) / FPS;
+  showPlaying(true);
+  animationFrame = requestAnimationFrame(playFrame);
+}
 
-async function save() {
-  const kind = form.value;
-  toast('Making the film…');
-  const bytes = await attempt(() => engine.film(state.keys.map((one) => one.z), { ...how(), fps: FPS, form: kind }));
-  if (bytes) download(new Blob([bytes], { type: kind === 'mp4' ? 'video/mp4' : `image/${kind}` }), `morph.${kind}`);
+/** @param {number} now */
+function playFrame(now) {
+  const elapsed = Math.floor(((now - startTime) * FPS) / 1000);
+  if (loopMode.value === 'once' && elapsed >= frames.length) {
+    stop();
+    return;
+  }
+  const frame = elapsed % frames.length;
+  scrubber.value = String(frame);
+  showFrame(frame);
+  animationFrame = requestAnimationFrame(playFrame);
+}
+
+function stop() {
+  cancelAnimationFrame(animationFrame);
+  animationFrame = 0;
+  showPlaying(false);
+}
+
+/** @param {boolean} playing */
+function showPlaying(playing) {
+  setPressed(playButton, playing);
+  playButton.replaceChildren(icon(playing ? 'pause' : 'play'));
+}
+
+async function saveAnimation() {
+  const form = format.value;
+  const latents = state.keyframes.map((keyframe) => keyframe.z);
+  toast('Creating the animation…');
+  const bytes = await attempt(() => engine.exportAnimation(latents, { ...pathRequest(), fps: FPS, form }));
+  if (!bytes) return;
+  const type = form === 'mp4' ? 'video/mp4' : `image/${form}`;
+  download(new Blob([bytes], { type }), `morph.${form}`);
 }

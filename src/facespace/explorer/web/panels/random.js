@@ -1,63 +1,141 @@
 // @ts-check
-/** New faces from the space's prior: a sheet to choose from, how varied they are, and which prior they come from. */
+/** New faces from a prior: a grid to choose from, their truncation, the prior and the seed. */
 
-import { $, attempt, button, fill, h } from '../dom.js';
+import { $, attempt, button, h, options, setChildren } from '../dom.js';
 import { engine } from '../engine.js';
-import { small } from '../faces.js';
-import { seed } from '../maths.js';
-import { on, setFace, setView, state } from '../state.js';
-import { know } from './stage.js';
+import { clamp, randomSeed } from '../maths.js';
+import { thumbnail } from '../pictures.js';
+import { on, openFacts, setView, state } from '../state.js';
+import { loadFace } from './stage.js';
 
-const SHOWN = 9;
+/** @typedef {import('../types.js').Face} Face */
 
-let current = seed();
-/** @type {any} */
-let sheet, select, origin, seedField;
+const FACES = 9;
+const LARGEST_SEED = 2 ** 32 - 1;
+const MODEL_PRIOR = 'own'; // its name in the protocol
+
+const VARIETY_TIP =
+  'Truncation: the standard deviation of random draws. 0 is the mean face, 1 the prior itself; larger values ' +
+  'vary more.';
+const SEED_TIP = 'The same seed gives the same faces, here and with facespace sample.';
+const NEW_FACES_TIP = 'Draws nine other faces. The key R shows one on the stage.';
+
+let seed = randomSeed();
+/** @type {HTMLElement} */
+let grid;
+/** @type {HTMLElement} */
+let origin;
+/** @type {HTMLSelectElement} */
+let priorSelect;
+/** @type {HTMLInputElement} */
+let seedInput;
 
 export function startRandom() {
-  sheet = h('div', { class: 'sheet', role: 'group', 'aria-label': 'Random faces' });
+  grid = h('div', { class: 'image-grid', role: 'group', 'aria-label': 'Random faces' });
   origin = h('p', { class: 'hint' });
-  select = h('select', { id: 'prior', onchange: () => { tellOrigin(); draw(); } });
-  seedField = h('input', { type: 'number', min: 0, max: 2 ** 32 - 1, step: 1, id: 'seed', class: 'wide', value: current, dataset: { tip: 'The seed: the same number gives the same faces, here and with facespace sample.' }, onchange: () => { current = Math.min(2 ** 32 - 1, Math.max(0, Math.floor(Number(seedField.value)) || 0)); draw(); } });
-  const variety = h('input', { type: 'range', min: 0, max: 1.5, step: 0.05, value: state.view.variety, id: 'variety', 'aria-valuetext': words(), dataset: { tip: 'Variety (the temperature of the prior): 0 is the average face, 1 is the prior itself, more is wilder.' }, oninput: () => {
-    setView({ variety: Number(variety.value) });
-    variety.setAttribute('aria-valuetext', words());
-  }, onchange: draw });
-  const shown = h('output', {}, words());
-  fill($('#random'),
-    h('div', { class: 'panel-head' }, h('h2', {}, 'Random faces'), button('dice', 'New faces', () => { current = seed(); seedField.value = current; draw(); }, { class: 'primary', dataset: { tip: 'Nine other faces. The key R shows one on the stage at once.' } })),
-    sheet,
-    h('div', { class: 'field' }, h('label', { for: 'variety' }, 'Variety'), variety, shown),
-    h('div', { class: 'field' }, h('label', { for: 'prior' }, 'Drawn from'), select),
+  const newFaces = button('dice', 'New faces', drawNewFaces, { class: 'primary', dataset: { tip: NEW_FACES_TIP } });
+  const meanFace = button('', 'Mean face', showMeanFace, { dataset: { tip: 'The decoded mean of the latents.' } });
+  setChildren(
+    $('#random'),
+    h('div', { class: 'panel-head' }, h('h2', {}, 'Random faces'), newFaces),
+    grid,
+    varietyField(),
+    priorField(),
     origin,
-    h('div', { class: 'field' }, h('label', { for: 'seed' }, 'Seed'), seedField),
-    h('div', { class: 'line' }, button('', 'The average face', average, { dataset: { tip: 'The face in the middle of the space.' } })));
-  on('view', () => { variety.value = String(state.view.variety); shown.textContent = words(); });
+    seedField(),
+    h('div', { class: 'line' }, meanFace),
+  );
   on('facts', () => {
-    fill(select, Object.keys(state.facts.priors).map((kind) => h('option', { value: kind }, kind === 'own' ? "the space's own prior" : `fitted prior: ${kind}`)));
-    select.value = state.facts.prior;
-    tellOrigin();
-    draw();
+    fillPriors();
+    showOrigin();
+    drawFaces();
   });
 }
 
-const words = () => state.view.variety.toFixed(2);
-function tellOrigin() { origin.textContent = `These come from ${state.facts.priors[select.value]}.`; }
+const varietyText = () => state.view.truncation.toFixed(2);
 
-async function draw() {
-  const found = await attempt(() => engine.random(SHOWN, current, state.view.variety, select.value));
-  if (!found) return;
-  fill(sheet, found.map(({ z, picture }, i) => h('button', { type: 'button', class: 'tile', 'aria-label': `Random face ${i + 1}`, onclick: () => { know(z, picture); setFace(z, 'Random face'); } }, small(picture))));
+function varietyField() {
+  const value = state.view.truncation;
+  const props = { type: 'range', min: 0, max: 1.5, step: 0.05, value, id: 'variety', dataset: { tip: VARIETY_TIP } };
+  const input = h('input', props);
+  const output = h('output');
+  const show = () => {
+    input.value = String(state.view.truncation);
+    input.setAttribute('aria-valuetext', varietyText());
+    output.textContent = varietyText();
+  };
+  show();
+  input.addEventListener('input', () => setView({ truncation: Number(input.value) }));
+  input.addEventListener('change', drawFaces);
+  on('view', show);
+  return h('div', { class: 'field' }, h('label', { for: 'variety' }, 'Variety'), input, output);
 }
 
-/** One new face on the stage. */
-export async function oneRandom() {
-  const found = await attempt(() => engine.random(1, seed(), state.view.variety, select.value));
-  if (found) { know(found[0].z, found[0].picture); setFace(found[0].z, 'Random face'); }
+function priorField() {
+  priorSelect = h('select', { id: 'prior' });
+  priorSelect.addEventListener('change', () => {
+    showOrigin();
+    drawFaces();
+  });
+  return h('div', { class: 'field' }, h('label', { for: 'prior' }, 'Prior'), priorSelect);
 }
 
-/** The middle of the space on the stage. */
-export async function average() {
-  const found = await attempt(() => engine.mean());
-  if (found) { know(found.z, found.picture); setFace(found.z, 'Average face'); }
+function seedField() {
+  const range = { min: 0, max: LARGEST_SEED, step: 1, value: seed };
+  seedInput = h('input', { type: 'number', id: 'seed', class: 'wide', ...range, dataset: { tip: SEED_TIP } });
+  seedInput.addEventListener('change', () => {
+    const whole = Math.floor(Number(seedInput.value)) || 0;
+    seed = clamp(whole, 0, LARGEST_SEED);
+    drawFaces();
+  });
+  return h('div', { class: 'field' }, h('label', { for: 'seed' }, 'Seed'), seedInput);
+}
+
+function fillPriors() {
+  const { prior, priors } = openFacts();
+  /** @type {[string, string][]} */
+  const choices = Object.keys(priors).map((kind) => [kind, priorLabel(kind)]);
+  setChildren(priorSelect, options(choices));
+  priorSelect.value = prior;
+}
+
+/** @param {string} kind */
+const priorLabel = (kind) => (kind === MODEL_PRIOR ? "the model's own prior" : `fitted prior: ${kind}`);
+
+function showOrigin() {
+  origin.textContent = `Drawn from ${openFacts().priors[priorSelect.value]}.`;
+}
+
+/** @param {Face} face */
+const showRandom = (face) => loadFace(face, 'Random face');
+
+function drawNewFaces() {
+  seed = randomSeed();
+  seedInput.value = String(seed);
+  drawFaces();
+}
+
+async function drawFaces() {
+  const faces = await attempt(() => engine.random(FACES, seed, state.view.truncation, priorSelect.value));
+  if (faces) setChildren(grid, faces.map(tile));
+}
+
+/**
+ * @param {Face} face
+ * @param {number} index
+ */
+function tile(face, index) {
+  const props = { type: 'button', class: 'tile', 'aria-label': `Random face ${index + 1}` };
+  return h('button', { ...props, onclick: () => showRandom(face) }, thumbnail(face.picture));
+}
+
+/** Shows one new face. */
+export async function showRandomFace() {
+  const faces = await attempt(() => engine.random(1, randomSeed(), state.view.truncation, priorSelect.value));
+  if (faces) showRandom(faces[0]);
+}
+
+async function showMeanFace() {
+  const face = await attempt(() => engine.mean());
+  if (face) loadFace(face, 'Mean face');
 }

@@ -1,54 +1,94 @@
 // @ts-check
-/** One slider for each latent, the most influential first; those that tell nothing are folded away. */
+/** One slider for each latent dimension, the most influential first; unused dimensions are folded away. */
 
 import { $, h } from '../dom.js';
-import { on, state } from '../state.js';
-import { sliderPanel } from '../sliders.js';
+import { SliderPanel } from '../sliders.js';
+import { on, openStatistics, state } from '../state.js';
+
+/** @typedef {import('../types.js').Statistics} Statistics */
+
+const ALL_UNUSED =
+  'No dimension is used: all faces of this space are alike. Train it for longer, or with a smaller weight on ' +
+  'the KL term.';
+const UNUSED_HINT =
+  'Faces hardly differ in them: the posterior of these dimensions collapsed in training. A move along them ' +
+  'changes nothing that is visible.';
 
 export function startRaw() {
-  const panel = sliderPanel({ panel: 'raw', title: 'Raw dimensions', root: $('#raw'), unit: 'standard deviations (σ) of this latent', sorts: { influence: 'Influence', number: 'Number' }, axes, read, move, foot, waiting });
-  on('facts', panel.build);
-  on('statistics', panel.rebuild);
+  const panel = new SliderPanel({
+    panel: 'raw',
+    title: 'Raw dimensions',
+    root: $('#raw'),
+    unit: 'standard deviations (σ) of this latent',
+    sorts: { influence: 'Influence', number: 'Number' },
+    axes,
+    read,
+    move,
+    footer,
+    emptyText: () => (state.statistics ? ALL_UNUSED : 'Measuring the space…'),
+  });
+  on('facts', () => panel.build());
+  on('statistics', () => panel.rebuild());
 }
 
 /** @param {string} sort */
 function axes(sort) {
-  const s = state.statistics;
-  if (!s) return [];
-  const strength = s.influence ?? s.deviation;
-  const used = [...s.active.keys()].filter((d) => s.active[d]);
-  if (sort === 'influence') used.sort((a, b) => strength[b] - strength[a]);
-  return used.map((d) => ({
-    key: d, label: `Latent ${d}`,
-    tip: s.influence ? `At ±2 σ it changes a pixel by ${(100 * s.influence[d]).toFixed(1)} % on average. 1 σ is ${s.deviation[d].toFixed(2)}.` : `1 σ is ${s.deviation[d].toFixed(2)}; its influence is still being measured.`,
-    badge: s.influence ? strengthBar(s.influence[d] / Math.max(...s.influence)) : null,
-  }));
+  const { statistics } = state;
+  if (!statistics) return [];
+  const { active, influence, std } = statistics;
+  const order = influence ?? std;
+  const used = [...active.keys()].filter((d) => active[d]);
+  if (sort === 'influence') used.sort((a, b) => order[b] - order[a]);
+  return used.map((d) => axis(statistics, d));
 }
 
-/** How much of the picture an axis moves, against the strongest. @param {number} share */
+/**
+ * @param {Statistics} statistics
+ * @param {number} d
+ */
+function axis({ influence, std }, d) {
+  const label = `Latent ${d}`;
+  const scale = `1 σ is ${std[d].toFixed(2)}`;
+  if (!influence) return { key: d, label, tip: `${scale}; its influence is still being measured.`, badge: null };
+  const tip = `At ±2 σ it changes a pixel by ${(100 * influence[d]).toFixed(1)} % on average. ${scale}.`;
+  return { key: d, label, tip, badge: strengthBar(influence[d] / Math.max(...influence)) };
+}
+
+/**
+ * A bar that shows how much of the picture an axis changes, relative to the strongest axis.
+ * @param {number} share
+ */
 export function strengthBar(share) {
   const bar = h('span', { class: 'strength', 'aria-hidden': 'true' });
   bar.style.setProperty('--share', `${Math.round(100 * share)}%`);
   return bar;
 }
 
-const waiting = () => (state.statistics ? 'No dimension is used: all faces of this space are alike. Train it for longer, or with a smaller weight on the KL term.' : 'Measuring the space…');
-
-function foot() {
-  const s = state.statistics, unused = s ? s.active.filter((on) => !on).length : 0;
-  if (!s || !unused) return [];
-  return [h('details', {}, h('summary', {}, `${unused} unused dimensions`), h('p', { class: 'hint' }, 'Faces hardly differ in them: in training, the model found that they were not worth their cost. Moving them would change nothing that you can see.'))];
+function footer() {
+  const { statistics } = state;
+  if (!statistics) return [];
+  const unused = statistics.active.filter((active) => !active).length;
+  if (!unused) return [];
+  const summary = h('summary', {}, `${unused} unused dimensions`);
+  return [h('details', {}, summary, h('p', { class: 'hint' }, UNUSED_HINT))];
 }
 
 /** @param {Float32Array} z */
 function read(z) {
-  const s = /** @type {any} */ (state.statistics);
-  return new Map(Array.from(z, (value, d) => [d, s.deviation[d] > 0 ? (value - s.mean[d]) / s.deviation[d] : 0]));
+  const { mean, std } = openStatistics();
+  /** @type {Map<number, number>} */
+  const values = new Map();
+  for (const [d, value] of z.entries()) values.set(d, std[d] > 0 ? (value - mean[d]) / std[d] : 0);
+  return values;
 }
 
-/** @param {Float32Array} z @param {Map<number, number>} changes */
+/**
+ * @param {Float32Array} z
+ * @param {Map<number, number>} changes
+ */
 function move(z, changes) {
-  const s = /** @type {any} */ (state.statistics), out = z.slice();
-  for (const [d, value] of changes) out[d] = s.mean[d] + value * s.deviation[d];
-  return { z: out };
+  const { mean, std } = openStatistics();
+  const moved = z.slice();
+  for (const [d, value] of changes) moved[d] = mean[d] + value * std[d];
+  return { z: moved };
 }

@@ -1,131 +1,240 @@
 // @ts-check
-/** The face, large: its zoom, the comparison with the original, and how typical it is. Every other panel only says which
- * latent to show. */
+/** The stage: the face in large, its zoom, the comparison with the original, and its typicality. Other panels only
+ * set the latent, or a preview. */
 
-import { $, announce, button, fill, h } from '../dom.js';
-import { engine, latestWins } from '../engine.js';
-import { measurePaint, paint } from '../faces.js';
-import { percentile } from '../maths.js';
-import { on, setView, state } from '../state.js';
+import { $, announce, button, find, h, setChildren, setPressed } from '../dom.js';
+import { latestWins } from '../latest.js';
+import { distancePercentile } from '../maths.js';
+import { cachePicture, measurePaint, paint, pictureOf } from '../pictures.js';
+import { on, openFacts, setFace, setView, state } from '../state.js';
 
-/** @type {import('../engine.js').Picture | null} */
-let shown = null;
-/** @type {import('../engine.js').Picture | null} */
-let guest = null; // what a drawing or a film shows for now, in place of the face
-/** @type {WeakMap<Float32Array, import('../engine.js').Picture>} */
-const ready = new WeakMap();
-let split = false, holding = false, zoom = 1, asked = 0;
-/** @type {any} */
-let face, other, meter, divider, caption, compareButton;
+/** @typedef {import('../types.js').Face} Face */
+/** @typedef {import('../types.js').Picture} Picture */
+
+const EXPORTED_SIDE = 512; // pixels of an exported picture, about
+const CAPTION_HEIGHT = 30; // pixels
+const LEAST_HEIGHT = 120; // pixels
+const WASTED_ROOM = 1.2; // from which a smooth face is not kept at whole steps of zoom
+
+const COMPARE_TIP =
+  'Hold this, or the key X, to see the original: the face before your edits, or the photo that it was encoded ' +
+  'from.';
+const SPLIT_TIP = 'The original on the left of a line, the edited face on its right.';
+const PIXELS_TIP = 'Shows the pixels of this face instead of a smooth enlargement.';
+
+/** Percentiles of the Mahalanobis distance, and a word for what lies below. @type {[number, string][]} */
+const TYPICALITY = [
+  [50, 'Very typical'],
+  [85, 'Typical'],
+  [97, 'Unusual'],
+  [100, 'Rare'],
+];
+const BEYOND = 'Beyond the model';
+
+/** @type {Picture | null} */
+let current = null;
+/** What a drawing or an animation shows instead of the face. @type {Picture | null} */
+let preview = null;
+let split = false;
+let comparing = false;
+let updates = 0;
+
+/** @type {HTMLCanvasElement} */
+let face;
+/** @type {HTMLCanvasElement} */
+let original;
+/** @type {HTMLInputElement} */
+let divider;
+/** @type {HTMLElement} */
+let caption;
+/** @type {HTMLElement} */
+let meter;
+/** @type {HTMLElement} */
+let compareButton;
 
 export function startStage() {
   face = h('canvas', { class: 'face', id: 'face', role: 'img', 'aria-label': 'The face' });
-  other = h('canvas', { class: 'face other', 'aria-hidden': 'true', hidden: true });
-  divider = h('input', { type: 'range', min: 0, max: 100, value: 50, class: 'divider', 'aria-label': 'Where the original ends', hidden: true, oninput: place });
+  original = h('canvas', { class: 'face original', 'aria-hidden': 'true', hidden: true });
+  const range = { min: 0, max: 100, value: 50 };
+  const dividerLabel = { 'aria-label': 'Where the original ends' };
+  divider = h('input', { type: 'range', ...range, class: 'divider', ...dividerLabel, hidden: true });
+  divider.addEventListener('input', placeDivider);
   caption = h('p', { class: 'caption', hidden: true });
   meter = h('div', { class: 'meter', tabindex: 0, role: 'note' });
-  compareButton = button('eye', 'Compare', () => {}, {
-    dataset: { tip: 'Hold this, or the key X, to see the face as it was before your edits; of a photo, the photo itself.' },
-    onpointerdown: () => compare(true), onpointerup: () => compare(false), onpointerleave: () => compare(false),
-    onkeydown: (/** @type {KeyboardEvent} */ event) => { if (event.key === ' ' || event.key === 'Enter') compare(true); },
-    onkeyup: () => compare(false), onblur: () => compare(false),
-  });
-  const splitButton = button('compare', 'Split', () => {
-    split = !split;
-    splitButton.setAttribute('aria-pressed', String(split));
-    refresh();
-  }, { 'aria-pressed': 'false', dataset: { tip: 'The original on the left of a line, the edited face on its right.' } });
-  const crisp = button('pixels', 'Pixels', () => setView({ smooth: !state.view.smooth }), { dataset: { tip: 'Show the true pixels of this face instead of a smooth enlargement.' } });
-  fill($('#stage'),
-    h('div', { class: 'easel', id: 'easel', hidden: true }),
-    h('figure', { class: 'frame' }, caption, h('div', { class: 'faces', id: 'faces' }, face, other, divider)),
-    h('div', { class: 'under' }, meter, h('div', { class: 'tools' }, compareButton, splitButton, crisp)));
+  compareButton = createCompareButton();
+  const tools = h('div', { class: 'tools' }, compareButton, splitButton(), pixelsButton());
+  setChildren(
+    $('#stage'),
+    h('div', { class: 'drawing-frame', id: 'drawing', hidden: true }),
+    h('figure', { class: 'frame' }, caption, h('div', { class: 'faces', id: 'faces' }, face, original, divider)),
+    h('div', { class: 'stage-footer' }, meter, tools),
+  );
   new ResizeObserver(refresh).observe($('.frame'));
-  on('z', async () => {
-    const mine = ++asked;
-    $('#faces').setAttribute('aria-busy', 'true');
-    await showLatest({ z: state.z, start: performance.now() });
-    if (mine === asked) $('#faces').setAttribute('aria-busy', 'false');
+  on('z', update);
+  on('face', () => {
+    showTypicality();
+    announce(`${state.history[state.historyIndex]?.label ?? 'Face'}. ${typicalityText()}`);
   });
-  on('face', () => { measure(); announce(`${state.history[state.moment]?.what ?? 'Face'}. ${$('.meter b')?.textContent ?? ''}`); });
-  on('statistics', measure);
-  on('view', () => { crisp.setAttribute('aria-pressed', String(!state.view.smooth)); refresh(); });
+  on('statistics', showTypicality);
+  on('view', refresh);
 }
 
-/** A picture of a latent that came with an answer, so that it is not asked for again.
- * @param {Float32Array} z @param {import('../engine.js').Picture} picture */
-export const know = (z, picture) => { ready.set(z, picture); };
+function createCompareButton() {
+  const start = () => compare(true);
+  const end = () => compare(false);
+  const handleKey = (/** @type {KeyboardEvent} */ event) => {
+    if (event.key === ' ' || event.key === 'Enter') start();
+  };
+  return button('eye', 'Compare', () => {}, {
+    dataset: { tip: COMPARE_TIP },
+    onpointerdown: start,
+    onpointerup: end,
+    onpointerleave: end,
+    onkeydown: handleKey,
+    onkeyup: end,
+    onblur: end,
+  });
+}
 
-/** Shows something else than the face for a while, with a caption; null ends it.
- * @param {import('../engine.js').Picture | null} picture @param {string} [words] */
-export function visit(picture, words = '') {
-  guest = picture;
-  caption.textContent = words;
-  caption.hidden = !picture || !words;
+function splitButton() {
+  const toggle = () => {
+    split = !split;
+    setPressed(element, split);
+    refresh();
+  };
+  const element = button('compare', 'Split', toggle, { 'aria-pressed': 'false', dataset: { tip: SPLIT_TIP } });
+  return element;
+}
+
+function pixelsButton() {
+  const toggle = () => setView({ smooth: !state.view.smooth });
+  const element = button('pixels', 'Pixels', toggle, { dataset: { tip: PIXELS_TIP } });
+  on('view', () => setPressed(element, !state.view.smooth));
+  return element;
+}
+
+// ---- What other panels call
+
+/**
+ * Makes a decoded face the face of the page.
+ * @param {Face} loaded
+ * @param {string} label
+ * @param {Picture | null} [photo] that it was encoded from
+ */
+export function loadFace({ z, picture }, label, photo = null) {
+  cachePicture(z, picture);
+  setFace(z, label, photo);
+}
+
+/**
+ * Shows another picture instead of the face; null ends it.
+ * @param {Picture | null} picture
+ * @param {string} [text] the caption
+ */
+export function showPreview(picture, text = '') {
+  preview = picture;
+  caption.textContent = text;
+  caption.hidden = !picture || !text;
   refresh();
 }
 
 /** The picture of the face, as it is shown. */
-export const current = () => shown;
+export const currentPicture = () => current;
 
-/** The zoom that exported pictures have: about 512 pixels. */
-export const exportZoom = () => Math.max(1, Math.round(512 / Math.max(state.facts.picture.width, state.facts.picture.height)));
+/** The zoom of exported pictures. */
+export function exportZoom() {
+  const { width, height } = openFacts().picture;
+  return Math.max(1, Math.round(EXPORTED_SIDE / Math.max(width, height)));
+}
 
-const showLatest = latestWins(async (/** @type {{z: Float32Array, start: number}} */ { z, start }) => {
-  const known = ready.get(z);
-  const picture = known ?? (await engine.decode([z]))[0];
-  ready.set(z, picture);
-  shown = picture;
+/**
+ * Shows the original while `shown`.
+ * @param {boolean} shown
+ */
+export function compare(shown) {
+  if (comparing === shown) return;
+  comparing = shown;
+  setPressed(compareButton, shown);
+  refresh();
+}
+
+// ---- The face
+
+async function update() {
+  updates += 1;
+  const mine = updates;
+  const faces = $('#faces');
+  faces.setAttribute('aria-busy', 'true');
+  await decodeLatest({ z: state.z, start: performance.now() });
+  if (mine === updates) faces.setAttribute('aria-busy', 'false');
+}
+
+const decodeLatest = latestWins(async (/** @type {{z: Float32Array, start: number}} */ { z, start }) => {
+  current = await pictureOf(z);
   refresh();
   measurePaint('facespace:painted', start);
 });
 
-/** Whether the original is shown. @param {boolean} on */
-export function compare(on) {
-  if (holding === on) return;
-  holding = on;
-  compareButton.setAttribute('aria-pressed', String(on));
-  refresh();
-}
-
-async function before() {
+/** The picture of the original: the photo where there is one. */
+async function originalPicture() {
   const { z, picture } = state.original;
-  if (picture) return picture;
-  if (!ready.has(z)) ready.set(z, (await engine.decode([z]))[0]);
-  return ready.get(z);
+  return picture ?? pictureOf(z);
 }
 
 async function refresh() {
   if (!state.facts || !face) return;
-  const { width, height } = state.facts.picture, room = $('#faces').parentElement.getBoundingClientRect();
-  const ratio = devicePixelRatio || 1;
-  const fit = Math.min((room.width * ratio) / width, (Math.max(room.height - 30, 120) * ratio) / height), whole = Math.max(1, Math.floor(fit));
-  // Whole steps of zoom, but where they would waste a fifth of little room and pixels are smoothed anyway.
-  const scale = state.view.smooth && fit > 1.2 * whole ? fit : whole;
-  zoom = Math.ceil(scale);
-  const wide = `${(width * scale) / ratio}px`;
-  for (const canvas of [face, other]) { canvas.style.width = wide; canvas.classList.toggle('crisp', !state.view.smooth); }
-  $('#faces').style.width = wide;
-  $('#faces').style.aspectRatio = `${width} / ${height}`;
-  $('#easel').style.setProperty('--wide', wide);
-  if (!shown && !guest) return;
-  const now = guest ?? /** @type {any} */ (shown);
-  face.setAttribute('aria-label', guest ? caption.textContent : `The face: ${$('.meter b')?.textContent ?? ''}`);
-  if ((split || holding) && !guest) {
-    const old = await before();
-    if (old) paint(other, scaled(old), zoom, state.view.smooth);
+  const zoom = Math.ceil(setFaceSize());
+  if (!current && !preview) return;
+  const shown = preview ?? /** @type {Picture} */ (current);
+  face.setAttribute('aria-label', preview ? (caption.textContent ?? '') : `The face: ${typicalityText()}`);
+  if ((split || comparing) && !preview) {
+    const before = await originalPicture();
+    paint(original, cropToFace(before), zoom, state.view.smooth);
   }
-  paint(face, now, zoom, state.view.smooth);
-  other.hidden = guest !== null || !(split || holding);
-  divider.hidden = guest !== null || !split || holding;
-  place();
+  paint(face, shown, zoom, state.view.smooth);
+  original.hidden = preview !== null || !(split || comparing);
+  divider.hidden = preview !== null || !split || comparing;
+  placeDivider();
 }
 
-/** A photo may be larger than the faces that the space draws: its middle is what is compared. @param {import('../engine.js').Picture} picture */
-function scaled(picture) {
-  const { width, height } = state.facts.picture;
+/** Fits the face into its frame. Returns device pixels for each pixel of the face. */
+function setFaceSize() {
+  const { width, height } = openFacts().picture;
+  const ratio = devicePixelRatio || 1;
+  const scale = fittingScale(ratio);
+  const cssWidth = `${(width * scale) / ratio}px`;
+  for (const canvas of [face, original]) {
+    canvas.style.width = cssWidth;
+    canvas.classList.toggle('crisp', !state.view.smooth);
+  }
+  const faces = $('#faces');
+  faces.style.width = cssWidth;
+  faces.style.aspectRatio = `${width} / ${height}`;
+  $('#drawing').style.setProperty('--wide', cssWidth);
+  return scale;
+}
+
+/** @param {number} ratio device pixels for each CSS pixel */
+function fittingScale(ratio) {
+  const { width, height } = openFacts().picture;
+  const room = $('.frame').getBoundingClientRect();
+  const roomHeight = Math.max(room.height - CAPTION_HEIGHT, LEAST_HEIGHT);
+  const fit = Math.min((room.width * ratio) / width, (roomHeight * ratio) / height);
+  const whole = Math.max(1, Math.floor(fit));
+  // Whole steps of zoom, but where they would waste a fifth of little room and pixels are smoothed anyway.
+  return state.view.smooth && fit > WASTED_ROOM * whole ? fit : whole;
+}
+
+/**
+ * The encoder's input may have a margin around what the decoder returns: of a photo, the middle is compared.
+ * @param {Picture} picture
+ */
+function cropToFace(picture) {
+  const { width, height } = openFacts().picture;
   if (picture.width === width && picture.height === height) return picture;
-  const left = (picture.width - width) >> 1, top = (picture.height - height) >> 1, pixels = new Uint8ClampedArray(width * height * 4);
+  const left = (picture.width - width) >> 1;
+  const top = (picture.height - height) >> 1;
+  const pixels = new Uint8ClampedArray(width * height * 4);
   for (let y = 0; y < height; y++) {
     const start = ((y + top) * picture.width + left) * 4;
     pixels.set(picture.pixels.subarray(start, start + width * 4), y * width * 4);
@@ -133,20 +242,32 @@ function scaled(picture) {
   return { pixels, width, height };
 }
 
-function place() {
-  other.style.clipPath = holding ? 'none' : `inset(0 ${100 - Number(divider.value)}% 0 0)`;
-  $('#faces').style.setProperty('--at', `${divider.value}%`);
-  $('#faces').classList.toggle('split', split && !holding && !guest);
+function placeDivider() {
+  const position = Number(divider.value);
+  const faces = $('#faces');
+  original.style.clipPath = comparing ? 'none' : `inset(0 ${100 - position}% 0 0)`;
+  faces.style.setProperty('--at', `${position}%`);
+  faces.classList.toggle('split', split && !comparing && !preview);
 }
 
-const WORDS = /** @type {[number, string][]} */ ([[50, 'Very typical'], [85, 'Typical'], [97, 'Unusual'], [100, 'Rare'], [101, 'Beyond the model']]);
+// ---- Typicality
 
-function measure() {
-  const s = state.statistics;
-  if (!s) { fill(meter, h('span', {}, 'Measuring the space…')); meter.removeAttribute('data-tip'); return; }
-  const share = percentile(s, state.z), words = (WORDS.find(([limit]) => share < limit) ?? WORDS[4])[1];
-  const bar = h('span', { class: 'gauge', 'aria-hidden': 'true' });
-  bar.style.setProperty('--share', `${share}%`);
-  fill(meter, h('b', {}, words), bar, ...(share < 100 ? [h('span', {}, `farther out than ${share} %`)] : []));
-  meter.dataset.tip = `Typicality: the Mahalanobis distance of this face's latent from the middle of the space, against ${s.origin}. The percentage is of those faces; far out, the model draws less well.`;
+const typicalityText = () => find('.meter b')?.textContent ?? '';
+
+function showTypicality() {
+  const { statistics } = state;
+  if (!statistics) {
+    setChildren(meter, h('span', {}, 'Measuring the space…'));
+    delete meter.dataset.tip;
+    return;
+  }
+  const percent = distancePercentile(statistics, state.z);
+  const [, words] = TYPICALITY.find(([limit]) => percent < limit) ?? [101, BEYOND];
+  const gauge = h('span', { class: 'gauge', 'aria-hidden': 'true' });
+  gauge.style.setProperty('--share', `${percent}%`);
+  const comparison = percent < 100 ? h('span', {}, `farther out than ${percent} %`) : null;
+  setChildren(meter, h('b', {}, words), gauge, comparison);
+  meter.dataset.tip =
+    `Typicality: the Mahalanobis distance of this latent from the mean, as a percentile of ${statistics.origin}. The ` +
+    'decoder is less reliable at large distances.';
 }

@@ -1,120 +1,264 @@
 // @ts-check
-/** The bar above: which space is open and what it is, undo, share, export, import, help, and whether the model answers. */
+/** The top bar: the open space and its facts, undo, share, export, import, help, and the state of the engine. */
 
-import { $, attempt, button, dialog, download, fill, h, toast } from '../dom.js';
+import { $, attempt, button, dialog, download, h, setChildren, toast } from '../dom.js';
+import { fromDocument, fromLink, shareLink, toDocument } from '../document.js';
 import { engine } from '../engine.js';
-import { paint } from '../faces.js';
+import { paint } from '../pictures.js';
 import { readDocument, withDocument } from '../png.js';
-import { fromDocument, on, redo, state, toDocument, undo } from '../state.js';
-import { openPhoto } from './photo.js';
-import { current, exportZoom } from './stage.js';
+import { on, openFacts, redo, state, undo } from '../state.js';
 import { help } from './help.js';
+import { openPhoto } from './photo.js';
+import { currentPicture, exportZoom } from './stage.js';
 
-const LARGEST = 20e6, LARGEST_JSON = 1e5; // bytes of a file that is taken in
+const LARGEST_FILE = 20e6; // bytes
+const LARGEST_JSON = 1e5; // bytes
+const LATENCIES = 20; // replies that the shown median is taken over
 
-/** @param {(index: number) => void} switchTo */
-export function startTopbar(switchTo) {
+const ENGINE_TIP =
+  'The model runs on this computer and nothing leaves it. The number is the median time that it takes for a ' +
+  'picture.';
+const EXPORT_TEXT =
+  'The picture holds the latent, so that dropping it on this page restores the face, and a provenance tag that ' +
+  'says that a trained model made it.';
+const LINK_COPIED =
+  'The link is copied. It opens this face on this computer while the explorer runs; it holds no access token.';
+
+/**
+ * Returns the badge that shows the state of the engine.
+ * @param {(index: number) => void} showSpace
+ */
+export function startTopbar(showSpace) {
   const badge = h('span', { class: 'engine', tabindex: 0, role: 'note' }, 'connecting');
-  const back = button('undo', 'Undo (Ctrl+Z)', undo, { quiet: true, id: 'undo' }), forth = button('redo', 'Redo (Ctrl+Shift+Z)', redo, { quiet: true, id: 'redo' });
-  const file = h('input', { type: 'file', class: 'unseen', id: 'import-file', accept: '.png,.json,image/png,application/json', tabindex: -1, 'aria-label': 'Open a face from a file', onchange: () => { if (file.files[0]) takeIn(file.files[0]); file.value = ''; } });
-  fill($('#actions'), badge, back, forth, button('share', 'Copy a link to this face', share, { quiet: true, id: 'share' }), button('import', 'Open a saved face (PNG or JSON)', () => file.click(), { quiet: true }), file,
-    button('export', 'Export', exportDialog, { class: 'primary', id: 'export', 'aria-label': 'Export' }), button('help', 'Help and keys (?)', help, { quiet: true }));
-  const speeds = /** @type {number[]} */ ([]);
-  engine.onspeed = (milliseconds) => {
-    speeds.push(milliseconds);
-    if (speeds.length > 20) speeds.shift();
-    const middle = [...speeds].sort((a, b) => a - b)[speeds.length >> 1];
-    badge.textContent = `local · ${middle < 10 ? middle.toFixed(1) : Math.round(middle)} ms`;
-    badge.dataset.tip = 'The model runs on this computer and nothing leaves it. The number is the median time that it takes for a picture.';
-    badge.classList.remove('gone');
-  };
-  on('face', () => { back.disabled = state.moment <= 0; forth.disabled = state.moment >= state.history.length - 1; });
-  on('facts', () => spaceName(switchTo));
-  document.addEventListener('dragover', (event) => { if (event.dataTransfer?.types.includes('Files')) event.preventDefault(); });
-  document.addEventListener('drop', (event) => { const one = event.dataTransfer?.files[0]; if (one) { event.preventDefault(); takeIn(one); } });
+  const undoButton = button('undo', 'Undo (Ctrl+Z)', undo, { quiet: true, id: 'undo' });
+  const redoButton = button('redo', 'Redo (Ctrl+Shift+Z)', redo, { quiet: true, id: 'redo' });
+  const fileInput = createFileInput();
+  setChildren(
+    $('#actions'),
+    badge,
+    undoButton,
+    redoButton,
+    button('share', 'Copy a link to this face', share, { quiet: true, id: 'share' }),
+    button('import', 'Open a saved face (PNG or JSON)', () => fileInput.click(), { quiet: true }),
+    fileInput,
+    button('export', 'Export', exportDialog, { class: 'primary', id: 'export', 'aria-label': 'Export' }),
+    button('help', 'Help and keyboard shortcuts (?)', help, { quiet: true }),
+  );
+  showLatency(badge);
+  on('face', () => {
+    undoButton.disabled = state.historyIndex <= 0;
+    redoButton.disabled = state.historyIndex >= state.history.length - 1;
+  });
+  on('facts', () => showSpaceName(showSpace));
+  acceptDrops();
   document.addEventListener('paste', paste);
   return badge;
 }
 
-/** @param {(index: number) => void} switchTo */
-function spaceName(switchTo) {
-  const { facts } = state, names = facts.spaces;
-  const name = names.length > 1
-    ? h('select', { 'aria-label': 'Space', id: 'space-select', onchange: (/** @type {any} */ event) => switchTo(Number(event.target.value)) }, names.map((/** @type {string} */ one, /** @type {number} */ i) => h('option', { value: i, selected: i === engine.space }, one)))
-    : h('strong', {}, facts.name);
-  const limited = /research|non-commercial/i.test(facts.terms);
-  fill($('#space'), name, button('info', 'About this space', about, { quiet: true }), limited ? h('span', { class: 'chip warn', tabindex: 0, role: 'note', dataset: { tip: `Terms of the faces that it learned from: ${facts.terms}.` } }, 'research use only') : null);
+/** @param {HTMLElement} badge */
+function showLatency(badge) {
+  /** @type {number[]} */
+  const latencies = [];
+  engine.connection.onlatency = (milliseconds) => {
+    latencies.push(milliseconds);
+    if (latencies.length > LATENCIES) latencies.shift();
+    const sorted = [...latencies].sort((a, b) => a - b);
+    const median = sorted[sorted.length >> 1];
+    badge.textContent = `local · ${median < 10 ? median.toFixed(1) : Math.round(median)} ms`;
+    badge.dataset.tip = ENGINE_TIP;
+    badge.classList.remove('disconnected');
+  };
+}
+
+// ---- The space
+
+/** @param {(index: number) => void} showSpace */
+function showSpaceName(showSpace) {
+  const { name, spaces } = openFacts();
+  const element = spaces.length > 1 ? spaceSelect(spaces, showSpace) : h('strong', {}, name);
+  setChildren($('#space'), element, button('info', 'About this space', about, { quiet: true }), researchChip());
+}
+
+/**
+ * @param {string[]} spaces
+ * @param {(index: number) => void} showSpace
+ */
+function spaceSelect(spaces, showSpace) {
+  const choices = spaces.map((name, index) => h('option', { value: index }, name));
+  const select = h('select', { 'aria-label': 'Space', id: 'space-select' }, choices);
+  select.value = String(engine.space);
+  select.addEventListener('change', () => showSpace(Number(select.value)));
+  return select;
+}
+
+/** A warning where the data may be used for research only. */
+function researchChip() {
+  const { terms } = openFacts();
+  if (!/research|non-commercial/i.test(terms)) return null;
+  const dataset = { tip: `Terms of use of the training data: ${terms}.` };
+  return h('span', { class: 'chip warn', tabindex: 0, role: 'note', dataset }, 'research use only');
 }
 
 function about() {
-  const { facts } = state, size = facts.picture;
+  const facts = openFacts();
+  const { width, height, channels } = facts.picture;
+  const source = facts.data ? ` (${facts.data})` : '';
   const rows = {
-    'Learned from': `${facts.faces.toLocaleString('en')} faces${facts.data ? ` (${facts.data})` : ''}`,
+    'Training data': `${facts.faces.toLocaleString('en')} faces${source}`,
     'Terms of use': facts.terms || 'none are stated in its data card',
     Model: `${facts.model}, ${facts.parameters.toLocaleString('en')} parameters`,
     Recipe: facts.recipe ? `${facts.recipe}: ${facts.summary}` : 'none',
-    Pictures: `${size.width} × ${size.height} pixels, ${size.channels === 1 ? 'gray' : 'colour'}`,
-    'Numbers of a face': String(facts.latents),
-    'Random faces': facts.priors[facts.prior],
-    Figures: state.statistics?.origin ?? 'being measured',
+    Pictures: `${width} × ${height} pixels, ${channels === 1 ? 'gray' : 'colour'}`,
+    'Latent dimensions': String(facts.latents),
+    'Default prior': facts.priors[facts.prior],
+    Statistics: state.statistics?.origin ?? 'being measured',
     Fingerprint: facts.fingerprint,
   };
-  dialog(facts.name, h('dl', { class: 'facts' }, Object.entries(rows).map(([term, words]) => [h('dt', {}, term), h('dd', {}, words)])));
+  const list = h('dl', { class: 'facts' });
+  for (const [term, text] of Object.entries(rows)) list.append(h('dt', {}, term), h('dd', {}, text));
+  dialog(facts.name, list);
 }
 
-/** The address of the page with this face in it, without the key. */
-export const link = () => `${location.origin}${location.pathname}${location.search}#s=${btoa(JSON.stringify(toDocument())).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '')}`;
+// ---- Share and export
 
 async function share() {
+  const link = shareLink();
   try {
-    await navigator.clipboard.writeText(link());
-    toast('The link is copied. It opens this face on this computer, while the explorer runs; it holds no key.');
+    await navigator.clipboard.writeText(link);
+    toast(LINK_COPIED);
   } catch {
-    dialog('Link to this face', h('input', { type: 'text', readOnly: true, value: link(), class: 'long', 'aria-label': 'Link', onfocus: (/** @type {any} */ event) => event.target.select() }));
+    const field = h('input', { type: 'text', readOnly: true, value: link, class: 'long', 'aria-label': 'Link' });
+    field.addEventListener('focus', () => field.select());
+    dialog('Link to this face', field);
   }
 }
 
 export function exportDialog() {
-  const box = dialog('Export this face',
-    h('p', {}, 'The picture carries the face’s numbers, so that dropping it on this page brings it back, and the mark that a trained model made it.'),
-    h('div', { class: 'line' },
-      button('photo', 'Picture (PNG)', () => { attempt(savePng); box.close(); }, { class: 'primary', id: 'export-png' }),
-      button('export', 'Numbers (JSON)', () => { download(new Blob([JSON.stringify(toDocument(), null, 2)], { type: 'application/json' }), 'face.json'); box.close(); }, { id: 'export-json' }),
-      button('share', 'Link', () => { box.close(); share(); })));
+  const exportAs = (/** @type {() => void} */ work) => () => {
+    work();
+    box.close();
+  };
+  const png = button(
+    'photo',
+    'Picture (PNG)',
+    exportAs(() => attempt(savePng)),
+    { class: 'primary', id: 'export-png' },
+  );
+  const json = button('export', 'Latent (JSON)', exportAs(saveJson), { id: 'export-json' });
+  const link = button('share', 'Link', () => {
+    box.close();
+    share();
+  });
+  const box = dialog('Export this face', h('p', {}, EXPORT_TEXT), h('div', { class: 'line' }, png, json, link));
+}
+
+function saveJson() {
+  const text = JSON.stringify(toDocument(), null, 2);
+  download(new Blob([text], { type: 'application/json' }), 'face.json');
 }
 
 async function savePng() {
-  const picture = current();
+  const picture = currentPicture();
   if (!picture) return;
   const canvas = document.createElement('canvas');
   paint(canvas, picture, exportZoom(), state.view.smooth);
-  const blob = await new Promise((/** @type {(blob: Blob) => void} */ done) => canvas.toBlob((made) => done(/** @type {Blob} */ (made)), 'image/png'));
+  const blob = await toPng(canvas);
   download(await withDocument(blob, toDocument()), 'face.png');
 }
 
-/** A file that was dropped or chosen: a face of the explorer, or else a photo. @param {File} file */
-export async function takeIn(file) {
-  await attempt(async () => {
-    if (file.size > LARGEST) throw new Error(`${file.name} is larger than ${LARGEST / 1e6} MB, which no face of this page is.`);
-    const found = /json$/i.test(file.type || file.name) ? await readJson(file) : await readDocument(file);
-    if (found) { fromDocument(found, 'Opened'); toast('The face is back.'); } else await openPhoto(file);
+/**
+ * @param {HTMLCanvasElement} canvas
+ * @returns {Promise<Blob>}
+ */
+function toPng(canvas) {
+  return new Promise((resolve, reject) => {
+    const settle = (/** @type {Blob | null} */ blob) => {
+      if (blob) resolve(blob);
+      else reject(new Error('The browser could not write the PNG.'));
+    };
+    canvas.toBlob(settle, 'image/png');
   });
 }
 
-/** A picture, a link or a copied state. @param {ClipboardEvent} event */
-function paste(event) {
-  const text = event.clipboardData?.getData('text/plain').trim() ?? '', file = [...(event.clipboardData?.files ?? [])].find((one) => one.type.startsWith('image/'));
-  if (file) takeIn(file);
-  else if (/^\{|#s=/.test(text) && text.length < LARGEST_JSON && !/** @type {HTMLElement} */ (event.target).matches('input')) attempt(async () => fromDocument(text.startsWith('{') ? JSON.parse(text) : fromLink(text.split('#s=')[1]), 'Pasted'));
+// ---- Import
+
+function createFileInput() {
+  const input = h('input', {
+    type: 'file',
+    class: 'visually-hidden',
+    id: 'import-file',
+    accept: '.png,.json,image/png,application/json',
+    tabindex: -1,
+    'aria-label': 'Open a face from a file',
+  });
+  input.addEventListener('change', () => {
+    if (input.files?.[0]) openFile(input.files[0]);
+    input.value = '';
+  });
+  return input;
 }
 
-/** The document in a link; an Error with a sentence for any other text. @param {string} text */
-export function fromLink(text) {
-  try { return JSON.parse(atob(text.replaceAll('-', '+').replaceAll('_', '/'))); } catch { throw new Error('This link is cut short or damaged.'); }
+function acceptDrops() {
+  document.addEventListener('dragover', (event) => {
+    if (event.dataTransfer?.types.includes('Files')) event.preventDefault();
+  });
+  document.addEventListener('drop', (event) => {
+    const file = event.dataTransfer?.files[0];
+    if (!file) return;
+    event.preventDefault();
+    openFile(file);
+  });
+}
+
+/**
+ * Opens a file: a face of the explorer, or else a photo.
+ * @param {File} file
+ */
+async function openFile(file) {
+  await attempt(async () => {
+    if (file.size > LARGEST_FILE) {
+      throw new Error(`${file.name} is larger than ${LARGEST_FILE / 1e6} MB, the limit for a face or a photo.`);
+    }
+    const json = /json$/i.test(file.type || file.name);
+    const document = json ? await readJson(file) : await readDocument(file);
+    if (!document) {
+      await openPhoto(file);
+      return;
+    }
+    fromDocument(document, 'Opened');
+    toast('The face is restored.');
+  });
 }
 
 /** @param {File} file */
 async function readJson(file) {
   if (file.size > LARGEST_JSON) throw new Error('This JSON file is too large for a face.');
-  try { return JSON.parse(await file.text()); } catch { throw new Error('This file is not whole JSON.'); }
+  try {
+    return JSON.parse(await file.text());
+  } catch {
+    throw new Error('This file is not valid JSON.');
+  }
+}
+
+/**
+ * Takes a picture, a link or a copied document.
+ * @param {ClipboardEvent} event
+ */
+function paste(event) {
+  const files = [...(event.clipboardData?.files ?? [])];
+  const picture = files.find((file) => file.type.startsWith('image/'));
+  if (picture) {
+    openFile(picture);
+    return;
+  }
+  const text = event.clipboardData?.getData('text/plain').trim() ?? '';
+  const intoField = event.target instanceof Element && event.target.matches('input');
+  if (intoField || text.length >= LARGEST_JSON || !/^\{|#s=/.test(text)) return;
+  attempt(async () => fromDocument(readPasted(text), 'Pasted'));
+}
+
+/** @param {string} text */
+function readPasted(text) {
+  if (text.startsWith('{')) return JSON.parse(text);
+  return fromLink(text.split('#s=')[1]);
 }

@@ -1,0 +1,97 @@
+// @ts-check
+/** The WebSocket to the server on this computer: opens it, reopens it when it closes, and matches replies to
+ * requests. */
+
+import { packMessage, unpackMessage } from './protocol.js';
+
+/** @typedef {import('./types.js').ReplyHeaders} ReplyHeaders */
+/** @typedef {'ready' | 'disconnected' | 'refused'} Status */
+/** @typedef {{resolve: (reply: any) => void, reject: (error: Error) => void}} Pending */
+
+/**
+ * @template H
+ * @typedef {import('./types.js').Reply<H>} Reply
+ */
+
+const SUBPROTOCOL = 'facespace.v1';
+const RETRY_MS = [400, 800, 1500, 3000, 5000];
+const FIRST_RETRY_MS = 12000;
+const DISCONNECTED = 'The explorer server does not answer. Start it again with: facespace explore';
+
+/** @type {WebSocket | null} */
+let socket = null;
+/** @type {Map<number, Pending>} */
+const pending = new Map();
+let token = '';
+let nextId = 1;
+let retries = 0;
+
+export const connection = {
+  /** @type {(status: Status) => void} */
+  onstatus: () => {},
+  /** Called with the server's time for each reply that holds a picture. @type {(milliseconds: number) => void} */
+  onlatency: () => {},
+};
+
+/** @param {string} accessToken */
+export function connect(accessToken) {
+  token = accessToken;
+  open();
+}
+
+function open() {
+  let wasOpen = false;
+  const scheme = location.protocol === 'https:' ? 'wss' : 'ws';
+  socket = new WebSocket(`${scheme}://${location.host}/talk`, [SUBPROTOCOL, token]);
+  socket.binaryType = 'arraybuffer';
+  socket.onopen = () => {
+    wasOpen = true;
+    retries = 0;
+    connection.onstatus('ready');
+  };
+  socket.onmessage = (event) => settle(event.data);
+  socket.onclose = () => {
+    for (const { reject } of pending.values()) reject(new Error(DISCONNECTED));
+    pending.clear();
+    const refused = !wasOpen && retries === 0;
+    connection.onstatus(refused ? 'refused' : 'disconnected');
+    setTimeout(open, refused ? FIRST_RETRY_MS : nextDelay());
+  };
+}
+
+function nextDelay() {
+  const delay = RETRY_MS[Math.min(retries, RETRY_MS.length - 1)];
+  retries += 1;
+  return delay;
+}
+
+/** @param {ArrayBuffer} message */
+function settle(message) {
+  const reply = unpackMessage(message);
+  const { header } = reply;
+  const request = pending.get(header.id);
+  pending.delete(header.id);
+  if (!request) return;
+  if (!header.ok) {
+    request.reject(new Error(header.error));
+    return;
+  }
+  if (header.width) connection.onlatency(header.milliseconds);
+  request.resolve(reply);
+}
+
+/**
+ * Sends a request. The promise rejects with the server's sentence where it refuses.
+ * @template {keyof ReplyHeaders} N
+ * @param {N} name
+ * @param {Record<string, unknown>} fields
+ * @param {Uint8Array | Uint8ClampedArray} payload
+ * @returns {Promise<Reply<ReplyHeaders[N]>>}
+ */
+export function request(name, fields, payload) {
+  if (!socket || socket.readyState !== WebSocket.OPEN) return Promise.reject(new Error(DISCONNECTED));
+  const id = nextId;
+  nextId += 1;
+  socket.send(packMessage({ ...fields, id, what: name }, payload));
+  return new Promise((resolve, reject) => pending.set(id, { resolve, reject }));
+}

@@ -1,0 +1,115 @@
+// @ts-check
+/** Pictures on canvases: enlarged ones, thumbnails for strips and grids, and the pictures that are known already. */
+
+import { context2d, h } from './dom.js';
+import { engine } from './engine.js';
+
+/** @typedef {import('./types.js').Picture} Picture */
+
+const THUMBNAIL = 128; // pixels of a thumbnail's canvas, at least
+const CACHED_THUMBNAILS = 600;
+const MEASURES = 2000; // entries of one name in the browser's performance log
+
+const scratch = document.createElement('canvas');
+/** @type {WeakMap<Float32Array, Picture>} */
+const decoded = new WeakMap();
+/** @type {Map<Float32Array, Picture>} */
+const thumbnailPictures = new Map();
+
+/**
+ * Keeps the picture of a latent that came with a reply, so that it is not requested again.
+ * @param {Float32Array} z
+ * @param {Picture} picture
+ */
+export function cachePicture(z, picture) {
+  decoded.set(z, picture);
+}
+
+/**
+ * The picture of a latent, from the cache or the decoder.
+ * @param {Float32Array} z
+ */
+export async function pictureOf(z) {
+  const known = decoded.get(z);
+  if (known) return known;
+  const [picture] = await engine.decode([z]);
+  decoded.set(z, picture);
+  return picture;
+}
+
+/**
+ * Draws a picture over a whole canvas.
+ * @param {HTMLCanvasElement} canvas
+ * @param {Picture} picture
+ * @param {number} [zoom] canvas pixels for each picture pixel
+ * @param {boolean} [smooth]
+ */
+export function paint(canvas, picture, zoom = 1, smooth = true) {
+  const { pixels, width, height } = picture;
+  resize(canvas, width * zoom, height * zoom);
+  const image = new ImageData(pixels, width, height);
+  const context = context2d(canvas);
+  if (zoom === 1) {
+    context.putImageData(image, 0, 0);
+    return;
+  }
+  scratch.width = width;
+  scratch.height = height;
+  context2d(scratch).putImageData(image, 0, 0);
+  context.imageSmoothingEnabled = smooth;
+  context.imageSmoothingQuality = 'high';
+  context.drawImage(scratch, 0, 0, canvas.width, canvas.height);
+}
+
+/**
+ * Resizes a canvas only where its size differs, since that clears it.
+ * @param {HTMLCanvasElement} canvas
+ * @param {number} width
+ * @param {number} height
+ */
+function resize(canvas, width, height) {
+  if (canvas.width === width && canvas.height === height) return;
+  canvas.width = width;
+  canvas.height = height;
+}
+
+/**
+ * @param {Picture} picture
+ * @param {string} [label] what a screen reader says; without it the thumbnail is decoration
+ */
+export function thumbnail(picture, label = '') {
+  const role = label ? { role: 'img', 'aria-label': label } : { 'aria-hidden': 'true' };
+  const canvas = h('canvas', { class: 'thumbnail', ...role });
+  const zoom = Math.max(1, Math.ceil(THUMBNAIL / picture.width));
+  paint(canvas, picture, zoom);
+  return canvas;
+}
+
+/**
+ * Thumbnails of latents; only those that are not cached are decoded.
+ * @param {Float32Array[]} rows
+ */
+export async function thumbnails(rows) {
+  const missing = rows.filter((z) => !thumbnailPictures.has(z));
+  const pictures = missing.length ? await engine.decode(missing) : [];
+  for (const [i, z] of missing.entries()) thumbnailPictures.set(z, pictures[i]);
+  const canvases = rows.map((z) => thumbnail(/** @type {Picture} */ (thumbnailPictures.get(z))));
+  for (const oldest of thumbnailPictures.keys()) {
+    if (thumbnailPictures.size <= CACHED_THUMBNAILS) break;
+    thumbnailPictures.delete(oldest);
+  }
+  return canvases;
+}
+
+/**
+ * Measures how long a picture took until it was on the screen, which is with the next frame. Benchmarks read it.
+ * @param {string} name
+ * @param {number} start
+ */
+export function measurePaint(name, start) {
+  const measure = () => {
+    performance.measure(name, { start });
+    if (performance.getEntriesByName(name).length > MEASURES) performance.clearMeasures(name);
+  };
+  requestAnimationFrame(() => setTimeout(measure));
+}

@@ -1,0 +1,134 @@
+// @ts-check
+/** Types that several files share: the messages between page and server, and the values that panels exchange. No
+ * code. A message is one binary WebSocket frame: the header's length (uint32), a JSON header, a payload of raw
+ * numbers. */
+
+// ---- Values of the page
+
+/** @typedef {{width: number, height: number}} Size */
+/** @typedef {Size & {pixels: Uint8ClampedArray<ArrayBuffer>}} Picture RGBA */
+/** @typedef {{z: Float32Array, picture: Picture}} Face a latent and its decoded picture */
+/** @typedef {{z: Float32Array, picture: Picture | null}} Original before edits; `picture`: its photo */
+/** @typedef {{z: Float32Array, label: string, original: Original}} HistoryEntry */
+/** @typedef {{name: string, z: Float32Array}} NamedLatent a saved face or a keyframe */
+/** @typedef {'positive' | 'negative'} Side faces with or without a property */
+/** @typedef {'attributes' | 'components' | 'raw'} EditPanel */
+/** @typedef {'random' | 'draw' | 'photo' | 'map' | 'saved'} SourcePanel */
+/** @typedef {'history' | 'morph'} BottomPanel */
+/** @typedef {[number, number]} Point x and y in pixels */
+/** @typedef {Node | string | false | null | undefined} Leaf */
+/** @typedef {Leaf | Leaf[] | Leaf[][]} Child what an element can hold; empty values are skipped */
+
+/**
+ * @typedef {object} View
+ * @property {SourcePanel} source
+ * @property {EditPanel} edit
+ * @property {BottomPanel} bottom
+ * @property {boolean} smooth whether enlarged faces are interpolated
+ * @property {number} range reach of the sliders in standard deviations
+ * @property {number} truncation standard deviation of random draws
+ * @property {boolean} all whether every slider is shown
+ */
+
+/**
+ * Statistics of D latents and K principal components.
+ * @typedef {object} Statistics
+ * @property {string} origin what they were measured on
+ * @property {number} stage 1: distances; 2: influence and impact too
+ * @property {string} failed an error sentence, or empty
+ * @property {Float32Array} mean (D,)
+ * @property {Float32Array} std (D,)
+ * @property {Float32Array} active (D,) 1 where faces differ
+ * @property {Float32Array} components (K · D,) unit directions
+ * @property {Float32Array} componentStd (K,)
+ * @property {Float32Array} distances (101,) percentiles of the Mahalanobis distance
+ * @property {Float32Array | null} influence (D,) mean |Δpixel| of each latent at ±2 σ
+ * @property {Float32Array | null} impact (K,) the same of each component
+ */
+
+// ---- Requests
+
+/** @typedef {{frames: number, along: string, turn: string}} PathRequest */
+/** @typedef {PathRequest & {fps: number, form: string}} ExportRequest */
+
+// ---- Headers of replies
+
+/**
+ * What every reply carries.
+ * @typedef {object} BaseHeader
+ * @property {number} id
+ * @property {boolean} ok
+ * @property {string} [error] a sentence, where `ok` is false
+ * @property {string[]} spaces names of all spaces
+ * @property {number} milliseconds time that the server took
+ */
+
+/**
+ * @typedef {object} SpaceFacts
+ * @property {string} name
+ * @property {string} fingerprint
+ * @property {number} latents dimensions of a latent
+ * @property {Size & {channels: number}} picture what the decoder returns
+ * @property {Size} input what the encoder takes
+ * @property {string} model
+ * @property {string} recipe
+ * @property {string} summary
+ * @property {string} data
+ * @property {number} faces
+ * @property {string} terms
+ * @property {Record<string, string>} priors kind and origin
+ * @property {string} prior the default kind
+ * @property {string[]} formats of animations
+ * @property {number} parameters
+ * @property {string[]} spaces
+ */
+
+/** @typedef {Size & {count: number}} PictureHeader */
+/** @typedef {PictureHeader & {latent: number}} FaceHeader `latent`: bytes of latents before the pixels */
+/** @typedef {FaceHeader & {scores: number[]}} EditHeader */
+/** @typedef {{stage: number, origin: string, latents: number, components: number, failed: string}} StatisticsHeader */
+
+/**
+ * How well a direction separates faces, and where the means of both classes lie on its slider.
+ * @typedef {{auc?: number, yes?: number, no?: number, on?: number, off?: number, gap?: number}} AttributeFacts
+ */
+/** @typedef {{names: string[], facts: Record<string, AttributeFacts>, why: string}} Directions `why` there are none */
+
+/** @typedef {(number[] | null)[]} Landmarks eyes, nose, corners of the mouth as [x, y]; null where unknown */
+/** @typedef {{points: Landmarks, box: number[], eyes: number, small: boolean}} DetectedFace */
+/** @typedef {{faces: DetectedFace[], detector: string | null, without: string | null}} Detection */
+
+/**
+ * @typedef {PictureHeader & {
+ *   origin: string, names: string[], labels: Record<string, number[]>, real: boolean}} MapHeader
+ */
+/**
+ * @typedef {MapHeader & {
+ *   positions: Float32Array[], z: Float32Array[], scores: Float32Array[], faces: Picture[]}} FaceMap
+ */
+
+/**
+ * The reply header of each request by its name.
+ * @typedef {object} ReplyHeaders
+ * @property {SpaceFacts} facts
+ * @property {PictureHeader} decode
+ * @property {FaceHeader} mean
+ * @property {FaceHeader} random
+ * @property {FaceHeader} encode
+ * @property {StatisticsHeader} statistics
+ * @property {Detection | PictureHeader} align detected faces, or with `points` the aligned picture
+ * @property {Directions} directions
+ * @property {{}} scores
+ * @property {EditHeader} edit
+ * @property {{}} add_direction
+ * @property {{count: number}} path
+ * @property {{form: string}} export
+ * @property {MapHeader} map
+ */
+
+/**
+ * @template H
+ * @typedef {{header: H & BaseHeader, payload: ArrayBuffer}} Reply
+ */
+
+export {};
