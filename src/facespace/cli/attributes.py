@@ -30,11 +30,13 @@ def train_attributes(
     data
         A prepared set with attributes, and with validation faces to calibrate the network on.
     to
-        The folder to make: model.safetensors and card.json, which has the held-out accuracy of each attribute.
+        The folder to make: model.safetensors and card.json, which has the held-out accuracy of each
+        attribute.
     attributes
         The attributes to learn, NAME,NAME. [default: all]
     set
-        Change one field of the config, FIELD=VALUE, such as epochs=10 or network.widths=32,64,128; may be repeated.
+        Change one field of the config, FIELD=VALUE, such as epochs=10 or network.widths=32,64,128; may be
+        repeated.
     device
         auto, cpu, cuda or mps.
     seed
@@ -103,8 +105,9 @@ def label(
     labels, terms = faces.card["labelled"], faces.card["terms"]
     unknown, count = labelling.unknown_share(faces), len(faces.attribute_names)
     text = (
-        f"{len(faces):,} faces with {count} attributes in {faces.root}, {len(labels['attributes'])} of them predicted by "
-        f"the attribute network {labels['network'][:16]}; {unknown:.1%} of all values are unknown.\n"
+        f"{len(faces):,} faces with {count} attributes in {faces.root}, {len(labels['attributes'])} of them "
+        f"predicted by the attribute network {labels['network'][:16]}; "
+        f"{unknown:.1%} of all values are unknown.\n"
         f"The accuracy of each is in the network's card; labels are for: {terms}"
     )
     facts = {"set": str(faces.root), "faces": len(faces), "attributes": count, "unknown": unknown}

@@ -58,7 +58,8 @@ def pack(
     bits
         Of a weight of the networks: 16, half the size, or 8, a quarter.
     data
-        A prepared set: the latents of 256 of its training faces are included, for the explorer's map. No pictures are.
+        A prepared set: the latents of 256 of its training faces are included, for the explorer's map. No
+        pictures are.
     figures
         The folder of an evaluation of this space, whose figures the card includes.
     failing
@@ -90,7 +91,8 @@ def diagram(what: str, /, *, to: Path) -> Done:
     Parameters
     ----------
     what
-        A recipe, a run or a bundle, whose layers are drawn; autoencoder or ae-vs-vae for a drawing of the idea.
+        A recipe, a run or a bundle, whose layers are drawn; autoencoder or ae-vs-vae for a drawing of the
+        idea.
     to
         The picture: .svg, or .png of 1,200 pixels across.
     """

@@ -3,8 +3,9 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -14,6 +15,46 @@ from facespace.cli.set_text import describe_set
 from facespace.core.console import note
 from facespace.core.errors import UsageError
 from facespace.core.files import partial_folder
+
+if TYPE_CHECKING:
+    from facespace.data.processing import Alignment
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class AlignOptions:
+    """How faces are detected and aligned.
+
+    Parameters
+    ----------
+    align
+        Detect the face in each photograph and align it to CelebA's template before cropping.
+    detector
+        The face detector of --align: yunet, haar, or auto.
+    weights
+        YuNet's weights, in place of fetching them.
+    every_face
+        All faces of a photograph instead of the largest.
+    smallest
+        Leave out faces with fewer pixels than this between the eyes.
+    """
+
+    align: Flag = False
+    detector: str = "auto"
+    weights: Path | None = None
+    every_face: Flag = False
+    smallest: float = 20.0
+
+    def spec(self) -> "Alignment | bool":
+        """What `prepare` takes as `align`."""
+        from facespace.data.processing import Alignment
+
+        if not self.align:
+            return False
+        return Alignment(self.detector, self.weights, every=self.every_face, smallest=self.smallest)
+
+
+UNALIGNED = AlignOptions()
 
 
 @verb("facespace prepare SOURCE [ROOT] --to SET [OPTIONS]")
@@ -38,11 +79,7 @@ def prepare(
     cropped: str | None = None,
     enlarge: Flag = False,
     split: str | None = None,
-    align: Flag = False,
-    detector: str = "auto",
-    weights: Path | None = None,
-    every_face: Flag = False,
-    smallest: float = 20.0,
+    alignment: AlignOptions = UNALIGNED,
     force: ForceSet = False,
 ) -> Done:
     """Make a set of face photographs ready for training.
@@ -52,12 +89,13 @@ def prepare(
     Parameters
     ----------
     source
-        Where the faces come from: celeba, celebamask-hq, lfw, yearbook, olivetti, folder (any tree of images) or
-        synthetic (rendered; needs no ROOT).
+        Where the faces come from: celeba, celebamask-hq, lfw, yearbook, olivetti, folder (any tree of images)
+        or synthetic (rendered; needs no ROOT).
     root
         The folder that the source lies in.
     to
-        The folder to make; it appears only when it is complete. The same command goes on after an interruption.
+        The folder to make; it appears only when it is complete. The same command goes on after an
+        interruption.
     size
         Pixels of a face: a side, or HEIGHTxWIDTH. [default: the source's own, 64 for most]
     crop
@@ -74,38 +112,28 @@ def prepare(
     attributes
         Keep only these, with commas between them. [default: all]
     table
-        A CSV of attributes for the source folder (a column of file names, then one column an attribute), or the
-        attribute table to use for lfw.
+        A CSV of attributes for the source folder (a column of file names, then one column an attribute), or
+        the attribute table to use for lfw.
     zeros
         What 0 means in a 0/1 table of lfw: unknown or no.
     background
-        What to do with what the masks of celebamask-hq call background: keep, blur, or a colour (black, #8899aa).
+        What to do with what the masks of celebamask-hq call background: keep, blur, or a colour (black,
+        #8899aa).
     keep
         Face parts of celebamask-hq that are not background, with commas: skin,hair,hat,… [default: all]
     celeba
         The folder of CelebA's own tables, for the identities of celebamask-hq.
     cropped
-        The crop that the pictures already are, such as center-148; each is then resized whole, down to --size.
+        The crop that the pictures already are, such as center-148; each is then resized whole, down to
+        --size.
     enlarge
         With --cropped, take pictures that are smaller than --size too.
     split
         Where faces go that the source gives no split: train, validation or test. [default: by a hash]
-    align
-        Find the face in each photograph and lay it on CelebA's template before cropping.
-    detector
-        What finds faces for --align: yunet, haar, or auto.
-    weights
-        YuNet's weights, where they are not to be fetched.
-    every_face
-        All faces of a photograph instead of the largest.
-    smallest
-        Leave out faces with fewer pixels than this between the eyes.
     """
     from facespace.data.prepare import prepare as make
-    from facespace.data.processing import Alignment
 
     start = time.monotonic()
-    alignment = Alignment(detector, weights, every=every_face, smallest=smallest)
     with resumable(to):
         faces = make(
             source,
@@ -115,7 +143,7 @@ def prepare(
             crop=crop,
             gray=gray,
             background=background,
-            align=alignment if align else False,
+            align=alignment.spec(),
             cropped=cropped,
             enlarge=enlarge,
             split=split,
@@ -184,7 +212,9 @@ def resumable(to: Path) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        note(f"Stopped. The same command continues from there (the finished part is in {partial_folder(to)}).")
+        note(
+            f"Stopped. The same command continues from there (the finished part is in {partial_folder(to)})."
+        )
         raise
 
 

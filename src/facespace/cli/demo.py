@@ -1,14 +1,14 @@
-"""The demo: pictures of the default space, then a space trained on synthetic faces, on one page. Makes the same library calls as the
-verbs; holds their order and the page's text."""
+"""The demo: pictures of the default space, then a space trained on synthetic faces, on one page. Makes the
+same library calls as the verbs; holds their order and the page's text."""
 
 import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from facespace.cli.app import Facts
 from facespace.core.console import note
 from facespace.core.files import write_beside
 from facespace.data.faces import FaceSet
@@ -32,9 +32,9 @@ facespace train celebamask-conv --data sets/mine --to runs/mine
 facespace sample runs/mine --to faces.png"""
 
 
-def demo(to: Path, seed: int = 0) -> dict[str, Any]:
-    """Makes the folder `to` with faces/, run/, pictures and index.html, in place of an earlier demo, and returns its facts;
-    `text` names the next step."""
+def demo(to: Path, seed: int = 0) -> Facts:
+    """Makes the folder `to` with faces/, run/, pictures and index.html, in place of an earlier demo, and
+    returns its facts; `text` names the next step."""
     start = time.monotonic()
     note(f"1 of 3  Rendering {FACES:,} faces.")
     faces = prepare("synthetic", to=to / "faces", limit=FACES, seed=seed, force=True)
@@ -48,7 +48,9 @@ def demo(to: Path, seed: int = 0) -> dict[str, Any]:
     with write_beside(file) as beside:
         beside.write_text(page_html(bundled, trained, result, seconds), encoding="utf-8")
     following = "\n".join(f"  {line}" for line in COMMANDS.splitlines())
-    text = f"Done in {seconds:,.0f} s. Open {file} in a browser.\nNow with photographs of your own:\n{following}"
+    text = (
+        f"Done in {seconds:,.0f} s. Open {file} in a browser.\nNow with photographs of your own:\n{following}"
+    )
     return {"to": str(to), "page": str(file), "seconds": seconds, "training": result, "text": text}
 
 
@@ -67,14 +69,15 @@ def default_pictures(space: FaceSpace, to: Path, seed: int) -> list[Picture]:
         _picture("space-samples.png", f"Samples from {space.prior().origin}: these people do not exist."),
         _picture(
             "space-edits.png",
-            f"{', '.join(names)}: a row each, from −3 to +3 standard deviations; the unedited face is in the middle.",
+            f"{', '.join(names)}: a row each, from −3 to +3 standard deviations; the middle is unedited.",
         ),
         _picture("space-morph.gif", "A morph through five samples."),
     ]
 
 
 def trained_pictures(space: FaceSpace, faces: FaceSet, to: Path, seed: int) -> list[Picture]:
-    """Saves training faces, samples, reconstructions, a morph and loss curves of the trained space in `to`."""
+    """Saves training faces, samples, reconstructions, a morph and loss curves of the trained space in
+    `to`."""
     grids.save_still(grids.grid(faces.images[:32], 8), to / "faces.png")
     grids.save_still(grids.grid(space.sample(64, seed=seed)), to / "samples.png")
     held_out = faces.images[faces.rows("test")[:16]]
@@ -89,20 +92,22 @@ def trained_pictures(space: FaceSpace, faces: FaceSet, to: Path, seed: int) -> l
         _picture("faces.png", "Training data: 32 of the synthetic faces, each rendered from known factors."),
         _picture("samples.png", f"Samples from {space.model.prior.origin}."),
         _picture("reconstructions.png", f"Held-out faces (rows 1 and 3), and below them {kept}."),
-        _picture("morph.gif", "A morph through five held-out faces, on straight lines between their latents."),
+        _picture(
+            "morph.gif", "A morph through five held-out faces, on straight lines between their latents."
+        ),
         _picture("curves.png", "The loss during training: a validation loss that rises shows overfitting."),
     ]
 
 
-def page_html(
-    bundled: Sequence[Picture], trained: Sequence[Picture], result: dict[str, Any], seconds: float
-) -> str:
-    """The page: the default space where there is one, the trained space with its figures, the next commands."""
+def page_html(bundled: Sequence[Picture], trained: Sequence[Picture], result: Facts, seconds: float) -> str:
+    """The page: the default space where there is one, the trained space with its figures, the next
+    commands."""
     losses = result["validation"]
+    speed = f"{result['images_per_second']:,.0f} images a second on {result['device']}"
     facts = (
-        f"{result['faces']['train']:,} training faces, {result['parameters']:,} parameters, {result['steps']:,} steps, "
-        f"{result['images_per_second']:,.0f} images a second on {result['device']}; {losses['loss']:,.0f} nats per image on "
-        f"validation faces, mean squared error {losses['mse']:.4f}; {seconds:,.0f} seconds in all."
+        f"{result['faces']['train']:,} training faces, {result['parameters']:,} parameters, "
+        f"{result['steps']:,} steps, {speed}; {losses['loss']:,.0f} nats per image on validation faces, "
+        f"mean squared error {losses['mse']:.4f}; {seconds:,.0f} seconds in all."
     )
     sections = [
         Section("A space of synthetic faces", facts, trained),

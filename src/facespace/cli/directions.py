@@ -55,18 +55,18 @@ class Fit:
     attributes
         Names with commas between. [default: all with enough faces with and without]
     method
-        decorrelated: the effect of each attribute with all others constant. mean: difference of class means, which includes
-        correlated attributes. probe: logistic regression. ridge: a faster linear probe.
+        decorrelated: the effect of each attribute with all others constant. mean: difference of class means,
+        which includes correlated attributes. probe: logistic regression. ridge: a faster linear probe.
     pairs
         Use this many random faces with an attribute and as many without it, such as 10, in place of all.
     components
         Keep this many principal components too, as PC1, PC2 …
     kinds
-        ATTRIBUTE=COUNT: cluster the faces with it into that many kinds and fit a direction for each, in place of those of attributes.
-        Eyeglasses=2 gives Eyeglasses-clear and Eyeglasses-dark.
+        ATTRIBUTE=COUNT: cluster the faces with it into that many kinds and fit a direction for each, in place
+        of those of attributes. Eyeglasses=2 gives Eyeglasses-clear and Eyeglasses-dark.
     paired
-        Fit directions to faces without an attribute and the same faces with it drawn on: Eyeglasses, Eyeglasses-clear,
-        Eyeglasses-dark, with commas between.
+        Fit directions to faces without an attribute and the same faces with it drawn on: Eyeglasses,
+        Eyeglasses-clear, Eyeglasses-dark, with commas between.
     seed
         Random seed of the faces chosen, the clusters and what is drawn on.
     """
@@ -194,12 +194,14 @@ def _parse_kinds(text: str) -> tuple[str, int]:
 
 
 def _listing(found: "Directions", names: Sequence[str]) -> str:
-    """A row for each direction: method, numbers of faces, AUC, class gap, and the most correlated other direction."""
+    """A row for each direction: method, numbers of faces, AUC, class gap, and the most correlated other
+    direction."""
     rows = [["direction", "method", "yes", "no", "AUC", "gap", "goes with"]]
     rows += [_row(found, name, names) for name in names]
     notes = (
         "AUC: on faces that the directions were not fitted to; 1 separates all, 0.5 is chance.",
-        "gap: standard deviations from the mean of the faces without it to the mean of those with it; --set NAME=1g moves by it.",
+        "gap: standard deviations from the mean of the faces without it to the mean of those with it; "
+        "--set NAME=1g moves by it.",
         "goes with: the direction with the highest correlation.",
     )
     return "\n".join([table(rows, right=(2, 3, 4, 5)), "", *notes])

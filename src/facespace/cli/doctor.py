@@ -6,10 +6,9 @@ import platform
 import re
 import shutil
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+from facespace.cli.app import Facts
 from facespace.cli.terminal import table
 from facespace.core.version import __version__
 
@@ -23,7 +22,7 @@ EXTRAS = {
 }
 
 
-def examine() -> dict[str, Any]:
+def examine() -> Facts:
     """The facts, and `text` for the terminal. `missing` names required packages that are not installed."""
     from facespace.image.detectors import yunet_here
 
@@ -70,7 +69,7 @@ def _cores() -> int | None:
     return os.cpu_count()
 
 
-def _devices(missing: list[str]) -> dict[str, Any]:
+def _devices(missing: list[str]) -> Facts:
     if {"torch", "accelerate"} & set(missing):
         return {"device": None, "devices": []}
     import torch
@@ -88,7 +87,7 @@ def _devices(missing: list[str]) -> dict[str, Any]:
     return {"device": best, "devices": devices, "threads": torch.get_num_threads(), "bf16": native}
 
 
-def _text(facts: Mapping[str, Any]) -> str:
+def _text(facts: Facts) -> str:
     precision = "bf16" if facts.get("bf16") else "fp32, since bf16 is not native or not faster"
     devices = ", ".join(facts["devices"]) or "none"
     required, extras = [], []

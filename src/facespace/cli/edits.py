@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from facespace.cli.app import Done, verb
+from facespace.cli.app import Done, Facts, verb
 from facespace.cli.options import ANY_FACES, FaceSource, Flag, Settings, words
 from facespace.core.errors import UsageError
 
@@ -39,32 +39,38 @@ def edit(
 ) -> Done:
     """Change attributes of faces, and hold others still.
 
-    Example: facespace edit runs/celeba me.jpg --align --set Smiling=on --set Eyeglasses=-1 --lock Male,Young --to out.png
+    Example: facespace edit runs/celeba me.jpg --align --set Smiling=on --set Eyeglasses=-1 --lock Male,Young
+    --to out.png
 
     Parameters
     ----------
     paths
         A run or a bundle, then photographs or .npy files of latents.
     to
-        The picture: originals, reconstructions and edits (.png, .jpg, .webp); or .npy for the edited latents (N, D), which decode
-        and morph take.
+        The picture: originals, reconstructions and edits (.png, .jpg, .webp); or .npy for the edited latents
+        (N, D), which decode and morph take.
     edits
-        NAME=STRENGTH in standard deviations, such as Smiling=2 or Eyeglasses=-1; may be repeated. NAME=1g: in class gaps, the
-        distance from the mean of the faces without it to the mean of those with it. NAME=0.5d: that share of the difference of class
-        means. NAME=on or off: as far as each face needs, by an attribute classifier.
+        NAME=STRENGTH in standard deviations, such as Smiling=2 or Eyeglasses=-1; may be repeated. NAME=1g: in
+        class gaps, the distance from the mean of the faces without it to the mean of those with it.
+        NAME=0.5d: that share of the difference of class means. NAME=on or off: as far as each face needs, by
+        an attribute classifier.
     lock
-        Attributes that must not change: names with commas between, or all for every other attribute. Edits by strength hold their
-        scores by least squares, edits to on and off the logits of the classifier.
+        Attributes that must not change: names with commas between, or all for every other attribute. Edits by
+        strength hold their scores by least squares, edits to on and off the logits of the classifier.
     strip
         FROM:TO:STEPS of the first attribute, such as -3:3:7, or 0g:1.5g:7 in class gaps: a row for each face.
     grid
-        Two attributes, such as Smiling,Eyeglasses: a square of one face over both, from -3 to 3 or as --strip gives.
+        Two attributes, such as Smiling,Eyeglasses: a square of one face over both, from -3 to 3 or as --strip
+        gives.
     keep_detail
-        Add the detail that reconstruction loses of each photograph to its edit: sharper, with ghosts where the edit is strong.
+        Add the detail that reconstruction loses of each photograph to its edit: sharper, with ghosts where
+        the edit is strong.
     refine
-        Improve the latents of photographs by this many steps of optimisation, such as 50; the gain is printed.
+        Improve the latents of photographs by this many steps of optimisation, such as 50; the gain is
+        printed.
     judge
-        The attribute classifier of edits to on and off: a folder of train-attributes. [default: the bundled one]
+        The attribute classifier of edits to on and off: a folder of train-attributes. [default: the bundled
+        one]
     """
     from facespace.cli.faces import check_still, open_space
     from facespace.space.edit_grids import Editor, edit_input
@@ -72,12 +78,15 @@ def edit(
     check_still(to)
     if not edits and not strip and not grid:
         raise UsageError(
-            "Say what to change: --set Smiling=2, --set Smiling=on, --strip -3:3:7 or --grid Smiling,Eyeglasses."
+            "Say what to change: --set Smiling=2, --set Smiling=on, --strip -3:3:7 or "
+            "--grid Smiling,Eyeglasses."
         )
     space, files = open_space(paths)
     amounts = parse_edits(space, edits)
     faces = edit_input(space, _faces(space, files, source), refine)
-    editor = Editor(space, lock if lock == "all" else words(lock), _classifier(space, judge, amounts), keep_detail)
+    editor = Editor(
+        space, lock if lock == "all" else words(lock), _classifier(space, judge, amounts), keep_detail
+    )
     request = Request(editor, faces, amounts, to)
     if grid:
         return request.square(grid, strip or SQUARE)
@@ -176,7 +185,7 @@ class Request:
 
         space = self.editor.space
         locks = locked_names(space, self.editor.lock, edited)
-        facts: dict[str, Any] = {"to": str(self.to), "edits": self.edits, "lock": locks}
+        facts: Facts = {"to": str(self.to), "edits": self.edits, "lock": locks}
         facts |= {"keep_detail": self.editor.keep_detail, "refine": None, "seconds": seconds}
         if locks:
             text += f", {', '.join(locks) if len(locks) < 9 else f'{len(locks)} attributes'} locked"
@@ -197,7 +206,8 @@ def _amount(value: float | str) -> str:
 
 
 def parse_edits(space: "FaceSpace", texts: Sequence[str]) -> dict[str, float | str]:
-    """'Smiling=2', 'Smiling=1g', 'Smiling=0.5d' and 'Smiling=on' as an edit: standard deviations, on or off."""
+    """'Smiling=2', 'Smiling=1g', 'Smiling=0.5d' and 'Smiling=on' as an edit: standard deviations, on or
+    off."""
     from facespace.latent import strengths
     from facespace.space.edit_grids import deviations
 
@@ -215,16 +225,26 @@ def parse_strip(text: str) -> list["Strength"]:
     """'-3:3:7' as seven strengths from −3 to 3 standard deviations, '0g:1.5g:7' from 0 to 1.5 class gaps."""
     import numpy as np
 
+    from facespace.latent.strengths import NONE, Strength
+
+    ends, count = _ends(text)
+    units = {end.unit for end in ends if end != NONE}  # 0:1.5g:4 starts at 0 gaps
+    values = [end.value for end in ends]
+    distinct = len(set(values)) == 2 and len(units) == 1
+    if not distinct or max(map(abs, values)) > 100 or not 2 <= count <= MOST:
+        raise UsageError(
+            f"--strip takes FROM:TO:STEPS with 2 to {MOST} steps, such as -3:3:7 or, in class gaps, "
+            f"0g:1.5g:7; got {text!r}."
+        )
+    steps = np.linspace(values[0], values[1], count).round(6)
+    return [Strength(float(step), *units) for step in steps]
+
+
+def _ends(text: str) -> tuple[list["Strength"], int]:
+    """'-3:3:7' as its two strengths and 7; fewer strengths, or 0, where a part is no number."""
     from facespace.latent import strengths
 
-    parts = text.split(":")
-    ends = [end for end in map(strengths.parse, parts[:2]) if end]
-    count = int(parts[2]) if len(parts) == 3 and parts[2].isdecimal() else 0
-    units = {end.unit for end in ends if end != strengths.NONE}  # 0:1.5g:4 starts at 0 gaps
-    distinct = len({end.value for end in ends}) == 2
-    if not distinct or len(units) > 1 or max(abs(end.value) for end in ends) > 100 or not 2 <= count <= MOST:
-        raise UsageError(
-            f"--strip takes FROM:TO:STEPS with 2 to {MOST} steps, such as -3:3:7 or, in class gaps, 0g:1.5g:7; got {text!r}."
-        )
-    values = np.linspace(ends[0].value, ends[-1].value, count).round(6)
-    return [strengths.Strength(float(value), *units) for value in values]
+    start, _, rest = text.partition(":")
+    stop, _, count = rest.partition(":")
+    ends = filter(None, map(strengths.parse, (start, stop)))
+    return list(ends), int(count) if count.isdecimal() else 0

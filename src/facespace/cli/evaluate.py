@@ -36,8 +36,8 @@ def evaluate(
     samples
         Number of new faces that are measured. [default: as many as faces]
     features
-        The network whose features FID and KID compare: inception (the FID Inception, fetched once), inception-bf16 (twice as fast),
-        attributes, a TorchScript file, or none.
+        The network whose features FID and KID compare: inception (the FID Inception, fetched once),
+        inception-bf16 (twice as fast), attributes, a TorchScript file, or none.
     lpips
         LPIPS weights, else those that FACESPACE_LPIPS names.
     identity
@@ -117,9 +117,11 @@ def analyze(
     space
         A run (its best bundle) or a bundle; without one the default space.
     to
-        The folder to make: index.html to open in a browser, the pictures on it, latents.csv, embeddings and analysis.json.
+        The folder to make: index.html to open in a browser, the pictures on it, latents.csv, embeddings and
+        analysis.json.
     attributes
-        The attributes that colour the maps: names with commas between, or all. [default: the twelve with the highest AUC]
+        The attributes that colour the maps: names with commas between, or all. [default: the twelve with the
+        highest AUC]
     seed
         Random seed of the maps and of samples.
     table
@@ -166,11 +168,13 @@ def scorecard(
     space
         A run or a bundle; without one the default space.
     to
-        The folder to make: scorecard.json, report.html, table.md. Directions are fitted to the training faces of the set.
+        The folder to make: scorecard.json, report.html, table.md. Directions are fitted to the training faces
+        of the set.
     attributes
         Names with commas between. [default: twelve of CelebA's, those that the set and the scorer have]
     scorer
-        The attribute classifier that measures the edits: a folder of train-attributes. [default: a second bundled one]
+        The attribute classifier that measures the edits: a folder of train-attributes. [default: a second
+        bundled one]
     identity
         An ArcFace network in ONNX format (needs onnxruntime), else that of FACESPACE_IDENTITY.
     lpips
@@ -178,8 +182,8 @@ def scorecard(
     seed
         Random seed of all choices.
     strengths
-        Of edits along directions, ascending, with commas between: in standard deviations, or in class gaps such as
-        0.5g,1g,1.5g,2g. [default: 0.5,1,1.5,2,3,4,6]
+        Of edits along directions, ascending, with commas between: in standard deviations, or in class gaps
+        such as 0.5g,1g,1.5g,2g. [default: 0.5,1,1.5,2,3,4,6]
     """
     from facespace.evaluation.edit_benchmark_sections import brief, write
 

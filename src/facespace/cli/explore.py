@@ -23,8 +23,8 @@ def explore(
     Parameters
     ----------
     spaces
-        Runs or bundles, to be switched on the page. [default: the default space, and the runs under ./runs and ./demo, the newest
-        first]
+        Runs or bundles, to be switched on the page. [default: the default space, and the runs under ./runs
+        and ./demo, the newest first]
     data
         A prepared set whose faces the page's figures and map show.
     port
@@ -59,7 +59,8 @@ def explore(
 
 
 def at_hand(*places: Path) -> list[Path]:
-    """The default space, then the runs in some folders, the newest first. Raises FacespaceError where there is none."""
+    """The default space, then the runs in some folders, the newest first. Raises FacespaceError where there
+    is none."""
     from facespace.models.locations import default_folder
 
     cards = []
@@ -73,7 +74,7 @@ def at_hand(*places: Path) -> list[Path]:
     if not found:
         where = " or ".join(f"./{place}" for place in places)
         raise FacespaceError(
-            f"No space was named and there is no run under {where}. Name one (facespace explore RUN), or make the "
-            "demo's: facespace demo --to demo"
+            f"No space was named and there is no run under {where}. Name one (facespace explore RUN), "
+            "or make the demo's: facespace demo --to demo"
         )
     return found

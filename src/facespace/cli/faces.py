@@ -1,4 +1,5 @@
-"""Files to spaces, pictures and latents, and back: what the verbs that use a space share. Parses no options."""
+"""Files to spaces, pictures and latents, and back: what the verbs that use a space share. Parses no
+options."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,7 +21,8 @@ ARRAY = ".npy"
 
 
 def open_space(paths: Sequence[Path]) -> tuple["FaceSpace", list[Path]]:
-    """The space in the folder that the first path names, and the other paths; without such a folder the default space."""
+    """The space in the folder that the first path names, and the other paths; without such a folder the
+    default space."""
     from facespace.space.face_space import load
 
     if paths:
@@ -29,7 +31,9 @@ def open_space(paths: Sequence[Path]) -> tuple["FaceSpace", list[Path]]:
         return load(paths[0]), list(paths[1:])
     for path in paths:
         if not path.exists():
-            raise FacespaceError(f"{path} does not exist. Name a trained space first: a run's folder, or a bundle's.")
+            raise FacespaceError(
+                f"{path} does not exist. Name a trained space first: a run's folder, or a bundle's."
+            )
     return load(), list(paths)
 
 
@@ -58,7 +62,8 @@ def save_faces(
     finish: Callable[[Image.Image], Image.Image] = _unchanged,
     columns: int | None = None,
 ) -> None:
-    """Saves uint8 (N, H, W, C) faces as an array if the name ends in .npy, else as an image grid, after `finish`."""
+    """Saves uint8 (N, H, W, C) faces as an array if the name ends in .npy, else as an image grid, after
+    `finish`."""
     if is_array(to):
         grids.save_array(np.asarray(faces), to)
     else:
@@ -66,8 +71,8 @@ def save_faces(
 
 
 def exactly(space: "FaceSpace", photos: Photos, count: int) -> np.ndarray:
-    """`count` faces of the set that --data names, as the space takes them, uint8 (N, H, W, C). Raises UsageError where the
-    split has fewer."""
+    """`count` faces of the set that --data names, as the space takes them, uint8 (N, H, W, C). Raises
+    UsageError where the split has fewer."""
     assert photos.data
     faces = space.faces_of(photos.data, photos.split, count)
     if len(faces) < count:
@@ -79,8 +84,8 @@ def exactly(space: "FaceSpace", photos: Photos, count: int) -> np.ndarray:
 
 
 def key_latents(space: "FaceSpace", files: Sequence[Path], source: FaceSource) -> np.ndarray:
-    """The faces that a morph or an edit starts from, as latents float32 (N, D). Raises UsageError unless they come from exactly
-    one of files, --random and --data."""
+    """The faces that a morph or an edit starts from, as latents float32 (N, D). Raises UsageError unless they
+    come from exactly one of files, --random and --data."""
     check_one_source(files, source)
     if files:
         return read_latents(space, files, source.align)
@@ -102,11 +107,14 @@ def check_one_source(files: Sequence[Path], source: FaceSource) -> None:
     if named > 1:
         raise UsageError("Faces come from files, from --random or from --data; name one of the three.")
     if not named:
-        raise UsageError("Name at least two faces: photographs, .npy files of latents, --random N or --data SET.")
+        raise UsageError(
+            "Name at least two faces: photographs, .npy files of latents, --random N or --data SET."
+        )
 
 
 def files_in(path: Path) -> list[Path]:
-    """A file itself; of a folder its pictures and .npy files, by name. Raises FacespaceError for a folder without any."""
+    """A file itself; of a folder its pictures and .npy files, by name. Raises FacespaceError for a folder
+    without any."""
     if not path.is_dir():
         return [path]
     endings = {ending for ending, name in Image.registered_extensions().items() if name in FORMATS} | {ARRAY}
@@ -120,7 +128,8 @@ def files_in(path: Path) -> list[Path]:
 
 
 def read_latents(space: "FaceSpace", files: Sequence[Path], align: bool) -> np.ndarray:
-    """Photographs encoded, and .npy files of latents as they are: float32 (N, D), in the order of the files."""
+    """Photographs encoded, and .npy files of latents as they are: float32 (N, D), in the order of the
+    files."""
     photos = iter(read_photos([file for file in files if not is_array(file)], align))
     keys = []
     for file in files:
@@ -129,8 +138,8 @@ def read_latents(space: "FaceSpace", files: Sequence[Path], align: bool) -> np.n
 
 
 def read_photos(paths: Sequence[Path], align: bool = False) -> list[Image.Image]:
-    """Photographs by name; with `align` the largest face of each, aligned to CelebA's template. Raises ImageError for the
-    first file that cannot be used."""
+    """Photographs by name; with `align` the largest face of each, aligned to CelebA's template. Raises
+    ImageError for the first file that cannot be used."""
     from facespace.image.detectors import open_detector
 
     detector = open_detector() if align else None
@@ -168,5 +177,7 @@ def read_array(path: Path) -> np.ndarray:
             f"{path} is not a .npy file of numbers ({error}). Make one with: facespace encode"
         ) from error
     if not np.issubdtype(array.dtype, np.floating) and not np.issubdtype(array.dtype, np.integer):
-        raise FacespaceError(f"{path} holds {array.dtype}, not real numbers. Make latents with: facespace encode")
+        raise FacespaceError(
+            f"{path} holds {array.dtype}, not real numbers. Make latents with: facespace encode"
+        )
     return np.array(array)

@@ -1,15 +1,13 @@
-"""Verbs for learning: recipes, train, runs, fit-prior, demo, doctor."""
+"""Verbs for learning: recipes, train, runs, demo, doctor."""
 
 import json
-import time
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from cyclopts import Parameter
 
-from facespace.cli.app import Done, verb
-from facespace.cli.options import Flag, Settings, Split, optional_words
+from facespace.cli.app import Done, Facts, verb
+from facespace.cli.options import Flag, Settings
 from facespace.cli.terminal import table
 
 
@@ -99,8 +97,8 @@ def train(
     tracker
         tensorboard (used where it is installed), wandb (works offline) or none; may be repeated.
     minutes
-        Pause after this many minutes, with a checkpoint and the current model in last/; --resume continues. For a machine that is
-        rented by the hour, or the time limit of a cluster.
+        Pause after this many minutes, with a checkpoint and the current model in last/; --resume continues.
+        For a machine that is rented by the hour, or the time limit of a cluster.
     """
     from facespace.training.loop import train as run_training
 
@@ -120,20 +118,20 @@ def train(
     if result.get("paused"):
         steps = f"{result['step']:,} of {result['steps']:,} steps are done"
         return Done(result, f"{steps}; the current model is in {to}/last.")
-    text = f"{_speed(result)}\n{_losses(result)}\nThe run is in {to}. Next: facespace sample {to} --to faces.png"
+    text = (
+        f"{_speed(result)}\n{_losses(result)}\nThe run is in {to}. Next: facespace sample {to} --to faces.png"
+    )
     return Done(result, text)
 
 
-def _speed(result: dict[str, Any]) -> str:
+def _speed(result: Facts) -> str:
     memory = f", {result['peak_memory_mb'] / 1000:.1f} GB at most" if result["peak_memory_mb"] else ""
-    return (
-        f"{result['steps']:,} steps in {result['seconds']:,.0f} s, {result['images_per_second']:,.0f} images/s on "
-        f"{result['device']} in {result['precision']}{memory}; first step after "
-        f"{result['seconds_to_first_step']:.1f} s."
-    )
+    total = f"{result['steps']:,} steps in {result['seconds']:,.0f} s, {result['images_per_second']:,.0f} images/s"
+    first = f"first step after {result['seconds_to_first_step']:.1f} s"
+    return f"{total} on {result['device']} in {result['precision']}{memory}; {first}."
 
 
-def _losses(result: dict[str, Any]) -> str:
+def _losses(result: Facts) -> str:
     """A row for each bundle and split."""
     rows = []
     for bundle in ("best", "last"):
@@ -166,96 +164,10 @@ def runs(folder: Path, /) -> Done:
     return Done(facts, listing(rows))
 
 
-@Parameter(name="*")
-@dataclass(frozen=True)
-class FitOptions:
-    """Sizes of a prior.
-
-    Parameters
-    ----------
-    components
-        Number of Gaussians of a mixture. [default: 10, and fewer for few faces]
-    steps
-        Training steps of a flow at most; held-out latents stop it earlier. [default: 6000]
-    width
-        Units in the layers of a flow. [default: 512, and 4 for each latent where that is less]
-    blocks
-        Residual blocks of a flow. [default: 4]
-    """
-
-    components: int | None = None
-    steps: int | None = None
-    width: int | None = None
-    blocks: int | None = None
-
-    def given(self) -> dict[str, int]:
-        """The options that are given."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
-
-
-DEFAULTS = FitOptions()
-
-
-@verb("facespace fit-prior SPACE --data SET")
-def fit_prior(
-    space: Path,
-    /,
-    *,
-    data: Path,
-    kind: str | None = None,
-    mirror: Flag = False,
-    conditions: str | None = None,
-    sizes: FitOptions = DEFAULTS,
-    split: Split = "train",
-    seed: int = 0,
-) -> Done:
-    """Fit a prior to the latents of faces, for facespace sample --prior.
-
-    Example: facespace fit-prior runs/celeba --data sets/celeba --mirror
-
-    Parameters
-    ----------
-    space
-        A run or a bundle; of a run the best bundle keeps the prior.
-    data
-        A folder that facespace prepare made, best the one that the space was trained on.
-    kind
-        flow (a network; the highest likelihood, and it can be conditioned on attributes), mixture (of Gaussians; seconds) or
-        normal (one Gaussian). [default: flow; mixture where --components is given]
-    mirror
-        Fit to the mirror images of the faces too.
-    conditions
-        Attributes of that set to condition on (facespace sample --condition), with commas between, or none.
-        [default: of a flow, all with enough faces with and without]
-    seed
-        Random seed of the fit's start.
-    """
-    from facespace.cli.faces import open_one
-    from facespace.data.faces import FaceSet
-    from facespace.space.face_space import describe
-
-    opened = open_one(space)
-    names = [] if conditions == "none" else optional_words(conditions)
-    start = time.monotonic()
-    entry = opened.fit_prior(FaceSet(data), kind, split, seed, mirror, names, **sizes.given())
-    seconds = time.monotonic() - start
-    lines = [f"{entry['origin']}, kept in {opened.folder} ({seconds:.1f} s)"]
-    for name, nats in entry["nats"].items():
-        fitted, own = f"{nats['fitted']:,.1f} nats per latent vector", f"{nats['own']:,.1f}"
-        lines.append(f"{name}: {fitted}; {own} under {opened.model.prior.origin}")
-    nearest = entry["nearest"]
-    if "validation" in nearest:
-        lines.append(
-            f"Distance to the nearest training latent: {nearest['new']:.2f} of new latents, "
-            f"{nearest['validation']:.2f} of validation faces"
-        )
-    lines.append(f"Next: facespace sample {space} --prior {entry['kind']} --to faces.png")
-    return Done({**entry, "seconds": round(seconds, 2), **describe(opened)}, "\n".join(lines))
-
-
 @verb("facespace demo [--to DIR]")
 def demo(*, to: Path = Path("demo"), seed: int = 0) -> Done:
-    """Draw faces, train a space on them, and show samples, reconstructions, a morph and the loss curves on one page.
+    """Draw faces, train a space on them, and show samples, reconstructions, a morph and the loss curves on
+    one page.
 
     Example: facespace demo --to demo
 

@@ -28,25 +28,26 @@ def mix(
 
     Example: facespace mix runs/celeba --plus smiling/ --minus serious/ --plus me.jpg --to smile.png
 
-    FACES is a photograph, a .npy file of latents, a folder of photographs, or several of these with commas between; their mean
-    counts as one face. =NUMBER behind it is its weight, 1 by default: --plus me.jpg=0.5.
+    FACES is a photograph, a .npy file of latents, a folder of photographs, or several of these with commas
+    between; their mean counts as one face. =NUMBER behind it is its weight, 1 by default: --plus me.jpg=0.5.
 
-    Latents are differences from the prior's mean: half of a face is nearer to the mean face, and a face plus the difference of two
-    groups has what distinguishes the groups.
+    Latents are differences from the prior's mean: half of a face is nearer to the mean face, and a face plus
+    the difference of two groups has what distinguishes the groups.
 
     Parameters
     ----------
     space
         A run or a bundle.
     to
-        A strip of the terms' faces, as the space reconstructs them, and of their mix, the last (.png, .jpg, .webp); or .npy for
-        the latent (1, D), which decode and morph take.
+        A strip of the terms' faces, as the space reconstructs them, and of their mix, the last (.png, .jpg,
+        .webp); or .npy for the latent (1, D), which decode and morph take.
     plus
         Faces to add; may be repeated.
     minus
         Faces to subtract; may be repeated.
     blend
-        Faces to average, in place of sums; weights are divided by their total: --blend a.jpg=0.7 --blend b.jpg=0.3.
+        Faces to average, in place of sums; weights are divided by their total: --blend a.jpg=0.7 --blend
+        b.jpg=0.3.
     """
     from facespace.cli.faces import check_still, is_array, open_one, read_latents
     from facespace.image import grids
@@ -63,7 +64,9 @@ def mix(
         grids.save_array(mixed.latent, to)
     else:
         grids.save_still(grids.labelled(grids.grid(mixed.faces, len(mixed.faces)), [formula]), to)
-    parts = [dict(faces=len(group), weight=weight) for group, weight in groups]
+    parts = []
+    for group, weight in groups:
+        parts.append({"faces": len(group), "weight": weight})
     return Done({"to": str(to), "terms": parts, **describe(opened)}, f"{formula} in {to}")
 
 
@@ -77,23 +80,30 @@ class Term(NamedTuple):
 
 def _weighted(plus: Terms, minus: Terms, blend: Terms) -> list[Term]:
     """The terms of a mix: --minus with negative weights, --blend with weights that add up to 1."""
-    added = [parse_term(text) for text in plus]
-    for text in minus:
-        term = parse_term(text)
-        added.append(term._replace(weight=-term.weight))
-    blended = [parse_term(text) for text in blend]
-    if not blended:
-        return added
-    total = sum(term.weight for term in blended)
-    if added or min(term.weight for term in blended) < 0 or not total:
-        raise UsageError(
-            "--blend averages faces: no --plus or --minus beside it, and weights of 0 or more, not all 0."
-        )
-    return [term._replace(weight=term.weight / total) for term in blended]
+    if blend and (plus or minus):
+        raise UsageError(BLEND)
+    if blend:
+        return _normalized(list(map(parse_term, blend)))
+    terms = list(map(parse_term, plus))
+    for term in map(parse_term, minus):
+        terms.append(term._replace(weight=-term.weight))
+    return terms
+
+
+def _normalized(terms: list[Term]) -> list[Term]:
+    weights = [term.weight for term in terms]
+    total = sum(weights)
+    if min(weights) < 0 or not total:
+        raise UsageError(BLEND)
+    return [term._replace(weight=term.weight / total) for term in terms]
+
+
+BLEND = "--blend averages faces: no --plus or --minus beside it, and weights of 0 or more, not all 0."
 
 
 def parse_term(text: str) -> Term:
-    """'a.jpg', 'a.jpg,b.jpg=0.5' or 'folder=2' as a term; an existing file or folder of that whole name has priority."""
+    """'a.jpg', 'a.jpg,b.jpg=0.5' or 'folder=2' as a term; an existing file or folder of that whole name has
+    priority."""
     from facespace.cli.faces import files_in
 
     name, weight = _name_and_weight(text)

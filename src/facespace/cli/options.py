@@ -1,4 +1,5 @@
-"""Options that several verbs share, each with its help written once, and the parsers of their texts. Opens no file."""
+"""Options that several verbs share, each with its help written once, and the parsers of their texts. Opens no
+file."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,17 +12,21 @@ from facespace.core.errors import UsageError
 
 Flag = Annotated[bool, Parameter(negative="")]  # on or absent; there is no --no-…
 Force = Annotated[bool, Parameter(negative="", help="Replace an older result in that folder.")]
-ForceSet = Annotated[bool, Parameter(negative="", help="Replace a prepared set that is already in that folder.")]
+ForceSet = Annotated[
+    bool, Parameter(negative="", help="Replace a prepared set that is already in that folder.")
+]
 Align = Annotated[
     bool,
-    Parameter(negative="", help="Detect the largest face in each photograph and align it to CelebA's template."),
+    Parameter(
+        negative="", help="Detect the largest face in each photograph and align it to CelebA's template."
+    ),
 ]
 Split = Annotated[str, Parameter(help="Of that set: train, validation, test or all.")]
 Prior = Annotated[
     str | None,
     Parameter(
-        help="A fitted prior of the bundle (flow, mixture or normal; see facespace fit-prior), or own, the model's own. "
-        "[default: the fitted prior with the highest held-out likelihood]"
+        help="A fitted prior of the bundle (flow, mixture or normal; see facespace fit-prior), or own, the "
+        "model's own. [default: the fitted prior with the highest held-out likelihood]"
     ),
 ]
 Settings = Annotated[tuple[str, ...], Parameter(name="--set", negative="")]
@@ -42,8 +47,8 @@ class SetFaces:
     split
         Of that set: train, validation, test or all.
     count
-        At most this many faces, evenly spaced. [default: all for evaluate, 1000 for compare, 2000 for analyze, 40 an
-        attribute for scorecard]
+        At most this many faces, evenly spaced. [default: all for evaluate, 1000 for compare, 2000 for
+        analyze, 40 an attribute for scorecard]
     """
 
     data: Path
@@ -90,8 +95,8 @@ class FaceSource(Photos):
     seed
         Random seed of new faces.
     prior
-        A fitted prior of the bundle (flow, mixture or normal; see facespace fit-prior), or own, the model's own. [default: the
-        fitted prior with the highest held-out likelihood]
+        A fitted prior of the bundle (flow, mixture or normal; see facespace fit-prior), or own, the model's
+        own. [default: the fitted prior with the highest held-out likelihood]
     """
 
     random: int | None = None

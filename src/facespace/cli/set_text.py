@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+Card = Mapping[str, Any]  # card.json of a set, or a part of it
 
-def describe_set(card: Mapping[str, Any]) -> str:
+
+def describe_set(card: Card) -> str:
     """What a set holds and what was left out of it."""
     height, width = card["size"]
     splits = ", ".join(f"{name} {count:,}" for name, count in card["splits"].items() if count)
@@ -23,13 +25,13 @@ def describe_set(card: Mapping[str, Any]) -> str:
     return "\n".join([*lines, f"Terms: {card['terms']}"])
 
 
-def _skipped(skipped: Mapping[str, Any]) -> list[str]:
+def _skipped(skipped: Card) -> list[str]:
     if not skipped["total"]:
         return []
     reasons = ", ".join(f"{count:,} × {reason}" for reason, count in skipped["reasons"].items())
     return [f"{skipped['total']:,} skipped: {reasons} (each one in skipped.csv)"]
 
 
-def _alignment(facts: Mapping[str, Any]) -> str:
+def _alignment(facts: Card) -> str:
     found, photos = facts["photos_with_a_face"], facts["photos"]
     return f"Aligned by {facts['detector']}: {found:,} of {photos:,} photographs gave a face"

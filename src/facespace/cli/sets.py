@@ -96,7 +96,8 @@ def thin(
     test: int | None = None,
     force: ForceSet = False,
 ) -> Done:
-    """Keep fewer faces of a side, evenly spread: for a quicker look, or to see what a space learns from how many.
+    """Keep fewer faces of a side, evenly spread: for a quicker look, or to see what a space learns from how
+    many.
 
     Example: facespace thin sets/celeba --to sets/celeba-1000 --train 1000
 

@@ -1,12 +1,13 @@
-"""Tables for the terminal, by rich: columns under each other at the width of their text, the same in a pipe as on a screen."""
+"""Tables for the terminal, by rich: columns under each other at the width of their text, the same in a pipe
+as on a screen."""
 
 import io
 from collections.abc import Sequence
 
 
 def table(rows: Sequence[Sequence[str]], right: Sequence[int] = (), indent: int = 0) -> str:
-    """Rows of texts as lines, two spaces between the columns; the columns numbered in `right` are aligned to the right.
-    Lines are never wrapped, since a script may read them."""
+    """Rows of texts as lines, two spaces between the columns; the columns numbered in `right` are aligned to
+    the right. Lines are never wrapped, since a script may read them."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text

@@ -14,7 +14,6 @@ from facespace.core.console import note
 from facespace.core.errors import UsageError, check_seed
 from facespace.core.files import build_folder, check_target, holds_only, write_json
 from facespace.data.faces import FaceSet, evenly_spaced
-from facespace.training.loaders import Loader
 from facespace.evaluation import advice, disentanglement, interpolation, latents, reconstruction, report
 from facespace.evaluation.generation import draw_samples, measure_generation, measure_memorisation
 from facespace.evaluation.intervals import bootstrap
@@ -26,6 +25,7 @@ from facespace.perception.inception import IN_BF16, Features, FeaturesError, ope
 from facespace.perception.lpips import at_hand, open_lpips
 from facespace.recipes.config import ObjectiveConfig
 from facespace.space.face_space import FaceSpace
+from facespace.training.loaders import Loader
 from facespace.training.measure import evaluate as likelihood_of
 from facespace.training.measure import per_dim
 

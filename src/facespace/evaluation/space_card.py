@@ -1,5 +1,6 @@
-"""The card of a space as text: what its model is, the faces and terms of its training data, how training went, and what was fitted to
-it since. Reads card.json and the header of the weights, without torch; opens no model and measures nothing."""
+"""The card of a space as text: what its model is, the faces and terms of its training data, how training
+went, and what was fitted to it since. Reads card.json and the header of the weights, without torch; opens no
+model and measures nothing."""
 
 import json
 import math
@@ -20,14 +21,24 @@ Rows = Iterator[tuple[str, str]]
 
 METRICS = "metrics.json"  # of an evaluation
 LOSSES = {"loss": "loss", "kl": "KL", "mse": "MSE", "loss_per_dim": "loss per dimension"}
-BUFFERS = ("running_mean", "running_var", "num_batches_tracked", "codes", "uses", "sums")  # last parts of names
+BUFFERS = (
+    "running_mean",
+    "running_var",
+    "num_batches_tracked",
+    "codes",
+    "uses",
+    "sums",
+)  # last parts of names
 SCALE = ".scale"  # of a weight that is stored with 8 bits
 STANDARD_NORMAL = "the prior N(0, I)"
-FITTED_NORMAL = "a Gaussian fitted to the latents of the training faces (an autoencoder has no prior of its own)"
+FITTED_NORMAL = (
+    "a Gaussian fitted to the latents of the training faces (an autoencoder has no prior of its own)"
+)
 
 
 class SpaceCard(NamedTuple):
-    """A title, a sentence, and for each section its rows (name, text); the folder of the bundle and the JSON of its card."""
+    """A title, a sentence, and for each section its rows (name, text); the folder of the bundle and the JSON
+    of its card."""
 
     title: str
     summary: str
@@ -61,8 +72,8 @@ class SpaceCard(NamedTuple):
 
 
 def read(space: Path | str | None = None) -> SpaceCard:
-    """The card of a run (its best bundle) or a bundle, without one of the default space. Fields that it lacks are left out. Raises
-    BundleError where the card is missing or damaged."""
+    """The card of a run (its best bundle) or a bundle, without one of the default space. Fields that it lacks
+    are left out. Raises BundleError where the card is missing or damaged."""
     folder = find(require_default_folder() if space is None else Path(space))
     card = read_card(folder)
     recipe = card.get("recipe") or {}
@@ -105,7 +116,8 @@ def prior_origin(config: ModelConfig) -> str:
 
 
 def parameter_count(shapes: Mapping[str, Sequence[int]]) -> int:
-    """Parameters of a model whose state dict has tensors of these shapes: all but buffers, its prior and 8-bit scales."""
+    """Parameters of a model whose state dict has tensors of these shapes: all but buffers, its prior and
+    8-bit scales."""
     total = 0
     for name, shape in shapes.items():
         scale = name.endswith(SCALE) and name.removesuffix(SCALE) in shapes
@@ -115,7 +127,8 @@ def parameter_count(shapes: Mapping[str, Sequence[int]]) -> int:
 
 
 def tensor_shapes(path: Path) -> dict[str, list[int]]:
-    """The shapes of the tensors in a safetensors file, from its header: a length of 8 bytes, then JSON. Raises BundleError."""
+    """The shapes of the tensors in a safetensors file, from its header: a length of 8 bytes, then JSON.
+    Raises BundleError."""
     try:
         with path.open("rb") as file:
             (length,) = struct.unpack("<Q", file.read(8))
@@ -183,7 +196,9 @@ def _priors(card: Card) -> Rows:
         nats = (entry.get("nats") or {}).get("validation")
         text = str(entry["origin"])
         if nats:
-            text += f"; {nats['fitted']:,.1f} nats on validation faces, {nats['own']:,.1f} under the model's own"
+            text += (
+                f"; {nats['fitted']:,.1f} nats on validation faces, {nats['own']:,.1f} under the model's own"
+            )
         yield kind, text
 
 
@@ -201,7 +216,8 @@ def _failings(card: Card) -> Rows:
 def additions(
     fingerprint: str, evaluation: Path | None = None, failings: Sequence[str] | None = None
 ) -> dict[str, Any]:
-    """What a packed copy adds to the card of the space with that fingerprint: the figures of an evaluation, known failings."""
+    """What a packed copy adds to the card of the space with that fingerprint: the figures of an evaluation,
+    known failings."""
     added: dict[str, Any] = {}
     if evaluation:
         added["figures"] = figures_of(evaluation, fingerprint)
@@ -211,8 +227,8 @@ def additions(
 
 
 def figures_of(evaluation: Path, fingerprint: str) -> dict[str, str]:
-    """The figures of an evaluation of a space, as rows of its card, with their protocol. Raises UsageError where the folder
-    holds no evaluation, or that of another space."""
+    """The figures of an evaluation of a space, as rows of its card, with their protocol. Raises UsageError
+    where the folder holds no evaluation, or that of another space."""
     from facespace.evaluation.report import RECONSTRUCTION, hardest
 
     file = evaluation / METRICS
@@ -226,7 +242,8 @@ def figures_of(evaluation: Path, fingerprint: str) -> dict[str, str]:
         ) from error
     if measured != fingerprint:
         raise UsageError(
-            f"{evaluation} measured another space. Evaluate this one: facespace evaluate SPACE --data SET --to DIR"
+            f"{evaluation} measured another space. Evaluate this one: "
+            "facespace evaluate SPACE --data SET --to DIR"
         )
     rows = {}
     for name, (label, form, _) in RECONSTRUCTION.items():

@@ -1,5 +1,6 @@
-"""Pictures of reconstructions and edits as arrays: rows of originals over reconstructions and edits, strips over the strength of one
-attribute, squares over two. How an edit changes a latent is FaceSpace.edit; nothing here writes files."""
+"""Pictures of reconstructions and edits as arrays: rows of originals over reconstructions and edits, strips
+over the strength of one attribute, squares over two. How an edit changes a latent is FaceSpace.edit; nothing
+here writes files."""
 
 import itertools
 import time
@@ -24,10 +25,13 @@ if TYPE_CHECKING:
     from facespace.space.face_space import FaceSpace
 
 WITHOUT_ORIGINALS = (
-    "Detail transfer and optimised latents need photographs (--keep-detail, --refine); latents and new faces have no original."
+    "Detail transfer and optimised latents need photographs (--keep-detail, --refine); latents and new faces "
+    "have no original."
 )
 ALL = "all"  # as `lock`: every attribute with a direction that is not edited
-Edits = Mapping[str, float | str]  # by attribute: a strength in standard deviations, "1g", "0.5d", "on" or "off"
+Edits = Mapping[
+    str, float | str
+]  # by attribute: a strength in standard deviations, "1g", "0.5d", "on" or "off"
 UNITS = {
     strengths.SD: "standard deviations",
     strengths.GAP: "class gaps",
@@ -49,7 +53,8 @@ class Reconstructions(NamedTuple):
 
 
 def reconstruct_rows(space: "FaceSpace", images: "Images", given: "Given" = None) -> Reconstructions:
-    """Pictures and their reconstructions. `given` attributes condition the decoder of a space that was trained with conditions."""
+    """Pictures and their reconstructions. `given` attributes condition the decoder of a space that was
+    trained with conditions."""
     fitted = space.fit(images)
     decoded, originals = space.reconstruct(fitted, given), space.target(fitted)
     return Reconstructions(originals, decoded, float(squared_error(originals, decoded).mean()))
@@ -66,7 +71,8 @@ class Optimization(NamedTuple):
 
 @dataclass(frozen=True)
 class EditInput:
-    """Faces to edit: latents float32 (N, D), and of pictures the area that the space decodes, uint8 (N, H, W, C)."""
+    """Faces to edit: latents float32 (N, D), and of pictures the area that the space decodes, uint8 (N, H, W,
+    C)."""
 
     latents: np.ndarray
     originals: np.ndarray | None = None
@@ -74,8 +80,8 @@ class EditInput:
 
 
 def edit_input(space: "FaceSpace", faces: "Images", optimize_steps: int = 0) -> EditInput:
-    """Pictures, or latents float (N, D), as faces to edit. The latents of pictures are improved by `optimize_steps` of
-    FaceSpace.refine. Raises UsageError for steps where there are no pictures."""
+    """Pictures, or latents float (N, D), as faces to edit. The latents of pictures are improved by
+    `optimize_steps` of FaceSpace.refine. Raises UsageError for steps where there are no pictures."""
     if isinstance(faces, np.ndarray) and faces.ndim < 3 and faces.dtype.kind == "f":
         if optimize_steps:
             raise UsageError(WITHOUT_ORIGINALS)
@@ -100,8 +106,8 @@ def locked_names(space: "FaceSpace", lock: Sequence[str] | str, edited: Sequence
 
 @dataclass(frozen=True)
 class EditRows:
-    """Edited faces (N, H, W, C) beside their originals, where there are any, and their reconstructions, all uint8; the edited
-    latents float32 (N, D)."""
+    """Edited faces (N, H, W, C) beside their originals, where there are any, and their reconstructions, all
+    uint8; the edited latents float32 (N, D)."""
 
     edited: np.ndarray
     latents: np.ndarray
@@ -109,7 +115,8 @@ class EditRows:
     originals: np.ndarray | None
 
     def sheet(self, columns: int = 8) -> Image.Image:
-        """An image grid: a row of originals over their reconstructions over their edits, then the next faces."""
+        """An image grid: a row of originals over their reconstructions over their edits, then the next
+        faces."""
         stacks = [self.reconstructions, self.edited]
         if self.originals is not None:
             stacks.insert(0, self.originals)
@@ -124,7 +131,8 @@ class EditRows:
 
 @dataclass(frozen=True)
 class EditGrid:
-    """Edited faces uint8 (R, K, H, W, C) and their latents float32 (R, K, D), with the labels of rows and columns."""
+    """Edited faces uint8 (R, K, H, W, C) and their latents float32 (R, K, D), with the labels of rows and
+    columns."""
 
     faces: np.ndarray
     latents: np.ndarray
@@ -141,8 +149,9 @@ class EditGrid:
 
 @dataclass(frozen=True)
 class Editor:
-    """Edits of one space with the same locks: the names to keep, or "all"; an attribute classifier, which edits to "on" and "off"
-    optimise; and whether the detail that reconstruction loses is added to the edited faces."""
+    """Edits of one space with the same locks: the names to keep, or "all"; an attribute classifier, which
+    edits to "on" and "off" optimise; and whether the detail that reconstruction loses is added to the edited
+    faces."""
 
     space: "FaceSpace"
     lock: Sequence[str] | str = ()
@@ -159,7 +168,8 @@ class Editor:
     def strip(
         self, faces: EditInput, name: str, steps: Sequence[float | str | Strength], edits: Edits | None = None
     ) -> EditGrid:
-        """A row for each face, a column for each strength of one attribute; `edits` of other attributes hold everywhere."""
+        """A row for each face, a column for each strength of one attribute; `edits` of other attributes hold
+        everywhere."""
         amounts = [_strength(step) for step in steps]
         lost = self._lost(faces)
         latents, decoded = [], []
@@ -182,7 +192,8 @@ class Editor:
         steps: Sequence[float | str | Strength],
         edits: Edits | None = None,
     ) -> EditGrid:
-        """One face over two attributes, the first downwards, the second across. Raises UsageError for another number of faces."""
+        """One face over two attributes, the first downwards, the second across. Raises UsageError for another
+        number of faces."""
         if len(face.latents) != 1:
             raise UsageError(f"--grid shows one face over two attributes; got {len(face.latents)} faces.")
         amounts, (down, across) = [_strength(step) for step in steps], names
@@ -219,13 +230,14 @@ class Editor:
 
 
 def lost_detail(originals: np.ndarray, reconstructions: np.ndarray) -> np.ndarray:
-    """What reconstruction loses of uint8 faces (N, H, W, C): int16 differences in [-255, 255]. Added to an edited face and
-    clipped to [0, 255], it transfers the detail of the photograph."""
+    """What reconstruction loses of uint8 faces (N, H, W, C): int16 differences in [-255, 255]. Added to an
+    edited face and clipped to [0, 255], it transfers the detail of the photograph."""
     return originals.astype(np.int16) - reconstructions
 
 
 def deviations(space: "FaceSpace", name: str, strength: Strength) -> float:
-    """A strength in standard deviations along the direction of an attribute; directions are read only for other units."""
+    """A strength in standard deviations along the direction of an attribute; directions are read only for
+    other units."""
     if strength.unit == strengths.SD:
         return strength.value
     return strength.deviations(space.directions(), name)

@@ -1,5 +1,6 @@
-"""Morphs as arrays: animations with the evenness of their steps, grids of animations, strips of frames, blends of four faces, and
-mixes. Which latents lie on a path is FaceSpace.morph_latents; nothing here writes files."""
+"""Morphs as arrays: animations with the evenness of their steps, grids of animations, strips of frames,
+blends of four faces, and mixes. Which latents lie on a path is FaceSpace.morph_latents; nothing here writes
+files."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -22,8 +23,9 @@ PATHS = ("dense", "spherical", "linear")  # whose densities are compared
 
 @dataclass(frozen=True)
 class Animation:
-    """A morph: frames uint8 (F, H, W, C), latents float32 (F, D), and by pace the largest step between neighbouring frames over the
-    mean step: measured for the pace of these frames, predicted for a uniform one."""
+    """A morph: frames uint8 (F, H, W, C), latents float32 (F, D), and by pace the largest step between
+    neighbouring frames over the mean step: measured for the pace of these frames, predicted for a uniform
+    one."""
 
     frames: np.ndarray
     latents: np.ndarray
@@ -32,8 +34,8 @@ class Animation:
 
 
 class AnimationGrid(NamedTuple):
-    """Frames of all cells side by side, uint8 (F, H, W, 3), or the frames of each strip, uint8 (P · F, H, W, C); and the mean
-    step ratio of the morphs."""
+    """Frames of all cells side by side, uint8 (F, H, W, 3), or the frames of each strip, uint8 (P · F, H, W,
+    C); and the mean step ratio of the morphs."""
 
     frames: np.ndarray
     step_ratio: float
@@ -41,7 +43,8 @@ class AnimationGrid(NamedTuple):
 
 @dataclass
 class _Recorded:
-    """A distance that keeps what it measures: one array (M,) a call, which is one segment of an even-paced path."""
+    """A distance that keeps what it measures: one array (M,) a call, which is one segment of an even-paced
+    path."""
 
     distance: Distance
     lengths: list[np.ndarray] = field(default_factory=list)
@@ -52,13 +55,37 @@ class _Recorded:
         return measured
 
 
+def perceptual_distance(space: "FaceSpace") -> tuple[Distance, str]:
+    """A perceptual distance of faces (N, H, W, C) that adds up along a path, and its name: the root of LPIPS
+    where FACESPACE_LPIPS names its weights and it takes faces of this size, else the difference of blurred
+    pixels."""
+    from facespace.perception import lpips
+
+    if not lpips.at_hand():
+        return blurred_distance, BLURRED
+    network, face = lpips.open_lpips(), space.decode(np.zeros(space.latent_dim))
+    try:
+        network(face, face)
+    except UsageError:  # the faces are too small
+        return blurred_distance, BLURRED
+    # LPIPS sums squared differences, so its root is the length.
+    return lambda a, b: np.sqrt(np.maximum(network(a, b), 0)), "root of LPIPS"
+
+
+BLURRED = "difference of blurred pixels"
+
+
 def animate(
-    space: "FaceSpace", *keys: "Images", distance: Distance = blurred_distance, frames: int = 60, **options: Any
+    space: "FaceSpace",
+    *keys: "Images",
+    distance: Distance = blurred_distance,
+    frames: int = 60,
+    **options: Any,
 ) -> Animation:
     """The morph of FaceSpace.morph_latents, which has the `options`, with its step ratio by `distance`.
 
-    An even pace measures the path before it places the frames; from these lengths follows, without another decoded face, the
-    step ratio that a uniform pace would have."""
+    An even pace measures the path before it places the frames; from these lengths follows, without another
+    decoded face, the step ratio that a uniform pace would have."""
     recorded = _Recorded(distance)
     z = space.morph_latents(*keys, frames=frames, distance=recorded, **options)
     faces = space.decode(z)
@@ -72,7 +99,8 @@ def animate(
 
 
 def _uniform_ratio(lengths: np.ndarray, frames: int, options: dict[str, Any]) -> float:
-    """The step ratio of a uniform pace on a path whose S segments were measured at M equal steps each: `lengths` (S, M)."""
+    """The step ratio of a uniform pace on a path whose S segments were measured at M equal steps each:
+    `lengths` (S, M)."""
     segments, steps = lengths.shape
     names = ("path", "easing", "loop", "pingpong")
     way = morphing.Way(pace="uniform", **{name: options[name] for name in names if name in options})
@@ -95,8 +123,8 @@ def animation_grid(
     color: str = "white",
     **options: Any,
 ) -> AnimationGrid:
-    """An animation of rows × columns morphs, each between two of the keys, pictures or latents: 2 · rows · columns of them.
-    `options` are those of `animate`; `padding` pixels of a `color` lie between the cells."""
+    """An animation of rows × columns morphs, each between two of the keys, pictures or latents: 2 · rows ·
+    columns of them. `options` are those of `animate`; `padding` pixels of a `color` lie between the cells."""
     latents = _pairs(space, keys, rows * columns)
     ratios: list[float] = []
     films = _frames(space, latents, ratios, options)
@@ -104,11 +132,12 @@ def animation_grid(
     return AnimationGrid(page, float(np.mean(ratios)))
 
 
-def morph_strips(space: "FaceSpace", keys: "Images", steps: int, **options: Any) -> AnimationGrid:
-    """A row of `steps` frames for each two of the keys, pictures or latents, in order: uint8 (P · steps, H, W, C)."""
+def morph_strips(space: "FaceSpace", keys: "Images", **options: Any) -> AnimationGrid:
+    """The frames of a morph between each two of the keys, pictures or latents, one pair after the other:
+    uint8 (P · frames, H, W, C). `options` are those of `animate`."""
     latents = space.latents(keys)
     ratios: list[float] = []
-    strips = list(_frames(space, _pairs(space, latents, len(latents) // 2), ratios, options | {"frames": steps}))
+    strips = list(_frames(space, _pairs(space, latents, len(latents) // 2), ratios, options))
     return AnimationGrid(np.concatenate(strips), float(np.mean(ratios)))
 
 
@@ -116,14 +145,17 @@ def _pairs(space: "FaceSpace", keys: "Images", count: int) -> np.ndarray:
     """Keys as pairs of latents float32 (count, 2, D)."""
     latents = space.latents(keys)
     if not count or len(latents) != 2 * count:
-        raise UsageError(f"Each morph of a grid has two key faces: {max(count, 1)} take {2 * count}; got {len(latents)}.")
+        raise UsageError(
+            f"Each morph of a grid has two key faces: {max(count, 1)} take {2 * count}; got {len(latents)}."
+        )
     return latents.reshape(count, 2, -1)
 
 
 def _frames(
     space: "FaceSpace", pairs: np.ndarray, ratios: list[float], options: dict[str, Any]
 ) -> Iterator[np.ndarray]:
-    """The frames of each pair's morph, one after the other, so that one is in memory at a time; appends the step ratios."""
+    """The frames of each pair's morph, one after the other, so that one is in memory at a time; appends the
+    step ratios."""
     with progress(len(pairs), "Morphing", "pairs") as advance:
         for pair in pairs:
             morph = animate(space, pair, **options)
@@ -133,7 +165,8 @@ def _frames(
 
 
 def corner_blends(space: "FaceSpace", keys: "Images", rows: int, columns: int) -> np.ndarray:
-    """Bilinear blends of four faces, pictures or latents, one in each corner: uint8 (rows · columns, H, W, C)."""
+    """Bilinear blends of four faces, pictures or latents, one in each corner: uint8 (rows · columns, H, W,
+    C)."""
     import torch
 
     from facespace.latent.paths import bilinear
@@ -151,8 +184,9 @@ def path_log_densities(
     dense: np.ndarray | None = None,
     **options: Any,
 ) -> dict[str, float]:
-    """The mean log-density, in nats under a prior, of the frames' latents on each of PATHS. `options` are those of
-    FaceSpace.morph_latents but for its path; `dense` are the latents (F, D) of that path where they are known."""
+    """The mean log-density, in nats under a prior, of the frames' latents on each of PATHS. `options` are
+    those of FaceSpace.morph_latents but for its path; `dense` are the latents (F, D) of that path where they
+    are known."""
     import torch
 
     density, found = space.prior(prior), {}
@@ -164,7 +198,8 @@ def path_log_densities(
 
 
 class Mix(NamedTuple):
-    """The latent of a mix, float32 (1, D), and faces uint8 (T + 1, H, W, C): the mean of each term, then the mix."""
+    """The latent of a mix, float32 (1, D), and faces uint8 (T + 1, H, W, C): the mean of each term, then the
+    mix."""
 
     latent: np.ndarray
     faces: np.ndarray
