@@ -173,7 +173,7 @@ def measure(space: FaceSpace, faces: FaceSet, count: int, kind: str) -> dict[str
         samples = space.sample(count, prior=kind)
     else:
         prior = fitted_prior(kind, space.latent_dim, {"steps": FLOW_STEPS} if kind == "flow" else {})
-        prior.fit(space.means(faces, "train"))
+        prior.fit(torch.from_numpy(space.means(faces, "train")))
         samples = space.decode(prior.sample(count, generator=torch.Generator().manual_seed(0)))
     features = open_features()
     drawn = measure_generation(samples, test.originals, others.originals, features)

@@ -17,9 +17,11 @@ from facespace.evaluation.edit_benchmark import Point, at_identity, at_rate
 from facespace.image.photos import Template
 from facespace.latent import directions as finding
 from facespace.latent import strengths
-from facespace.latent.edit import Judge, keep_scores, move, reach, refine, to_level
+from facespace.latent.edit import keep_scores, move, to_level
 from facespace.perception.attributes import AttributeNet, load_net
 from facespace.perception.classifier import Classifier, NetConfig
+from facespace.space.closed_loop import Judge, reach
+from facespace.space.latent_optimization import refine
 
 
 @pytest.fixture(scope="module")
@@ -259,7 +261,7 @@ def test_the_closed_loop_moves_as_little_as_it_needs():
     gone = reach(z, judge, {"first": False}, [], np.eye(3))
     assert (gone[:, 0] < 0).all()
     for goals, lock in (({"third": True}, []), ({"first": True}, ["thrid"])):
-        with pytest.raises(UsageError, match="attribute of the judge"):
+        with pytest.raises(UsageError, match="attribute of the classifier"):
             reach(z, judge, goals, lock, np.eye(3))
     with pytest.raises(UsageError, match="both edited and locked"):
         reach(z, judge, {"first": True}, ["first"], np.eye(3))
@@ -518,7 +520,7 @@ def test_own_direction_and_kept_attributes(cli, ready, drawn, photos, tmp_path):
         (("--set", "smile=much"), "NAME=STRENGTH"),
         (("--set", "smile=nan"), "finite number"),
         (("--set", "smile=1", "--lock", "smile"), "both edited and locked"),
-        (("--set", "yawn=on"), "attribute of the judge"),
+        (("--set", "yawn=on"), "attribute of the classifier"),
         (("--set", "smile=1", "--strip", "1:2"), "--strip takes FROM:TO:STEPS"),
         (("--set", "smile=1", "--strip", "1g:2d:3"), "--strip takes FROM:TO:STEPS"),
         (("--set", "smile=1gg"), "NAME=STRENGTH"),

@@ -107,7 +107,7 @@ def test_what_cannot_be_compared_is_refused_before_any_work(trained, drawn, tmp_
         (dict(samples=33), UsageError, "--samples must lie between 2 and the 32 faces"),
         (dict(count=1), UsageError, "--count must be at least 2"),
         (dict(prior="mixture"), BundleError, "no fitted prior 'mixture'"),
-        (dict(data=other), UsageError, "would tell of the crop. Prepare the set with --crop"),
+        (dict(data=other), UsageError, "would measure the crop. Prepare the set with --crop"),
         (dict(split="tset"), UsageError, "Unknown split"),
     ):
         data = call.pop("data", drawn)

@@ -72,7 +72,7 @@ class Timing:
     def plan(self, still: bool, prior: str | None) -> "MorphPlan":
         """The options of a morph: the preset where an option is not given. Raises UsageError for unknown
         names and impossible times."""
-        from facespace.space.morph import Way
+        from facespace.latent.morph import Way
 
         preset = choose(PRESETS, self.preset, "preset")
         path, pace = self.path or preset.path, self.pace or preset.pace

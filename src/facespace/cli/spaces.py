@@ -60,7 +60,8 @@ def sample(
         objective.discriminator=projected.
     """
     from facespace.cli.faces import check_still, open_one, save_faces
-    from facespace.space.face_space import check_keep, describe
+    from facespace.space.face_space import describe
+    from facespace.space.rejection import check_keep
 
     check_still(to)
     check_keep(keep)

@@ -82,7 +82,7 @@ def pixel_deviation(space: FaceSpace, z: np.ndarray, given: Given = None) -> np.
         or model.pixels.deviation != "pixel"
     ):
         return None
-    parts, y = [], space.told(given)
+    parts, y = [], torch.from_numpy(space.told(given)).to(space.device)
     for start in range(0, len(z), BATCH):
         part = torch.from_numpy(z[start : start + BATCH]).to(space.device)
         raw = model._raw(part, y.expand(len(part), -1))  # nothing else gives a likelihood's raw numbers

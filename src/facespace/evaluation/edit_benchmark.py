@@ -16,12 +16,13 @@ from facespace.evaluation.interpolation import PIXELS, pixel_distance
 from facespace.evaluation.reconstruction import Distance, usable
 from facespace.evaluation.session import EvaluationSession
 from facespace.latent.directions import DECORRELATED, Directions, auc, draw_pairs, find_all, find_directions
-from facespace.latent.edit import move, reach
+from facespace.latent.edit import move
 from facespace.latent.strengths import UNITS, Strength, parse
 from facespace.perception.arcface import Identity, open_identity
 from facespace.perception.attributes import AttributeNet, load_net
 from facespace.perception.lpips import at_hand, open_lpips
 from facespace.perception.store import SCORER
+from facespace.space.closed_loop import reach
 from facespace.space.face_space import FaceSpace
 
 # The twelve of the protocol: expression, accessories, hair, age, make-up; each changes pixels that the others do not.
@@ -175,7 +176,7 @@ def scorecard(
             f"A scorecard needs at least 2 attributes that both the scorer and {faces.root} know; here are {len(names)}. "
             "Label the set first: facespace label"
         )
-    z, signs = subject.space.means(faces, "train").numpy().astype(np.float64), faces.signs("train")
+    z, signs = subject.space.means(faces, "train").astype(np.float64), faces.signs("train")
     found = {
         method: find_all(z, signs, faces.attribute_names, names, method)
         for method in ("mean", "probe", DECORRELATED)

@@ -4,15 +4,14 @@ changes from frame to frame, and the faces half-way. Measures; draws no picture.
 from typing import Any
 
 import numpy as np
-import torch
 
 from facespace.core.console import progress
 from facespace.core.errors import UsageError
 from facespace.evaluation.intervals import bootstrap
 from facespace.evaluation.reconstruction import Distance, usable
 from facespace.image.pixels import squared_error
+from facespace.latent.morph import through
 from facespace.space.face_space import FaceSpace
-from facespace.space.morph import through
 
 PIXELS = "root mean squared difference of pixels in [0, 1]"
 
@@ -45,7 +44,7 @@ def measure_interpolation(
             f"Interpolation is measured over 3 or more steps and between 2 or more faces; got {steps} steps, {len(pairs)} "
             f"pairs and {len(faces)} faces."
         )
-    z = torch.from_numpy(space.encode(faces))
+    z = space.encode(faces)
     ends = space.decode(z)
     distance, _ = usable(distance, ends)
     apart = distance or pixel_distance

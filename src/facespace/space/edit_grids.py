@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from facespace.perception.attributes import AttributeNet
-    from facespace.space.codec import Given, Images
     from facespace.space.face_space import FaceSpace
+    from facespace.space.inputs import Given, Images
 
 WITHOUT_ORIGINALS = (
     "Detail transfer and optimised latents need photographs (--keep-detail, --refine); latents and new faces "

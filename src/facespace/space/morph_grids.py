@@ -12,11 +12,12 @@ from facespace.core.console import progress
 from facespace.core.errors import UsageError
 from facespace.image import animation
 from facespace.image.animation import Distance, blurred_distance
-from facespace.space import morph as morphing
+from facespace.latent import morph as morphing
+from facespace.latent.paths import bilinear
 
 if TYPE_CHECKING:
-    from facespace.space.codec import Images
     from facespace.space.face_space import FaceSpace
+    from facespace.space.inputs import Images
 
 PATHS = ("dense", "spherical", "linear")  # whose densities are compared
 
@@ -104,7 +105,7 @@ def _uniform_ratio(lengths: np.ndarray, frames: int, options: dict[str, Any]) ->
     segments, steps = lengths.shape
     names = ("path", "easing", "loop", "pingpong")
     way = morphing.Way(pace="uniform", **{name: options[name] for name in names if name in options})
-    where = np.asarray(morphing.places(frames, segments, way))
+    where = morphing.places(frames, segments, way)
     if way.closed:
         where = np.append(where, segments)
     measured_at = np.arange(segments * steps + 1) / steps
@@ -167,14 +168,10 @@ def _frames(
 def corner_blends(space: "FaceSpace", keys: "Images", rows: int, columns: int) -> np.ndarray:
     """Bilinear blends of four faces, pictures or latents, one in each corner: uint8 (rows · columns, H, W,
     C)."""
-    import torch
-
-    from facespace.latent.paths import bilinear
-
     latents = space.latents(keys)
     if len(latents) != 4:
         raise UsageError(f"Blends lie between four faces, one in each corner; got {len(latents)}.")
-    return space.decode(bilinear(torch.from_numpy(latents), rows, columns))
+    return space.decode(bilinear(latents, rows, columns))
 
 
 def path_log_densities(

@@ -1,28 +1,49 @@
-"""Faces of a prepared set as a space takes them: the one way from a set on disk to pixels, latents and attributes. Checks
-that the set was cropped as the space's training faces were."""
+"""Faces of a prepared set as a space takes them: the one way from a set on disk to pixels, latents and
+attributes. Checks that the set was cropped as the space's training faces were."""
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol, Self
 
 import numpy as np
 
 from facespace.core.console import progress
 from facespace.core.errors import UsageError
 from facespace.data.faces import FaceSet, batches, evenly_spaced
+from facespace.image.photos import Template
+from facespace.space.inputs import Images
 
-if TYPE_CHECKING:
-    from facespace.space.face_space import FaceSpace
+
+class Encoder(Protocol):
+    """What a space needs for the faces of a set: its template, its folder, and pictures to latents."""
+
+    template: Template
+    folder: Path
+
+    def as_prepared(self) -> Self:
+        """A copy that never crops prepared faces again."""
+        ...
+
+    def fit(self, images: Images) -> np.ndarray:
+        """Pictures as uint8 (N, H, W, C) of the size that the encoder takes."""
+        ...
+
+    def encode(self, images: Images) -> np.ndarray:
+        """Posterior means, float32 (N, D)."""
+        ...
 
 
 class SetFaces:
-    """At most `count` evenly spaced faces of a split of a prepared set; all of them for None. `FaceSpace.faces_of` makes it.
+    """At most `count` evenly spaced faces of a split of a prepared set; all of them for None.
+    `FaceSpace.faces_of` makes it.
 
-    Raises UsageError where the set has another crop than the space's training faces, for an unknown or empty split, and
-    for a count below 1."""
+    Raises UsageError where the set has another crop than the space's training faces, for an unknown or empty
+    split, and for a count below 1."""
 
-    def __init__(self, space: "FaceSpace", data: FaceSet | Path | str, split: str, count: int | None) -> None:
-        self.space = space.as_prepared()  # prepared faces of another size are resized, not cropped a second time
+    def __init__(self, space: Encoder, data: FaceSet | Path | str, split: str, count: int | None) -> None:
+        self.space = (
+            space.as_prepared()
+        )  # prepared faces of another size are resized, not cropped a second time
         self.set = data if isinstance(data, FaceSet) else FaceSet(data)
         self.split = split
         check_crop(space, self.set)
@@ -33,7 +54,8 @@ class SetFaces:
 
     @property
     def signs(self) -> np.ndarray:
-        """Known attributes of these faces: +1 yes, −1 no, NaN unknown, (N, A), in the order of `set.attribute_names`."""
+        """Known attributes of these faces: +1 yes, −1 no, NaN unknown, (N, A), in the order of
+        `set.attribute_names`."""
         signs = np.sign(self.set.attributes[self.rows])
         return np.where(signs == 0, np.nan, signs)
 
@@ -58,13 +80,13 @@ class SetFaces:
         return np.concatenate(parts)
 
 
-def check_crop(space: "FaceSpace", faces: FaceSet) -> None:
+def check_crop(space: Encoder, faces: FaceSet) -> None:
     """Raises UsageError where a set has another crop than the faces that a space was trained on."""
     trained, found = space.template.crop, faces.template.crop
     if trained != found:
         raise UsageError(
-            f"{space.folder} was trained on faces of the crop {trained}, and {faces.root} holds {found}: the results "
-            f"would tell of the crop. Prepare the set with --crop {trained}."
+            f"{space.folder} was trained on faces of the crop {trained}, and {faces.root} holds {found}: the "
+            f"results would measure the crop. Prepare the set with --crop {trained}."
         )
 
 
