@@ -16,11 +16,11 @@ import facespace
 from facespace.core.configs import from_dict, override, to_dict
 from facespace.core.console import quiet
 from facespace.core.errors import UsageError
-from facespace.training.balancing import draw, expected_counts
 from facespace.data.faces import FaceSet
-from facespace.training.loaders import Loader
 from facespace.recipes import recipe
 from facespace.recipes.config import Recipe
+from facespace.training.balancing import draw, expected_counts
+from facespace.training.loaders import Loader
 
 
 def signs(count: int, *shares: float, seed: int = 0) -> np.ndarray:

@@ -14,10 +14,10 @@ import facespace
 from facespace.core.console import quiet
 from facespace.core.errors import FaceSetError, UsageError
 from facespace.data.faces import FaceSet
-from facespace.training.loaders import Loader
 from facespace.data.sources import SOURCES
 from facespace.data.splits import by_hash
 from facespace.data.synthetic.factors import FACTORS, draw_factors, render
+from facespace.training.loaders import Loader
 
 
 def photo(path: Path, value=90, size=(40, 50)) -> Path:

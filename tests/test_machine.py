@@ -18,11 +18,11 @@ import facespace
 from facespace.core.console import quiet
 from facespace.core.errors import UsageError
 from facespace.data.faces import FaceSet
-from facespace.training.loaders import Loader, Shelf
 from facespace.models import bundle, precision
 from facespace.models.blocks import Doubling, TransposedConv
 from facespace.recipes.config import TrainConfig
 from facespace.training import runtime as machine_module
+from facespace.training.loaders import Loader, Shelf
 from facespace.training.run_log import Journal
 from facespace.training.runtime import Machine, _Share
 

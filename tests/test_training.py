@@ -18,11 +18,11 @@ from facespace.core.configs import override, to_dict
 from facespace.core.console import quiet
 from facespace.core.errors import BundleError, FaceSetError, TrainingError, UsageError
 from facespace.data.faces import FaceSet
-from facespace.training.loaders import Loader
 from facespace.models import bundle
 from facespace.recipes import recipe
 from facespace.recipes.config import ObjectiveConfig
 from facespace.training import loop
+from facespace.training.loaders import Loader
 from facespace.training.measure import evaluate
 
 

@@ -9,10 +9,11 @@ import numpy as np
 from PIL import Image
 
 from facespace.cli.options import FaceSource, Photos
-from facespace.core.errors import FacespaceError, ImageError, UsageError
+from facespace.core.errors import FacespaceError, UsageError
 from facespace.core.files import settle
 from facespace.image import grids
-from facespace.image.photos import FORMATS, read_photo
+from facespace.image.aligned_photos import read_photos
+from facespace.image.photos import FORMATS
 
 if TYPE_CHECKING:
     from facespace.space.face_space import FaceSpace
@@ -135,34 +136,6 @@ def read_latents(space: "FaceSpace", files: Sequence[Path], align: bool) -> np.n
     for file in files:
         keys.append(read_array(file).astype(np.float32) if is_array(file) else next(photos))
     return space.latents(*keys)
-
-
-def read_photos(paths: Sequence[Path], align: bool = False) -> list[Image.Image]:
-    """Photographs by name; with `align` the largest face of each, aligned to CelebA's template. Raises
-    ImageError for the first file that cannot be used."""
-    from facespace.image.detectors import open_detector
-
-    detector = open_detector() if align else None
-    photos = []
-    for path in paths:
-        try:
-            photo = read_photo(path)
-            photos.append(_aligned(photo, detector(photo)) if detector else photo)
-        except ImageError as error:
-            hint = " To use the faces of a prepared set, add --data SET." if path.is_dir() else ""
-            raise ImageError(
-                f"{path} cannot be used: {error}. Name a photograph (JPEG, PNG, WebP, TIFF …).{hint}"
-            ) from error
-    return photos
-
-
-def _aligned(photo: Image.Image, found: Sequence) -> Image.Image:
-    from facespace.image import align
-
-    if not found:
-        raise ImageError("no face found in it")
-    face, _ = align.foremost(found, photo)
-    return align.align(photo, face, align.TEMPLATES["celeba"])
 
 
 def read_array(path: Path) -> np.ndarray:

@@ -16,8 +16,8 @@ from facespace.core.errors import BundleError, UsageError
 from facespace.core.files import build_folder, write_json
 from facespace.core.version import __version__
 from facespace.image.photos import Template
-from facespace.models.bundle_card import MODEL_PRIOR as OWN
 from facespace.models.bundle_card import FORMAT, FORMAT_8_BITS, BundleCard, best_prior, read_card
+from facespace.models.bundle_card import MODEL_PRIOR as OWN
 from facespace.models.interface import LatentModel
 from facespace.models.locations import BEST, LAST, find, require_default_folder
 from facespace.models.locations import check_writable as check_own
