@@ -373,7 +373,7 @@ def test_the_same_again_is_the_same(compared, trained, gray, drawn, tmp_path):
     with quiet():
         again = compare([trained, gray], drawn, tmp_path / "c", split="all", count=24, seed=3)
         compare(
-            [gray, trained], drawn, tmp_path / "c", split="all", count=5
+            [gray, trained], drawn, tmp_path / "c", split="all", count=5, force=True
         )  # takes the place of the older one
     assert again["runs"] == compared[1]["runs"]
     assert json.loads((tmp_path / "c/compare.json").read_text())["protocol"]["count"] == 5

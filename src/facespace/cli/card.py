@@ -28,7 +28,7 @@ def card(space: Path | None = None, /, *, to: Path | None = None) -> Done:
         raise UsageError(f"The card is written as Markdown, so its name must end in .md; got {to}.")
     found = space_card.read(space)
     if not to:
-        return Done(found.card, found.text())
+        return Done(dict(found.card), found.text())
     with write_beside(to) as beside:
         beside.write_text(found.markdown(), encoding="utf-8", errors="surrogateescape")
     return Done({**found.card, "to": str(to)}, f"The card of {found.folder} is in {to}.")
