@@ -1,5 +1,5 @@
-"""How long short commands take beside the bare imports of what they need, run in turn: medians and ratios. Processor time beside wall
-time, since other work on the machine adds to the latter.
+"""How long short commands take beside the bare imports of what they need, run in turn: medians and ratios.
+Processor time beside wall time, since other work on the machine adds to the latter.
 
 python benchmarks/startup.py [RUNS]"""
 

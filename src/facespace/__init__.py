@@ -1,7 +1,8 @@
-"""facespace: learn a latent space of faces from photographs, then generate, reconstruct, morph and explore it.
+"""facespace: learn a latent space of faces from photographs, then generate, reconstruct, morph and explore
+it.
 
-These names are the public interface, described in docs/api.md. Importing this module loads neither torch nor anything
-else that is large; each name loads what it needs."""
+These names are the public interface, described in docs/api.md. Importing this module loads neither torch nor
+anything else that is large; each name loads what it needs."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

@@ -126,7 +126,8 @@ def train(
 
 def _speed(result: Facts) -> str:
     memory = f", {result['peak_memory_mb'] / 1000:.1f} GB at most" if result["peak_memory_mb"] else ""
-    total = f"{result['steps']:,} steps in {result['seconds']:,.0f} s, {result['images_per_second']:,.0f} images/s"
+    total = f"{result['steps']:,} steps in {result['seconds']:,.0f} s"
+    total += f", {result['images_per_second']:,.0f} images/s"
     first = f"first step after {result['seconds_to_first_step']:.1f} s"
     return f"{total} on {result['device']} in {result['precision']}{memory}; {first}."
 

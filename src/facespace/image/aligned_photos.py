@@ -1,4 +1,5 @@
-"""Photographs from files, as they are or with the largest face aligned: what encoding, editing and morphing start from."""
+"""Photographs from files, as they are or with the largest face aligned: what encoding, editing and morphing
+start from."""
 
 from collections.abc import Sequence
 from pathlib import Path
