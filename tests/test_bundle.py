@@ -12,7 +12,7 @@ from facespace.core import cards
 from facespace.core.console import quiet
 from facespace.core.errors import BundleError, UsageError
 from facespace.data.faces import FaceSet
-from facespace.models import bundle
+from facespace.models import bundle, fitted
 
 
 def test_saving_and_loading_is_exact(trained, tmp_path):
@@ -190,7 +190,7 @@ def test_an_interrupted_write_leaves_the_older_prior(with_prior, drawn, tmp_path
     def stop(*_):
         raise error
 
-    monkeypatch.setattr(bundle, "write_json", stop)
+    monkeypatch.setattr(fitted, "write_json", stop)
     with quiet(), pytest.raises(error):
         facespace.load(run).fit_prior(FaceSet(drawn), components=1, seed=1)
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
@@ -218,7 +218,7 @@ def test_no_pickle_is_read(trained, tmp_path):
     with pytest.raises(BundleError):
         facespace.load(folder)
     np.save(tmp_path / "z.npy", np.array([Evil()], dtype=object), allow_pickle=True)
-    from facespace.cli.pictures import read_array
+    from facespace.cli.faces import read_array
     from facespace.core.errors import FacespaceError
 
     with pytest.raises(FacespaceError, match=r"not a \.npy file of numbers"):

@@ -26,7 +26,7 @@ from facespace.explorer import messages, security, statistics
 from facespace.explorer.engine import Engine
 from facespace.explorer.photos import SAMPLES, Photos
 from facespace.explorer.service import PORT, TRIED, Service, Spaces, bind
-from facespace.models import bundle, export
+from facespace.models import bundle, export, locations
 from facespace.space.face_space import load
 
 TOKEN = "a-key-for-the-tests-only"
@@ -505,7 +505,7 @@ def test_without_a_space_that_which_comes_along_and_the_newest_runs_are_taken(cl
     from facespace.cli.explore import at_hand
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(bundle, "SHIPPED", tmp_path / "coming")
+    monkeypatch.setattr(locations, "DEFAULT_SPACE", tmp_path / "coming")
     code, _, err = cli("explore")
     assert code == 1 and "facespace demo" in err
     for place, age in (("runs/old", 30), ("demo/run", 10), ("runs/new", 20)):

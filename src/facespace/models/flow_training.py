@@ -1,5 +1,5 @@
-"""How the network of a flow learns: flow matching on white latents, with some faces held out that say when to stop.
-Knows of arrays alone; flow.py has the flow."""
+"""Training of a flow's network: flow matching on white latents, with early stopping on held-out faces. Works
+on tensors alone; flow.py has the flow."""
 
 import copy
 import math
@@ -12,31 +12,32 @@ from torch import Tensor, nn
 from facespace.core.console import progress
 from facespace.models.precision import autocast
 
-FEWEST = 128  # faces below which none are spared for validation
-HELD_OUT = 0.08  # share of the faces that the network never learns from
-LOOK, PATIENCE = 250, 8  # steps between two validations, and validations without a better one before the end
-ROUNDS = 4  # of noise that each held-out latent is validated with
-MOST_HELD_OUT = 2_000  # faces that validate: beyond, more would cost time and tell no more
-BATCH, RATE, WARMUP = 512, 1.5e-3, 300  # latents a step; Adam's peak rate, and the steps until then
+FEWEST = 128  # faces needed, so that some can be held out
+HELD_OUT = 0.08  # share of the faces that are held out for validation
+MAX_HELD_OUT = 2_000  # faces: more would take time and hardly change the validation loss
+VALIDATE_EVERY, PATIENCE = 250, 8  # steps; validations without improvement before training stops
+VALIDATION_ROUNDS = 4  # of noise for each held-out latent
+BATCH, RATE, WARMUP = 512, 1.5e-3, 300  # latents a step; peak learning rate of Adam, and the steps to it
 DECAY, DROPOUT, CLIP = 0.01, 0.05, 1.0  # of weights; in the blocks; of the gradient's norm
-AVERAGE = 0.9995  # of the weights' moving average, which alone is kept
-FEW_KNOWN = (
-    3  # the power of a uniform number that is the share of a face's attributes which the network is told
-)
-UNCONDITIONAL = (
-    0.2  # share of a batch that is told no attribute (classifier-free guidance: Ho & Salimans, 2021)
-)
+EMA_DECAY = 0.9995  # of the moving average of the weights, which is the result
+KEPT_POWER = 3  # the share of a face's attributes that stay known is a uniform number to this power
+UNCONDITIONAL = 0.2  # share of a batch without attributes (classifier-free guidance: Ho & Salimans, 2021)
 
 Net = TypeVar("Net", bound=nn.Module)
 
 
-class Noised(NamedTuple):
-    """Latents on their way: what one step learns from, or one validation asks for."""
+class NoisedLatents(NamedTuple):
+    """Points on the paths from noise to latents: a batch of training or of validation."""
 
     x: Tensor  # (B, K) white latents
     e: Tensor  # (B, K) noise
     angle: Tensor  # (B,) radians
     y: Tensor | None  # (B, A) attributes, NaN unknown
+
+
+def uniform_angles(n: int) -> Tensor:
+    """Radians (n,), uniform on the path."""
+    return torch.rand(n) * math.pi / 2
 
 
 def learn(
@@ -45,79 +46,93 @@ def learn(
     steps: int,
     seed: int,
     y: Tensor | None = None,
-    angles: Callable[[int], Tensor] = lambda n: torch.rand(n) * math.pi / 2,
+    angles: Callable[[int], Tensor] = uniform_angles,
 ) -> Net:
-    """The network `make(dropout)` trained on white latents x (N, V, K), V views of N ≥ FEWEST faces, and their attributes y
-    (N, V, A) where it is conditional, for at most so many steps: the moving average of its weights at the validation at which
-    it was best, one before the first step included. `angles` draws where on the path a batch learns. All views of a face are
-    held out, or none; the first views validate."""
+    """Trains the network `make(dropout)` on white latents x (N, V, K), V views of N ≥ FEWEST faces, and on
+    their attributes y (N, V, A) if it is conditional, for at most `steps` steps.
+
+    Returns the moving average of its weights with the lowest validation loss, the initial weights included.
+    `angles` draws the angles of a batch. A face is held out with all its views; the first view of each
+    validates."""
     with torch.random.fork_rng(devices=[]), torch.enable_grad(), torch.inference_mode(False):
         torch.manual_seed(seed % 2**63)
-        held = min(max(1, round(HELD_OUT * len(x))), MOST_HELD_OUT)
-        unseen, seen = torch.randperm(len(x)).tensor_split([held])
-        exam = _exam(x[unseen, 0])
-        x, y = x[seen].flatten(0, 1), None if y is None else y[seen].flatten(0, 1)
+        held_out_count = min(max(1, round(HELD_OUT * len(x))), MAX_HELD_OUT)
+        held_out, kept = torch.randperm(len(x)).tensor_split([held_out_count])
+        validation = _validation_batch(x[held_out, 0])
+        x, y = x[kept].flatten(0, 1), None if y is None else y[kept].flatten(0, 1)
         net, average = make(DROPOUT).train(), make(0.0).eval()
         average.load_state_dict(net.state_dict())
-        best, least, since = copy.deepcopy(average), _validate(average, exam), 0
+        best, lowest, since_best = copy.deepcopy(average), _validate(average, validation), 0
         adam = torch.optim.AdamW(net.parameters(), lr=RATE, betas=(0.9, 0.99), weight_decay=DECAY, fused=True)
         with progress(steps, "Fitting the flow", "steps") as advance:
             for step in range(1, steps + 1):
-                for group in adam.param_groups:
-                    group["lr"] = RATE * min(1, step / WARMUP) * (1 + math.cos(math.pi * step / steps)) / 2
-                adam.zero_grad()
-                with autocast(x.device):
-                    error = loss(net, _draw(x, y, angles))
-                error.backward()
-                nn.utils.clip_grad_norm_(net.parameters(), CLIP)
-                adam.step()
-                _average(average, net, min(AVERAGE, step / (step + 9)))
+                _step(net, adam, _training_batch(x, y, angles), _rate(step, steps))
+                _average(average, net, min(EMA_DECAY, step / (step + 9)))
                 advance(1)
-                if step % LOOK and step < steps:
+                if step % VALIDATE_EVERY and step < steps:
                     continue
-                found = _validate(average, exam)
-                since += 1
-                if found < least:
-                    best, least, since = copy.deepcopy(average), found, 0
-                if since == PATIENCE:
+                error = _validate(average, validation)
+                since_best += 1
+                if error < lowest:
+                    best, lowest, since_best = copy.deepcopy(average), error, 0
+                if since_best == PATIENCE:
                     break
         return best
 
 
-def _draw(x: Tensor, y: Tensor | None, angles: Callable[[int], Tensor]) -> Noised:
-    """A batch of latents (N, K) at random angles; of their attributes (N, A) a random part is hidden."""
+def _rate(step: int, steps: int) -> float:
+    """The learning rate: linear warm-up, times a half cosine to 0."""
+    return RATE * min(1, step / WARMUP) * (1 + math.cos(math.pi * step / steps)) / 2
+
+
+def _step(net: nn.Module, adam: torch.optim.Optimizer, batch: NoisedLatents, rate: float) -> None:
+    for group in adam.param_groups:
+        group["lr"] = rate
+    adam.zero_grad()
+    with autocast(batch.x.device):
+        error = loss(net, batch)
+    error.backward()
+    nn.utils.clip_grad_norm_(net.parameters(), CLIP)
+    adam.step()
+
+
+def _training_batch(x: Tensor, y: Tensor | None, angles: Callable[[int], Tensor]) -> NoisedLatents:
+    """A batch of latents (N, K) with noise and random angles; a random part of their attributes (N, A) is
+    masked."""
     rows = torch.randint(len(x), (min(BATCH, len(x)),))
-    known = None if y is None else _hidden(y[rows])
-    return Noised(x[rows], torch.randn(len(rows), x.shape[1]), angles(len(rows)), known)
+    known = None if y is None else _masked(y[rows])
+    return NoisedLatents(x[rows], torch.randn(len(rows), x.shape[1]), angles(len(rows)), known)
 
 
-def _hidden(y: Tensor) -> Tensor:
-    """Attributes (B, A) with some unknown: all of a share of the faces, of the others a random part, so that every choice of
-    known attributes is learned; mostly a large part, since draws are asked for by one or two."""
-    kept = torch.rand(len(y), 1) ** FEW_KNOWN * (torch.rand(len(y), 1) >= UNCONDITIONAL)
+def _masked(y: Tensor) -> Tensor:
+    """Attributes (B, A) with some set to NaN: all of them for a share of the faces, a random part for the
+    others, so that the network learns every subset of known attributes. Small subsets are the most frequent,
+    as they are in sampling."""
+    kept = torch.rand(len(y), 1) ** KEPT_POWER * (torch.rand(len(y), 1) >= UNCONDITIONAL)
     return torch.where(torch.rand(y.shape) < kept, y, torch.nan)
 
 
-def loss(net: nn.Module, at: Noised) -> Tensor:
-    """Mean squared error of the velocity on the way from noise to latents."""
-    sine, cosine = at.angle.sin()[:, None], at.angle.cos()[:, None]
-    found = net(cosine * at.e + sine * at.x, at.angle, at.y).float()
-    return (found - (cosine * at.x - sine * at.e)).square().mean()
+def loss(net: nn.Module, batch: NoisedLatents) -> Tensor:
+    """Mean squared error of the velocity."""
+    sine, cosine = batch.angle.sin()[:, None], batch.angle.cos()[:, None]
+    found = net(cosine * batch.e + sine * batch.x, batch.angle, batch.y).float()
+    return (found - (cosine * batch.x - sine * batch.e)).square().mean()
 
 
-def _exam(unseen: Tensor) -> Noised:
-    """What every validation asks: held-out latents (N, K) with noise and angles, the angles evenly spread, unconditional."""
-    x = unseen.repeat(ROUNDS, 1)
+def _validation_batch(held_out: Tensor) -> NoisedLatents:
+    """The batch of every validation: held-out latents (N, K) with fixed noise and evenly spaced angles,
+    unconditional."""
+    x = held_out.repeat(VALIDATION_ROUNDS, 1)
     angles = (torch.randperm(len(x)) + 0.5) / len(x) * math.pi / 2
-    return Noised(x, torch.randn_like(x), angles, None)
+    return NoisedLatents(x, torch.randn_like(x), angles, None)
 
 
 @torch.no_grad()
-def _validate(net: nn.Module, exam: Noised) -> float:
-    return float(loss(net, exam))
+def _validate(net: nn.Module, batch: NoisedLatents) -> float:
+    return float(loss(net, batch))
 
 
 @torch.no_grad()
-def _average(average: nn.Module, net: nn.Module, keep: float) -> None:
+def _average(average: nn.Module, net: nn.Module, decay: float) -> None:
     for kept, new in zip(average.parameters(), net.parameters()):
-        kept.lerp_(new, 1 - keep)
+        kept.lerp_(new, 1 - decay)
