@@ -30,7 +30,7 @@ def card(space: Path | None = None, /, *, to: Path | None = None) -> Done:
     opened, _ = open_space([space] if space else [])
     told = space_card.of(opened)
     if not to:
-        return Done(opened.card, told.text())
+        return Done({**opened.card}, told.text())
     with write_beside(to) as beside:
         beside.write_text(told.markdown(), encoding="utf-8", errors="surrogateescape")
     return Done({**opened.card, "to": str(to)}, f"The card of {opened.folder} is in {to}.")

@@ -82,7 +82,7 @@ class FaceSpace(Codec):
         facts |= prior_fit.judge(prior, self.model.prior, learned.flatten(0, 1), z, split, self.model.snap)
         entry = bundle.save_prior(self._loaded, kind, prior, facts)
         self.card["priors"] = {**self.card.get("priors", {}), kind: entry}
-        return entry
+        return {**entry}
 
     def _conditions(self, faces: FaceSet, split: str, kind: str, asked: Sequence[str] | None) -> list[str]:
         """The attributes that a prior of this kind is to be conditioned on."""
