@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -232,3 +234,16 @@ def test_a_fingerprint_is_of_the_values_and_not_of_their_layout():
         laid = weight.to(memory_format=torch.channels_last)
         assert cards.fingerprint({"w": laid}) == cards.fingerprint({"w": weight})
     assert cards.fingerprint({"n": torch.tensor(3)}) != cards.fingerprint({"n": torch.tensor(4)})
+
+
+def test_bundles_can_be_listed_without_torch():
+    code = "import sys, facespace.models; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_what_is_fitted_to_a_model_is_reached_by_the_name_of_its_bundle():
+    for name in bundle.__all__:
+        assert getattr(bundle, name) is not None
+    assert bundle.load_prior is fitted.load_prior and bundle.carry_over is fitted.carry_over
+    with pytest.raises(AttributeError, match="has no attribute 'load_pryor'"):
+        _ = bundle.load_pryor  # type: ignore[attr-defined]

@@ -23,7 +23,10 @@ from facespace.evaluation.generation import BLOCKY, floor, looks_like_jpeg, meas
 from facespace.evaluation.memorisation import measure_memorisation, memorisation
 from facespace.evaluation.session import EvaluationSession, draw_samples
 from facespace.perception import inception as extractors
+from facespace.perception.arcface import Identity
+from facespace.perception.attributes import load_net
 from facespace.perception.inception import Features, FeaturesError, kept_features, open_features
+from facespace.perception.interface import FaceNetwork
 from facespace.perception.lpips import LAYERS, open_lpips
 
 DIM = 6
@@ -223,6 +226,15 @@ def test_each_kind_of_network_is_recognised(tmp_path, faces):
         assert found.dim == DIM and found.fingerprint.endswith(name) and f"{name}.pt" in found.about
         np.testing.assert_allclose(found(faces[:40]), expected, rtol=1e-4, atol=1e-5)  # more than one batch
         assert found(faces[:2]).dtype == np.float32 and found(faces[:0]).shape == (0, DIM)
+
+
+def test_networks_that_map_faces_to_vectors_share_an_interface(judge, faces):
+    net = load_net()
+    for network in (judge, net, Identity("the features of a network", net.features)):
+        used: FaceNetwork = network
+        vectors = used(faces[:3])
+        assert used.name and used.about and vectors.shape[0] == 3 and vectors.dtype == np.float32
+    assert net.about == open_features("attributes").about and "192 features" in net.about
 
 
 def test_gray_faces_get_three_channels(judge, faces):

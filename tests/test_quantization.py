@@ -188,7 +188,7 @@ def test_packing_again_changes_nothing_and_other_bits_go_both_ways(whole, tmp_pa
     assert contents(tmp_path / "again") == contents(tmp_path / "8")
     assert not capsys.readouterr().err
     pack(eight, tmp_path / "16")
-    assert "have 8 bits: 16 make them larger" in capsys.readouterr().err
+    assert "have 8 bits; 16 bits make the files larger" in capsys.readouterr().err
     sixteen = bundle.load(tmp_path / "16")
     assert sixteen.card["format"] == 1 and sixteen.card["packed"]["bits"] == 16
     for a, b in zip(eight.model.parameters(), sixteen.model.parameters()):

@@ -253,7 +253,9 @@ def test_a_space_without_attributes_says_how_to_train_one_with_them(space):
 def test_attributes_are_hidden_one_by_one_and_all_together(told):
     """In training; what remains hidden, and how often, tells the two ways apart."""
     model, seen = facespace.load(told).model.train(), []
-    model._with = lambda numbers, y: seen.append(y) or type(model)._with(model, numbers, y)
+    model._with_attributes = lambda features, y: (
+        seen.append(y) or type(model)._with_attributes(model, features, y)
+    )
     with torch.no_grad():
         model(torch.rand(5_000, 3, 16, 16), torch.ones(5_000, 2))
     hidden = seen[0].isnan().float()

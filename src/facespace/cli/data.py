@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -243,7 +243,7 @@ def download(
     """
     from facespace.data.downloads import download as bring
 
-    facts = bring(name, to, accept_terms=accept_terms)
-    lines = [f"{name}: {facts['files']:,} files, {facts['bytes'] / 1e9:,.2f} GB, in {to}"]
-    lines += [f"Missing: {sentence}" for sentence in facts["missing"]]
-    return Done(facts, "\n".join([*lines, f"Next: {facts['prepare']}"]))
+    done = bring(name, to, accept_terms=accept_terms)
+    lines = [f"{name}: {done.files:,} files, {done.bytes / 1e9:,.2f} GB, in {to}"]
+    lines += [f"Missing: {sentence}" for sentence in done.missing]
+    return Done(asdict(done), "\n".join([*lines, f"Next: {done.prepare}"]))

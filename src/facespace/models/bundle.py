@@ -16,12 +16,12 @@ from facespace.core.errors import BundleError, UsageError
 from facespace.core.files import build_folder, write_json
 from facespace.core.version import __version__
 from facespace.image.photos import Template
-from facespace.models.bundle_card import FORMAT, FORMAT_8_BITS, BundleCard, best_prior, read_card
+from facespace.models.bundle_card import FORMAT, FORMAT_8_BITS, BundleCard, default_prior, read_card
 from facespace.models.bundle_card import MODEL_PRIOR as OWN
 from facespace.models.interface import LatentModel
-from facespace.models.locations import BEST, LAST, find, require_default_folder
+from facespace.models.locations import BEST, LAST, find, require_default_space
 from facespace.models.locations import check_writable as check_own
-from facespace.models.locations import default_folder as coming_along
+from facespace.models.locations import default_space as coming_along
 from facespace.models.registry import build
 from facespace.models.weight_quantization import restored
 from facespace.recipes.model_config import ModelConfig
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
         save_prior,
     )
 
-usual_prior = best_prior
+usual_prior = default_prior
 
 __all__ = [
     "BEST",
@@ -122,7 +122,7 @@ def load(folder: Path | str | None = None, device: torch.device | str = "cpu") -
     """Opens the bundle in a folder, or the best one of a run; without a folder the default space. 16-bit and
     8-bit weights become 32-bit. Raises BundleError for a missing or damaged bundle, UsageError where there is
     no default space."""
-    folder = find(require_default_folder() if folder is None else Path(folder))
+    folder = find(require_default_space() if folder is None else Path(folder))
     card = card_of(folder)
     try:
         config, template = from_dict(ModelConfig, card["model"]), from_dict(Template, card["template"])

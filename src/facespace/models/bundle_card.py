@@ -71,11 +71,11 @@ class BundleCard(TypedDict):
     fingerprint: str  # of the weights
     model: Fields
     template: Fields
-    step: int
-    recipe: NotRequired[Fields]
-    data: NotRequired[Fields]
-    metrics: NotRequired[Fields]
-    started_from: NotRequired[str]
+    step: int  # this and the next three are written by training
+    recipe: Fields
+    data: Fields
+    metrics: Fields
+    started_from: NotRequired[str]  # fingerprint of the bundle that training started from
     priors: NotRequired[dict[str, PriorEntry]]
     directions: NotRequired[DirectionsEntry]
     discriminator: NotRequired[Entry]
@@ -83,7 +83,7 @@ class BundleCard(TypedDict):
     packed: NotRequired[PackedEntry]
 
 
-def best_prior(card: Mapping[str, Any]) -> str:
+def default_prior(card: Mapping[str, Any]) -> str:
     """The name of the prior that is used where none is named: the fitted one with the highest held-out
     log-likelihood, if that is above the one of the model's own prior; else "own"."""
     best, highest = MODEL_PRIOR, float("-inf")

@@ -6,7 +6,7 @@ import math
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeGuard, cast
 
 import numpy as np
 import torch
@@ -178,7 +178,7 @@ def carry_over(origin: Bundle, folder: Path) -> None:
         write_json(beside / CARD, card)
 
 
-def _belongs(entry: Any, weights: str) -> bool:
+def _belongs(entry: Any, weights: str) -> TypeGuard[dict[str, Any]]:
     return isinstance(entry, dict) and entry.get("weights") == weights
 
 

@@ -11,16 +11,16 @@ BEST, LAST = "best", "last"  # the two bundles of a run
 DEFAULT_SPACE = Path(__file__).parents[1] / "weights" / "faces64"
 
 
-def default_folder() -> Path | None:
+def default_space() -> Path | None:
     """The folder of the default space, or None where the package was installed without it."""
     if (DEFAULT_SPACE / CARD).is_file():
         return DEFAULT_SPACE
     return None
 
 
-def require_default_folder() -> Path:
+def require_default_space() -> Path:
     """The folder of the default space. Raises UsageError where the package was installed without it."""
-    folder = default_folder()
+    folder = default_space()
     if folder is None:
         raise UsageError(
             "No SPACE was named. Name a run or a bundle folder first, for example: "

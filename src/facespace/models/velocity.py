@@ -144,8 +144,9 @@ def _normed(norm: nn.LayerNorm, h: Dual) -> Dual:
     variance, mean = torch.var_mean(value, 1, correction=0, keepdim=True)
     inverse = (variance + norm.eps).rsqrt()
     white = (value - mean) * inverse  # (B, W)
+    centered = tangent - tangent.mean(2, keepdim=True)
     along_white = white * (tangent * white).mean(2, keepdim=True)
-    change = (tangent - tangent.mean(2, keepdim=True) - along_white) * inverse
+    change = (centered - along_white) * inverse  # in this order, which decides the last bits of gradients
     if not norm.elementwise_affine:
         return white, change
     return white * norm.weight + norm.bias, change * norm.weight

@@ -68,7 +68,7 @@ class FaceSpace(BaseSpace):
         prior, facts = prior_fitting.fit(self, opened, kind, split, seed, mirror, conditions, options)
         entry = bundle.save_prior(self._loaded, facts["kind"], prior, facts)
         self.card["priors"] = {**self.card.get("priors", {}), facts["kind"]: entry}
-        return entry
+        return {**entry}
 
     def sample(
         self,
