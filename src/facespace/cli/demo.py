@@ -2,7 +2,6 @@
 morph with drawn faces. Uses the same verbs as everybody; holds only their order and the page's words."""
 
 import html
-import json
 import time
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from facespace.models.bundle import coming_along
 from facespace.report import charts
 from facespace.space.face_space import FaceSpace, load
 from facespace.training.loop import train
-from facespace.training.run_log import METRICS, loss_panels
+from facespace.training.run_log import loss_panels, read_records
 
 FACES = 4_000
 EDITED = (
@@ -86,8 +85,7 @@ def make_pictures(space: FaceSpace, faces: FaceSet, to: Path, seed: int) -> dict
     )
     keys = held_out[np.linspace(0, len(held_out) - 1, 5).astype(int)]
     animation.save_animation(space.morph(keys, frames=120, loop=True), to / "morph.gif")
-    lines = [json.loads(line) for line in (to / "run" / METRICS).read_text(encoding="utf-8").splitlines()]
-    charts.save(charts.curves(loss_panels(lines), "step"), to / "curves.png")
+    charts.save(charts.curves(loss_panels(read_records(to / "run")), "step"), to / "curves.png")
     return {
         "faces.png": "What it learned from: 32 of the drawn faces, each from factors that are known exactly.",
         "samples.png": f"New faces that nobody drew, from {space.model.prior.origin}.",

@@ -38,7 +38,7 @@ def explore(
     from facespace.core.console import note
     from facespace.data.faces import FaceSet
     from facespace.explorer.service import Service, Spaces
-    from facespace.training.runtime import keep_memory
+    from facespace.training.memory import keep_memory
 
     keep_memory()  # a quarter of the time of a decoded face at 160×176 px
     chosen = list(spaces) or at_hand(Path("runs"), Path("demo"))
