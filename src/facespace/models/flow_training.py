@@ -1,5 +1,5 @@
-"""Training of a flow's velocity network: flow matching on white latents, with early stopping on held-out faces.
-Takes arrays alone; the flow itself is in flow.py."""
+"""Training of a flow's velocity network: flow matching on white latents, with early stopping on held-out
+faces. Takes arrays alone; the flow itself is in flow.py."""
 
 import copy
 import math
@@ -89,7 +89,8 @@ class _Fit(Generic[Net]):
         self.best = copy.deepcopy(self.average)
 
     def run(self, x: Tensor, y: Tensor | None, angles: Callable[[int], Tensor]) -> None:
-        """Steps on latents x (N, K) and attributes y (N, A) to the end, or until validation no longer improves."""
+        """Steps on latents x (N, K) and attributes y (N, A) to the end, or until validation no longer
+        improves."""
         with progress(self.steps, "Fitting the flow", "steps") as advance:
             for step in range(1, self.steps + 1):
                 with autocast(x.device):
@@ -108,7 +109,8 @@ class _Fit(Generic[Net]):
 
 
 def _draw(x: Tensor, y: Tensor | None, angles: Callable[[int], Tensor]) -> Noised:
-    """A random batch of latents x (N, K) at random angles; a random part of their attributes y (N, A) is hidden."""
+    """A random batch of latents x (N, K) at random angles; a random part of their attributes y (N, A) is
+    hidden."""
     rows = torch.randint(len(x), (min(BATCH, len(x)),))
     known = None if y is None else _hidden(y[rows])
     return Noised(x[rows], torch.randn(len(rows), x.shape[1]), angles(len(rows)), known)
@@ -117,7 +119,8 @@ def _draw(x: Tensor, y: Tensor | None, angles: Callable[[int], Tensor]) -> Noise
 def _hidden(y: Tensor) -> Tensor:
     """Attributes (B, A) with some set to NaN: all of a share of the faces, and a random part of the others.
 
-    So every subset of known attributes is trained; mostly small ones, since samples are conditioned on few."""
+    So every subset of known attributes is trained; mostly small ones, since samples are conditioned on
+    few."""
     kept = torch.rand(len(y), 1) ** FEW_KNOWN * (torch.rand(len(y), 1) >= UNCONDITIONAL)
     return torch.where(torch.rand(y.shape) < kept, y, torch.nan)
 
@@ -130,7 +133,8 @@ def loss(net: nn.Module, at: Noised) -> Tensor:
 
 
 def _exam(held_out: Tensor) -> Noised:
-    """The input of each validation: held-out latents (N, K) with noise and evenly spread angles, unconditional."""
+    """The input of each validation: held-out latents (N, K) with noise and evenly spread angles,
+    unconditional."""
     x = held_out.repeat(ROUNDS, 1)
     angles = (torch.randperm(len(x)) + 0.5) / len(x) * math.pi / 2
     return Noised(x, torch.randn_like(x), angles, None)

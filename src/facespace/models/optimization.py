@@ -1,5 +1,6 @@
-"""What all trainings share: seeded steps, learning-rate schedules, the optimizer's step with clipping and moving average,
-and early stopping. The model, the attribute classifier and the flow train with these; the loops are theirs."""
+"""What all trainings share: seeded steps, learning-rate schedules, the optimizer's step with clipping and
+moving average, and early stopping. The model, the attribute classifier and the flow train with these; the
+loops are theirs."""
 
 import math
 from collections.abc import Iterable
@@ -14,7 +15,8 @@ from facespace.recipes.config import TrainConfig
 
 
 def seed_step(seed: int, step: int) -> None:
-    """Seeds torch for one step: its random numbers are a function of (seed, step), so that a resumed run repeats them."""
+    """Seeds torch for one step: its random numbers are a function of (seed, step), so that a resumed run
+    repeats them."""
     torch.manual_seed(int(np.random.SeedSequence((seed, step)).generate_state(1, np.uint64)[0]))
 
 
@@ -30,18 +32,21 @@ def cosine_decay(step: int, total: int, final: float = 0.0) -> float:
 
 
 def learning_rate(train: TrainConfig, step: int, total: int) -> float:
-    """The learning rate of step 0 … total: linear warm-up, then half a cosine to learning_rate × final_rate."""
+    """The learning rate of step 0 … total: linear warm-up, then half a cosine to learning_rate ×
+    final_rate."""
     warmup = linear_warmup(step, train.warmup)
     return warmup * train.learning_rate * cosine_decay(step, total, train.final_rate)
 
 
 def moving_average(model: nn.Module, decay: float, use_buffers: bool = False) -> AveragedModel:
-    """The exponential moving average of a model's weights (Polyak & Juditsky, 1992); its first update copies them."""
+    """The exponential moving average of a model's weights (Polyak & Juditsky, 1992); its first update copies
+    them."""
     return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=use_buffers)
 
 
 def warmed_moving_average(model: nn.Module, decay: float) -> AveragedModel:
-    """A moving average that starts at the initial weights, with decay n / (n + 9) at update n until `decay` is reached."""
+    """A moving average that starts at the initial weights, with decay n / (n + 9) at update n until `decay`
+    is reached."""
 
     @torch.no_grad()
     def update(averages: Iterable[Tensor], weights: Iterable[Tensor], count: Tensor) -> None:
@@ -55,7 +60,8 @@ def warmed_moving_average(model: nn.Module, decay: float) -> AveragedModel:
 
 
 class Stepper:
-    """The optimizer of one model and what belongs to its step: gradient clipping, loss scaling and moving average.
+    """The optimizer of one model and what belongs to its step: gradient clipping, loss scaling and moving
+    average.
 
     A step is `backward(loss)`, then `update(rate)`; between them the gradient's norm can be read."""
 
@@ -85,7 +91,9 @@ class Stepper:
         return nn.utils.get_total_norm(grads)
 
     def update(self, rate: float, norm: Tensor | None = None) -> None:
-        """Changes the weights at a learning rate, then their average. Clips by `norm`, the one over all parameters."""
+        """Changes the weights at a learning rate, then their average.
+
+        Clips by `norm`, the one over all parameters."""
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         if self.clip:
@@ -105,7 +113,8 @@ class EarlyStopping:
     since_best: int = 0
 
     def record(self, figure: float, min_delta: float = 0.0, always_best: bool = False) -> bool:
-        """Adds a validation. Returns whether it is better than the best by more than `min_delta`, or is `always_best`."""
+        """Adds a validation. Returns whether it is better than the best by more than `min_delta`, or is
+        `always_best`."""
         if figure < self.best - min_delta or always_best:
             self.best, self.since_best = figure, 0
             return True

@@ -1,4 +1,5 @@
-"""The table of recipes by name: one function each in published.py and own.py, whose docstring states its source."""
+"""The table of recipes by name: one function each in published.py and own.py, whose docstring states its
+source."""
 
 from collections.abc import Callable
 

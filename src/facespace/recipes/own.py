@@ -1,4 +1,5 @@
-"""The recipes of this project, one function each: four colour spaces, and the small one of `facespace demo`."""
+"""The recipes of this project, one function each: four colour spaces, and the small one of `facespace
+demo`."""
 
 from dataclasses import replace
 
@@ -103,7 +104,8 @@ def grow64() -> Recipe:
 
 
 def grow128() -> Recipe:
-    """Third stage of progressive growing, 128 px; with `--from` and a run of grow64 it starts from that space.
+    """Third stage of progressive growing, 128 px; with `--from` and a run of grow64 it starts from that
+    space.
 
     Sums over pixels are four times those at 64 px, and so is the weight of the KL. On two cores a step of 64
     faces takes about four times as long as at 64 px: this stage needs a GPU, or a night."""
@@ -121,7 +123,8 @@ def _grown(size: int) -> Recipe:
 
 
 def demo() -> Recipe:
-    """Convolutional VAE for the synthetic faces: the body of `celebamask-conv` with fewer channels and latents.
+    """Convolutional VAE for the synthetic faces: the body of `celebamask-conv` with fewer channels and
+    latents.
 
     A recipe of this project. One learned standard deviation for all pixels in place of Bernoulli pixels
     (σ-VAE: Rybkin et al., 2021) gives sharper images. Alone it leaves the latents far from N(0, I), and

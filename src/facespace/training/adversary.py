@@ -1,6 +1,7 @@
-"""The patch discriminator (Isola et al., 2017; Esser et al., 2021): an adversarial loss that starts late, and feature
-matching (Larsen et al., 2016; Wang et al., 2018). It can score images of interpolated or sampled latents too, so that
-the decoder is trained where no photograph is encoded. Its state belongs in the checkpoint."""
+"""The patch discriminator (Isola et al., 2017; Esser et al., 2021): an adversarial loss that starts late, and
+feature matching (Larsen et al., 2016; Wang et al., 2018). It can score images of interpolated or sampled
+latents too, so that the decoder is trained where no photograph is encoded. Its state belongs in the
+checkpoint."""
 
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
@@ -33,7 +34,8 @@ class Critic(nn.Module):
         self.head = spectral_norm(nn.Conv2d(channels, 1, 3, 1, 1))
 
     def forward(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """(B, C, H, W) in [0, 1] -> logits (B, 1, h, w), above 0 for photographs, and the features of each layer."""
+        """(B, C, H, W) in [0, 1] -> logits (B, 1, h, w), above 0 for photographs, and the features of each
+        layer."""
         x, features = image * 2 - 1, []
         for layer in self.layers:
             x = F.leaky_relu(layer(x), 0.2)
@@ -62,10 +64,10 @@ class Adversary:
     def judge(self, image: Tensor, seen: Tensor, drawn: Tensor | None = None) -> dict[str, Tensor]:
         """Two terms of the model's loss, without gradient for the discriminator.
 
-        `adversarial` is minus the mean logit of images (B, C, H, W) and of those `drawn` (N, C, H, W), or of the latter
-        alone, by objective.adversarial_on. `matching` is the mean absolute difference between features of
-        reconstructions and of the targets `seen`. Both are multiplied by the number of pixel values, like nats,
-        which are sums over pixels."""
+        `adversarial` is minus the mean logit of images (B, C, H, W) and of those `drawn` (N, C, H, W), or of
+        the latter alone, by objective.adversarial_on. `matching` is the mean absolute difference between
+        features of reconstructions and of the targets `seen`. Both are multiplied by the number of pixel
+        values, like nats, which are sums over pixels."""
         self.critic.eval().requires_grad_(False)
         made, target = _shifted(_joined(image, drawn), seen)
         with self._autocast():

@@ -1,8 +1,8 @@
-"""The card of an attribute classifier: figures of its probabilities on held-out faces, its intended use and its
-limitations in sentences. Arrays and figures in, a table for the card out; no network and no set."""
+"""The card of an attribute classifier: figures of its probabilities on held-out faces, its intended use and
+its limitations in sentences. Arrays and figures in, a table for the card out; no network and no set."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,8 @@ BINS = 15  # of equal width, for the calibration error
 MEANS = ("accuracy", "majority_accuracy", "balanced_accuracy", "auc", "calibration_error")
 FEW = 100  # held-out faces of the rarer class below which the card warns of imprecise figures
 INTENDED_USE = (
-    "To label prepared faces for experiments with latent spaces, and to score edits of faces in research. Not for "
-    "any decision about a person, and not to find, watch or sort people."
+    "To label prepared faces for experiments with latent spaces, and to score edits of faces in research. "
+    "Not for any decision about a person, and not to find, watch or sort people."
 )
 
 
@@ -39,10 +39,6 @@ class ClassifierFigures:
 
     mean: Mapping[str, float | None]
     attributes: Mapping[str, AttributeFigures]
-
-    def to_json(self) -> dict[str, Any]:
-        """As JSON."""
-        return asdict(self)
 
 
 def measure(
@@ -100,26 +96,35 @@ def _calibration_error(p: np.ndarray, truth: np.ndarray) -> float:
     return float(binary_calibration_error(torch.from_numpy(p), torch.from_numpy(truth).int(), n_bins=BINS))
 
 
-def words(data: Mapping[str, Any], rows: Mapping[str, AttributeFigures]) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Statements:
+    """The sentences of a card."""
+
+    intended_use: str
+    failings: Sequence[str]  # limitations in general
+    failings_by_attribute: Mapping[str, str]
+
+
+def words(data: Mapping[str, Any], rows: Mapping[str, AttributeFigures]) -> Statements:
     """Intended use and limitations, in general and by attribute, from a set's card and the figures."""
     colour = "colour" if data["channels"] == 3 else "gray"
-    return {
-        "intended_use": INTENDED_USE,
-        "failings": [
-            "An attribute is what the people who labelled the training faces saw in a picture. Many of them are "
-            "matters of taste or of looks; none is a fact about the person: neither gender nor age can be read "
-            "from a face.",
+    return Statements(
+        intended_use=INTENDED_USE,
+        failings=[
+            "An attribute is what the people who labelled the training faces saw in a picture. Many of them "
+            "are matters of taste or of looks; none is a fact about the person: neither gender nor age can be "
+            "read from a face.",
             f"It learned from {data['splits']['train']:,} {colour} faces from {data['source']}, cut as "
-            f"{data['crop']}, and does as well only on faces like these. Where the cut is much tighter or wider, "
-            "most answers are wrong more often, and so they are for poses, ages, lights and peoples that are rare "
-            "there; by how much was not measured.",
-            "Attributes that often go together there (such as make-up and lipstick) are partly read from each "
-            "other, so scores of an edited face can move together though only one thing changed.",
+            f"{data['crop']}, and does as well only on faces like these. Where the cut is much tighter or "
+            "wider, most answers are wrong more often, and so they are for poses, ages, lights and peoples "
+            "that are rare there; by how much was not measured.",
+            "Attributes that often go together there (such as make-up and lipstick) are partly read from "
+            "each other, so scores of an edited face can move together though only one thing changed.",
             "Faces that a model made are not what it was trained on: a probability of such a face is not "
             "calibrated.",
         ],
-        "failings_by_attribute": {name: failing(row) for name, row in rows.items()},
-    }
+        failings_by_attribute={name: failing(row) for name, row in rows.items()},
+    )
 
 
 def failing(row: AttributeFigures) -> str:
@@ -161,7 +166,7 @@ def table(held_out: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _cells(row: Mapping[str, Any]) -> str:
+def _cells(row: Mapping[str, float | None]) -> str:
     """The figures of one row of the table; the means have no counts."""
     keys = {"auc": 5, "accuracy": 5, "majority_accuracy": 8, "balanced_accuracy": 8, "calibration_error": 5}
     cells = []

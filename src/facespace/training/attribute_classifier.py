@@ -1,11 +1,12 @@
-"""Training of an attribute classifier (perception/attributes.py): the plan, the loop, then calibration on validation faces
-and the card's figures on test faces. The maths is in calibration.py, the card's text in attribute_card.py."""
+"""Training of an attribute classifier (perception/attributes.py): the loop, then calibration on validation
+faces and the card's figures on test faces. The settings are in attribute_plan.py, the maths is in
+calibration.py, the card's text in attribute_card.py."""
 
 import shutil
 import time
 from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,10 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from facespace.core.attribute_names import check_names, mirror_attributes
 from facespace.core.configs import override, to_dict
 from facespace.core.console import Advance, note, progress, quiet
-from facespace.core.errors import TrainingError, UsageError, check_seed
+from facespace.core.errors import TrainingError, check_seed
 from facespace.core.files import build_folder, check_target, partial_folder
 from facespace.data.faces import FaceSet, over
 from facespace.data.loaders import Batch, Loader
@@ -25,11 +25,11 @@ from facespace.image.pixels import to_float
 from facespace.models.bundle import CARD, WEIGHTS
 from facespace.models.optimization import Stepper, learning_rate, moving_average, seed_step
 from facespace.perception.attributes import AttributeNet, fit, load_net
-from facespace.perception.classifier import Classifier, NetConfig
+from facespace.perception.classifier import Classifier
 from facespace.perception.store import save_net
-from facespace.recipes.config import DataConfig, TrainConfig
 from facespace.training import checkpoint
 from facespace.training.attribute_card import measure, words
+from facespace.training.attribute_plan import AttributePlan, learnable
 from facespace.training.augmentation import varied
 from facespace.training.calibration import (
     calibrate,
@@ -41,51 +41,6 @@ from facespace.training.calibration import (
 )
 from facespace.training.checkpoint import Identity, Parts
 from facespace.training.runtime import Machine
-
-
-@dataclass(frozen=True)
-class AttributePlan:
-    """The architecture of an attribute classifier and its training."""
-
-    network: NetConfig = field(default_factory=NetConfig)
-    epochs: int = 18
-    patience: int = 6  # stop after this many epochs without a better mean AUC on the validation faces
-    batch: int = 64
-    learning_rate: float = 2e-3  # falls along half a cosine to 1 % of it
-    warmup: int = 150  # steps over which it rises from 0
-    weight_decay: float = 0.05  # of AdamW (Loshchilov and Hutter, 2019)
-    ema: float = 0.995  # decay a step of the moving average of the weights, which is validated and saved
-    flip: bool = True  # mirror half of the faces; left/right attributes follow
-    shift: float = 0.4  # rotation, scaling and translation; 1 is 15°, ±15 % and ±10 % of a side
-    jitter: float = 0.2  # relative range of brightness, contrast and saturation
-    gray: float = 0.1  # share of the faces in gray, so that gray sets can be labelled
-    smoothing: float = 0.05  # labels are 1 − half of this, and half of this (Szegedy et al., 2016)
-    # A yes has weight (no ÷ yes)^balance: 0 leaves the imbalance, 1 gives yes and no the same total weight. The
-    # calibration removes the bias of these weights.
-    balance: float = 0.25
-
-    def __post_init__(self) -> None:
-        DataConfig(flip=self.flip, jitter=self.jitter, shift=self.shift)  # checks their ranges
-        if not (0 <= self.gray <= 1 and 0 <= self.balance <= 1 and 0 <= self.smoothing < 1):
-            raise UsageError(
-                "gray and balance must lie in [0, 1], smoothing in [0, 1); "
-                f"got {self.gray}, {self.balance}, {self.smoothing}."
-            )
-        self.schedule()
-
-    def schedule(self) -> TrainConfig:
-        """The fields that all trainings share. Raises UsageError for values out of range."""
-        return TrainConfig(
-            optimizer="adamw",
-            final_rate=0.01,
-            epochs=self.epochs,
-            batch=self.batch,
-            learning_rate=self.learning_rate,
-            warmup=self.warmup,
-            weight_decay=self.weight_decay,
-            ema=self.ema,
-            patience=self.patience,
-        )
 
 
 def train_attributes(
@@ -100,19 +55,21 @@ def train_attributes(
     resume: bool = False,
     force: bool = False,
 ) -> dict[str, Any]:
-    """Trains a classifier of a set's attributes, all or the named ones, and writes the folder `to` at the end.
+    """Trains a classifier of a set's attributes, all or the named ones, and writes the folder `to` at the
+    end.
 
-    The folder holds model.safetensors and card.json. Trains on train, selects the epoch and calibrates on validation,
-    measures on test; stops early, after `patience` epochs without a better mean AUC. `settings` change the plan, such
-    as epochs=5. After an interruption, `resume` continues from the end of the last epoch. Returns the card.
+    The folder holds model.safetensors and card.json. Trains on train, selects the epoch and calibrates on
+    validation, measures on test; stops early, after `patience` epochs without a better mean AUC. `settings`
+    change the plan, such as epochs=5. After an interruption, `resume` continues from the end of the last
+    epoch. Returns the card.
 
-    Raises UsageError for a set without attributes, an unknown one, or a folder with other files, and TrainingError
-    where the loss is not finite or there is nothing to resume."""
+    Raises UsageError for a set without attributes, an unknown one, or a folder with other files, and
+    TrainingError where the loss is not finite or there is nothing to resume."""
     check_seed(seed)
     faces, to = data if isinstance(data, FaceSet) else FaceSet(data), Path(to)
     check_target(to, "an attribute network", _holds_network, force)
     plan = override(plan or AttributePlan(), settings)
-    names = _learnable(faces, attributes)
+    names = learnable(faces, attributes)
     training = _Training(plan, faces, names, Machine(device, plan.schedule()), seed)
     beside = partial_folder(to)
     if resume:
@@ -200,7 +157,9 @@ class _Training:
                 )
 
     def epoch(self, epoch: int, advance: Advance) -> float:
-        """The steps of an epoch; the mean loss over known labels, nats. Raises TrainingError where it is not finite."""
+        """The steps of an epoch; the mean loss over known labels, nats.
+
+        Raises TrainingError where it is not finite."""
         self.model.train()
         losses = []
         for batch in self.loader.training(self.seed, epoch):
@@ -258,7 +217,8 @@ class _Training:
         return mean_auc(logits, self.labels("validation"))
 
     def finish(self, folder: Path) -> None:
-        """Rounds the best weights to the saved precision, calibrates and measures them, and writes the network."""
+        """Rounds the best weights to the saved precision, calibrates and measures them, and writes the
+        network."""
         round_weights(self.best)
         logits = self.logits(self.best, "validation", "Calibrating")
         slope, offset = calibrate(logits, self.labels("validation"))
@@ -268,7 +228,8 @@ class _Training:
         save_net(folder, self.best, self.plan.network, self.template, self._card())
 
     def _card(self) -> dict[str, Any]:
-        """The card of the best weights, which are measured on test faces, or validation faces where there are none."""
+        """The card of the best weights, which are measured on test faces, or validation faces where there are
+        none."""
         split = "test" if len(self.faces.rows("test")) else "validation"
         rows = self.faces.rows(split)
         probability = over(self.faces, rows, self.net(self.best).predict, "Measuring")
@@ -283,14 +244,21 @@ class _Training:
             "mean over a face and its mirror image",
             "data": {key: self.faces.card[key] for key in set_facts},
             "terms": self.faces.card["terms"],
-            "training": self._training_facts(),
-            **words(self.faces.card, figures.attributes),
+            "training": {
+                "plan": to_dict(self.plan),
+                "seed": self.seed,
+                "steps": self.at.step,
+                "seconds": round(self.at.training_seconds),
+                "precision": self.machine.precision,
+                "validation_mean_auc": round(1 - self.at.best, 4),
+            },
+            **asdict(words(self.faces.card, figures.attributes)),
             "held_out": {
                 "split": split,
                 "faces": len(rows),
                 "identities": len(people),
                 "identities_seen_in_training": len(people & training_people),
-                **figures.to_json(),
+                **asdict(figures),
             },
         }
 
@@ -298,50 +266,6 @@ class _Training:
         """The known identities of a split."""
         return set(self.faces.identities[self.faces.rows(split)]) - {""}
 
-    def _training_facts(self) -> dict[str, Any]:
-        """The section of the card on the training."""
-        return {
-            "plan": to_dict(self.plan),
-            "seed": self.seed,
-            "steps": self.at.step,
-            "seconds": round(self.at.training_seconds),
-            "precision": self.machine.precision,
-            "validation_mean_auc": round(1 - self.at.best, 4),
-        }
-
 
 def _holds_network(folder: Path) -> bool:
     return {path.name for path in folder.iterdir()} == {CARD, WEIGHTS} and bool(load_net(folder))
-
-
-def _learnable(faces: FaceSet, requested: Sequence[str]) -> tuple[str, ...]:
-    """The attributes to train on: of the requested ones, or all, those with both yes and no in the training faces."""
-    known = faces.attribute_names
-    if not known:
-        raise UsageError(
-            f"{faces.root} has no attributes to learn. Prepare a set that has some, such as celeba."
-        )
-    for split in ("train", "validation"):
-        if not len(faces.rows(split)):
-            raise UsageError(
-                f"{faces.root} has no {split} faces. Give it some: facespace split {faces.root} --to NEW"
-            )
-    names = check_names(requested, known, f"{faces.root} has no attribute") or known
-    signs = np.sign(np.nan_to_num(faces.attributes[faces.rows("train")]))
-    both = tuple(name for name in names if {1, -1} <= set(signs[:, known.index(name)]))
-    if len(both) < len(names):
-        left_out = ", ".join(name for name in names if name not in both)
-        note(f"Left out, since the training faces do not have both yes and no of it: {left_out}.")
-    if not both:
-        raise UsageError(f"{faces.root} has no attribute of which the training faces know both yes and no.")
-    _check_mirrored(both, known)
-    return both
-
-
-def _check_mirrored(names: Sequence[str], known: Sequence[str]) -> None:
-    """Raises UsageError where an attribute is named without its mirror image, such as left_x without right_x."""
-    columns = mirror_attributes(known)[0]
-    for name in names:
-        partner = known[columns[known.index(name)]]
-        if partner not in names:
-            raise UsageError(f"{name} and {partner} change places in a mirror; name both or neither.")

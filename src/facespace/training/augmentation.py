@@ -1,4 +1,5 @@
-"""Random variation of a training batch by the settings that the model's and the classifier's training share."""
+"""Random variation of a training batch by the settings that the model's and the classifier's training
+share."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -23,7 +24,8 @@ class Variation(Protocol):
 
 
 def varied(batch: Batch, how: Variation, names: Sequence[str]) -> tuple[Tensor, Tensor]:
-    """Images (B, C, H, W) and attributes (B, A) of a batch, mirrored, shifted and jittered; `names` are of the A."""
+    """Images (B, C, H, W) and attributes (B, A) of a batch, mirrored, shifted and jittered; `names` are of
+    the A."""
     image, attributes = batch.image, batch.attributes
     if how.flip:
         image, attributes = augment.mirror(image, attributes, names)

@@ -1,5 +1,5 @@
-"""The auxiliary losses beside the likelihood: center weighting, perceptual and identity distance, adversarial terms and
-feature or moment matching, each where the recipe has it."""
+"""The auxiliary losses beside the likelihood: center weighting, perceptual and identity distance, adversarial
+terms and feature or moment matching, each where the recipe has it."""
 
 import math
 from typing import TypedDict, TypeVar, cast
@@ -23,14 +23,16 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 class Drawn(TypedDict, total=False):
-    """Arguments of the model's forward pass for the images that the discriminator scores beside reconstructions."""
+    """Arguments of the model's forward pass for the images that the discriminator scores beside
+    reconstructions."""
 
     drawn: int  # number of interpolated latents
     latents: Tensor  # (N, *latent_shape)
 
 
 def middle(template: Template) -> Tensor:
-    """(H, W): 1 between eyes and mouth, the region that identifies a person, falling to 0 at hair and background."""
+    """(H, W): 1 between eyes and mouth, the region that identifies a person, falling to 0 at hair and
+    background."""
     points = torch.from_numpy(template.points).float()
     eyes, mouth = points[:2].mean(0), points[3:].mean(0)
     width, height = (points[1] - points[0]).norm(), (mouth - eyes).norm()
@@ -48,8 +50,8 @@ def margins(template: Template, image: tuple[int, int, int]) -> tuple[int, int]:
 class Teachers:
     """The auxiliary losses of one run.
 
-    `image` is the (C, H, W) of the model's images, the center of faces that the template cut; `total` the number of
-    steps; `pool` holds latents of a fitted prior, where the discriminator scores their images."""
+    `image` is the (C, H, W) of the model's images, the center of faces that the template cut; `total` the
+    number of steps; `pool` holds latents of a fitted prior, where the discriminator scores their images."""
 
     def __init__(
         self,
@@ -80,7 +82,8 @@ class Teachers:
         self.adversaries = [part for part in (self.adversary, self.projected) if part is not None]
 
     def _frozen(self, network: Network) -> Network:
-        """A network on the device, in eval mode and frozen: shared batch norms are created in training mode."""
+        """A network on the device, in eval mode and frozen: shared batch norms are created in training
+        mode."""
         return cast(Network, self.machine.place(network)).eval().requires_grad_(False)
 
     @property
@@ -92,7 +95,8 @@ class Teachers:
         return parts
 
     def begin(self, loader: Loader, seed: int, resumes: bool) -> None:
-        """Slow work before the first step: samples latents, and, unless resumed, measures the moments of real faces."""
+        """Slow work before the first step: samples latents, and, unless resumed, measures the moments of real
+        faces."""
         if self.pool is not None:
             self.pool.fill()
         if self.projected is not None and not resumes:
@@ -115,10 +119,11 @@ class Teachers:
     def judge(
         self, found: Loss, image: Tensor, seen: Tensor, step: int | None = None, drawn: Tensor | None = None
     ) -> Loss:
-        """A loss and its terms plus the auxiliary ones, of images (B, C, H, W), targets `seen`, and further images `drawn`.
+        """A loss and its terms plus the auxiliary ones, of images (B, C, H, W), targets `seen`, and further
+        images `drawn`.
 
-        Without a step this is validation: without random numbers, and without adversarial losses, which are not
-        comparable between steps."""
+        Without a step this is validation: without random numbers, and without adversarial losses, which are
+        not comparable between steps."""
         (loss, terms), more = found, {}
         if self.goal.focus:
             more["focus"] = ((image - seen).abs() * self.face).flatten(1).sum(1).mean()

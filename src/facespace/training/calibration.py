@@ -1,5 +1,5 @@
-"""The maths of training an attribute classifier: a loss over known labels, calibration, and the score that selects the
-weights. Arrays and tensors in and out; no set and no loop."""
+"""The maths of training an attribute classifier: a loss over known labels, calibration, and the score that
+selects the weights. Arrays and tensors in and out; no set and no loop."""
 
 import numpy as np
 import torch
@@ -39,8 +39,9 @@ def some_gray(image: Tensor, share: float) -> Tensor:
 def calibrate(logits: np.ndarray, attributes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Slope and offset (A,), with which sigmoid(slope · logit + offset) is the probability of an attribute.
 
-    Platt scaling (Platt, 1999) of logits (N, A) to labels (N, A), with his targets, which keep the fit finite for
-    separable classes. Where the fitted slope is not positive, it is 0 and the probability is the share of yes."""
+    Platt scaling (Platt, 1999) of logits (N, A) to labels (N, A), with his targets, which keep the fit finite
+    for separable classes. Where the fitted slope is not positive, it is 0 and the probability is the share of
+    yes."""
     slopes, offsets = np.ones(logits.shape[1], np.float32), np.zeros(logits.shape[1], np.float32)
     for column, (x, truth) in enumerate(zip(logits.T, attributes.T)):
         known = np.nan_to_num(truth) != 0
@@ -81,7 +82,8 @@ def mean_auc(scores: np.ndarray, attributes: np.ndarray) -> float:
 
 @torch.no_grad()
 def round_weights(model: torch.nn.Module) -> None:
-    """Rounds weights to 16 bits, in place, so that the network that is measured equals the one that is saved."""
+    """Rounds weights to 16 bits, in place, so that the network that is measured equals the one that is
+    saved."""
     for tensor in model.state_dict().values():
         if tensor.is_floating_point():
             tensor.copy_(tensor.half())

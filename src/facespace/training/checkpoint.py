@@ -1,5 +1,5 @@
-"""The checkpoint of a run: weights, optimizer, position and sums of figures, in one file that is replaced atomically. No
-random state is stored, since the random numbers of a step are a function of (seed, step)."""
+"""The checkpoint of a run: weights, optimizer, position and sums of figures, in one file that is replaced
+atomically. No random state is stored, since the random numbers of a step are a function of (seed, step)."""
 
 import io
 import json
@@ -29,7 +29,8 @@ class Stateful(Protocol):
 
 
 Parts = dict[str, Stateful]  # the state of a training, by name
-# What a resumed training must have in common with the interrupted one, by name: recipe, data, seed. Compared only.
+# What a resumed training must have in common with the interrupted one, by name: recipe, data, seed. Compared
+# only.
 Identity = Mapping[str, object]
 
 
@@ -69,7 +70,8 @@ def load(
     identity: Identity,
     first: Callable[[Callable[[], Any]], Any],
 ) -> Progress:
-    """Restores the state of every part and returns the position; a damaged checkpoint is replaced by the previous one.
+    """Restores the state of every part and returns the position; a damaged checkpoint is replaced by the
+    previous one.
 
     `first` reads in the main process and hands the result to all. Raises TrainingError where there is no
     checkpoint, both are damaged, or the identity differs."""

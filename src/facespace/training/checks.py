@@ -26,7 +26,8 @@ FEW_STEPS = 1_500  # fewer have not been enough for faces with any recipe here
 def check(
     plan: Recipe, faces: FaceSet, run: Path, started: bool, resume: bool, force: bool, trackers: Sequence[str]
 ) -> None:
-    """Raises UsageError or TrainingError for all that is known to be wrong before any work; changes nothing."""
+    """Raises UsageError or TrainingError for all that is known to be wrong before any work; changes
+    nothing."""
     check_trackers(trackers)
     if plan.train.only == "decoder" and not started:
         raise UsageError(
@@ -92,8 +93,8 @@ class NotFinite(Exception):
 def take_weights(model: LatentModel, origin: Bundle) -> str:
     """Loads a bundle's weights into a new model, and returns the bundle's fingerprint.
 
-    A model may have further weights, as a stage of progressive growing has: they keep their initial values, and a
-    note is printed. Raises UsageError where a weight is missing from the model or has another shape."""
+    A model may have further weights, as a stage of progressive growing has: they keep their initial values,
+    and a note is printed. Raises UsageError where a weight is missing from the model or has another shape."""
     own, loaded = model.state_dict(), origin.model.state_dict()
     unfit = sorted(name for name in loaded if name not in own)
     unfit = unfit or [name for name in loaded if own[name].shape != loaded[name].shape]
@@ -123,9 +124,11 @@ def decoder_alone(model: LatentModel) -> None:
 
 @contextmanager
 def stop_gently() -> Iterator[Callable[[], BaseException | None]]:
-    """Yields a function that returns the exception to raise once SIGINT or SIGTERM has arrived, and None before.
+    """Yields a function that returns the exception to raise once SIGINT or SIGTERM has arrived, and None
+    before.
 
-    So the step in progress is finished; a second signal raises at once. Outside the main thread nothing changes."""
+    So the step in progress is finished; a second signal raises at once. Outside the main thread nothing
+    changes."""
     pending: list[BaseException] = []
 
     def handle(number: int, _frame: Any) -> None:

@@ -1,6 +1,6 @@
-"""Differentiable augmentation of a discriminator's input, generated and real faces alike (Zhao et al., 2020), against
-overfitting to few faces. Each face has its own augmentation; random numbers come from torch's global generator. The
-training faces themselves are augmented in data/augment.py."""
+"""Differentiable augmentation of a discriminator's input, generated and real faces alike (Zhao et al., 2020),
+against overfitting to few faces. Each face has its own augmentation; random numbers come from torch's global
+generator. The training faces themselves are augmented in data/augment.py."""
 
 from collections.abc import Sequence
 

@@ -1,5 +1,5 @@
-"""Saving and loading the projected discriminator of a run beside its bundle: the heads are saved, the frozen networks are
-loaded from the files that the user names. Trains nothing."""
+"""Saving and loading the projected discriminator of a run beside its bundle: the heads are saved, the frozen
+networks are loaded from the files that the user names. Trains nothing."""
 
 from pathlib import Path
 

@@ -1,5 +1,5 @@
-"""What several processes need to train as one would: random numbers by share of the batch, and batch norm over all
-processes. Uses torch.distributed alone; runtime.py starts the processes."""
+"""What several processes need to train as one would: random numbers by share of the batch, and batch norm
+over all processes. Uses torch.distributed alone; runtime.py starts the processes."""
 
 import atexit
 from typing import Any
@@ -39,7 +39,9 @@ class RandomShard(TorchFunctionMode):
 
 
 class _AllReduceSum(torch.autograd.Function):
-    """The sum of a tensor over all processes. Each loss depends on each summand, so gradients are summed too."""
+    """The sum of a tensor over all processes.
+
+    Each loss depends on each summand, so gradients are summed too."""
 
     @staticmethod
     def forward(ctx: Any, part: Tensor) -> Tensor:
@@ -53,7 +55,9 @@ class _AllReduceSum(torch.autograd.Function):
 
 
 class SharedBatchNorm(_BatchNorm):
-    """Batch norm over the batches of all processes; torch's SyncBatchNorm needs an accelerator. Same state_dict."""
+    """Batch norm over the batches of all processes; torch's SyncBatchNorm needs an accelerator.
+
+    Same state_dict."""
 
     def _check_input_dim(self, input: Tensor) -> None:
         pass

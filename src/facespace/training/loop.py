@@ -1,6 +1,6 @@
-"""The training loop: batches, loss, step, checkpoints. The end of an epoch is in validation.py, the device and the
-processes in runtime.py. The random numbers of a step are a function of (seed, step), so a resumed run equals an
-uninterrupted one to the bit."""
+"""The training loop: batches, loss, step, checkpoints. The end of an epoch is in validation.py, the device
+and the processes in runtime.py. The random numbers of a step are a function of (seed, step), so a resumed run
+equals an uninterrupted one to the bit."""
 
 import json
 import math
@@ -66,13 +66,14 @@ def train(
 ) -> dict[str, Any]:
     """Trains a recipe on a prepared set into the folder `to`, and returns the figures of run.json.
 
-    `settings` are overrides such as "train.steps=500". `start` is a run or a bundle whose weights a new run starts
-    from; without a `recipe` its own is used. `resume` continues from the checkpoint in `to` with the same recipe,
-    data and seed. `trackers` are names of trackers.TRACKERS. On Ctrl-C the step is finished and a checkpoint written
-    before KeyboardInterrupt is raised. After `minutes` the run pauses: checkpoint and last bundle are written, and
-    the result holds {"paused": True}. Under torchrun each process calls this.
+    `settings` are overrides such as "train.steps=500". `start` is a run or a bundle whose weights a new run
+    starts from; without a `recipe` its own is used. `resume` continues from the checkpoint in `to` with the
+    same recipe, data and seed. `trackers` are names of trackers.TRACKERS. On Ctrl-C the step is finished and
+    a checkpoint written before KeyboardInterrupt is raised. After `minutes` the run pauses: checkpoint and
+    last bundle are written, and the result holds {"paused": True}. Under torchrun each process calls this.
 
-    Raises UsageError for impossible settings, TrainingError where training cannot start or the loss is not finite."""
+    Raises UsageError for impossible settings, TrainingError where training cannot start or the loss is not
+    finite."""
     if minutes is not None and not minutes > 0:
         raise UsageError(f"--minutes must be above 0; got {minutes}.")
     until = math.inf if minutes is None else time.monotonic() + 60 * minutes
@@ -140,7 +141,8 @@ class Training:
         self.review = Review(plan, self.loader, run, machine, self.tell, self.teachers, self.origin, trackers)
 
     def _stepper(self) -> Stepper:
-        """The optimizer of the parameters that are trained, and the moving average where the recipe has one."""
+        """The optimizer of the parameters that are trained, and the moving average where the recipe has
+        one."""
         train = self.plan.train
         averaged = moving_average(self.model, train.decay) if train.decay else None
         if train.only == "decoder":
@@ -158,7 +160,8 @@ class Training:
 
     @torch.inference_mode()
     def try_out(self) -> None:
-        """One forward pass of two faces, so that an impossible model or objective fails before anything is written."""
+        """One forward pass of two faces, so that an impossible model or objective fails before anything is
+        written."""
         norms = [
             part for part in self.model.modules() if isinstance(part, torch.nn.modules.batchnorm._BatchNorm)
         ]
@@ -175,8 +178,8 @@ class Training:
         """Raises TrainingError where this process has another identity than the main one."""
         if self.identity != self.machine.first(lambda: self.identity):
             raise TrainingError(
-                f"Process {self.machine.rank} was given another recipe, set, seed or start than the first one. "
-                "Copy the same prepared set to every machine and start them all with the same command."
+                f"Process {self.machine.rank} was given another recipe, set, seed or start than the first "
+                "one. Copy the same prepared set to every machine and start them all with the same command."
             )
 
     @property
@@ -279,7 +282,8 @@ class Training:
         self.at.training_seconds += time.monotonic() - start
 
     def step(self, batch: Batch) -> dict[str, Tensor]:
-        """One optimizer step. Returns the terms of its loss, in nats per image, and a norm of its gradient."""
+        """One optimizer step. Returns the terms of its loss, in nats per image, and a norm of its
+        gradient."""
         step, goal = self.at.step, self.plan.objective
         seed_step(self.seed, step)
         with self.machine.randomness():
@@ -300,8 +304,8 @@ class Training:
     def _update(self, loss: Tensor) -> dict[str, Tensor]:
         """Changes the weights; the norm of the gradient, by its name as a term."""
         self.stepper.backward(loss)
-        # Reading every gradient of a large MLP takes a twelfth of its step. The gradient of a layer's bias and that of its
-        # weights come from the same tensor, so the vectors alone show NaN and infinity.
+        # Reading every gradient of a large MLP takes a twelfth of its step. The gradient of a layer's bias
+        # and that of its weights come from the same tensor, so the vectors alone show NaN and infinity.
         whole = bool(self.stepper.clip) or self.at.step % GRADIENT_EVERY == 0
         norm = self.stepper.gradient_norm(vectors_only=not whole)
         self.stepper.update(self.rate(self.at.step), norm)
@@ -324,7 +328,10 @@ class Training:
         if self.plan.train.on_nan == "stop" or lowered:
             advice = "--resume --set train.on_nan=lower goes on from there at a quarter of the rate"
             if lowered:
-                advice = "The rate was lowered once already; start again with a lower train.learning_rate or train.clip=1"
+                advice = (
+                    "The rate was lowered once already; start again with a lower train.learning_rate or "
+                    "train.clip=1"
+                )
             raise TrainingError(
                 f"{error} The state of step {self.at.step:,}, the last good one, is kept. {advice}."
             )

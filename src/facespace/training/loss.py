@@ -1,5 +1,6 @@
-"""From a model's output to one number: weights of its terms. Sums over pixels and latents are taken by the model; the
-mean over the batch is taken here, so that a KL weight of 1 gives the evidence lower bound at every image size."""
+"""From a model's output to one number: weights of its terms. Sums over pixels and latents are taken by the
+model; the mean over the batch is taken here, so that a KL weight of 1 gives the evidence lower bound at every
+image size."""
 
 from collections.abc import Mapping
 
@@ -12,12 +13,13 @@ Loss = tuple[Tensor, dict[str, Tensor]]  # the loss in nats per image, and its t
 
 
 def total_loss(result: Pass, weights: Mapping[str, float], rise: float = 1.0, free_bits: float = 0.0) -> Loss:
-    """−mean(log-likelihood) + Σ weight · mean(regularizer), and the terms by name, in nats per image, unweighted.
+    """−mean(log-likelihood) + Σ weight · mean(regularizer), and the terms by name, in nats per image,
+    unweighted.
 
     A regularizer without a weight has weight 1; all weights are multiplied by `rise`. With `free_bits`, each
     latent's KL, averaged over the batch, is clamped from below at that many nats. Where the output has an
-    importance-weighted bound, the loss is its negative mean. Raises UsageError for the weight of a term that the
-    model does not report."""
+    importance-weighted bound, the loss is its negative mean. Raises UsageError for the weight of a term that
+    the model does not report."""
     _check_weights(weights, result.penalties)
     terms = {"reconstruction": -result.log_likelihood.mean()}
     for name, penalty in result.penalties.items():

@@ -32,8 +32,8 @@ def evaluate(
 ) -> Figures | None:
     """Mean terms over a loader in eval mode, in nats per image; None where there are no faces.
 
-    One posterior sample a face with a fixed seed. `mse` is in [0, 1]², of the image decoded from the posterior
-    mean. Warm-up and free bits apply to training alone. With several samples, `bound` is minus the
+    One posterior sample a face with a fixed seed. `mse` is in [0, 1]², of the image decoded from the
+    posterior mean. Warm-up and free bits apply to training alone. With several samples, `bound` is minus the
     importance-weighted bound. `tell` gives the attributes (B, A) of a conditional model, `add_up` sums over
     processes, and `judge` adds auxiliary losses to a loss, from images and targets (B, C, H, W)."""
     if not len(loader.rows):

@@ -7,9 +7,11 @@ M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # options of mallopt, from malloc.h
 
 
 def keep_memory() -> None:
-    """Makes glibc keep large freed blocks in place of returning them to the system, which zeroes them at each use.
+    """Makes glibc keep large freed blocks in place of returning them to the system, which zeroes them at each
+    use.
 
-    Returning them took a third to a half of a training step at 128 px. Linux with glibc only; elsewhere no change."""
+    Returning them took a third to a half of a training step at 128 px. Linux with glibc only; elsewhere no
+    change."""
     if sys.platform != "linux":
         return
     library = ctypes.CDLL(None)

@@ -1,5 +1,6 @@
-"""Moment matching (GFMN: dos Santos et al., 2019): the mean and the variance of a frozen network's features of generated
-faces are trained to equal those of real ones. No opponent is trained; running averages replace large batches."""
+"""Moment matching (GFMN: dos Santos et al., 2019): the mean and the variance of a frozen network's features
+of generated faces are trained to equal those of real ones. No opponent is trained; running averages replace
+large batches."""
 
 from collections.abc import Callable, Iterable, Sequence
 
@@ -14,7 +15,8 @@ SMALLEST = (
 
 
 class Moments(nn.Module):
-    """Running moments of generated faces, standardised by those of real faces: mean 0 and variance 1 a channel.
+    """Running moments of generated faces, standardised by those of real faces: mean 0 and variance 1 a
+    channel.
 
     `gather` gives the mean of a tensor over all processes. The buffers are the state."""
 
@@ -44,7 +46,8 @@ class Moments(nn.Module):
         self.spread.copy_(spread.clamp(min=SMALLEST * float(spread.mean()) + 1e-12))
 
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
-        """Adds a batch of generated faces; the squared difference of the moments from real ones, averaged over channels.
+        """Adds a batch of generated faces; the squared difference of the moments from real ones, averaged
+        over channels.
 
         The value is that of the running moments. The gradient is that of the batch alone: through the running
         moments it would be smaller by 1 − MEMORY."""

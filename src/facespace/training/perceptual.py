@@ -1,6 +1,6 @@
-"""The perceptual loss: the distance between a face and its reconstruction in features of a frozen network (Johnson et al.,
-2016). As in LPIPS (Zhang et al., 2018) feature vectors are normalised; other than there, no layer has weights fitted to
-human judgements. Trains nothing."""
+"""The perceptual loss: the distance between a face and its reconstruction in features of a frozen network
+(Johnson et al., 2016). As in LPIPS (Zhang et al., 2018) feature vectors are normalised; other than there, no
+layer has weights fitted to human judgements. Trains nothing."""
 
 import torch
 from torch import Tensor, nn
@@ -40,11 +40,13 @@ class Perceptual(nn.Module):
             self.net = read_net(goal.features).model
 
     def forward(self, image: Tensor, seen: Tensor, phase: tuple[int, int] = (0, 0)) -> Tensor:
-        """Distances (B,) of images (B, C, H, W) in [0, 1], C 1 or 3, from targets `seen`, which get no gradient.
+        """Distances (B,) of images (B, C, H, W) in [0, 1], C 1 or 3, from targets `seen`, which get no
+        gradient.
 
-        One minus the cosine between the feature vectors at each place, averaged over places by the `weight` (H, W), and
-        over layers: 0 for equal faces, about .5 for unrelated ones; times the number of pixel values, like nats,
-        which are sums over pixels. `phase` is the number of rows and columns that are cropped at the top and left."""
+        One minus the cosine between the feature vectors at each place, averaged over places by the `weight`
+        (H, W), and over layers: 0 for equal faces, about .5 for unrelated ones; times the number of pixel
+        values, like nats, which are sums over pixels. `phase` is the number of rows and columns that are
+        cropped at the top and left."""
         top, left = phase
         image, target = image[..., top:, left:], seen[..., top:, left:]
         with torch.no_grad():
@@ -60,7 +62,8 @@ class Perceptual(nn.Module):
         return (distance * F.adaptive_avg_pool2d(self.weight[None], (high, wide))).mean((1, 2))
 
     def anywhere(self, image: Tensor, seen: Tensor) -> Tensor:
-        """The same at a random phase: the network's strides are two pixels, and a fixed phase causes a grid pattern."""
+        """The same at a random phase: the network's strides are two pixels, and a fixed phase causes a grid
+        pattern."""
         top, left = torch.randint(2, (2,)).tolist()
         return self(image, seen, (top, left))
 

@@ -1,5 +1,6 @@
-"""Latents sampled from the fitted prior of the space whose decoder is trained further: their images are scored by the
-discriminator. They are sampled once, at the start of a run, since a flow is faster for many latents than for a batch."""
+"""Latents sampled from the fitted prior of the space whose decoder is trained further: their images are
+scored by the discriminator. They are sampled once, at the start of a run, since a flow is faster for many
+latents than for a batch."""
 
 import torch
 from torch import Tensor
@@ -14,11 +15,12 @@ MOST = 50_000  # latents
 
 
 def check_samples(plan: Recipe) -> None:
-    """Raises UsageError where samples of a fitted prior are scored while the encoder that it was fitted to is trained."""
+    """Raises UsageError where samples of a fitted prior are scored while the encoder that it was fitted to is
+    trained."""
     if plan.objective.draws_samples and plan.train.only != "decoder":
         raise UsageError(
-            f"objective.adversarial_on={plan.objective.adversarial_on} scores samples of the fitted prior, which "
-            "fits the encoder as it is. Add --set train.only=decoder, or set "
+            f"objective.adversarial_on={plan.objective.adversarial_on} scores samples of the fitted prior, "
+            "which fits the encoder as it is. Add --set train.only=decoder, or set "
             "objective.adversarial_on=reconstructions."
         )
 
@@ -46,7 +48,8 @@ class LatentPool:
 
 
 def _open(origin: bundle.Bundle, kind: str) -> FittedPrior:
-    """The fitted prior of that kind; without a kind the space's default if that is a fitted one, or the first."""
+    """The fitted prior of that kind; without a kind the space's default if that is a fitted one, or the
+    first."""
     fitted = origin.card.get("priors", {})
     if not fitted or (kind and kind not in fitted):
         found = f"has these: {', '.join(fitted)}" if fitted else "has no fitted prior"

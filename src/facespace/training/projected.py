@@ -1,6 +1,6 @@
-"""The projected discriminator (Sauer et al., 2021): small heads with spectral norm on features of frozen networks, at four
-scales, which need fewer steps than a patch discriminator without pretraining. With or without it, moment matching of
-the same features (moments.py). The state of both belongs in the checkpoint."""
+"""The projected discriminator (Sauer et al., 2021): small heads with spectral norm on features of frozen
+networks, at four scales, which need fewer steps than a patch discriminator without pretraining. With or
+without it, moment matching of the same features (moments.py). The state of both belongs in the checkpoint."""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -31,7 +31,8 @@ BATCH = 64  # faces whose features are measured at a time
 class Head(nn.Module):
     """A feature map (B, C, h, w) to a map of logits (B, 1, h', w').
 
-    Strided convolutions while the map is large, or one without stride where it is small, then the output layer."""
+    Strided convolutions while the map is large, or one without stride where it is small, then the output
+    layer."""
 
     def __init__(self, channels: int, side: int) -> None:
         super().__init__()
@@ -123,9 +124,9 @@ class Projected:
     def judge(self, image: Tensor, seen: Tensor, drawn: Tensor | None = None) -> dict[str, Tensor]:
         """Terms of the model's loss, without gradient for the heads.
 
-        `adversarial` is minus the mean logit of images (B, C, H, W) and of those `drawn` (N, C, H, W); `moments` is the
-        distance between the moments of their features and those of real faces. Both are multiplied by the number of
-        pixel values, like nats, which are sums over pixels."""
+        `adversarial` is minus the mean logit of images (B, C, H, W) and of those `drawn` (N, C, H, W);
+        `moments` is the distance between the moments of their features and those of real faces. Both are
+        multiplied by the number of pixel values, like nats, which are sums over pixels."""
         scored = judged(self.goal, image, drawn)
         maps, size, terms = self._features(self._varied(*scored)), seen[0].numel(), {}
         if self.moments is not None:
@@ -139,7 +140,8 @@ class Projected:
         return terms
 
     def learn(self, image: Tensor, seen: Tensor, drawn: Tensor | None = None) -> dict[str, Tensor]:
-        """One step of the heads on the images that were scored last and the photographs `seen`; their hinge loss.
+        """One step of the heads on the images that were scored last and the photographs `seen`; their hinge
+        loss.
 
         The images keep the augmentation with which they were scored."""
         if self.heads is None:
@@ -178,6 +180,7 @@ def judges(goal: ObjectiveConfig) -> bool:
 
 
 def judged(goal: ObjectiveConfig, image: Tensor, drawn: Tensor | None) -> list[Tensor]:
-    """The images that a discriminator scores: reconstructions, further ones or both, by objective.adversarial_on."""
+    """The images that a discriminator scores: reconstructions, further ones or both, by
+    objective.adversarial_on."""
     groups = [] if goal.adversarial_on == "samples" else [image]
     return groups if drawn is None else [*groups, drawn]

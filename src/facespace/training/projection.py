@@ -1,5 +1,6 @@
-"""The input of a projected discriminator (Sauer et al., 2021): feature maps of frozen networks at four scales, mixed by
-fixed random convolutions, so that a discriminator depends on all channels. Trains nothing."""
+"""The input of a projected discriminator (Sauer et al., 2021): feature maps of frozen networks at four
+scales, mixed by fixed random convolutions, so that a discriminator depends on all channels. Trains
+nothing."""
 
 import math
 import zlib
@@ -61,10 +62,11 @@ NETWORKS = {"efficientnet": Objects, "recognition": Persons}
 
 
 class Mixing(nn.Module):
-    """Fixed random convolutions over the feature maps of one network: 1×1 across channels, then 3×3 across scales.
+    """Fixed random convolutions over the feature maps of one network: 1×1 across channels, then 3×3 across
+    scales.
 
-    Each coarser map is convolved, upsampled and added to the finer one. The weights are a function of `name` alone,
-    the same in every run, so they are in no state; the global generator is not used."""
+    Each coarser map is convolved, upsampled and added to the finer one. The weights are a function of `name`
+    alone, the same in every run, so they are in no state; the global generator is not used."""
 
     def __init__(self, name: str, shapes: Sequence[Shape]) -> None:
         super().__init__()
@@ -92,7 +94,8 @@ class Mixing(nn.Module):
 
 
 class Projection(nn.Module):
-    """The networks of these names with their mixing, all frozen, for images (C, H, W) with the eyes at `eyes` (2, 2).
+    """The networks of these names with their mixing, all frozen, for images (C, H, W) with the eyes at `eyes`
+    (2, 2).
 
     Raises UsageError where weights are missing."""
 

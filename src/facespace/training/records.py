@@ -1,5 +1,5 @@
-"""The figures of a run as typed records: a line of metrics.jsonl, and run.json. Converts to and from JSON; measures
-nothing."""
+"""The figures of a run as typed records: a line of metrics.jsonl, and run.json. Converts to and from JSON;
+measures nothing."""
 
 import json
 from collections.abc import Mapping
@@ -27,7 +27,8 @@ class EpochRecord:
 
 
 def read_record(line: str) -> EpochRecord | None:
-    """The record of a line of metrics.jsonl; None for a damaged one, such as the half line of a killed run."""
+    """The record of a line of metrics.jsonl; None for a damaged one, such as the half line of a killed
+    run."""
     try:
         values = json.loads(line)
         known = {field.name: values[field.name] for field in fields(EpochRecord)}
@@ -66,7 +67,8 @@ class RunResult:
     last_raw: Mapping[str, Figures] | None  # of the last weights without average; None without an average
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON: `validation` repeats the best bundle's figures, and `last_raw` is left out where it is None."""
+        """As JSON: `validation` repeats the best bundle's figures, and `last_raw` is left out where it is
+        None."""
         values = asdict(self)
         if self.last_raw is None:
             del values["last_raw"]

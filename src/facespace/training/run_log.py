@@ -1,5 +1,5 @@
-"""The readable files of a run's folder: metrics.jsonl with a line an epoch, sheets of samples and reconstructions,
-curves.png and run.json. Writes records; measures nothing."""
+"""The readable files of a run's folder: metrics.jsonl with a line an epoch, sheets of samples and
+reconstructions, curves.png and run.json. Writes records; measures nothing."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,5 +1,5 @@
-"""The device, the processes, the number format and the compilation of a training step. Only this file and trackers.py
-import accelerate; the loop calls no device function of torch."""
+"""The device, the processes, the number format and the compilation of a training step. Only this file and
+trackers.py import accelerate; the loop calls no device function of torch."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -44,8 +44,8 @@ class Machine:
             )
         self.precision = self._precision(train.precision)
         self.compiles = train.compile == "on" or (train.compile == "auto" and self.device.type == "cuda")
-        # Small fp16 gradients would vanish, so the loss is scaled up, and its gradients down. Gradients of sums over
-        # pixels are large, so the scale starts at 1 and adapts.
+        # Small fp16 gradients would vanish, so the loss is scaled up, and its gradients down. Gradients of
+        # sums over pixels are large, so the scale starts at 1 and adapts.
         fp16 = self.precision == "fp16"
         self.scaler = torch.amp.GradScaler(
             self.device.type, init_scale=1.0, growth_interval=200, enabled=fp16
@@ -60,12 +60,14 @@ class Machine:
 
     @property
     def look_every(self) -> int:
-        """Steps between two reads of the losses: one on a CPU; more on an accelerator, where a read synchronises."""
+        """Steps between two reads of the losses: one on a CPU; more on an accelerator, where a read
+        synchronises."""
         return 1 if self.device.type == "cpu" else 25
 
     @property
     def peak_memory(self) -> float | None:
-        """The largest memory so far, MB: of the device on CUDA, else of the process; None where it is not reported."""
+        """The largest memory so far, MB: of the device on CUDA, else of the process; None where it is not
+        reported."""
         if self.device.type == "cuda":
             return torch.cuda.max_memory_allocated(self.device) / 1e6
         return peak_process_memory()
@@ -94,7 +96,8 @@ class Machine:
         return torch.autocast(self.device.type, dtype) if dtype else nullcontext()
 
     def randomness(self) -> AbstractContextManager[Any]:
-        """The context in which a draw for this process's faces is its share of the draw for the whole batch."""
+        """The context in which a draw for this process's faces is its share of the draw for the whole
+        batch."""
         return RandomShard(self.rank, self.world) if self.world > 1 else nullcontext()
 
     def any(self, wish: bool, step: int) -> bool:
@@ -123,7 +126,9 @@ class Machine:
         return cast(Tensor, self.accelerator.reduce(part.detach(), "mean"))
 
     def first(self, work: Callable[[], Result]) -> Result:
-        """Runs `work` in the main process alone and returns its result in all. Where it fails, all processes end."""
+        """Runs `work` in the main process alone and returns its result in all.
+
+        Where it fails, all processes end."""
         if self.world == 1:
             return work()
         outcome: list[Any] = [None, None]  # result, exit code
@@ -158,7 +163,8 @@ def _runs_on_cpu(device: str) -> bool:
 
 
 class _Compiled(nn.Module):
-    """A network that is compiled at its first call; where that fails, one note is printed and it runs as it is."""
+    """A network that is compiled at its first call; where that fails, one note is printed and it runs as it
+    is."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()

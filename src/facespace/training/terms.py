@@ -1,5 +1,5 @@
-"""The terms of recent steps between the device and the epoch's sums. A read waits for the device, so it covers several
-steps; a term that is not finite is found here."""
+"""The terms of recent steps between the device and the epoch's sums. A read waits for the device, so it
+covers several steps; a term that is not finite is found here."""
 
 import math
 from collections.abc import Callable

@@ -1,11 +1,11 @@
-"""Experiment trackers that show a run while it trains, by the tracker classes of accelerate. Each gets figures and images,
-W&B the best bundle too; none is needed, and none changes a run."""
+"""Experiment trackers that show a run while it trains, by the tracker classes of accelerate. Each gets
+figures and images, W&B the best bundle too; none is needed, and none changes a run."""
 
 import importlib.util
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from accelerate.tracking import GeneralTracker
 
 PROJECT = "facespace"  # the name under which a tracker lists runs
+Options = Mapping[str, object]  # arguments by name
 
 
 class Tracker:
@@ -32,7 +33,7 @@ class Tracker:
             self.backend.start()
         self.log_recipe(plan)
 
-    def options(self, run: Path, plan: Recipe) -> Mapping[str, Any]:
+    def options(self, run: Path, plan: Recipe) -> Options:
         """Arguments of accelerate's class."""
         return {"run_name": PROJECT}
 
@@ -55,7 +56,7 @@ class Tracker:
         if log_images is not None:
             log_images({name: sheet[None]}, step=step, **self.image_options())
 
-    def image_options(self) -> Mapping[str, Any]:
+    def image_options(self) -> Options:
         """Further arguments of the class's `log_images`."""
         return {}
 
@@ -67,7 +68,7 @@ class Tracker:
 class TensorBoard(Tracker):
     """Event files in the run's folder: tensorboard --logdir RUN. The recipe is logged as text."""
 
-    def options(self, run: Path, plan: Recipe) -> Mapping[str, Any]:
+    def options(self, run: Path, plan: Recipe) -> Options:
         """As TensorBoardTracker takes them: it writes into logging_dir/run_name."""
         return {"run_name": "tensorboard", "logging_dir": run}
 
@@ -75,7 +76,7 @@ class TensorBoard(Tracker):
         """As one text; accelerate's hyperparameters would be a second run in TensorBoard's list."""
         self.backend.log({"recipe": f"```\n{to_dict(plan)}\n```"}, step=0)
 
-    def image_options(self) -> Mapping[str, Any]:
+    def image_options(self) -> Options:
         """The layout of the images."""
         return {"dataformats": "NHWC"}
 
@@ -85,7 +86,7 @@ class WeightsAndBiases(Tracker):
 
     Offline without an account (`wandb sync` uploads it later), unless WANDB_MODE is set."""
 
-    def options(self, run: Path, plan: Recipe) -> Mapping[str, Any]:
+    def options(self, run: Path, plan: Recipe) -> Options:
         """As wandb.init takes them."""
         import wandb  # type: ignore[import-not-found]
 
@@ -113,14 +114,15 @@ class WeightsAndBiases(Tracker):
 
 
 class MLflow(Tracker):
-    """An MLflow run of the experiment `facespace`, at MLFLOW_TRACKING_URI or in MLflow's own default place."""
+    """An MLflow run of the experiment `facespace`, at MLFLOW_TRACKING_URI or in MLflow's own default
+    place."""
 
-    def options(self, run: Path, plan: Recipe) -> Mapping[str, Any]:
+    def options(self, run: Path, plan: Recipe) -> Options:
         """As MLflowTracker takes them."""
         return {"experiment_name": PROJECT, "run_name": run.resolve().name}
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str | int | float | bool]:
+def _flat(values: Mapping[str, object], prefix: str = "") -> dict[str, str | int | float | bool]:
     """A nested table as one of dotted names; lists and None become text."""
     flat: dict[str, str | int | float | bool] = {}
     for name, value in values.items():
@@ -161,6 +163,5 @@ def check_trackers(names: Sequence[str]) -> None:
     for name in names:
         choose({**TRACKERS, "none": None}, name, "tracker")
         if name != "none" and not importlib.util.find_spec(name):
-            raise UsageError(
-                f"--tracker {name} needs a package that is not installed: pip install {TRACKERS[name].install}"
-            )
+            install = f"pip install {TRACKERS[name].install}"
+            raise UsageError(f"--tracker {name} needs a package that is not installed: {install}")

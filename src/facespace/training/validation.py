@@ -1,5 +1,5 @@
-"""The end of an epoch and of a run: the model is validated, its samples are drawn, and its bundles are saved. Never
-changes a weight."""
+"""The end of an epoch and of a run: the model is validated, its samples are drawn, and its bundles are saved.
+Never changes a weight."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -62,7 +62,8 @@ class Review:
         validation = self.measure(model, "validation")
         train = self._epoch_means(model, at)
         monitored = (validation or train)["loss"]
-        # An adversarial loss raises the others, which do not measure what it gains: once it is on, the latest is the best.
+        # An adversarial loss raises the others, which do not measure what it gains: once it is on, the latest
+        # is the best.
         best = at.record(monitored, self.plan.train.min_delta, self.teachers.awake(at.step))
         speed = at.images / at.training_seconds
         record = EpochRecord(number, at.step, train, validation, best, speed, at.training_seconds)
@@ -130,7 +131,8 @@ class Review:
 
     def _draw_samples(self, model: LatentModel, journal: Journal) -> None:
         """Samples of the prior; those of a conditional model have the attributes of training faces."""
-        # Where the decoder is trained on samples of a fitted prior, samples of N(0, I) are not what it is trained for.
+        # Where the decoder is trained on samples of a fitted prior, samples of N(0, I) are not what it is
+        # trained for.
         prior = self.teachers.pool.prior if self.teachers.pool else model.prior
         z = prior.sample(SHOWN, generator=torch.Generator().manual_seed(0)).to(self.machine.device)
         rows = self.loader.rows
@@ -152,7 +154,8 @@ class Review:
         journal.sheet("reconstructions", journal.step, faces, min(8, len(decoded)))
 
     def measure(self, model: LatentModel, split: str, alone: bool = False) -> Figures | None:
-        """The figures of a model on a split, None where it has no faces; `alone` without the other processes."""
+        """The figures of a model on a split, None where it has no faces; `alone` without the other
+        processes."""
         loader = self.loader.over(self.faces.rows(split), VALIDATION_BATCH, alone)
         add_up = dict if alone else self.machine.add_up
         figures = evaluate(model, loader, self.plan.objective, self.tell, add_up, self.teachers.judge)
