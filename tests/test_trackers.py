@@ -109,6 +109,6 @@ def test_a_tracker_that_cannot_be_used_is_refused_before_any_work(drawn, tmp_pat
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r"not installed: pip install 'facespace\[wandb\]'"):
         facespace.train("demo", drawn, tmp_path / "r", settings=TINY, trackers=["wandb"])
-    with pytest.raises(UsageError, match="not installed: pip install mlflow$"):
+    with pytest.raises(UsageError, match=r"not installed: pip install mlflow$"):
         facespace.train("demo", drawn, tmp_path / "r", settings=TINY, trackers=["mlflow"])
     assert not (tmp_path / "r").exists()
