@@ -49,7 +49,7 @@ def warmed_moving_average(model: nn.Module, decay: float) -> AveragedModel:
     is reached."""
 
     @torch.no_grad()
-    def update(averages: Iterable[Tensor], weights: Iterable[Tensor], count: Tensor) -> None:
+    def update(averages: Iterable[Tensor], weights: Iterable[Tensor], count: Tensor | int) -> None:
         keep = min(decay, int(count) / (int(count) + 9))
         for average, weight in zip(averages, weights):
             average.lerp_(weight, 1 - keep)

@@ -15,8 +15,7 @@ from facespace.training.trackers import Tracker
 if TYPE_CHECKING:
     from facespace.report.charts import Curve
 
-# Terms that are not in nats.
-UNITS = dict.fromkeys(("perceptual", "identity", "adversarial", "matching", "critic"), "")
+NOT_IN_NATS = {"perceptual", "identity", "adversarial", "matching", "critic"}
 METRICS, RESULT, CURVES, SHEETS = "metrics.jsonl", "run.json", "curves.png", "sheets"
 # Columns of the table on the terminal: title, figure, width, and format.
 COLUMNS = (
@@ -124,7 +123,7 @@ def _add_curve(curves: "dict[str, Curve]", label: str, points: Sequence[tuple[in
 def _title(term: str) -> str:
     if term == "gradient":
         return "norm of the gradient"
-    return term + UNITS.get(term, ", nats per image")
+    return term if term in NOT_IN_NATS else f"{term}, nats per image"
 
 
 def _head() -> str:

@@ -170,8 +170,9 @@ class _Compiled(nn.Module):
         super().__init__()
         self.network = network
         # Random numbers as without compilation, so that no figure changes.
-        options = {"fallback_random": True}
-        self.run: Callable[..., Any] = torch.compile(network, dynamic=False, options=options)
+        self.run: Callable[..., Any] = torch.compile(
+            network, dynamic=False, options={"fallback_random": True}
+        )
 
     def forward(self, *inputs: Any, **options: Any) -> Any:
         """As the network's own."""

@@ -109,7 +109,7 @@ class WeightsAndBiases(Tracker):
 
         artifact = wandb.Artifact(run.resolve().name, type="model", metadata=result.to_json())
         artifact.add_dir(str(run / BEST))
-        self.backend.tracker.log_artifact(artifact)
+        self.backend.tracker.log_artifact(artifact)  # type: ignore[attr-defined]
         super().close(result, run)
 
 
