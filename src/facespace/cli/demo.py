@@ -1,7 +1,6 @@
 """The demo: pictures of the default space, then a space trained on synthetic faces, on one page. Makes the
 same library calls as the verbs; holds their order and the page's text."""
 
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,13 +13,13 @@ from facespace.core.files import write_beside
 from facespace.data.faces import FaceSet
 from facespace.data.prepare import prepare
 from facespace.image import animation, grids
-from facespace.models.locations import default_folder
+from facespace.models.locations import default_space
 from facespace.report import charts
 from facespace.report.page import Picture, Section, page
 from facespace.space.edit_grids import Editor, edit_input, reconstruct_rows
 from facespace.space.face_space import FaceSpace, load
 from facespace.training.loop import train
-from facespace.training.run_log import METRICS, loss_panels
+from facespace.training.run_log import loss_panels, read_records
 
 FACES = 4_000
 EDITED = ("Smiling", "Eyeglasses", "Male", "Young")  # of the strips, where the space has directions for them
@@ -42,7 +41,7 @@ def demo(to: Path, seed: int = 0) -> Facts:
     result = train("demo", faces, to / "run", seed=seed, force=True, trackers=["none"])
     note("3 of 3  Making pictures.")
     trained = trained_pictures(load(to / "run"), faces, to, seed)
-    bundled = default_pictures(load(), to, seed) if default_folder() else []
+    bundled = default_pictures(load(), to, seed) if default_space() else []
     seconds = round(time.monotonic() - start, 1)
     file = to / "index.html"
     with write_beside(file) as beside:
@@ -84,9 +83,7 @@ def trained_pictures(space: FaceSpace, faces: FaceSet, to: Path, seed: int) -> l
     grids.save_still(reconstruct_rows(space, held_out).sheet(8), to / "reconstructions.png")
     keys = held_out[np.linspace(0, len(held_out) - 1, 5).astype(int)]
     animation.save_animation(space.morph(keys, frames=120, loop=True), to / "morph.gif")
-    text = (to / "run" / METRICS).read_text(encoding="utf-8")
-    epochs = [json.loads(line) for line in text.splitlines()]
-    charts.save(charts.curves(loss_panels(epochs), "step"), to / "curves.png")
+    charts.save(charts.curves(loss_panels(read_records(to / "run")), "step"), to / "curves.png")
     kept = f"their reconstructions from {space.latent_dim} numbers each"
     return [
         _picture("faces.png", "Training data: 32 of the synthetic faces, each rendered from known factors."),

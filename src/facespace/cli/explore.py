@@ -39,7 +39,7 @@ def explore(
     from facespace.core.console import note
     from facespace.data.faces import FaceSet
     from facespace.explorer.service import Service, Spaces
-    from facespace.training.runtime import keep_memory
+    from facespace.training.memory import keep_memory
 
     keep_memory()  # a quarter of the time of a decoded face at 160×176 px
     chosen = list(spaces) or at_hand(Path("runs"), Path("demo"))
@@ -61,14 +61,14 @@ def explore(
 def at_hand(*places: Path) -> list[Path]:
     """The default space, then the runs in some folders, the newest first. Raises FacespaceError where there
     is none."""
-    from facespace.models.locations import default_folder
+    from facespace.models.locations import default_space
 
     cards = []
     for place in places:
         cards += place.glob("*/best/card.json")
     cards.sort(key=lambda card: card.stat().st_mtime, reverse=True)
     found = [card.parent.parent for card in cards]
-    default = default_folder()
+    default = default_space()
     if default:
         found.insert(0, default)
     if not found:

@@ -154,7 +154,7 @@ def runs(folder: Path, /) -> Done:
     folder
         Any folder with runs in it, at any depth.
     """
-    from facespace.evaluation.comparison import listing
+    from facespace.evaluation.run_listing import listing
     from facespace.evaluation.runs import find_runs, unlike
 
     rows = find_runs(folder)

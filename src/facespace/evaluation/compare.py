@@ -13,7 +13,7 @@ from facespace.data.faces import FaceSet, evenly_spaced
 from facespace.evaluation.comparison import comparison
 from facespace.evaluation.comparison_results import ComparisonProtocol, ComparisonResults
 from facespace.evaluation.results import as_document
-from facespace.evaluation.session import EvaluationSession, chosen
+from facespace.evaluation.session import EvaluationSession
 from facespace.evaluation.space_figures import SHOWN, Measured, identify, measure
 from facespace.image import grids
 from facespace.latent.structure import ACTIVE
@@ -50,11 +50,12 @@ def compare(
     check_seed(seed)
     spaces = open_all(paths)
     faces = data if isinstance(data, FaceSet) else FaceSet(data)
-    rows = chosen(faces, split, count)
     measured: list[Measured] = []
+    rows = np.arange(0)
     for name, path, space in zip(names(paths), paths, spaces):
         session = EvaluationSession(space, faces, split, count, any_crop=True)
         measured.append(measure(identify(name, path, space, faces), session, seed))
+        rows = session.rows  # the same for all spaces
     results = ComparisonResults(
         describe(faces, split, len(rows), seed), [space.results for space in measured]
     )

@@ -2,17 +2,16 @@
 faces."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from facespace.data.faces import evenly_spaced
-from facespace.data.loaders import Loader
 from facespace.evaluation.results import FLAT
 from facespace.evaluation.session import Evaluation
 from facespace.recipes.config import ObjectiveConfig
 from facespace.report.page import Section
 from facespace.report.report import NOTE, Finding
+from facespace.training.loaders import Loader
 from facespace.training.measure import evaluate, per_dim
 
 BATCH = 64  # faces
@@ -60,7 +59,7 @@ def _loss(evaluation: Evaluation, rows: np.ndarray) -> dict[str, float]:
     """Mean terms over those faces, in nats per image, and the loss per dimension."""
     space = evaluation.session.space
     model = space.model
-    recipe: dict[str, Any] = space.card.get("recipe") or {}
+    recipe = space.card.get("recipe") or {}
     weights = (recipe.get("objective") or {}).get("weights") or {}
     samples = 1
     if model.config.bottleneck == "gaussian":  # only a Gaussian posterior has an importance-weighted bound

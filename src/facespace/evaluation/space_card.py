@@ -13,7 +13,7 @@ from facespace.core.cards import WEIGHTS
 from facespace.core.configs import from_dict
 from facespace.core.errors import BundleError, UsageError
 from facespace.models.bundle_card import MODEL_PRIOR, read_card
-from facespace.models.locations import find, require_default_folder
+from facespace.models.locations import find, require_default_space
 from facespace.recipes.model_config import ModelConfig
 
 Card = Mapping[str, Any]  # the JSON of card.json
@@ -74,7 +74,7 @@ class SpaceCard(NamedTuple):
 def read(space: Path | str | None = None) -> SpaceCard:
     """The card of a run (its best bundle) or a bundle, without one of the default space. Fields that it lacks
     are left out. Raises BundleError where the card is missing or damaged."""
-    folder = find(require_default_folder() if space is None else Path(space))
+    folder = find(require_default_space() if space is None else Path(space))
     card = read_card(folder)
     recipe = card.get("recipe") or {}
     parts = {

@@ -7,6 +7,7 @@ from typing import Any, NotRequired, TypedDict
 from facespace.core import cards
 from facespace.core.cards import CARD, RETRIEVE, CardKind
 from facespace.core.errors import BundleError
+from facespace.latent.direction_set import DirectionFacts
 
 FORMAT = 1
 FORMAT_8_BITS = 2  # of 8-bit weights: a facespace that cannot read them refuses the bundle by its format
@@ -49,7 +50,7 @@ class PriorEntry(Entry):
 class DirectionsEntry(Entry):
     """Attribute directions."""
 
-    names: dict[str, Fields]  # facts about each direction, in the order of its row
+    names: dict[str, DirectionFacts]  # facts about each direction, in the order of its row
 
 
 class EncodedEntry(Entry):

@@ -1,33 +1,42 @@
-"""Training of a flow's network: flow matching on white latents, with early stopping on held-out faces. Works
-on tensors alone; flow.py has the flow."""
+"""Training of a flow's velocity network: flow matching on white latents, with early stopping on held-out
+faces. Takes arrays alone; the flow itself is in flow.py."""
 
 import copy
 import math
 from collections.abc import Callable
-from typing import NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from facespace.core.console import progress
+from facespace.models.optimization import (
+    EarlyStopping,
+    Stepper,
+    cosine_decay,
+    linear_warmup,
+    warmed_moving_average,
+)
 from facespace.models.precision import autocast
 
-FEWEST = 128  # faces needed, so that some can be held out
+FEWEST = 128  # smallest number of faces of which some are held out
 HELD_OUT = 0.08  # share of the faces that are held out for validation
-MAX_HELD_OUT = 2_000  # faces: more would take time and hardly change the validation loss
-VALIDATE_EVERY, PATIENCE = 250, 8  # steps; validations without improvement before training stops
-VALIDATION_ROUNDS = 4  # of noise for each held-out latent
-BATCH, RATE, WARMUP = 512, 1.5e-3, 300  # latents a step; peak learning rate of Adam, and the steps to it
-DECAY, DROPOUT, CLIP = 0.01, 0.05, 1.0  # of weights; in the blocks; of the gradient's norm
-EMA_DECAY = 0.9995  # of the moving average of the weights, which is the result
-KEPT_POWER = 3  # the share of a face's attributes that stay known is a uniform number to this power
-UNCONDITIONAL = 0.2  # share of a batch without attributes (classifier-free guidance: Ho & Salimans, 2021)
+LOOK, PATIENCE = 250, 8  # steps between two validations, and validations without a better one before the end
+ROUNDS = 4  # noise samples for each held-out latent
+MOST_HELD_OUT = 2_000  # most held-out faces: more cost time and add no precision
+BATCH, RATE, WARMUP = 512, 1.5e-3, 300  # latents a step; peak rate of Adam, and the steps of its warm-up
+DECAY, DROPOUT, CLIP = 0.01, 0.05, 1.0  # weight decay; dropout of the blocks; largest gradient norm
+AVERAGE = 0.9995  # decay of the moving average of the weights, which is the result
+# The share of a face's attributes that are known to the network is a uniform number to this power.
+FEW_KNOWN = 3
+# Share of a batch without any attribute (classifier-free guidance: Ho & Salimans, 2021).
+UNCONDITIONAL = 0.2
 
 Net = TypeVar("Net", bound=nn.Module)
 
 
-class NoisedLatents(NamedTuple):
-    """Points on the paths from noise to latents: a batch of training or of validation."""
+class Noised(NamedTuple):
+    """Latents, noise and the places between them: the input of one loss."""
 
     x: Tensor  # (B, K) white latents
     e: Tensor  # (B, K) noise
@@ -35,9 +44,9 @@ class NoisedLatents(NamedTuple):
     y: Tensor | None  # (B, A) attributes, NaN unknown
 
 
-def uniform_angles(n: int) -> Tensor:
-    """Radians (n,), uniform on the path."""
-    return torch.rand(n) * math.pi / 2
+def uniform_angles(count: int) -> Tensor:
+    """(count,) angles, uniform between 0, the noise, and π/2, the latent."""
+    return torch.rand(count) * math.pi / 2
 
 
 def learn(
@@ -48,91 +57,89 @@ def learn(
     y: Tensor | None = None,
     angles: Callable[[int], Tensor] = uniform_angles,
 ) -> Net:
-    """Trains the network `make(dropout)` on white latents x (N, V, K), V views of N ≥ FEWEST faces, and on
-    their attributes y (N, V, A) if it is conditional, for at most `steps` steps.
+    """The network `make(dropout)`, trained on white latents for at most `steps` steps.
 
-    Returns the moving average of its weights with the lowest validation loss, the initial weights included.
-    `angles` draws the angles of a batch. A face is held out with all its views; the first view of each
-    validates."""
+    x is (N, V, K), V views of N ≥ FEWEST faces, and y their attributes (N, V, A) of a conditional network.
+    `angles` samples the place between noise and latent. Either all views of a face are held out, or none; the
+    first views validate. Returns the moving average of the weights at the validation with the lowest error,
+    of which one is before the first step."""
     with torch.random.fork_rng(devices=[]), torch.enable_grad(), torch.inference_mode(False):
         torch.manual_seed(seed % 2**63)
-        held_out_count = min(max(1, round(HELD_OUT * len(x))), MAX_HELD_OUT)
-        held_out, kept = torch.randperm(len(x)).tensor_split([held_out_count])
-        validation = _validation_batch(x[held_out, 0])
-        x, y = x[kept].flatten(0, 1), None if y is None else y[kept].flatten(0, 1)
-        net, average = make(DROPOUT).train(), make(0.0).eval()
-        average.load_state_dict(net.state_dict())
-        best, lowest, since_best = copy.deepcopy(average), _validate(average, validation), 0
+        held_out = min(max(1, round(HELD_OUT * len(x))), MOST_HELD_OUT)
+        validation, train = torch.randperm(len(x)).tensor_split([held_out])
+        exam = _exam(x[validation, 0])
+        attributes = None if y is None else y[train].flatten(0, 1)
+        net, initial = make(DROPOUT).train(), make(0.0).eval()
+        initial.load_state_dict(net.state_dict())
+        fit = _Fit(net, initial, exam, steps)
+        fit.run(x[train].flatten(0, 1), attributes, angles)
+        return fit.best
+
+
+class _Fit(Generic[Net]):
+    """One training of a network, from the average's initial weights."""
+
+    def __init__(self, net: Net, initial: Net, exam: Noised, steps: int) -> None:
+        self.net, self.exam, self.steps = net, exam, steps
+        averaged = warmed_moving_average(initial, AVERAGE)
+        self.average: Net = averaged.module  # type: ignore[assignment]
         adam = torch.optim.AdamW(net.parameters(), lr=RATE, betas=(0.9, 0.99), weight_decay=DECAY, fused=True)
-        with progress(steps, "Fitting the flow", "steps") as advance:
-            for step in range(1, steps + 1):
-                _step(net, adam, _training_batch(x, y, angles), _rate(step, steps))
-                _average(average, net, min(EMA_DECAY, step / (step + 9)))
+        self.stepper = Stepper(net, adam, CLIP, averaged)
+        self.stopping = EarlyStopping(_validate(self.average, exam))
+        self.best = copy.deepcopy(self.average)
+
+    def run(self, x: Tensor, y: Tensor | None, angles: Callable[[int], Tensor]) -> None:
+        """Steps on latents x (N, K) and attributes y (N, A) to the end, or until validation no longer
+        improves."""
+        with progress(self.steps, "Fitting the flow", "steps") as advance:
+            for step in range(1, self.steps + 1):
+                with autocast(x.device):
+                    error = loss(self.net, _draw(x, y, angles))
+                self.stepper.backward(error)
+                self.stepper.update(
+                    RATE * linear_warmup(step - 1, WARMUP - 1) * cosine_decay(step, self.steps)
+                )
                 advance(1)
-                if step % VALIDATE_EVERY and step < steps:
+                if step % LOOK and step < self.steps:
                     continue
-                error = _validate(average, validation)
-                since_best += 1
-                if error < lowest:
-                    best, lowest, since_best = copy.deepcopy(average), error, 0
-                if since_best == PATIENCE:
+                if self.stopping.record(_validate(self.average, self.exam)):
+                    self.best = copy.deepcopy(self.average)
+                if self.stopping.exhausted(PATIENCE):
                     break
-        return best
 
 
-def _rate(step: int, steps: int) -> float:
-    """The learning rate: linear warm-up, times a half cosine to 0."""
-    return RATE * min(1, step / WARMUP) * (1 + math.cos(math.pi * step / steps)) / 2
-
-
-def _step(net: nn.Module, adam: torch.optim.Optimizer, batch: NoisedLatents, rate: float) -> None:
-    for group in adam.param_groups:
-        group["lr"] = rate
-    adam.zero_grad()
-    with autocast(batch.x.device):
-        error = loss(net, batch)
-    error.backward()
-    nn.utils.clip_grad_norm_(net.parameters(), CLIP)
-    adam.step()
-
-
-def _training_batch(x: Tensor, y: Tensor | None, angles: Callable[[int], Tensor]) -> NoisedLatents:
-    """A batch of latents (N, K) with noise and random angles; a random part of their attributes (N, A) is
-    masked."""
+def _draw(x: Tensor, y: Tensor | None, angles: Callable[[int], Tensor]) -> Noised:
+    """A random batch of latents x (N, K) at random angles; a random part of their attributes y (N, A) is
+    hidden."""
     rows = torch.randint(len(x), (min(BATCH, len(x)),))
-    known = None if y is None else _masked(y[rows])
-    return NoisedLatents(x[rows], torch.randn(len(rows), x.shape[1]), angles(len(rows)), known)
+    known = None if y is None else _hidden(y[rows])
+    return Noised(x[rows], torch.randn(len(rows), x.shape[1]), angles(len(rows)), known)
 
 
-def _masked(y: Tensor) -> Tensor:
-    """Attributes (B, A) with some set to NaN: all of them for a share of the faces, a random part for the
-    others, so that the network learns every subset of known attributes. Small subsets are the most frequent,
-    as they are in sampling."""
-    kept = torch.rand(len(y), 1) ** KEPT_POWER * (torch.rand(len(y), 1) >= UNCONDITIONAL)
+def _hidden(y: Tensor) -> Tensor:
+    """Attributes (B, A) with some set to NaN: all of a share of the faces, and a random part of the others.
+
+    So every subset of known attributes is trained; mostly small ones, since samples are conditioned on
+    few."""
+    kept = torch.rand(len(y), 1) ** FEW_KNOWN * (torch.rand(len(y), 1) >= UNCONDITIONAL)
     return torch.where(torch.rand(y.shape) < kept, y, torch.nan)
 
 
-def loss(net: nn.Module, batch: NoisedLatents) -> Tensor:
-    """Mean squared error of the velocity."""
-    sine, cosine = batch.angle.sin()[:, None], batch.angle.cos()[:, None]
-    found = net(cosine * batch.e + sine * batch.x, batch.angle, batch.y).float()
-    return (found - (cosine * batch.x - sine * batch.e)).square().mean()
+def loss(net: nn.Module, at: Noised) -> Tensor:
+    """Mean squared error of the velocity at the given places between noise and latents."""
+    sine, cosine = at.angle.sin()[:, None], at.angle.cos()[:, None]
+    velocity = net(cosine * at.e + sine * at.x, at.angle, at.y).float()
+    return (velocity - (cosine * at.x - sine * at.e)).square().mean()
 
 
-def _validation_batch(held_out: Tensor) -> NoisedLatents:
-    """The batch of every validation: held-out latents (N, K) with fixed noise and evenly spaced angles,
+def _exam(held_out: Tensor) -> Noised:
+    """The input of each validation: held-out latents (N, K) with noise and evenly spread angles,
     unconditional."""
-    x = held_out.repeat(VALIDATION_ROUNDS, 1)
+    x = held_out.repeat(ROUNDS, 1)
     angles = (torch.randperm(len(x)) + 0.5) / len(x) * math.pi / 2
-    return NoisedLatents(x, torch.randn_like(x), angles, None)
+    return Noised(x, torch.randn_like(x), angles, None)
 
 
 @torch.no_grad()
-def _validate(net: nn.Module, batch: NoisedLatents) -> float:
-    return float(loss(net, batch))
-
-
-@torch.no_grad()
-def _average(average: nn.Module, net: nn.Module, decay: float) -> None:
-    for kept, new in zip(average.parameters(), net.parameters()):
-        kept.lerp_(new, 1 - decay)
+def _validate(net: nn.Module, exam: Noised) -> float:
+    return float(loss(net, exam))

@@ -5,7 +5,7 @@ from copy import copy
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from facespace.core.errors import UsageError, check_seed
 from facespace.data.faces import FaceSet
 from facespace.image.photos import Template, to_rgb
 from facespace.models import bundle
+from facespace.models.bundle_card import BundleCard
 from facespace.space.codec import Codec
 from facespace.space.inputs import (
     Given,
@@ -38,7 +39,7 @@ class BaseSpace:
     results are uint8 (N, H, W, C) and float32 latents (N, D)."""
 
     template: Template
-    card: dict[str, Any]
+    card: BundleCard
     folder: Path
 
     def __init__(self, loaded: bundle.Bundle) -> None:
