@@ -25,7 +25,8 @@ from facespace.data.derive import thin
 from facespace.data.faces import FaceSet
 from facespace.evaluation.generation import measure_generation
 from facespace.evaluation.reconstruction import per_face
-from facespace.evaluation.session import Subject
+from facespace.evaluation.results import as_document
+from facespace.evaluation.session import EvaluationSession
 from facespace.models.priors import fitted_prior
 from facespace.perception.inception import open_features
 from facespace.perception.lpips import open_lpips
@@ -168,19 +169,20 @@ def learn(row: Row, run: Path, data: Path, steps: int, start: Path | None) -> di
 
 def measure(space: FaceSpace, faces: FaceSet, count: int, kind: str) -> dict[str, Any]:
     """A space's figures, with samples from a prior of this kind."""
-    test, others = (Subject(space, faces, split, count) for split in ("test", "validation"))
+    test, others = (EvaluationSession(space, faces, split, count) for split in ("test", "validation"))
     if kind == "own":
         samples = space.sample(count, prior=kind)
     else:
         prior = fitted_prior(kind, space.latent_dim, {"steps": FLOW_STEPS} if kind == "flow" else {})
-        prior.fit(space.means(faces, "train"))
+        prior.fit(torch.from_numpy(space.means(faces, "train")))
         samples = space.decode(prior.sample(count, generator=torch.Generator().manual_seed(0)))
     features = open_features()
     drawn = measure_generation(samples, test.originals, others.originals, features)
     again = measure_generation(test.reconstructions, test.originals, None, features)
     close = per_face(test.originals, test.reconstructions, open_lpips())
-    found = {key: drawn[key] for key in ("fid", "kid", "kid_sd", "precision", "recall", "floor")}
-    found |= {"again_fid": again["fid"], "again_kid": again["kid"]}
+    document = as_document(drawn)
+    found = {key: document[key] for key in ("fid", "kid", "kid_sd", "precision", "recall", "floor")}
+    found |= {"again_fid": again.fid, "again_kid": again.kid}
     return found | {key: float(np.mean(close[key])) for key in ("lpips", "psnr", "ssim")}
 
 

@@ -59,18 +59,18 @@ def draw(page: Page, chance: random.Random) -> None:
     page.click("#draw-send")
 
 
-def film(page: Page) -> None:
+def animate(page: Page) -> None:
     """A morph through two faces, exported."""
     page.click("#tab-morph")
     for _ in range(2):
-        page.click("#key-add")
+        page.click("#keyframe-add")
         page.keyboard.press("r")
         page.wait_for_timeout(300)
     with page.expect_download(timeout=SETTLED) as download:
-        page.click("#film-save")
+        page.click("#animation-save")
     download.value.delete()
-    while page.get_by_role("button", name="Remove key face 1", exact=True).count():
-        page.get_by_role("button", name="Remove key face 1", exact=True).click()
+    while page.get_by_role("button", name="Remove keyframe 1", exact=True).count():
+        page.get_by_role("button", name="Remove keyframe 1", exact=True).click()
 
 
 def main() -> None:
@@ -101,7 +101,7 @@ def main() -> None:
                     flush=True,
                 )
                 rows += 1
-                film(page)
+                animate(page)
             for panel in ("components", "raw"):
                 moves += slide(page, panel, chance)
             draw(page, chance)

@@ -16,9 +16,11 @@ from pathlib import Path
 import numpy as np
 
 from facespace.data.faces import evenly_spaced
-from facespace.evaluation.generation import fid, measure_generation, measure_memorisation
+from facespace.evaluation.fidelity import fid
+from facespace.evaluation.generation import measure_generation
+from facespace.evaluation.memorisation import measure_memorisation
 from facespace.evaluation.reconstruction import measure_reconstruction
-from facespace.evaluation.session import Subject
+from facespace.evaluation.session import EvaluationSession
 from facespace.image import grids
 from facespace.models import bundle
 from facespace.perception.arcface import open_arcface
@@ -66,7 +68,7 @@ class Row:
         told = dict(option.split("=", 1) for option in options)
         self.text, self.judge = text, judge
         self.prior, self.keep = told.get("prior"), float(told.get("keep", 1))
-        self.subject = Subject(FaceSpace(bundle.load(folder or None)), data, "test", count)
+        self.subject = EvaluationSession(FaceSpace(bundle.load(folder or None)), data, "test", count)
         self.space, self.faces = self.subject.space, self.subject.faces
         self.scorer, self.arcface = load_net(SCORER), open_arcface(self.space.template)
 
@@ -90,10 +92,10 @@ class Row:
             grids.save_still(grids.grid(faces[:GRID], ROW), to / f"{name}.png")
         faces = faces[: len(real)]
         found = measure_generation(faces, real, None, self.judge)
-        copies = measure_memorisation(faces, self.others("train", TRAINING), real)["share"]
+        copies = measure_memorisation(faces, self.others("train", TRAINING), real).share
         return (
-            f"| {self.text or 'the default space'} | {found['fid']:.1f} | {found['kid']:.4f} ± {found['kid_sd']:.4f} "
-            f"| {found['precision']:.3f}, {found['recall']:.3f} | {self.distances(faces)} | {copies:.1%} | {self.kept()} "
+            f"| {self.text or 'the default space'} | {found.fid:.1f} | {found.kid:.4f} ± {found.kid_sd:.4f} "
+            f"| {found.precision:.3f}, {found.recall:.3f} | {self.distances(faces)} | {copies:.1%} | {self.kept()} "
             f"| ({time.perf_counter() - began:.0f} s)"
         )
 
@@ -105,7 +107,7 @@ class Row:
             shown = measure_reconstruction(
                 real, self.subject.reconstructions, open_lpips() if at_hand() else None
             )
-            KEPT[weights] = f"{shown['psnr']:.2f} | {_shown(shown.get('lpips'))} | {_shown(self.alike())}"
+            KEPT[weights] = f"{shown.psnr:.2f} | {_shown(shown.lpips)} | {_shown(self.alike())}"
         return KEPT[weights]
 
     def distances(self, faces: np.ndarray) -> str:
@@ -128,8 +130,8 @@ class Row:
         others = self.others("validation", len(real))
         found = measure_generation(others, real[: len(others)], None, self.judge)
         return (
-            f"| {len(others):,} other real faces | {found['fid']:.1f} | {found['kid']:.4f} "
-            f"| {found['precision']:.3f}, {found['recall']:.3f} | {self.distances(others)} | | | | |"
+            f"| {len(others):,} other real faces | {found.fid:.1f} | {found.kid:.4f} "
+            f"| {found.precision:.3f}, {found.recall:.3f} | {self.distances(others)} | | | | |"
         )
 
 

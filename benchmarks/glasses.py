@@ -24,12 +24,13 @@ from facespace.data.faces import SPLITS, FaceSet, evenly_spaced
 from facespace.image import grids, overlays
 from facespace.latent import directions as finding
 from facespace.latent.directions import DECORRELATED, PAIRED, Directions
-from facespace.latent.edit import move, reach
+from facespace.latent.edit import move
 from facespace.latent.strengths import gap
 from facespace.perception.arcface import Identity, open_identity
 from facespace.perception.attributes import AttributeNet, load_net
 from facespace.perception.store import SCORER
 from facespace.space import direction_fitting
+from facespace.space.closed_loop import reach
 
 NAME = "Eyeglasses"
 GAPS = (0.5, 0.75, 1.0, 1.25, 1.5, 2.0)
@@ -96,7 +97,7 @@ def encoded(space: facespace.FaceSpace, faces: FaceSet, file: Path | None) -> di
     if file and zipfile.is_zipfile(file):
         with np.load(file) as kept:
             return {split: kept[split] for split in SPLITS}
-    latents = {split: space.means(faces, split).numpy() for split in SPLITS}
+    latents = {split: space.means(faces, split) for split in SPLITS}
     if file:
         np.savez(file, **latents)  # type: ignore[arg-type]
     return latents
@@ -117,7 +118,7 @@ def ceiling(in_photographs: np.ndarray, in_reconstructions: np.ndarray, signs: n
 
 def found(space: facespace.FaceSpace, faces: FaceSet) -> Iterator[tuple[str, Directions, str]]:
     """Labels, directions and the name of the one that is meant."""
-    z, signs = space.means(faces, "train").numpy().astype(np.float64), faces.signs("train")
+    z, signs = space.means(faces, "train").astype(np.float64), faces.signs("train")
     for label, method in (("mean difference", "mean"), ("decorrelated", DECORRELATED), ("probe", "probe")):
         yield label, finding.find_all(z, signs, faces.attribute_names, [NAME], method), NAME
     kinds = direction_fitting.from_kinds(space, faces, NAME)

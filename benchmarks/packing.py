@@ -17,7 +17,7 @@ import torch
 
 import facespace
 from facespace.evaluation.reconstruction import per_face
-from facespace.evaluation.session import Subject
+from facespace.evaluation.session import EvaluationSession
 from facespace.models import bundle
 from facespace.models.export import BITS, pack
 
@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("--to", type=Path, help="a folder in which the packed copies stay")
     asked = parser.parse_args()
     loaded = bundle.load(asked.space)
-    z = Subject(loaded.folder, asked.data, asked.split, asked.count).encoded.mean
+    z = EvaluationSession(loaded.folder, asked.data, asked.split, asked.count).encoded.mean
     print(f"{loaded.folder.name}, {len(z):,} faces of the split {asked.split}")
     with tempfile.TemporaryDirectory() as scratch:
         folder = asked.to or Path(scratch)
@@ -58,7 +58,7 @@ def main() -> None:
 
 def measure(folder: Path, z: np.ndarray, asked: argparse.Namespace) -> Measured:
     """One copy of the space, given the latents (N, D) of the faces that it is shown."""
-    subject = Subject(facespace.load(folder), asked.data, asked.split, asked.count)
+    subject = EvaluationSession(facespace.load(folder), asked.data, asked.split, asked.count)
     sizes = {file.name: file.stat().st_size / 1e6 for file in folder.iterdir()}
     again = subject.reconstructions
     psnr = float(per_face(subject.originals, again)["psnr"].mean())

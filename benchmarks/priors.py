@@ -9,8 +9,8 @@ import argparse
 import time
 from pathlib import Path
 
-from facespace.evaluation.generation import draw_samples, measure_generation
-from facespace.evaluation.session import Subject
+from facespace.evaluation.generation import measure_generation
+from facespace.evaluation.session import EvaluationSession, draw_samples
 from facespace.models.bundle import OWN
 from facespace.perception.inception import open_features
 
@@ -24,8 +24,11 @@ def main() -> None:
     parser.add_argument("--features", default="inception")
     parser.add_argument("--only", default="")
     asked = parser.parse_args()
-    subject, features = Subject(asked.space, asked.data, "test", asked.count), open_features(asked.features)
-    others = Subject(asked.space, asked.data, "validation", asked.count)
+    subject, features = (
+        EvaluationSession(asked.space, asked.data, "test", asked.count),
+        open_features(asked.features),
+    )
+    others = EvaluationSession(asked.space, asked.data, "validation", asked.count)
     real = subject.originals
     print(f"{len(real):,} faces a side, {features.about}")
     kinds, own = (OWN, *subject.space.card.get("priors", {}), "reconstructions"), 0.0
@@ -35,14 +38,14 @@ def main() -> None:
         faces = draw_samples(subject.space, len(real), prior=kind) if drawn else subject.reconstructions
         seconds = time.perf_counter() - began
         found = measure_generation(faces, real, others.originals, features)
-        own = own or found["kid"]
+        own = own or found.kid
         print(
-            f"{kind:<16} FID {found['fid']:6.1f}  KID {found['kid']:.4f} ± {found['kid_sd']:.4f} ({found['kid'] / own:.2f} of the first)  "
-            f"precision {found['precision']:.3f}  recall {found['recall']:.3f}  {seconds:5.1f} s to draw",
+            f"{kind:<16} FID {found.fid:6.1f}  KID {found.kid:.4f} ± {found.kid_sd:.4f} ({found.kid / own:.2f} of the first)  "
+            f"precision {found.precision:.3f}  recall {found.recall:.3f}  {seconds:5.1f} s to draw",
             flush=True,
         )
-    floor = found["floor"]
-    print(f"{'real faces':<16} FID {floor['fid']:6.1f}  KID {floor['kid']:.4f}  ({floor['of']})")
+    floor = found.floor
+    print(f"{'real faces':<16} FID {floor.fid:6.1f}  KID {floor.kid:.4f}  ({floor.of})")
 
 
 if __name__ == "__main__":

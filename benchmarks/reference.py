@@ -133,8 +133,8 @@ def default_space(folder: Path) -> Iterator[tuple[str, Entry]]:
 def figures(folder: Path) -> Iterator[tuple[str, Entry]]:
     """Numbers that evaluate, analyze and the scorecard write, of the default space and of a small one."""
     from facespace.evaluation.analyze import analyze
-    from facespace.evaluation.evaluate import evaluate
     from facespace.evaluation.edit_benchmark_sections import write as scorecard
+    from facespace.evaluation.evaluate import evaluate
 
     faces, tiny = photo_set(folder), drawn(folder, 200, 3, 16, 16)
     run = train("demo", tiny, TINY, folder / "measured")

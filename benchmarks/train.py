@@ -111,13 +111,14 @@ def ours(given: argparse.Namespace) -> dict[str, Any]:
     """`facespace train`, with the memory after each epoch."""
     import facespace
     from facespace.core.console import quiet
+    from facespace.training.records import EpochRecord
     from facespace.training.run_log import Journal
 
     memory: list[float] = []
     epoch = Journal.epoch
 
-    def remember(self: Journal, line: dict[str, Any]) -> None:
-        epoch(self, line)
+    def remember(self: Journal, record: EpochRecord) -> None:
+        epoch(self, record)
         memory.append(int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1]) * 4096 / 2**20)
 
     Journal.epoch = remember  # type: ignore[method-assign]

@@ -20,12 +20,14 @@ import facespace
 from facespace.core.console import quiet
 from facespace.core.errors import UsageError
 from facespace.data.faces import FaceSet
-from facespace.evaluation import analysis_charts, disentanglement
-from facespace.evaluation.analyze import Analysis, analyze, gather, needed
-from facespace.evaluation.session import Subject
-from facespace.latent import maps, structure
+from facespace.evaluation import analysis_charts
+from facespace.evaluation.analysis import Analysis
+from facespace.evaluation.analyze import analyze, gather, needed
+from facespace.evaluation.results import as_document
+from facespace.evaluation.session import EvaluationSession
+from facespace.latent import disentanglement, maps, structure
 from facespace.latent.structure import ACTIVE
-from facespace.report import charts
+from facespace.report import latent_charts
 from facespace.report.page import Picture, Section, page, png
 from facespace.report.table_export import LatentTable
 from facespace.space.face_space import FaceSpace
@@ -250,7 +252,7 @@ def test_umap_is_used_where_it_is_installed(monkeypatch):
 def test_the_line_of_lengths_is_the_density_of_chi():
     for freedom in (1, 2, 128):
         norms = (np.sqrt(freedom) * np.ones(5), freedom)
-        curve = charts.against_prior({}, norms, (np.zeros(2), np.ones(2)), "").axes
+        curve = latent_charts.against_prior({}, norms, (np.zeros(2), np.ones(2)), "").axes
         x, y = (
             next(place for place in curve if place.lines and "freedom" in place.get_title())
             .lines[0]
@@ -261,7 +263,7 @@ def test_the_line_of_lengths_is_the_density_of_chi():
 
 def test_dead_latents_are_crossed_out():
     z = RANDOM.standard_normal((50, 5))
-    figure = charts.histograms(z, [f"z {place}" for place in range(5)], np.arange(5) == 3, "")
+    figure = latent_charts.histograms(z, [f"z {place}" for place in range(5)], np.arange(5) == 3, "")
     texts = [text.get_text() for text in figure.axes[0].texts]
     assert texts == ["z 0", "z 1", "z 2", "z 3 ×", "z 4"]
     assert [len(shapes.get_paths()) for shapes in figure.axes[0].collections[:2]] == [4, 1]
@@ -269,7 +271,7 @@ def test_dead_latents_are_crossed_out():
 
 def test_maps_tell_kinds_by_shape():
     places, sign = RANDOM.standard_normal((30, 2)), np.array([1.0] * 5 + [-1.0] * 15 + [np.nan] * 10)
-    figure = charts.maps(places, {"Smiling": sign}, {"Smiling": "5 yes"}, "", ("", ""))
+    figure = latent_charts.maps(places, {"Smiling": sign}, {"Smiling": "5 yes"}, "", ("", ""))
     unknown, no, yes = figure.axes[0].collections  # the fewest on top
     assert [len(kind.get_offsets()) for kind in (unknown, no, yes)] == [10, 15, 5]
     assert len({tuple(kind.get_paths()[0].vertices.ravel()) for kind in (unknown, no, yes)}) == 3
@@ -345,11 +347,11 @@ def test_the_figures_are_those_of_the_encoder(looked, alive, drawn):
 def test_a_seed_gives_the_same_analysis(looked, alive, drawn, monkeypatch):
     to, facts = looked
     monkeypatch.setattr(
-        disentanglement, "measure", lambda *_: facts["disentanglement"]
+        disentanglement, "measure_disentanglement", lambda *_: facts["disentanglement"]
     )  # slow, and another file's
     with quiet():
-        again = Analysis(Subject(alive, drawn, "all", 50), ["Hat", "smile"], 3)
-        assert gather(again) == {
+        again = Analysis(EvaluationSession(alive, drawn, "all", 50), ["Hat", "smile"], 3)
+        assert as_document(gather(again)) == {
             name: facts[name] for name in facts if name not in ("seconds", "to", "page", "text")
         }
         tsne = analysis_charts.coloured(again, again.maps[0][1])
@@ -359,11 +361,11 @@ def test_a_seed_gives_the_same_analysis(looked, alive, drawn, monkeypatch):
 
 def test_faces_on_maps_are_reconstructions(trained, drawn):
     with quiet():
-        analysis = Analysis(Subject(trained, drawn, "all", 40), [], 0)
+        analysis = Analysis(EvaluationSession(trained, drawn, "all", 40), [], 0)
         one = analysis.maps[0][0]
         sheet = np.asarray(analysis_charts.thumbnails(analysis, one))
     space = facespace.load(trained)
-    drawn_faces = {face.tobytes() for face in space.reconstruct(FaceSet(drawn).images[analysis.subject.rows])}
+    drawn_faces = {face.tobytes() for face in space.reconstruct(FaceSet(drawn).images[analysis.session.rows])}
     sheet = sheet[: 4 * 4 * 16 : 4, : 4 * 4 * 16 : 4]  # 40 faces have 4 × 4 cells, four times as large
     cells = sheet.reshape(4, 16, 4, 16, 3).swapaxes(1, 2).reshape(-1, 16, 16, 3)
     shown = [cell.tobytes() for cell in cells if (cell != 255).any()]
@@ -448,11 +450,11 @@ def test_dead_latents(alive, drawn, tmp_path):
 
 def test_a_conditional_space_is_told_nothing(told, drawn):
     with quiet():
-        analysis = Analysis(Subject(told, drawn, "test", None), [], 0)
+        analysis = Analysis(EvaluationSession(told, drawn, "test", None), [], 0)
         found = analysis.table.z
     space = facespace.load(told)
     np.testing.assert_allclose(
-        found, space.encode(FaceSet(drawn).images[analysis.subject.rows]), rtol=1e-5, atol=1e-6
+        found, space.encode(FaceSet(drawn).images[analysis.session.rows]), rtol=1e-5, atol=1e-6
     )
 
 
@@ -509,11 +511,12 @@ def test_the_verb_and_what_it_refuses(cli, trained, drawn, tmp_path, monkeypatch
 
 
 def test_a_failure_leaves_nothing(trained, drawn, tmp_path, monkeypatch):
-    def fail(analysis, folder):
-        (folder / "latents.png").write_bytes(b"half")
+    def fail(path):
+        path.write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(analysis_charts, "draw", fail)
+    draw = analysis_charts.draw
+    monkeypatch.setattr(analysis_charts, "draw", lambda analysis: {**draw(analysis), "traversals.png": fail})
     with quiet(), pytest.raises(OSError):
         analyze(trained, drawn, tmp_path / "to", split="all", count=8)
     assert list(tmp_path.iterdir()) == []
@@ -522,12 +525,12 @@ def test_a_failure_leaves_nothing(trained, drawn, tmp_path, monkeypatch):
 def test_no_face_is_read_twice(trained, drawn, monkeypatch):
     calls = []
     monkeypatch.setattr(
-        Subject,
+        EvaluationSession,
         "pixels",
         lambda self, rows: calls.append(len(rows)) or self.space.fit(self.faces.images[rows]),
     )
     with quiet():
-        analysis = Analysis(Subject(trained, drawn, "all", None), [], 0)
+        analysis = Analysis(EvaluationSession(trained, drawn, "all", None), [], 0)
         assert analysis.table.z is analysis.table.z and analysis.samples.shape == analysis.table.z.shape
     assert sum(calls) == 60
 

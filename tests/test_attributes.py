@@ -124,7 +124,7 @@ def test_calibration_mends_logits_that_are_too_sure():
     before, after = (1 / (1 + np.exp(-x[:, 0])) for x in (logits, logits * slope + offset))
     assert calibration_error(before, yes[:, 0]) > 0.1
     assert calibration_error(after, yes[:, 0]) < 0.02
-    assert one(before, np.where(yes[:, 0], 1, -1), False)["calibration_error"] == pytest.approx(
+    assert one(before, np.where(yes[:, 0], 1, -1), False).calibration_error == pytest.approx(
         calibration_error(before, yes[:, 0]), abs=1e-3
     )
 
@@ -407,13 +407,13 @@ def test_damage_is_a_sentence(folder, trained, tmp_path):
 
 def test_failings_are_told():
     row = one(np.linspace(0, 0.4, 50), np.where(np.arange(50) % 10, -1, 1), False)
-    assert row["accuracy"] == row["majority_accuracy"] == 0.9
+    assert row.accuracy == row.majority_accuracy == 0.9
     text = failing(row)
     for sentence in ("Misses 100%", "no better than always", "weak", "Only 5 held-out faces have it"):
         assert sentence in text
     nothing = measure(np.full((3, 1), 0.2), np.full((3, 1), np.nan), np.full((3, 1), 1.0), ["A"])
-    assert nothing["mean"]["auc"] is None
-    assert "nothing is known" in failing(nothing["attributes"]["A"])
+    assert nothing.mean["auc"] is None
+    assert "nothing is known" in failing(nothing.attributes["A"])
 
 
 # The shipped network

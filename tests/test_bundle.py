@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from facespace.core import cards
 from facespace.core.console import quiet
 from facespace.core.errors import BundleError, UsageError
 from facespace.data.faces import FaceSet
-from facespace.models import bundle
+from facespace.models import bundle, fitted
 
 
 def test_saving_and_loading_is_exact(trained, tmp_path):
@@ -190,7 +192,7 @@ def test_an_interrupted_write_leaves_the_older_prior(with_prior, drawn, tmp_path
     def stop(*_):
         raise error
 
-    monkeypatch.setattr(bundle, "write_json", stop)
+    monkeypatch.setattr(fitted, "write_json", stop)
     with quiet(), pytest.raises(error):
         facespace.load(run).fit_prior(FaceSet(drawn), components=1, seed=1)
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
@@ -218,7 +220,7 @@ def test_no_pickle_is_read(trained, tmp_path):
     with pytest.raises(BundleError):
         facespace.load(folder)
     np.save(tmp_path / "z.npy", np.array([Evil()], dtype=object), allow_pickle=True)
-    from facespace.cli.pictures import read_array
+    from facespace.cli.faces import read_array
     from facespace.core.errors import FacespaceError
 
     with pytest.raises(FacespaceError, match=r"not a \.npy file of numbers"):
@@ -232,3 +234,16 @@ def test_a_fingerprint_is_of_the_values_and_not_of_their_layout():
         laid = weight.to(memory_format=torch.channels_last)
         assert cards.fingerprint({"w": laid}) == cards.fingerprint({"w": weight})
     assert cards.fingerprint({"n": torch.tensor(3)}) != cards.fingerprint({"n": torch.tensor(4)})
+
+
+def test_bundles_can_be_listed_without_torch():
+    code = "import sys, facespace.models; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_what_is_fitted_to_a_model_is_reached_by_the_name_of_its_bundle():
+    for name in bundle.__all__:
+        assert getattr(bundle, name) is not None
+    assert bundle.load_prior is fitted.load_prior and bundle.carry_over is fitted.carry_over
+    with pytest.raises(AttributeError, match="has no attribute 'load_pryor'"):
+        _ = bundle.load_pryor  # type: ignore[attr-defined]

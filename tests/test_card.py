@@ -12,7 +12,7 @@ from facespace.core.console import quiet
 from facespace.core.errors import BundleError, UsageError
 from facespace.data.faces import FaceSet
 from facespace.evaluation.evaluate import evaluate
-from facespace.models import bundle
+from facespace.models import bundle, locations
 from facespace.models.export import pack
 
 
@@ -39,7 +39,7 @@ def packed(rich, tmp_path_factory):
 
 @pytest.fixture
 def coming_along(packed, monkeypatch):
-    monkeypatch.setattr(bundle, "SHIPPED", packed)
+    monkeypatch.setattr(locations, "DEFAULT_SPACE", packed)
     return packed
 
 
@@ -164,7 +164,7 @@ def test_without_a_name_the_space_that_comes_along_is_opened(
 
 
 def test_without_a_space_that_comes_along_one_must_be_named(cli, tmp_path, monkeypatch):
-    monkeypatch.setattr(bundle, "SHIPPED", tmp_path / "none")
+    monkeypatch.setattr(locations, "DEFAULT_SPACE", tmp_path / "none")
     with pytest.raises(UsageError, match="No SPACE was named"):
         facespace.load()
     code, _, err = cli("sample", "--to", tmp_path / "x.png")
@@ -189,5 +189,5 @@ def test_latents_are_pulled_through_the_space(rich):
         assert space.pull(z, 1, prior).shape == z.shape
     np.testing.assert_allclose(space.pull(z, 0.25, "own"), 0.75 * z, rtol=1e-6)
     for share in (-0.1, 1.1, float("nan")):
-        with pytest.raises(UsageError, match="from 0 to 1"):
+        with pytest.raises(UsageError, match="must lie in"):
             space.pull(z, share)

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from facespace.cli import app
+from facespace.cli.terminal import table
 from facespace.core.console import note, quiet
 
 VERBS = (
@@ -348,6 +349,38 @@ def test_wrong_usage_is_a_sentence_on_stderr(
     else:
         assert out == ""
     assert not any(tmp_path.glob("x.*")) and not (tmp_path / "s").exists()
+
+
+@pytest.mark.parametrize(
+    ("verb", "file"),
+    [
+        ("evaluate", "metrics.json"),
+        ("compare", "compare.json"),
+        ("analyze", "analysis.json"),
+        ("scorecard", "scorecard.json"),
+    ],
+)
+def test_an_older_result_is_only_replaced_with_force(cli, trained, drawn, tmp_path, verb, file):
+    (tmp_path / file).write_text("{}")
+    spaces = [trained, trained / "last"] if verb == "compare" else [trained]
+    code, _, err = cli(verb, *spaces, "--data", drawn, "--to", tmp_path)
+    assert code == 2 and "Add --force to replace it" in err
+    assert (tmp_path / file).read_text() == "{}" and len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_set_of_another_crop_is_refused_by_every_verb_that_takes_its_faces(cli, trained, photos, tmp_path):
+    prepare = ("prepare", "folder", photos[0].parent, "--to", tmp_path / "s", "--size", "16")
+    code, _, err = cli(*prepare, "--crop", "center-16")
+    assert code == 0, err
+    shared = ("--data", tmp_path / "s", "--split", "all", "-n", "2", "--to", tmp_path / "x.png")
+    for verb in (["reconstruct", trained], ["morph", trained], ["edit", trained, "--set", "smile=1"]):
+        code, _, err = cli(*verb, *shared)
+        assert code == 2 and "--crop" in err and not (tmp_path / "x.png").exists(), verb
+
+
+def test_a_table_is_the_same_in_a_pipe_and_has_no_spaces_at_the_ends_of_lines():
+    text = table([["name", "n"], ["a face", "10"], ["顔", "7"]], right=(1,), indent=2)
+    assert text.splitlines() == ["  name     n", "  a face  10", "  顔       7"]
 
 
 def test_a_full_disk_is_a_sentence(cli, tmp_path, trained, monkeypatch):

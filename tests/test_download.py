@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import facespace.cli.downloads  # noqa: F401  (registers the verb)
+import facespace.cli  # noqa: F401  (registers the verb)
 from facespace.core import fetch as fetching
 from facespace.core.console import quiet
 from facespace.core.errors import UsageError

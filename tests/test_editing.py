@@ -13,13 +13,15 @@ from facespace.core.console import quiet
 from facespace.core.errors import BundleError, UsageError
 from facespace.data.faces import FaceSet
 from facespace.evaluation import edit_benchmark as cards
-from facespace.evaluation.edit_benchmark import Point, at_identity, at_rate
+from facespace.evaluation.edit_curves import Point, at_identity, at_rate
 from facespace.image.photos import Template
 from facespace.latent import directions as finding
 from facespace.latent import strengths
-from facespace.latent.edit import Judge, keep_scores, move, reach, refine, to_level
+from facespace.latent.edit import keep_scores, move, to_level
 from facespace.perception.attributes import AttributeNet, load_net
 from facespace.perception.classifier import Classifier, NetConfig
+from facespace.space.closed_loop import Judge, reach
+from facespace.space.latent_optimization import refine
 
 
 @pytest.fixture(scope="module")
@@ -259,7 +261,7 @@ def test_the_closed_loop_moves_as_little_as_it_needs():
     gone = reach(z, judge, {"first": False}, [], np.eye(3))
     assert (gone[:, 0] < 0).all()
     for goals, lock in (({"third": True}, []), ({"first": True}, ["thrid"])):
-        with pytest.raises(UsageError, match="attribute of the judge"):
+        with pytest.raises(UsageError, match="attribute of the classifier"):
             reach(z, judge, goals, lock, np.eye(3))
     with pytest.raises(UsageError, match="both edited and locked"):
         reach(z, judge, {"first": True}, ["first"], np.eye(3))
@@ -341,15 +343,13 @@ def test_rates_are_read_between_the_points():
 
     curve = [point(0.0, 0.95, 0.01), point(0.4, 0.9, 0.02), point(0.4, 0.8, 0.03), point(1.0, 0.6, 0.06)]
     half = at_rate(curve, 0.7)
-    assert (
-        half is not None and half["identity"] == pytest.approx(0.7) and half["others"] == pytest.approx(0.045)
-    )
+    assert half is not None and half.identity == pytest.approx(0.7) and half.others == pytest.approx(0.045)
     first = at_rate(curve, 0.4)
-    assert first is not None and first["identity"] == pytest.approx(0.9)  # where it is first reached
+    assert first is not None and first.identity == pytest.approx(0.9)  # where it is first reached
     assert at_rate(curve[:3], 0.7) is None
     kept = at_identity(curve, 0.7)
-    assert kept["flip"] == pytest.approx(0.7) and kept["others"] == pytest.approx(0.045)
-    assert at_identity(curve, 0.1)["flip"] == 1.0
+    assert kept.flip == pytest.approx(0.7) and kept.others == pytest.approx(0.045)
+    assert at_identity(curve, 0.1).flip == 1.0
 
 
 @pytest.fixture
@@ -390,6 +390,8 @@ def test_scorecard(cli, bundle, drawn, tmp_path, nets, monkeypatch):
         and "http" not in page.split("</style>")[1]
     )
     assert (to / "table.md").read_text().startswith("| attribute |")
+    code, _, err = cli("scorecard", bundle, *options)
+    assert code == 2 and "already holds an edit benchmark" in err
     code, _, err = cli(
         "scorecard", bundle, "--data", drawn, "--attributes", "smile,yow", "--to", tmp_path / "no"
     )
@@ -518,7 +520,7 @@ def test_own_direction_and_kept_attributes(cli, ready, drawn, photos, tmp_path):
         (("--set", "smile=much"), "NAME=STRENGTH"),
         (("--set", "smile=nan"), "finite number"),
         (("--set", "smile=1", "--lock", "smile"), "both edited and locked"),
-        (("--set", "yawn=on"), "attribute of the judge"),
+        (("--set", "yawn=on"), "attribute of the classifier"),
         (("--set", "smile=1", "--strip", "1:2"), "--strip takes FROM:TO:STEPS"),
         (("--set", "smile=1", "--strip", "1g:2d:3"), "--strip takes FROM:TO:STEPS"),
         (("--set", "smile=1gg"), "NAME=STRENGTH"),

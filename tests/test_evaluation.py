@@ -1,5 +1,7 @@
 """The whole of evaluate: what it writes, what it concludes, and what it refuses."""
 
+import dataclasses
+import html
 import json
 import re
 
@@ -11,8 +13,16 @@ import facespace
 from facespace.core.console import quiet
 from facespace.core.errors import BundleError, UsageError
 from facespace.core.fetch import FetchError
-from facespace.evaluation.advice import conclude
-from facespace.evaluation.evaluate import brief, evaluate
+from facespace.evaluation.evaluate import PARTS, brief, conclude, evaluate, make_report, measure_parts
+from facespace.evaluation.generation import Floor, Generation
+from facespace.evaluation.interpolation import Interpolation
+from facespace.evaluation.likelihood import Likelihood
+from facespace.evaluation.memorisation import Memorisation
+from facespace.evaluation.reconstruction import Reconstruction
+from facespace.evaluation.results import FLAT, INTERNAL, as_document
+from facespace.evaluation.session import Evaluation, EvaluationSession
+from facespace.latent.health import LatentHealth, LatentWarning
+from facespace.perception.inception import open_features
 
 
 @pytest.fixture(autouse=True)
@@ -69,9 +79,13 @@ def test_the_report_holds_everything_that_it_shows(trained, drawn, tmp_path):
     assert sources and all(source.startswith("data:image/") for source in sources)
     assert not re.search(r'(?:src|href)="(?:https?:)?//', page) and "<script" not in page
     for finding in metrics["findings"]:
-        assert finding["text"].split("(")[0].strip()[:40] in page.replace("&#x27;", "'")
+        assert finding["text"].split("(")[0].strip()[:40] in html.unescape(page)
     assert "MS-SSIM is left out" in page
-    again = run(trained, drawn, tmp_path / "e")  # replaces its own kind, and gives the same figures
+    with pytest.raises(UsageError, match=r"already holds an evaluation\. Add --force"):
+        run(trained, drawn, tmp_path / "e")
+    again = run(
+        trained, drawn, tmp_path / "e", force=True
+    )  # replaces its own kind, and gives the same figures
     assert {**again, "seconds": 0} == {**metrics, "seconds": 0}
 
 
@@ -106,7 +120,7 @@ def test_what_cannot_be_compared_is_refused_before_any_work(trained, drawn, tmp_
         (dict(samples=33), UsageError, "--samples must lie between 2 and the 32 faces"),
         (dict(count=1), UsageError, "--count must be at least 2"),
         (dict(prior="mixture"), BundleError, "no fitted prior 'mixture'"),
-        (dict(data=other), UsageError, "would tell of the crop. Prepare the set with --crop"),
+        (dict(data=other), UsageError, "would (tell of|measure) the crop. Prepare the set with --crop"),
         (dict(split="tset"), UsageError, "Unknown split"),
     ):
         data = call.pop("data", drawn)
@@ -128,21 +142,37 @@ def _olivetti(folder):
     return folder / "root"
 
 
-def figures(**changes):
-    metrics = {
-        "reconstruction": {"psnr": 21.0, "ssim": 0.6, "lpips": 0.23, "fid": 80.0},
-        "generation": {"fid": 120.0, "floor": {"fid": 15.0}, "warnings": []},
-        "latents": {"active_units": 128, "dimensions": 128, "warnings": [], "classifier_auc": 0.6},
-        "interpolation": {"step_ratio": 1.2},
+def test_the_space_of_the_caller_is_not_changed(trained, drawn):
+    space = facespace.load(trained)
+    before = space.template
+    assert EvaluationSession(space, drawn, "all", 8).space is not space
+    assert space.template is before
+
+
+def results(**changes):
+    """Results of all parts, with changed fields by part."""
+    parts = {
+        "reconstruction": Reconstruction(0.01, 21.0, 32, {}, {}, {}, ssim=0.6, lpips=0.23, fid=80.0),
+        "generation": Generation(
+            120.0, 0.1, 0.01, 0.5, 0.5, Floor(15.0, 0.0, 32, ""), {}, [], reconstruction_fid=80.0
+        ),
+        "memorisation": None,
+        "latents": LatentHealth(
+            *(32, 128, 0.1, 1.0, [0.0, 2.0], 0.1, 1.0, 128, 0.01, 0, 0.1, {}, {}, False, {}),
+            classifier_auc=0.6,
+            warnings=[],
+        ),
+        "interpolation": Interpolation(0.0, 0.1, 1.0, 1.2, 16, 24, "", {}, {}),
+        "likelihood": Likelihood({"loss": 100.0}, "normal"),
     }
-    for part, change in changes.items():
-        metrics[part] = {**metrics.get(part, {}), **change}
-    return metrics
+    for name, change in changes.items():
+        parts[name] = dataclasses.replace(parts[name], **change) if isinstance(change, dict) else change
+    return {name: found for name, found in parts.items() if found is not None}
 
 
 def test_conclusions_follow_the_figures():
     def said(**changes):
-        return [(finding.kind, finding.text, finding.change) for finding in conclude(figures(**changes))]
+        return [(finding.kind, finding.text, finding.change) for finding in conclude(results(**changes))]
 
     def one(words, findings):
         (found,) = [finding for finding in findings if words in finding[1]]
@@ -151,16 +181,55 @@ def test_conclusions_follow_the_figures():
     assert one("blurred", said())[0] == "poor"
     assert one("sharp", said(reconstruction={"lpips": 0.08}))[0] == "good"
     assert "fit-prior" in one("worse than reconstructions", said())[2]
-    assert "fitted already" in one("worse than reconstructions", said(latents={"prior_fitted": True}))[2]
-    assert "prior is not at fault" in one("easily told", said(reconstruction={"fid": 118.0}))[2]
-    assert one("nearly as good as real", said(generation={"fid": 20.0}))[0] == "good"
-    copies = {"share": 0.2, "expected": 0.01}
+    assert "fitted already" in one("worse than reconstructions", said(generation={"prior_fitted": True}))[2]
+    assert "prior is not at fault" in one("easily", said(generation={"reconstruction_fid": 118.0}))[2]
+    assert "Compare with reconstructions" in one("easily", said(generation={"reconstruction_fid": None}))[2]
+    assert one("nearly as close to real faces", said(generation={"fid": 20.0}))[0] == "good"
+    copies = Memorisation(0.2, 0.01, 0.5, 0.9, 0.9, 32, 32, 32, [])
+    few = dataclasses.replace(copies, share=0.01)
     assert one("copies", said(memorisation=copies))[0] == "poor"
-    assert one("not copies", said(memorisation={**copies, "share": 0.01}))[0] == "good"
-    assert one("copies", said(memorisation={**copies, "share": 0.01, "by_attributes": copies}))[0] == "poor"
-    assert one("by heart", said(likelihood={"train_gap": 0.1}))[0] == "note"
-    collapse = {"what": "Posterior collapse", "why": "nothing is told.", "change": "Lower the KL weight."}
+    assert one("not copies", said(memorisation=few))[0] == "good"
+    both = dataclasses.replace(few, by_attributes=copies)
+    assert one("copies", said(memorisation=both))[0] == "poor"
+    assert one("overfits", said(likelihood={"train_gap": 0.1}))[0] == "note"
+    collapse = LatentWarning("Posterior collapse", "nothing is told.", "Lower the KL weight.")
     assert one("collapse", said(latents={"warnings": [collapse]}))[2] == "Lower the KL weight."
+
+
+def test_a_finding_about_new_faces_rests_on_the_reconstructions_and_the_prior(trained, drawn, judge):
+    with quiet():
+        session = EvaluationSession(trained, drawn, "all", 16)
+        network = open_features(judge)
+        evaluation = Evaluation(session, 16, None, None, "own", 1.0, 0, 0, network)
+        seconds = measure_parts(evaluation)
+    drawn_faces = evaluation.results["generation"]
+    assert drawn_faces.reconstruction_fid == evaluation.results["reconstruction"].fid > 0
+    assert not drawn_faces.prior_fitted and list(seconds) == list(PARTS)
+    document = make_report(evaluation, seconds).document()
+    assert "reconstruction_fid" not in document["generation"] and "left_out" not in document["reconstruction"]
+    assert json.loads(json.dumps(document)) == document
+
+
+def test_a_quantity_that_was_not_measured_is_no_key_of_the_document():
+    @dataclasses.dataclass
+    class Inner:
+        a: float | None
+        b: float | None = None
+
+    @dataclasses.dataclass
+    class Outer:
+        terms: dict = dataclasses.field(metadata=FLAT)
+        inner: Inner
+        parts: list
+        hidden: int = dataclasses.field(default=3, metadata=INTERNAL)
+
+    made = Outer({"loss": 1.0}, Inner(None), [(1.0, 2.0), LatentWarning("a", "b", "c")])
+    expected = {
+        "loss": 1.0,
+        "inner": {"a": None},
+        "parts": [[1.0, 2.0], {"what": "a", "why": "b", "change": "c"}],
+    }
+    assert as_document(made) == expected
 
 
 def test_the_verb(cli, trained, drawn, tmp_path):

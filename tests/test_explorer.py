@@ -1,5 +1,5 @@
-"""The explorer's server: what it answers, and that whatever it should refuse is refused while it goes on serving. No
-browser; see test_explorer_page.py."""
+"""The explorer's server: what it answers, and that whatever it should refuse is refused while it goes on
+serving. No browser; see test_explorer_page.py."""
 
 import io
 import json
@@ -26,7 +26,7 @@ from facespace.explorer import messages, security, statistics
 from facespace.explorer.engine import Engine
 from facespace.explorer.photos import SAMPLES, Photos
 from facespace.explorer.service import PORT, TRIED, Service, Spaces, bind
-from facespace.models import bundle, export
+from facespace.models import bundle, export, locations
 from facespace.space.face_space import load
 
 TOKEN = "a-key-for-the-tests-only"
@@ -52,10 +52,10 @@ class Page:
             "subprotocols": [security.PROTOCOL, token],
             **options,
         }
-        self.socket = connect(f"ws://127.0.0.1:{port}/talk", max_size=None, **options).__enter__()
+        self.socket = connect(f"ws://127.0.0.1:{port}/ws", max_size=None, **options).__enter__()
 
-    def ask(self, what, payload=b"", **fields) -> tuple[dict, bytes]:
-        self.socket.send(pack(payload, id=1, what=what, **fields))
+    def ask(self, request, payload=b"", **fields) -> tuple[dict, bytes]:
+        self.socket.send(pack(payload, id=1, request=request, **fields))
         return unpack(self.socket.recv(timeout=30))
 
 
@@ -174,10 +174,10 @@ def test_a_talk_without_key_or_from_elsewhere_is_refused(port, options):
         struct.pack("<I", 9) + b"{}",
         struct.pack("<I", 2) + b"[]",
         struct.pack("<I", 1) + b"x",
-        pack(what="facts"),
+        pack(request="facts"),
         pack(id=1),
-        pack(id=True, what="facts"),
-        pack(id=1, what="facts", filler="x" * messages.LARGEST_HEADER),
+        pack(id=True, request="facts"),
+        pack(id=1, request="facts", filler="x" * messages.LARGEST_HEADER),
         struct.pack("<I", 9000) + b"[" * 9000,
         "a text",
         b"x" * (messages.LARGEST + 1),
@@ -207,22 +207,27 @@ def floats(*numbers) -> bytes:
         ("encode", bytes(16), {"width": 16, "height": 16}, "1,024 bytes"),
         ("encode", bytes(4 * 8 * 8), {"width": 8, "height": 8}, "encodes 16×16"),
         ("encode", b"", {"width": 10**6, "height": 16}, "width is a whole number from 8 to 512"),
-        ("encode", bytes(4 * 16 * 16), {"width": 16, "height": 16, "trust": 2}, "trust is a number"),
+        (
+            "encode",
+            bytes(4 * 16 * 16),
+            {"width": 16, "height": 16, "mean_blend": 2},
+            "mean_blend is a number",
+        ),
         ("random", b"", {"count": 1e9}, "count is a whole number"),
         ("random", b"", {"prior": "../secret"}, "Unknown prior"),
         ("random", b"", {"seed": -1}, "seed is a whole number"),
         ("random", b"", {"space": 7}, "space is a whole number from 0 to 1"),
-        ("align", bytes(4 * 64), {"width": 8, "height": 8, "points": [[0, 0]]}, "five pairs"),
-        ("align", bytes(4 * 64), {"width": 8, "height": 8, "points": [["a", 0]] * 5}, "points is a number"),
-        ("align", bytes(4 * 64), {"width": 8, "height": 8, "points": [None] * 5}, "fewer than two"),
+        ("align", b"", {"points": [[0, 0]]}, "five pairs"),
+        ("align", b"", {"points": [["a", 0]] * 5}, "points is a number"),
+        ("align", b"", {"points": [None] * 5}, "fewer than two"),
         ("edit", floats(*[0] * DIM), {"changes": {"Nose": 1}}, "Nose"),
         ("edit", floats(*[0] * DIM), {"changes": {"Smiling": 1e9}}, "from -20 to 20"),
         ("edit", floats(*[0] * DIM), {"changes": [1]}, "table of names"),
-        ("add_direction", bytes(4 * DIM * 8), {"name": "x", "with": 5}, "5 faces or more"),
+        ("add_direction", bytes(4 * DIM * 8), {"name": "x", "positive": 5}, "5 faces or more"),
         ("path", floats(*[0] * DIM), {"frames": 9}, "at least two faces"),
         ("path", bytes(4 * DIM * 13), {"frames": 9}, "1 to 12 rows"),
-        ("export", bytes(4 * DIM * 2), {"frames": 9, "form": "exe"}, "Unknown form of a film"),
-        ("export", bytes(4 * DIM * 2), {"frames": 10**9}, "frames is a whole number"),
+        ("export_animation", bytes(4 * DIM * 2), {"frames": 9, "format": "exe"}, "Unknown animation format"),
+        ("export_animation", bytes(4 * DIM * 2), {"frames": 10**9}, "frames is a whole number"),
         ("map", b"", {"method": "umap"}, "pca or tsne"),
         ("open", b"", {"path": "/etc/passwd"}, "Unknown request 'open'"),
     ],
@@ -230,6 +235,8 @@ def floats(*numbers) -> bytes:
 def test_what_cannot_be_is_answered_with_a_sentence(page, what, payload, fields, words):
     if what == "map":
         settle(page)
+    if what == "align":
+        assert page.ask("detect", bytes(4 * 64), width=8, height=8)[0]["ok"]
     header, rest = page.ask(what, payload, **fields)
     assert header["ok"] is False and words in header["error"] and not rest
     assert page.ask("facts")[0]["ok"]
@@ -263,19 +270,19 @@ def test_decode_gives_the_space_s_own_pixels(page, trained):
     assert np.array_equal(faces[..., :3], load(trained).decode(z)) and (faces[..., 3] == 255).all()
 
 
-def test_encode_gives_the_space_s_own_latent_and_trust_pulls_to_the_middle(page, trained):
+def test_encode_gives_the_space_s_own_latent_and_blends_it_with_the_mean(page, trained):
     picture = np.random.default_rng(2).integers(0, 256, (16, 16, 4), np.uint8)
     size = {"width": 16, "height": 16}
-    z = [
-        np.frombuffer(page.ask("encode", picture, trust=t, **size)[1][: 4 * DIM], "<f4") for t in (0, 0.5, 1)
-    ]
+    z = []
+    for blend in (1, 0.5, 0):
+        z.append(np.frombuffer(page.ask("encode", picture, mean_blend=blend, **size)[1][: 4 * DIM], "<f4"))
     np.testing.assert_allclose(z[2], load(trained).encode(picture[..., :3])[0], rtol=1e-5)
     np.testing.assert_allclose(z[1], (z[0] + z[2]) / 2, rtol=1e-4, atol=1e-5)
 
 
 def test_random_faces_are_those_of_sample(page, trained):
-    header, body = page.ask("random", count=4, seed=7, temperature=0.5)
-    z = np.frombuffer(body[: header["latent"]], "<f4").reshape(4, DIM)
+    header, body = page.ask("random", count=4, seed=7, truncation=0.5)
+    z = np.frombuffer(body[: header["latent_bytes"]], "<f4").reshape(4, DIM)
     assert np.array_equal(z, load(trained).sample_latents(4, seed=7, temperature=0.5))
 
 
@@ -286,7 +293,7 @@ def test_statistics_describe_the_latents(page, service):
     numbers = np.frombuffer(page.ask("statistics")[1], "<f4")
     assert len(numbers) == 4 * DIM + 2 * k + 101 + k * DIM and np.isfinite(numbers).all()
     np.testing.assert_allclose(found.components @ found.components.T, np.eye(k), atol=1e-5)
-    assert (np.diff(found.spread) <= 1e-6).all() and (np.diff(found.distances) >= 0).all()
+    assert (np.diff(found.component_std) <= 1e-6).all() and (np.diff(found.distances) >= 0).all()
     assert "encoded again" in header["origin"]
 
 
@@ -296,7 +303,7 @@ def test_percentiles_hold_for_faces_that_were_not_measured(trained):
         known = statistics.Known(space.sample_latents(3000), None, "draws")
         found = statistics.measure(known, True)
     new = space.sample_latents(1000, seed=99)
-    apart = np.linalg.norm((new - found.mean) @ found.components.T / found.spread, axis=1)
+    apart = np.linalg.norm((new - found.mean) @ found.components.T / found.component_std, axis=1)
     assert (apart < found.distances[50]).mean() == pytest.approx(0.5, abs=0.06)
     assert (apart < found.distances[90]).mean() == pytest.approx(0.9, abs=0.04)
 
@@ -333,7 +340,9 @@ def test_a_map_is_drawn_by_the_space(page):
     header, body = page.ask("map", method="pca")
     count, names = header["count"], header["names"]
     numbers = count * (2 + DIM + len(names)) * 4
-    assert len(body) == numbers + count * header["width"] * header["height"] * 4 and header["real"] is False
+    assert (
+        len(body) == numbers + count * header["width"] * header["height"] * 4 and header["encoded"] is False
+    )
     assert names[:3] == ["Smiling", "Eyeglasses", "Male"]
 
 
@@ -347,37 +356,38 @@ def test_edit_moves_one_attribute_and_says_the_scores(page):
 
 
 def test_a_direction_of_one_s_own_is_kept(page):
-    assert page.ask(
-        "add_direction", bytes(4 * DIM * 5) + floats(*range(DIM)) * 5, name="Mine", **{"with": 5}
-    )[0]["ok"]
+    assert page.ask("add_direction", bytes(4 * DIM * 5) + floats(*range(DIM)) * 5, name="Mine", positive=5)[
+        0
+    ]["ok"]
     assert "Mine" in page.ask("directions")[0]["names"]
 
 
 def test_a_space_without_directions_says_how_to_get_them(page):
     header, _ = page.ask("directions", space=1)
-    assert header["ok"] and header["names"] == [] and "facespace directions" in header["why"]
+    assert header["ok"] and header["names"] == [] and "facespace directions" in header["reason"]
 
 
-@pytest.mark.parametrize("turn", ["once", "loop", "back"])
-@pytest.mark.parametrize("along", ["linear", "spherical", "dense"])
-def test_a_path_starts_at_its_first_face(page, turn, along):
+@pytest.mark.parametrize("loop_mode", ["once", "loop", "pingpong"])
+@pytest.mark.parametrize("interpolation", ["linear", "spherical", "geodesic"])
+def test_a_path_starts_at_its_first_face(page, loop_mode, interpolation):
     keys = np.random.default_rng(0).normal(size=(3, DIM)).astype("<f4")
-    _, body = page.ask("path", keys.tobytes(), frames=13, turn=turn, along=along)
+    _, body = page.ask("path", keys.tobytes(), frames=13, loop_mode=loop_mode, interpolation=interpolation)
     path = np.frombuffer(body, "<f4").reshape(-1, DIM)
     assert len(path) == 13
     np.testing.assert_allclose(path[0], keys[0], atol=1e-5)
-    if turn == "once":
+    if loop_mode == "once":
         np.testing.assert_allclose(path[-1], keys[-1], atol=1e-5)
     else:  # the last frame is on its way to the first again
         away = np.linalg.norm(path[-1] - keys, axis=1)
         assert away[0] == away.min() > 0
 
 
-@pytest.mark.parametrize("form", ["gif", "webp"])
-def test_a_morph_is_a_film_of_that_form(page, form):
-    _, body = page.ask("export", floats(*range(2 * DIM)), frames=8, turn="loop", form=form, fps=20)
-    film = Image.open(io.BytesIO(body))
-    assert film.format.lower() == form and film.n_frames == 8
+@pytest.mark.parametrize("file_format", ["gif", "webp"])
+def test_a_morph_is_an_animation_of_that_format(page, file_format):
+    options = {"frames": 8, "loop_mode": "loop", "format": file_format, "fps": 20}
+    _, body = page.ask("export_animation", floats(*range(2 * DIM)), **options)
+    made = Image.open(io.BytesIO(body))
+    assert made.format.lower() == file_format and made.n_frames == 8
 
 
 def test_a_photograph_waits_for_one_drawn_face_and_the_detector_has_one_user(trained):
@@ -422,10 +432,36 @@ def test_aligning_lays_the_points_where_the_space_s_faces_lie(trained):
         assert cut[int(y), int(x)].mean() > 110
 
 
+def test_a_photo_is_sent_once_and_landmarks_alone_after_it(page, port, trained):
+    """`align` gives what a page that sends the aligned face to `encode` would get; another page has no
+    photo."""
+    photo = np.random.default_rng(5).integers(0, 256, (90, 80, 4), np.uint8)
+    landmarks = [[30, 35], [50, 36], None, [33, 60], [48, 61]]
+    header, body = page.ask("align", points=landmarks)
+    assert not header["ok"] and "No photograph is open" in header["error"] and not body
+    assert page.ask("detect", photo, width=80, height=90)[0]["ok"]
+    engine = Engine(load(trained), "tiny")
+    for shift in (0, 3):
+        moved = [pair and [pair[0] + shift, pair[1]] for pair in landmarks]
+        header, body = page.ask("align", points=moved)
+        points = np.array([pair or [np.nan] * 2 for pair in moved], float)
+        aligned = engine.photos.cut(photo[..., :3], points)
+        at, end = header["latent_bytes"], header["latent_bytes"] + 4 * 16 * 16
+        assert header["aligned"] == {"count": 1, "width": 16, "height": 16} and len(body) == end + 4 * 16 * 16
+        z = engine.encode(aligned)
+        np.testing.assert_array_equal(np.frombuffer(body[:at], "<f4"), z[0])
+        shown = np.frombuffer(body[at:], np.uint8).reshape(2, 16, 16, 4)[..., :3]
+        assert np.array_equal(shown, np.concatenate([engine.decode(z), aligned[None]]))
+    other = Page(port)
+    assert "No photograph is open" in other.ask("align", points=landmarks)[0]["error"]
+    assert page.ask("align", points=landmarks)[0]["ok"] and page.ask("forget")[0]["ok"]
+    assert "No photograph is open" in page.ask("align", points=landmarks)[0]["error"]
+
+
 def test_answers_come_while_a_long_one_is_worked_on(page):
     settle(page)
-    page.socket.send(pack(id=1, what="map", method="tsne"))
-    page.socket.send(pack(floats(*range(DIM)), id=2, what="decode"))
+    page.socket.send(pack(id=1, request="map", method="tsne"))
+    page.socket.send(pack(floats(*range(DIM)), id=2, request="decode"))
     assert unpack(page.socket.recv(timeout=30))[0]["id"] == 2
     assert unpack(page.socket.recv(timeout=60))[0]["id"] == 1
 
@@ -469,7 +505,7 @@ def test_without_a_space_that_which_comes_along_and_the_newest_runs_are_taken(cl
     from facespace.cli.explore import at_hand
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(bundle, "SHIPPED", tmp_path / "coming")
+    monkeypatch.setattr(locations, "DEFAULT_SPACE", tmp_path / "coming")
     code, _, err = cli("explore")
     assert code == 1 and "facespace demo" in err
     for place, age in (("runs/old", 30), ("demo/run", 10), ("runs/new", 20)):

@@ -579,7 +579,9 @@ def test_the_face_stays_when_the_server_goes(browser, trained):
             tab.ready()
             before = tab.picture()
             process.kill()
-            expect(tab.at("#disconnected")).to_contain_text("The explorer server does not answer; the face is kept")
+            expect(tab.at("#disconnected")).to_contain_text(
+                "The explorer server does not answer; the face is kept"
+            )
             tab.page.keyboard.press("r")
             expect(tab.at(".toast.error")).to_contain_text("facespace explore")
             assert same(tab.picture(), before)

@@ -142,7 +142,7 @@ def test_a_finer_level_depends_on_the_coarser_ones_and_not_the_other_way_round(l
         def choice(level, number):
             return level.mean + (first if number == 0 else 0)
 
-        return Gaussian(seen._look(choice)).mean
+        return Gaussian(seen._infer(choice)).mean
 
     plain, moved = said(0.0), said(1.0)
     assert torch.equal(plain[:, :5], moved[:, :5]) and not torch.allclose(plain[:, 5:], moved[:, 5:])

@@ -106,7 +106,7 @@ def test_the_same_seed_learns_the_same_flow_and_leaves_other_randomness_alone():
 
 def test_a_flow_stops_where_held_out_latents_say_so(monkeypatch):
     """On Gaussian latents there is nothing to learn but the latents themselves."""
-    monkeypatch.setattr(flow_training, "LOOK", 25)
+    monkeypatch.setattr(flow_training, "VALIDATE_EVERY", 25)
     z, unseen = (torch.randn(n, 12, generator=GENERATOR().manual_seed(n)) for n in (200, 1_000))
     steps = []
     monkeypatch.setattr(flow_training, "progress", lambda *_: _Counting(steps))
@@ -167,13 +167,13 @@ def test_a_conditional_flow_draws_what_is_asked_and_everything_without(condition
 
 
 def test_guidance_extrapolates_the_velocity(conditional):
-    from facespace.models.flow import Given
+    from facespace.models.flow import Condition
 
     x, angle, y = torch.randn(5, 2), torch.full((5,), 0.7), torch.tensor([1.0, math.nan])
     free, told = conditional.velocity(x, angle), conditional.velocity(x, angle, y.expand(5, -1))
     for strength in (0.0, 1.0, 2.5):
         assert_close(
-            conditional.guided(x, angle, Given(y, strength)), (1 - strength) * free + strength * told
+            conditional.guided(x, angle, Condition(y, strength)), (1 - strength) * free + strength * told
         )
 
 
@@ -197,11 +197,13 @@ def test_an_older_card_means_the_older_network():
 def test_all_views_of_a_face_stay_on_one_side(monkeypatch):
     """A mirror image that is learned while its face is held out would make copies look like knowledge."""
     seen = {}
-    draw, exam = flow_training._draw, flow_training._exam
+    draw, exam = flow_training._training_batch, flow_training._validation_batch
     monkeypatch.setattr(
-        flow_training, "_draw", lambda x, *rest: (seen.setdefault("learned", x), draw(x, *rest))[1]
+        flow_training, "_training_batch", lambda x, *rest: (seen.setdefault("learned", x), draw(x, *rest))[1]
     )
-    monkeypatch.setattr(flow_training, "_exam", lambda x: (seen.setdefault("held", x), exam(x))[1])
+    monkeypatch.setattr(
+        flow_training, "_validation_batch", lambda x: (seen.setdefault("held", x), exam(x))[1]
+    )
     faces = torch.arange(400.0)[:, None].expand(-1, 2) + torch.randn(400, 2) * 0.01
     z = torch.stack(
         [faces, faces + 1_000], 1

@@ -18,22 +18,15 @@ import facespace
 from facespace.core.console import quiet
 from facespace.core.errors import UsageError
 from facespace.data.faces import FaceSet
-from facespace.evaluation.generation import (
-    BLOCKY,
-    draw_samples,
-    fid,
-    floor,
-    kid,
-    looks_like_jpeg,
-    measure_generation,
-    measure_memorisation,
-    memorisation,
-    nearest,
-    precision_recall,
-)
-from facespace.evaluation.session import Subject
+from facespace.evaluation.fidelity import fid, kid, precision_recall
+from facespace.evaluation.generation import BLOCKY, floor, looks_like_jpeg, measure_generation
+from facespace.evaluation.memorisation import measure_memorisation, memorisation
+from facespace.evaluation.session import EvaluationSession, draw_samples
 from facespace.perception import inception as extractors
+from facespace.perception.arcface import Identity
+from facespace.perception.attributes import load_net
 from facespace.perception.inception import Features, FeaturesError, kept_features, open_features
+from facespace.perception.interface import FaceNetwork
 from facespace.perception.lpips import LAYERS, open_lpips
 
 DIM = 6
@@ -139,7 +132,7 @@ def test_kid_is_unbiased_seeded_and_the_same_in_parts(monkeypatch):
     mean, deviation = kid(a, b, 50, 60, seed=3)
     assert abs(mean) < 3 * deviation and kid(a, c, 50, 60)[0] > 10 * deviation
     assert kid(a, b, 50, 60, seed=3) == (mean, deviation) != kid(a, b, 50, 60, seed=4)
-    monkeypatch.setattr("facespace.evaluation.generation.WHOLE", 10)
+    monkeypatch.setattr("facespace.evaluation.fidelity.WHOLE", 10)
     assert kid(a, b, 50, 60, seed=3) == pytest.approx((mean, deviation))
     with pytest.raises(UsageError, match="between 2 and 300 faces; got 301"):
         kid(a, b, size=301)
@@ -159,27 +152,28 @@ def test_precision_and_recall_of_hand_cases():
         precision_recall(real, real[:3])
 
 
-def test_nearest_numbers_rows():
+def test_nearest_numbers_the_training_faces():
     train, samples = np.array([[0.0], [10], [20]]), np.array([[19.0], [2], [10]])
-    places, distances = nearest(samples, train)
-    assert places.tolist() == [2, 0, 1] and distances.tolist() == [1, 2, 0]
-    assert nearest(samples, train, np.array([7, 8, 9]))[0].tolist() == [9, 7, 8]
+    found = memorisation(samples, train, np.array([[5.0], [15]]))
+    assert found.nearest == [2, 0, 1]
+    # The distances 1, 2 and 0 over the mean distance to all three: 29 / 3, 28 / 3 and 20 / 3.
+    assert found.median == pytest.approx(3 / 29)
 
 
 def test_copies_are_found_and_new_faces_are_not(faces):
     random = np.random.default_rng(0)
     train, unseen, new = (random.normal(size=(count, 16)) for count in (300, 400, 200))
     copied = train[:200] + random.normal(size=(200, 16)) * 0.1
-    assert memorisation(copied, train, unseen)["share"] == 1
-    assert memorisation(new, train, unseen)["share"] < 0.05
+    assert memorisation(copied, train, unseen).share == 1
+    assert memorisation(new, train, unseen).share < 0.05
     assert (
-        memorisation(new * 0.3, train, unseen)["share"] < 0.05
+        memorisation(new * 0.3, train, unseen).share < 0.05
     )  # blurred samples lie near every face, and copy none
     mixed = memorisation(np.concatenate([copied[:50], new[:150]]), train, unseen)
-    assert 0.25 <= mixed["share"] < 0.3 and mixed["nearest"][:50] == list(range(50))
+    assert 0.25 <= mixed.share < 0.3 and mixed.nearest[:50] == list(range(50))
     found = measure_memorisation(noisy(faces[:20], 4), faces[:30], faces[30:])
-    assert found["nearest"] == list(range(20)) and found["share"] == 1 and found["held_against"] == 30
-    assert measure_memorisation(faces[30:40], faces[:30], faces[30:])["share"] < 0.2
+    assert found.nearest == list(range(20)) and found.share == 1 and found.held_against == 30
+    assert measure_memorisation(faces[30:40], faces[:30], faces[30:]).share < 0.2
 
 
 # The whole
@@ -188,24 +182,26 @@ def test_copies_are_found_and_new_faces_are_not(faces):
 def test_samples_are_judged_beside_a_floor(judge, faces):
     real, others = faces[:24], faces[24:48]
     found = measure_generation(noisy(real), real, others, judge)
-    assert found["fid"] == fid(judge(noisy(real)), judge(real))
-    assert found["floor"] == floor(judge(real), judge(others)) and found["floor"]["count"] == 24
-    assert found["floor"]["fid"] == fid(judge(others), judge(real))
-    assert found["protocol"]["count"] == 24 and "projection.pt" in found["protocol"]["features"]
-    assert found["warnings"] == [] and measure_generation(noisy(real), real, others, judge) == found
+    assert found.fid == fid(judge(noisy(real)), judge(real))
+    assert found.floor == floor(judge(real), judge(others)) and found.floor.count == 24
+    assert found.floor.fid == fid(judge(others), judge(real))
+    assert found.protocol["count"] == 24 and "projection.pt" in found.protocol["features"]
+    assert found.warnings == [] and measure_generation(noisy(real), real, others, judge) == found
     assert measure_generation(judge(noisy(real)), judge(real), judge(others), judge) == found
     wide = np.random.default_rng(0).normal(size=(2, 24, 100)).astype(np.float32)
-    assert "FID lies higher" in measure_generation(wide[0], wide[1], None, judge)["warnings"][0]
+    assert "FID lies higher" in measure_generation(wide[0], wide[1], None, judge).warnings[0]
 
 
 def test_the_floor_falls_back_to_half_against_half(judge, faces):
-    found = measure_generation(faces[24:48], faces[:24], faces[48:], judge)["floor"]
-    assert found["count"] == 12 and "one half" in found["of"]
-    assert found == measure_generation(faces[24:48], faces[:24], None, judge)["floor"]
+    found = measure_generation(faces[24:48], faces[:24], faces[48:], judge).floor
+    assert found.count == 12 and "one half" in found.of
+    assert found == measure_generation(faces[24:48], faces[:24], None, judge).floor
 
 
 def test_equal_counts_are_demanded(judge, faces):
-    with pytest.raises(UsageError, match=r"20 samples cannot be judged by 24 real faces.*Take 20 of each"):
+    with pytest.raises(
+        UsageError, match=r"20 samples cannot be compared with 24 real faces.*Take 20 of each"
+    ):
         measure_generation(faces[:20], faces[:24], None, judge)
     with pytest.raises(UsageError, match="at least 8"):
         measure_generation(faces[:5], faces[5:10], None, judge)
@@ -230,6 +226,15 @@ def test_each_kind_of_network_is_recognised(tmp_path, faces):
         assert found.dim == DIM and found.fingerprint.endswith(name) and f"{name}.pt" in found.about
         np.testing.assert_allclose(found(faces[:40]), expected, rtol=1e-4, atol=1e-5)  # more than one batch
         assert found(faces[:2]).dtype == np.float32 and found(faces[:0]).shape == (0, DIM)
+
+
+def test_networks_that_map_faces_to_vectors_share_an_interface(judge, faces):
+    net = load_net()
+    for network in (judge, net, Identity("the features of a network", net.features)):
+        used: FaceNetwork = network
+        vectors = used(faces[:3])
+        assert used.name and used.about and vectors.shape[0] == 3 and vectors.dtype == np.float32
+    assert net.about == open_features("attributes").about and "192 features" in net.about
 
 
 def test_gray_faces_get_three_channels(judge, faces):
@@ -436,10 +441,10 @@ def test_the_mode_of_the_model_does_not_change_samples(trained):
 
 def test_a_set_of_another_crop_is_refused(trained, drawn):
     faces = FaceSet(drawn)
-    Subject(trained, faces, "all", None)
+    EvaluationSession(trained, faces, "all", None)
     faces.card = {**faces.card, "crop": "center-108"}
     with pytest.raises(UsageError, match="crop"):
-        Subject(trained, faces, "all", None)
+        EvaluationSession(trained, faces, "all", None)
 
 
 def saved_as_jpeg(faces: np.ndarray, quality: int) -> np.ndarray:
@@ -458,8 +463,8 @@ def test_references_saved_as_jpeg_are_noticed(judge, tmp_path):
     marred = saved_as_jpeg(faces, 75)
     assert looks_like_jpeg(faces) < BLOCKY < looks_like_jpeg(marred)
     assert looks_like_jpeg(np.zeros((2, 8, 8, 3), np.uint8)) == 1
-    assert measure_generation(faces[:30], faces[30:], None, judge)["warnings"] == []
-    (warning,) = measure_generation(faces[:30], marred[30:], None, judge)["warnings"]
+    assert measure_generation(faces[:30], faces[30:], None, judge).warnings == []
+    (warning,) = measure_generation(faces[:30], marred[30:], None, judge).warnings
     assert "JPEG" in warning
 
 

@@ -22,9 +22,10 @@ from facespace.models import bundle, precision
 from facespace.models.blocks import Doubling, TransposedConv
 from facespace.recipes.config import TrainConfig
 from facespace.training import runtime as machine_module
+from facespace.training.distributed import RandomShard
 from facespace.training.loaders import Loader, Shelf
 from facespace.training.run_log import Journal
-from facespace.training.runtime import Machine, _Share
+from facespace.training.runtime import Machine
 
 PLAIN = (*TINY, "train.precision=fp32", "train.batch=8", "train.steps=9")
 
@@ -122,7 +123,7 @@ def test_every_process_draws_its_share_of_the_numbers_that_one_alone_would_draw(
     whole = torch.randn(8, 5), torch.rand(8)
     for rank in range(2):
         torch.manual_seed(3)
-        with _Share(rank, 2):
+        with RandomShard(rank, 2):
             part = torch.randn(4, 5), torch.rand(4, device="cpu")
         assert all(torch.equal(mine, all_[rank::2]) for mine, all_ in zip(part, whole))
 

@@ -12,11 +12,11 @@ from facespace.core.errors import UsageError
 from facespace.models import ModelConfig, build
 from facespace.models.interface import Pass
 from facespace.models.likelihoods import LIKELIHOODS
+from facespace.models.optimization import learning_rate, linear_warmup
 from facespace.models.posteriors import Gaussian
 from facespace.models.priors import FITTED, FittedNormal, Mixture, StandardNormal
 from facespace.recipes.config import TrainConfig
 from facespace.training.loss import total_loss
-from facespace.training.schedule import learning_rate, rise
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def test_free_bits_and_warm_up():
     result = Pass(torch.zeros(2, 3, 4, 4), torch.tensor([-10.0, -20.0]), {"kl": parts.sum(1)}, parts)
     assert total_loss(result, {}, free_bits=0.5)[0] == pytest.approx(15 + 0.5 + 3.0)
     assert total_loss(result, {"kl": 2.0}, rise=0.25)[0] == pytest.approx(15 + 0.5 * 3.2)
-    assert [rise(step, 4) for step in (0, 1, 3, 4, 9)] == pytest.approx([0.2, 0.4, 0.8, 1.0, 1.0])
+    assert [linear_warmup(step, 4) for step in (0, 1, 3, 4, 9)] == pytest.approx([0.2, 0.4, 0.8, 1.0, 1.0])
 
 
 def test_importance_weighted_bound_against_a_known_likelihood():

@@ -121,7 +121,7 @@ def test_published_parameter_count(name):
         ({"pixels": "gauss"}, "Unknown pixels"),
         ({"body": "mlp", "spatial": True}, "does not end in a map of features; take conv"),
         ({"latent": 100, "spatial": True}, "4×4 cells, so model.latent must be a multiple of 16; got 100"),
-        ({"spatial": True, "conditions": ("Hat",)}, "cannot be told"),
+        ({"spatial": True, "conditions": ("Hat",)}, "cannot be conditioned on"),
         ({"bottleneck": "codes", "latent": 10}, "a multiple of model.code"),
         ({"kind": "ladder"}, "1 to 3 further levels"),
         ({"kind": "ladder", "levels": (1,)}, "A ladder takes model.body=residual"),
@@ -133,7 +133,7 @@ def test_published_parameter_count(name):
         ({"levels": (1,)}, "is for model.kind=ladder"),
         ({"looks": 0}, "looks must be at least 1"),
         ({"looks": 2, "spatial": True}, "1 but for a flat latent"),
-        ({"looks": 2, "body": "conv_pool", "image": (3, 70, 70)}, "draws less than it is shown"),
+        ({"looks": 2, "body": "conv_pool", "image": (3, 70, 70)}, "has an output smaller than its input"),
     ],
 )
 def test_impossible_configs_are_refused_with_a_sentence(fields, says):

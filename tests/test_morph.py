@@ -16,10 +16,10 @@ from facespace.core.console import quiet
 from facespace.core.errors import FacespaceError, UsageError
 from facespace.data.faces import FaceSet
 from facespace.image import animation
+from facespace.latent.morph import PATHS, Geometry, Way, places, through
 from facespace.latent.paths import bilinear, lerp, mix, slerp
 from facespace.models.priors import FittedNormal, Mixture, StandardNormal
-from facespace.space.geodesic import dense
-from facespace.space.morph import PATHS, Way, places, through
+from facespace.space.geodesic import dense, geodesic, great_circle
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,17 @@ def faces(drawn):
 
 @pytest.fixture(scope="module")
 def keys():
-    return torch.randn(5, 9, generator=torch.Generator().manual_seed(0))
+    return torch.randn(5, 9, generator=torch.Generator().manual_seed(0)).numpy()
+
+
+def under(prior):
+    """What paths depend on of a prior."""
+    return Geometry(prior.mean.numpy(), geodesic(prior))
+
+
+def grid_of(count):
+    """So many even t in [0, 1], float32."""
+    return np.linspace(0, 1, count, dtype=np.float32)
 
 
 def rotated(prior: str = "normal"):
@@ -49,40 +59,60 @@ def rotated(prior: str = "normal"):
 
 
 def test_lerp_is_exact_at_its_ends(keys):
-    path = lerp(keys[0], keys[1], torch.tensor([0.0, 0.25, 1.0]))
-    assert torch.equal(path[0], keys[0]) and torch.equal(path[2], keys[1])
-    assert_close(path[1], 0.75 * keys[0] + 0.25 * keys[1])
+    path = lerp(keys[0], keys[1], np.array([0.0, 0.25, 1.0], np.float32))
+    assert path.dtype == np.float32
+    assert np.array_equal(path[0], keys[0]) and np.array_equal(path[2], keys[1])
+    np.testing.assert_allclose(path[1], 0.75 * keys[0] + 0.25 * keys[1], rtol=1e-5)
 
 
 def test_slerp_turns_evenly_about_its_centre(keys):
-    center, t = keys[4], torch.linspace(0, 1, 7)
+    center, t = keys[4], grid_of(7)
     path = slerp(keys[0], keys[1], t, center)
-    assert torch.equal(path[0], keys[0]) and torch.equal(path[-1], keys[1])
+    assert path.dtype == np.float32
+    assert np.array_equal(path[0], keys[0]) and np.array_equal(path[-1], keys[1])
     spokes = path - center
-    assert_close(spokes.norm(dim=1), lerp(spokes[:1].norm()[None], spokes[-1:].norm()[None], t)[:, 0])
-    units = spokes / spokes.norm(dim=1, keepdim=True)
-    angles = (units[:-1] * units[1:]).sum(1).acos()
-    assert_close(angles, angles.mean().expand(6), rtol=1e-3, atol=1e-4)
-    quarter = slerp(torch.tensor([2.0, 0]), torch.tensor([0, 2.0]), torch.tensor([0.5]))
-    assert_close(quarter, torch.full((1, 2), math.sqrt(2)))
+    length = np.linalg.norm(spokes, axis=1)
+    np.testing.assert_allclose(length, (1 - t) * length[0] + t * length[-1], rtol=1e-5)
+    units = spokes / length[:, None]
+    angles = np.arccos((units[:-1] * units[1:]).sum(1))
+    np.testing.assert_allclose(angles, np.full(6, angles.mean()), rtol=1e-3, atol=1e-4)
+    quarter = slerp(np.float32([2, 0]), np.float32([0, 2]), np.float32([0.5]))
+    np.testing.assert_allclose(quarter, np.full((1, 2), math.sqrt(2)), rtol=1e-6)
 
 
 @pytest.mark.parametrize("factor", [1.0, 2.5, -1.0, 0.0])
 def test_slerp_of_parallel_ends_is_the_line(keys, factor):
-    t = torch.linspace(0, 1, 5)
-    assert_close(slerp(keys[0], factor * keys[0], t), lerp(keys[0], factor * keys[0], t))
+    t, end = grid_of(5), np.float32(factor) * keys[0]
+    np.testing.assert_array_equal(slerp(keys[0], end, t), lerp(keys[0], end, t))
+
+
+def test_the_circle_with_gradients_is_the_one_of_arrays(keys):
+    starts, ends, t = keys[:3].astype(np.float64), keys[1:4].astype(np.float64), np.array([0.0, 0.3, 1.0])
+    circle = great_circle(*(torch.from_numpy(part) for part in (starts, ends, t)))
+    np.testing.assert_allclose(circle, slerp(starts, ends, t), rtol=1e-12)
 
 
 def test_bilinear_has_its_corners_and_their_mean(keys):
     sheet = bilinear(keys[:4], 3, 5).reshape(3, 5, -1)
     for corner, place in zip(keys, ((0, 0), (0, -1), (-1, 0), (-1, -1))):
-        assert torch.equal(sheet[place], corner)
-    assert_close(sheet[1, 2], keys[:4].mean(0))
+        assert np.array_equal(sheet[place], corner)
+    np.testing.assert_allclose(sheet[1, 2], keys[:4].mean(0), rtol=1e-5, atol=1e-6)
+
+
+def test_blends_are_those_of_even_steps_in_torch(keys):
+    for columns in range(2, 40):
+        row, (start, end) = (
+            bilinear(keys[:4], 2, columns)[:columns],
+            (torch.from_numpy(key) for key in keys[:2]),
+        )
+        t = torch.linspace(0, 1, columns)[:, None]
+        np.testing.assert_array_equal(row, ((1 - t) * start + t * end).numpy())
 
 
 def test_a_mix_whose_weights_sum_to_one_knows_no_centre(keys):
-    assert_close(mix(keys[:3], [1, -0.5, 0.5], keys[4]), keys[0] - 0.5 * keys[1] + 0.5 * keys[2])
-    assert_close(mix(keys[:1], [0.5], keys[4]), (keys[0] + keys[4]) / 2)
+    mixed = keys[0] - 0.5 * keys[1] + 0.5 * keys[2]
+    np.testing.assert_allclose(mix(keys[:3], [1, -0.5, 0.5], keys[4]), mixed, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(mix(keys[:1], [0.5], keys[4]), (keys[0] + keys[4]) / 2, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("prior", [StandardNormal(6), *(rotated(kind)[0] for kind in ("normal", "mixture"))])
@@ -99,7 +129,9 @@ def test_a_dense_path_is_denser_than_its_circle_and_as_far_out(kind):
     for segment in range(3):
         path = between(torch.full((33,), segment), t)
         assert torch.equal(path[0], starts[segment]) and torch.equal(path[-1], ends[segment])
-        circle = slerp(starts[segment], ends[segment], t, prior.mean)
+        circle = torch.from_numpy(
+            slerp(*(one.numpy() for one in (starts[segment], ends[segment], t, prior.mean)))
+        )
         assert prior.log_prob(path).mean() > prior.log_prob(circle).mean() + 0.3
         step = path.diff(dim=0).norm(dim=1)
         assert step.max() < 4 * step.mean()  # no jump anywhere
@@ -108,8 +140,9 @@ def test_a_dense_path_is_denser_than_its_circle_and_as_far_out(kind):
 
 def test_in_a_round_prior_the_dense_path_is_about_the_circle(keys):
     t = torch.linspace(0, 1, 9)
-    path = dense(keys[:1], keys[1:2], StandardNormal(9))(torch.zeros(9).long(), t)
-    assert_close(path, slerp(keys[0], keys[1], t), atol=0.2, rtol=0)
+    starts, ends = torch.from_numpy(keys[:1]), torch.from_numpy(keys[1:2])
+    path = dense(starts, ends, StandardNormal(9))(torch.zeros(9).long(), t)
+    assert_close(path, torch.from_numpy(slerp(keys[0], keys[1], t.numpy())), atol=0.2, rtol=0)
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -118,59 +151,61 @@ def test_in_a_round_prior_the_dense_path_is_about_the_circle(keys):
 def test_every_key_is_a_frame(keys, path, loop, pingpong, count):
     way = Way(path, loop=loop, pingpong=pingpong)
     segments = way.segments(count)
-    walk = way.walk(keys[:count], StandardNormal(9))
-    at = places(31, segments, way, lambda where: walk(where).diff(dim=0).norm(dim=1))
+    walk = way.walk(keys[:count], under(StandardNormal(9)))
+    at = places(31, segments, way, lambda where: np.linalg.norm(np.diff(walk(where), axis=0), axis=1))
     z = walk(at)
-    assert z.shape == (31, 9) and torch.equal(z[0], keys[0])
-    met = [any(torch.equal(frame, key) for frame in z) for key in keys[:count]]
-    assert all(met) and (at.diff() > 0).all()
+    assert z.shape == (31, 9) and z.dtype == np.float32 and np.array_equal(z[0], keys[0])
+    met = [any(np.array_equal(frame, key) for frame in z) for key in keys[:count]]
+    assert all(met) and (np.diff(at) > 0).all()
     if not way.closed:
-        assert torch.equal(z[-1], keys[count - 1])
+        assert np.array_equal(z[-1], keys[count - 1])
     else:
-        assert not torch.equal(z[-1], keys[0])
+        assert not np.array_equal(z[-1], keys[0])
 
 
 @pytest.mark.parametrize(("count", "frames"), [(2, 2), (2, 60), (3, 7), (5, 61), (12, 100)])
 def test_a_straight_path_starts_and_ends_at_its_keys(count, frames):
-    keys = list(torch.randn(count, 4, generator=torch.Generator().manual_seed(count)))
+    keys = np.random.default_rng(count).standard_normal((count, 4)).astype(np.float32)
     path = through(keys, frames)
     assert path.shape == (frames, 4)
-    assert torch.equal(path[0], keys[0]) and torch.equal(path[-1], keys[-1])
+    assert np.array_equal(path[0], keys[0]) and np.array_equal(path[-1], keys[-1])
     if (frames - 1) % (count - 1) == 0:
         for place, key in enumerate(keys):
-            assert torch.equal(path[place * (frames - 1) // (count - 1)], key)
-    assert_close(through([torch.zeros(1), torch.ones(1)], 11)[:, 0].diff(), torch.full((10,), 0.1))
+            assert np.array_equal(path[place * (frames - 1) // (count - 1)], key)
+    line = through([np.zeros(1, np.float32), np.ones(1, np.float32)], 11)[:, 0]
+    np.testing.assert_allclose(np.diff(line), np.full(10, 0.1), rtol=1e-5)
 
 
 def test_a_way_back_is_the_way_there():
     way = Way(pace="uniform", pingpong=True)
-    z = way.walk(torch.tensor([[0.0], [1.0], [3.0]]), StandardNormal(1))(places(12, way.segments(3), way))[
-        :, 0
-    ]
-    assert_close(z, torch.tensor([0, 1 / 3, 2 / 3, 1, 5 / 3, 7 / 3, 3, 7 / 3, 5 / 3, 1, 2 / 3, 1 / 3]))
+    keys = np.float32([[0.0], [1.0], [3.0]])
+    z = way.walk(keys, under(StandardNormal(1)))(places(12, way.segments(3), way))[:, 0]
+    expected = [0, 1 / 3, 2 / 3, 1, 5 / 3, 7 / 3, 3, 7 / 3, 5 / 3, 1, 2 / 3, 1 / 3]
+    np.testing.assert_allclose(z, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_an_even_pace_makes_equal_steps_of_any_length():
     """On a line whose picture moves as the cube of the place: where it is slow, frames are few."""
     way = Way()
-    at = places(40, 2, way, lambda where: (where**3).diff())
+    at = places(40, 2, way, lambda where: np.diff(where**3))
     height = at**3
     for segment in (height[at <= 1], height[at >= 1]):
-        assert_close(segment.diff(), segment.diff().mean().expand(len(segment) - 1), rtol=0.1, atol=0.02)
-    steps = height.diff()
+        steps = np.diff(segment)
+        np.testing.assert_allclose(steps, np.full(len(steps), steps.mean()), rtol=0.1, atol=0.02)
+    steps = np.diff(height)
     assert steps.max() / steps.mean() < 1.1
-    uniform = (places(40, 2, Way(pace="uniform")) ** 3).diff()
+    uniform = np.diff(places(40, 2, Way(pace="uniform")) ** 3)
     assert uniform.max() / uniform.mean() > 2
-    still = places(5, 1, way, lambda where: torch.zeros(len(where) - 1))
-    assert_close(still, torch.linspace(0, 1, 5, dtype=torch.float64))
+    still = places(5, 1, way, lambda where: np.zeros(len(where) - 1))
+    np.testing.assert_allclose(still, np.linspace(0, 1, 5))
 
 
 def test_easings_rest_at_the_keys():
     at = {
         easing: places(101, 1, Way(pace="uniform", easing=easing)) for easing in ("linear", "smooth", "hold")
     }
-    assert_close(at["smooth"][50], at["linear"][50])
-    assert_close(at["smooth"].flip(0), 1 - at["smooth"])
+    assert at["smooth"][50] == pytest.approx(at["linear"][50])
+    np.testing.assert_allclose(at["smooth"][::-1], 1 - at["smooth"], atol=1e-12)
     early = [int((places < 0.02).sum()) for places in at.values()]
     assert early[0] < early[1] < early[2] and 15 <= early[2] <= 25 and at["hold"][-1] == 1
 
@@ -224,7 +259,7 @@ def test_pictures_and_latents_are_keys_alike(space, faces):
 
 def test_what_adjusts_a_path_sees_all_of_it(space, faces):
     def flatten(z):
-        return torch.cat([torch.zeros_like(z[:, :1]), z[:, 1:]], 1)
+        return np.concatenate([np.zeros_like(z[:, :1]), z[:, 1:]], 1)
 
     z = space.morph_latents(faces[:2], frames=9, adjust=flatten)
     assert not z[:, 0].any() and np.abs(z[:, 1:]).min() > 0

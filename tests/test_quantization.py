@@ -15,7 +15,7 @@ from facespace.core import cards
 from facespace.core.console import quiet
 from facespace.core.errors import BundleError, UsageError
 from facespace.data.faces import FaceSet
-from facespace.evaluation import runs
+from facespace.evaluation import run_files
 from facespace.image.photos import Template
 from facespace.models import ModelConfig, build, bundle
 from facespace.models.blocks import Doubling, TransposedConv
@@ -178,7 +178,7 @@ def test_a_bundle_of_8_bits(whole, tmp_path):
         small.card["packed"] == {"from": whole.card["fingerprint"], "bits": 8} and small.card["format"] == 2
     )
     weights = sum(weight.numel() for weight in small.model.parameters())
-    assert runs._count(tmp_path / "p" / bundle.WEIGHTS) == weights
+    assert run_files.count_parameters(tmp_path / "p" / bundle.WEIGHTS) == weights
 
 
 def test_packing_again_changes_nothing_and_other_bits_go_both_ways(whole, tmp_path, capsys):
@@ -188,7 +188,7 @@ def test_packing_again_changes_nothing_and_other_bits_go_both_ways(whole, tmp_pa
     assert contents(tmp_path / "again") == contents(tmp_path / "8")
     assert not capsys.readouterr().err
     pack(eight, tmp_path / "16")
-    assert "have 8 bits: 16 make them larger" in capsys.readouterr().err
+    assert "have 8 bits; 16 bits make the files larger" in capsys.readouterr().err
     sixteen = bundle.load(tmp_path / "16")
     assert sixteen.card["format"] == 1 and sixteen.card["packed"]["bits"] == 16
     for a, b in zip(eight.model.parameters(), sixteen.model.parameters()):

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +15,15 @@ from PIL import Image
 
 import facespace
 from facespace.core.console import quiet
+from facespace.core.errors import UsageError
 from facespace.data.faces import FaceSet
-from facespace.evaluation import runs
+from facespace.evaluation import run_files, runs
 from facespace.evaluation.compare import compare, names, open_all
-from facespace.evaluation.figures import Tally, quality
+from facespace.evaluation.reconstruction import Tally, quality
 from facespace.image import grids
 from facespace.latent.structure import latent_structure
 from facespace.models import bundle, count_parameters
-from facespace.report import charts
+from facespace.report import charts, latent_charts
 from facespace.report.tables import markdown
 from facespace.training import run_log
 
@@ -59,15 +61,15 @@ def unfinished(run: Path, to: Path, *, keep: str = "") -> Path:
 
 def only(folder: Path) -> dict:
     (row,) = runs.find_runs(folder)
-    return row
+    return asdict(row)
 
 
 # Listing
 
 
 def test_the_names_of_files_are_the_writers():
-    assert (runs.METRICS, runs.RESULT) == (run_log.METRICS, run_log.RESULT)
-    assert (runs.CARD, runs.WEIGHTS, set(runs.BUNDLES)) == (
+    assert (run_files.METRICS, run_files.RESULT) == (run_log.METRICS, run_log.RESULT)
+    assert (run_files.CARD, run_files.WEIGHTS, set(run_files.BUNDLES)) == (
         bundle.CARD,
         bundle.WEIGHTS,
         {bundle.BEST, bundle.LAST},
@@ -179,7 +181,7 @@ def test_links_are_followed_once_and_never_upwards(trained, tmp_path):
     (tmp_path / "all/deep/up").symlink_to(tmp_path)
     (tmp_path / "all/far").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "all/gone").symlink_to(tmp_path / "nowhere")
-    assert {row["name"] for row in runs.find_runs(tmp_path / "all")} == {"deep/r", "far"}
+    assert {row.name for row in runs.find_runs(tmp_path / "all")} == {"deep/r", "far"}
 
 
 def test_order_and_note(trained, gray, tmp_path):
@@ -189,7 +191,7 @@ def test_order_and_note(trained, gray, tmp_path):
         text["validation"]["loss"] = step
         (tmp_path / name / "metrics.jsonl").write_text(json.dumps(text) + "\n")
     rows = runs.find_runs(tmp_path)
-    assert [row["name"] for row in rows] == ["b", "a"] and runs.unlike(rows) is None
+    assert [row.name for row in rows] == ["b", "a"] and runs.unlike(rows) is None
     shutil.copytree(gray, tmp_path / "c")
     note = runs.unlike(runs.find_runs(tmp_path))
     for word in ("mse", "normal_shared", "24×20 gray", "16×16 colour", "no penalty", "kl × 30", "data"):
@@ -372,9 +374,9 @@ def test_the_pictures(compared):
 def test_the_same_again_is_the_same(compared, trained, gray, drawn, tmp_path):
     with quiet():
         again = compare([trained, gray], drawn, tmp_path / "c", split="all", count=24, seed=3)
-        compare(
-            [gray, trained], drawn, tmp_path / "c", split="all", count=5
-        )  # takes the place of the older one
+        with pytest.raises(UsageError, match="already holds a comparison"):
+            compare([gray, trained], drawn, tmp_path / "c", split="all", count=5)
+        compare([gray, trained], drawn, tmp_path / "c", split="all", count=5, force=True)
     assert again["runs"] == compared[1]["runs"]
     assert json.loads((tmp_path / "c/compare.json").read_text())["protocol"]["count"] == 5
 
@@ -485,7 +487,7 @@ def test_latents_chart_takes_any_name_and_dead_latents(tmp_path):
         "a $x_1 and a very long name that goes on and on": (np.diag(covariance), covariance),
         "b": (np.ones(1), np.eye(1)),
     }
-    charts.save(charts.latents(spaces, 0.01), tmp_path / "x.png")
+    charts.save(latent_charts.latents(spaces, 0.01), tmp_path / "x.png")
     assert Image.open(tmp_path / "x.png").width > 400
 
 
@@ -494,6 +496,6 @@ def test_latents_chart_takes_any_name_and_dead_latents(tmp_path):
 )
 def test_a_penalty_without_a_weight_is_said_to_count_once(bottleneck, says):
     assert (
-        runs.objective({"model": {"bottleneck": bottleneck}, "recipe": {"objective": {"weights": {}}}})
+        run_files.objective({"model": {"bottleneck": bottleneck}, "recipe": {"objective": {"weights": {}}}})
         == says
     )

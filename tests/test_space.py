@@ -1,6 +1,8 @@
 """FaceSpace: pictures in, pictures out."""
 
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ import facespace
 from facespace.core.console import quiet
 from facespace.core.errors import UsageError
 from facespace.data.faces import FaceSet
-from facespace.space.codec import _asked
+from facespace.space.torch_engine import condition_values
 
 
 @pytest.fixture(scope="module")
@@ -122,21 +124,21 @@ def test_a_space_draws_faces_under_attributes_and_says_what_it_cannot(trained, d
         assert space.fit_prior(faces, "normal", "all", mirror=True)["nats"]
     assert space.sample_latents(3, prior="flow", given={"smile": True}, guidance=2.0).shape == (3, 5)
     # What is not named is unknown, which is not the same as 0.
-    asked = _asked(space.prior("flow"), {"yaw": -0.5})
+    asked = condition_values(space.prior("flow"), {"yaw": -0.5})
     torch.testing.assert_close(asked, torch.tensor([torch.nan, -1.0]), equal_nan=True)
     with pytest.raises(UsageError, match="Unknown condition 'Hat'"):
         space.sample(2, prior="flow", given={"Hat": 1.0})
     with pytest.raises(UsageError, match=r"guidance must lie in \[0, 20\]"):
         space.sample(2, prior="flow", given={"smile": 1.0}, guidance=21)
-    with pytest.raises(UsageError, match="which knows no attributes"):
+    with pytest.raises(UsageError, match="which has no conditions"):
         space.sample_latents(2, prior="normal", given={"smile": 1.0})
 
 
 def test_mirrored_views_turn_left_and_right(drawn):
-    from facespace.space.face_space import _signs
+    from facespace.space.prior_fitting import attribute_signs
 
     faces = FaceSet(drawn)
-    views = _signs(faces, "all", ["yaw", "smile"], mirror=True)
+    views = attribute_signs(faces, "all", ["yaw", "smile"], mirror=True)
     expected = torch.from_numpy(
         faces.signs("all")[:, [faces.attribute_names.index(n) for n in ("yaw", "smile")]]
     )
@@ -232,7 +234,7 @@ def test_given_attributes_reach_encoder_and_decoder(told, faces):
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ({"Hats": 1}, "not told of 'Hats'. Did you mean 'Hat'"),
+        ({"Hats": 1}, "no condition 'Hats'. Did you mean 'Hat'"),
         ({"Hat": float("nan")}, "finite number"),
         ({"Hat": 1e300}, "finite number"),
         ({"Hat": "much"}, "finite number"),
@@ -251,7 +253,9 @@ def test_a_space_without_attributes_says_how_to_train_one_with_them(space):
 def test_attributes_are_hidden_one_by_one_and_all_together(told):
     """In training; what remains hidden, and how often, tells the two ways apart."""
     model, seen = facespace.load(told).model.train(), []
-    model._with = lambda numbers, y: seen.append(y) or type(model)._with(model, numbers, y)
+    model._with_attributes = lambda features, y: (
+        seen.append(y) or type(model)._with_attributes(model, features, y)
+    )
     with torch.no_grad():
         model(torch.rand(5_000, 3, 16, 16), torch.ones(5_000, 2))
     hidden = seen[0].isnan().float()
@@ -262,3 +266,80 @@ def test_attributes_are_hidden_one_by_one_and_all_together(told):
 
 def test_no_pictures_give_no_latents(space):
     assert space.encode([]).shape == (0, 5) and space.decode(np.zeros((0, 5))).shape == (0, 16, 16, 3)
+
+
+def test_faces_of_a_set_are_evenly_spaced_rows_as_the_space_takes_them(space, drawn):
+    faces = FaceSet(drawn)
+    some = space.faces_of(drawn, "all", 7)
+    assert len(some) == 7 and (np.diff(some.rows) >= len(faces) // 7).all()
+    np.testing.assert_array_equal(some.pixels, faces.images[some.rows])
+    np.testing.assert_array_equal(some.encode(), space.encode(faces.images[some.rows]))
+    mirrored = space.encode(faces.images[some.rows][:, :, ::-1])
+    np.testing.assert_array_equal(some.encode(mirrored=True), mirrored)
+    np.testing.assert_array_equal(some.signs, faces.signs("all")[some.rows])
+    whole = space.faces_of(faces, "train")
+    np.testing.assert_array_equal(whole.rows, faces.rows("train"))
+    np.testing.assert_array_equal(np.concatenate(list(whole.batches())), faces.images[whole.rows])
+    with pytest.raises(UsageError, match="at least 1"):
+        space.faces_of(faces, "all", 0)
+
+
+def test_a_set_of_another_size_is_resized_whole(space, tmp_path):
+    with quiet():
+        large = facespace.prepare("procedural", to=tmp_path / "large", size=32, limit=3, workers=1)
+    found = space.faces_of(large, "all")
+    assert found.pixels.shape == (3, 16, 16, 3) and found.encode().shape == (3, 5)
+
+
+@pytest.mark.parametrize(
+    "fit",
+    [
+        lambda space, faces: space.fit_prior(faces, "normal"),
+        lambda space, faces: space.fit_directions(faces, ["smile"]),
+        lambda space, faces: space.fit_kinds(faces, "smile"),
+        lambda space, faces: space.fit_paired(faces, "Eyeglasses"),
+        lambda space, faces: space.fit_components(faces, 2),
+        lambda space, faces: space.faces_of(faces, "all"),
+        lambda space, faces: space.means(faces, "all"),
+    ],
+)
+def test_a_set_of_another_crop_is_refused(space, photos, tmp_path, fit):
+    with quiet():
+        other = facespace.prepare(
+            "folder", photos[0].parent, to=tmp_path / "other", size=16, crop="center-16", workers=1
+        )
+    before = {file: file.read_bytes() for file in space.folder.iterdir()}
+    with pytest.raises(
+        UsageError, match=r"crop fit, and .* holds center-16.*Prepare the set with --crop fit"
+    ):
+        fit(space, other)
+    assert {file: file.read_bytes() for file in space.folder.iterdir()} == before
+
+
+def test_the_verbs_that_fit_refuse_a_set_of_another_crop(cli, trained, photos, tmp_path):
+    with quiet():
+        facespace.prepare(
+            "folder", photos[0].parent, to=tmp_path / "other", size=16, crop="center-16", workers=1
+        )
+    for verb in ("fit-prior", "directions"):
+        code, _, err = cli(verb, trained, "--data", tmp_path / "other")
+        assert code == 2 and "Prepare the set with --crop fit" in err
+
+
+def test_a_space_on_another_engine_says_what_takes_torch(space):
+    copied = space.as_prepared()
+    copied._codec = object()
+    with pytest.raises(UsageError, match="torch engine"):
+        _ = copied.model
+
+
+def test_opening_a_space_loads_torch_and_nothing_else_that_is_large(trained):
+    """Not scikit-learn, matplotlib or the compiler; and importing the package loads no torch."""
+    command = (
+        "import sys, facespace.space; assert 'torch' not in sys.modules; import facespace\n"
+        f"space = facespace.load({str(trained)!r}); space.decode(space.sample_latents(2))\n"
+        "large = 'sklearn', 'scipy', 'matplotlib', 'torch._dynamo', 'accelerate'\n"
+        "print([name for name in large if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, timeout=300)
+    assert done.stdout.strip() == "[]", done.stderr

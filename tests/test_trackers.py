@@ -1,10 +1,11 @@
-"""Programs that show a run while it goes on: what they are given, and what is said where they are not installed."""
+"""Experiment trackers: the figures and images that they get, and the error where one is not installed."""
 
 import importlib.util
 import json
 import time
 
 import pytest
+from accelerate import tracking
 from conftest import TINY
 
 import facespace
@@ -50,10 +51,64 @@ def test_weights_and_biases_keeps_a_run_offline(drawn, tmp_path, monkeypatch):
     assert not (tmp_path / "r/tensorboard").exists()
 
 
+class Recorder:
+    """A tracker class as accelerate has them, without images."""
+
+    def __init__(self, run_name):
+        self.calls = [("run", run_name)]
+        recorders.append(self)
+
+    def store_init_configuration(self, values):
+        self.calls.append(("parameters", values))
+
+    def log(self, values, step):
+        self.calls.append((step, values))
+
+    def finish(self):
+        self.calls.append(("finish", None))
+
+
+class ImageRecorder(Recorder):
+    """The same with images, and started apart from the constructor, as in newer versions of accelerate."""
+
+    def start(self):
+        self.calls.append(("start", None))
+
+    def log_images(self, values, step):
+        self.calls.append((step, values))
+
+
+recorders: list[Recorder] = []
+
+
+@pytest.mark.parametrize("kind", [Recorder, ImageRecorder])
+def test_a_tracker_of_accelerate_gets_recipe_figures_and_images(drawn, tmp_path, monkeypatch, kind):
+    monkeypatch.setitem(tracking.LOGGER_TYPE_TO_CLASS, "comet_ml", kind)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: True)
+    recorders.clear()
+    with quiet():
+        facespace.train("demo", drawn, tmp_path / "r", settings=TINY, trackers=["comet_ml"])
+    calls = recorders[0].calls
+    assert calls[0] == ("run", "facespace") and calls[-1] == ("finish", None)
+    assert (("start", None) in calls) == (kind is ImageRecorder)
+    parameters = dict(calls)["parameters"]
+    assert parameters["train.batch"] == 8 and parameters["model.image"] == "[3, 16, 16]"
+    lines = [json.loads(line) for line in (tmp_path / "r/metrics.jsonl").read_text().splitlines()]
+    figures = [
+        (step, values["loss/validation"]) for step, values in calls if "loss/validation" in (values or ())
+    ]
+    assert figures == [(line["step"], line["validation"]["loss"]) for line in lines]
+    images = [values["samples"].shape for _, values in calls if "samples" in (values or ())]
+    expected = [len(lines), (1, 530, 530, 3)] if kind is ImageRecorder else [0, None]
+    assert [len(images), images[0] if images else None] == expected
+
+
 def test_a_tracker_that_cannot_be_used_is_refused_before_any_work(drawn, tmp_path, cli, monkeypatch):
     code, _, err = cli("train", "demo", "--data", drawn, "--to", tmp_path / "r", "--tracker", "wandbb")
     assert code == 2 and "Did you mean 'wandb'" in err
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r"not installed: pip install 'facespace\[wandb\]'"):
         facespace.train("demo", drawn, tmp_path / "r", settings=TINY, trackers=["wandb"])
+    with pytest.raises(UsageError, match=r"not installed: pip install mlflow$"):
+        facespace.train("demo", drawn, tmp_path / "r", settings=TINY, trackers=["mlflow"])
     assert not (tmp_path / "r").exists()

@@ -1,6 +1,8 @@
-"""facespace: learn a latent space of faces from photographs, then generate, reconstruct, morph and explore it.
+"""facespace: learn a latent space of faces from photographs, then generate, reconstruct, morph and explore
+it.
 
-Importing this module loads neither torch nor anything else that is large; the names below load what they need."""
+These names are the public interface, described in docs/api.md. Importing this module loads neither torch nor
+anything else that is large; each name loads what it needs."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -11,7 +13,17 @@ if TYPE_CHECKING:
     from facespace.core.errors import FacespaceError
     from facespace.data.faces import FaceSet
     from facespace.data.prepare import prepare
+    from facespace.data.synthetic import factors as synthetic
+    from facespace.evaluation import diagnostics
+    from facespace.evaluation.analyze import analyze
+    from facespace.evaluation.compare import compare
+    from facespace.evaluation.evaluate import evaluate
     from facespace.explorer.notebook import explore
+    from facespace.image import animation, grids
+    from facespace.image.aligned_photos import read_photos
+    from facespace.latent import maps
+    from facespace.report import charts
+    from facespace.space import edit_grids, morph_grids
     from facespace.space.face_space import FaceSpace, load
     from facespace.training.discriminators import load_discriminator
     from facespace.training.loop import train
@@ -21,29 +33,59 @@ __all__ = [
     "FaceSpace",
     "FacespaceError",
     "__version__",
+    "analyze",
+    "animation",
+    "charts",
+    "compare",
+    "diagnostics",
+    "edit_grids",
+    "evaluate",
     "explore",
+    "grids",
     "load",
     "load_discriminator",
+    "maps",
+    "morph_grids",
     "prepare",
+    "read_photos",
+    "synthetic",
     "train",
 ]
 
-_HOMES = {
+# Public name -> the module that defines it.
+_MODULES = {
     "FaceSet": "facespace.data.faces",
     "FaceSpace": "facespace.space",
     "FacespaceError": "facespace.core.errors",
+    "analyze": "facespace.evaluation.analyze",
+    "compare": "facespace.evaluation.compare",
+    "evaluate": "facespace.evaluation.evaluate",
     "explore": "facespace.explorer.notebook",
     "load": "facespace.space",
     "load_discriminator": "facespace.training.discriminators",
     "prepare": "facespace.data.prepare",
+    "read_photos": "facespace.image.aligned_photos",
     "train": "facespace.training.loop",
+}
+# Public name -> the module that it is.
+_WHOLE = {
+    "animation": "facespace.image.animation",
+    "charts": "facespace.report.charts",
+    "diagnostics": "facespace.evaluation.diagnostics",
+    "edit_grids": "facespace.space.edit_grids",
+    "grids": "facespace.image.grids",
+    "maps": "facespace.latent.maps",
+    "morph_grids": "facespace.space.morph_grids",
+    "synthetic": "facespace.data.synthetic.factors",
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name in _WHOLE:
+        return import_module(_WHOLE[name])
+    if name not in _MODULES:
         raise AttributeError(f"module 'facespace' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module(_MODULES[name]), name)
 
 
 def __dir__() -> list[str]:

@@ -1,29 +1,28 @@
-"""The command line: parse, make one library call, print where the result lies. Nothing here is out of a notebook's
-reach, and nothing large is imported before a verb needs it."""
+"""The command line: parse, make one library call, print where the result lies. Nothing here is out of a
+notebook's reach, and nothing large is imported before a verb needs it."""
 
 from facespace.cli.app import app, main, run
 
 # Each registers its verbs, in the order of the help.
-from facespace.cli import data, sets, downloads, learn, runs, priors, evaluate, analyze, diagram, card  # isort: skip
-from facespace.cli import attributes, spaces, morphs, edits, explore  # isort: skip
+from facespace.cli import data, sets, attributes, learn, priors, evaluate, card  # isort: skip
+from facespace.cli import spaces, reconstruct, morphs, mixes, directions, edits, explore  # isort: skip
 
 __all__ = [
-    "analyze",
     "app",
     "attributes",
     "card",
     "data",
-    "diagram",
-    "downloads",
+    "directions",
     "edits",
     "evaluate",
     "explore",
     "learn",
     "main",
+    "mixes",
     "morphs",
     "priors",
+    "reconstruct",
     "run",
-    "runs",
     "sets",
     "spaces",
 ]

@@ -1,9 +1,10 @@
-"""The frame that every verb stands in: one JSON object or one text on stdout, all else on stderr; exit code 0 done,
-1 failed, 2 wrong usage, 130 Ctrl-C."""
+"""The frame that every verb stands in: one JSON object or one text on stdout, all else on stderr; exit code 0
+done, 1 failed, 2 wrong usage, 130 Ctrl-C."""
 
 import atexit
 import functools
 import inspect
+import itertools
 import json
 import os
 import sys
@@ -22,7 +23,8 @@ INTERRUPTED = 130
 
 app = App(
     name="facespace",
-    help="Learn a latent space of faces from photographs; generate, reconstruct and morph with it.\n\nStart with: facespace demo",
+    help="Learn a latent space of faces from photographs; generate, reconstruct and morph with it.\n\n"
+    "Start with: facespace demo",
     help_format="plaintext",
     version=__version__,
     version_flags=["--version"],
@@ -33,43 +35,44 @@ app = App(
 )
 app.register_install_completion_command()
 
-VERBS: dict[
-    str, dict[str, str]
-] = {}  # file of cli/ -> verb -> its first sentence, in the order of definition
+# File of cli/ -> verb -> its first sentence, in the order of definition.
+VERBS: dict[str, dict[str, str]] = {}
 HEADINGS = {
     "data": "Faces in",
     "sets": "Faces in",
-    "downloads": "Faces in",
+    "attributes": "Faces in",
     "learn": "Learning",
-    "runs": "Learning",
     "priors": "Learning",
     "evaluate": "Understanding a space",
-    "analyze": "Understanding a space",
-    "diagram": "Understanding a space",
     "card": "Understanding a space",
-    "attributes": "Faces in",
     "spaces": "Using a space",
-    "edits": "Using a space",
+    "reconstruct": "Using a space",
     "morphs": "Using a space",
+    "mixes": "Using a space",
+    "directions": "Using a space",
+    "edits": "Using a space",
     "explore": "Using a space",
 }
 
-Flag = Annotated[bool, Parameter(negative="")]  # on or absent; there is no --no-…
 Json = Annotated[
     bool, Parameter(name="--json", negative="", help="Print one JSON object on stdout and nothing else.")
 ]
+
+
+Facts = dict[str, Any]  # the JSON object that a verb prints
 
 
 @dataclass(frozen=True)
 class Done:
     """What a verb did: facts for --json, and a text for people."""
 
-    facts: dict[str, Any]
+    facts: Facts
     text: str
 
 
 def verb(usage: str) -> Callable[[Callable[..., Done]], Callable[..., Done]]:
-    """Registers a function as the verb of its name (fit_prior is fit-prior), with its usage line and --json."""
+    """Registers a function as the verb of its name (fit_prior is fit-prior), with its usage line and
+    --json."""
 
     def register(function: Callable[..., Done]) -> Callable[..., Done]:
         @functools.wraps(function)
@@ -91,15 +94,18 @@ def verb(usage: str) -> Callable[[Callable[..., Done]], Callable[..., Done]]:
 
 
 def overview() -> str:
-    """The help of `facespace` itself, in the order in which people work. Written here rather than by cyclopts, whose
-    drawing of it takes as long again as the whole start."""
+    """The help of `facespace` itself, in the order in which people work. Written here rather than by
+    cyclopts, whose drawing of it takes as long again as the whole start."""
     lines = ["Usage: facespace VERB ...", "", str(app.help)]
     heading = ""
+    names = itertools.chain.from_iterable(VERBS.values())
+    width = max(map(len, names))
     for file, verbs in VERBS.items():
         if HEADINGS[file] != heading:
             heading = HEADINGS[file]
             lines += ["", f"{heading}:"]
-        lines += [f"  {name:<12} {summary}" for name, summary in verbs.items()]
+        for name, summary in verbs.items():
+            lines.append(f"  {name:<{width}}  {summary}")
     lines += ["", "facespace VERB --help says all about one. Also: --version, --install-completion."]
     return "\n".join(lines)
 
@@ -110,8 +116,9 @@ def main() -> NoReturn:
         getattr(stream, "reconfigure", lambda **_: None)(errors="backslashreplace")
     code = 1
     if "RANK" in os.environ:
-        # One of several processes: while an interpreter is taken down, a thread of torch's connections can abort it
-        # ("terminate called without an active exception") after the work is done. Registered first, this is run last.
+        # One of several processes: during interpreter shutdown a thread of torch's connections can abort the
+        # process ("terminate called without an active exception") after the work is done. Registered first,
+        # this runs last.
         atexit.register(lambda: os._exit(code))
     code = run(sys.argv[1:])
     sys.stdout.flush()
@@ -122,34 +129,40 @@ def run(tokens: Sequence[str]) -> int:
     """One command; returns the exit code."""
     as_json = any(token in ("--json", "--json=true") for token in tokens)
     try:
-        if not tokens or list(tokens) in (["--help"], ["-h"]):
-            print(overview())
-            return 0
-        done = app(rename_arguments(tokens))
-        if isinstance(done, Done) and leads():
-            print(json.dumps(done.facts, default=str) if as_json else done.text)
+        _run_verb(tokens, as_json)
         return 0
-    except BrokenPipeError:  # the reader of our output went away, as `| head` does
+    except BrokenPipeError:  # the reader of the output ended, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except FacespaceError as error:
-        return _fail(str(error), error.exit_code, as_json)
-    except OSError as error:
-        return _fail(explain(error), 1, as_json)
-    except CycloptsError as error:
-        return _fail(f"{' '.join(str(error).split())} Try: facespace {_verb(tokens)}--help", 2, as_json)
-    except KeyboardInterrupt:
-        return _fail("Interrupted.", INTERRUPTED, as_json)
     except SystemExit as leaving:  # --help and --version leave this way
         return leaving.code if isinstance(leaving.code, int) else 0
+    except (FacespaceError, OSError, CycloptsError, KeyboardInterrupt) as error:
+        sentence, code = _explain(error, tokens)
+        print(f"facespace: {sentence}", file=sys.stderr)
+        if as_json:
+            print(json.dumps({"error": sentence, "exit_code": code}))
+        return code
+
+
+def _run_verb(tokens: Sequence[str], as_json: bool) -> None:
+    if not tokens or list(tokens) in (["--help"], ["-h"]):
+        print(overview())
+        return
+    done = app(rename_arguments(tokens))
+    if isinstance(done, Done) and leads():
+        print(json.dumps(done.facts, default=str) if as_json else done.text)
+
+
+def _explain(error: BaseException, tokens: Sequence[str]) -> tuple[str, int]:
+    """An error as a sentence and an exit code."""
+    if isinstance(error, FacespaceError):
+        return str(error), error.exit_code
+    if isinstance(error, OSError):
+        return explain(error), 1
+    if isinstance(error, CycloptsError):
+        return f"{' '.join(str(error).split())} Try: facespace {_verb(tokens)}--help", 2
+    return "Interrupted.", INTERRUPTED
 
 
 def _verb(tokens: Sequence[str]) -> str:
     return f"{tokens[0]} " if tokens and tokens[0] in app else ""
-
-
-def _fail(sentence: str, code: int, as_json: bool) -> int:
-    print(f"facespace: {sentence}", file=sys.stderr)
-    if as_json:
-        print(json.dumps({"error": sentence, "exit_code": code}))
-    return code

@@ -1,14 +1,12 @@
-"""Verbs for attributes that a network reads off faces: train-attributes makes such a network, label gives a set its
-guesses."""
+"""Verbs for attribute classifiers: train-attributes trains one, label adds its predictions to a set."""
 
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from facespace.cli.app import Done, Flag, verb
-
-With = Annotated[Path | None, Parameter(name="--with")]
+from facespace.cli.app import Done, verb
+from facespace.cli.options import Flag, ForceSet, Settings, optional_words
 
 
 @verb("facespace train-attributes --data SET --to NET [OPTIONS]")
@@ -17,13 +15,13 @@ def train_attributes(
     data: Path,
     to: Path,
     attributes: str | None = None,
-    set: Annotated[tuple[str, ...], Parameter(name="--set", negative="")] = (),
+    set: Settings = (),
     device: str = "auto",
     seed: int = 0,
     resume: Flag = False,
     force: Flag = False,
 ) -> Done:
-    """Train a network that sees a set's attributes, for facespace label.
+    """Train a network that classifies a set's attributes, for facespace label.
 
     Example: facespace train-attributes --data sets/celeba --to nets/celeba --set epochs=10
 
@@ -32,43 +30,40 @@ def train_attributes(
     data
         A prepared set with attributes, and with validation faces to calibrate the network on.
     to
-        The folder to make: model.safetensors and card.json, which says how well each attribute is seen.
+        The folder to make: model.safetensors and card.json, which has the held-out accuracy of each
+        attribute.
     attributes
-        The attributes to learn, NAME,NAME; all unless said.
+        The attributes to learn, NAME,NAME. [default: all]
     set
-        Change one field of the plan, FIELD=VALUE, such as epochs=10 or network.widths=32,64,128; may be repeated.
+        Change one field of the config, FIELD=VALUE, such as epochs=10 or network.widths=32,64,128; may be
+        repeated.
     device
         auto, cpu, cuda or mps.
     seed
-        Of the weights, the order of faces and their variations.
+        Random seed of the weights, the order of faces and their augmentation.
     resume
-        Go on with an interrupted training to the same folder.
+        Continue an interrupted training to the same folder.
     force
         Replace an attribute network that is already there.
     """
-    from facespace.cli.data import words
-    from facespace.training import attribute_classifier as training
+    from facespace.training import attribute_classifier
     from facespace.training.attribute_card import table
 
-    card = training.train_attributes(
+    card = attribute_classifier.train_attributes(
         data,
         to,
-        attributes=words(attributes) or (),
+        attributes=optional_words(attributes) or (),
         settings=set,
         device=device,
         seed=seed,
         resume=resume,
         force=force,
     )
-    text = [
-        table(card["held_out"]),
-        f"The network is in {to}. Next: facespace label SET --with {to} --to NEWSET",
-    ]
-    facts = {
-        "to": str(to),
-        **{key: card[key] for key in ("fingerprint", "parameters", "training", "held_out")},
-    }
-    return Done(facts, "\n".join(text))
+    facts = {"to": str(to)}
+    for key in ("fingerprint", "parameters", "training", "held_out"):
+        facts[key] = card[key]
+    following = f"The network is in {to}. Next: facespace label SET --with {to} --to NEWSET"
+    return Done(facts, f"{table(card['held_out'])}\n{following}")
 
 
 @verb("facespace label SET [--with NET] [--to NEWSET] [OPTIONS]")
@@ -76,14 +71,14 @@ def label(
     data: Path,
     /,
     *,
-    net: With = None,
+    net: Annotated[Path | None, Parameter(name="--with")] = None,
     to: Path | None = None,
     attributes: str | None = None,
     keep_known: Flag = False,
     margin: float = 0.0,
-    force: Flag = False,
+    force: ForceSet = False,
 ) -> Done:
-    """Make a set of the same faces with the attributes that a network sees.
+    """Make a set of the same faces with the attributes that a network predicts.
 
     Example: facespace label sets/mine --to sets/mine-labelled --attributes Smiling,Eyeglasses --margin 0.5
 
@@ -92,35 +87,28 @@ def label(
     data
         A prepared set.
     net
-        A folder that facespace train-attributes made; without it the network that comes with facespace.
+        A folder that facespace train-attributes made. [default: the bundled network]
     to
-        The folder to make; SET-labelled beside the set unless said.
+        The folder to make. [default: SET-labelled beside the set]
     attributes
-        The attributes to take, NAME,NAME; all unless said.
+        The attributes to predict, NAME,NAME. [default: all]
     keep_known
-        Keep the attributes that the set has, and only add what is unknown.
+        Keep the attributes of the set, and only add what is unknown.
     margin
-        Values are 2p - 1 of a probability p, from -1 to 1; those nearer to 0 than this are left unknown.
-    force
-        Replace a prepared set that is already there.
+        Values are 2p - 1 of a probability p, in [-1, 1]; those nearer to 0 than this are left unknown.
     """
-    from facespace.cli.data import words
     from facespace.evaluation import labelling
 
     target = to or data.with_name(f"{data.resolve().name}-labelled")
-    names = words(attributes) or ()
+    names = optional_words(attributes) or ()
     faces = labelling.label(data, target, net, names, keep_known=keep_known, margin=margin, force=force)
-    told = faces.card["labelled"]
-    unknown = labelling.unknown_share(faces)
-    facts = {
-        "set": str(faces.root),
-        "faces": len(faces),
-        "attributes": len(faces.attribute_names),
-        "unknown": unknown,
-    }
-    lines = [
-        f"{len(faces):,} faces with {len(faces.attribute_names)} attributes in {faces.root}, {len(told['attributes'])} of "
-        f"them seen by the attribute network {told['network'][:16]}; {unknown:.1%} of all values are unknown.",
-        f"How well it sees each is in its card; labels are for: {faces.card['terms']}",
-    ]
-    return Done({**facts, "labelled": told, "terms": faces.card["terms"]}, "\n".join(lines))
+    labels, terms = faces.card["labelled"], faces.card["terms"]
+    unknown, count = labelling.unknown_share(faces), len(faces.attribute_names)
+    text = (
+        f"{len(faces):,} faces with {count} attributes in {faces.root}, {len(labels['attributes'])} of them "
+        f"predicted by the attribute network {labels['network'][:16]}; "
+        f"{unknown:.1%} of all values are unknown.\n"
+        f"The accuracy of each is in the network's card; labels are for: {terms}"
+    )
+    facts = {"set": str(faces.root), "faces": len(faces), "attributes": count, "unknown": unknown}
+    return Done({**facts, "labelled": labels, "terms": terms}, text)

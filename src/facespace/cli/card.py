@@ -1,4 +1,4 @@
-"""The verbs that say what a trained space is and hand it on: card, pack."""
+"""The verbs that describe a trained space and hand it on: card, pack, diagram."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ ENCODED = 256  # faces whose latents a packed space carries
 
 @verb("facespace card [SPACE] [--to card.md]")
 def card(space: Path | None = None, /, *, to: Path | None = None) -> Done:
-    """Say what a space is: model, data and terms, training, priors, directions.
+    """Describe a space: model, data and terms, training, priors, directions.
 
     Example: facespace card runs/celeba --to card.md
 
@@ -21,19 +21,17 @@ def card(space: Path | None = None, /, *, to: Path | None = None) -> Done:
     to
         A Markdown file to write (.md).
     """
-    from facespace.cli.spaces import open_space
     from facespace.core.files import write_beside
     from facespace.evaluation import space_card
 
     if to and to.suffix.lower() != ".md":
         raise UsageError(f"The card is written as Markdown, so its name must end in .md; got {to}.")
-    opened, _ = open_space([space] if space else [])
-    told = space_card.of(opened)
+    found = space_card.read(space)
     if not to:
-        return Done(opened.card, told.text())
+        return Done(dict(found.card), found.text())
     with write_beside(to) as beside:
-        beside.write_text(told.markdown(), encoding="utf-8", errors="surrogateescape")
-    return Done({**opened.card, "to": str(to)}, f"The card of {opened.folder} is in {to}.")
+        beside.write_text(found.markdown(), encoding="utf-8", errors="surrogateescape")
+    return Done({**found.card, "to": str(to)}, f"The card of {found.folder} is in {to}.")
 
 
 @verb("facespace pack SPACE --to DIR [--bits 8] [--data SET] [--figures EVALUATION] [--failing SENTENCE]")
@@ -58,31 +56,52 @@ def pack(
     to
         The folder to make, a bundle. An older packed one is replaced.
     bits
-        Of a weight of the networks: 16, half as large as trained, or 8, a quarter.
+        Of a weight of the networks: 16, half the size, or 8, a quarter.
     data
-        A prepared set: the latents of 256 of its training faces come along, for the explorer's map. No pictures do.
+        A prepared set: the latents of 256 of its training faces are included, for the explorer's map. No
+        pictures are.
     figures
-        The folder of an evaluation of this space: its figures go into the card.
+        The folder of an evaluation of this space, whose figures the card includes.
     failing
         A sentence for the card's known failings, once for each.
     """
     from facespace.evaluation import space_card
-    from facespace.evaluation.session import Subject
-    from facespace.models import bundle
-    from facespace.models.export import check
-    from facespace.models.export import pack as write_small
+    from facespace.models import bundle, export
     from facespace.space.face_space import FaceSpace
 
-    check(to, bits)
+    export.check(to, bits)
     if not all(sentence.strip() for sentence in failing or []):
         raise UsageError("--failing takes a sentence for the card; got an empty one.")
     loaded = bundle.load(space)
     before = sum(file.stat().st_size for file in loaded.folder.iterdir())
-    facts = {"figures": space_card.figures_of(figures, loaded.card["fingerprint"])} if figures else {}
-    facts |= {"failings": failing} if failing else {}
-    encoded = Subject(FaceSpace(loaded), data, "train", ENCODED).encoded.mean if data else None
-    after = write_small(loaded, to, facts, encoded, bits)
-    told = {"space": str(loaded.folder), "to": str(to), "bits": bits, "bytes": after, "bytes_before": before}
-    return Done(
-        told, f"{loaded.folder} in {to}: {after / 1e6:.1f} MB, of {before / 1e6:.1f} MB; {bits}-bit weights"
-    )
+    about = space_card.additions(loaded.card["fingerprint"], figures, failing)
+    latents = FaceSpace(loaded).faces_of(data, "train", ENCODED).encode() if data else None
+    after = export.pack(loaded, to, about, latents, bits)
+    facts = {"space": str(loaded.folder), "to": str(to), "bits": bits, "bytes": after, "bytes_before": before}
+    size = f"{after / 1e6:.1f} MB, of {before / 1e6:.1f} MB"
+    return Done(facts, f"{loaded.folder} in {to}: {size}; {bits}-bit weights")
+
+
+@verb("facespace diagram RECIPE|SPACE|autoencoder|ae-vs-vae --to FILE")
+def diagram(what: str, /, *, to: Path) -> Done:
+    """Draw a model layer by layer, or the idea of an autoencoder.
+
+    Example: facespace diagram celebamask-conv --to layers.svg
+
+    Parameters
+    ----------
+    what
+        A recipe, a run or a bundle, whose layers are drawn; autoencoder or ae-vs-vae for a drawing of the
+        idea.
+    to
+        The picture: .svg, or .png of 1,200 pixels across.
+    """
+    from facespace.diagrams.layer_summary import diagram as draw
+    from facespace.diagrams.page import ENDINGS, save
+    from facespace.image.grids import check_ending
+
+    check_ending(to, ENDINGS)
+    figure, facts = draw(what)
+    save(figure, to)
+    size = f" of {facts['parameters']:,} parameters" if "parameters" in facts else ""
+    return Done({**facts, "to": str(to)}, f"A diagram of {facts['drawn']}{size} is in {to}.")

@@ -1,17 +1,60 @@
-"""Verbs for face data: prepare, show."""
+"""Verbs for face data: download, prepare, show."""
 
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from facespace.cli.app import Done, Flag, verb
+from facespace.cli.app import Done, verb
+from facespace.cli.options import Flag, ForceSet, Split, optional_words, parse_size, words
+from facespace.cli.set_text import describe_set
 from facespace.core.console import note
 from facespace.core.errors import UsageError
 from facespace.core.files import partial_folder
+
+if TYPE_CHECKING:
+    from facespace.data.processing import Alignment
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class AlignOptions:
+    """How faces are detected and aligned.
+
+    Parameters
+    ----------
+    align
+        Detect the face in each photograph and align it to CelebA's template before cropping.
+    detector
+        The face detector of --align: yunet, haar, or auto.
+    weights
+        YuNet's weights, in place of fetching them.
+    every_face
+        All faces of a photograph instead of the largest.
+    smallest
+        Leave out faces with fewer pixels than this between the eyes.
+    """
+
+    align: Flag = False
+    detector: str = "auto"
+    weights: Path | None = None
+    every_face: Flag = False
+    smallest: float = 20.0
+
+    def spec(self) -> "Alignment | bool":
+        """What `prepare` takes as `align`."""
+        from facespace.data.processing import Alignment
+
+        if not self.align:
+            return False
+        return Alignment(self.detector, self.weights, every=self.every_face, smallest=self.smallest)
+
+
+UNALIGNED = AlignOptions()
 
 
 @verb("facespace prepare SOURCE [ROOT] --to SET [OPTIONS]")
@@ -36,12 +79,8 @@ def prepare(
     cropped: str | None = None,
     enlarge: Flag = False,
     split: str | None = None,
-    align: Flag = False,
-    detector: str = "auto",
-    weights: Path | None = None,
-    every_face: Flag = False,
-    smallest: float = 20.0,
-    force: Flag = False,
+    alignment: AlignOptions = UNALIGNED,
+    force: ForceSet = False,
 ) -> Done:
     """Make a set of face photographs ready for training.
 
@@ -50,12 +89,13 @@ def prepare(
     Parameters
     ----------
     source
-        Where the faces come from: celeba, celebamask-hq, lfw, yearbook, olivetti, folder (any tree of images) or
-        synthetic (rendered; needs no ROOT).
+        Where the faces come from: celeba, celebamask-hq, lfw, yearbook, olivetti, folder (any tree of images)
+        or synthetic (rendered; needs no ROOT).
     root
         The folder that the source lies in.
     to
-        The folder to make; it appears only when it is complete. The same command goes on after an interruption.
+        The folder to make; it appears only when it is complete. The same command goes on after an
+        interruption.
     size
         Pixels of a face: a side, or HEIGHTxWIDTH. [default: the source's own, 64 for most]
     crop
@@ -72,40 +112,29 @@ def prepare(
     attributes
         Keep only these, with commas between them. [default: all]
     table
-        A CSV of attributes for the source folder (a column of file names, then one column an attribute), or the
-        attribute table to use for lfw.
+        A CSV of attributes for the source folder (a column of file names, then one column an attribute), or
+        the attribute table to use for lfw.
     zeros
         What 0 means in a 0/1 table of lfw: unknown or no.
     background
-        What to do with what the masks of celebamask-hq call background: keep, blur, or a colour (black, #8899aa).
+        What to do with what the masks of celebamask-hq call background: keep, blur, or a colour (black,
+        #8899aa).
     keep
         Face parts of celebamask-hq that are not background, with commas: skin,hair,hat,… [default: all]
     celeba
         The folder of CelebA's own tables, for the identities of celebamask-hq.
     cropped
-        The crop that the pictures already are, such as center-148; each is then resized whole, down to --size.
+        The crop that the pictures already are, such as center-148; each is then resized whole, down to
+        --size.
     enlarge
         With --cropped, take pictures that are smaller than --size too.
     split
         Where faces go that the source gives no split: train, validation or test. [default: by a hash]
-    align
-        Find the face in each photograph and lay it on CelebA's template before cropping.
-    detector
-        What finds faces for --align: yunet, haar, or auto.
-    weights
-        YuNet's weights, where they are not to be fetched.
-    every_face
-        All faces of a photograph instead of the largest.
-    smallest
-        Leave out faces with fewer pixels than this between the eyes.
-    force
-        Replace a prepared set that is already there.
     """
     from facespace.data.prepare import prepare as make
-    from facespace.data.processing import Alignment
 
     start = time.monotonic()
-    with going_on_later(to):
+    with resumable(to):
         faces = make(
             source,
             root,
@@ -114,26 +143,27 @@ def prepare(
             crop=crop,
             gray=gray,
             background=background,
-            align=Alignment(detector, weights, every=every_face, smallest=smallest) if align else False,
+            align=alignment.spec(),
             cropped=cropped,
             enlarge=enlarge,
             split=split,
-            attributes=words(attributes),
+            attributes=optional_words(attributes),
             workers=workers,
             force=force,
-            **dict(
-                limit=limit, seed=seed, table=table, zeros=zeros, keep=tuple(words(keep) or ()), celeba=celeba
-            ),
+            limit=limit,
+            seed=seed,
+            table=table,
+            zeros=zeros,
+            keep=tuple(words(keep or "")),
+            celeba=celeba,
         )
     card, skipped = faces.card, faces.card["skipped"]
     facts = {"set": str(to), "faces": len(faces), "skipped": skipped["total"], "reasons": skipped["reasons"]}
-    facts |= {
-        key: card[key]
-        for key in ("splits", "notes", "masked_share", "alignment", "fingerprint")
-        if key in card
-    }
+    for key in ("splits", "notes", "masked_share", "alignment", "fingerprint"):
+        if key in card:
+            facts[key] = card[key]
     facts["seconds"] = round(time.monotonic() - start, 2)
-    return Done(facts, f"{facts_line(card)}\nLook at them: facespace show {to} --to sheet.png")
+    return Done(facts, f"{describe_set(card)}\nContact sheet: facespace show {to} --to sheet.png")
 
 
 @verb("facespace show SET --to FILE")
@@ -143,7 +173,7 @@ def show(
     *,
     to: Path,
     count: Annotated[int, Parameter(alias="-n")] = 64,
-    split: str = "all",
+    split: Split = "all",
 ) -> Done:
     """Draw a contact sheet of a prepared set, with a line of facts.
 
@@ -157,85 +187,63 @@ def show(
         The picture (.png, .jpg, .webp), or .npy for the faces as an array.
     count
         How many faces, spread evenly over the set.
-    split
-        Only faces of train, validation or test.
     """
-    from facespace.cli.pictures import check_still, save_faces
-    from facespace.data.faces import FaceSet
+    from facespace.cli.faces import check_still, save_faces
+    from facespace.data.faces import FaceSet, evenly_spaced
     from facespace.image import grids
 
     check_still(to)
     faces = FaceSet(data)
-    chosen = spread(faces, split, count)
-    save_faces(
-        faces.images[chosen], to, lambda sheet: grids.labelled(sheet, facts_line(faces.card).splitlines())
-    )
-    facts = {
-        "to": str(to),
-        "set": str(data),
-        "shown": len(chosen),
-        "faces": len(faces),
-        "splits": faces.card["splits"],
-    }
-    return Done(facts, f"{len(chosen)} of {len(faces):,} faces in {to}")
-
-
-def parse_size(text: str) -> tuple[int, int]:
-    """'64' or 'HEIGHTxWIDTH' as (height, width)."""
-    parts = text.lower().replace("×", "x").split("x")
-    if len(parts) > 2 or not all(part.strip().isdecimal() for part in parts):
-        raise UsageError(
-            f"--size takes a side or HEIGHTxWIDTH in pixels, for example 64 or 171x186; got {text!r}."
-        )
-    return int(parts[0]), int(parts[-1])
-
-
-@contextmanager
-def going_on_later(to: Path) -> Iterator[None]:
-    """Says, on Ctrl-C, that nothing is lost."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        note(f"Stopped. The same command goes on from there (what is done lies in {partial_folder(to)}).")
-        raise
-
-
-def words(text: str | None) -> list[str] | None:
-    """'a,b' as ['a', 'b']; None stays None."""
-    return [word.strip() for word in text.split(",") if word.strip()] if text is not None else None
-
-
-def spread(faces, split: str, count: int):
-    """Row numbers of at most `count` faces of a split, evenly spread."""
     rows = faces.rows(split)
     if count < 1:
         raise UsageError(f"The number of faces must be at least 1; got {count}.")
     if not len(rows):
         raise UsageError(f"{faces.root} has no faces in the split {split!r}: {faces.card['splits']}.")
-    count = min(count, len(rows))
-    return rows[[index * len(rows) // count for index in range(count)]]
+    rows = evenly_spaced(rows, count)
+    lines = describe_set(faces.card).splitlines()
+    save_faces(faces.images[rows], to, lambda sheet: grids.labelled(sheet, lines))
+    facts = {"to": str(to), "set": str(data), "shown": len(rows), "faces": len(faces)}
+    return Done(facts | {"splits": faces.card["splits"]}, f"{len(rows)} of {len(faces):,} faces in {to}")
 
 
-def facts_line(card: dict) -> str:
-    """What a set holds and what it left out, in a few lines."""
-    height, width = card["size"]
-    splits = ", ".join(f"{name} {count:,}" for name, count in card["splits"].items() if count)
-    colour = "gray" if card["channels"] == 1 else "colour"
-    lines = [
-        f"{card['faces']:,} faces from {card['source']}, {height}×{width} {colour}, crop {card['crop']} ({splits})"
-    ]
-    if card["skipped"]["total"]:
-        reasons = ", ".join(f"{count:,} × {reason}" for reason, count in card["skipped"]["reasons"].items())
-        lines.append(f"{card['skipped']['total']:,} skipped: {reasons} (each one in skipped.csv)")
-    if "masked_share" in card and card["background"] != "keep":
-        lines.append(f"Background replaced ({card['background']}): {card['masked_share']:.1%} of the pixels")
-    if "alignment" in card:
-        how = card["alignment"]
-        lines.append(
-            f"Aligned by {how['detector']}: {how['photos_with_a_face']:,} of {how['photos']:,} photographs gave a face"
+@contextmanager
+def resumable(to: Path) -> Iterator[None]:
+    """Prints, on Ctrl-C, that the same command continues."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        note(
+            f"Stopped. The same command continues from there (the finished part is in {partial_folder(to)})."
         )
-    for part in card.get("parts", ()):
-        lines.append(f"{part['faces']:,} of them from {part['set']} ({part['source']})")
-    lines += [f"{note[0].upper()}{note[1:]}" for note in card["notes"]]
-    lines.append(f"Terms: {card['terms']}")
-    return "\n".join(lines)
+        raise
+
+
+@verb("facespace download NAME --to ROOT --accept-terms")
+def download(
+    name: str,
+    /,
+    *,
+    to: Path,
+    accept_terms: Annotated[bool, Parameter(negative="", show_default=True)] = False,
+) -> Done:
+    """Fetch a set of face photographs, with its attributes, for facespace prepare.
+
+    Without --accept-terms it only says how large the set is and on which terms.
+
+    Example: facespace download yearbook --to faces/yearbook --accept-terms
+
+    Parameters
+    ----------
+    name
+        celeba, lfw or celebamask-hq (from Kaggle, with pip install 'facespace[kaggle]'), or yearbook.
+    to
+        The folder to bring it to. Files that are already in it stay.
+    accept_terms
+        You have read the terms and accept them.
+    """
+    from facespace.data.downloads import download as bring
+
+    done = bring(name, to, accept_terms=accept_terms)
+    lines = [f"{name}: {done.files:,} files, {done.bytes / 1e9:,.2f} GB, in {to}"]
+    lines += [f"Missing: {sentence}" for sentence in done.missing]
+    return Done(asdict(done), "\n".join([*lines, f"Next: {done.prepare}"]))

@@ -1,140 +1,119 @@
-"""The main job, from nothing to one page: faces of the space that comes along; then draw, learn, sample, reconstruct and
-morph with drawn faces. Uses the same verbs as everybody; holds only their order and the page's words."""
+"""The demo: pictures of the default space, then a space trained on synthetic faces, on one page. Makes the
+same library calls as the verbs; holds their order and the page's text."""
 
-import html
-import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from facespace.cli.app import Facts
 from facespace.core.console import note
 from facespace.core.files import write_beside
 from facespace.data.faces import FaceSet
 from facespace.data.prepare import prepare
 from facespace.image import animation, grids
-from facespace.models.bundle import coming_along
+from facespace.models.locations import default_space
 from facespace.report import charts
+from facespace.report.page import Picture, Section, page
+from facespace.space.edit_grids import Editor, edit_input, reconstruct_rows
 from facespace.space.face_space import FaceSpace, load
 from facespace.training.loop import train
-from facespace.training.run_log import METRICS, loss_panels
+from facespace.training.run_log import loss_panels, read_records
 
 FACES = 4_000
-EDITED = (
-    "Smiling",
-    "Eyeglasses",
-    "Male",
-    "Young",
-)  # attributes of the strips, where the space has directions for them
-STRENGTHS = np.linspace(-3, 3, 7)
-CALM = 0.7  # temperature of the faces that are edited and blended: nearer to the middle, fewer are deformed
+EDITED = ("Smiling", "Eyeglasses", "Male", "Young")  # of the strips, where the space has directions for them
+STRENGTHS = (-3, -2, -1, 0, 1, 2, 3)  # standard deviations
+TEMPERATURE = 0.7  # of the faces that are edited and blended: nearer to the mean, fewer have artefacts
+TEMPLATE = "demo.html"
+COMMANDS = """facespace prepare folder MY-PHOTOS --to sets/mine --align
+facespace train celebamask-conv --data sets/mine --to runs/mine
+facespace sample runs/mine --to faces.png"""
 
 
-def demo(to: Path, seed: int = 0) -> dict[str, Any]:
-    """Makes the folder `to` with faces/, run/, pictures and index.html, and returns its facts; `text` says what to do
-    next. An earlier demo there is replaced."""
+def demo(to: Path, seed: int = 0) -> Facts:
+    """Makes the folder `to` with faces/, run/, pictures and index.html, in place of an earlier demo, and
+    returns its facts; `text` names the next step."""
     start = time.monotonic()
-    note(f"1 of 3  Drawing {FACES:,} faces.")
+    note(f"1 of 3  Rendering {FACES:,} faces.")
     faces = prepare("synthetic", to=to / "faces", limit=FACES, seed=seed, force=True)
-    note("2 of 3  Learning a space of them (two to three minutes on two free cores).")
+    note("2 of 3  Training a space on them (two to three minutes on two free cores).")
     result = train("demo", faces, to / "run", seed=seed, force=True, trackers=["none"])
     note("3 of 3  Making pictures.")
-    shown = make_pictures(load(to / "run"), faces, to, seed)
-    coming = show_shipped(load(), to, seed) if coming_along() else {}
+    trained = trained_pictures(load(to / "run"), faces, to, seed)
+    bundled = default_pictures(load(), to, seed) if default_space() else []
     seconds = round(time.monotonic() - start, 1)
-    page = to / "index.html"
-    with write_beside(page) as beside:
-        beside.write_text(page_html(coming, shown, result, seconds), encoding="utf-8")
+    file = to / "index.html"
+    with write_beside(file) as beside:
+        beside.write_text(page_html(bundled, trained, result, seconds), encoding="utf-8")
+    following = "\n".join(f"  {line}" for line in COMMANDS.splitlines())
     text = (
-        f"Done in {seconds:,.0f} s. Open {page} in a browser.\n"
-        "Now with photographs of your own:\n"
-        "  facespace prepare folder MY-PHOTOS --to sets/mine --align\n"
-        "  facespace train celebamask-conv --data sets/mine --to runs/mine\n"
-        "  facespace sample runs/mine --to faces.png"
+        f"Done in {seconds:,.0f} s. Open {file} in a browser.\nNow with photographs of your own:\n{following}"
     )
-    return {"to": str(to), "page": str(page), "seconds": seconds, "training": result, "text": text}
+    return {"to": str(to), "page": str(file), "seconds": seconds, "training": result, "text": text}
 
 
-def show_shipped(space: FaceSpace, to: Path, seed: int) -> dict[str, str]:
-    """Pictures of the space that comes along, all drawn by it, file name -> the sentence that goes with it."""
+def default_pictures(space: FaceSpace, to: Path, seed: int) -> list[Picture]:
+    """Saves samples, edits and a morph of the default space in `to`."""
     grids.save_still(grids.grid(space.sample(48, seed), 12), to / "space-samples.png")
-    z = space.sample_latents(5, seed, CALM)
+    z = space.sample_latents(5, seed, TEMPERATURE)
     animation.save_animation(space.morph(z, frames=120, loop=True), to / "space-morph.gif")
-    names = [name for name in EDITED if name in space.directions().names]
-    strips = [
-        space.decode(space.edit(face[None], {name: step}))
-        for name, face in zip(names, z)
-        for step in STRENGTHS
-    ]
+    known = space.directions().names
+    names = [name for name in EDITED if name in known]
+    editor, strips = Editor(space), []
+    for name, face in zip(names, z):
+        strips.append(editor.strip(edit_input(space, face), name, STRENGTHS).faces[0])
     grids.save_still(grids.grid(np.concatenate(strips), len(STRENGTHS)), to / "space-edits.png")
-    return {
-        "space-samples.png": f"Nobody's faces: new ones from {space.prior().origin}.",
-        "space-edits.png": f"{', '.join(names)}: a row each, from −3 to +3 standard deviations; the face itself is in the middle.",
-        "space-morph.gif": "Five of them blended into each other.",
-    }
+    return [
+        _picture("space-samples.png", f"Samples from {space.prior().origin}: these people do not exist."),
+        _picture(
+            "space-edits.png",
+            f"{', '.join(names)}: a row each, from −3 to +3 standard deviations; the middle is unedited.",
+        ),
+        _picture("space-morph.gif", "A morph through five samples."),
+    ]
 
 
-def make_pictures(space: FaceSpace, faces: FaceSet, to: Path, seed: int) -> dict[str, str]:
-    """The pictures in `to`, file name -> the sentence that goes with it."""
-    test = faces.rows("test")
+def trained_pictures(space: FaceSpace, faces: FaceSet, to: Path, seed: int) -> list[Picture]:
+    """Saves training faces, samples, reconstructions, a morph and loss curves of the trained space in
+    `to`."""
     grids.save_still(grids.grid(faces.images[:32], 8), to / "faces.png")
     grids.save_still(grids.grid(space.sample(64, seed=seed)), to / "samples.png")
-    held_out = faces.images[test[:16]]
-    grids.save_still(
-        grids.grid(grids.pairs(held_out, space.reconstruct(held_out)), 8), to / "reconstructions.png"
-    )
+    held_out = faces.images[faces.rows("test")[:16]]
+    grids.save_still(reconstruct_rows(space, held_out).sheet(8), to / "reconstructions.png")
     keys = held_out[np.linspace(0, len(held_out) - 1, 5).astype(int)]
     animation.save_animation(space.morph(keys, frames=120, loop=True), to / "morph.gif")
-    lines = [json.loads(line) for line in (to / "run" / METRICS).read_text(encoding="utf-8").splitlines()]
-    charts.save(charts.curves(loss_panels(lines), "step"), to / "curves.png")
-    return {
-        "faces.png": "What it learned from: 32 of the drawn faces, each from factors that are known exactly.",
-        "samples.png": f"New faces that nobody drew, from {space.model.prior.origin}.",
-        "reconstructions.png": f"Faces it never saw (rows 1 and 3), and below each what {space.latent_dim} numbers keep of it.",
-        "morph.gif": "Five unseen faces blended into each other, on straight lines between their latents.",
-        "curves.png": "The loss while it learned: lower is better, and validation beside training shows whether it overfits.",
-    }
+    charts.save(charts.curves(loss_panels(read_records(to / "run")), "step"), to / "curves.png")
+    kept = f"their reconstructions from {space.latent_dim} numbers each"
+    return [
+        _picture("faces.png", "Training data: 32 of the synthetic faces, each rendered from known factors."),
+        _picture("samples.png", f"Samples from {space.model.prior.origin}."),
+        _picture("reconstructions.png", f"Held-out faces (rows 1 and 3), and below them {kept}."),
+        _picture(
+            "morph.gif", "A morph through five held-out faces, on straight lines between their latents."
+        ),
+        _picture("curves.png", "The loss during training: a validation loss that rises shows overfitting."),
+    ]
 
 
-def page_html(coming: dict[str, str], shown: dict[str, str], result: dict[str, Any], seconds: float) -> str:
-    """One page that shows the pictures, a sentence each: of the space that comes along, and of the one just learned."""
-    seen = result["validation"]
+def page_html(bundled: Sequence[Picture], trained: Sequence[Picture], result: Facts, seconds: float) -> str:
+    """The page: the default space where there is one, the trained space with its figures, the next
+    commands."""
+    losses = result["validation"]
+    speed = f"{result['images_per_second']:,.0f} images a second on {result['device']}"
     facts = (
-        f"{result['faces']['train']:,} training faces, {result['parameters']:,} parameters, {result['steps']:,} steps, "
-        f"{result['images_per_second']:,.0f} images a second on {result['device']}; {seen['loss']:,.0f} nats per image on unseen "
-        f"faces, mean squared error {seen['mse']:.4f}; {seconds:,.0f} seconds in all."
+        f"{result['faces']['train']:,} training faces, {result['parameters']:,} parameters, "
+        f"{result['steps']:,} steps, {speed}; {losses['loss']:,.0f} nats per image on validation faces, "
+        f"mean squared error {losses['mse']:.4f}; {seconds:,.0f} seconds in all."
     )
-    first = f"<h1>The space that comes along</h1>\n{_figures(coming)}\n" if coming else ""
-    return PAGE.format(first=first, figures=_figures(shown), facts=html.escape(facts))
+    sections = [
+        Section("A space of synthetic faces", facts, trained),
+        Section("Now with photographs of your own", "", code=COMMANDS),
+    ]
+    if bundled:
+        sections.insert(0, Section("The default space", "", bundled))
+    return page("facespace demo", sections, TEMPLATE)
 
 
-def _figures(shown: dict[str, str]) -> str:
-    return "\n".join(
-        f'<figure><img src="{name}" alt="{html.escape(words)}"><figcaption>{html.escape(words)}</figcaption></figure>'
-        for name, words in shown.items()
-    )
-
-
-PAGE = """<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>facespace demo</title>
-<style>
-body {{ font: 17px/1.5 system-ui, sans-serif; max-width: 46rem; margin: 2rem auto; padding: 0 1rem; color: #222; background: #fafafa }}
-h1 {{ font-size: 1.6rem; margin-bottom: .2rem }}
-figure {{ margin: 2rem 0 }}
-img {{ max-width: 100%; border-radius: 8px; box-shadow: 0 1px 6px #0003; background: #fff }}
-figcaption {{ margin-top: .5rem }}
-pre {{ background: #eee; padding: 1rem; border-radius: 8px; overflow-x: auto }}
-</style>
-{first}<h1>A space of drawn faces</h1>
-<p>{facts}</p>
-{figures}
-<h2>Now with photographs of your own</h2>
-<pre>facespace prepare folder MY-PHOTOS --to sets/mine --align
-facespace train celebamask-conv --data sets/mine --to runs/mine
-facespace sample runs/mine --to faces.png</pre>
-</html>
-"""
+def _picture(file: str, caption: str) -> Picture:
+    return Picture(caption, file, caption)

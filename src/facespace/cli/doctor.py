@@ -1,44 +1,16 @@
-"""What is installed, which device would be used, what is missing. Looks, and changes nothing."""
+"""What is installed, which device would be used, what is missing. Reads, and changes nothing."""
 
 import importlib.metadata
 import os
 import platform
+import re
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
 
+from facespace.cli.app import Facts
+from facespace.cli.terminal import table
 from facespace.core.version import __version__
-
-
-def examine() -> dict[str, Any]:
-    """The facts, and `text` for people. `missing` names required packages that are absent or too old to import."""
-    from facespace.image.detectors import yunet_here
-
-    needed = [
-        line.split(";")[0]
-        for line in importlib.metadata.requires("facespace") or []
-        if "extra ==" not in line
-    ]
-    names = [_name(line) for line in needed]
-    versions = {name: _version(name) for name in names}
-    missing = [name for name, version in versions.items() if version is None]
-    yunet = yunet_here()
-    facts = {
-        "facespace": __version__,
-        "python": platform.python_version(),
-        "executable": sys.executable,
-        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "free_disk_gib": round(shutil.disk_usage(Path.cwd()).free / 2**30, 1),
-        "packages": versions,
-        "extras": {extra: _version(package) for extra, package in EXTRAS.items()},
-        "yunet": yunet and str(yunet),
-        "missing": missing,
-        **({"device": None, "devices": []} if {"torch", "accelerate"} & set(missing) else _devices()),
-    }
-    return {**facts, "text": _text(facts)}
-
 
 EXTRAS = {
     "align": "opencv-python-headless",
@@ -50,45 +22,38 @@ EXTRAS = {
 }
 
 
-def _devices() -> dict[str, Any]:
-    import torch
+def examine() -> Facts:
+    """The facts, and `text` for the terminal. `missing` names required packages that are not installed."""
+    from facespace.image.detectors import yunet_here
 
-    from facespace.models.precision import has_bf16
-
-    devices = ["cpu"]
-    if torch.cuda.is_available():
-        devices += [f"cuda:{i} ({torch.cuda.get_device_name(i)})" for i in range(torch.cuda.device_count())]
-    if torch.backends.mps.is_available():
-        devices.append("mps")
-    best = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    native = has_bf16(torch.device(best))
-    return {"device": best, "devices": devices, "threads": torch.get_num_threads(), "bf16": native}
-
-
-def _text(facts: dict[str, Any]) -> str:
-    rows = [
-        f"facespace {facts['facespace']} on Python {facts['python']}, {facts['system']}",
-        f"device: {facts['device']} would be used by --device auto (here: {', '.join(facts['devices']) or 'none'})",
-        f"number format of training there: {'bf16' if facts.get('bf16') else 'fp32, since bf16 is not native or not faster'}",
-        f"cores: {facts['cores']}; free disk here: {facts['free_disk_gib']} GiB",
-        *(f"  {name:<14} {version or 'MISSING'}" for name, version in facts["packages"].items()),
-    ]
-    for extra, version in facts["extras"].items():
-        rows.append(
-            f"  {EXTRAS[extra]:<22} {version or f'not installed; for it: pip install facespace[{extra}]'}"
-        )
-    rows.append(
-        f"weights of the face finder YuNet: {facts['yunet'] or 'not here; --align fetches them once'}"
-    )
-    if facts["missing"]:
-        rows.append(f"Missing: {', '.join(facts['missing'])}. Install again with: pip install facespace")
-    else:
-        rows.append("Nothing is missing.")
-    return "\n".join(rows)
+    versions = _required()
+    missing = [name for name, version in versions.items() if version is None]
+    yunet = yunet_here()
+    facts = {
+        "facespace": __version__,
+        "python": platform.python_version(),
+        "executable": sys.executable,
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "cores": _cores(),
+        "free_disk_gib": round(shutil.disk_usage(Path.cwd()).free / 2**30, 1),
+        "packages": versions,
+        "extras": {extra: _version(package) for extra, package in EXTRAS.items()},
+        "yunet": yunet and str(yunet),
+        "missing": missing,
+        **_devices(missing),
+    }
+    return {**facts, "text": _text(facts)}
 
 
-def _name(requirement: str) -> str:
-    return requirement.split("[")[0].split("<")[0].split(">")[0].split("=")[0].strip()
+def _required() -> dict[str, str | None]:
+    """The packages that facespace requires, and their versions here."""
+    versions = {}
+    for line in importlib.metadata.requires("facespace") or []:
+        requirement, _, condition = line.partition(";")
+        if "extra ==" not in condition:
+            name = re.split(r"[\[<>=!~ ]", requirement)[0]
+            versions[name] = _version(name)
+    return versions
 
 
 def _version(name: str) -> str | None:
@@ -96,3 +61,52 @@ def _version(name: str) -> str | None:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         return None
+
+
+def _cores() -> int | None:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count()
+
+
+def _devices(missing: list[str]) -> Facts:
+    if {"torch", "accelerate"} & set(missing):
+        return {"device": None, "devices": []}
+    import torch
+
+    from facespace.models.precision import has_bf16
+
+    best, devices = "cpu", ["cpu"]
+    if torch.backends.mps.is_available():
+        best = "mps"
+        devices.append("mps")
+    if torch.cuda.is_available():
+        best = "cuda"
+        devices += [f"cuda:{i} ({torch.cuda.get_device_name(i)})" for i in range(torch.cuda.device_count())]
+    native = has_bf16(torch.device(best))
+    return {"device": best, "devices": devices, "threads": torch.get_num_threads(), "bf16": native}
+
+
+def _text(facts: Facts) -> str:
+    precision = "bf16" if facts.get("bf16") else "fp32, since bf16 is not native or not faster"
+    devices = ", ".join(facts["devices"]) or "none"
+    required, extras = [], []
+    for name, version in facts["packages"].items():
+        required.append([name, version or "MISSING"])
+    for extra, version in facts["extras"].items():
+        extras.append([EXTRAS[extra], version or f"not installed; for it: pip install facespace[{extra}]"])
+    yunet = facts["yunet"] or "not here; --align fetches them once"
+    summary = "Nothing is missing."
+    if facts["missing"]:
+        summary = f"Missing: {', '.join(facts['missing'])}. Install again with: pip install facespace"
+    lines = (
+        f"facespace {facts['facespace']} on Python {facts['python']}, {facts['system']}",
+        f"device: --device auto uses {facts['device']} (here: {devices})",
+        f"precision of training there: {precision}",
+        f"cores: {facts['cores']}; free disk here: {facts['free_disk_gib']} GiB",
+        table(required, indent=2),
+        table(extras, indent=2),
+        f"weights of the face detector YuNet: {yunet}",
+        summary,
+    )
+    return "\n".join(lines)

@@ -1,8 +1,9 @@
-"""The verb that says how good a space is: evaluate."""
+"""Verbs that measure trained spaces: evaluate, compare, analyze, scorecard."""
 
 from pathlib import Path
 
 from facespace.cli.app import Done, verb
+from facespace.cli.options import Force, Prior, SetFaces, words
 
 
 @verb("facespace evaluate [SPACE] --data SET --to DIR")
@@ -10,18 +11,17 @@ def evaluate(
     space: Path | None = None,
     /,
     *,
-    data: Path,
+    faces: SetFaces,
     to: Path,
-    split: str = "test",
-    count: int | None = None,
     samples: int | None = None,
     features: str = "inception",
     lpips: Path | None = None,
     identity: Path | None = None,
-    prior: str | None = None,
+    prior: Prior = None,
     temperature: float = 1.0,
     bound: int = 0,
     seed: int = 0,
+    force: Force = False,
 ) -> Done:
     """Say how good a space is, and why: figures with their protocol, and a page to read.
 
@@ -30,53 +30,175 @@ def evaluate(
     Parameters
     ----------
     space
-        A run or a bundle; without one the space that comes along.
-    data
-        A folder that facespace prepare made, cut like the faces that the space learned.
+        A run or a bundle; without one the default space.
     to
         The folder to make: metrics.json and report.html, a page with all pictures in it.
-    split
-        Of that set: train, validation, test or all.
-    count
-        At most this many faces, evenly spread. [default: all]
     samples
-        New faces to judge. [default: as many as faces]
+        Number of new faces that are measured. [default: as many as faces]
     features
-        What judges new faces: inception (the FID Inception, fetched once), inception-bf16 (twice as fast), attributes, a TorchScript file, or none.
+        The network whose features FID and KID compare: inception (the FID Inception, fetched once),
+        inception-bf16 (twice as fast), attributes, a TorchScript file, or none.
     lpips
-        LPIPS weights, where they are at hand.
+        LPIPS weights, else those that FACESPACE_LPIPS names.
     identity
-        An ArcFace network in ONNX format, where one is at hand.
-    prior
-        Draw from a prior that facespace fit-prior left (mixture, flow, normal) or from own, the space's own; unset, the one that
-        knows unseen faces best.
+        An ArcFace network in ONNX format, else that of FACESPACE_IDENTITY.
     temperature
-        Scales the latents drawn; 1 is the prior itself.
+        Scale of the latents drawn; 1 is the prior itself.
     bound
         The k of the importance-weighted bound on the likelihood; 0 leaves it out.
     seed
-        Of samples, noise and intervals.
+        Random seed of samples, noise and intervals.
     """
-    from facespace.evaluation.evaluate import brief
+    from facespace.evaluation.evaluate import LAYOUT, brief
     from facespace.evaluation.evaluate import evaluate as measure
-    from facespace.evaluation.report import METRICS, REPORT
 
-    judge = None if features == "none" else features
     metrics = measure(
         space,
-        data,
+        faces.data,
         to,
-        split=split,
-        count=count,
+        split=faces.split,
+        count=faces.count,
         samples=samples,
-        features=judge,
+        features=None if features == "none" else features,
         lpips=lpips,
         identity=identity,
         prior=prior,
         temperature=temperature,
         bound=bound,
         seed=seed,
+        force=force,
     )
-    return Done(
-        metrics, f"{brief(metrics)}\n\nThe page to read is {to / REPORT}; all figures are in {to / METRICS}."
+    where = f"The page to read is {to / str(LAYOUT.page)}; all figures are in {to / LAYOUT.json}."
+    return Done(metrics, f"{brief(metrics)}\n\n{where}")
+
+
+@verb("facespace compare RUN RUN ... --data SET --to DIR")
+def compare(*spaces: Path, faces: SetFaces, to: Path, seed: int = 0, force: Force = False) -> Done:
+    """Measure trained spaces side by side on the same faces: a table, figures and pictures.
+
+    Example: facespace compare runs/ae runs/vae --data sets/celeba --to comparison
+
+    Parameters
+    ----------
+    spaces
+        Two or more runs (their best bundles) or bundles; the faces are resized for each.
+    to
+        The folder to make: table.md, compare.json, reconstructions.png, samples.png, latents.png.
+    seed
+        Random seed of the samples.
+    """
+    from facespace.evaluation.compare import compare as measure
+
+    count = faces.limit(1_000)
+    facts = measure(spaces, faces.data, to, split=faces.split, count=count, seed=seed, force=force)
+    text = facts.pop("text")
+    return Done(facts, f"{text}\n\nTable, figures and pictures are in {to}.")
+
+
+@verb("facespace analyze [SPACE] --data SET --to DIR")
+def analyze(
+    space: Path | None = None,
+    /,
+    *,
+    faces: SetFaces,
+    to: Path,
+    attributes: str = "",
+    seed: int = 0,
+    table: str = "csv",
+    force: Force = False,
+) -> Done:
+    """Look into a space: maps, single latents, traversals, correlations, as one page.
+
+    Example: facespace analyze runs/celeba --data sets/celeba --to inside --attributes Smiling,Male
+
+    Parameters
+    ----------
+    space
+        A run (its best bundle) or a bundle; without one the default space.
+    to
+        The folder to make: index.html to open in a browser, the pictures on it, latents.csv, embeddings and
+        analysis.json.
+    attributes
+        The attributes that colour the maps: names with commas between, or all. [default: the twelve with the
+        highest AUC]
+    seed
+        Random seed of the maps and of samples.
+    table
+        Format of the table of latents: csv, or parquet (needs pyarrow).
+    """
+    from facespace.evaluation.analyze import analyze as measure
+
+    facts = measure(
+        space,
+        faces.data,
+        to,
+        split=faces.split,
+        count=faces.limit(2_000),
+        attributes=words(attributes),
+        seed=seed,
+        table=table,
+        force=force,
     )
+    text = facts.pop("text")
+    return Done(facts, f"{text}\nOpen {facts['page']} in a browser.")
+
+
+@verb("facespace scorecard [SPACE] --data SET --to DIR")
+def scorecard(
+    space: Path | None = None,
+    /,
+    *,
+    faces: SetFaces,
+    to: Path,
+    attributes: str = "",
+    scorer: Path | None = None,
+    identity: Path | None = None,
+    lpips: Path | None = None,
+    seed: int = 0,
+    strengths: str = "",
+    force: Force = False,
+) -> Done:
+    """Say how well attributes can be edited in a space, and what else that changes: all methods side by side.
+
+    Example: facespace scorecard runs/celeba --data sets/celeba --to scorecard
+
+    Parameters
+    ----------
+    space
+        A run or a bundle; without one the default space.
+    to
+        The folder to make: scorecard.json, report.html, table.md. Directions are fitted to the training faces
+        of the set.
+    attributes
+        Names with commas between. [default: twelve of CelebA's, those that the set and the scorer have]
+    scorer
+        The attribute classifier that measures the edits: a folder of train-attributes. [default: a second
+        bundled one]
+    identity
+        An ArcFace network in ONNX format (needs onnxruntime), else that of FACESPACE_IDENTITY.
+    lpips
+        LPIPS weights, else those that FACESPACE_LPIPS names.
+    seed
+        Random seed of all choices.
+    strengths
+        Of edits along directions, ascending, with commas between: in standard deviations, or in class gaps
+        such as 0.5g,1g,1.5g,2g. [default: 0.5,1,1.5,2,3,4,6]
+    """
+    from facespace.evaluation.edit_benchmark import benchmark_edits
+
+    facts = benchmark_edits(
+        space,
+        faces.data,
+        to,
+        split=faces.split,
+        attributes=words(attributes),
+        count=faces.limit(40),
+        scorer=scorer,
+        identity=identity,
+        lpips=lpips,
+        seed=seed,
+        strengths=words(strengths),
+        force=force,
+    )
+    text = facts.pop("text")
+    return Done(facts, f"{text}\n\nThe page to read is {facts['page']}.")

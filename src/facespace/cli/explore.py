@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from facespace.cli.app import Done, Flag, verb
+from facespace.cli.app import Done, verb
+from facespace.cli.options import Flag
 from facespace.core.errors import FacespaceError
 
 
@@ -22,28 +23,28 @@ def explore(
     Parameters
     ----------
     spaces
-        Runs or bundles, to be switched on the page. Without one: that which comes along, and the runs under
-        ./runs and ./demo, the newest first.
+        Runs or bundles, to be switched on the page. [default: the default space, and the runs under ./runs
+        and ./demo, the newest first]
     data
-        A prepared set: the page's figures and its map are then of these faces.
+        A prepared set whose faces the page's figures and map show.
     port
-        Of this machine. [default: 8420, or the next free one; 0 is any]
+        Port of this machine. [default: 8420, or the next free one; 0 is any]
     host
-        Another address to listen on lets other machines in, and asks for --token.
+        Another address to listen on lets other machines in, and requires --token.
     token
-        The page's key, 16 characters or more; unset, a new one each time.
+        The page's key, 16 characters or more. [default: a new one at each start]
     open
         Open the browser too.
     """
     from facespace.core.console import note
     from facespace.data.faces import FaceSet
     from facespace.explorer.service import Service, Spaces
-    from facespace.training.runtime import keep_memory
+    from facespace.training.memory import keep_memory
 
     keep_memory()  # a quarter of the time of a decoded face at 160×176 px
     chosen = list(spaces) or at_hand(Path("runs"), Path("demo"))
     opened = Spaces(chosen, FaceSet(data) if data else None)
-    opened.open(0)  # what is missing or damaged is told before anything listens
+    opened.open(0)  # a missing or damaged space raises before anything listens
     service = Service(opened, host, port, token)
 
     def ready(address: str) -> None:
@@ -58,16 +59,22 @@ def explore(
 
 
 def at_hand(*places: Path) -> list[Path]:
-    """The space that comes along, then the runs in some folders, the newest first. Raises FacespaceError where there is none."""
-    from facespace.models.bundle import coming_along
+    """The default space, then the runs in some folders, the newest first. Raises FacespaceError where there
+    is none."""
+    from facespace.models.locations import default_space
 
-    cards = [card for place in places for card in place.glob("*/best/card.json")]
+    cards = []
+    for place in places:
+        cards += place.glob("*/best/card.json")
     cards.sort(key=lambda card: card.stat().st_mtime, reverse=True)
-    found = [*filter(None, [coming_along()]), *(card.parent.parent for card in cards)]
+    found = [card.parent.parent for card in cards]
+    default = default_space()
+    if default:
+        found.insert(0, default)
     if not found:
         where = " or ".join(f"./{place}" for place in places)
         raise FacespaceError(
-            f"No space was named and there is no run under {where}. Name one (facespace explore RUN), or make the "
-            "demo's: facespace demo --to demo"
+            f"No space was named and there is no run under {where}. Name one (facespace explore RUN), "
+            "or make the demo's: facespace demo --to demo"
         )
     return found

@@ -1,119 +1,156 @@
-"""What morph and mix share about the faces that they start from: files of pictures and of latents, groups of them with a
-weight, faces of a set, and new ones."""
+"""Files to spaces, pictures and latents, and back: what the verbs that use a space share. Parses no
+options."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+import numpy as np
+from PIL import Image
+
+from facespace.cli.options import FaceSource, Photos
 from facespace.core.errors import FacespaceError, UsageError
+from facespace.core.files import settle
+from facespace.image import grids
+from facespace.image.aligned_photos import read_photos
+from facespace.image.photos import FORMATS
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from facespace.space.face_space import FaceSpace
 
+ARRAY = ".npy"
 
-@dataclass(frozen=True)
-class Keys:
-    """Where the faces of a morph come from."""
 
-    files: Sequence[Path]
-    align: bool
-    random: int | None
-    seed: int
-    data: Path | None
-    split: str
-    count: int | None
+def open_space(paths: Sequence[Path]) -> tuple["FaceSpace", list[Path]]:
+    """The space in the folder that the first path names, and the other paths; without such a folder the
+    default space."""
+    from facespace.space.face_space import load
 
-    @property
-    def named(self) -> bool:
-        """Whether it is said how many there are."""
-        return bool(self.files) or self.random is not None or self.count is not None
-
-    def latents(self, space: "FaceSpace", prior: str | None) -> "np.ndarray":
-        """The key faces as latents float32 (N, D). Raises UsageError where they come from several places, or none."""
-        if bool(self.files) + (self.random is not None) + (self.data is not None) > 1:
-            raise UsageError(
-                "Key faces come from files, from --random or from --data; name one of the three."
+    if paths:
+        settle(paths[0])
+    if paths and paths[0].is_dir():
+        return load(paths[0]), list(paths[1:])
+    for path in paths:
+        if not path.exists():
+            raise FacespaceError(
+                f"{path} does not exist. Name a trained space first: a run's folder, or a bundle's."
             )
-        if self.files:
-            return read_latents(space, self.files, self.align)
-        if self.random is None and self.data is None:
-            raise UsageError(
-                "Name at least two faces: photographs, .npy files of latents, --random N or --data SET."
-            )
-        return self.many(
-            space, prior, (2 if self.count is None else self.count) if self.data else self.random or 0
+    return load(), list(paths)
+
+
+def open_one(space: Path | None) -> "FaceSpace":
+    """The space of that folder, or the default space."""
+    return open_space([space] if space else [])[0]
+
+
+def is_array(path: Path) -> bool:
+    """Whether a file is an array (.npy) rather than a picture."""
+    return path.suffix.lower() == ARRAY
+
+
+def check_still(to: Path) -> None:
+    """Raises UsageError unless a picture or an array can be written under that name."""
+    grids.check_ending(to, (*grids.STILLS, ARRAY))
+
+
+def _unchanged(sheet: Image.Image) -> Image.Image:
+    return sheet
+
+
+def save_faces(
+    faces: np.ndarray,
+    to: Path,
+    finish: Callable[[Image.Image], Image.Image] = _unchanged,
+    columns: int | None = None,
+) -> None:
+    """Saves uint8 (N, H, W, C) faces as an array if the name ends in .npy, else as an image grid, after
+    `finish`."""
+    if is_array(to):
+        grids.save_array(np.asarray(faces), to)
+    else:
+        grids.save_still(finish(grids.grid(faces, columns)), to)
+
+
+def exactly(space: "FaceSpace", photos: Photos, count: int) -> np.ndarray:
+    """`count` faces of the set that --data names, as the space takes them, uint8 (N, H, W, C). Raises
+    UsageError where the split has fewer."""
+    assert photos.data
+    faces = space.faces_of(photos.data, photos.split, count)
+    if len(faces) < count:
+        raise UsageError(
+            f"This takes {count} faces, and {photos.data} has {len(faces)} in the split {photos.split!r}. "
+            "Reduce the number."
         )
-
-    def many(self, space: "FaceSpace", prior: str | None, count: int) -> "np.ndarray":
-        """So many faces of the set, or new ones: latents float32 (count, D)."""
-        if not self.data:
-            return space.sample_latents(count, self.seed, prior=prior)
-        return space.encode(self._of_set(count))
-
-    def pixels(self, space: "FaceSpace") -> "np.ndarray":
-        """The faces of the set as the space sees them, uint8 (N, H, W, C)."""
-        return space.fit(self._of_set(2 if self.count is None else self.count))
-
-    def _of_set(self, count: int) -> "np.ndarray":
-        from facespace.cli.data import spread
-        from facespace.data.faces import FaceSet
-
-        assert self.data
-        faces = FaceSet(self.data)
-        rows = spread(faces, self.split, count)
-        if len(rows) < count:
-            raise UsageError(
-                f"This takes {count} faces, and {self.data} has {len(rows)} in the split {self.split!r}. Ask for fewer."
-            )
-        return faces.images[rows]
+    return faces.pixels
 
 
-class Term(NamedTuple):
-    """Faces whose mean counts as one, and its weight."""
+def key_latents(space: "FaceSpace", files: Sequence[Path], source: FaceSource) -> np.ndarray:
+    """The faces that a morph or an edit starts from, as latents float32 (N, D). Raises UsageError unless they
+    come from exactly one of files, --random and --data."""
+    check_one_source(files, source)
+    if files:
+        return read_latents(space, files, source.align)
+    if source.data:
+        return some_latents(space, source, 2 if source.count is None else source.count)
+    return some_latents(space, source, source.random or 0)
 
-    name: str
-    files: list[Path]
-    weight: float
+
+def some_latents(space: "FaceSpace", source: FaceSource, count: int) -> np.ndarray:
+    """Latents of `count` faces of the set, or of as many new faces: float32 (count, D)."""
+    if source.data:
+        return space.encode(exactly(space, source, count))
+    return space.sample_latents(count, source.seed, prior=source.prior)
 
 
-def parse_term(text: str) -> Term:
-    """'a.jpg', 'a.jpg,b.jpg=0.5' or 'folder=2' as a term; what names a file or a folder as it stands is taken so."""
-    name, _, number = text.rpartition("=")
-    try:
-        weight = float(number) if name and not Path(text).exists() else None
-    except ValueError:
-        weight = None
-    name = text if weight is None else name
-    parts = [name] if Path(name).exists() else [part for part in name.split(",") if part]
-    files = [file for part in parts for file in files_in(Path(part))]
-    return Term(", ".join(Path(part).name for part in parts), files, 1.0 if weight is None else weight)
+def check_one_source(files: Sequence[Path], source: FaceSource) -> None:
+    """Raises UsageError unless faces come from exactly one of files, --random and --data."""
+    named = bool(files) + (source.random is not None) + (source.data is not None)
+    if named > 1:
+        raise UsageError("Faces come from files, from --random or from --data; name one of the three.")
+    if not named:
+        raise UsageError(
+            "Name at least two faces: photographs, .npy files of latents, --random N or --data SET."
+        )
 
 
 def files_in(path: Path) -> list[Path]:
-    """A file itself; of a folder its pictures and latents, in the order of their names."""
+    """A file itself; of a folder its pictures and .npy files, by name. Raises FacespaceError for a folder
+    without any."""
     if not path.is_dir():
         return [path]
-    from PIL import Image
-
-    from facespace.image.photos import FORMATS
-
-    endings = {ending for ending, name in Image.registered_extensions().items() if name in FORMATS} | {".npy"}
-    files = sorted(
-        file for file in path.iterdir() if file.suffix.lower() in endings and not file.name.startswith(".")
-    )
+    endings = {ending for ending, name in Image.registered_extensions().items() if name in FORMATS} | {ARRAY}
+    files = []
+    for file in sorted(path.iterdir()):
+        if file.suffix.lower() in endings and not file.name.startswith("."):
+            files.append(file)
     if not files:
         raise FacespaceError(f"The folder {path} holds no pictures and no .npy files of latents.")
     return files
 
 
-def read_latents(space: "FaceSpace", files: Sequence[Path], align: bool) -> "np.ndarray":
-    """Photographs encoded, and .npy files of latents as they are: float32 (N, D), in the order of the files."""
-    from facespace.cli.pictures import is_array, read_all, read_array
+def read_latents(space: "FaceSpace", files: Sequence[Path], align: bool) -> np.ndarray:
+    """Photographs encoded, and .npy files of latents as they are: float32 (N, D), in the order of the
+    files."""
+    photos = iter(read_photos([file for file in files if not is_array(file)], align))
+    keys = []
+    for file in files:
+        keys.append(read_array(file).astype(np.float32) if is_array(file) else next(photos))
+    return space.latents(*keys)
 
-    photos = iter(read_all([file for file in files if not is_array(file)], align))
-    return space.latents(
-        *(read_array(file).astype("f4") if is_array(file) else next(photos) for file in files)
-    )
+
+def read_array(path: Path) -> np.ndarray:
+    """A .npy file of real numbers, never unpickled. Raises FacespaceError for any other file."""
+    if not path.is_file():
+        raise FacespaceError(f"{path} does not exist. Make it with: facespace encode SPACE IMAGE --to {path}")
+    try:
+        # A memory map compares the size in the header with the file's size.
+        array = np.lib.format.open_memmap(path, mode="r")
+    except Exception as error:  # a hostile header can raise almost anything
+        raise FacespaceError(
+            f"{path} is not a .npy file of numbers ({error}). Make one with: facespace encode"
+        ) from error
+    if not np.issubdtype(array.dtype, np.floating) and not np.issubdtype(array.dtype, np.integer):
+        raise FacespaceError(
+            f"{path} holds {array.dtype}, not real numbers. Make latents with: facespace encode"
+        )
+    return np.array(array)

@@ -1,4 +1,4 @@
-"""Verbs for learning: recipes, train, demo, doctor."""
+"""Verbs for learning: recipes, train, runs, demo, doctor."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from facespace.cli.app import Done, Flag, verb
+from facespace.cli.app import Done, Facts, verb
+from facespace.cli.options import Flag, Settings
+from facespace.cli.terminal import table
 
 
 @verb("facespace recipes [NAME]")
@@ -20,37 +22,36 @@ def recipes(name: str | None = None, /) -> Done:
     name
         The recipe to print.
     """
+    from facespace.recipes import RECIPES
+
+    if name is not None:
+        return _one_recipe(name)
+    from facespace.recipes.parameter_counts import PARAMETERS
+
+    rows, facts = [], {}
+    for key, make in RECIPES.items():
+        summary = make().summary
+        rows.append([key, f"{PARAMETERS[key]:,}", "parameters ", summary])
+        facts[key] = {"summary": summary, "parameters": PARAMETERS[key]}
+    text = table(rows, right=(1,))
+    return Done({"recipes": facts}, f"{text}\n\nThe whole of one: facespace recipes NAME")
+
+
+def _one_recipe(name: str) -> Done:
     import inspect
 
     from facespace.core.configs import to_dict
-    from facespace.models import count_parameters
     from facespace.recipes import RECIPES, recipe
+    from facespace.recipes.parameter_counts import PARAMETERS
 
-    if name is None:
-        listed = {key: make() for key, make in RECIPES.items()}
-        counts = {key: count_parameters(plan.model) for key, plan in listed.items()}
-        rows = [f"{key:<18} {counts[key]:>11,} parameters  {plan.summary}" for key, plan in listed.items()]
-        facts = {
-            "recipes": {key: {"summary": p.summary, "parameters": counts[key]} for key, p in listed.items()}
-        }
-        return Done(facts, "\n".join([*rows, "", "The whole of one: facespace recipes NAME"]))
     plan = recipe(name)
-    whole = to_dict(plan)
-    about = inspect.getdoc(RECIPES[name]) or ""
-    parameters = count_parameters(plan.model)
-    text = [
-        about,
-        "",
-        f"parameters  {parameters:,}",
-        json.dumps(whole, indent=2),
-        "",
-        "Prepare its data with:",
-    ]
-    text += [
-        f"  {plan.data.prepare_line(plan.model.image)}",
-        f"Train it with:\n  facespace train {name} --data SET --to RUN",
-    ]
-    return Done({"name": name, "about": about, "parameters": parameters, "recipe": whole}, "\n".join(text))
+    whole, about, parameters = to_dict(plan), inspect.getdoc(RECIPES[name]) or "", PARAMETERS[name]
+    text = (
+        f"{about}\n\nparameters  {parameters:,}\n{json.dumps(whole, indent=2)}\n\n"
+        f"Prepare its data with:\n  {plan.data.prepare_line(plan.model.image)}\n"
+        f"Train it with:\n  facespace train {name} --data SET --to RUN"
+    )
+    return Done({"name": name, "about": about, "parameters": parameters, "recipe": whole}, text)
 
 
 @verb("facespace train RECIPE --data SET --to RUN [OPTIONS]")
@@ -60,7 +61,7 @@ def train(
     *,
     data: Path,
     to: Path,
-    set: Annotated[tuple[str, ...], Parameter(name="--set", negative="")] = (),
+    set: Settings = (),
     start: Annotated[Path | None, Parameter(name="--from")] = None,
     resume: Flag = False,
     force: Flag = False,
@@ -76,7 +77,7 @@ def train(
     Parameters
     ----------
     recipe
-        A name that facespace recipes lists; with --from, that space's own where it is left out.
+        A name that facespace recipes lists; with --from, by default the recipe of that space.
     data
         A folder that facespace prepare made.
     to
@@ -86,22 +87,22 @@ def train(
     start
         Begin a new run with the weights of a finished run or bundle, on the same faces or others.
     resume
-        Go on with an interrupted run in the same folder.
+        Continue an interrupted run in the same folder.
     force
         Replace a run that is already there.
     device
         auto, cpu, cuda or mps.
     seed
-        Of the weights, the order of faces and all noise.
+        Random seed of the weights, the order of faces and all noise.
     tracker
         tensorboard (used where it is installed), wandb (works offline) or none; may be repeated.
     minutes
-        Pause after so many minutes, with a checkpoint and the model as it is then in last/; --resume goes on. For a machine that
-        is lent by the hour, or the time limit of a cluster.
+        Pause after this many minutes, with a checkpoint and the current model in last/; --resume continues.
+        For a machine that is rented by the hour, or the time limit of a cluster.
     """
-    from facespace.training.loop import train as learn
+    from facespace.training.loop import train as run_training
 
-    result = learn(
+    result = run_training(
         recipe,
         data,
         to,
@@ -115,27 +116,59 @@ def train(
         minutes=minutes,
     )
     if result.get("paused"):
-        return Done(
-            result,
-            f"{result['step']:,} of {result['steps']:,} steps are done; the model as it is lies in {to}/last.",
-        )
+        steps = f"{result['step']:,} of {result['steps']:,} steps are done"
+        return Done(result, f"{steps}; the current model is in {to}/last.")
+    text = (
+        f"{_speed(result)}\n{_losses(result)}\nThe run is in {to}. Next: facespace sample {to} --to faces.png"
+    )
+    return Done(result, text)
+
+
+def _speed(result: Facts) -> str:
     memory = f", {result['peak_memory_mb'] / 1000:.1f} GB at most" if result["peak_memory_mb"] else ""
-    rows = [
-        f"{result['steps']:,} steps in {result['seconds']:,.0f} s, {result['images_per_second']:,.0f} images/s on "
-        f"{result['device']} in {result['precision']}{memory}; first step after {result['seconds_to_first_step']:.1f} s."
-    ]
+    total = f"{result['steps']:,} steps in {result['seconds']:,.0f} s"
+    total += f", {result['images_per_second']:,.0f} images/s"
+    first = f"first step after {result['seconds_to_first_step']:.1f} s"
+    return f"{total} on {result['device']} in {result['precision']}{memory}; {first}."
+
+
+def _losses(result: Facts) -> str:
+    """A row for each bundle and split."""
+    rows = []
     for bundle in ("best", "last"):
-        for split, seen in result[bundle].items():
-            parts = ", ".join(f"{key} {seen[key]:,.1f}" for key in ("reconstruction", "kl") if key in seen)
-            line = f"{bundle}  {split:<10}  {seen['loss']:>10,.1f} nats per image ({parts}), {seen['loss_per_dim']:.4f} per dimension"
-            rows.append(f"{line}, MSE {seen['mse']:.5f}")
-    rows += [f"The run is in {to}. Next: facespace sample {to} --to faces.png"]
-    return Done(result, "\n".join(rows))
+        for split, losses in result[bundle].items():
+            terms = [f"{name} {losses[name]:,.1f}" for name in ("reconstruction", "kl") if name in losses]
+            text = f"nats per image ({', '.join(terms)}), {losses['loss_per_dim']:.4f} per dimension, "
+            rows.append([bundle, split, f"{losses['loss']:,.1f}", f"{text}MSE {losses['mse']:.5f}"])
+    return table(rows, right=(2,))
+
+
+@verb("facespace runs DIR")
+def runs(folder: Path, /) -> Done:
+    """List the runs below a folder with their figures, finished or not.
+
+    Example: facespace runs runs
+
+    Parameters
+    ----------
+    folder
+        Any folder with runs in it, at any depth.
+    """
+    from facespace.evaluation.run_listing import listing
+    from facespace.evaluation.runs import find_runs, unlike
+
+    rows = find_runs(folder)
+    facts = {"folder": str(folder), "runs": rows, "note": unlike(rows)}
+    if not rows:
+        command = f"facespace train RECIPE --data SET --to {folder}/NAME"
+        return Done(facts, f"No runs below {folder}. Train one: {command}")
+    return Done(facts, listing(rows))
 
 
 @verb("facespace demo [--to DIR]")
 def demo(*, to: Path = Path("demo"), seed: int = 0) -> Done:
-    """Draw faces, learn them, and show samples, reconstructions, a morph and the loss curves on one page.
+    """Draw faces, train a space on them, and show samples, reconstructions, a morph and the loss curves on
+    one page.
 
     Example: facespace demo --to demo
 
@@ -144,11 +177,11 @@ def demo(*, to: Path = Path("demo"), seed: int = 0) -> Done:
     to
         The folder to make; open index.html in it.
     seed
-        Of the faces drawn and of the training.
+        Random seed of the faces drawn and of the training.
     """
-    from facespace.cli.demo import demo as show_it
+    from facespace.cli.demo import demo as run_demo
 
-    facts = show_it(to, seed)
+    facts = run_demo(to, seed)
     return Done(facts, facts["text"])
 
 

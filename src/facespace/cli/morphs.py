@@ -1,46 +1,34 @@
-"""Verbs that go between faces: morph, mix. SPACE is a run's folder or a bundle's."""
+"""The verb for paths between faces: morph. SPACE is a run's folder or a bundle's."""
 
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from facespace.cli.app import Done, Flag, verb
-from facespace.cli.faces import Keys, parse_term, read_latents
-from facespace.cli.filming import Job, parse_way
-from facespace.cli.spaces import Count, open_space, parse_grid
+from facespace.cli.app import Done, Facts, verb
+from facespace.cli.morph_options import EVENLY, MorphPlan, Timing
+from facespace.cli.options import ANY_FACES, FaceSource, parse_grid, words
 from facespace.core.errors import UsageError
 
-Terms = Annotated[tuple[str, ...], Parameter(negative="")]
+if TYPE_CHECKING:
+    import numpy as np
+
+    from facespace.space.face_space import FaceSpace
 
 
 @verb("facespace morph [SPACE] (A B [C ...] | --random N | --data SET | --grid ROWSxCOLUMNS) --to FILE")
 def morph(
     *paths: Path,
     to: Path,
-    path: str | None = None,
-    pace: str | None = None,
-    easing: str | None = None,
-    loop: Flag = False,
-    pingpong: Flag = False,
-    frames: int | None = None,
-    seconds: float | None = None,
-    fps: float | None = None,
-    preset: str = "facespace",
-    random: int | None = None,
-    data: Path | None = None,
-    split: str = "test",
-    count: Count | None = None,
-    seed: int = 0,
-    prior: str | None = None,
-    keep: str = "",
-    align: Flag = False,
+    timing: Timing = EVENLY,
+    source: FaceSource = ANY_FACES,
+    lock: Annotated[str, Parameter(name=("--keep",))] = "",
     grid: str | None = None,
     padding: int = 2,
     color: str = "white",
 ) -> Done:
-    """Blend faces into each other: a film, a grid of films, or a still.
+    """Blend faces into each other: an animation, a grid of animations, or a still.
 
     Example: facespace morph runs/celeba a.jpg b.jpg --to morph.gif --loop
 
@@ -49,56 +37,67 @@ def morph(
     paths
         A run or a bundle, then two to twelve key faces: photographs, or .npy files of latents (N, D).
     to
-        A film (.gif, .webp, .mp4), a still (.png, .jpg), or .npy for the frames as a uint8 array (N, H, W, C). An .mp4 needs
-        pip install 'facespace[video]'.
-    path
-        linear: straight lines. spherical: great circles about the prior's mean, which keep a face's distance from it. dense:
-        such circles bent towards where the prior is denser, to keep to faces as --prior knows them. [default: linear]
-    pace
-        even: every frame changes the face equally much, by LPIPS where FACESPACE_LPIPS names its weights and else by pixels.
-        uniform: equal steps along the path. [default: even]
-    easing
-        From each key to the next: linear, smooth (slow at the keys), or hold (rests at them). [default: linear]
-    loop
-        Go back to the first face at the end.
-    pingpong
-        Go back the way it came.
-    frames
-        Frames of the whole morph, every key among them; of a still 10. [default: 60]
-    seconds
-        How long it takes, in place of --frames.
-    fps
-        Frames a second, 1 to 100. [default: 30]
-    preset
-        What is not said: facespace, or celebamask-conv for that system's film: 5 s at 30 frames a second, straight lines between
-        posterior means, uniform pace.
-    random
-        Take that many new faces as keys, from --prior, by --seed.
-    data
-        Take faces of a prepared set as keys, evenly spread over --split; -n says how many.
-    split
-        Of that set: train, validation, test or all.
-    count
-        How many faces of that set. [default: 2]
-    seed
-        Of new faces.
-    prior
-        A prior that facespace fit-prior left in the bundle, such as flow, or own, the space's own; unset, the one that knows
-        unseen faces best.
-    keep
-        Attributes that stay as they are in the first face, with commas between, such as Smiling,Male; their directions come from
-        facespace directions. Not with --grid.
-    align
-        Find the face in each photograph first, and cut it out as CelebA does.
+        An animation (.gif, .webp, .mp4), a still (.png, .jpg), or .npy for the frames as a uint8 array (N, H,
+        W, C). An .mp4 needs pip install 'facespace[video]'.
+    lock
+        Attributes that keep the scores of the first face, with commas between, such as Smiling,Male; their
+        directions come from facespace directions. Not with --grid.
     grid
-        ROWSxCOLUMNS of a film: so many morphs side by side, each between two faces of its own, new ones or those of --data. Of
-        a still: a row for each pair and a column for each step; or with four faces named, their blends, one in each corner.
+        ROWSxCOLUMNS of an animation: that many morphs side by side, each between two faces of its own, new
+        ones or those of --data. Of a still: a row for each pair and a column for each step; or with four
+        faces named, their blends, one in each corner.
     padding
         Pixels between the cells of a grid.
     color
         Of the padding: a name such as black, or #rrggbb.
     """
-    from facespace.cli.pictures import ARRAY
+    from facespace.cli.faces import key_latents, open_space
+
+    output = _output(to, timing.rate(), padding, color)
+    plan = timing.plan(output.still, source.prior)
+    space, files = open_space(paths)
+    locked = words(lock)
+    if grid:
+        if locked:
+            raise UsageError("--keep applies to one morph; leave out --grid, or --keep.")
+        cells = parse_grid(grid, None)
+        if files or source.random is not None or source.count is not None:
+            return _corners(space, key_latents(space, files, source), cells, plan.path, output)
+        if output.still and timing.frames:
+            raise UsageError(f"The columns of --grid {grid} are the steps of a still; leave out --frames.")
+        return _grid(space, source, cells, plan, output)
+    return _animation(space, key_latents(space, files, source), locked, plan, output)
+
+
+@dataclass(frozen=True)
+class Output:
+    """The file of a morph, whether it is a still, its frames a second, and the space between the cells of a
+    grid."""
+
+    to: Path
+    still: bool
+    fps: float
+    padding: int
+    color: str
+
+    def save(self, frames: "np.ndarray", columns: int) -> None:
+        """Saves uint8 (N, H, W, C) frames as an array, an image grid or an animation, by the file's
+        ending."""
+        from facespace.cli.faces import is_array
+        from facespace.image import animation, grids
+
+        if is_array(self.to):
+            grids.save_array(frames, self.to)
+        elif self.still:
+            grids.save_still(grids.grid(frames, columns, gap=self.padding, color=self.color), self.to)
+        else:
+            animation.save_animation(frames, self.to, fps=self.fps)
+
+
+def _output(to: Path, fps: float, padding: int, color: str) -> Output:
+    """Checks what can be checked before any work. Raises UsageError, and FacespaceError for an .mp4 without
+    ffmpeg."""
+    from facespace.cli.faces import ARRAY
     from facespace.image import animation, grids
 
     ending = to.suffix.lower()
@@ -109,96 +108,76 @@ def morph(
         raise UsageError(f"--padding is a number of pixels, 0 or more; got {padding}.")
     animation.parse_color(color)
     still = ending in grids.STILLS and ending not in animation.ANIMATIONS
-    way = parse_way(
-        preset, still, path=path, pace=pace, easing=easing, frames=frames, seconds=seconds, fps=fps
-    )
-    way |= {"loop": loop, "pingpong": pingpong, "prior": prior}
-    job = Job(to, way, way.pop("fps"), still, padding, color)
-    space, files = open_space(paths)
-    keys = Keys(files, align, random, seed, data, split, count)
-    kept = [name.strip() for name in keep.split(",") if name.strip()]
-    if kept and grid:
-        raise UsageError("--keep holds attributes of one morph; leave out --grid, or --keep.")
-    if not grid:
-        z = keys.latents(space, prior)
-        held = {"adjust": space.keeping(kept, z[0])} if kept else {}
-        return replace(job, way={**way, **held}).film(space, z)
-    rows, columns = parse_grid(grid, None)
-    if keys.named:
-        return job.corners(space, keys.latents(space, prior), rows, columns)
-    if still and frames:
-        raise UsageError(f"The columns of --grid {grid} are the steps of a still; leave out --frames.")
-    pairs = rows if still else rows * columns
-    faces = keys.many(space, prior, 2 * pairs)
-    return job.grid(space, faces, rows, columns)
+    return Output(to, still, fps, padding, color)
 
 
-@verb("facespace mix [SPACE] (--plus FACES ... [--minus FACES ...] | --blend FACES ...) --to FILE")
-def mix(
-    space: Path | None = None,
-    /,
-    *,
-    to: Path,
-    plus: Terms = (),
-    minus: Terms = (),
-    blend: Terms = (),
-    prior: str | None = None,
-    align: Flag = False,
+def _animation(
+    space: "FaceSpace", keys: "np.ndarray", locked: list[str], plan: MorphPlan, output: Output
 ) -> Done:
-    """Add, subtract and average faces.
+    """One morph through all the keys (N, D): an animation, or a row of its frames."""
+    from facespace.space import morph_grids
 
-    Example: facespace mix runs/celeba --plus smiling/ --minus serious/ --plus me.jpg --to smile.png
+    distance, measure = morph_grids.perceptual_distance(space)
+    options = {"distance": distance, "adjust": space.keeping(locked, keys[0]) if locked else None}
+    options |= plan._asdict()
+    made = morph_grids.animate(space, keys, **options)
+    facts: Facts = {"distance": measure, "keys": len(keys), "lock": locked}
+    facts |= {"step_ratio": made.step_ratio, "step_ratios": made.step_ratios}
+    text = f"through {len(keys)} faces in {output.to}"
+    if options.pop("path") == "dense":
+        nats = morph_grids.path_log_densities(space, keys, dense=made.latents, **options)
+        facts["log_density"] = nats
+        text += f"; mean log-density {nats['dense']:,.1f} nats, {nats['spherical']:,.1f} on circles, "
+        text += f"{nats['linear']:,.1f} on lines"
+    output.save(made.frames, len(made.frames))
+    return _done(space, plan, facts, text, output)
 
-    FACES is a photograph, a .npy file of latents, a folder of photographs, or several of these with commas between; their mean
-    counts as one face. =NUMBER behind it is its weight, 1 unless said: --plus me.jpg=0.5.
 
-    Sums are counted from the prior's mean, the face without qualities: half of a face is less of it, and the difference of two
-    groups added to a face is what tells them apart added to it.
+def _grid(
+    space: "FaceSpace", source: FaceSource, cells: tuple[int, int], plan: MorphPlan, output: Output
+) -> Done:
+    """Morphs between each two of the faces: a row of steps each in a still, or one animation of them all."""
+    from facespace.cli.faces import some_latents
+    from facespace.space import morph_grids
 
-    Parameters
-    ----------
-    space
-        A run or a bundle.
-    to
-        A strip of the faces, as the space keeps them, and of their mix, the last (.png, .jpg, .webp); or .npy for the latent
-        (1, D), which decode and morph take.
-    plus
-        Faces to add; may be repeated.
-    minus
-        Faces to subtract; may be repeated.
-    blend
-        Faces to average, in place of sums; weights are divided by their total: --blend a.jpg=0.7 --blend b.jpg=0.3.
-    prior
-        Whose mean sums are counted from: one that facespace fit-prior left in the bundle, or own; unset, the one that knows unseen faces best.
-    align
-        Find the face in each photograph first, and cut it out as CelebA does.
-    """
-    import numpy as np
+    rows, columns = cells
+    distance, measure = morph_grids.perceptual_distance(space)
+    pairs = rows if output.still else rows * columns
+    keys = some_latents(space, source, 2 * pairs)
+    if output.still:
+        plan = plan._replace(frames=columns)
+        made = morph_grids.morph_strips(space, keys, distance=distance, **plan._asdict())
+    else:
+        options = {"padding": output.padding, "color": output.color, "distance": distance, **plan._asdict()}
+        made = morph_grids.animation_grid(space, keys, rows, columns, **options)
+    output.save(made.frames, columns)
+    facts = {"distance": measure, "grid": [rows, columns], "step_ratio": made.step_ratio}
+    return _done(space, plan, facts, f"of each of {pairs} pairs in {output.to}", output)
 
-    from facespace.cli.pictures import check_still, is_array
-    from facespace.image import grids
+
+def _corners(
+    space: "FaceSpace", keys: "np.ndarray", cells: tuple[int, int], path: str, output: Output
+) -> Done:
+    """Blends of four faces as a still."""
+    from facespace.space.face_space import describe
+    from facespace.space.morph_grids import corner_blends
+
+    rows, columns = cells
+    if len(keys) != 4 or not output.still or path != "linear":
+        raise UsageError(
+            "With --grid, four faces named are blended on straight lines in a still (.png, .jpg); got "
+            f"{len(keys)} for {output.to} and --path {path}. For a pair in each cell name no faces."
+        )
+    output.save(corner_blends(space, keys, rows, columns), columns)
+    facts = {"to": str(output.to), "keys": 4, "grid": [rows, columns], **describe(space)}
+    return Done(facts, f"{rows} × {columns} blends of four faces in {output.to}")
+
+
+def _done(space: "FaceSpace", plan: MorphPlan, facts: Facts, text: str, output: Output) -> Done:
     from facespace.space.face_space import describe
 
-    check_still(to)
-    terms = [parse_term(text) for text in (*plus, *minus, *blend)]
-    weights = [
-        -term.weight if len(plus) <= index < len(plus) + len(minus) else term.weight
-        for index, term in enumerate(terms)
-    ]
-    if blend:
-        if plus or minus or min(weights) < 0 or not sum(weights):
-            raise UsageError(
-                "--blend averages faces: no --plus or --minus beside it, and weights of 0 or more, not all 0."
-            )
-        weights = [weight / sum(weights) for weight in weights]
-    opened, _ = open_space([space] if space else [])
-    groups = [read_latents(opened, term.files, align) for term in terms]
-    z = opened.mix(list(zip(groups, weights)), prior)[None]
-    said = "  ".join(f"{weight:+.4g} × {term.name}" for term, weight in zip(terms, weights))
-    if is_array(to):
-        grids.save_array(z, to)
-    else:
-        faces = opened.decode(np.concatenate([*(group.mean(0, keepdims=True) for group in groups), z]))
-        grids.save_still(grids.labelled(grids.grid(faces, len(faces)), [said]), to)
-    parts = [dict(faces=len(group), weight=weight) for group, weight in zip(groups, weights)]
-    return Done({"to": str(to), "terms": parts, **describe(opened)}, f"{said} in {to}")
+    seconds = plan.frames / output.fps
+    duration = "" if output.still else f", {seconds:.1f} s"
+    evenness = f"largest step {facts['step_ratio']:.2f} × the mean ({facts['distance']})"
+    made = {"to": str(output.to), **plan._asdict(), **facts, "fps": output.fps, "seconds": seconds}
+    return Done({**made, **describe(space)}, f"{plan.frames} frames{duration}, {text}; {evenness}")

@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
-from facespace.cli.app import Done, Flag, verb
-from facespace.cli.data import facts_line
+from facespace.cli.app import Done, verb
+from facespace.cli.options import ForceSet
+from facespace.cli.set_text import describe_set
 
 
 @verb("facespace merge SET SET ... --to SET")
-def merge(*sets: Path, to: Path, force: Flag = False) -> Done:
+def merge(*sets: Path, to: Path, force: ForceSet = False) -> Done:
     """Make one set of several, with attribute names reconciled.
 
     Example: facespace merge sets/celeba sets/lfw --to sets/both
@@ -18,8 +19,6 @@ def merge(*sets: Path, to: Path, force: Flag = False) -> Done:
         Prepared sets with faces of one size.
     to
         The folder to make.
-    force
-        Replace a prepared set that is already there.
     """
     from facespace.data import derive
 
@@ -36,7 +35,7 @@ def split(
     validation: float = 0.1,
     test: float = 0.1,
     seed: int = 0,
-    force: Flag = False,
+    force: ForceSet = False,
 ) -> Done:
     """Give the faces of a set new sides: people stay together, and so do copies of a picture.
 
@@ -56,8 +55,6 @@ def split(
         Share of the test side.
     seed
         Another seed, another split.
-    force
-        Replace a prepared set that is already there.
     """
     from facespace.data import derive
 
@@ -67,7 +64,7 @@ def split(
 
 
 @verb("facespace balance SET --on ATTRIBUTE --to SET")
-def balance(data: Path, /, *, on: str, to: Path, seed: int = 0, force: Flag = False) -> Done:
+def balance(data: Path, /, *, on: str, to: Path, seed: int = 0, force: ForceSet = False) -> Done:
     """Keep as many faces with an attribute as without it, on every side.
 
     Example: facespace balance sets/celeba --on Eyeglasses --to sets/glasses
@@ -82,8 +79,6 @@ def balance(data: Path, /, *, on: str, to: Path, seed: int = 0, force: Flag = Fa
         The folder to make.
     seed
         Which faces of the larger group stay.
-    force
-        Replace a prepared set that is already there.
     """
     from facespace.data import derive
 
@@ -99,9 +94,10 @@ def thin(
     train: int | None = None,
     validation: int | None = None,
     test: int | None = None,
-    force: Flag = False,
+    force: ForceSet = False,
 ) -> Done:
-    """Keep fewer faces of a side, evenly spread: for a quicker look, or to see what a space learns from how many.
+    """Keep fewer faces of a side, evenly spread: for a quicker look, or to see what a space learns from how
+    many.
 
     Example: facespace thin sets/celeba --to sets/celeba-1000 --train 1000
 
@@ -117,8 +113,6 @@ def thin(
         At most this many validation faces.
     test
         At most this many test faces.
-    force
-        Replace a prepared set that is already there.
     """
     from facespace.data import derive
 
@@ -135,4 +129,4 @@ def _derived(faces) -> Done:
         "splits": faces.card["splits"],
         "notes": faces.card["notes"],
     }
-    return Done(facts | {"attributes": len(faces.attribute_names)}, facts_line(faces.card))
+    return Done(facts | {"attributes": len(faces.attribute_names)}, describe_set(faces.card))

@@ -1,5 +1,5 @@
-"""Drawings of two ideas: what an autoencoder is, and where a variational one differs. The points and clouds are drawn, not
-measured."""
+"""Drawings of two ideas: what an autoencoder is, and where a variational one differs. The points and clouds
+are drawn, not measured."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,6 +10,7 @@ from facespace.diagrams.page import DECODER, ENCODER, INK, LATENT, PALE, WIDTH, 
 
 KINDS = (("#0072B2", "o", "one kind of face"), ("#D55E00", "^", "another"), ("#444444", "s", "a third"))
 CENTRES = np.array([(-1.35, 0.75), (1.3, 0.95), (0.15, -1.35)])
+LATENT_VALUES = ("0.7", "−1.2", "0.1", "⋮", "0.4")
 SPACE = 108.0  # pixels of one unit of the drawn latent spaces
 
 
@@ -33,21 +34,7 @@ def autoencoder(face: np.ndarray, again: np.ndarray) -> Figure:
         ]
         sheet.add_patch(Polygon(corners, facecolor=fill, edgecolor=INK, linewidth=0.8))
         write(sheet, (left + right) / 2, middle, name, size=10, va="center", weight="bold")
-    values = ("0.7", "−1.2", "0.1", "⋮", "0.4")
-    for index, value in enumerate(values):
-        top = middle - 70 + 28 * index
-        sheet.add_patch(
-            FancyBboxPatch(
-                (568, top),
-                64,
-                24,
-                boxstyle="round,pad=0,rounding_size=4",
-                facecolor=LATENT,
-                edgecolor=INK,
-                linewidth=0.8,
-            )
-        )
-        write(sheet, 600, top + 12, value, size=8, va="center")
+    _draw_latent(sheet, middle - 70)
     write(sheet, 600, middle + side / 2 + 10, "its latent z\n128 numbers", size=7.5)
     for start, end in ((234, 290), (516, 562), (638, 684), (910, 966)):
         arrow(sheet, (start, middle), (end, middle), linewidth=1.4, mutation_scale=11)
@@ -55,8 +42,26 @@ def autoencoder(face: np.ndarray, again: np.ndarray) -> Figure:
     return sheet.figure  # type: ignore[return-value]
 
 
+def _draw_latent(sheet: Axes, top: float) -> None:
+    """A column of boxes with the values of a latent, from `top` downwards."""
+    for value in LATENT_VALUES:
+        box = FancyBboxPatch(
+            (568, top),
+            64,
+            24,
+            boxstyle="round,pad=0,rounding_size=4",
+            facecolor=LATENT,
+            edgecolor=INK,
+            linewidth=0.8,
+        )
+        sheet.add_patch(box)
+        write(sheet, 600, top + 12, value, size=8, va="center")
+        top += 28
+
+
 def ae_vs_vae() -> Figure:
-    """Two drawn latent spaces of two dimensions: points with holes between them, and clouds that fill the prior."""
+    """Two drawn latent spaces of two dimensions: points with holes between them, and clouds that fill the
+    prior."""
     sheet = page(620)
     left, right, middle = (305.0, 310.0), (895.0, 310.0), 600
     sheet.plot([middle, middle], [70, 570], color=PALE, linewidth=0.6)

@@ -1,5 +1,5 @@
-"""What a model is made of, layer by layer, seen by sending a face through it; and the diagrams of models and ideas by
-their names. Draws nothing itself: diagrams/ does."""
+"""What a model is made of, layer by layer, seen by sending a face through it; and the diagrams of models and
+ideas by their names. Draws nothing itself: diagrams/ does."""
 
 import math
 from collections.abc import Callable
@@ -41,6 +41,11 @@ FOLDED: dict[type[nn.Module], Callable[..., str]] = {
     nn.Unflatten: lambda layer: "reshape",
     Trim: lambda layer: f"trim to {layer.height}×{layer.width}",
 }
+# The likelihoods whose decoder does more than a sigmoid of the mean.
+PIXEL_NOTES = {
+    "normal_pixel": ("sigmoid of one half", "log σ² of each pixel is the other"),
+    "normal_shared": ("sigmoid", "one σ for all pixels"),
+}
 FACE = {
     "skin_tone": -0.4,
     "smile": 0.8,
@@ -51,137 +56,168 @@ FACE = {
 }
 
 
-Step = tuple[nn.Module, tuple[int, ...]]  # a layer, and the shape of what it puts out for one face
+Step = tuple[nn.Module, tuple[int, ...]]  # a layer, and the shape of its output for one face
 
 
 class Anatomy(NamedTuple):
-    """A model's blocks in the order of a face's way: from the picture to what the latent is made of, and from the latent
-    to the picture."""
+    """A model's blocks in the order of the forward pass: from the picture to the parameters of the posterior,
+    and from the latent to the picture."""
 
     encoder: list[Block]
     decoder: list[Block]
 
     @property
     def parameters(self) -> int:
-        """Of all blocks."""
+        """Trainable parameters of all blocks."""
         return sum(block.parameters for block in (*self.encoder, *self.decoder))
 
 
 def dissect(config: ModelConfig) -> Anatomy:
-    """The blocks of the model that a config describes, from one pass of a face without numbers (no memory is spent on it).
-    Every trainable parameter is in one of them."""
+    """The blocks of the model of a config, from one forward pass on the meta device, which allocates no
+    memory. Every trainable parameter is in one of them."""
     with torch.device("meta"):
         model = build(config).eval()
-        seen: dict[str, Step] = {}  # each part where a face last came through it
-        blocks = tuple(
-            f"{name}." for name, part in model.named_modules() if isinstance(part, Residual | Side)
-        )
-
-        def saw(name: str, part: nn.Module, shape: tuple[int, ...]) -> None:
-            seen.pop(name, None)
-            seen[name] = part, shape
-
-        for name, part in model.named_modules():
-            whole = f"{name}." in blocks or not (list(part.children()) or name.startswith(blocks))
-            if whole and name.startswith(("encoder.", "heads", "decoder.")):
-                part.register_forward_hook(
-                    lambda _, __, out, name=name, part=part: saw(name, part, (*out.shape[1:],))
-                )
-        model(torch.zeros(1, *config.image))
-    variational, told = config.bottleneck == "gaussian", len(config.conditions)
-    encoder = _fold([Block("face x", ("in [0, 1]",), config.image, 0)], _within(seen, "encoder."))
-    heads = [part for part, _ in _within(seen, "heads")]
-    notes = {"gaussian": ("μ and log σ²",), "codes": (f"each the nearest of {config.codebook:,} codes",)}.get(
-        config.bottleneck, ("ReLU",) if config.latent_relu else ()
-    )
-    (size,) = model.latent_shape
-    name = "linear" if isinstance(heads[0], nn.Linear) else f"heads of {1 + len(config.levels)} levels"
-    name = "conv 1×1" if config.spatial else name
-    encoder.append(Block(name, notes, (2, size) if variational else (size,), sum(map(_count, heads))))
-    latent = Block(
-        "latent z", (f"and {told} attributes, each with whether it is known",) if told else (), (size,), 0
-    )
-    decoder = _fold([latent], _within(seen, "decoder."))
-    spread = {
-        "normal_pixel": ("sigmoid of one half", "log σ² of each pixel is the other"),
-        "normal_shared": ("sigmoid", "one σ for all pixels"),
-    }
-    notes = spread.get(config.pixels, ("sigmoid",))
-    decoder.append(Block("mean face", notes, model.image_shape, _count(model.pixels)))  # type: ignore[arg-type]
+        steps = _trace(model, torch.zeros(1, *config.image))
+    encoder = _fold([Block("face x", ("in [0, 1]",), config.image, 0)], _within(steps, "encoder."))
+    encoder.append(_head(config, model.latent_shape, [part for part, _ in _within(steps, "heads")]))
+    decoder = _fold([_latent(config, model.latent_shape)], _within(steps, "decoder."))
+    notes = PIXEL_NOTES.get(config.pixels, ("sigmoid",))
+    parameters = _count(model.pixels)  # type: ignore[arg-type]
+    decoder.append(Block("mean face", notes, model.image_shape, parameters))
     return Anatomy(encoder, decoder)
 
 
+def _trace(model: nn.Module, face: torch.Tensor) -> dict[str, Step]:
+    """The layers of encoder, heads and decoder by name, in the order of their last call in a forward pass."""
+    steps: dict[str, Step] = {}
+    blocks: list[str] = []
+    for name, part in model.named_modules():
+        if isinstance(part, Residual | Side):
+            blocks.append(f"{name}.")
+    for name, part in model.named_modules():
+        is_leaf = not list(part.children()) and not name.startswith(tuple(blocks))
+        if (is_leaf or f"{name}." in blocks) and name.startswith(("encoder.", "heads", "decoder.")):
+            part.register_forward_hook(_recorder(steps, name))
+    model(face)
+    return steps
+
+
+def _recorder(steps: dict[str, Step], name: str) -> Callable[..., None]:
+    """A forward hook that moves a layer with its output shape to the end of the steps."""
+
+    def record(part: nn.Module, _: object, output: torch.Tensor) -> None:
+        steps.pop(name, None)
+        steps[name] = part, tuple(output.shape[1:])
+
+    return record
+
+
+def _head(config: ModelConfig, latent_shape: tuple[int, ...], heads: list[nn.Module]) -> Block:
+    """The block that gives the parameters of the posterior."""
+    (size,) = latent_shape
+    name = f"heads of {1 + len(config.levels)} levels"
+    if config.spatial:
+        name = "conv 1×1"
+    elif isinstance(heads[0], nn.Linear):
+        name = "linear"
+    parameters = sum(map(_count, heads))
+    if config.bottleneck == "gaussian":
+        return Block(name, ("μ and log σ²",), (2, size), parameters)
+    notes = ("ReLU",) if config.latent_relu else ()
+    if config.bottleneck == "codes":
+        notes = (f"each the nearest of {config.codebook:,} codes",)
+    return Block(name, notes, (size,), parameters)
+
+
+def _latent(config: ModelConfig, latent_shape: tuple[int, ...]) -> Block:
+    """The block of the decoder's input."""
+    notes = ()
+    if config.conditions:
+        notes = (f"and {len(config.conditions)} attributes, each with whether it is known",)
+    return Block("latent z", notes, latent_shape, 0)
+
+
 def diagram(what: str) -> tuple[Figure, dict[str, object]]:
-    """The drawing of a recipe, a trained space or one of IDEAS, and its facts: title, parameters and blocks of a model.
+    """The drawing of a recipe, a trained space or one of IDEAS, and its facts: title, parameters and blocks
+    of a model.
 
     Raises UsageError for a name that is none of them, BundleError for a space that is damaged."""
     if what in IDEAS:
         return IDEAS[what](), {"drawn": what}
-    if what in RECIPES:
-        config = recipe(what).model
-    elif Path(what).is_dir():
-        config = bundle.load(what).model.config
-    else:
-        raise UsageError(
-            f"{what!r} is no recipe, no idea and no folder of a space. {suggest(what, [*RECIPES, *IDEAS])}"
-        )
+    name, config = _config(what)
     parts = dissect(config)
     size = math.prod(parts.decoder[0].shape)
-    variational = config.bottleneck == "gaussian"
-    name = what if what in RECIPES else Path(what).resolve().name
     title = f"{name}: {config.family}, {size:,} latents, {parts.parameters:,} parameters"
-    turn = "z = μ + σ·ε,  ε drawn from N(0, I)" if variational else "no noise: a face is one point"
-    blocks = {side: [block._asdict() for block in getattr(parts, side)] for side in Anatomy._fields}
-    return network(title, *parts, turn), {"drawn": name, "parameters": parts.parameters, **blocks}
+    turn = "no noise: a face is one point"
+    if config.bottleneck == "gaussian":
+        turn = "z = μ + σ·ε,  ε drawn from N(0, I)"
+    facts: dict[str, object] = {"drawn": name, "parameters": parts.parameters}
+    for side, blocks in parts._asdict().items():
+        facts[side] = [block._asdict() for block in blocks]
+    return network(title, *parts, turn), facts
+
+
+def _config(what: str) -> tuple[str, ModelConfig]:
+    """Name and config of the model of a recipe or of a space's folder."""
+    if what in RECIPES:
+        return what, recipe(what).model
+    if Path(what).is_dir():
+        return Path(what).resolve().name, bundle.load(what).model.config
+    raise UsageError(
+        f"{what!r} is no recipe, no idea and no folder of a space. {suggest(what, [*RECIPES, *IDEAS])}"
+    )
 
 
 def draw_autoencoder() -> Figure:
-    """A face, few numbers, a face."""
+    """A face, its latent, and a blurred face as its reconstruction."""
     face = render(FACE, 128, 128)
-    coarse = (
-        Image.fromarray(face)
-        .resize((20, 20), Image.Resampling.BOX)
-        .resize((128, 128), Image.Resampling.BICUBIC)
-    )
-    return concepts.autoencoder(face, np.asarray(coarse))
+    coarse = Image.fromarray(face).resize((20, 20), Image.Resampling.BOX)
+    return concepts.autoencoder(face, np.asarray(coarse.resize((128, 128), Image.Resampling.BICUBIC)))
 
 
 # Ideas that have a drawing.
 IDEAS: dict[str, Callable[[], Figure]] = {"autoencoder": draw_autoencoder, "ae-vs-vae": concepts.ae_vs_vae}
 
 
-def _within(seen: dict[str, Step], start: str) -> list[Step]:
-    return [step for name, step in seen.items() if name.startswith(start)]
+def _within(steps: dict[str, Step], start: str) -> list[Step]:
+    return [step for name, step in steps.items() if name.startswith(start)]
 
 
 def _fold(blocks: list[Block], steps: list[Step]) -> list[Block]:
-    """Each layer as a block after those given, with what follows it up to the next one folded in."""
+    """Each layer as a block after those given; what follows it up to the next layer is folded into it."""
     for part, shape in steps:
-        side = isinstance(part, Side)
-        name = _named(LAYERS, part) or (
-            part.says if side and len(blocks) == 1 else None
-        )  # the first is on the way itself
+        name = _named(LAYERS, part)
+        if not name and isinstance(part, Side) and len(blocks) == 1:
+            name = part.says  # the first one is on the main path itself
         if name:
             blocks.append(Block(name, (), shape, _count(part)))
-            continue
-        last = blocks[-1]
-        note = _named(FOLDED, part) or type(part).__name__
-        if isinstance(part, nn.Flatten):  # the box keeps the picture's form
-            note, shape = f"flatten to {shape[0]:,}" if len(last.shape) > 1 else "", last.shape
-        shape = last.shape if side else shape
-        blocks[-1] = Block(
-            last.name, (*last.notes, *filter(None, [note])), shape, last.parameters + _count(part)
-        )
+        else:
+            blocks[-1] = _folded(blocks[-1], part, shape)
     return blocks
 
 
+def _folded(last: Block, part: nn.Module, shape: tuple[int, ...]) -> Block:
+    """A block with one more layer folded into it."""
+    note = _named(FOLDED, part) or type(part).__name__
+    if isinstance(part, nn.Flatten):  # the box keeps the shape of the picture
+        note = f"flatten to {shape[0]:,}" if len(last.shape) > 1 else ""
+    if isinstance(part, nn.Flatten | Side):
+        shape = last.shape
+    notes = (*last.notes, note) if note else last.notes
+    return Block(last.name, notes, shape, last.parameters + _count(part))
+
+
 def _named(table: dict[type[nn.Module], Callable[..., str]], part: nn.Module) -> str | None:
-    return next((say(part) for kind, say in table.items() if isinstance(part, kind)), None)
+    for kind, describe in table.items():
+        if isinstance(part, kind):
+            return describe(part)
+    return None
 
 
 def _window(layer: nn.Conv2d | nn.ConvTranspose2d) -> str:
     high, wide = layer.kernel_size
-    return f"{high}×{wide}" + (f", stride {layer.stride[0]}" if layer.stride[0] > 1 else "")
+    stride = layer.stride[0]
+    return f"{high}×{wide}, stride {stride}" if stride > 1 else f"{high}×{wide}"
 
 
 def _count(part: nn.Module) -> int:

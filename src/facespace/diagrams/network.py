@@ -1,5 +1,5 @@
-"""A network as boxes: the encoder above, from left to right, and the decoder below, from right to left, so that the two
-pictures stand over each other and the latent at the turn."""
+"""A network as boxes: the encoder above, from left to right, and the decoder below, from right to left, so
+that the two pictures stand over each other and the latent at the turn."""
 
 import math
 import textwrap
@@ -39,7 +39,7 @@ KEY = (
 
 
 class Block(NamedTuple):
-    """A layer with all that is folded into it, by what it puts out."""
+    """A layer with all that is folded into it, described by its output."""
 
     name: str
     notes: tuple[str, ...]  # norms, activations and the like, in their order
@@ -47,54 +47,92 @@ class Block(NamedTuple):
     parameters: int
 
 
+class Row(NamedTuple):
+    """One half of the network: its blocks with their centres and texts, and its place on the page, in
+    pixels."""
+
+    blocks: Sequence[Block]
+    xs: Sequence[float]
+    texts: Sequence[list[str]]
+    top: float
+    fill: str
+
+    @property
+    def forward(self) -> bool:
+        """Whether the row runs from left to right."""
+        return self.fill == ENCODER
+
+
 def network(title: str, encoder: Sequence[Block], decoder: Sequence[Block], turn: str) -> Figure:
-    """`encoder` begins with the picture and ends with what the latent is made of; `decoder` begins with the latent and
-    ends with the picture; `turn` says how the one becomes the other."""
-    place = min(WIDEST, (WIDTH - 2 * SIDE) / max(len(encoder), len(decoder)))
-    tallest = max(side for block in (*encoder, *decoder) for side in block.shape[1:] if len(block.shape) == 3)
+    """`encoder` begins with the picture and ends with the parameters of the posterior; `decoder` begins with
+    the latent and ends with the picture; `turn` is the text between the two."""
+    columns = max(len(encoder), len(decoder))
+    place = min(WIDEST, (WIDTH - 2 * SIDE) / columns)
+    tallest = _tallest([*encoder, *decoder])
     boxes = TALLEST * (1 + SLANT[1]) + 10
-    texts = [[_words(block, place) for block in row] for row in (encoder, decoder)]
-    heights = [boxes + LINE * max(map(len, row)) + 14 for row in texts]
-    sheet = page(TOP + heights[0] + 36 + heights[1] + FOOT)
-    write(sheet, SIDE, 12, title, size=9.5, ha="left", weight="bold")
-    high, low = TOP, TOP + heights[0] + 36
-    right = [WIDTH - SIDE - place * (index + 0.5) for index in range(max(len(encoder), len(decoder)))]
-    rows = (
-        (high, encoder, right[: len(encoder)][::-1], ENCODER),
-        (low, decoder, right[: len(decoder)], DECODER),
+    encoder_texts = [_words(block, place) for block in encoder]
+    decoder_texts = [_words(block, place) for block in decoder]
+    upper_height, lower_height = (
+        boxes + LINE * max(map(len, texts)) + 14 for texts in (encoder_texts, decoder_texts)
     )
-    for (top, blocks, xs, fill), words in zip(rows, texts):
-        middle = top + boxes / 2
-        spans = [
-            _box(sheet, x, middle, block, tallest, _fill(blocks, index, fill))
-            for index, (x, block) in enumerate(zip(xs, blocks))
-        ]
-        for x, text in zip(xs, words):
-            write_lines(sheet, x, top + boxes + 4, text, min(TEXT, place / 16))
-        forward = fill == ENCODER
-        for before, after in pairwise(spans):
-            ends = (before[1] + 4, after[0] - 4) if forward else (before[0] - 4, after[1] + 4)
-            arrow(sheet, (ends[0], middle), (ends[1], middle))
+    high, low = TOP, TOP + upper_height + 36
+    sheet = page(low + lower_height + FOOT)
+    write(sheet, SIDE, 12, title, size=9.5, ha="left", weight="bold")
+    xs = [WIDTH - SIDE - place * (index + 0.5) for index in range(columns)]
+    _draw_row(
+        sheet, Row(encoder, xs[: len(encoder)][::-1], encoder_texts, high, ENCODER), boxes, place, tallest
+    )
+    _draw_row(sheet, Row(decoder, xs[: len(decoder)], decoder_texts, low, DECODER), boxes, place, tallest)
     write(sheet, SIDE, high - 18, "Encoder →", ha="left", weight="bold", color=PALE)
     write(sheet, SIDE, low - 22, "← Decoder", ha="left", weight="bold", color=PALE)
-    arrow(sheet, (right[0], low - 30), (right[0], low))
-    write(sheet, right[0] - 10, low - 24, turn, ha="right")
-    write(sheet, SIDE, low + heights[1] + 8, KEY, ha="left", color=PALE)
+    arrow(sheet, (xs[0], low - 30), (xs[0], low))
+    write(sheet, xs[0] - 10, low - 24, turn, ha="right")
+    write(sheet, SIDE, low + lower_height + 8, KEY, ha="left", color=PALE)
     return sheet.figure  # type: ignore[return-value]
 
 
+def _draw_row(sheet: Axes, row: Row, boxes: float, place: float, tallest: int) -> None:
+    """Draws the blocks of a row, the texts below them and the arrows between them."""
+    middle = row.top + boxes / 2
+    spans: list[tuple[float, float]] = []
+    for index, (x, block) in enumerate(zip(row.xs, row.blocks)):
+        spans.append(_box(sheet, x, middle, block, tallest, _fill(row.blocks, index, row.fill)))
+    for x, text in zip(row.xs, row.texts):
+        write_lines(sheet, x, row.top + boxes + 4, text, min(TEXT, place / 16))
+    for before, after in pairwise(spans):
+        start, end = before[0] - 4, after[1] + 4
+        if row.forward:
+            start, end = before[1] + 4, after[0] - 4
+        arrow(sheet, (start, middle), (end, middle))
+
+
+def _tallest(blocks: Sequence[Block]) -> int:
+    """The longest side of all pictures among the outputs."""
+    sides: list[int] = []
+    for block in blocks:
+        if len(block.shape) == 3:
+            sides += block.shape[1:]
+    return max(sides)
+
+
 def _fill(blocks: Sequence[Block], index: int, fill: str) -> str:
-    """Pictures are white and what stands at the turn has the latent's colour."""
-    ends = (PICTURE, LATENT) if fill == ENCODER else (LATENT, PICTURE)
-    return ends[0] if index == 0 else ends[1] if index == len(blocks) - 1 else fill
+    """Pictures are white, the last block of the encoder and the first of the decoder have the latent's
+    colour."""
+    first, last = (PICTURE, LATENT) if fill == ENCODER else (LATENT, PICTURE)
+    if index == 0:
+        return first
+    return last if index == len(blocks) - 1 else fill
 
 
 def _words(block: Block, place: float) -> list[str]:
-    """What stands under a box, broken to its place: shape, layer, what is folded in, parameters."""
-    counted = f"{block.parameters:,} parameters" if block.parameters else ""
-    lines = [" × ".join(map(str, block.shape)) if len(block.shape) == 2 else "×".join(map(str, block.shape))]
-    for line in (block.name, *block.notes, counted):
-        lines += textwrap.wrap(line, max(8, int(place / LETTER)), break_long_words=False)
+    """The text below a box, wrapped to its width: shape, layer, what is folded in, parameters."""
+    separator = " × " if len(block.shape) == 2 else "×"
+    lines = [separator.join(map(str, block.shape))]
+    texts = [block.name, *block.notes]
+    if block.parameters:
+        texts.append(f"{block.parameters:,} parameters")
+    for text in texts:
+        lines += textwrap.wrap(text, max(8, int(place / LETTER)), break_long_words=False)
     return lines
 
 

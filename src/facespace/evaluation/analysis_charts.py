@@ -1,21 +1,18 @@
-"""The pictures of an analysis. Faces on them are the space's own output, never photographs of the set."""
-
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+"""The pictures of an analysis. The faces on them are decoded by the space; no photograph of the set is
+shown."""
 
 import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
+from facespace.evaluation.analysis import Analysis
+from facespace.evaluation.analysis_results import LatentRow
 from facespace.image import grids
 from facespace.latent import maps, structure
 from facespace.latent.maps import METHODS, Map
-from facespace.report import charts
+from facespace.report import charts, latent_charts
 from facespace.report.page import png
 from facespace.space.traversal import STEPS, draw_walk, walk
-
-if TYPE_CHECKING:
-    from facespace.evaluation.analyze import Analysis
 
 LATENTS, TRAVERSALS, COMPONENTS = "latents.png", "traversals.png", "components.png"
 CORRELATIONS, POSTERIOR = "correlations.png", "posterior.png"
@@ -23,176 +20,196 @@ MAPS = tuple(f"map-{name}.png" for name in METHODS)
 FACES = tuple(f"faces-{name}.png" for name in METHODS)
 FILES = (LATENTS, TRAVERSALS, COMPONENTS, CORRELATIONS, POSTERIOR, *MAPS, *FACES)
 
-WALKED = 12  # latents, and components, that are walked along
-ENDS = 4  # of the most and of the least influential latents, held against the prior
+TRAVERSED = 12  # latents, and components, that are traversed
+ENDS = 4  # of the most and of the least influential latents, compared with the prior
 INSPECTED = 400  # histograms on one picture
 WITH_NAMES = 40  # attributes in the table of correlations
-ACROSS = 1_280  # pixels: about the size of a map of faces
-PER_CELL = 2.5  # faces for each cell of it, so that most of the cells in its middle are filled
+MAP_SIDE = 1_280  # pixels: approximate size of a map of faces
+PER_CELL = 2.5  # faces per cell of a map, so that most of the cells in its middle are filled
+LARGEST_CELL = 64  # pixels of the shorter side of a face on a map
 
-HEADS = [f"{step:+g}".replace("-", "−") if step else "mean" for step in STEPS]
-
-Shown = dict[str, bytes | Image.Image]  # file name -> PNG, or a sheet of faces
+Pictures = dict[str, bytes | Image.Image]  # file name -> PNG, or an image grid
 
 
-def draw(analysis: "Analysis", folder: Path) -> Shown:
-    """Makes all pictures in the folder, and returns them by name."""
-    shown: Shown = {}
+def draw(analysis: Analysis) -> Pictures:
+    """All pictures by file name."""
+    pictures: Pictures = {}
     for one in analysis.maps[0]:
-        shown[f"map-{one.name}.png"] = png(coloured(analysis, one), colours=256)
-        shown[f"faces-{one.name}.png"] = thumbnails(analysis, one)
-    shown[LATENTS] = png(histograms(analysis))
-    shown[TRAVERSALS] = png(traversals(analysis))
+        pictures[f"map-{one.name}.png"] = png(coloured(analysis, one), colours=256)
+        pictures[f"faces-{one.name}.png"] = thumbnails(analysis, one)
+    pictures[LATENTS] = png(histograms(analysis))
+    pictures[TRAVERSALS] = png(traversals(analysis))
     if np.any(analysis.components.explained_variance_ > 0):
-        shown[COMPONENTS] = png(along_components(analysis))
+        pictures[COMPONENTS] = png(along_components(analysis))
     if analysis.table.names:
-        shown[CORRELATIONS] = png(correlations(analysis))
-    shown[POSTERIOR] = png(posterior(analysis))
-    for name, picture in shown.items():
-        if isinstance(picture, bytes):
-            (folder / name).write_bytes(picture)
-        else:
-            grids.save_still(picture, folder / name)
-    return shown
+        pictures[CORRELATIONS] = png(correlations(analysis))
+    pictures[POSTERIOR] = png(posterior(analysis))
+    return pictures
 
 
 def plain_name(attribute: str) -> str:
-    """An attribute's name as a person writes it."""
+    """An attribute's name without underscores."""
     return attribute.replace("_", " ")
 
 
-def coloured(analysis: "Analysis", one: Map) -> Figure:
+def signed(text: str) -> str:
+    """Text whose hyphens are minus signs."""
+    return text.replace("-", "−")
+
+
+def coloured(analysis: Analysis, one: Map) -> Figure:
     """A map, once for each attribute."""
-    table, facts = analysis.table, analysis.attributes
-    signs = {name: table.signs(name)[analysis.mapped] for name in analysis.coloured}
-    notes = {name: _note(signs[name], facts[name]["auc"]) for name in analysis.coloured}
-    trust = f"; trustworthiness {one.trust:.2f}" if one.trust is not None else ""
-    bare = "" if signs else ("; no attributes are known" if not table.names else "; no attribute varies")
-    return charts.maps(
-        one.places, signs, notes, f"{one.title} of {len(one.places):,} faces{trust}{bare}", one.axes
-    )
+    table = analysis.table
+    signs: dict[str, np.ndarray] = {}
+    notes: dict[str, str] = {}
+    for name in analysis.coloured:
+        signs[name] = table.signs(name)[analysis.mapped]
+        notes[name] = _counts(signs[name], analysis.attributes[name].auc)
+    title = f"{one.title} of {len(one.places):,} faces"
+    if one.trust is not None:
+        title += f"; trustworthiness {one.trust:.2f}"
+    if not table.names:
+        title += "; no attributes are known"
+    elif not signs:
+        title += "; no attribute varies"
+    return latent_charts.maps(one.places, signs, notes, title, one.axes)
 
 
-def _note(signs: np.ndarray, auc: float | None) -> str:
+def _counts(signs: np.ndarray, auc: float | None) -> str:
     counts = f"{int((signs > 0).sum()):,} yes, {int((signs < 0).sum()):,} no"
-    return f"{counts}; AUC {auc:.2f}" if auc is not None else counts
+    return counts if auc is None else f"{counts}; AUC {auc:.2f}"
 
 
-def thumbnails(analysis: "Analysis", one: Map) -> Image.Image:
-    """A map of what the space draws: in each cell the reconstruction of the face that lies nearest to its middle."""
-    space = analysis.subject.space
+def thumbnails(analysis: Analysis, one: Map) -> Image.Image:
+    """A map of reconstructions: each cell shows the face whose latent is nearest to the middle of the
+    cell."""
+    space = analysis.session.space
     _, height, width = space.image_shape
     side = min(height, width)
     fewest = max(4, round((len(one.places) / PER_CELL) ** 0.5))  # rows that can be filled
-    shrink = min(1.0, 64 / side)
-    scale = 1 if shrink < 1 else max(1, min(4, ACROSS // (fewest * side)))
-    cell = (max(1, round(width * shrink)), max(1, round(height * shrink)))
-    columns, rows = (max(4, min(fewest, round(ACROSS / (scale * edge)))) for edge in cell)
+    shrink = min(1.0, LARGEST_CELL / side)
+    scale = 1
+    if shrink == 1:
+        scale = max(1, min(4, MAP_SIDE // (fewest * side)))
+    cell_width, cell_height = max(1, round(width * shrink)), max(1, round(height * shrink))
+    columns = max(4, min(fewest, round(MAP_SIDE / (scale * cell_width))))
+    rows = max(4, min(fewest, round(MAP_SIDE / (scale * cell_height))))
     grid = maps.pick(one.places, rows, columns)
     faces = space.decode(analysis.table.z[analysis.mapped[grid[grid >= 0]]])
     if shrink < 1:
-        small = [grids.to_image(face).resize(cell, Image.Resampling.LANCZOS) for face in faces]
-        faces = np.stack([np.asarray(face) for face in small])
-    words = f"{one.title}: reconstructions of {len(faces):,} of {len(one.places):,} faces, each where it lies"
+        faces = _shrunk(faces, cell_width, cell_height)
+    words = f"{one.title}: reconstructions of {len(faces):,} of {len(one.places):,} faces, each at its place"
     return grids.labelled(grids.to_image(maps.lay(grid, faces), scale), [words])
 
 
-def histograms(analysis: "Analysis") -> Figure:
-    """Each latent's posterior means."""
-    rows = analysis.latents[:INSPECTED]
-    order, dead = [row["latent"] for row in rows], np.array([not row["active"] for row in rows])
-    total, alive = len(analysis.latents), sum(row["active"] for row in analysis.latents)
+def _shrunk(faces: np.ndarray, width: int, height: int) -> np.ndarray:
+    small: list[np.ndarray] = []
+    for face in faces:
+        small.append(np.asarray(grids.to_image(face).resize((width, height), Image.Resampling.LANCZOS)))
+    return np.stack(small)
+
+
+def histograms(analysis: Analysis) -> Figure:
+    """The posterior means of each latent."""
+    rows, total = analysis.latents[:INSPECTED], len(analysis.latents)
+    order, dead = [row.latent for row in rows], np.array([not row.active for row in rows])
+    active = sum(row.active for row in analysis.latents)
     first = f", the first {len(rows)} of them" if len(rows) < total else ""
-    title = f"Posterior means of {total} latents by influence{first}; {alive} active, {total - alive} dead"
-    least = (
-        2.0 if analysis.subject.encoded.variance is not None else 0.0
-    )  # against a VAE's prior, dead latents look dead
-    return charts.histograms(
-        analysis.table.z[:, order], [f"z {place}" for place in order], dead, title, least
-    )
+    title = f"Posterior means of {total} latents by influence{first}; {active} active, {total - active} dead"
+    labels = list(map("z {}".format, order))
+    least = 2.0 if analysis.variational else 0.0  # half the axis: on a VAE's scale, dead latents are narrow
+    return latent_charts.histograms(analysis.table.z[:, order], labels, dead, title, least)
 
 
-def traversals(analysis: "Analysis") -> Figure:
-    """Walks along the most influential latents."""
-    rows, center = analysis.latents[:WALKED], analysis.table.z.mean(0, dtype=np.float64)
-    chosen = [row["latent"] for row in rows]
+def traversals(analysis: Analysis) -> Figure:
+    """Traversals of the most influential latents."""
+    rows, center = analysis.latents[:TRAVERSED], analysis.table.z.mean(0, dtype=np.float64)
+    chosen = [row.latent for row in rows]
     axes = np.zeros((len(chosen), len(center)))
     axes[np.arange(len(chosen)), chosen] = analysis.deviation[chosen]
-    faces = draw_walk(analysis.subject.space, walk(center, axes))
-    labels = [
-        f"z {row['latent']}\ninfluence {row['influence']:.3f}{_goes_with(analysis, row)}" for row in rows
-    ]
+    faces = draw_walk(analysis.session.space, walk(center, axes))
+    labels: list[str] = []
+    for row in rows:
+        labels.append(f"z {row.latent}\ninfluence {row.influence:.3f}{_correlated(analysis, row)}")
     title = f"From the mean face along the {len(rows)} most influential latents, in standard deviations"
-    return charts.strips(faces, labels, HEADS, title)
+    return charts.strips(faces, labels, _step_labels(), title)
 
 
-def _goes_with(analysis: "Analysis", row: dict[str, Any]) -> str:
-    r = row["correlation"]
-    if r is None or abs(r) <= structure.by_chance(
-        row["faces"], len(analysis.latents) * len(analysis.table.names)
-    ):
+def _step_labels() -> list[str]:
+    labels = {step: signed(f"{step:+g}") for step in STEPS}
+    return list((labels | {0.0: "mean"}).values())
+
+
+def _correlated(analysis: Analysis, row: LatentRow) -> str:
+    """The attribute that a latent correlates with, if that is significant."""
+    if row.correlation is None or row.faces is None or row.attribute is None:
         return ""
-    return f"\n{plain_name(row['attribute'])} {r:+.2f}".replace("-", "−")
+    tests = len(analysis.latents) * len(analysis.table.names)
+    if abs(row.correlation) <= structure.by_chance(row.faces, tests):
+        return ""
+    return signed(f"\n{plain_name(row.attribute)} {row.correlation:+.2f}")
 
 
-def along_components(analysis: "Analysis") -> Figure:
-    """Walks along the first principal components."""
+def along_components(analysis: Analysis) -> Figure:
+    """Traversals along the first principal components."""
     fitted = analysis.components
     shares = np.asarray(fitted.explained_variance_ratio_)
-    count, variances = min(WALKED, int((shares > 1e-9).sum())), np.asarray(fitted.explained_variance_)
+    variances = np.asarray(fitted.explained_variance_)
+    count = min(TRAVERSED, int((shares > 1e-9).sum()))
     axes = np.asarray(fitted.components_)[:count] * np.sqrt(variances[:count, None])
-    faces = draw_walk(analysis.subject.space, walk(fitted.mean_, axes))
-    labels = [
-        f"component {place + 1}\n{100 * shares[place]:.1f} % of variance\n{100 * shares[: place + 1].sum():.1f} % so far"
-        for place in range(count)
-    ]
+    faces = draw_walk(analysis.session.space, walk(fitted.mean_, axes))
+    labels: list[str] = []
+    for place in range(count):
+        share, so_far = 100 * shares[place], 100 * shares[: place + 1].sum()
+        labels.append(f"component {place + 1}\n{share:.1f} % of variance\n{so_far:.1f} % so far")
     title = f"From the mean face along the first {count} principal components, in standard deviations"
-    return charts.strips(faces, labels, HEADS, title)
+    return charts.strips(faces, labels, _step_labels(), title)
 
 
-def correlations(analysis: "Analysis") -> Figure:
-    """Axes with attributes, and attributes with each other."""
-    found, names = analysis.correlations, list(analysis.table.names)
+def correlations(analysis: Analysis) -> Figure:
+    """Latents or components with attributes, and attributes with each other."""
+    found, table = analysis.correlations, analysis.table
+    names = list(table.names)
     if len(names) > WITH_NAMES:
-        best = structure.most_telling(names, list(analysis.attributes.values()), WITH_NAMES)
+        best = analysis.best_separated(WITH_NAMES)
         names = [name for name in names if name in best]
-    at = [analysis.table.names.index(name) for name in names]
-    known = np.isfinite(analysis.table.all_signs).sum(0)[at]
-    same = len(set(known.tolist())) == 1
-    labels = [plain_name(name) + ("" if same else f" ({count:,})") for name, count in zip(names, known)]
-    said = f"n = {known[0]:,}" if same else "n in brackets"
-    what = "latents" if found["rows"][0].startswith("z") else "principal components"
+    at = list(map(table.names.index, names))
+    known = np.isfinite(table.all_signs).sum(0)[at]
+    labels = list(map(plain_name, names))
+    count = f"n = {known[0]:,}"
+    if len(set(known.tolist())) > 1:
+        labels = [f"{label} ({faces:,})" for label, faces in zip(labels, known)]
+        count = "n in brackets"
+    axes = "latents" if found.rows[0].startswith("z") else "principal components"
     panels = [
-        (f"{what} with attributes, {said}", found["r"][:, at], found["rows"]),
-        (f"attributes with each other in this set, {said}", found["among"][np.ix_(at, at)], labels),
+        (f"{axes} with attributes, {count}", found.r[:, at], found.rows),
+        (f"attributes with each other in this set, {count}", found.among[np.ix_(at, at)], labels),
     ]
     return charts.tables(panels, labels)
 
 
-def posterior(analysis: "Analysis") -> Figure:
-    """Where encoded faces lie against where the prior draws."""
+def posterior(analysis: Analysis) -> Figure:
+    """The aggregate posterior against the prior."""
     center, covariance = analysis.prior
     scale = np.sqrt(np.maximum(np.diag(covariance), 1e-12))
-    alive = (
-        scale > 1e-3 * scale.max()
-    )  # the others did not vary in training, so there is nothing to hold them against
-    active = [row for row in analysis.latents if row["active"] and alive[row["latent"]]] or analysis.latents
-    ends = active if len(active) <= 2 * ENDS else [*active[:ENDS], *active[-ENDS:]]
-    latents = {
-        f"z {row['latent']}, influence rank {row['rank']}": (
-            analysis.samples[:, row["latent"]],
-            analysis.table.z[:, row["latent"]],
-            float(center[row["latent"]]),
-            float(scale[row["latent"]]),
+    varies = scale > 1e-3 * scale.max()  # the others did not vary in training: there is nothing to compare
+    rows = [row for row in analysis.latents if row.active and varies[row.latent]] or analysis.latents
+    if len(rows) > 2 * ENDS:
+        rows = [*rows[:ENDS], *rows[-ENDS:]]
+    latents: dict[str, tuple[np.ndarray, np.ndarray, float, float]] = {}
+    for row in rows:
+        at = row.latent
+        latents[f"z {at}, influence rank {row.rank}"] = (
+            analysis.samples[:, at],
+            analysis.table.z[:, at],
+            float(center[at]),
+            float(scale[at]),
         )
-        for row in ends
-    }
     mean = (analysis.samples.mean(0) - center) / scale
-    spread = analysis.samples.std(0, ddof=1) / scale
+    deviation = analysis.samples.std(0, ddof=1) / scale
     norms = np.linalg.norm(analysis.whitened, axis=1)
-    prior = analysis.subject.space.model.prior.origin.partition(" (")[0]
-    kinds = "samples filled, means dashed" if analysis.subject.encoded.variance is not None else "filled"
+    prior = analysis.model_prior.origin.partition(" (")[0]
+    kinds = "samples filled, means dashed" if analysis.variational else "filled"
     title = f"Encoded faces ({kinds}) against {prior} (line)"
-    return charts.against_prior(
-        latents, (norms, analysis.whitened.shape[1]), (mean[alive], spread[alive]), title
-    )
+    lengths = norms, analysis.whitened.shape[1]
+    return latent_charts.against_prior(latents, lengths, (mean[varies], deviation[varies]), title)

@@ -1,296 +1,320 @@
-"""An analysis in words: one page that says of each picture what it shows, how to read it and what to notice in this space.
-Measures nothing."""
+"""The sections of an analysis page: what each picture shows, how to read it, and what stands out in this
+space. Measures nothing."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
 
 from facespace.evaluation import analysis_charts as pictures
-from facespace.evaluation.analysis_charts import plain_name
+from facespace.evaluation.analysis_charts import Pictures, plain_name, signed
+from facespace.evaluation.analysis_results import AnalysisResults, LatentRow
 from facespace.latent.maps import METHODS
-from facespace.report.page import Picture, Section, page
-from facespace.report.tables import cell, plain
-
-if TYPE_CHECKING:
-    from facespace.evaluation.analyze import Analysis
+from facespace.report.page import Picture, Section
+from facespace.report.tables import NONE, cell, plain
 
 LISTED = 20  # latents in the table
-CLOSE = {"length": 0.1, "norm_of_mean": 0.25}  # how near to the prior counts as near
-CHI = 0.707  # deviation of the length of a draw from N(0, I) in more than a few dimensions
+LENGTH_TOLERANCE = 0.1  # relative difference of lengths up to which they agree with the prior
+MEAN_TOLERANCE = 0.25  # distance of the means, relative to the typical length, up to which they agree
+CHI_DEVIATION = 0.707  # of the length of a sample of N(0, I) in more than a few dimensions
+WIDE = 1.5  # ratio of deviations of lengths from which they are reported
+FILES_TEXT = (
+    "All figures are in analysis.json; the latents of all faces, with their attributes, in the embeddings."
+)
+LATENT_HEAD = [
+    "latent",
+    "influence",
+    "lowest",
+    "highest",
+    "mean",
+    "deviation",
+    "total activation",
+    "KL, nats",
+    "correlates with",
+]
+COMPARED = "against the prior", "found", "ideal"
 
-Facts = Mapping[str, Any]
+
+def sections(results: AnalysisResults, shown: Pictures) -> list[Section | None]:
+    """The sections of the page, None for one that has no content."""
+    return [make(results, shown) for make in SECTIONS]
 
 
-def html(analysis: "Analysis", facts: Facts, shown: pictures.Shown) -> str:
-    """The page; pictures of faces on it are the space's own output."""
-    sections = [make(facts, shown) for make in SECTIONS]
-    return page(f"Inside {_name(facts)}", [section for section in sections if section])
+def headlines(results: AnalysisResults) -> list[str]:
+    """The lines of the terminal summary."""
+    return [_subject(results), *_observations(results).values()]
 
 
-def brief(facts: Facts) -> str:
-    """The figures for the terminal."""
-    lines = [_summary(facts), _notice_latents(facts), _notice_components(facts), _notice_attributes(facts)]
-    lines += [_notice_posterior(facts), *facts["maps_missing"]]
-    return "\n".join(filter(None, lines))
+def title(results: AnalysisResults) -> str:
+    """The title of the page."""
+    return f"Inside {_name(results)}"
 
 
-def _name(facts: Facts) -> str:
-    space = facts["protocol"]["space"]
+def _name(results: AnalysisResults) -> str:
+    space = results.protocol["space"]
     return plain(space["recipe"] or space["folder"])
 
 
-def _summary(facts: Facts) -> str:
-    told = facts["protocol"]
-    size = "×".join(map(str, told["space"]["image"]))
+def _subject(results: AnalysisResults) -> str:
+    protocol = results.protocol
+    space, faces = protocol["space"], protocol["set"]
+    size = "×".join(map(str, space["image"]))
     return (
-        f"{_name(facts)}, {told['space']['family']} of {size} faces with {told['space']['latents']:,} latents, looked into with "
-        f"{told['faces']:,} faces of the split {told['split']} ({told['set']['source']}, crop {told['set']['crop']})."
+        f"{_name(results)}, {space['family']} of {size} faces with {space['latents']:,} latents, analyzed "
+        "with "
+        f"{protocol['faces']:,} faces of the split {protocol['split']} ({faces['source']}, crop "
+        f"{faces['crop']})."
     )
 
 
-def summary(facts: Facts, shown: pictures.Shown) -> Section:
-    """The first screen: everything worth noticing."""
-    noticed = {
-        "Latents": _notice_latents(facts),
-        "Components": _notice_components(facts),
-        "Attributes": _notice_attributes(facts),
-        "Prior": _notice_posterior(facts),
+def _observations(results: AnalysisResults) -> dict[str, str]:
+    return {
+        "Latents": _latent_observation(results),
+        "Components": _component_observation(results),
+        "Attributes": _attribute_observation(results),
+        "Prior": _prior_observation(results),
     }
-    rows = [["", ""], *([name, text] for name, text in noticed.items() if text)]
-    return Section("In short", _summary(facts), table=rows)
 
 
-def _notice_latents(facts: Facts) -> str:
-    found = facts["latents"]
-    total, rows = len(found["rows"]), found["rows"]
-    moved = sum(row["influence"] for row in rows) or 1.0
-    half, so_far = 0, 0.0
-    while half < total and so_far < 0.5 * moved:
-        so_far += rows[half]["influence"]
-        half += 1
-    dead = (
-        f"{len(found['dead'])} of {total} latents are dead"
-        if found["dead"]
-        else f"All {total} latents are active"
-    )
-    nats = f" They cost {found['kl']:,.1f} nats a face." if found["kl"] is not None else ""
-    return f"{dead}. The {half} most influential make half of the influence.{nats}"
+def summary(results: AnalysisResults, shown: Pictures) -> Section:
+    """What stands out."""
+    rows = [["", ""], *map(list, _observations(results).items())]
+    return Section("In short", _subject(results), table=rows)
 
 
-def _notice_components(facts: Facts) -> str:
-    found = facts["components"]
-    if found["for_50_percent"] is None:
-        return "Nothing varies: the encoder says the same of every face."
+def _latent_observation(results: AnalysisResults) -> str:
+    found = results.latents
+    total = len(found.rows)
+    text = f"All {total} latents are active"
+    if found.dead:
+        text = f"{len(found.dead)} of {total} latents are dead"
+    text += f". The {_half_of_influence(found.rows)} most influential make half of the influence."
+    if found.kl is not None:
+        text += f" They cost {found.kl:,.1f} nats a face."
+    return text
+
+
+def _half_of_influence(rows: Sequence[LatentRow]) -> int:
+    """How many of the most influential latents have half of the influence of all."""
+    total = sum(row.influence for row in rows) or 1.0
+    so_far = 0.0
+    for count, row in enumerate(rows):
+        if so_far >= 0.5 * total:
+            return count
+        so_far += row.influence
+    return len(rows)
+
+
+def _component_observation(results: AnalysisResults) -> str:
+    found = results.components
+    if found.for_50_percent is None:
+        return "Nothing varies: the encoder maps all faces to the same latent."
     return (
-        f"The first component holds {100 * found['explained'][0]:.0f} % of the variance; half of it takes {found['for_50_percent']} "
-        f"and 90 % takes {found['for_90_percent']} of {len(found['explained'])} components."
+        f"The first component holds {100 * found.explained[0]:.0f} % of the variance; half of it takes "
+        f"{found.for_50_percent} "
+        f"and 90 % takes {found.for_90_percent} of {len(found.explained)} components."
     )
 
 
-def _notice_attributes(facts: Facts) -> str:
-    measured = {name: one["auc"] for name, one in facts["attributes"].items() if one["auc"] is not None}
-    if not facts["attributes"]:
-        return "The set knows no attributes, so nothing is said of them and the maps are not coloured."
+def _attribute_observation(results: AnalysisResults) -> str:
+    if not results.attributes:
+        return "The set knows no attributes, so none is measured and the maps are not coloured."
+    measured = {name: facts.auc for name, facts in results.attributes.items() if facts.auc is not None}
     if not measured:
         return "No attribute has ten faces with it and ten without, so none could be measured."
-    ranked = sorted(measured, key=lambda name: -measured[name])
-    best = ", ".join(f"{plain_name(name)} ({measured[name]:.2f})" for name in ranked[:3])
-    worst = ", ".join(f"{plain_name(name)} ({measured[name]:.2f})" for name in reversed(ranked[3:][-3:]))
-    return f"Best told apart, by AUC: {best}." + (f" Worst: {worst}." if worst else "")
-
-
-def _notice_posterior(facts: Facts) -> str:
-    found = facts["posterior"]
-    typical = found["dimensions"] ** 0.5
-    ratio = found["length_mean"] / typical
-    far = found["norm_of_mean"] > CLOSE["norm_of_mean"] * typical
-    lies = (
-        f"the mean of all faces lies {found['norm_of_mean']:.2f} deviations from the prior's"
-        f"{', so that samples are unlike these faces' if far else ''}"
-    )
-    if abs(ratio - 1) <= CLOSE["length"]:
-        size = "Encoded faces are as long as the prior's draws"
-    else:
-        size = f"Encoded faces are {'shorter' if ratio < 1 else 'longer'} than the prior's draws"
-    total = facts["protocol"]["space"]["latents"]
-    flat = (
-        f" The prior varies along {found['dimensions']} of {total} axes only."
-        if found["dimensions"] < total
-        else ""
-    )
-    wide = found["length_deviation"] / CHI
-    tails = (
-        f" Their lengths spread {wide:.1f} times as widely: some faces are typical, others far out."
-        if wide > 1.5
-        else ""
-    )
-    return f"{size} (mean {found['length_mean']:.2f}, √{found['dimensions']} = {typical:.2f}); {lies}.{tails}{flat}"
-
-
-def maps(facts: Facts, shown: pictures.Shown) -> Section:
-    """All maps of attributes."""
-    text = (
-        "Each mark is a face, laid on paper so that faces with alike latents lie close together. Triangles have the attribute "
-        "in the title, circles do not. Where the two part, the space knows the attribute; where they mix, look at the AUC: a cut "
-        "through all latents may part what paper cannot.\n\n"
-        "The map of components is a straight view from one side, on which distances can only shrink. On the other maps only "
-        "neighbourhoods mean something: not the sizes of clusters, nor the distances between them. Trustworthiness asks whether "
-        "the ten neighbours on paper are true neighbours: 1 is always, and about 0.5 is what places at random have.\n\n"
-    )
-    return Section("Maps of attributes", text + " ".join([_notice_attributes(facts), *facts["maps_missing"]]), [
-        Picture(f"{title}.", shown[f"map-{name}.png"], f"Scatter plots of faces on the {title} map, one for each attribute")
-        for name, (title, _) in METHODS.items()
-        if f"map-{name}.png" in shown
-    ])  # fmt: skip
-
-
-def faces(facts: Facts, shown: pictures.Shown) -> Section:
-    """All maps of faces."""
-    text = (
-        "Faces that are alike lie close together. In each cell stands the one nearest to its middle, as the space draws it (no "
-        "photograph is shown); the map is stretched to fill the sheet. Walk from one side to the other and see what changes: light, pose, background and hair usually "
-        "come first, since they fill most pixels."
-    )
-    return Section("Maps of faces", text, [
-        Picture(f"{title}.", shown[f"faces-{name}.png"], f"Reconstructed faces where they lie on the {title} map")
-        for name, (title, _) in METHODS.items()
-        if f"faces-{name}.png" in shown
-    ])  # fmt: skip
-
-
-def latents(facts: Facts, shown: pictures.Shown) -> Section:
-    """Histograms and the table."""
-    found = facts["latents"]
-    text = (
-        "How often each latent takes which value, the most influential first: influence is how much the picture changes, on "
-        "average over pixels and faces, when that latent grows by one standard deviation. A dead latent says the same of every "
-        f"face (variance up to {found['active_above']:.3g}) and could be left out.\n\n"
-        + _notice_latents(facts)
-    )
-    rows = [
-        [
-            "latent",
-            "influence",
-            "lowest",
-            "highest",
-            "mean",
-            "deviation",
-            "total activation",
-            "KL, nats",
-            "goes with",
-        ]
+    ranked = [
+        f"{plain_name(name)} ({measured[name]:.2f})"
+        for name in sorted(measured, key=lambda name: -measured[name])
     ]
-    for row in found["rows"][:LISTED]:
-        goes = (
-            "–" if row["attribute"] is None else f"{plain_name(row['attribute'])} {row['correlation']:+.2f}"
-        )
-        values = (row[name] for name in ("minimum", "maximum", "mean", "deviation"))
-        rows.append(
-            [
-                f"z {row['latent']}" + ("" if row["active"] else " ×"),
-                f"{row['influence']:.4f}",
-                *(f"{value:.2f}".replace("-", "−") for value in values),
-                f"{row['total_activation']:,.0f}",
-                cell(row["kl"], ".2f"),
-                goes.replace("-", "−"),
-            ]
-        )
-    if len(found["rows"]) > LISTED:
+    best, worst = ranked[:3], ranked[3:][:-4:-1]
+    text = f"Highest AUC: {', '.join(best)}."
+    return f"{text} Lowest: {', '.join(worst)}." if worst else text
+
+
+def _prior_observation(results: AnalysisResults) -> str:
+    found = results.posterior
+    typical = found.dimensions**0.5
+    size = "Encoded faces are as long as samples of the prior"
+    ratio = found.length_mean / typical
+    if abs(ratio - 1) > LENGTH_TOLERANCE:
+        size = f"Encoded faces are {'shorter' if ratio < 1 else 'longer'} than samples of the prior"
+    mean = f"the mean of all faces is {found.norm_of_mean:.2f} deviations from the prior's"
+    if found.norm_of_mean > MEAN_TOLERANCE * typical:
+        mean += ", so that samples differ from these faces"
+    text = f"{size} (mean {found.length_mean:.2f}, √{found.dimensions} = {typical:.2f}); {mean}."
+    wide = found.length_deviation / CHI_DEVIATION
+    if wide > WIDE:
+        text += f" Their lengths spread {wide:.1f} times as widely: some faces are typical, others outliers."
+    total = results.protocol["space"]["latents"]
+    if found.dimensions < total:
+        text += f" The prior varies along {found.dimensions} of {total} axes only."
+    return text
+
+
+def maps(results: AnalysisResults, shown: Pictures) -> Section:
+    """The maps coloured by attributes."""
+    text = (
+        "Each mark is a face; faces with similar latents lie close together. Triangles have the attribute "
+        "in the title, "
+        "circles do not. Where the two separate, the latents encode the attribute; where they mix, compare "
+        "the AUC: a linear "
+        "probe on all latents may separate what two dimensions cannot.\n\n"
+        "The map of components is a linear projection, on which distances can only shrink. On the other "
+        "maps only "
+        "neighbourhoods are meaningful: neither the sizes of clusters nor the distances between them are. "
+        "Trustworthiness is "
+        "1 if the ten neighbours of a face on the map are its neighbours among all latents, and about 0.5 "
+        "for random places.\n\n"
+    )
+    text += " ".join([_attribute_observation(results), *results.maps_missing])
+    made = _maps("map", "Scatter plots of faces on the {} map, one for each attribute", shown)
+    return Section("Maps of attributes", text, made)
+
+
+def faces(results: AnalysisResults, shown: Pictures) -> Section:
+    """The maps of faces."""
+    text = (
+        "Similar faces lie close together. Each cell shows the reconstruction of the face nearest to its "
+        "middle (no "
+        "photograph is shown); the map is stretched to fill the grid. From one side to the other, light, "
+        "pose, background and "
+        "hair usually change first, since they cover most pixels."
+    )
+    made = _maps("faces", "Reconstructed faces at their places on the {} map", shown)
+    return Section("Maps of faces", text, made)
+
+
+def _maps(kind: str, alt: str, shown: Pictures) -> list[Picture]:
+    made: list[Picture] = []
+    for name, (method, _) in METHODS.items():
+        file = f"{kind}-{name}.png"
+        if file in shown:
+            made.append(Picture(f"{method}.", shown[file], alt.format(method)))
+    return made
+
+
+def latents(results: AnalysisResults, shown: Pictures) -> Section:
+    """Histograms and a table of single latents."""
+    found = results.latents
+    text = (
+        "Histograms of each latent, the most influential first: influence is the change of the picture, "
+        "averaged over pixels "
+        "and faces, when that latent grows by one standard deviation. A dead latent is the same for all "
+        "faces (variance up to "
+        f"{found.active_above:.3g}) and could be removed.\n\n" + _latent_observation(results)
+    )
+    if len(found.rows) > LISTED:
         text += f" The table has the first {LISTED}; latents.csv has all."
+    rows = [LATENT_HEAD, *map(_latent_cells, found.rows[:LISTED])]
     caption = "A histogram for each latent, by influence."
     return Section("Single latents", text, [Picture(caption, shown[pictures.LATENTS])], rows)
 
 
-def walks(facts: Facts, shown: pictures.Shown) -> Section:
-    """Along single latents."""
+def _latent_cells(row: LatentRow) -> list[str]:
+    name = f"z {row.latent}" if row.active else f"z {row.latent} ×"
+    correlated = NONE
+    if row.attribute is not None:
+        correlated = f"{plain_name(row.attribute)} {row.correlation:+.2f}"
+    return [
+        name,
+        f"{row.influence:.4f}",
+        signed(f"{row.minimum:.2f}"),
+        signed(f"{row.maximum:.2f}"),
+        signed(f"{row.mean:.2f}"),
+        signed(f"{row.deviation:.2f}"),
+        f"{row.total_activation:,.0f}",
+        cell(row.kl, ".2f"),
+        signed(correlated),
+    ]
+
+
+def walks(results: AnalysisResults, shown: Pictures) -> Section:
+    """Traversals of single latents."""
     text = (
-        "Each row starts from the mean face in the middle and moves one latent alone, three standard deviations to either "
-        "side. A latent that changes one thing is easy to use; most change several. Attributes under a name are those that it "
-        f"goes with beyond chance (|r| above {facts['correlations']['by_chance']:.2f} or so)."
+        "Each row starts from the mean face in the middle and changes one latent alone, by up to three "
+        "standard deviations to "
+        "either side. A latent that changes one thing is easy to use; most change several. The attribute "
+        "below a name "
+        f"correlates significantly with the latent (|r| above about {results.correlations.by_chance:.2f})."
     )
-    caption = "Walks along the most influential latents."
-    return Section("Walks along latents", text, [Picture(caption, shown[pictures.TRAVERSALS])])
+    caption = "Traversals of the most influential latents."
+    return Section("Traversals of latents", text, [Picture(caption, shown[pictures.TRAVERSALS])])
 
 
-def components(facts: Facts, shown: pictures.Shown) -> Section | None:
-    """Along components."""
+def components(results: AnalysisResults, shown: Pictures) -> Section | None:
+    """Traversals along principal components."""
     if pictures.COMPONENTS not in shown:
         return None
     text = (
-        "Components are directions in which faces differ most, each at right angles to those before; they mix latents. "
-        "Here the rows move along them.\n\n" + _notice_components(facts)
+        "Principal components are the orthogonal directions in which faces differ most; each mixes several "
+        "latents. "
+        "Each row moves along one of them.\n\n" + _component_observation(results)
     )
-    return Section(
-        "Walks along components", text, [Picture("Principal components.", shown[pictures.COMPONENTS])]
-    )
+    made = [Picture("Principal components.", shown[pictures.COMPONENTS])]
+    return Section("Traversals along components", text, made)
 
 
-def correlations(facts: Facts, shown: pictures.Shown) -> Section | None:
+def correlations(results: AnalysisResults, shown: Pictures) -> Section | None:
     """The tables of correlations."""
     if pictures.CORRELATIONS not in shown:
         return None
     text = (
-        "Above, how strongly each axis goes with each attribute; below, how strongly the attributes of this set go with each "
-        "other. What is strong below cannot be told apart above: an axis that goes with one attribute goes with its companions. "
-        f"Above, |r| up to {facts['correlations']['by_chance']:.2f} comes about by chance."
+        "Above, the correlation of each axis with each attribute; below, of the attributes of this set with "
+        "each other. "
+        "Attributes that correlate below cannot be distinguished above: an axis that correlates with one "
+        "also correlates "
+        f"with the others. Above, |r| up to {results.correlations.by_chance:.2f} is expected by chance."
     )
-    caption = "Correlations; red together, blue apart, gray where an attribute does not vary."
-    return Section("What goes with what", text, [Picture(caption, shown[pictures.CORRELATIONS])])
+    caption = "Correlations; red positive, blue negative, gray where an attribute does not vary."
+    return Section("Correlations", text, [Picture(caption, shown[pictures.CORRELATIONS])])
 
 
-def posterior(facts: Facts, shown: pictures.Shown) -> Section:
-    """Against the prior."""
-    found = facts["posterior"]
+def posterior(results: AnalysisResults, shown: Pictures) -> Section:
+    """The aggregate posterior against the prior."""
+    found = results.posterior
     text = (
-        f"New faces are drawn from {found['prior']}. They are good where the latents of real faces lie the same way: "
-        "filled shapes should fill the space under the lines, triangles lie at 1 and circles at 0. Gaps under a line are places "
-        "where the decoder has never seen a face.\n\n" + _notice_posterior(facts)
+        f"New faces are sampled from {found.prior}. They are good if the aggregate posterior of real faces "
+        "equals it: the "
+        "filled shapes should fill the space below the lines, triangles lie at 1 and circles at 0. A gap "
+        "below a line is a "
+        "region on which the decoder was never trained.\n\n" + _prior_observation(results)
     )
-    rows = [["against the prior", "found", "ideal"]]
-    rows.append(["length of the mean", f"{found['norm_of_mean']:.3f}", "0"])
-    rows.append(["mean variance", f"{found['variance_mean']:.3f}", "1"])
-    rows.append(["distance of the covariance to I (Frobenius)", f"{found['covariance_distance']:.3f}", "0"])
-    rows.append(["mean absolute correlation", cell(found["mean_absolute_correlation"], ".3f"), "0"])
+    rows = [
+        list(COMPARED),
+        ["length of the mean", f"{found.norm_of_mean:.3f}", "0"],
+        ["mean variance", f"{found.variance_mean:.3f}", "1"],
+        ["distance of the covariance to I (Frobenius)", f"{found.covariance_distance:.3f}", "0"],
+        ["mean absolute correlation", cell(found.mean_absolute_correlation, ".3f"), "0"],
+    ]
     caption = "The most influential latents, the least influential active ones, and all together."
     return Section("Faces against the prior", text, [Picture(caption, shown[pictures.POSTERIOR])], rows)
 
 
-def factors(facts: Facts, shown: pictures.Shown) -> Section | None:
-    """Disentanglement."""
-    found = facts["disentanglement"]
+def factors(results: AnalysisResults, shown: Pictures) -> Section | None:
+    """Disentanglement, where the factors of the faces are known."""
+    found = results.disentanglement
     if not found:
         return None
     if "why_not" in found:
         return Section("Disentanglement", found["why_not"])
-    rows = [["factor", "MIG", "SAP", "completeness", "informativeness", "latent"]]
     means = (found[name] for name in ("mig", "sap", "dci_completeness", "dci_informativeness"))
-    rows.append(["all, on average", *(f"{value:.3f}" for value in means), ""])
+    rows = [
+        ["factor", "MIG", "SAP", "completeness", "informativeness", "latent"],
+        ["all, on average", *map("{:.3f}".format, means), ""],
+    ]
     for name, one in found["per_factor"].items():
         figures = (one[figure] for figure in ("mig", "sap", "completeness", "informativeness"))
-        rows.append([plain_name(name), *(f"{value:.3f}" for value in figures), f"z {one['latent']}"])
+        rows.append([plain_name(name), *map("{:.3f}".format, figures), f"z {one['latent']}"])
     text = (
-        "These faces are drawn from known factors, so it can be told whether each factor has latents of its own. MIG and SAP "
-        "ask how far the best latent is ahead of the second best, completeness whether few latents tell a factor, and "
-        "informativeness whether all together do: 1 is best, 0 nothing. Whether each latent serves one factor alone (DCI "
-        f"disentanglement): {found['dci_disentanglement']:.3f}.\n\n" + " ".join(found["left_out"])
+        "These faces are synthetic with known factors, so disentanglement can be measured. MIG and SAP are "
+        "the gap between the "
+        "two most informative latents of a factor, completeness is high if few latents predict a factor, "
+        "and informativeness "
+        "if all together do: 1 is best, 0 worst. DCI disentanglement (each latent predicts one factor "
+        "alone): "
+        f"{found['dci_disentanglement']:.3f}.\n\n" + " ".join(found["left_out"])
     )
     return Section("Disentanglement", text, table=rows)
 
 
-def protocol(facts: Facts, shown: pictures.Shown) -> Section:
-    """How it was measured."""
-    rows = [["", ""], *([plain_name(name), _said(value)] for name, value in facts["protocol"].items())]
-    rows.append(["seconds", f"{facts['seconds']:,.0f}"])
-    text = "Every figure stands in analysis.json; the latents of all faces, with what is known of them, in the embeddings."
-    return Section("How this was measured", text, table=rows)
-
-
-def _said(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return ", ".join(f"{plain_name(name)} {_said(one)}" for name, one in value.items())
-    return "×".join(map(str, value)) if isinstance(value, list) else plain(str(value))
-
-
-SECTIONS: Sequence[Callable[[Facts, pictures.Shown], Section | None]] = (
+SECTIONS: Sequence[Callable[[AnalysisResults, Pictures], Section | None]] = (
     summary,
     faces,
     maps,
@@ -300,5 +324,4 @@ SECTIONS: Sequence[Callable[[Facts, pictures.Shown], Section | None]] = (
     correlations,
     posterior,
     factors,
-    protocol,
 )

@@ -1,183 +1,202 @@
-"""The text of a comparison: which figures stand in its table, in which words, and what must be known to read them.
+"""The text of a comparison: its tables of figures as Markdown, and the cautions that a reader of them needs.
 Measures nothing."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
-from facespace.evaluation.runs import Facts, unlike
-from facespace.report.tables import NONE, aligned, cell, markdown, plain
+from facespace.evaluation.comparison_results import ComparisonResults, SpaceResults
+from facespace.evaluation.runs import unlike
+from facespace.report.tables import NONE, cell, markdown, plain
 
 LOSSES = "Losses of the last epoch, nats per image"
 
+Show = Callable[[SpaceResults], str]  # the table cell of a space
 
-def comparison(facts: Mapping[str, Any]) -> str:
-    """The side-by-side table as Markdown: a section for each group of figures, a column for each run, and below it what
-    must be known to read it."""
-    protocol, runs, notes = facts["protocol"], facts["runs"], remarks(facts)
-    gray = "gray" if protocol["channels"] == 1 else "colour"
-    size = "×".join(map(str, protocol["size"]))
-    lines = [
-        f"# {', '.join(run['name'] for run in runs)}",
-        "",
-        f"{protocol['count']:,} faces of {plain(protocol['set'])} ({protocol['source']}, {size} {gray}, crop {protocol['crop']}), "
-        f"split {protocol['split']}, {protocol['chosen']}; seed {protocol['seed']}.",
-    ]
+
+class Losses(NamedTuple):
+    """What the value of a loss depends on (runs.LossContext)."""
+
+    pixels: str | None
+    image: str | None
+    objective: str | None
+    set: str | None
+
+
+def comparison(results: ComparisonResults) -> str:
+    """The side-by-side table as Markdown: a section for each group of figures with a column for each space,
+    and below it the cautions."""
+    notes = remarks(results)
+    names = [run.name for run in results.runs]
+    lines = [f"# {', '.join(names)}", "", _faces(results)]
     for heading, figures in COMPARISON.items():
-        rows = [["", *(run["name"] for run in runs)]]
-        rows += [[what, *(show(run) for run in runs)] for what, show in figures.items()]
+        rows = [["", *names]]
+        for figure, show in figures.items():
+            rows.append([figure, *map(show, results.runs)])
         lines += ["", f"## {heading}", "", *markdown(rows)]
-        lines += [line for note in notes.get(heading, ()) for line in ("", note)]
+        for note in notes.get(heading, ()):
+            lines += ["", note]
     return "\n".join(lines)
 
 
-def remarks(facts: Mapping[str, Any]) -> dict[str, list[str]]:
-    """What must be known to read each section of the table, by its heading."""
-    runs, count = facts["runs"], facts["protocol"]["count"]
-    split = facts["protocol"]["split"]
-    seen = [run["name"] for run in runs if run["trained_on"]["same_set"] and split in ("train", "all")]
-    strange = [run["name"] for run in runs if not run["trained_on"]["same_set"]]
-    untold = [run["name"] for run in runs if run["model"]["conditions"]]
-    crops = [run["name"] for run in runs if run["trained_on"]["crop"] != facts["protocol"]["crop"]]
-    origins = {run["sampling"]["origin"]: [] for run in runs}
-    for run in runs:
-        origins[run["sampling"]["origin"]].append(run["name"])
-    alike = [{**run["model"], "set": run["trained_on"]["fingerprint"]} for run in runs]
-    # E|r| of two independent normal numbers over N faces, for large N.
-    chance = math.sqrt(2 / (math.pi * count))
-    cautions = [
-        (seen, "trained on faces of this split: theirs is no held-out figure"),
-        (strange, "trained on another set: whether these faces were in it is not known here"),
-        (crops, "learned faces of another crop than these"),
-        (untold, "can be told attributes and was told none here"),
-    ]
+def remarks(results: ComparisonResults) -> dict[str, list[str]]:
+    """The cautions below each section of the table, by its heading."""
+    caution = unlike([_losses(run) for run in results.runs])
     return {
-        LOSSES: [line for line in [unlike(alike)] if line],
-        "Reconstruction": [
-            "Of the image decoded from the posterior mean, each space at its own size; PSNR is the mean over faces.",
-            *(f"{', '.join(who)}: {what}." for who, what in cautions if who),
-        ],
-        "Sampling": [
-            f"{count:,} samples each. Pixel values in [0, 1]; likeness in mean and deviation is needed for "
-            "likeness in looks, and far from enough.",
-            *(f"{', '.join(who)}: samples from {origin}." for origin, who in origins.items()),
-        ],
-        "Posterior means": [
-            f"Over these faces. Active: variance above {facts['protocol']['active_above']:g}. Independent latents would "
-            f"show a mean absolute correlation of about {chance:.3f} over {count:,} faces. In a VAE each latent's posterior "
-            "has a variance of its own, so that the means alone vary by less than 1 where they fill N(0, I).",
-        ],
+        LOSSES: [caution] if caution else [],
+        "Reconstruction": _reconstruction_remarks(results),
+        "Sampling": _sampling_remarks(results),
+        "Posterior means": [_latent_remark(results)],
     }
 
 
-def _active(run: Mapping[str, Any]) -> str:
-    return f"{run['latents']['active_units']} of {run['model']['latents']}"
-
-
-def _variance(run: Mapping[str, Any]) -> str:
-    low, high = run["latents"]["variance_range"]
-    return f"{low:.3g} to {high:.3g}"
-
-
-def _pixels(what: str) -> Callable[[Mapping[str, Any]], str]:
-    return lambda run: f"{run['sampling'][what]:.3f} ({run['sampling'][f'real_{what}']:.3f})"
-
-
-def _loss(split: str, term: str) -> Callable[[Mapping[str, Any]], str]:
-    return lambda run: cell((run["training"][split] or {}).get(term), ",.1f")
-
-
-Figures = Mapping[str, Callable[[Mapping[str, Any]], str]]
-COMPARISON: Mapping[str, Figures] = {
-    "Models": {
-        "recipe": lambda run: run["recipe"] or NONE,
-        "bundle": lambda run: f"{run['bundle']}, step {cell(run['step'], ',')}",
-        "trained on": lambda run: (
-            f"{run['trained_on']['source'] or NONE}, {cell(run['trained_on']['faces'], ',')} faces"
-        ),
-        "crop": lambda run: run["trained_on"]["crop"],
-        "image": lambda run: run["model"]["image"],
-        "parameters": lambda run: f"{run['model']['parameters']:,}",
-        "latents": lambda run: f"{run['model']['latents']:,}",
-        "hidden widths": lambda run: f"{run['model']['body']} {', '.join(map(str, run['model']['widths']))}",
-        "bottleneck": lambda run: run["model"]["bottleneck"],
-        "pixels": lambda run: run["model"]["pixels"],
-        "objective": lambda run: run["model"]["objective"],
-    },
-    LOSSES: {
-        "epoch": lambda run: cell(run["training"]["epoch"], ","),
-        "training loss": _loss("train", "loss"),
-        "validation loss": _loss("validation", "loss"),
-        "validation reconstruction": _loss("validation", "reconstruction"),
-        "validation KL": _loss("validation", "kl"),
-    },
-    "Reconstruction": {
-        "these faces": lambda run: run["reconstruction"]["faces"],
-        "MSE in [0, 1]": lambda run: f"{run['reconstruction']['mse']:.5f}",
-        "PSNR, dB": lambda run: f"{run['reconstruction']['psnr']:.2f}",
-    },
-    "Sampling": {
-        "latents drawn from": lambda run: run["sampling"]["prior"],
-        "mean pixel (real faces)": _pixels("pixel_mean"),
-        "deviation of pixels (real)": _pixels("pixel_deviation"),
-    },
-    "Posterior means": {
-        "norm of their mean": lambda run: f"{run['latents']['norm_of_mean']:.3g}",
-        "mean variance of a latent": lambda run: f"{run['latents']['variance_mean']:.3g}",
-        "lowest and highest": _variance,
-        "mean absolute correlation": lambda run: cell(run["latents"]["mean_absolute_correlation"], ".3f"),
-        "distance of covariance to I": lambda run: f"{run['latents']['covariance_distance']:.3g}",
-        "active units": _active,
-        "KL, nats per image": lambda run: cell(run["latents"]["kl"], ",.1f"),
-    },
-}
-
-
-def duration(seconds: float | None) -> str:
-    """Seconds as a person says them."""
-    if seconds is None:
-        return NONE
+def _faces(results: ComparisonResults) -> str:
+    protocol = results.protocol
+    colour = "gray" if protocol.channels == 1 else "colour"
+    size = "×".join(map(str, protocol.size))
     return (
-        f"{seconds:.0f} s"
-        if seconds < 600
-        else f"{seconds / 60:.0f} min"
-        if seconds < 7200
-        else f"{seconds / 3600:.1f} h"
+        f"{protocol.count:,} faces of {plain(protocol.set)} ({protocol.source}, {size} {colour}, crop "
+        f"{protocol.crop}), "
+        f"split {protocol.split}, {protocol.chosen}; seed {protocol.seed}."
     )
 
 
-def state(row: Facts) -> str:
-    """`finished`, `stopped at step N`, or what is damaged."""
-    if row["state"] == "damaged":
-        return f"damaged: {row['damage']}"
-    if row["state"] == "finished":
-        return "finished"
-    return f"stopped at step {row['steps']:,}" if row["steps"] else "stopped before an epoch's end"
+def _losses(run: SpaceResults) -> Losses:
+    model = run.model
+    return Losses(model.pixels, model.image, model.objective, run.trained_on.fingerprint)
 
 
-# Heading, whether flush right, and what stands in the column.
-LISTING: tuple[tuple[str, bool, Callable[[Facts], str]], ...] = (
-    ("run", False, lambda row: plain(row["name"])),
-    ("recipe", False, lambda row: row["recipe"] or NONE),
-    ("data", False, lambda row: row["data"] or NONE),
-    ("faces", True, lambda row: cell(row["train_faces"], ",")),
-    ("parameters", True, lambda row: cell(row["parameters"], ",")),
-    ("steps", True, lambda row: cell(row["steps"], ",")),
-    ("best loss", True, lambda row: cell(row["best_loss"], ",.1f")),
-    ("its MSE", True, lambda row: cell(row["mse"], ".5f")),
-    ("last loss", True, lambda row: cell(row["last_loss"], ",.1f")),
-    ("time", True, lambda row: duration(row["seconds"])),
-    ("images/s", True, lambda row: cell(row["images_per_second"], ",.0f")),
-    ("state", False, state),
-)
-
-
-def listing(rows: Sequence[Facts]) -> str:
-    """The runs as a table for the terminal, with what must be known to read it below."""
-    cells = [[heading for heading, _, _ in LISTING], *([show(row) for _, _, show in LISTING] for row in rows)]
-    lines = aligned(cells, [right for _, right, _ in LISTING])
-    lines += [
-        "",
-        "Losses are of validation faces, in nats per image; MSE in [0, 1]; faces are training faces.",
+def _reconstruction_remarks(results: ComparisonResults) -> list[str]:
+    protocol = results.protocol
+    training_faces: list[str] = []
+    other_set: list[str] = []
+    other_crop: list[str] = []
+    conditional: list[str] = []
+    for run in results.runs:
+        if not run.trained_on.same_set:
+            other_set.append(run.name)
+        elif protocol.split in ("train", "all"):
+            training_faces.append(run.name)
+        if run.trained_on.crop != protocol.crop:
+            other_crop.append(run.name)
+        if run.model.conditions:
+            conditional.append(run.name)
+    cautions = [
+        (training_faces, "trained on faces of this split: not a held-out figure"),
+        (other_set, "trained on another set, which may contain these faces"),
+        (other_crop, "trained on faces of another crop"),
+        (conditional, "conditional on attributes, which are unknown here"),
     ]
-    return "\n".join([*lines, *filter(None, [unlike(rows)])])
+    lines = [
+        "Of the image decoded from the posterior mean, each space at its own size; PSNR is the mean over "
+        "faces."
+    ]
+    for names, text in cautions:
+        if names:
+            lines.append(f"{', '.join(names)}: {text}.")
+    return lines
+
+
+def _sampling_remarks(results: ComparisonResults) -> list[str]:
+    lines = [
+        f"{results.protocol.count:,} samples each. Pixel values in [0, 1]; agreement in mean and deviation "
+        "is necessary "
+        "for realistic samples, but not sufficient."
+    ]
+    names_by_origin: dict[str, list[str]] = {}
+    for run in results.runs:
+        names_by_origin.setdefault(run.sampling.origin, []).append(run.name)
+    for origin, names in names_by_origin.items():
+        lines.append(f"{', '.join(names)}: samples from {origin}.")
+    return lines
+
+
+def _latent_remark(results: ComparisonResults) -> str:
+    protocol = results.protocol
+    # E|r| of two independent normal variables over N faces, for large N.
+    chance = math.sqrt(2 / (math.pi * protocol.count))
+    return (
+        f"Over these faces. Active: variance above {protocol.active_above:g}. Independent latents would "
+        "show a mean absolute "
+        f"correlation of about {chance:.3f} over {protocol.count:,} faces. In a VAE the posterior of each "
+        "latent has a "
+        "variance of its own, so the means alone have a variance below 1 if the aggregate posterior is N(0, "
+        "I)."
+    )
+
+
+def _trained_on(run: SpaceResults) -> str:
+    trained_on = run.trained_on
+    return f"{trained_on.source or NONE}, {cell(trained_on.faces, ',')} faces"
+
+
+def _widths(run: SpaceResults) -> str:
+    return f"{run.model.body} {', '.join(map(str, run.model.widths))}"
+
+
+def _active(run: SpaceResults) -> str:
+    return f"{run.latents.active_units} of {run.model.latents}"
+
+
+def _variance(run: SpaceResults) -> str:
+    low, high = run.latents.variance_range
+    return f"{low:.3g} to {high:.3g}"
+
+
+def _pixel_mean(run: SpaceResults) -> str:
+    return f"{run.sampling.pixel_mean:.3f} ({run.sampling.real_pixel_mean:.3f})"
+
+
+def _pixel_deviation(run: SpaceResults) -> str:
+    return f"{run.sampling.pixel_deviation:.3f} ({run.sampling.real_pixel_deviation:.3f})"
+
+
+def _train_loss(term: str) -> Show:
+    return lambda run: cell((run.training.train or {}).get(term), ",.1f")
+
+
+def _validation_loss(term: str) -> Show:
+    return lambda run: cell((run.training.validation or {}).get(term), ",.1f")
+
+
+COMPARISON: Mapping[str, Mapping[str, Show]] = {
+    "Models": {
+        "recipe": lambda run: run.recipe or NONE,
+        "bundle": lambda run: f"{run.bundle}, step {cell(run.step, ',')}",
+        "trained on": _trained_on,
+        "crop": lambda run: run.trained_on.crop,
+        "image": lambda run: run.model.image or NONE,
+        "parameters": lambda run: f"{run.model.parameters:,}",
+        "latents": lambda run: f"{run.model.latents:,}",
+        "hidden widths": _widths,
+        "bottleneck": lambda run: run.model.bottleneck,
+        "pixels": lambda run: run.model.pixels,
+        "objective": lambda run: run.model.objective,
+    },
+    LOSSES: {
+        "epoch": lambda run: cell(run.training.epoch, ","),
+        "training loss": _train_loss("loss"),
+        "validation loss": _validation_loss("loss"),
+        "validation reconstruction": _validation_loss("reconstruction"),
+        "validation KL": _validation_loss("kl"),
+    },
+    "Reconstruction": {
+        "these faces": lambda run: run.reconstruction.faces,
+        "MSE in [0, 1]": lambda run: f"{run.reconstruction.mse:.5f}",
+        "PSNR, dB": lambda run: f"{run.reconstruction.psnr:.2f}",
+    },
+    "Sampling": {
+        "latents drawn from": lambda run: run.sampling.prior,
+        "mean pixel (real faces)": _pixel_mean,
+        "deviation of pixels (real)": _pixel_deviation,
+    },
+    "Posterior means": {
+        "norm of their mean": lambda run: f"{run.latents.norm_of_mean:.3g}",
+        "mean variance of a latent": lambda run: f"{run.latents.variance_mean:.3g}",
+        "lowest and highest": _variance,
+        "mean absolute correlation": lambda run: cell(run.latents.mean_absolute_correlation, ".3f"),
+        "distance of covariance to I": lambda run: f"{run.latents.covariance_distance:.3g}",
+        "active units": _active,
+        "KL, nats per image": lambda run: cell(run.latents.kl, ",.1f"),
+    },
+}

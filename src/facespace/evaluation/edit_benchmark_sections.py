@@ -1,254 +1,285 @@
-"""The editing scorecard on disk: its figures, a table for a paper, and a page with curves, the change matrix and strips of
-the best, the median and the worst faces. Measures nothing."""
+"""The texts of an edit benchmark: the sections of its page with curves, the change matrix and strips of the
+best, the median and the worst faces; a table for a paper; and a summary for the terminal. Measures
+nothing."""
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from facespace.core.files import build_folder, write_json
-from facespace.data.faces import FaceSet
-from facespace.evaluation.edit_benchmark import BEST, METHODS, PLAIN, RATE, Trial, scorecard
+from facespace.evaluation.edit_curves import (
+    RATE,
+    AttributeResults,
+    Curve,
+    EditBenchmarkResults,
+    Matched,
+    MethodResults,
+    SideEffects,
+    highest_rate,
+    reached_at,
+)
+from facespace.evaluation.edit_methods import BEST, METHODS, PLAIN, EditBenchmark, EditOutcome
 from facespace.report import charts
-from facespace.report.page import Picture, Section, page, png, words
-from facespace.space.face_space import FaceSpace
+from facespace.report.page import Picture, Section, png
+from facespace.report.tables import NONE
 
-FILES = ("scorecard.json", "report.html", "table.md")
 STRIPS = 6  # attributes whose edits are shown
+PROTOCOL_TEXT = (
+    "Edits are compared with reconstructions, not with originals, by a network that no direction was fitted "
+    "with and that "
+    "guided no edit."
+)
+PANELS = (  # title and field of the vertical axis; the horizontal axis is the success rate
+    ("identity to the reconstruction", "identity"),
+    ("distance to the reconstruction", "distance"),
+    ("change of the others", "others"),
+)
+TERMINAL_WIDTHS = (22, 10, 11, 10, 11, 10, 7)
+METHOD_HEAD = [
+    "method",
+    "success at identity .8",
+    "others then",
+    "others ÷ plain",
+    "leakage ÷ plain",
+    "identity",
+    "plain identity",
+]
 
 
-def write(
-    to: Path | str, space: FaceSpace | Path | str | None, data: FaceSet | Path | str, **options: Any
-) -> dict[str, Any]:
-    """Measures a scorecard with these options and writes the folder; returns what scorecard.json holds."""
-    trial, facts = scorecard(space, data, **options)
-    with build_folder(Path(to)) as beside:
-        write_json(beside / FILES[0], facts)
-        (beside / FILES[1]).write_text(html(trial, facts), encoding="utf-8")
-        (beside / FILES[2]).write_text(table(facts), encoding="utf-8")
-    return facts
-
-
-def brief(facts: Mapping[str, Any]) -> str:
-    """A row for each method, for the terminal."""
-    head = f"{'method':<22}{'flips at':>10}{'others at':>11}{'others ÷':>10}{'drag ÷':>9}{'identity':>10}{'plain':>7}"
-    below = f"{'':<22}{'id .8':>10}{'id .8':>11}{'plain':>10}{'plain':>9}{'then':>10}{'then':>7}"
-    lines = [head, below]
-    for method, seen in facts["methods"].items():
-        same = [
-            _number(seen["matched"], key)
-            for key in ("others_ratio", "drag_ratio", "identity", "plain_identity")
-        ]
-        lines.append(
-            f"{method:<22}{seen['flip_at_identity']:>10.0%}{seen['others_at_identity']:>11.3f}{same[0]:>10}{same[1]:>9}{same[2]:>10}{same[3]:>7}"
-        )
-    told = facts["protocol"]
-    lines += [
-        "",
-        "others: mean absolute change of the other attributes' probabilities; drag: the part of it that all faces share;",
-        f"÷ plain: against mean differences at the same flip rate ({RATE:.0%}, or the highest that both reach).",
-        f"Identity: {told['identity']}. Scorer: mean AUC {told['scorer']['held_out']['auc']:.3f} on held-out real faces.",
+def sections(
+    benchmark: EditBenchmark, outcome: EditOutcome, results: EditBenchmarkResults
+) -> list[Section | None]:
+    """The sections of the page but the protocol."""
+    return [
+        verdict(results),
+        methods(benchmark, outcome, results),
+        matrix(benchmark, outcome),
+        strips(benchmark, outcome),
+        few(results),
     ]
-    return "\n".join(lines)
 
 
-def _number(figures: Mapping[str, float] | None, key: str) -> str:
-    return f"{figures[key]:.2f}" if figures else "–"  # no attribute in which two methods can be compared
-
-
-def table(facts: Mapping[str, Any]) -> str:
-    """A Markdown table that a paper could print: for each attribute and method the identity and the change of others at
-    the flip rate at which methods are compared."""
-    heads = ["attribute", "n", "AUC of scorer"] + [f"{method}: id, others" for method in METHODS]
-    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
-    for name, seen in facts["attributes"].items():
-        auc = seen["scorer"].get("auc")
-        cells = [
-            name,
-            str(seen["faces"]),
-            "" if auc is None else f"{auc:.3f}",
-            *(_cell(seen, method) for method in METHODS),
-        ]
-        lines.append("| " + " | ".join(cells) + " |")
-    told = facts["protocol"]
+def headlines(results: EditBenchmarkResults) -> list[str]:
+    """The terminal summary: a row for each method."""
+    lines = [
+        _terminal_row(["method", "success", "others at", "others ÷", "leakage ÷", "identity", "plain"]),
+        _terminal_row(["", "id .8", "id .8", "plain", "plain", "then", "then"]),
+    ]
+    for method, found in results.methods.items():
+        lines.append(_terminal_row([method, *_method_cells(found)]))
+    protocol = results.protocol
     lines += [
         "",
-        f"Identity to the reconstruction (higher is better) and mean absolute change of the other attributes' probabilities "
-        f"(lower is better) where an edit is seen in {RATE:.0%} of the faces; in brackets the highest rate that is reached "
-        f"where that is less. {told['edited'].capitalize()}; directions {told['directions']}; identity: {told['identity']}.",
+        "others: mean absolute change of the other attributes' probabilities; leakage: the part that all "
+        "faces share;",
+        f"÷ plain: relative to mean differences at the same success rate ({RATE:.0%}, or the highest that "
+        "both reach).",
+        f"Identity: {protocol['identity']}. Scorer: mean AUC {protocol['scorer']['held_out']['auc']:.3f} on "
+        "held-out real faces.",
+    ]
+    return lines
+
+
+def _terminal_row(cells: Sequence[str]) -> str:
+    first, *others = cells
+    text = first.ljust(TERMINAL_WIDTHS[0])
+    for cell, width in zip(others, TERMINAL_WIDTHS[1:]):
+        text += cell.rjust(width)
+    return text
+
+
+def table(results: EditBenchmarkResults) -> str:
+    """A Markdown table for a paper: for each attribute and method the identity and the change of others at
+    RATE."""
+    heads = ["attribute", "n", "AUC of scorer"]
+    for method in METHODS:
+        heads.append(f"{method}: id, others")
+    lines = [_markdown_row(heads), "|" + "---|" * len(heads)]
+    for name, found in results.attributes.items():
+        auc = found.scorer.get("auc")
+        cells = [name, str(found.faces), "" if auc is None else f"{auc:.3f}"]
+        for method in METHODS:
+            cells.append(_table_cell(found, method))
+        lines.append(_markdown_row(cells))
+    protocol = results.protocol
+    lines += [
+        "",
+        "Identity to the reconstruction (higher is better) and mean absolute change of the other "
+        "attributes' probabilities "
+        f"(lower is better) at a success rate of {RATE:.0%}; in brackets the highest rate that is reached "
+        "where that is less. "
+        f"{protocol['edited'].capitalize()}; directions {protocol['directions']}; identity: "
+        f"{protocol['identity']}.",
     ]
     return "\n".join(lines) + "\n"
 
 
-def _cell(seen: Mapping[str, Any], method: str) -> str:
-    at = seen["at_rate"][method]
-    if at:
-        return f"{at['identity']:.2f}, {at['others']:.3f}"
-    return f"({max((point['flip'] for point in seen['curves'][method]), default=0.0):.0%})"
+def _markdown_row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
-def html(trial: Trial, facts: Mapping[str, Any]) -> str:
-    """The page."""
-    sections = [
-        verdict(facts),
-        methods(trial, facts),
-        matrix(trial),
-        *strips(trial),
-        few(facts),
-        protocol(facts),
-    ]
-    return page(f"Editing {trial.subject.space.folder.name}", sections)
+def _table_cell(found: AttributeResults, method: str) -> str:
+    effects = found.at_rate[method]
+    if effects:
+        return f"{effects.identity:.2f}, {effects.others:.3f}"
+    return f"({highest_rate(found.curves[method]):.0%})"
 
 
-def verdict(facts: Mapping[str, Any]) -> Section:
-    """The first screen."""
-    best, plain = facts["methods"][BEST], facts["methods"][PLAIN]
-    same = best["matched"]
+def _matched_cells(matched: Matched | None) -> list[str]:
+    """Ratios of others and leakage, identity and plain identity; dashes if no attribute can be compared."""
+    if matched is None:
+        return [NONE] * 4
+    figures = matched.others_ratio, matched.drag_ratio, matched.identity, matched.plain_identity
+    return [f"{figure:.2f}" for figure in figures]
+
+
+def verdict(results: EditBenchmarkResults) -> Section:
+    """The main conclusion."""
+    best, plain = results.methods[BEST], results.methods[PLAIN]
+    others, _, identity, plain_identity = _matched_cells(best.matched)
     text = (
-        f"At an identity of .8 to the reconstruction, plain mean differences are seen in {plain['flip_at_identity']:.0%} of the "
-        f"faces and change the other attributes by {plain['others_at_identity']:.3f}; closed-loop edits with all others locked "
-        f"are seen in {best['flip_at_identity']:.0%} and change them by {best['others_at_identity']:.3f}.\n\n"
-        f"Where both are seen equally often, the closed loop changes the others {_number(same, 'others_ratio')} times as much "
-        f"as plain mean differences do, at an identity of {_number(same, 'identity')} against {_number(same, 'plain_identity')}."
+        "At an identity of .8 to the reconstruction, plain mean differences succeed in "
+        f"{plain.flip_at_identity:.0%} of the "
+        f"faces and change the other attributes by {plain.others_at_identity:.3f}; closed-loop edits with "
+        "all others locked "
+        f"succeed in {best.flip_at_identity:.0%} and change them by {best.others_at_identity:.3f}.\n\n"
+        f"At equal success rates, the closed loop changes the others {others} times as much as plain mean "
+        "differences do, "
+        f"at an identity of {identity} against {plain_identity}.\n\n"
+        f"Below, edits at a success rate of {RATE:.0%}; {NONE} where no strength reaches it."
     )
     rows = [["attribute", "faces", "closed loop: identity", "others", "plain: identity", "others"]]
-    for name, seen in facts["attributes"].items():
-        pairs = [seen["at_rate"][method] for method in (BEST, PLAIN)]
-        cells = [[f"{at['identity']:.2f}", f"{at['others']:.3f}"] if at else ["–", "–"] for at in pairs]
-        rows.append([name, str(seen["faces"]), *cells[0], *cells[1]])
-    note = f"Of edits that are seen in {RATE:.0%} of the faces; – where no strength reaches that."
-    return Section("In short", f"{text}\n\n{note}", table=rows)
+    for name, found in results.attributes.items():
+        cells = [*_effect_cells(found.at_rate[BEST]), *_effect_cells(found.at_rate[PLAIN])]
+        rows.append([name, str(found.faces), *cells])
+    return Section("In short", text, table=rows)
 
 
-def methods(trial: Trial, facts: Mapping[str, Any]) -> Section:
-    """All methods, and what becomes of faces as strength grows."""
-    rows = [
-        [
-            "method",
-            "flips at identity .8",
-            "others then",
-            "others ÷ plain",
-            "drag ÷ plain",
-            "identity",
-            "plain identity",
-        ]
-    ]
-    for method, seen in facts["methods"].items():
-        rows.append([method, f"{seen['flip_at_identity']:.0%}", f"{seen['others_at_identity']:.3f}"])
-        rows[-1] += [
-            _number(seen["matched"], key)
-            for key in ("others_ratio", "drag_ratio", "identity", "plain_identity")
-        ]
+def _effect_cells(effects: SideEffects | None) -> list[str]:
+    if effects is None:
+        return [NONE, NONE]
+    return [f"{effects.identity:.2f}", f"{effects.others:.3f}"]
+
+
+def methods(benchmark: EditBenchmark, outcome: EditOutcome, results: EditBenchmarkResults) -> Section:
+    """All methods, and their curves."""
+    rows = [METHOD_HEAD]
+    for method, found in results.methods.items():
+        rows.append([method, *_method_cells(found)])
+    protocol = results.protocol
     text = (
-        "Others: the mean absolute change of another attribute's probability in a face. Drag: the part of it that all faces "
-        "share. ÷ plain: against mean differences at an equal flip rate, with the identities there. Identity is the cosine to "
-        f"the face's own reconstruction ({facts['protocol']['identity']}); distance is {facts['protocol']['distance']}."
+        "Others: the mean absolute change of another attribute's probability in a face. Leakage: the part "
+        "of it that all faces "
+        "share. ÷ plain: relative to mean differences at an equal success rate, with the identities there. "
+        "Identity is the "
+        f"cosine to the face's own reconstruction ({protocol['identity']}); distance is "
+        f"{protocol['distance']}."
     )
-    caption = "Means over the attributes, against the share of faces in which the edit is seen; lower left is no edit at all."
-    return Section(
-        "Methods",
-        text,
-        [Picture(caption, png(curves(trial)), "Curves of identity, distance and change.")],
-        rows,
+    caption = "Means over the attributes, against the success rate; the lower left is no edit."
+    picture = Picture(
+        caption, png(curves(benchmark, outcome)), "Curves of identity, distance and change of others."
     )
+    return Section("Methods", text, [picture], rows)
 
 
-def curves(trial: Trial) -> Figure:
-    """Means over attributes: identity and distance against strength, and the change of others against the flip rate."""
+def _method_cells(found: MethodResults) -> list[str]:
+    return [
+        f"{found.flip_at_identity:.0%}",
+        f"{found.others_at_identity:.3f}",
+        *_matched_cells(found.matched),
+    ]
+
+
+def curves(benchmark: EditBenchmark, outcome: EditOutcome) -> Figure:
+    """Means over attributes of identity, distance and change of others, against the success rate."""
     panels: dict[str, dict[str, charts.Curve]] = {}
-    for title, x, y in (
-        ("identity to the reconstruction", "flip", "identity"),
-        ("distance to the reconstruction", "flip", "distance"),
-        ("change of the others", "flip", "others"),
-    ):
+    for title, field in PANELS:
         panels[title] = {}
-        for method, known in trial.curves.items():
-            whole = [curve for curve in known.values() if curve]
-            at = [
-                [float(np.mean([getattr(curve[place], key) for curve in whole])) for key in (x, y)]
-                for place in range(len(whole[0]))
-            ]
-            at = [[0.0, 1.0 if y == "identity" else 0.0], *at]
-            panels[title][method] = ([point[0] for point in at], [point[1] for point in at])
-    return charts.curves(panels, "share of faces in which the edit is seen")
+        for method in METHODS:
+            measured = [curve for curve in outcome.curves_of(method, benchmark.names) if curve]
+            panels[title][method] = _mean_curve(measured, field)
+    return charts.curves(panels, "success rate")
 
 
-def matrix(trial: Trial) -> Section:
-    """Attribute by attribute: what an edit of the row changes in the column."""
-    names, panels = list(trial.names), []
+def _mean_curve(measured: Sequence[Curve], field: str) -> charts.Curve:
+    """The mean of curves, point by point, after a point without an edit."""
+    across, up = [0.0], [1.0 if field == "identity" else 0.0]
+    for points in zip(*measured):
+        across.append(float(np.mean([point.flip for point in points])))
+        up.append(float(np.mean([getattr(point, field) for point in points])))
+    return across, up
+
+
+def matrix(benchmark: EditBenchmark, outcome: EditOutcome) -> Section:
+    """Attribute by attribute: the change of the column's attribute by an edit of the row's."""
+    names = list(benchmark.names)
+    panels: list[tuple[str, np.ndarray, Sequence[str]]] = []
     for method in (PLAIN, BEST):
-        rows = [_at(trial, method, name) for name in names]
-        title = f"{method}: mean change of the column's probability by an edit of the row that is seen in {RATE:.0%} (or as often as it can be)"
+        rows = [_changes(outcome.curves[method, name], len(names)) for name in names]
+        title = (
+            f"{method}: mean change of the column's probability by an edit of the row at a success rate of "
+            f"{RATE:.0%} "
+            "(or the highest)"
+        )
         panels.append((title, np.array(rows), names))
     figure = charts.tables(panels, names, "mean change of probability", 0.05)
-    text = "The diagonal is what was asked for; all else is a side effect."
-    return Section(
-        "What else changes", text, [Picture("The attribute × attribute change matrix.", png(figure))]
-    )
+    text = "The diagonal is the intended change; all else is a side effect."
+    picture = Picture("The attribute × attribute change matrix.", png(figure))
+    return Section("What else changes", text, [picture])
 
 
-def _at(trial: Trial, method: str, name: str) -> tuple[float, ...]:
-    """The change (A,) at the first strength that reaches the rate, else at the one that is seen most."""
-    curve = trial.curves[method][name]
+def _changes(curve: Curve, size: int) -> tuple[float, ...]:
+    """The changes (A,) at the first strength that reaches RATE, else at the one with the highest success
+    rate."""
     if not curve:
-        return (float("nan"),) * len(trial.names)
-    return curve[_place(curve)].change
+        return (float("nan"),) * size
+    return curve[reached_at(curve)].change
 
 
-def _place(curve: list) -> int:
-    reached = [place for place, point in enumerate(curve) if point.flip >= RATE]
-    return reached[0] if reached else int(np.argmax([point.flip for point in curve]))
+def strips(benchmark: EditBenchmark, outcome: EditOutcome) -> Section:
+    """Edits of the faces that keep most, a median amount and least of their identity, by each method."""
+    pictures: list[Picture] = []
+    for name in benchmark.names[:STRIPS]:
+        if outcome.curves[BEST, name]:
+            caption = f"{name}: faces by how much of their identity the closed loop keeps."
+            pictures.append(Picture(caption, png(_strip(benchmark, outcome, name))))
+    text = "Each row is a face's reconstruction and its edits. All faces are decoded by the space."
+    return Section("Best, median and worst", text, pictures)
 
 
-def strips(trial: Trial) -> list[Section]:
-    """Edits of the face that keeps most of itself, the median one and the one that loses most, by each method."""
-    pictures = []
-    for name in trial.names[:STRIPS]:
-        if not trial.curves[BEST][name]:
-            continue
-        rows, space = trial.rows(name), trial.subject.space
-        chosen = {
-            method: trial.edited[method, name][_place(trial.curves[method][name])] for method in METHODS
-        }
-        kept = (trial.identity(space.decode(chosen[BEST])) * trial.persons[rows]).sum(1)
-        order = np.argsort(-kept)
-        cases = [order[0], order[len(order) // 2], order[-1]]
-        columns = [
-            trial.subject.reconstructions[rows[cases]],
-            *(space.decode(z[cases]) for z in chosen.values()),
-        ]
-        labels = [f"{label}\nid {kept[case]:.2f}" for label, case in zip(("best", "median", "worst"), cases)]
-        heads = ["before", *(method.replace(", ", ",\n") for method in METHODS)]
-        figure = charts.strips(
-            np.stack(columns, 1), labels, heads, f"{name}, each method where it is seen in {RATE:.0%}"
-        )
-        pictures.append(
-            Picture(f"{name}: faces by how much of their identity the closed loop keeps.", png(figure))
-        )
-    text = "Each row is a face's reconstruction and its edits. Faces are the space's own output."
-    return [Section("Best, median and worst", text, pictures)]
+def _strip(benchmark: EditBenchmark, outcome: EditOutcome, name: str) -> Figure:
+    rows, space = benchmark.rows(name), benchmark.session.space
+    chosen: dict[str, np.ndarray] = {}
+    for method in METHODS:
+        place = reached_at(outcome.curves[method, name])
+        chosen[method] = outcome.edited[method, name][place]
+    kept = (benchmark.identity(space.decode(chosen[BEST])) * benchmark.persons[rows]).sum(1)
+    order = np.argsort(-kept)
+    cases = [order[0], order[len(order) // 2], order[-1]]
+    columns, heads = [benchmark.session.reconstructions[rows[cases]]], ["before"]
+    for method, z in chosen.items():
+        columns.append(space.decode(z[cases]))
+        heads.append(method.replace(", ", ",\n"))
+    labels = [f"{label}\nid {kept[case]:.2f}" for label, case in zip(("best", "median", "worst"), cases)]
+    title = f"{name}, each method at a success rate of {RATE:.0%}"
+    return charts.strips(np.stack(columns, 1), labels, heads, title)
 
 
-def few(facts: Mapping[str, Any]) -> Section:
-    """The 10 + 10 faces recipe."""
-    found = facts["pairs"]
-    rows = [["attribute", "cosine to all rows", "AUC", f"flips at {found['strength']:g} sd"]]
-    for name, seen in found["attributes"].items():
-        if seen:
-            rows.append([name, *(f"{seen[key][0]:.2f} ± {seen[key][1]:.2f}" for key in ("cosine", "auc"))])
-            rows[-1].append(f"{seen['flip'][0]:.0%} ± {seen['flip'][1]:.0%}")
-    low, high = found["faces"]
+def few(results: EditBenchmarkResults) -> Section:
+    """Directions from 10 + 10 faces."""
+    found = results.pairs
+    rows = [["attribute", "cosine to all rows", "AUC", f"success at {found.strength:g} sd"]]
+    for name, values in found.attributes.items():
+        if values:
+            (cosine, cosine_sd), (auc, auc_sd) = values["cosine"], values["auc"]
+            flip, flip_sd = values["flip"]
+            cells = [f"{cosine:.2f} ± {cosine_sd:.2f}", f"{auc:.2f} ± {auc_sd:.2f}"]
+            rows.append([name, *cells, f"{flip:.0%} ± {flip_sd:.0%}"])
+    low, high = found.faces
     text = (
-        f"Mean differences of {low} + {high} random faces against those of all training faces: mean and deviation over "
-        f"{found['draws']} draws. Their cosine is in whitened space, where directions of chance have about 0."
+        f"Mean differences of {low} + {high} random faces against those of all training faces: mean and "
+        "standard deviation "
+        f"over {found.draws} draws. The cosine is in whitened space, where random directions have a cosine "
+        "of about 0."
     )
     return Section("Directions from few faces", text, table=rows)
-
-
-def protocol(facts: Mapping[str, Any]) -> Section:
-    """How all of it was measured."""
-    rows = [["", ""], *([name, words(value, ", ")] for name, value in facts["protocol"].items())]
-    text = "Edits are judged against reconstructions, not originals, by a network that found no direction and steered no edit."
-    return Section("How this was measured", text, table=rows)

@@ -1,67 +1,64 @@
-"""How good a space is, by one command: every part of the protocol that can be measured here, as metrics.json and as one
-page to read. What cannot be measured is left out with a sentence. The parts are rows of PARTS."""
+"""The measurement of a space by one command: every part of the protocol that can be measured here, as
+metrics.json and as one page to read. A part is a module with `measure`, `section` and `advise`, and a row of
+PARTS."""
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import Any, Protocol
 
 from facespace.core.console import note
 from facespace.core.errors import UsageError, check_seed
-from facespace.core.files import build_folder, check_target, holds_only, write_json
-from facespace.data.faces import FaceSet, evenly_spaced
-from facespace.evaluation import advice, disentanglement, interpolation, latents, reconstruction, report
-from facespace.evaluation.generation import draw_samples, measure_generation, measure_memorisation
-from facespace.evaluation.intervals import bootstrap
-from facespace.evaluation.report import METRICS, REPORT
-from facespace.evaluation.session import Subject
-from facespace.models.bundle import OWN
-from facespace.perception.arcface import Identity, open_arcface
+from facespace.data.faces import FaceSet
+from facespace.evaluation import (
+    disentanglement,
+    generation,
+    interpolation,
+    latents,
+    likelihood,
+    memorisation,
+    reconstruction,
+)
+from facespace.evaluation.results import as_document
+from facespace.evaluation.session import Evaluation, EvaluationSession
+from facespace.perception.arcface import open_arcface
 from facespace.perception.inception import IN_BF16, Features, FeaturesError, open_features
 from facespace.perception.lpips import at_hand, open_lpips
-from facespace.recipes.config import ObjectiveConfig
+from facespace.report.page import Section
+from facespace.report.report import Finding, Layout, Report
+from facespace.report.report import brief as as_text
 from facespace.space.face_space import FaceSpace
-from facespace.training.loaders import Loader
-from facespace.training.measure import evaluate as likelihood_of
-from facespace.training.measure import per_dim
 
-PAIRS, STEPS = 100, 24  # morphs whose pace is measured, and the frames of each
-NEIGHBOURS = 5_000  # training faces that samples are held against
+LAYOUT = Layout("an evaluation", "metrics", page="report.html")
 
 
-@dataclass
-class Job:
-    """One evaluation: the subject, what to measure it with, and what was found so far."""
+class Part(Protocol):
+    """A part of an evaluation. `found` is what `measure` returned: a dataclass, or None if there was nothing
+    to measure."""
 
-    subject: Subject
-    samples: int
-    features: Features | None
-    lpips: Callable[[np.ndarray, np.ndarray], np.ndarray] | None
-    identity: Identity | None
-    prior: str
-    temperature: float
-    bound: int
-    seed: int
-    left_out: list[str] = field(default_factory=list)
+    def measure(self, evaluation: Evaluation) -> Any:
+        """The numbers."""
+        ...
 
-    @cached_property
-    def drawn(self) -> np.ndarray:
-        """The samples that are judged, uint8 (N, H, W, C)."""
-        return draw_samples(self.subject.space, self.samples, self.seed, self.temperature, self.prior)
+    def section(self, evaluation: Evaluation, found: Any) -> Section | None:
+        """Their section of the page; None for no section."""
+        ...
 
-    @property
-    def reference(self) -> np.ndarray:
-        """As many of the chosen faces, evenly spread, as there are samples: uint8 (N, H, W, C)."""
-        return self.subject.originals[evenly_spaced(np.arange(len(self.subject.rows)), self.samples)]
+    def advise(self, found: Any) -> list[Finding]:
+        """Conclusions from them; called only if `found` is not None."""
+        ...
 
-    def real(self, split: str, count: int) -> np.ndarray:
-        """Faces of another split as the space draws them."""
-        rows = self.subject.faces.rows(split)
-        return self.subject.space.target(self.subject.pixels(evenly_spaced(rows, count)))
+
+# Key in metrics.json -> part, in the order in which they are measured and shown.
+PARTS: Mapping[str, Part] = {
+    "reconstruction": reconstruction,
+    "generation": generation,
+    "memorisation": memorisation,
+    "latents": latents,
+    "interpolation": interpolation,
+    "likelihood": likelihood,
+    "disentanglement": disentanglement,
+}
 
 
 def evaluate(
@@ -79,210 +76,138 @@ def evaluate(
     temperature: float = 1.0,
     bound: int = 0,
     seed: int = 0,
+    force: bool = False,
 ) -> dict[str, Any]:
-    """Measures a space on at most `count` faces of a split and on as many `samples`; writes the folder `to` with metrics.json
-    and report.html, and returns what metrics.json holds.
+    """Measures a space on at most `count` faces of a split and on as many `samples`; writes the folder `to`
+    with metrics.json and report.html, and returns the content of metrics.json.
 
-    `features` judges generation: inception, attributes, a TorchScript file, or None for no judge; `lpips` names LPIPS
-    weights, `identity` an ArcFace network; `prior` a fitted prior; `bound` is the k of the importance-weighted bound, 0 for none.
-    Raises UsageError for another crop or impossible numbers, and what opening the space and the set raises."""
-    to = Path(to)
-    check_target(to, "an evaluation", holds_only(METRICS, REPORT), force=True)
+    `features` is the network for FID and KID: inception, attributes, a TorchScript file, or None for no such
+    distances; `lpips` names LPIPS weights, `identity` an ArcFace network, `prior` a fitted prior; `bound` is
+    the k of the importance-weighted bound, 0 for none. Raises UsageError for another crop, numbers out of
+    range, or a folder with other files (or with an evaluation, without `force`), and what opening the space
+    and the set raises."""
+    LAYOUT.check(to, force)
     check_seed(seed)
-    subject = Subject(space, data, split, count)
-    if samples is not None and not 2 <= samples <= len(subject.rows):
+    session = EvaluationSession(space, data, split, count)
+    samples = len(session.rows) if samples is None else samples
+    if not 2 <= samples <= len(session.rows):
         raise UsageError(
-            f"--samples must lie between 2 and the {len(subject.rows):,} faces that they are held against; got {samples}."
+            f"--samples must lie between 2 and the {len(session.rows):,} faces that they are compared with; "
+            f"got {samples}."
         )
-    prior = prior or subject.space.usual_prior
-    subject.space.prior(prior)  # whether it is there is known before any work
+    prior = prior or session.space.usual_prior
+    session.space.prior(prior)  # raises if it is missing, before any work
     distance = open_lpips(lpips) if lpips or at_hand() else None
-    arcface = open_arcface(subject.space.template, identity)
-    job = Job(subject, samples or len(subject.rows), None, distance, arcface, prior, temperature, bound, seed)
-    job.features = _judge(job, features) if features else None
-    metrics: dict[str, Any] = {"protocol": describe(job), "seconds": {}}
+    arcface = open_arcface(session.space.template, identity)
+    evaluation = Evaluation(session, samples, distance, arcface, prior, temperature, bound, seed)
+    if features:
+        evaluation.features = _open_features(evaluation, features)
+    report = make_report(evaluation, measure_parts(evaluation))
+    report.write(to, force)
+    return report.document()
+
+
+def measure_parts(evaluation: Evaluation) -> dict[str, float]:
+    """Measures all parts into `evaluation.results`; returns the seconds of each."""
+    seconds = {}
     for name, part in PARTS.items():
-        began = time.perf_counter()
-        found = part(job, metrics)
+        start = time.perf_counter()
+        found = part.measure(evaluation)
         if found is not None:
-            metrics[name] = found
-        metrics["seconds"][name] = round(time.perf_counter() - began, 1)
-    metrics["left_out"] = job.left_out
-    findings = advice.conclude(metrics)
-    metrics["findings"] = [finding._asdict() for finding in findings]
-    with build_folder(to) as beside:
-        write_json(beside / METRICS, metrics)
-        (beside / REPORT).write_text(report.html(job, metrics, findings), encoding="utf-8")
-    return metrics
+            evaluation.results[name] = found
+        seconds[name] = round(time.perf_counter() - start, 1)
+    return seconds
 
 
-def describe(job: Job) -> dict[str, Any]:
-    """All that somebody needs to get the same figures."""
-    space, told = job.subject.space, job.subject.protocol()
-    told["space"] |= {
-        "step": space.card.get("step"),
-        "weights": "average (EMA)" if _averaged(space.card) else "raw",
-        "parameters": sum(weight.numel() for weight in space.model.parameters()),
+def make_report(evaluation: Evaluation, seconds: Mapping[str, float]) -> Report:
+    """The report of a measured evaluation."""
+    results = evaluation.results
+    sections = [part.section(evaluation, results.get(name)) for name, part in PARTS.items()]
+    document = as_document({"seconds": seconds, **results, "left_out": evaluation.left_out})
+    protocol = describe(evaluation)
+    faces = protocol["set"]
+    return Report(
+        layout=LAYOUT,
+        title=f"How good is {protocol['space']['recipe'] or evaluation.session.space.folder.name}?",
+        protocol=protocol,
+        results=document,
+        findings=conclude(results),
+        summary=(
+            f"{protocol['faces']:,} faces of the split {protocol['split']} ({faces['source']}, crop "
+            f"{faces['crop']}), {protocol['samples']:,} samples from {protocol['prior']}."
+        ),
+        sections=sections,
+        headlines=headlines(document),
+        left_out=evaluation.left_out,
+        seconds=seconds,
+    )
+
+
+def conclude(results: Mapping[str, Any]) -> list[Finding]:
+    """The conclusions from the results of the parts, the most important first."""
+    findings = []
+    for name, part in PARTS.items():
+        if name in results:
+            findings += part.advise(results[name])
+    return findings
+
+
+def describe(evaluation: Evaluation) -> dict[str, Any]:
+    """The protocol: what is needed to reproduce the results."""
+    session, card = evaluation.session, evaluation.session.space.card
+    protocol = session.protocol()
+    training = (card.get("recipe") or {}).get("train", {})
+    averaged = training.get("ema") or training.get("ema_half_life")
+    protocol["space"] |= {
+        "step": card.get("step"),
+        "weights": "average (EMA)" if averaged else "raw",
+        "parameters": sum(weight.numel() for weight in session.space.model.parameters()),
     }
     return {
-        **told,
-        "samples": job.samples,
-        "prior": space.prior(job.prior).origin,
-        "temperature": job.temperature,
+        **protocol,
+        "samples": evaluation.samples,
+        "prior": session.space.prior(evaluation.prior).origin,
+        "temperature": evaluation.temperature,
         "mode": "eval",
-        "seed": job.seed,
-        "features": job.features.about if job.features else None,
+        "seed": evaluation.seed,
+        "features": evaluation.features.about if evaluation.features else None,
     }
-
-
-def _averaged(card: Mapping[str, Any]) -> bool:
-    plan = (card.get("recipe") or {}).get("train", {})
-    return bool(plan.get("ema") or plan.get("ema_half_life"))
-
-
-def _judge(job: Job, which: str | Path) -> Features | None:
-    """The feature network. The Inception may be out of reach, and then all else is still measured."""
-    try:
-        return open_features(which, job.subject.space.device)
-    except FeaturesError as error:
-        if which not in ("inception", IN_BF16):
-            raise
-        job.left_out.append(f"FID, KID, precision and recall are left out. {error}")
-        note(job.left_out[-1])
-        return None
-
-
-def _reconstruction(job: Job, metrics: Mapping[str, Any]) -> dict[str, Any]:
-    subject = job.subject
-    having = dict(zip(subject.faces.attribute_names, subject.faces.attributes[subject.rows].T > 0))
-    found = reconstruction.measure_reconstruction(
-        subject.originals, subject.reconstructions, job.lpips, having
-    )
-    job.left_out += found.pop("left_out", [])
-    if job.identity:
-        alike = (job.identity(subject.originals) * job.identity(subject.reconstructions)).sum(1)
-        found["identity"] = float(alike.mean())
-        found["intervals"]["identity"] = list(bootstrap(alike))
-        found["protocol"]["identity"] = job.identity.about
-    if job.features:
-        judged = measure_generation(subject.reconstructions, subject.originals, None, job.features)
-        found["fid"], found["kid"] = judged["fid"], judged["kid"]
-    return found
-
-
-def _likelihood(job: Job, metrics: Mapping[str, Any]) -> dict[str, Any] | None:
-    subject = job.subject
-    model, faces = subject.space.model, subject.faces
-    plan = subject.space.card.get("recipe") or {}
-    if faces.image_shape != (model.image_shape[0], *subject.space.template.shape[1:]):
-        job.left_out.append(
-            "The likelihood is left out: the set's faces have another size or colour than the space's."
-        )
-        return None
-    weights = (plan.get("objective") or {}).get("weights") or {}
-    bound = max(1, job.bound) if model.config.bottleneck == "gaussian" else 1  # others bound nothing
-    goal = ObjectiveConfig(weights=dict.fromkeys(weights, 1.0), samples=bound)
-    parts = {subject.split: subject.rows, "train": evenly_spaced(faces.rows("train"), len(subject.rows))}
-    seen = {
-        name: likelihood_of(model, Loader(faces, rows, 64, subject.space.device), goal)
-        for name, rows in parts.items()
-    }
-    found: dict[str, Any] = {**per_dim(seen[subject.split] or {}, model.image_shape)}
-    found["pixels"] = model.config.pixels
-    own = seen["train"] and subject.space.card.get("data", {}).get("fingerprint") == faces.fingerprint
-    if own and subject.split != "train":
-        found["train_loss"] = seen["train"]["loss"]  # type: ignore[index]
-        found["train_gap"] = (found["loss"] - found["train_loss"]) / abs(found["train_loss"])
-    return found
-
-
-def _generation(job: Job, metrics: Mapping[str, Any]) -> dict[str, Any] | None:
-    if job.features is None:
-        return None
-    subject = job.subject
-    other = "validation" if subject.split != "validation" else "test"
-    others = job.real(other, job.samples) if len(subject.faces.rows(other)) >= job.samples else None
-    return measure_generation(job.drawn, job.reference, others, job.features)
-
-
-def _memorisation(job: Job, metrics: Mapping[str, Any]) -> dict[str, Any] | None:
-    faces = job.subject.faces
-    if not len(faces.rows("train")) or job.subject.split in ("train", "all"):
-        return None
-    train, unseen, net = (
-        job.real("train", NEIGHBOURS),
-        job.subject.originals,
-        open_features("attributes", job.subject.space.device),
-    )
-    found = measure_memorisation(job.drawn, train, unseen)
-    return found | {"by_attributes": measure_memorisation(job.drawn, train, unseen, net)}
-
-
-def _latents(job: Job, metrics: Mapping[str, Any]) -> dict[str, Any]:
-    seen, space = job.subject.encoded, job.subject.space
-    drawn = space.sample_latents(len(seen.mean), job.seed, job.temperature, job.prior)
-    found = latents.latent_health(seen.mean, seen.variance, drawn, seen.kl, job.seed, fitted=job.prior != OWN)
-    return {**found, "warnings": latents.warnings(found, space.model.config.flat)}
-
-
-def _interpolation(job: Job, metrics: Mapping[str, Any]) -> dict[str, Any]:
-    subject = job.subject
-    keys = np.random.default_rng(job.seed).permutation(subject.rows)[: len(subject.rows) // 2 * 2][
-        : 2 * PAIRS
-    ]
-    found = interpolation.measure_interpolation(subject.space, subject.pixels(keys), STEPS, job.lpips)
-    if job.features:
-        halfway = interpolation.midpoints(subject.space, subject.encoded.mean, job.samples, job.seed)
-        judged = measure_generation(halfway, job.reference, None, job.features)
-        found["midpoints"] = {name: judged[name] for name in ("fid", "kid", "kid_sd")} | {
-            "count": len(halfway)
-        }
-    return found
-
-
-def _disentanglement(job: Job, metrics: Mapping[str, Any]) -> dict[str, Any] | None:
-    faces = job.subject.faces
-    if faces.card["source"] != "synthetic":
-        return None
-    factors = faces.attributes[job.subject.rows]
-    try:
-        return disentanglement.measure(job.subject.encoded.mean, factors, faces.attribute_names)
-    except UsageError as error:  # too few faces: all else is still measured
-        job.left_out.append(str(error))
-        return None
-
-
-PARTS: Mapping[str, Callable[[Job, Mapping[str, Any]], dict[str, Any] | None]] = {
-    "reconstruction": _reconstruction,
-    "likelihood": _likelihood,
-    "generation": _generation,
-    "memorisation": _memorisation,
-    "latents": _latents,
-    "interpolation": _interpolation,
-    "disentanglement": _disentanglement,
-}
 
 
 def brief(metrics: Mapping[str, Any]) -> str:
-    """The figures and findings for the terminal."""
-    found, drawn = metrics["reconstruction"], metrics.get("generation")
+    """The content of metrics.json as text for the terminal."""
+    findings = [Finding(**finding) for finding in metrics["findings"]]
+    return as_text(headlines(metrics), findings, metrics["left_out"])
+
+
+def headlines(metrics: Mapping[str, Any]) -> list[str]:
+    """The main figures, a line for each of reconstruction, new faces and likelihood."""
+    found = metrics["reconstruction"]
     parts = [f"PSNR {found['psnr']:.2f} dB", f"MSE {found['mse']:.5f}"]
-    parts += [f"SSIM {found['ssim']:.3f}"] if "ssim" in found else []
-    parts += [f"LPIPS {found['lpips']:.3f}"] if "lpips" in found else []
-    parts += [f"FID {found['fid']:.1f}"] if "fid" in found else []
+    for name, label, form in (("ssim", "SSIM", ".3f"), ("lpips", "LPIPS", ".3f"), ("fid", "FID", ".1f")):
+        if name in found:
+            parts.append(f"{label} {found[name]:{form}}")
     lines = [f"reconstruction  {', '.join(parts)}"]
+    drawn, likelihood = metrics.get("generation"), metrics.get("likelihood")
     if drawn:
         lines.append(
-            f"new faces       FID {drawn['fid']:.1f} (other real faces {drawn['floor']['fid']:.1f}), KID {drawn['kid']:.4f} ± "
-            f"{drawn['kid_sd']:.4f} ({drawn['floor']['kid']:.4f}), precision {drawn['precision']:.3f}, recall {drawn['recall']:.3f}"
+            f"new faces       FID {drawn['fid']:.1f} (other real faces {drawn['floor']['fid']:.1f}), KID "
+            f"{drawn['kid']:.4f} ± {drawn['kid_sd']:.4f} ({drawn['floor']['kid']:.4f}), precision "
+            f"{drawn['precision']:.3f}, recall {drawn['recall']:.3f}"
         )
-    if "likelihood" in metrics:
-        seen = metrics["likelihood"]
-        lines.append(
-            f"likelihood      {seen['loss']:,.1f} nats per image, {seen['loss_per_dim']:.4f} per dimension"
-        )
-    lines += [""] + [
-        f"{finding['kind']:<5} {finding['text']} {finding['change']}".rstrip()
-        for finding in metrics["findings"]
-    ]
-    return "\n".join([*lines, *metrics["left_out"]])
+    if likelihood:
+        loss, per_dim = likelihood["loss"], likelihood["loss_per_dim"]
+        lines.append(f"likelihood      {loss:,.1f} nats per image, {per_dim:.4f} per dimension")
+    return lines
+
+
+def _open_features(evaluation: Evaluation, name: str | Path) -> Features | None:
+    """The feature network. If the Inception cannot be fetched, all other parts are still measured."""
+    try:
+        return open_features(name, evaluation.session.space.device)
+    except FeaturesError as error:
+        if name not in ("inception", IN_BF16):
+            raise
+        evaluation.left_out.append(f"FID, KID, precision and recall are left out. {error}")
+        note(evaluation.left_out[-1])
+        return None

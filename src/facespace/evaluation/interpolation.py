@@ -1,55 +1,126 @@
-"""How evenly a space morphs: whether straight lines between faces start and end where they should, how much the face
-changes from frame to frame, and the faces half-way. Measures; draws no picture."""
+"""How evenly faces change along straight lines between latents: exactness of the ends, largest step, and the
+fidelity of the faces half-way."""
 
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 
 from facespace.core.console import progress
 from facespace.core.errors import UsageError
-from facespace.evaluation.intervals import bootstrap
-from facespace.evaluation.reconstruction import Distance, usable
+from facespace.evaluation.generation import measure_generation
+from facespace.evaluation.reconstruction import usable
+from facespace.evaluation.results import Interval, bootstrap
+from facespace.evaluation.session import Evaluation
+from facespace.image import grids
 from facespace.image.pixels import squared_error
+from facespace.latent.morph import through
+from facespace.perception.lpips import Distance
+from facespace.report.page import Section
+from facespace.report.report import GOOD, NOTE, Finding
 from facespace.space.face_space import FaceSpace
-from facespace.space.morph import through
 
+PAIRS, STEPS = 100, 24  # morphs that are measured, and the frames of each
+SHOWN, FRAMES = 3, 10  # morphs on the page, and the frames of each
 PIXELS = "root mean squared difference of pixels in [0, 1]"
 
 PROTOCOL = {
     "path": "straight lines between posterior means, ends included",
     "endpoint_error": f"first and last frame against the faces' own reconstructions, {PIXELS}; 0 is exact",
-    "step_ratio": "largest ÷ mean distance of neighbouring frames along a path, mean over paths; 1 is an even pace",
+    "step_ratio": (
+        "largest ÷ mean distance of neighbouring frames along a path, mean over paths; 1 is an even pace"
+    ),
 }
+
+
+@dataclass(frozen=True)
+class Midpoints:
+    """Distances between faces half-way and as many real ones."""
+
+    fid: float
+    kid: float
+    kid_sd: float
+    count: int
+
+
+@dataclass(frozen=True)
+class Interpolation:
+    """Means over pairs, and their 95 % `intervals`."""
+
+    endpoint_error: float
+    mean_step: float
+    path_length: float
+    step_ratio: float  # 0 if no pair has one
+    pairs: int
+    steps: int
+    distance: str  # what steps are measured by
+    intervals: dict[str, Interval]
+    protocol: dict[str, str]
+    midpoints: Midpoints | None = None
+
+
+def measure(evaluation: Evaluation) -> Interpolation:
+    """Morphs between random pairs of the selected faces, and, with a feature network, the faces half-way."""
+    session = evaluation.session
+    shuffled = np.random.default_rng(evaluation.seed).permutation(session.rows)
+    even = len(session.rows) // 2 * 2
+    ends = session.pixels(shuffled[:even][: 2 * PAIRS])
+    found = measure_interpolation(session.space, ends, STEPS, evaluation.lpips)
+    if not evaluation.features:
+        return found
+    halfway = midpoints(session.space, session.encoded.mean, evaluation.samples, evaluation.seed)
+    distances = measure_generation(halfway, evaluation.reference, None, evaluation.features)
+    between = Midpoints(distances.fid, distances.kid, distances.kid_sd, len(halfway))
+    return replace(found, midpoints=between)
+
+
+def section(evaluation: Evaluation, found: Interpolation) -> Section:
+    """The pace, and a few morphs."""
+    session, strips = evaluation.session, []
+    places = np.linspace(0, len(session.rows) - 1, 2 * SHOWN).astype(int)
+    ends = session.pixels(session.rows[places])
+    for first in range(0, 2 * SHOWN, 2):
+        start, end = ends[first : first + 1], ends[first + 1 : first + 2]
+        strips.append(session.space.morph(start, end, frames=FRAMES, pace="uniform"))
+    text = (
+        f"On straight lines between faces the largest step is {found.step_ratio:.2f} times the mean "
+        f"({found.distance})."
+    )
+    if found.midpoints:
+        text += (
+            f" {found.midpoints.count:,} faces half-way between two unseen ones have a FID of "
+            f"{found.midpoints.fid:.1f} and a KID of {found.midpoints.kid:.4f}; if these are close to the "
+            "values of reconstructions, morphs stay realistic."
+        )
+    sheet = grids.grid(np.concatenate(strips), FRAMES)
+    return Section("Morphs", text, [("Three morphs between unseen faces.", sheet)])
+
+
+def advise(found: Interpolation) -> list[Finding]:
+    """Whether the pace is even."""
+    ratio = found.step_ratio
+    if ratio <= 2:
+        return [Finding(GOOD, f"Morphs have an even pace (largest step {ratio:.1f} times the mean).")]
+    return [Finding(NOTE, f"Morphs have an uneven pace: the largest step is {ratio:.1f} times the mean.")]
 
 
 def measure_interpolation(
     space: FaceSpace,
     faces: np.ndarray,
-    steps: int = 24,
+    steps: int = STEPS,
     distance: Distance | None = None,
     pairs: np.ndarray | None = None,
-) -> dict[str, Any]:
-    """Morphs of `steps` frames between faces uint8 (F, H, W, C): the `pairs` (P, 2) of their numbers, or the first with the
-    second, the third with the fourth, and so on. `distance` is LPIPS; without it, or for faces too small for
-    it, a difference of pixels, as the result's `distance` says.
+) -> Interpolation:
+    """Morphs of `steps` frames between faces uint8 (F, H, W, C): the `pairs` (P, 2) of their numbers, or the
+    first with the second, the third with the fourth, and so on. `distance` is LPIPS; without it, or for faces
+    too small for it, steps are differences of pixels. Pairs whose frames are all equal have no step ratio.
 
-    Gives `endpoint_error`, `step_ratio`, `mean_step` and `path_length` as means over pairs, and their 95 % `intervals`.
-    Pairs whose frames are all alike have no ratio.
-    Raises UsageError for fewer than 3 steps, no pair, or a pair that names a face which is not there."""
-    pairs = (
-        np.arange(len(faces) // 2 * 2).reshape(-1, 2) if pairs is None else np.asarray(pairs).reshape(-1, 2)
-    )
-    if steps < 3 or not len(pairs) or pairs.min() < 0 or pairs.max() >= len(faces):
-        raise UsageError(
-            f"Interpolation is measured over 3 or more steps and between 2 or more faces; got {steps} steps, {len(pairs)} "
-            f"pairs and {len(faces)} faces."
-        )
-    z = torch.from_numpy(space.encode(faces))
+    Raises UsageError for fewer than 3 steps, no pair, or a pair with a number that no face has."""
+    pairs = _checked(pairs, len(faces), steps)
+    z = space.encode(faces)
     ends = space.decode(z)
     distance, _ = usable(distance, ends)
-    apart = distance or pixel_distance
-    found: dict[str, list[float]] = {
+    measured_by = distance or pixel_distance
+    values: dict[str, list[float]] = {
         "endpoint_error": [],
         "mean_step": [],
         "path_length": [],
@@ -57,33 +128,59 @@ def measure_interpolation(
     }
     with progress(len(pairs), "Morphing", "pairs") as advance:
         for first, last in pairs:
-            film = space.decode(through([z[first], z[last]], steps))
-            moved = np.asarray(apart(film[:-1], film[1:]), np.float64)  # (steps - 1,)
-            exact = pixel_distance(film[[0, -1]], ends[[first, last]])
-            found["endpoint_error"].append(float(exact.mean()))
-            found["mean_step"].append(float(moved.mean()))
-            found["path_length"].append(float(moved.sum()))
+            frames = space.decode(through([z[first], z[last]], steps))
+            moved = np.asarray(measured_by(frames[:-1], frames[1:]), np.float64)  # (steps - 1,)
+            values["endpoint_error"].append(pixel_distance(frames[[0, -1]], ends[[first, last]]).mean())
+            values["mean_step"].append(moved.mean())
+            values["path_length"].append(moved.sum())
             if moved.mean() > 0:
-                found["step_ratio"].append(float(moved.max() / moved.mean()))
+                values["step_ratio"].append(moved.max() / moved.mean())
             advance(1)
-    return {
-        **{name: float(np.mean(values)) if values else 0.0 for name, values in found.items()},
-        "pairs": len(pairs),
-        "steps": steps,
-        "distance": PIXELS if distance is None else str(getattr(distance, "about", "LPIPS")),
-        "intervals": {name: list(bootstrap(np.array(values))) for name, values in found.items() if values},
-        "protocol": PROTOCOL,
-    }
+    return _result(values, len(pairs), steps, distance)
+
+
+def _checked(pairs: np.ndarray | None, count: int, steps: int) -> np.ndarray:
+    """The pairs (P, 2), by default each face with the next."""
+    if pairs is None:
+        pairs = np.arange(count // 2 * 2)
+    pairs = np.asarray(pairs).reshape(-1, 2)
+    if steps < 3 or not len(pairs) or pairs.min() < 0 or pairs.max() >= count:
+        raise UsageError(
+            "Interpolation is measured over 3 or more steps and between 2 or more faces; got "
+            f"{steps} steps, {len(pairs)} pairs and {count} faces."
+        )
+    return pairs
+
+
+def _result(
+    values: dict[str, list[float]], pairs: int, steps: int, distance: Distance | None
+) -> Interpolation:
+    """Means and intervals of what was measured of each pair."""
+    measured = {name: np.array(of_pairs) for name, of_pairs in values.items() if of_pairs}
+    means = {name: float(of_pairs.mean()) for name, of_pairs in measured.items()}
+    return Interpolation(
+        endpoint_error=means["endpoint_error"],
+        mean_step=means["mean_step"],
+        path_length=means["path_length"],
+        step_ratio=means.get("step_ratio", 0.0),
+        pairs=pairs,
+        steps=steps,
+        distance=PIXELS if distance is None else str(getattr(distance, "about", "LPIPS")),
+        intervals={name: bootstrap(of_pairs) for name, of_pairs in measured.items()},
+        protocol=PROTOCOL,
+    )
 
 
 def midpoints(space: FaceSpace, z: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
-    """`count` faces half-way between encoded ones z (N, D), N ≥ 2: uint8 (count, H, W, C). Each latent, in shuffled order,
-    with the one after it and the last with the first, so that as many can be judged as there are faces."""
+    """`count` faces half-way between encoded ones z (N, D), N ≥ 2: uint8 (count, H, W, C). Each latent, in
+    shuffled order, is paired with the next, and the last with the first, so that there are as many midpoints
+    as faces."""
     order = np.random.default_rng(seed).permutation(len(z))
-    ends = z[order], z[np.roll(order, -1)]
-    return space.decode(((ends[0] + ends[1]) / 2)[:count])
+    starts, ends = z[order], z[np.roll(order, -1)]
+    return space.decode(((starts + ends) / 2)[:count])
 
 
 def pixel_distance(faces: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """The root mean squared difference, in [0, 1], of each of two stacks of uint8 (N, H, W, C) faces: (N,)."""
+    """The root mean squared difference, in [0, 1], of each of two stacks of uint8 (N, H, W, C) faces:
+    (N,)."""
     return np.sqrt(squared_error(faces, others))

@@ -1,5 +1,5 @@
-"""Prepared sets with the attributes that an attribute network sees. The network's guesses stay apart from what people
-said: the new set's card names the network, and which attributes are its."""
+"""Prepared sets whose attributes are predicted by an attribute classifier. The predictions stay apart from
+human labels: the new set's card names the classifier, and the attributes that it predicted."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,10 +25,12 @@ def label(
     margin: float = 0.0,
     force: bool = False,
 ) -> FaceSet:
-    """A prepared set of the same faces with the attributes that the network sees, all or the named ones.
+    """A prepared set of the same faces with the attributes that the classifier predicts, all or the named
+    ones.
 
-    A value is 2p − 1 of the calibrated probability p: from −1 (no) to 1 (yes), unknown where its size is below `margin`.
-    They replace the set's attributes; with `keep_known` they stand beside these, and only fill what is unknown.
+    A value is 2p − 1 of the calibrated probability p: from −1 (no) to 1 (yes), unknown where its size is
+    below `margin`. They replace the set's attributes; with `keep_known` they stand beside these, and only
+    fill what is unknown.
 
     Raises UsageError for an unknown attribute, a margin outside [0, 1) or a folder with other files."""
     faces = data if isinstance(data, FaceSet) else FaceSet(data)
@@ -37,12 +39,15 @@ def label(
     chosen = check_names(attributes, net.names, "The attribute network does not know") or net.names
     if not 0 <= margin < 1:
         raise UsageError(
-            f"--margin must lie in [0, 1): of values from -1 to 1, those nearer to 0 are unknown; got {margin}."
+            "--margin must lie in [0, 1): of values from -1 to 1, those nearer to 0 are unknown; got "
+            f"{margin}."
         )
     if faces.card["crop"] != net.template.crop:
         note(
-            f"{faces.root} has the crop {faces.card['crop']}, and the network learned {net.template.crop}. Where faces fill "
-            "much more or less of the picture than there, many answers are wrong; prepare them with a like cut."
+            f"{faces.root} has the crop {faces.card['crop']}, and the network learned {net.template.crop}. "
+            "Where faces fill "
+            "much more or less of the picture than there, many answers are wrong; prepare them with a like "
+            "cut."
         )
     values = scores(net, faces, margin)[:, [net.names.index(name) for name in chosen]]
     names = chosen
@@ -65,8 +70,8 @@ def label(
     if keep_known and "labelled" in faces.card:  # what was a guess before stays one
         facts["before"] = faces.card["labelled"]
     terms = "; ".join(dict.fromkeys([faces.card["terms"], f"labels: {net.card['terms']}"]))
-    told = f"{len(chosen)} attributes are guesses of the attribute network {net.fingerprint[:16]}"
-    return derive.relabel(faces, names, values, to, told, {"labelled": facts, "terms": terms}, force)
+    note_text = f"{len(chosen)} attributes are guesses of the attribute network {net.fingerprint[:16]}"
+    return derive.relabel(faces, names, values, to, note_text, {"labelled": facts, "terms": terms}, force)
 
 
 def scores(net: AttributeNet, faces: FaceSet, margin: float = 0.0) -> np.ndarray:

@@ -1,5 +1,7 @@
-"""What is measured: a space and the faces that it is shown, opened, checked and encoded once."""
+"""The inputs of a measurement: a space and the faces of a set, checked and encoded once; for `facespace
+evaluate` also the networks and options that its parts share."""
 
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,7 +15,13 @@ from facespace.core.version import __version__
 from facespace.data.faces import FaceSet, batches, evenly_spaced
 from facespace.image.pixels import to_float
 from facespace.models.posteriors import Gaussian
+from facespace.perception.arcface import Identity
+from facespace.perception.inception import Features
+from facespace.perception.lpips import Distance
 from facespace.space.face_space import FaceSpace, load
+from facespace.space.set_faces import SetFaces
+
+FEWEST = 2  # faces of a session
 
 
 class Encoded(NamedTuple):
@@ -24,43 +32,59 @@ class Encoded(NamedTuple):
     kl: np.ndarray | None  # (N, D) nats
 
 
-class Subject:
-    """A space before at most `count` faces of a split, evenly spread. A space that can be told attributes is told none.
+class EvaluationSession:
+    """A space and at most `count` faces of a split, evenly spaced. A conditional space is used without a
+    condition.
 
-    Raises UsageError where the set was cut otherwise than the faces that the space learned: its figures would be of the
-    crop, not of the space."""
+    Raises UsageError if the set has another crop than the faces that the space was trained on, because the
+    results would measure the crop and not the space; `any_crop` permits it, for a caller who reports the
+    difference."""
 
     def __init__(
-        self, space: FaceSpace | Path | str | None, faces: FaceSet | Path | str, split: str, count: int | None
+        self,
+        space: FaceSpace | Path | str | None,
+        faces: FaceSet | Path | str,
+        split: str,
+        count: int | None,
+        any_crop: bool = False,
     ) -> None:
-        self.space = (space if isinstance(space, FaceSpace) else load(space)).as_prepared()
-        self.faces = faces if isinstance(faces, FaceSet) else FaceSet(faces)
-        self.split, self.rows = split, chosen(self.faces, split, count)
-        learned, found = self.space.template.crop, self.faces.card["crop"]
-        if learned != found:
+        if count is not None and count < FEWEST:
+            raise UsageError(f"--count must be at least {FEWEST}, since variances are measured; got {count}.")
+        opened = space if isinstance(space, FaceSpace) else load(space)
+        self.space = opened.as_prepared()
+        selected = SetFaces(self.space, faces, split, count, any_crop)
+        self.faces, self.split, self.rows = selected.set, split, selected.rows
+        if len(self.rows) < FEWEST:
             raise UsageError(
-                f"{self.space.folder} learned faces of the crop {learned} and {self.faces.root} holds {found}: the figures "
-                f"would tell of the crop. Prepare the set with --crop {learned}."
+                f"{self.faces.root} has {len(self.rows)} faces in the split {split!r}, and at least "
+                f"{FEWEST} are needed: {self.faces.card['splits']}."
             )
 
     def pixels(self, rows: np.ndarray) -> np.ndarray:
-        """Those faces as the space sees them, uint8 (N, H, W, C)."""
+        """Those faces of the set in the size and colour of the encoder's input, uint8 (N, H, W, C)."""
         return self.space.fit(self.faces.images[rows])
 
     def protocol(self) -> dict[str, Any]:
-        """What everybody needs to know who wants the same figures: the space, the set, and which faces."""
+        """What is needed to reproduce the results: the space, the set, and the selection of faces."""
         space, card = self.space, self.faces.card
+        recipe = space.card.get("recipe") or {}
         return {
             "facespace": __version__,
             "space": {
                 "folder": str(space.folder),
-                "recipe": (space.card.get("recipe") or {}).get("name"),
+                "recipe": recipe.get("name"),
                 "fingerprint": space.card["fingerprint"],
                 "image": list(space.image_shape),
                 "latents": space.latent_dim,
             },
-            "set": {key: card[key] for key in ("source", "size", "channels", "crop", "fingerprint")}
-            | {"folder": str(self.faces.root)},
+            "set": {
+                "source": card["source"],
+                "size": card["size"],
+                "channels": card["channels"],
+                "crop": card["crop"],
+                "fingerprint": card["fingerprint"],
+                "folder": str(self.faces.root),
+            },
             "split": self.split,
             "faces": len(self.rows),
             "chosen": "evenly spread",
@@ -68,39 +92,76 @@ class Subject:
 
     @cached_property
     def originals(self) -> np.ndarray:
-        """The chosen faces as the space draws them, uint8 (N, H, W, C)."""
+        """The selected faces in the size and colour of the decoder's output, uint8 (N, H, W, C)."""
         parts = [self.space.target(self.pixels(part)) for part in batches(self.rows)]
         return np.concatenate(parts)
 
     @cached_property
     @torch.inference_mode()
     def encoded(self) -> Encoded:
-        """Their posteriors."""
-        model, mean, variance, kl = self.space.model.eval(), [], [], []
+        """The posteriors of the selected faces."""
+        model = self.space.model.eval()
+        mean, variance, kl = [], [], []
         with progress(len(self.rows), "Encoding", "faces") as advance:
             for part in batches(self.rows):
                 posterior = model.encode(to_float(self.pixels(part), self.space.device))
-                mean.append(posterior.mean.flatten(1).float().cpu().numpy())
+                mean.append(_matrix(posterior.mean))
                 if isinstance(posterior, Gaussian):
-                    variance.append(posterior.log_var.exp().flatten(1).float().cpu().numpy())
-                    kl.append(posterior.kl_per_latent().flatten(1).float().cpu().numpy())
+                    variance.append(_matrix(posterior.log_var.exp()))
+                    kl.append(_matrix(posterior.kl_per_latent()))
                 advance(len(part))
-        parts = [np.concatenate(part) if part else None for part in (mean, variance, kl)]
-        return Encoded(*parts)  # type: ignore[arg-type]
+        if not variance:
+            return Encoded(np.concatenate(mean), None, None)
+        return Encoded(np.concatenate(mean), np.concatenate(variance), np.concatenate(kl))
 
     @cached_property
     def reconstructions(self) -> np.ndarray:
-        """What the space decodes from the posterior means, uint8 (N, H, W, C)."""
+        """The decoded posterior means, uint8 (N, H, W, C)."""
         return self.space.decode(self.encoded.mean)
 
 
-def chosen(faces: FaceSet, split: str, count: int | None) -> np.ndarray:
-    """At most `count` row numbers of a split, evenly spread."""
-    if count is not None and count < 2:
-        raise UsageError(f"--count must be at least 2, since variances are measured; got {count}.")
-    rows = faces.rows(split)
-    if len(rows) < 2:
-        raise UsageError(
-            f"{faces.root} has {len(rows)} faces in the split {split!r}: {faces.card['splits']}."
-        )
-    return evenly_spaced(rows, count or len(rows))
+@dataclass
+class Evaluation:
+    """One run of `facespace evaluate`: its session, networks and options, and the results of the parts
+    measured so far."""
+
+    session: EvaluationSession
+    samples: int
+    lpips: Distance | None
+    identity: Identity | None
+    prior: str
+    temperature: float
+    bound: int  # importance samples k of the likelihood bound; 0: none
+    seed: int
+    features: Features | None = None
+    left_out: list[str] = field(default_factory=list)  # a sentence for each quantity that was not measured
+    results: dict[str, Any] = field(default_factory=dict)  # name of a part -> its result
+
+    @cached_property
+    def drawn(self) -> np.ndarray:
+        """New faces from the prior, uint8 (N, H, W, C)."""
+        return draw_samples(self.session.space, self.samples, self.seed, self.temperature, self.prior)
+
+    @property
+    def reference(self) -> np.ndarray:
+        """As many of the selected faces, evenly spaced, as there are samples: uint8 (N, H, W, C)."""
+        return self.session.originals[evenly_spaced(np.arange(len(self.session.rows)), self.samples)]
+
+    def real(self, split: str, count: int) -> np.ndarray:
+        """At most `count` faces of another split, in the size and colour of the decoder's output."""
+        rows = evenly_spaced(self.session.faces.rows(split), count)
+        return self.session.space.target(self.session.pixels(rows))
+
+
+def draw_samples(
+    space: FaceSpace, n: int, seed: int = 0, temperature: float = 1.0, prior: str | None = None
+) -> np.ndarray:
+    """n new faces, uint8 (n, H, W, C), with the model in eval mode: batch norm in train mode normalises
+    samples by each other, so that a published FID of 4.4 was in truth 25.9."""
+    space.model.eval()
+    return space.sample(n, seed, temperature, prior)
+
+
+def _matrix(x: torch.Tensor) -> np.ndarray:
+    """(B, …) as float32 (B, D) on the CPU."""
+    return x.flatten(1).float().cpu().numpy()

@@ -1,168 +1,268 @@
-"""The card of a space in words: what its model is, which faces it learned and under which terms, how its training went, and
-what was fitted to it since. Facts in, text or Markdown out; measures nothing."""
+"""The card of a space as text: what its model is, the faces and terms of its training data, how training
+went, and what was fitted to it since. Reads card.json and the header of the weights, without torch; opens no
+model and measures nothing."""
 
 import json
-from collections.abc import Iterator, Mapping
+import math
+import struct
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from facespace.core.errors import UsageError
-from facespace.evaluation.report import METRICS, RECONSTRUCTION, hardest
-from facespace.models.bundle import OWN
-from facespace.space.face_space import FaceSpace
+from facespace.core.cards import WEIGHTS
+from facespace.core.configs import from_dict
+from facespace.core.errors import BundleError, UsageError
+from facespace.models.bundle_card import MODEL_PRIOR, read_card
+from facespace.models.locations import find, require_default_space
+from facespace.recipes.model_config import ModelConfig
 
-SECTIONS = ("Model", "Faces", "Training", "Figures", "Priors", "Directions", "Known failings")
+Card = Mapping[str, Any]  # the JSON of card.json
+Rows = Iterator[tuple[str, str]]
+
+METRICS = "metrics.json"  # of an evaluation
+LOSSES = {"loss": "loss", "kl": "KL", "mse": "MSE", "loss_per_dim": "loss per dimension"}
+BUFFERS = (
+    "running_mean",
+    "running_var",
+    "num_batches_tracked",
+    "codes",
+    "uses",
+    "sums",
+)  # last parts of names
+SCALE = ".scale"  # of a weight that is stored with 8 bits
+STANDARD_NORMAL = "the prior N(0, I)"
+FITTED_NORMAL = (
+    "a Gaussian fitted to the latents of the training faces (an autoencoder has no prior of its own)"
+)
 
 
 class SpaceCard(NamedTuple):
-    """A title, a sentence, and for each section its rows (name, what is said of it)."""
+    """A title, a sentence, and for each section its rows (name, text); the folder of the bundle and the JSON
+    of its card."""
 
     title: str
     summary: str
     sections: dict[str, list[tuple[str, str]]]
+    folder: Path
+    card: Card
 
     def text(self) -> str:
         """For a terminal."""
-        lines = [self.title, *([self.summary] if self.summary else [])]
+        lines = [self.title]
+        if self.summary:
+            lines.append(self.summary)
         for heading, rows in self.sections.items():
-            wide = max(len(name) for name, _ in rows)
-            lines += ["", heading, *(f"  {name:<{wide}}  {said}".rstrip() for name, said in rows)]
+            width = max(len(name) for name, _ in rows)
+            lines += ["", heading]
+            for name, text in rows:
+                lines.append(f"  {name:<{width}}  {text}".rstrip())
         return "\n".join(lines)
 
     def markdown(self) -> str:
         """As a page."""
-        lines = [f"# {self.title}", "", *([self.summary, ""] if self.summary else [])]
+        lines = [f"# {self.title}", ""]
+        if self.summary:
+            lines += [self.summary, ""]
         for heading, rows in self.sections.items():
             lines += [f"## {heading}", "", "| | |", "|---|---|"]
-            lines += [f"| {_cell(name)} | {_cell(said)} |" for name, said in rows] + [""]
+            for name, text in rows:
+                lines.append(f"| {_cell(name)} | {_cell(text)} |")
+            lines.append("")
         return "\n".join(lines)
 
 
-def of(space: FaceSpace) -> SpaceCard:
-    """The card of an open space. What its facts lack is left out."""
-    card = space.card
+def read(space: Path | str | None = None) -> SpaceCard:
+    """The card of a run (its best bundle) or a bundle, without one of the default space. Fields that it lacks
+    are left out. Raises BundleError where the card is missing or damaged."""
+    folder = find(require_default_space() if space is None else Path(space))
+    card = read_card(folder)
     recipe = card.get("recipe") or {}
-    parts = (_model(space), _faces(card), _training(card), _figures(card), _priors(space), _directions(card))
-    rows = [[row for row in part if row[1]] for part in (*parts, _failings(card))]
-    sections = {name: found for name, found in zip(SECTIONS, rows) if found}
-    return SpaceCard(recipe.get("name") or space.folder.name, recipe.get("summary") or "", sections)
+    parts = {
+        "Model": _model(card, folder),
+        "Faces": _faces(card),
+        "Training": _training(card),
+        "Figures": _figures(card),
+        "Priors": _priors(card),
+        "Directions": _directions(card),
+        "Known failings": _failings(card),
+    }
+    sections = {}
+    for name, rows in parts.items():
+        found = [row for row in rows if row[1]]
+        if found:
+            sections[name] = found
+    return SpaceCard(recipe.get("name") or folder.name, recipe.get("summary") or "", sections, folder, card)
 
 
-Rows = Iterator[tuple[str, str]]
+def _config(card: Card) -> ModelConfig:
+    try:
+        return from_dict(ModelConfig, card["model"])
+    except (KeyError, UsageError) as error:
+        raise BundleError(f"The card does not describe a model ({error}).") from error
 
 
-def _model(space: FaceSpace) -> Rows:
-    config, (channels, height, width) = space.model.config, space.image_shape
-    count = sum(weight.numel() for weight in space.model.parameters())
-    yield (
-        "kind",
-        f"{config.family}, {config.body} body, widths {', '.join(map(str, config.widths))}, {config.pixels} pixels",
-    )
+def latent_count(config: ModelConfig) -> int:
+    """Numbers in a latent of the model that a config describes."""
+    if config.kind != "ladder":
+        return config.latent
+    _, height, width = config.image
+    cells = (height >> len(config.widths)) * (width >> len(config.widths))
+    return config.latent + sum(channels * cells * 4**level for level, channels in enumerate(config.levels, 1))
+
+
+def prior_origin(config: ModelConfig) -> str:
+    """Which prior the model that a config describes has itself."""
+    return STANDARD_NORMAL if config.kind == "ladder" or config.bottleneck == "gaussian" else FITTED_NORMAL
+
+
+def parameter_count(shapes: Mapping[str, Sequence[int]]) -> int:
+    """Parameters of a model whose state dict has tensors of these shapes: all but buffers, its prior and
+    8-bit scales."""
+    total = 0
+    for name, shape in shapes.items():
+        scale = name.endswith(SCALE) and name.removesuffix(SCALE) in shapes
+        if not scale and not name.startswith("prior.") and name.rpartition(".")[2] not in BUFFERS:
+            total += math.prod(shape)
+    return total
+
+
+def tensor_shapes(path: Path) -> dict[str, list[int]]:
+    """The shapes of the tensors in a safetensors file, from its header: a length of 8 bytes, then JSON.
+    Raises BundleError."""
+    try:
+        with path.open("rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            header = json.loads(file.read(min(length, 2**27)))
+        return {name: entry["shape"] for name, entry in header.items() if name != "__metadata__"}
+    except (OSError, ValueError, KeyError, TypeError, struct.error) as error:
+        raise BundleError(f"{path} is missing or damaged ({error}).") from error
+
+
+def _model(card: Card, folder: Path) -> Rows:
+    config = _config(card)
+    channels, height, width = config.image
+    widths = ", ".join(map(str, config.widths))
+    yield "kind", f"{config.family}, {config.body} body, widths {widths}, {config.pixels} pixels"
     yield "faces", f"{width} × {height} pixels, {'colour' if channels == 3 else 'gray'}"
-    yield "latents", f"{space.latent_dim}"
-    yield "parameters", f"{count:,}"
-    yield "is told", ", ".join(space.conditions)
-    packed = f", packed as {space.card['packed']['bits']}-bit numbers" if "packed" in space.card else ""
-    yield "fingerprint", f"{space.card['fingerprint'][:16]}, facespace {space.card.get('facespace')}{packed}"
+    yield "latents", f"{latent_count(config)}"
+    yield "parameters", f"{parameter_count(tensor_shapes(folder / WEIGHTS)):,}"
+    yield "conditions", ", ".join(config.conditions)
+    packed = f", packed as {card['packed']['bits']}-bit numbers" if "packed" in card else ""
+    yield "fingerprint", f"{card['fingerprint'][:16]}, facespace {card.get('facespace')}{packed}"
 
 
-def _faces(card: Mapping[str, Any]) -> Rows:
+def _faces(card: Card) -> Rows:
     data, template = card.get("data") or {}, card["template"]
     splits = ", ".join(f"{count:,} {name}" for name, count in (data.get("splits") or {}).items())
     yield "source", str(data.get("source") or "")
-    yield "faces", f"{data['faces']:,}" + (f" ({splits})" if splits else "") if "faces" in data else ""
+    if "faces" in data:
+        yield "faces", f"{data['faces']:,}" + (f" ({splits})" if splits else "")
     yield "crop", f"{template.get('crop')}"
     yield "terms", str(data.get("terms") or "")
     for line in data.get("notes") or []:
         yield "note", str(line)
 
 
-def _training(card: Mapping[str, Any]) -> Rows:
-    plan, metrics = (card.get("recipe") or {}).get("train") or {}, card.get("metrics") or {}
-    weights = ((card.get("recipe") or {}).get("objective") or {}).get("weights") or {}
-    yield (
-        "steps",
-        f"{card['step']:,}" + (f", epoch {metrics['epoch']}" if "epoch" in metrics else "")
-        if "step" in card
-        else "",
-    )
+def _training(card: Card) -> Rows:
+    recipe, metrics = card.get("recipe") or {}, card.get("metrics") or {}
+    plan, weights = recipe.get("train") or {}, (recipe.get("objective") or {}).get("weights") or {}
+    if "step" in card:
+        yield "steps", f"{card['step']:,}" + (f", epoch {metrics['epoch']}" if "epoch" in metrics else "")
     if plan:
-        yield (
-            "optimizer",
-            f"{plan.get('optimizer')}, rate {plan.get('learning_rate')}, {plan.get('batch')} faces a step",
-        )
+        rate, batch = plan.get("learning_rate"), plan.get("batch")
+        yield "optimizer", f"{plan.get('optimizer')}, learning rate {rate}, {batch} faces a step"
     yield "weights", ", ".join(f"{name} {value:g}" for name, value in weights.items())
     seconds = metrics.get("training_seconds")
-    yield "time", f"{seconds / 60:,.1f} minutes" if seconds else ""
+    if seconds:
+        yield "time", f"{seconds / 60:,.1f} minutes"
 
 
-def _figures(card: Mapping[str, Any]) -> Rows:
+def _figures(card: Card) -> Rows:
     metrics = card.get("metrics") or {}
     for split in ("train", "validation"):
-        seen = metrics.get(split) or {}
-        named = [
-            f"{NAMES[name]} {seen[name]:,.4g}" for name in NAMES if isinstance(seen.get(name), int | float)
-        ]
+        values = metrics.get(split) or {}
+        named = []
+        for key, name in LOSSES.items():
+            if isinstance(values.get(key), int | float):
+                named.append(f"{name} {values[key]:,.4g}")
         yield split, ", ".join(named)
     for name, value in (card.get("figures") or {}).items():
         yield str(name), f"{value:,.4g}" if isinstance(value, int | float) else str(value)
 
 
-NAMES = {"loss": "loss", "kl": "KL", "mse": "MSE", "loss_per_dim": "loss per dimension"}
-
-
-def _priors(space: FaceSpace) -> Rows:
-    yield OWN, space.model.prior.origin
-    for kind, entry in (space.card.get("priors") or {}).items():
+def _priors(card: Card) -> Rows:
+    yield MODEL_PRIOR, prior_origin(_config(card))
+    for kind, entry in (card.get("priors") or {}).items():
         nats = (entry.get("nats") or {}).get("validation")
-        told = (
-            f"; {nats['fitted']:,.1f} nats on validation faces, {nats['own']:,.1f} under its own"
-            if nats
-            else ""
-        )
-        yield kind, f"{entry['origin']}{told}"
+        text = str(entry["origin"])
+        if nats:
+            text += (
+                f"; {nats['fitted']:,.1f} nats on validation faces, {nats['own']:,.1f} under the model's own"
+            )
+        yield kind, text
 
 
-def _directions(card: Mapping[str, Any]) -> Rows:
+def _directions(card: Card) -> Rows:
     for name, facts in ((card.get("directions") or {}).get("names") or {}).items():
         auc = facts.get("auc")
         yield name, str(facts.get("method") or "") + (f", AUC {auc:.3f}" if auc is not None else "")
 
 
+def _failings(card: Card) -> Rows:
+    for place, sentence in enumerate(card.get("failings") or [], 1):
+        yield str(place), str(sentence)
+
+
+def additions(
+    fingerprint: str, evaluation: Path | None = None, failings: Sequence[str] | None = None
+) -> dict[str, Any]:
+    """What a packed copy adds to the card of the space with that fingerprint: the figures of an evaluation,
+    known failings."""
+    added: dict[str, Any] = {}
+    if evaluation:
+        added["figures"] = figures_of(evaluation, fingerprint)
+    if failings:
+        added["failings"] = list(failings)
+    return added
+
+
 def figures_of(evaluation: Path, fingerprint: str) -> dict[str, str]:
-    """What `facespace evaluate` found in a space, as rows of its card: figures, and under which protocol. Raises UsageError
+    """The figures of an evaluation of a space, as rows of its card, with their protocol. Raises UsageError
     where the folder holds no evaluation, or that of another space."""
+    from facespace.evaluation.reconstruction import RECONSTRUCTION, hardest
+
     file = evaluation / METRICS
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
-        told, seen, drawn = found["protocol"], found["reconstruction"], found.get("generation") or {}
-        measured = told["space"]["fingerprint"]
+        protocol, reconstruction = found["protocol"], found["reconstruction"]
+        measured = protocol["space"]["fingerprint"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(
             f"{evaluation} holds no evaluation ({file.name}: {error}). Make one with facespace evaluate."
         ) from error
     if measured != fingerprint:
         raise UsageError(
-            f"{evaluation} measured another space. Evaluate this one: facespace evaluate SPACE --data SET --to DIR"
+            f"{evaluation} measured another space. Evaluate this one: "
+            "facespace evaluate SPACE --data SET --to DIR"
         )
-    rows = {
-        label: f"{seen[name]:{form}}" for name, (label, form, _) in RECONSTRUCTION.items() if name in seen
-    }
-    for name, form in (("fid", ".1f"), ("kid", ".4f")):
-        if name in drawn:
-            rows[f"{name.upper()} of new faces"] = (
-                f"{drawn[name]:{form}} (other real faces: {drawn['floor'][name]:{form}})"
-            )
-    rows["measured on"] = (
-        f"{told['faces']:,} faces of the split {told['split']}, {told['samples']:,} samples from {told['prior']}"
-    )
-    rows["hardest"] = ", ".join(hardest(seen))
+    rows = {}
+    for name, (label, form, _) in RECONSTRUCTION.items():
+        if name in reconstruction:
+            rows[label] = f"{reconstruction[name]:{form}}"
+    rows |= _generation_rows(found.get("generation") or {})
+    samples = f"{protocol['samples']:,} samples from {protocol['prior']}"
+    rows["measured on"] = f"{protocol['faces']:,} faces of the split {protocol['split']}, {samples}"
+    rows["hardest"] = ", ".join(hardest(reconstruction["mse"], reconstruction.get("by_attribute") or {}))
     return rows
 
 
-def _failings(card: Mapping[str, Any]) -> Rows:
-    for place, sentence in enumerate(card.get("failings") or [], 1):
-        yield str(place), str(sentence)
+def _generation_rows(generation: Mapping[str, Any]) -> dict[str, str]:
+    rows = {}
+    for name, form in (("fid", ".1f"), ("kid", ".4f")):
+        if name in generation:
+            real = f"{generation['floor'][name]:{form}}"
+            rows[f"{name.upper()} of new faces"] = f"{generation[name]:{form}} (other real faces: {real})"
+    return rows
 
 
 def _cell(text: str) -> str:

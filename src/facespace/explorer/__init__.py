@@ -1,2 +1,2 @@
-"""The local web page on which a space is explored: live sliders, live drawing, photographs, a map, morphs. The server is
-here and holds no state of a person; the page is in web/ and holds all of it."""
+"""The explorer: a local web page with live sliders, drawing, photographs, a map and morphs of a space. The
+server keeps no state of a user but the open photograph; the page in web/ keeps all else."""

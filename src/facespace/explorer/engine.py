@@ -1,5 +1,5 @@
-"""What the page can ask of one space, as arrays in and arrays out. Keeps the space's figures, which a thread works out
-after the start, and nothing of what a person does."""
+"""The operations that the page needs of one space, with arrays as arguments and results. Keeps the statistics
+of the space, which a background thread computes, and nothing of what a user does."""
 
 import tempfile
 import threading
@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -16,23 +16,35 @@ from facespace.core.console import quiet
 from facespace.core.errors import FacespaceError, UsageError, choose
 from facespace.data.faces import FaceSet, evenly_spaced
 from facespace.explorer import statistics
+from facespace.explorer.messages import Header
 from facespace.explorer.photos import Photos
 from facespace.image import animation, grids
 from facespace.latent.directions import Directions
 from facespace.models.bundle import OWN
 from facespace.space.face_space import FaceSpace
 
-THUMB = 40  # pixels of the longer side of a face on the map
-MOST_FRAMES = 300
-REST = 0.25  # seconds without a request before the work in the background goes on
+THUMBNAIL = 40  # pixels of the longer side of a face on the map
+IDLE = 0.25  # seconds without a request after which the background work continues
+LOOP_MODES = {"once": {}, "loop": {"loop": True}, "pingpong": {"pingpong": True}}
+INTERPOLATIONS = {"linear": "linear", "spherical": "spherical", "geodesic": "dense"}  # -> path of a morph
 
 
 class _Leaving(Exception):
     """The explorer is being closed."""
 
 
+class PathSpec(NamedTuple):
+    """A path through keyframes. The loop mode says what follows the last keyframe: nothing ("once"), the path
+    to the first one ("loop"), or the reversed path ("pingpong")."""
+
+    frames: int
+    interpolation: str  # a key of INTERPOLATIONS
+    loop_mode: str  # a key of LOOP_MODES
+
+
 class Engine:
-    """One space. `faces` is a prepared set that its figures and map are taken from; without it see statistics.py."""
+    """One space. Its statistics and its map are those of `faces`, a prepared set; without one see
+    statistics.py."""
 
     def __init__(self, space: FaceSpace, name: str, faces: FaceSet | None = None) -> None:
         self.space, self.name, self.faces = space, name, faces
@@ -43,7 +55,7 @@ class Engine:
         self.failed = ""
         self._worker: threading.Thread | None = None
         self._leaving = threading.Event()
-        self._touched = -REST
+        self._touched = -IDLE
 
     @property
     def variational(self) -> bool:
@@ -51,23 +63,25 @@ class Engine:
         return self.space.model.config.bottleneck == "gaussian"
 
     def start(self) -> None:
-        """Begins to work out the figures, once."""
+        """Starts to compute the statistics, once."""
         if self._worker is None:
-            self._worker = threading.Thread(target=self._measure, name=f"figures of {self.name}", daemon=True)
+            self._worker = threading.Thread(
+                target=self._measure, name=f"statistics of {self.name}", daemon=True
+            )
             self._worker.start()
 
     def stop(self) -> None:
-        """Ends that work: a thread inside the network when the process leaves would take it down with a crash."""
+        """Ends the background work: a thread that runs the network while the process exits would crash it."""
         self._leaving.set()
         if self._worker is not None:
             self._worker.join()
 
     def touch(self) -> None:
-        """A person is waiting for an answer: the work in the background rests for a moment."""
+        """A user waits for a reply: the background work pauses for IDLE seconds."""
         self._touched = time.monotonic()
 
     def _check(self) -> None:
-        while not self._leaving.is_set() and (left := self._touched + REST - time.monotonic()) > 0:
+        while not self._leaving.is_set() and (left := self._touched + IDLE - time.monotonic()) > 0:
             self._leaving.wait(left)
         if self._leaving.is_set():
             raise _Leaving
@@ -78,21 +92,21 @@ class Engine:
             self.found = statistics.measure(self.known, self.variational)
             with quiet():
                 self.influence = statistics.measure_influence(self.space, self.known, self.found, self._check)
-            self.photos.look_ahead(self._check)  # of the first photograph
+            self.photos.look_ahead(self._check)  # for the first photograph
         except _Leaving:
             pass
         except FacespaceError as error:
             self.failed = str(error)
 
     @cached_property
-    def facts(self) -> dict[str, Any]:
-        """What the page says of the space and needs before anything else."""
+    def facts(self) -> Header:
+        """The description of the space, which the page shows and needs first."""
         card, space = self.space.card, self.space
         data, recipe = card.get("data", {}), card.get("recipe", {})
         channels, height, width = space.image_shape
-        priors = {OWN: space.model.prior.origin} | {
-            k: str(e["origin"]) for k, e in card.get("priors", {}).items()
-        }
+        priors = {OWN: space.model.prior.origin}
+        for kind, entry in card.get("priors", {}).items():
+            priors[kind] = str(entry["origin"])
         return {
             "name": self.name,
             "fingerprint": card["fingerprint"][:16],
@@ -107,7 +121,7 @@ class Engine:
             "terms": str(data.get("terms") or ""),
             "priors": priors,
             "prior": space.usual_prior,
-            "formats": _forms(),
+            "formats": _formats(),
             "parameters": sum(part.numel() for part in space.model.parameters()),
         }
 
@@ -116,27 +130,32 @@ class Engine:
         return self.space.decode(z)
 
     def mean_latent(self) -> np.ndarray:
-        """The middle of the space, (1, D): of its figures, or of its prior until they are there."""
+        """The mean latent, (1, D): of the statistics, or of the prior until these are computed."""
         if self.found is not None:
             return self.found.mean[None]
         return self.space.sample_latents(1, temperature=0.0)
 
-    def random(self, count: int, seed: int, temperature: float, prior: str) -> np.ndarray:
-        """New latents (count, D)."""
-        return self.space.sample_latents(count, seed, temperature, prior)
+    def random(self, count: int, seed: int, truncation: float, prior: str) -> np.ndarray:
+        """New latents (count, D); `truncation` is the standard deviation of the draws, relative to the
+        prior's."""
+        return self.space.sample_latents(count, seed, truncation, prior)
 
-    def encode(self, picture: np.ndarray, trust: float = 1.0) -> np.ndarray:
-        """A picture of the encoder's size, uint8 (H, W, 3), to a latent (1, D), moved towards the middle of the space
-        as far as it is not trusted."""
+    def encode(self, picture: np.ndarray, mean_blend: float = 0.0) -> np.ndarray:
+        """A picture of the encoder's size, uint8 (H, W, 3), to a latent (1, D), blended with the mean latent
+        by a share in [0, 1]."""
         fit = self.space.template
         if picture.shape[:2] != (fit.height, fit.width):
             raise UsageError(
-                f"This space encodes {fit.width}×{fit.height} pixels; got {picture.shape[1]}×{picture.shape[0]}."
+                f"This space encodes {fit.width}×{fit.height} pixels; got "
+                f"{picture.shape[1]}×{picture.shape[0]}."
             )
-        image = Image.fromarray(picture)
-        z = self.space.encode(np.asarray(image.convert("L"))[..., None] if fit.channels == 1 else picture)
-        middle = self.mean_latent() if trust < 1 else z
-        return (middle + trust * (z - middle)).astype(np.float32)
+        if fit.channels == 1:
+            picture = np.asarray(Image.fromarray(picture).convert("L"))[..., None]
+        z = self.space.encode(picture)
+        if mean_blend == 0:
+            return z.astype(np.float32)
+        mean = self.mean_latent()
+        return (mean + (1 - mean_blend) * (z - mean)).astype(np.float32)
 
     @cached_property
     def directions(self) -> Directions:
@@ -151,29 +170,28 @@ class Engine:
         """Latents (N, D) after the changes, in standard deviations, with the locked attributes held."""
         return self.space.edit(z, dict(changes), lock=list(lock))
 
-    def add_direction(self, name: str, having: np.ndarray, lacking: np.ndarray) -> None:
-        """Keeps a direction of one's own in the bundle, from latents with and without the property."""
-        self.space.add_direction(name, having, lacking)
+    def add_direction(self, name: str, positive: np.ndarray, negative: np.ndarray) -> None:
+        """Stores a user's direction in the bundle, fitted to latents of faces with and without a property."""
+        self.space.add_direction(name, positive, negative)
         self.__dict__.pop("directions", None)
 
-    def path(self, keys: np.ndarray, frames: int, along: str, turn: str) -> np.ndarray:
-        """Latents (frames, D) through the keys (K, D); `turn` says what comes after the last one: nothing ("once"), the
-        way to the first ("loop"), or the way back ("back")."""
-        ways = {"once": {}, "loop": {"loop": True}, "back": {"pingpong": True}}
-        way = choose(ways, turn, "turn")
-        return self.space.morph_latents(keys, frames=frames, path=along, **way)
+    def path(self, keyframes: np.ndarray, spec: PathSpec) -> np.ndarray:
+        """Latents (frames, D) of a path through keyframes (K, D)."""
+        loop = choose(LOOP_MODES, spec.loop_mode, "loop mode")
+        path = choose(INTERPOLATIONS, spec.interpolation, "interpolation")
+        return self.space.morph_latents(keyframes, frames=spec.frames, path=path, **loop)
 
-    def film(self, keys: np.ndarray, frames: int, along: str, turn: str, fps: float, form: str) -> bytes:
-        """A morph as a file of that form."""
-        choose(dict.fromkeys(_forms()), form, "form of a film")
-        faces = self.decode(self.path(keys, frames, along, turn))
+    def export_animation(self, keyframes: np.ndarray, spec: PathSpec, fps: float, file_format: str) -> bytes:
+        """The animation of a path as a file of that format."""
+        choose(dict.fromkeys(_formats()), file_format, "animation format")
+        faces = self.decode(self.path(keyframes, spec))
         with tempfile.TemporaryDirectory(prefix="facespace-") as folder:
-            file = Path(folder) / f"morph.{form}"
+            file = Path(folder) / f"morph.{file_format}"
             animation.save_animation(faces, file, fps=fps)
             return file.read_bytes()
 
     def map(self, method: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Places (N, 2) in [0, 1], latents (N, D) and thumbnails (N, h, w, C), all drawn by the space."""
+        """Positions (N, 2) in [0, 1], latents (N, D) and thumbnails (N, h, w, C) decoded by the space."""
         z = self.on_map.z
         if method not in ("pca", "tsne"):
             raise UsageError(f"A map is pca or tsne; got {method!r}.")
@@ -181,40 +199,43 @@ class Engine:
 
     @property
     def on_map(self) -> statistics.Known:
-        """What the map shows: encoded faces that came with the space, or some of those that its figures are from. Raises
-        FacespaceError until they are known."""
-        encoded = self.space.encoded if self.faces is None else None
-        known = (
-            self.known
-            if encoded is None
-            else statistics.Known(encoded, None, "encoded faces of its training")
-        )
+        """The faces of the map: encoded faces that are bundled with the space, or a part of those behind its
+        statistics. Raises FacespaceError until these are computed."""
+        known = self.known
+        if self.faces is None and self.space.encoded is not None:
+            known = statistics.Known(self.space.encoded, None, "encoded faces of its training")
         if known is None:
             raise FacespaceError(self.failed or "The space is still being measured. Try again in a moment.")
-        some = evenly_spaced(np.arange(len(known.z)), statistics.affordable(self.space, statistics.MAPPED))
-        return statistics.Known(known.z[some], None if known.rows is None else known.rows[some], known.origin)
+        count = statistics.affordable(self.space, statistics.MAPPED)
+        some = evenly_spaced(np.arange(len(known.z)), count)
+        rows = None if known.rows is None else known.rows[some]
+        return statistics.Known(known.z[some], rows, known.origin)
 
     def labels(self) -> dict[str, list[float]]:
-        """Of the faces on the map: the set's attributes, −1, 0 for unknown or 1; empty where no set was named."""
+        """The set's attributes of the faces on the map: −1 no, 1 yes, 0 unknown; empty without a set."""
         if self.faces is None or self.on_map.rows is None:
             return {}
         signs = np.nan_to_num(np.sign(self.faces.attributes[self.on_map.rows]))
-        return {name: signs[:, place].tolist() for place, name in enumerate(self.faces.attribute_names)}
+        return dict(zip(self.faces.attribute_names, signs.T.tolist()))
 
     @cached_property
     def thumbnails(self) -> np.ndarray:
         """The faces on the map, small: uint8 (N, h, w, C)."""
         faces = self.decode(self.on_map.z)
-        share = THUMB / max(faces.shape[1:3])
-        size = round(faces.shape[2] * share), round(faces.shape[1] * share)
-        small = [np.asarray(grids.to_image(face).resize(size, Image.Resampling.LANCZOS)) for face in faces]
+        _, height, width, _ = faces.shape
+        share = THUMBNAIL / max(height, width)
+        size = round(width * share), round(height * share)
+        small: list[np.ndarray] = []
+        for face in faces:
+            small.append(np.asarray(grids.to_image(face).resize(size, Image.Resampling.LANCZOS)))
         return np.stack(small)
 
 
-def _forms() -> list[str]:
-    """The kinds of file that a film can be saved as here; MP4 needs ffmpeg."""
+def _formats() -> list[str]:
+    """The file formats that an animation can be saved in; MP4 needs ffmpeg."""
+    formats = [ending.lstrip(".") for ending in animation.ANIMATIONS]
     try:
         animation.find_ffmpeg()
-        return [ending.lstrip(".") for ending in animation.ANIMATIONS]
     except FacespaceError:
-        return [ending.lstrip(".") for ending in animation.ANIMATIONS if ending != ".mp4"]
+        formats.remove("mp4")
+    return formats

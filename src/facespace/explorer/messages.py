@@ -1,5 +1,6 @@
-"""What page and server say to each other: one binary message a request and one an answer, each a JSON header and a
-payload of raw numbers or pixels. Everything that arrives is checked here before any other part sees it."""
+"""The messages between page and server: one binary message per request and one per reply, each a JSON header
+and a payload of raw numbers or pixels. Every field that arrives is checked here before another module uses
+it."""
 
 import json
 import math
@@ -15,14 +16,18 @@ LENGTH = struct.Struct("<I")  # bytes of the header, before it
 LARGEST = 3 << 20  # bytes of a message: two hundred times a drawing, two and a half times a photograph
 LARGEST_HEADER = 16 << 10
 LARGEST_SIDE = 512  # pixels of a photograph
+LANDMARKS = 5
+
+Fields = Mapping[str, Any]  # of a request: JSON of unknown shape
+Header = dict[str, Any]  # of a reply: values that JSON can represent
 
 
 class Request(NamedTuple):
-    """One checked message: what is asked for, by which number, with which fields and payload."""
+    """One checked message. The reply has the same `id`."""
 
     id: int
-    what: str
-    fields: Mapping[str, Any]
+    name: str
+    fields: Fields
     payload: memoryview
 
 
@@ -41,20 +46,21 @@ def read(message: bytes) -> Request:
         raise UsageError("A message's header is a JSON object.")
     return Request(
         whole(fields, "id", 0, 2**53),
-        word(fields, "what"),
+        word(fields, "request"),
         fields,
         memoryview(message)[LENGTH.size + length :],
     )
 
 
-def write(header: Mapping[str, Any], payload: bytes | np.ndarray = b"") -> bytes:
-    """An answer as one message. Arrays go as their bytes, little-endian. Raises ValueError for a header with NaN."""
+def write(header: Fields, payload: bytes | np.ndarray = b"") -> bytes:
+    """A reply as one message. Arrays become their bytes, little-endian. Raises ValueError for a header with
+    NaN."""
     text = json.dumps(header, allow_nan=False).encode()
     raw = np.ascontiguousarray(payload).tobytes() if isinstance(payload, np.ndarray) else payload
     return b"".join((LENGTH.pack(len(text)), text, raw))
 
 
-def word(fields: Mapping[str, Any], name: str, default: str | None = None, most: int = 80) -> str:
+def word(fields: Fields, name: str, default: str | None = None, most: int = 80) -> str:
     """A short text; UsageError where it is missing, of another type or too long."""
     value = fields.get(name, default)
     if not isinstance(value, str) or not 0 < len(value) <= most:
@@ -62,7 +68,7 @@ def word(fields: Mapping[str, Any], name: str, default: str | None = None, most:
     return value
 
 
-def whole(fields: Mapping[str, Any], name: str, low: int, high: int, default: int | None = None) -> int:
+def whole(fields: Fields, name: str, low: int, high: int, default: int | None = None) -> int:
     """A whole number from `low` to `high`."""
     value = fields.get(name, default)
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
@@ -70,9 +76,7 @@ def whole(fields: Mapping[str, Any], name: str, low: int, high: int, default: in
     return value
 
 
-def number(
-    fields: Mapping[str, Any], name: str, low: float, high: float, default: float | None = None
-) -> float:
+def number(fields: Fields, name: str, low: float, high: float, default: float | None = None) -> float:
     """A finite number from `low` to `high`."""
     value = fields.get(name, default)
     if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
@@ -80,7 +84,7 @@ def number(
     return float(value)
 
 
-def words(fields: Mapping[str, Any], name: str, most: int = 64) -> list[str]:
+def words(fields: Fields, name: str, most: int = 64) -> list[str]:
     """A list of short texts, empty where the field is missing."""
     values = fields.get(name, [])
     if not isinstance(values, list) or len(values) > most:
@@ -88,7 +92,7 @@ def words(fields: Mapping[str, Any], name: str, most: int = 64) -> list[str]:
     return [word({name: value}, name) for value in values]
 
 
-def changes(fields: Mapping[str, Any], name: str) -> dict[str, float]:
+def changes(fields: Fields, name: str) -> dict[str, float]:
     """A table of short texts and numbers from −20 to 20."""
     table = fields.get(name)
     if not isinstance(table, dict) or len(table) > 64:
@@ -96,15 +100,16 @@ def changes(fields: Mapping[str, Any], name: str) -> dict[str, float]:
     return {word({"name": key}, "name"): number(table, key, -20, 20) for key in table}
 
 
-def points(fields: Mapping[str, Any], name: str) -> np.ndarray | None:
-    """Five points of a face as float (5, 2) pixels, NaN where null is given; None where the field is missing."""
+def points(fields: Fields, name: str) -> np.ndarray:
+    """The five landmarks of a face as float (5, 2) pixels, NaN for null."""
     given = fields.get(name)
-    if given is None:
-        return None
-    if not isinstance(given, list) or len(given) != 5:
+    if not isinstance(given, list) or len(given) != LANDMARKS:
         raise UsageError(f"{name} are five pairs of numbers or nulls; got {_shown(given)}.")
-    rows = [[math.nan, math.nan] if pair is None else _pair(pair, name) for pair in given]
-    return np.array(rows, float)
+    landmarks = np.full((LANDMARKS, 2), math.nan)
+    for place, pair in enumerate(given):
+        if pair is not None:
+            landmarks[place] = _pair(pair, name)
+    return landmarks
 
 
 def latents(payload: memoryview, dim: int, most: int) -> np.ndarray:
@@ -121,7 +126,8 @@ def latents(payload: memoryview, dim: int, most: int) -> np.ndarray:
 
 
 def picture(request: Request) -> np.ndarray:
-    """The payload as uint8 (H, W, 3), from RGBA bytes of the width and height in the header; transparency is ignored."""
+    """The payload as uint8 (H, W, 3), from RGBA bytes of the width and height in the header; transparency is
+    ignored."""
     width = whole(request.fields, "width", 8, LARGEST_SIDE)
     height = whole(request.fields, "height", 8, LARGEST_SIDE)
     if len(request.payload) != width * height * 4:

@@ -10,8 +10,8 @@ from facespace.space.face_space import FaceSpace
 
 
 class Explorer:
-    """A running explorer. Shown as the last value of a cell it is the page; `address` opens it in a browser, `stop()` ends
-    it."""
+    """A running explorer. As the last value of a cell it shows the page; `address` opens it in a browser,
+    `stop()` ends it."""
 
     def __init__(self, service: Service) -> None:
         self._service, self.address = service, service.address
@@ -26,19 +26,23 @@ class Explorer:
         ready.wait(10)
 
     def stop(self) -> None:
-        """Ends the server; the page says so and keeps its last face."""
+        """Ends the server; the page reports it and keeps its last face."""
         self._service.should_exit = True
         self._thread.join(5)
 
     def _repr_html_(self) -> str:
-        return f'<iframe src="{self.address}" width="100%" height="860" style="border:0" allow="camera"></iframe>'
+        size = 'width="100%" height="860" style="border:0"'
+        return f'<iframe src="{self.address}" {size} allow="camera"></iframe>'
 
 
 def explore(
     *spaces: FaceSpace | Path | str, data: FaceSet | Path | str | None = None, port: int | None = None
 ) -> Explorer:
-    """Starts the explorer of one or more spaces in the background. `data` is a prepared set for its figures and map; the
-    first free port from 8420 on is taken unless one is given."""
-    faces = data if isinstance(data, FaceSet) or data is None else FaceSet(data)
-    given = [space if isinstance(space, FaceSpace) else Path(space) for space in spaces]
-    return Explorer(Service(Spaces(given, faces), "127.0.0.1", port, None, NOTEBOOKS))
+    """Starts the explorer of one or more spaces in the background. Its statistics and map are those of
+    `data`, a prepared set; without a `port` it uses the first free one from 8420 on."""
+    if data is not None and not isinstance(data, FaceSet):
+        data = FaceSet(data)
+    opened: list[FaceSpace | Path] = []
+    for space in spaces:
+        opened.append(space if isinstance(space, FaceSpace) else Path(space))
+    return Explorer(Service(Spaces(opened, data), "127.0.0.1", port, None, NOTEBOOKS))

@@ -1,9 +1,10 @@
-"""Who may talk to the page's server: only a page that the server itself sent, under a name that the server answers to,
-with the key from the address that was printed. Checks and headers alone; serves nothing.
+"""Access control of the page's server: only a page that the server itself sent, with an allowed host name and
+the token of the printed address. Checks and headers alone; serves nothing.
 
-A page of another site cannot send the right Origin, a name rebound to 127.0.0.1 is not an allowed Host, and another
-program on the machine does not know the key."""
+A page of another site cannot send the right Origin, a name rebound to 127.0.0.1 is not an allowed Host, and
+another program on the machine has no token."""
 
+import contextlib
 import hmac
 import re
 import secrets
@@ -15,15 +16,17 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from facespace.core.errors import UsageError
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-PROTOCOL = "facespace.v1"  # the WebSocket subprotocol that answers; the key comes beside it
+PROTOCOL = "facespace.v1"  # the WebSocket subprotocol; the token is sent beside it
 NOTEBOOKS = "http://localhost:* http://127.0.0.1:*"
 
 
 def check_token(host: str, token: str | None) -> str:
-    """The key of this session: the given one, or a fresh one. UsageError where one must be given, or is too weak."""
+    """The token of this server: the given one, or a random one. UsageError if one must be given, or is too
+    weak."""
     if token is None and host not in LOOPBACK:
         raise UsageError(
-            f"--host {host} lets other machines in, so it needs a key of your own: --token with 16 letters or more."
+            f"--host {host} lets other machines in, so it needs a token of your own: --token with 16 "
+            "letters or more."
         )
     if token is not None and not re.fullmatch(r"[A-Za-z0-9_-]{16,128}", token):
         raise UsageError("--token takes 16 to 128 of the characters A-Z a-z 0-9 _ and -.")
@@ -31,7 +34,7 @@ def check_token(host: str, token: str | None) -> str:
 
 
 def allowed_hosts(host: str, port: int) -> frozenset[str]:
-    """The values of the Host header that are answered: this machine's names with this port."""
+    """The allowed values of the Host header: this machine's names with this port."""
     names = set(LOOPBACK)
     if host not in LOOPBACK:
         names |= {host, socket.gethostname(), *_own_addresses()}
@@ -39,27 +42,29 @@ def allowed_hosts(host: str, port: int) -> frozenset[str]:
 
 
 def authority(host: str) -> str:
-    """A host as it stands in an address: IPv6 in brackets."""
+    """A host as part of an address: IPv6 in brackets."""
     return f"[{host}]" if ":" in host else host
 
 
 def _own_addresses() -> set[str]:
-    try:
-        return {str(entry[4][0]) for entry in socket.getaddrinfo(socket.gethostname(), None)}
-    except OSError:
-        return set()
+    addresses: set[str] = set()
+    with contextlib.suppress(OSError):
+        for entry in socket.getaddrinfo(socket.gethostname(), None):
+            addresses.add(str(entry[4][0]))
+    return addresses
 
 
 class Guard:
-    """Stands before the whole application: refuses a wrong Host or Origin, a WebSocket without the key, and every method
-    but GET and HEAD; adds the security headers to every answer. `frames` are origins that may show the page in a frame."""
+    """Middleware of the whole application: refuses a wrong Host or Origin, a WebSocket without the token, and
+    every method but GET and HEAD; adds the security headers to every response. `frames` are origins that may
+    show the page in a frame."""
 
     def __init__(self, app: ASGIApp, hosts: frozenset[str], token: str, frames: str = "") -> None:
         self.app, self.hosts, self.token, self.frames = app, hosts, token, frames
         self.origins = {f"http://{host}" for host in hosts}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers a request or passes it on."""
+        """Passes a request on or refuses it."""
         if scope["type"] == "http":
             await self._http(scope, receive, send)
         elif scope["type"] == "websocket":
@@ -69,8 +74,8 @@ class Guard:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         host = _header(scope, b"host").lower()
-        origins = _headers(scope, b"origin")
-        if host not in self.hosts or any(origin.lower() not in self.origins for origin in origins):
+        origins = {origin.lower() for origin in _headers(scope, b"origin")}
+        if host not in self.hosts or not origins <= self.origins:
             await _refuse(send, 403, "This server answers its own page alone.")
         elif scope["method"] not in ("GET", "HEAD"):
             await _refuse(send, 405, "Only GET.")
@@ -79,25 +84,29 @@ class Guard:
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         host, origin = _header(scope, b"host").lower(), _header(scope, b"origin").lower()
-        asked = [part.strip() for part in _header(scope, b"sec-websocket-protocol").split(",")]
-        known = host in self.hosts and origin in self.origins
-        if known and PROTOCOL in asked and self._has_key(asked):
+        protocols = list(map(str.strip, _header(scope, b"sec-websocket-protocol").split(",")))
+        allowed = host in self.hosts and origin in self.origins
+        if allowed and PROTOCOL in protocols and self._has_token(protocols):
             await self.app(scope, receive, send)
         else:
             await receive()  # the connect event; a close before an accept answers 403
             await send({"type": "websocket.close", "code": 1008})
 
-    def _has_key(self, asked: Iterable[str]) -> bool:
-        return any(hmac.compare_digest(part.encode(), self.token.encode()) for part in asked)
+    def _has_token(self, protocols: Iterable[str]) -> bool:
+        token = self.token.encode()
+        return any(hmac.compare_digest(part.encode(), token) for part in protocols)
 
     def _adding(self, send: Send, host: str) -> Send:
         policy = (
-            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; media-src blob:; "
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; media-src "
+            "blob:; "
             f"connect-src 'self' ws://{host}; base-uri 'none'; form-action 'none'; "
             f"frame-ancestors {self.frames or repr('none')}"
         )
         extra = {**HEADERS, "content-security-policy": policy}
-        pairs = [(name.encode(), value.encode()) for name, value in extra.items()]
+        pairs: list[tuple[bytes, bytes]] = []
+        for name, value in extra.items():
+            pairs.append((name.encode(), value.encode()))
 
         async def adding(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -122,7 +131,7 @@ def _headers(scope: Scope, name: bytes) -> list[str]:
 
 
 def _header(scope: Scope, name: bytes) -> str:
-    """The header's only value; empty where it is missing or comes twice."""
+    """The only value of a header; empty if it is missing or occurs twice."""
     found = _headers(scope, name)
     return found[0] if len(found) == 1 else ""
 

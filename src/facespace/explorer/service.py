@@ -1,5 +1,5 @@
-"""The server of the page: its files, and one WebSocket over which it asks. Thin: what is asked is answered in calls.py,
-and who may ask is decided in security.py."""
+"""The server of the page: its files, and one WebSocket for its requests. Requests are answered in
+handlers.py; access is controlled in security.py."""
 
 import asyncio
 import contextlib
@@ -22,25 +22,23 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from facespace.core.errors import FacespaceError, UsageError
 from facespace.data.faces import FaceSet
-from facespace.explorer import calls, messages, security
+from facespace.explorer import handlers, messages, security
 from facespace.explorer.engine import Engine
 from facespace.models import bundle
 from facespace.space.face_space import FaceSpace, load
 
-PORT, TRIED = 8420, 20  # the usual port, and how many next ones are tried
-AT_ONCE = 4  # requests of one page that are worked on at the same time
+PORT, TRIED = 8420, 20  # the default port, and how many ports from it on are tried
+AT_ONCE = 4  # requests of one page that are handled at the same time
 PAGES = 16  # open pages
 
 
 class Spaces:
-    """The spaces that can be switched on the page; each is opened when it is first asked for."""
+    """The spaces that can be selected on the page; each is opened at its first request."""
 
     def __init__(self, spaces: Sequence[FaceSpace | Path], faces: FaceSet | None = None) -> None:
         self._given, self._faces = list(spaces), faces
         self._engines: dict[int, Engine] = {}
-        self.names = _names(
-            [space.folder if isinstance(space, FaceSpace) else bundle.find(space) for space in spaces]
-        )
+        self.names = [_name(_folder(space)) for space in spaces]
 
     def open(self, index: int) -> Engine:
         """The engine of a space by its number."""
@@ -56,17 +54,20 @@ class Spaces:
             engine.stop()
 
 
-def _names(folders: Sequence[Path]) -> list[str]:
-    """The runs' names, without the bundle's: never a whole path."""
-    ours = (bundle.BEST, bundle.LAST)
-    return [
-        folder.resolve().parent.name if folder.name in ours else folder.resolve().name or "space"
-        for folder in folders
-    ]
+def _folder(space: FaceSpace | Path) -> Path:
+    return space.folder if isinstance(space, FaceSpace) else bundle.find(space)
+
+
+def _name(folder: Path) -> str:
+    """The name of the run, without the bundle's and never a whole path."""
+    path = folder.resolve()
+    if folder.name in (bundle.BEST, bundle.LAST):
+        return path.parent.name
+    return path.name or "space"
 
 
 def application(spaces: Spaces, hosts: frozenset[str], token: str, frames: str = "") -> ASGIApp:
-    """The whole server behind its guard."""
+    """The application: the page's files and its WebSocket, behind the guard."""
     files = _page_files()
 
     async def page(request: HttpRequest) -> Response:
@@ -75,42 +76,44 @@ def application(spaces: Spaces, hosts: frozenset[str], token: str, frames: str =
             return PlainTextResponse("There is no such file.", 404)
         return Response(files[name], media_type=mimetypes.guess_type(name)[0] or "application/octet-stream")
 
-    async def talk(socket: WebSocket) -> None:
+    async def connect(socket: WebSocket) -> None:
         if len(open_pages) >= PAGES:
             await socket.close(1013)
             return
         open_pages.add(socket)
         try:
-            await _talk(socket, spaces)
+            await _serve(socket, spaces)
         finally:
             open_pages.discard(socket)
 
     open_pages: set[WebSocket] = set()
-    routes = [WebSocketRoute("/talk", talk), Route("/", page), Route("/{name:path}", page)]
+    routes = [WebSocketRoute("/ws", connect), Route("/", page), Route("/{name:path}", page)]
     return security.Guard(Starlette(routes=routes), hosts, token, frames)
 
 
 def _page_files() -> dict[str, bytes]:
+    """The files of the page by their address."""
     root = resources.files("facespace.explorer") / "web"
-    found = {entry.name: entry.read_bytes() for entry in root.iterdir() if entry.is_file()}
-    panels = {
-        f"panels/{entry.name}": entry.read_bytes() for entry in (root / "panels").iterdir() if entry.is_file()
-    }
-    return found | panels
+    files: dict[str, bytes] = {}
+    for prefix, folder in (("", root), ("panels/", root / "panels")):
+        for entry in folder.iterdir():
+            if entry.is_file():
+                files[prefix + entry.name] = entry.read_bytes()
+    return files
 
 
-async def _talk(socket: WebSocket, spaces: Spaces) -> None:
-    """Answers one page until it leaves. A message that cannot be read ends the talk; one that asks for what cannot be is
-    answered with a sentence."""
+async def _serve(socket: WebSocket, spaces: Spaces) -> None:
+    """Answers one page until it disconnects. A malformed message closes the connection; a request that fails
+    is answered with an error sentence."""
     await socket.accept(subprotocol=security.PROTOCOL)
+    page = handlers.Page()
     gate, tasks = asyncio.Semaphore(AT_ONCE), set()
 
     async def work(request: messages.Request) -> None:
         try:
-            reply = await anyio.to_thread.run_sync(_reply, spaces, request)
-            with contextlib.suppress(
-                RuntimeError, WebSocketDisconnect, OSError
-            ):  # the page left while we worked
+            reply = await anyio.to_thread.run_sync(_reply, spaces, request, page)
+            # The page may have disconnected meanwhile.
+            with contextlib.suppress(RuntimeError, WebSocketDisconnect, OSError):
                 await socket.send_bytes(reply)
         finally:
             gate.release()
@@ -134,28 +137,32 @@ async def _talk(socket: WebSocket, spaces: Spaces) -> None:
             task.cancel()
 
 
-def _reply(spaces: Spaces, request: messages.Request) -> bytes:
-    """The answer to one request as a message; whatever goes wrong becomes a sentence."""
+def _reply(spaces: Spaces, request: messages.Request, page: handlers.Page) -> bytes:
+    """The reply to one request as a message; an exception becomes an error sentence."""
     start = time.perf_counter()
     try:
         index = messages.whole(request.fields, "space", 0, len(spaces.names) - 1, 0)
-        header, payload = calls.answer(spaces.open(index), request)
+        header, payload = handlers.answer(spaces.open(index), request, page)
         taken = round(1000 * (time.perf_counter() - start), 2)
         return messages.write(
             {**header, "spaces": spaces.names, "milliseconds": taken, "id": request.id, "ok": True}, payload
         )
     except FacespaceError as error:
         sentence = str(error)
-    except Exception as error:  # a slip of ours must not end the talk
+    except Exception as error:  # a programming error must not close the connection
         sentence = f"That did not work ({type(error).__name__}). Please report it with what you did."
     return messages.write({"id": request.id, "ok": False, "error": sentence})
 
 
+def _ports(port: int | None) -> Sequence[int]:
+    return range(PORT, PORT + TRIED) if port is None else [port]
+
+
 def bind(host: str, port: int | None) -> socket.socket:
-    """A listening socket on the port, or on the usual one or the next free one. Raises FacespaceError where none is."""
+    """A listening socket on the port; without one, on the first free port from PORT on. Raises FacespaceError
+    if none is free."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    tried = [port] if port is not None else [*range(PORT, PORT + TRIED)]
-    for number in tried:
+    for number in _ports(port):
         listening = socket.socket(family, socket.SOCK_STREAM)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -168,12 +175,12 @@ def bind(host: str, port: int | None) -> socket.socket:
                 raise UsageError(
                     f"--host {host} is not an address of this machine ({error.strerror or error})."
                 ) from error
-    which = f"Port {port} is" if port is not None else f"The ports {PORT} to {PORT + TRIED - 1} are"
+    which = f"The ports {PORT} to {PORT + TRIED - 1} are" if port is None else f"Port {port} is"
     raise FacespaceError(f"{which} in use or not allowed. Name a free one with --port, or --port 0 for any.")
 
 
 class Service(uvicorn.Server):
-    """A server that is ready to start; `address` holds the key."""
+    """A server that is ready to start; `address` contains the token."""
 
     def __init__(
         self, spaces: Spaces, host: str, port: int | None, token: str | None, frames: str = ""
@@ -201,7 +208,7 @@ class Service(uvicorn.Server):
         self._ready: Callable[[str], None] = lambda address: None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Starts, and says so."""
+        """Starts, and calls `ready`."""
         await super().startup(sockets)
         self._ready(self.address)
 

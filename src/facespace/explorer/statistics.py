@@ -1,5 +1,6 @@
-"""Where faces lie in a space, as the page's sliders, its meter of typicality and its map need it: from encoded faces where
-a set is named, else from what the bundle stores, else from random faces that the space encodes again. Figures alone."""
+"""The distribution of faces in a space, for the page's sliders, its typicality meter and its map: from the
+encoded faces of a set if one is given, else from a stored prior, else from samples that the space decodes and
+encodes."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -13,24 +14,22 @@ from facespace.models.priors import FittedPrior
 from facespace.space.face_space import BATCH, FaceSpace
 from facespace.space.traversal import influence
 
-DRAWS = 3_000  # latents from a stored prior; a third of all latents only judges how typical the others are
+DRAWS = 3_000  # latents from a stored prior; a third of all latents is held out for the distances
 ENCODED = 2_000  # faces of a named set
-REACH = 2.0  # standard deviations by which influence is measured, to either side
-SMALL_IMAGE = (
-    64 * 64 * 3
-)  # values of a picture up to which the first of each two counts holds: large ones take long
-RETURNED = 2_000, 1_000  # random faces that are decoded and encoded again
+STEP = 2.0  # standard deviations by which influence is measured, to either side
+SMALL_IMAGE = 64 * 64 * 3  # values of a picture up to which the first of two counts is used, else the second
+REENCODED = 2_000, 1_000  # samples that are decoded and encoded
 MAPPED = 600, 240  # faces on the map
 MOVED = 8, 2  # faces on which influence is measured
-AT_ONCE = 8, 2  # moves between two looks at whether to go on
+FEWEST = 30  # latents from which a third is held out
+AT_ONCE = 8, 2  # moves between two calls of the check
 
-Check = Callable[
-    [], None
-]  # called between two steps of long work: waits while others need the machine, raises to end it
+# Called between two steps of long work: waits while a user's request is handled, and raises to end the work.
+Check = Callable[[], None]
 
 
 class Known(NamedTuple):
-    """Latents that stand for the faces of a space, and in words where they come from."""
+    """Latents of faces of a space, and their origin as text."""
 
     z: np.ndarray  # (N, D) float32
     rows: np.ndarray | None  # (N,) of the set, where one was named
@@ -42,11 +41,11 @@ class Statistics(NamedTuple):
 
     origin: str
     mean: np.ndarray  # (D,)
-    deviation: np.ndarray  # (D,)
+    std: np.ndarray  # (D,)
     active: np.ndarray  # (D,) bool: latents in which faces differ
     components: np.ndarray  # (K, D)
-    spread: np.ndarray  # (K,) standard deviations along the components
-    distances: np.ndarray  # (101,) percentiles of the Mahalanobis distance of latents that were not fitted to
+    component_std: np.ndarray  # (K,) standard deviations along the components
+    distances: np.ndarray  # (101,) percentiles of the Mahalanobis distance of held-out latents
 
 
 class Influence(NamedTuple):
@@ -62,7 +61,7 @@ def affordable(space: FaceSpace, counts: tuple[int, int]) -> int:
 
 
 def known_latents(space: FaceSpace, faces: FaceSet | None, check: Check, seed: int = 0) -> Known:
-    """The best latents at hand."""
+    """The best available latents."""
     if faces is not None:
         rows = evenly_spaced(faces.rows("all"), ENCODED)
         whole = space.as_prepared()
@@ -75,37 +74,45 @@ def known_latents(space: FaceSpace, faces: FaceSet | None, check: Check, seed: i
     if isinstance(prior, FittedPrior):
         return Known(space.many_latents(DRAWS, seed), None, f"{DRAWS:,} draws from {prior.origin}")
     parts = []
-    count = affordable(space, RETURNED)
+    count = affordable(space, REENCODED)
     drawn = space.sample_latents(count, seed)
     for start in range(0, count, BATCH):
         check()
         # As pictures of the size that the encoder takes, which may be larger than those that it draws.
-        parts.append(encode_drawn(space, space.decode(drawn[start : start + BATCH])))
+        parts.append(encode_samples(space, space.decode(drawn[start : start + BATCH])))
     return Known(
         np.concatenate(parts),
         None,
-        f"{count:,} random faces from {prior.origin}, encoded again, since the bundle keeps no figures of real faces "
-        "(--data SET measures them)",
+        f"{count:,} random faces from {prior.origin}, decoded and encoded again, since the bundle holds no "
+        "statistics of "
+        "real faces (--data SET measures them)",
     )
 
 
-def encode_drawn(space: FaceSpace, faces: np.ndarray) -> np.ndarray:
-    """Latents (N, D) of faces that the space drew itself, (N, H, W, C); edges are repeated where its input is larger."""
+def encode_samples(space: FaceSpace, faces: np.ndarray) -> np.ndarray:
+    """Latents (N, D) of faces that the space decoded, (N, H, W, C); edges are repeated if its input is
+    larger."""
     height, width = space.template.height, space.template.width
     lack = height - faces.shape[1], width - faces.shape[2]
-    pads = [(0, 0), *((part // 2, part - part // 2) for part in lack), (0, 0)]
+    pads = [(0, 0)]
+    for part in lack:
+        pads.append((part // 2, part - part // 2))
+    pads.append((0, 0))
     return space.encode(np.pad(faces, pads, mode="edge"))
 
 
 def measure(known: Known, variational: bool) -> Statistics:
-    """The figures of some latents; a third of them, held out, gives the distances."""
+    """The statistics of latents; a third of them is held out for the distances."""
     z = known.z.astype(np.float64)
-    held = np.arange(len(z)) % 3 == 2 if len(z) >= 30 else np.ones(len(z), bool)
-    fitted = components(z[~held] if len(z) >= 30 else z)
+    held_out = fitted_to = np.ones(len(z), bool)
+    if len(z) >= FEWEST:
+        held_out = np.arange(len(z)) % 3 == 2
+        fitted_to = ~held_out
+    fitted = components(z[fitted_to])
     deviations = np.sqrt(np.maximum(np.asarray(fitted.explained_variance_), 0))
     live = deviations > 1e-3 * max(float(deviations.max(initial=0)), 1e-12)
     axes, spreads = np.asarray(fitted.components_)[live], deviations[live]
-    apart = np.linalg.norm((z[held] - fitted.mean_) @ axes.T / spreads, axis=1)
+    apart = np.linalg.norm((z[held_out] - fitted.mean_) @ axes.T / spreads, axis=1)
     deviation = z.std(0, ddof=1)
     return Statistics(
         known.origin,
@@ -119,9 +126,9 @@ def measure(known: Known, variational: bool) -> Statistics:
 
 
 def measure_influence(space: FaceSpace, known: Known, found: Statistics, check: Check) -> Influence:
-    """How much of the picture each latent and each component moves."""
+    """The influence of each latent and each component on the picture."""
     faces = known.z[evenly_spaced(np.arange(len(known.z)), affordable(space, MOVED))]
-    moves = np.concatenate((np.diag(found.deviation), found.components * found.spread[:, None])) * REACH
+    moves = np.concatenate((np.diag(found.std), found.components * found.component_std[:, None])) * STEP
     parts = []
     step = affordable(space, AT_ONCE)
     for start in range(0, len(moves), step):
@@ -129,13 +136,13 @@ def measure_influence(space: FaceSpace, known: Known, found: Statistics, check: 
         some = moves[start : start + step]
         parts.append((influence(space, faces, some) + influence(space, faces, -some)) / 2)
     both = np.concatenate(parts)
-    size = len(found.deviation)
+    size = len(found.std)
     return Influence(both[:size].astype(np.float32), both[size:].astype(np.float32))
 
 
 def lay_out(z: np.ndarray, method: str, seed: int = 0) -> np.ndarray:
-    """Places float32 (N, 2) on a map of (N, D) latents, each axis brought into [0, 1]; the outermost percent on each side
-    lies on the edge, so that a few faces far off do not shrink all others."""
+    """Positions float32 (N, 2) on a map of latents (N, D), each axis scaled to [0, 1]; the outermost percent
+    on each side is clipped to the edge, so that a few outliers do not shrink the map."""
     places, _ = METHODS[method][1](z, seed)
     low, high = np.percentile(places, (1, 99), axis=0)
     return ((places - low) / np.where(high > low, high - low, 1)).clip(0, 1).astype(np.float32)

@@ -1,1 +1,1 @@
-"""Mathematics in a latent space: (D,) and (N, D) tensors in and out, no models and no images."""
+"""Mathematics in a latent space: (D,) and (N, D) numpy arrays in and out. No models, no images, no torch."""

@@ -1,12 +1,10 @@
-"""Kinds of faces that share an attribute, such as clear glasses and dark ones, told apart by clustering their latents. Arrays
-in and out; what the kinds are called is decided elsewhere."""
+"""Kinds of faces that share an attribute, such as clear glasses and dark ones, found by clustering their
+latents. Arrays in and out; the kinds are named elsewhere."""
 
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.cluster import KMeans
-from sklearn.decomposition import PCA
 
 from facespace.core.errors import UsageError
 from facespace.latent.directions import FEWEST, Whitening
@@ -18,8 +16,8 @@ STARTS: Any = 10  # of k-means, of which the best is kept
 
 @dataclass(frozen=True)
 class Kinds:
-    """Clusters of faces: centers (K, A) in the plane of `axes` (A, D) through `middle` (D,) of whitened latents, the largest
-    kind first."""
+    """Clusters of faces: centers (K, A) in the plane of `axes` (A, D) through `middle` (D,) of whitened
+    latents, the largest kind first."""
 
     whitening: Whitening
     middle: np.ndarray
@@ -27,8 +25,8 @@ class Kinds:
     centers: np.ndarray
 
     def of(self, z: np.ndarray, signs: np.ndarray) -> np.ndarray:
-        """Signs (N, K) of latents (N, D) with signs (N,) of the attribute: +1 for a face of the kind, −1 for one without the
-        attribute, NaN for the other kinds and where the attribute is unknown."""
+        """Signs (N, K) of latents (N, D) with signs (N,) of the attribute: +1 for a face of the kind, −1 for
+        one without the attribute, NaN for the other kinds and where the attribute is unknown."""
         x = (z - self.whitening.center) @ self.whitening.inverse
         places = (x - self.middle) @ self.axes.T
         nearest = ((places[:, None] - self.centers) ** 2).sum(2).argmin(1)
@@ -40,17 +38,22 @@ class Kinds:
 
 
 def find_kinds(z: np.ndarray, signs: np.ndarray, count: int, whitening: Whitening, seed: int = 0) -> Kinds:
-    """The `count` kinds of the faces with an attribute, from latents (N, D) and its signs (N,): k-means (k-means++, ten
-    starts) in the first principal components of their whitened latents. On CelebA's wearers of glasses, latents that
-    were not whitened parted clear from dark ones less well.
+    """The `count` kinds of the faces with an attribute, from latents (N, D) and its signs (N,): k-means
+    (k-means++, ten starts) in the first principal components of their whitened latents. On CelebA's faces
+    with glasses, latents that were not whitened separated clear from dark ones less well.
 
     Raises UsageError for a count below 2 or above MOST, too few faces, or a kind of fewer than 5."""
+    from sklearn.cluster import KMeans  # here, since it takes a second to import
+    from sklearn.decomposition import PCA
+
     x = (z[signs > 0] - whitening.center) @ whitening.inverse
     if not 2 <= count <= MOST:
         raise UsageError(f"An attribute has 2 to {MOST} kinds; got {count}.")
     if len(x) < FEWEST * count:
         raise UsageError(
-            f"{count} kinds need at least {FEWEST * count} faces with the attribute; this split has {len(x)}. Name a larger set."
+            f"{count} kinds need at least {FEWEST * count} faces with the attribute; "
+            f"this split has {len(x)}. "
+            "Name a larger set."
         )
     plane = PCA(min(AXES, *x.shape), svd_solver="full").fit(x)
     places = plane.transform(x)
@@ -58,7 +61,8 @@ def find_kinds(z: np.ndarray, signs: np.ndarray, count: int, whitening: Whitenin
     sizes = np.bincount(clusters.predict(places), minlength=count)
     if sizes.min() < FEWEST:
         raise UsageError(
-            f"The smallest of {count} kinds has {sizes.min()} faces, and a direction needs {FEWEST}. Ask for fewer kinds."
+            f"The smallest of {count} kinds has {sizes.min()} faces, and a direction needs {FEWEST}. "
+            "Name fewer kinds."
         )
     order = np.argsort(-sizes, kind="stable")
     return Kinds(whitening, plane.mean_, np.asarray(plane.components_), clusters.cluster_centers_[order])

@@ -1,22 +1,24 @@
-"""Flat maps of a latent space: (N, D) latents to (N, 2) places, and which faces to draw on a map without overlap.
-Methods are rows of METHODS; UMAP needs the extra umap."""
+"""Two-dimensional maps of a latent space: (N, D) latents to (N, 2) places, and which faces to draw on a map
+without overlap. Methods are rows of METHODS; UMAP needs the extra umap."""
 
 import importlib
 import importlib.util
 import warnings
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from sklearn.decomposition import PCA
-from sklearn.manifold import TSNE, trustworthiness
 
-NEIGHBOURS = 10  # of each face, that trustworthiness asks for
-FEWEST = 8  # faces below which neighbours mean nothing
+if TYPE_CHECKING:
+    from sklearn.decomposition import PCA
+
+NEIGHBOURS = 10  # of each face, in trustworthiness
+FEWEST = 8  # faces below which neighbourhoods are meaningless
 
 
 class Map(NamedTuple):
-    """Where N faces lie on paper. `axes` say what the two directions are; `trust` is None for too few faces."""
+    """Places of N faces. `axes` are labels of the two axes; `trust` is the trustworthiness, None for too few
+    faces."""
 
     name: str
     title: str
@@ -25,17 +27,18 @@ class Map(NamedTuple):
     trust: float | None
 
 
-def components(z: np.ndarray) -> PCA:
+def components(z: np.ndarray) -> "PCA":
     """Principal components of (N, D) latents, all of them, by an exact decomposition."""
+    from sklearn.decomposition import PCA  # here, since it takes a second to import
+
     with warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore", "invalid value", RuntimeWarning
-        )  # all shares are 0 / 0 where nothing varies
+        # All shares are 0 / 0 where nothing varies.
+        warnings.filterwarnings("ignore", "invalid value", RuntimeWarning)
         return PCA(svd_solver="full").fit(z.astype(np.float64))
 
 
 def by_components(z: np.ndarray, seed: int) -> tuple[np.ndarray, tuple[str, str]]:
-    """The two directions in which faces differ most: straight, and the same for every seed."""
+    """The first two principal components: linear, and the same for every seed."""
     fitted = components(z)
     places = np.zeros((len(z), 2))
     found = fitted.transform(z.astype(np.float64))[:, :2]
@@ -48,23 +51,29 @@ def by_components(z: np.ndarray, seed: int) -> tuple[np.ndarray, tuple[str, str]
 
 
 def by_tsne(z: np.ndarray, seed: int) -> tuple[np.ndarray, tuple[str, str]]:
-    """t-SNE (van der Maaten & Hinton, 2008), perplexity 30 or a third of the faces, started from the components."""
+    """t-SNE (van der Maaten & Hinton, 2008), perplexity 30 or a third of the faces, started from the
+    components."""
+    from sklearn.manifold import TSNE
+
     start = "pca" if z.shape[1] > 1 else "random"
     perplexity = min(30.0, (len(z) - 1) / 3)
-    way = TSNE(init=start, perplexity=perplexity, random_state=seed % 2**32)
-    return way.fit_transform(z).astype(np.float64), ("", "")
+    embedding = TSNE(init=start, perplexity=perplexity, random_state=seed % 2**32)
+    return embedding.fit_transform(z).astype(np.float64), ("", "")
 
 
 def by_umap(z: np.ndarray, seed: int) -> tuple[np.ndarray, tuple[str, str]]:
     """UMAP (McInnes et al., 2018) with 15 neighbours and a least distance of 0.1."""
     umap = importlib.import_module("umap")
     start = "spectral" if len(z) > 50 else "random"  # the spectral start needs more faces than that
-    way = umap.UMAP(n_neighbors=min(15, len(z) - 1), init=start, random_state=seed % 2**32, n_jobs=1)
-    return np.asarray(way.fit_transform(z), np.float64), ("", "")
+    neighbours = min(15, len(z) - 1)
+    embedding = umap.UMAP(n_neighbors=neighbours, init=start, random_state=seed % 2**32, n_jobs=1)
+    return np.asarray(embedding.fit_transform(z), np.float64), ("", "")
 
 
-# Name -> title, and the way from (N, D) latents and a seed to (N, 2) places and the names of the axes.
-METHODS: dict[str, tuple[str, Callable[[np.ndarray, int], tuple[np.ndarray, tuple[str, str]]]]] = {
+# (N, D) latents and a seed -> (N, 2) places and the labels of the axes.
+Method = Callable[[np.ndarray, int], tuple[np.ndarray, tuple[str, str]]]
+
+METHODS: dict[str, tuple[str, Method]] = {  # name -> title and method
     "pca": ("Principal components", by_components),
     "tsne": ("t-SNE", by_tsne),
     "umap": ("UMAP", by_umap),
@@ -73,15 +82,19 @@ METHODS: dict[str, tuple[str, Callable[[np.ndarray, int], tuple[np.ndarray, tupl
 
 def draw_maps(z: np.ndarray, seed: int) -> tuple[list[Map], list[str]]:
     """All maps of (N, D) latents that can be made here, and a sentence for each that cannot."""
+    from sklearn.manifold import trustworthiness
+
     made, missing = [], []
-    for name, (title, way) in METHODS.items():
+    for name, (title, method) in METHODS.items():
         reason = _why_not(name, z)
         if reason:
             missing.append(f"There is no {title} map: {reason}")
             continue
-        places, axes = way(z, seed)
-        near = min(NEIGHBOURS, (len(z) - 1) // 2)
-        trust = float(trustworthiness(z, places, n_neighbors=near)) if len(z) >= FEWEST else None
+        places, axes = method(z, seed)
+        trust = None
+        if len(z) >= FEWEST:
+            neighbours = min(NEIGHBOURS, (len(z) - 1) // 2)
+            trust = float(trustworthiness(z, places, n_neighbors=neighbours))
         made.append(Map(name, title, places, axes, trust))
     return made, missing
 
@@ -97,27 +110,27 @@ def _why_not(name: str, z: np.ndarray) -> str:
 
 
 def pick(places: np.ndarray, rows: int, columns: int, margin: float = 0.5) -> np.ndarray:
-    """Which faces to draw in each cell of a grid over (N, 2) places: int64 (rows, columns), the face nearest to the
-    cell's middle of those that lie in it, −1 for an empty cell. Up on the map is up on the grid. The outermost `margin`
-    percent on each side are left out, so that a few faces far off do not shrink all others."""
+    """Which faces to draw in each cell of a grid over (N, 2) places: int64 (rows, columns), the face nearest
+    to the cell's middle of those that lie in it, −1 for an empty cell. Up on the map is up on the grid. The
+    outermost `margin` percent on each side are left out, so that a few faces far off do not shrink all
+    others."""
     low, high = np.percentile(places, (margin, 100 - margin), axis=0)
-    reach = np.where(high > low, high - low, 1.0)
-    spot = (places - low) / reach * (columns, rows)  # in cells, from the lower left
+    extent = np.where(high > low, high - low, 1.0)
+    spot = (places - low) / extent * (columns, rows)  # in cells, from the lower left
     inside = ((spot >= 0) & (spot <= (columns, rows))).all(1)
     cell = np.minimum(spot, (columns - 1, rows - 1)).astype(int)
     distance = ((spot - cell - 0.5) ** 2).sum(1)
     grid = np.full((rows, columns), -1)
-    for face in np.flatnonzero(inside)[
-        np.argsort(-distance[inside], kind="stable")
-    ]:  # the nearest comes last
+    nearest_last = np.flatnonzero(inside)[np.argsort(-distance[inside], kind="stable")]
+    for face in nearest_last:
         column, row = cell[face]
         grid[rows - 1 - row, column] = face
     return grid
 
 
 def lay(grid: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """One picture (H, W, C) of a grid of places in `faces` (M, h, w, C), numbered in the order of the cells that are not
-    empty; empty cells stay white."""
+    """One picture (H, W, C) of a grid of places in `faces` (M, h, w, C), numbered in the order of the cells
+    that are not empty; empty cells stay white."""
     rows, columns = grid.shape
     _, height, width, channels = faces.shape
     cells = np.full((rows * columns, height, width, channels), 255, np.uint8)

@@ -1,46 +1,80 @@
-"""What single latents do and what they go with, from arrays alone: a row of facts for each, correlations, and how well
-attributes can be read from all latents together. No model and no pictures."""
+"""Statistics of single latents and of their relation to attributes, from arrays alone: a row of facts for
+each latent, correlations, and how well linear probes read attributes from all latents. No model and no
+pictures."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from statistics import NormalDist
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
-from sklearn.linear_model import RidgeCV
-from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import GroupKFold, cross_val_predict
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
-ACTIVE = (
-    0.01  # variance of the posterior mean over data above which a latent counts as used (Burda et al., 2016)
-)
-
-FEWEST = 10  # faces of each kind, yes and no, that an attribute needs to be measured
+# Variance of the posterior mean over data above which a latent counts as active (Burda et al., 2016).
+ACTIVE = 0.01
+FEWEST = 10  # faces of each class, yes and no, that an attribute needs to be measured
 FOLDS = 5
 
 
+class Separability(TypedDict):
+    """How well a linear probe reads one attribute; `auc` is None for too few faces."""
+
+    yes: int
+    no: int
+    unknown: int
+    auc: float | None
+
+
+class LatentRow(TypedDict):
+    """Statistics of one latent over faces."""
+
+    latent: int
+    rank: int  # 1 is the most influential
+    influence: float
+    minimum: float
+    maximum: float
+    mean: float
+    deviation: float
+    total_activation: float  # sum of absolute values
+    kl: float | None  # mean, nats
+    active: bool
+    attribute: str | None  # the one with the largest absolute correlation, None where nothing varies
+    correlation: float | None
+    faces: int | None  # with a known value of that attribute
+
+
+class LatentStructure(TypedDict):
+    """Posterior means against N(0, I), and against each other."""
+
+    norm_of_mean: float
+    variance_mean: float
+    variance_range: list[float]
+    mean_absolute_correlation: float | None
+    covariance_distance: float
+    active_units: int
+
+
 def active_above(z: np.ndarray, variational: bool) -> float:
-    """The variance of a latent's posterior means (N, D) above which it counts as used: ACTIVE, of an autoencoder times the
-    mean variance, since its scale is free."""
+    """The variance of a latent's posterior means (N, D) above which it counts as active: ACTIVE, of an
+    autoencoder times the mean variance, since its scale is free."""
     return ACTIVE if variational else ACTIVE * float(z.var(0, ddof=1, dtype=np.float64).mean())
 
 
 def whiten(z: np.ndarray, center: np.ndarray, covariance: np.ndarray) -> np.ndarray:
-    """(N, D) latents in the deviations of a Gaussian with that center (D,) and covariance (D, D): (N, K) over those of its
-    principal axes that vary, K ≤ D."""
+    """(N, D) latents in the deviations of a Gaussian with that center (D,) and covariance (D, D): (N, K) over
+    those of its principal axes that vary, K ≤ D."""
     values, vectors = np.linalg.eigh(covariance)
     live = values > 1e-6 * max(values.max(), 1e-300)
     return (z - center) @ vectors[:, live] / np.sqrt(values[live])
 
 
 def correlate(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Pearson's r of each column of (N, P) with each of (N, Q), and the number of rows in which both are known, (P, Q)
-    each. NaN is unknown; r is NaN where either does not vary among those rows."""
-    (a, known_a), (b, known_b) = _standard(a), _standard(b)
+    """Pearson's r of each column of (N, P) with each of (N, Q), and the number of rows in which both are
+    known, (P, Q) each. NaN is unknown; r is NaN where either does not vary among those rows."""
+    a, known_a = _standard(a)
+    b, known_b = _standard(b)
     count = known_a.T @ known_b
     sum_a, sum_b = a.T @ known_b, known_a.T @ b
-    spread_a, spread_b = count * ((a**2).T @ known_b) - sum_a**2, count * (known_a.T @ (b**2)) - sum_b**2
+    spread_a = count * ((a**2).T @ known_b) - sum_a**2
+    spread_b = count * (known_a.T @ (b**2)) - sum_b**2
     varies = (spread_a > 1e-9 * count**2) & (spread_b > 1e-9 * count**2)
     r = np.full(count.shape, np.nan)
     np.divide(count * (a.T @ b) - sum_a * sum_b, np.sqrt(np.abs(spread_a * spread_b)), out=r, where=varies)
@@ -48,7 +82,8 @@ def correlate(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _standard(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Columns with mean 0 and deviation 1 over their known rows and 0 elsewhere, and 1.0 where a row is known."""
+    """Columns with mean 0 and deviation 1 over their known rows and 0 elsewhere, and 1.0 where a row is
+    known."""
     known = np.isfinite(table)
     count = np.maximum(known.sum(0), 1)
     values = np.where(known, table, 0.0).astype(np.float64)
@@ -58,40 +93,48 @@ def _standard(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def by_chance(count: int, tests: int) -> float:
-    """The absolute correlation that unrelated columns of `count` rows exceed in one of twenty studies with so many
-    tests each (Bonferroni; r is near to normal with deviation 1 / √count)."""
+    """The absolute correlation that unrelated columns of `count` rows exceed in one of twenty studies with so
+    many tests each (Bonferroni; r is near to normal with deviation 1 / √count)."""
     return min(1.0, NormalDist().inv_cdf(1 - 0.025 / max(tests, 1)) / max(count, 1) ** 0.5)
 
 
-def separable(z: np.ndarray, signs: np.ndarray, groups: np.ndarray) -> list[dict[str, Any]]:
-    """How well a straight cut through (N, D) latents tells yes from no, for each column of `signs` (N, A): counts, and
-    the area under the ROC curve of a ridge regression on faces that it was not fitted to, 5 folds, no group (N,) in two
-    of them. The area is None for an attribute with fewer than 10 faces of either kind."""
+def separable(z: np.ndarray, signs: np.ndarray, groups: np.ndarray) -> list[Separability]:
+    """How well a linear probe of (N, D) latents separates yes from no, for each column of `signs` (N, A):
+    counts, and the cross-validated area under the ROC curve of a ridge regression, 5 folds, no group (N,) in
+    two of them. The area is None for an attribute with fewer than 10 faces of either class."""
     found = []
     for column in signs.T:
         known = np.isfinite(column)
         yes = int((column > 0).sum())
-        facts = {"yes": yes, "no": int(known.sum()) - yes, "unknown": int((~known).sum()), "auc": None}
-        few = min(facts["yes"], facts["no"]) < FEWEST or len(np.unique(groups[known])) < FOLDS
-        found.append(facts if few else {**facts, "auc": _auc(z[known], column[known], groups[known])})
+        no = int(known.sum()) - yes
+        facts: Separability = {"yes": yes, "no": no, "unknown": int((~known).sum()), "auc": None}
+        if min(yes, no) >= FEWEST and len(np.unique(groups[known])) >= FOLDS:
+            facts["auc"] = _auc(z[known], column[known], groups[known])
+        found.append(facts)
     return found
 
 
 def _auc(z: np.ndarray, sign: np.ndarray, groups: np.ndarray) -> float:
+    from sklearn.linear_model import RidgeCV  # here, since they take a second to import
+    from sklearn.metrics import roc_auc_score
+    from sklearn.model_selection import GroupKFold, cross_val_predict
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     probe = make_pipeline(StandardScaler(), RidgeCV(np.logspace(0, 4, 5)))
     score = cross_val_predict(probe, z.astype(np.float64), sign, groups=groups, cv=GroupKFold(FOLDS))
     return float(roc_auc_score(sign > 0, score))
 
 
-def most_telling(names: Sequence[str], found: Sequence[Mapping[str, Any]], count: int) -> list[str]:
-    """The attributes that are best told apart; after them, those that could not be measured, the most evenly split first."""
+def most_telling(names: Sequence[str], found: Sequence[Separability], count: int) -> list[str]:
+    """The attributes with the highest AUC; after them, those without one, the most evenly split first."""
 
-    def worth(place: int) -> tuple[bool, float, int]:
+    def order(place: int) -> tuple[bool, float, int]:
         facts = found[place]
         return facts["auc"] is None, -(facts["auc"] or 0.0), -min(facts["yes"], facts["no"])
 
     varied = [place for place in range(len(names)) if min(found[place]["yes"], found[place]["no"])]
-    return [names[place] for place in sorted(varied, key=worth)[:count]]
+    return [names[place] for place in sorted(varied, key=order)[:count]]
 
 
 def rows_of(
@@ -101,15 +144,15 @@ def rows_of(
     names: Sequence[str],
     signs: np.ndarray,
     threshold: float,
-) -> list[dict[str, Any]]:
-    """A row of facts for each latent of (N, D), the most influential first; `kl` (N, D) nats, `influence` (D,), `signs`
-    (N, A); active ones vary more than `threshold`. `attribute` is the one whose sign it goes with most, `correlation` how much, None where nothing varies."""
+) -> list[LatentRow]:
+    """A row for each latent of (N, D), the most influential first; `kl` (N, D) nats, `influence` (D,),
+    `signs` (N, A) of the attributes `names`; active ones have more variance than `threshold`."""
     r, counts = correlate(z, signs)
     rank = np.argsort(-influence, kind="stable")
     variance = z.astype(np.float64).var(0, ddof=1)
-    rows = []
+    rows: list[LatentRow] = []
     for place, latent in enumerate(rank.tolist(), start=1):
-        best = int(np.nanargmax(np.abs(r[latent]))) if np.isfinite(r[latent]).any() else None
+        attribute, correlation, faces = _strongest(r[latent], counts[latent], names)
         rows.append(
             {
                 "latent": latent,
@@ -122,21 +165,30 @@ def rows_of(
                 "total_activation": float(np.abs(z[:, latent]).sum(dtype=np.float64)),
                 "kl": None if kl is None else float(kl[:, latent].mean(dtype=np.float64)),
                 "active": bool(variance[latent] > threshold),
-                "attribute": None if best is None else names[best],
-                "correlation": None if best is None else float(r[latent, best]),
-                "faces": None if best is None else int(counts[latent, best]),
+                "attribute": attribute,
+                "correlation": correlation,
+                "faces": faces,
             }
         )
     return rows
 
 
-def latent_structure(z: np.ndarray) -> dict[str, Any]:
-    """How (N, D) posterior means lie: against N(0, I), and with each other."""
+def _strongest(
+    r: np.ndarray, counts: np.ndarray, names: Sequence[str]
+) -> tuple[str | None, float | None, int | None]:
+    """The attribute with the largest absolute correlation (A,), that correlation, and its number of faces."""
+    if not np.isfinite(r).any():
+        return None, None, None
+    best = int(np.nanargmax(np.abs(r)))
+    return names[best], float(r[best]), int(counts[best])
+
+
+def latent_structure(z: np.ndarray) -> LatentStructure:
+    """(N, D) posterior means compared with N(0, I), and with each other."""
     covariance = np.cov(z.T).reshape(z.shape[1], -1)  # (D, D)
     variance = np.diag(covariance)
-    live = covariance[
-        np.ix_(variance > 0, variance > 0)
-    ]  # a latent that never varies correlates with nothing
+    varying = variance > 0  # a constant latent has no correlation
+    live = covariance[np.ix_(varying, varying)]
     scale = np.sqrt(np.diag(live))
     apart = (np.abs(live) / np.outer(scale, scale))[~np.eye(len(live), dtype=bool)]
     return {

@@ -1,24 +1,30 @@
-"""Networks and distributions. Nothing here reads or writes files."""
+"""Networks, distributions of latents, and bundles, their form on disk.
 
-from facespace.core.errors import choose
-from facespace.models.autoencoder import Autoencoder
-from facespace.models.hierarchical import Ladder
-from facespace.models.interface import LatentModel, Pass, Posterior
-from facespace.recipes.model_config import ModelConfig
+Importing this package loads no torch, so that bundles can be listed without it; the names below load what
+they need."""
 
-MODELS = {"autoencoder": Autoencoder, "ladder": Ladder}
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from facespace.models.interface import LatentModel, Pass, Posterior
+    from facespace.models.registry import MODELS, build, count_parameters
+    from facespace.recipes.model_config import ModelConfig
 
 __all__ = ["MODELS", "LatentModel", "ModelConfig", "Pass", "Posterior", "build", "count_parameters"]
 
+_MODULES = {
+    "MODELS": "facespace.models.registry",
+    "LatentModel": "facespace.models.interface",
+    "ModelConfig": "facespace.recipes.model_config",
+    "Pass": "facespace.models.interface",
+    "Posterior": "facespace.models.interface",
+    "build": "facespace.models.registry",
+    "count_parameters": "facespace.models.registry",
+}
 
-def build(config: ModelConfig) -> LatentModel:
-    """A new model with random weights; UsageError for a name or size that does not exist."""
-    return choose(MODELS, config.kind, "model kind")(config)
 
-
-def count_parameters(config: ModelConfig) -> int:
-    """Trainable parameters of the model that a config describes, without spending memory on it."""
-    import torch
-
-    with torch.device("meta"):
-        return sum(p.numel() for p in build(config).parameters() if p.requires_grad)
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_MODULES[name]), name)

@@ -1,14 +1,15 @@
-"""Autoencoder and VAE in one: a body, a bottleneck and a pixel likelihood put together as the config says; with
-`conditions`, encoder and decoder are also told attributes (conditional VAE: Sohn et al., 2015)."""
+"""Autoencoder and VAE in one class: a backbone, a bottleneck and a pixel likelihood, chosen by the config.
+With `conditions`, encoder and decoder also get attributes (conditional VAE: Sohn et al., 2015)."""
 
 import math
 
 import torch
 from torch import Generator, Tensor
+from torch.nn import functional as F
 
 from facespace.core.errors import UsageError, choose
-from facespace.models.backbones import BODIES
-from facespace.models.blocks import heads
+from facespace.models.backbones import BACKBONES
+from facespace.models.blocks import bottleneck_layers
 from facespace.models.interface import LatentModel, Pass, Posterior
 from facespace.models.likelihoods import LIKELIHOODS
 from facespace.models.posteriors import POSTERIORS, Gaussian
@@ -16,14 +17,13 @@ from facespace.models.priors import PRIORS
 from facespace.models.quantizer import Codebook
 from facespace.recipes.model_config import ModelConfig
 
-BLENDED = 4  # faces of the batch that a latent between them is made of
-UNTOLD = (
-    0.1  # share of attributes hidden while training, and of faces with all of them: "unknown" is learned too
-)
+MIXED = 4  # latents of the batch in one interpolated latent
+MASKED = 0.1  # share of attributes masked in training, and of faces with all masked: NaN is learned too
 
 
 class Autoencoder(LatentModel):
-    """body × bottleneck × pixels. With a Gaussian bottleneck it is a VAE (Kingma & Welling, 2014)."""
+    """backbone × bottleneck × pixel likelihood. With a Gaussian bottleneck it is a VAE (Kingma & Welling,
+    2014)."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -31,32 +31,34 @@ class Autoencoder(LatentModel):
         self.posterior = choose(POSTERIORS, config.bottleneck, "bottleneck")(config)
         self.pixels = choose(LIKELIHOODS, config.pixels, "pixels")()
         self.prior = choose(PRIORS, config.bottleneck, "bottleneck")(config.latent)
-        told = 2 * len(config.conditions)  # a value, and whether it is known
-        body = choose(BODIES, config.body, "body")(
-            config, config.latent + told, config.image[0] * self.pixels.parts
-        )
-        self.encoder, self.decoder = body.encoder, body.decoder
-        self.heads = heads(config, body, told, self.posterior.PARTS)
-        self.image_shape = (config.image[0], *body.size)
+        attributes = 2 * len(config.conditions)  # a value, and whether it is known
+        make = choose(BACKBONES, config.body, "backbone")
+        backbone = make(config, config.latent + attributes, config.image[0] * self.pixels.parts)
+        self.encoder, self.decoder = backbone.encoder, backbone.decoder
+        self.heads = bottleneck_layers(config, backbone, attributes, self.posterior.PARTS)
+        self.image_shape = (config.image[0], *backbone.size)
         self.latent_shape = (config.latent,)
         if config.looks > 1 and self.image_shape != config.image:
             raise UsageError(
-                f"model.looks must be 1 where the body {config.body} draws less than it is shown."
+                f"model.looks must be 1 where the backbone, here {config.body}, has an output smaller than "
+                "its input."
             )
 
     def encode(self, x: Tensor, y: Tensor | None = None) -> Posterior:
         """(B, C, H, W) in [0, 1] -> q(z | x); y is (B, A) attributes in the order of the config's conditions.
 
-        Once it has learned (in eval mode) an encoder of several looks sees what the decoder made of its latents too, and
-        moves them by what it finds lacking there (iterative inference: Marino et al., 2018; Alaluf et al., 2021)."""
-        q = self._look(x, y)
+        In eval mode the mean is refined, if the config has it: the reconstruction is encoded too, and the
+        mean moves by the difference of the two encodings (iterative inference: Marino et al., 2018; Alaluf et
+        al., 2021)."""
+        q = self._infer(x, y)
         first = q.mean
-        for _ in range(0 if self.training else self.config.looks - 1):
-            q.mean = q.mean + first - self._look(self.decode(q.mean, y), y).mean
+        refinements = 0 if self.training else self.config.looks - 1
+        for _ in range(refinements):
+            q.mean = q.mean + first - self._infer(self.decode(q.mean, y), y).mean
         return q
 
-    def _look(self, x: Tensor, y: Tensor | None) -> Posterior:
-        raw = self.heads(self._with(self.encoder(x), y)).float()
+    def _infer(self, x: Tensor, y: Tensor | None) -> Posterior:
+        raw = self.heads(self._with_attributes(self.encoder(x), y)).float()
         return self.posterior(raw.relu() if self.config.latent_relu else raw)
 
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
@@ -64,8 +66,10 @@ class Autoencoder(LatentModel):
         return self.pixels.mean(self._raw(self.snap(z), y))
 
     def snap(self, z: Tensor) -> Tensor:
-        """(B, D) as it is, or where it is codes the entries next to them."""
-        return self.posterior.snap(z) if isinstance(self.posterior, Codebook) else z
+        """(B, D) with vector quantization, if the model has it."""
+        if isinstance(self.posterior, Codebook):
+            return self.posterior.snap(z)
+        return z
 
     def forward(
         self,
@@ -76,62 +80,76 @@ class Autoencoder(LatentModel):
         drawn: int = 0,
         latents: Tensor | None = None,
     ) -> Pass:
-        """One sample of z for each image, and what it says of x; with more samples also the importance-weighted bound. With
-        `drawn`, so many images (at most B) of latents between those of the batch, which get no gradient; with `latents` (N, D),
-        N at most B, the images of those instead."""
+        """Encodes, samples and decodes a batch; with `samples` above 1 also the importance-weighted bound.
+        `drawn` adds so many images, at most B, of interpolated latents without gradient; `latents` (N, D), N
+        at most B, the images of those instead."""
         if self.training and y is not None:
-            alone, whole = torch.rand(y.shape, device=y.device), torch.rand(len(y), 1, device=y.device)
-            y = torch.where((alone < UNTOLD) | (whole < UNTOLD), torch.nan, y)  # (B, A)
-        q, seen = self.encode(x, y), self.target(x)
+            y = _masked(y)
+        q, target = self.encode(x, y), self.target(x)
         z, path = q.draw(generator)
         raw = self._raw(self._noisy(z), y)
-        likelihood = self.pixels.log_prob(raw, seen)
-        bound = None
+        likelihood = self.pixels.log_prob(raw, target)
+        kl_per_latent, bound = None, None
         if samples > 1:
             if not isinstance(path, Gaussian):
                 raise UsageError(
                     "objective.samples: an importance-weighted bound needs model.bottleneck=gaussian."
                 )
             weights = [likelihood + path.log_ratio(z)]
-            for _ in range(samples - 1):
-                z, other = q.draw(generator)
-                weights.append(self.pixels.log_prob(self._raw(z, y), seen) + other.log_ratio(z))
+            weights += self._importance_weights(q, target, y, samples - 1, generator)
             bound = torch.stack(weights).logsumexp(0) - math.log(samples)  # (B,) Burda et al., 2016
-        parts = path.kl_per_latent() if isinstance(path, Gaussian) else None
+        if isinstance(path, Gaussian):
+            kl_per_latent = path.kl_per_latent()
         if latents is None and drawn:
             latents = blend(z.detach(), drawn)
         others = None
         if latents is not None:
             others = self.decode(latents, None if y is None else y[: len(latents)])
-        return Pass(self.pixels.mean(raw), likelihood, path.penalties(), parts, bound, others)
+        return Pass(self.pixels.mean(raw), likelihood, path.penalties(), kl_per_latent, bound, others)
+
+    def _importance_weights(
+        self, q: Posterior, target: Tensor, y: Tensor | None, count: int, generator: Generator | None
+    ) -> list[Tensor]:
+        """log p(x, z) − log q(z | x) of further samples, (B,) nats each."""
+        weights = []
+        for _ in range(count):
+            z, path = q.draw(generator)
+            weights.append(self.pixels.log_prob(self._raw(z, y), target) + path.log_ratio(z))
+        return weights
 
     def _noisy(self, z: Tensor) -> Tensor:
-        """Latents (B, D) as the decoder is trained on them: with noise where the config has it, so that it forgives a prior whose
-        draws miss the latents of faces by a little (Ghosh et al., 2020)."""
+        """Latents (B, D) with the config's noise in training. It makes the decoder robust to samples of a
+        fitted prior, which differ a little from latents of faces (Ghosh et al., 2020)."""
         if not self.training or not self.config.latent_noise:
             return z
-        spread = z.detach().std(0, correction=0)  # (D,)
-        return z + self.config.latent_noise * spread * torch.randn(z.shape, device=z.device, dtype=z.dtype)
+        deviation = z.detach().std(0, correction=0)  # (D,)
+        noise = torch.randn(z.shape, device=z.device, dtype=z.dtype)
+        return z + self.config.latent_noise * deviation * noise
 
     def _raw(self, z: Tensor, y: Tensor | None) -> Tensor:
-        return self.decoder(self._with(z, y)).float()  # under autocast the layers alone are bf16
+        return self.decoder(self._with_attributes(z, y)).float()  # under autocast only the layers are bf16
 
-    def _with(self, numbers: Tensor, y: Tensor | None) -> Tensor:
-        """Numbers (B, F) beside what is told of the attributes: sign-keeping values, 0 where unknown, and a 1 where known."""
+    def _with_attributes(self, features: Tensor, y: Tensor | None) -> Tensor:
+        """Features (B, F), the attributes with 0 where unknown, and a 1 where known: (B, F + 2A)."""
         if not self.config.conditions:
-            return numbers
+            return features
         if y is None:
-            y = numbers.new_full((len(numbers), len(self.config.conditions)), torch.nan)
+            y = features.new_full((len(features), len(self.config.conditions)), torch.nan)
         known = ~y.isnan()
-        return torch.cat([numbers, torch.where(known, y, 0.0).to(numbers), known.to(numbers)], 1)
+        return torch.cat([features, torch.where(known, y, 0.0).to(features), known.to(features)], 1)
+
+
+def _masked(y: Tensor) -> Tensor:
+    """Attributes (B, A) with a random part set to NaN."""
+    single, whole = torch.rand(y.shape, device=y.device), torch.rand(len(y), 1, device=y.device)
+    return torch.where((single < MASKED) | (whole < MASKED), torch.nan, y)
 
 
 def blend(z: Tensor, count: int) -> Tensor:
-    """Latents (count, D), each of BLENDED of the batch's (B, D), drawn by chance and weighed by chance. The weights have length 1,
-    so that the blends vary around the batch's mean as much as its latents do: where a fitted prior draws from, near enough."""
+    """Interpolated latents (count, D): each a random combination of MIXED random latents of the batch (B, D).
+    The weights have length 1, so that the results vary around the batch's mean as much as its latents do,
+    like samples of a fitted prior."""
     weights = torch.randn(count, len(z), device=z.device)
-    order = (
-        torch.rand(count, len(z), device=z.device).argsort(1).argsort(1)
-    )  # (count, B): a rank for each face
-    weights = torch.nn.functional.normalize(weights * (order < BLENDED), dim=1)
+    ranks = torch.rand(count, len(z), device=z.device).argsort(1).argsort(1)  # (count, B)
+    weights = F.normalize(weights * (ranks < MIXED), dim=1)
     return z.mean(0) + weights @ (z - z.mean(0))

@@ -1,4 +1,4 @@
-"""What bodies are built of: layers, residual blocks, and the type of a body itself."""
+"""What backbones are made of: layers, residual blocks, and the type of a backbone."""
 
 import math
 from typing import Any, NamedTuple, cast
@@ -11,21 +11,21 @@ from facespace.core.errors import UsageError
 from facespace.recipes.model_config import ModelConfig
 
 GROUPS = 8  # of a group norm
-FINEST = 16  # channels of a decoder of residual blocks at the whole size
+FULL_SIZE_WIDTH = 16  # channels of a residual decoder at the image's size
 
 
-class Body(NamedTuple):
-    """What a row of BODIES builds."""
+class Backbone(NamedTuple):
+    """What a row of BACKBONES makes."""
 
     encoder: nn.Module  # (B, C, H, W) -> (B, features)
     features: int
     decoder: nn.Module  # (B, inputs) -> (B, raw_channels, *size)
     size: tuple[int, int]  # height and width of the decoder's image
-    grid: tuple[int, int] | None = None  # height and width of what the encoder ends with, where that is a map
+    grid: tuple[int, int] | None = None  # height and width of the encoder's last feature map, if it has one
 
 
 class Side(nn.Sequential):
-    """Layers that join a network's main way from its side, or leave it there; `says` what they are, for a diagram."""
+    """Layers of a side branch of a network; `says` is their name in a diagram."""
 
     def __init__(self, says: str, *layers: nn.Module) -> None:
         super().__init__(*layers)
@@ -33,54 +33,63 @@ class Side(nn.Sequential):
 
 
 class Residual(nn.Module):
-    """Norm, SiLU and a 3×3 convolution, twice, beside a way around them (He et al., 2016). It begins as the identity."""
+    """Norm, SiLU and a 3×3 convolution, twice, with a skip connection (He et al., 2016). Initially the
+    identity."""
 
     def __init__(self, config: ModelConfig, width: int) -> None:
         super().__init__()
         dropout: list[nn.Module] = [nn.Dropout2d(config.dropout)] if config.dropout else []
-        layers = [*active(config, width), nn.Conv2d(width, width, 3, 1, 1), *active(config, width), *dropout]
-        self.change = nn.Sequential(*layers, zeros(width, width, 3))
+        self.change = nn.Sequential(
+            *norm_activation(config, width),
+            nn.Conv2d(width, width, 3, 1, 1),
+            *norm_activation(config, width),
+            *dropout,
+            zero_convolution(width, width, 3),
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, width, H, W) to the same."""
         return x + self.change(x)
 
 
-def zeros(before: int, after: int, kernel: int) -> nn.Conv2d:
-    """A convolution that keeps the size and begins by adding nothing."""
+def zero_convolution(before: int, after: int, kernel: int) -> nn.Conv2d:
+    """A convolution at the same size whose output is 0 at first."""
     layer = nn.Conv2d(before, after, kernel, 1, kernel // 2)
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(cast(Tensor, layer.bias))
     return layer
 
 
-def halving(before: int, after: int, first: bool) -> nn.Conv2d:
-    """A convolution to half the size. The first is the only one that sees whole pixels, and sees each of them equally often."""
+def downsample(before: int, after: int, first: bool) -> nn.Conv2d:
+    """A convolution to half the size. The first one, which alone reads pixels, has a 4×4 kernel, so that each
+    pixel enters equally often."""
     return nn.Conv2d(before, after, 4 if first else 3, 2, 1)
 
 
-def enlarging(before: int, after: int, kernel: int) -> list[nn.Module]:
-    """To twice the size, by a shuffle of pixels (Shi et al., 2016)."""
-    return [_smooth(nn.Conv2d(before, 4 * after, kernel, 1, kernel // 2)), nn.PixelShuffle(2)]
+def upsample(before: int, after: int, kernel: int) -> list[nn.Module]:
+    """To twice the size by a pixel shuffle (Shi et al., 2016)."""
+    convolution = nn.Conv2d(before, 4 * after, kernel, 1, kernel // 2)
+    _equalize_subpixels(convolution)
+    return [convolution, nn.PixelShuffle(2)]
 
 
 @torch.no_grad()
-def _smooth(before_shuffle: nn.Conv2d) -> nn.Conv2d:
-    """The convolution, whose four channels for each one after the shuffle begin alike: else a checkerboard of their
-    differences has to be unlearned first (Aitken et al., 2017)."""
-    for part in (before_shuffle.weight, cast(Tensor, before_shuffle.bias)):
+def _equalize_subpixels(convolution: nn.Conv2d) -> None:
+    """Makes the four channels of each pixel-shuffle group equal: otherwise their initial differences are a
+    checkerboard that training must remove (Aitken et al., 2017)."""
+    for part in (convolution.weight, cast(Tensor, convolution.bias)):
         part.copy_(part[::4].repeat_interleave(4, 0))
-    return before_shuffle
 
 
-def active(config: ModelConfig, width: int) -> list[nn.Module]:
-    """Group norm (Wu and He, 2018), where the config has norms, and SiLU."""
-    norm: list[nn.Module] = [nn.GroupNorm(math.gcd(GROUPS, width), width)] if config.norm else []
-    return [*norm, nn.SiLU()]
+def norm_activation(config: ModelConfig, width: int) -> list[nn.Module]:
+    """Group norm (Wu and He, 2018), if the config has norms, and SiLU."""
+    if not config.norm:
+        return [nn.SiLU()]
+    return [nn.GroupNorm(math.gcd(GROUPS, width), width), nn.SiLU()]
 
 
 class TransposedConv(nn.ConvTranspose2d):
-    """nn.ConvTranspose2d, square, with a faster way through bfloat16 on a processor."""
+    """A square nn.ConvTranspose2d that is faster in bfloat16 on CPUs."""
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
         """(B, C, H, W) -> (B, C', (H − 1) · stride − 2 · padding + kernel, same of W)."""
@@ -88,13 +97,13 @@ class TransposedConv(nn.ConvTranspose2d):
             return super().forward(input, output_size)
         dtype = torch.get_autocast_dtype("cpu")
         assert self.bias is not None
-        parts = (part.to(dtype) for part in (input, self.weight, self.bias))
-        return cast(Tensor, _InputGradient.apply(*parts, self.stride[0], self.padding[0]))
+        x, weight, bias = input.to(dtype), self.weight.to(dtype), self.bias.to(dtype)
+        return cast(Tensor, _InputGradient.apply(x, weight, bias, self.stride[0], self.padding[0]))
 
 
 class Doubling(nn.ConvTranspose2d):
-    """nn.ConvTranspose2d of two pixels in steps of two, which touch no neighbour: without gradients, a 1×1 convolution and
-    a shuffle of pixels (Shi et al., 2016), in some three fifths of the time for a single face on a processor."""
+    """nn.ConvTranspose2d with a 2×2 kernel and stride 2. Without gradients it is computed as a 1×1
+    convolution and a pixel shuffle (Shi et al., 2016), in about 60 % of the time for one face on a CPU."""
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
         """(B, C, H, W) -> (B, C', 2H, 2W)."""
@@ -106,9 +115,10 @@ class Doubling(nn.ConvTranspose2d):
 
 
 class _InputGradient(torch.autograd.Function):
-    """A transposed convolution as what it is by definition, a convolution's gradient with respect to its input. oneDNN's
-    bfloat16 kernels for that, and for its own gradients, take an eighth to nine tenths of the time of its deconvolution
-    where the kernel is odd, and of the gradients of it where the kernel is even (measured: benchmarks/train.py)."""
+    """A transposed convolution computed by its definition, as the gradient of a convolution with respect to
+    its input. In bfloat16 oneDNN's kernels for that take an eighth to nine tenths of the time of its
+    deconvolution for odd kernels, and those for the gradients the same for even kernels (measured:
+    benchmarks/train.py)."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, stride: int, padding: int) -> Tensor:
@@ -123,16 +133,18 @@ class _InputGradient(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         (x, weight), (grad,) = ctx.saved_tensors, grads
-        back = F.conv2d(grad, weight, None, *ctx.steps) if ctx.needs_input_grad[0] else None
-        return back, _gradients(x, grad, weight, ctx.steps, (False, True))[1], grad.sum((0, 2, 3)), None, None
+        input_grad = F.conv2d(grad, weight, None, *ctx.steps) if ctx.needs_input_grad[0] else None
+        weight_grad = _gradients(x, grad, weight, ctx.steps, (False, True))[1]
+        return input_grad, weight_grad, grad.sum((0, 2, 3)), None, None
 
 
 def _gradients(
-    x: Tensor, image: Tensor, weight: Tensor, steps: tuple, wanted: tuple[bool, bool]
+    x: Tensor, image: Tensor, weight: Tensor, steps: tuple, needed: tuple[bool, bool]
 ) -> tuple[Tensor, ...]:
-    """Of the convolution that leads from `image` to `x`, with respect to its input and its weight."""
+    """Gradients of the convolution from `image` to `x`, with respect to its input and its weight, those that
+    are needed."""
     backward = torch.ops.aten.convolution_backward
-    return backward(x, image, weight, None, *steps, [1, 1], False, [0, 0], 1, [*wanted, False])
+    return backward(x, image, weight, None, *steps, [1, 1], False, [0, 0], 1, [*needed, False])
 
 
 class Trim(nn.Module):
@@ -147,52 +159,59 @@ class Trim(nn.Module):
         return x[..., : self.height, : self.width]
 
 
-def folded(config: ModelConfig, channels: int, halvings: int | None = None) -> tuple[int, int, int]:
-    """(channels, height, width) after so many halvings, as many as there are widths unless told; UsageError where a side
-    does not halve."""
+def smallest_map(
+    config: ModelConfig, channels: int, downsamplings: int | None = None
+) -> tuple[int, int, int]:
+    """(channels, height, width) after `downsamplings`, by default one for each width. Raises UsageError where
+    a side is not divisible."""
     _, height, width = config.image
-    halvings = len(config.widths) if halvings is None else halvings
-    fold = 2**halvings
-    if height % fold or width % fold:
+    if downsamplings is None:
+        downsamplings = len(config.widths)
+    factor = 2**downsamplings
+    if height % factor or width % factor:
         raise UsageError(
-            f"The {config.body} body halves an image {halvings} times, so height and width must be multiples of "
-            f"{fold}; this one is {height}×{width}. Prepare the set at another --size, or change model.widths."
+            f"The {config.body} backbone halves an image {downsamplings} times, so height and width must be "
+            f"multiples of {factor}; this one is {height}×{width}. Prepare the set at another --size, or "
+            "change model.widths."
         )
-    return channels, height // fold, width // fold
+    return channels, height // factor, width // factor
 
 
-def entrance(config: ModelConfig, inputs: int, small: tuple[int, int, int]) -> list[nn.Module]:
-    """From a latent (B, inputs) to a decoder's smallest map (B, *small): a linear layer, which lets each number reach the
-    whole face, or for a spatial latent a convolution over its cells."""
+def latent_projection(config: ModelConfig, inputs: int, small: tuple[int, int, int]) -> list[nn.Module]:
+    """From a latent (B, inputs) to the decoder's smallest feature map (B, *small): a linear layer, through
+    which each number reaches the whole face, or for a spatial latent a convolution over its cells."""
     if not config.spatial:
         return [nn.Linear(inputs, math.prod(small)), nn.Unflatten(1, small)]
     cells = small[1] * small[2]
     if config.conditions:
         raise UsageError(
-            "model.spatial: a spatial latent cannot be told model.conditions; leave one of them out."
+            "model.spatial: a spatial latent cannot be conditioned on model.conditions; leave one of them "
+            "out."
         )
     if inputs % cells:
         raise UsageError(
-            f"model.spatial: the {config.body} body ends in {small[1]}×{small[2]} cells, so model.latent must be a multiple "
-            f"of {cells}; got {inputs}."
+            f"model.spatial: the {config.body} backbone ends in {small[1]}×{small[2]} cells, so "
+            f"model.latent must be a multiple of {cells}; got {inputs}."
         )
     return [nn.Unflatten(1, (inputs // cells, *small[1:])), nn.Conv2d(inputs // cells, small[0], 3, 1, 1)]
 
 
-def heads(config: ModelConfig, body: Body, told: int, parts: int) -> nn.Module:
-    """From an encoder's features (B, features + told) to a bottleneck's raw numbers (B, parts · latent)."""
+def bottleneck_layers(config: ModelConfig, backbone: Backbone, attributes: int, parts: int) -> nn.Module:
+    """From an encoder's features and attributes (B, features + attributes) to a bottleneck's input (B, parts
+    · latent)."""
     if not config.spatial:
-        return nn.Linear(body.features + told, config.latent * parts)
-    if body.grid is None:
+        return nn.Linear(backbone.features + attributes, config.latent * parts)
+    if backbone.grid is None:
         raise UsageError(
-            f"model.spatial: the {config.body} body does not end in a map of features; take conv, residual or pyramid."
+            f"model.spatial: the {config.body} backbone does not end in a map of features; take conv, "
+            "residual or pyramid."
         )
-    cells = math.prod(body.grid)
+    cells = math.prod(backbone.grid)
     if config.bottleneck == "codes" and (config.latent // cells) % config.code:
         raise UsageError(
-            f"model.spatial: each of the {cells} cells holds {config.latent // cells} numbers, which codes of {config.code} do not "
-            "divide evenly; change model.latent or model.code."
+            f"model.spatial: each of the {cells} cells holds {config.latent // cells} numbers, which codes "
+            f"of {config.code} do not divide evenly; change model.latent or model.code."
         )
-    channels = body.features // cells
+    channels = backbone.features // cells
     convolution = nn.Conv2d(channels, config.latent // cells * parts, 1)
-    return nn.Sequential(nn.Unflatten(1, (channels, *body.grid)), convolution, nn.Flatten())
+    return nn.Sequential(nn.Unflatten(1, (channels, *backbone.grid)), convolution, nn.Flatten())

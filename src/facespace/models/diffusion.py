@@ -1,10 +1,12 @@
-"""A diffusion prior over latents (Ho et al., 2020), in the form in which it shares path and network with the flow of flow.py.
+"""A diffusion prior over latents (Ho et al., 2020), in the form in which it shares path and network with the
+flow of flow.py.
 
-With white latents the trigonometric path x(θ) = cos θ · e + sin θ · x is the variance-preserving diffusion, σ = cot θ its
-ratio of noise to signal, and the velocity is what the network of EDM (Karras et al., 2022) learns, but for its sign (TrigFlow: Lu
-and Song, 2025). Two things are left that tell the two priors apart: noise levels are learned log-normally, most often where
-faces take shape, and draws are stochastic: before each step a little noise is added, and the step removes it with the rest
-(EDM's sampler), which takes back what earlier steps got wrong."""
+With whitened latents the trigonometric path x(θ) = cos θ · e + sin θ · x is the variance-preserving
+diffusion, σ = cot θ is its ratio of noise to signal, and the velocity is, up to its sign, the target of EDM's
+network (Karras et al., 2022; TrigFlow: Lu and Song, 2025). Two differences from the flow remain. Noise levels
+are log-normal in training, with most weight on the levels at which faces take shape. Sampling is stochastic:
+before each step a little noise is added, and the step removes it together with the rest (EDM's sampler),
+which corrects errors of earlier steps."""
 
 import math
 from itertools import pairwise
@@ -12,18 +14,16 @@ from itertools import pairwise
 import torch
 from torch import Generator, Tensor
 
-from facespace.models.flow import SOLVER, Flow, Given
+from facespace.models.flow import SOLVER_STEPS, Condition, Flow
 from facespace.models.prior import noise
 
-LEVEL_MEAN, LEVEL_SPREAD = -0.4, 1.2  # of log σ while learning
-CHURN = (
-    math.sqrt(2) - 1
-)  # by how much a noise level is raised before a step, as a share of it: the most that EDM allows
+LOG_LEVEL_MEAN, LOG_LEVEL_DEVIATION = -0.4, 1.2  # of log σ in training
+CHURN = math.sqrt(2) - 1  # relative increase of the noise level before a step: the maximum that EDM allows
 
 
 class Diffusion(Flow):
-    """Noise turned into latents step by step. N(0, I) until it is fitted. Densities are those of its flow without chance (the
-    probability-flow equation), and so are `encode` and `pull`."""
+    """Noise denoised to latents in steps. N(0, I) until it is fitted. Densities, `encode` and `pull` are
+    those of the probability-flow equation, which has no randomness."""
 
     name = "a diffusion prior"
     origin = name
@@ -31,28 +31,29 @@ class Diffusion(Flow):
     @staticmethod
     def angles(n: int) -> Tensor:
         """Radians (n,) of log-normal noise levels."""
-        return torch.atan2(torch.ones(n), (LEVEL_MEAN + LEVEL_SPREAD * torch.randn(n)).exp())
+        levels = (LOG_LEVEL_MEAN + LOG_LEVEL_DEVIATION * torch.randn(n)).exp()
+        return torch.atan2(torch.ones(n), levels)
 
-    def start(self, n: int, generator: Generator | None) -> Tensor:
-        """The noise that n draws begin with, and what is added on the way, (n, SOLVER, D): row by row, so that the first faces of a
-        seed are the same however many are asked for."""
-        return noise(n, self.center.new_zeros(SOLVER, len(self.center)), generator)
+    def initial_noise(self, n: int, generator: Generator | None) -> Tensor:
+        """The initial noise of n samples and the noise of each step, (n, SOLVER_STEPS, D), drawn row by row,
+        so that the first samples of a seed do not depend on n."""
+        return noise(n, self.center.new_zeros(SOLVER_STEPS, len(self.center)), generator)
 
-    def carried(self, start: Tensor, given: Given | None = None) -> Tensor:
-        """Such noise (N, SOLVER, D) as latents (N, D)."""
+    def transport(self, start: Tensor, condition: Condition | None = None) -> Tensor:
+        """Such noise (N, SOLVER_STEPS, D) to latents (N, D)."""
         rows = start.to(self.center)
         moved, rest = rows[:, 0, : self.seen], rows[:, 0, self.seen :]
-        angles = torch.linspace(0, math.pi / 2, SOLVER + 1).tolist()
-        for step, (here, there) in enumerate(pairwise(angles)):
+        angles = torch.linspace(0, math.pi / 2, SOLVER_STEPS + 1).tolist()
+        for step, (begin, end) in enumerate(pairwise(angles)):
             if step:
-                moved, here = _churned(moved, here, rows[:, step, : self.seen])
-            moved, _ = self._heun(moved, here, there, given=given)
+                moved, begin = _churn(moved, begin, rows[:, step, : self.seen])
+            moved, _ = self._heun(moved, begin, end, condition=condition)
         return self.latents(torch.cat([moved, rest], 1))
 
 
-def _churned(x: Tensor, angle: float, fresh: Tensor) -> tuple[Tensor, float]:
-    """White vectors (N, K) at an angle, with `fresh` noise (N, K), and the angle at which they are then (Karras et al., 2022,
-    algorithm 2, where x / sin θ is what noise of deviation σ = cot θ is added to)."""
+def _churn(x: Tensor, angle: float, fresh: Tensor) -> tuple[Tensor, float]:
+    """White vectors (N, K) at an angle, with `fresh` noise (N, K) added, and the angle of the higher noise
+    level (Karras et al., 2022, algorithm 2, where noise of deviation σ = cot θ is added to x / sin θ)."""
     level = 1 / math.tan(angle)
     raised = level * (1 + CHURN)
     back = math.atan2(1, raised)

@@ -1,36 +1,44 @@
-"""A small copy of a bundle, to hand on: 16-bit or 8-bit weights, with priors, directions, discriminator, card and some latents
-of encoded faces."""
+"""A packed copy of a bundle, to publish: 16-bit or 8-bit weights, with the priors, the directions, the
+discriminator, the card and the latents of some encoded faces."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from facespace.core.cards import RETRIEVE, fingerprint, read_tensors
+from facespace.core.cards import CARD, DIRECTIONS, RETRIEVE, WEIGHTS, fingerprint, read_tensors
 from facespace.core.console import note
 from facespace.core.errors import UsageError
-from facespace.models.bundle import (
-    CARD,
-    DIRECTIONS,
+from facespace.models.bundle import FORMAT, FORMAT_8_BITS, Bundle, Tensors, read_card, write
+from facespace.models.fitted import (
     DISCRIMINATOR,
     ENCODED,
-    FORMAT,
-    FORMAT_8_BITS,
-    WEIGHTS,
-    Bundle,
     load_directions,
     load_encoded,
     load_prior,
     prior_file,
-    read_card,
     read_discriminator,
-    write,
 )
 from facespace.models.weight_quantization import half, stored, stored_kernels
 
-BITS = {16: FORMAT, 8: FORMAT_8_BITS}  # of a weight, and the format of such a bundle
+BITS = {16: FORMAT, 8: FORMAT_8_BITS}  # of a weight, and the format of a bundle with such weights
+
+
+@dataclass
+class _Packed:
+    """The files of the packed bundle, and the fields of its card that they change."""
+
+    weights: str  # fingerprint of the packed weights
+    files: dict[str, Tensors]
+    card: dict[str, Any] = field(default_factory=dict)
+
+    def entry(self, old: Mapping[str, Any], file: str, tensors: Tensors) -> dict[str, Any]:
+        """Adds a file; returns its entry of the card, `old` with the fingerprints of the packed tensors."""
+        self.files[file] = tensors
+        return {**old, "weights": self.weights, "fingerprint": fingerprint(tensors)}
 
 
 def pack(
@@ -40,51 +48,84 @@ def pack(
     encoded: np.ndarray | None = None,
     bits: int = 16,
 ) -> int:
-    """Writes a small copy of a bundle, with its priors, directions and card, into the folder `to`: the networks' weights as 16-bit
-    or 8-bit numbers (models/weight_quantization.py) and the root of the latents' covariance as 16-bit ones, which all load as 32-bit
-    ones; other statistics stay as exact as they are. The card gets the `facts` too, and latents of `encoded` faces (N, D) come
-    along. Returns its bytes. Raises UsageError for other bits and where something else than a packed bundle lies there, BundleError
+    """Writes a packed copy of a bundle into the folder `to` and returns its size in bytes.
+
+    The weights of all networks are stored with 16 or 8 bits (models/weight_quantization.py), the root of the
+    latents' covariance with 16; everything loads as 32-bit floats again. Other statistics are copied exactly.
+    `facts` are further fields of the card, `encoded` are latents of faces (N, D) to include; without them
+    those of a packed bundle are copied.
+
+    Raises UsageError for other bits and where `to` holds something else than a packed bundle, BundleError
     where a part of the bundle is damaged."""
     check(to, bits)
-    own = read_card(loaded.folder)
-    if (own.get("packed") or {}).get("bits", bits) < bits:
-        note(
-            f"The weights of {loaded.folder} have {own['packed']['bits']} bits: {bits} make them larger, and no more exact."
-        )
+    source = read_card(loaded.folder)
+    _note_more_bits(loaded.folder, source, bits)
     weights = stored(loaded.model, bits)
-    now, files, card = fingerprint(weights), {WEIGHTS: weights}, dict(own)
-    if own.get("priors"):
-        card["priors"] = {}
-        for kind, entry in own["priors"].items():
-            files[prior_file(kind)] = tensors = stored(load_prior(loaded, kind), bits)
-            card["priors"][kind] = {**entry, "weights": now, "fingerprint": fingerprint(tensors)}
-    if entry := own.get("directions"):
-        load_directions(loaded)
-        files[DIRECTIONS] = found = read_tensors(loaded.folder / DIRECTIONS, entry["fingerprint"], RETRIEVE)
-        found["root"] = half(found["root"])  # three quarters of the file
-        card["directions"] = {**entry, "weights": now, "fingerprint": fingerprint(found)}
-    if entry := own.get("discriminator"):
-        files[DISCRIMINATOR] = heads = stored_kernels(read_discriminator(loaded)[0], bits)
-        card["discriminator"] = {**entry, "weights": now, "fingerprint": fingerprint(heads)}
-    encoded = load_encoded(loaded) if encoded is None else encoded  # those of a packed bundle go on with it
+    packed = _Packed(fingerprint(weights), {WEIGHTS: weights})
+    _pack_priors(packed, loaded, source, bits)
+    _pack_directions(packed, loaded, source)
+    if entry := source.get("discriminator"):
+        heads = stored_kernels(read_discriminator(loaded)[0], bits)
+        packed.card["discriminator"] = packed.entry(entry, DISCRIMINATOR, heads)
+    if encoded is None:
+        encoded = load_encoded(loaded)
     if encoded is not None:
-        files[ENCODED] = {"z": torch.from_numpy(encoded).half()}
-        card["encoded"] = {"faces": len(encoded), "weights": now, "fingerprint": fingerprint(files[ENCODED])}
-    packed = {"from": own["fingerprint"], "bits": bits}
-    if (
-        now == own["fingerprint"]
-    ):  # packed before, to the same numbers: it still comes from where it came from
-        packed = own.get("packed", packed)
-    told = {**card, **(facts or {}), "format": BITS[bits], "fingerprint": now, "packed": packed}
-    write(to, told, files)
+        latents = {"z": torch.from_numpy(encoded).half()}
+        packed.card["encoded"] = packed.entry({"faces": len(encoded)}, ENCODED, latents)
+    card = {**source, **packed.card, **(facts or {})}
+    card |= {"format": BITS[bits], "fingerprint": packed.weights, "packed": _origin(packed, source, bits)}
+    write(to, card, packed.files)
     return sum(file.stat().st_size for file in to.iterdir())
 
 
+def _note_more_bits(folder: Path, source: Mapping[str, Any], bits: int) -> None:
+    stored_bits = (source.get("packed") or {}).get("bits", bits)
+    if stored_bits < bits:
+        note(
+            f"The weights of {folder} have {stored_bits} bits; {bits} bits make the files larger and the "
+            "weights no more exact."
+        )
+
+
+def _pack_priors(packed: _Packed, loaded: Bundle, source: Mapping[str, Any], bits: int) -> None:
+    priors = source.get("priors")
+    if not priors:
+        return
+    packed.card["priors"] = {}
+    for kind, entry in priors.items():
+        tensors = stored(load_prior(loaded, kind), bits)
+        packed.card["priors"][kind] = packed.entry(entry, prior_file(kind), tensors)
+
+
+def _pack_directions(packed: _Packed, loaded: Bundle, source: Mapping[str, Any]) -> None:
+    entry = source.get("directions")
+    if not entry:
+        return
+    load_directions(loaded)  # checks them
+    tensors = read_tensors(loaded.folder / DIRECTIONS, entry["fingerprint"], RETRIEVE)
+    tensors["root"] = half(tensors["root"])  # three quarters of the file
+    packed.card["directions"] = packed.entry(entry, DIRECTIONS, tensors)
+
+
+def _origin(packed: _Packed, source: Mapping[str, Any], bits: int) -> Any:
+    """The card's field `packed`. Packing to the same numbers once more keeps the older one."""
+    origin = {"from": source["fingerprint"], "bits": bits}
+    if packed.weights == source["fingerprint"]:
+        return source.get("packed", origin)
+    return origin
+
+
 def check(to: Path, bits: int) -> None:
-    """Raises UsageError for bits that no packed bundle has, and for a folder that is not replaced; said before long work too."""
+    """Raises UsageError for bits that no packed bundle has, and for a folder that holds something else than a
+    packed bundle. Long work calls this before it starts."""
     if bits not in BITS:
         raise UsageError(
-            f"A packed space has weights of {' or '.join(map(str, BITS))} bits; got {bits}. Choose one of these."
+            f"A packed space has weights of {' or '.join(map(str, BITS))} bits; got {bits}. Choose one of "
+            "these."
         )
-    if to.exists() and not ((to / CARD).is_file() and "packed" in read_card(to)):
+    if to.exists() and not _is_packed(to):
         raise UsageError(f"{to} is not a packed bundle, and is not replaced. Name a new folder.")
+
+
+def _is_packed(folder: Path) -> bool:
+    return (folder / CARD).is_file() and "packed" in read_card(folder)

@@ -1,42 +1,52 @@
-"""How the network of a flow learns: flow matching on white latents, with some faces held out that say when to stop.
-Knows of arrays alone; flow.py has the flow."""
+"""Training of a flow's velocity network: flow matching on white latents, with early stopping on held-out
+faces. Takes arrays alone; the flow itself is in flow.py."""
 
 import copy
 import math
 from collections.abc import Callable
-from typing import NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from facespace.core.console import progress
+from facespace.models.optimization import (
+    EarlyStopping,
+    Stepper,
+    cosine_decay,
+    linear_warmup,
+    warmed_moving_average,
+)
 from facespace.models.precision import autocast
 
-FEWEST = 128  # faces below which none are spared for validation
-HELD_OUT = 0.08  # share of the faces that the network never learns from
+FEWEST = 128  # smallest number of faces of which some are held out
+HELD_OUT = 0.08  # share of the faces that are held out for validation
 LOOK, PATIENCE = 250, 8  # steps between two validations, and validations without a better one before the end
-ROUNDS = 4  # of noise that each held-out latent is validated with
-MOST_HELD_OUT = 2_000  # faces that validate: beyond, more would cost time and tell no more
-BATCH, RATE, WARMUP = 512, 1.5e-3, 300  # latents a step; Adam's peak rate, and the steps until then
-DECAY, DROPOUT, CLIP = 0.01, 0.05, 1.0  # of weights; in the blocks; of the gradient's norm
-AVERAGE = 0.9995  # of the weights' moving average, which alone is kept
-FEW_KNOWN = (
-    3  # the power of a uniform number that is the share of a face's attributes which the network is told
-)
-UNCONDITIONAL = (
-    0.2  # share of a batch that is told no attribute (classifier-free guidance: Ho & Salimans, 2021)
-)
+ROUNDS = 4  # noise samples for each held-out latent
+MOST_HELD_OUT = 2_000  # most held-out faces: more cost time and add no precision
+BATCH, RATE, WARMUP = 512, 1.5e-3, 300  # latents a step; peak rate of Adam, and the steps of its warm-up
+DECAY, DROPOUT, CLIP = 0.01, 0.05, 1.0  # weight decay; dropout of the blocks; largest gradient norm
+AVERAGE = 0.9995  # decay of the moving average of the weights, which is the result
+# The share of a face's attributes that are known to the network is a uniform number to this power.
+FEW_KNOWN = 3
+# Share of a batch without any attribute (classifier-free guidance: Ho & Salimans, 2021).
+UNCONDITIONAL = 0.2
 
 Net = TypeVar("Net", bound=nn.Module)
 
 
 class Noised(NamedTuple):
-    """Latents on their way: what one step learns from, or one validation asks for."""
+    """Latents, noise and the places between them: the input of one loss."""
 
     x: Tensor  # (B, K) white latents
     e: Tensor  # (B, K) noise
     angle: Tensor  # (B,) radians
     y: Tensor | None  # (B, A) attributes, NaN unknown
+
+
+def uniform_angles(count: int) -> Tensor:
+    """(count,) angles, uniform between 0, the noise, and π/2, the latent."""
+    return torch.rand(count) * math.pi / 2
 
 
 def learn(
@@ -45,69 +55,87 @@ def learn(
     steps: int,
     seed: int,
     y: Tensor | None = None,
-    angles: Callable[[int], Tensor] = lambda n: torch.rand(n) * math.pi / 2,
+    angles: Callable[[int], Tensor] = uniform_angles,
 ) -> Net:
-    """The network `make(dropout)` trained on white latents x (N, V, K), V views of N ≥ FEWEST faces, and their attributes y
-    (N, V, A) where it is conditional, for at most so many steps: the moving average of its weights at the validation at which
-    it was best, one before the first step included. `angles` draws where on the path a batch learns. All views of a face are
-    held out, or none; the first views validate."""
+    """The network `make(dropout)`, trained on white latents for at most `steps` steps.
+
+    x is (N, V, K), V views of N ≥ FEWEST faces, and y their attributes (N, V, A) of a conditional network.
+    `angles` samples the place between noise and latent. Either all views of a face are held out, or none; the
+    first views validate. Returns the moving average of the weights at the validation with the lowest error,
+    of which one is before the first step."""
     with torch.random.fork_rng(devices=[]), torch.enable_grad(), torch.inference_mode(False):
         torch.manual_seed(seed % 2**63)
-        held = min(max(1, round(HELD_OUT * len(x))), MOST_HELD_OUT)
-        unseen, seen = torch.randperm(len(x)).tensor_split([held])
-        exam = _exam(x[unseen, 0])
-        x, y = x[seen].flatten(0, 1), None if y is None else y[seen].flatten(0, 1)
-        net, average = make(DROPOUT).train(), make(0.0).eval()
-        average.load_state_dict(net.state_dict())
-        best, least, since = copy.deepcopy(average), _validate(average, exam), 0
+        held_out = min(max(1, round(HELD_OUT * len(x))), MOST_HELD_OUT)
+        validation, train = torch.randperm(len(x)).tensor_split([held_out])
+        exam = _exam(x[validation, 0])
+        attributes = None if y is None else y[train].flatten(0, 1)
+        net, initial = make(DROPOUT).train(), make(0.0).eval()
+        initial.load_state_dict(net.state_dict())
+        fit = _Fit(net, initial, exam, steps)
+        fit.run(x[train].flatten(0, 1), attributes, angles)
+        return fit.best
+
+
+class _Fit(Generic[Net]):
+    """One training of a network, from the average's initial weights."""
+
+    def __init__(self, net: Net, initial: Net, exam: Noised, steps: int) -> None:
+        self.net, self.exam, self.steps = net, exam, steps
+        averaged = warmed_moving_average(initial, AVERAGE)
+        self.average: Net = averaged.module  # type: ignore[assignment]
         adam = torch.optim.AdamW(net.parameters(), lr=RATE, betas=(0.9, 0.99), weight_decay=DECAY, fused=True)
-        with progress(steps, "Fitting the flow", "steps") as advance:
-            for step in range(1, steps + 1):
-                for group in adam.param_groups:
-                    group["lr"] = RATE * min(1, step / WARMUP) * (1 + math.cos(math.pi * step / steps)) / 2
-                adam.zero_grad()
+        self.stepper = Stepper(net, adam, CLIP, averaged)
+        self.stopping = EarlyStopping(_validate(self.average, exam))
+        self.best = copy.deepcopy(self.average)
+
+    def run(self, x: Tensor, y: Tensor | None, angles: Callable[[int], Tensor]) -> None:
+        """Steps on latents x (N, K) and attributes y (N, A) to the end, or until validation no longer
+        improves."""
+        with progress(self.steps, "Fitting the flow", "steps") as advance:
+            for step in range(1, self.steps + 1):
                 with autocast(x.device):
-                    error = loss(net, _draw(x, y, angles))
-                error.backward()
-                nn.utils.clip_grad_norm_(net.parameters(), CLIP)
-                adam.step()
-                _average(average, net, min(AVERAGE, step / (step + 9)))
+                    error = loss(self.net, _draw(x, y, angles))
+                self.stepper.backward(error)
+                self.stepper.update(
+                    RATE * linear_warmup(step - 1, WARMUP - 1) * cosine_decay(step, self.steps)
+                )
                 advance(1)
-                if step % LOOK and step < steps:
+                if step % LOOK and step < self.steps:
                     continue
-                found = _validate(average, exam)
-                since += 1
-                if found < least:
-                    best, least, since = copy.deepcopy(average), found, 0
-                if since == PATIENCE:
+                if self.stopping.record(_validate(self.average, self.exam)):
+                    self.best = copy.deepcopy(self.average)
+                if self.stopping.exhausted(PATIENCE):
                     break
-        return best
 
 
 def _draw(x: Tensor, y: Tensor | None, angles: Callable[[int], Tensor]) -> Noised:
-    """A batch of latents (N, K) at random angles; of their attributes (N, A) a random part is hidden."""
+    """A random batch of latents x (N, K) at random angles; a random part of their attributes y (N, A) is
+    hidden."""
     rows = torch.randint(len(x), (min(BATCH, len(x)),))
     known = None if y is None else _hidden(y[rows])
     return Noised(x[rows], torch.randn(len(rows), x.shape[1]), angles(len(rows)), known)
 
 
 def _hidden(y: Tensor) -> Tensor:
-    """Attributes (B, A) with some unknown: all of a share of the faces, of the others a random part, so that every choice of
-    known attributes is learned; mostly a large part, since draws are asked for by one or two."""
+    """Attributes (B, A) with some set to NaN: all of a share of the faces, and a random part of the others.
+
+    So every subset of known attributes is trained; mostly small ones, since samples are conditioned on
+    few."""
     kept = torch.rand(len(y), 1) ** FEW_KNOWN * (torch.rand(len(y), 1) >= UNCONDITIONAL)
     return torch.where(torch.rand(y.shape) < kept, y, torch.nan)
 
 
 def loss(net: nn.Module, at: Noised) -> Tensor:
-    """Mean squared error of the velocity on the way from noise to latents."""
+    """Mean squared error of the velocity at the given places between noise and latents."""
     sine, cosine = at.angle.sin()[:, None], at.angle.cos()[:, None]
-    found = net(cosine * at.e + sine * at.x, at.angle, at.y).float()
-    return (found - (cosine * at.x - sine * at.e)).square().mean()
+    velocity = net(cosine * at.e + sine * at.x, at.angle, at.y).float()
+    return (velocity - (cosine * at.x - sine * at.e)).square().mean()
 
 
-def _exam(unseen: Tensor) -> Noised:
-    """What every validation asks: held-out latents (N, K) with noise and angles, the angles evenly spread, unconditional."""
-    x = unseen.repeat(ROUNDS, 1)
+def _exam(held_out: Tensor) -> Noised:
+    """The input of each validation: held-out latents (N, K) with noise and evenly spread angles,
+    unconditional."""
+    x = held_out.repeat(ROUNDS, 1)
     angles = (torch.randperm(len(x)) + 0.5) / len(x) * math.pi / 2
     return Noised(x, torch.randn_like(x), angles, None)
 
@@ -115,9 +143,3 @@ def _exam(unseen: Tensor) -> Noised:
 @torch.no_grad()
 def _validate(net: nn.Module, exam: Noised) -> float:
     return float(loss(net, exam))
-
-
-@torch.no_grad()
-def _average(average: nn.Module, net: nn.Module, keep: float) -> None:
-    for kept, new in zip(average.parameters(), net.parameters()):
-        kept.lerp_(new, 1 - keep)

@@ -1,12 +1,14 @@
-"""A hierarchical VAE: noise comes in at several sizes of the decoder, the coarse first, and what the encoder says of a finer
-level depends on the coarser ones (ladder VAE: Sønderby et al., 2016; residual levels: Vahdat & Kautz, 2020).
+"""A hierarchical VAE: noise enters the decoder at several sizes, the coarsest first, and the posterior of a
+finer level depends on the coarser ones (ladder VAE: Sønderby et al., 2016; residual levels: Vahdat & Kautz,
+2020).
 
-What a level adds is a function of all above it and of its own noise e, N(0, I) under the prior. So the noise of all levels side
-by side is the latent: one tensor, whose prior is N(0, I) and which sliders, morphs and fitted priors take like any other. The
-encoder says of each number how far it lies from the prior, N(μ, σ²), and the KL is that of a plain VAE."""
+What a level adds is a function of all levels above it and of its own noise e, N(0, I) under the prior. The
+concatenated noise of all levels is therefore the latent: one tensor with the prior N(0, I), which edits,
+morphs and fitted priors use like any other. The posterior of each number is N(μ, σ²), and the KL divergence
+is that of a plain VAE."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from itertools import pairwise
 
@@ -15,132 +17,140 @@ from torch import Generator, Tensor, nn
 
 from facespace.core.errors import UsageError, choose
 from facespace.models.autoencoder import Autoencoder
-from facespace.models.blocks import FINEST, Residual, Side, active, enlarging, folded, halving
+from facespace.models.blocks import (
+    FULL_SIZE_WIDTH,
+    Residual,
+    Side,
+    downsample,
+    norm_activation,
+    smallest_map,
+    upsample,
+)
 from facespace.models.interface import LatentModel, Posterior
 from facespace.models.likelihoods import LIKELIHOODS
 from facespace.models.posteriors import Gaussian
 from facespace.models.priors import StandardNormal
 from facespace.recipes.model_config import ModelConfig
 
-Choice = Callable[[Gaussian, int], Tensor]  # of a level's posterior and its number: its latent (B, part)
+Sampler = Callable[[Gaussian, int], Tensor]  # from a level's posterior and index to its latent (B, part)
+Shape = tuple[int, int, int]
 
 
-class Climb(Gaussian):
-    """q(z | x) level by level; `look(choice)` goes through the levels and gives (B, 2D): μ and log σ² along that way. Its mean
-    is the way of means."""
+class HierarchicalPosterior(Gaussian):
+    """q(z | x), level by level. `infer(sampler)` runs through the levels with the latents that the sampler
+    returns, and gives (B, 2D): μ and log σ². `mean` is the result of sampling each level at its mean."""
 
-    def __init__(self, look: Callable[[Choice], Tensor]) -> None:
-        self._look = look
+    def __init__(self, infer: Callable[[Sampler], Tensor]) -> None:
+        self._infer = infer
 
     @cached_property
-    def _means(self) -> Gaussian:
-        return Gaussian(self._look(lambda level, _: level.mean))
+    def _at_means(self) -> Gaussian:
+        return Gaussian(self._infer(lambda level, _: level.mean))
 
     @property
     def mean(self) -> Tensor:  # type: ignore[override]
         """(B, D)."""
-        return self._means.mean
+        return self._at_means.mean
 
     @property
     def log_var(self) -> Tensor:  # type: ignore[override]
-        """(B, D), along the way of means."""
-        return self._means.log_var
+        """(B, D), given the means of the coarser levels."""
+        return self._at_means.log_var
 
     def draw(self, generator: Generator | None = None) -> tuple[Tensor, Posterior]:
-        """A latent (B, D) drawn level by level, and the posterior along its way."""
+        """A latent (B, D) sampled level by level, and the posterior given its coarser levels."""
         parts: list[Tensor] = []
 
-        def choice(level: Gaussian, _: int) -> Tensor:
+        def sampled(level: Gaussian, _: int) -> Tensor:
             parts.append(level.sample(generator))
             return parts[-1]
 
-        path = Gaussian(self._look(choice))
-        return torch.cat(parts, 1), path
+        posterior = Gaussian(self._infer(sampled))
+        return torch.cat(parts, 1), posterior
 
     def sample(self, generator: Generator | None = None) -> Tensor:
-        """A latent drawn level by level, (B, D)."""
+        """A latent sampled level by level, (B, D)."""
         return self.draw(generator)[0]
 
     def log_ratio(self, z: Tensor) -> Tensor:
-        """log p(z) − log q(z | x), (B,) nats, along the way of z itself."""
+        """log p(z) − log q(z | x), (B,) nats, where each level is given the coarser levels of z."""
         rest = z
 
-        def choice(level: Gaussian, _: int) -> Tensor:
+        def given(level: Gaussian, _: int) -> Tensor:
             nonlocal rest
             size = level.mean.shape[1]
             part, rest = rest[:, :size], rest[:, size:]
             return part
 
-        return Gaussian(self._look(choice)).log_ratio(z)
+        return Gaussian(self._infer(given)).log_ratio(z)
 
 
-class Ladder(Autoencoder):
-    """Residual blocks at every size up to half the image's. The first level is flat: `latent` numbers that each reach the whole
-    face; `levels` are channels of noise at twice the smallest size, at four times, and so on."""
+class HierarchicalVAE(Autoencoder):
+    """Residual blocks at every size up to half the image's. The first level is flat: `latent` numbers, each
+    of which reaches the whole face; `levels` are channels of noise at twice the smallest size, at four times,
+    and so on."""
 
     def __init__(self, config: ModelConfig) -> None:
         LatentModel.__init__(self)
-        _refuse(config)
-        small = folded(config, config.widths[-1])
+        _check(config)
+        small = smallest_map(config, config.widths[-1])
         self.config, self.posterior = config, Gaussian
         self.pixels = choose(LIKELIHOODS, config.pixels, "pixels")()
-        outwards = [*reversed(config.widths)]
-        shapes = [
-            (count, small[1] * 2**level, small[2] * 2**level) for level, count in enumerate(config.levels, 1)
-        ]
-        self.sizes = [config.latent, *(math.prod(shape) for shape in shapes)]
-        self.encoder = nn.ModuleList()
-        for index, (before, after) in enumerate(pairwise([config.image[0], *config.widths])):
-            self.encoder.append(
-                nn.Sequential(halving(before, after, first=index == 0), Residual(config, after))
-            )
-        first = nn.Linear(math.prod(small), 2 * config.latent)
-        self.heads = nn.ModuleList([nn.Sequential(*active(config, small[0]), nn.Flatten(), first)])  # type: ignore[assignment]
-        start = nn.Sequential(nn.Linear(config.latent, math.prod(small)), nn.Unflatten(1, small))
-        noises, blocks, rises = nn.ModuleList([start]), nn.ModuleList(), nn.ModuleList()
-        for (count, high, wide), width in zip(shapes, outwards[1:]):
-            both = 2 * width  # what the encoder saw at this size, and what the decoder has drawn so far
-            self.heads.append(
-                nn.Sequential(*active(config, both), nn.Conv2d(both, 2 * count, 3, 1, 1), nn.Flatten())
-            )
-            noises.append(
-                Side(
-                    f"and noise of {high}×{wide}×{count}",
-                    nn.Unflatten(1, (count, high, wide)),
-                    nn.Conv2d(count, width, 1),
-                )
-            )
-        for before, after in pairwise([*outwards, FINEST]):
-            blocks.append(
-                nn.Sequential(Residual(config, before), Residual(config, before), *active(config, before))
-            )
-            rises.append(nn.Sequential(*enlarging(before, after, 3)))
-        last = nn.Sequential(
-            *active(config, FINEST), nn.Conv2d(FINEST, config.image[0] * self.pixels.parts, 3, 1, 1)
-        )
-        self.decoder = nn.ModuleDict({"noises": noises, "blocks": blocks, "rises": rises, "last": last})
+        shapes = []
+        for level, channels in enumerate(config.levels, 1):
+            shapes.append((channels, small[1] * 2**level, small[2] * 2**level))
+        self.sizes = [config.latent, *map(math.prod, shapes)]
+        self.encoder = _encoder(config)
+        self._add_heads_and_decoder(config, small, shapes)
         self.image_shape, self.latent_shape = config.image, (sum(self.sizes),)
         self.prior = StandardNormal(sum(self.sizes))
 
+    def _add_heads_and_decoder(self, config: ModelConfig, small: Shape, shapes: Sequence[Shape]) -> None:
+        """The posterior's heads and the decoder's parts, in the order in which recorded seeds initialise
+        them."""
+        outwards = [*reversed(config.widths)]
+        first = nn.Linear(math.prod(small), 2 * config.latent)
+        heads = [nn.Sequential(*norm_activation(config, small[0]), nn.Flatten(), first)]
+        start = nn.Sequential(nn.Linear(config.latent, math.prod(small)), nn.Unflatten(1, small))
+        # The names `noises`, `blocks`, `rises` and `last` are those of the weights in bundles.
+        noises, blocks, rises = nn.ModuleList([start]), nn.ModuleList(), nn.ModuleList()
+        for shape, width in zip(shapes, outwards[1:]):
+            heads.append(_level_head(config, shape[0], width))
+            noises.append(_noise_branch(shape, width))
+        for before, after in pairwise([*outwards, FULL_SIZE_WIDTH]):
+            pair = Residual(config, before), Residual(config, before)
+            blocks.append(nn.Sequential(*pair, *norm_activation(config, before)))
+            rises.append(nn.Sequential(*upsample(before, after, 3)))
+        output = nn.Conv2d(FULL_SIZE_WIDTH, config.image[0] * self.pixels.parts, 3, 1, 1)
+        last = nn.Sequential(*norm_activation(config, FULL_SIZE_WIDTH), output)
+        self.heads = nn.ModuleList(heads)  # type: ignore[assignment]
+        self.decoder = nn.ModuleDict({"noises": noises, "blocks": blocks, "rises": rises, "last": last})
+
     def encode(self, x: Tensor, y: Tensor | None = None) -> Posterior:
         """(B, C, H, W) in [0, 1] -> q(z | x)."""
-        seen = []
+        features = []
         for part in self.encoder:
             x = part(x)
-            seen.append(x)
-        return Climb(lambda choice: self._climb(seen[::-1], choice))
+            features.append(x)
+        return HierarchicalPosterior(lambda sampler: self._infer_levels(features[::-1], sampler))
 
-    def _climb(self, seen: list[Tensor], choice: Choice) -> Tensor:
-        """μ and log σ² (B, 2D) of all levels, given what the encoder saw, the smallest first, along the way that is chosen."""
-        said: list[Tensor] = []
+    def _infer_levels(self, features: list[Tensor], sampler: Sampler) -> Tensor:
+        """μ and log σ² (B, 2D) of all levels, from the encoder's feature maps, the smallest first. The latent
+        of each level comes from `sampler`, and the finer levels depend on it."""
+        means, log_vars = [], []
         h = None
         for level, head in enumerate(self.heads):  # type: ignore[arg-type]
-            said.append(head(seen[level] if h is None else torch.cat([seen[level], h], 1)).float())
-            h = self._rise(h, choice(Gaussian(said[-1]), level), level)
-        return torch.cat([part for half in zip(*(raw.chunk(2, 1) for raw in said)) for part in half], 1)
+            inputs = features[level] if h is None else torch.cat([features[level], h], 1)
+            raw = head(inputs).float()
+            mean, log_var = raw.chunk(2, 1)
+            means.append(mean)
+            log_vars.append(log_var)
+            h = self._decode_level(h, sampler(Gaussian(raw), level), level)
+        return torch.cat([*means, *log_vars], 1)
 
-    def _rise(self, h: Tensor | None, z: Tensor | None, level: int) -> Tensor:
-        """What is drawn at the next size, from what is drawn (B, C, h, w), nothing at first, and a level's noise (B, part)."""
+    def _decode_level(self, h: Tensor | None, z: Tensor | None, level: int) -> Tensor:
+        """The decoder's features at the next size, from those of this size (B, C, h, w), None at first, and
+        the level's latent (B, part), None where the level has none."""
         if z is not None:
             added = self.decoder["noises"][level](z)  # type: ignore[index]
             h = added if h is None else h + added
@@ -149,18 +159,42 @@ class Ladder(Autoencoder):
     def _raw(self, z: Tensor, y: Tensor | None) -> Tensor:
         parts, h = z.split(self.sizes, 1), None
         for level in range(len(self.encoder)):
-            h = self._rise(h, parts[level] if level < len(parts) else None, level)
+            part = parts[level] if level < len(parts) else None
+            h = self._decode_level(h, part, level)
         return self.decoder["last"](h).float()  # type: ignore[index]
 
 
-def _refuse(config: ModelConfig) -> None:
+def _encoder(config: ModelConfig) -> nn.ModuleList:
+    layers = nn.ModuleList()
+    for index, (before, after) in enumerate(pairwise([config.image[0], *config.widths])):
+        layers.append(nn.Sequential(downsample(before, after, first=index == 0), Residual(config, after)))
+    return layers
+
+
+def _level_head(config: ModelConfig, channels: int, width: int) -> nn.Sequential:
+    """From the encoder's and the decoder's features of a size to the posterior of its level."""
+    both = 2 * width
+    convolution = nn.Conv2d(both, 2 * channels, 3, 1, 1)
+    return nn.Sequential(*norm_activation(config, both), convolution, nn.Flatten())
+
+
+def _noise_branch(shape: Shape, width: int) -> Side:
+    """From the latent of a level to what it adds to the decoder's features."""
+    channels, high, wide = shape
+    name = f"and noise of {high}×{wide}×{channels}"
+    return Side(name, nn.Unflatten(1, shape), nn.Conv2d(channels, width, 1))
+
+
+def _check(config: ModelConfig) -> None:
+    """Raises UsageError for a config that this model cannot have."""
     most = len(config.widths) - 1
     if not 1 <= len(config.levels) <= most or min(config.levels) < 1:
         raise UsageError(
-            f"A ladder of {len(config.widths)} widths takes 1 to {most} further levels of at least 1 channel each, for example "
-            f"--set model.levels=2,1; got {list(config.levels)}."
+            f"A ladder of {len(config.widths)} widths takes 1 to {most} further levels of at least 1 "
+            f"channel each, for example --set model.levels=2,1; got {list(config.levels)}."
         )
     if (config.body, config.bottleneck) != ("residual", "gaussian") or config.conditions or config.spatial:
         raise UsageError(
-            "A ladder takes model.body=residual, model.bottleneck=gaussian, no model.conditions and no model.spatial."
+            "A ladder takes model.body=residual, model.bottleneck=gaussian, no model.conditions and no "
+            "model.spatial."
         )

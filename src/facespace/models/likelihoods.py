@@ -1,7 +1,8 @@
-"""p(x | z) for pixels: what a decoder's raw numbers mean. Each likelihood says how many raw numbers it wants for each
-pixel value, the mean image they stand for, and the log-likelihood of an image in nats, summed over pixels.
+"""Likelihoods p(x | z) of pixels, as functions of the decoder's output ("raw"). Each has `parts`, the raw
+numbers for each pixel value, `mean`, the mean image, and `log_prob`, the log-likelihood of an image in nats,
+summed over pixels.
 
-Bernoulli "probabilities" of gray levels and densities of the others are not comparable with each other."""
+Bernoulli "probabilities" of gray levels and the densities of the others are not comparable."""
 
 import math
 
@@ -9,12 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-# A learned deviation below a quarter of a gray level would buy nats for what 8-bit storage rounded away.
+# A learned deviation below a quarter of a gray level would gain nats from the rounding to 8 bits.
 LOG_SCALE_RANGE = (math.log(0.25 / 255), 0.0)
 
 
 class Bernoulli(nn.Module):
-    """Each value in [0, 1] as the probability of a coin: binary cross-entropy, from logits."""
+    """Each value in [0, 1] as a probability: binary cross-entropy with logits."""
 
     parts = 1
 
@@ -28,8 +29,8 @@ class Bernoulli(nn.Module):
 
 
 class Normal(nn.Module):
-    """Gaussian pixels around a sigmoid mean. The deviation is `fixed`, one learned number that all pixels share
-    (σ-VAE: Rybkin et al., 2021), or learned for each pixel value of each image."""
+    """Gaussian pixels around a sigmoid mean. The deviation is "fixed", "shared" (one learned number for all
+    pixels; σ-VAE: Rybkin et al., 2021), or learned for each "pixel" value of each image."""
 
     def __init__(self, deviation: str = "fixed", scale: float = 1.0) -> None:
         super().__init__()
@@ -43,10 +44,12 @@ class Normal(nn.Module):
 
     def mean(self, raw: Tensor) -> Tensor:
         """(B, C, H, W) in [0, 1]."""
-        return (raw.chunk(2, dim=1)[0] if self.parts == 2 else raw).sigmoid()
+        if self.parts == 2:
+            raw = raw.chunk(2, dim=1)[0]
+        return raw.sigmoid()
 
     def scale(self, raw: Tensor) -> Tensor:
-        """The standard deviation of each pixel value, (B, C, H, W) in units of the [0, 1] range."""
+        """The standard deviation of each pixel value, (B, C, H, W), where values lie in [0, 1]."""
         return self._log_scale(raw).exp().expand_as(self.mean(raw))
 
     def log_prob(self, raw: Tensor, x: Tensor) -> Tensor:
@@ -58,7 +61,9 @@ class Normal(nn.Module):
     def _log_scale(self, raw: Tensor) -> Tensor:
         if self.parts == 2:  # the head predicts a log-variance
             return (0.5 * raw.chunk(2, dim=1)[1]).clamp(*LOG_SCALE_RANGE)
-        return self.log_scale if self.deviation == "fixed" else self.log_scale.clamp(*LOG_SCALE_RANGE)
+        if self.deviation == "shared":
+            return self.log_scale.clamp(*LOG_SCALE_RANGE)
+        return self.log_scale
 
 
 class Laplace(nn.Module):

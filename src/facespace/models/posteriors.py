@@ -1,5 +1,5 @@
-"""What an encoder says of a batch of images: a point, a Gaussian, or codes (codes.py). Each is made from the bottleneck's raw
-numbers, `PARTS` × D for each image."""
+"""Posteriors q(z | x) of a batch of images: deterministic, Gaussian, or vector-quantized (quantizer.py). Each
+is made from the bottleneck's output, `PARTS` × D numbers for each image."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,12 +11,12 @@ from facespace.models.interface import Posterior
 from facespace.models.quantizer import Codebook
 from facespace.recipes.model_config import ModelConfig
 
-# log σ² outside this range would overflow exp() or freeze a latent; no trained model here comes near either end.
+# log σ² outside this range would overflow exp() or stop the gradient; trained models stay far from both ends.
 LOG_VAR_RANGE = (-20.0, 10.0)
 
 
 class Point(Posterior):
-    """An autoencoder's posterior: z is a function of x."""
+    """The deterministic posterior of an autoencoder: z is a function of x."""
 
     PARTS = 1
 
@@ -24,15 +24,15 @@ class Point(Posterior):
         self.mean = raw  # (B, D)
 
     def sample(self, generator: Generator | None = None) -> Tensor:
-        """The point itself, (B, D)."""
+        """The latent itself, (B, D)."""
         return self.mean
 
     def penalties(self) -> dict[str, Tensor]:
-        """None."""
+        """No regularizer."""
         return {}
 
     def log_ratio(self, z: Tensor) -> Tensor:
-        """0: a point has no density to weigh."""
+        """0: there is no density."""
         return z.new_zeros(len(z))
 
 
@@ -47,9 +47,8 @@ class Gaussian(Posterior):
 
     def sample(self, generator: Generator | None = None) -> Tensor:
         """mean + ε·σ with ε from N(0, I), (B, D)."""
-        noise = torch.randn(
-            self.mean.shape, generator=generator, device=self.mean.device, dtype=self.mean.dtype
-        )
+        like = self.mean
+        noise = torch.randn(like.shape, generator=generator, device=like.device, dtype=like.dtype)
         return self.mean + noise * (0.5 * self.log_var).exp()
 
     def kl_per_latent(self) -> Tensor:
@@ -66,9 +65,9 @@ class Gaussian(Posterior):
         return 0.5 * (standard**2 + self.log_var - z**2).sum(1)
 
 
-# A row makes of a config what turns raw numbers into a posterior.
+# A row makes, from a config, the function from the bottleneck's output to a posterior.
 POSTERIORS: dict[str, Callable[[ModelConfig], Any]] = {
-    "point": lambda config: Point,
-    "gaussian": lambda config: Gaussian,
+    "point": lambda _: Point,
+    "gaussian": lambda _: Gaussian,
     "codes": Codebook,
 }

@@ -1,5 +1,5 @@
-"""What every distribution of latents promises, and the noise that all draw from. The distributions themselves are in
-priors.py and flow.py."""
+"""The interface of every distribution of latents, and the noise that all of them sample from. The
+distributions are in priors.py, flow.py and diffusion.py."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,14 +7,16 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
-FLOOR = 1e-6  # under each variance, as a share of the mean one: dead latents and few faces leave a covariance singular
+FLOOR = 1e-6  # of each variance, relative to the mean variance: collapsed latents leave a covariance singular
+
+Options = Mapping[str, Any]  # arguments of a prior's constructor beside the dimension, as its card has them
 
 
 class Prior(nn.Module):
-    """A distribution of latents (D,). `origin` says in words where it comes from."""
+    """A distribution of latents (D,). `origin` describes in one sentence where it comes from."""
 
     origin: str
-    conditions: tuple[str, ...] = ()  # attributes that its draws can be conditioned on
+    conditions: tuple[str, ...] = ()  # attributes that samples can be conditioned on
 
     @property
     def mean(self) -> Tensor:
@@ -22,11 +24,12 @@ class Prior(nn.Module):
         raise NotImplementedError
 
     def sample(self, n: int, temperature: float = 1.0, generator: Generator | None = None) -> Tensor:
-        """(n, D) latents; deviations from the centre are scaled by `temperature`."""
+        """(n, D) latents; deviations from the mean are scaled by `temperature`."""
         raise NotImplementedError
 
     def sample_many(self, n: int, generator: Generator) -> Tensor:
-        """(n, D) latents, those of `sample` but for the last bits, in larger portions where that is faster."""
+        """(n, D) latents, equal to those of `sample` up to rounding, in larger batches where that is
+        faster."""
         return self.sample(n, generator=generator)
 
     def log_prob(self, z: Tensor) -> Tensor:
@@ -34,39 +37,41 @@ class Prior(nn.Module):
         raise NotImplementedError
 
     def pull(self, z: Tensor, share: float) -> Tensor:
-        """Latents (N, D) moved by a `share` in [0, 1] of the way towards likely ones: 0 leaves them, 1 takes them to the
-        middle of where they lie. Here that is the mean, and the way a straight line."""
+        """Truncation: latents (N, D) moved towards regions of high density. `share` lies in [0, 1]; 0 leaves
+        a latent, 1 moves it to the mode. Here the mode is the mean, and the path a straight line."""
         return z + share * (self.mean.to(z) - z)
 
 
 class FittedPrior(Prior):
-    """A prior that learns from latents. All that it knows lies in its state dict and its `options`."""
+    """A prior that is fitted to latents. Its state dict and its `options` describe it completely."""
 
     @classmethod
-    def from_card(cls, dim: int, options: Mapping[str, Any]) -> "FittedPrior":
-        """One that is not fitted yet, with the `options` that a card has of it."""
+    def from_card(cls, dim: int, options: Options) -> "FittedPrior":
+        """An unfitted prior with the `options` of a card."""
         return cls(dim, **options)  # type: ignore[call-arg]
 
     @property
-    def options(self) -> dict[str, Any]:
-        """What its constructor takes beside the dimension."""
+    def options(self) -> Options:
+        """The arguments of the constructor beside the dimension."""
         return {}
 
     def fit(self, z: Tensor, seed: int = 0, y: Tensor | None = None) -> None:
-        """Learns from (N, D) latents, N ≥ 2, or (N, V, D), V views of each face; with `conditions` also from the attributes y
-        (N, A) or (N, V, A), +1 yes, −1 no, NaN unknown."""
+        """Fits the prior to latents (N, D), N ≥ 2, or (N, V, D), V views of each face. With `conditions` it
+        also uses the attributes y (N, A) or (N, V, A): +1 yes, −1 no, NaN unknown."""
         raise NotImplementedError
 
 
-def floor(variances: Tensor) -> float:
-    """The least variance that is kept of (D,)."""
+def variance_floor(variances: Tensor) -> float:
+    """The lowest variance that is kept, of variances (D,)."""
     return FLOOR * max(float(variances.mean()), FLOOR)
 
 
 def noise(n: int, like: Tensor, generator: Generator | None) -> Tensor:
-    """(n, D) on the device of `like`. With a generator it is drawn where that lives, so that a seed means the same on
-    every device, and row by row, so that the first faces of a seed are the same however many are asked for. What is made
-    of it must not depend on n either: the last bits of a product of matrices depend on how many rows there are."""
+    """Standard normal noise (n, *like.shape) on the device of `like`.
+
+    With a generator it is drawn on the generator's device, so that a seed means the same on every device, and
+    row by row, so that the first samples of a seed do not depend on n. Nor may what is computed from it: the
+    last bits of a matrix product depend on the number of rows."""
     if generator is None:
         return torch.randn(n, *like.shape, device=like.device, dtype=like.dtype)
     rows = [torch.randn(like.shape, generator=generator, device=generator.device) for _ in range(n)]

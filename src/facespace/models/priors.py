@@ -1,11 +1,9 @@
-"""Where new latents come from. A VAE's prior is N(0, I); an autoencoder has none, so one is fitted to its training
-latents afterwards and says so. Any space can have further priors fitted to the latents of faces (FITTED): the Gaussian
-ones are here, the flow is in flow.py."""
+"""The distributions that latents are sampled from. A VAE's prior is N(0, I); an autoencoder has none, so a
+Gaussian is fitted to its training latents, and `origin` says so. Further priors can be fitted to the latents
+of any model (FITTED): the Gaussian ones are here, the others in flow.py and diffusion.py."""
 
 import math
 import warnings
-from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Generator, Tensor
@@ -15,9 +13,9 @@ from facespace.core.console import note
 from facespace.core.errors import UsageError, choose
 from facespace.models.diffusion import Diffusion
 from facespace.models.flow import Flow
-from facespace.models.prior import FittedPrior, Prior, floor, noise
+from facespace.models.prior import FittedPrior, Options, Prior, noise, variance_floor
 
-FACES_PER_LATENT = 2  # a component fitted to fewer knows its own faces and nothing else
+FACES_PER_LATENT = 2  # for each component: fitted to fewer, it overfits
 
 
 class StandardNormal(Prior):
@@ -28,7 +26,7 @@ class StandardNormal(Prior):
 
     def __init__(self, dim: int) -> None:
         super().__init__()
-        self.register_buffer("center", torch.zeros(dim), persistent=False)  # carries the device
+        self.register_buffer("center", torch.zeros(dim), persistent=False)  # holds the device
 
     @property
     def mean(self) -> Tensor:
@@ -45,7 +43,7 @@ class StandardNormal(Prior):
 
 
 class FittedNormal(FittedPrior):
-    """N(mean, covariance) of the training latents; both are stored with the weights. N(0, I) until it is fitted."""
+    """N(mean, covariance) of the training latents, both in the state dict. N(0, I) until it is fitted."""
 
     origin = "a Gaussian fitted to the latents of the training faces (an autoencoder has no prior of its own)"
     center: Tensor
@@ -63,7 +61,7 @@ class FittedNormal(FittedPrior):
 
     @torch.no_grad()
     def fit(self, z: Tensor, seed: int = 0, y: Tensor | None = None) -> None:
-        """Takes mean and covariance of (N, D) or (N, V, D) latents, N ≥ 2; there is nothing random in it."""
+        """Sets mean and covariance to those of latents (N, D) or (N, V, D), N ≥ 2. Deterministic."""
         z = z.flatten(0, -2)
         self.center.copy_(z.mean(0))
         self.covariance.copy_(torch.cov(z.double().T).reshape(self.covariance.shape))
@@ -71,23 +69,25 @@ class FittedNormal(FittedPrior):
 
     def sample(self, n: int, temperature: float = 1.0, generator: Generator | None = None) -> Tensor:
         """(n, D)."""
-        # Eigenvectors rather than Cholesky: fewer faces than latents, or dead latents, leave the covariance singular.
+        # Eigenvectors, since the covariance is singular for fewer faces than latents and for collapsed
+        # latents.
         values, vectors = torch.linalg.eigh(self.covariance.double())
-        spread = (vectors * values.clamp(min=0).sqrt()).to(self.center.dtype)
-        return torch.stack(
-            [self.center + temperature * (spread @ e) for e in noise(n, self.center, generator)]
-        )
+        root = (vectors * values.clamp(min=0).sqrt()).to(self.center.dtype)
+        rows = [self.center + temperature * (root @ e) for e in noise(n, self.center, generator)]
+        return torch.stack(rows)
 
     def log_prob(self, z: Tensor) -> Tensor:
-        """(N,) nats, of the Gaussian with the floor under its variances."""
+        """(N,) nats, of the Gaussian with the variance floor added."""
         covariance = self.covariance.double()
-        covariance = covariance + floor(covariance.diagonal()) * torch.eye(len(covariance)).to(covariance)
+        covariance = covariance + variance_floor(covariance.diagonal()) * torch.eye(len(covariance)).to(
+            covariance
+        )
         return MultivariateNormal(self.center.double(), covariance).log_prob(z.double())
 
 
 class Mixture(FittedPrior):
-    """K Gaussians of full covariance, fitted by expectation-maximisation (Ghosh et al., 2020, fit one to the latents of
-    an autoencoder after its training). N(0, I) until it is fitted."""
+    """K Gaussians of full covariance, fitted by expectation-maximisation, as Ghosh et al. (2020) do for
+    autoencoders. N(0, I) until it is fitted."""
 
     origin = "a mixture of Gaussians"
     weights: Tensor  # (K,)
@@ -103,75 +103,76 @@ class Mixture(FittedPrior):
         self.register_buffer("factors", torch.eye(dim).repeat(components, 1, 1))
 
     @property
-    def options(self) -> dict[str, Any]:
-        """How many Gaussians."""
+    def options(self) -> Options:
+        """The number of components."""
         return {"components": len(self.weights)}
 
     @property
     def mean(self) -> Tensor:
-        """(D,): that of the components, by their weights."""
+        """(D,): the weighted mean of the components' means."""
         return self.weights @ self.means
 
     @torch.no_grad()
     def fit(self, z: Tensor, seed: int = 0, y: Tensor | None = None) -> None:
-        """Learns from (N, D) or (N, V, D) latents, N ≥ 2; with few of them fewer components, which a note tells."""
-        from sklearn.exceptions import (
-            ConvergenceWarning,  # here, since it takes longer to load than sampling takes
-        )
+        """Fits the mixture to latents (N, D) or (N, V, D), N ≥ 2. Few latents get fewer components, with a
+        note."""
+        from sklearn.exceptions import ConvergenceWarning  # here: it takes longer to import than to sample
         from sklearn.mixture import GaussianMixture
 
         z = z.flatten(0, -2)
-        asked, count = len(self.weights), len(z) // (FACES_PER_LATENT * z.shape[1])
-        components = min(asked, max(count, 1))
-        if components < asked:
+        requested, count = len(self.weights), len(z) // (FACES_PER_LATENT * z.shape[1])
+        components = min(requested, max(count, 1))
+        if components < requested:
             note(
-                f"{len(z):,} faces are few for {asked} Gaussians of {z.shape[1]} latents; fitting {components}."
+                f"{len(z):,} faces are few for {requested} Gaussians of {z.shape[1]} latents; "
+                f"fitting {components}."
             )
-        lowest = floor(z.double().var(0))
+        lowest = variance_floor(z.double().var(0))
         mixture = GaussianMixture(components, reg_covar=lowest, random_state=seed % 2**32)
-        with warnings.catch_warnings():  # nearly converged is good enough, and equal faces are no mistake
+        with warnings.catch_warnings():  # near convergence is enough, and repeated faces are allowed
             warnings.simplefilter("ignore", ConvergenceWarning)
             mixture.fit(z.double().cpu().numpy())
         self.weights = torch.from_numpy(mixture.weights_).to(self.means)
         factors = torch.linalg.cholesky(torch.from_numpy(mixture.covariances_))
         self.factors = factors.to(
             self.means
-        ).contiguous()  # laid out as when loaded, so the same to the last bit
+        ).contiguous()  # the memory layout of a loaded one, for equal rounding
         self.means = torch.from_numpy(mixture.means_).to(self.means)
         gaussians = f"{components} Gaussians" if components > 1 else "one Gaussian"
         self.origin = f"a mixture of {gaussians} fitted to the latents of {len(z):,} faces"
 
     def sample(self, n: int, temperature: float = 1.0, generator: Generator | None = None) -> Tensor:
-        """(n, D); deviations from a component's mean are scaled by `temperature`, the choice of component is not."""
+        """(n, D); deviations from a component's mean are scaled by `temperature`, the choice of component is
+        not."""
         drawn = noise(n, self.means.new_zeros(1 + self.means.shape[1]), generator)
-        chance = torch.special.ndtr(
+        uniform = torch.special.ndtr(
             drawn[:, 0].double()
-        )  # (n,) uniform: one number of each row chooses its component
-        chosen = torch.searchsorted(self.weights.double().cumsum(0), chance).clamp(max=len(self.weights) - 1)
+        )  # (n,): the first number of a row picks the component
+        chosen = torch.searchsorted(self.weights.double().cumsum(0), uniform).clamp(max=len(self.weights) - 1)
         rows = [self.means[k] + temperature * (self.factors[k] @ e) for k, e in zip(chosen, drawn[:, 1:])]
         return torch.stack(rows)
 
     def log_prob(self, z: Tensor) -> Tensor:
         """(N,) nats."""
-        return self._parts(z).logsumexp(0)
+        return self._joint(z).logsumexp(0)
 
     def pull(self, z: Tensor, share: float) -> Tensor:
-        """Latents (N, D) taken a `share` of the straight way to the mean of the component that each comes from; where several
-        may have made it, to their means by how probable each is."""
-        goal = self._parts(z).softmax(0).T @ self.means.double()  # (N, D)
-        return (z + share * (goal - z)).to(z)
+        """Truncation: latents (N, D) moved by a `share` of the straight path to the mean of the components'
+        means under each latent's posterior over components."""
+        mode = self._joint(z).softmax(0).T @ self.means.double()  # (N, D)
+        return (z + share * (mode - z)).to(z)
 
-    def _parts(self, z: Tensor) -> Tensor:
-        """Of each component the log-density that it adds, (K, N)."""
-        parts = [
-            weight.log() + MultivariateNormal(mean, scale_tril=factor).log_prob(z.double())
-            for weight, mean, factor in zip(self.weights.double(), self.means.double(), self.factors.double())
-        ]
+    def _joint(self, z: Tensor) -> Tensor:
+        """log p(component, z), (K, N) nats."""
+        parts = []
+        for weight, mean, factor in zip(self.weights.double(), self.means.double(), self.factors.double()):
+            component = MultivariateNormal(mean, scale_tril=factor)
+            parts.append(weight.log() + component.log_prob(z.double()))
         return torch.stack(parts)
 
 
-def fitted_prior(kind: str, dim: int, options: Mapping[str, Any]) -> FittedPrior:
-    """A prior of FITTED, not fitted yet; UsageError for a kind or an option that does not exist."""
+def fitted_prior(kind: str, dim: int, options: Options) -> FittedPrior:
+    """An unfitted prior of FITTED. Raises UsageError for an unknown kind or option."""
     make = choose(FITTED, kind, "prior")
     try:
         return make(dim, **options)
@@ -179,12 +180,13 @@ def fitted_prior(kind: str, dim: int, options: Mapping[str, Any]) -> FittedPrior
         raise UsageError(f"A prior {kind!r} does not take {', '.join(options)}.") from error
 
 
-PRIORS = {
+# The model's own prior, by its bottleneck.
+PRIORS: dict[str, type[FittedNormal | StandardNormal]] = {
     "point": FittedNormal,
     "codes": FittedNormal,
     "gaussian": StandardNormal,
-}  # a model's own, by its bottleneck
-# Fitted on request, and kept beside the model.
+}
+# Priors that `facespace fit-prior` fits and stores in the bundle.
 FITTED: dict[str, type[FittedPrior]] = {
     "flow": Flow,
     "diffusion": Diffusion,
@@ -192,7 +194,7 @@ FITTED: dict[str, type[FittedPrior]] = {
     "normal": FittedNormal,
 }
 
-CONDITIONAL = tuple(kind for kind, row in FITTED.items() if issubclass(row, Flow))  # draws under attributes
+CONDITIONAL = tuple(kind for kind, row in FITTED.items() if issubclass(row, Flow))  # by attributes
 
 __all__ = [
     "CONDITIONAL",

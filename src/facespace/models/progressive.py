@@ -1,9 +1,11 @@
-"""A body that grows: 32 → 64 → 128 pixels, each stage beginning as the one before (progressive growing: Karras et al., 2018).
+"""A backbone for progressive growing: 32 → 64 → 128 pixels, each stage starting from the one before (Karras
+et al., 2018).
 
-Every size has its own look at the image and its own drawing of it, which are added up over the sizes, as in the skip
-connections of StyleGAN2 (Karras et al., 2020). What a larger size adds begins at zero, so a body that takes over the weights
-of a smaller one draws that one's face, enlarged, before its first step, and no fading in is needed. Sizes are numbered from
-the smallest, so that the weights of a smaller body keep their names in a larger one."""
+Every size has its own from-RGB branch in the encoder and its own to-RGB branch in the decoder, whose outputs
+are added up over the sizes, as with the skip connections of StyleGAN2 (Karras et al., 2020). The branches of
+a larger size are initially zero, so a backbone with the weights of a smaller one starts at that one's image,
+upsampled, and needs no fading in. Sizes are numbered from the smallest, so that weights keep their names in a
+larger backbone."""
 
 import math
 from itertools import pairwise
@@ -11,54 +13,68 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from facespace.models.blocks import Body, Residual, Side, active, enlarging, entrance, folded, zeros
+from facespace.models.blocks import (
+    Backbone,
+    Residual,
+    Side,
+    latent_projection,
+    norm_activation,
+    smallest_map,
+    upsample,
+    zero_convolution,
+)
 from facespace.recipes.model_config import ModelConfig
 
 
-def pyramid(config: ModelConfig, inputs: int, raw_channels: int) -> Body:
-    """Residual blocks at every size; `widths` are channels from the whole size inwards, so the image is halved once less
-    often than there are widths."""
+def progressive(config: ModelConfig, inputs: int, raw_channels: int) -> Backbone:
+    """Residual blocks at every size; `widths` are channels from the image's size inwards, with one
+    downsampling less than widths."""
     channels, height, width = config.image
-    inwards = [*config.widths]
-    small = folded(config, inwards[-1], len(inwards) - 1)
-    encoder, decoder = (
-        Looks(config, inwards, channels),
-        Drawings(config, inwards[::-1], inputs, small, raw_channels),
-    )
-    return Body(encoder, math.prod(small), decoder, (height, width), small[1:])
+    inwards = list(config.widths)
+    small = smallest_map(config, inwards[-1], len(inwards) - 1)
+    encoder = ProgressiveEncoder(config, inwards, channels)
+    decoder = ProgressiveDecoder(config, inwards[::-1], inputs, small, raw_channels)
+    return Backbone(encoder, math.prod(small), decoder, (height, width), small[1:])
 
 
-class Looks(nn.Module):
-    """The encoder: at each size what the larger one saw, halved, and a look of its own at the image in that size."""
+class ProgressiveEncoder(nn.Module):
+    """At each size: the features of the larger size, downsampled, plus the from-RGB branch of the image in
+    this size."""
 
     def __init__(self, config: ModelConfig, inwards: list[int], channels: int) -> None:
         super().__init__()
         outwards = inwards[::-1]
-        self.look = nn.ModuleList(
-            Side("a look at this size", nn.Conv2d(channels, width, 3, 1, 1)) for width in outwards
-        )
+        # The names `look`, `shrink` and `end` are those of the weights in bundles.
+        self.look = nn.ModuleList()
+        for width in outwards:
+            self.look.append(Side("from RGB", nn.Conv2d(channels, width, 3, 1, 1)))
         self.shrink = nn.ModuleList()  # at n from size n + 1 to size n
         for after, before in pairwise(outwards):
-            halved = nn.Conv2d(before, after, 4, 2, 1)
+            convolution = nn.Conv2d(before, after, 4, 2, 1)
             self.shrink.append(
                 nn.Sequential(
-                    *active(config, before), halved, Residual(config, after), zeros(after, after, 1)
+                    *norm_activation(config, before),
+                    convolution,
+                    Residual(config, after),
+                    zero_convolution(after, after, 1),
                 )
             )
-        self.end = nn.Sequential(Residual(config, outwards[0]), *active(config, outwards[0]), nn.Flatten())
+        smallest = outwards[0]
+        self.end = nn.Sequential(Residual(config, smallest), *norm_activation(config, smallest), nn.Flatten())
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, features)."""
         last = len(self.look) - 1
-        seen = self.look[last](x)
+        h = self.look[last](x)
         for level in range(last - 1, -1, -1):
             x = F.avg_pool2d(x, 2)
-            seen = self.shrink[level](seen) + self.look[level](x)
-        return self.end(seen)
+            h = self.shrink[level](h) + self.look[level](x)
+        return self.end(h)
 
 
-class Drawings(nn.Module):
-    """The decoder: at each size some blocks, and what they add to the enlarged drawing of the size below."""
+class ProgressiveDecoder(nn.Module):
+    """At each size: residual blocks, and a to-RGB branch that is added to the upsampled image of the smaller
+    size."""
 
     def __init__(
         self,
@@ -69,22 +85,25 @@ class Drawings(nn.Module):
         raw_channels: int,
     ) -> None:
         super().__init__()
-        self.start = nn.Sequential(*entrance(config, inputs, small))
+        # The names `start`, `blocks`, `draw` and `rise` are those of the weights in bundles.
+        self.start = nn.Sequential(*latent_projection(config, inputs, small))
         self.blocks, self.draw, self.rise = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
         for level, width in enumerate(outwards):
-            self.blocks.append(
-                nn.Sequential(*(Residual(config, width) for _ in range(config.decoder_blocks)))
-            )
-            final = zeros(width, raw_channels, 3) if level else nn.Conv2d(width, raw_channels, 3, 1, 1)
-            self.draw.append(Side("a drawing at this size", *active(config, width), final))
+            blocks = [Residual(config, width) for _ in range(config.decoder_blocks)]
+            self.blocks.append(nn.Sequential(*blocks))
+            if level:
+                to_rgb = zero_convolution(width, raw_channels, 3)
+            else:
+                to_rgb = nn.Conv2d(width, raw_channels, 3, 1, 1)
+            self.draw.append(Side("to RGB", *norm_activation(config, width), to_rgb))
         for before, after in pairwise(outwards):
-            self.rise.append(nn.Sequential(*enlarging(before, after, 1)))
+            self.rise.append(nn.Sequential(*upsample(before, after, 1)))
 
     def forward(self, z: Tensor) -> Tensor:
         """(B, inputs) -> (B, raw_channels, H, W)."""
         h = self.blocks[0](self.start(z))
-        drawn = self.draw[0](h)
-        for rise, blocks, draw in zip(self.rise, [*self.blocks][1:], [*self.draw][1:]):
+        image = self.draw[0](h)
+        for rise, blocks, to_rgb in zip(self.rise, [*self.blocks][1:], [*self.draw][1:]):
             h = blocks(rise(h))
-            drawn = F.interpolate(drawn, scale_factor=2, mode="bilinear", align_corners=False) + draw(h)
-        return drawn
+            image = F.interpolate(image, scale_factor=2, mode="bilinear", align_corners=False) + to_rgb(h)
+        return image

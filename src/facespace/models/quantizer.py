@@ -1,6 +1,6 @@
-"""Vector quantisation (van den Oord et al., 2017): a latent is a row of codes, each one of a codebook's entries. The codebook
-follows what it stands for by moving averages (Razavi et al., 2019), and entries that nothing comes near begin again where
-something is (Dhariwal et al., 2020)."""
+"""Vector quantization (van den Oord et al., 2017): a latent is a row of codes, each one an entry of a
+codebook. The entries are moving averages of the encodings assigned to them (Razavi et al., 2019), and unused
+entries restart at random encodings (Dhariwal et al., 2020)."""
 
 import torch
 from torch import Generator, Tensor, nn
@@ -9,15 +9,15 @@ from facespace.core.errors import UsageError
 from facespace.models.interface import Posterior
 from facespace.recipes.model_config import ModelConfig
 
-KEEP = 0.98  # of an entry's average, a step
-DEAD = 0.05  # share of the mean use below which an entry begins again
+EMA_DECAY = 0.98  # of the averages, a step
+RESTART_BELOW = 0.05  # of the mean use: entries that are used less restart
 
 
 class Codes(Posterior):
-    """Each code the entry next to what the encoder said. Gradients go past the choice as if it had not been made."""
+    """The posterior of quantized encodings, with the straight-through gradient."""
 
     def __init__(self, raw: Tensor, chosen: Tensor) -> None:
-        self.raw, self.chosen = raw, chosen  # (B, D) each
+        self.raw, self.chosen = raw, chosen  # (B, D) each: encodings, and the entries nearest to them
         self.mean = raw + (chosen - raw).detach()
 
     def sample(self, generator: Generator | None = None) -> Tensor:
@@ -25,29 +25,29 @@ class Codes(Posterior):
         return self.mean
 
     def penalties(self) -> dict[str, Tensor]:
-        """{"commitment": (B,), the squared distance of what the encoder said from the entries chosen}."""
+        """{"commitment": (B,), the squared distance of the encodings from their entries}."""
         return {"commitment": (self.raw - self.chosen.detach()).square().sum(1)}
 
     def log_ratio(self, z: Tensor) -> Tensor:
-        """0, as of a point."""
+        """0: there is no density."""
         return z.new_zeros(len(z))
 
 
 class Codebook(nn.Module):
-    """`codebook` entries of `code` numbers. The latent's numbers lie as maps do: those of one code are latent / code apart, so
-    that the codes of a spatial latent are its cells, or parts of them."""
+    """`codebook` entries of `code` numbers each. A latent is laid out channel by channel: the numbers of one
+    code are latent / code apart, so that the codes of a spatial latent are its cells, or parts of them."""
 
     PARTS = 1
     codes: Tensor  # (K, c) the entries
-    uses: Tensor  # (K,) moving average of how many codes a step chose each
-    sums: Tensor  # (K, c) moving average of the sum of what those stand for
+    uses: Tensor  # (K,) moving average of the encodings assigned to each in a step
+    sums: Tensor  # (K, c) moving average of their sum
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         if config.codebook < 2 or config.code < 1 or config.latent % config.code:
             raise UsageError(
-                f"model.codebook must be at least 2, and model.latent a multiple of model.code; got {config.codebook}, "
-                f"{config.latent} and {config.code}."
+                "model.codebook must be at least 2, and model.latent a multiple of model.code; "
+                f"got {config.codebook}, {config.latent} and {config.code}."
             )
         self.code = config.code
         self.register_buffer("codes", torch.randn(config.codebook, config.code))
@@ -55,33 +55,32 @@ class Codebook(nn.Module):
         self.register_buffer("sums", torch.zeros(config.codebook, config.code))
 
     def forward(self, raw: Tensor) -> Codes:
-        """(B, D) to the codes next to it. In training the entries then follow."""
+        """Encodings (B, D) to their codes. In training the entries are updated."""
         if self.training:
-            self._follow(self._split(raw.detach()))
+            self._update(self._split(raw.detach()))
         return Codes(raw, self._join(self.codes[self.nearest(raw)]))
 
     def snap(self, z: Tensor) -> Tensor:
-        """Latents (B, D) with each code moved to the entry next to it; gradients pass as if it had stayed."""
+        """Latents (B, D) with each code replaced by the nearest entry, with the straight-through gradient."""
         return z + (self._join(self.codes[self.nearest(z)]) - z).detach()
 
     @torch.no_grad()
     def nearest(self, z: Tensor) -> Tensor:
-        """The numbers of the entries, int64 (B, D / code)."""
+        """The indices of the nearest entries, int64 (B, D / code)."""
         kind = "cpu" if z.is_meta else z.device.type
-        with torch.autocast(kind, enabled=False):  # neighbours in bfloat16 are not the neighbours
+        with torch.autocast(kind, enabled=False):  # bfloat16 would find other neighbours
             parts = self._split(z.float())
-            apart = (
-                self.codes.square().sum(1) - 2 * parts @ self.codes.T
-            )  # but for what all entries have in common
-            return apart.argmin(-1)
+            # Squared distances without |part|², which is the same for all entries.
+            distances = self.codes.square().sum(1) - 2 * parts @ self.codes.T
+            return distances.argmin(-1)
 
     @torch.no_grad()
-    def _follow(self, parts: Tensor) -> None:
-        """One step of the entries towards (B, n, c) numbers that the encoder said. Nothing here waits for the device."""
-        drawn, parts = self._draw(parts.float()), parts.float().flatten(0, 1)
+    def _update(self, parts: Tensor) -> None:
+        """Updates the entries with encodings (B, n, c). Never waits for the device."""
+        drawn, parts = self._random_encodings(parts.float()), parts.float().flatten(0, 1)
         new = (
             self.uses == 0
-        ).all()  # random entries are far from what an encoder says: the first are drawn from that
+        ).all()  # the initial entries are far from all encodings, so random ones replace them
         self.codes.copy_(torch.where(new, drawn, self.codes))
         chosen = self.nearest(self._join(parts[:, None]))[:, 0]
         uses = torch.zeros_like(self.uses).index_add_(0, chosen, torch.ones_like(parts[:, 0]))
@@ -89,21 +88,21 @@ class Codebook(nn.Module):
         if torch.distributed.is_initialized():
             for part in (uses, sums):
                 torch.distributed.all_reduce(part)
-        self.uses.lerp_(uses, 1 - KEEP)
-        self.sums.lerp_(sums, 1 - KEEP)
-        usual = self.uses.mean()
-        dead = self.uses < DEAD * usual
-        self.sums.copy_(torch.where(dead[:, None], drawn * usual, self.sums))
-        self.uses.copy_(torch.where(dead, usual, self.uses))
+        self.uses.lerp_(uses, 1 - EMA_DECAY)
+        self.sums.lerp_(sums, 1 - EMA_DECAY)
+        mean_use = self.uses.mean()
+        unused = self.uses < RESTART_BELOW * mean_use
+        self.sums.copy_(torch.where(unused[:, None], drawn * mean_use, self.sums))
+        self.uses.copy_(torch.where(unused, mean_use, self.uses))
         self.codes.copy_(self.sums / self.uses[:, None])
 
-    def _draw(self, parts: Tensor) -> Tensor:
-        """A code of the step for each entry, (K, c), of (B, n, c). Several processes draw what one alone would: process r of W
-        has the faces r, r + W, …"""
+    def _random_encodings(self, parts: Tensor) -> Tensor:
+        """An encoding for each entry, (K, c), drawn from (B, n, c). Several processes draw the same as one
+        would: process r of W has the faces r, r + W, …"""
         several = torch.distributed.is_initialized()
-        rank, world = (
-            (torch.distributed.get_rank(), torch.distributed.get_world_size()) if several else (0, 1)
-        )
+        rank, world = 0, 1
+        if several:
+            rank, world = torch.distributed.get_rank(), torch.distributed.get_world_size()
         faces, codes = len(parts) * world, parts.shape[1]
         drawn = torch.randint(faces * codes, (len(self.codes),), device=parts.device)
         face, code = drawn // codes, drawn % codes

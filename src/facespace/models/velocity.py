@@ -1,5 +1,5 @@
-"""The network of a flow: a residual MLP that gives the mean velocity at a place and an angle, where asked under known
-attributes, together with its derivative along given directions. The flow itself is in flow.py."""
+"""The network of a flow: a residual MLP for the mean velocity at a point and an angle, optionally under known
+attributes, together with its directional derivatives. The flow itself is in flow.py."""
 
 from collections.abc import Callable
 
@@ -7,20 +7,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-WAVES = 8  # frequencies that tell the network where on the path it is
+WAVES = 8  # frequencies of the Fourier features of the angle
 EMBEDDING = 256  # units of the embedding of angle and attributes that modulates the blocks
 
-# A tensor (B, W), and where its derivative along P directions is wanted that (P, B, W), side by side (forward mode). By hand,
-# since these few rules load at once, give gradients of gradients, and work where autograd is off.
-Moving = tuple[Tensor, Tensor | None]
+# A dual number of forward-mode differentiation: a tensor (B, W), and its derivatives along P directions (P,
+# B, W) or None. By hand: torch.func loads slowly, and these few rules are differentiable themselves and work
+# in inference mode.
+Dual = tuple[Tensor, Tensor | None]
 
 
 class Velocity(nn.Module):
-    """The mean velocity at a place x and an angle θ, a residual network; it starts as 0.
+    """The mean velocity at a point x and an angle θ, a residual network; its output is 0 at first.
 
-    With `modulated` each block is scaled, shifted and gated by an embedding of the angle (adaptive layer norm: Perez et al.,
-    2018; Peebles & Xie, 2023), and so of `conditions` attributes; without, as older priors have it, the angle is added once
-    at the input."""
+    With `modulated` each block is scaled, shifted and gated by an embedding of the angle and of `conditions`
+    attributes (adaptive layer norm: Perez et al., 2018; Peebles & Xie, 2023). Without it, as in older priors,
+    the angle is added once at the input."""
 
     def __init__(
         self,
@@ -47,28 +48,30 @@ class Velocity(nn.Module):
         """(B, K), (B,) radians and attributes (B, A), NaN unknown, to velocities (B, K)."""
         return self.along((x, None), angle, y)[0]
 
-    def along(self, x: Moving, angle: Tensor, y: Tensor | None = None) -> Moving:
-        """The velocities at places (B, K) that move by (P, B, K), and how they change."""
-        # Latents are Gaussian with a spread that differs from face to face above all: the length is an input, and x is scaled.
-        at, by = x
-        size = at.square().mean(1, keepdim=True) + 1e-3
-        grown = None
-        if by is not None:
-            grown = torch.cat([by, 2 * (by * at).mean(2, keepdim=True) / size], 2)
-        h = _linear(self.start, (torch.cat([at, size.log()], 1), grown))
+    def along(self, x: Dual, angle: Tensor, y: Tensor | None = None) -> Dual:
+        """The velocities at points (B, K), and their derivatives along directions (P, B, K)."""
+        # Latents of faces differ most in their length, so the length is an input, and x is scaled in the
+        # output.
+        value, tangent = x
+        size = value.square().mean(1, keepdim=True) + 1e-3
+        input_tangent = None
+        if tangent is not None:
+            input_tangent = torch.cat([tangent, 2 * (tangent * value).mean(2, keepdim=True) / size], 2)
+        h = _linear(self.start, (torch.cat([value, size.log()], 1), input_tangent))
         embedding = self._embed(angle, y)
         if not isinstance(self.angle, nn.Sequential):
             h, embedding = (h[0] + embedding, h[1]), None
         for block in self.blocks:
             h = block(h, embedding)
         h = _silu(_normed(self.norm, h))
-        (shift, shifted), (scale, scaled) = _linear(self.shift, h), _linear(self.scale, h)
-        if by is None or shifted is None or scaled is None:
-            return shift + at * scale, None
-        return shift + at * scale, shifted + by * scale + at * scaled
+        (shift, shift_tangent), (scale, scale_tangent) = _linear(self.shift, h), _linear(self.scale, h)
+        velocity = shift + value * scale
+        if tangent is None or shift_tangent is None or scale_tangent is None:
+            return velocity, None
+        return velocity, shift_tangent + tangent * scale + value * scale_tangent
 
     def _embed(self, angle: Tensor, y: Tensor | None) -> Tensor:
-        """What is known beside the place: (B, EMBEDDING), or (B, W) without modulation."""
+        """The embedding of angle and attributes: (B, EMBEDDING), or (B, W) without modulation."""
         waves = 2 * angle[:, None] * torch.arange(1, WAVES + 1).to(angle)
         embedding = self.angle(torch.cat([waves.sin(), waves.cos()], 1))
         if self.attributes is not None and y is not None:
@@ -78,28 +81,27 @@ class Velocity(nn.Module):
 
 
 class Block(nn.Module):
-    """Norm, layer, activation, layer, beside a connection around them; with an embedding of so many units also modulated."""
+    """Norm, layer, activation, layer, and a residual connection; modulated by an embedding of that many
+    units."""
 
     def __init__(self, width: int, dropout: float, embedding: int | None) -> None:
         super().__init__()
-        self.norm, self.dropout = (
-            nn.LayerNorm(width, elementwise_affine=embedding is None),
-            nn.Dropout(dropout),
-        )
+        self.norm = nn.LayerNorm(width, elementwise_affine=embedding is None)
+        self.dropout = nn.Dropout(dropout)
         self.first, self.last = nn.Linear(width, width), nn.Linear(width, width)
         self.modulation = nn.Linear(embedding, 3 * width) if embedding else None
         if self.modulation is not None:
             nn.init.zeros_(self.modulation.weight)
             nn.init.zeros_(self.modulation.bias)
 
-    def forward(self, h: Moving, embedding: Tensor | None) -> Moving:
-        """(B, W) that moves by (P, B, W)."""
+    def forward(self, h: Dual, embedding: Tensor | None) -> Dual:
+        """(B, W) with derivatives (P, B, W) to the same shapes."""
         inner, gate = _normed(self.norm, h), None
         if self.modulation is not None and embedding is not None:
             scale, shift, gate = self.modulation(embedding).chunk(3, 1)
             inner = _scaled(inner, 1 + scale, shift)
-        inner, moved = _silu(_linear(self.first, inner))
-        added = _linear(self.last, (self.dropout(inner), moved))
+        inner, tangent = _silu(_linear(self.first, inner))
+        added = _linear(self.last, (self.dropout(inner), tangent))
         if gate is not None:
             added = _scaled(added, 1 + gate, None)
         if h[1] is None or added[1] is None:
@@ -108,7 +110,7 @@ class Block(nn.Module):
 
 
 def untrained(make: Callable[[], Velocity]) -> Velocity:
-    """A new network, which gives 0 everywhere; other code's random numbers are left alone."""
+    """A new network, whose output is 0 everywhere. The global random state stays as it is."""
     with torch.random.fork_rng(devices=[]):
         return make().requires_grad_(False).eval()
 
@@ -117,34 +119,42 @@ def _embedder() -> nn.Sequential:
     return nn.Sequential(nn.Linear(2 * WAVES, EMBEDDING), nn.SiLU(), nn.Linear(EMBEDDING, EMBEDDING))
 
 
-def _linear(layer: nn.Linear, h: Moving) -> Moving:
-    at, by = h
-    return layer(at), None if by is None else by @ layer.weight.T
+def _linear(layer: nn.Linear, h: Dual) -> Dual:
+    value, tangent = h
+    if tangent is None:
+        return layer(value), None
+    return layer(value), tangent @ layer.weight.T
 
 
-def _scaled(h: Moving, scale: Tensor, shift: Tensor | None) -> Moving:
-    """h · scale + shift, both (B, W) and the same wherever h moves."""
-    at, by = h
-    scaled = at * scale if shift is None else at * scale + shift
-    return scaled, None if by is None else by * scale
+def _scaled(h: Dual, scale: Tensor, shift: Tensor | None) -> Dual:
+    """h · scale + shift, both (B, W) and constant."""
+    value, tangent = h
+    scaled = value * scale
+    if shift is not None:
+        scaled = scaled + shift
+    if tangent is None:
+        return scaled, None
+    return scaled, tangent * scale
 
 
-def _normed(norm: nn.LayerNorm, h: Moving) -> Moving:
-    at, by = h
-    if by is None:
-        return norm(at), None
-    variance, mean = torch.var_mean(at, 1, correction=0, keepdim=True)
+def _normed(norm: nn.LayerNorm, h: Dual) -> Dual:
+    value, tangent = h
+    if tangent is None:
+        return norm(value), None
+    variance, mean = torch.var_mean(value, 1, correction=0, keepdim=True)
     inverse = (variance + norm.eps).rsqrt()
-    white = (at - mean) * inverse  # (B, W)
-    change = (by - by.mean(2, keepdim=True) - white * (by * white).mean(2, keepdim=True)) * inverse
+    white = (value - mean) * inverse  # (B, W)
+    centered = tangent - tangent.mean(2, keepdim=True)
+    along_white = white * (tangent * white).mean(2, keepdim=True)
+    change = (centered - along_white) * inverse  # in this order, which decides the last bits of gradients
     if not norm.elementwise_affine:
         return white, change
     return white * norm.weight + norm.bias, change * norm.weight
 
 
-def _silu(h: Moving) -> Moving:
-    at, by = h
-    if by is None:
-        return F.silu(at), None
-    gate = at.sigmoid()
-    return at * gate, by * gate * (1 + at * (1 - gate))
+def _silu(h: Dual) -> Dual:
+    value, tangent = h
+    if tangent is None:
+        return F.silu(value), None
+    gate = value.sigmoid()
+    return value * gate, tangent * gate * (1 + value * (1 - gate))

@@ -1,1 +1,2 @@
-"""Frozen networks that look at faces: attribute classifiers, Inception, LPIPS, ArcFace, VGG-16, dlib's ResNet, EfficientNet."""
+"""Frozen networks that look at faces: attribute classifiers, Inception, LPIPS, ArcFace, VGG-16, dlib's
+ResNet, EfficientNet."""

@@ -1,5 +1,6 @@
-"""How alike two faces are as persons: the cosine of what a face recognition network sees, ArcFace from an ONNX file that the
-user names, since none comes along; without one, a poorer measure, which says so."""
+"""Identity embeddings of faces, whose cosine is the identity similarity: by ArcFace (Deng et al., 2019), from
+an ONNX file that the user names; without one, by the features of the attribute classifier, a weaker measure,
+and `about` says so."""
 
 import importlib
 import importlib.util
@@ -18,19 +19,20 @@ from facespace.image.photos import Template
 from facespace.perception.attributes import AttributeNet
 
 PLACE = "FACESPACE_IDENTITY"
-SIDE, BATCH = 112, 32  # pixels a side that ArcFace looks at; faces through it at a time
-# Eyes, nose and corners of the mouth in an ArcFace picture (Deng et al., 2019).
+SIDE, BATCH = 112, 32  # pixels of ArcFace's input; faces through it at once
+# Eyes, nose and corners of the mouth in ArcFace's input (Deng et al., 2019).
 ARCFACE = np.array([(38.29, 51.70), (73.53, 51.50), (56.03, 71.74), (41.55, 92.37), (70.73, 92.20)])
 NEEDS = "Identity by ArcFace needs the package onnxruntime: pip install 'facespace[identity]'."
 
 
 @dataclass(frozen=True)
 class Identity:
-    """`identity(faces)` takes uint8 (N, H, W, C) and gives unit vectors (N, K): the cosine of two says how alike they are,
-    1 the same picture, about 0 two persons."""
+    """A FaceNetwork whose vectors (N, D) have length 1: the cosine of two is 1 for equal pictures and about 0
+    for two persons."""
 
     about: str
-    embed: Callable[[np.ndarray], np.ndarray]
+    embed: Callable[[np.ndarray], np.ndarray]  # faces uint8 (N, H, W, C) to vectors of any length
+    name: str = "identity"
 
     def __call__(self, faces: np.ndarray) -> np.ndarray:
         found = self.embed(faces)
@@ -40,20 +42,25 @@ class Identity:
 def open_identity(
     template: Template, net: AttributeNet, faces: np.ndarray, path: Path | str | None = None
 ) -> Identity:
-    """The measure for faces cut by a template: the ArcFace network that `path` or $FACESPACE_IDENTITY names, else the
-    features of an attribute network less their mean over `faces`, which see hair and glasses rather than the person.
+    """Identity embeddings of faces with the crop of a template: by the ArcFace network that `path` or
+    $FACESPACE_IDENTITY names, else the features of an attribute classifier minus their mean over `faces`,
+    which depend on hair and glasses too.
 
-    Raises UsageError where the file is missing, is no such network, or its package is."""
-    if arcface := open_arcface(template, path):
+    Raises UsageError where the file is missing, is no such network, or where onnxruntime is not installed."""
+    arcface = open_arcface(template, path)
+    if arcface:
         return arcface
-    about = "features of the attribute network (no ArcFace file was named), which also see expression, hair and glasses"
+    about = (
+        "features of the attribute network (no ArcFace file was named), which also see expression, hair and "
+        "glasses"
+    )
     mean = net.features(faces).mean(0)
     return Identity(about, lambda others: net.features(others) - mean)
 
 
 def open_arcface(template: Template, path: Path | str | None = None) -> Identity | None:
-    """The measure by the ArcFace network that `path` or $FACESPACE_IDENTITY names, for faces cut by a template; None where
-    none is named. Raises UsageError where the file is missing, is no such network, or its package is."""
+    """Embeddings by the ArcFace network that `path` or $FACESPACE_IDENTITY names, for faces with the crop of
+    a template; None where none is named. Raises UsageError as `open_identity` does."""
     named = path or os.environ.get(PLACE)
     if not named:
         return None
@@ -74,9 +81,8 @@ def open_arcface(template: Template, path: Path | str | None = None) -> Identity
             parts.append(session.run(None, {session.get_inputs()[0].name: (x - 127.5) / 127.5})[0])
         return np.concatenate(parts)
 
-    return Identity(
-        f"cosine of {Path(named).name} ({sha256(Path(named))[:8]}), faces warped to ArcFace's points", embed
-    )
+    file = Path(named)
+    return Identity(f"cosine of {file.name} ({sha256(file)[:8]}), faces warped to ArcFace's points", embed)
 
 
 def _open(path: Path):
@@ -85,5 +91,5 @@ def _open(path: Path):
     options.log_severity_level = 3
     try:
         return runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # the package's own kinds, which differ by version
+    except Exception as error:  # onnxruntime's classes, which differ by version
         raise UsageError(f"{path} is not a network in ONNX format ({str(error)[:80]}).") from error

@@ -1,5 +1,6 @@
-"""A small network that says which attributes a face has, asked for calibrated probabilities and features. Its layers are
-in models/classifier.py; train_attributes.py makes such a network, labelling.py gives its guesses to prepared sets."""
+"""The attribute classifier in use: calibrated probabilities, logits and features of faces. Its layers are in
+classifier.py, its files in store.py; training/attribute_classifier.py trains it, evaluation/labelling.py
+labels prepared sets with it."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -12,19 +13,21 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from facespace.core.attribute_names import mirror_attributes
-from facespace.core.errors import UsageError
 from facespace.image.photos import Template, to_rgb
 from facespace.image.pixels import to_float
 from facespace.perception.classifier import Classifier
+from facespace.perception.interface import check_faces
 from facespace.perception.store import read_net
 
-BATCH = 256  # faces through the network at a time, so that memory stays flat
+BATCH = 256  # faces through the network at once, so that memory stays constant
 
 
 class AttributeNet:
-    """A trained attribute network. `names` are its A attributes, `card` says how well it knows each, and on what it was
-    trained. Faces are uint8 (N, H, W, C), C 1 or 3, cut as its card's crop says; other sizes are resized, gray becomes
-    three equal channels."""
+    """A trained attribute classifier, a FaceNetwork. `names` are its A attributes, `card` holds its held-out
+    accuracy and its training data. Faces are uint8 (N, H, W, C), C 1 or 3, with the crop of its card; other
+    sizes are resized, and gray becomes three equal channels."""
+
+    name = "attributes"
 
     def __init__(
         self, model: Classifier, names: Sequence[str], template: Template, card: dict[str, Any]
@@ -36,8 +39,23 @@ class AttributeNet:
 
     @property
     def fingerprint(self) -> str:
-        """Of the weights: two networks with the same one are the same."""
+        """Of the weights."""
         return self.card["fingerprint"]
+
+    @property
+    def about(self) -> str:
+        """One line for a protocol."""
+        key = self.fingerprint[:16]
+        return f"the last hidden layer of the attribute network {key}, {self.feature_count} features"
+
+    @property
+    def feature_count(self) -> int:
+        """D, the number of features."""
+        return self.model.head.in_features
+
+    def __call__(self, faces: np.ndarray) -> np.ndarray:
+        """The features of faces, float32 (N, D)."""
+        return self.features(faces)
 
     def predict(self, faces: np.ndarray) -> np.ndarray:
         """The calibrated probability of each attribute, float32 (N, A)."""
@@ -45,15 +63,16 @@ class AttributeNet:
         return torch.sigmoid(torch.from_numpy(self.logits(faces)) * slope + offset).numpy()
 
     def logits(self, faces: np.ndarray) -> np.ndarray:
-        """Logits before calibration, float32 (N, A): the mean over each face and its mirror image, in which left_x is
-        read as right_x."""
-        return self._through(faces, self._both_ways, len(self.names))
+        """Logits before calibration, float32 (N, A): the mean over each face and its mirror image, where
+        left_x and right_x change places."""
+        return self._apply(self._mirrored_logits, faces, len(self.names))
 
     def see(self, image: Tensor) -> Tensor:
-        """Images (B, C, H, W) in [0, 1] of any size, C 1 or 3, to calibrated logits (B, A), with gradients: what an edit
-        is steered by. Their largest centred square is looked at, resized without aliasing, and not its mirror image too: an
-        edit asks some forty times."""
-        side, height, width = min(image.shape[2:]), *image.shape[2:]
+        """Images (B, C, H, W) in [0, 1] of any size, C 1 or 3, to calibrated logits (B, A), with gradients,
+        for closed-loop edits. The input is the largest centred square, resized without aliasing. Its mirror
+        image is left out, since an edit needs some forty calls."""
+        height, width = image.shape[2:]
+        side = min(height, width)
         top, left = (height - side) // 2, (width - side) // 2
         square = image[:, :, top : top + side, left : left + side].expand(-1, 3, -1, -1)
         size = self.template.height
@@ -63,41 +82,42 @@ class AttributeNet:
 
     def features(self, faces: np.ndarray) -> np.ndarray:
         """The last layer before the logits, averaged over the image: float32 (N, D)."""
-        return self._through(faces, self.model.features, self.model.head.in_features)
+        return self._apply(self.model.features, faces, self.feature_count)
 
-    def _both_ways(self, image: Tensor) -> Tensor:
-        turned = self.model(image.flip(3))[:, self._columns.to(image.device)]
-        return (self.model(image) + turned * self._signs.to(image.device)) / 2
+    def _mirrored_logits(self, image: Tensor) -> Tensor:
+        mirrored = self.model(image.flip(3))[:, self._columns.to(image.device)]
+        return (self.model(image) + mirrored * self._signs.to(image.device)) / 2
 
     @torch.inference_mode()
-    def _through(self, faces: np.ndarray, what: Callable[[Tensor], Tensor], width: int) -> np.ndarray:
+    def _apply(self, function: Callable[[Tensor], Tensor], faces: np.ndarray, width: int) -> np.ndarray:
+        """A function of images (B, 3, size, size) applied to faces in batches: float32 (N, width)."""
         device = self.model.slope.device
-        parts = [what(to_float(part, device)).float().cpu().numpy() for part in self._fitted(faces)]
-        return np.concatenate(parts) if parts else np.empty((0, width), np.float32)
+        parts = [np.empty((0, width), np.float32)]
+        for batch in self._batches(faces):
+            parts.append(function(to_float(batch, device)).float().cpu().numpy())
+        return np.concatenate(parts)
 
-    def _fitted(self, faces: np.ndarray) -> Iterator[np.ndarray]:
-        """Batches of faces as the network takes them, uint8 (B, size, size, 3)."""
-        if faces.dtype != np.uint8 or faces.ndim != 4 or faces.shape[-1] not in (1, 3):
-            raise UsageError(
-                f"Faces are uint8 arrays (N, H, W, C) with C 1 or 3; got {faces.dtype} {faces.shape}."
-            )
+    def _batches(self, faces: np.ndarray) -> Iterator[np.ndarray]:
+        """The network's input in batches, uint8 (B, size, size, 3)."""
+        check_faces(faces)
         for start in range(0, len(faces), BATCH):
             yield fit(faces[start : start + BATCH], self.template)
 
 
 def fit(faces: np.ndarray, template: Template) -> np.ndarray:
-    """Prepared faces (N, H, W, C) as the network's input, uint8 (N, size, size, 3): their largest centred square,
-    resized without aliasing (Lanczos); gray three times."""
+    """Prepared faces (N, H, W, C) as the network's input, uint8 (N, size, size, 3): the largest centred
+    square, resized without aliasing (Lanczos); gray as three equal channels."""
     if faces.shape[1:3] == (template.height, template.width):
-        return np.array(
-            np.broadcast_to(faces, (*faces.shape[:3], 3))
-        )  # a copy, since maps of files are read-only
-    pictures = (Image.fromarray(face[..., 0] if face.shape[-1] == 1 else face) for face in faces)
-    return np.stack([template.fit(to_rgb(picture)) for picture in pictures])
+        colour = np.broadcast_to(faces, (*faces.shape[:3], 3))
+        return np.array(colour)  # a copy, since memory-mapped faces are read-only
+    fitted = []
+    for face in faces:
+        picture = Image.fromarray(face[..., 0] if face.shape[-1] == 1 else face)
+        fitted.append(template.fit(to_rgb(picture)))
+    return np.stack(fitted)
 
 
 def load_net(path: Path | str | None = None, device: torch.device | str = "cpu") -> AttributeNet:
-    """The attribute network in a folder, or one that comes along, as networks.read_net finds it, ready to be asked.
-    Raises BundleError."""
+    """The attribute classifier in a folder, or a bundled one (see store.read_net). Raises BundleError."""
     model, names, template, card = read_net(path)
     return AttributeNet(model.to(device), names, template, card)

@@ -1,4 +1,4 @@
-"""The layers of the small network that says which attributes a face has. Knows neither files nor names."""
+"""The layers of the attribute classifier. Its files are in store.py, its use in attributes.py."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -12,9 +12,10 @@ from facespace.core.errors import UsageError
 
 @dataclass(frozen=True)
 class NetConfig:
-    """The layers: a strided convolution, then stages of residual blocks, each of half the size of the one before."""
+    """Its layers: a strided convolution, then stages of residual blocks, each at half the size of the one
+    before."""
 
-    size: int = 64  # pixels a side of the square colour faces that it looks at
+    size: int = 64  # pixels a side of the input, square colour faces
     stem: int = 32  # channels of the first convolution
     widths: tuple[int, ...] = (64, 128, 192)  # channels of the stages; the last is D, the number of features
     blocks: tuple[int, ...] = (1, 2, 1)  # residual blocks a stage
@@ -26,17 +27,18 @@ class NetConfig:
             or min(self.stem, *self.widths, *self.blocks) < 1
         ):
             raise UsageError(
-                f"network.widths and network.blocks must be as long as each other and above 0; got {self.widths}, "
-                f"{self.blocks}."
+                "network.widths and network.blocks must be as long as each other and above 0; "
+                f"got {self.widths}, {self.blocks}."
             )
         if self.size < 2 ** (len(self.widths) + 1):
             raise UsageError(
-                f"network.size={self.size} is too small to be halved {len(self.widths) + 1} times; take fewer stages."
+                f"network.size={self.size} is too small to halve {len(self.widths) + 1} times; take fewer "
+                "stages."
             )
 
 
 class Block(nn.Module):
-    """Norm, activation, convolution, twice, beside a way around them (pre-activation; He et al., 2016)."""
+    """Norm, activation, convolution, twice, with a skip connection (pre-activation; He et al., 2016)."""
 
     def __init__(self, before: int, after: int, stride: int) -> None:
         super().__init__()
@@ -51,13 +53,15 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, before, H, W) -> (B, after, ⌈H / stride⌉, ⌈W / stride⌉)."""
-        active = F.relu(self.first_norm(x))
-        change = self.second(F.relu(self.second_norm(self.first(active))))
-        return change + (x if self.around is None else self.around(active))
+        activated = F.relu(self.first_norm(x))
+        change = self.second(F.relu(self.second_norm(self.first(activated))))
+        skip = x if self.around is None else self.around(activated)
+        return change + skip
 
 
 class Classifier(nn.Module):
-    """Images to one logit an attribute. `slope` and `offset` (A,) turn logits into calibrated ones (Platt, 1999)."""
+    """Images to one logit for each attribute. `slope` and `offset` (A,) calibrate the logits (Platt,
+    1999)."""
 
     slope: Tensor
     offset: Tensor
@@ -76,20 +80,19 @@ class Classifier(nn.Module):
         self.register_buffer("offset", torch.zeros(attributes))
 
     def stages(self, image: Tensor) -> list[Tensor]:
-        """(B, 3, H, W) in [0, 1] -> what is seen on the way, from edges to parts of a face: (B, C, h, w) after the first
-        convolution and after each residual block, each after the norm and the
-        ReLU that follow it."""
-        x, seen = image * 2 - 1, []
+        """Feature maps (B, C, h, w) of images (B, 3, H, W) in [0, 1]: after the first convolution and after
+        each residual block, each after the norm and the ReLU that follow it."""
+        x, found = image * 2 - 1, []
         for layer in self.body:
             if isinstance(layer, Block):
-                seen.append(F.relu(layer.first_norm(x)))
+                found.append(F.relu(layer.first_norm(x)))
             if isinstance(layer, nn.AdaptiveAvgPool2d):
                 break
             x = layer(x)
-        return [*seen, x]
+        return [*found, x]
 
     def features(self, image: Tensor) -> Tensor:
-        """(B, 3, H, W) in [0, 1] -> (B, D), what the logits are linear in."""
+        """(B, 3, H, W) in [0, 1] -> (B, D), the input of the last, linear layer."""
         return self.body(image * 2 - 1)
 
     def forward(self, image: Tensor) -> Tensor:

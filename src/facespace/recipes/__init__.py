@@ -1,19 +1,19 @@
-"""One function a recipe, one row here. `recipe(name)` gives it; the docstring of the function says where it comes from."""
+"""The table of recipes by name: one function each in published.py and own.py, whose docstring states its
+source."""
 
 from collections.abc import Callable
 
 from facespace.core.errors import choose
-from facespace.recipes.celeba_conv_128 import celeba_conv_128
-from facespace.recipes.celeba_gray import celeba_gray_ae, celeba_gray_vae
-from facespace.recipes.celebamask_conv import celebamask_conv
 from facespace.recipes.config import Recipe
-from facespace.recipes.demo import demo
-from facespace.recipes.faces64 import faces64
-from facespace.recipes.grow import grow32, grow64, grow128
-from facespace.recipes.ladder import ladder
-from facespace.recipes.lfw_mlp import lfw_mlp
-from facespace.recipes.vq import vq
-from facespace.recipes.yearbook_ae import yearbook_ae
+from facespace.recipes.own import demo, faces64, grow32, grow64, grow128, ladder, vq
+from facespace.recipes.published import (
+    celeba_conv_128,
+    celeba_gray_ae,
+    celeba_gray_vae,
+    celebamask_conv,
+    lfw_mlp,
+    yearbook_ae,
+)
 
 RECIPES: dict[str, Callable[[], Recipe]] = {
     "lfw-mlp": lfw_mlp,

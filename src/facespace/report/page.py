@@ -1,163 +1,148 @@
-"""One self-contained page of sections: headings, words, pictures and tables, which any browser shows without a network
-and any printer prints. Knows nothing of what it tells."""
+"""One HTML page of sections: headings, paragraphs, pictures and tables. The page is self-contained, needs no
+network and can be printed. The templates escape every text, so that no name can become markup."""
 
 import base64
-import html
 import io
 from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
+import jinja2
 from matplotlib.figure import Figure
 from PIL import Image
 
 from facespace.report import charts
+from facespace.report.tables import NONE, plain
 
-PNG_UP_TO = 400_000  # bytes: larger sheets of faces travel as JPEG, a fifth of the size
-DOTS = 96  # of CSS, an inch
+TEMPLATES = Path(__file__).parent / "templates"
+REPORT = "report.html"  # the template of a report
+PNG_LIMIT = 400_000  # bytes; a larger image grid is embedded as JPEG, which takes a fifth of the size
+CSS_DPI = 96  # CSS pixels per inch
 
 
 class Picture(NamedTuple):
-    """A picture under which its caption stands; `alt` says in words what it shows, for those who cannot see it."""
+    """An image with the caption below it; `alt` describes the image for readers who cannot see it."""
 
     caption: str
-    image: bytes | Image.Image  # of a PNG, or a sheet of faces
+    image: (
+        bytes | Image.Image | str
+    )  # the bytes of a PNG, an image grid, or the name of a file beside the page
     alt: str = ""
 
 
 class Section(NamedTuple):
-    """A part of a page. Paragraphs of `text` are parted by an empty line; the first row of a `table` is its head, which
-    is left out where all its cells are empty."""
+    """A part of a page. Empty lines separate the paragraphs of `text`. The first row of a `table` is its
+    head, which is omitted if all its cells are empty. `code` is shown in a fixed-width font."""
 
     heading: str
     text: str
-    pictures: Sequence[Picture | tuple[str, bytes | Image.Image]] = ()
+    pictures: Sequence[Picture | tuple[str, bytes | Image.Image | str]] = ()
     table: Sequence[Sequence[str]] = ()
+    code: str = ""
 
 
-def page(title: str, sections: Sequence[Section]) -> str:
-    """The page as HTML, pictures within; texts are escaped."""
-    links = [
-        f'<li><a href="#part-{place}">{html.escape(section.heading)}</a></li>'
-        for place, section in enumerate(sections, start=1)
-    ]
-    contents = f"<nav aria-label='Contents'><ol>{''.join(links)}</ol></nav>" if len(links) > 2 else ""
-    parts = [_section(place, section) for place, section in enumerate(sections, start=1)]
-    body = "\n".join([f"<h1>{html.escape(title)}</h1>", contents, *parts])
-    text = f"{HEAD.replace('TITLE', html.escape(title))}<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
-    return text.encode("utf-8", "replace").decode("utf-8")  # names of files may hold bytes that are no text
+class _EmbeddedImage(NamedTuple):
+    """The attributes of an <img> element; width and height in CSS pixels, 0 for an image in a file of its
+    own."""
+
+    source: str
+    alt: str
+    caption: str
+    width: int
+    height: int
 
 
-def words(value: Any, between: str = "×") -> str:
-    """A fact of a protocol in words; `between` stands between the numbers of a list."""
+def page(title: str, sections: Sequence[Section], template: str = REPORT) -> str:
+    """The page as HTML with embedded images."""
+    text = _environment().get_template(template).render(title=title, sections=sections)
+    return text.encode("utf-8", "replace").decode(
+        "utf-8"
+    )  # a file name may hold bytes that are not valid text
+
+
+def words(value: Any) -> str:
+    """A value of a protocol as text: sizes as 64×64, other lists with commas, mappings as names and
+    values."""
     if isinstance(value, Mapping):
-        return ", ".join(f"{name} {words(one, between)}" for name, one in value.items())
-    return between.join(map(str, value)) if isinstance(value, list) else str(value)
+        pairs = [f"{_readable(name)} {words(one)}" for name, one in value.items()]
+        return ", ".join(pairs)
+    if isinstance(value, list):
+        is_size = all(isinstance(one, int) for one in value)
+        separator = "×" if is_size else ", "
+        return separator.join(map(str, value))
+    return plain(str(value))
+
+
+def protocol_rows(protocol: Mapping[str, Any]) -> list[list[str]]:
+    """The table of a protocol: one row (name, value) per entry, below an empty head."""
+    rows = [["", ""]]
+    for name, value in protocol.items():
+        rows.append([_readable(name), words(value)])
+    return rows
 
 
 def png(figure: Figure, colours: int | None = None) -> bytes:
-    """A figure as a Picture takes it; with so many colours a third of the size, for maps, whose marks shine through each
-    other."""
+    """A figure as PNG. A palette of `colours` takes a third of the size; it suits maps, whose marks are
+    transparent."""
     file = io.BytesIO()
     figure.savefig(file, dpi=charts.DOTS, format="png")
     if not colours:
         return file.getvalue()
-    few = Image.open(file).convert("RGB").quantize(colours, dither=Image.Dither.NONE)
+    paletted = Image.open(file).convert("RGB").quantize(colours, dither=Image.Dither.NONE)
     file = io.BytesIO()
-    few.save(file, "PNG", optimize=True, dpi=(charts.DOTS, charts.DOTS))
+    paletted.save(file, "PNG", optimize=True, dpi=(charts.DOTS, charts.DOTS))
     return file.getvalue()
 
 
-def _section(place: int, section: Section) -> str:
-    words = [f"<p>{html.escape(part)}</p>" for part in section.text.split("\n\n") if part.strip()]
-    pictures = [
-        _figure(picture if isinstance(picture, Picture) else Picture(picture[0], picture[1]))
-        for picture in section.pictures
-    ]
-    heading = f'<h2 id="part-{place}">{html.escape(section.heading)}</h2>'
-    return "\n".join(
-        ["<section>", heading, *words, *pictures, _table(section.heading, section.table), "</section>"]
+@cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
+    environment.filters["image"] = _embed
+    environment.tests["number"] = _is_number
+    return environment
 
 
-def _figure(picture: Picture) -> str:
-    kind, content, width, height = _encoded(picture.image)
+def _readable(name: str) -> str:
+    return plain(name.replace("_", " "))
+
+
+def _embed(picture: Picture | tuple[str, bytes | Image.Image | str]) -> _EmbeddedImage:
+    complete = picture if isinstance(picture, Picture) else Picture(*picture)
+    caption, image, alt = complete.caption, complete.image, complete.alt or complete.caption
+    if isinstance(image, str):
+        return _EmbeddedImage(image, alt, caption, 0, 0)
+    kind, content, width, height = _encoded(image)
     source = f"data:image/{kind};base64,{base64.b64encode(content).decode('ascii')}"
-    alt, caption = html.escape(picture.alt or picture.caption), html.escape(picture.caption)
-    image = f'<img src="{source}" alt="{alt}" width="{width}" height="{height}">'
-    return f"<figure>{image}<figcaption>{caption}</figcaption></figure>"
+    return _EmbeddedImage(source, alt, caption, width, height)
 
 
 def _encoded(image: bytes | Image.Image) -> tuple[str, bytes, int, int]:
     """(format, bytes, width and height in CSS pixels)."""
     if isinstance(image, bytes):
         opened = Image.open(io.BytesIO(image))
-        scale = DOTS / opened.info.get("dpi", (DOTS, DOTS))[0]
+        scale = CSS_DPI / opened.info.get("dpi", (CSS_DPI, CSS_DPI))[0]
         return "png", image, round(opened.width * scale), round(opened.height * scale)
     file = io.BytesIO()
     image.save(file, "PNG", optimize=True)
-    if file.tell() <= PNG_UP_TO:
+    if file.tell() <= PNG_LIMIT:
         return "png", file.getvalue(), image.width, image.height
     file = io.BytesIO()
     image.convert("RGB").save(file, "JPEG", quality=92, subsampling=0)
     return "jpeg", file.getvalue(), image.width, image.height
 
 
-def _table(name: str, rows: Sequence[Sequence[str]]) -> str:
-    if not rows:
-        return ""
-    head, *others = rows
-    cells = "".join(f"<th scope='col'>{html.escape(cell)}</th>" for cell in head)
-    above = f"<thead><tr>{cells}</tr></thead>" if any(head) else ""
-    lines = []
-    for first, *rest in others:
-        kinds = [" class='number'" if _is_number(cell) else "" for cell in rest]
-        cells = "".join(f"<td{kind}>{html.escape(cell)}</td>" for kind, cell in zip(kinds, rest))
-        lines.append(f"<tr><th scope='row'>{html.escape(first)}</th>{cells}</tr>")
-    label = html.escape(f"Table: {name}", quote=True)
-    body = f"<table>{above}<tbody>{''.join(lines)}</tbody></table>"
-    return f'<div class="wide" role="region" aria-label="{label}" tabindex="0">{body}</div>'
-
-
 def _is_number(cell: str) -> bool:
+    """Whether a table cell is set flush right: a number, a percentage or a dash for a missing one."""
     try:
         float(cell.replace(",", "").replace("−", "-").removesuffix("%").strip())
     except ValueError:
-        return cell == "–"
+        return cell == NONE
     return True
-
-
-HEAD = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>TITLE</title>
-<style>
-:root { color-scheme: light }
-body { font: 17px/1.5 system-ui, sans-serif; margin: 0; color: #222; background: #fafafa }
-main { max-width: 68rem; margin: 2rem auto; padding: 0 1rem }
-h1 { font-size: 1.7rem; line-height: 1.2; margin-bottom: .4rem }
-h2 { font-size: 1.25rem; margin: 2.6rem 0 .4rem; break-after: avoid }
-p { max-width: 46rem; margin: .6rem 0; overflow-wrap: break-word }
-nav ol { columns: 2; margin: 1rem 0; max-width: 46rem }
-a { color: #00508c }
-figure { margin: 1.2rem 0; break-inside: avoid }
-img { max-width: 100%; height: auto; background: #fff; border: 1px solid #ddd }
-figcaption { max-width: 46rem; margin-top: .3rem; font-size: .92rem; color: #444 }
-.wide { overflow-x: auto; margin: 1.2rem 0 }
-table { border-collapse: collapse; font-size: .92rem; font-variant-numeric: tabular-nums }
-th, td { text-align: left; vertical-align: top; padding: .2rem .9rem .2rem 0; border-bottom: 1px solid #ddd }
-th[scope=row] { font-weight: normal }
-td.number { text-align: right }
-tr { break-inside: avoid }
-@media (max-width: 40rem) { nav ol { columns: 1 } }
-@media print {
-  body { background: #fff; font-size: 10.5pt }
-  main { max-width: none; margin: 0; padding: 0 }
-  nav { display: none }
-  .wide { overflow: visible }
-  img { max-height: 22cm; width: auto }
-}
-</style>
-</head>
-"""

@@ -1,12 +1,11 @@
-"""Latents of many faces beside what is known of the faces: a table to look into, and to hand to other tools as CSV or
-Parquet. Arrays in, files out; encodes nothing."""
+"""The latents of many faces with their attributes as a table in CSV or Parquet, for other tools."""
 
 import csv
 import importlib
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,8 +16,9 @@ FORMS = {"csv": ".csv", "parquet": ".parquet"}
 
 
 class LatentTable(NamedTuple):
-    """N faces: `z` float32 (N, D) posterior means; `attributes` float32 (N, A), whose sign says yes or no and NaN that it
-    is unknown; their `names`; `ids`, `splits` and `identities` (N,) text, empty where unknown."""
+    """N faces: `z` float32 (N, D) posterior means; `attributes` float32 (N, A), positive for yes, negative
+    for no and NaN for unknown; their `names`; `ids`, `splits` and `identities` (N,) text, empty if
+    unknown."""
 
     z: np.ndarray
     attributes: np.ndarray
@@ -28,67 +28,77 @@ class LatentTable(NamedTuple):
     identities: np.ndarray
 
     def signs(self, name: str) -> np.ndarray:
-        """Of one attribute (N,): +1 yes, −1 no, NaN unknown."""
-        values = np.sign(self.attributes[:, self.names.index(name)])
-        return np.where(values == 0, np.nan, values)
+        """One attribute (N,): +1 yes, −1 no, NaN unknown."""
+        return _signs(self.attributes[:, self.names.index(name)])
 
     @property
     def all_signs(self) -> np.ndarray:
-        """Of all attributes, (N, A)."""
-        return (
-            np.stack([self.signs(name) for name in self.names], 1)
-            if self.names
-            else np.empty((len(self.z), 0))
-        )
+        """All attributes, (N, A)."""
+        return _signs(self.attributes)
 
     @property
     def groups(self) -> np.ndarray:
-        """A number for each person, int64 (N,); a face of nobody known is a person of its own."""
+        """A number for each person, int64 (N,); each face of an unknown person has its own."""
         alone = np.char.add("\0", np.arange(len(self.z)).astype(str))
         return np.unique(np.where(self.identities == "", alone, self.identities), return_inverse=True)[1]
 
     def columns(self) -> Mapping[str, np.ndarray]:
         """Column name -> (N,): id, split, identity, z_0 …, then the attributes."""
-        texts = {"id": self.ids, "split": self.splits, "identity": self.identities}
-        latents = {f"z_{place}": self.z[:, place] for place in range(self.z.shape[1])}
-        taken = texts | latents
-        names = [f"attribute_{name}" if name in taken else name for name in self.names]
-        return taken | {name: self.attributes[:, place] for place, name in enumerate(names)}
+        columns = {"id": self.ids, "split": self.splits, "identity": self.identities}
+        for place, values in enumerate(self.z.T):
+            columns[f"z_{place}"] = values
+        reserved = set(columns)
+        for place, name in enumerate(self.names):
+            column = f"attribute_{name}" if name in reserved else name
+            columns[column] = self.attributes[:, place]
+        return columns
 
     def save(self, path: Path) -> None:
-        """Writes CSV, or Parquet for that ending (needs pyarrow). Unknown attributes are empty cells, or nulls."""
-        columns = self.columns()
+        """Writes CSV, or Parquet for that ending (needs pyarrow). Unknown attributes are empty cells, or
+        nulls."""
+        write = _write_parquet if path.suffix == FORMS["parquet"] else _write_csv
         with write_beside(path) as beside:
-            if path.suffix == FORMS["parquet"]:
-                _write_parquet(columns, beside)
-                return
-            with beside.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-                rows = csv.writer(file, lineterminator="\n")
-                rows.writerow(columns)
-                # float32 as the shortest text that reads back as the same number
-                rows.writerows(
-                    ["" if cell != cell else str(cell) for cell in row] for row in zip(*columns.values())
-                )
-
-
-def _write_parquet(columns: Mapping[str, np.ndarray], path: Path) -> None:
-    arrow, parquet = importlib.import_module("pyarrow"), importlib.import_module("pyarrow.parquet")
-    arrays = {
-        name: arrow.array(column, from_pandas=True)  # NaN as null
-        if column.dtype.kind == "f"
-        else arrow.array(
-            [text.encode("utf-8", "replace").decode() for text in column.tolist()], arrow.string()
-        )
-        for name, column in columns.items()
-    }
-    parquet.write_table(arrow.table(arrays), path)
+            write(self.columns(), beside)
 
 
 def check_form(form: str) -> str:
-    """The file ending of a form, before any work: UsageError for an unknown one, or where its package is missing."""
+    """The file ending of a form, before any work. Raises UsageError for an unknown one, or if its package is
+    missing."""
     ending = choose(FORMS, form, "table")
     if form == "parquet" and not importlib.util.find_spec("pyarrow"):
         raise UsageError(
             "--table parquet needs the package pyarrow: pip install pyarrow. Or write --table csv."
         )
     return ending
+
+
+def _signs(values: np.ndarray) -> np.ndarray:
+    signs = np.sign(values)
+    return np.where(signs == 0, np.nan, signs)
+
+
+def _write_csv(columns: Mapping[str, np.ndarray], path: Path) -> None:
+    with path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(columns)
+        rows.writerows(_text_rows(columns))
+
+
+def _text_rows(columns: Mapping[str, np.ndarray]) -> Iterator[list[str]]:
+    """Rows of cells: float32 as the shortest text that reads back as the same number, NaN as an empty
+    cell."""
+    for row in zip(*columns.values()):
+        yield ["" if cell != cell else str(cell) for cell in row]
+
+
+def _write_parquet(columns: Mapping[str, np.ndarray], path: Path) -> None:
+    arrow, parquet = importlib.import_module("pyarrow"), importlib.import_module("pyarrow.parquet")
+    arrays = {name: _arrow_array(arrow, column) for name, column in columns.items()}
+    parquet.write_table(arrow.table(arrays), path)
+
+
+def _arrow_array(arrow: Any, column: np.ndarray) -> Any:
+    if column.dtype.kind == "f":
+        return arrow.array(column, from_pandas=True)  # NaN as null
+    texts = [text.encode("utf-8", "replace").decode() for text in column.tolist()]
+    return arrow.array(texts, arrow.string())

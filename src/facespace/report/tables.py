@@ -1,4 +1,4 @@
-"""Facts of runs as text: a listing for the terminal, Markdown for a file. Measures nothing and needs no torch."""
+"""Tables as text: aligned columns for the terminal, Markdown for a file."""
 
 from collections.abc import Sequence
 
@@ -6,42 +6,60 @@ NONE = "–"
 
 
 def aligned(rows: Sequence[Sequence[str]], right: Sequence[bool]) -> list[str]:
-    """Lines with the cells of each column under each other, flush right where `right` says so."""
-    widths = [max(map(len, column)) for column in zip(*rows)]
+    """Lines with aligned columns, flush right for each True in `right`."""
+    widths = _widths(rows)
     lines = []
     for row in rows:
-        cells = [
-            cell.rjust(width) if flush else cell.ljust(width)
-            for cell, width, flush in zip(row, widths, right)
-        ]
-        lines.append("  ".join(cells).rstrip())
+        lines.append("  ".join(_padded(row, widths, right)).rstrip())
     return lines
 
 
 def markdown(rows: Sequence[Sequence[str]]) -> list[str]:
-    """A Markdown table, its first row the head, which can be read as plain text too: first column left, others right."""
-    rows = [[cell.replace("|", "\\|") for cell in row] for row in rows]
-    right = [False, *(True for _ in rows[0][1:])]
-    widths = [max(3, *map(len, column)) for column in zip(*rows)]
-    rule = [
-        ":" + "-" * (width - 1) if not flush else "-" * (width - 1) + ":"
-        for width, flush in zip(widths, right)
-    ]
+    """A Markdown table, aligned as plain text too. The first row is the head; the first column is flush left,
+    the others are flush right."""
+    escaped = [_escaped(row) for row in rows]
+    right = [False] + [True] * (len(escaped[0]) - 1)
+    widths = _widths(escaped, least=3)
+    rule = [_rule(width, flush) for width, flush in zip(widths, right)]
     lines = []
-    for row in (rows[0], rule, *rows[1:]):
-        cells = [
-            cell.rjust(width) if flush else cell.ljust(width)
-            for cell, width, flush in zip(row, widths, right)
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
+    for row in (escaped[0], rule, *escaped[1:]):
+        lines.append(f"| {' | '.join(_padded(row, widths, right))} |")
     return lines
 
 
 def plain(name: str) -> str:
-    """A file's name as text that any table and picture can show."""
-    return "".join(letter if letter.isprintable() else "?" for letter in name)
+    """A file name as printable text; other characters become question marks."""
+    letters = (letter if letter.isprintable() else "?" for letter in name)
+    return "".join(letters)
 
 
 def cell(value: float | None, form: str) -> str:
     """A number in the given format, or a dash."""
-    return NONE if value is None else format(value, form)
+    if value is None:
+        return NONE
+    return format(value, form)
+
+
+def _widths(rows: Sequence[Sequence[str]], least: int = 0) -> list[int]:
+    """The width of each column in characters."""
+    widths = []
+    for column in zip(*rows):
+        widths.append(max(least, *map(len, column)))
+    return widths
+
+
+def _padded(row: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> list[str]:
+    cells = []
+    for text, width, flush in zip(row, widths, right):
+        cells.append(text.rjust(width) if flush else text.ljust(width))
+    return cells
+
+
+def _escaped(row: Sequence[str]) -> list[str]:
+    return [text.replace("|", "\\|") for text in row]
+
+
+def _rule(width: int, flush_right: bool) -> str:
+    """The line below the head, with the colon on the side that a column is flush with."""
+    dashes = "-" * (width - 1)
+    return f"{dashes}:" if flush_right else f":{dashes}"

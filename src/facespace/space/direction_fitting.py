@@ -1,28 +1,58 @@
-"""Directions from the faces of a prepared set: by its attributes, by kinds of one attribute, and from pairs of the same face
-with and without something that is drawn on. Encodes and decodes; keeps nothing."""
+"""Directions from the faces of a prepared set: by its attributes, by kinds of one attribute, and from pairs
+of the same face with and without something that is drawn on. Encodes and decodes; writes nothing."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from facespace.core.errors import choose
+from facespace.data.faces import FaceSet
 from facespace.image import overlays
 from facespace.latent import directions as finding
-from facespace.latent.directions import DECORRELATED, PAIRED, Directions, Whitening
+from facespace.latent.directions import DECORRELATED, PAIRED, DirectionFacts, Directions, FitFacts, Whitening
 from facespace.latent.kinds import find_kinds
-
-if TYPE_CHECKING:
-    from facespace.data.faces import FaceSet
-    from facespace.space.codec import Codec
+from facespace.space.base import BaseSpace
 
 DRAWN_ON = 2_000  # faces that a paired direction is found from, at most
 
+# Latents (N, D) and the set's signs (N, A) -> signs (N, K) of the directions that are measured.
+SignsOf = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """The set and the split that directions are found in, and the part of their facts that says so."""
+
+    space: BaseSpace
+    faces: FaceSet
+    split: str
+    pairs: int | None
+    seed: int
+    kind_of: str | None = None  # the attribute that directions are kinds of
+
+    @property
+    def latents(self) -> np.ndarray:
+        """Posterior means of the split, float64 (N, D)."""
+        return self.space.means(self.faces, self.split).astype(np.float64)
+
+    @property
+    def facts(self) -> FitFacts:
+        """The facts that all directions of this fit share."""
+        found: FitFacts = {
+            "data": self.faces.fingerprint,
+            "split": self.split,
+            "pairs": self.pairs,
+            "seed": self.seed,
+        }
+        if self.kind_of is not None:
+            found["kind_of"] = self.kind_of
+        return found
+
 
 def from_attributes(
-    codec: "Codec",
-    faces: "FaceSet",
+    space: BaseSpace,
+    faces: FaceSet,
     attributes: Sequence[str] = (),
     method: str = DECORRELATED,
     pairs: int | None = None,
@@ -30,41 +60,41 @@ def from_attributes(
     seed: int = 0,
 ) -> Directions:
     """A direction for each of a set's attributes, all or the named ones."""
-    z = codec.means(faces, split).numpy().astype(np.float64)
-    found = finding.find_all(z, faces.signs(split), faces.attribute_names, attributes, method, pairs, seed)
-    columns = [faces.attribute_names.index(name) for name in found.names]
-    told = {"data": faces.fingerprint, "split": split, "pairs": pairs, "seed": seed}
-    return _judged(codec, faces, found, split, told, lambda _, signs: signs[:, columns])
+    fit, known = _Fit(space, faces, split, pairs, seed), faces.attribute_names
+    found = finding.find_all(fit.latents, faces.signs(split), known, attributes, method, pairs, seed)
+    columns = [known.index(name) for name in found.names]
+    return _with_auc(fit, found, lambda _, signs: signs[:, columns])
 
 
 def from_kinds(
-    codec: "Codec",
-    faces: "FaceSet",
+    space: BaseSpace,
+    faces: FaceSet,
     attribute: str,
     count: int = 2,
     method: str = DECORRELATED,
     split: str = "train",
     seed: int = 0,
 ) -> Directions:
-    """A direction for each kind of the faces with an attribute, against all faces without it. `decorrelated` holds them
-    apart from the other attributes that enough faces have and lack."""
-    column = choose({name: place for place, name in enumerate(faces.attribute_names)}, attribute, "attribute")
-    z, signs = codec.means(faces, split).numpy().astype(np.float64), faces.signs(split)
+    """A direction for each kind of the faces with an attribute, against all faces without it. `decorrelated`
+    separates them from the other attributes that enough faces have and lack."""
+    column = _column(faces, attribute)
+    fit = _Fit(space, faces, split, None, seed, attribute)
+    z, signs = fit.latents, faces.signs(split)
     whitening = finding.whitening_of(z)
     kinds = find_kinds(z, signs[:, column], count, whitening, seed)
     own = kinds.of(z, signs[:, column])
     means = np.stack([z[member > 0].mean(0) for member in own.T])
-    names = name_kinds(attribute, codec.decode(means.astype(np.float32)), codec.template.points)
+    names = name_kinds(attribute, space.decode(means.astype(np.float32)), space.template.points)
     others = [name for name in faces.attribute_names if name != attribute]
     table = np.concatenate([own, np.delete(signs, column, 1)], 1)
     found = finding.find_all(z, table, [*names, *others], names, method)
-    told = {"data": faces.fingerprint, "split": split, "pairs": None, "seed": seed, "kind_of": attribute}
-    return _judged(codec, faces, found, split, told, lambda some, known: kinds.of(some, known[:, column]))
+    return _with_auc(fit, found, lambda latents, known: kinds.of(latents, known[:, column]))
 
 
 def name_kinds(attribute: str, faces: np.ndarray, points: np.ndarray) -> list[str]:
-    """Names of kinds by their mean faces, uint8 (K, H, W, C), and the template's points (5, 2): ATTRIBUTE-1, -2 …, the largest
-    kind first; for two kinds of glasses -clear and -dark, by the light in the lenses."""
+    """Names of kinds by their mean faces, uint8 (K, H, W, C), and the template's points (5, 2): ATTRIBUTE-1,
+    -2 …, the largest kind first; for two kinds of glasses -clear and -dark, by the brightness of the
+    lenses."""
     rule = KIND_NAMES.get(attribute)
     if rule is None or len(faces) != len(rule[0]):
         return [f"{attribute}-{place}" for place in range(1, len(faces) + 1)]
@@ -76,30 +106,30 @@ def name_kinds(attribute: str, faces: np.ndarray, points: np.ndarray) -> list[st
     return found
 
 
-# What kinds of an attribute are called where a measure of their mean faces tells them apart, its highest value first.
+# Names of kinds by a measure of their mean faces, the highest value first.
 KIND_NAMES: Mapping[str, tuple[tuple[str, ...], Callable[[np.ndarray, np.ndarray], float]]] = {
     "Eyeglasses": (("clear", "dark"), overlays.lens_light),
 }
 
 
 def from_pairs(
-    codec: "Codec", faces: "FaceSet", name: str, whitening: Whitening, split: str = "train", seed: int = 0
+    space: BaseSpace, faces: FaceSet, name: str, whitening: Whitening, split: str = "train", seed: int = 0
 ) -> Directions:
-    """A direction from faces of a set without an attribute, at most DRAWN_ON, encoded as they are and with it drawn on: the
-    mean difference of the two latents. Age, sex, pose and background are the same on both sides, and so are in none of it."""
+    """A direction from faces of a set without an attribute, at most DRAWN_ON, encoded as they are and with it
+    drawn on: the mean difference of the two latents. Age, sex, pose and background are equal in both, and so
+    cancel."""
     make, attribute = choose(overlays.OVERLAYS, name, "attribute that can be drawn")
-    column = choose(
-        {known: place for place, known in enumerate(faces.attribute_names)}, attribute, "attribute"
-    )
+    column = _column(faces, attribute)
     bare = faces.rows(split)[faces.signs(split)[:, column] < 0]
     bare = bare[np.linspace(0, len(bare) - 1, min(len(bare), DRAWN_ON)).round().astype(int)]
     finding.check_counts(np.repeat([1.0, -1.0], len(bare))[:, None], [name])
     random, points = np.random.default_rng(seed), faces.template.points
     before = np.stack([faces.images[row] for row in bare])
     after = np.stack([overlays.draw(face, points, make(random)) for face in before])
-    found = paired(name, codec.encode(after), codec.encode(before), whitening)
-    told = {"data": faces.fingerprint, "split": split, "pairs": None, "seed": seed, "kind_of": attribute}
-    return _judged(codec, faces, found, split, told, lambda _, signs: signs[:, [column]])
+    prepared = space.as_prepared()
+    found = paired(name, prepared.encode(after), prepared.encode(before), whitening)
+    fit = _Fit(space, faces, split, None, seed, attribute)
+    return _with_auc(fit, found, lambda _, signs: signs[:, [column]])
 
 
 def paired(name: str, having: np.ndarray, lacking: np.ndarray, whitening: Whitening) -> Directions:
@@ -107,25 +137,31 @@ def paired(name: str, having: np.ndarray, lacking: np.ndarray, whitening: Whiten
     signs = np.repeat([1.0, -1.0], len(lacking))[:, None]
     z = np.concatenate([having, lacking]).astype(np.float64)
     found = finding.find_directions(z, signs, [name], "mean", whitening)
-    return replace(found, facts={name: {**found.facts[name], "method": PAIRED}})
+    facts: DirectionFacts = {**found.facts[name], "method": PAIRED}
+    return replace(found, facts={name: facts})
 
 
-def _judged(
-    codec: "Codec",
-    faces: "FaceSet",
-    found: Directions,
-    split: str,
-    told: Mapping[str, Any],
-    signs_of: Callable[[np.ndarray, np.ndarray], np.ndarray],
-) -> Directions:
-    """The directions with what is told of them, and the AUC on validation faces, else on test ones, by signs (N, A) that
-    `signs_of` makes of latents and the set's signs."""
-    others = next((name for name in ("validation", "test") if name != split and len(faces.rows(name))), None)
+def _column(faces: FaceSet, attribute: str) -> int:
+    """The column of an attribute in the set's table; UsageError names the nearest for an unknown one."""
+    columns = {name: column for column, name in enumerate(faces.attribute_names)}
+    return choose(columns, attribute, "attribute")
+
+
+def _with_auc(fit: _Fit, found: Directions, signs_of: SignsOf) -> Directions:
+    """The directions with the facts of their fit, and with the AUC on validation faces, else on test ones."""
+    held_out = _held_out_split(fit)
     aucs: Mapping[str, float | None] = {}
-    if others:
-        held_out = codec.means(faces, others).numpy()
-        aucs = finding.auc(found, held_out, signs_of(held_out, faces.signs(others)))
-    facts = {}
+    if held_out:
+        z = fit.space.means(fit.faces, held_out)
+        aucs = finding.auc(found, z, signs_of(z, fit.faces.signs(held_out)))
+    facts: dict[str, DirectionFacts] = {}
     for name in found.names:
-        facts[name] = {**found.facts[name], "auc": aucs.get(name), **told, "auc_of": others}
+        facts[name] = {**found.facts[name], "auc": aucs.get(name), **fit.facts, "auc_of": held_out}
     return replace(found, facts=facts)
+
+
+def _held_out_split(fit: _Fit) -> str | None:
+    for name in ("validation", "test"):
+        if name != fit.split and len(fit.faces.rows(name)):
+            return name
+    return None

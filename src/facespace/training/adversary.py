@@ -1,7 +1,7 @@
-"""The patch-adversarial term: a small network that learns to tell reconstructions from photographs, patch by patch, teaches
-the model late and weakly (Isola et al., 2017; Esser et al., 2021), with the distance between what it sees in the two as a
-second term (feature matching: Larsen et al., 2016; Wang et al., 2018). It may judge drawn faces too, as in the first of these
-two, so that a decoder learns what to make of latents that no photograph has. Its state belongs in the checkpoint."""
+"""The patch discriminator (Isola et al., 2017; Esser et al., 2021): an adversarial loss that starts late, and
+feature matching (Larsen et al., 2016; Wang et al., 2018). It can score images of interpolated or sampled
+latents too, so that the decoder is trained where no photograph is encoded. Its state belongs in the
+checkpoint."""
 
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
@@ -13,12 +13,13 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from facespace.core.errors import UsageError
 from facespace.recipes.config import Recipe
+from facespace.training.checkpoint import Parts
 from facespace.training.runtime import Machine
 
 WIDTHS = (32, 64, 128, 128)  # channels of the strided convolutions
-SMALLEST = 16  # pixels a side that leave it more than one patch
-BETAS = (0.5, 0.9)  # of Adam: an opponent that changes makes long averages stale (Miyato et al., 2018)
-RATE = 3e-4  # of Adam, whatever the model's is (Heusel et al., 2017): one that fell with it would lag behind and teach little
+SMALLEST = 16  # pixels a side that give more than one patch
+BETAS = (0.5, 0.9)  # of Adam: against a changing opponent, long averages are stale (Miyato et al., 2018)
+RATE = 3e-4  # of Adam, constant (Heusel et al., 2017): a decaying discriminator would lag behind the model
 
 
 class Critic(nn.Module):
@@ -33,16 +34,17 @@ class Critic(nn.Module):
         self.head = spectral_norm(nn.Conv2d(channels, 1, 3, 1, 1))
 
     def forward(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """(B, C, H, W) in [0, 1] -> logits (B, 1, h, w), above 0 for photographs, and what each layer saw."""
-        x, seen = image * 2 - 1, []
+        """(B, C, H, W) in [0, 1] -> logits (B, 1, h, w), above 0 for photographs, and the features of each
+        layer."""
+        x, features = image * 2 - 1, []
         for layer in self.layers:
             x = F.leaky_relu(layer(x), 0.2)
-            seen.append(x)
-        return self.head(x).float(), seen
+            features.append(x)
+        return self.head(x).float(), features
 
 
 class Adversary:
-    """The critic with its optimiser, and what it has to say of the model's images."""
+    """The discriminator with its optimizer, and its terms of the model's loss."""
 
     def __init__(self, plan: Recipe, image: tuple[int, int, int], machine: Machine) -> None:
         if min(image[1:]) < SMALLEST:
@@ -55,30 +57,34 @@ class Adversary:
         self.network = machine.prepare(self.critic, self.optimizer)
 
     @property
-    def parts(self) -> dict[str, Any]:
-        """What a checkpoint holds of it."""
+    def parts(self) -> Parts:
+        """The parts whose state is in a checkpoint."""
         return {"critic": self.critic, "critic_optimizer": self.optimizer}
 
     def judge(self, image: Tensor, seen: Tensor, drawn: Tensor | None = None) -> dict[str, Tensor]:
-        """Two terms of the model's loss: minus the mean logit of its images (B, C, H, W), those `drawn` (N, C, H, W) among
-        them or alone, as objective.adversarial_on says, and the mean difference between what the layers see in reconstructions and in those `seen`. Both count once for
-        each pixel value, so that they stand beside nats, which are sums over pixels. The critic gets no gradient."""
+        """Two terms of the model's loss, without gradient for the discriminator.
+
+        `adversarial` is minus the mean logit of images (B, C, H, W) and of those `drawn` (N, C, H, W), or of
+        the latter alone, by objective.adversarial_on. `matching` is the mean absolute difference between
+        features of reconstructions and of the targets `seen`. Both are multiplied by the number of pixel
+        values, like nats, which are sums over pixels."""
         self.critic.eval().requires_grad_(False)
-        made, wanted = _shifted(_joined(image, drawn), seen)
+        made, target = _shifted(_joined(image, drawn), seen)
         with self._autocast():
-            logits, ours = self.critic(made)
+            logits, features = self.critic(made)
             with torch.no_grad():
-                _, theirs = self.critic(wanted)
-        apart = torch.stack(
-            [(a[: len(b)].float() - b.float()).abs().mean() for a, b in zip(ours, theirs)]
-        ).mean()
+                _, expected = self.critic(target)
+        distances = []
+        for a, b in zip(features, expected):
+            distances.append((a[: len(b)].float() - b.float()).abs().mean())
         size = seen[0].numel()
-        judged = logits[len(image) :] if self.skips_images else logits
-        return {"adversarial": -judged.mean() * size, "matching": apart * size}
+        scored = logits[len(image) :] if self.skips_images else logits
+        return {"adversarial": -scored.mean() * size, "matching": torch.stack(distances).mean() * size}
 
     def learn(self, image: Tensor, seen: Tensor, drawn: Tensor | None = None) -> dict[str, Tensor]:
-        """One step of the critic on the model's images and the photographs; its hinge loss, which is 1 where it cannot tell them
-        apart and 0 where it always can."""
+        """One step of the discriminator on the model's images and the photographs `seen`.
+
+        Returns its hinge loss: 1 where it cannot separate the two, 0 where it always can."""
         self.critic.train().requires_grad_(True)
         made = drawn if self.skips_images and drawn is not None else _joined(image, drawn)
         (both,) = _shifted(torch.cat([seen, made.detach()]))
@@ -92,7 +98,7 @@ class Adversary:
         return {"critic": loss.detach()}
 
     def _autocast(self) -> AbstractContextManager[Any]:
-        """The machine's, but for fp16, in which small gradients vanish without a loss scale of the critic's own."""
+        """The runtime's number format, but fp32 in place of fp16, whose small gradients need a loss scale."""
         return nullcontext() if self.machine.precision == "fp16" else self.machine.autocast()
 
 
@@ -101,8 +107,12 @@ def _joined(image: Tensor, drawn: Tensor | None) -> Tensor:
 
 
 def _shifted(*images: Tensor) -> tuple[Tensor, ...]:
-    """Images (B, C, H, W) as they are, or all down or to the right by a pixel, by chance: the critic's steps are two pixels wide,
-    and from a fixed place it would ask for a hatch that it alone sees."""
+    """Images (B, C, H, W), all moved by the same random 0 or 1 pixels down and to the right.
+
+    The strides are two pixels, and from a fixed position the discriminator would cause a grid pattern."""
     top, left = torch.randint(2, (2,)).tolist()
-    padded = (F.pad(image, (left, 0, top, 0), mode="replicate") for image in images)
-    return tuple(large[..., : image.shape[-2], : image.shape[-1]] for large, image in zip(padded, images))
+    moved = []
+    for image in images:
+        padded = F.pad(image, (left, 0, top, 0), mode="replicate")
+        moved.append(padded[..., : image.shape[-2], : image.shape[-1]])
+    return tuple(moved)

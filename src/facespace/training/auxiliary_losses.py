@@ -1,8 +1,8 @@
-"""What judges a reconstruction beside its likelihood: the perceptual term, the person, the middle of the face and the
-adversary, each where the recipe has it."""
+"""The auxiliary losses beside the likelihood: center weighting, perceptual and identity distance, adversarial
+terms and feature or moment matching, each where the recipe has it."""
 
 import math
-from typing import Any, TypeVar, cast
+from typing import TypedDict, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -11,36 +11,47 @@ from facespace.image.photos import Template
 from facespace.perception.dlib_resnet import open_recognition
 from facespace.recipes.config import Recipe
 from facespace.training.adversary import Adversary
+from facespace.training.checkpoint import Parts
 from facespace.training.loaders import Loader
+from facespace.training.loss import Loss
 from facespace.training.perceptual import Perceptual
 from facespace.training.pool import LatentPool
 from facespace.training.projected import Projected, judges
 from facespace.training.runtime import Machine
 
 Network = TypeVar("Network", bound=nn.Module)
-Loss = tuple[Tensor, dict[str, Tensor]]  # in nats per image, and its terms by name, unweighted
+
+
+class Drawn(TypedDict, total=False):
+    """Arguments of the model's forward pass for the images that the discriminator scores beside
+    reconstructions."""
+
+    drawn: int  # number of interpolated latents
+    latents: Tensor  # (N, *latent_shape)
 
 
 def middle(template: Template) -> Tensor:
-    """(H, W): 1 between eyes and mouth, by which people know each other, falling to 0 towards hair and background."""
+    """(H, W): 1 between eyes and mouth, the region that identifies a person, falling to 0 at hair and
+    background."""
     points = torch.from_numpy(template.points).float()
     eyes, mouth = points[:2].mean(0), points[3:].mean(0)
-    size = torch.stack(
-        [0.8 * (points[1] - points[0]).norm(), 0.85 * (mouth - eyes).norm()]
-    )  # half axes of an ellipse
+    width, height = (points[1] - points[0]).norm(), (mouth - eyes).norm()
+    axes = torch.stack([0.8 * width, 0.85 * height])  # half axes of an ellipse
     places = torch.meshgrid(torch.arange(template.width), torch.arange(template.height), indexing="xy")
-    away = ((torch.stack(places, 2) + 0.5 - (eyes + mouth) / 2) / size).square().sum(2)
-    return torch.exp(-away.square())
+    distance = ((torch.stack(places, 2) + 0.5 - (eyes + mouth) / 2) / axes).square().sum(2)
+    return torch.exp(-distance.square())
 
 
 def margins(template: Template, image: tuple[int, int, int]) -> tuple[int, int]:
-    """Pixels of a prepared face that lie left of what the model draws, and above it."""
+    """Pixels of a prepared face at the left of and above the model's image (C, H, W)."""
     return (template.width - image[2]) // 2, (template.height - image[1]) // 2
 
 
 class Teachers:
-    """Those of one run; `image` is the (C, H, W) of what the model draws, the middle of faces that the template cut, `total`
-    the run's steps, `pool` latents of a fitted prior where their faces are judged."""
+    """The auxiliary losses of one run.
+
+    `image` is the (C, H, W) of the model's images, the center of faces that the template cut; `total` the
+    number of steps; `pool` holds latents of a fitted prior, where the discriminator scores their images."""
 
     def __init__(
         self,
@@ -57,42 +68,48 @@ class Teachers:
         left, top = margins(template, image)
         face = middle(template)[top : top + image[1], left : left + image[2]]
         self.face = face.to(machine.device)
-        weight, eyes = 1 + goal.focus * face, template.points[:2] - (left, top)
-        self.perceptual = self._frozen(Perceptual(goal, image, weight)) if goal.perceptual else None
-        self.recognition = self._frozen(open_recognition(eyes, image)) if goal.identity else None
-        patch = goal.discriminator == "patch" and (goal.adversarial or goal.matching)
-        self.adversary = Adversary(plan, image, machine) if patch else None
-        self.projected = Projected(plan, image, eyes, machine) if judges(goal) or goal.moments else None
+        eyes = template.points[:2] - (left, top)
+        self.perceptual = self.recognition = None
+        if goal.perceptual:
+            self.perceptual = self._frozen(Perceptual(goal, image, 1 + goal.focus * face))
+        if goal.identity:
+            self.recognition = self._frozen(open_recognition(eyes, image))
+        self.adversary = self.projected = None
+        if goal.discriminator == "patch" and (goal.adversarial or goal.matching):
+            self.adversary = Adversary(plan, image, machine)
+        if judges(goal) or goal.moments:
+            self.projected = Projected(plan, image, eyes, machine)
         self.adversaries = [part for part in (self.adversary, self.projected) if part is not None]
 
     def _frozen(self, network: Network) -> Network:
-        """On the device, and as it was: batch norms that processes share come back ready to learn."""
+        """A network on the device, in eval mode and frozen: shared batch norms are created in training
+        mode."""
         return cast(Network, self.machine.place(network)).eval().requires_grad_(False)
 
     @property
-    def parts(self) -> dict[str, Any]:
-        """What a checkpoint holds of them."""
-        return {name: part for adversary in self.adversaries for name, part in adversary.parts.items()}
+    def parts(self) -> Parts:
+        """The parts whose state is in a checkpoint."""
+        parts: Parts = {}
+        for adversary in self.adversaries:
+            parts |= adversary.parts
+        return parts
 
     def begin(self, loader: Loader, seed: int, resumes: bool) -> None:
-        """What takes a while before the first step: latents are drawn, and, unless a checkpoint has them, the moments of the
-        loader's faces measured."""
+        """Slow work before the first step: samples latents, and, unless resumed, measures the moments of real
+        faces."""
         if self.pool is not None:
             self.pool.fill()
         if self.projected is not None and not resumes:
             self.projected.measure(loader, seed)
 
     def awake(self, step: int) -> bool:
-        """Whether an adversary teaches at a step."""
+        """Whether adversarial losses are on at a step."""
         return bool(self.adversaries) and step >= self.wakes
 
-    def drawn(self, step: int, faces: int) -> dict[str, Any]:
-        """Which drawn faces are to be judged at a step, beside so many of a batch, as the model's forward takes them: how many
-        latents between those of the batch, or latents of the pool."""
-        judged = self.awake(step) and (
-            self.goal.adversarial or self.goal.moments
-        )  # nothing else is said of them
-        if not judged:
+    def drawn(self, step: int, faces: int) -> Drawn:
+        """The images that the discriminator scores at a step beside those of a batch of `faces`."""
+        scored = self.goal.adversarial or self.goal.moments  # no other loss uses them
+        if not scored or not self.awake(step):
             return {}
         if self.pool is None:
             count = math.ceil(self.goal.adversarial_drawn * faces)
@@ -102,28 +119,37 @@ class Teachers:
     def judge(
         self, found: Loss, image: Tensor, seen: Tensor, step: int | None = None, drawn: Tensor | None = None
     ) -> Loss:
-        """A loss and its terms with what is to say of images (B, C, H, W) beside those `seen`, and of drawn ones. Without a
-        step this is validation: without chance, and without the adversary, whose opinion changes from step to step."""
+        """A loss and its terms plus the auxiliary ones, of images (B, C, H, W), targets `seen`, and further
+        images `drawn`.
+
+        Without a step this is validation: without random numbers, and without adversarial losses, which are
+        not comparable between steps."""
         (loss, terms), more = found, {}
         if self.goal.focus:
             more["focus"] = ((image - seen).abs() * self.face).flatten(1).sum(1).mean()
-        some = math.ceil(self.goal.perceptual_share * len(image))  # batches are drawn, so the first are any
-        if self.perceptual is not None:
-            look = self.perceptual if step is None else self.perceptual.anywhere
-            with self.machine.autocast():
-                more["perceptual"] = look(image[:some], seen[:some]).mean()
-        if self.recognition is not None:
-            with self.machine.autocast():
-                more["identity"] = self.recognition(image[:some], seen[:some]).mean()
+        more |= self._frozen_terms(image, seen, step is not None)
         if step is not None and self.awake(step):
             for adversary in self.adversaries:
                 more |= adversary.judge(image, seen, drawn)
-        return loss + sum(getattr(self.goal, name) * term for name, term in more.items()), {**terms, **more}
+        weighed = sum(getattr(self.goal, name) * term for name, term in more.items())
+        return loss + weighed, {**terms, **more}
+
+    def _frozen_terms(self, image: Tensor, target: Tensor, training: bool) -> dict[str, Tensor]:
+        """The perceptual and the identity distance of the first faces of a batch, whose order is random."""
+        terms, some = {}, math.ceil(self.goal.perceptual_share * len(image))
+        if self.perceptual is not None:
+            distance = self.perceptual.anywhere if training else self.perceptual
+            with self.machine.autocast():
+                terms["perceptual"] = distance(image[:some], target[:some]).mean()
+        if self.recognition is not None:
+            with self.machine.autocast():
+                terms["identity"] = self.recognition(image[:some], target[:some]).mean()
+        return terms
 
     def learn(self, image: Tensor, seen: Tensor, step: int, drawn: Tensor | None = None) -> dict[str, Tensor]:
-        """The adversary's own step, after the model's; what there is to say of it."""
-        told: dict[str, Tensor] = {}
+        """One step of each discriminator, after the model's; their losses."""
+        terms: dict[str, Tensor] = {}
         if self.awake(step):
             for adversary in self.adversaries:
-                told |= adversary.learn(image, seen, drawn)
-        return told
+                terms |= adversary.learn(image, seen, drawn)
+        return terms

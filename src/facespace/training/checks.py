@@ -1,4 +1,4 @@
-"""What stands around the loop: what can be known to be wrong before any work is done, and Ctrl-C that loses nothing."""
+"""Checks before a run starts, the start from another bundle's weights, and a shutdown that loses nothing."""
 
 import math
 import signal
@@ -20,113 +20,130 @@ from facespace.training.trackers import TRACKERS, check_trackers
 
 # All that a run's folder may hold; a folder with anything else in it is never replaced.
 OURS = (METRICS, RESULT, CURVES, SHEETS, CHECKPOINT, PREVIOUS, BEST, LAST, *TRACKERS)
+FEW_STEPS = 1_500  # fewer have not been enough for faces with any recipe here
 
 
 def check(
     plan: Recipe, faces: FaceSet, run: Path, started: bool, resume: bool, force: bool, trackers: Sequence[str]
 ) -> None:
-    """All that can be known to be wrong before any work is done; changes nothing."""
+    """Raises UsageError or TrainingError for all that is known to be wrong before any work; changes
+    nothing."""
     check_trackers(trackers)
     if plan.train.only == "decoder" and not started:
         raise UsageError(
             "train.only=decoder needs a space whose encoder stays as it is: name it with --from."
         )
     check_samples(plan)
+    _check_faces(plan, faces)
+    if not resume:
+        _check_target(run, force)
+
+
+def _check_faces(plan: Recipe, faces: FaceSet) -> None:
+    """That the set has the recipe's image shape and enough faces."""
     if plan.model.image != faces.image_shape:
-        wanted, found = ("×".join(map(str, shape)) for shape in (plan.model.image, faces.image_shape))
+        expected = "×".join(map(str, plan.model.image))
+        found = "×".join(map(str, faces.image_shape))
         raise UsageError(
-            f"The recipe {plan.name} takes faces of {wanted} and {faces.root} holds {found} (channels × height × width). "
-            f"Run: {plan.data.prepare_line(plan.model.image)}, or add --set model.image={found.replace('×', ',')}."
+            f"The recipe {plan.name} takes faces of {expected} and {faces.root} holds {found} "
+            f"(channels × height × width). Run: {plan.data.prepare_line(plan.model.image)}, "
+            f"or add --set model.image={found.replace('×', ',')}."
         )
-    if len(faces.rows("train")) < 2:
-        raise TrainingError(
-            f"{faces.root} has {len(faces.rows('train'))} training faces; at least 2 are needed."
-        )
+    count = len(faces.rows("train"))
+    if count < 2:
+        raise TrainingError(f"{faces.root} has {count} training faces; at least 2 are needed.")
     if not len(faces.rows("validation")):
         note(f"{faces.root} has no validation faces, so the best bundle is chosen by the training loss.")
-    if resume:
-        return
+
+
+def _check_target(run: Path, force: bool) -> None:
+    """That the folder of a new run does not exist, is empty, or holds a run that `force` replaces."""
     if run.exists() and not run.is_dir():
         raise UsageError(f"--to {run} is a file; name a folder for the run.")
-    if run.is_dir() and any(run.iterdir()):
-        if any(path.name not in OURS and ".facespace-" not in path.name for path in run.iterdir()):
-            raise UsageError(f"--to {run} holds other files; name a new folder for the run.")
-        if not force:
-            raise UsageError(
-                f"--to {run} already holds a run. Add --resume to go on, --force to replace it, or name another."
-            )
-
-
-FEW_STEPS = 1_500  # fewer have not been enough for faces in any recipe here
+    if not run.is_dir() or not any(run.iterdir()):
+        return
+    if any(path.name not in OURS and ".facespace-" not in path.name for path in run.iterdir()):
+        raise UsageError(f"--to {run} holds other files; name a new folder for the run.")
+    if not force:
+        raise UsageError(
+            f"--to {run} already holds a run. Add --resume to go on, --force to replace it, or name another."
+        )
 
 
 def warn_of_few_steps(plan: Recipe, faces: int, steps: int) -> None:
-    """A note where a run is too short to show faces, and what to do."""
-    if steps < FEW_STEPS and plan.train.steps is None:
-        epochs = math.ceil(plan.train.epochs * FEW_STEPS / steps)
-        note(
-            f"{steps:,} steps are few: {faces:,} faces in {plan.train.epochs} epochs. Expect blurs, or add "
-            f"--set train.epochs={epochs}{'' if plan.data.flip else ' --set data.flip=true'}. More photographs help most."
-        )
+    """Prints a note where a run has too few steps for faces, with settings that help."""
+    if steps >= FEW_STEPS or plan.train.steps is not None:
+        return
+    epochs = math.ceil(plan.train.epochs * FEW_STEPS / steps)
+    flip = "" if plan.data.flip else " --set data.flip=true"
+    note(
+        f"{steps:,} steps are few: {faces:,} faces in {plan.train.epochs} epochs. Expect blurs, or add "
+        f"--set train.epochs={epochs}{flip}. More photographs help most."
+    )
 
 
 class NotFinite(Exception):
     """A step whose loss or gradient is not a finite number."""
 
-    def __init__(self, step: int, names: list[str], rate: float) -> None:
-        what = ", ".join("the gradient" if name.startswith("gradient") else name for name in names)
-        super().__init__(f"No longer finite: {what} at step {step + 1:,}, at learning rate {rate:g}.")
+    def __init__(self, step: int, names: Sequence[str], rate: float) -> None:
+        terms = ", ".join("the gradient" if name.startswith("gradient") else name for name in names)
+        super().__init__(f"No longer finite: {terms} at step {step + 1:,}, at learning rate {rate:g}.")
 
 
 def take_weights(model: LatentModel, origin: Bundle) -> str:
-    """Puts a bundle's weights into a new model, and returns its fingerprint. A model that has all of them and more, as a stage
-    of progressive growing has, begins with the rest as without them, which a note tells. UsageError where they do not fit."""
-    ours, theirs = model.state_dict(), origin.model.state_dict()
-    wrong = sorted(set(theirs) - set(ours)) or [
-        name for name in theirs if ours[name].shape != theirs[name].shape
-    ]
-    if wrong:
-        sizes = " and ".join(
-            str(list(state[wrong[0]].shape)) if wrong[0] in state else "none" for state in (ours, theirs)
-        )
+    """Loads a bundle's weights into a new model, and returns the bundle's fingerprint.
+
+    A model may have further weights, as a stage of progressive growing has: they keep their initial values,
+    and a note is printed. Raises UsageError where a weight is missing from the model or has another shape."""
+    own, loaded = model.state_dict(), origin.model.state_dict()
+    unfit = sorted(name for name in loaded if name not in own)
+    unfit = unfit or [name for name in loaded if own[name].shape != loaded[name].shape]
+    if unfit:
+        name = unfit[0]
+        size = str(list(own[name].shape)) if name in own else "none"
         raise UsageError(
-            f"The weights of {origin.folder} do not fit this recipe's model: {wrong[0]} is {sizes}. "
+            f"The weights of {origin.folder} do not fit this recipe's model: {name} is {size} and "
+            f"{list(loaded[name].shape)}. "
             "Leave out the recipe to take that space's own, or undo the --set model.… that differs."
         )
-    model.load_state_dict(theirs, strict=False)
-    if new := sorted(set(ours) - set(theirs)):
-        count = sum(ours[name].numel() for name in new)
+    model.load_state_dict(loaded, strict=False)
+    if new := sorted(set(own) - set(loaded)):
+        count = sum(own[name].numel() for name in new)
         note(
-            f"{count:,} numbers of the model are not in {origin.folder} and begin as without it: {new[0]} and {len(new) - 1} more."
+            f"{count:,} weights of the model are not in {origin.folder} and keep their initial values: "
+            f"{new[0]} and {len(new) - 1} more."
         )
     return origin.card["fingerprint"]
 
 
 def decoder_alone(model: LatentModel) -> None:
-    """Keeps all but the decoder from learning, in eval mode, so that latents, and what was fitted to them, stay valid."""
+    """Freezes all but the decoder, in eval mode, so that latents, and what was fitted to them, stay valid."""
     model.eval().requires_grad_(False)
     model.decoder.train().requires_grad_(True)
 
 
 @contextmanager
 def stop_gently() -> Iterator[Callable[[], BaseException | None]]:
-    """Yields a function that gives what to raise once Ctrl-C was pressed or the system asked to end (SIGTERM, as a
-    cluster does before it takes a machine back); a second press stops at once."""
-    pressed: list[BaseException] = []
+    """Yields a function that returns the exception to raise once SIGINT or SIGTERM has arrived, and None
+    before.
 
-    def press(number: int, _frame: Any) -> None:
-        if pressed:
-            raise pressed[0]
-        pressed.append(KeyboardInterrupt() if number == signal.SIGINT else SystemExit(128 + number))
+    So the step in progress is finished; a second signal raises at once. Outside the main thread nothing
+    changes."""
+    pending: list[BaseException] = []
 
-    asks = (signal.SIGINT, signal.SIGTERM)
+    def handle(number: int, _frame: Any) -> None:
+        if pending:
+            raise pending[0]
+        pending.append(KeyboardInterrupt() if number == signal.SIGINT else SystemExit(128 + number))
+
+    signals = (signal.SIGINT, signal.SIGTERM)
     try:
-        before = [signal.signal(number, press) for number in asks]
-    except ValueError:  # not the main thread: Ctrl-C is somebody else's
+        previous = [signal.signal(number, handle) for number in signals]
+    except ValueError:  # not the main thread, which alone receives signals
         yield lambda: None
         return
     try:
-        yield lambda: pressed[0] if pressed else None
+        yield lambda: pending[0] if pending else None
     finally:
-        for number, handler in zip(asks, before):
+        for number, handler in zip(signals, previous):
             signal.signal(number, handler)

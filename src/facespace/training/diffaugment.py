@@ -1,6 +1,6 @@
-"""Differentiable augmentation of what a discriminator sees, made and real faces alike (Zhao et al., 2020): with few faces it
-would otherwise learn them by heart. Each face has its own variation; random numbers come from torch's generator of the moment.
-The training faces themselves are varied in training/augment.py."""
+"""Differentiable augmentation of a discriminator's input, generated and real faces alike (Zhao et al., 2020),
+against overfitting to few faces. Each face has its own augmentation; random numbers come from torch's global
+generator. The training faces themselves are augmented in training/augment.py."""
 
 from collections.abc import Sequence
 
@@ -10,26 +10,27 @@ from torch.nn import functional as F
 
 MOVE = 1 / 8  # of a side, the longest translation
 CUT = 1 / 2  # of a side, the width of the square that is cut out
-GRAY = 0.5  # what lies outside, and in the square
+GRAY = 0.5  # value outside of the image, and in the square
 
 
 def augment(image: Tensor, policy: Sequence[str]) -> Tensor:
-    """Images (B, C, H, W) in [0, 1] with the variations that the policy names, in the order of VARIATIONS; values may leave
-    [0, 1]."""
-    for name, vary in VARIATIONS.items():
+    """Images (B, C, H, W) in [0, 1] with the augmentations of the policy, in the order of VARIATIONS.
+
+    Values of the result may lie outside of [0, 1]."""
+    for name, variation in VARIATIONS.items():
         if name in policy:
-            image = vary(image)
+            image = variation(image)
     return image
 
 
 def flip(image: Tensor) -> Tensor:
-    """Half of them, by chance, mirrored left to right."""
+    """Mirrors a random half left to right."""
     chosen = torch.rand(len(image), device=image.device) < 0.5
     return torch.where(chosen[:, None, None, None], image.flip(3), image)
 
 
 def color(image: Tensor) -> Tensor:
-    """Brightness ± 1/4, saturation times 0 to 2, contrast times 1/2 to 3/2."""
+    """Changes brightness by ± 1/4, and multiplies saturation by 0 to 2 and contrast by 1/2 to 3/2."""
     draw = torch.rand(len(image), 3, device=image.device).T[..., None, None, None]  # (3, B, 1, 1, 1)
     image = image + (draw[0] - 0.5) / 2
     image = torch.lerp(image.mean(1, keepdim=True), image, 2 * draw[1])
@@ -37,7 +38,7 @@ def color(image: Tensor) -> Tensor:
 
 
 def translation(image: Tensor) -> Tensor:
-    """Moved by whole pixels, up to MOVE of a side either way."""
+    """Moves by whole pixels, up to MOVE of a side in each direction."""
     count, _, height, width = image.shape
     draw = 2 * torch.rand(count, 2, device=image.device) - 1
     sides = torch.tensor([width, height], device=image.device)
@@ -49,7 +50,7 @@ def translation(image: Tensor) -> Tensor:
 
 
 def cutout(image: Tensor) -> Tensor:
-    """With a square of CUT of a side in gray, whose centre lies anywhere."""
+    """Fills a square of CUT of a side with gray; its centre is uniform over the image."""
     count, _, height, width = image.shape
     center = torch.rand(count, 2, device=image.device)
     rows = (torch.arange(height, device=image.device) + 0.5) / height

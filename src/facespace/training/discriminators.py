@@ -1,5 +1,5 @@
-"""A trained projected discriminator beside the bundle that it judged: its heads are kept, the frozen networks are not and are
-opened again from the files that the user names. Trains nothing."""
+"""Saving and loading the projected discriminator of a run beside its bundle: the heads are saved, the frozen
+networks are loaded from the files that the user names. Trains nothing."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from facespace.training.projection import Projection
 
 
 class Discriminator(nn.Module):
-    """The frozen networks and the heads, which learn no more."""
+    """The frozen networks and the heads, in eval mode."""
 
     def __init__(self, projection: Projection, heads: Heads) -> None:
         super().__init__()
@@ -25,13 +25,15 @@ class Discriminator(nn.Module):
         self.eval().requires_grad_(False)
 
     def score(self, images: Tensor) -> Tensor:
-        """Faces (N, C, H, W) in [0, 1], of the model's size, to logits (N,): the higher, the more like a photograph. The mean over
-        heads of the mean over places."""
-        return mean_logit(self.heads(self.projection.mix(self.projection.features(images))))
+        """Faces (N, C, H, W) in [0, 1], of the model's size, to logits (N,), higher for photographs.
+
+        The mean over heads of the mean over places."""
+        maps = self.projection.mix(self.projection.features(images))
+        return mean_logit(self.heads(maps))
 
 
 def save_discriminator(loaded: bundle.Bundle, goal: ObjectiveConfig, projected: Projected | None) -> None:
-    """Keeps the heads beside a bundle, where the run has such."""
+    """Saves the heads beside a bundle, where the run has some."""
     if projected is None or projected.heads is None:
         return
     about = {"features": list(goal.discriminator_features), "size": goal.discriminator_size}
@@ -39,8 +41,10 @@ def save_discriminator(loaded: bundle.Bundle, goal: ObjectiveConfig, projected: 
 
 
 def load_discriminator(folder: Path | str) -> Discriminator:
-    """The discriminator of a bundle or a run. Raises BundleError where there is none or it is damaged, UsageError where the
-    weights of a frozen network are missing."""
+    """The discriminator of a bundle or a run.
+
+    Raises BundleError where there is none or it is damaged, UsageError where weights of a frozen network are
+    missing."""
     loaded = bundle.load(folder)
     tensors, entry = bundle.read_discriminator(loaded)
     image, template = loaded.model.image_shape, loaded.template
@@ -53,7 +57,7 @@ def load_discriminator(folder: Path | str) -> Discriminator:
         ) from error
     eyes = template.points[:2] - margins(template, image)
     projection = Projection(goal.discriminator_features, image, eyes, goal.discriminator_size)
-    with torch.random.fork_rng(devices=[]):  # a caller's random numbers stay as they were
+    with torch.random.fork_rng(devices=[]):  # initial weights, without effect on the caller's random state
         heads = Heads(projection.sides)
     try:
         heads.load_state_dict(tensors)

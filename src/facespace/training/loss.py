@@ -1,5 +1,6 @@
-"""From a Pass to one number: weights on its terms. Sums over pixels and latents were taken by the model; the mean over
-the batch is taken here, so that a weight of 1 on the KL is the evidence lower bound at every image size."""
+"""From a model's output to one number: weights of its terms. Sums over pixels and latents are taken by the
+model; the mean over the batch is taken here, so that a KL weight of 1 gives the evidence lower bound at every
+image size."""
 
 from collections.abc import Mapping
 
@@ -8,31 +9,35 @@ from torch import Tensor
 from facespace.core.errors import UsageError, suggest
 from facespace.models.interface import Pass
 
+Loss = tuple[Tensor, dict[str, Tensor]]  # the loss in nats per image, and its terms by name, unweighted
 
-def total_loss(
-    result: Pass, weights: Mapping[str, float], rise: float = 1.0, free_bits: float = 0.0
-) -> tuple[Tensor, dict[str, Tensor]]:
-    """−mean(log-likelihood) + Σ weight · mean(penalty), and the terms by name, each in nats per image, unweighted.
 
-    A penalty without a weight counts once; all weights are multiplied by `rise`. With `free_bits`, each latent's KL,
-    averaged over the batch, counts from that many nats on. Where the pass has an importance-weighted bound, the loss is
-    its negative mean instead. A weight for a term that the model does not report raises UsageError."""
-    unknown = sorted(set(weights) - set(result.penalties))
-    if unknown:
-        known = (
-            suggest(unknown[0], result.penalties)
-            if result.penalties
-            else "It reports none: an autoencoder has no KL."
-        )
-        raise UsageError(f"objective.weights names {unknown[0]!r}, which this model does not report. {known}")
+def total_loss(result: Pass, weights: Mapping[str, float], rise: float = 1.0, free_bits: float = 0.0) -> Loss:
+    """−mean(log-likelihood) + Σ weight · mean(regularizer), and the terms by name, in nats per image,
+    unweighted.
+
+    A regularizer without a weight has weight 1; all weights are multiplied by `rise`. With `free_bits`, each
+    latent's KL, averaged over the batch, is clamped from below at that many nats. Where the output has an
+    importance-weighted bound, the loss is its negative mean. Raises UsageError for the weight of a term that
+    the model does not report."""
+    _check_weights(weights, result.penalties)
     terms = {"reconstruction": -result.log_likelihood.mean()}
-    terms |= {name: penalty.mean() for name, penalty in result.penalties.items()}
+    for name, penalty in result.penalties.items():
+        terms[name] = penalty.mean()
     if result.bound is not None:
         return -result.bound.mean(), terms
-    counted = dict(terms)
+    weighed = dict(terms)
     if free_bits and result.kl_per_latent is not None:
-        counted["kl"] = result.kl_per_latent.mean(0).clamp(min=free_bits).sum()
-    loss = terms["reconstruction"] + sum(
-        rise * weights.get(name, 1.0) * counted[name] for name in result.penalties
-    )
-    return loss, terms
+        weighed["kl"] = result.kl_per_latent.mean(0).clamp(min=free_bits).sum()
+    regularization = sum(rise * weights.get(name, 1.0) * weighed[name] for name in result.penalties)
+    return terms["reconstruction"] + regularization, terms
+
+
+def _check_weights(weights: Mapping[str, float], reported: Mapping[str, Tensor]) -> None:
+    unknown = sorted(set(weights) - set(reported))
+    if not unknown:
+        return
+    known = "It reports none: an autoencoder has no KL."
+    if reported:
+        known = suggest(unknown[0], reported)
+    raise UsageError(f"objective.weights names {unknown[0]!r}, which this model does not report. {known}")

@@ -1,5 +1,6 @@
-"""Latents drawn from the fitted prior of the space that a decoder learns on from: what an adversary judges beside
-reconstructions. They are drawn once, at a run's start, since a flow takes longer for a batch than for its share of many."""
+"""Latents sampled from the fitted prior of the space whose decoder is trained further: their images are
+scored by the discriminator. They are sampled once, at the start of a run, since a flow is faster for many
+latents than for a batch."""
 
 import torch
 from torch import Tensor
@@ -14,47 +15,50 @@ MOST = 50_000  # latents
 
 
 def check_samples(plan: Recipe) -> None:
-    """Raises UsageError where faces of a fitted prior cannot be judged, since the encoder that it was fitted to learns on."""
+    """Raises UsageError where samples of a fitted prior are scored while the encoder that it was fitted to is
+    trained."""
     if plan.objective.draws_samples and plan.train.only != "decoder":
         raise UsageError(
-            f"objective.adversarial_on={plan.objective.adversarial_on} judges faces of the fitted prior, which fits the encoder as "
-            "it is. Add --set train.only=decoder, or set objective.adversarial_on=reconstructions."
+            f"objective.adversarial_on={plan.objective.adversarial_on} scores samples of the fitted prior, "
+            "which fits the encoder as it is. Add --set train.only=decoder, or set "
+            "objective.adversarial_on=reconstructions."
         )
 
 
 class LatentPool:
-    """As many latents of the prior of `origin` as `wanted`, MOST at most, the same for the same seed."""
+    """`most` latents of the prior of `origin`, but MOST at most, a function of the seed."""
 
-    def __init__(
-        self, origin: bundle.Bundle, kind: str, wanted: int, seed: int, device: torch.device
-    ) -> None:
+    def __init__(self, origin: bundle.Bundle, kind: str, most: int, seed: int, device: torch.device) -> None:
         self.prior, self.shape = _open(origin, kind), origin.model.latent_shape
-        self.count, self.seed, self.device = max(1, min(wanted, MOST)), seed, device
+        self.count, self.seed, self.device = max(1, min(most, MOST)), seed, device
         self.latents: Tensor | None = None
 
     def take(self, count: int) -> Tensor:
-        """So many, (count, *latent_shape), chosen by torch's generator of the moment."""
+        """Latents (count, *latent_shape), chosen with replacement by torch's global generator."""
         assert self.latents is not None, "fill() comes first"
         places = torch.rand(count, device=self.device) * self.count
         return self.latents[places.long().clamp(max=self.count - 1)]
 
     @torch.no_grad()
     def fill(self) -> None:
-        """Draws them all; random numbers of others are left alone."""
+        """Samples all latents, with a generator of its own."""
         note(f"Drawing {self.count:,} latents from {self.prior.origin}.")
         z = self.prior.sample_many(self.count, torch.Generator().manual_seed(self.seed))
         self.latents = z.reshape(-1, *self.shape).to(self.device)
 
 
 def _open(origin: bundle.Bundle, kind: str) -> FittedPrior:
-    """The fitted prior of that kind; without a kind the one that the space uses by default, or else any."""
+    """The fitted prior of that kind; without a kind the space's default if that is a fitted one, or the
+    first."""
     fitted = origin.card.get("priors", {})
     if not fitted or (kind and kind not in fitted):
         found = f"has these: {', '.join(fitted)}" if fitted else "has no fitted prior"
+        name = f" {kind!r}" if kind else ""
         raise UsageError(
-            f"objective.adversarial_on needs a fitted prior{f' {kind!r}' if kind else ''}, and {origin.folder} {found}. "
+            f"objective.adversarial_on needs a fitted prior{name}, and {origin.folder} {found}. "
             f"Fit one: facespace fit-prior {origin.folder} --data SET --kind {kind or 'flow'}"
         )
-    usual = bundle.usual_prior(origin.card)
-    default = next(iter(fitted)) if usual == bundle.OWN else usual
-    return bundle.load_prior(origin, kind or default)
+    if kind:
+        return bundle.load_prior(origin, kind)
+    default = bundle.usual_prior(origin.card)
+    return bundle.load_prior(origin, next(iter(fitted)) if default == bundle.OWN else default)

@@ -1,6 +1,6 @@
-"""The projected discriminator (Sauer et al., 2021): small heads with spectral norm judge what frozen networks see of faces, at
-four scales. It says more of a face than a network of patches that starts from nothing, and sooner. Beside it, or without it,
-moments of the same features (moments.py). The state of both belongs in the checkpoint."""
+"""The projected discriminator (Sauer et al., 2021): small heads with spectral norm on features of frozen
+networks, at four scales, which need fewer steps than a patch discriminator without pretraining. With or
+without it, moment matching of the same features (moments.py). The state of both belongs in the checkpoint."""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -14,6 +14,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from facespace.core.console import note
 from facespace.recipes.config import ObjectiveConfig, Recipe
+from facespace.training.checkpoint import Parts
 from facespace.training.diffaugment import augment
 from facespace.training.loaders import Loader
 from facespace.training.moments import FACES, Moments
@@ -28,8 +29,10 @@ BATCH = 64  # faces whose features are measured at a time
 
 
 class Head(nn.Module):
-    """A map (B, C, h, w) to a map of logits (B, 1, h', w'): strided convolutions while the map is large, one without stride where
-    it is small from the start, and one that decides."""
+    """A feature map (B, C, h, w) to a map of logits (B, 1, h', w').
+
+    Strided convolutions while the map is large, or one without stride where it is small, then the output
+    layer."""
 
     def __init__(self, channels: int, side: int) -> None:
         super().__init__()
@@ -42,19 +45,20 @@ class Head(nn.Module):
         self.last = spectral_norm(nn.Conv2d(WIDTH, 1, 3, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, C, h, w) to (B, 1, h', w')."""
         for layer in self.layers:
             x = F.leaky_relu(layer(x), 0.2)
         return self.last(x).float()
 
 
 class Heads(nn.Module):
-    """One for each scale of each network."""
+    """One head for each scale of each network."""
 
     def __init__(self, sides: Sequence[tuple[int, int]]) -> None:
         super().__init__()
-        self.heads = nn.ModuleList(
-            Head(WIDTHS[index % len(WIDTHS)], min(side)) for index, side in enumerate(sides)
-        )
+        self.heads = nn.ModuleList()
+        for index, side in enumerate(sides):
+            self.heads.append(Head(WIDTHS[index % len(WIDTHS)], min(side)))
 
     def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
         """Mixed maps to the logits of each face (B, h, w), above 0 for photographs, one tensor a head."""
@@ -62,19 +66,22 @@ class Heads(nn.Module):
 
 
 def mean_logit(logits: Sequence[Tensor]) -> Tensor:
-    """Of each face, (B,): the mean over heads of the mean over places."""
+    """The logit of each face, (B,): the mean over heads of the mean over places."""
     return torch.stack([part.mean((1, 2)) for part in logits]).mean(0)
 
 
 def hinge(real: Sequence[Tensor], made: Sequence[Tensor]) -> Tensor:
-    """The hinge loss of logits, averaged over heads: 1 where they cannot tell, 0 where they always can."""
-    parts = [(F.relu(1 - a).mean() + F.relu(1 + b).mean()) / 2 for a, b in zip(real, made)]
+    """The hinge loss of logits, averaged over heads: 1 without any separation, 0 with perfect separation."""
+    parts = []
+    for a, b in zip(real, made):
+        parts.append((F.relu(1 - a).mean() + F.relu(1 + b).mean()) / 2)
     return torch.stack(parts).mean()
 
 
 class Projected:
-    """The frozen networks, the heads with their optimiser where the recipe has a discriminator of this kind, and the moments
-    where it has them; what they have to say of the model's images."""
+    """The frozen networks, the heads with their optimizer, the moments, and their terms of the model's loss.
+
+    Heads and moments exist where the recipe has them."""
 
     def __init__(self, plan: Recipe, image: Shape, eyes: np.ndarray, machine: Machine) -> None:
         self.goal, self.machine = plan.objective, machine
@@ -85,23 +92,26 @@ class Projected:
         if goal.moments:
             moments = Moments(projection.channels, goal.moments_variance, machine.mean)
             self.moments = cast(Moments, machine.place(moments))
-        self.heads, self.made = None, []  # mixed maps of the images that were judged last
+        self.heads, self.made = None, []  # mixed maps of the images that were scored last
         if judges(goal):
             self.heads = cast(Heads, machine.place(Heads(projection.sides)))
             self.optimizer = torch.optim.Adam(self.heads.parameters(), RATE, BETAS, fused=True)
             self.network = machine.prepare(self.heads, self.optimizer)
 
     @property
-    def parts(self) -> dict[str, Any]:
-        """What a checkpoint holds of it."""
-        parts: dict[str, Any] = {} if self.moments is None else {"moments": self.moments}
-        if self.heads is None:
-            return parts
-        return parts | {"discriminator": self.heads, "discriminator_optimizer": self.optimizer}
+    def parts(self) -> Parts:
+        """The parts whose state is in a checkpoint."""
+        parts: Parts = {}
+        if self.moments is not None:
+            parts["moments"] = self.moments
+        if self.heads is not None:
+            parts["discriminator"] = self.heads
+            parts["discriminator_optimizer"] = self.optimizer
+        return parts
 
     @torch.no_grad()
     def measure(self, loader: Loader, seed: int) -> None:
-        """The moments of real faces, FACES of the loader's at most, which vary as those that are judged do."""
+        """Measures the moments of at most FACES of the loader's faces, augmented like the model's images."""
         if self.moments is None:
             return
         places = np.linspace(0, len(loader.rows) - 1, min(FACES, len(loader.rows))).round().astype(int)
@@ -112,14 +122,13 @@ class Projected:
             self.moments.measure(self._features(self._varied(batch.image)) for batch in batches)
 
     def judge(self, image: Tensor, seen: Tensor, drawn: Tensor | None = None) -> dict[str, Tensor]:
-        """Terms of the model's loss that the recipe weighs: minus the mean logit of its images (B, C, H, W), those `drawn`
-        (N, C, H, W) among them, and how far the moments of their features are from those of real faces. Both count once for each
-        pixel value, so that they stand beside nats. The heads get no gradient."""
-        maps, size, terms = (
-            self._features(self._varied(*judged(self.goal, image, drawn))),
-            seen[0].numel(),
-            {},
-        )
+        """Terms of the model's loss, without gradient for the heads.
+
+        `adversarial` is minus the mean logit of images (B, C, H, W) and of those `drawn` (N, C, H, W);
+        `moments` is the distance between the moments of their features and those of real faces. Both are
+        multiplied by the number of pixel values, like nats, which are sums over pixels."""
+        scored = judged(self.goal, image, drawn)
+        maps, size, terms = self._features(self._varied(*scored)), seen[0].numel(), {}
         if self.moments is not None:
             terms["moments"] = self.moments(maps) * size
         if self.heads is not None:
@@ -131,17 +140,21 @@ class Projected:
         return terms
 
     def learn(self, image: Tensor, seen: Tensor, drawn: Tensor | None = None) -> dict[str, Tensor]:
-        """One step of the heads on the images that were judged last, as they were varied then, and the photographs `seen`; their
-        hinge loss."""
+        """One step of the heads on the images that were scored last and the photographs `seen`; their hinge
+        loss.
+
+        The images keep the augmentation with which they were scored."""
         if self.heads is None:
             return {}
         self.heads.train().requires_grad_(True)
         with self._autocast():
             with torch.no_grad():
                 real = self.projection.mix(self.projection.features(self._varied(seen)))
-            logits = self.network([torch.cat(both) for both in zip(real, self.made)])
+            joined = [torch.cat(both) for both in zip(real, self.made)]
+            logits = self.network(joined)
         self.made = []
-        loss = hinge([part[: len(seen)] for part in logits], [part[len(seen) :] for part in logits])
+        count = len(seen)
+        loss = hinge([part[:count] for part in logits], [part[count:] for part in logits])
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
@@ -152,12 +165,12 @@ class Projected:
             return self.projection.features(image)
 
     def _varied(self, *images: Tensor) -> Tensor:
-        """Groups of images, each face with its own variation, as one batch."""
+        """Groups of images as one batch, each face with its own augmentation."""
         with self.machine.randomness():
             return torch.cat([augment(group, self.goal.augmentation) for group in images])
 
     def _autocast(self) -> AbstractContextManager[Any]:
-        """The machine's, but for fp16, in which small gradients vanish without a loss scale of their own."""
+        """The runtime's number format, but fp32 in place of fp16, whose small gradients need a loss scale."""
         return nullcontext() if self.machine.precision == "fp16" else self.machine.autocast()
 
 
@@ -167,6 +180,7 @@ def judges(goal: ObjectiveConfig) -> bool:
 
 
 def judged(goal: ObjectiveConfig, image: Tensor, drawn: Tensor | None) -> list[Tensor]:
-    """The groups of a model's images that an adversary judges: reconstructions, drawn ones or both, as the recipe says."""
+    """The images that a discriminator scores: reconstructions, further ones or both, by
+    objective.adversarial_on."""
     groups = [] if goal.adversarial_on == "samples" else [image]
     return groups if drawn is None else [*groups, drawn]

@@ -1,23 +1,29 @@
-"""The run's folder as a person reads it: metrics.jsonl with a line an epoch, sheets of samples and reconstructions,
-curves.png and run.json. Writes what it is given; measures and decides nothing."""
+"""The readable files of a run's folder: metrics.jsonl with a line an epoch, sheets of samples and
+reconstructions, curves.png and run.json. Writes records; measures nothing."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from facespace.core.console import note
 from facespace.core.files import write_beside, write_json
-from facespace.image import grids
-from facespace.report import charts
+from facespace.training.records import EpochRecord, Figures, RunResult, read_record
 from facespace.training.trackers import Tracker
 
-UNITS = dict.fromkeys(
-    ("perceptual", "identity", "adversarial", "matching", "critic"), ""
-)  # terms that are no nats
+if TYPE_CHECKING:
+    from facespace.report.charts import Curve
+
+NOT_IN_NATS = {"perceptual", "identity", "adversarial", "matching", "critic"}
 METRICS, RESULT, CURVES, SHEETS = "metrics.jsonl", "run.json", "curves.png", "sheets"
+# Columns of the table on the terminal: title, figure, width, and format.
+COLUMNS = (
+    ("validation", "loss", 11, ",.1f"),
+    ("recon.", "reconstruction", 10, ",.1f"),
+    ("KL", "kl", 7, ".1f"),
+    ("MSE", "mse", 8, ".5f"),
+)
 
 
 class Journal:
@@ -25,81 +31,115 @@ class Journal:
 
     def __init__(self, run: Path, trackers: Sequence[Tracker] = ()) -> None:
         self.run, self.trackers = run, trackers
-        self.lines: list[dict[str, Any]] = []
+        self.records: list[EpochRecord] = []
         run.mkdir(parents=True, exist_ok=True)
 
     @property
     def step(self) -> int:
-        """Of the last line."""
-        return self.lines[-1]["step"]
+        """The step of the last record."""
+        return self.records[-1].step
 
     def resume(self, step: int) -> None:
-        """Takes up the lines up to `step`; later ones were written after the checkpoint and come again."""
+        """Reads the lines up to `step`; later ones were written after the checkpoint, and are removed."""
         path = self.run / METRICS
-        text = path.read_text(encoding="utf-8") if path.is_file() else ""
-        self.lines = [line for line in map(_line, text.splitlines()) if line and line["step"] <= step]
+        lines = ""
+        for line in read_lines(path):
+            record = read_record(line)
+            if record is not None and record.step <= step:
+                self.records.append(record)
+                lines += f"{line}\n"
         with write_beside(path) as beside:
-            beside.write_text("".join(json.dumps(line) + "\n" for line in self.lines), encoding="utf-8")
+            beside.write_text(lines, encoding="utf-8")
 
-    def epoch(self, line: dict[str, Any]) -> None:
-        """Adds a line to metrics.jsonl and shows it as a row of the table."""
-        self.lines.append(line)
+    def epoch(self, record: EpochRecord) -> None:
+        """Adds a line to metrics.jsonl and a row to the table on the terminal."""
+        self.records.append(record)
         with (self.run / METRICS).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+            file.write(record.to_line() + "\n")
         for tracker in self.trackers:
-            tracker.figures(line)
-        if len(self.lines) == 1:
-            note(
-                f"{'epoch':>6} {'step':>8} {'train':>10} {'validation':>11} {'recon.':>10} {'KL':>7} {'MSE':>8} {'images/s':>9}"
-            )
-        train, seen = line["train"], line["validation"] or {}
-        cells = [f"{line['epoch']:>6}", f"{line['step']:>8,}", f"{train['loss']:>10,.1f}"]
-        cells += [_cell(seen, "loss", ">11,.1f"), _cell(seen, "reconstruction", ">10,.1f")]
-        cells += [
-            _cell(seen, "kl", ">7.1f"),
-            _cell(seen, "mse", ">8.5f"),
-            f"{line['images_per_second']:>9,.0f}",
-        ]
-        note(" ".join(cells) + (" *" if line["best"] else ""))
+            tracker.figures(record)
+        if len(self.records) == 1:
+            note(_head())
+        note(_row(record))
 
     def sheet(self, name: str, step: int, faces: np.ndarray, columns: int | None = None) -> None:
-        """Saves uint8 (N, H, W, C) faces as sheets/NAME-STEP.png."""
+        """Saves a grid of uint8 (N, H, W, C) faces as sheets/NAME-STEP.png."""
+        from facespace.image import grids
+
         sheet = grids.grid(faces, columns)
         grids.save_still(sheet, self.run / SHEETS / f"{name}-{step:07d}.png")
         for tracker in self.trackers:
             tracker.picture(name, step, np.asarray(sheet))
 
-    def close(self, result: dict[str, Any]) -> None:
-        """The finished run: its curves and its figures."""
-        charts.save(charts.curves(loss_panels(self.lines), "step"), self.run / CURVES)
-        write_json(self.run / RESULT, result)
+    def close(self, result: RunResult) -> None:
+        """Writes the curves and the figures of a finished run, and ends the trackers."""
+        from facespace.report import charts
+
+        charts.save(charts.curves(loss_panels(self.records), "step"), self.run / CURVES)
+        write_json(self.run / RESULT, result.to_json())
         for tracker in self.trackers:
             tracker.close(result, self.run)
 
 
-def loss_panels(lines: list[dict[str, Any]]) -> dict[str, dict[str, charts.Curve]]:
-    """Training and validation curves of each term, ready for charts.curves."""
-    panels: dict[str, dict[str, charts.Curve]] = {}
-    for term in dict.fromkeys(key for line in lines for key in line["train"] if key != "loss_per_dim"):
-        title = (
-            "length of the gradient" if term == "gradient" else f"{term}{UNITS.get(term, ', nats per image')}"
+def read_lines(path: Path) -> list[str]:
+    """The lines of a text file; none where it does not exist."""
+    return path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+
+
+def read_records(run: Path) -> list[EpochRecord]:
+    """The records of a run's metrics.jsonl, without damaged lines."""
+    records = [read_record(line) for line in read_lines(run / METRICS)]
+    return [record for record in records if record is not None]
+
+
+def loss_panels(records: Sequence[EpochRecord]) -> "dict[str, dict[str, Curve]]":
+    """Training and validation curves of each term by title, as charts.curves takes them."""
+    terms: dict[str, None] = {}  # in order of appearance
+    for record in records:
+        terms |= dict.fromkeys(record.train)
+    terms.pop("loss_per_dim", None)
+    panels: dict[str, dict[str, Curve]] = {}
+    for term in terms:
+        curves: dict[str, Curve] = {}
+        _add_curve(curves, "training", [(record.step, record.train.get(term)) for record in records])
+        _add_curve(
+            curves, "validation", [(record.step, (record.validation or {}).get(term)) for record in records]
         )
-        panels[title] = {}
-        for split, label in (("train", "training"), ("validation", "validation")):
-            told = [(line["step"], line[split][term]) for line in lines if term in (line[split] or {})]
-            if told:
-                panels[title][label] = ([step for step, _ in told], [value for _, value in told])
+        panels[_title(term)] = curves
     return panels
 
 
-def _line(text: str) -> dict[str, Any] | None:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:  # a kill in the middle of a write leaves half a line
-        return None
+def _add_curve(curves: "dict[str, Curve]", label: str, points: Sequence[tuple[int, float | None]]) -> None:
+    """Adds the curve of the points whose value is known, if there are any."""
+    steps, values = [], []
+    for step, value in points:
+        if value is not None:
+            steps.append(step)
+            values.append(value)
+    if steps:
+        curves[label] = (steps, values)
 
 
-def _cell(figures: dict[str, float], name: str, form: str) -> str:
-    return (
-        format(figures[name], form) if name in figures else format("–", form.split(".")[0].replace(",", ""))
-    )
+def _title(term: str) -> str:
+    if term == "gradient":
+        return "norm of the gradient"
+    return term if term in NOT_IN_NATS else f"{term}, nats per image"
+
+
+def _head() -> str:
+    cells = [f"{'epoch':>6} {'step':>8} {'train':>10}"]
+    for title, _, width, _ in COLUMNS:
+        cells.append(f"{title:>{width}}")
+    return " ".join([*cells, f"{'images/s':>9}"])
+
+
+def _row(record: EpochRecord) -> str:
+    cells = [f"{record.epoch:>6} {record.step:>8,} {record.train['loss']:>10,.1f}"]
+    for _, name, width, form in COLUMNS:
+        cells.append(f"{_cell(record.validation or {}, name, form):>{width}}")
+    cells.append(f"{record.images_per_second:>9,.0f}")
+    return " ".join(cells) + (" *" if record.best else "")
+
+
+def _cell(figures: Figures, name: str, form: str) -> str:
+    return format(figures[name], form) if name in figures else "–"

@@ -1,103 +1,161 @@
-"""Programs that show a run while it goes on, beside the journal's own files: TensorBoard and Weights & Biases. Each gets
-figures, pictures and the finished bundle; none is needed, and none decides anything."""
+"""Experiment trackers that show a run while it trains, by the tracker classes of accelerate. Each gets
+figures and images, W&B the best bundle too; none is needed, and none changes a run."""
 
 import importlib.util
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from facespace.core.configs import to_dict
 from facespace.core.errors import UsageError, choose
+from facespace.models.bundle import BEST
 from facespace.recipes.config import Recipe
+from facespace.training.records import EpochRecord, RunResult
+
+if TYPE_CHECKING:
+    from accelerate.tracking import GeneralTracker
+
+PROJECT = "facespace"  # the name under which a tracker lists runs
+Options = Mapping[str, object]  # arguments by name
 
 
-class Tracker(Protocol):
-    """What the journal passes on."""
+class Tracker:
+    """One run in one tracker of accelerate; what accelerate lacks for a tracker is added in a subclass."""
 
-    def figures(self, line: dict[str, Any]) -> None:
-        """A line of metrics.jsonl."""
-        ...
+    def __init__(self, name: str, run: Path, plan: Recipe) -> None:
+        from accelerate.tracking import LOGGER_TYPE_TO_CLASS
+
+        self.backend: GeneralTracker = LOGGER_TYPE_TO_CLASS[name](**self.options(run, plan))
+        if hasattr(self.backend, "start"):  # before that method existed, the constructor started the tracker
+            self.backend.start()
+        self.log_recipe(plan)
+
+    def options(self, run: Path, plan: Recipe) -> Options:
+        """Arguments of accelerate's class."""
+        return {"run_name": PROJECT}
+
+    def log_recipe(self, plan: Recipe) -> None:
+        """Logs the recipe's fields, such as `train.batch`, as the run's parameters."""
+        self.backend.store_init_configuration(_flat(to_dict(plan)))
+
+    def figures(self, record: EpochRecord) -> None:
+        """Logs the figures of an epoch as scalars by step, such as `loss/validation`."""
+        values = {}
+        for split, figures in (("train", record.train), ("validation", record.validation or {})):
+            for name, value in figures.items():
+                values[f"{name}/{split}"] = value
+        values["images_per_second"] = record.images_per_second
+        self.backend.log(values, step=record.step)
 
     def picture(self, name: str, step: int, sheet: np.ndarray) -> None:
-        """A sheet, uint8 (H, W, C)."""
-        ...
+        """Logs an image, uint8 (H, W, C), by step, where accelerate's class takes images."""
+        log_images = getattr(self.backend, "log_images", None)
+        if log_images is not None:
+            log_images({name: sheet[None]}, step=step, **self.image_options())
 
-    def close(self, result: dict[str, Any], run: Path) -> None:
-        """The finished run: its figures, and its folder with the bundles."""
-        ...
+    def image_options(self) -> Options:
+        """Further arguments of the class's `log_images`."""
+        return {}
 
-
-class TensorBoard:
-    """Event files in the run's own folder: tensorboard --logdir RUN."""
-
-    def __init__(self, run: Path, plan: Recipe) -> None:
-        from torch.utils.tensorboard import SummaryWriter
-
-        self.writer = SummaryWriter(str(run / "tensorboard"))
-        self.writer.add_text("recipe", f"```\n{to_dict(plan)}\n```")
-
-    def figures(self, line: dict[str, Any]) -> None:
-        """As scalars by step."""
-        for name, value in _flat(line):
-            self.writer.add_scalar(name, value, line["step"])
-        self.writer.flush()
-
-    def picture(self, name: str, step: int, sheet: np.ndarray) -> None:
-        """As an image by step."""
-        self.writer.add_image(name, sheet, step, dataformats="HWC")
-
-    def close(self, result: dict[str, Any], run: Path) -> None:
-        """Ends the event file."""
-        self.writer.close()
+    def close(self, result: RunResult, run: Path) -> None:
+        """Ends the tracker's run."""
+        self.backend.finish()
 
 
-class WeightsAndBiases:
-    """A W&B run. Offline without an account (`wandb sync` sends it later); WANDB_MODE decides where it is set."""
+class TensorBoard(Tracker):
+    """Event files in the run's folder: tensorboard --logdir RUN. The recipe is logged as text."""
 
-    def __init__(self, run: Path, plan: Recipe) -> None:
+    def options(self, run: Path, plan: Recipe) -> Options:
+        """As TensorBoardTracker takes them: it writes into logging_dir/run_name."""
+        return {"run_name": "tensorboard", "logging_dir": run}
+
+    def log_recipe(self, plan: Recipe) -> None:
+        """As one text; accelerate's hyperparameters would be a second run in TensorBoard's list."""
+        self.backend.log({"recipe": f"```\n{to_dict(plan)}\n```"}, step=0)
+
+    def image_options(self) -> Options:
+        """The layout of the images."""
+        return {"dataformats": "NHWC"}
+
+
+class WeightsAndBiases(Tracker):
+    """A W&B run with the best bundle as an artifact.
+
+    Offline without an account (`wandb sync` uploads it later), unless WANDB_MODE is set."""
+
+    def options(self, run: Path, plan: Recipe) -> Options:
+        """As wandb.init takes them."""
         import wandb  # type: ignore[import-not-found]
 
         run.mkdir(parents=True, exist_ok=True)
-        mode = os.environ.get("WANDB_MODE") or ("online" if wandb.api.api_key else "offline")
-        self.wandb = wandb
-        config = {"recipe": to_dict(plan)}
-        self.run = wandb.init(project="facespace", name=run.name, dir=str(run), config=config, mode=mode)  # type: ignore[arg-type]
+        mode = "online" if wandb.api.api_key else "offline"
+        return {
+            "run_name": PROJECT,
+            "name": run.name,
+            "dir": str(run),
+            "config": {"recipe": to_dict(plan)},
+            "mode": os.environ.get("WANDB_MODE") or mode,
+        }
 
-    def figures(self, line: dict[str, Any]) -> None:
-        """As scalars by step."""
-        self.run.log(dict(_flat(line)), step=line["step"])
+    def log_recipe(self, plan: Recipe) -> None:
+        """Nothing: it is in the configuration."""
 
-    def picture(self, name: str, step: int, sheet: np.ndarray) -> None:
-        """As an image by step."""
-        self.run.log({name: self.wandb.Image(sheet.squeeze())}, step=step)
+    def close(self, result: RunResult, run: Path) -> None:
+        """Adds the best bundle and ends the run."""
+        import wandb  # type: ignore[import-not-found]
 
-    def close(self, result: dict[str, Any], run: Path) -> None:
-        """Adds the best bundle as an artefact."""
-        model = self.wandb.Artifact(run.resolve().name, type="model", metadata=result)
-        model.add_dir(str(run / "best"))
-        self.run.log_artifact(model)
-        self.run.finish()
-
-
-def _flat(line: dict[str, Any]) -> Iterator[tuple[str, float]]:
-    for split in ("train", "validation"):
-        for name, value in (line[split] or {}).items():
-            yield f"{name}/{split}", value
-    yield "images_per_second", line["images_per_second"]
+        artifact = wandb.Artifact(run.resolve().name, type="model", metadata=result.to_json())
+        artifact.add_dir(str(run / BEST))
+        self.backend.tracker.log_artifact(artifact)  # type: ignore[attr-defined]
+        super().close(result, run)
 
 
-# Name, which is also that of the folder it keeps in a run -> class. The package to install has the same name.
-TRACKERS = {"tensorboard": TensorBoard, "wandb": WeightsAndBiases}
+class MLflow(Tracker):
+    """An MLflow run of the experiment `facespace`, at MLFLOW_TRACKING_URI or in MLflow's own default
+    place."""
+
+    def options(self, run: Path, plan: Recipe) -> Options:
+        """As MLflowTracker takes them."""
+        return {"experiment_name": PROJECT, "run_name": run.resolve().name}
+
+
+def _flat(values: Mapping[str, object], prefix: str = "") -> dict[str, str | int | float | bool]:
+    """A nested table as one of dotted names; lists and None become text."""
+    flat: dict[str, str | int | float | bool] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{name}.")
+        elif isinstance(value, str | int | float):
+            flat[prefix + name] = value
+        else:
+            flat[prefix + name] = str(value)
+    return flat
+
+
+class Row(NamedTuple):
+    """A tracker and the package to install for it."""
+
+    open: type[Tracker]
+    install: str
+
+
+# accelerate's name of the tracker, which is also that of its module and of the folder that it keeps in a run.
+TRACKERS = {
+    "tensorboard": Row(TensorBoard, "'facespace[tensorboard]'"),
+    "wandb": Row(WeightsAndBiases, "'facespace[wandb]'"),
+    "mlflow": Row(MLflow, "mlflow"),
+    "comet_ml": Row(Tracker, "comet_ml"),
+}
 
 
 def open_trackers(names: Sequence[str], run: Path, plan: Recipe) -> list[Tracker]:
-    """The trackers of those names; without any, TensorBoard where it is installed. `none` is for none at all."""
+    """The trackers of those names; without any, TensorBoard where it is installed. `none` opens none."""
     if not names and importlib.util.find_spec("tensorboard"):
         names = ["tensorboard"]
-    return [TRACKERS[name](run, plan) for name in names if name != "none"]
+    return [TRACKERS[name].open(name, run, plan) for name in names if name != "none"]
 
 
 def check_trackers(names: Sequence[str]) -> None:
@@ -105,6 +163,5 @@ def check_trackers(names: Sequence[str]) -> None:
     for name in names:
         choose({**TRACKERS, "none": None}, name, "tracker")
         if name != "none" and not importlib.util.find_spec(name):
-            raise UsageError(
-                f"--tracker {name} needs a package that is not installed: pip install 'facespace[{name}]'"
-            )
+            install = f"pip install {TRACKERS[name].install}"
+            raise UsageError(f"--tracker {name} needs a package that is not installed: {install}")

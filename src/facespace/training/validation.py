@@ -1,10 +1,10 @@
-"""What is done at an epoch's end and a run's: the model is measured on unseen faces, drawn, and saved where it is the best
-so far. Never changes a weight."""
+"""The end of an epoch and of a run: the model is validated, its samples are drawn, and its bundles are saved.
+Never changes a weight."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,6 +21,7 @@ from facespace.training.checkpoint import Progress
 from facespace.training.discriminators import save_discriminator
 from facespace.training.loaders import Batch, Loader
 from facespace.training.measure import evaluate, per_dim
+from facespace.training.records import BundleState, EpochRecord, Figures, PausedRun, RunResult
 from facespace.training.run_log import Journal
 from facespace.training.runtime import Machine
 from facespace.training.trackers import open_trackers
@@ -28,10 +29,11 @@ from facespace.training.trackers import open_trackers
 VALIDATION_BATCH = 256
 PRIOR_FACES = 5_000  # training faces whose latents an autoencoder's prior is fitted to
 SHOWN = 64  # samples on a sheet
+RECONSTRUCTED = 16  # faces on a sheet of reconstructions
 
 
 class Review:
-    """The reviewer of one run; in all processes but the leading one it only helps to measure."""
+    """The validator of one run; in all processes but the main one it only helps to measure."""
 
     def __init__(
         self,
@@ -42,137 +44,166 @@ class Review:
         tell: Callable[[Batch], Tensor | None],
         teachers: Teachers,
         origin: str | None,
-        trackers: tuple[str, ...] | list[str],
+        trackers: Sequence[str],
     ) -> None:
         self.plan, self.loader, self.run, self.machine, self.tell = plan, loader, run, machine, tell
         self.teachers = teachers
         self.faces, self.origin, self.started = loader.faces, origin, since_start()
-        self.journal = Journal(run, open_trackers(trackers, run, plan)) if machine.leads else None
+        self.journal: Journal | None = None
+        if machine.leads:
+            self.journal = Journal(run, open_trackers(trackers, run, plan))
 
     def resume(self, step: int) -> None:
-        """Takes up the journal of an interrupted run."""
+        """Reads the records of an interrupted run up to a step."""
         if self.journal:
             self.journal.resume(step)
 
     def epoch(self, model: LatentModel, at: Progress, number: int) -> None:
-        """Validates, writes line, sheets and bundles, and decides whether to go on."""
-        shape = model.image_shape
-        seen = self.measure(model, "validation")
-        sums, counts = self.machine.add_up(at.sums), self.machine.add_up(at.counts)
-        means = per_dim({name: value / counts[name] for name, value in sums.items()}, shape)
-        watched = (seen or means)["loss"]
-        # The adversary trades nats for what they do not measure: while it teaches, the latest counts as the best.
-        best = watched < at.best - self.plan.train.min_delta or self.teachers.awake(at.step)
-        at.since_best = 0 if best else at.since_best + 1
-        at.best = watched if best else at.best
-        line = {
-            "epoch": number,
-            "step": at.step,
-            "train": means,
-            "validation": seen,
-            "best": best,
-            "images_per_second": at.images / at.training_seconds,
-            "training_seconds": at.training_seconds,
-        }
+        """Validates, writes record, sheets and bundles, and decides whether the run is done."""
+        validation = self.measure(model, "validation")
+        train = self._epoch_means(model, at)
+        monitored = (validation or train)["loss"]
+        # An adversarial loss raises the others, which do not measure what it gains: once it is on, the latest
+        # is the best.
+        best = at.record(monitored, self.plan.train.min_delta, self.teachers.awake(at.step))
+        speed = at.images / at.training_seconds
+        record = EpochRecord(number, at.step, train, validation, best, speed, at.training_seconds)
         at.sums, at.counts = {}, {}
-        at.done = self.plan.train.patience is not None and at.since_best >= self.plan.train.patience
+        at.done = at.exhausted(self.plan.train.patience)
         if self.journal:
-            self.journal.epoch(line)
+            self.journal.epoch(record)
             self.fit_prior(model)
-            for name in (bundle.BEST, bundle.LAST) if best else (bundle.LAST,):
-                self.save(name, model, line)
+            if best:
+                self.save(bundle.BEST, model, record)
+            self.save(bundle.LAST, model, record)
             self.draw_sheets(model, self.journal)
         if at.done:
             note(f"Stopped early: no better validation loss for {at.since_best} epochs.")
 
+    def _epoch_means(self, model: LatentModel, at: Progress) -> Figures:
+        """The mean training terms over the steps of the epoch, over all processes."""
+        sums, counts = self.machine.add_up(at.sums), self.machine.add_up(at.counts)
+        means = {name: total / counts[name] for name, total in sums.items()}
+        return per_dim(means, model.image_shape)
+
     def pause(
         self, model: LatentModel, at: Progress, total: int, carried: bundle.Bundle | None = None
-    ) -> dict[str, Any]:
-        """Writes the last bundle of a run that goes on later, not validated, with what was fitted to the latents of the bundle
-        `carried`; says how far it is. For the leading process."""
-        line = {"step": at.step, "training_seconds": at.training_seconds, "validation": None}
+    ) -> PausedRun:
+        """Writes the last bundle of a run that continues later, without validation. For the main process.
+
+        What was fitted to the latents of the bundle `carried` is copied into it."""
         self.fit_prior(model)
-        self.save(bundle.LAST, model, line)
+        self.save(bundle.LAST, model, BundleState(at.step, at.training_seconds))
         if carried is not None:
             bundle.carry_over(carried, self.run / bundle.LAST)
         note(f"Paused at step {at.step:,} of {total:,}. The same command with --resume goes on from there.")
-        return {"run": str(self.run), "paused": True, "step": at.step, "steps": total}
+        return PausedRun(str(self.run), at.step, total)
 
-    def save(self, name: str, model: LatentModel, line: dict[str, Any]) -> None:
+    def save(self, name: str, model: LatentModel, metrics: EpochRecord | BundleState) -> None:
         """Writes a bundle with its card."""
-        facts = {"recipe": to_dict(self.plan), "data": self.faces.card, "step": line["step"], "metrics": line}
-        facts |= {"started_from": self.origin} if self.origin else {}
+        facts = {
+            "recipe": to_dict(self.plan),
+            "data": self.faces.card,
+            "step": metrics.step,
+            "metrics": asdict(metrics),
+        }
+        if self.origin:
+            facts["started_from"] = self.origin
         bundle.save(self.run / name, model, self.plan.model, self.faces.template, facts)
 
     @torch.inference_mode()
     def fit_prior(self, model: LatentModel) -> None:
-        """An autoencoder's stand-in for a prior; a VAE has its own."""
-        if isinstance(model.prior, FittedNormal):
-            rows = self.loader.rows[:: math.ceil(len(self.loader.rows) / PRIOR_FACES)]
-            loader = self.loader.over(rows, VALIDATION_BATCH, alone=True)
-            latents = [model.eval().encode(batch.image, self.tell(batch)).mean for batch in loader.in_order()]
-            model.prior.fit(torch.cat(latents))
+        """Fits the Gaussian prior of an autoencoder to training latents; a VAE has its own prior."""
+        if not isinstance(model.prior, FittedNormal):
+            return
+        model.eval()
+        rows = self.loader.rows[:: math.ceil(len(self.loader.rows) / PRIOR_FACES)]
+        latents = []
+        for batch in self.loader.over(rows, VALIDATION_BATCH, alone=True).in_order():
+            latents.append(model.encode(batch.image, self.tell(batch)).mean)
+        model.prior.fit(torch.cat(latents))
 
     @torch.inference_mode()
     def draw_sheets(self, model: LatentModel, journal: Journal) -> None:
-        """The same latents and the same faces each time, in eval mode, so that sheets can be compared. A model that is
-        told attributes is told those of training faces."""
+        """Sheets of the same latents and faces at every epoch, in eval mode, so that they can be compared."""
         model.eval()
-        # Where the decoder learns from samples of a fitted prior, those of N(0, I) would say nothing of it.
+        self._draw_samples(model, journal)
+        self._draw_reconstructions(model, journal)
+
+    def _draw_samples(self, model: LatentModel, journal: Journal) -> None:
+        """Samples of the prior; those of a conditional model have the attributes of training faces."""
+        # Where the decoder is trained on samples of a fitted prior, samples of N(0, I) are not what it is
+        # trained for.
         prior = self.teachers.pool.prior if self.teachers.pool else model.prior
         z = prior.sample(SHOWN, generator=torch.Generator().manual_seed(0)).to(self.machine.device)
-        z = z.reshape(-1, *model.latent_shape)
-        at, rows = journal.step, self.loader.rows
-        others = self.loader.batch(rows[[index * len(rows) // SHOWN for index in range(SHOWN)]])
-        journal.sheet("samples", at, to_uint8(model.decode(z, self.tell(others))))
-        unseen = self.faces.rows("validation")
-        batch = self.loader.batch((unseen if len(unseen) else rows)[:16])
-        again = model.decode(model.encode(batch.image, self.tell(batch)).mean, self.tell(batch))
-        journal.sheet(
-            "reconstructions",
-            at,
-            pairs(to_uint8(model.target(batch.image)), to_uint8(again)),
-            min(8, len(again)),
-        )
+        rows = self.loader.rows
+        spread = [index * len(rows) // SHOWN for index in range(SHOWN)]
+        conditions = self.tell(self.loader.batch(rows[spread]))
+        samples = model.decode(z.reshape(-1, *model.latent_shape), conditions)
+        journal.sheet("samples", journal.step, to_uint8(samples))
 
-    def measure(self, model: LatentModel, split: str, alone: bool = False) -> dict[str, float] | None:
-        """The figures of a model on a split, None where that has no faces; `alone` without the other processes' help."""
+    def _draw_reconstructions(self, model: LatentModel, journal: Journal) -> None:
+        """Validation faces, or training faces where there are none, each above its reconstruction."""
+
+        validation = self.faces.rows("validation")
+        rows = validation if len(validation) else self.loader.rows
+        batch = self.loader.batch(rows[:RECONSTRUCTED])
+        conditions = self.tell(batch)
+        decoded = model.decode(model.encode(batch.image, conditions).mean, conditions)
+        faces = pairs(to_uint8(model.target(batch.image)), to_uint8(decoded))
+        journal.sheet("reconstructions", journal.step, faces, min(8, len(decoded)))
+
+    def measure(self, model: LatentModel, split: str, alone: bool = False) -> Figures | None:
+        """The figures of a model on a split, None where it has no faces; `alone` without the other
+        processes."""
         loader = self.loader.over(self.faces.rows(split), VALIDATION_BATCH, alone)
         add_up = dict if alone else self.machine.add_up
-        seen = evaluate(model, loader, self.plan.objective, self.tell, add_up, self.teachers.judge)
-        return per_dim(seen, model.image_shape) if seen else None
+        figures = evaluate(model, loader, self.plan.objective, self.tell, add_up, self.teachers.judge)
+        return per_dim(figures, model.image_shape) if figures else None
+
+    def _measure_splits(self, model: LatentModel) -> dict[str, Figures]:
+        """The figures on the validation and the test faces, by split, in this process alone."""
+        found = {}
+        for split in ("validation", "test"):
+            figures = self.measure(model, split, alone=True)
+            if figures:
+                found[split] = figures
+        return found
 
     def close(
         self, raw: LatentModel, averaged: bool, at: Progress, carried: bundle.Bundle | None = None
-    ) -> dict[str, Any]:
-        """Measures both bundles, and the weights that were not averaged, on validation and test faces; writes the result. What
-        was fitted to the latents of the bundle `carried` goes into both. For the leading process."""
+    ) -> RunResult:
+        """Measures both bundles, and the weights without average; writes the result. For the main process.
+
+        What was fitted to the latents of the bundle `carried` is copied into both."""
         assert self.journal
-        result = {
-            "run": str(self.run),
-            "recipe": self.plan.name,
-            "steps": at.step,
-            "seconds": round(at.training_seconds, 2),
-            "seconds_to_first_step": round(self.started, 2),
-            "images_per_second": round(at.images / at.training_seconds, 1),
-            "peak_memory_mb": self.machine.peak_memory and round(self.machine.peak_memory),
-            "device": self.machine.device.type,
-            "processes": self.machine.world,
-            "precision": self.machine.precision,
-            "parameters": sum(p.numel() for p in raw.parameters() if p.requires_grad),
-            "faces": {split: len(self.faces.rows(split)) for split in ("train", "validation", "test")},
-        }
-        loaded = {
-            name: bundle.load(self.run / name, self.machine.device) for name in (bundle.BEST, bundle.LAST)
-        }
-        for each in loaded.values():
+        figures = {}
+        bundles = [bundle.load(self.run / name, self.machine.device) for name in (bundle.BEST, bundle.LAST)]
+        for opened in bundles:
             if carried is not None:
-                bundle.carry_over(carried, each.folder)
-            save_discriminator(each, self.plan.objective, self.teachers.projected)
-        models = {name: each.model for name, each in loaded.items()}
-        for name, model in {**models, **({"last_raw": raw} if averaged else {})}.items():
-            seen = {split: self.measure(model, split, alone=True) for split in ("validation", "test")}
-            result[name] = {split: figures for split, figures in seen.items() if figures}
-        result["validation"] = result[bundle.BEST].get("validation")
+                bundle.carry_over(carried, opened.folder)
+            save_discriminator(opened, self.plan.objective, self.teachers.projected)
+        for name, opened in zip((bundle.BEST, bundle.LAST), bundles):
+            figures[name] = self._measure_splits(opened.model)
+        last_raw = self._measure_splits(raw) if averaged else None
+        memory = self.machine.peak_memory
+        splits = ("train", "validation", "test")
+        result = RunResult(
+            run=str(self.run),
+            recipe=self.plan.name,
+            steps=at.step,
+            seconds=round(at.training_seconds, 2),
+            seconds_to_first_step=round(self.started, 2),
+            images_per_second=round(at.images / at.training_seconds, 1),
+            peak_memory_mb=round(memory) if memory else None,
+            device=self.machine.device.type,
+            processes=self.machine.world,
+            precision=self.machine.precision,
+            parameters=sum(p.numel() for p in raw.parameters() if p.requires_grad),
+            faces={split: len(self.faces.rows(split)) for split in splits},
+            best=figures[bundle.BEST],
+            last=figures[bundle.LAST],
+            last_raw=last_raw,
+        )
         self.journal.close(result)
         return result

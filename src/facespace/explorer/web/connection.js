@@ -27,6 +27,8 @@ let nextId = 1;
 let retries = 0;
 
 export const connection = {
+  /** Number of the current connection: what the server keeps for the page ends with it. */
+  number: 0,
   /** @type {(status: Status) => void} */
   onstatus: () => {},
   /** Called with the server's time for each reply that holds a picture. @type {(milliseconds: number) => void} */
@@ -42,11 +44,12 @@ export function connect(accessToken) {
 function open() {
   let wasOpen = false;
   const scheme = location.protocol === 'https:' ? 'wss' : 'ws';
-  socket = new WebSocket(`${scheme}://${location.host}/talk`, [SUBPROTOCOL, token]);
+  socket = new WebSocket(`${scheme}://${location.host}/ws`, [SUBPROTOCOL, token]);
   socket.binaryType = 'arraybuffer';
   socket.onopen = () => {
     wasOpen = true;
     retries = 0;
+    connection.number += 1;
     connection.onstatus('ready');
   };
   socket.onmessage = (event) => settle(event.data);
@@ -92,6 +95,6 @@ export function request(name, fields, payload) {
   if (!socket || socket.readyState !== WebSocket.OPEN) return Promise.reject(new Error(DISCONNECTED));
   const id = nextId;
   nextId += 1;
-  socket.send(packMessage({ ...fields, id, what: name }, payload));
+  socket.send(packMessage({ ...fields, id, request: name }, payload));
   return new Promise((resolve, reject) => pending.set(id, { resolve, reject }));
 }

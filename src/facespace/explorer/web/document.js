@@ -79,9 +79,19 @@ export function restoreView(document) {
   if (EDIT_PANELS.includes(edit)) state.view.edit = edit;
 }
 
+/**
+ * JSON with \\u escapes, since btoa takes characters of one byte only.
+ * @param {string} json
+ */
+function escapeNonAscii(json) {
+  return json.replace(/[\u0080-\uffff]/g, (character) => {
+    return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  });
+}
+
 /** The address of the page with this face in it, without the token. */
 export function shareLink() {
-  const text = toUrlBase64(JSON.stringify(toDocument()));
+  const text = toUrlBase64(escapeNonAscii(JSON.stringify(toDocument())));
   return `${location.origin}${location.pathname}${location.search}#s=${text}`;
 }
 

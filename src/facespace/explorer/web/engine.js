@@ -4,20 +4,21 @@
 
 import { connect, connection, request } from './connection.js';
 import { latentsToBytes } from './maths.js';
-import { readFaces, readMap, readPictures, readStatistics, splitRows } from './protocol.js';
+import { readAligned, readFaces, readMap, readPictures, readStatistics, splitRows } from './protocol.js';
 
-/** @typedef {import('./types.js').Detection} Detection */
 /** @typedef {import('./types.js').ExportRequest} ExportRequest */
 /** @typedef {import('./types.js').Landmarks} Landmarks */
 /** @typedef {import('./types.js').PathRequest} PathRequest */
 /** @typedef {import('./types.js').Picture} Picture */
-/** @typedef {import('./types.js').PictureHeader} PictureHeader */
 /** @typedef {import('./types.js').ReplyHeaders} ReplyHeaders */
 
 const BATCH = 64; // latents of one request
 const NO_PAYLOAD = new Uint8Array();
 
 let space = 0; // index of the space that requests are about
+/** The photo that the server keeps, and the connection that it was sent over. */
+/** @type {{image: ImageData, connection: number} | null} */
+let photo = null;
 
 /**
  * A request about the selected space.
@@ -73,7 +74,7 @@ export const engine = {
    * @param {string} prior
    */
   async random(count, seed, truncation, prior) {
-    const { header, payload } = await ask('random', { count, seed, temperature: truncation, prior });
+    const { header, payload } = await ask('random', { count, seed, truncation, prior });
     return readFaces(header, payload);
   },
 
@@ -84,26 +85,38 @@ export const engine = {
    */
   async encode(image, blend = 0) {
     const { width, height } = image;
-    const { header, payload } = await ask('encode', { width, height, trust: 1 - blend }, image.data);
+    const { header, payload } = await ask('encode', { width, height, mean_blend: blend }, image.data);
     return readFaces(header, payload)[0];
   },
 
-  /** @param {ImageData} image */
+  /**
+   * The faces in a photo, which the server keeps in memory for `alignFace` until `forgetPhoto`.
+   * @param {ImageData} image
+   */
   async detectFaces(image) {
     const { width, height } = image;
-    const { header } = await ask('align', { width, height }, image.data);
-    return /** @type {Detection} */ (header);
+    photo = { image, connection: connection.number };
+    const { header } = await ask('detect', { width, height }, image.data);
+    return header;
   },
 
   /**
-   * The face with these landmarks, aligned for the encoder.
+   * The face with these landmarks, aligned for the encoder, and its reconstruction. The photo itself is sent only if
+   * the server does not have it.
    * @param {ImageData} image
    * @param {Landmarks} points
    */
   async alignFace(image, points) {
-    const { width, height } = image;
-    const { header, payload } = await ask('align', { width, height, points }, image.data);
-    return readPictures(/** @type {PictureHeader} */ (header), payload)[0];
+    if (photo?.image !== image || photo.connection !== connection.number) await engine.detectFaces(image);
+    const { header, payload } = await ask('align', { points });
+    return readAligned(header, payload);
+  },
+
+  /** Deletes the photo from the memory of the server. */
+  async forgetPhoto() {
+    const sent = photo?.connection === connection.number;
+    photo = null;
+    if (sent) await ask('forget');
   },
 
   /** The attribute directions of the space. */
@@ -136,7 +149,7 @@ export const engine = {
    * @param {Float32Array[]} negative
    */
   addDirection(name, positive, negative) {
-    return ask('add_direction', { name, with: positive.length }, latentsToBytes([...positive, ...negative]));
+    return ask('add_direction', { name, positive: positive.length }, latentsToBytes([...positive, ...negative]));
   },
 
   /**
@@ -155,7 +168,7 @@ export const engine = {
    * @param {ExportRequest} fields
    */
   async exportAnimation(keyframes, fields) {
-    const { payload } = await ask('export', { ...fields }, latentsToBytes(keyframes));
+    const { payload } = await ask('export_animation', { ...fields }, latentsToBytes(keyframes));
     return payload;
   },
 

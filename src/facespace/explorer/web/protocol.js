@@ -2,6 +2,7 @@
 /** The binary form of messages: packs a request, and reads pictures, faces, statistics and maps from a reply. Pure
  * functions; see types.js for the headers. */
 
+/** @typedef {import('./types.js').AlignHeader} AlignHeader */
 /** @typedef {import('./types.js').Face} Face */
 /** @typedef {import('./types.js').FaceHeader} FaceHeader */
 /** @typedef {import('./types.js').FaceMap} FaceMap */
@@ -74,13 +75,25 @@ export function readPictures({ count, width, height }, payload) {
  * @param {ArrayBuffer} payload
  */
 export function readFaces(header, payload) {
-  const dimensions = header.latent / FLOAT / header.count;
-  const latents = splitRows(new Float32Array(payload.slice(0, header.latent)), dimensions);
-  const pictures = readPictures(header, payload.slice(header.latent));
+  const dimensions = header.latent_bytes / FLOAT / header.count;
+  const latents = splitRows(new Float32Array(payload.slice(0, header.latent_bytes)), dimensions);
+  const pictures = readPictures(header, payload.slice(header.latent_bytes));
   /** @type {Face[]} */
   const faces = [];
   for (const [i, picture] of pictures.entries()) faces.push({ z: latents[i], picture });
   return faces;
+}
+
+/**
+ * The reconstruction of an aligned photo, and the aligned photo after it.
+ * @param {AlignHeader} header
+ * @param {ArrayBuffer} payload
+ */
+export function readAligned(header, payload) {
+  const [face] = readFaces(header, payload);
+  const offset = header.latent_bytes + face.picture.pixels.length;
+  const [aligned] = readPictures(header.aligned, payload.slice(offset));
+  return { face, aligned };
 }
 
 /**

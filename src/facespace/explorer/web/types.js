@@ -48,8 +48,8 @@
 
 // ---- Requests
 
-/** @typedef {{frames: number, along: string, turn: string}} PathRequest */
-/** @typedef {PathRequest & {fps: number, form: string}} ExportRequest */
+/** @typedef {{frames: number, interpolation: string, loop_mode: string}} PathRequest */
+/** @typedef {PathRequest & {fps: number, format: string}} ExportRequest */
 
 // ---- Headers of replies
 
@@ -84,23 +84,25 @@
  */
 
 /** @typedef {Size & {count: number}} PictureHeader */
-/** @typedef {PictureHeader & {latent: number}} FaceHeader `latent`: bytes of latents before the pixels */
+/** @typedef {PictureHeader & {latent_bytes: number}} FaceHeader `latent_bytes`: of latents before the pixels */
 /** @typedef {FaceHeader & {scores: number[]}} EditHeader */
+/** @typedef {FaceHeader & {aligned: PictureHeader}} AlignHeader */
 /** @typedef {{stage: number, origin: string, latents: number, components: number, failed: string}} StatisticsHeader */
 
 /**
  * How well a direction separates faces, and where the means of both classes lie on its slider.
- * @typedef {{auc?: number, yes?: number, no?: number, on?: number, off?: number, gap?: number}} AttributeFacts
+ * @typedef {{auc?: number, positives?: number, negatives?: number, positive_mean?: number, negative_mean?: number,
+ *   gap?: number}} AttributeFacts
  */
-/** @typedef {{names: string[], facts: Record<string, AttributeFacts>, why: string}} Directions `why` there are none */
+/** @typedef {{names: string[], facts: Record<string, AttributeFacts>, reason: string}} Directions */
 
 /** @typedef {(number[] | null)[]} Landmarks eyes, nose, corners of the mouth as [x, y]; null where unknown */
-/** @typedef {{points: Landmarks, box: number[], eyes: number, small: boolean}} DetectedFace */
-/** @typedef {{faces: DetectedFace[], detector: string | null, without: string | null}} Detection */
+/** @typedef {{points: Landmarks, box: number[], eye_distance: number, small: boolean}} DetectedFace */
+/** @typedef {{faces: DetectedFace[], detector: string | null, detector_error: string | null}} Detection */
 
 /**
  * @typedef {PictureHeader & {
- *   origin: string, names: string[], labels: Record<string, number[]>, real: boolean}} MapHeader
+ *   origin: string, names: string[], labels: Record<string, number[]>, encoded: boolean}} MapHeader
  */
 /**
  * @typedef {MapHeader & {
@@ -116,13 +118,15 @@
  * @property {FaceHeader} random
  * @property {FaceHeader} encode
  * @property {StatisticsHeader} statistics
- * @property {Detection | PictureHeader} align detected faces, or with `points` the aligned picture
+ * @property {Detection} detect
+ * @property {AlignHeader} align
+ * @property {{}} forget
  * @property {Directions} directions
  * @property {{}} scores
  * @property {EditHeader} edit
  * @property {{}} add_direction
  * @property {{count: number}} path
- * @property {{form: string}} export
+ * @property {{format: string}} export_animation
  * @property {MapHeader} map
  */
 

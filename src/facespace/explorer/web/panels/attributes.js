@@ -41,7 +41,7 @@ const EXAMPLES_HINT =
   'on the map encloses.';
 
 /** @type {Directions} */
-let directions = { names: [], facts: {}, why: '' };
+let directions = { names: [], facts: {}, reason: '' };
 let scores = new Float32Array(); // of the face, one for each direction
 /** @type {{z: Float32Array, scores: Float32Array} | null} */
 let original = null; // the scores before edits
@@ -70,7 +70,7 @@ export function startAttributes() {
     onRefresh: () => showSideEffects(),
   });
   on('facts', () => {
-    directions = { names: [], facts: {}, why: '' };
+    directions = { names: [], facts: {}, reason: '' };
     panel.build();
     load();
   });
@@ -97,8 +97,8 @@ const updateScores = latestWins(async (/** @type {Float32Array} */ z) => {
 });
 
 function emptyText() {
-  if (!directions.why) return 'Loading attribute directions…';
-  return h('span', {}, `${directions.why} Until then, use Components or Raw to edit this face.`);
+  if (!directions.reason) return 'Loading attribute directions…';
+  return h('span', {}, `${directions.reason} Until then, use Components or Raw to edit this face.`);
 }
 
 // ---- Axes
@@ -142,9 +142,9 @@ function axis(name, facts) {
 }
 
 /** @param {AttributeFacts} facts */
-function classMeans({ gap = 0, off, on: full }) {
-  if (gap <= 0 || off === undefined || full === undefined) return undefined;
-  return { negative: off, positive: full };
+function classMeans({ gap = 0, negative_mean: negative, positive_mean: positive }) {
+  if (gap <= 0 || negative === undefined || positive === undefined) return undefined;
+  return { negative, positive };
 }
 
 /** @param {number | undefined} auc */
@@ -155,10 +155,10 @@ function qualityOf(auc) {
 }
 
 /** @param {AttributeFacts} facts */
-function qualityTip({ auc, yes, no }) {
+function qualityTip({ auc, positives, negatives }) {
   if (auc === undefined) return 'How well this direction separates faces was not measured.';
   const area = auc.toFixed(2);
-  const counts = yes ? ` It was fitted to ${yes} faces with and ${no} without the attribute.` : '';
+  const counts = positives ? ` It was fitted to ${positives} faces with and ${negatives} without the attribute.` : '';
   return `Quality: held-out area under the ROC curve ${area} (0.5 is chance, 1 is perfect).${counts}`;
 }
 

@@ -118,7 +118,7 @@ function show(loaded) {
   waiting.hidden = true;
   board.hidden = false;
   fillColours(loaded);
-  const source = loaded.real ? 'latents of encoded faces' : 'latents';
+  const source = loaded.encoded ? 'latents of encoded faces' : 'latents';
   note.textContent = `${loaded.count} faces decoded by the model from ${source}: ${loaded.origin}.`;
   draw();
 }

@@ -20,12 +20,12 @@ const DEFAULT_SECONDS = 4;
 const INTERPOLATIONS = [
   ['linear', 'Linear'],
   ['spherical', 'Spherical'],
-  ['dense', 'Geodesic'],
+  ['geodesic', 'Geodesic'],
 ];
 /** @type {[string, string][]} */
 const LOOP_MODES = [
   ['loop', 'Loop'],
-  ['back', 'Ping-pong'],
+  ['pingpong', 'Ping-pong'],
   ['once', 'Once'],
 ];
 const INTERPOLATION_TIP =
@@ -119,7 +119,7 @@ function fillFormats() {
 function pathRequest() {
   const length = Math.min(MOST_SECONDS, Number(seconds.value) || DEFAULT_SECONDS);
   const count = clamp(Math.round(FPS * length), 2, FPS * MOST_SECONDS);
-  return { frames: count, along: interpolation.value, turn: loopMode.value };
+  return { frames: count, interpolation: interpolation.value, loop_mode: loopMode.value };
 }
 
 // ---- Keyframes
@@ -284,11 +284,11 @@ function showPlaying(playing) {
 }
 
 async function saveAnimation() {
-  const form = format.value;
+  const extension = format.value;
   const latents = state.keyframes.map((keyframe) => keyframe.z);
   toast('Creating the animation…');
-  const bytes = await attempt(() => engine.exportAnimation(latents, { ...pathRequest(), fps: FPS, form }));
+  const bytes = await attempt(() => engine.exportAnimation(latents, { ...pathRequest(), fps: FPS, format: extension }));
   if (!bytes) return;
-  const type = form === 'mp4' ? 'video/mp4' : `image/${form}`;
-  download(new Blob([bytes], { type }), `morph.${form}`);
+  const type = extension === 'mp4' ? 'video/mp4' : `image/${extension}`;
+  download(new Blob([bytes], { type }), `morph.${extension}`);
 }

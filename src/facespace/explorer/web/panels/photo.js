@@ -48,6 +48,7 @@ const hint = (/** @type {string} */ text) => h('p', { class: 'hint' }, text);
 /** Forgets the photo and shows how to open another. */
 function forget() {
   photo = null;
+  engine.forgetPhoto().catch(console.debug);
   stopCamera();
   stream = null;
   const input = h('input', { type: 'file', accept: 'image/*', id: 'photo-file', class: 'visually-hidden' });
@@ -106,7 +107,7 @@ async function usePicture(source, width, height) {
     return;
   }
   if (photo !== image) return;
-  const { faces, without } = detection;
+  const { faces, detector_error: detectorError } = detection;
   if (faces.length > 1) {
     chooseFace(image, faces);
     return;
@@ -115,7 +116,7 @@ async function usePicture(source, width, height) {
     editLandmarks(image, faces[0].points, sizeWarning(faces[0]));
     return;
   }
-  toast(without ?? NO_FACE_ERROR, 'error');
+  toast(detectorError ?? NO_FACE_ERROR, 'error');
   editLandmarks(image, defaultLandmarks(image), NO_FACE);
 }
 
@@ -125,7 +126,7 @@ function defaultLandmarks({ width, height }) {
 }
 
 /** @param {DetectedFace} face */
-function sizeWarning({ small, eyes }) {
+function sizeWarning({ small, eye_distance: eyes }) {
   if (!small) return '';
   return `The face is small (${Math.round(eyes)} pixels between the eyes): expect a blurred result.`;
 }
@@ -171,7 +172,7 @@ function chooseFace(image, faces) {
  */
 function editLandmarks(image, landmarks, warning) {
   const box = photoBox(image);
-  const result = h('div', { class: 'result' });
+  const pictures = h('div', { class: 'result' });
   /** @type {{aligned: Picture, face: Face} | null} */
   let encoded = null;
   const use = () => {
@@ -181,18 +182,17 @@ function editLandmarks(image, landmarks, warning) {
   };
   const useButton = button('send', 'Use this face', use, { class: 'primary', id: 'photo-use', disabled: true });
   const update = latestWins(async () => {
-    const aligned = await attempt(() => engine.alignFace(image, landmarks));
-    if (!aligned) return;
-    const face = await engine.encode(new ImageData(aligned.pixels, aligned.width, aligned.height));
-    encoded = { aligned, face };
+    const result = await attempt(() => engine.alignFace(image, landmarks));
+    if (!result || photo !== image) return;
+    encoded = result;
     useButton.disabled = false;
-    setChildren(result, figure(aligned, 'Aligned'), figure(face.picture, 'Reconstruction'));
+    setChildren(pictures, figure(result.aligned, 'Aligned'), figure(result.face.picture, 'Reconstruction'));
   });
   addHandles(box, image, landmarks, update);
   const advice = warning ? h('p', { class: 'warn' }, warning) : hint(CHECK_LANDMARKS);
   const another = button('close', 'Another photo', forget);
   const actions = h('div', { class: 'line' }, useButton, another);
-  setChildren(body, box, advice, result, actions, hint(`${resemblance()} ${PRIVACY}`));
+  setChildren(body, box, advice, pictures, actions, hint(`${resemblance()} ${PRIVACY}`));
   update();
 }
 

@@ -1,0 +1,116 @@
+"""The options of a morph: path, pace, easing and duration, with presets. Computes no latents."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from cyclopts import Parameter
+
+from facespace.cli.options import Flag
+from facespace.core.errors import UsageError, choose
+
+STRIP = 10  # frames of a still, by default
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Defaults of a morph: its path, pace and easing, the number of frames and the frames a second."""
+
+    path: str
+    pace: str
+    easing: str
+    frames: int
+    fps: float
+
+
+PRESETS = {
+    "facespace": Preset("linear", "even", "linear", 60, 30.0),
+    "celebamask-conv": Preset("linear", "uniform", "linear", 150, 30.0),  # as its authors do it
+}
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Timing:
+    """Which latents a morph visits, and when.
+
+    Parameters
+    ----------
+    path
+        linear: straight lines. spherical: great circles about the prior's mean, which keep the distance from
+        it. dense: such circles bent towards higher density of --prior. [default: linear]
+    pace
+        even: equal perceived change from frame to frame, by LPIPS where FACESPACE_LPIPS names its weights and
+        else by blurred pixels. uniform: equal steps along the path. [default: even]
+    easing
+        From each key face to the next: linear, smooth (slower near the keys), or hold (pauses at them).
+        [default: linear]
+    loop
+        Return to the first face at the end.
+    pingpong
+        Return the same way.
+    frames
+        Frames of the whole morph, every key face among them; 10 for a still. [default: 60]
+    seconds
+        Duration, in place of --frames.
+    fps
+        Frames a second, 1 to 100. [default: 30]
+    preset
+        Defaults of the other options: facespace, or celebamask-conv for that system's animation: 5 s at 30
+        frames a second, straight lines between posterior means, uniform pace.
+    """
+
+    path: str | None = None
+    pace: str | None = None
+    easing: str | None = None
+    loop: Flag = False
+    pingpong: Flag = False
+    frames: int | None = None
+    seconds: float | None = None
+    fps: float | None = None
+    preset: str = "facespace"
+
+    def plan(self, still: bool, prior: str | None) -> "MorphPlan":
+        """The options of a morph: the preset where an option is not given. Raises UsageError for unknown
+        names and impossible times."""
+        from facespace.latent.morph import Way
+
+        preset = choose(PRESETS, self.preset, "preset")
+        path, pace = self.path or preset.path, self.pace or preset.pace
+        easing = self.easing or preset.easing
+        Way(path, pace, easing, self.loop, self.pingpong)
+        frames = self._frames(preset, still)
+        return MorphPlan(path, pace, easing, frames, self.loop, self.pingpong, prior)
+
+    def rate(self) -> float:
+        """Frames a second."""
+        preset = choose(PRESETS, self.preset, "preset")
+        rate = preset.fps if self.fps is None else self.fps
+        if not 1 <= rate <= 100:
+            raise UsageError(f"--fps must lie between 1 and 100; got {rate:g}.")
+        return rate
+
+    def _frames(self, preset: Preset, still: bool) -> int:
+        if self.frames is not None and self.seconds is not None:
+            raise UsageError(f"--seconds {self.seconds:g} replaces --frames; name one of the two.")
+        if self.frames is not None:
+            return self.frames
+        if self.seconds is None:
+            return STRIP if still and self.preset == "facespace" else preset.frames
+        if not 0 < self.seconds <= 3600:
+            raise UsageError(f"--seconds must lie between 0 and 3600; got {self.seconds:g}.")
+        return round(self.seconds * self.rate())
+
+
+class MorphPlan(NamedTuple):
+    """Options of FaceSpace.morph."""
+
+    path: str
+    pace: str
+    easing: str
+    frames: int
+    loop: bool
+    pingpong: bool
+    prior: str | None
+
+
+EVENLY = Timing()

@@ -1,0 +1,68 @@
+"""The table of runs for the terminal. Measures nothing and imports neither torch nor numpy."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from facespace.evaluation.runs import RunFacts, unlike
+from facespace.report.tables import NONE, aligned, cell, plain
+
+UNITS = "Losses are of validation faces, in nats per image; MSE in [0, 1]; faces are training faces."
+
+
+class Column(NamedTuple):
+    """A column of the table: its heading, whether it is set flush right, and the cell of a run."""
+
+    heading: str
+    right: bool
+    cell: Callable[[RunFacts], str]
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds in a readable unit: `90 s`, `15 min`, `2.5 h`."""
+    if seconds is None:
+        return NONE
+    if seconds < 600:
+        return f"{seconds:.0f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def state(row: RunFacts) -> str:
+    """`finished`, `stopped at step N`, or what is damaged."""
+    if row.state == "damaged":
+        return f"damaged: {row.damage}"
+    if row.state == "finished":
+        return "finished"
+    if row.steps:
+        return f"stopped at step {row.steps:,}"
+    return "stopped before an epoch's end"
+
+
+COLUMNS: Sequence[Column] = (
+    Column("run", False, lambda row: plain(row.name)),
+    Column("recipe", False, lambda row: row.recipe or NONE),
+    Column("data", False, lambda row: row.data or NONE),
+    Column("faces", True, lambda row: cell(row.train_faces, ",")),
+    Column("parameters", True, lambda row: cell(row.parameters, ",")),
+    Column("steps", True, lambda row: cell(row.steps, ",")),
+    Column("best loss", True, lambda row: cell(row.best_loss, ",.1f")),
+    Column("its MSE", True, lambda row: cell(row.mse, ".5f")),
+    Column("last loss", True, lambda row: cell(row.last_loss, ",.1f")),
+    Column("time", True, lambda row: duration(row.seconds)),
+    Column("images/s", True, lambda row: cell(row.images_per_second, ",.0f")),
+    Column("state", False, state),
+)
+
+
+def listing(rows: Sequence[RunFacts]) -> str:
+    """The runs as a table, with the units and a caution about losses that cannot be compared below it."""
+    cells = [[column.heading for column in COLUMNS]]
+    for row in rows:
+        cells.append([column.cell(row) for column in COLUMNS])
+    lines = aligned(cells, [column.right for column in COLUMNS])
+    lines += ["", UNITS]
+    caution = unlike(rows)
+    if caution:
+        lines.append(caution)
+    return "\n".join(lines)

@@ -1,0 +1,255 @@
+"""The handler of every request of the page: checked fields to one call of the engine, and its result to a
+header and a payload. No handler opens a file or a path. A photograph stays in memory while its page is
+connected; nothing else is kept."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from facespace.core.errors import BundleError, UsageError, choose
+from facespace.explorer import messages
+from facespace.explorer.engine import Engine, PathSpec
+from facespace.explorer.messages import Header, Request
+from facespace.latent.strengths import gap_or_none
+
+MOST_FACES = 64  # latents of one request
+MOST_FRAMES = 300
+MOST_KEYFRAMES = 12
+MOST_EXAMPLES = 2_000  # of a new direction
+FEWEST_EXAMPLES = 5  # with and without the property
+SEEDS = 2**32 - 1
+NO_PHOTO = "No photograph is open on this page. Open it again."
+# The numbers of a direction that the page shows: the key in the bundle, and the key in the reply.
+DIRECTION_FACTS = {
+    "auc": "auc",
+    "yes": "positives",
+    "no": "negatives",
+    "on": "positive_mean",
+    "off": "negative_mean",
+}
+
+Answer = tuple[Header, bytes | np.ndarray]
+
+
+@dataclass
+class Page:
+    """One connected page. Its photograph, uint8 (H, W, 3), is kept until the page opens another one, forgets
+    it or leaves."""
+
+    photo: np.ndarray | None = None
+
+
+class Call(NamedTuple):
+    """A request with what it refers to."""
+
+    engine: Engine
+    request: Request
+    page: Page
+
+    @property
+    def fields(self) -> Mapping[str, Any]:
+        """The fields of the request."""
+        return self.request.fields
+
+    def latents(self, most: int = MOST_FACES) -> np.ndarray:
+        """The payload as latents, float32 (N, D), 1 ≤ N ≤ most."""
+        return messages.latents(self.request.payload, self.engine.space.latent_dim, most)
+
+
+Handler = Callable[[Call], Answer]
+
+
+def answer(engine: Engine, request: Request, page: Page) -> Answer:
+    """The reply to a request. Raises FacespaceError with a sentence for the user."""
+    handler = choose(HANDLERS, request.name, "request")
+    if handler not in (_facts, _statistics):
+        engine.touch()
+    return handler(Call(engine, request, page))
+
+
+def _faces(faces: np.ndarray) -> tuple[Header, np.ndarray]:
+    count, height, width, _ = faces.shape
+    return {"count": count, "width": width, "height": height}, messages.rgba(faces)
+
+
+def _with_faces(engine: Engine, z: np.ndarray, facts: Header | None = None) -> Answer:
+    """Latents and their faces in one reply, so that a moved slider takes one round trip."""
+    header, pixels = _faces(engine.decode(z))
+    header |= facts or {}
+    return {**header, "latent_bytes": z.nbytes}, z.astype("<f4").tobytes() + pixels.tobytes()
+
+
+def _facts(call: Call) -> Answer:
+    call.engine.start()
+    return call.engine.facts, b""
+
+
+def _decode(call: Call) -> Answer:
+    return _faces(call.engine.decode(call.latents()))
+
+
+def _mean(call: Call) -> Answer:
+    return _with_faces(call.engine, call.engine.mean_latent())
+
+
+def _random(call: Call) -> Answer:
+    z = call.engine.random(
+        messages.whole(call.fields, "count", 1, MOST_FACES, 1),
+        messages.whole(call.fields, "seed", 0, SEEDS, 0),
+        messages.number(call.fields, "truncation", 0, 3, 1.0),
+        messages.word(call.fields, "prior", "own"),
+    )
+    return _with_faces(call.engine, z)
+
+
+def _encode(call: Call) -> Answer:
+    mean_blend = messages.number(call.fields, "mean_blend", 0, 1, 0.0)
+    return _with_faces(call.engine, call.engine.encode(messages.picture(call.request), mean_blend))
+
+
+def _statistics(call: Call) -> Answer:
+    """Stage 0: nothing yet, 1: the distribution of faces, 2: and the influence of each latent. The payload
+    are float32 rows."""
+    found, influence = call.engine.found, call.engine.influence
+    if found is None:
+        return {"stage": 0, "failed": call.engine.failed}, b""
+    parts = [found.mean, found.std, found.active, found.component_std, found.distances, found.components]
+    if influence:
+        parts += [influence.latents, influence.components]
+    header = {
+        "stage": 2 if influence else 1,
+        "origin": found.origin,
+        "latents": len(found.mean),
+        "components": len(found.component_std),
+        "failed": call.engine.failed,
+    }
+    return header, np.concatenate([np.asarray(part, "<f4").ravel() for part in parts])
+
+
+def _detect(call: Call) -> Answer:
+    """Detects the faces in a photograph, which is kept for `align`."""
+    photo = messages.picture(call.request)
+    call.page.photo = photo.copy()  # not the whole message
+    return call.engine.photos.find(photo), b""
+
+
+def _align(call: Call) -> Answer:
+    """Aligns and encodes the photograph's face with these landmarks. The payload: its latent, its
+    reconstruction, and the aligned face."""
+    photo, points = call.page.photo, messages.points(call.fields, "points")
+    if photo is None:
+        raise UsageError(NO_PHOTO)
+    aligned = call.engine.photos.cut(photo, points)[None]
+    header, pixels = _faces(aligned)
+    face_header, face = _with_faces(call.engine, call.engine.space.encode(aligned), {"aligned": header})
+    return face_header, bytes(face) + pixels.tobytes()
+
+
+def _forget(call: Call) -> Answer:
+    """Deletes the photograph from memory."""
+    call.page.photo = None
+    return {}, b""
+
+
+def _directions(call: Call) -> Answer:
+    try:
+        directions = call.engine.directions
+    except BundleError as error:
+        return {"names": [], "reason": str(error)}, b""
+    facts: dict[str, dict[str, float]] = {}
+    for name in directions.names:
+        facts[name] = _direction_facts(directions.facts.get(name, {}), gap_or_none(directions, name))
+    return {"names": list(directions.names), "facts": facts, "reason": ""}, b""
+
+
+def _direction_facts(facts: Mapping[str, Any], gap: float | None) -> dict[str, float]:
+    """Those of a direction's facts that are finite numbers, which JSON can represent."""
+    numbers: dict[str, Any] = {"gap": gap}
+    for key, shown in DIRECTION_FACTS.items():
+        numbers[shown] = facts.get(key)
+    return {key: float(value) for key, value in numbers.items() if value is not None and np.isfinite(value)}
+
+
+def _scores(call: Call) -> Answer:
+    return {}, call.engine.scores(call.latents()).astype("<f4")
+
+
+def _edit(call: Call) -> Answer:
+    changes, lock = messages.changes(call.fields, "changes"), messages.words(call.fields, "lock")
+    edited = call.engine.edit(call.latents(1), changes, lock)
+    return _with_faces(call.engine, edited, {"scores": call.engine.scores(edited)[0].tolist()})
+
+
+def _add_direction(call: Call) -> Answer:
+    z = call.latents(MOST_EXAMPLES)
+    positive = messages.whole(call.fields, "positive", FEWEST_EXAMPLES, len(z))
+    negative = len(z) - positive
+    if negative < FEWEST_EXAMPLES:
+        raise UsageError(
+            f"A direction needs {FEWEST_EXAMPLES} faces or more with and without; got {positive} with and "
+            f"{negative} without."
+        )
+    name = messages.word(call.fields, "name", most=40)
+    call.engine.add_direction(name, z[:positive], z[positive:])
+    return {}, b""
+
+
+def _path_spec(call: Call) -> PathSpec:
+    return PathSpec(
+        messages.whole(call.fields, "frames", 2, MOST_FRAMES),
+        messages.word(call.fields, "interpolation", "linear"),
+        messages.word(call.fields, "loop_mode", "once"),
+    )
+
+
+def _path(call: Call) -> Answer:
+    z = call.engine.path(call.latents(MOST_KEYFRAMES), _path_spec(call))
+    return {"count": len(z)}, z
+
+
+def _export_animation(call: Call) -> Answer:
+    keyframes, spec = call.latents(MOST_KEYFRAMES), _path_spec(call)
+    fps = messages.number(call.fields, "fps", 1, 60, 30)
+    file_format = messages.word(call.fields, "format", "gif")
+    return {"format": file_format}, call.engine.export_animation(keyframes, spec, fps, file_format)
+
+
+def _map(call: Call) -> Answer:
+    """The payload: positions, latents, scores (float32), then thumbnails (RGBA)."""
+    engine = call.engine
+    positions, z, faces = engine.map(messages.word(call.fields, "method", "pca"))
+    try:
+        names, scores = list(engine.directions.names), engine.scores(z)
+    except BundleError:
+        names, scores = [], np.empty((len(z), 0), np.float32)
+    header, pixels = _faces(faces)
+    header |= {
+        "origin": engine.on_map.origin,
+        "names": names,
+        "labels": engine.labels(),
+        "encoded": engine.faces is not None or engine.space.encoded is not None,
+    }
+    numbers = b"".join(part.astype("<f4").tobytes() for part in (positions, z, scores))
+    return header, numbers + pixels.tobytes()
+
+
+HANDLERS: dict[str, Handler] = {
+    "facts": _facts,
+    "decode": _decode,
+    "mean": _mean,
+    "random": _random,
+    "encode": _encode,
+    "statistics": _statistics,
+    "detect": _detect,
+    "align": _align,
+    "forget": _forget,
+    "directions": _directions,
+    "scores": _scores,
+    "edit": _edit,
+    "add_direction": _add_direction,
+    "path": _path,
+    "export_animation": _export_animation,
+    "map": _map,
+}

@@ -1,0 +1,102 @@
+"""The fields of a bundle's card.json, as types, and what can be read from a card alone. Loads no model."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NotRequired, TypedDict
+
+from facespace.core import cards
+from facespace.core.cards import CARD, RETRIEVE, CardKind
+from facespace.core.errors import BundleError
+from facespace.latent.direction_set import DirectionFacts
+
+FORMAT = 1
+FORMAT_8_BITS = 2  # of 8-bit weights: a facespace that cannot read them refuses the bundle by its format
+BUNDLE = CardKind(
+    "bundle",
+    "a trained model",
+    (FORMAT, FORMAT_8_BITS),
+    BundleError,
+    unreadable=RETRIEVE,
+    wrong_kind="Name a run or a bundle folder.",
+    wrong_format="Update facespace.",
+)
+MODEL_PRIOR = "own"  # the name of the prior that is part of the model
+
+Fields = Mapping[str, Any]  # JSON of a config or of figures, whose fields belong to whoever wrote it
+
+
+class Entry(TypedDict):
+    """Of everything that was fitted to the latents of a model."""
+
+    weights: str  # fingerprint of the model that it was fitted to
+    fingerprint: str  # of its own tensors
+
+
+class LogLikelihoods(TypedDict):
+    """Mean log-density of a split's latents, in nats per latent vector."""
+
+    fitted: float
+    own: float  # under the model's own prior
+
+
+class PriorEntry(Entry):
+    """A fitted prior."""
+
+    origin: str  # one sentence
+    options: Fields  # of its constructor
+    nats: NotRequired[dict[str, LogLikelihoods]]  # by split
+
+
+class DirectionsEntry(Entry):
+    """Attribute directions."""
+
+    names: dict[str, DirectionFacts]  # facts about each direction, in the order of its row
+
+
+class EncodedEntry(Entry):
+    """Latents of encoded faces."""
+
+    faces: int
+
+
+# How the weights of a packed bundle are stored; `from` is the fingerprint of the bundle that was packed.
+PackedEntry = TypedDict("PackedEntry", {"from": str, "bits": int})
+
+
+class BundleCard(TypedDict):
+    """The card of a bundle. Training, packing and the user's own facts add fields."""
+
+    kind: str
+    format: int
+    facespace: str  # version that wrote it
+    fingerprint: str  # of the weights
+    model: Fields
+    template: Fields
+    step: int  # this and the next three are written by training
+    recipe: Fields
+    data: Fields
+    metrics: Fields
+    started_from: NotRequired[str]  # fingerprint of the bundle that training started from
+    priors: NotRequired[dict[str, PriorEntry]]
+    directions: NotRequired[DirectionsEntry]
+    discriminator: NotRequired[Entry]
+    encoded: NotRequired[EncodedEntry]
+    packed: NotRequired[PackedEntry]
+
+
+def default_prior(card: Mapping[str, Any]) -> str:
+    """The name of the prior that is used where none is named: the fitted one with the highest held-out
+    log-likelihood, if that is above the one of the model's own prior; else "own"."""
+    best, highest = MODEL_PRIOR, float("-inf")
+    for kind, entry in card.get("priors", {}).items():
+        found = entry.get("nats", {}).get("validation", {})
+        if not found or found["fitted"] <= found["own"] or entry["weights"] != card["fingerprint"]:
+            continue
+        if found["fitted"] > highest:
+            best, highest = kind, found["fitted"]
+    return best
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    """The card of a bundle's own folder."""
+    return cards.read_card(folder / CARD, BUNDLE)

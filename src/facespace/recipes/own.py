@@ -1,0 +1,140 @@
+"""The recipes of this project, one function each: four colour spaces, and the small one of `facespace
+demo`."""
+
+from dataclasses import replace
+
+from facespace.recipes.config import DataConfig, ObjectiveConfig, Recipe, TrainConfig
+from facespace.recipes.model_config import ModelConfig
+
+# Channels of the growing VAE, by image size.
+GROWN = {
+    32: (48, 96, 160, 128),
+    64: (24, 48, 96, 160, 128),
+    128: (12, 24, 48, 96, 160, 128),
+}
+
+
+def faces64() -> Recipe:
+    """Residual VAE with perceptual, adversarial and feature-matching losses for CelebA at 64 px.
+
+    A recipe of this project. A squared error or cross-entropy alone yields the mean of the faces that a
+    latent could stand for, which is blurred. Here an absolute error fixes colours and edges, a feature
+    distance in the attribute classifier adds detail (Johnson et al., 2016), and over the last two fifths of
+    the steps a patch discriminator adds texture (Isola et al., 2017), on images of interpolated latents too
+    (Larsen et al., 2016). The face's center has more weight than hair and background, because it carries
+    identity. The residual blocks (He et al., 2016) work at 32 px and below, so that two processor cores
+    suffice; 256 latents, a small KL weight, mirrored faces, a moving average of the weights, a cosine
+    learning-rate schedule.
+
+    The latents are not distributed as N(0, I): sample from a fitted prior (`facespace fit-prior`)."""
+    return Recipe(
+        name="faces64",
+        summary="residual VAE, perceptual and late adversarial terms, 64 px colour, 256 latents (CelebA)",
+        data=DataConfig(source="celeba", crop="center-148", flip=True),
+        model=ModelConfig(latent=256, body="residual", widths=(48, 96, 160, 128), pixels="l1"),
+        objective=ObjectiveConfig(
+            weights={"kl": 0.2},
+            perceptual=0.25,
+            focus=30,
+            adversarial=0.02,
+            adversarial_drawn=0.5,
+            matching=2.0,
+        ),
+        train=TrainConfig(
+            epochs=90,
+            batch=64,
+            optimizer="adamw",
+            learning_rate=1e-3,
+            final_rate=0.01,
+            warmup=200,
+            ema_half_life=10_000,
+        ),
+    )
+
+
+def vq() -> Recipe:
+    """Vector-quantised autoencoder (van den Oord et al., 2017): 8×8 codes of four dimensions, 1,024 entries.
+
+    Residual body and auxiliary losses as in faces64. The codebook is updated by moving averages, and unused
+    entries are reset (Razavi et al., 2019; Dhariwal et al., 2020). It has no prior of its own: sample from a
+    flow over the codes (`facespace fit-prior --kind flow`). Sampled, edited or interpolated latents are
+    quantized to the nearest entries before decoding."""
+    base = faces64()
+    model = replace(base.model, bottleneck="codes", spatial=True, widths=(64, 128, 192))
+    objective = replace(base.objective, weights={"commitment": 1.0})
+    return replace(
+        base,
+        name="vq",
+        summary="VQ autoencoder, 8×8 codes, 64 px colour (CelebA)",
+        model=model,
+        objective=objective,
+    )
+
+
+def ladder() -> Recipe:
+    """Hierarchical VAE of three levels (Sønderby et al., 2016; Vahdat & Kautz, 2020), 512 latents.
+
+    128 dimensions without a spatial layout, then 2 channels of noise at 8×8 and 1 at 16×16, together one
+    N(0, I) tensor. Residual blocks and auxiliary losses as in faces64."""
+    base = faces64()
+    model = replace(base.model, kind="ladder", latent=128, levels=(2, 1))
+    return replace(
+        base,
+        name="ladder",
+        summary="ladder VAE of three levels, 64 px colour, 512 latents (CelebA)",
+        model=model,
+    )
+
+
+def grow32() -> Recipe:
+    """First stage of progressive growing 32 → 64 → 128 px (Karras et al., 2018): see models/progressive.py.
+
+    Each stage starts from the weights of the one before: `facespace train grow64 --from RUN32 …`, on a set
+    prepared at the next size with the same crop."""
+    return _grown(32)
+
+
+def grow64() -> Recipe:
+    """Second stage of progressive growing; without `--from` a VAE like faces64 with outputs at all sizes.
+
+    With `--from` and a run of grow32 it starts from that space at twice the size: the input and output
+    branches of 64 px are zero at first (skip connections as in Karras et al., 2020). Its widths are those of
+    grow32 after a narrow first layer."""
+    return _grown(64)
+
+
+def grow128() -> Recipe:
+    """Third stage of progressive growing, 128 px; with `--from` and a run of grow64 it starts from that
+    space.
+
+    Sums over pixels are four times those at 64 px, and so is the weight of the KL. On two cores a step of 64
+    faces takes about four times as long as at 64 px: this stage needs a GPU, or a night."""
+    return _grown(128)
+
+
+def _grown(size: int) -> Recipe:
+    base = faces64()
+    model = replace(base.model, image=(3, size, size), body="pyramid", widths=GROWN[size])
+    # The reconstruction term is a sum over pixels, and the KL does not grow with the image.
+    objective = replace(base.objective, weights={"kl": base.objective.weights["kl"] * (size / 64) ** 2})
+    train = replace(base.train, epochs={32: 20, 64: 60, 128: 30}[size])
+    summary = f"VAE that grows, {size} px colour, 256 latents (CelebA)"
+    return replace(base, name=f"grow{size}", summary=summary, model=model, objective=objective, train=train)
+
+
+def demo() -> Recipe:
+    """Convolutional VAE for the synthetic faces: the body of `celebamask-conv` with fewer channels and
+    latents.
+
+    A recipe of this project. One learned standard deviation for all pixels in place of Bernoulli pixels
+    (σ-VAE: Rybkin et al., 2021) gives sharper images. Alone it leaves the latents far from N(0, I), and
+    samples are smears; a KL weight of 30 (β-VAE: Higgins et al., 2017) corrects that for a mean squared error
+    of .0028 instead of .0024. The learning rate follows a cosine."""
+    return Recipe(
+        name="demo",
+        summary="small conv VAE, 64 px colour, 32 latents, for the drawn faces of the demo",
+        data=DataConfig(source="procedural"),
+        model=ModelConfig(latent=32, widths=(32, 64, 96, 128), pixels="normal_shared"),
+        objective=ObjectiveConfig(weights={"kl": 30.0}),
+        train=TrainConfig(epochs=18, batch=32, learning_rate=2e-3, final_rate=0.02),
+    )

@@ -1,0 +1,178 @@
+"""A codec with its template and its folder: pictures of any size to latents, latents to faces, and new
+latents. The operations of a space that are made of these are in face_space.py."""
+
+from copy import copy
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from facespace.core.errors import UsageError, check_seed
+from facespace.data.faces import FaceSet
+from facespace.image.photos import Template, to_rgb
+from facespace.models import bundle
+from facespace.models.bundle_card import BundleCard
+from facespace.space.codec import Codec
+from facespace.space.inputs import (
+    Given,
+    Images,
+    attribute_values,
+    check_guidance,
+    check_latents,
+    is_latents,
+    pictures,
+)
+from facespace.space.set_faces import SetFaces
+from facespace.space.torch_engine import TorchEngine
+
+if TYPE_CHECKING:
+    import torch
+
+    from facespace.models import LatentModel
+    from facespace.models.priors import Prior
+
+
+class BaseSpace:
+    """Pictures are Pillow images or uint8 arrays (N, H, W, C) of any size and mode, fitted by the template;
+    results are uint8 (N, H, W, C) and float32 latents (N, D)."""
+
+    template: Template
+    card: BundleCard
+    folder: Path
+
+    def __init__(self, loaded: bundle.Bundle) -> None:
+        self._loaded = loaded
+        self._codec: Codec = TorchEngine(loaded)
+        _, self.template, self.card, self.folder = loaded
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of every face that the space decodes."""
+        return self._codec.image_shape
+
+    @property
+    def latent_dim(self) -> int:
+        """D: the number of values of a latent."""
+        return self._codec.latent_dim
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """The attributes that can be given; none unless the space was trained with model.conditions."""
+        return self._codec.conditions
+
+    @property
+    def torch_engine(self) -> TorchEngine:
+        """The engine with gradients and torch modules. Raises UsageError for a space on another engine."""
+        if not isinstance(self._codec, TorchEngine):
+            raise UsageError("This takes gradients of the model, which the torch engine alone has.")
+        return self._codec
+
+    @property
+    def model(self) -> "LatentModel":
+        """The torch engine's model."""
+        return self.torch_engine.model
+
+    @property
+    def device(self) -> "torch.device":
+        """The device of the torch engine's model."""
+        return self.torch_engine.device
+
+    def prior(self, kind: str | None = None) -> "Prior":
+        """The torch engine's prior of that kind, left in the bundle by `fit_prior`; "own" is the model's.
+        Without a kind `usual_prior`."""
+        return self.torch_engine.prior(kind)
+
+    @property
+    def usual_prior(self) -> str:
+        """The kind of prior that is used where none is named: the fitted one with the highest held-out
+        likelihood, where that exceeds the one of the model's own; else "own"."""
+        return self._codec.usual_prior
+
+    def fit(self, images: Images) -> np.ndarray:
+        """Pictures as faces of this space: uint8 (N, H, W, C). Raises UsageError for anything but 8-bit
+        pictures."""
+        faces = [self.template.fit(to_rgb(image)) for image in pictures(images)]
+        channels, height, width = self.template.shape
+        return np.stack(faces) if faces else np.empty((0, height, width, channels), np.uint8)
+
+    def target(self, faces: np.ndarray) -> np.ndarray:
+        """The part of fitted faces (N, H, W, C) that the space decodes: all, or the middle where its images
+        are smaller."""
+        _, height, width = self.image_shape
+        top, left = (faces.shape[1] - height) // 2, (faces.shape[2] - width) // 2
+        return faces[:, top : top + height, left : left + width]
+
+    def encode(self, images: Images, given: Given = None) -> np.ndarray:
+        """Posterior means, float32 (N, D)."""
+        return self._codec.encode(self.fit(images), self.told(given))
+
+    def decode(self, z: np.ndarray, given: Given = None) -> np.ndarray:
+        """Latents (N, D), or one (D,), to faces uint8 (N, H, W, C). Raises UsageError for another shape or
+        NaN."""
+        return self._codec.decode(check_latents(z, self.latent_dim), self.told(given))
+
+    def told(self, given: Given) -> np.ndarray:
+        """Given attributes as float32 (A,) in the order of the conditions, NaN where unknown. Raises
+        UsageError for other names."""
+        return attribute_values(given, self.conditions)
+
+    def latents(self, *keys: Images) -> np.ndarray:
+        """Pictures encoded, and latents (N, D) or (D,), arrays of floats, as they are: float32 (N, D), in the
+        order given."""
+        groups = [np.empty((0, self.latent_dim), np.float32)]
+        for key in keys:
+            groups.append(check_latents(key, self.latent_dim) if is_latents(key) else self.encode(key))
+        return np.concatenate(groups)
+
+    @cached_property
+    def encoded(self) -> np.ndarray | None:
+        """Latents of encoded faces that a packed space holds, float32 (N, D), or None."""
+        return bundle.load_encoded(self._loaded)
+
+    def sample_latents(
+        self,
+        n: int,
+        seed: int = 0,
+        temperature: float = 1.0,
+        prior: str | None = None,
+        given: Given = None,
+        guidance: float = 1.0,
+    ) -> np.ndarray:
+        """n latents from a prior, float32 (n, D); the first k are the same for every n ≥ k. A prior with
+        conditions draws them under the attributes `given`, by classifier-free `guidance`: 1 is the
+        conditional distribution, more than 1 strengthens the condition."""
+        if n < 1:
+            raise UsageError(f"The number of faces must be at least 1; got {n}.")
+        if not 0 <= temperature < 100:
+            raise UsageError(
+                f"The temperature must be at least 0 (1 is the prior itself); got {temperature}."
+            )
+        check_seed(seed)
+        if given:
+            check_guidance(guidance)
+        return self._codec.sample(n, seed, temperature, prior, given or {}, guidance)
+
+    def many_latents(self, n: int, seed: int = 0, prior: str | None = None) -> np.ndarray:
+        """n latents from a prior, float32 (n, D), equal to those of `sample_latents` but for the last bits,
+        and several times as fast."""
+        check_seed(seed)
+        return self._codec.sample_many(n, seed, prior)
+
+    def as_prepared(self) -> Self:
+        """A copy of this space for prepared faces, which it never crops; it shares the model. By
+        proportions alone the template would take a prepared face of another size for a whole photograph."""
+        copied = copy(self)
+        copied.template = replace(self.template, source=None)
+        return copied
+
+    def faces_of(self, data: FaceSet | Path | str, split: str = "test", count: int | None = None) -> SetFaces:
+        """At most `count` evenly spaced faces of a split of a prepared set, as this space takes them: `rows`
+        (N,), `pixels` uint8 (N, H, W, C), `signs` (N, A) and `encode()` float32 (N, D). Raises UsageError for
+        a set of another crop."""
+        return SetFaces(self, data, split, count)
+
+    def means(self, faces: FaceSet | Path | str, split: str, mirrored: bool = False) -> np.ndarray:
+        """Posterior means of a split of a prepared set, or of its mirror images, float32 (N, D)."""
+        return self.faces_of(faces, split).encode(mirrored)

@@ -1,0 +1,119 @@
+"""Closed-loop edits: latents optimised, by gradients through the decoder, towards what an attribute
+classifier finds in the decoded faces. The decoder and the classifier come in as functions of tensors."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from facespace.core.errors import choose
+from facespace.latent.directions import Directions
+from facespace.latent.edit import check_disjoint
+
+CLEARLY = 1.0  # logits past the border at which an attribute counts as on or off: a probability of 0.73
+STEPS, RATE = 40, 0.1
+# Weights of the loss, against 1 for a squared logit that a goal lacks.
+HOLDING = 0.2  # of a squared logit of a locked attribute
+NEARNESS = 0.03  # of a squared standard deviation moved
+LIKENESS = 0.1  # of the squared change of all pixels in [0, 1]
+# Strengths along a known direction, of which the first that reaches the goal is the start.
+TRIED = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
+
+
+class ImageJudge(Protocol):
+    """An attribute classifier of images."""
+
+    names: tuple[str, ...]
+
+    def see(self, image: Tensor) -> Tensor:
+        """Images (N, C, H, W) in [0, 1] to calibrated logits (N, A), with gradients: above 0 an attribute is
+        more likely present than absent."""
+        ...
+
+
+class Judge(NamedTuple):
+    """An attribute classifier of latents. `image` decodes latents (N, D) to (N, C, H, W) in [0, 1]; `see`
+    gives logits (N, A) of these."""
+
+    names: Sequence[str]
+    image: Callable[[Tensor], Tensor]
+    see: Callable[[Tensor], Tensor]
+
+
+def reach(
+    z: np.ndarray,
+    judge: Judge,
+    goals: Mapping[str, bool],
+    lock: Sequence[str],
+    root: np.ndarray,
+    known: Directions | None = None,
+    steps: int = STEPS,
+    clearly: float = CLEARLY,
+) -> np.ndarray:
+    """Nearby latents (N, D) in whose faces the classifier finds each goal present (True) or absent, while its
+    logits of the locked attributes stay: float32 (N, D). A face that meets a goal is not moved for it.
+
+    Found by `steps` of Adam for each face by itself, on squared logits (goals not reached, locks that moved),
+    the squared distance in standard deviations (`root` (D, D), as in Whitening) and the squared change of the
+    picture, which keeps hair and background. Starts at the first strength along a known direction that
+    reaches the goal: for rare attributes, such as glasses, gradients alone find adversarial changes. Raises
+    UsageError for attributes that the classifier lacks."""
+    for name in (*goals, *lock):
+        choose(dict.fromkeys(judge.names), name, "attribute of the classifier")
+    check_disjoint(goals, lock)
+    columns = {name: column for column, name in enumerate(judge.names)}
+    edited, held = [columns[name] for name in goals], [columns[name] for name in lock]
+    sign = torch.tensor([1.0 if on else -1.0 for on in goals.values()])
+    unit_root = torch.from_numpy(root).float()
+    start = torch.from_numpy(np.asarray(z, np.float32))
+    with torch.no_grad():
+        image_before = judge.image(start)
+        held_before = judge.see(image_before)[:, held]
+        moved = _start(start, judge, goals, unit_root, known, clearly)  # (N, D) in standard deviations
+    moved.requires_grad_()
+    optimizer = torch.optim.Adam([moved], RATE)
+    for _ in range(steps):
+        image = judge.image(start + moved @ unit_root)
+        logits = judge.see(image)
+        lacking = torch.relu(clearly - sign * logits[:, edited]).square().sum(1)
+        leakage = (logits[:, held] - held_before).square().sum(1)
+        changed = (image - image_before).square().flatten(1).sum(1)
+        loss = lacking + HOLDING * leakage + NEARNESS * moved.square().sum(1) + LIKENESS * changed  # (N,)
+        optimizer.zero_grad()
+        loss.sum().backward()
+        optimizer.step()
+    return (start + moved.detach() @ unit_root).numpy()
+
+
+def _start(
+    start: Tensor,
+    judge: Judge,
+    goals: Mapping[str, bool],
+    root: Tensor,
+    known: Directions | None,
+    clearly: float,
+) -> Tensor:
+    """For each face the weakest of TRIED moves along the goals' directions, (N, D) in standard deviations,
+    that reaches the goal; the strongest where none does, and no move for goals without a direction."""
+    moved = torch.zeros_like(start)
+    for name, on in goals.items():
+        if known is None or name not in known.names:
+            continue
+        sign, column = (1.0 if on else -1.0), list(judge.names).index(name)
+        unit = torch.from_numpy(known.units[known.place(name)]).float() * sign
+        strength, reached = torch.zeros(len(start)), torch.zeros(len(start), dtype=torch.bool)
+        for candidate in (0.0, *TRIED):
+            strength[~reached] = candidate
+            logits = judge.see(judge.image(start + candidate * unit @ root))
+            reached |= sign * logits[:, column] >= clearly
+            if reached.all():
+                break
+        moved += strength[:, None] * unit
+    return moved
+
+
+def judge_latents(judge: ImageJudge, image: Callable[[Tensor], Tensor]) -> Judge:
+    """A classifier of images as one of the latents that `image` decodes."""
+    return Judge(judge.names, image, judge.see)

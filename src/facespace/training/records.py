@@ -1,0 +1,88 @@
+"""The figures of a run as typed records: a line of metrics.jsonl, and run.json. Converts to and from JSON;
+measures nothing."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+Figures = dict[str, float]  # term -> mean over faces, mostly nats per image
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """A line of metrics.jsonl: the state of a run at the end of an epoch."""
+
+    epoch: int
+    step: int
+    train: Figures
+    validation: Figures | None  # None without validation faces
+    best: bool  # whether the best bundle is of this step
+    images_per_second: float
+    training_seconds: float
+
+    def to_line(self) -> str:
+        """The record as one line of JSON, without the line feed."""
+        return json.dumps(asdict(self))
+
+
+def read_record(line: str) -> EpochRecord | None:
+    """The record of a line of metrics.jsonl; None for a damaged one, such as the half line of a killed
+    run."""
+    try:
+        values = json.loads(line)
+        known = {field.name: values[field.name] for field in fields(EpochRecord)}
+    except (json.JSONDecodeError, KeyError, TypeError):
+        return None
+    return EpochRecord(**known)
+
+
+@dataclass(frozen=True)
+class BundleState:
+    """The `metrics` in the card of a bundle that is saved between two epochs, where nothing is validated."""
+
+    step: int
+    training_seconds: float
+    validation: None = None
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """run.json: the figures of a finished run."""
+
+    run: str  # folder
+    recipe: str
+    steps: int
+    seconds: float  # in training steps
+    seconds_to_first_step: float  # since the process started
+    images_per_second: float
+    peak_memory_mb: int | None
+    device: str
+    processes: int
+    precision: str
+    parameters: int  # trainable
+    faces: Mapping[str, int]  # split -> count
+    best: Mapping[str, Figures]  # split -> figures of the best bundle
+    last: Mapping[str, Figures]
+    last_raw: Mapping[str, Figures] | None  # of the last weights without average; None without an average
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON: `validation` repeats the best bundle's figures, and `last_raw` is left out where it is
+        None."""
+        values = asdict(self)
+        if self.last_raw is None:
+            del values["last_raw"]
+        return values | {"validation": self.best.get("validation")}
+
+
+@dataclass(frozen=True)
+class PausedRun:
+    """The result of a run that stopped at its time limit."""
+
+    run: str  # folder
+    step: int  # steps so far
+    steps: int  # of the whole run
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON, with `paused`."""
+        return {"run": self.run, "paused": True, "step": self.step, "steps": self.steps}
