@@ -17,7 +17,7 @@ from facespace.core.files import partial_folder
 from facespace.data import derive
 from facespace.data.faces import FaceSet
 from facespace.data.sources import SourceOptions, celeba
-from facespace.evaluation.labelling import label
+from facespace.training.labelling import label
 from facespace.image.photos import Template, read_photo
 from facespace.perception.attributes import BATCH, AttributeNet, load_net
 from facespace.perception.classifier import Classifier, NetConfig

@@ -10,7 +10,7 @@ import facespace
 from facespace.core.console import quiet
 from facespace.core.errors import UsageError
 from facespace.data.faces import FaceSet
-from facespace.evaluation.space_card import latent_count, parameter_count, prior_origin
+from facespace.models.card_text import latent_count, parameter_count, prior_origin
 from facespace.image import animation
 from facespace.models import build
 from facespace.recipes import RECIPES

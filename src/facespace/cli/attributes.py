@@ -97,7 +97,7 @@ def label(
     margin
         Values are 2p - 1 of a probability p, in [-1, 1]; those nearer to 0 than this are left unknown.
     """
-    from facespace.evaluation import labelling
+    from facespace.training import labelling
 
     target = to or data.with_name(f"{data.resolve().name}-labelled")
     names = optional_words(attributes) or ()

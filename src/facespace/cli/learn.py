@@ -154,8 +154,8 @@ def runs(folder: Path, /) -> Done:
     folder
         Any folder with runs in it, at any depth.
     """
-    from facespace.evaluation.run_listing import listing
-    from facespace.evaluation.runs import find_runs, unlike
+    from facespace.report.run_listing import listing
+    from facespace.report.runs import find_runs, unlike
 
     rows = find_runs(folder)
     facts = {"folder": str(folder), "runs": rows, "note": unlike(rows)}

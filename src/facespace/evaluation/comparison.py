@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from facespace.evaluation.comparison_results import ComparisonResults, SpaceResults
-from facespace.evaluation.runs import unlike
+from facespace.report.runs import unlike
 from facespace.report.tables import NONE, cell, markdown, plain
 
 LOSSES = "Losses of the last epoch, nats per image"

@@ -22,7 +22,7 @@ from facespace.evaluation.comparison_results import (
 )
 from facespace.evaluation.latent_moments import latent_moments
 from facespace.evaluation.reconstruction import Tally, quality
-from facespace.evaluation.run_files import METRICS, objective, read_epochs, shape
+from facespace.report.run_files import METRICS, objective, read_epochs, shape
 from facespace.evaluation.session import EvaluationSession
 from facespace.image.pixels import to_float, to_uint8
 from facespace.models.bundle import OWN

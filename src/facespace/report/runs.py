@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from facespace.core.errors import FacespaceError
-from facespace.evaluation.run_files import (
+from facespace.report.run_files import (
     BUNDLES,
     CARD,
     METRICS,

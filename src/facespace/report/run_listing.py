@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from facespace.evaluation.runs import RunFacts, unlike
+from facespace.report.runs import RunFacts, unlike
 from facespace.report.tables import NONE, aligned, cell, plain
 
 UNITS = "Losses are of validation faces, in nats per image; MSE in [0, 1]; faces are training faces."
