@@ -35,17 +35,17 @@ from facespace.training.checkpoint import CHECKPOINT
 
 # As before the middle of the face counted more and drawn faces were judged, but for the critic, which sees more now.
 BEFORE = (
-    "objective.focus=0",
+    "objective.center_weight=0",
     "objective.adversarial=0.005",
-    "objective.adversarial_drawn=0",
-    "objective.matching=1",
+    "objective.adversarial_generated=0",
+    "objective.feature_matching=1",
 )
 VGG = ("objective.features=vgg16", "objective.perceptual_share=0.25")
 KL = "objective.weights.kl=0.1"
 BASE = (*BEFORE, *VGG, KL)
 # A learned deviation near .06 makes pixels weigh some ten times what absolute error does: the teachers weigh ten times more too.
-SIGMA = ("model.pixels=normal_shared", "objective.weights.kl=1", "objective.perceptual=2.5")
-SIGMA += ("objective.adversarial=0.05", "objective.matching=10")
+SIGMA = ("model.likelihood=normal_shared", "objective.weights.kl=1", "objective.perceptual=2.5")
+SIGMA += ("objective.adversarial=0.05", "objective.feature_matching=10")
 
 
 class Row(NamedTuple):
@@ -59,11 +59,11 @@ class Row(NamedTuple):
 
 TRAINED = {
     "faces64": Row(),
-    "body-conv": Row(changed=(*BASE, "model.body=conv", "model.widths=32,64,128,256")),
+    "body-conv": Row(changed=(*BASE, "model.backbone=conv", "model.widths=32,64,128,256")),
     "learned-sigma": Row(changed=(*BASE, *SIGMA)),
     "no-perceptual": Row(changed=(*BEFORE, KL, "objective.perceptual=0")),
     "taught-by-attributes": Row(changed=(*BEFORE, KL)),
-    "no-adversary": Row(changed=(*BASE, "objective.adversarial=0", "objective.matching=0")),
+    "no-adversary": Row(changed=(*BASE, "objective.adversarial=0", "objective.feature_matching=0")),
     "faces-1000": Row(most=1000),
     "faces-2000": Row(most=2000),
     "faces-5000": Row(most=5000),

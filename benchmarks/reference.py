@@ -36,13 +36,13 @@ TOLERANCE = 1e-6  # relative, of numbers
 UNSTEADY = {"seconds", "time", "date", "bytes"}  # words in the keys of numbers that no two runs share
 Entry = dict[str, list]  # "hashes" of arrays and "numbers", both sorted
 STEPS = ("train.steps=20", "train.batch=8", "train.precision=fp32")
-TINY = (*STEPS, "model.image=3,16,16", "model.latent=5", "model.widths=8,12")
+TINY = (*STEPS, "model.image=3,16,16", "model.latent_dim=5", "model.widths=8,12")
 VARIANTS = {  # of the recipe demo: what no recipe sets
     "nothing more": "",
     "attributes": "model.conditions=Hat,smile data.balance.Hat=0.5 data.flip=true data.jitter=0.1",
-    "schedules": "objective.warmup=9 objective.free_bits=0.1 train.warmup=3 train.clip=1 train.ema=0.9",
-    "bound": "objective.samples=3 objective.weights.kl=1",
-    "looks": "model.looks=2 model.latent_noise=0.1 model.dropout=0.1 data.shift=0.5",
+    "schedules": "objective.warmup=9 objective.free_bits=0.1 train.warmup=3 train.gradient_clip=1 train.ema=0.9",
+    "bound": "objective.iwae_samples=3 objective.weights.kl=1",
+    "looks": "model.refinement_steps=2 model.latent_noise=0.1 model.dropout=0.1 data.affine=0.5",
 }
 BY_SAMPLES = ("objective.adversarial=0.1", "objective.adversarial_on=samples", "objective.prior=mixture")
 # The drawn factors by the names of photographs' attributes, which the networks that come along know.
@@ -102,7 +102,7 @@ def trained_weights(folder: Path) -> Iterator[tuple[str, Entry]]:
         runs[name] = train("demo", faces, (*TINY, *changed.split()), folder / f"demo, {name}")
     start = runs["nothing more"]
     facespace.load(start).fit_prior(faces, "mixture", components=2)
-    alone = (*TINY, *BY_SAMPLES, "train.only=decoder")
+    alone = (*TINY, *BY_SAMPLES, "train.freeze=encoder")
     runs["decoder alone"] = train("demo", faces, alone, folder / "decoder", start=start)
     for name, run in runs.items():
         yield f"{name}, best", entry(tensors(run / "best"))

@@ -18,7 +18,7 @@ from facespace.data.faces import FaceSet
 from facespace.training import loop
 
 # Makes any recipe small enough for a test: 16 px faces, few units.
-TINY = ("model.image=3,16,16", "model.latent=5", "model.widths=8,12", "train.batch=8", "train.epochs=2")
+TINY = ("model.image=3,16,16", "model.latent_dim=5", "model.widths=8,12", "train.batch=8", "train.epochs=2")
 
 
 @pytest.fixture(scope="session")
@@ -44,8 +44,8 @@ def lively(drawn, tmp_path_factory) -> Path:
     """A tiny autoencoder that has learned enough for its faces to differ. Tests must not change it."""
     to = tmp_path_factory.mktemp("runs") / "lively"
     ways = (
-        "model.bottleneck=point",
-        "model.pixels=mse",
+        "model.bottleneck=deterministic",
+        "model.likelihood=mse",
         "objective.weights={}",
         "train.epochs=40",
         "train.learning_rate=0.005",

@@ -160,7 +160,7 @@ def test_a_balanced_run_resumes_to_the_very_same_weights(drawn, tmp_path, monkey
 
 def test_an_autoencoders_prior_is_told_the_true_frequencies(drawn, tmp_path):
     """Its Gaussian is that of every training face once, whatever the batches held."""
-    plain = ("model.bottleneck=point", "model.pixels=mse", "objective.weights={}")
+    plain = ("model.bottleneck=deterministic", "model.likelihood=mse", "objective.weights={}")
     train(drawn, tmp_path / "r", *plain, "data.balance.Hat=0.6", "data.balance.Bangs=0.2")
     space, faces = facespace.load(tmp_path / "r/last"), FaceSet(drawn)
     rows = faces.rows("train")

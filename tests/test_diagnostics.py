@@ -13,7 +13,7 @@ from facespace.data.faces import FaceSet
 from facespace.evaluation import diagnostics
 from facespace.image.pixels import to_float
 
-FEW = ("model.image=3,16,16", "model.latent=5", "model.widths=8,12", "train.batch=8", "train.epochs=1")
+FEW = ("model.image=3,16,16", "model.latent_dim=5", "model.widths=8,12", "train.batch=8", "train.epochs=1")
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def unsure(drawn, tmp_path_factory):
     """A tiny run whose pixels have a variance each."""
     to = tmp_path_factory.mktemp("runs") / "unsure"
     with quiet():
-        facespace.train("demo", drawn, to, settings=(*FEW, "model.pixels=normal_pixel"), trackers=["none"])
+        facespace.train("demo", drawn, to, settings=(*FEW, "model.likelihood=normal_pixel"), trackers=["none"])
     return to
 
 

@@ -23,9 +23,9 @@ from facespace.recipes import recipe
 
 PLAIN = (
     "objective.perceptual=0",
-    "objective.focus=0",
+    "objective.center_weight=0",
     "objective.adversarial=0",
-    "objective.matching=0",
+    "objective.feature_matching=0",
     "train.warmup=0",
     "train.ema_half_life=30",
 )
@@ -51,7 +51,7 @@ def clouds(generator, count=64):
 
 def test_entries_go_where_the_codes_are_and_none_stays_unused():
     torch.manual_seed(0)
-    book, draw = Codebook(ModelConfig(latent=10, code=2, codebook=9)), torch.Generator().manual_seed(1)
+    book, draw = Codebook(ModelConfig(latent_dim=10, code_dim=2, codebook_size=9)), torch.Generator().manual_seed(1)
     for _ in range(300):
         book(clouds(draw))
     unseen = clouds(draw, 500)
@@ -62,7 +62,7 @@ def test_entries_go_where_the_codes_are_and_none_stays_unused():
 
 def test_an_entry_that_nothing_comes_near_begins_again():
     torch.manual_seed(0)
-    book, draw = Codebook(ModelConfig(latent=10, code=2, codebook=4)), torch.Generator().manual_seed(1)
+    book, draw = Codebook(ModelConfig(latent_dim=10, code_dim=2, codebook_size=4)), torch.Generator().manual_seed(1)
     book(clouds(draw))
     book.codes[2], book.sums[2] = 1e3, 1e3 * book.uses[2]
     for _ in range(200):
@@ -72,7 +72,7 @@ def test_an_entry_that_nothing_comes_near_begins_again():
 
 def test_codes_are_the_entries_themselves_and_let_gradients_through():
     torch.manual_seed(0)
-    book = Codebook(ModelConfig(latent=10, code=2, codebook=9)).eval()
+    book = Codebook(ModelConfig(latent_dim=10, code_dim=2, codebook_size=9)).eval()
     z = torch.randn(4, 10, requires_grad=True)
     snapped = book.snap(z)
     torch.testing.assert_close(book.snap(snapped), snapped)
@@ -88,7 +88,7 @@ def test_codes_are_the_entries_themselves_and_let_gradients_through():
 
 
 def test_a_space_of_codes_learns_and_draws(drawn, tmp_path):
-    learn("vq", drawn, tmp_path / "vq", "model.latent=64", "model.codebook=32", "train.epochs=12")
+    learn("vq", drawn, tmp_path / "vq", "model.latent_dim=64", "model.codebook_size=32", "train.epochs=12")
     lines = [json.loads(line) for line in (tmp_path / "vq" / "metrics.jsonl").read_text().splitlines()]
     assert lines[-1]["validation"]["mse"] < 0.7 * lines[0]["validation"]["mse"]
     space = facespace.load(tmp_path / "vq")
@@ -112,7 +112,7 @@ def ladder():
     torch.manual_seed(0)
     model = build(
         override(
-            recipe("ladder"), ["model.image=3,16,16", "model.latent=5", "model.widths=8,12", "model.levels=2"]
+            recipe("ladder"), ["model.image=3,16,16", "model.latent_dim=5", "model.widths=8,12", "model.levels=2"]
         ).model
     )
     for head in model.heads:
@@ -162,8 +162,8 @@ def test_a_ladder_learns_and_draws_from_its_own_prior(drawn, tmp_path):
 
 def stages():
     """A body for 8 px and the next one for 16 px, which has its weights; ready to be compared."""
-    small = override(recipe("grow32"), ["model.image=3,8,8", "model.latent=5", "model.widths=8,12"]).model
-    large = override(recipe("grow32"), ["model.image=3,16,16", "model.latent=5", "model.widths=6,8,12"]).model
+    small = override(recipe("grow32"), ["model.image=3,8,8", "model.latent_dim=5", "model.widths=8,12"]).model
+    large = override(recipe("grow32"), ["model.image=3,16,16", "model.latent_dim=5", "model.widths=6,8,12"]).model
     torch.manual_seed(0)
     first, second = build(small).eval(), build(large).eval()
     missing, unexpected = second.load_state_dict(first.state_dict(), strict=False)
@@ -181,7 +181,7 @@ def test_a_grown_body_begins_as_the_smaller_one_enlarged():
 
 
 def test_more_blocks_make_the_decoder_of_a_pyramid_larger_and_nothing_else():
-    chosen = ["model.image=3,16,16", "model.latent=5", "model.widths=6,8,12"]
+    chosen = ["model.image=3,16,16", "model.latent_dim=5", "model.widths=6,8,12"]
     sizes = {}
     for count in (2, 4):
         model = build(override(recipe("grow32"), [*chosen, f"model.decoder_blocks={count}"]).model)
@@ -190,14 +190,14 @@ def test_more_blocks_make_the_decoder_of_a_pyramid_larger_and_nothing_else():
         ]
     assert sizes[2][0] == sizes[4][0] and sizes[4][1] > 1.5 * sizes[2][1]
     with pytest.raises(
-        UsageError, match=r"decoder_blocks must be at least 1, and is for model\.body=pyramid"
+        UsageError, match=r"decoder_blocks must be at least 1, and is for model\.backbone=pyramid"
     ):
-        ModelConfig(body="conv", decoder_blocks=3)
+        ModelConfig(backbone="conv", decoder_blocks=3)
 
 
 def test_noise_on_latents_is_a_share_of_their_spread_and_for_training_alone():
     torch.manual_seed(0)
-    net = build(ModelConfig(image=(3, 16, 16), latent=6, widths=(8, 16), latent_noise=0.5))
+    net = build(ModelConfig(image=(3, 16, 16), latent_dim=6, widths=(8, 16), latent_noise=0.5))
     assert isinstance(net, Autoencoder)
     z = torch.randn(4_000, 6) * torch.tensor([1.0, 2.0, 3.0, 0.1, 1.0, 5.0])
     assert torch.equal(net.eval()._noisy(z), z)
@@ -245,7 +245,7 @@ def test_a_thinned_set_keeps_the_faces_that_judge(drawn, tmp_path):
 def test_the_codes_of_a_map_are_its_cells():
     """Numbers of a code are the channels of one cell: another cell's do not move it."""
     torch.manual_seed(0)
-    book = Codebook(ModelConfig(latent=64, code=4, codebook=8))
+    book = Codebook(ModelConfig(latent_dim=64, code_dim=4, codebook_size=8))
     cells = torch.randn(1, 4, 4, 4)  # a map of 4 channels, 4×4 cells
     moved = cells.clone()
     moved[:, :, 2, 3] += 100 * torch.randn(4)
@@ -255,5 +255,5 @@ def test_the_codes_of_a_map_are_its_cells():
 
 def test_codes_have_no_importance_weighted_bound(drawn, tmp_path):
     with pytest.raises(UsageError, match=r"objective\.samples: an importance-weighted bound needs"):
-        learn("vq", drawn, tmp_path / "vq", "model.latent=64", "objective.samples=4")
+        learn("vq", drawn, tmp_path / "vq", "model.latent_dim=64", "objective.iwae_samples=4")
     assert not (tmp_path / "vq").exists()

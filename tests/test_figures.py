@@ -159,7 +159,7 @@ def test_collapse_dead_latents_and_holes_are_told():
     half = np.concatenate([RANDOM.normal(size=(300, 5)), nothing[:, :5]], 1)
     variances = np.repeat([0.05, 1.0], 5) * np.ones((300, 1))
     health = latents.latent_health(half, variances, prior)
-    assert health.dead_units == 5 and "model.latent=5" in latents.warnings(health)[0].change
+    assert health.dead_units == 5 and "model.latent_dim=5" in latents.warnings(health)[0].change
     clusters = RANDOM.choice([-3.0, 3.0], (300, 10)) + RANDOM.normal(
         0, 0.1, (300, 10)
     )  # an autoencoder's, with a hole

@@ -70,9 +70,9 @@ def test_reduced_precision_learns_nearly_the_same(drawn, tmp_path, precision):
 
 
 def test_fp16_keeps_its_scale_through_a_resume(drawn, tmp_path):
-    train(drawn, tmp_path / "whole", "train.precision=fp16", "train.steps=8", "train.final_rate=1")
-    train(drawn, tmp_path / "cut", "train.precision=fp16", "train.steps=4", "train.final_rate=1")
-    train(drawn, tmp_path / "cut", "train.precision=fp16", "train.steps=8", "train.final_rate=1", resume=True)
+    train(drawn, tmp_path / "whole", "train.precision=fp16", "train.steps=8", "train.final_learning_rate=1")
+    train(drawn, tmp_path / "cut", "train.precision=fp16", "train.steps=4", "train.final_learning_rate=1")
+    train(drawn, tmp_path / "cut", "train.precision=fp16", "train.steps=8", "train.final_learning_rate=1", resume=True)
     a, b = (torch.load(tmp_path / run / "checkpoint.pt", weights_only=True) for run in ("whole", "cut"))
     assert a["scaler"] == b["scaler"] and torch.equal(a["model"]["heads.weight"], b["model"]["heads.weight"])
 
@@ -155,7 +155,7 @@ def free_port() -> str:
 TAUGHT = ("perceptual=1", "adversarial=0.01", "matching=0.3", "adversary_start=0.4")
 
 
-CODES = ("model.bottleneck=codes", "model.latent=8", "model.codebook=6", "objective.weights={}")
+CODES = ("model.bottleneck=vq", "model.latent_dim=8", "model.codebook_size=6", "objective.weights={}")
 
 
 @pytest.mark.parametrize(
@@ -165,8 +165,8 @@ CODES = ("model.bottleneck=codes", "model.latent=8", "model.codebook=6", "object
 )
 def test_two_processes_learn_what_one_learns(drawn, tmp_path, taught):
     """Flips, position, posterior noise, hidden conditions, batch norm, clipping and EMA included; then with teachers; then with a codebook."""
-    settings = [*PLAIN, "data.flip=true", "data.jitter=0.1", "data.shift=0.2", "model.conditions=smile"]
-    settings += ["train.clip=500", "train.ema=0.5", *taught]
+    settings = [*PLAIN, "data.flip=true", "data.jitter=0.1", "data.affine=0.2", "model.conditions=smile"]
+    settings += ["train.gradient_clip=500", "train.ema=0.5", *taught]
     with quiet():
         facespace.train("demo", drawn, tmp_path / "one", settings=settings, trackers=["none"])
     launch = ("torch.distributed.run", "--nproc-per-node", "2", "--master-port", free_port(), "-m")

@@ -96,7 +96,7 @@ def test_free_bits_and_warm_up():
 def test_importance_weighted_bound_against_a_known_likelihood():
     """For a linear Gaussian model p(x) is known: the bound lies below it and nears it as samples grow."""
     torch.manual_seed(0)
-    config = ModelConfig(image=(1, 2, 2), latent=2, body="mlp", widths=(4,), norm=False, pixels="mse")
+    config = ModelConfig(image=(1, 2, 2), latent_dim=2, backbone="mlp", widths=(4,), norm=False, likelihood="mse")
     model = build(config).eval()
     x = torch.rand(3, 1, 2, 2)
     with torch.no_grad():
@@ -240,7 +240,7 @@ def test_log_densities_of_normal_priors_equal_torch_distributions(clouds):
 def test_learning_rate_constant_and_cosine():
     constant = TrainConfig(learning_rate=1e-3)
     assert [learning_rate(constant, step, 100) for step in (0, 50, 99)] == [1e-3] * 3
-    cosine = TrainConfig(learning_rate=1e-3, final_rate=0.1)
+    cosine = TrainConfig(learning_rate=1e-3, final_learning_rate=0.1)
     assert learning_rate(cosine, 0, 100) == pytest.approx(1e-3)
     assert learning_rate(cosine, 50, 100) == pytest.approx(0.55e-3)
     assert learning_rate(cosine, 100, 100) == pytest.approx(1e-4)

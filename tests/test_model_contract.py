@@ -22,8 +22,8 @@ PUBLISHED = {
 
 
 # What a recipe needs at that size beside the usual: as many numbers as cells, and no more levels than sizes.
-ALSO = {"vq": {"latent": 64}, "ladder": {"levels": 1}}
-PENALTIES = {"gaussian": {"kl"}, "point": set(), "codes": {"commitment"}}
+ALSO = {"vq": {"latent_dim": 64}, "hierarchical": {"levels": 1}}
+PENALTIES = {"gaussian": {"kl"}, "deterministic": set(), "vq": {"commitment"}}
 
 
 def tiny(name: str, **fields):
@@ -39,17 +39,17 @@ def cases():
     for name in RECIPES:
         yield pytest.param(tiny(name), id=name)
         if name in ALSO:
-            yield pytest.param(tiny(name, image="1,16,24", latent=96, dropout=0.1), id=f"{name}-gray-wide")
+            yield pytest.param(tiny(name, image="1,16,24", latent_dim=96, dropout=0.1), id=f"{name}-gray-wide")
             continue
-        other = "gaussian" if recipe(name).model.bottleneck == "point" else "point"
+        other = "gaussian" if recipe(name).model.bottleneck == "deterministic" else "deterministic"
         yield pytest.param(tiny(name, bottleneck=other, latent_relu="false"), id=f"{name}-{other}")
-        yield pytest.param(tiny(name, body="mlp", norm="false"), id=f"{name}-mlp")
+        yield pytest.param(tiny(name, backbone="mlp", norm="false"), id=f"{name}-mlp")
         yield pytest.param(tiny(name, image="1,16,24", dropout=0.1, slope=0), id=f"{name}-gray-wide")
-    for body in ("conv", "residual", "pyramid"):
-        yield pytest.param(tiny("demo", body=body, latent=128, spatial="true"), id=f"spatial-{body}")
-    yield pytest.param(tiny("demo", bottleneck="codes", latent=8), id="codes-flat")
+    for body in ("conv", "residual", "progressive"):
+        yield pytest.param(tiny("demo", backbone=body, latent_dim=128, spatial="true"), id=f"spatial-{body}")
+    yield pytest.param(tiny("demo", bottleneck="vq", latent_dim=8), id="codes-flat")
     for pixels in LIKELIHOODS:
-        yield pytest.param(tiny("demo", pixels=pixels), id=f"pixels-{pixels}")
+        yield pytest.param(tiny("demo", likelihood=pixels), id=f"pixels-{pixels}")
 
 
 @pytest.fixture(params=list(cases()))
@@ -114,26 +114,26 @@ def test_published_parameter_count(name):
 @pytest.mark.parametrize(
     ("fields", "says"),
     [
-        ({"body": "cnov"}, "Did you mean 'conv'"),
+        ({"backbone": "cnov"}, "Did you mean 'conv'"),
         ({"image": (3, 50, 50)}, "multiples of 16"),
         ({"image": (2, 64, 64)}, "1 or 3 channels"),
-        ({"latent": 0}, "at least 1"),
-        ({"pixels": "gauss"}, "Unknown pixels"),
-        ({"body": "mlp", "spatial": True}, "does not end in a map of features; take conv"),
-        ({"latent": 100, "spatial": True}, "4×4 cells, so model.latent must be a multiple of 16; got 100"),
+        ({"latent_dim": 0}, "at least 1"),
+        ({"likelihood": "gauss"}, "Unknown likelihood"),
+        ({"backbone": "mlp", "spatial": True}, "does not end in a map of features; take conv"),
+        ({"latent_dim": 100, "spatial": True}, "4×4 cells, so model.latent_dim must be a multiple of 16; got 100"),
         ({"spatial": True, "conditions": ("Hat",)}, "cannot be conditioned on"),
-        ({"bottleneck": "codes", "latent": 10}, "a multiple of model.code"),
-        ({"kind": "ladder"}, "1 to 3 further levels"),
-        ({"kind": "ladder", "levels": (1,)}, "A ladder takes model.body=residual"),
-        ({"spatial": True, "bottleneck": "codes", "latent": 96}, "holds 6 numbers, which codes of 4 do not"),
+        ({"bottleneck": "vq", "latent_dim": 10}, "a multiple of model.code_dim"),
+        ({"kind": "hierarchical"}, "1 to 3 further levels"),
+        ({"kind": "hierarchical", "levels": (1,)}, "A hierarchical model takes model.backbone=residual"),
+        ({"spatial": True, "bottleneck": "vq", "latent_dim": 96}, "holds 6 numbers, which codes of 4 do not"),
         (
-            {"kind": "ladder", "levels": (1,), "bottleneck": "point"},
-            "A ladder takes model.body=residual, model.bottleneck=gaussian",
+            {"kind": "hierarchical", "levels": (1,), "bottleneck": "deterministic"},
+            "A hierarchical model takes model.backbone=residual, model.bottleneck=gaussian",
         ),
-        ({"levels": (1,)}, "is for model.kind=ladder"),
-        ({"looks": 0}, "looks must be at least 1"),
-        ({"looks": 2, "spatial": True}, "1 but for a flat latent"),
-        ({"looks": 2, "body": "conv_pool", "image": (3, 70, 70)}, "has an output smaller than its input"),
+        ({"levels": (1,)}, "is for model.kind=hierarchical"),
+        ({"refinement_steps": 0}, "refinement_steps must be at least 1"),
+        ({"refinement_steps": 2, "spatial": True}, "1 but for a flat latent"),
+        ({"refinement_steps": 2, "backbone": "conv_pool", "image": (3, 70, 70)}, "has an output smaller than its input"),
     ],
 )
 def test_impossible_configs_are_refused_with_a_sentence(fields, says):
@@ -163,11 +163,11 @@ def test_drawn_images_are_those_of_latents_in_between(model):
     assert model(x).drawn is None
 
 
-@pytest.mark.parametrize("bottleneck", ["gaussian", "point"])
+@pytest.mark.parametrize("bottleneck", ["gaussian", "deterministic"])
 def test_a_second_look_adds_what_the_decoder_lacked_once_training_is_over(bottleneck):
     torch.manual_seed(0)
     plain = build(tiny("demo", bottleneck=bottleneck))
-    twice = build(tiny("demo", bottleneck=bottleneck, looks=3))
+    twice = build(tiny("demo", bottleneck=bottleneck, refinement_steps=3))
     twice.load_state_dict(plain.state_dict())
     x = faces(plain)
     z = [plain.eval().encode(x).mean]

@@ -28,7 +28,7 @@ from facespace.training.runtime import Machine
 
 EYES = np.array([(5.0, 6.0), (11.0, 6.0)])
 IMAGE = (3, 16, 16)
-ALONE = ("train.only=decoder", "objective.adversary_start=0", "train.epochs=1")
+ALONE = ("train.freeze=encoder", "objective.adversarial_start=0", "train.epochs=1")
 JUDGED = ("objective.discriminator=projected", "objective.adversarial=0.01", "objective.discriminator_size=0")
 
 
@@ -397,7 +397,7 @@ def test_moments_alone_teach_without_a_discriminator(drawn, ready, tmp_path):
     settings = [
         *TINY,
         "objective.moments=0.1",
-        "objective.adversary_start=0",
+        "objective.adversarial_start=0",
         "objective.discriminator_size=0",
         "train.steps=2",
     ]
@@ -412,7 +412,7 @@ def test_moments_alone_teach_without_a_discriminator(drawn, ready, tmp_path):
 def test_the_patch_discriminator_judges_samples_too(drawn, fitted, tmp_path):
     settings = [
         "objective.adversarial=0.01",
-        "objective.matching=0.1",
+        "objective.feature_matching=0.1",
         "objective.adversarial_on=samples",
         "train.steps=2",
     ]
@@ -424,7 +424,7 @@ def test_the_patch_discriminator_judges_samples_too(drawn, fitted, tmp_path):
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        (["objective.matching=1"], "compares layers of the patch discriminator"),
+        (["objective.feature_matching=1"], "compares layers of the patch discriminator"),
         (["objective.discriminator=patched"], "one of patch, projected"),
         (["objective.discriminator_features=vgg16"], "takes each of efficientnet, recognition"),
         (["objective.discriminator_features=[]"], "needs at least one of"),
@@ -432,7 +432,7 @@ def test_the_patch_discriminator_judges_samples_too(drawn, fitted, tmp_path):
         (["objective.discriminator_size=-1"], "at or above 0"),
         (["objective.moments=-1"], "objective.moments must be at or above 0"),
         (["objective.adversarial_on=samples"], "has no fitted prior.*facespace fit-prior"),
-        (["objective.adversarial_on=samples", "train.only=all"], "Add --set train.only=decoder"),
+        (["objective.adversarial_on=samples", "train.freeze=none"], "Add --set train.freeze=encoder"),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_written(

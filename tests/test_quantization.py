@@ -127,18 +127,18 @@ def test_other_parts_of_a_module_stay_as_exact_as_they_were():
 
 
 def tiny(**fields):
-    return ModelConfig(**{"image": (3, 16, 16), "latent": 5, "widths": (8, 12), **fields})
+    return ModelConfig(**{"image": (3, 16, 16), "latent_dim": 5, "widths": (8, 12), **fields})
 
 
 MODELS = {
     "batch-norm": tiny(),
-    "mlp": tiny(body="mlp", conditions=("Hat",)),
-    "fitted-gaussian": tiny(bottleneck="point", body="conv_trim"),
-    "codes": tiny(bottleneck="codes", latent=64, codebook=32, body="residual"),
-    "spatial": tiny(latent=128, spatial=True),
-    "ladder": tiny(kind="ladder", body="residual", levels=(2,)),
-    "pyramid": tiny(body="pyramid", pixels="normal_shared"),
-    "doubling": tiny(body="conv_pool"),
+    "mlp": tiny(backbone="mlp", conditions=("Hat",)),
+    "fitted-gaussian": tiny(bottleneck="deterministic", backbone="conv_trim"),
+    "codes": tiny(bottleneck="vq", latent_dim=64, codebook_size=32, backbone="residual"),
+    "spatial": tiny(latent_dim=128, spatial=True),
+    "ladder": tiny(kind="hierarchical", backbone="residual", levels=(2,)),
+    "progressive": tiny(backbone="progressive", likelihood="normal_shared"),
+    "doubling": tiny(backbone="conv_pool"),
 }
 
 
@@ -277,7 +277,7 @@ def test_a_prior_is_fitted_to_a_bundle_of_8_bits_and_packed_with_it(eight, drawn
 
 
 def test_training_starts_from_a_bundle_of_8_bits(eight, drawn, tmp_path):
-    ways = ("model.bottleneck=point", "model.pixels=mse", "objective.weights={}", "train.learning_rate=1e-12")
+    ways = ("model.bottleneck=deterministic", "model.likelihood=mse", "objective.weights={}", "train.learning_rate=1e-12")
     with quiet():
         facespace.train(
             "demo", drawn, tmp_path / "r", settings=(*TINY, *ways), start=eight, trackers=["none"]

@@ -27,7 +27,7 @@ from facespace.report import charts, latent_charts
 from facespace.report.tables import markdown
 from facespace.training import run_log
 
-AE = ("model.bottleneck=point", "model.image=1,24,20", "model.pixels=mse", "objective.weights={}")
+AE = ("model.bottleneck=deterministic", "model.image=1,24,20", "model.likelihood=mse", "objective.weights={}")
 
 
 @pytest.fixture(scope="module")

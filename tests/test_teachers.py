@@ -26,8 +26,8 @@ from facespace.training.runtime import Machine
 ALL = (
     "objective.perceptual=0.5",
     "objective.adversarial=0.01",
-    "objective.matching=0.3",
-    "objective.adversary_start=0.4",
+    "objective.feature_matching=0.3",
+    "objective.adversarial_start=0.4",
 )
 CUT = Template(16, 16)
 
@@ -243,7 +243,7 @@ def test_without_weights_there_are_no_teachers():
 
 
 def test_the_journal_has_each_term_from_when_it_counts(drawn, tmp_path):
-    train(drawn, tmp_path / "r", [*ALL, "train.steps=12", "objective.adversary_start=0.5"])
+    train(drawn, tmp_path / "r", [*ALL, "train.steps=12", "objective.adversarial_start=0.5"])
     first, second = journal(tmp_path / "r")
     later = {"adversarial", "matching", "critic"}
     for line in (first, second):
@@ -263,7 +263,7 @@ def test_an_interrupted_run_resumes_to_the_very_same_weights(drawn, tmp_path, mo
     """Critic, its optimiser and the state of its spectral norms included."""
     settings = [
         *ALL,
-        "model.body=residual",
+        "model.backbone=residual",
         "data.flip=true",
         "train.ema=0.9",
         f"train.precision={precision}",
@@ -323,12 +323,12 @@ def test_what_goes_wrong_in_the_middle_of_the_face_counts_more(images, monkeypat
         return Teachers(plan, plan.model.image, CUT, Machine("cpu", plan.train), 10)
 
     plan = override(
-        recipe("demo"), [*TINY, "objective.perceptual=0.5", "objective.focus=3", "train.precision=fp32"]
+        recipe("demo"), [*TINY, "objective.perceptual=0.5", "objective.center_weight=3", "train.precision=fp32"]
     )
     face = torch.zeros(16, 16)
     face[:, 8:] = 1
     with_focus, everywhere = with_middle(face, plan), with_middle(torch.ones(16, 16), plan)
-    without = with_middle(face, override(plan, ["objective.focus=0"]))
+    without = with_middle(face, override(plan, ["objective.center_weight=0"]))
     seen, ratios = images[0], []
     for side, more in ((slice(0, 8), 0.0), (slice(8, 16), 3.0)):
         made = seen.clone()
@@ -346,7 +346,7 @@ def test_what_goes_wrong_in_the_middle_of_the_face_counts_more(images, monkeypat
 
 
 def test_the_critic_judges_drawn_faces_too_and_the_decoder_alone_learns_from_them(images, monkeypatch):
-    plan = override(recipe("demo"), [*TINY, *ALL, "objective.adversarial_drawn=0.5", "train.precision=fp32"])
+    plan = override(recipe("demo"), [*TINY, *ALL, "objective.adversarial_generated=0.5", "train.precision=fp32"])
     machine = Machine("cpu", plan.train)
     teachers = Teachers(plan, plan.model.image, CUT, machine, 10)
     assert [teachers.drawn(step, 3) for step in (3, 4)] == [
@@ -402,10 +402,10 @@ def test_images_are_shifted_together_and_keep_their_size(images):
 @pytest.mark.parametrize(
     ("settings", "error", "says"),
     [
-        (["objective.focus=-1"], UsageError, "at or above 0"),
-        (["objective.adversarial_drawn=1.5"], UsageError, r"\[0, 1\]"),
+        (["objective.center_weight=-1"], UsageError, "at or above 0"),
+        (["objective.adversarial_generated=1.5"], UsageError, r"\[0, 1\]"),
         (["objective.perceptual=-1"], UsageError, "at or above 0"),
-        (["objective.adversary_start=1"], UsageError, r"\[0, 1\)"),
+        (["objective.adversarial_start=1"], UsageError, r"\[0, 1\)"),
         (["objective.perceptual=1", "objective.features=scorer"], UsageError, "nothing may learn from it"),
         (["objective.perceptual=1", "objective.features=elsewhere"], BundleError, "train-attributes"),
     ],

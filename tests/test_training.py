@@ -98,7 +98,7 @@ def test_an_interrupted_run_resumes_to_the_very_same_weights(drawn, tmp_path, mo
     settings = ["data.flip=true", "model.dropout=0.1", "model.conditions=Hat", "train.ema_half_life=40"]
     settings += [
         "train.warmup=3",
-        "train.final_rate=0.1",
+        "train.final_learning_rate=0.1",
         "objective.warmup=9",
         f"train.precision={precision}",
     ]
@@ -155,7 +155,7 @@ def test_a_killed_process_resumes(drawn, tmp_path, how, code):
 def test_resume_refuses_another_recipe_or_set(drawn, trained, tmp_path):
     shutil.copytree(trained, tmp_path / "r")
     with pytest.raises(TrainingError, match="another recipe"):
-        train("demo", drawn, tmp_path / "r", settings=["model.latent=6"], resume=True)
+        train("demo", drawn, tmp_path / "r", settings=["model.latent_dim=6"], resume=True)
     with pytest.raises(TrainingError, match="another seed"):
         train("demo", drawn, tmp_path / "r", seed=5, resume=True)
     with pytest.raises(TrainingError, match=r"no checkpoint\.pt to resume from"):
@@ -228,7 +228,7 @@ def test_a_step_that_is_not_finite_stops_and_the_last_good_state_is_kept(
 
 
 def test_a_step_that_is_not_finite_can_go_on_once_at_a_lower_rate(drawn, tmp_path, monkeypatch, capsys):
-    settings = ["train.on_nan=lower", "train.final_rate=1"]
+    settings = ["train.on_nan=lower", "train.final_learning_rate=1"]
     with monkeypatch.context() as patch:
         poisoned(patch, 8)
         options = dict(settings=[*TINY, *settings], trackers=["none"])
@@ -260,20 +260,20 @@ def test_a_new_run_starts_from_a_finished_space(drawn, trained, told, tmp_path):
     with quiet():  # other faces, and a start that a resume must have in common
         others = facespace.prepare("procedural", to=tmp_path / "set", size=16, limit=30, workers=1, seed=9)
         facespace.train(
-            None, others, tmp_path / "c", settings=["train.steps=2", "train.final_rate=1"], **options
+            None, others, tmp_path / "c", settings=["train.steps=2", "train.final_learning_rate=1"], **options
         )
         with pytest.raises(TrainingError, match="another start"):
-            again = dict(resume=True, settings=[*TINY, "train.final_rate=1"], trackers=["none"])
+            again = dict(resume=True, settings=[*TINY, "train.final_learning_rate=1"], trackers=["none"])
             facespace.train("demo", others, tmp_path / "c", **again)
 
 
 @pytest.mark.parametrize("body", ["mlp", "residual"])
 def test_a_decoder_learns_alone_and_latents_stay(drawn, tmp_path, body):
-    settings = [f"model.body={body}", "train.steps=4", "train.ema_half_life=50"]
+    settings = [f"model.backbone={body}", "train.steps=4", "train.ema_half_life=50"]
     train("demo", drawn, tmp_path / "whole", settings=settings)
     with pytest.raises(UsageError, match="needs a space whose encoder stays"):
-        train("demo", drawn, tmp_path / "r", settings=[*settings, "train.only=decoder"])
-    train("demo", drawn, tmp_path / "r", settings=[*settings, "train.only=decoder"], start=tmp_path / "whole")
+        train("demo", drawn, tmp_path / "r", settings=[*settings, "train.freeze=encoder"])
+    train("demo", drawn, tmp_path / "r", settings=[*settings, "train.freeze=encoder"], start=tmp_path / "whole")
     before, after = weights(tmp_path / "whole"), weights(tmp_path / "r")
     moved = {name for name in before if not torch.equal(before[name], after[name])}
     assert moved and all(name.startswith("decoder.") for name in moved)
@@ -305,7 +305,7 @@ def test_a_decoder_that_learned_alone_keeps_what_was_fitted_to_the_latents(drawn
         "demo",
         drawn,
         tmp_path / "r",
-        settings=["train.steps=4", "train.only=decoder"],
+        settings=["train.steps=4", "train.freeze=encoder"],
         start=tmp_path / "whole",
     )
     for name in ("best", "last"):
@@ -324,7 +324,7 @@ def test_a_start_that_does_not_fit_is_refused(drawn, trained, tmp_path):
     with pytest.raises(
         UsageError, match=r"do not fit this recipe's model: .* is \[.*\] and \[.*Leave out the recipe"
     ):
-        train("demo", drawn, tmp_path / "r", settings=["model.latent=6"], start=trained)
+        train("demo", drawn, tmp_path / "r", settings=["model.latent_dim=6"], start=trained)
     with pytest.raises(UsageError, match="Name a recipe, or a space to start from"):
         train(None, drawn, tmp_path / "r")
     with pytest.raises(BundleError, match="does not exist"):
@@ -333,7 +333,7 @@ def test_a_start_that_does_not_fit_is_refused(drawn, trained, tmp_path):
 
 
 def test_an_autoencoder_carries_mean_and_covariance_of_its_training_latents(drawn, tmp_path):
-    settings = ["model.bottleneck=point", "objective.weights={}"]
+    settings = ["model.bottleneck=deterministic", "objective.weights={}"]
     train("demo", drawn, tmp_path / "r", settings=[*settings, "model.norm=false"])
     space, faces = facespace.load(tmp_path / "r/last"), FaceSet(drawn)
     z = space.encode(faces.images[faces.rows("train")])
@@ -400,9 +400,9 @@ def test_force_destroys_nothing_before_the_request_is_known_to_be_right(drawn, t
 
 def test_training_figures_are_means_over_the_steps_that_they_cover(drawn, tmp_path):
     """A run that is prolonged in the middle of an epoch."""
-    train("demo", drawn, tmp_path / "a", settings=["train.steps=3", "train.final_rate=1"])
-    train("demo", drawn, tmp_path / "a", settings=["train.steps=9", "train.final_rate=1"], resume=True)
-    train("demo", drawn, tmp_path / "b", settings=["train.steps=9", "train.final_rate=1"])
+    train("demo", drawn, tmp_path / "a", settings=["train.steps=3", "train.final_learning_rate=1"])
+    train("demo", drawn, tmp_path / "a", settings=["train.steps=9", "train.final_learning_rate=1"], resume=True)
+    train("demo", drawn, tmp_path / "b", settings=["train.steps=9", "train.final_learning_rate=1"])
     a, b = (journal(tmp_path / run) for run in "ab")
     first, rest = a[0], a[1]
     assert (first["step"], rest["step"], b[0]["step"]) == (3, 6, 6)
@@ -426,13 +426,13 @@ def test_the_average_of_the_weights_is_what_is_saved_and_resumed(drawn, tmp_path
             "demo",
             drawn,
             tmp_path / f"s{step}",
-            settings=[f"train.steps={step}", "model.norm=false", "train.final_rate=1"],
+            settings=[f"train.steps={step}", "model.norm=false", "train.final_learning_rate=1"],
         )
     train(
         "demo",
         drawn,
         tmp_path / "e",
-        settings=["train.ema=0.5", "train.steps=4", "model.norm=false", "train.final_rate=1"],
+        settings=["train.ema=0.5", "train.steps=4", "model.norm=false", "train.final_learning_rate=1"],
         force=True,
     )
     for step in range(1, 5):

@@ -81,7 +81,7 @@ def dissect(config: ModelConfig) -> Anatomy:
     encoder = _fold([Block("face x", ("in [0, 1]",), config.image, 0)], _within(steps, "encoder."))
     encoder.append(_head(config, model.latent_shape, [part for part, _ in _within(steps, "heads")]))
     decoder = _fold([_latent(config, model.latent_shape)], _within(steps, "decoder."))
-    notes = PIXEL_NOTES.get(config.pixels, ("sigmoid",))
+    notes = PIXEL_NOTES.get(config.likelihood, ("sigmoid",))
     parameters = _count(model.pixels)  # type: ignore[arg-type]
     decoder.append(Block("mean face", notes, model.image_shape, parameters))
     return Anatomy(encoder, decoder)
@@ -124,8 +124,8 @@ def _head(config: ModelConfig, latent_shape: tuple[int, ...], heads: list[nn.Mod
     if config.bottleneck == "gaussian":
         return Block(name, ("μ and log σ²",), (2, size), parameters)
     notes = ("ReLU",) if config.latent_relu else ()
-    if config.bottleneck == "codes":
-        notes = (f"each the nearest of {config.codebook:,} codes",)
+    if config.bottleneck == "vq":
+        notes = (f"each the nearest of {config.codebook_size:,} codes",)
     return Block(name, notes, (size,), parameters)
 
 

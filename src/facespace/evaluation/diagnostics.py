@@ -70,7 +70,7 @@ def diagnose(
 def pixel_deviation(space: FaceSpace, z: np.ndarray, given: Given = None) -> np.ndarray | None:
     """The standard deviation that the space predicts for each pixel of the faces decoded from latents (N, D):
     (N, H, W) in units of [0, 1], the mean over channels; None unless it has one for each pixel
-    (model.pixels=normal_pixel)."""
+    (model.likelihood=normal_pixel)."""
     model = space.model
     if not isinstance(model, Autoencoder):
         return None

@@ -49,10 +49,10 @@ def measure(evaluation: Evaluation) -> Likelihood | None:
     train_rows = evenly_spaced(faces.rows("train"), len(session.rows))
     trained_on = card.get("data", {}).get("fingerprint")
     if session.split == "train" or trained_on != faces.fingerprint or not len(train_rows):
-        return Likelihood(terms, model.config.pixels)
+        return Likelihood(terms, model.config.likelihood)
     train_loss = _loss(evaluation, train_rows)["loss"]
     gap = (terms["loss"] - train_loss) / abs(train_loss)
-    return Likelihood(terms, model.config.pixels, train_loss, gap)
+    return Likelihood(terms, model.config.likelihood, train_loss, gap)
 
 
 def _loss(evaluation: Evaluation, rows: np.ndarray) -> dict[str, float]:

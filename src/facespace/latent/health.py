@@ -223,7 +223,7 @@ def _unused(health: LatentHealth, flat: bool) -> LatentWarning | None:
         )
     if dead <= UNUSED * total:
         return None
-    fewer = f" (--set model.latent={max(1, total - dead)})" if flat else ""
+    fewer = f" (--set model.latent_dim={max(1, total - dead)})" if flat else ""
     activate = ""
     if nats is not None:
         activate = ", or activate them: free bits (--set objective.free_bits=0.1) or a lower KL weight"

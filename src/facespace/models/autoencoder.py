@@ -29,18 +29,18 @@ class Autoencoder(LatentModel):
         super().__init__()
         self.config = config
         self.posterior = choose(POSTERIORS, config.bottleneck, "bottleneck")(config)
-        self.pixels = choose(LIKELIHOODS, config.pixels, "pixels")()
-        self.prior = choose(PRIORS, config.bottleneck, "bottleneck")(config.latent)
+        self.pixels = choose(LIKELIHOODS, config.likelihood, "likelihood")()
+        self.prior = choose(PRIORS, config.bottleneck, "bottleneck")(config.latent_dim)
         attributes = 2 * len(config.conditions)  # a value, and whether it is known
-        make = choose(BACKBONES, config.body, "backbone")
-        backbone = make(config, config.latent + attributes, config.image[0] * self.pixels.parts)
+        make = choose(BACKBONES, config.backbone, "backbone")
+        backbone = make(config, config.latent_dim + attributes, config.image[0] * self.pixels.parts)
         self.encoder, self.decoder = backbone.encoder, backbone.decoder
         self.heads = bottleneck_layers(config, backbone, attributes, self.posterior.PARTS)
         self.image_shape = (config.image[0], *backbone.size)
-        self.latent_shape = (config.latent,)
-        if config.looks > 1 and self.image_shape != config.image:
+        self.latent_shape = (config.latent_dim,)
+        if config.refinement_steps > 1 and self.image_shape != config.image:
             raise UsageError(
-                f"model.looks must be 1 where the backbone, here {config.body}, has an output smaller than "
+                f"model.refinement_steps must be 1 where the backbone, here {config.backbone}, has an output smaller than "
                 "its input."
             )
 
@@ -52,7 +52,7 @@ class Autoencoder(LatentModel):
         al., 2021)."""
         q = self._infer(x, y)
         first = q.mean
-        refinements = 0 if self.training else self.config.looks - 1
+        refinements = 0 if self.training else self.config.refinement_steps - 1
         for _ in range(refinements):
             q.mean = q.mean + first - self._infer(self.decode(q.mean, y), y).mean
         return q
@@ -93,7 +93,7 @@ class Autoencoder(LatentModel):
         if samples > 1:
             if not isinstance(path, Gaussian):
                 raise UsageError(
-                    "objective.samples: an importance-weighted bound needs model.bottleneck=gaussian."
+                    "objective.iwae_samples: an importance-weighted bound needs model.bottleneck=gaussian."
                 )
             weights = [likelihood + path.log_ratio(z)]
             weights += self._importance_weights(q, target, y, samples - 1, generator)

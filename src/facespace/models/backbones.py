@@ -151,5 +151,5 @@ BACKBONES = {
     "conv_trim": conv_trim,
     "conv_pool": conv_pool,
     "residual": residual,
-    "pyramid": progressive,
+    "progressive": progressive,
 }

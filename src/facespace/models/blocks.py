@@ -170,7 +170,7 @@ def smallest_map(
     factor = 2**downsamplings
     if height % factor or width % factor:
         raise UsageError(
-            f"The {config.body} backbone halves an image {downsamplings} times, so height and width must be "
+            f"The {config.backbone} backbone halves an image {downsamplings} times, so height and width must be "
             f"multiples of {factor}; this one is {height}×{width}. Prepare the set at another --size, or "
             "change model.widths."
         )
@@ -190,8 +190,8 @@ def latent_projection(config: ModelConfig, inputs: int, small: tuple[int, int, i
         )
     if inputs % cells:
         raise UsageError(
-            f"model.spatial: the {config.body} backbone ends in {small[1]}×{small[2]} cells, so "
-            f"model.latent must be a multiple of {cells}; got {inputs}."
+            f"model.spatial: the {config.backbone} backbone ends in {small[1]}×{small[2]} cells, so "
+            f"model.latent_dim must be a multiple of {cells}; got {inputs}."
         )
     return [nn.Unflatten(1, (inputs // cells, *small[1:])), nn.Conv2d(inputs // cells, small[0], 3, 1, 1)]
 
@@ -200,18 +200,18 @@ def bottleneck_layers(config: ModelConfig, backbone: Backbone, attributes: int, 
     """From an encoder's features and attributes (B, features + attributes) to a bottleneck's input (B, parts
     · latent)."""
     if not config.spatial:
-        return nn.Linear(backbone.features + attributes, config.latent * parts)
+        return nn.Linear(backbone.features + attributes, config.latent_dim * parts)
     if backbone.grid is None:
         raise UsageError(
-            f"model.spatial: the {config.body} backbone does not end in a map of features; take conv, "
-            "residual or pyramid."
+            f"model.spatial: the {config.backbone} backbone does not end in a map of features; take conv, "
+            "residual or progressive."
         )
     cells = math.prod(backbone.grid)
-    if config.bottleneck == "codes" and (config.latent // cells) % config.code:
+    if config.bottleneck == "vq" and (config.latent_dim // cells) % config.code_dim:
         raise UsageError(
-            f"model.spatial: each of the {cells} cells holds {config.latent // cells} numbers, which codes "
-            f"of {config.code} do not divide evenly; change model.latent or model.code."
+            f"model.spatial: each of the {cells} cells holds {config.latent_dim // cells} numbers, which codes "
+            f"of {config.code_dim} do not divide evenly; change model.latent_dim or model.code_dim."
         )
     channels = backbone.features // cells
-    convolution = nn.Conv2d(channels, config.latent // cells * parts, 1)
+    convolution = nn.Conv2d(channels, config.latent_dim // cells * parts, 1)
     return nn.Sequential(nn.Unflatten(1, (channels, *backbone.grid)), convolution, nn.Flatten())

@@ -103,16 +103,16 @@ def _config(card: Card) -> ModelConfig:
 
 def latent_count(config: ModelConfig) -> int:
     """Numbers in a latent of the model that a config describes."""
-    if config.kind != "ladder":
-        return config.latent
+    if config.kind != "hierarchical":
+        return config.latent_dim
     _, height, width = config.image
     cells = (height >> len(config.widths)) * (width >> len(config.widths))
-    return config.latent + sum(channels * cells * 4**level for level, channels in enumerate(config.levels, 1))
+    return config.latent_dim + sum(channels * cells * 4**level for level, channels in enumerate(config.levels, 1))
 
 
 def prior_origin(config: ModelConfig) -> str:
     """Which prior the model that a config describes has itself."""
-    return STANDARD_NORMAL if config.kind == "ladder" or config.bottleneck == "gaussian" else FITTED_NORMAL
+    return STANDARD_NORMAL if config.kind == "hierarchical" or config.bottleneck == "gaussian" else FITTED_NORMAL
 
 
 def parameter_count(shapes: Mapping[str, Sequence[int]]) -> int:
@@ -142,7 +142,7 @@ def _model(card: Card, folder: Path) -> Rows:
     config = _config(card)
     channels, height, width = config.image
     widths = ", ".join(map(str, config.widths))
-    yield "kind", f"{config.family}, {config.body} body, widths {widths}, {config.pixels} pixels"
+    yield "kind", f"{config.family}, {config.backbone} body, widths {widths}, {config.likelihood} pixels"
     yield "faces", f"{width} × {height} pixels, {'colour' if channels == 3 else 'gray'}"
     yield "latents", f"{latent_count(config)}"
     yield "parameters", f"{parameter_count(tensor_shapes(folder / WEIGHTS)):,}"

@@ -95,11 +95,11 @@ class HierarchicalVAE(Autoencoder):
         _check(config)
         small = smallest_map(config, config.widths[-1])
         self.config, self.posterior = config, Gaussian
-        self.pixels = choose(LIKELIHOODS, config.pixels, "pixels")()
+        self.pixels = choose(LIKELIHOODS, config.likelihood, "likelihood")()
         shapes = []
         for level, channels in enumerate(config.levels, 1):
             shapes.append((channels, small[1] * 2**level, small[2] * 2**level))
-        self.sizes = [config.latent, *map(math.prod, shapes)]
+        self.sizes = [config.latent_dim, *map(math.prod, shapes)]
         self.encoder = _encoder(config)
         self._add_heads_and_decoder(config, small, shapes)
         self.image_shape, self.latent_shape = config.image, (sum(self.sizes),)
@@ -109,9 +109,9 @@ class HierarchicalVAE(Autoencoder):
         """The posterior's heads and the decoder's parts, in the order in which recorded seeds initialise
         them."""
         outwards = [*reversed(config.widths)]
-        first = nn.Linear(math.prod(small), 2 * config.latent)
+        first = nn.Linear(math.prod(small), 2 * config.latent_dim)
         heads = [nn.Sequential(*norm_activation(config, small[0]), nn.Flatten(), first)]
-        start = nn.Sequential(nn.Linear(config.latent, math.prod(small)), nn.Unflatten(1, small))
+        start = nn.Sequential(nn.Linear(config.latent_dim, math.prod(small)), nn.Unflatten(1, small))
         # The names `noises`, `blocks`, `rises` and `last` are those of the weights in bundles.
         noises, blocks, rises = nn.ModuleList([start]), nn.ModuleList(), nn.ModuleList()
         for shape, width in zip(shapes, outwards[1:]):
@@ -190,11 +190,11 @@ def _check(config: ModelConfig) -> None:
     most = len(config.widths) - 1
     if not 1 <= len(config.levels) <= most or min(config.levels) < 1:
         raise UsageError(
-            f"A ladder of {len(config.widths)} widths takes 1 to {most} further levels of at least 1 "
+            f"A hierarchical model of {len(config.widths)} widths takes 1 to {most} further levels of at least 1 "
             f"channel each, for example --set model.levels=2,1; got {list(config.levels)}."
         )
-    if (config.body, config.bottleneck) != ("residual", "gaussian") or config.conditions or config.spatial:
+    if (config.backbone, config.bottleneck) != ("residual", "gaussian") or config.conditions or config.spatial:
         raise UsageError(
-            "A ladder takes model.body=residual, model.bottleneck=gaussian, no model.conditions and no "
+            "A hierarchical model takes model.backbone=residual, model.bottleneck=gaussian, no model.conditions and no "
             "model.spatial."
         )

@@ -33,9 +33,9 @@ def cosine_decay(step: int, total: int, final: float = 0.0) -> float:
 
 def learning_rate(train: TrainConfig, step: int, total: int) -> float:
     """The learning rate of step 0 … total: linear warm-up, then half a cosine to learning_rate ×
-    final_rate."""
+    final_learning_rate."""
     warmup = linear_warmup(step, train.warmup)
-    return warmup * train.learning_rate * cosine_decay(step, total, train.final_rate)
+    return warmup * train.learning_rate * cosine_decay(step, total, train.final_learning_rate)
 
 
 def moving_average(model: nn.Module, decay: float, use_buffers: bool = False) -> AveragedModel:

@@ -67,7 +67,7 @@ class Gaussian(Posterior):
 
 # A row makes, from a config, the function from the bottleneck's output to a posterior.
 POSTERIORS: dict[str, Callable[[ModelConfig], Any]] = {
-    "point": lambda _: Point,
+    "deterministic": lambda _: Point,
     "gaussian": lambda _: Gaussian,
-    "codes": Codebook,
+    "vq": Codebook,
 }

@@ -182,8 +182,8 @@ def fitted_prior(kind: str, dim: int, options: Options) -> FittedPrior:
 
 # The model's own prior, by its bottleneck.
 PRIORS: dict[str, type[FittedNormal | StandardNormal]] = {
-    "point": FittedNormal,
-    "codes": FittedNormal,
+    "deterministic": FittedNormal,
+    "vq": FittedNormal,
     "gaussian": StandardNormal,
 }
 # Priors that `facespace fit-prior` fits and stores in the bundle.

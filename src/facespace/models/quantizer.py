@@ -44,15 +44,15 @@ class Codebook(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        if config.codebook < 2 or config.code < 1 or config.latent % config.code:
+        if config.codebook_size < 2 or config.code_dim < 1 or config.latent_dim % config.code_dim:
             raise UsageError(
-                "model.codebook must be at least 2, and model.latent a multiple of model.code; "
-                f"got {config.codebook}, {config.latent} and {config.code}."
+                "model.codebook_size must be at least 2, and model.latent_dim a multiple of model.code_dim; "
+                f"got {config.codebook_size}, {config.latent_dim} and {config.code_dim}."
             )
-        self.code = config.code
-        self.register_buffer("codes", torch.randn(config.codebook, config.code))
-        self.register_buffer("uses", torch.zeros(config.codebook))
-        self.register_buffer("sums", torch.zeros(config.codebook, config.code))
+        self.code = config.code_dim
+        self.register_buffer("codes", torch.randn(config.codebook_size, config.code_dim))
+        self.register_buffer("uses", torch.zeros(config.codebook_size))
+        self.register_buffer("sums", torch.zeros(config.codebook_size, config.code_dim))
 
     def forward(self, raw: Tensor) -> Codes:
         """Encodings (B, D) to their codes. In training the entries are updated."""

@@ -8,7 +8,7 @@ from facespace.models.hierarchical import HierarchicalVAE
 from facespace.models.interface import LatentModel
 from facespace.recipes.model_config import ModelConfig
 
-MODELS: dict[str, type[Autoencoder]] = {"autoencoder": Autoencoder, "ladder": HierarchicalVAE}
+MODELS: dict[str, type[Autoencoder]] = {"autoencoder": Autoencoder, "hierarchical": HierarchicalVAE}
 
 
 def build(config: ModelConfig) -> LatentModel:

@@ -20,7 +20,7 @@ class DataConfig:
     crop: str = "fit"
     flip: bool = False  # mirror half of the training faces at each step; left/right attributes follow
     jitter: float = 0.0  # relative range of brightness, contrast and saturation
-    shift: float = 0.0  # rotation, scaling and translation; 1 is 15°, ±15 % and ±10 % of a side
+    affine: float = 0.0  # rotation, scaling and translation; 1 is 15°, ±15 % and ±10 % of a side
     balance: Mapping[str, float] = field(default_factory=dict)  # attribute -> share of the training batches
 
     def __post_init__(self) -> None:
@@ -28,8 +28,8 @@ class DataConfig:
 
     def _rules(self) -> Iterator[Rule]:
         yield (
-            0 <= self.jitter < 1 and 0 <= self.shift <= 3,
-            f"data.jitter must lie in [0, 1) and data.shift in [0, 3]; got {self.jitter}, {self.shift}.",
+            0 <= self.jitter < 1 and 0 <= self.affine <= 3,
+            f"data.jitter must lie in [0, 1) and data.affine in [0, 3]; got {self.jitter}, {self.affine}.",
         )
         for name, share in self.balance.items():
             yield (
@@ -53,9 +53,9 @@ _NON_NEGATIVE = (
     "free_bits",
     "perceptual",
     "identity",
-    "focus",
+    "center_weight",
     "adversarial",
-    "matching",
+    "feature_matching",
     "moments",
 )
 
@@ -73,7 +73,7 @@ class ObjectiveConfig:
     features: str = "attributes"
     perceptual_share: float = 1.0  # share of each batch with that term; less costs less
     identity: float = 0.0  # weight of the distance between face recognition embeddings
-    focus: float = 0.0  # additional weight of the face's center, in the pixels and in the perceptual term
+    center_weight: float = 0.0  # additional weight of the face's center, in the pixels and in the perceptual term
     # Weight of the adversarial loss; see training/adversary.py and training/projected.py.
     adversarial: float = 0.0
     # A patch network, or heads on features of frozen networks.
@@ -85,14 +85,15 @@ class ObjectiveConfig:
     # Images that the discriminator scores; samples are from the fitted prior.
     adversarial_on: Literal["reconstructions", "samples", "both"] = "reconstructions"
     # Additional images, as a share of the batch: of interpolated latents, or samples.
-    adversarial_drawn: float = 0.0
+    adversarial_generated: float = 0.0
     prior: str = ""  # kind of the fitted prior of those samples; empty: the space's default
-    matching: float = 0.0  # weight of feature matching between image and reconstruction (patch discriminator)
+    feature_matching: float = 0.0  # weight of feature matching between image and reconstruction (patch discriminator)
     moments: float = 0.0  # weight of moment matching of features; see training/moments.py
     moments_variance: bool = True  # match variances too, not means alone
-    adversary_start: float = 0.6  # share of the steps after which adversarial, matching and moments start
+    # Share of the steps after which the adversarial, feature-matching and moment terms start.
+    adversarial_start: float = 0.6
     # More than one: the importance-weighted bound (Burda et al., 2016) replaces the weighted sum.
-    samples: int = 1
+    iwae_samples: int = 1
 
     def __post_init__(self) -> None:
         check_rules(self._rules())
@@ -105,12 +106,12 @@ class ObjectiveConfig:
             value = getattr(self, name)
             yield value >= 0, f"objective.{name} must be at or above 0; got {value}."
         yield (
-            self.samples >= 1 and 0 <= self.adversary_start < 1 and 0 < self.perceptual_share <= 1,
-            "objective: samples must be at least 1, adversary_start in [0, 1), perceptual_share in (0, 1].",
+            self.iwae_samples >= 1 and 0 <= self.adversarial_start < 1 and 0 < self.perceptual_share <= 1,
+            "objective: iwae_samples must be at least 1, adversarial_start in [0, 1), perceptual_share in (0, 1].",
         )
         yield (
-            0 <= self.adversarial_drawn <= 1,
-            f"objective.adversarial_drawn must lie in [0, 1]; got {self.adversarial_drawn}.",
+            0 <= self.adversarial_generated <= 1,
+            f"objective.adversarial_generated must lie in [0, 1]; got {self.adversarial_generated}.",
         )
         yield (
             self.discriminator_size >= 0,
@@ -123,9 +124,9 @@ class ObjectiveConfig:
             f"objective.discriminator_features needs at least one of: {', '.join(FEATURES)}.",
         )
         yield (
-            self.discriminator != "projected" or not self.matching,
-            f"objective.matching={self.matching:g} compares layers of the patch discriminator, and "
-            "objective.discriminator=projected has none. Set objective.matching=0; objective.moments "
+            self.discriminator != "projected" or not self.feature_matching,
+            f"objective.feature_matching={self.feature_matching:g} compares layers of the patch discriminator, and "
+            "objective.discriminator=projected has none. Set objective.feature_matching=0; objective.moments "
             "matches features.",
         )
 
@@ -147,16 +148,16 @@ def _check_names(field_name: str, names: Sequence[str], known: Sequence[str]) ->
 class TrainConfig:
     """How a model is trained."""
 
-    only: Literal["all", "decoder"] = "all"  # decoder: the encoder stays that of the starting space
+    freeze: Literal["none", "encoder"] = "none"  # encoder: that of the starting space stays as it is
     epochs: int = 20
     steps: int | None = None  # where set, this many optimiser steps instead of whole epochs
     batch: int = 32  # images a step, over all devices together
     optimizer: Literal["adam", "adamw"] = "adam"
     learning_rate: float = 1e-3
-    final_rate: float = 1.0  # share of the learning rate at the end of a cosine; 1 keeps it constant
+    final_learning_rate: float = 1.0  # as a share of the learning rate at the end of a cosine; 1 keeps it constant
     warmup: int = 0  # steps over which the learning rate rises from 0
     weight_decay: float = 0.0
-    clip: float | None = None  # largest norm of the gradient over all parameters
+    gradient_clip: float | None = None  # largest norm of the gradient over all parameters
     # Decay a step of the moving average of the weights, which is validated and saved; 0: no average.
     ema: float = 0.0
     # Half-life in images, independent of the batch size; where set, it replaces `ema`.
@@ -177,14 +178,14 @@ class TrainConfig:
             value = getattr(self, name)
             yield value is None or value >= 1, f"train.{name} must be at least 1; got {value}."
         yield (
-            0 < self.learning_rate < 10 and 0 <= self.final_rate <= 1 and self.weight_decay >= 0,
-            "train: learning_rate must lie in (0, 10), final_rate in [0, 1], weight_decay at or above 0.",
+            0 < self.learning_rate < 10 and 0 <= self.final_learning_rate <= 1 and self.weight_decay >= 0,
+            "train: learning_rate must lie in (0, 10), final_learning_rate in [0, 1], weight_decay at or above 0.",
         )
-        # None and 0 are both "not set" for the clip and the half-life.
-        lengths = (self.ema_half_life or 1, self.clip or 1)
+        # None and 0 are both "not set" for the clipping and the half-life.
+        lengths = (self.ema_half_life or 1, self.gradient_clip or 1)
         yield (
             0 <= self.ema < 1 and min(lengths) > 0 and self.warmup >= 0,
-            "train: ema must lie in [0, 1), ema_half_life and clip above 0, warmup at or above 0.",
+            "train: ema must lie in [0, 1), ema_half_life and gradient_clip above 0, warmup at or above 0.",
         )
 
     @property

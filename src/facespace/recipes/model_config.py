@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from facespace.core.errors import UsageError
 
-FAMILIES = {"point": "autoencoder", "gaussian": "VAE", "codes": "VQ autoencoder"}
+FAMILIES = {"deterministic": "autoencoder", "gaussian": "VAE", "vq": "VQ autoencoder"}
 
 Rule = tuple[bool, str]  # whether a rule holds, and the error sentence where it does not
 
@@ -19,30 +19,30 @@ def check_rules(rules: Iterable[Rule]) -> None:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """A choice of body × bottleneck × pixels and their sizes."""
+    """A choice of backbone × bottleneck × likelihood and their sizes."""
 
     kind: str = "autoencoder"  # row of MODELS
     image: tuple[int, int, int] = (3, 64, 64)  # channels, height, width
-    latent: int = 128  # dimensions between encoder and decoder; with kind=ladder those of the first level
-    body: str = "conv"  # row of BODIES
+    latent_dim: int = 128  # of one face; with kind=hierarchical those of the first level
+    backbone: str = "conv"  # row of BACKBONES
     # Channels (conv) or units (mlp) of each layer, from the image inwards.
     widths: tuple[int, ...] = (32, 64, 128, 256)
-    norm: bool = True  # batch norm after each hidden layer; with body=residual group norm before it
-    slope: float = 0.01  # of LeakyReLU below zero; 0 is ReLU; body=residual always uses SiLU
+    norm: bool = True  # batch norm after each hidden layer; with backbone=residual group norm before it
+    slope: float = 0.01  # of LeakyReLU below zero; 0 is ReLU; backbone=residual always uses SiLU
     dropout: float = 0.0
-    bottleneck: str = "gaussian"  # row of POSTERIORS: gaussian is a VAE, point an autoencoder, codes a VQ-VAE
+    bottleneck: str = "gaussian"  # row of POSTERIORS: gaussian is a VAE, deterministic an autoencoder, vq a VQ-VAE
     spatial: bool = False  # latents of their own for each cell of the encoder's last map
-    codebook: int = 1024  # entries, for bottleneck=codes
-    code: int = 4  # dimensions of one entry; a latent is model.latent / model.code entries
-    # For kind=ladder: channels of noise at twice the smallest size, at four times, …
+    codebook_size: int = 1024  # entries, for bottleneck=vq
+    code_dim: int = 4  # of one entry; a latent is model.latent_dim / model.code_dim entries
+    # For kind=hierarchical: channels of noise at twice the smallest size, at four times, …
     levels: tuple[int, ...] = ()
     # Passes of the encoder: each one after the first corrects the latent by the decoder's error.
-    looks: int = 1
-    decoder_blocks: int = 2  # residual blocks at each size of the decoder, for body=pyramid
+    refinement_steps: int = 1
+    decoder_blocks: int = 2  # residual blocks at each size of the decoder, for backbone=progressive
     # Noise on each decoded latent while training, in standard deviations over the batch.
     latent_noise: float = 0.0
     latent_relu: bool = False  # ReLU on the latent of an autoencoder, as in the yearbook system
-    pixels: str = "bernoulli"  # row of LIKELIHOODS
+    likelihood: str = "bernoulli"  # row of LIKELIHOODS
     conditions: tuple[str, ...] = ()  # attributes that encoder and decoder take as input: a conditional VAE
 
     def __post_init__(self) -> None:
@@ -56,24 +56,24 @@ class ModelConfig:
             f"model.image is channels, height, width with 1 or 3 channels; got {list(self.image)}.",
         )
         yield (
-            self.latent >= 1 and min(self.widths, default=0) >= 1,
-            f"model.latent and model.widths must be at least 1; got {self.latent}, {list(self.widths)}.",
+            self.latent_dim >= 1 and min(self.widths, default=0) >= 1,
+            f"model.latent_dim and model.widths must be at least 1; got {self.latent_dim}, {list(self.widths)}.",
         )
 
     def _combination_rules(self) -> Iterator[Rule]:
         yield (
-            not self.latent_relu or self.bottleneck == "point",
-            "model.latent_relu is for model.bottleneck=point; a Gaussian latent has both signs.",
+            not self.latent_relu or self.bottleneck == "deterministic",
+            "model.latent_relu is for model.bottleneck=deterministic; a Gaussian latent has both signs.",
         )
-        yield not self.levels or self.kind == "ladder", "model.levels is for model.kind=ladder."
+        yield not self.levels or self.kind == "hierarchical", "model.levels is for model.kind=hierarchical."
         signed = self.flat and not self.latent_relu
         yield (
-            self.looks == 1 or (self.looks > 1 and signed),
-            f"model.looks must be at least 1, and 1 but for a flat latent of both signs; got {self.looks}.",
+            self.refinement_steps == 1 or (self.refinement_steps > 1 and signed),
+            f"model.refinement_steps must be at least 1, and 1 but for a flat latent of both signs; got {self.refinement_steps}.",
         )
         yield (
-            self.decoder_blocks == 2 or (self.decoder_blocks >= 1 and self.body == "pyramid"),
-            "model.decoder_blocks must be at least 1, and is for model.body=pyramid; "
+            self.decoder_blocks == 2 or (self.decoder_blocks >= 1 and self.backbone == "progressive"),
+            "model.decoder_blocks must be at least 1, and is for model.backbone=progressive; "
             f"got {self.decoder_blocks}.",
         )
 
@@ -89,12 +89,12 @@ class ModelConfig:
 
     @property
     def flat(self) -> bool:
-        """Whether the latent is one vector of model.latent dimensions: no spatial layout, no codebook."""
-        return self.kind != "ladder" and not self.spatial and self.bottleneck != "codes"
+        """Whether the latent is one vector of model.latent_dim dimensions: no spatial layout, no codebook."""
+        return self.kind != "hierarchical" and not self.spatial and self.bottleneck != "vq"
 
     @property
     def family(self) -> str:
         """The name of this type of model."""
-        if self.kind == "ladder":
-            return f"ladder VAE of {1 + len(self.levels)} levels"
+        if self.kind == "hierarchical":
+            return f"hierarchical VAE of {1 + len(self.levels)} levels"
         return FAMILIES[self.bottleneck]

@@ -31,21 +31,21 @@ def faces64() -> Recipe:
         name="faces64",
         summary="residual VAE, perceptual and late adversarial terms, 64 px colour, 256 latents (CelebA)",
         data=DataConfig(source="celeba", crop="center-148", flip=True),
-        model=ModelConfig(latent=256, body="residual", widths=(48, 96, 160, 128), pixels="l1"),
+        model=ModelConfig(latent_dim=256, backbone="residual", widths=(48, 96, 160, 128), likelihood="l1"),
         objective=ObjectiveConfig(
             weights={"kl": 0.2},
             perceptual=0.25,
-            focus=30,
+            center_weight=30,
             adversarial=0.02,
-            adversarial_drawn=0.5,
-            matching=2.0,
+            adversarial_generated=0.5,
+            feature_matching=2.0,
         ),
         train=TrainConfig(
             epochs=90,
             batch=64,
             optimizer="adamw",
             learning_rate=1e-3,
-            final_rate=0.01,
+            final_learning_rate=0.01,
             warmup=200,
             ema_half_life=10_000,
         ),
@@ -60,7 +60,7 @@ def vq() -> Recipe:
     flow over the codes (`facespace fit-prior --kind flow`). Sampled, edited or interpolated latents are
     quantized to the nearest entries before decoding."""
     base = faces64()
-    model = replace(base.model, bottleneck="codes", spatial=True, widths=(64, 128, 192))
+    model = replace(base.model, bottleneck="vq", spatial=True, widths=(64, 128, 192))
     objective = replace(base.objective, weights={"commitment": 1.0})
     return replace(
         base,
@@ -77,7 +77,7 @@ def ladder() -> Recipe:
     128 dimensions without a spatial layout, then 2 channels of noise at 8×8 and 1 at 16×16, together one
     N(0, I) tensor. Residual blocks and auxiliary losses as in faces64."""
     base = faces64()
-    model = replace(base.model, kind="ladder", latent=128, levels=(2, 1))
+    model = replace(base.model, kind="hierarchical", latent_dim=128, levels=(2, 1))
     return replace(
         base,
         name="ladder",
@@ -114,7 +114,7 @@ def grow128() -> Recipe:
 
 def _grown(size: int) -> Recipe:
     base = faces64()
-    model = replace(base.model, image=(3, size, size), body="pyramid", widths=GROWN[size])
+    model = replace(base.model, image=(3, size, size), backbone="progressive", widths=GROWN[size])
     # The reconstruction term is a sum over pixels, and the KL does not grow with the image.
     objective = replace(base.objective, weights={"kl": base.objective.weights["kl"] * (size / 64) ** 2})
     train = replace(base.train, epochs={32: 20, 64: 60, 128: 30}[size])
@@ -134,7 +134,7 @@ def demo() -> Recipe:
         name="demo",
         summary="small conv VAE, 64 px colour, 32 latents, for the drawn faces of the demo",
         data=DataConfig(source="procedural"),
-        model=ModelConfig(latent=32, widths=(32, 64, 96, 128), pixels="normal_shared"),
+        model=ModelConfig(latent_dim=32, widths=(32, 64, 96, 128), likelihood="normal_shared"),
         objective=ObjectiveConfig(weights={"kl": 30.0}),
-        train=TrainConfig(epochs=18, batch=32, learning_rate=2e-3, final_rate=0.02),
+        train=TrainConfig(epochs=18, batch=32, learning_rate=2e-3, final_learning_rate=0.02),
     )

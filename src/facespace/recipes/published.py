@@ -21,9 +21,9 @@ def lfw_mlp() -> Recipe:
         name="lfw-mlp",
         summary="MLP VAE, 45 px colour, 128 latents (LFW; system 1)",
         data=DataConfig(source="lfw", crop="center-90", flip=True),
-        model=ModelConfig(image=(3, 45, 45), latent=128, body="mlp", widths=(1500, 1000), slope=0.0),
+        model=ModelConfig(image=(3, 45, 45), latent_dim=128, backbone="mlp", widths=(1500, 1000), slope=0.0),
         objective=ObjectiveConfig(weights={"kl": 1.0}),
-        train=TrainConfig(epochs=60, batch=64, learning_rate=1e-3, final_rate=0.02),
+        train=TrainConfig(epochs=60, batch=64, learning_rate=1e-3, final_learning_rate=0.02),
     )
 
 
@@ -42,13 +42,13 @@ def celeba_gray_ae() -> Recipe:
         data=GRAY_CELEBA,
         model=ModelConfig(
             image=(1, 64, 64),
-            latent=256,
-            body="mlp",
+            latent_dim=256,
+            backbone="mlp",
             widths=(2048,),
             norm=False,
             slope=0.0,
-            bottleneck="point",
-            pixels="mse",
+            bottleneck="deterministic",
+            likelihood="mse",
         ),
         objective=ObjectiveConfig(),
         train=TrainConfig(epochs=3, batch=64, learning_rate=1e-3),
@@ -72,12 +72,12 @@ def celeba_gray_vae() -> Recipe:
         data=GRAY_CELEBA,
         model=ModelConfig(
             image=(1, 64, 64),
-            latent=100,
-            body="mlp",
+            latent_dim=100,
+            backbone="mlp",
             widths=(512,),
             norm=False,
             slope=0.0,
-            pixels="normal_pixel",
+            likelihood="normal_pixel",
         ),
         objective=ObjectiveConfig(weights={"kl": 1.0}),
         train=TrainConfig(
@@ -102,7 +102,7 @@ def celebamask_conv() -> Recipe:
         name="celebamask-conv",
         summary="conv VAE, 64 px colour, 128 latents (CelebAMask-HQ or CelebA; system 3)",
         data=DataConfig(source="celeba", crop="center-148"),
-        model=ModelConfig(image=(3, 64, 64), latent=128, body="conv", widths=(32, 64, 128, 256), slope=0.01),
+        model=ModelConfig(image=(3, 64, 64), latent_dim=128, backbone="conv", widths=(32, 64, 128, 256), slope=0.01),
         objective=ObjectiveConfig(weights={"kl": 1.0}),
         train=TrainConfig(epochs=20, batch=32, optimizer="adam", learning_rate=1e-3),
     )
@@ -113,7 +113,7 @@ def celeba_conv_128() -> Recipe:
 
     As published: four strided 3×3 convolutions of 32, 64, 64, 64 channels with batch norm, LeakyReLU .001
     and Dropout2d .2, 200 latents, transposed convolutions 8 → 17 → 33 → 65 → 129 trimmed to 128; Adam 1e-3,
-    batch 32, 50 epochs; 2,649,299 parameters. `--set model.pixels=l1` is its other loss.
+    batch 32, 50 epochs; 2,649,299 parameters. `--set model.likelihood=l1` is its other loss.
 
     Faults of the original, and the correction: its text names other sizes than its code has; its output
     had no range, here a sigmoid gives it one; samples were drawn with dropout on, here in eval mode."""
@@ -123,8 +123,8 @@ def celeba_conv_128() -> Recipe:
         data=DataConfig(source="celeba", crop="center-128"),
         model=ModelConfig(
             image=(3, 128, 128),
-            latent=200,
-            body="conv_trim",
+            latent_dim=200,
+            backbone="conv_trim",
             widths=(32, 64, 64, 64),
             slope=0.001,
             dropout=0.2,
@@ -151,14 +151,14 @@ def yearbook_ae() -> Recipe:
         data=DataConfig(source="yearbook"),
         model=ModelConfig(
             image=(1, 171, 186),
-            latent=80,
-            body="conv_pool",
+            latent_dim=80,
+            backbone="conv_pool",
             widths=(32, 64, 128, 256),
             norm=False,
             slope=0.0,
-            bottleneck="point",
+            bottleneck="deterministic",
             latent_relu=True,
-            pixels="mse",
+            likelihood="mse",
         ),
         objective=ObjectiveConfig(),
         train=TrainConfig(epochs=3, batch=4, learning_rate=1e-3),

@@ -26,7 +26,7 @@ class AttributePlan:
     weight_decay: float = 0.05  # of AdamW (Loshchilov and Hutter, 2019)
     ema: float = 0.995  # decay a step of the moving average of the weights, which is validated and saved
     flip: bool = True  # mirror half of the faces; left/right attributes follow
-    shift: float = 0.4  # rotation, scaling and translation; 1 is 15°, ±15 % and ±10 % of a side
+    affine: float = 0.4  # rotation, scaling and translation; 1 is 15°, ±15 % and ±10 % of a side
     jitter: float = 0.2  # relative range of brightness, contrast and saturation
     gray: float = 0.1  # share of the faces in gray, so that gray sets can be labelled
     smoothing: float = 0.05  # labels are 1 − half of this, and half of this (Szegedy et al., 2016)
@@ -35,7 +35,7 @@ class AttributePlan:
     balance: float = 0.25
 
     def __post_init__(self) -> None:
-        DataConfig(flip=self.flip, jitter=self.jitter, shift=self.shift)  # checks their ranges
+        DataConfig(flip=self.flip, jitter=self.jitter, affine=self.affine)  # checks their ranges
         if not (0 <= self.gray <= 1 and 0 <= self.balance <= 1 and 0 <= self.smoothing < 1):
             raise UsageError(
                 "gray and balance must lie in [0, 1], smoothing in [0, 1); "
@@ -47,7 +47,7 @@ class AttributePlan:
         """The fields that all trainings share. Raises UsageError for values out of range."""
         return TrainConfig(
             optimizer="adamw",
-            final_rate=0.01,
+            final_learning_rate=0.01,
             epochs=self.epochs,
             batch=self.batch,
             learning_rate=self.learning_rate,

@@ -17,20 +17,20 @@ class Variation(Protocol):
     def flip(self) -> bool: ...
 
     @property
-    def shift(self) -> float: ...
+    def affine(self) -> float: ...
 
     @property
     def jitter(self) -> float: ...
 
 
 def varied(batch: Batch, how: Variation, names: Sequence[str]) -> tuple[Tensor, Tensor]:
-    """Images (B, C, H, W) and attributes (B, A) of a batch, mirrored, shifted and jittered; `names` are of
+    """Images (B, C, H, W) and attributes (B, A) of a batch, mirrored, transformed and jittered; `names` are of
     the A."""
     image, attributes = batch.image, batch.attributes
     if how.flip:
         image, attributes = augment.mirror(image, attributes, names)
-    if how.shift:
-        image = augment.shift(image, how.shift)
+    if how.affine:
+        image = augment.shift(image, how.affine)
     if how.jitter:
         image = augment.jitter(image, how.jitter)
     return image, attributes

@@ -63,7 +63,7 @@ class Teachers:
         pool: LatentPool | None = None,
     ) -> None:
         goal = plan.objective
-        self.goal, self.machine, self.wakes = goal, machine, int(total * goal.adversary_start)
+        self.goal, self.machine, self.wakes = goal, machine, int(total * goal.adversarial_start)
         self.pool = pool
         left, top = margins(template, image)
         face = middle(template)[top : top + image[1], left : left + image[2]]
@@ -71,11 +71,11 @@ class Teachers:
         eyes = template.points[:2] - (left, top)
         self.perceptual = self.recognition = None
         if goal.perceptual:
-            self.perceptual = self._frozen(Perceptual(goal, image, 1 + goal.focus * face))
+            self.perceptual = self._frozen(Perceptual(goal, image, 1 + goal.center_weight * face))
         if goal.identity:
             self.recognition = self._frozen(open_recognition(eyes, image))
         self.adversary = self.projected = None
-        if goal.discriminator == "patch" and (goal.adversarial or goal.matching):
+        if goal.discriminator == "patch" and (goal.adversarial or goal.feature_matching):
             self.adversary = Adversary(plan, image, machine)
         if judges(goal) or goal.moments:
             self.projected = Projected(plan, image, eyes, machine)
@@ -112,9 +112,9 @@ class Teachers:
         if not scored or not self.awake(step):
             return {}
         if self.pool is None:
-            count = math.ceil(self.goal.adversarial_drawn * faces)
+            count = math.ceil(self.goal.adversarial_generated * faces)
             return {"drawn": count} if count else {}
-        return {"latents": self.pool.take(math.ceil((self.goal.adversarial_drawn or 1) * faces))}
+        return {"latents": self.pool.take(math.ceil((self.goal.adversarial_generated or 1) * faces))}
 
     def judge(
         self, found: Loss, image: Tensor, seen: Tensor, step: int | None = None, drawn: Tensor | None = None
@@ -125,7 +125,7 @@ class Teachers:
         Without a step this is validation: without random numbers, and without adversarial losses, which are
         not comparable between steps."""
         (loss, terms), more = found, {}
-        if self.goal.focus:
+        if self.goal.center_weight:
             more["focus"] = ((image - seen).abs() * self.face).flatten(1).sum(1).mean()
         more |= self._frozen_terms(image, seen, step is not None)
         if step is not None and self.awake(step):

@@ -29,9 +29,9 @@ def check(
     """Raises UsageError or TrainingError for all that is known to be wrong before any work; changes
     nothing."""
     check_trackers(trackers)
-    if plan.train.only == "decoder" and not started:
+    if plan.train.freeze == "encoder" and not started:
         raise UsageError(
-            "train.only=decoder needs a space whose encoder stays as it is: name it with --from."
+            "train.freeze=encoder needs a space whose encoder stays as it is: name it with --from."
         )
     check_samples(plan)
     _check_faces(plan, faces)

@@ -119,7 +119,7 @@ class Training:
         self.model = cast(LatentModel, machine.place(build(plan.model)))
         self.origin = take_weights(self.model, origin) if origin else None
         # A frozen encoder's latents keep what was fitted to them.
-        self.carried = origin if plan.train.only == "decoder" else None
+        self.carried = origin if plan.train.freeze == "encoder" else None
         self.stepper = self._stepper()
         self.loader = Loader(
             faces, faces.rows("train"), plan.train.batch, machine.device, machine.rank, machine.world
@@ -145,13 +145,13 @@ class Training:
         one."""
         train = self.plan.train
         averaged = moving_average(self.model, train.decay) if train.decay else None
-        if train.only == "decoder":
+        if train.freeze == "encoder":
             decoder_alone(self.model)
         trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         optimizer = OPTIMIZERS[train.optimizer](
             trained, lr=train.learning_rate, weight_decay=train.weight_decay, fused=True
         )
-        return Stepper(self.model, optimizer, train.clip, averaged, self.machine.scaler)
+        return Stepper(self.model, optimizer, train.gradient_clip, averaged, self.machine.scaler)
 
     def pool(self, origin: bundle.Bundle) -> LatentPool:
         """Latents of the origin's fitted prior, at most as many as the run can use."""
@@ -166,13 +166,13 @@ class Training:
             part for part in self.model.modules() if isinstance(part, torch.nn.modules.batchnorm._BatchNorm)
         ]
         single = self.loader.size // self.machine.world < 2
-        if single and norms and self.plan.model.body == "mlp":
+        if single and norms and self.plan.model.backbone == "mlp":
             raise UsageError(
                 "Batch norm over single faces is undefined: train.batch must be at least 2 for this model."
             )
         batch = self.loader.batch(self.loader.rows[:2])
         goal = self.plan.objective
-        total_loss(self.model.eval()(batch.image, self.tell(batch), samples=goal.samples), goal.weights)
+        total_loss(self.model.eval()(batch.image, self.tell(batch), samples=goal.iwae_samples), goal.weights)
 
     def _check_processes(self) -> None:
         """Raises TrainingError where this process has another identity than the main one."""
@@ -265,7 +265,7 @@ class Training:
         """Steps to the end of the epoch or the run, to the time `pause`, or until a signal."""
         epoch, first = divmod(self.at.step, self.epoch_steps)
         self.network.train()
-        if self.plan.train.only == "decoder":
+        if self.plan.train.freeze == "encoder":
             decoder_alone(self.model)
         start = time.monotonic()
         for batch in self.loader.training(self.seed, epoch, first):
@@ -291,7 +291,7 @@ class Training:
             y = attributes[:, self.told] if self.told else None
             with self.machine.autocast():
                 drawn = self.teachers.drawn(step, len(image))
-                output = self.network(image, y, samples=goal.samples, **drawn)
+                output = self.network(image, y, samples=goal.iwae_samples, **drawn)
         warmup = linear_warmup(step, goal.warmup)
         found = total_loss(output, goal.weights, warmup, goal.free_bits)
         target = self.model.target(image)
@@ -330,7 +330,7 @@ class Training:
             if lowered:
                 advice = (
                     "The rate was lowered once already; start again with a lower train.learning_rate or "
-                    "train.clip=1"
+                    "train.gradient_clip=1"
                 )
             raise TrainingError(
                 f"{error} The state of step {self.at.step:,}, the last good one, is kept. {advice}."

@@ -57,7 +57,7 @@ def _terms(
     judge: Callable[[Loss, Tensor, Tensor], Loss],
 ) -> dict[str, Tensor]:
     """The mean terms of one batch, with `loss` and `mse`."""
-    output = model(batch.image, y, generator=generator, samples=objective.samples)
+    output = model(batch.image, y, generator=generator, samples=objective.iwae_samples)
     loss, terms = total_loss(output, objective.weights)
     if output.bound is not None:
         terms["bound"] = -output.bound.mean()

@@ -17,10 +17,10 @@ MOST = 50_000  # latents
 def check_samples(plan: Recipe) -> None:
     """Raises UsageError where samples of a fitted prior are scored while the encoder that it was fitted to is
     trained."""
-    if plan.objective.draws_samples and plan.train.only != "decoder":
+    if plan.objective.draws_samples and plan.train.freeze != "encoder":
         raise UsageError(
             f"objective.adversarial_on={plan.objective.adversarial_on} scores samples of the fitted prior, "
-            "which fits the encoder as it is. Add --set train.only=decoder, or set "
+            "which fits the encoder as it is. Add --set train.freeze=encoder, or set "
             "objective.adversarial_on=reconstructions."
         )
 
