@@ -24,12 +24,12 @@ from facespace.core.console import note
 from facespace.data.derive import thin
 from facespace.data.faces import FaceSet
 from facespace.evaluation.generation import measure_generation
-from facespace.evaluation.reconstruction import per_face
 from facespace.evaluation.results import as_document
 from facespace.evaluation.session import EvaluationSession
 from facespace.models.priors import fitted_prior
 from facespace.perception.inception import open_features
 from facespace.perception.lpips import open_lpips
+from facespace.perception.similarity import per_face
 from facespace.space.face_space import FaceSpace
 from facespace.training.checkpoint import CHECKPOINT
 
@@ -108,8 +108,8 @@ def main() -> None:
             f"{found['kid_sd']:.4f} {found['again_fid']:>23.1f}  {found['again_kid']:.4f}  {found['lpips']:.3f}  {found['psnr']:.2f}"
         )
     if rows:
-        floor = rows[0]["floor"]
-        print(f"{'real faces':<21} {'':>20} {floor['fid']:5.1f}  {floor['kid']:.4f} ({floor['of']})")
+        floor = rows[0]["real_reference"]
+        print(f"{'real faces':<21} {'':>20} {floor['fid']:5.1f}  {floor['kid']:.4f} ({floor['compared']})")
 
 
 def read(runs: Path) -> Iterator[dict[str, Any]]:
@@ -181,7 +181,7 @@ def measure(space: FaceSpace, faces: FaceSet, count: int, kind: str) -> dict[str
     again = measure_generation(test.reconstructions, test.originals, None, features)
     close = per_face(test.originals, test.reconstructions, open_lpips())
     document = as_document(drawn)
-    found = {key: document[key] for key in ("fid", "kid", "kid_sd", "precision", "recall", "floor")}
+    found = {key: document[key] for key in ("fid", "kid", "kid_sd", "precision", "recall", "real_reference")}
     found |= {"again_fid": again.fid, "again_kid": again.kid}
     return found | {key: float(np.mean(close[key])) for key in ("lpips", "psnr", "ssim")}
 

@@ -16,10 +16,10 @@ import numpy as np
 import torch
 
 import facespace
-from facespace.evaluation.reconstruction import per_face
 from facespace.evaluation.session import EvaluationSession
 from facespace.models import bundle
 from facespace.models.export import BITS, pack
+from facespace.perception.similarity import per_face
 
 
 class Measured(NamedTuple):

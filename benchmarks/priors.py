@@ -44,8 +44,8 @@ def main() -> None:
             f"precision {found.precision:.3f}  recall {found.recall:.3f}  {seconds:5.1f} s to draw",
             flush=True,
         )
-    floor = found.floor
-    print(f"{'real faces':<16} FID {floor.fid:6.1f}  KID {floor.kid:.4f}  ({floor.of})")
+    floor = found.real_reference
+    print(f"{'real faces':<16} FID {floor.fid:6.1f}  KID {floor.kid:.4f}  ({floor.compared})")
 
 
 if __name__ == "__main__":

@@ -22,11 +22,11 @@ from facespace.core.errors import UsageError
 from facespace.data.faces import FaceSet
 from facespace.evaluation import analysis_charts
 from facespace.evaluation.analysis import Analysis
-from facespace.evaluation.analyze import analyze, gather, needed
+from facespace.evaluation.analyze import analyze, gather
 from facespace.evaluation.results import as_document
 from facespace.evaluation.session import EvaluationSession
 from facespace.latent import disentanglement, maps, structure
-from facespace.latent.structure import ACTIVE
+from facespace.latent.structure import ACTIVE, components_for
 from facespace.report import latent_charts
 from facespace.report.page import Picture, Section, page, png
 from facespace.report.table_export import LatentTable
@@ -115,8 +115,13 @@ def test_components_agree_with_the_eigenvectors_of_the_covariance():
 
 
 def test_needed_counts_shares():
-    assert [needed(np.array([0.5, 0.3, 0.2]), share) for share in (0.5, 0.51, 0.8, 1.0)] == [1, 2, 2, 3]
-    assert needed(np.zeros(3), 0.5) is None
+    assert [components_for(np.array([0.5, 0.3, 0.2]), share) for share in (0.5, 0.51, 0.8, 1.0)] == [
+        1,
+        2,
+        2,
+        3,
+    ]
+    assert components_for(np.zeros(3), 0.5) is None
 
 
 def test_correlations_leave_out_what_is_unknown():
@@ -147,8 +152,8 @@ def test_separable_attributes():
     signs = np.stack([np.sign(z[:, 0] + z[:, 1]), np.sign(random.standard_normal(300)), np.ones(300)], 1)
     signs[:9, 2], signs[:50, 0] = -1, np.nan
     clear, unrelated, rare = structure.separable(z, signs, alone)
-    assert clear["auc"] > 0.98 and abs(unrelated["auc"] - 0.5) < 0.1 and rare["auc"] is None
-    assert (clear["yes"] + clear["no"], clear["unknown"], rare["no"]) == (250, 50, 9)
+    assert clear.auc > 0.98 and abs(unrelated.auc - 0.5) < 0.1 and rare.auc is None
+    assert (clear.yes + clear.no, clear.unknown, rare.no) == (250, 50, 9)
     names = ("clear", "unrelated", "rare")
     assert structure.most_telling(names, [clear, unrelated, rare], 12) == ["clear", "unrelated", "rare"]
     assert structure.most_telling(names, [clear, unrelated, rare], 1) == ["clear"]
@@ -165,7 +170,7 @@ def test_a_person_is_never_on_both_sides():
         structure.separable(z, sign, people),
         structure.separable(z, sign, np.arange(300)),
     )
-    assert leaking["auc"] > 0.95 and grouped["auc"] < 0.75
+    assert leaking.auc > 0.95 and grouped.auc < 0.75
 
 
 def test_rows_of_latents():
@@ -173,15 +178,15 @@ def test_rows_of_latents():
     z[:, 1] = 0.25
     signs = np.stack([np.sign(z[:, 0]), np.full(100, np.nan)], 1)
     rows = structure.rows_of(z, np.abs(z), np.array([0.1, 0.0, 0.3]), ("first", "blank"), signs, ACTIVE)
-    assert [row["latent"] for row in rows] == [2, 0, 1]
-    assert [row["active"] for row in rows] == [True, True, False]
+    assert [row.latent for row in rows] == [2, 0, 1]
+    assert [row.active for row in rows] == [True, True, False]
     first, dead = rows[1], rows[2]
-    assert (first["attribute"], first["faces"]) == ("first", 100)
-    assert first["correlation"] == pytest.approx(np.corrcoef(z[:, 0], signs[:, 0])[0, 1], abs=1e-6)
-    assert first["total_activation"] == pytest.approx(np.abs(z[:, 0]).sum(), rel=1e-6)
-    assert first["deviation"] == pytest.approx(z[:, 0].std(ddof=1), rel=1e-5)
-    assert first["kl"] == pytest.approx(np.abs(z[:, 0]).mean(), rel=1e-5)
-    assert (dead["minimum"], dead["maximum"], dead["deviation"], dead["attribute"]) == (0.25, 0.25, 0.0, None)
+    assert (first.attribute, first.faces) == ("first", 100)
+    assert first.correlation == pytest.approx(np.corrcoef(z[:, 0], signs[:, 0])[0, 1], abs=1e-6)
+    assert first.total_activation == pytest.approx(np.abs(z[:, 0]).sum(), rel=1e-6)
+    assert first.deviation == pytest.approx(z[:, 0].std(ddof=1), rel=1e-5)
+    assert first.kl == pytest.approx(np.abs(z[:, 0]).mean(), rel=1e-5)
+    assert (dead.minimum, dead.maximum, dead.deviation, dead.attribute) == (0.25, 0.25, 0.0, None)
 
 
 def test_what_is_active_depends_on_the_scale_of_an_autoencoder_only():

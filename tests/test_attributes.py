@@ -17,7 +17,6 @@ from facespace.core.files import partial_folder
 from facespace.data import derive
 from facespace.data.faces import FaceSet
 from facespace.data.sources import SourceOptions, celeba
-from facespace.training.labelling import label
 from facespace.image.photos import Template, read_photo
 from facespace.perception.attributes import BATCH, AttributeNet, load_net
 from facespace.perception.classifier import Classifier, NetConfig
@@ -25,6 +24,7 @@ from facespace.training import attribute_classifier as training
 from facespace.training.attribute_card import failing, measure, one, table
 from facespace.training.attribute_classifier import train_attributes
 from facespace.training.calibration import calibrate, masked_loss, mean_auc, some_gray, yes_weights
+from facespace.training.labelling import label
 
 SMALL = (
     "network.size=16",

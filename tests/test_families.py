@@ -14,8 +14,7 @@ from facespace.core.console import quiet
 from facespace.core.errors import UsageError
 from facespace.data.derive import thin
 from facespace.data.faces import FaceSet
-from facespace.evaluation import space_card
-from facespace.models import ModelConfig, build
+from facespace.models import ModelConfig, build, card_text
 from facespace.models.autoencoder import Autoencoder
 from facespace.models.posteriors import Gaussian
 from facespace.models.quantizer import Codebook
@@ -51,7 +50,10 @@ def clouds(generator, count=64):
 
 def test_entries_go_where_the_codes_are_and_none_stays_unused():
     torch.manual_seed(0)
-    book, draw = Codebook(ModelConfig(latent_dim=10, code_dim=2, codebook_size=9)), torch.Generator().manual_seed(1)
+    book, draw = (
+        Codebook(ModelConfig(latent_dim=10, code_dim=2, codebook_size=9)),
+        torch.Generator().manual_seed(1),
+    )
     for _ in range(300):
         book(clouds(draw))
     unseen = clouds(draw, 500)
@@ -62,7 +64,10 @@ def test_entries_go_where_the_codes_are_and_none_stays_unused():
 
 def test_an_entry_that_nothing_comes_near_begins_again():
     torch.manual_seed(0)
-    book, draw = Codebook(ModelConfig(latent_dim=10, code_dim=2, codebook_size=4)), torch.Generator().manual_seed(1)
+    book, draw = (
+        Codebook(ModelConfig(latent_dim=10, code_dim=2, codebook_size=4)),
+        torch.Generator().manual_seed(1),
+    )
     book(clouds(draw))
     book.codes[2], book.sums[2] = 1e3, 1e3 * book.uses[2]
     for _ in range(200):
@@ -112,7 +117,8 @@ def ladder():
     torch.manual_seed(0)
     model = build(
         override(
-            recipe("ladder"), ["model.image=3,16,16", "model.latent_dim=5", "model.widths=8,12", "model.levels=2"]
+            recipe("ladder"),
+            ["model.image=3,16,16", "model.latent_dim=5", "model.widths=8,12", "model.levels=2"],
         ).model
     )
     for head in model.heads:
@@ -154,7 +160,7 @@ def test_a_ladder_learns_and_draws_from_its_own_prior(drawn, tmp_path):
     assert lines[-1]["validation"]["loss"] < lines[0]["validation"]["loss"]
     space = facespace.load(tmp_path / "l")
     assert space.latent_dim == 5 + 64 and space.sample(3, prior="own").shape == (3, 16, 16, 3)
-    assert "ladder VAE of 2 levels" in str(space_card.of(space))
+    assert "ladder VAE of 2 levels" in str(card_text.of(space))
 
 
 # ---- growing
@@ -163,7 +169,9 @@ def test_a_ladder_learns_and_draws_from_its_own_prior(drawn, tmp_path):
 def stages():
     """A body for 8 px and the next one for 16 px, which has its weights; ready to be compared."""
     small = override(recipe("grow32"), ["model.image=3,8,8", "model.latent_dim=5", "model.widths=8,12"]).model
-    large = override(recipe("grow32"), ["model.image=3,16,16", "model.latent_dim=5", "model.widths=6,8,12"]).model
+    large = override(
+        recipe("grow32"), ["model.image=3,16,16", "model.latent_dim=5", "model.widths=6,8,12"]
+    ).model
     torch.manual_seed(0)
     first, second = build(small).eval(), build(large).eval()
     missing, unexpected = second.load_state_dict(first.state_dict(), strict=False)

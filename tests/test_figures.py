@@ -16,10 +16,12 @@ import facespace
 from facespace.core.errors import UsageError
 from facespace.data.faces import FaceSet
 from facespace.evaluation import interpolation, reconstruction
-from facespace.evaluation.reconstruction import hardest, quality
+from facespace.evaluation.reconstruction import hardest
 from facespace.evaluation.results import bootstrap
+from facespace.image.pixels import quality
 from facespace.latent import disentanglement
 from facespace.latent import health as latents
+from facespace.perception import similarity
 
 RANDOM = np.random.default_rng(0)
 
@@ -53,7 +55,7 @@ def test_interval_is_that_of_the_normal_law():
 @pytest.mark.parametrize("channels", [1, 3])
 def test_reconstruction_is_that_of_torchmetrics(channels):
     x, y = noisy(40, 24, channels)  # more than one batch
-    found = reconstruction.per_face(x, y)
+    found = similarity.per_face(x, y)
     for index in (0, 17, 39):
         pair = tensor(y[index : index + 1]), tensor(x[index : index + 1])
         assert found["psnr"][index] == pytest.approx(

@@ -19,9 +19,10 @@ from facespace.core.console import quiet
 from facespace.core.errors import UsageError
 from facespace.data.faces import FaceSet
 from facespace.evaluation.fidelity import fid, kid, precision_recall
-from facespace.evaluation.generation import BLOCKY, floor, looks_like_jpeg, measure_generation
+from facespace.evaluation.generation import floor, measure_generation
 from facespace.evaluation.memorisation import measure_memorisation, memorisation
 from facespace.evaluation.session import EvaluationSession, draw_samples
+from facespace.image.jpeg import BLOCKY, looks_like_jpeg
 from facespace.perception import inception as extractors
 from facespace.perception.arcface import Identity
 from facespace.perception.attributes import load_net
@@ -172,7 +173,7 @@ def test_copies_are_found_and_new_faces_are_not(faces):
     mixed = memorisation(np.concatenate([copied[:50], new[:150]]), train, unseen)
     assert 0.25 <= mixed.share < 0.3 and mixed.nearest[:50] == list(range(50))
     found = measure_memorisation(noisy(faces[:20], 4), faces[:30], faces[30:])
-    assert found.nearest == list(range(20)) and found.share == 1 and found.held_against == 30
+    assert found.nearest == list(range(20)) and found.share == 1 and found.training_faces == 30
     assert measure_memorisation(faces[30:40], faces[:30], faces[30:]).share < 0.2
 
 
@@ -183,8 +184,8 @@ def test_samples_are_judged_beside_a_floor(judge, faces):
     real, others = faces[:24], faces[24:48]
     found = measure_generation(noisy(real), real, others, judge)
     assert found.fid == fid(judge(noisy(real)), judge(real))
-    assert found.floor == floor(judge(real), judge(others)) and found.floor.count == 24
-    assert found.floor.fid == fid(judge(others), judge(real))
+    assert found.real_reference == floor(judge(real), judge(others)) and found.real_reference.count == 24
+    assert found.real_reference.fid == fid(judge(others), judge(real))
     assert found.protocol["count"] == 24 and "projection.pt" in found.protocol["features"]
     assert found.warnings == [] and measure_generation(noisy(real), real, others, judge) == found
     assert measure_generation(judge(noisy(real)), judge(real), judge(others), judge) == found
@@ -193,9 +194,9 @@ def test_samples_are_judged_beside_a_floor(judge, faces):
 
 
 def test_the_floor_falls_back_to_half_against_half(judge, faces):
-    found = measure_generation(faces[24:48], faces[:24], faces[48:], judge).floor
+    found = measure_generation(faces[24:48], faces[:24], faces[48:], judge).real_reference
     assert found.count == 12 and "one half" in found.of
-    assert found == measure_generation(faces[24:48], faces[:24], None, judge).floor
+    assert found == measure_generation(faces[24:48], faces[:24], None, judge).real_reference
 
 
 def test_equal_counts_are_demanded(judge, faces):

@@ -10,9 +10,9 @@ import facespace
 from facespace.core.console import quiet
 from facespace.core.errors import UsageError
 from facespace.data.faces import FaceSet
-from facespace.models.card_text import latent_count, parameter_count, prior_origin
 from facespace.image import animation
 from facespace.models import build
+from facespace.models.card_text import latent_count, parameter_count, prior_origin
 from facespace.recipes import RECIPES
 from facespace.space import edit_grids, morph_grids
 from facespace.space.edit_grids import Editor, edit_input

@@ -15,12 +15,12 @@ from facespace.core import cards
 from facespace.core.console import quiet
 from facespace.core.errors import BundleError, UsageError
 from facespace.data.faces import FaceSet
-from facespace.evaluation import run_files
 from facespace.image.photos import Template
 from facespace.models import ModelConfig, build, bundle
 from facespace.models.blocks import Doubling, TransposedConv
 from facespace.models.export import pack
 from facespace.models.weight_quantization import quantize, restored, restored_kernels, stored, stored_kernels
+from facespace.report import run_files
 
 # The most that rounding takes, in scales, and what float32 loses in dividing and multiplying.
 HALF = 0.5 + 127 * 2**-23
@@ -277,7 +277,12 @@ def test_a_prior_is_fitted_to_a_bundle_of_8_bits_and_packed_with_it(eight, drawn
 
 
 def test_training_starts_from_a_bundle_of_8_bits(eight, drawn, tmp_path):
-    ways = ("model.bottleneck=deterministic", "model.likelihood=mse", "objective.weights={}", "train.learning_rate=1e-12")
+    ways = (
+        "model.bottleneck=deterministic",
+        "model.likelihood=mse",
+        "objective.weights={}",
+        "train.learning_rate=1e-12",
+    )
     with quiet():
         facespace.train(
             "demo", drawn, tmp_path / "r", settings=(*TINY, *ways), start=eight, trackers=["none"]

@@ -17,13 +17,12 @@ import facespace
 from facespace.core.console import quiet
 from facespace.core.errors import UsageError
 from facespace.data.faces import FaceSet
-from facespace.evaluation import run_files, runs
 from facespace.evaluation.compare import compare, names, open_all
-from facespace.evaluation.reconstruction import Tally, quality
 from facespace.image import grids
+from facespace.image.pixels import Tally, quality
 from facespace.latent.structure import latent_structure
 from facespace.models import bundle, count_parameters
-from facespace.report import charts, latent_charts
+from facespace.report import charts, latent_charts, run_files, runs
 from facespace.report.tables import markdown
 from facespace.training import run_log
 
@@ -229,26 +228,24 @@ def test_latent_structure_against_numpy():
     z = rng.normal(size=(200, 6)) @ rng.normal(size=(6, 6)) + 2
     z[:, 2] = 0.05 * rng.normal(size=200)  # variance 0.0025, below the threshold
     found = latent_structure(z)
-    assert found["norm_of_mean"] == pytest.approx(np.sqrt((z.mean(0) ** 2).sum()))
+    assert found.norm_of_mean == pytest.approx(np.sqrt((z.mean(0) ** 2).sum()))
     variances = z.var(axis=0, ddof=1)
-    assert found["variance_mean"] == pytest.approx(variances.mean())
-    assert found["variance_range"] == pytest.approx([variances.min(), variances.max()])
+    assert found.variance_mean == pytest.approx(variances.mean())
+    assert found.variance_range == pytest.approx([variances.min(), variances.max()])
     upper = np.corrcoef(z, rowvar=False)[np.triu_indices(6, 1)]
-    assert found["mean_absolute_correlation"] == pytest.approx(np.abs(upper).mean())
-    assert found["covariance_distance"] == pytest.approx(
+    assert found.mean_absolute_correlation == pytest.approx(np.abs(upper).mean())
+    assert found.covariance_distance == pytest.approx(
         np.linalg.norm(np.cov(z, rowvar=False) - np.eye(6), "fro")
     )
-    assert found["active_units"] == 5
+    assert found.active_units == 5
 
 
 def test_latents_that_never_vary_and_single_latents():
     z = np.random.default_rng(0).normal(size=(50, 3))
     alone, dead = latent_structure(z[:, :1]), latent_structure(np.column_stack([z, np.zeros(50)]))
-    assert alone["mean_absolute_correlation"] is None and alone["active_units"] == 1
-    assert dead["mean_absolute_correlation"] == pytest.approx(
-        latent_structure(z)["mean_absolute_correlation"]
-    )
-    assert latent_structure(np.zeros((5, 2)))["mean_absolute_correlation"] is None
+    assert alone.mean_absolute_correlation is None and alone.active_units == 1
+    assert dead.mean_absolute_correlation == pytest.approx(latent_structure(z).mean_absolute_correlation)
+    assert latent_structure(np.zeros((5, 2))).mean_absolute_correlation is None
 
 
 def test_tally_and_quality_against_numpy():

@@ -323,7 +323,8 @@ def test_what_goes_wrong_in_the_middle_of_the_face_counts_more(images, monkeypat
         return Teachers(plan, plan.model.image, CUT, Machine("cpu", plan.train), 10)
 
     plan = override(
-        recipe("demo"), [*TINY, "objective.perceptual=0.5", "objective.center_weight=3", "train.precision=fp32"]
+        recipe("demo"),
+        [*TINY, "objective.perceptual=0.5", "objective.center_weight=3", "train.precision=fp32"],
     )
     face = torch.zeros(16, 16)
     face[:, 8:] = 1
@@ -346,7 +347,9 @@ def test_what_goes_wrong_in_the_middle_of_the_face_counts_more(images, monkeypat
 
 
 def test_the_critic_judges_drawn_faces_too_and_the_decoder_alone_learns_from_them(images, monkeypatch):
-    plan = override(recipe("demo"), [*TINY, *ALL, "objective.adversarial_generated=0.5", "train.precision=fp32"])
+    plan = override(
+        recipe("demo"), [*TINY, *ALL, "objective.adversarial_generated=0.5", "train.precision=fp32"]
+    )
     machine = Machine("cpu", plan.train)
     teachers = Teachers(plan, plan.model.image, CUT, machine, 10)
     assert [teachers.drawn(step, 3) for step in (3, 4)] == [

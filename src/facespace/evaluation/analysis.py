@@ -2,14 +2,13 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 from sklearn.decomposition import PCA
 
 from facespace.core.console import note
 from facespace.data.faces import evenly_spaced
-from facespace.evaluation.analysis_results import AttributeFacts, LatentRow
+from facespace.evaluation.analysis_results import CorrelationResults
 from facespace.evaluation.session import Encoded, EvaluationSession
 from facespace.latent import structure
 from facespace.latent.maps import Map, components, draw_maps
@@ -21,18 +20,6 @@ MAPPED = 3_000  # faces on a map; more would overlap, and the time of t-SNE grow
 MOVED = 8  # faces in which the influence of a latent is measured
 COLOURED = 12  # attributes that colour the maps by default
 TABLED = 20  # latents, or else components, in the table of correlations
-
-
-class Correlations(NamedTuple):
-    """Pearson's r of P axes with A attributes and of the attributes with each other; NaN where either does
-    not vary."""
-
-    rows: list[str]  # names of the axes
-    r: np.ndarray  # (P, A)
-    n: np.ndarray  # (P, A) faces in which both are known
-    among: np.ndarray  # (A, A)
-    both: np.ndarray  # (A, A)
-    chance: float  # |r| that unrelated columns exceed in one analysis of twenty
 
 
 @dataclass
@@ -83,13 +70,12 @@ class Analysis:
         return components(self.table.z)
 
     @cached_property
-    def latents(self) -> list[LatentRow]:
+    def latents(self) -> list[structure.LatentRow]:
         """A row for each latent, the most influential first."""
         z, table = self.table.z, self.table
         faces = z[evenly_spaced(np.arange(len(z)), MOVED)]
         change = influence(self.session.space, faces, np.diag(self.deviation))
-        rows = structure.rows_of(z, self.encoded.kl, change, table.names, table.all_signs, self.threshold)
-        return [LatentRow(**row) for row in rows]
+        return structure.rows_of(z, self.encoded.kl, change, table.names, table.all_signs, self.threshold)
 
     @cached_property
     def threshold(self) -> float:
@@ -97,16 +83,10 @@ class Analysis:
         return structure.active_above(self.table.z, self.variational)
 
     @cached_property
-    def attributes(self) -> dict[str, AttributeFacts]:
+    def attributes(self) -> dict[str, structure.Separability]:
         """The counts and the AUC of each attribute, by name."""
-        attributes: dict[str, AttributeFacts] = {}
-        for name, facts in zip(self.table.names, self._separability):
-            attributes[name] = AttributeFacts(**facts)
-        return attributes
-
-    @cached_property
-    def _separability(self) -> list[structure.Separability]:
-        return structure.separable(self.table.z, self.table.all_signs, self.table.groups)
+        table = self.table
+        return dict(zip(table.names, structure.separable(table.z, table.all_signs, table.groups)))
 
     @cached_property
     def coloured(self) -> list[str]:
@@ -115,7 +95,7 @@ class Analysis:
 
     def best_separated(self, count: int) -> list[str]:
         """At most `count` attributes, those with the highest AUC first."""
-        return structure.most_telling(self.table.names, self._separability, count)
+        return structure.most_telling(self.table.names, list(self.attributes.values()), count)
 
     @cached_property
     def mapped(self) -> np.ndarray:
@@ -152,7 +132,7 @@ class Analysis:
         return structure.whiten(self.samples, *self.prior)
 
     @cached_property
-    def correlations(self) -> Correlations:
+    def correlations(self) -> CorrelationResults:
         """Of latents, or of the first components where there are more than TABLED latents, with attributes,
         and of attributes with each other."""
         z, signs = self.table.z, self.table.all_signs
@@ -164,4 +144,5 @@ class Analysis:
             rows = [f"component {place + 1}" for place in range(axes.shape[1])]
         r, n = structure.correlate(axes, signs)
         among, both = structure.correlate(signs, signs)
-        return Correlations(rows, r, n, among, both, structure.by_chance(len(z), r.size))
+        chance = structure.by_chance(len(z), r.size)
+        return CorrelationResults(rows, list(self.table.names), r, n, among, both, chance)

@@ -6,10 +6,10 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from facespace.evaluation.analysis import Analysis
-from facespace.evaluation.analysis_results import LatentRow
 from facespace.image import grids
 from facespace.latent import maps, structure
 from facespace.latent.maps import METHODS, Map
+from facespace.latent.structure import LatentRow
 from facespace.report import charts, latent_charts
 from facespace.report.page import png
 from facespace.space.traversal import STEPS, draw_walk, walk
@@ -24,9 +24,6 @@ TRAVERSED = 12  # latents, and components, that are traversed
 ENDS = 4  # of the most and of the least influential latents, compared with the prior
 INSPECTED = 400  # histograms on one picture
 WITH_NAMES = 40  # attributes in the table of correlations
-MAP_SIDE = 1_280  # pixels: approximate size of a map of faces
-PER_CELL = 2.5  # faces per cell of a map, so that most of the cells in its middle are filled
-LARGEST_CELL = 64  # pixels of the shorter side of a face on a map
 
 Pictures = dict[str, bytes | Image.Image]  # file name -> PNG, or an image grid
 
@@ -77,7 +74,9 @@ def coloured(analysis: Analysis, one: Map) -> Figure:
 
 def _counts(signs: np.ndarray, auc: float | None) -> str:
     counts = f"{int((signs > 0).sum()):,} yes, {int((signs < 0).sum()):,} no"
-    return counts if auc is None else f"{counts}; AUC {auc:.2f}"
+    if auc is None:
+        return counts
+    return f"{counts}; AUC {auc:.2f}"
 
 
 def thumbnails(analysis: Analysis, one: Map) -> Image.Image:
@@ -85,52 +84,43 @@ def thumbnails(analysis: Analysis, one: Map) -> Image.Image:
     cell."""
     space = analysis.session.space
     _, height, width = space.image_shape
-    side = min(height, width)
-    fewest = max(4, round((len(one.places) / PER_CELL) ** 0.5))  # rows that can be filled
-    shrink = min(1.0, LARGEST_CELL / side)
-    scale = 1
-    if shrink == 1:
-        scale = max(1, min(4, MAP_SIDE // (fewest * side)))
-    cell_width, cell_height = max(1, round(width * shrink)), max(1, round(height * shrink))
-    columns = max(4, min(fewest, round(MAP_SIDE / (scale * cell_width))))
-    rows = max(4, min(fewest, round(MAP_SIDE / (scale * cell_height))))
-    grid = maps.pick(one.places, rows, columns)
+    cells = maps.grid_cells(len(one.places), height, width)
+    grid = maps.pick(one.places, cells.rows, cells.columns)
     faces = space.decode(analysis.table.z[analysis.mapped[grid[grid >= 0]]])
-    if shrink < 1:
-        faces = _shrunk(faces, cell_width, cell_height)
+    faces = grids.resized(faces, cells.width, cells.height)
     words = f"{one.title}: reconstructions of {len(faces):,} of {len(one.places):,} faces, each at its place"
-    return grids.labelled(grids.to_image(maps.lay(grid, faces), scale), [words])
-
-
-def _shrunk(faces: np.ndarray, width: int, height: int) -> np.ndarray:
-    small: list[np.ndarray] = []
-    for face in faces:
-        small.append(np.asarray(grids.to_image(face).resize((width, height), Image.Resampling.LANCZOS)))
-    return np.stack(small)
+    return grids.labelled(grids.to_image(maps.lay(grid, faces), cells.scale), [words])
 
 
 def histograms(analysis: Analysis) -> Figure:
     """The posterior means of each latent."""
     rows, total = analysis.latents[:INSPECTED], len(analysis.latents)
-    order, dead = [row.latent for row in rows], np.array([not row.active for row in rows])
+    order: list[int] = []
+    dead: list[bool] = []
+    for row in rows:
+        order.append(row.latent)
+        dead.append(not row.active)
     active = sum(row.active for row in analysis.latents)
-    first = f", the first {len(rows)} of them" if len(rows) < total else ""
+    first = ""
+    if len(rows) < total:
+        first = f", the first {len(rows)} of them"
     title = f"Posterior means of {total} latents by influence{first}; {active} active, {total - active} dead"
     labels = list(map("z {}".format, order))
-    least = 2.0 if analysis.variational else 0.0  # half the axis: on a VAE's scale, dead latents are narrow
-    return latent_charts.histograms(analysis.table.z[:, order], labels, dead, title, least)
+    least = 0.0
+    if analysis.variational:
+        least = 2.0  # half the axis: on a VAE's scale, dead latents are narrow
+    return latent_charts.histograms(analysis.table.z[:, order], labels, np.array(dead), title, least)
 
 
 def traversals(analysis: Analysis) -> Figure:
     """Traversals of the most influential latents."""
     rows, center = analysis.latents[:TRAVERSED], analysis.table.z.mean(0, dtype=np.float64)
-    chosen = [row.latent for row in rows]
-    axes = np.zeros((len(chosen), len(center)))
-    axes[np.arange(len(chosen)), chosen] = analysis.deviation[chosen]
-    faces = draw_walk(analysis.session.space, walk(center, axes))
+    axes = np.zeros((len(rows), len(center)))
     labels: list[str] = []
-    for row in rows:
+    for axis, row in zip(axes, rows):
+        axis[row.latent] = analysis.deviation[row.latent]
         labels.append(f"z {row.latent}\ninfluence {row.influence:.3f}{_correlated(analysis, row)}")
+    faces = draw_walk(analysis.session.space, walk(center, axes))
     title = f"From the mean face along the {len(rows)} most influential latents, in standard deviations"
     return charts.strips(faces, labels, _step_labels(), title)
 
@@ -172,18 +162,20 @@ def correlations(analysis: Analysis) -> Figure:
     names = list(table.names)
     if len(names) > WITH_NAMES:
         best = analysis.best_separated(WITH_NAMES)
-        names = [name for name in names if name in best]
+        names = list(filter(best.__contains__, names))
     at = list(map(table.names.index, names))
-    known = np.isfinite(table.all_signs).sum(0)[at]
+    known = np.isfinite(table.all_signs).sum(0)[at].tolist()
     labels = list(map(plain_name, names))
     count = f"n = {known[0]:,}"
-    if len(set(known.tolist())) > 1:
-        labels = [f"{label} ({faces:,})" for label, faces in zip(labels, known)]
+    if len(set(known)) > 1:
+        labels = list(map("{} ({:,})".format, labels, known))
         count = "n in brackets"
-    axes = "latents" if found.rows[0].startswith("z") else "principal components"
+    axes = "principal components"
+    if found.rows[0].startswith("z"):
+        axes = "latents"
     panels = [
         (f"{axes} with attributes, {count}", found.r[:, at], found.rows),
-        (f"attributes with each other in this set, {count}", found.among[np.ix_(at, at)], labels),
+        (f"attributes with each other in this set, {count}", found.attributes_r[np.ix_(at, at)], labels),
     ]
     return charts.tables(panels, labels)
 
@@ -209,7 +201,9 @@ def posterior(analysis: Analysis) -> Figure:
     deviation = analysis.samples.std(0, ddof=1) / scale
     norms = np.linalg.norm(analysis.whitened, axis=1)
     prior = analysis.model_prior.origin.partition(" (")[0]
-    kinds = "samples filled, means dashed" if analysis.variational else "filled"
+    kinds = "filled"
+    if analysis.variational:
+        kinds = "samples filled, means dashed"
     title = f"Encoded faces ({kinds}) against {prior} (line)"
     lengths = norms, analysis.whitened.shape[1]
     return latent_charts.against_prior(latents, lengths, (mean[varies], deviation[varies]), title)

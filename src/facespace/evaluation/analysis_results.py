@@ -1,50 +1,39 @@
 """The results of an analysis as data. The fields are the keys of analysis.json."""
 
 from dataclasses import dataclass
-from typing import Any
 
-from facespace.evaluation.latent_moments import LatentMoments
+import numpy as np
 
-Json = dict[str, Any]  # a JSON object whose keys another module defines
-Table = list[list[float | None]]  # rows of numbers, None where a value is undefined
-
-
-@dataclass(frozen=True)
-class LatentRow:
-    """One latent over all faces, and the attribute that it correlates with most."""
-
-    latent: int  # its index
-    rank: int  # by influence, from 1
-    influence: float  # mean absolute change of a pixel in [0, 1] per standard deviation
-    minimum: float
-    maximum: float
-    mean: float
-    deviation: float
-    total_activation: float  # sum of absolute values
-    kl: float | None  # nats per image
-    active: bool
-    attribute: str | None
-    correlation: float | None  # Pearson's r
-    faces: int | None  # in which the attribute is known
+from facespace.evaluation.disentanglement import NotMeasured
+from facespace.evaluation.session import SessionProtocol, SpaceIdentity
+from facespace.latent.disentanglement import Disentanglement
+from facespace.latent.structure import LatentRow, LatentStructure, Separability
 
 
 @dataclass(frozen=True)
-class AttributeFacts:
-    """The counts of an attribute, and the AUC of a linear probe on held-out faces; None with too few
-    faces."""
+class AnalyzedSpace(SpaceIdentity):
+    """The space of an analysis."""
 
-    yes: int
-    no: int
-    unknown: int
-    auc: float | None
+    family: str  # of its model
+
+
+@dataclass(frozen=True)
+class AnalysisProtocol(SessionProtocol):
+    """Everything that is needed to reproduce the figures; `space` is an AnalyzedSpace."""
+
+    latents: str
+    conditioned: bool  # whether the attributes of the faces were given to the space
+    seed: int
+    influence: str
+    auc: str
 
 
 @dataclass(frozen=True)
 class LatentResults:
     """All latents, the most influential first."""
 
-    posterior_means: LatentMoments
-    active_above: float  # variance
+    posterior_means: LatentStructure
+    active_threshold: float  # variance
     active: int
     dead: list[int]
     kl: float | None  # nats per image
@@ -63,7 +52,7 @@ class ComponentResults:
 
 
 @dataclass(frozen=True)
-class PosteriorResults(LatentMoments):
+class PosteriorResults(LatentStructure):
     """Posterior samples, whitened by the prior, against N(0, I)."""
 
     prior: str
@@ -82,15 +71,15 @@ class MapResults:
 
 @dataclass(frozen=True)
 class CorrelationResults:
-    """Pearson's r of latents or components (rows) with attributes (columns), and of attributes with each
-    other."""
+    """Pearson's r of P latents or components (rows) with A attributes (columns), and of the attributes with
+    each other; NaN where either does not vary."""
 
     rows: list[str]
     columns: list[str]
-    r: Table
-    faces: list[list[int]]
-    attributes_r: Table
-    attributes_faces: list[list[int]]
+    r: np.ndarray  # (P, A)
+    faces: np.ndarray  # (P, A), in which both are known
+    attributes_r: np.ndarray  # (A, A)
+    attributes_faces: np.ndarray  # (A, A)
     by_chance: float  # |r| that unrelated columns exceed in one analysis of twenty
 
 
@@ -98,13 +87,13 @@ class CorrelationResults:
 class AnalysisResults:
     """All that analysis.json holds but the duration."""
 
-    protocol: Json
+    protocol: AnalysisProtocol
     latents: LatentResults
     components: ComponentResults
     posterior: PosteriorResults
     maps: dict[str, MapResults]
     maps_missing: list[str]  # a sentence for each map that could not be made
     coloured_by: list[str]
-    attributes: dict[str, AttributeFacts]
+    attributes: dict[str, Separability]
     correlations: CorrelationResults
-    disentanglement: Json | None  # None where the factors of the faces are unknown
+    disentanglement: Disentanglement | NotMeasured | None  # None where the factors of the faces are unknown

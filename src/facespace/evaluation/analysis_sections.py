@@ -5,8 +5,11 @@ from collections.abc import Callable, Sequence
 
 from facespace.evaluation import analysis_charts as pictures
 from facespace.evaluation.analysis_charts import Pictures, plain_name, signed
-from facespace.evaluation.analysis_results import AnalysisResults, LatentRow
+from facespace.evaluation.analysis_results import AnalysisResults, AnalyzedSpace
+from facespace.evaluation.disentanglement import NotMeasured
+from facespace.latent.disentanglement import FactorScores
 from facespace.latent.maps import METHODS
+from facespace.latent.structure import LatentRow
 from facespace.report.page import Picture, Section
 from facespace.report.tables import NONE, cell, plain
 
@@ -48,19 +51,18 @@ def title(results: AnalysisResults) -> str:
 
 
 def _name(results: AnalysisResults) -> str:
-    space = results.protocol["space"]
-    return plain(space["recipe"] or space["folder"])
+    space = results.protocol.space
+    return plain(space.recipe or space.folder)
 
 
 def _subject(results: AnalysisResults) -> str:
     protocol = results.protocol
-    space, faces = protocol["space"], protocol["set"]
-    size = "×".join(map(str, space["image"]))
+    space, faces = protocol.space, protocol.set
+    size = "×".join(map(str, space.image))
+    family = space.family if isinstance(space, AnalyzedSpace) else ""
     return (
-        f"{_name(results)}, {space['family']} of {size} faces with {space['latents']:,} latents, analyzed "
-        "with "
-        f"{protocol['faces']:,} faces of the split {protocol['split']} ({faces['source']}, crop "
-        f"{faces['crop']})."
+        f"{_name(results)}, {family} of {size} faces with {space.latents:,} latents, analyzed with "
+        f"{protocol.faces:,} faces of the split {protocol.split} ({faces.source}, crop {faces.crop})."
     )
 
 
@@ -142,7 +144,7 @@ def _prior_observation(results: AnalysisResults) -> str:
     wide = found.length_deviation / CHI_DEVIATION
     if wide > WIDE:
         text += f" Their lengths spread {wide:.1f} times as widely: some faces are typical, others outliers."
-    total = results.protocol["space"]["latents"]
+    total = results.protocol.space.latents
     if found.dimensions < total:
         text += f" The prior varies along {found.dimensions} of {total} axes only."
     return text
@@ -198,7 +200,7 @@ def latents(results: AnalysisResults, shown: Pictures) -> Section:
         "averaged over pixels "
         "and faces, when that latent grows by one standard deviation. A dead latent is the same for all "
         "faces (variance up to "
-        f"{found.active_above:.3g}) and could be removed.\n\n" + _latent_observation(results)
+        f"{found.active_threshold:.3g}) and could be removed.\n\n" + _latent_observation(results)
     )
     if len(found.rows) > LISTED:
         text += f" The table has the first {LISTED}; latents.csv has all."
@@ -290,28 +292,30 @@ def posterior(results: AnalysisResults, shown: Pictures) -> Section:
 def factors(results: AnalysisResults, shown: Pictures) -> Section | None:
     """Disentanglement, where the factors of the faces are known."""
     found = results.disentanglement
-    if not found:
+    if found is None:
         return None
-    if "why_not" in found:
-        return Section("Disentanglement", found["why_not"])
-    means = (found[name] for name in ("mig", "sap", "dci_completeness", "dci_informativeness"))
+    if isinstance(found, NotMeasured):
+        return Section("Disentanglement", found.why_not)
+    means = found.mig, found.sap, found.dci_completeness, found.dci_informativeness
     rows = [
         ["factor", "MIG", "SAP", "completeness", "informativeness", "latent"],
         ["all, on average", *map("{:.3f}".format, means), ""],
     ]
-    for name, one in found["per_factor"].items():
-        figures = (one[figure] for figure in ("mig", "sap", "completeness", "informativeness"))
-        rows.append([plain_name(name), *map("{:.3f}".format, figures), f"z {one['latent']}"])
+    for name, scores in found.per_factor.items():
+        rows.append([plain_name(name), *_score_cells(scores)])
     text = (
         "These faces are synthetic with known factors, so disentanglement can be measured. MIG and SAP are "
-        "the gap between the "
-        "two most informative latents of a factor, completeness is high if few latents predict a factor, "
-        "and informativeness "
-        "if all together do: 1 is best, 0 worst. DCI disentanglement (each latent predicts one factor "
-        "alone): "
-        f"{found['dci_disentanglement']:.3f}.\n\n" + " ".join(found["left_out"])
+        "the gap between the two most informative latents of a factor, completeness is high if few latents "
+        "predict a factor, and informativeness if all together do: 1 is best, 0 worst. DCI disentanglement "
+        "(each latent predicts one factor alone): "
+        f"{found.dci_disentanglement:.3f}.\n\n" + " ".join(found.left_out)
     )
     return Section("Disentanglement", text, table=rows)
+
+
+def _score_cells(scores: FactorScores) -> list[str]:
+    figures = scores.mig, scores.sap, scores.completeness, scores.informativeness
+    return [*map("{:.3f}".format, figures), f"z {scores.best_latent}"]
 
 
 SECTIONS: Sequence[Callable[[AnalysisResults, Pictures], Section | None]] = (

@@ -5,36 +5,34 @@ import csv
 import io
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from facespace.core.cards import Card
 from facespace.core.errors import UsageError, check_seed, suggest
 from facespace.data.faces import FaceSet
 from facespace.evaluation import analysis_charts, analysis_sections
 from facespace.evaluation.analysis import MOVED, Analysis
 from facespace.evaluation.analysis_results import (
+    AnalysisProtocol,
     AnalysisResults,
+    AnalyzedSpace,
     ComponentResults,
-    CorrelationResults,
-    Json,
     LatentResults,
-    LatentRow,
     MapResults,
     PosteriorResults,
-    Table,
 )
-from facespace.evaluation.latent_moments import latent_moments
+from facespace.evaluation.disentanglement import measure_session
 from facespace.evaluation.results import as_document
 from facespace.evaluation.session import EvaluationSession
-from facespace.latent import disentanglement
+from facespace.latent.structure import LatentRow, components_for, latent_structure
 from facespace.report.report import Layout, Report
 from facespace.report.table_export import FORMS, check_form
 from facespace.space.face_space import FaceSpace
 
 LATENTS, EMBEDDINGS = "latents.csv", "embeddings"
-SYNTHETIC = ("procedural", "synthetic")  # sources whose attributes are the factors of the faces
 TABLES = tuple(f"{EMBEDDINGS}{ending}" for ending in FORMS.values())
 LAYOUT = Layout("an analysis", "analysis", others=(LATENTS, *TABLES, *analysis_charts.FILES))
 
@@ -50,7 +48,7 @@ def analyze(
     seed: int = 0,
     table: str = "csv",
     force: bool = False,
-) -> dict[str, Any]:
+) -> Card:
     """Analyzes a space on at most `count` faces of a split and writes the folder `to`: index.html, its
     pictures, latents.csv, embeddings.csv (or .parquet, by `table`) and analysis.json. Returns the content of
     analysis.json, and `text`, a summary.
@@ -115,16 +113,16 @@ def gather(analysis: Analysis) -> AnalysisResults:
         maps_missing=missing,
         coloured_by=analysis.coloured,
         attributes=analysis.attributes,
-        correlations=_correlations(analysis),
-        disentanglement=factors_of(analysis),
+        correlations=analysis.correlations,
+        disentanglement=measure_session(analysis.session, analysis.seed),
     )
 
 
 def _latents(analysis: Analysis) -> LatentResults:
     rows, kl = analysis.latents, analysis.encoded.kl
     return LatentResults(
-        posterior_means=latent_moments(analysis.table.z.astype(np.float64)),
-        active_above=analysis.threshold,
+        posterior_means=latent_structure(analysis.table.z.astype(np.float64)),
+        active_threshold=analysis.threshold,
         active=sum(row.active for row in rows),
         dead=sorted(row.latent for row in rows if not row.active),
         kl=None if kl is None else float(kl.sum(1, dtype=np.float64).mean()),
@@ -134,14 +132,19 @@ def _latents(analysis: Analysis) -> LatentResults:
 
 def _components(analysis: Analysis) -> ComponentResults:
     shares = np.nan_to_num(analysis.components.explained_variance_ratio_)
-    return ComponentResults(shares.tolist(), needed(shares, 0.5), needed(shares, 0.9), needed(shares, 0.99))
+    return ComponentResults(
+        explained=shares.tolist(),
+        for_50_percent=components_for(shares, 0.5),
+        for_90_percent=components_for(shares, 0.9),
+        for_99_percent=components_for(shares, 0.99),
+    )
 
 
 def _posterior(analysis: Analysis) -> PosteriorResults:
     whitened = analysis.whitened
     lengths = np.linalg.norm(whitened, axis=1)
     return PosteriorResults(
-        **vars(latent_moments(whitened)),
+        **vars(latent_structure(whitened)),
         prior=analysis.model_prior.origin,
         dimensions=whitened.shape[1],
         length_mean=float(lengths.mean()),
@@ -149,67 +152,22 @@ def _posterior(analysis: Analysis) -> PosteriorResults:
     )
 
 
-def _correlations(analysis: Analysis) -> CorrelationResults:
-    found = analysis.correlations
-    return CorrelationResults(
-        rows=found.rows,
-        columns=list(analysis.table.names),
-        r=numbers(found.r),
-        faces=found.n.tolist(),
-        attributes_r=numbers(found.among),
-        attributes_faces=found.both.tolist(),
-        by_chance=found.chance,
-    )
-
-
-def needed(shares: np.ndarray, share: float) -> int | None:
-    """How many of the first `shares` (K,) sum to this share of their total; None if all are 0."""
-    total = float(shares.sum())
-    if not total:
-        return None
-    return int(np.searchsorted(shares.cumsum(), share * total - 1e-12)) + 1
-
-
-def numbers(table: np.ndarray) -> Table:
-    """Rows of floats, None for NaN, which JSON cannot represent."""
-    rows = table.astype(object)
-    rows[np.isnan(table)] = None
-    return rows.tolist()
-
-
-def factors_of(analysis: Analysis) -> Json | None:
-    """Disentanglement figures, None where the factors of the faces are unknown; `why_not` says why they could
-    not be computed."""
-    if analysis.session.faces.card["source"] not in SYNTHETIC:
-        return None
-    table = analysis.table
-    try:
-        scores = disentanglement.measure_disentanglement(
-            table.z, table.attributes, table.names, analysis.seed
-        )
-    except UsageError as error:
-        return {"why_not": str(error)}
-    return as_document(scores)
-
-
-def protocol(analysis: Analysis) -> Json:
+def protocol(analysis: Analysis) -> AnalysisProtocol:
     """Everything that is needed to reproduce the figures."""
     session = analysis.session
     shared = session.protocol()
-    shared["space"]["family"] = session.space.model.config.family
-    faces = min(MOVED, len(session.rows))
-    return {
-        **shared,
-        "latents": "posterior means",
-        "attributes_told": False,
-        "seed": analysis.seed,
-        "influence": (
-            f"mean absolute change of a pixel in [0, 1] over {faces} faces when a latent grows by one "
-            "standard "
-            "deviation"
+    space = AnalyzedSpace(**vars(shared.space), family=session.space.model.config.family)
+    return AnalysisProtocol(
+        **vars(replace(shared, space=space)),
+        latents="posterior means",
+        conditioned=False,
+        seed=analysis.seed,
+        influence=(
+            f"mean absolute change of a pixel in [0, 1] over {min(MOVED, len(session.rows))} faces when a "
+            "latent grows by one standard deviation"
         ),
-        "auc": "ridge regression on all latents, 5 folds, no person in two of them",
-    }
+        auc="ridge regression on all latents, 5 folds, no person in two of them",
+    )
 
 
 def as_csv(rows: Sequence[LatentRow]) -> str:

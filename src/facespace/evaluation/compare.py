@@ -3,17 +3,17 @@ as a table, as JSON and as pictures. Trains nothing and ranks nothing."""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from facespace.core.cards import Card
 from facespace.core.errors import UsageError, check_seed
 from facespace.core.version import __version__
 from facespace.data.faces import FaceSet, evenly_spaced
 from facespace.evaluation.comparison import comparison
-from facespace.evaluation.comparison_results import ComparisonProtocol, ComparisonResults
+from facespace.evaluation.comparison_results import ComparisonProtocol, ComparisonResults, SpaceResults
 from facespace.evaluation.results import as_document
-from facespace.evaluation.session import EvaluationSession
+from facespace.evaluation.session import SELECTION, EvaluationSession
 from facespace.evaluation.space_figures import SHOWN, Measured, identify, measure
 from facespace.image import grids
 from facespace.latent.structure import ACTIVE
@@ -38,7 +38,7 @@ def compare(
     count: int = 1_000,
     seed: int = 0,
     force: bool = False,
-) -> dict[str, Any]:
+) -> Card:
     """Measures two or more runs or bundles on at most `count` faces of a split and writes the folder `to`:
     table.md, compare.json, reconstructions.png, samples.png, latents.png. Returns the content of
     compare.json, and the table as `text`.
@@ -56,9 +56,7 @@ def compare(
         session = EvaluationSession(space, faces, split, count, any_crop=True)
         measured.append(measure(identify(name, path, space, faces), session, seed))
         rows = session.rows  # the same for all spaces
-    results = ComparisonResults(
-        describe(faces, split, len(rows), seed), [space.results for space in measured]
-    )
+    results = ComparisonResults(describe(faces, split, len(rows), seed), list(map(_results, measured)))
     text = comparison(results)
     document = as_document(results)
     report = Report(
@@ -83,23 +81,32 @@ def open_all(paths: Sequence[Path]) -> list[FaceSpace]:
         if folder in folders:
             raise UsageError(f"{path} is the same model as {folders[folder]}; name two different runs.")
         folders[folder] = path
-    return [load(folder).as_prepared() for folder in folders]
+    return list(map(_open, folders))
+
+
+def _open(folder: Path) -> FaceSpace:
+    return load(folder).as_prepared()
+
+
+def _results(space: Measured) -> SpaceResults:
+    return space.results
 
 
 def names(paths: Sequence[Path]) -> list[str]:
     """The shortest ends of the paths that are unique; a folder name that many runs share gets its
     parent's."""
     parts = [path.resolve().parts for path in paths]
-    depths = [2 if part[-1] in COMMON else 1 for part in parts]
+    depths = [1 + (part[-1] in COMMON) for part in parts]
+    ends = list(map(_end, parts, depths))
     for _ in range(max(map(len, parts))):
-        ends = _ends(parts, depths)
         for place, end in enumerate(ends):
             depths[place] += ends.count(end) > 1
-    return [plain("/".join(end)) for end in _ends(parts, depths)]
+        ends = list(map(_end, parts, depths))
+    return ends
 
 
-def _ends(parts: Sequence[tuple[str, ...]], depths: Sequence[int]) -> list[tuple[str, ...]]:
-    return [part[-depth:] for part, depth in zip(parts, depths)]
+def _end(parts: tuple[str, ...], depth: int) -> str:
+    return plain("/".join(parts[-depth:]))
 
 
 def describe(faces: FaceSet, split: str, count: int, seed: int) -> ComparisonProtocol:
@@ -114,11 +121,11 @@ def describe(faces: FaceSet, split: str, count: int, seed: int) -> ComparisonPro
         crop=card["crop"],
         split=split,
         count=count,
-        chosen="evenly spread",
+        selection=SELECTION,
         seed=seed,
         temperature=1.0,
-        active_above=ACTIVE,
-        attributes_told=False,
+        active_threshold=ACTIVE,
+        conditioned=False,
         facespace=__version__,
     )
 

@@ -17,10 +17,10 @@ Show = Callable[[SpaceResults], str]  # the table cell of a space
 class Losses(NamedTuple):
     """What the value of a loss depends on (runs.LossContext)."""
 
-    pixels: str | None
+    likelihood: str | None
     image: str | None
     objective: str | None
-    set: str | None
+    set_fingerprint: str | None
 
 
 def comparison(results: ComparisonResults) -> str:
@@ -57,13 +57,13 @@ def _faces(results: ComparisonResults) -> str:
     return (
         f"{protocol.count:,} faces of {plain(protocol.set)} ({protocol.source}, {size} {colour}, crop "
         f"{protocol.crop}), "
-        f"split {protocol.split}, {protocol.chosen}; seed {protocol.seed}."
+        f"split {protocol.split}, {protocol.selection}; seed {protocol.seed}."
     )
 
 
 def _losses(run: SpaceResults) -> Losses:
     model = run.model
-    return Losses(model.pixels, model.image, model.objective, run.trained_on.fingerprint)
+    return Losses(model.likelihood, model.image, model.objective, run.trained_on.fingerprint)
 
 
 def _reconstruction_remarks(results: ComparisonResults) -> list[str]:
@@ -116,7 +116,7 @@ def _latent_remark(results: ComparisonResults) -> str:
     # E|r| of two independent normal variables over N faces, for large N.
     chance = math.sqrt(2 / (math.pi * protocol.count))
     return (
-        f"Over these faces. Active: variance above {protocol.active_above:g}. Independent latents would "
+        f"Over these faces. Active: variance above {protocol.active_threshold:g}. Independent latents would "
         "show a mean absolute "
         f"correlation of about {chance:.3f} over {protocol.count:,} faces. In a VAE the posterior of each "
         "latent has a "
@@ -131,7 +131,7 @@ def _trained_on(run: SpaceResults) -> str:
 
 
 def _widths(run: SpaceResults) -> str:
-    return f"{run.model.body} {', '.join(map(str, run.model.widths))}"
+    return f"{run.model.backbone} {', '.join(map(str, run.model.widths))}"
 
 
 def _active(run: SpaceResults) -> str:
@@ -170,7 +170,7 @@ COMPARISON: Mapping[str, Mapping[str, Show]] = {
         "latents": lambda run: f"{run.model.latents:,}",
         "hidden widths": _widths,
         "bottleneck": lambda run: run.model.bottleneck,
-        "pixels": lambda run: run.model.pixels,
+        "likelihood": lambda run: run.model.likelihood,
         "objective": lambda run: run.model.objective,
     },
     LOSSES: {

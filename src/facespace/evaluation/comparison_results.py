@@ -2,11 +2,10 @@
 the keys of compare.json, in their order."""
 
 from dataclasses import dataclass
-from typing import Any
 
-from facespace.evaluation.latent_moments import LatentMoments
+from facespace.latent.structure import LatentStructure
 
-EpochMetrics = dict[str, Any]  # the losses of one split, as the run logged them
+EpochMetrics = dict[str, float]  # the losses of one split by term, as the run logged them
 
 
 @dataclass(frozen=True)
@@ -21,11 +20,11 @@ class ComparisonProtocol:
     crop: str
     split: str
     count: int
-    chosen: str
+    selection: str
     seed: int
     temperature: float
-    active_above: float  # variance of a latent
-    attributes_told: bool
+    active_threshold: float  # variance of a latent
+    conditioned: bool  # whether the attributes of the faces were given to the spaces
     facespace: str
 
 
@@ -36,10 +35,10 @@ class ModelFacts:
     image: str | None
     parameters: int
     latents: int
-    body: str
+    backbone: str
     widths: list[int]
     bottleneck: str
-    pixels: str  # likelihood of pixel values
+    likelihood: str  # of pixel values
     conditions: list[str]
     objective: str
 
@@ -87,7 +86,7 @@ class SamplingFigures:
 
 
 @dataclass(frozen=True)
-class LatentFigures(LatentMoments):
+class LatentFigures(LatentStructure):
     """Moments of the posterior means, and the KL."""
 
     kl: float | None  # nats per image; None without a Gaussian posterior

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from facespace.evaluation.reconstruction import per_face
 from facespace.models.autoencoder import Autoencoder
 from facespace.models.likelihoods import Normal
+from facespace.perception.similarity import per_face
 from facespace.report.error_maps import Band, Scale, error_maps
 from facespace.space.face_space import BATCH, FaceSpace, Given
 

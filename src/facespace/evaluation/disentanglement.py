@@ -1,25 +1,47 @@
 """The part of an evaluation for synthetic faces, whose factors are known: disentanglement of the latents."""
 
+from dataclasses import dataclass
+
 from facespace.core.errors import UsageError
 from facespace.evaluation.results import as_document
-from facespace.evaluation.session import Evaluation
-from facespace.latent.disentanglement import Disentanglement, measure_disentanglement
+from facespace.evaluation.session import Evaluation, EvaluationSession
+from facespace.latent import disentanglement
+from facespace.latent.disentanglement import Disentanglement
 from facespace.report.page import Section
 from facespace.report.report import Finding
+
+SYNTHETIC = "synthetic"  # the source whose attributes are the factors of the faces
+
+
+@dataclass(frozen=True)
+class NotMeasured:
+    """Why a quantity could not be measured."""
+
+    why_not: str
+
+
+def measure_session(session: EvaluationSession, seed: int = 0) -> Disentanglement | NotMeasured | None:
+    """The disentanglement of the posterior means of the selected faces; None unless the set is synthetic."""
+    faces = session.faces
+    if faces.card["source"] != SYNTHETIC:
+        return None
+    factors = faces.attributes[session.rows]
+    try:
+        return disentanglement.measure_disentanglement(
+            session.encoded.mean, factors, faces.attribute_names, seed
+        )
+    except UsageError as error:  # too few faces; all else is still measured
+        return NotMeasured(str(error))
 
 
 def measure(evaluation: Evaluation) -> Disentanglement | None:
     """The posterior means of the selected faces; None unless the set is synthetic, or if it has too few
     faces."""
-    session = evaluation.session
-    if session.faces.card["source"] != "procedural":
+    found = measure_session(evaluation.session)
+    if isinstance(found, NotMeasured):
+        evaluation.left_out.append(found.why_not)
         return None
-    factors = session.faces.attributes[session.rows]
-    try:
-        return measure_disentanglement(session.encoded.mean, factors, session.faces.attribute_names)
-    except UsageError as error:  # too few faces; the other parts are still measured
-        evaluation.left_out.append(str(error))
-        return None
+    return found
 
 
 def section(evaluation: Evaluation, found: Disentanglement | None) -> Section | None:

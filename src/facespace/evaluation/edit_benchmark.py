@@ -4,11 +4,11 @@ writes the report."""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from facespace.core.attribute_names import check_names
+from facespace.core.cards import Card
 from facespace.core.console import progress
 from facespace.core.errors import UsageError, check_seed
 from facespace.data.faces import FaceSet
@@ -18,9 +18,12 @@ from facespace.evaluation.edit_curves import (
     RATE,
     AttributeResults,
     EditBenchmarkResults,
+    EditProtocol,
     FewFacesResults,
-    Json,
+    GuideProtocol,
     MethodResults,
+    ScorerFigures,
+    ScorerProtocol,
     at_rate,
     summary,
 )
@@ -34,7 +37,6 @@ from facespace.evaluation.edit_methods import (
     run,
 )
 from facespace.evaluation.interpolation import PIXELS, pixel_distance
-from facespace.evaluation.reconstruction import usable
 from facespace.evaluation.session import EvaluationSession
 from facespace.latent.directions import DECORRELATED, auc, draw_pairs, find_all, find_directions
 from facespace.latent.edit import move
@@ -42,6 +44,7 @@ from facespace.latent.strengths import UNITS, Strength, parse
 from facespace.perception.arcface import open_identity
 from facespace.perception.attributes import AttributeNet, load_net
 from facespace.perception.lpips import Distance, at_hand, open_lpips
+from facespace.perception.similarity import usable
 from facespace.perception.store import SCORER
 from facespace.report.report import Layout, Report
 from facespace.space.face_space import FaceSpace
@@ -67,7 +70,9 @@ MARGINS = (0.0, 1.0, 3.0)  # of closed-loop edits: logits past the decision boun
 DRAWS, PAIRS, STRENGTH = 20, 10, 2.0  # of the directions from 10 + 10 faces
 FEWEST_FACES, FEWEST_ATTRIBUTES = 5, 2
 TABLE = "table.md"
-LAYOUT = Layout("an edit benchmark", "scorecard", page="report.html", others=(TABLE,))
+LAYOUT = Layout(
+    "an edit benchmark", "edit_benchmark", page="report.html", others=(TABLE,), older=("scorecard.json",)
+)
 
 
 def benchmark_edits(
@@ -84,11 +89,11 @@ def benchmark_edits(
     seed: int = 0,
     strengths: Sequence[float | str] = (),
     force: bool = False,
-) -> dict[str, Any]:
+) -> Card:
     """Edits held-out faces by each of METHODS, at most `count` faces an attribute, and measures success,
     identity and side effects with a scoring classifier, an identity network and LPIPS. Directions are fitted
-    to the training split. Writes the folder `to`: scorecard.json, report.html, table.md. Returns the content
-    of scorecard.json, and `to`, `page` and `text`, a summary.
+    to the training split. Writes the folder `to`: edit_benchmark.json, report.html, table.md. Returns the
+    content of edit_benchmark.json, and `to`, `page` and `text`, a summary.
 
     `scorer` is a folder of train-attributes, by default the second bundled classifier. `strengths` rise, in
     standard deviations or, as "1g", in class gaps; the default is STRENGTHS. Raises UsageError for unknown
@@ -189,8 +194,8 @@ def by_attribute(benchmark: EditBenchmark, outcome: EditOutcome) -> dict[str, At
         scores = held_out.get(name, {})
         results[name] = AttributeResults(
             faces=len(benchmark.rows(name)),
-            seen_before=float((benchmark.seen[:, place] >= DETECTED).mean()),
-            scorer={key: scores.get(key) for key in ("auc", "accuracy", "yes", "no")},
+            present_before=float((benchmark.seen[:, place] >= DETECTED).mean()),
+            scorer=ScorerFigures(*map(scores.get, ScorerFigures._fields)),
             curves=curves,
             at_rate={method: at_rate(curve, RATE) for method, curve in curves.items()},
         )
@@ -218,7 +223,7 @@ def _few_faces_of(
     encoded, unit = session.encoded.mean, whole.units[whole.place(name)]
     column = [list(session.faces.attribute_names).index(name)]
     signs, truth = signs[:, column], session.faces.signs(session.split)[:, column]
-    values: dict[str, list[float]] = {"cosine": [], "auc": [], "flip": []}
+    values: dict[str, list[float]] = {"cosine": [], "auc": [], "success_rate": []}
     for draw in range(DRAWS):
         pairs = draw_pairs(signs[:, 0], PAIRS, benchmark.seed + draw)
         few = find_directions(z, signs, [name], "mean", whole.whitening, pairs)
@@ -226,38 +231,38 @@ def _few_faces_of(
         detected = benchmark.scorer.predict(faces)[:, benchmark.scorer.names.index(name)] >= DETECTED
         values["cosine"].append(float(few.units[0] @ unit))
         values["auc"].append(auc(few, encoded, truth)[name] or np.nan)
-        values["flip"].append(float(detected.mean()))
+        values["success_rate"].append(float(detected.mean()))
     return {key: (float(np.mean(part)), float(np.std(part))) for key, part in values.items()}
 
 
-def describe(benchmark: EditBenchmark) -> Json:
+def describe(benchmark: EditBenchmark) -> EditProtocol:
     """Everything that is needed to reproduce the results."""
     card, distance = benchmark.scorer.card, str(getattr(benchmark.distance, "about", "LPIPS"))
     if benchmark.distance is pixel_distance:
         distance = PIXELS
-    return {
-        **benchmark.session.protocol(),
-        "edited": (
-            f"at most {benchmark.count} an attribute, evenly spread, in whose reconstruction the scorer "
-            "does not see it"
+    return EditProtocol(
+        **vars(benchmark.session.protocol()),
+        edited=(
+            f"at most {benchmark.count} an attribute, evenly spaced, in whose reconstruction the scorer does "
+            "not see it"
         ),
-        "directions": "found in the split train",
-        "scorer": {
-            "fingerprint": card["fingerprint"],
-            "trained": f"on real faces of {card.get('data', {}).get('source')}, none of them edited here",
-            "held_out": card.get("held_out", {}).get("mean"),
-        },
-        "guide": {"of": BEST, "fingerprint": benchmark.guide.fingerprint},
-        "against": "the reconstruction of each face",
-        "identity": benchmark.identity.about,
-        "distance": distance,
-        "strengths": [strength.value for strength in benchmark.strengths],
-        "strength_unit": UNITS[benchmark.strengths[0].unit],
-        "margins": list(benchmark.margins),
-        "rate": RATE,
-        "alike": ALIKE,
-        "seed": benchmark.seed,
-    }
+        directions="found in the split train",
+        scorer=ScorerProtocol(
+            fingerprint=card["fingerprint"],
+            trained=f"on real faces of {card.get('data', {}).get('source')}, none of them edited here",
+            held_out=card.get("held_out", {}).get("mean"),
+        ),
+        guide=GuideProtocol(BEST, benchmark.guide.fingerprint),
+        against="the reconstruction of each face",
+        identity=benchmark.identity.about,
+        distance=distance,
+        strengths=[strength.value for strength in benchmark.strengths],
+        strength_unit=UNITS[benchmark.strengths[0].unit],
+        margins=list(benchmark.margins),
+        success_rate=RATE,
+        identity_level=ALIKE,
+        seed=benchmark.seed,
+    )
 
 
 def make_report(benchmark: EditBenchmark, outcome: EditOutcome, results: EditBenchmarkResults) -> Report:

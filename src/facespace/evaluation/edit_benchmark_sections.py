@@ -21,7 +21,7 @@ from facespace.evaluation.edit_curves import (
 from facespace.evaluation.edit_methods import BEST, METHODS, PLAIN, EditBenchmark, EditOutcome
 from facespace.report import charts
 from facespace.report.page import Picture, Section, png
-from facespace.report.tables import NONE
+from facespace.report.tables import NONE, cell
 
 STRIPS = 6  # attributes whose edits are shown
 PROTOCOL_TEXT = (
@@ -32,7 +32,7 @@ PROTOCOL_TEXT = (
 PANELS = (  # title and field of the vertical axis; the horizontal axis is the success rate
     ("identity to the reconstruction", "identity"),
     ("distance to the reconstruction", "distance"),
-    ("change of the others", "others"),
+    ("change of the others", "other_change"),
 )
 TERMINAL_WIDTHS = (22, 10, 11, 10, 11, 10, 7)
 METHOD_HEAD = [
@@ -68,14 +68,14 @@ def headlines(results: EditBenchmarkResults) -> list[str]:
     for method, found in results.methods.items():
         lines.append(_terminal_row([method, *_method_cells(found)]))
     protocol = results.protocol
+    auc = (protocol.scorer.held_out or {}).get("auc")
     lines += [
         "",
         "others: mean absolute change of the other attributes' probabilities; leakage: the part that all "
         "faces share;",
         f"÷ plain: relative to mean differences at the same success rate ({RATE:.0%}, or the highest that "
         "both reach).",
-        f"Identity: {protocol['identity']}. Scorer: mean AUC {protocol['scorer']['held_out']['auc']:.3f} on "
-        "held-out real faces.",
+        f"Identity: {protocol.identity}. Scorer: mean AUC {cell(auc, '.3f')} on held-out real faces.",
     ]
     return lines
 
@@ -83,8 +83,8 @@ def headlines(results: EditBenchmarkResults) -> list[str]:
 def _terminal_row(cells: Sequence[str]) -> str:
     first, *others = cells
     text = first.ljust(TERMINAL_WIDTHS[0])
-    for cell, width in zip(others, TERMINAL_WIDTHS[1:]):
-        text += cell.rjust(width)
+    for other, width in zip(others, TERMINAL_WIDTHS[1:]):
+        text += other.rjust(width)
     return text
 
 
@@ -96,7 +96,7 @@ def table(results: EditBenchmarkResults) -> str:
         heads.append(f"{method}: id, others")
     lines = [_markdown_row(heads), "|" + "---|" * len(heads)]
     for name, found in results.attributes.items():
-        auc = found.scorer.get("auc")
+        auc = found.scorer.auc
         cells = [name, str(found.faces), "" if auc is None else f"{auc:.3f}"]
         for method in METHODS:
             cells.append(_table_cell(found, method))
@@ -108,8 +108,8 @@ def table(results: EditBenchmarkResults) -> str:
         "attributes' probabilities "
         f"(lower is better) at a success rate of {RATE:.0%}; in brackets the highest rate that is reached "
         "where that is less. "
-        f"{protocol['edited'].capitalize()}; directions {protocol['directions']}; identity: "
-        f"{protocol['identity']}.",
+        f"{protocol.edited.capitalize()}; directions {protocol.directions}; identity: "
+        f"{protocol.identity}.",
     ]
     return "\n".join(lines) + "\n"
 
@@ -121,7 +121,7 @@ def _markdown_row(cells: Sequence[str]) -> str:
 def _table_cell(found: AttributeResults, method: str) -> str:
     effects = found.at_rate[method]
     if effects:
-        return f"{effects.identity:.2f}, {effects.others:.3f}"
+        return f"{effects.identity:.2f}, {effects.other_change:.3f}"
     return f"({highest_rate(found.curves[method]):.0%})"
 
 
@@ -129,7 +129,7 @@ def _matched_cells(matched: Matched | None) -> list[str]:
     """Ratios of others and leakage, identity and plain identity; dashes if no attribute can be compared."""
     if matched is None:
         return [NONE] * 4
-    figures = matched.others_ratio, matched.drag_ratio, matched.identity, matched.plain_identity
+    figures = matched.other_change_ratio, matched.leakage_ratio, matched.identity, matched.plain_identity
     return [f"{figure:.2f}" for figure in figures]
 
 
@@ -139,10 +139,10 @@ def verdict(results: EditBenchmarkResults) -> Section:
     others, _, identity, plain_identity = _matched_cells(best.matched)
     text = (
         "At an identity of .8 to the reconstruction, plain mean differences succeed in "
-        f"{plain.flip_at_identity:.0%} of the "
-        f"faces and change the other attributes by {plain.others_at_identity:.3f}; closed-loop edits with "
+        f"{plain.success_at_identity:.0%} of the "
+        f"faces and change the other attributes by {plain.other_change_at_identity:.3f}; closed-loop edits with "
         "all others locked "
-        f"succeed in {best.flip_at_identity:.0%} and change them by {best.others_at_identity:.3f}.\n\n"
+        f"succeed in {best.success_at_identity:.0%} and change them by {best.other_change_at_identity:.3f}.\n\n"
         f"At equal success rates, the closed loop changes the others {others} times as much as plain mean "
         "differences do, "
         f"at an identity of {identity} against {plain_identity}.\n\n"
@@ -158,7 +158,7 @@ def verdict(results: EditBenchmarkResults) -> Section:
 def _effect_cells(effects: SideEffects | None) -> list[str]:
     if effects is None:
         return [NONE, NONE]
-    return [f"{effects.identity:.2f}", f"{effects.others:.3f}"]
+    return [f"{effects.identity:.2f}", f"{effects.other_change:.3f}"]
 
 
 def methods(benchmark: EditBenchmark, outcome: EditOutcome, results: EditBenchmarkResults) -> Section:
@@ -172,8 +172,8 @@ def methods(benchmark: EditBenchmark, outcome: EditOutcome, results: EditBenchma
         "of it that all faces "
         "share. ÷ plain: relative to mean differences at an equal success rate, with the identities there. "
         "Identity is the "
-        f"cosine to the face's own reconstruction ({protocol['identity']}); distance is "
-        f"{protocol['distance']}."
+        f"cosine to the face's own reconstruction ({protocol.identity}); distance is "
+        f"{protocol.distance}."
     )
     caption = "Means over the attributes, against the success rate; the lower left is no edit."
     picture = Picture(
@@ -184,8 +184,8 @@ def methods(benchmark: EditBenchmark, outcome: EditOutcome, results: EditBenchma
 
 def _method_cells(found: MethodResults) -> list[str]:
     return [
-        f"{found.flip_at_identity:.0%}",
-        f"{found.others_at_identity:.3f}",
+        f"{found.success_at_identity:.0%}",
+        f"{found.other_change_at_identity:.3f}",
         *_matched_cells(found.matched),
     ]
 
@@ -205,7 +205,7 @@ def _mean_curve(measured: Sequence[Curve], field: str) -> charts.Curve:
     """The mean of curves, point by point, after a point without an edit."""
     across, up = [0.0], [1.0 if field == "identity" else 0.0]
     for points in zip(*measured):
-        across.append(float(np.mean([point.flip for point in points])))
+        across.append(float(np.mean([point.success_rate for point in points])))
         up.append(float(np.mean([getattr(point, field) for point in points])))
     return across, up
 
@@ -267,14 +267,14 @@ def _strip(benchmark: EditBenchmark, outcome: EditOutcome, name: str) -> Figure:
 
 def few(results: EditBenchmarkResults) -> Section:
     """Directions from 10 + 10 faces."""
-    found = results.pairs
+    found = results.few_faces
     rows = [["attribute", "cosine to all rows", "AUC", f"success at {found.strength:g} sd"]]
     for name, values in found.attributes.items():
         if values:
             (cosine, cosine_sd), (auc, auc_sd) = values["cosine"], values["auc"]
-            flip, flip_sd = values["flip"]
+            success, success_sd = values["success_rate"]
             cells = [f"{cosine:.2f} ± {cosine_sd:.2f}", f"{auc:.2f} ± {auc_sd:.2f}"]
-            rows.append([name, *cells, f"{flip:.0%} ± {flip_sd:.0%}"])
+            rows.append([name, *cells, f"{success:.0%} ± {success_sd:.0%}"])
     low, high = found.faces
     text = (
         f"Mean differences of {low} + {high} random faces against those of all training faces: mean and "

@@ -4,9 +4,11 @@ PARTS."""
 
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from facespace.core.cards import Card
 from facespace.core.console import note
 from facespace.core.errors import UsageError, check_seed
 from facespace.data.faces import FaceSet
@@ -20,7 +22,7 @@ from facespace.evaluation import (
     reconstruction,
 )
 from facespace.evaluation.results import as_document
-from facespace.evaluation.session import Evaluation, EvaluationSession
+from facespace.evaluation.session import Evaluation, EvaluationSession, SessionProtocol, SpaceIdentity
 from facespace.perception.arcface import open_arcface
 from facespace.perception.inception import IN_BF16, Features, FeaturesError, open_features
 from facespace.perception.lpips import at_hand, open_lpips
@@ -47,6 +49,27 @@ class Part(Protocol):
     def advise(self, found: Any) -> list[Finding]:
         """Conclusions from them; called only if `found` is not None."""
         ...
+
+
+@dataclass(frozen=True)
+class EvaluatedSpace(SpaceIdentity):
+    """The space of an evaluation."""
+
+    step: int | None
+    weights: str  # average or raw
+    parameters: int
+
+
+@dataclass(frozen=True)
+class EvaluationProtocol(SessionProtocol):
+    """What is needed to reproduce an evaluation; `space` is an EvaluatedSpace."""
+
+    samples: int
+    prior: str  # where samples come from
+    temperature: float
+    mode: str  # of the model
+    seed: int
+    features: str | None  # the network for FID and KID
 
 
 # Key in metrics.json -> part, in the order in which they are measured and shown.
@@ -77,7 +100,7 @@ def evaluate(
     bound: int = 0,
     seed: int = 0,
     force: bool = False,
-) -> dict[str, Any]:
+) -> Card:
     """Measures a space on at most `count` faces of a split and on as many `samples`; writes the folder `to`
     with metrics.json and report.html, and returns the content of metrics.json.
 
@@ -125,16 +148,16 @@ def make_report(evaluation: Evaluation, seconds: Mapping[str, float]) -> Report:
     sections = [part.section(evaluation, results.get(name)) for name, part in PARTS.items()]
     document = as_document({"seconds": seconds, **results, "left_out": evaluation.left_out})
     protocol = describe(evaluation)
-    faces = protocol["set"]
+    faces = protocol.set
     return Report(
         layout=LAYOUT,
-        title=f"How good is {protocol['space']['recipe'] or evaluation.session.space.folder.name}?",
-        protocol=protocol,
+        title=f"How good is {protocol.space.recipe or evaluation.session.space.folder.name}?",
+        protocol=as_document(protocol),
         results=document,
         findings=conclude(results),
         summary=(
-            f"{protocol['faces']:,} faces of the split {protocol['split']} ({faces['source']}, crop "
-            f"{faces['crop']}), {protocol['samples']:,} samples from {protocol['prior']}."
+            f"{protocol.faces:,} faces of the split {protocol.split} ({faces.source}, crop {faces.crop}), "
+            f"{protocol.samples:,} samples from {protocol.prior}."
         ),
         sections=sections,
         headlines=headlines(document),
@@ -143,7 +166,7 @@ def make_report(evaluation: Evaluation, seconds: Mapping[str, float]) -> Report:
     )
 
 
-def conclude(results: Mapping[str, Any]) -> list[Finding]:
+def conclude(results: Mapping[str, object]) -> list[Finding]:
     """The conclusions from the results of the parts, the most important first."""
     findings = []
     for name, part in PARTS.items():
@@ -152,35 +175,36 @@ def conclude(results: Mapping[str, Any]) -> list[Finding]:
     return findings
 
 
-def describe(evaluation: Evaluation) -> dict[str, Any]:
+def describe(evaluation: Evaluation) -> EvaluationProtocol:
     """The protocol: what is needed to reproduce the results."""
     session, card = evaluation.session, evaluation.session.space.card
-    protocol = session.protocol()
+    shared = session.protocol()
     training = (card.get("recipe") or {}).get("train", {})
     averaged = training.get("ema") or training.get("ema_half_life")
-    protocol["space"] |= {
-        "step": card.get("step"),
-        "weights": "average (EMA)" if averaged else "raw",
-        "parameters": sum(weight.numel() for weight in session.space.model.parameters()),
-    }
-    return {
-        **protocol,
-        "samples": evaluation.samples,
-        "prior": session.space.prior(evaluation.prior).origin,
-        "temperature": evaluation.temperature,
-        "mode": "eval",
-        "seed": evaluation.seed,
-        "features": evaluation.features.about if evaluation.features else None,
-    }
+    space = EvaluatedSpace(
+        **vars(shared.space),
+        step=card.get("step"),
+        weights="average (EMA)" if averaged else "raw",
+        parameters=sum(weight.numel() for weight in session.space.model.parameters()),
+    )
+    return EvaluationProtocol(
+        **vars(replace(shared, space=space)),
+        samples=evaluation.samples,
+        prior=session.space.prior(evaluation.prior).origin,
+        temperature=evaluation.temperature,
+        mode="eval",
+        seed=evaluation.seed,
+        features=evaluation.features.about if evaluation.features else None,
+    )
 
 
-def brief(metrics: Mapping[str, Any]) -> str:
+def brief(metrics: Card) -> str:
     """The content of metrics.json as text for the terminal."""
     findings = [Finding(**finding) for finding in metrics["findings"]]
     return as_text(headlines(metrics), findings, metrics["left_out"])
 
 
-def headlines(metrics: Mapping[str, Any]) -> list[str]:
+def headlines(metrics: Card) -> list[str]:
     """The main figures, a line for each of reconstruction, new faces and likelihood."""
     found = metrics["reconstruction"]
     parts = [f"PSNR {found['psnr']:.2f} dB", f"MSE {found['mse']:.5f}"]
@@ -188,12 +212,13 @@ def headlines(metrics: Mapping[str, Any]) -> list[str]:
         if name in found:
             parts.append(f"{label} {found[name]:{form}}")
     lines = [f"reconstruction  {', '.join(parts)}"]
-    drawn, likelihood = metrics.get("generation"), metrics.get("likelihood")
-    if drawn:
+    generated, likelihood = metrics.get("generation"), metrics.get("likelihood")
+    if generated:
+        reference = generated["real_reference"]
         lines.append(
-            f"new faces       FID {drawn['fid']:.1f} (other real faces {drawn['floor']['fid']:.1f}), KID "
-            f"{drawn['kid']:.4f} ± {drawn['kid_sd']:.4f} ({drawn['floor']['kid']:.4f}), precision "
-            f"{drawn['precision']:.3f}, recall {drawn['recall']:.3f}"
+            f"new faces       FID {generated['fid']:.1f} (other real faces {reference['fid']:.1f}), KID "
+            f"{generated['kid']:.4f} ± {generated['kid_sd']:.4f} ({reference['kid']:.4f}), precision "
+            f"{generated['precision']:.3f}, recall {generated['recall']:.3f}"
         )
     if likelihood:
         loss, per_dim = likelihood["loss"], likelihood["loss_per_dim"]

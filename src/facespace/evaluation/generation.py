@@ -2,7 +2,6 @@
 distances between real faces."""
 
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 
@@ -11,6 +10,7 @@ from facespace.evaluation.fidelity import NEIGHBOURS, SUBSET, SUBSETS, fid, kid,
 from facespace.evaluation.results import INTERNAL
 from facespace.evaluation.session import Evaluation
 from facespace.image import grids
+from facespace.image.jpeg import is_jpeg, looks_like_jpeg
 from facespace.models.bundle import OWN
 from facespace.perception.inception import Features, kept_features
 from facespace.report.page import Section
@@ -18,9 +18,6 @@ from facespace.report.report import GOOD, NOTE, POOR, Finding
 
 FEWEST = 8  # faces a side for which every quantity exists, also that of half against half
 SHOWN = 48  # samples on the page
-# Sets resized with Lanczos lie between 0.94 and 1.03; at 64 px JPEG of quality 85 gives 1.05, and of 75 gives
-# 1.11.
-BLOCKY = 1.04
 JPEG_WARNING = (
     "The real faces seem to have been saved as JPEG after they were cropped (block borders {:.2f} times "
     "as steep as their neighbours): such references change FID. Prepare the set from the photographs."
@@ -34,20 +31,40 @@ class Floor:
     fid: float
     kid: float
     count: int
-    of: str  # what was compared
+    compared: str  # the two groups of real faces
+
+
+@dataclass(frozen=True)
+class KidProtocol:
+    """How KID was computed."""
+
+    subsets: int
+    size: int  # faces of a subset
+    degree: int  # of the polynomial kernel
+
+
+@dataclass(frozen=True)
+class GenerationProtocol:
+    """How the distances were computed."""
+
+    features: str  # the network
+    count: int  # faces a side
+    kid: KidProtocol
+    neighbours: int  # k of precision and recall
+    seed: int
 
 
 @dataclass(frozen=True)
 class Generation:
-    """Distances between new and real faces, with the real-vs-real reference as `floor`."""
+    """Distances between new and real faces, and between real faces."""
 
     fid: float
     kid: float
     kid_sd: float  # standard deviation over subsets
     precision: float
     recall: float
-    floor: Floor
-    protocol: dict[str, Any]
+    real_reference: Floor
+    protocol: GenerationProtocol
     warnings: list[str]
     reconstruction_fid: float | None = field(default=None, metadata=INTERNAL)
     prior_fitted: bool = field(default=False, metadata=INTERNAL)
@@ -63,9 +80,8 @@ def measure(evaluation: Evaluation) -> Generation | None:
     if len(session.faces.rows(other_split)) >= samples:
         others = evaluation.real(other_split, samples)
     found = measure_generation(evaluation.drawn, evaluation.reference, others, evaluation.features)
-    reconstruction = evaluation.results.get("reconstruction")
-    reconstruction_fid = reconstruction.fid if reconstruction else None
-    return replace(found, reconstruction_fid=reconstruction_fid, prior_fitted=evaluation.prior != OWN)
+    fitted = evaluation.prior != OWN
+    return replace(found, reconstruction_fid=evaluation.reconstruction_fid, prior_fitted=fitted)
 
 
 def section(evaluation: Evaluation, found: Generation | None) -> Section:
@@ -75,16 +91,17 @@ def section(evaluation: Evaluation, found: Generation | None) -> Section:
     pictures = [(caption, grids.grid(evaluation.drawn[:SHOWN], 12))]
     if found is None:
         return Section("New faces", "There was no feature network, so only the faces are shown.", pictures)
+    reference = found.real_reference
     rows = [
         ["figure", "new faces", "other real faces", "better"],
-        ["FID", f"{found.fid:.1f}", f"{found.floor.fid:.1f}", "lower"],
-        ["KID", f"{found.kid:.4f} ± {found.kid_sd:.4f}", f"{found.floor.kid:.4f}", "lower"],
+        ["FID", f"{found.fid:.1f}", f"{reference.fid:.1f}", "lower"],
+        ["KID", f"{found.kid:.4f} ± {found.kid_sd:.4f}", f"{reference.kid:.4f}", "lower"],
         ["precision (how many look real)", f"{found.precision:.3f}", "", "higher"],
         ["recall (how much of the real variety)", f"{found.recall:.3f}", "", "higher"],
     ]
     text = (
         f"Distances between {evaluation.samples:,} new faces and as many real ones, by "
-        f"{found.protocol['features']}. The value for other real faces ({found.floor.of}) is the best that "
+        f"{found.protocol.features}. The value for other real faces ({reference.compared}) is the best that "
         "could be reached."
     )
     return Section("New faces", text, pictures, rows)
@@ -97,7 +114,7 @@ def advise(found: Generation) -> list[Finding]:
 
 
 def _conclusion(found: Generation) -> Finding:
-    reference, reconstruction = found.floor.fid, found.reconstruction_fid
+    reference, reconstruction = found.real_reference.fid, found.reconstruction_fid
     numbers = f"FID {found.fid:.0f}, where other real faces have {reference:.0f}"
     if found.fid <= 2 * reference:
         return Finding(GOOD, f"New faces are nearly as close to real faces as other real faces ({numbers}).")
@@ -141,20 +158,20 @@ def measure_generation(
     mean, deviation = kid(judged, reference, size=size, seed=seed)
     precision, recall = precision_recall(reference, judged)
     other_features = None if others is None else as_features(features, others, keep=True)
-    protocol = {
-        "features": features.about,
-        "count": count,
-        "kid": {"subsets": SUBSETS, "size": size, "degree": 3},
-        "neighbours": NEIGHBOURS,
-        "seed": seed,
-    }
+    protocol = GenerationProtocol(
+        features=features.about,
+        count=count,
+        kid=KidProtocol(SUBSETS, size, degree=3),
+        neighbours=NEIGHBOURS,
+        seed=seed,
+    )
     return Generation(
         fid=fid(judged, reference),
         kid=mean,
         kid_sd=deviation,
         precision=precision,
         recall=recall,
-        floor=floor(reference, other_features, seed),
+        real_reference=floor(reference, other_features, seed),
         protocol=protocol,
         warnings=warnings,
     )
@@ -199,21 +216,3 @@ def as_features(features: Features, faces: np.ndarray, keep: bool = False) -> np
     if faces.ndim == 2 and faces.dtype.kind == "f":
         return faces
     return kept_features(features, faces) if keep else features(faces)
-
-
-def is_jpeg(faces: np.ndarray) -> bool:
-    """Whether uint8 faces show JPEG's block borders; False for features."""
-    return faces.ndim == 4 and looks_like_jpeg(faces) > BLOCKY
-
-
-def looks_like_jpeg(faces: np.ndarray) -> float:
-    """How much steeper faces uint8 (N, H, W, C) are across the borders of 8-pixel blocks than one pixel
-    beside them: about 1 for resized faces, more for faces saved as JPEG after that; quality above 90 is not
-    detected."""
-    border = beside = 0.0
-    some = faces[:: max(1, len(faces) // 500)].astype(np.int16)
-    for axis, others in ((1, (0, 2, 3)), (2, (0, 1, 3))):
-        steps = np.abs(np.diff(some, axis=axis)).mean(others)  # step p lies between the pixels p and p + 1
-        at = np.arange(7, len(steps) - 1, 8)
-        border, beside = border + steps[at].sum(), beside + (steps[at - 1] + steps[at + 1]).sum() / 2
-    return float(border / beside) if beside else 1.0

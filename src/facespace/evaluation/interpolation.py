@@ -8,13 +8,13 @@ import numpy as np
 from facespace.core.console import progress
 from facespace.core.errors import UsageError
 from facespace.evaluation.generation import measure_generation
-from facespace.evaluation.reconstruction import usable
 from facespace.evaluation.results import Interval, bootstrap
 from facespace.evaluation.session import Evaluation
 from facespace.image import grids
 from facespace.image.pixels import squared_error
 from facespace.latent.morph import through
 from facespace.perception.lpips import Distance
+from facespace.perception.similarity import usable
 from facespace.report.page import Section
 from facespace.report.report import GOOD, NOTE, Finding
 from facespace.space.face_space import FaceSpace

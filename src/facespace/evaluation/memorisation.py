@@ -34,7 +34,7 @@ class Memorisation:
     median: float
     unseen_median: float
     samples: int
-    held_against: int  # training faces
+    training_faces: int  # compared with
     unseen: int
     nearest: list[int]  # (N,) number of each sample's nearest training face
     by_attributes: "Memorisation | None" = None  # the same by the features of the attribute network
@@ -73,7 +73,7 @@ def section(evaluation: Evaluation, found: Memorisation | None) -> Section | Non
 
 def _neighbours(evaluation: Evaluation, found: Memorisation) -> Image.Image:
     faces, space = evaluation.session.faces, evaluation.session.space
-    rows = evenly_spaced(faces.rows("train"), found.held_against)[found.nearest[:SHOWN]]
+    rows = evenly_spaced(faces.rows("train"), found.training_faces)[found.nearest[:SHOWN]]
     # Memory-mapped images are read in rising order, and put back into the order of the samples.
     reconstructed = space.reconstruct(faces.images[np.sort(rows)])[np.argsort(np.argsort(rows))]
     return grids.grid(grids.pairs(evaluation.drawn[:SHOWN], reconstructed, SHOWN), SHOWN)
@@ -125,7 +125,7 @@ def memorisation(samples: np.ndarray, train: np.ndarray, held_out: np.ndarray) -
         median=float(np.median(of_samples)),
         unseen_median=float(np.median(of_unseen)),
         samples=len(samples),
-        held_against=len(train),
+        training_faces=len(train),
         unseen=len(held_out),
         nearest=nearest.tolist(),
     )

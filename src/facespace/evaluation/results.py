@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from facespace.core.cards import Card
 from facespace.core.errors import UsageError
 
 COVERAGE = 95.0  # per cent of the bootstrap distribution that an interval covers
@@ -34,7 +35,8 @@ def bootstrap(
 
 def as_document(result: Any) -> Any:
     """A result as JSON values. Dataclasses and NamedTuples become objects; a field whose default is None is
-    omitted while it is None, which marks a quantity that was not measured."""
+    omitted while it is None, which marks a quantity that was not measured. Arrays become lists, with None for
+    NaN, which JSON cannot represent."""
     if is_dataclass(result):
         return _object(result)
     if hasattr(result, "_asdict"):
@@ -43,11 +45,15 @@ def as_document(result: Any) -> Any:
         return {name: as_document(value) for name, value in result.items()}
     if isinstance(result, list | tuple):
         return [as_document(value) for value in result]
+    if isinstance(result, np.ndarray):
+        rows = result.astype(object)
+        rows[np.isnan(result)] = None
+        return rows.tolist()
     return result
 
 
-def _object(result: Any) -> dict[str, Any]:
-    document: dict[str, Any] = {}
+def _object(result: Any) -> Card:
+    document: Card = {}
     for entry in fields(result):
         value, kind = getattr(result, entry.name), entry.metadata.get("json")
         if kind == "internal" or (value is None and entry.default is None):

@@ -4,7 +4,7 @@ evaluate` also the networks and options that its parts share."""
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from facespace.space.face_space import FaceSpace, load
 from facespace.space.set_faces import SetFaces
 
 FEWEST = 2  # faces of a session
+SELECTION = "evenly spaced"  # how the faces of a split are selected
 
 
 class Encoded(NamedTuple):
@@ -30,6 +31,41 @@ class Encoded(NamedTuple):
     mean: np.ndarray  # (N, D)
     variance: np.ndarray | None  # (N, D)
     kl: np.ndarray | None  # (N, D) nats
+
+
+@dataclass(frozen=True)
+class SpaceIdentity:
+    """The space of a session. The fields here and below are keys of the JSON that a measurement writes."""
+
+    folder: str
+    recipe: str | None
+    fingerprint: str
+    image: list[int]  # C, H, W
+    latents: int
+
+
+@dataclass(frozen=True)
+class SetIdentity:
+    """The set of a session."""
+
+    source: str
+    size: list[int]  # (height, width) in pixels
+    channels: int
+    crop: str
+    fingerprint: str
+    folder: str
+
+
+@dataclass(frozen=True)
+class SessionProtocol:
+    """What is needed to reproduce the results: the space, the set, and the selection of faces."""
+
+    facespace: str
+    space: SpaceIdentity
+    set: SetIdentity
+    split: str
+    faces: int
+    selection: str
 
 
 class EvaluationSession:
@@ -64,31 +100,30 @@ class EvaluationSession:
         """Those faces of the set in the size and colour of the encoder's input, uint8 (N, H, W, C)."""
         return self.space.fit(self.faces.images[rows])
 
-    def protocol(self) -> dict[str, Any]:
-        """What is needed to reproduce the results: the space, the set, and the selection of faces."""
+    def protocol(self) -> SessionProtocol:
+        """What is needed to reproduce the results."""
         space, card = self.space, self.faces.card
-        recipe = space.card.get("recipe") or {}
-        return {
-            "facespace": __version__,
-            "space": {
-                "folder": str(space.folder),
-                "recipe": recipe.get("name"),
-                "fingerprint": space.card["fingerprint"],
-                "image": list(space.image_shape),
-                "latents": space.latent_dim,
-            },
-            "set": {
-                "source": card["source"],
-                "size": card["size"],
-                "channels": card["channels"],
-                "crop": card["crop"],
-                "fingerprint": card["fingerprint"],
-                "folder": str(self.faces.root),
-            },
-            "split": self.split,
-            "faces": len(self.rows),
-            "chosen": "evenly spread",
-        }
+        return SessionProtocol(
+            facespace=__version__,
+            space=SpaceIdentity(
+                folder=str(space.folder),
+                recipe=(space.card.get("recipe") or {}).get("name"),
+                fingerprint=space.card["fingerprint"],
+                image=list(space.image_shape),
+                latents=space.latent_dim,
+            ),
+            set=SetIdentity(
+                source=card["source"],
+                size=card["size"],
+                channels=card["channels"],
+                crop=card["crop"],
+                fingerprint=card["fingerprint"],
+                folder=str(self.faces.root),
+            ),
+            split=self.split,
+            faces=len(self.rows),
+            selection=SELECTION,
+        )
 
     @cached_property
     def originals(self) -> np.ndarray:
@@ -135,7 +170,8 @@ class Evaluation:
     seed: int
     features: Features | None = None
     left_out: list[str] = field(default_factory=list)  # a sentence for each quantity that was not measured
-    results: dict[str, Any] = field(default_factory=dict)  # name of a part -> its result
+    results: dict[str, object] = field(default_factory=dict)  # name of a part -> its result
+    reconstruction_fid: float | None = None  # of reconstructions, for comparison with samples
 
     @cached_property
     def drawn(self) -> np.ndarray:

@@ -20,13 +20,12 @@ from facespace.evaluation.comparison_results import (
     SpaceResults,
     TrainingSetFacts,
 )
-from facespace.evaluation.latent_moments import latent_moments
-from facespace.evaluation.reconstruction import Tally, quality
-from facespace.report.run_files import METRICS, objective, read_epochs, shape
 from facespace.evaluation.session import EvaluationSession
-from facespace.image.pixels import to_float, to_uint8
+from facespace.image.pixels import Tally, quality, to_float, to_uint8
+from facespace.latent.structure import latent_structure
 from facespace.models.bundle import OWN
 from facespace.models.priors import FittedNormal, StandardNormal
+from facespace.report.run_files import METRICS, objective, read_epochs, shape
 from facespace.space.face_space import FaceSpace
 
 SHOWN, DRAWN = 10, 32  # reconstructions and samples in the pictures
@@ -71,7 +70,7 @@ def measure(facts: SpaceFacts, session: EvaluationSession, seed: int) -> Measure
             real_mean,
             real_deviation,
         ),
-        latents=LatentFigures(**vars(latent_moments(z)), kl=mean_kl(session)),
+        latents=LatentFigures(**vars(latent_structure(z)), kl=mean_kl(session)),
     )
     covariance = np.cov(z.T).reshape(z.shape[1], -1)
     return Measured(results, decoded.again, space.decode(latents[:DRAWN]), covariance)
@@ -128,10 +127,10 @@ def identify(name: str, path: Path, space: FaceSpace, faces: FaceSet) -> SpaceFa
             image=shape(space.image_shape),
             parameters=sum(weight.numel() for weight in space.model.parameters()),
             latents=space.latent_dim,
-            body=config.backbone,
+            backbone=config.backbone,
             widths=list(config.widths),
             bottleneck=config.family,
-            pixels=config.likelihood,
+            likelihood=config.likelihood,
             conditions=list(config.conditions),
             objective=objective(card),
         ),

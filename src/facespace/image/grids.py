@@ -148,6 +148,16 @@ def to_image(face: np.ndarray, scale: int = 1, smooth: bool = False) -> Image.Im
     return image.resize((image.width * scale, image.height * scale), filter_)
 
 
+def resized(faces: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Faces uint8 (N, H, W, C) resized with Lanczos to that size; those of this size pass unchanged."""
+    if faces.shape[1:3] == (height, width):
+        return faces
+    small: list[np.ndarray] = []
+    for face in faces:
+        small.append(np.asarray(to_image(face).resize((width, height), Image.Resampling.LANCZOS)))
+    return np.stack(small).reshape(len(faces), height, width, -1)
+
+
 def tile(image: Image.Image, side: int) -> np.ndarray:
     """A picture of any proportions inside a paper-white square: uint8 (side, side, 3)."""
     return np.asarray(ImageOps.pad(image, (side, side), Image.Resampling.LANCZOS, color=PAPER))

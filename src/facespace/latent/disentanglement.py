@@ -37,7 +37,7 @@ class FactorScores(NamedTuple):
     sap: float
     completeness: float
     informativeness: float
-    latent: int
+    best_latent: int
 
 
 @dataclass(frozen=True)

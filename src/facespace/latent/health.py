@@ -136,7 +136,7 @@ def _health(means: np.ndarray, variances: np.ndarray | None, fitted: bool) -> La
     return LatentHealth(
         faces=len(means),
         dimensions=means.shape[1],
-        **latent_structure(means),
+        **vars(latent_structure(means)),
         active_above=ACTIVE,
         dead_units=int((spread <= ACTIVE * scale).sum()),
         largest_absolute_mean=float(np.abs(means.mean(0)).max()),

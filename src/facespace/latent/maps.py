@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 NEIGHBOURS = 10  # of each face, in trustworthiness
 FEWEST = 8  # faces below which neighbourhoods are meaningless
+GRID_SIDE = 1_280  # pixels: approximate size of a map of faces
+PER_CELL = 2.5  # faces per cell of a grid, so that most of the cells in its middle are filled
+LARGEST_CELL = 64  # pixels of the shorter side of a face on a map
 
 
 class Map(NamedTuple):
@@ -107,6 +110,31 @@ def _why_not(name: str, z: np.ndarray) -> str:
     if name != "pca" and not np.ptp(z, axis=0).any():
         return "all faces have the same latents."
     return ""
+
+
+class GridCells(NamedTuple):
+    """The cells of a map of faces: their numbers, and their size in pixels before they are enlarged by a whole
+    number."""
+
+    rows: int
+    columns: int
+    height: int
+    width: int
+    scale: int
+
+
+def grid_cells(count: int, height: int, width: int) -> GridCells:
+    """Cells for a map of `count` faces of that size in pixels. Small faces are enlarged, large ones shrunk."""
+    side = min(height, width)
+    fewest = max(4, round((count / PER_CELL) ** 0.5))  # rows that can be filled
+    shrink = min(1.0, LARGEST_CELL / side)
+    scale = 1
+    if shrink == 1:
+        scale = max(1, min(4, GRID_SIDE // (fewest * side)))
+    cell_width, cell_height = max(1, round(width * shrink)), max(1, round(height * shrink))
+    columns = max(4, min(fewest, round(GRID_SIDE / (scale * cell_width))))
+    rows = max(4, min(fewest, round(GRID_SIDE / (scale * cell_height))))
+    return GridCells(rows, columns, cell_height, cell_width, scale)
 
 
 def pick(places: np.ndarray, rows: int, columns: int, margin: float = 0.5) -> np.ndarray:

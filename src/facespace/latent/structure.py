@@ -3,8 +3,8 @@ each latent, correlations, and how well linear probes read attributes from all l
 pictures."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from statistics import NormalDist
-from typing import TypedDict
 
 import numpy as np
 
@@ -14,8 +14,10 @@ FEWEST = 10  # faces of each class, yes and no, that an attribute needs to be me
 FOLDS = 5
 
 
-class Separability(TypedDict):
-    """How well a linear probe reads one attribute; `auc` is None for too few faces."""
+@dataclass(frozen=True)
+class Separability:
+    """How well a linear probe separates the faces with an attribute from those without it, on held-out faces;
+    `auc` is None for too few faces."""
 
     yes: int
     no: int
@@ -23,33 +25,35 @@ class Separability(TypedDict):
     auc: float | None
 
 
-class LatentRow(TypedDict):
-    """Statistics of one latent over faces."""
+@dataclass(frozen=True)
+class LatentRow:
+    """Statistics of one latent over faces, and the attribute that it correlates with most."""
 
-    latent: int
-    rank: int  # 1 is the most influential
-    influence: float
+    latent: int  # its index
+    rank: int  # by influence, from 1
+    influence: float  # mean absolute change of a pixel in [0, 1] per standard deviation
     minimum: float
     maximum: float
     mean: float
     deviation: float
     total_activation: float  # sum of absolute values
-    kl: float | None  # mean, nats
+    kl: float | None  # nats per image
     active: bool
     attribute: str | None  # the one with the largest absolute correlation, None where nothing varies
-    correlation: float | None
+    correlation: float | None  # Pearson's r
     faces: int | None  # with a known value of that attribute
 
 
-class LatentStructure(TypedDict):
-    """Posterior means against N(0, I), and against each other."""
+@dataclass(frozen=True)
+class LatentStructure:
+    """Moments of N latents of D numbers; those of N(0, I) in brackets."""
 
-    norm_of_mean: float
-    variance_mean: float
-    variance_range: list[float]
-    mean_absolute_correlation: float | None
-    covariance_distance: float
-    active_units: int
+    norm_of_mean: float  # (0)
+    variance_mean: float  # (1)
+    variance_range: list[float]  # lowest and highest
+    mean_absolute_correlation: float | None  # of two latents (0); None with fewer than two that vary
+    covariance_distance: float  # Frobenius distance of the covariance to I (0)
+    active_units: int  # latents whose variance is above ACTIVE
 
 
 def active_above(z: np.ndarray, variational: bool) -> float:
@@ -107,10 +111,10 @@ def separable(z: np.ndarray, signs: np.ndarray, groups: np.ndarray) -> list[Sepa
         known = np.isfinite(column)
         yes = int((column > 0).sum())
         no = int(known.sum()) - yes
-        facts: Separability = {"yes": yes, "no": no, "unknown": int((~known).sum()), "auc": None}
+        auc = None
         if min(yes, no) >= FEWEST and len(np.unique(groups[known])) >= FOLDS:
-            facts["auc"] = _auc(z[known], column[known], groups[known])
-        found.append(facts)
+            auc = _auc(z[known], column[known], groups[known])
+        found.append(Separability(yes, no, int((~known).sum()), auc))
     return found
 
 
@@ -131,9 +135,9 @@ def most_telling(names: Sequence[str], found: Sequence[Separability], count: int
 
     def order(place: int) -> tuple[bool, float, int]:
         facts = found[place]
-        return facts["auc"] is None, -(facts["auc"] or 0.0), -min(facts["yes"], facts["no"])
+        return facts.auc is None, -(facts.auc or 0.0), -min(facts.yes, facts.no)
 
-    varied = [place for place in range(len(names)) if min(found[place]["yes"], found[place]["no"])]
+    varied = [place for place in range(len(names)) if min(found[place].yes, found[place].no)]
     return [names[place] for place in sorted(varied, key=order)[:count]]
 
 
@@ -154,21 +158,21 @@ def rows_of(
     for place, latent in enumerate(rank.tolist(), start=1):
         attribute, correlation, faces = _strongest(r[latent], counts[latent], names)
         rows.append(
-            {
-                "latent": latent,
-                "rank": place,
-                "influence": float(influence[latent]),
-                "minimum": float(z[:, latent].min()),
-                "maximum": float(z[:, latent].max()),
-                "mean": float(z[:, latent].mean(dtype=np.float64)),
-                "deviation": float(np.sqrt(variance[latent])),
-                "total_activation": float(np.abs(z[:, latent]).sum(dtype=np.float64)),
-                "kl": None if kl is None else float(kl[:, latent].mean(dtype=np.float64)),
-                "active": bool(variance[latent] > threshold),
-                "attribute": attribute,
-                "correlation": correlation,
-                "faces": faces,
-            }
+            LatentRow(
+                latent=latent,
+                rank=place,
+                influence=float(influence[latent]),
+                minimum=float(z[:, latent].min()),
+                maximum=float(z[:, latent].max()),
+                mean=float(z[:, latent].mean(dtype=np.float64)),
+                deviation=float(np.sqrt(variance[latent])),
+                total_activation=float(np.abs(z[:, latent]).sum(dtype=np.float64)),
+                kl=None if kl is None else float(kl[:, latent].mean(dtype=np.float64)),
+                active=bool(variance[latent] > threshold),
+                attribute=attribute,
+                correlation=correlation,
+                faces=faces,
+            )
         )
     return rows
 
@@ -191,11 +195,19 @@ def latent_structure(z: np.ndarray) -> LatentStructure:
     live = covariance[np.ix_(varying, varying)]
     scale = np.sqrt(np.diag(live))
     apart = (np.abs(live) / np.outer(scale, scale))[~np.eye(len(live), dtype=bool)]
-    return {
-        "norm_of_mean": float(np.linalg.norm(z.mean(0))),
-        "variance_mean": float(variance.mean()),
-        "variance_range": [float(variance.min()), float(variance.max())],
-        "mean_absolute_correlation": float(apart.mean()) if len(apart) else None,
-        "covariance_distance": float(np.linalg.norm(covariance - np.eye(len(covariance)))),
-        "active_units": int((variance > ACTIVE).sum()),
-    }
+    return LatentStructure(
+        norm_of_mean=float(np.linalg.norm(z.mean(0))),
+        variance_mean=float(variance.mean()),
+        variance_range=[float(variance.min()), float(variance.max())],
+        mean_absolute_correlation=float(apart.mean()) if len(apart) else None,
+        covariance_distance=float(np.linalg.norm(covariance - np.eye(len(covariance)))),
+        active_units=int((variance > ACTIVE).sum()),
+    )
+
+
+def components_for(shares: np.ndarray, share: float) -> int | None:
+    """How many of the first `shares` of variance (K,) sum to this share of their total; None if all are 0."""
+    total = float(shares.sum())
+    if not total:
+        return None
+    return int(np.searchsorted(shares.cumsum(), share * total - 1e-12)) + 1

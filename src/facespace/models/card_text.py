@@ -107,12 +107,16 @@ def latent_count(config: ModelConfig) -> int:
         return config.latent_dim
     _, height, width = config.image
     cells = (height >> len(config.widths)) * (width >> len(config.widths))
-    return config.latent_dim + sum(channels * cells * 4**level for level, channels in enumerate(config.levels, 1))
+    return config.latent_dim + sum(
+        channels * cells * 4**level for level, channels in enumerate(config.levels, 1)
+    )
 
 
 def prior_origin(config: ModelConfig) -> str:
     """Which prior the model that a config describes has itself."""
-    return STANDARD_NORMAL if config.kind == "hierarchical" or config.bottleneck == "gaussian" else FITTED_NORMAL
+    return (
+        STANDARD_NORMAL if config.kind == "hierarchical" or config.bottleneck == "gaussian" else FITTED_NORMAL
+    )
 
 
 def parameter_count(shapes: Mapping[str, Sequence[int]]) -> int:

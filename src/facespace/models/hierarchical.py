@@ -193,7 +193,11 @@ def _check(config: ModelConfig) -> None:
             f"A hierarchical model of {len(config.widths)} widths takes 1 to {most} further levels of at least 1 "
             f"channel each, for example --set model.levels=2,1; got {list(config.levels)}."
         )
-    if (config.backbone, config.bottleneck) != ("residual", "gaussian") or config.conditions or config.spatial:
+    if (
+        (config.backbone, config.bottleneck) != ("residual", "gaussian")
+        or config.conditions
+        or config.spatial
+    ):
         raise UsageError(
             "A hierarchical model takes model.backbone=residual, model.bottleneck=gaussian, no model.conditions and no "
             "model.spatial."

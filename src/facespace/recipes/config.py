@@ -73,7 +73,9 @@ class ObjectiveConfig:
     features: str = "attributes"
     perceptual_share: float = 1.0  # share of each batch with that term; less costs less
     identity: float = 0.0  # weight of the distance between face recognition embeddings
-    center_weight: float = 0.0  # additional weight of the face's center, in the pixels and in the perceptual term
+    center_weight: float = (
+        0.0  # additional weight of the face's center, in the pixels and in the perceptual term
+    )
     # Weight of the adversarial loss; see training/adversary.py and training/projected.py.
     adversarial: float = 0.0
     # A patch network, or heads on features of frozen networks.
@@ -87,7 +89,9 @@ class ObjectiveConfig:
     # Additional images, as a share of the batch: of interpolated latents, or samples.
     adversarial_generated: float = 0.0
     prior: str = ""  # kind of the fitted prior of those samples; empty: the space's default
-    feature_matching: float = 0.0  # weight of feature matching between image and reconstruction (patch discriminator)
+    feature_matching: float = (
+        0.0  # weight of feature matching between image and reconstruction (patch discriminator)
+    )
     moments: float = 0.0  # weight of moment matching of features; see training/moments.py
     moments_variance: bool = True  # match variances too, not means alone
     # Share of the steps after which the adversarial, feature-matching and moment terms start.
@@ -154,7 +158,9 @@ class TrainConfig:
     batch: int = 32  # images a step, over all devices together
     optimizer: Literal["adam", "adamw"] = "adam"
     learning_rate: float = 1e-3
-    final_learning_rate: float = 1.0  # as a share of the learning rate at the end of a cosine; 1 keeps it constant
+    final_learning_rate: float = (
+        1.0  # as a share of the learning rate at the end of a cosine; 1 keeps it constant
+    )
     warmup: int = 0  # steps over which the learning rate rises from 0
     weight_decay: float = 0.0
     gradient_clip: float | None = None  # largest norm of the gradient over all parameters

@@ -30,7 +30,9 @@ class ModelConfig:
     norm: bool = True  # batch norm after each hidden layer; with backbone=residual group norm before it
     slope: float = 0.01  # of LeakyReLU below zero; 0 is ReLU; backbone=residual always uses SiLU
     dropout: float = 0.0
-    bottleneck: str = "gaussian"  # row of POSTERIORS: gaussian is a VAE, deterministic an autoencoder, vq a VQ-VAE
+    bottleneck: str = (
+        "gaussian"  # row of POSTERIORS: gaussian is a VAE, deterministic an autoencoder, vq a VQ-VAE
+    )
     spatial: bool = False  # latents of their own for each cell of the encoder's last map
     codebook_size: int = 1024  # entries, for bottleneck=vq
     code_dim: int = 4  # of one entry; a latent is model.latent_dim / model.code_dim entries

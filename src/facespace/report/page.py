@@ -6,7 +6,7 @@ import io
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jinja2
 from matplotlib.figure import Figure
@@ -61,7 +61,7 @@ def page(title: str, sections: Sequence[Section], template: str = REPORT) -> str
     )  # a file name may hold bytes that are not valid text
 
 
-def words(value: Any) -> str:
+def words(value: object) -> str:
     """A value of a protocol as text: sizes as 64×64, other lists with commas, mappings as names and
     values."""
     if isinstance(value, Mapping):
@@ -74,7 +74,7 @@ def words(value: Any) -> str:
     return plain(str(value))
 
 
-def protocol_rows(protocol: Mapping[str, Any]) -> list[list[str]]:
+def protocol_rows(protocol: Mapping[str, object]) -> list[list[str]]:
     """The table of a protocol: one row (name, value) per entry, below an empty head."""
     rows = [["", ""]]
     for name, value in protocol.items():

@@ -5,11 +5,12 @@ nothing itself."""
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from matplotlib.figure import Figure
 from PIL import Image
 
+from facespace.core.cards import Card
 from facespace.core.files import build_folder, check_target, holds_only, write_beside, write_json
 from facespace.report import charts
 from facespace.report.page import REPORT, Section, page, protocol_rows
@@ -30,14 +31,15 @@ class Finding(NamedTuple):
 
 class Layout(NamedTuple):
     """The files of one kind of report. `kind` names it with its article, as in "an evaluation"; the numbers
-    are in `name`.json, and `others` are the names that pictures and tables may have. Without `page` no page
-    is written."""
+    are in `name`.json, and `others` are the names that pictures and tables may have, `older` those that
+    earlier versions wrote. Without `page` no page is written."""
 
     kind: str
     name: str
     page: str | None = "index.html"
     others: tuple[str, ...] = ()
     template: str = REPORT
+    older: tuple[str, ...] = ()
 
     @property
     def json(self) -> str:
@@ -48,7 +50,7 @@ class Layout(NamedTuple):
         """Raises UsageError unless the folder `to` is new, empty, or, with `force`, holds an older report of
         this kind."""
         pages = [self.page] if self.page else []
-        check_target(Path(to), self.kind, holds_only(self.json, *pages, *self.others), force)
+        check_target(Path(to), self.kind, holds_only(self.json, *pages, *self.others, *self.older), force)
 
 
 @dataclass(frozen=True)
@@ -62,8 +64,8 @@ class Report:
 
     layout: Layout
     title: str
-    protocol: Mapping[str, Any]
-    results: Mapping[str, Any]
+    protocol: Mapping[str, object]
+    results: Mapping[str, object]
     findings: Sequence[Finding] = ()
     summary: str = ""  # text of the first section, beside the findings
     sections: Sequence[Section | None] = ()  # None is skipped
@@ -94,9 +96,9 @@ class Report:
             with write_beside(folder / self.layout.page) as path:
                 path.write_text(self.html(), encoding="utf-8")
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> Card:
         """The content of the JSON file."""
-        document = {"protocol": self.protocol, **self.results}
+        document: Card = {"protocol": self.protocol, **self.results}
         if self.findings:
             document["findings"] = [finding._asdict() for finding in self.findings]
         return document
