@@ -47,7 +47,11 @@ CASES = [
 def measure(case: Case, batch: int, threads: int) -> tuple[float, float, float]:
     """Images a second by the clock, and by processor time on as many threads, and MiB at the peak."""
     torch.set_num_threads(threads)
-    settings = ["objective.discriminator=projected", "objective.adversarial=1", "objective.feature_matching=0"]
+    settings = [
+        "objective.discriminator=projected",
+        "objective.adversarial=1",
+        "objective.feature_matching=0",
+    ]
     settings += [
         f"objective.discriminator_features={case.features}",
         f"objective.discriminator_size={case.size}",

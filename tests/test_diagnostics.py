@@ -26,7 +26,9 @@ def unsure(drawn, tmp_path_factory):
     """A tiny run whose pixels have a variance each."""
     to = tmp_path_factory.mktemp("runs") / "unsure"
     with quiet():
-        facespace.train("demo", drawn, to, settings=(*FEW, "model.likelihood=normal_pixel"), trackers=["none"])
+        facespace.train(
+            "demo", drawn, to, settings=(*FEW, "model.likelihood=normal_pixel"), trackers=["none"]
+        )
     return to
 
 

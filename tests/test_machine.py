@@ -72,7 +72,14 @@ def test_reduced_precision_learns_nearly_the_same(drawn, tmp_path, precision):
 def test_fp16_keeps_its_scale_through_a_resume(drawn, tmp_path):
     train(drawn, tmp_path / "whole", "train.precision=fp16", "train.steps=8", "train.final_learning_rate=1")
     train(drawn, tmp_path / "cut", "train.precision=fp16", "train.steps=4", "train.final_learning_rate=1")
-    train(drawn, tmp_path / "cut", "train.precision=fp16", "train.steps=8", "train.final_learning_rate=1", resume=True)
+    train(
+        drawn,
+        tmp_path / "cut",
+        "train.precision=fp16",
+        "train.steps=8",
+        "train.final_learning_rate=1",
+        resume=True,
+    )
     a, b = (torch.load(tmp_path / run / "checkpoint.pt", weights_only=True) for run in ("whole", "cut"))
     assert a["scaler"] == b["scaler"] and torch.equal(a["model"]["heads.weight"], b["model"]["heads.weight"])
 
@@ -152,7 +159,7 @@ def free_port() -> str:
         return str(probe.getsockname()[1])
 
 
-TAUGHT = ("perceptual=1", "adversarial=0.01", "matching=0.3", "adversary_start=0.4")
+TAUGHT = ("perceptual=1", "adversarial=0.01", "feature_matching=0.3", "adversarial_start=0.4")
 
 
 CODES = ("model.bottleneck=vq", "model.latent_dim=8", "model.codebook_size=6", "objective.weights={}")

@@ -96,7 +96,9 @@ def test_free_bits_and_warm_up():
 def test_importance_weighted_bound_against_a_known_likelihood():
     """For a linear Gaussian model p(x) is known: the bound lies below it and nears it as samples grow."""
     torch.manual_seed(0)
-    config = ModelConfig(image=(1, 2, 2), latent_dim=2, backbone="mlp", widths=(4,), norm=False, likelihood="mse")
+    config = ModelConfig(
+        image=(1, 2, 2), latent_dim=2, backbone="mlp", widths=(4,), norm=False, likelihood="mse"
+    )
     model = build(config).eval()
     x = torch.rand(3, 1, 2, 2)
     with torch.no_grad():

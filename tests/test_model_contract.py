@@ -39,7 +39,9 @@ def cases():
     for name in RECIPES:
         yield pytest.param(tiny(name), id=name)
         if name in ALSO:
-            yield pytest.param(tiny(name, image="1,16,24", latent_dim=96, dropout=0.1), id=f"{name}-gray-wide")
+            yield pytest.param(
+                tiny(name, image="1,16,24", latent_dim=96, dropout=0.1), id=f"{name}-gray-wide"
+            )
             continue
         other = "gaussian" if recipe(name).model.bottleneck == "deterministic" else "deterministic"
         yield pytest.param(tiny(name, bottleneck=other, latent_relu="false"), id=f"{name}-{other}")
@@ -120,7 +122,10 @@ def test_published_parameter_count(name):
         ({"latent_dim": 0}, "at least 1"),
         ({"likelihood": "gauss"}, "Unknown likelihood"),
         ({"backbone": "mlp", "spatial": True}, "does not end in a map of features; take conv"),
-        ({"latent_dim": 100, "spatial": True}, "4×4 cells, so model.latent_dim must be a multiple of 16; got 100"),
+        (
+            {"latent_dim": 100, "spatial": True},
+            "4×4 cells, so model.latent_dim must be a multiple of 16; got 100",
+        ),
         ({"spatial": True, "conditions": ("Hat",)}, "cannot be conditioned on"),
         ({"bottleneck": "vq", "latent_dim": 10}, "a multiple of model.code_dim"),
         ({"kind": "hierarchical"}, "1 to 3 further levels"),
@@ -133,7 +138,10 @@ def test_published_parameter_count(name):
         ({"levels": (1,)}, "is for model.kind=hierarchical"),
         ({"refinement_steps": 0}, "refinement_steps must be at least 1"),
         ({"refinement_steps": 2, "spatial": True}, "1 but for a flat latent"),
-        ({"refinement_steps": 2, "backbone": "conv_pool", "image": (3, 70, 70)}, "has an output smaller than its input"),
+        (
+            {"refinement_steps": 2, "backbone": "conv_pool", "image": (3, 70, 70)},
+            "has an output smaller than its input",
+        ),
     ],
 )
 def test_impossible_configs_are_refused_with_a_sentence(fields, says):

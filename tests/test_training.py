@@ -167,7 +167,7 @@ def test_a_run_of_an_older_facespace_resumes(drawn, trained, tmp_path):
     shutil.copytree(trained, tmp_path / "r")
     state = torch.load(tmp_path / "r/checkpoint.pt", weights_only=True)
     older = json.loads(state["identity"]["recipe"])
-    for name in ("spatial", "levels", "codebook"):
+    for name in ("spatial", "levels", "codebook_size"):
         del older["model"][name]
     state["identity"]["recipe"] = json.dumps(older)
     torch.save(state, tmp_path / "r/checkpoint.pt")
@@ -273,7 +273,9 @@ def test_a_decoder_learns_alone_and_latents_stay(drawn, tmp_path, body):
     train("demo", drawn, tmp_path / "whole", settings=settings)
     with pytest.raises(UsageError, match="needs a space whose encoder stays"):
         train("demo", drawn, tmp_path / "r", settings=[*settings, "train.freeze=encoder"])
-    train("demo", drawn, tmp_path / "r", settings=[*settings, "train.freeze=encoder"], start=tmp_path / "whole")
+    train(
+        "demo", drawn, tmp_path / "r", settings=[*settings, "train.freeze=encoder"], start=tmp_path / "whole"
+    )
     before, after = weights(tmp_path / "whole"), weights(tmp_path / "r")
     moved = {name for name in before if not torch.equal(before[name], after[name])}
     assert moved and all(name.startswith("decoder.") for name in moved)
@@ -401,7 +403,9 @@ def test_force_destroys_nothing_before_the_request_is_known_to_be_right(drawn, t
 def test_training_figures_are_means_over_the_steps_that_they_cover(drawn, tmp_path):
     """A run that is prolonged in the middle of an epoch."""
     train("demo", drawn, tmp_path / "a", settings=["train.steps=3", "train.final_learning_rate=1"])
-    train("demo", drawn, tmp_path / "a", settings=["train.steps=9", "train.final_learning_rate=1"], resume=True)
+    train(
+        "demo", drawn, tmp_path / "a", settings=["train.steps=9", "train.final_learning_rate=1"], resume=True
+    )
     train("demo", drawn, tmp_path / "b", settings=["train.steps=9", "train.final_learning_rate=1"])
     a, b = (journal(tmp_path / run) for run in "ab")
     first, rest = a[0], a[1]

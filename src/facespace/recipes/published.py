@@ -102,7 +102,9 @@ def celebamask_conv() -> Recipe:
         name="celebamask-conv",
         summary="conv VAE, 64 px colour, 128 latents (CelebAMask-HQ or CelebA; system 3)",
         data=DataConfig(source="celeba", crop="center-148"),
-        model=ModelConfig(image=(3, 64, 64), latent_dim=128, backbone="conv", widths=(32, 64, 128, 256), slope=0.01),
+        model=ModelConfig(
+            image=(3, 64, 64), latent_dim=128, backbone="conv", widths=(32, 64, 128, 256), slope=0.01
+        ),
         objective=ObjectiveConfig(weights={"kl": 1.0}),
         train=TrainConfig(epochs=20, batch=32, optimizer="adam", learning_rate=1e-3),
     )
