@@ -68,13 +68,17 @@ TRAINED = {
     "faces-2000": Row(most=2000),
     "faces-5000": Row(most=5000),
     "vq": Row("vq", (*BEFORE, *VGG)),
-    "ladder": Row("ladder"),
+    "hierarchical": Row("hierarchical"),
     "grow64": Row("grow64"),
     "grown": Row("grow64", start="grow32"),
 }
 # At half the size, where a step costs a quarter: not measured, only begun with.
 SMALL = Row("grow32", (*BEFORE, *VGG, "objective.weights.kl=0.025"))
-AFTERWARDS = ("averaged", "prior-own", "prior-mixture")  # of the first row's run, which is not trained again
+AFTERWARDS = (
+    "averaged",
+    "prior-model",
+    "prior-mixture",
+)  # of the first row's run, which is not trained again
 FLOW_STEPS = 2000
 
 
@@ -170,7 +174,7 @@ def learn(row: Row, run: Path, data: Path, steps: int, start: Path | None) -> di
 def measure(space: FaceSpace, faces: FaceSet, count: int, kind: str) -> dict[str, Any]:
     """A space's figures, with samples from a prior of this kind."""
     test, others = (EvaluationSession(space, faces, split, count) for split in ("test", "validation"))
-    if kind == "own":
+    if kind == "model":
         samples = space.sample(count, prior=kind)
     else:
         prior = fitted_prior(kind, space.latent_dim, {"steps": FLOW_STEPS} if kind == "flow" else {})

@@ -40,7 +40,8 @@ TINY = (*STEPS, "model.image=3,16,16", "model.latent_dim=5", "model.widths=8,12"
 VARIANTS = {  # of the recipe demo: what no recipe sets
     "nothing more": "",
     "attributes": "model.conditions=Hat,smile data.balance.Hat=0.5 data.flip=true data.jitter=0.1",
-    "schedules": "objective.warmup=9 objective.free_bits=0.1 train.warmup=3 train.gradient_clip=1 train.ema=0.9",
+    "schedules": "objective.warmup=9 objective.free_bits=0.1 train.warmup=3 train.gradient_clip=1 "
+    "train.ema=0.9",
     "bound": "objective.iwae_samples=3 objective.weights.kl=1",
     "looks": "model.refinement_steps=2 model.latent_noise=0.1 model.dropout=0.1 data.affine=0.5",
 }
@@ -116,8 +117,8 @@ def default_space(folder: Path) -> Iterator[tuple[str, Entry]]:
     space, faces = facespace.load(), photo_set(folder).images[:5]
     z, wanted = space.encode(faces), {"Smiling": 1, "Male": -1}
     edited = space.edit(z, {"Smiling": 2.0, "Eyeglasses": "1g"}, lock=["Young"])
-    paths = ("linear", "spherical", "dense")
-    yield "sample", entry(space.sample(5, seed=1), space.sample(5, prior="own", temperature=0.7))
+    paths = ("linear", "spherical", "geodesic")
+    yield "sample", entry(space.sample(5, seed=1), space.sample(5, prior="model", temperature=0.7))
     yield "sample, guided", entry(space.sample(5, seed=1, given=wanted, guidance=2.0))
     yield "latents", entry(z, space.sample_latents(5, seed=1), space.many_latents(5, seed=1))
     yield "reconstruct", entry(space.reconstruct(faces))
@@ -125,13 +126,13 @@ def default_space(folder: Path) -> Iterator[tuple[str, Entry]]:
     yield "edit with a judge", entry(space.edit(z[:2], {"Smiling": "on"}, ["Male"], load_net()))
     yield "morph", entry([space.morph(*z[:2], frames=5, path=path) for path in paths])
     yield "morph there and back", entry(space.morph(*z[:3], frames=8, pingpong=True))
-    yield "pull", entry(space.pull(z, 0.4), space.pull(z, 0.4, prior="own"))
+    yield "pull", entry(space.pull(z, 0.4), space.pull(z, 0.4, prior="model"))
     yield "mix", entry(space.mix([(z[:2], 1.0), (z[2:], -0.5)]))
     yield "refine", entry(space.refine(faces[:2], z[:2], steps=3))
 
 
 def figures(folder: Path) -> Iterator[tuple[str, Entry]]:
-    """Numbers that evaluate, analyze and the scorecard write, of the default space and of a small one."""
+    """Numbers that evaluate, analyze and benchmark-edits write, of the default space and of a small one."""
     from facespace.evaluation.analyze import analyze
     from facespace.evaluation.edit_benchmark_sections import write as scorecard
     from facespace.evaluation.evaluate import evaluate

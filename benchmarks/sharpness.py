@@ -29,8 +29,8 @@ def main(space_path: str, set_path: str, picture: str) -> None:
     unseen, learned = (faces.images[faces.rows(split)[:FACES]] for split in ("test", "train"))
     decoded = {
         "Reconstructions of unseen faces": space.reconstruct(unseen),
-        "Samples from the prior N(0, I)": space.sample(FACES, prior="own"),
-        "Samples from the prior, temperature 0.6": space.sample(FACES, prior="own", temperature=0.6),
+        "Samples from the prior N(0, I)": space.sample(FACES, prior="model"),
+        "Samples from the prior, temperature 0.6": space.sample(FACES, prior="model", temperature=0.6),
         "Samples from a fitted mixture of Gaussians": space.sample(FACES, prior="mixture"),
     }
     others = {

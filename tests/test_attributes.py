@@ -34,7 +34,7 @@ SMALL = (
     "epochs=12",
     "batch=16",
 )
-QUICK = (*SMALL, "warmup=10", "ema=0.9", "shift=0.2", "jitter=0.05", "gray=0")
+QUICK = (*SMALL, "warmup=10", "ema=0.9", "affine=0.2", "jitter=0.05", "gray=0")
 NAMES = ("skin_tone", "yaw", "Hat", "background_lightness")
 
 
@@ -183,7 +183,7 @@ def test_the_card_tells_what_it_is(net, many):
         p.numel() for p in Classifier(NetConfig(16, 12, (16, 24), (1, 1)), 4).parameters()
     )
     assert card["held_out"]["identities_seen_in_training"] == 0
-    assert set(card["failings_by_attribute"]) == set(NAMES)
+    assert set(card["limitations_by_attribute"]) == set(NAMES)
     assert "Hat" in table(card["held_out"])
 
 
@@ -319,15 +319,17 @@ def test_both_verbs(cli, many, tmp_path):
     assert code == 0
     assert set(json.loads(out)["held_out"]["attributes"]) == {"Hat", "yaw"}
     code, out, _ = cli(
-        "label", many.root, "--with", to, "--to", tmp_path / "new", "--attributes", "Hat", "--json"
+        "label", many.root, "--classifier", to, "--to", tmp_path / "new", "--attributes", "Hat", "--json"
     )
     assert code == 0
     assert json.loads(out)["labelled"]["attributes"] == ["Hat"]
     assert FaceSet(tmp_path / "new").attribute_names == ("Hat",)
-    code, out, _ = cli("label", many.root, "--with", to, "--to", tmp_path / "new", "--force", "--keep-known")
+    code, out, _ = cli(
+        "label", many.root, "--classifier", to, "--to", tmp_path / "new", "--force", "--keep-known"
+    )
     assert code == 0
     assert "of all values are unknown" in out
-    code, _, err = cli("label", many.root, "--with", to, "--to", tmp_path / "new")
+    code, _, err = cli("label", many.root, "--classifier", to, "--to", tmp_path / "new")
     assert (code, "--force" in err) == (2, True)
 
 

@@ -137,7 +137,7 @@ def test_a_fitted_prior_lies_in_the_best_bundle_beside_the_same_model(with_prior
     )
     assert (
         entry["nats"].keys() == {"train", "validation"}
-        and entry["nats"]["train"]["fitted"] > entry["nats"]["train"]["own"]
+        and entry["nats"]["train"]["fitted"] > entry["nats"]["train"]["model"]
     )
 
 
@@ -159,7 +159,7 @@ def test_a_damaged_prior_is_named_and_the_space_still_opens(with_prior, tmp_path
     folder = shutil.copytree(with_prior / "best", tmp_path / "b")
     damage(folder)
     space = facespace.load(folder)
-    assert space.sample(2, prior="own").shape == (2, 16, 16, 3)
+    assert space.sample(2, prior="model").shape == (2, 16, 16, 3)
     with pytest.raises(BundleError, match=says + ".*Fit it again: facespace fit-prior .* --kind mixture"):
         space.sample(2, prior="mixture")
 

@@ -18,7 +18,7 @@ from facespace.models.export import pack
 
 @pytest.fixture(scope="module")
 def rich(trained, drawn, tmp_path_factory):
-    """A copy of the tiny run with priors, directions and a known failing. Tests must not change it."""
+    """A copy of the tiny run with priors, directions and a known limitation. Tests must not change it."""
     run = shutil.copytree(trained, tmp_path_factory.mktemp("rich") / "run")
     with quiet():
         space, faces = facespace.load(run), FaceSet(drawn)
@@ -26,7 +26,7 @@ def rich(trained, drawn, tmp_path_factory):
         space.fit_prior(faces, "flow", steps=5, width=16)
         space.fit_components(faces, 3)
     card = run / "best" / "card.json"
-    card.write_text(json.dumps(json.loads(card.read_text()) | {"failings": ["Hats become | hair."]}))
+    card.write_text(json.dumps(json.loads(card.read_text()) | {"limitations": ["Hats become | hair."]}))
     return run
 
 
@@ -46,7 +46,10 @@ def coming_along(packed, monkeypatch):
 def test_a_packed_space_carries_figures_failings_and_latents_of_faces(cli, rich, drawn, tmp_path):
     with quiet():
         evaluate(rich, drawn, tmp_path / "e", split="all", count=24, features=None)
-    to, figures = tmp_path / "p", ("--figures", tmp_path / "e", "--failing", "Hats.", "--failing", "Hands.")
+    to, figures = (
+        tmp_path / "p",
+        ("--figures", tmp_path / "e", "--limitation", "Hats.", "--limitation", "Hands."),
+    )
     code, _, err = cli("pack", rich, "--to", to, "--data", drawn, *figures)
     assert code == 0, err
     space, faces = facespace.load(to), FaceSet(drawn)
@@ -54,7 +57,9 @@ def test_a_packed_space_carries_figures_failings_and_latents_of_faces(cli, rich,
     z = facespace.load(rich).encode(faces.images[rows])
     np.testing.assert_allclose(space.encoded, z, rtol=1e-3, atol=1e-3)
     assert facespace.load(rich).encoded is None
-    assert space.card["failings"] == ["Hats.", "Hands."] and "24 faces of the split all" in cli("card", to)[1]
+    assert (
+        space.card["limitations"] == ["Hats.", "Hands."] and "24 faces of the split all" in cli("card", to)[1]
+    )
     with quiet():
         evaluate(rich, drawn, tmp_path / "other", split="all", count=24, features=None)
     found = json.loads((tmp_path / "other/metrics.json").read_text())
@@ -90,7 +95,7 @@ def test_the_card_says_what_a_space_is(cli, rich, trained, tmp_path):
     weights = sum(p.numel() for p in facespace.load(rich).model.parameters())
     assert f"parameters   {weights:,}" in out
     assert json.loads(cli("card", rich, "--json")[1]) == own
-    assert "failings" not in cli("card", trained)[1]
+    assert "limitations" not in cli("card", trained)[1]
     assert cli("card", rich, "--to", tmp_path / "card.md")[0] == 0
     page = (tmp_path / "card.md").read_text()
     assert page.startswith("# demo\n") and "| 1 | Hats become \\| hair. |" in page and "## Priors" in page
@@ -112,14 +117,14 @@ def test_a_packed_space_is_smaller_and_draws_the_same_faces(packed, rich):
     assert (packed / "model.safetensors").stat().st_size < 0.7 * (
         rich / "best/model.safetensors"
     ).stat().st_size
-    for prior in ("own", "mixture", "flow"):
+    for prior in ("model", "mixture", "flow"):
         difference = small.sample(8, prior=prior).astype(int) - large.sample(8, prior=prior)
         assert abs(difference).max() <= 2
     few, all_of_them = small.directions(), large.directions()
     np.testing.assert_array_equal(few.units, all_of_them.units)
     np.testing.assert_allclose(few.whitening.root, all_of_them.whitening.root, rtol=1e-3, atol=1e-6)
     assert small.card["packed"] == {"from": large.card["fingerprint"], "bits": 16}
-    assert small.card["failings"] == large.card["failings"] and small.card["data"] == large.card["data"]
+    assert small.card["limitations"] == large.card["limitations"] and small.card["data"] == large.card["data"]
 
 
 def test_weights_that_16_bits_cannot_hold_stay_as_they_are(trained, tmp_path):
@@ -184,10 +189,10 @@ def test_the_space_that_comes_along_is_not_changed(coming_along, drawn, monkeypa
 def test_latents_are_pulled_through_the_space(rich):
     space = facespace.load(rich)
     z = space.sample_latents(5)
-    for prior in ("own", "mixture", "flow"):
+    for prior in ("model", "mixture", "flow"):
         np.testing.assert_array_equal(space.pull(z, 0, prior), z)
         assert space.pull(z, 1, prior).shape == z.shape
-    np.testing.assert_allclose(space.pull(z, 0.25, "own"), 0.75 * z, rtol=1e-6)
+    np.testing.assert_allclose(space.pull(z, 0.25, "model"), 0.75 * z, rtol=1e-6)
     for share in (-0.1, 1.1, float("nan")):
         with pytest.raises(UsageError, match="must lie in"):
             space.pull(z, share)

@@ -29,9 +29,9 @@ VERBS = (
         "prepare",
         "recipes",
     ),
-    *("compare", "reconstruct", "runs", "sample", "show", "split", "thin", "train"),
+    *("compare", "reconstruct", "runs", "sample", "show", "split", "subsample", "train"),
     *("analyze", "evaluate", "explore", "label", "mix", "train-attributes"),
-    *("card", "diagram", "directions", "pack", "edit", "scorecard"),
+    *("card", "diagram", "directions", "pack", "edit", "benchmark-edits"),
 )
 
 
@@ -156,7 +156,7 @@ def test_fit_prior_and_sample_from_it(cli, trained, drawn, tmp_path):
         and facts["options"] == {"components": 2}
         and facts["seconds"] > 0
     )
-    assert facts["nats"]["train"]["fitted"] > facts["nats"]["train"]["own"] and facts["space"] == str(
+    assert facts["nats"]["train"]["fitted"] > facts["nats"]["train"]["model"] and facts["space"] == str(
         run / "best"
     )
     code, out, _ = cli("fit-prior", run, "--data", drawn, "--kind", "normal")
@@ -183,9 +183,9 @@ def test_given(cli, told, photos, tmp_path):
         told,
         "-n",
         3,
-        "--given",
+        "--condition",
         "Hat=yes",
-        "--given",
+        "--condition",
         "smile=-0.5",
         "--to",
         tmp_path / "a.npy",
@@ -195,12 +195,12 @@ def test_given(cli, told, photos, tmp_path):
     cli("sample", told, "-n", 3, "--to", tmp_path / "b.npy")
     assert not np.array_equal(np.load(tmp_path / "a.npy"), np.load(tmp_path / "b.npy"))
     code, out, _ = cli(
-        "reconstruct", told, *photos, "--given", "Hat=no", "--to", tmp_path / "r.npy", "--json"
+        "reconstruct", told, *photos, "--condition", "Hat=no", "--to", tmp_path / "r.npy", "--json"
     )
     assert code == 0 and json.loads(out)["given"] == {"Hat": -1.0}
     cli("encode", told, *photos, "--to", tmp_path / "z.npy")
     code, out, _ = cli(
-        "decode", told, tmp_path / "z.npy", "--given", "Hat=-1", "--to", tmp_path / "d.npy", "--json"
+        "decode", told, tmp_path / "z.npy", "--condition", "Hat=-1", "--to", tmp_path / "d.npy", "--json"
     )
     assert code == 0 and json.loads(out)["given"] == {"Hat": -1.0}
     assert np.array_equal(np.load(tmp_path / "r.npy"), np.load(tmp_path / "d.npy"))
@@ -266,17 +266,25 @@ WRONG = [
     (["pack", "{trained}", "--to", "{empty}"], 2, "not a packed bundle"),
     (["pack", "{trained}", "--to", "{tmp}/p", "--bits", "7"], 2, "weights of 16 or 8 bits; got 7"),
     (["pack", "{trained}", "--to", "{tmp}/p", "--bits", "eight"], 2, "Try: facespace pack --help"),
-    (["pack", "{trained}", "--to", "{tmp}/p", "--failing", " "], 2, "--failing takes a sentence"),
+    (["pack", "{trained}", "--to", "{tmp}/p", "--limitation", " "], 2, "--limitation takes a sentence"),
     (["fit-prior", "{trained}", "--data", "{trained}"], 1, "holds no prepared faces"),
     (["fit-prior", "gone", "--data", "{drawn}"], 1, "gone does not exist"),
-    (["sample", "{told}", "--given", "Hats=1", "--to", "x.png"], 2, "Did you mean 'Hat'"),
+    (["sample", "{told}", "--condition", "Hats=1", "--to", "x.png"], 2, "Did you mean 'Hat'"),
     (["sample", "{told}", "--keep", "2", "--to", "x.png"], 2, "a share from 0.01 to 1"),
     (["sample", "{trained}", "--keep", "0.5", "--to", "x.png"], 1, "has no discriminator"),
     (["sample", "{told}", "--guidance", "2", "--to", "x.png"], 2, "strengthens a condition"),
-    (["sample", "{told}", "--given", "Hat", "--to", "x.png"], 2, "--condition takes ATTRIBUTE=NUMBER"),
-    (["sample", "{told}", "--given", "Hat=big", "--to", "x.png"], 2, "--condition takes ATTRIBUTE=NUMBER"),
-    (["sample", "{told}", "--given", "Hat=nan", "--to", "x.png"], 2, "finite number"),
-    (["reconstruct", "{trained}", "{photo}", "--given", "Hat=1", "--to", "x.png"], 2, "model.conditions=Hat"),
+    (["sample", "{told}", "--condition", "Hat", "--to", "x.png"], 2, "--condition takes ATTRIBUTE=NUMBER"),
+    (
+        ["sample", "{told}", "--condition", "Hat=big", "--to", "x.png"],
+        2,
+        "--condition takes ATTRIBUTE=NUMBER",
+    ),
+    (["sample", "{told}", "--condition", "Hat=nan", "--to", "x.png"], 2, "finite number"),
+    (
+        ["reconstruct", "{trained}", "{photo}", "--condition", "Hat=1", "--to", "x.png"],
+        2,
+        "model.conditions=Hat",
+    ),
     (["sample", "{trained}", "--seed", "99999999999999999999999", "--to", "x.png"], 2, "A seed is"),
     (
         [
@@ -357,7 +365,7 @@ def test_wrong_usage_is_a_sentence_on_stderr(
         ("evaluate", "metrics.json"),
         ("compare", "compare.json"),
         ("analyze", "analysis.json"),
-        ("scorecard", "scorecard.json"),
+        ("benchmark-edits", "scorecard.json"),
     ],
 )
 def test_an_older_result_is_only_replaced_with_force(cli, trained, drawn, tmp_path, verb, file):

@@ -169,7 +169,7 @@ def test_old_verbs_and_options_become_current(old_names, capsys):
     ]
     assert notes(capsys) == [
         "scorecard is now benchmark-edits.",
-        "--keep is now --lock.",
+        "--keep cap is now --lock hat.",
         "--keep=cap is now --lock=hat.",
     ]
     assert rename_arguments([]) == [] and rename_arguments(["morph", "--keep", "cap"]) == [

@@ -1,4 +1,4 @@
-"""Directions, edits and the scorecard: the mathematics by hand, the verbs on drawn faces."""
+"""Directions, edits and their benchmark: the mathematics by hand, the verbs on drawn faces."""
 
 import json
 import shutil
@@ -130,8 +130,8 @@ def test_an_own_direction_is_judged_by_faces_left_out():
     [
         (dict(names=["d"]), "Did you mean|Known: a, b, c"),
         (dict(method="magic"), "Unknown method 'magic'"),
-        (dict(pairs=4000), "--pairs must lie between 5 and"),
-        (dict(pairs=2, names=["a"]), "--pairs must lie between 5 and"),
+        (dict(pairs=4000), "--shots must lie between 5 and"),
+        (dict(pairs=2, names=["a"]), "--shots must lie between 5 and"),
     ],
 )
 def test_impossible_directions_are_refused(known, change, words):
@@ -378,7 +378,7 @@ def test_scorecard(cli, bundle, drawn, tmp_path, nets, monkeypatch):
     monkeypatch.setattr(cards, "PAIRS", 5)
     to = tmp_path / "card"
     options = ("--data", drawn, "--split", "all", "--attributes", "smile,yaw", "--count", "8", "--to", to)
-    code, out, err = cli("scorecard", bundle, *options)
+    code, out, err = cli("benchmark-edits", bundle, *options)
     assert code == 0, err
     facts = json.loads((to / "scorecard.json").read_text())
     assert set(facts["methods"]) == set(cards.METHODS) and "closed loop, locked" in out
@@ -390,14 +390,14 @@ def test_scorecard(cli, bundle, drawn, tmp_path, nets, monkeypatch):
         and "http" not in page.split("</style>")[1]
     )
     assert (to / "table.md").read_text().startswith("| attribute |")
-    code, _, err = cli("scorecard", bundle, *options)
+    code, _, err = cli("benchmark-edits", bundle, *options)
     assert code == 2 and "already holds an edit benchmark" in err
     code, _, err = cli(
-        "scorecard", bundle, "--data", drawn, "--attributes", "smile,yow", "--to", tmp_path / "no"
+        "benchmark-edits", bundle, "--data", drawn, "--attributes", "smile,yow", "--to", tmp_path / "no"
     )
     assert code == 2 and "Did you mean 'yaw'" in err and not (tmp_path / "no").exists()
     code, _, err = cli(
-        "scorecard", bundle, *options[:-1], tmp_path / "gaps", "--strengths", "0.5g,1g", "--seed", "3"
+        "benchmark-edits", bundle, *options[:-1], tmp_path / "gaps", "--strengths", "0.5g,1g", "--seed", "3"
     )
     assert code == 0, err
     facts = json.loads((tmp_path / "gaps" / "scorecard.json").read_text())
@@ -407,9 +407,9 @@ def test_scorecard(cli, bundle, drawn, tmp_path, nets, monkeypatch):
         1,
     ]
     for text in ("1g,0.5g", "1,2g", "1,much", "0,1"):
-        code, _, err = cli("scorecard", bundle, *options[:-1], tmp_path / "no", "--strengths", text)
+        code, _, err = cli("benchmark-edits", bundle, *options[:-1], tmp_path / "no", "--strengths", text)
         assert code == 2 and "--strengths are rising numbers" in err
-    code, _, err = cli("scorecard", bundle, "--data", drawn, "--count", "2", "--to", tmp_path / "no")
+    code, _, err = cli("benchmark-edits", bundle, "--data", drawn, "--count", "2", "--to", tmp_path / "no")
     assert code == 2 and "at least 5 faces" in err
 
 
@@ -475,7 +475,7 @@ def test_edit_draws_and_writes(cli, ready, drawn, photos, tmp_path):
         "4",
         "--set",
         "smile=1",
-        "--refine",
+        "--optimize-steps",
         "5",
         "--to",
         tmp_path / "r.png",
@@ -500,16 +500,16 @@ def test_own_direction_and_kept_attributes(cli, ready, drawn, photos, tmp_path):
         (tmp_path / name).mkdir()
         for row in rows:
             Image.fromarray(faces.images[row]).save(tmp_path / name / f"{row}.png")
-    folders = ("--with", tmp_path / "with", "--without", tmp_path / "without")
+    folders = ("--positive", tmp_path / "with", "--negative", tmp_path / "without")
     code, out, err = cli("directions", ready, *folders, "--name", "squint")
     assert code == 0 and "squint" in out and "own" in out, err
     assert set(facespace.load(ready).directions().names) == {"squint", "smile", "yaw"}
     code, *_ = cli(
-        "morph", ready, *photos[:2], "--keep", "smile", "--frames", "4", "--to", tmp_path / "m.npy"
+        "morph", ready, *photos[:2], "--lock", "smile", "--frames", "4", "--to", tmp_path / "m.npy"
     )
     assert code == 0 and len(np.load(tmp_path / "m.npy")) == 4
-    code, _, err = cli("directions", ready, "--with", tmp_path / "with", "--name", "half")
-    assert code == 2 and "--with DIR, --without DIR and --name NAME" in err
+    code, _, err = cli("directions", ready, "--positive", tmp_path / "with", "--name", "half")
+    assert code == 2 and "--positive DIR, --negative DIR and --name NAME" in err
 
 
 @pytest.mark.parametrize(
@@ -543,7 +543,16 @@ def test_an_edit_needs_directions_and_latents_of_its_own_space(cli, trained, rea
     code, _, err = cli("edit", ready, tmp_path / "z.npy", "--set", "smile=1", "--to", tmp_path / "e.png")
     assert code == 2 and "Were they encoded by another space?" in err
     code, _, err = cli(
-        "edit", ready, "--random", "1", "--set", "smile=1", "--refine", "3", "--to", tmp_path / "e.png"
+        "edit",
+        ready,
+        "--random",
+        "1",
+        "--set",
+        "smile=1",
+        "--optimize-steps",
+        "3",
+        "--to",
+        tmp_path / "e.png",
     )
     assert code == 2 and "need photographs" in err
 

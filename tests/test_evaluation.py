@@ -200,7 +200,7 @@ def test_a_finding_about_new_faces_rests_on_the_reconstructions_and_the_prior(tr
     with quiet():
         session = EvaluationSession(trained, drawn, "all", 16)
         network = open_features(judge)
-        evaluation = Evaluation(session, 16, None, None, "own", 1.0, 0, 0, network)
+        evaluation = Evaluation(session, 16, None, None, "model", 1.0, 0, 0, network)
         seconds = measure_parts(evaluation)
     drawn_faces = evaluation.results["generation"]
     assert drawn_faces.reconstruction_fid == evaluation.results["reconstruction"].fid > 0

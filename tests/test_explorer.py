@@ -258,7 +258,7 @@ def test_facts_say_what_the_space_is(page, trained):
     assert facts["picture"] == {"width": 16, "height": 16, "channels": 3}
     assert facts["spaces"] == ["tiny", "told"]
     assert "/" not in facts["name"] and str(trained) not in json.dumps(facts)
-    assert facts["prior"] == "own" and "N(0, I)" in facts["priors"]["own"]
+    assert facts["prior"] == "model" and "N(0, I)" in facts["priors"]["model"]
     assert page.ask("facts", space=1)[0]["name"] == "told"
 
 

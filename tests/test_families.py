@@ -1,4 +1,4 @@
-"""Codes, ladders and bodies that grow: what is theirs alone. What every model must keep is in test_model_contract.py."""
+"""Codebooks, hierarchical models and progressive growing: what is theirs alone. What every model must keep is in test_model_contract.py."""
 
 import json
 
@@ -109,15 +109,15 @@ def test_a_space_of_codes_learns_and_draws(drawn, tmp_path):
     assert np.array_equal(space.decode(z + 1e-4), space.decode(z)), "what lies near an entry is that entry"
 
 
-# ---- ladders
+# ---- hierarchical models
 
 
 @pytest.fixture
-def ladder():
+def levelled():
     torch.manual_seed(0)
     model = build(
         override(
-            recipe("ladder"),
+            recipe("hierarchical"),
             ["model.image=3,16,16", "model.latent_dim=5", "model.widths=8,12", "model.levels=2"],
         ).model
     )
@@ -128,21 +128,21 @@ def ladder():
     return model.eval()
 
 
-def test_the_kl_of_a_ladder_is_that_of_its_draws(ladder):
+def test_the_kl_of_a_hierarchical_model_is_that_of_its_draws(levelled):
     """E over q of log q − log p, by 4,000 draws, is the mean KL along their ways."""
     x = torch.rand(1, 3, 16, 16).expand(4000, -1, -1, -1)
     with torch.no_grad():
-        z, path = ladder.encode(x).draw(torch.Generator().manual_seed(1))
+        z, path = levelled.encode(x).draw(torch.Generator().manual_seed(1))
         drawn, said = -path.log_ratio(z), path.kl_per_latent().sum(1)
     assert z.shape == (4000, 5 + 2 * 8 * 8) and isinstance(path, Gaussian)
     with torch.no_grad():  # the same along ways that were given rather than drawn
-        torch.testing.assert_close(ladder.encode(x).log_ratio(z), path.log_ratio(z), rtol=1e-4, atol=1e-3)
+        torch.testing.assert_close(levelled.encode(x).log_ratio(z), path.log_ratio(z), rtol=1e-4, atol=1e-3)
     assert abs(float(drawn.mean() - said.mean())) < 4 * float((drawn - said).std()) / 4000**0.5
 
 
-def test_a_finer_level_depends_on_the_coarser_ones_and_not_the_other_way_round(ladder):
+def test_a_finer_level_depends_on_the_coarser_ones_and_not_the_other_way_round(levelled):
     x = torch.rand(1, 3, 16, 16)
-    seen = ladder.encode(x)
+    seen = levelled.encode(x)
 
     def said(first):
         def choice(level, number):
@@ -154,13 +154,13 @@ def test_a_finer_level_depends_on_the_coarser_ones_and_not_the_other_way_round(l
     assert torch.equal(plain[:, :5], moved[:, :5]) and not torch.allclose(plain[:, 5:], moved[:, 5:])
 
 
-def test_a_ladder_learns_and_draws_from_its_own_prior(drawn, tmp_path):
-    learn("ladder", drawn, tmp_path / "l", "model.levels=1", "train.epochs=12")
+def test_a_hierarchical_model_learns_and_draws_from_its_own_prior(drawn, tmp_path):
+    learn("hierarchical", drawn, tmp_path / "l", "model.levels=1", "train.epochs=12")
     lines = [json.loads(line) for line in (tmp_path / "l" / "metrics.jsonl").read_text().splitlines()]
     assert lines[-1]["validation"]["loss"] < lines[0]["validation"]["loss"]
     space = facespace.load(tmp_path / "l")
-    assert space.latent_dim == 5 + 64 and space.sample(3, prior="own").shape == (3, 16, 16, 3)
-    assert "ladder VAE of 2 levels" in str(card_text.of(space))
+    assert space.latent_dim == 5 + 64 and space.sample(3, prior="model").shape == (3, 16, 16, 3)
+    assert "hierarchical VAE of 2 levels" in str(card_text.of(space))
 
 
 # ---- growing
@@ -188,7 +188,7 @@ def test_a_grown_body_begins_as_the_smaller_one_enlarged():
         torch.testing.assert_close(second.encode(x).mean, first.encode(F.avg_pool2d(x, 2)).mean)
 
 
-def test_more_blocks_make_the_decoder_of_a_pyramid_larger_and_nothing_else():
+def test_more_blocks_make_the_progressive_decoder_larger_and_nothing_else():
     chosen = ["model.image=3,16,16", "model.latent_dim=5", "model.widths=6,8,12"]
     sizes = {}
     for count in (2, 4):
@@ -198,7 +198,7 @@ def test_more_blocks_make_the_decoder_of_a_pyramid_larger_and_nothing_else():
         ]
     assert sizes[2][0] == sizes[4][0] and sizes[4][1] > 1.5 * sizes[2][1]
     with pytest.raises(
-        UsageError, match=r"decoder_blocks must be at least 1, and is for model\.backbone=pyramid"
+        UsageError, match=r"decoder_blocks must be at least 1, and is for model\.backbone=progressive"
     ):
         ModelConfig(backbone="conv", decoder_blocks=3)
 
@@ -224,7 +224,7 @@ def test_a_stage_starts_from_the_run_before(drawn, tmp_path, capsys):
     options = {"settings": [*TINY, *PLAIN, *large], "trackers": ["none"]}
     grown = facespace.train("grow64", drawn, tmp_path / "grown", start=tmp_path / "small", **options)
     err = " ".join(capsys.readouterr().err.split())
-    assert "and begin as without it: decoder." in err
+    assert "and keep their initial values: decoder." in err
     with quiet():
         fresh = facespace.train("grow64", drawn, tmp_path / "fresh", **options)
     assert grown["validation"]["mse"] < 0.8 * fresh["validation"]["mse"]
@@ -262,6 +262,6 @@ def test_the_codes_of_a_map_are_its_cells():
 
 
 def test_codes_have_no_importance_weighted_bound(drawn, tmp_path):
-    with pytest.raises(UsageError, match=r"objective\.samples: an importance-weighted bound needs"):
+    with pytest.raises(UsageError, match=r"objective\.iwae_samples: an importance-weighted bound needs"):
         learn("vq", drawn, tmp_path / "vq", "model.latent_dim=64", "objective.iwae_samples=4")
     assert not (tmp_path / "vq").exists()

@@ -248,10 +248,10 @@ def test_few_latents_leave_a_flow_a_gaussian_and_say_so(capsys):
     assert "20 faces are too few for a flow" in capsys.readouterr().err
 
 
-@pytest.fixture(scope="module", params=[*FITTED, "own"])
+@pytest.fixture(scope="module", params=[*FITTED, "model"])
 def prior(request, on_ring):
-    if request.param in ("own", "flow"):
-        return StandardNormal(2) if request.param == "own" else on_ring
+    if request.param in ("model", "flow"):
+        return StandardNormal(2) if request.param == "model" else on_ring
     quick = {"steps": 300, "width": 32, "blocks": 2} if request.param == "diffusion" else {}
     return fitted(request.param, ring(2_000, 0), **quick)
 

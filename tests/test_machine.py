@@ -159,7 +159,7 @@ def free_port() -> str:
         return str(probe.getsockname()[1])
 
 
-TAUGHT = ("perceptual=1", "adversarial=0.01", "matching=0.3", "adversary_start=0.4")
+TAUGHT = ("perceptual=1", "adversarial=0.01", "feature_matching=0.3", "adversarial_start=0.4")
 
 
 CODES = ("model.bottleneck=vq", "model.latent_dim=8", "model.codebook_size=6", "objective.weights={}")

@@ -270,10 +270,10 @@ def test_the_prior_of_a_dense_path_can_be_named(trained, drawn, tmp_path):
     with quiet():
         space.fit_prior(FaceSet(drawn), "normal", split="all")
     z = space.encode(FaceSet(drawn).images[:2])
-    own, named = (space.morph_latents(z, path="dense", prior=prior) for prior in ("own", "normal"))
+    own, named = (space.morph_latents(z, path="geodesic", prior=prior) for prior in ("model", "normal"))
     assert not np.allclose(own, named) and np.array_equal(own[[0, -1]], named[[0, -1]])
     with pytest.raises(UsageError, match="Unknown prior"):
-        space.morph(z, path="dense", prior="norml")
+        space.morph(z, path="geodesic", prior="norml")
 
 
 def test_mixes(space, faces):
@@ -377,7 +377,7 @@ def test_morph(cli, trained, photos, tmp_path):
     cli("morph", trained, *photos[:2], "--to", tmp_path / "m.npy", "--frames", 5)
     assert np.load(tmp_path / "m.npy").shape == (5, 16, 16, 3)
     code, out, _ = cli(
-        "morph", trained, "--random", 3, "--to", tmp_path / "m.webp", "--seconds", 0.5, "--path", "dense"
+        "morph", trained, "--random", 3, "--to", tmp_path / "m.webp", "--seconds", 0.5, "--path", "geodesic"
     )
     assert code == 0 and Image.open(tmp_path / "m.webp").n_frames == 15 and "mean log-density" in out
     _, out, _ = cli(

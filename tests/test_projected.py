@@ -219,7 +219,7 @@ def test_heads_have_spectral_norm_one_and_learn_by_the_hinge_loss(ready, images)
     losses = []
     for _ in range(40):
         part.judge(made, seen)
-        losses.append(float(part.learn(made, seen)["critic"]))
+        losses.append(float(part.learn(made, seen)["discriminator"]))
     assert losses[-1] < 0.5 < losses[0]
     with torch.no_grad():
         maps = part.projection.mix(part.projection.features(seen))
@@ -371,7 +371,12 @@ def test_an_interrupted_run_resumes_to_the_very_same_weights(drawn, fitted, read
     for part in ("model", "discriminator", "moments"):
         assert all(torch.equal(tensor, cut[part][name]) for name, tensor in whole[part].items())
     told = journal(tmp_path / "whole")[-1]["train"]
-    assert told["moments"] > 0 and 0 < told["critic"] < 3 and "adversarial" in told and "matching" not in told
+    assert (
+        told["moments"] > 0
+        and 0 < told["discriminator"] < 3
+        and "adversarial" in told
+        and "feature_matching" not in told
+    )
     before, after = bundle.load(fitted).model.state_dict(), bundle.load(tmp_path / "whole").model.state_dict()
     changed = {name.split(".")[0] for name, tensor in before.items() if not torch.equal(tensor, after[name])}
     assert changed == {"decoder"}
@@ -404,7 +409,7 @@ def test_moments_alone_teach_without_a_discriminator(drawn, ready, tmp_path):
     with quiet():
         facespace.train("demo", drawn, tmp_path / "r", settings=settings, trackers=["none"])
     told = journal(tmp_path / "r")[-1]["train"]
-    assert told["moments"] > 0 and not {"critic", "adversarial"} & set(told)
+    assert told["moments"] > 0 and not {"discriminator", "adversarial"} & set(told)
     with pytest.raises(BundleError, match="has no discriminator"):
         load_discriminator(tmp_path / "r")
 
@@ -417,7 +422,7 @@ def test_the_patch_discriminator_judges_samples_too(drawn, fitted, tmp_path):
         "train.steps=2",
     ]
     train(drawn, tmp_path / "r", settings, start=fitted)
-    assert {"critic", "adversarial", "matching"} <= set(journal(tmp_path / "r")[-1]["train"])
+    assert {"discriminator", "adversarial", "feature_matching"} <= set(journal(tmp_path / "r")[-1]["train"])
     assert not (tmp_path / "r/last" / bundle.DISCRIMINATOR).exists()
 
 

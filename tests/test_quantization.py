@@ -136,7 +136,7 @@ MODELS = {
     "fitted-gaussian": tiny(bottleneck="deterministic", backbone="conv_trim"),
     "codes": tiny(bottleneck="vq", latent_dim=64, codebook_size=32, backbone="residual"),
     "spatial": tiny(latent_dim=128, spatial=True),
-    "ladder": tiny(kind="hierarchical", backbone="residual", levels=(2,)),
+    "hierarchical": tiny(kind="hierarchical", backbone="residual", levels=(2,)),
     "progressive": tiny(backbone="progressive", likelihood="normal_shared"),
     "doubling": tiny(backbone="conv_pool"),
 }
@@ -250,7 +250,7 @@ def test_priors_and_directions_come_along(rich, eight, drawn):
         f"velocity.{name}.weight" for name in ("start", "angle.0", "angle.2", "attributes", "shift", "scale")
     } | {f"velocity.blocks.{block}.{layer}.weight" for block in range(4) for layer in layers}
     assert all(tensor.dtype == torch.float32 for tensor in mixture.values())
-    for kind in ("own", "mixture", "flow"):
+    for kind in ("model", "mixture", "flow"):
         with torch.no_grad():
             gap = small.prior(kind).log_prob(z).mean() - large.prior(kind).log_prob(z).mean()
         assert abs(gap) < (0.1 if kind == "flow" else 1e-6)
@@ -376,7 +376,7 @@ def test_a_damaged_scale_is_a_sentence(eight, tmp_path, file, edit, says):
     folder = shutil.copytree(eight, tmp_path / "b")
     change(folder, file, edit)
     with pytest.raises(BundleError, match=f"(?s)({says}).*(Copy the bundle again|Fit it again)"):
-        facespace.load(folder).sample(2, prior="own" if file == bundle.WEIGHTS else "flow")
+        facespace.load(folder).sample(2, prior="model" if file == bundle.WEIGHTS else "flow")
 
 
 def test_a_format_of_a_later_facespace_is_named(eight, tmp_path):

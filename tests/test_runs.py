@@ -385,7 +385,7 @@ def test_runs_are_compared_by_the_priors_that_the_table_names(compared, trained,
         space = facespace.load(run)
         space.fit_prior(FaceSet(drawn), "normal")
         entry = space.card["priors"]["normal"]
-        entry["nats"]["validation"] = {"fitted": 1.0, "own": 0.0}
+        entry["nats"]["validation"] = {"fitted": 1.0, "model": 0.0}
         (run / "best/card.json").write_text(json.dumps(space.card))
         assert facespace.load(run).usual_prior == "normal"
         facts = compare([run, gray], drawn, tmp_path / "c", split="all", count=24, seed=3)
@@ -489,7 +489,8 @@ def test_latents_chart_takes_any_name_and_dead_latents(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("bottleneck", "says"), [("point", "no penalty"), ("gaussian", "kl × 1"), ("codes", "commitment × 1")]
+    ("bottleneck", "says"),
+    [("deterministic", "no penalty"), ("gaussian", "kl × 1"), ("vq", "commitment × 1")],
 )
 def test_a_penalty_without_a_weight_is_said_to_count_once(bottleneck, says):
     assert (

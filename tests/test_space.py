@@ -161,7 +161,7 @@ def test_samples_of_a_fitted_prior_lie_where_the_faces_lie(trained, drawn, tmp_p
     assert entry["nats"] == {
         "all": {
             "fitted": pytest.approx(float(prior.log_prob(means).mean()), abs=1e-3),
-            "own": pytest.approx(float(space.prior("own").log_prob(means).mean()), abs=1e-3),
+            "model": pytest.approx(float(space.prior("model").log_prob(means).mean()), abs=1e-3),
         }
     }
     assert "60 faces" in prior.origin == entry["origin"]
@@ -170,21 +170,21 @@ def test_samples_of_a_fitted_prior_lie_where_the_faces_lie(trained, drawn, tmp_p
 
 def test_the_usual_prior_is_the_one_that_knows_unseen_faces_best(trained, tmp_path):
     space = facespace.load(trained)
-    assert space.usual_prior == "own" and space.prior() is space.prior("own") is space.model.prior
+    assert space.usual_prior == "model" and space.prior() is space.prior("model") is space.model.prior
 
     def fitted(**nats):
         told = {"weights": space.card["fingerprint"]}
         space.card["priors"] = {
-            kind: {**told, "nats": {"validation": {"fitted": f, "own": -5}}} for kind, f in nats.items()
+            kind: {**told, "nats": {"validation": {"fitted": f, "model": -5}}} for kind, f in nats.items()
         }
         return space.usual_prior
 
     assert fitted(flow=-3) == "flow"
     space.card["priors"]["flow"]["weights"] = "0" * 64  # of another model
-    assert space.usual_prior == "own"
-    assert fitted(mixture=-4, flow=-3, normal=-3.5) == "flow" and fitted(mixture=-6) == "own"
-    space.card["priors"] = {"flow": {"nats": {"all": {"fitted": 9, "own": -5}}}}  # of no unseen face
-    assert space.usual_prior == "own"
+    assert space.usual_prior == "model"
+    assert fitted(mixture=-4, flow=-3, normal=-3.5) == "flow" and fitted(mixture=-6) == "model"
+    space.card["priors"] = {"flow": {"nats": {"all": {"fitted": 9, "model": -5}}}}  # of no unseen face
+    assert space.usual_prior == "model"
 
 
 @pytest.mark.parametrize(

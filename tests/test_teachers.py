@@ -245,15 +245,15 @@ def test_without_weights_there_are_no_teachers():
 def test_the_journal_has_each_term_from_when_it_counts(drawn, tmp_path):
     train(drawn, tmp_path / "r", [*ALL, "train.steps=12", "objective.adversarial_start=0.5"])
     first, second = journal(tmp_path / "r")
-    later = {"adversarial", "matching", "critic"}
+    later = {"adversarial", "feature_matching", "discriminator"}
     for line in (first, second):
         seen = line["validation"]
         expected = seen["reconstruction"] + 30 * seen["kl"] + 0.5 * seen["perceptual"]
         assert seen["loss"] == pytest.approx(expected, rel=1e-5) and not later & set(seen)
     assert "perceptual" in first["train"] and not later & set(first["train"])
     told = second["train"]
-    assert later <= set(told) and 0 < told["critic"] < 3
-    terms = {"reconstruction": 1, "kl": 30, "perceptual": 0.5, "adversarial": 0.01, "matching": 0.3}
+    assert later <= set(told) and 0 < told["discriminator"] < 3
+    terms = {"reconstruction": 1, "kl": 30, "perceptual": 0.5, "adversarial": 0.01, "feature_matching": 0.3}
     assert told["loss"] == pytest.approx(sum(weight * told[name] for name, weight in terms.items()), rel=1e-4)
     assert second["best"]  # while the adversary teaches, the latest is the best
 
@@ -291,11 +291,11 @@ def test_the_critic_learns_to_tell_and_teaching_leaves_it_as_it_is(images):
     made, seen = images[0].clone().requires_grad_(), images[1] ** 2
     before = {name: tensor.clone() for name, tensor in adversary.critic.state_dict().items()}
     terms = adversary.judge(made, seen)
-    (terms["adversarial"] + terms["matching"]).backward()
+    (terms["adversarial"] + terms["feature_matching"]).backward()
     assert made.grad is not None and made.grad.abs().sum() > 0
     assert all(torch.equal(before[name], tensor) for name, tensor in adversary.critic.state_dict().items())
-    assert adversary.judge(seen, seen)["matching"] == 0
-    losses = [float(adversary.learn(made, seen)["critic"]) for _ in range(300)]
+    assert adversary.judge(seen, seen)["feature_matching"] == 0
+    losses = [float(adversary.learn(made, seen)["discriminator"]) for _ in range(300)]
     assert losses[-1] < 0.5 < losses[0]
 
 
@@ -335,8 +335,8 @@ def test_what_goes_wrong_in_the_middle_of_the_face_counts_more(images, monkeypat
         made = seen.clone()
         made[..., side] = images[1][..., side]
         loss, terms = with_focus.judge((torch.zeros(()), {}), made, seen)
-        assert terms["focus"] == pytest.approx(float((made - seen).abs().sum() / 4) if more else 0.0)
-        assert loss == pytest.approx(float(3 * terms["focus"] + 0.5 * terms["perceptual"]))
+        assert terms["center"] == pytest.approx(float((made - seen).abs().sum() / 4) if more else 0.0)
+        assert loss == pytest.approx(float(3 * terms["center"] + 0.5 * terms["perceptual"]))
         plain = without.judge((torch.zeros(()), {}), made, seen)[1]
         assert set(plain) == {"perceptual"}
         ratios.append(float(terms["perceptual"] / plain["perceptual"]))
@@ -371,7 +371,7 @@ def test_the_critic_judges_drawn_faces_too_and_the_decoder_alone_learns_from_the
             adversary.judge(result.image, seen),
         )
         others = adversary.judge(result.drawn, seen[:2])
-    assert torch.equal(all_made["matching"], alone["matching"])  # drawn faces have no partner
+    assert torch.equal(all_made["feature_matching"], alone["feature_matching"])  # drawn faces have no partner
     assert all_made["adversarial"] == pytest.approx(
         float(2 * alone["adversarial"] + others["adversarial"]) / 3, rel=1e-4
     )
@@ -380,7 +380,7 @@ def test_the_critic_judges_drawn_faces_too_and_the_decoder_alone_learns_from_the
         name.split(".")[0] for name, p in model.named_parameters() if p.grad is not None and p.grad.any()
     }
     assert learned == {"decoder"}
-    apart = [float(adversary.learn(seen, seen, images[1] ** 3)["critic"]) for _ in range(300)]
+    apart = [float(adversary.learn(seen, seen, images[1] ** 3)["discriminator"]) for _ in range(300)]
     assert (
         apart[-1] < apart[0] < 1.3
     )  # reconstructions that are photographs cannot be told, the drawn ones can

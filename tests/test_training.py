@@ -167,7 +167,7 @@ def test_a_run_of_an_older_facespace_resumes(drawn, trained, tmp_path):
     shutil.copytree(trained, tmp_path / "r")
     state = torch.load(tmp_path / "r/checkpoint.pt", weights_only=True)
     older = json.loads(state["identity"]["recipe"])
-    for name in ("spatial", "levels", "codebook"):
+    for name in ("spatial", "levels", "codebook_size"):
         del older["model"][name]
     state["identity"]["recipe"] = json.dumps(older)
     torch.save(state, tmp_path / "r/checkpoint.pt")

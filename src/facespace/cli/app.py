@@ -14,7 +14,7 @@ from typing import Annotated, Any, NoReturn
 
 from cyclopts import App, CycloptsError, Parameter
 
-from facespace.core.aliases import rename_arguments
+from facespace.core.aliases import current_verb, rename_arguments
 from facespace.core.console import leads
 from facespace.core.errors import FacespaceError, explain
 from facespace.core.version import __version__
@@ -165,4 +165,5 @@ def _explain(error: BaseException, tokens: Sequence[str]) -> tuple[str, int]:
 
 
 def _verb(tokens: Sequence[str]) -> str:
-    return f"{tokens[0]} " if tokens and tokens[0] in app else ""
+    name = current_verb(tokens[0]) if tokens else ""
+    return f"{name} " if name in app else ""

@@ -62,16 +62,16 @@ def train_attributes(
     facts = {"to": str(to)}
     for key in ("fingerprint", "parameters", "training", "held_out"):
         facts[key] = card[key]
-    following = f"The network is in {to}. Next: facespace label SET --with {to} --to NEWSET"
+    following = f"The network is in {to}. Next: facespace label SET --classifier {to} --to NEWSET"
     return Done(facts, f"{table(card['held_out'])}\n{following}")
 
 
-@verb("facespace label SET [--with NET] [--to NEWSET] [OPTIONS]")
+@verb("facespace label SET [--classifier NET] [--to NEWSET] [OPTIONS]")
 def label(
     data: Path,
     /,
     *,
-    net: Annotated[Path | None, Parameter(name="--with")] = None,
+    net: Annotated[Path | None, Parameter(name="--classifier")] = None,
     to: Path | None = None,
     attributes: str | None = None,
     keep_known: Flag = False,

@@ -1,6 +1,9 @@
 """The verbs that describe a trained space and hand it on: card, pack, diagram."""
 
 from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
 
 from facespace.cli.app import Done, verb
 from facespace.core.errors import UsageError
@@ -34,7 +37,7 @@ def card(space: Path | None = None, /, *, to: Path | None = None) -> Done:
     return Done({**found.card, "to": str(to)}, f"The card of {found.folder} is in {to}.")
 
 
-@verb("facespace pack SPACE --to DIR [--bits 8] [--data SET] [--figures EVALUATION] [--failing SENTENCE]")
+@verb("facespace pack SPACE --to DIR [--bits 8] [--data SET] [--figures EVALUATION] [--limitation SENTENCE]")
 def pack(
     space: Path,
     /,
@@ -43,7 +46,7 @@ def pack(
     bits: int = 16,
     data: Path | None = None,
     figures: Path | None = None,
-    failing: list[str] | None = None,
+    failing: Annotated[list[str] | None, Parameter(name="--limitation", negative="")] = None,
 ) -> Done:
     """Write a small copy of a space, with its priors, directions and card.
 
@@ -63,7 +66,7 @@ def pack(
     figures
         The folder of an evaluation of this space, whose figures the card includes.
     failing
-        A sentence for the card's known failings, once for each.
+        A sentence for the card's known limitations; may be repeated.
     """
     from facespace.evaluation import space_card
     from facespace.models import bundle, export
@@ -71,7 +74,7 @@ def pack(
 
     export.check(to, bits)
     if not all(sentence.strip() for sentence in failing or []):
-        raise UsageError("--failing takes a sentence for the card; got an empty one.")
+        raise UsageError("--limitation takes a sentence for the card; got an empty one.")
     loaded = bundle.load(space)
     before = sum(file.stat().st_size for file in loaded.folder.iterdir())
     about = space_card.additions(loaded.card["fingerprint"], figures, failing)

@@ -42,8 +42,8 @@ class AlignOptions:
     align: Flag = False
     detector: str = "auto"
     weights: Path | None = None
-    every_face: Flag = False
-    smallest: float = 20.0
+    every_face: Annotated[bool, Parameter(name="--all-faces", negative="")] = False
+    smallest: Annotated[float, Parameter(name="--min-eye-distance")] = 20.0
 
     def spec(self) -> "Alignment | bool":
         """What `prepare` takes as `align`."""

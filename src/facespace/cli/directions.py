@@ -35,8 +35,8 @@ class OwnDirection:
         The name of the direction, such as squint.
     """
 
-    having: Annotated[Path | None, Parameter(name="--with")] = None
-    lacking: Annotated[Path | None, Parameter(name="--without")] = None
+    having: Annotated[Path | None, Parameter(name="--positive")] = None
+    lacking: Annotated[Path | None, Parameter(name="--negative")] = None
     name: str = ""
 
     @property
@@ -73,7 +73,7 @@ class Fit:
 
     attributes: str = ""
     method: str = "decorrelated"
-    pairs: int | None = None
+    pairs: Annotated[int | None, Parameter(name="--shots")] = None
     components: int = 0
     kinds: str = ""
     paired: str = ""
@@ -83,7 +83,7 @@ class Fit:
 BY_ATTRIBUTES, FROM_SET = Fit(), OwnDirection()
 
 
-@verb("facespace directions [SPACE] (--data SET | --with DIR --without DIR --name NAME)")
+@verb("facespace directions [SPACE] (--data SET | --positive DIR --negative DIR --name NAME)")
 def directions(
     space: Path | None = None,
     /,
@@ -132,7 +132,7 @@ Fitted = tuple["Directions", list[str]]  # all directions of the bundle, and the
 def _fit_own(space: "FaceSpace", own: OwnDirection, data: Path | None, align: bool) -> Fitted:
     if own.having is None or own.lacking is None or not own.name or data:
         raise UsageError(
-            "A direction of your own takes --with DIR, --without DIR and --name NAME, and no --data."
+            "A direction of your own takes --positive DIR, --negative DIR and --name NAME, and no --data."
         )
     having, lacking = (_latents_in(space, folder, align) for folder in (own.having, own.lacking))
     return space.add_direction(own.name, having, lacking), [own.name]
@@ -171,7 +171,7 @@ def _fit_attributes(space: "FaceSpace", faces: "FaceSet", split: str, fit: Fit) 
 
 def _fit_kinds_and_pairs(space: "FaceSpace", faces: "FaceSet", split: str, fit: Fit) -> Fitted:
     if fit.attributes or fit.pairs:
-        raise UsageError("--kinds and --paired fit other directions; leave out --attributes and --pairs.")
+        raise UsageError("--kinds and --paired fit other directions; leave out --attributes and --shots.")
     found, names = None, []
     if fit.kinds:
         attribute, count = _parse_kinds(fit.kinds)

@@ -33,8 +33,8 @@ def edit(
     strip: str = "",
     grid: str = "",
     keep_detail: Flag = False,
-    refine: int = 0,
-    judge: Annotated[Path | None, Parameter(name="--judge")] = None,
+    refine: Annotated[int, Parameter(name="--optimize-steps")] = 0,
+    judge: Annotated[Path | None, Parameter(name="--classifier")] = None,
     source: FaceSource = ANY_FACES,
 ) -> Done:
     """Change attributes of faces, and hold others still.

@@ -1,6 +1,9 @@
-"""Verbs that measure trained spaces: evaluate, compare, analyze, scorecard."""
+"""Verbs that measure trained spaces: evaluate, compare, analyze, benchmark-edits."""
 
 from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
 
 from facespace.cli.app import Done, verb
 from facespace.cli.options import Force, Prior, SetFaces, words
@@ -19,7 +22,7 @@ def evaluate(
     identity: Path | None = None,
     prior: Prior = None,
     temperature: float = 1.0,
-    bound: int = 0,
+    bound: Annotated[int, Parameter(name="--iwae-samples")] = 0,
     seed: int = 0,
     force: Force = False,
 ) -> Done:
@@ -45,7 +48,7 @@ def evaluate(
     temperature
         Scale of the latents drawn; 1 is the prior itself.
     bound
-        The k of the importance-weighted bound on the likelihood; 0 leaves it out.
+        Number of samples of the importance-weighted bound on the log-likelihood; 0 leaves it out.
     seed
         Random seed of samples, noise and intervals.
     """
@@ -143,24 +146,24 @@ def analyze(
     return Done(facts, f"{text}\nOpen {facts['page']} in a browser.")
 
 
-@verb("facespace scorecard [SPACE] --data SET --to DIR")
-def scorecard(
+@verb("facespace benchmark-edits [SPACE] --data SET --to DIR")
+def benchmark_edits(
     space: Path | None = None,
     /,
     *,
     faces: SetFaces,
     to: Path,
     attributes: str = "",
-    scorer: Path | None = None,
+    scorer: Annotated[Path | None, Parameter(name="--classifier")] = None,
     identity: Path | None = None,
     lpips: Path | None = None,
     seed: int = 0,
     strengths: str = "",
     force: Force = False,
 ) -> Done:
-    """Say how well attributes can be edited in a space, and what else that changes: all methods side by side.
+    """Measure how often edits of attributes succeed and what else they change, for all methods side by side.
 
-    Example: facespace scorecard runs/celeba --data sets/celeba --to scorecard
+    Example: facespace benchmark-edits runs/celeba --data sets/celeba --to benchmark
 
     Parameters
     ----------
@@ -170,7 +173,7 @@ def scorecard(
         The folder to make: scorecard.json, report.html, table.md. Directions are fitted to the training faces
         of the set.
     attributes
-        Names with commas between. [default: twelve of CelebA's, those that the set and the scorer have]
+        Names with commas between. [default: twelve of CelebA's, those that the set and the classifier have]
     scorer
         The attribute classifier that measures the edits: a folder of train-attributes. [default: a second
         bundled one]
@@ -184,9 +187,9 @@ def scorecard(
         Of edits along directions, ascending, with commas between: in standard deviations, or in class gaps
         such as 0.5g,1g,1.5g,2g. [default: 0.5,1,1.5,2,3,4,6]
     """
-    from facespace.evaluation.edit_benchmark import benchmark_edits
+    from facespace.evaluation.edit_benchmark import benchmark_edits as measure
 
-    facts = benchmark_edits(
+    facts = measure(
         space,
         faces.data,
         to,

@@ -37,7 +37,7 @@ class Timing:
     ----------
     path
         linear: straight lines. spherical: great circles about the prior's mean, which keep the distance from
-        it. dense: such circles bent towards higher density of --prior. [default: linear]
+        it. geodesic: such circles bent towards higher density of --prior. [default: linear]
     pace
         even: equal perceived change from frame to frame, by LPIPS where FACESPACE_LPIPS names its weights and
         else by blurred pixels. uniform: equal steps along the path. [default: even]

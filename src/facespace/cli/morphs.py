@@ -2,9 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-from cyclopts import Parameter
+from typing import TYPE_CHECKING
 
 from facespace.cli.app import Done, Facts, verb
 from facespace.cli.morph_options import EVENLY, MorphPlan, Timing
@@ -23,7 +21,7 @@ def morph(
     to: Path,
     timing: Timing = EVENLY,
     source: FaceSource = ANY_FACES,
-    lock: Annotated[str, Parameter(name=("--keep",))] = "",
+    lock: str = "",
     grid: str | None = None,
     padding: int = 2,
     color: str = "white",
@@ -59,7 +57,7 @@ def morph(
     locked = words(lock)
     if grid:
         if locked:
-            raise UsageError("--keep applies to one morph; leave out --grid, or --keep.")
+            raise UsageError("--lock applies to one morph; leave out --grid, or --lock.")
         cells = parse_grid(grid, None)
         if files or source.random is not None or source.count is not None:
             return _corners(space, key_latents(space, files, source), cells, plan.path, output)
@@ -124,10 +122,10 @@ def _animation(
     facts: Facts = {"distance": measure, "keys": len(keys), "lock": locked}
     facts |= {"step_ratio": made.step_ratio, "step_ratios": made.step_ratios}
     text = f"through {len(keys)} faces in {output.to}"
-    if options.pop("path") == "dense":
+    if options.pop("path") == "geodesic":
         nats = morph_grids.path_log_densities(space, keys, dense=made.latents, **options)
         facts["log_density"] = nats
-        text += f"; mean log-density {nats['dense']:,.1f} nats, {nats['spherical']:,.1f} on circles, "
+        text += f"; mean log-density {nats['geodesic']:,.1f} nats, {nats['spherical']:,.1f} on circles, "
         text += f"{nats['linear']:,.1f} on lines"
     output.save(made.frames, len(made.frames))
     return _done(space, plan, facts, text, output)

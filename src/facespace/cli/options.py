@@ -25,14 +25,12 @@ Split = Annotated[str, Parameter(help="Of that set: train, validation, test or a
 Prior = Annotated[
     str | None,
     Parameter(
-        help="A fitted prior of the bundle (flow, mixture or normal; see facespace fit-prior), or own, the "
-        "model's own. [default: the fitted prior with the highest held-out likelihood]"
+        help="A fitted prior of the bundle (flow, mixture or normal; see facespace fit-prior), or model: "
+        "the model's own. [default: the fitted prior with the highest held-out likelihood]"
     ),
 ]
 Settings = Annotated[tuple[str, ...], Parameter(name="--set", negative="")]
-Conditions = Annotated[
-    tuple[str, ...], Parameter(name=("--condition", "--given"), negative="")
-]  # --given: until 0.2
+Conditions = Annotated[tuple[str, ...], Parameter(name="--condition", negative="")]
 
 
 @Parameter(name="*")
@@ -48,7 +46,7 @@ class SetFaces:
         Of that set: train, validation, test or all.
     count
         At most this many faces, evenly spaced. [default: all for evaluate, 1000 for compare, 2000 for
-        analyze, 40 an attribute for scorecard]
+        analyze, 40 an attribute for benchmark-edits]
     """
 
     data: Path
@@ -95,8 +93,8 @@ class FaceSource(Photos):
     seed
         Random seed of new faces.
     prior
-        A fitted prior of the bundle (flow, mixture or normal; see facespace fit-prior), or own, the model's
-        own. [default: the fitted prior with the highest held-out likelihood]
+        A fitted prior of the bundle (flow, mixture or normal; see facespace fit-prior), or model: the
+        model's own. [default: the fitted prior with the highest held-out likelihood]
     """
 
     random: int | None = None

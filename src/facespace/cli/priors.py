@@ -85,7 +85,7 @@ def fit_prior(
     seconds = time.monotonic() - start
     lines = [f"{entry['origin']}, kept in {opened.folder} ({seconds:.1f} s)"]
     for name, nats in entry["nats"].items():
-        fitted, own = f"{nats['fitted']:,.1f} nats per latent vector", f"{nats['own']:,.1f}"
+        fitted, own = f"{nats['fitted']:,.1f} nats per latent vector", f"{nats['model']:,.1f}"
         lines.append(f"{name}: {fitted}; {own} under {opened.model.prior.origin}")
     nearest = entry["nearest"]
     if "validation" in nearest:

@@ -1,4 +1,4 @@
-"""Verbs that make sets from sets: merge, split, balance, thin."""
+"""Verbs that make sets from sets: merge, split, balance, subsample."""
 
 from pathlib import Path
 
@@ -85,8 +85,8 @@ def balance(data: Path, /, *, on: str, to: Path, seed: int = 0, force: ForceSet 
     return _derived(derive.balance(data, on, to, seed, force))
 
 
-@verb("facespace thin SET --to SET [OPTIONS]")
-def thin(
+@verb("facespace subsample SET --to SET [OPTIONS]")
+def subsample(
     data: Path,
     /,
     *,
@@ -96,10 +96,9 @@ def thin(
     test: int | None = None,
     force: ForceSet = False,
 ) -> Done:
-    """Keep fewer faces of a side, evenly spread: for a quicker look, or to see what a space learns from how
-    many.
+    """Keep at most a number of faces of each split, evenly spaced.
 
-    Example: facespace thin sets/celeba --to sets/celeba-1000 --train 1000
+    Example: facespace subsample sets/celeba --to sets/celeba-1000 --train 1000
 
     Parameters
     ----------

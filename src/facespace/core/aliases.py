@@ -4,6 +4,7 @@ name passes through unchanged."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from facespace.core import console
@@ -29,17 +30,106 @@ class Alias:
         return value
 
 
-VERB = "verb"
+VERB, ARGUMENT = "verb", "argument"
 _SOURCE = Alias("source", {"procedural": "synthetic"})
+_PRIOR = {"own": "model"}
+_PRIOR_OPTION = Alias("--prior", _PRIOR)
+_CONDITION = Alias("--condition")
 
-# kind -> old name -> alias. A kind is the name of a config's dataclass, the "kind" of a card, VERB, or
-# "facespace VERB" for the options of one verb. A field that keeps its name while one of its values is renamed
-# has a row as well.
+# kind -> old name -> alias. A kind is the name of a config's dataclass, the "kind" of a card or of a table
+# inside it (see INSIDE), VERB, "facespace VERB" for the options of one verb, or ARGUMENT for arguments of
+# library functions. A field that keeps its name while one of its values is renamed has a row as well.
 ALIASES: dict[str, dict[str, Alias]] = {
-    "DataConfig": {"source": _SOURCE},
+    "DataConfig": {"source": _SOURCE, "shift": Alias("affine")},
+    "ModelConfig": {
+        "kind": Alias("kind", {"ladder": "hierarchical"}),
+        "latent": Alias("latent_dim"),
+        "body": Alias("backbone", {"pyramid": "progressive"}),
+        "bottleneck": Alias("bottleneck", {"point": "deterministic", "codes": "vq"}),
+        "codebook": Alias("codebook_size"),
+        "code": Alias("code_dim"),
+        "looks": Alias("refinement_steps"),
+        "pixels": Alias("likelihood"),
+    },
+    "ObjectiveConfig": {
+        "focus": Alias("center_weight"),
+        "matching": Alias("feature_matching"),
+        "adversarial_drawn": Alias("adversarial_generated"),
+        "adversary_start": Alias("adversarial_start"),
+        "samples": Alias("iwae_samples"),
+    },
+    "TrainConfig": {
+        "only": Alias("freeze", {"all": "none", "decoder": "encoder"}),
+        "final_rate": Alias("final_learning_rate"),
+        "clip": Alias("gradient_clip"),
+    },
+    "AttributePlan": {"shift": Alias("affine")},
+    "Recipe": {"name": Alias("name", {"ladder": "hierarchical"})},
     "faceset": {"source": _SOURCE},
-    "facespace prepare": {},
-    VERB: {},
+    "bundle": {"failings": Alias("limitations")},
+    "attribute network": {
+        "failings": Alias("limitations"),
+        "failings_by_attribute": Alias("limitations_by_attribute"),
+    },
+    "log-likelihoods": {"own": Alias("model")},
+    "terms": {
+        "focus": Alias("center"),
+        "matching": Alias("feature_matching"),
+        "critic": Alias("discriminator"),
+    },
+    "run": {"recipe": Alias("recipe", {"ladder": "hierarchical"})},
+    VERB: {"scorecard": Alias("benchmark-edits"), "thin": Alias("subsample")},
+    "facespace prepare": {
+        "--every-face": Alias("--all-faces"),
+        "--smallest": Alias("--min-eye-distance"),
+    },
+    "facespace label": {"--with": Alias("--classifier")},
+    "facespace sample": {"--given": _CONDITION, "--prior": _PRIOR_OPTION},
+    "facespace reconstruct": {"--given": _CONDITION},
+    "facespace decode": {"--given": _CONDITION},
+    "facespace directions": {
+        "--pairs": Alias("--shots"),
+        "--with": Alias("--positive"),
+        "--without": Alias("--negative"),
+    },
+    "facespace edit": {
+        "--refine": Alias("--optimize-steps"),
+        "--judge": Alias("--classifier"),
+        "--prior": _PRIOR_OPTION,
+    },
+    "facespace morph": {
+        "--keep": Alias("--lock"),
+        "--path": Alias("--path", {"dense": "geodesic"}),
+        "--prior": _PRIOR_OPTION,
+    },
+    "facespace evaluate": {"--bound": Alias("--iwae-samples"), "--prior": _PRIOR_OPTION},
+    "facespace benchmark-edits": {"--scorer": Alias("--classifier")},
+    "facespace pack": {"--failing": Alias("--limitation")},
+    ARGUMENT: {
+        "recipe": Alias("recipe", {"ladder": "hierarchical"}),
+        "path": Alias("path", {"dense": "geodesic"}),
+        "prior": Alias("prior", _PRIOR),
+    },
+}
+# kind -> field -> kind of the table in that field; "*" stands for all other fields.
+INSIDE: dict[str, dict[str, str]] = {
+    "Recipe": {
+        "data": "DataConfig",
+        "model": "ModelConfig",
+        "objective": "ObjectiveConfig",
+        "train": "TrainConfig",
+    },
+    "bundle": {
+        "model": "ModelConfig",
+        "recipe": "Recipe",
+        "data": "faceset",
+        "metrics": "epoch",
+        "priors": "priors",
+    },
+    "epoch": {"train": "terms", "validation": "terms"},
+    "priors": {"*": "prior"},
+    "prior": {"nats": "splits"},
+    "splits": {"*": "log-likelihoods"},
 }
 
 _reported: set[str] = set()  # notes of this process; each is shown once
@@ -68,6 +158,26 @@ def rename_old_keys(
     return renamed
 
 
+def rename_nested(kind: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of `values` with current names, and of the tables in it that INSIDE lists."""
+    renamed, kinds = rename_old_keys(kind, values), INSIDE.get(kind, {})
+    for name, value in renamed.items():
+        inside = kinds.get(name, kinds.get("*"))
+        if inside and isinstance(value, Mapping):
+            renamed[name] = rename_nested(inside, value)
+    return renamed
+
+
+def current_argument(name: str, value: Any) -> Any:
+    """The current value of an argument of a library function; an old one is noted."""
+    return rename_old_keys(ARGUMENT, {name: value}, report=True)[name]
+
+
+def current_verb(name: str) -> str:
+    """The current name of a verb."""
+    return next(iter(rename_old_keys(VERB, {name: None})))
+
+
 def rename_arguments(tokens: Sequence[str]) -> list[str]:
     """The words of a command line with the current verb, options and values of options; each old one is
     noted."""
@@ -76,17 +186,20 @@ def rename_arguments(tokens: Sequence[str]) -> list[str]:
     verb = next(iter(rename_old_keys(VERB, {tokens[0]: None}, report=True)))
     options = ALIASES.get(f"facespace {verb}", {})
     renamed = [verb]
-    previous: Alias | None = None  # of an option whose value is the next word
-    for token in tokens[1:]:
-        name, equals, value = token.partition("=")
+    words = iter(tokens[1:])
+    for word in words:
+        name, equals, value = word.partition("=")
         alias = options.get(name)
         if alias is None:
-            renamed.append(previous.current_value(token) if previous else token)
-            previous = None
-            continue
-        _report("", name, value, alias)
-        renamed.append(alias.name + equals + alias.current_value(value))
-        previous = None if equals else alias
+            renamed.append(word)
+        elif equals:
+            _report("", name, value, alias)
+            renamed.append(f"{alias.name}={alias.current_value(value)}")
+        else:
+            following = list(islice(words, 1)) if alias.values else []  # the value that has to be renamed too
+            current = [alias.current_value(value) for value in following]
+            _note(" ".join([name, *following]), " ".join([alias.name, *current]))
+            renamed += [alias.name, *current]
     return renamed
 
 
@@ -99,6 +212,11 @@ def _report(where: str, name: str, value: Any, alias: Alias) -> None:
         endings = [(f"={value}", f"={alias.current_value(value)}")]
     for old_ending, new_ending in endings:
         old, new = f"{where}{name}{old_ending}", f"{where}{alias.name}{new_ending}"
-        if old != new and old not in _reported:
-            _reported.add(old)
-            console.note(f"{old} is now {new}.")
+        _note(old, new)
+
+
+def _note(old: str, new: str) -> None:
+    """Prints that a name changed, once a process."""
+    if old != new and old not in _reported:
+        _reported.add(old)
+        console.note(f"{old} is now {new}.")

@@ -10,7 +10,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from facespace.core.aliases import rename_old_keys
+from facespace.core.aliases import rename_nested
 from facespace.core.errors import BundleError, FacespaceError
 
 if TYPE_CHECKING:  # 2 s that reading a card does not need
@@ -54,7 +54,7 @@ def read_card(path: Path | Traversable, expected: CardKind) -> Card:
         raise expected.error(
             f"{holder} has {kind} format {version}; this facespace reads {readable}. {expected.wrong_format}"
         )
-    return rename_old_keys(expected.kind, card)
+    return rename_nested(expected.kind, card)
 
 
 def fingerprint(weights: "Mapping[str, torch.Tensor]") -> str:

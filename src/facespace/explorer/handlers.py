@@ -99,7 +99,7 @@ def _random(call: Call) -> Answer:
         messages.whole(call.fields, "count", 1, MOST_FACES, 1),
         messages.whole(call.fields, "seed", 0, SEEDS, 0),
         messages.number(call.fields, "truncation", 0, 3, 1.0),
-        messages.word(call.fields, "prior", "own"),
+        messages.word(call.fields, "prior", "model"),
     )
     return _with_faces(call.engine, z)
 

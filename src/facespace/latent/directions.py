@@ -89,7 +89,7 @@ def find_all(
         raise UsageError(
             f"No attribute of this set has {least} faces with it and as many without it in this split. "
             "Give the set attributes with facespace label, or make a direction of your own: "
-            "--with DIR --without DIR --name NAME."
+            "--positive DIR --negative DIR --name NAME."
         )
     column = {name: place for place, name in enumerate(known)}
     whitening = whitening_of(z)
@@ -197,7 +197,7 @@ def draw_pairs(signs: np.ndarray, pairs: int, seed: int = 0) -> np.ndarray:
     fewest = min(len(yes), len(no))
     if not FEWEST <= pairs <= fewest:
         raise UsageError(
-            f"--pairs must lie between {FEWEST} and the {fewest} faces that there are of each class; "
+            f"--shots must lie between {FEWEST} and the {fewest} faces that there are of each class; "
             f"got {pairs}."
         )
     random = np.random.default_rng(seed)

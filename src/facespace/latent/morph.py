@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from facespace.core.aliases import current_argument
 from facespace.core.errors import UsageError, choose, suggest
 from facespace.latent.paths import lerp, slerp
 
@@ -74,7 +75,7 @@ def _hold(t: np.ndarray) -> np.ndarray:
 PATHS: dict[str, Callable[[np.ndarray, Geometry], Walk]] = {
     "linear": _linear,
     "spherical": _spherical,
-    "dense": _dense,
+    "geodesic": _dense,
 }
 PACES = {"even": True, "uniform": False}  # whether it depends on how much the face changes
 # The share of a segment's time that has passed -> the share of its length.
@@ -98,6 +99,7 @@ class Way:
     pingpong: bool = False  # returns through the same keys
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "path", current_argument("path", self.path))
         choose(PATHS, self.path, "path")
         choose(PACES, self.pace, "pace")
         choose(EASINGS, self.easing, "easing")

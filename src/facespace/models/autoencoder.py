@@ -40,8 +40,8 @@ class Autoencoder(LatentModel):
         self.latent_shape = (config.latent_dim,)
         if config.refinement_steps > 1 and self.image_shape != config.image:
             raise UsageError(
-                f"model.refinement_steps must be 1 where the backbone, here {config.backbone}, has an output smaller than "
-                "its input."
+                f"model.refinement_steps must be 1 where the backbone, here {config.backbone}, has an output "
+                "smaller than its input."
             )
 
     def encode(self, x: Tensor, y: Tensor | None = None) -> Posterior:

@@ -170,8 +170,8 @@ def smallest_map(
     factor = 2**downsamplings
     if height % factor or width % factor:
         raise UsageError(
-            f"The {config.backbone} backbone halves an image {downsamplings} times, so height and width must be "
-            f"multiples of {factor}; this one is {height}×{width}. Prepare the set at another --size, or "
+            f"The {config.backbone} backbone halves an image {downsamplings} times, so height and width must "
+            f"be multiples of {factor}; this one is {height}×{width}. Prepare the set at another --size, or "
             "change model.widths."
         )
     return channels, height // factor, width // factor
@@ -209,8 +209,8 @@ def bottleneck_layers(config: ModelConfig, backbone: Backbone, attributes: int, 
     cells = math.prod(backbone.grid)
     if config.bottleneck == "vq" and (config.latent_dim // cells) % config.code_dim:
         raise UsageError(
-            f"model.spatial: each of the {cells} cells holds {config.latent_dim // cells} numbers, which codes "
-            f"of {config.code_dim} do not divide evenly; change model.latent_dim or model.code_dim."
+            f"model.spatial: each of the {cells} cells holds {config.latent_dim // cells} numbers, which "
+            f"codes of {config.code_dim} do not divide evenly; change model.latent_dim or model.code_dim."
         )
     channels = backbone.features // cells
     convolution = nn.Conv2d(channels, config.latent_dim // cells * parts, 1)

@@ -20,7 +20,7 @@ BUNDLE = CardKind(
     wrong_kind="Name a run or a bundle folder.",
     wrong_format="Update facespace.",
 )
-MODEL_PRIOR = "own"  # the name of the prior that is part of the model
+MODEL_PRIOR = "model"  # the name of the prior that is part of the model
 
 Fields = Mapping[str, Any]  # JSON of a config or of figures, whose fields belong to whoever wrote it
 
@@ -36,7 +36,7 @@ class LogLikelihoods(TypedDict):
     """Mean log-density of a split's latents, in nats per latent vector."""
 
     fitted: float
-    own: float  # under the model's own prior
+    model: float  # under the model's own prior
 
 
 class PriorEntry(Entry):
@@ -86,11 +86,11 @@ class BundleCard(TypedDict):
 
 def default_prior(card: Mapping[str, Any]) -> str:
     """The name of the prior that is used where none is named: the fitted one with the highest held-out
-    log-likelihood, if that is above the one of the model's own prior; else "own"."""
+    log-likelihood, if that is above the one of the model's own prior; else "model"."""
     best, highest = MODEL_PRIOR, float("-inf")
     for kind, entry in card.get("priors", {}).items():
         found = entry.get("nats", {}).get("validation", {})
-        if not found or found["fitted"] <= found["own"] or entry["weights"] != card["fingerprint"]:
+        if not found or found["fitted"] <= found["model"] or entry["weights"] != card["fingerprint"]:
             continue
         if found["fitted"] > highest:
             best, highest = kind, found["fitted"]

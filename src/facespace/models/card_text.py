@@ -84,7 +84,7 @@ def read(space: Path | str | None = None) -> SpaceCard:
         "Figures": _figures(card),
         "Priors": _priors(card),
         "Directions": _directions(card),
-        "Known failings": _failings(card),
+        "Known limitations": _failings(card),
     }
     sections = {}
     for name, rows in parts.items():
@@ -146,7 +146,10 @@ def _model(card: Card, folder: Path) -> Rows:
     config = _config(card)
     channels, height, width = config.image
     widths = ", ".join(map(str, config.widths))
-    yield "kind", f"{config.family}, {config.backbone} body, widths {widths}, {config.likelihood} pixels"
+    yield (
+        "kind",
+        f"{config.family}, {config.backbone} backbone, widths {widths}, {config.likelihood} likelihood",
+    )
     yield "faces", f"{width} × {height} pixels, {'colour' if channels == 3 else 'gray'}"
     yield "latents", f"{latent_count(config)}"
     yield "parameters", f"{parameter_count(tensor_shapes(folder / WEIGHTS)):,}"
@@ -200,9 +203,8 @@ def _priors(card: Card) -> Rows:
         nats = (entry.get("nats") or {}).get("validation")
         text = str(entry["origin"])
         if nats:
-            text += (
-                f"; {nats['fitted']:,.1f} nats on validation faces, {nats['own']:,.1f} under the model's own"
-            )
+            text += f"; {nats['fitted']:,.1f} nats on validation faces, "
+            text += f"{nats['model']:,.1f} under the model's own"
         yield kind, text
 
 
@@ -213,7 +215,7 @@ def _directions(card: Card) -> Rows:
 
 
 def _failings(card: Card) -> Rows:
-    for place, sentence in enumerate(card.get("failings") or [], 1):
+    for place, sentence in enumerate(card.get("limitations") or [], 1):
         yield str(place), str(sentence)
 
 
@@ -221,12 +223,12 @@ def additions(
     fingerprint: str, evaluation: Path | None = None, failings: Sequence[str] | None = None
 ) -> dict[str, Any]:
     """What a packed copy adds to the card of the space with that fingerprint: the figures of an evaluation,
-    known failings."""
+    known limitations."""
     added: dict[str, Any] = {}
     if evaluation:
         added["figures"] = figures_of(evaluation, fingerprint)
     if failings:
-        added["failings"] = list(failings)
+        added["limitations"] = list(failings)
     return added
 
 

@@ -3,9 +3,10 @@ source."""
 
 from collections.abc import Callable
 
+from facespace.core.aliases import current_argument
 from facespace.core.errors import choose
 from facespace.recipes.config import Recipe
-from facespace.recipes.own import demo, faces64, grow32, grow64, grow128, ladder, vq
+from facespace.recipes.own import demo, faces64, grow32, grow64, grow128, hierarchical, vq
 from facespace.recipes.published import (
     celeba_conv_128,
     celeba_gray_ae,
@@ -24,7 +25,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "yearbook-ae": yearbook_ae,
     "faces64": faces64,
     "vq": vq,
-    "ladder": ladder,
+    "hierarchical": hierarchical,
     "grow32": grow32,
     "grow64": grow64,
     "grow128": grow128,
@@ -34,4 +35,4 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
 
 def recipe(name: str) -> Recipe:
     """The recipe of that name; UsageError with the nearest name where there is none."""
-    return choose(RECIPES, name, "recipe")()
+    return choose(RECIPES, current_argument("recipe", name), "recipe")()

@@ -73,9 +73,8 @@ class ObjectiveConfig:
     features: str = "attributes"
     perceptual_share: float = 1.0  # share of each batch with that term; less costs less
     identity: float = 0.0  # weight of the distance between face recognition embeddings
-    center_weight: float = (
-        0.0  # additional weight of the face's center, in the pixels and in the perceptual term
-    )
+    # Additional weight of the face's center, in the pixels and in the perceptual term.
+    center_weight: float = 0.0
     # Weight of the adversarial loss; see training/adversary.py and training/projected.py.
     adversarial: float = 0.0
     # A patch network, or heads on features of frozen networks.
@@ -89,9 +88,8 @@ class ObjectiveConfig:
     # Additional images, as a share of the batch: of interpolated latents, or samples.
     adversarial_generated: float = 0.0
     prior: str = ""  # kind of the fitted prior of those samples; empty: the space's default
-    feature_matching: float = (
-        0.0  # weight of feature matching between image and reconstruction (patch discriminator)
-    )
+    # Weight of feature matching between image and reconstruction (patch discriminator).
+    feature_matching: float = 0.0
     moments: float = 0.0  # weight of moment matching of features; see training/moments.py
     moments_variance: bool = True  # match variances too, not means alone
     # Share of the steps after which the adversarial, feature-matching and moment terms start.
@@ -111,7 +109,8 @@ class ObjectiveConfig:
             yield value >= 0, f"objective.{name} must be at or above 0; got {value}."
         yield (
             self.iwae_samples >= 1 and 0 <= self.adversarial_start < 1 and 0 < self.perceptual_share <= 1,
-            "objective: iwae_samples must be at least 1, adversarial_start in [0, 1), perceptual_share in (0, 1].",
+            "objective: iwae_samples must be at least 1, adversarial_start in [0, 1), "
+            "perceptual_share in (0, 1].",
         )
         yield (
             0 <= self.adversarial_generated <= 1,
@@ -129,8 +128,8 @@ class ObjectiveConfig:
         )
         yield (
             self.discriminator != "projected" or not self.feature_matching,
-            f"objective.feature_matching={self.feature_matching:g} compares layers of the patch discriminator, and "
-            "objective.discriminator=projected has none. Set objective.feature_matching=0; objective.moments "
+            f"objective.feature_matching={self.feature_matching:g} compares layers of the patch discriminator, "
+            "and objective.discriminator=projected has none. Set objective.feature_matching=0; objective.moments "
             "matches features.",
         )
 
@@ -158,9 +157,8 @@ class TrainConfig:
     batch: int = 32  # images a step, over all devices together
     optimizer: Literal["adam", "adamw"] = "adam"
     learning_rate: float = 1e-3
-    final_learning_rate: float = (
-        1.0  # as a share of the learning rate at the end of a cosine; 1 keeps it constant
-    )
+    # At the end of a cosine, as a share of the learning rate; 1 keeps it constant.
+    final_learning_rate: float = 1.0
     warmup: int = 0  # steps over which the learning rate rises from 0
     weight_decay: float = 0.0
     gradient_clip: float | None = None  # largest norm of the gradient over all parameters
@@ -185,7 +183,8 @@ class TrainConfig:
             yield value is None or value >= 1, f"train.{name} must be at least 1; got {value}."
         yield (
             0 < self.learning_rate < 10 and 0 <= self.final_learning_rate <= 1 and self.weight_decay >= 0,
-            "train: learning_rate must lie in (0, 10), final_learning_rate in [0, 1], weight_decay at or above 0.",
+            "train: learning_rate must lie in (0, 10), final_learning_rate in [0, 1], "
+            "weight_decay at or above 0.",
         )
         # None and 0 are both "not set" for the clipping and the half-life.
         lengths = (self.ema_half_life or 1, self.gradient_clip or 1)

@@ -30,9 +30,8 @@ class ModelConfig:
     norm: bool = True  # batch norm after each hidden layer; with backbone=residual group norm before it
     slope: float = 0.01  # of LeakyReLU below zero; 0 is ReLU; backbone=residual always uses SiLU
     dropout: float = 0.0
-    bottleneck: str = (
-        "gaussian"  # row of POSTERIORS: gaussian is a VAE, deterministic an autoencoder, vq a VQ-VAE
-    )
+    # Row of POSTERIORS: gaussian is a VAE, deterministic an autoencoder, vq a VQ-VAE.
+    bottleneck: str = "gaussian"
     spatial: bool = False  # latents of their own for each cell of the encoder's last map
     codebook_size: int = 1024  # entries, for bottleneck=vq
     code_dim: int = 4  # of one entry; a latent is model.latent_dim / model.code_dim entries
@@ -59,7 +58,8 @@ class ModelConfig:
         )
         yield (
             self.latent_dim >= 1 and min(self.widths, default=0) >= 1,
-            f"model.latent_dim and model.widths must be at least 1; got {self.latent_dim}, {list(self.widths)}.",
+            f"model.latent_dim and model.widths must be at least 1; "
+            f"got {self.latent_dim}, {list(self.widths)}.",
         )
 
     def _combination_rules(self) -> Iterator[Rule]:
@@ -71,7 +71,8 @@ class ModelConfig:
         signed = self.flat and not self.latent_relu
         yield (
             self.refinement_steps == 1 or (self.refinement_steps > 1 and signed),
-            f"model.refinement_steps must be at least 1, and 1 but for a flat latent of both signs; got {self.refinement_steps}.",
+            "model.refinement_steps must be at least 1, and 1 but for a flat latent of both signs; "
+            f"got {self.refinement_steps}.",
         )
         yield (
             self.decoder_blocks == 2 or (self.decoder_blocks >= 1 and self.backbone == "progressive"),

@@ -55,8 +55,8 @@ def faces64() -> Recipe:
 def vq() -> Recipe:
     """Vector-quantised autoencoder (van den Oord et al., 2017): 8×8 codes of four dimensions, 1,024 entries.
 
-    Residual body and auxiliary losses as in faces64. The codebook is updated by moving averages, and unused
-    entries are reset (Razavi et al., 2019; Dhariwal et al., 2020). It has no prior of its own: sample from a
+    Residual backbone and auxiliary losses as in faces64. The codebook is updated by moving averages, and
+    unused entries are reset (Razavi et al., 2019; Dhariwal et al., 2020). It has no prior of its own: sample from a
     flow over the codes (`facespace fit-prior --kind flow`). Sampled, edited or interpolated latents are
     quantized to the nearest entries before decoding."""
     base = faces64()
@@ -71,7 +71,7 @@ def vq() -> Recipe:
     )
 
 
-def ladder() -> Recipe:
+def hierarchical() -> Recipe:
     """Hierarchical VAE of three levels (Sønderby et al., 2016; Vahdat & Kautz, 2020), 512 latents.
 
     128 dimensions without a spatial layout, then 2 channels of noise at 8×8 and 1 at 16×16, together one
@@ -80,8 +80,8 @@ def ladder() -> Recipe:
     model = replace(base.model, kind="hierarchical", latent_dim=128, levels=(2, 1))
     return replace(
         base,
-        name="ladder",
-        summary="ladder VAE of three levels, 64 px colour, 512 latents (CelebA)",
+        name="hierarchical",
+        summary="hierarchical VAE with three levels, 64 px colour, 512 latents (CelebA)",
         model=model,
     )
 
@@ -123,7 +123,7 @@ def _grown(size: int) -> Recipe:
 
 
 def demo() -> Recipe:
-    """Convolutional VAE for the synthetic faces: the body of `celebamask-conv` with fewer channels and
+    """Convolutional VAE for the synthetic faces: the backbone of `celebamask-conv` with fewer channels and
     latents.
 
     A recipe of this project. One learned standard deviation for all pixels in place of Bernoulli pixels
@@ -132,8 +132,8 @@ def demo() -> Recipe:
     of .0028 instead of .0024. The learning rate follows a cosine."""
     return Recipe(
         name="demo",
-        summary="small conv VAE, 64 px colour, 32 latents, for the drawn faces of the demo",
-        data=DataConfig(source="procedural"),
+        summary="small conv VAE, 64 px colour, 32 latents, for the synthetic faces of the demo",
+        data=DataConfig(source="synthetic"),
         model=ModelConfig(latent_dim=32, widths=(32, 64, 96, 128), likelihood="normal_shared"),
         objective=ObjectiveConfig(weights={"kl": 30.0}),
         train=TrainConfig(epochs=18, batch=32, learning_rate=2e-3, final_learning_rate=0.02),

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeGuard
 
+from facespace.core.aliases import rename_nested
+
 # The file names that run_log.py and bundle.py write; importing those modules would load torch and matplotlib.
 METRICS, RESULT, CARD, WEIGHTS = "metrics.jsonl", "run.json", "card.json", "model.safetensors"
 BUNDLES = ("last", "best")
@@ -23,8 +25,8 @@ BUFFERS = (
     "posterior.uses",
     "posterior.sums",
 )
-REGULARIZERS = {"gaussian": {"kl": 1.0}, "codes": {"commitment": 1.0}}  # of each bottleneck, by default
-AUXILIARY_LOSSES = ("perceptual", "identity", "adversarial", "matching")
+REGULARIZERS = {"gaussian": {"kl": 1.0}, "vq": {"commitment": 1.0}}  # of each bottleneck, by default
+AUXILIARY_LOSSES = ("perceptual", "identity", "adversarial", "feature_matching")
 
 Json = dict[str, Any]  # a JSON object of unknown shape
 
@@ -51,7 +53,7 @@ def read_epochs(run: Path, damage: list[str]) -> list[Json]:
         if not _is_epoch(epoch):
             damage.append(f"line {number_of_line} of {METRICS} is not an epoch's")
             break
-        epochs.append(epoch)
+        epochs.append(rename_nested("epoch", epoch))
     return epochs
 
 
@@ -92,7 +94,7 @@ def count_parameters(weights: Path) -> int | None:
 def objective(card: Mapping[str, Any]) -> str:
     """The training objective in a bundle's card as text, such as `kl × 30`."""
     goal = mapping_at(card, "recipe", "objective")
-    samples = number(goal.get("samples"))
+    samples = number(goal.get("iwae_samples"))
     if samples and samples > 1:
         return f"importance-weighted bound of {samples} samples"
     bottleneck = text_at(card, "model", "bottleneck") or "gaussian"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from facespace.core.aliases import rename_nested
 from facespace.core.errors import FacespaceError
 from facespace.report.run_files import (
     BUNDLES,
@@ -97,9 +98,9 @@ def read_run(run: Path, name: str) -> RunFacts:
     """The key numbers of one run in any state."""
     damage: list[str] = []
     epochs = read_epochs(run, damage)
-    result = read_object(run / RESULT, damage)
+    result = rename_nested("run", read_object(run / RESULT, damage))
     bundle = _bundle(run)
-    card = read_object(bundle / CARD, damage) if bundle else {}
+    card = rename_nested("bundle", read_object(bundle / CARD, damage)) if bundle else {}
     last = epochs[-1] if epochs else {}
     best = _best_epoch(epochs)
     finished = _is_finished(result, last)
@@ -120,7 +121,7 @@ def read_run(run: Path, name: str) -> RunFacts:
         images_per_second=number_at(last, "images_per_second"),
         state=_state(damage, finished),
         damage="; ".join(damage) or None,
-        pixels=text_at(card, "model", "pixels"),
+        pixels=text_at(card, "model", "likelihood"),
         image=shape(at(card, "model", "image")),
         objective=objective(card) if card else None,
         set=text_at(card, "data", "fingerprint"),

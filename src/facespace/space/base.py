@@ -80,14 +80,14 @@ class BaseSpace:
         return self.torch_engine.device
 
     def prior(self, kind: str | None = None) -> "Prior":
-        """The torch engine's prior of that kind, left in the bundle by `fit_prior`; "own" is the model's.
+        """The torch engine's prior of that kind, left in the bundle by `fit_prior`; "model" is the model's.
         Without a kind `usual_prior`."""
         return self.torch_engine.prior(kind)
 
     @property
     def usual_prior(self) -> str:
         """The kind of prior that is used where none is named: the fitted one with the highest held-out
-        likelihood, where that exceeds the one of the model's own; else "own"."""
+        likelihood, where that exceeds the one of the model's own; else "model"."""
         return self._codec.usual_prior
 
     def fit(self, images: Images) -> np.ndarray:

@@ -145,7 +145,7 @@ class FaceSpace(BaseSpace):
         closed.
 
         `way` are the fields of `latent.morph.Way`: path ("linear", "spherical" about the prior's mean,
-        "dense" bent towards where the prior is denser), pace, easing, loop, pingpong. `prior` is a fitted
+        "geodesic" bent towards where the prior is denser), pace, easing, loop, pingpong. `prior` is a fitted
         one's kind. An even pace divides the sum of `distance` over neighbouring faces equally, by default the
         difference of blurred pixels; it must add up along a path, as a difference does and its square does
         not. `adjust` changes the latents (N, D) of the path, keys included. Raises UsageError for unknown

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from facespace.space.face_space import FaceSpace
     from facespace.space.inputs import Images
 
-PATHS = ("dense", "spherical", "linear")  # whose densities are compared
+PATHS = ("geodesic", "spherical", "linear")  # whose densities are compared
 
 
 @dataclass(frozen=True)
@@ -188,7 +188,7 @@ def path_log_densities(
 
     density, found = space.prior(prior), {}
     for path in PATHS:
-        known = dense if path == "dense" else None
+        known = dense if path == "geodesic" else None
         z = space.morph_latents(keys, path=path, prior=prior, **options) if known is None else known
         found[path] = float(density.log_prob(torch.from_numpy(z).to(density.mean.device)).mean())
     return found

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from facespace.core.aliases import current_argument
 from facespace.core.errors import UsageError, choose
 from facespace.data.faces import BATCH
 from facespace.image.pixels import to_float, to_uint8
@@ -49,13 +50,13 @@ class TorchEngine:
     @property
     def usual_prior(self) -> str:
         """The fitted prior with the highest held-out likelihood, where it exceeds the model's own; else
-        "own"."""
+        "model"."""
         return bundle.usual_prior(self.bundle.card)
 
     def prior(self, kind: str | None = None) -> Prior:
         """The prior of a kind; fitted ones are read again only after the bundle has been written. Raises
         UsageError for an unknown kind and BundleError for one that was not fitted."""
-        kind = kind or self.usual_prior
+        kind = current_argument("prior", kind) or self.usual_prior
         if kind == bundle.OWN:
             return self.model.prior
         written = written_at(self.bundle)

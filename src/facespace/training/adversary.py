@@ -65,8 +65,8 @@ class Adversary:
         """Two terms of the model's loss, without gradient for the discriminator.
 
         `adversarial` is minus the mean logit of images (B, C, H, W) and of those `drawn` (N, C, H, W), or of
-        the latter alone, by objective.adversarial_on. `matching` is the mean absolute difference between
-        features of reconstructions and of the targets `seen`. Both are multiplied by the number of pixel
+        the latter alone, by objective.adversarial_on. `feature_matching` is the mean absolute difference
+        between features of reconstructions and of the targets `seen`. Both are multiplied by the number of pixel
         values, like nats, which are sums over pixels."""
         self.critic.eval().requires_grad_(False)
         made, target = _shifted(_joined(image, drawn), seen)
@@ -79,7 +79,10 @@ class Adversary:
             distances.append((a[: len(b)].float() - b.float()).abs().mean())
         size = seen[0].numel()
         scored = logits[len(image) :] if self.skips_images else logits
-        return {"adversarial": -scored.mean() * size, "matching": torch.stack(distances).mean() * size}
+        return {
+            "adversarial": -scored.mean() * size,
+            "feature_matching": torch.stack(distances).mean() * size,
+        }
 
     def learn(self, image: Tensor, seen: Tensor, drawn: Tensor | None = None) -> dict[str, Tensor]:
         """One step of the discriminator on the model's images and the photographs `seen`.
@@ -95,7 +98,7 @@ class Adversary:
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
-        return {"critic": loss.detach()}
+        return {"discriminator": loss.detach()}
 
     def _autocast(self) -> AbstractContextManager[Any]:
         """The runtime's number format, but fp32 in place of fp16, whose small gradients need a loss scale."""

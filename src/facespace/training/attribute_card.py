@@ -101,8 +101,8 @@ class Statements:
     """The sentences of a card."""
 
     intended_use: str
-    failings: Sequence[str]  # limitations in general
-    failings_by_attribute: Mapping[str, str]
+    limitations: Sequence[str]  # limitations in general
+    limitations_by_attribute: Mapping[str, str]
 
 
 def words(data: Mapping[str, Any], rows: Mapping[str, AttributeFigures]) -> Statements:
@@ -110,7 +110,7 @@ def words(data: Mapping[str, Any], rows: Mapping[str, AttributeFigures]) -> Stat
     colour = "colour" if data["channels"] == 3 else "gray"
     return Statements(
         intended_use=INTENDED_USE,
-        failings=[
+        limitations=[
             "An attribute is what the people who labelled the training faces saw in a picture. Many of them "
             "are matters of taste or of looks; none is a fact about the person: neither gender nor age can be "
             "read from a face.",
@@ -123,7 +123,7 @@ def words(data: Mapping[str, Any], rows: Mapping[str, AttributeFigures]) -> Stat
             "Faces that a model made are not what it was trained on: a probability of such a face is not "
             "calibrated.",
         ],
-        failings_by_attribute={name: failing(row) for name, row in rows.items()},
+        limitations_by_attribute={name: failing(row) for name, row in rows.items()},
     )
 
 

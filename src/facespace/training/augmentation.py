@@ -24,8 +24,8 @@ class Variation(Protocol):
 
 
 def varied(batch: Batch, how: Variation, names: Sequence[str]) -> tuple[Tensor, Tensor]:
-    """Images (B, C, H, W) and attributes (B, A) of a batch, mirrored, transformed and jittered; `names` are of
-    the A."""
+    """Images (B, C, H, W) and attributes (B, A) of a batch, mirrored, transformed and jittered; `names` are
+    those of the A."""
     image, attributes = batch.image, batch.attributes
     if how.flip:
         image, attributes = augment.mirror(image, attributes, names)

@@ -20,6 +20,7 @@ from facespace.training.projected import Projected, judges
 from facespace.training.runtime import Machine
 
 Network = TypeVar("Network", bound=nn.Module)
+WEIGHTS = {"center": "center_weight"}  # term -> field of the objective, where their names differ
 
 
 class Drawn(TypedDict, total=False):
@@ -126,12 +127,12 @@ class Teachers:
         not comparable between steps."""
         (loss, terms), more = found, {}
         if self.goal.center_weight:
-            more["focus"] = ((image - seen).abs() * self.face).flatten(1).sum(1).mean()
+            more["center"] = ((image - seen).abs() * self.face).flatten(1).sum(1).mean()
         more |= self._frozen_terms(image, seen, step is not None)
         if step is not None and self.awake(step):
             for adversary in self.adversaries:
                 more |= adversary.judge(image, seen, drawn)
-        weighed = sum(getattr(self.goal, name) * term for name, term in more.items())
+        weighed = sum(getattr(self.goal, WEIGHTS.get(name, name)) * term for name, term in more.items())
         return loss + weighed, {**terms, **more}
 
     def _frozen_terms(self, image: Tensor, target: Tensor, training: bool) -> dict[str, Tensor]:

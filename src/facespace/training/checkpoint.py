@@ -4,13 +4,14 @@ atomically. No random state is stored, since the random numbers of a step are a 
 import io
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 
-from facespace.core.configs import from_dict, to_dict
+from facespace.core.aliases import rename_old_keys
+from facespace.core.configs import from_dict
 from facespace.core.console import note
 from facespace.core.errors import TrainingError, UsageError
 from facespace.core.files import write_beside
@@ -76,9 +77,12 @@ def load(
     `first` reads in the main process and hands the result to all. Raises TrainingError where there is no
     checkpoint, both are damaged, or the identity differs."""
     state = first(lambda: _read_valid(run, identity))
+    position = dict(state["progress"])
+    for table in ("sums", "counts"):
+        position[table] = rename_old_keys("terms", position[table])
     for name, part in parts.items():
         part.load_state_dict(state[name])
-    return Progress(**state["progress"])
+    return Progress(**position)
 
 
 def _read_valid(run: Path, identity: Identity) -> dict[str, Any]:
@@ -102,11 +106,13 @@ def _read_valid(run: Path, identity: Identity) -> dict[str, Any]:
 
 
 def _equal(name: str, old: object, new: object) -> bool:
-    """Whether two values of an identity are equal; fields that an older recipe lacks have their defaults."""
+    """Whether two values of an identity are equal. Of recipes, fields that an older one lacks have their
+    defaults, old names count as the current ones, and the summary, which describes only, is not compared."""
     if old == new or name != "recipe" or not isinstance(old, str) or not isinstance(new, str):
         return old == new
     try:
-        return to_dict(from_dict(Recipe, json.loads(old))) == json.loads(new)
+        recipes = [from_dict(Recipe, json.loads(text)) for text in (old, new)]
+        return replace(recipes[0], summary="") == replace(recipes[1], summary="")
     except (ValueError, UsageError):
         return False
 

@@ -158,7 +158,7 @@ class Projected:
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
-        return {"critic": loss.detach()}
+        return {"discriminator": loss.detach()}
 
     def _features(self, image: Tensor) -> list[Tensor]:
         with self._autocast():

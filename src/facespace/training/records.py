@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from facespace.core.aliases import rename_nested
+
 Figures = dict[str, float]  # term -> mean over faces, mostly nats per image
 
 
@@ -34,7 +36,7 @@ def read_record(line: str) -> EpochRecord | None:
         known = {field.name: values[field.name] for field in fields(EpochRecord)}
     except (json.JSONDecodeError, KeyError, TypeError):
         return None
-    return EpochRecord(**known)
+    return EpochRecord(**rename_nested("epoch", known))
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from facespace.training.trackers import Tracker
 if TYPE_CHECKING:
     from facespace.report.charts import Curve
 
-NOT_IN_NATS = {"perceptual", "identity", "adversarial", "matching", "critic"}
+NOT_IN_NATS = {"perceptual", "identity", "adversarial", "feature_matching", "discriminator"}
 METRICS, RESULT, CURVES, SHEETS = "metrics.jsonl", "run.json", "curves.png", "sheets"
 # Columns of the table on the terminal: title, figure, width, and format.
 COLUMNS = (

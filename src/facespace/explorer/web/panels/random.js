@@ -12,7 +12,7 @@ import { loadFace } from './stage.js';
 
 const FACES = 9;
 const LARGEST_SEED = 2 ** 32 - 1;
-const MODEL_PRIOR = 'own'; // its name in the protocol
+const MODEL_PRIOR = 'model'; // its name in the protocol
 
 const VARIETY_TIP =
   'Truncation: the standard deviation of random draws. 0 is the mean face, 1 the prior itself; larger values ' +
