@@ -11,6 +11,7 @@ import facespace
 from facespace.core.console import quiet
 from facespace.core.errors import BundleError, UsageError
 from facespace.data.faces import FaceSet
+from facespace.evaluation.card_figures import figures_of
 from facespace.evaluation.evaluate import evaluate
 from facespace.models import bundle, locations
 from facespace.models.export import pack
@@ -68,6 +69,21 @@ def test_a_packed_space_carries_figures_failings_and_latents_of_faces(cli, rich,
     for folder, says in ((tmp_path / "other", "another space"), (tmp_path, "holds no evaluation")):
         code, _, err = cli("pack", rich, "--to", tmp_path / "q", "--figures", folder)
         assert code == 2 and says in err and not (tmp_path / "q").exists()
+
+
+def test_figures_of_an_older_evaluation(trained, drawn, tmp_path):
+    with quiet():
+        evaluate(trained, drawn, tmp_path / "e", split="all", count=16, features="attributes")
+    metrics = json.loads((tmp_path / "e/metrics.json").read_text())
+    fingerprint = metrics["protocol"]["space"]["fingerprint"]
+    expected = figures_of(tmp_path / "e", fingerprint)
+    generation = metrics["generation"]
+    reference = generation.pop("real_reference")
+    reference["of"] = reference.pop("compared")
+    generation["floor"] = reference
+    metrics["protocol"]["chosen"] = metrics["protocol"].pop("selection")
+    (tmp_path / "e/metrics.json").write_text(json.dumps(metrics))
+    assert "FID of new faces" in expected and figures_of(tmp_path / "e", fingerprint) == expected
 
 
 def test_latents_of_faces_that_came_along_are_checked(rich, tmp_path):

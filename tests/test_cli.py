@@ -365,7 +365,7 @@ def test_wrong_usage_is_a_sentence_on_stderr(
         ("evaluate", "metrics.json"),
         ("compare", "compare.json"),
         ("analyze", "analysis.json"),
-        ("benchmark-edits", "scorecard.json"),
+        ("benchmark-edits", "edit_benchmark.json"),
     ],
 )
 def test_an_older_result_is_only_replaced_with_force(cli, trained, drawn, tmp_path, verb, file):

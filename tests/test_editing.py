@@ -380,9 +380,9 @@ def test_scorecard(cli, bundle, drawn, tmp_path, nets, monkeypatch):
     options = ("--data", drawn, "--split", "all", "--attributes", "smile,yaw", "--count", "8", "--to", to)
     code, out, err = cli("benchmark-edits", bundle, *options)
     assert code == 0, err
-    facts = json.loads((to / "scorecard.json").read_text())
+    facts = json.loads((to / "edit_benchmark.json").read_text())
     assert set(facts["methods"]) == set(cards.METHODS) and "closed loop, locked" in out
-    assert facts["methods"]["mean difference"]["matched"]["others_ratio"] == pytest.approx(1)
+    assert facts["methods"]["mean difference"]["matched"]["other_change_ratio"] == pytest.approx(1)
     page = (to / "report.html").read_text()
     assert (
         "What else changes" in page
@@ -392,6 +392,8 @@ def test_scorecard(cli, bundle, drawn, tmp_path, nets, monkeypatch):
     assert (to / "table.md").read_text().startswith("| attribute |")
     code, _, err = cli("benchmark-edits", bundle, *options)
     assert code == 2 and "already holds an edit benchmark" in err
+    (to / "edit_benchmark.json").rename(to / "scorecard.json")  # its name in version 0.1
+    cards.LAYOUT.check(to, force=True)
     code, _, err = cli(
         "benchmark-edits", bundle, "--data", drawn, "--attributes", "smile,yow", "--to", tmp_path / "no"
     )
@@ -400,7 +402,7 @@ def test_scorecard(cli, bundle, drawn, tmp_path, nets, monkeypatch):
         "benchmark-edits", bundle, *options[:-1], tmp_path / "gaps", "--strengths", "0.5g,1g", "--seed", "3"
     )
     assert code == 0, err
-    facts = json.loads((tmp_path / "gaps" / "scorecard.json").read_text())
+    facts = json.loads((tmp_path / "gaps" / "edit_benchmark.json").read_text())
     assert facts["protocol"]["strengths"] == [0.5, 1] and facts["protocol"]["strength_unit"] == "gap"
     assert [point["strength"] for point in facts["attributes"]["smile"]["curves"]["mean difference"]] == [
         0.5,

@@ -61,7 +61,7 @@ def test_everything_that_can_be_measured_is_written_with_its_protocol(trained, d
     errors = np.square((faces.images[rows] - again) / 255).mean((1, 2, 3))
     assert metrics["reconstruction"]["mse"] == pytest.approx(errors.mean(), rel=1e-6)
     assert metrics["reconstruction"]["psnr"] == pytest.approx((-10 * np.log10(errors)).mean(), rel=1e-6)
-    assert metrics["generation"]["fid"] > 0 and metrics["generation"]["floor"]["fid"] >= 0
+    assert metrics["generation"]["fid"] > 0 and metrics["generation"]["real_reference"]["fid"] >= 0
     assert metrics["likelihood"]["bound"] <= metrics["likelihood"]["loss"] + 1e-3
     assert metrics["protocol"]["split"] == "all" and metrics["protocol"]["faces"] == 32
     assert metrics["generation"]["protocol"]["count"] == 32 and metrics["protocol"]["features"]
@@ -92,7 +92,7 @@ def test_the_report_holds_everything_that_it_shows(trained, drawn, tmp_path):
 def test_copies_are_looked_for_in_pixels_and_in_what_a_network_sees(trained, drawn, tmp_path):
     found, faces = run(trained, drawn, tmp_path / "e", split="test")["memorisation"], facespace.FaceSet(drawn)
     for one in (found, found["by_attributes"]):
-        assert len(one["nearest"]) == len(faces.rows("test")) and one["held_against"] == len(
+        assert len(one["nearest"]) == len(faces.rows("test")) and one["training_faces"] == len(
             faces.rows("train")
         )
     assert found["median"] != found["by_attributes"]["median"]

@@ -68,7 +68,7 @@ def only(folder: Path) -> dict:
 
 def test_the_names_of_files_are_the_writers():
     assert (run_files.METRICS, run_files.RESULT) == (run_log.METRICS, run_log.RESULT)
-    assert (run_files.CARD, run_files.WEIGHTS, set(run_files.BUNDLES)) == (
+    assert (runs.CARD, runs.WEIGHTS, set(run_files.BUNDLES)) == (
         bundle.CARD,
         bundle.WEIGHTS,
         {bundle.BEST, bundle.LAST},

@@ -25,11 +25,11 @@ def card(space: Path | None = None, /, *, to: Path | None = None) -> Done:
         A Markdown file to write (.md).
     """
     from facespace.core.files import write_beside
-    from facespace.evaluation import space_card
+    from facespace.models import card_text
 
     if to and to.suffix.lower() != ".md":
         raise UsageError(f"The card is written as Markdown, so its name must end in .md; got {to}.")
-    found = space_card.read(space)
+    found = card_text.read(space)
     if not to:
         return Done(dict(found.card), found.text())
     with write_beside(to) as beside:
@@ -68,7 +68,7 @@ def pack(
     failing
         A sentence for the card's known limitations; may be repeated.
     """
-    from facespace.evaluation import space_card
+    from facespace.evaluation.card_figures import additions
     from facespace.models import bundle, export
     from facespace.space.face_space import FaceSpace
 
@@ -77,7 +77,7 @@ def pack(
         raise UsageError("--limitation takes a sentence for the card; got an empty one.")
     loaded = bundle.load(space)
     before = sum(file.stat().st_size for file in loaded.folder.iterdir())
-    about = space_card.additions(loaded.card["fingerprint"], figures, failing)
+    about = additions(loaded.card["fingerprint"], figures, failing)
     latents = FaceSpace(loaded).faces_of(data, "train", ENCODED).encode() if data else None
     after = export.pack(loaded, to, about, latents, bits)
     facts = {"space": str(loaded.folder), "to": str(to), "bits": bits, "bytes": after, "bytes_before": before}

@@ -1,9 +1,6 @@
 """The card of a prepared set in a few lines, for the terminal and below a contact sheet."""
 
-from collections.abc import Mapping
-from typing import Any
-
-Card = Mapping[str, Any]  # card.json of a set, or a part of it
+from facespace.core.cards import Card
 
 
 def describe_set(card: Card) -> str:

@@ -14,11 +14,11 @@ def mirror_attributes(names: Sequence[str]) -> tuple[list[int], list[float]]:
     value's sign.
 
     Left_x and Right_x (also l_x and r_x) are exchanged; yaw, roll and the others of TURNING change sign."""
-    lower = [name.lower() for name in names]
+    lower = list(map(str.lower, names))
     columns, signs = [], []
-    for place, name in enumerate(lower):
-        partner = next(filter(lower.__contains__, _across(name)), None)
-        columns.append(place if partner is None else lower.index(partner))
+    for name in lower:
+        partner = next(filter(lower.__contains__, _across(name)), name)
+        columns.append(lower.index(partner))
         signs.append(-1.0 if name in TURNING else 1.0)
     return columns, signs
 

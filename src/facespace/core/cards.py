@@ -4,7 +4,9 @@ hashed, not at the start."""
 
 import hashlib
 import json
-from collections.abc import Mapping
+import math
+import struct
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -16,6 +18,10 @@ from facespace.core.errors import BundleError, FacespaceError
 if TYPE_CHECKING:  # 2 s that reading a card does not need
     import torch
 
+# Last parts of the names of tensors that are not trained by gradient descent, and of the scale of a weight that
+# is stored with 8 bits.
+BUFFERS = ("running_mean", "running_var", "num_batches_tracked", "codes", "uses", "sums")
+SCALE = ".scale"
 WEIGHTS, CARD, DIRECTIONS = "model.safetensors", "card.json", "directions.safetensors"
 RETRIEVE = "Copy the bundle again from where it came from, or train it again."
 
@@ -85,3 +91,26 @@ def read_tensors(path: Path | Traversable, expected: str | None, remedy: str) ->
     if fingerprint(tensors) != expected:
         raise BundleError(f"{path} is not the file that its card describes. {remedy}")
     return tensors
+
+
+def parameter_count(shapes: Mapping[str, Sequence[int]]) -> int:
+    """Parameters of a model whose state dict has tensors of these shapes: all but buffers, its prior and
+    8-bit scales."""
+    total = 0
+    for name, shape in shapes.items():
+        scale = name.endswith(SCALE) and name.removesuffix(SCALE) in shapes
+        if not scale and not name.startswith("prior.") and name.rpartition(".")[2] not in BUFFERS:
+            total += math.prod(shape)
+    return total
+
+
+def tensor_shapes(path: Path) -> dict[str, list[int]]:
+    """The shapes of the tensors in a safetensors file, from its header: a length of 8 bytes, then JSON.
+    Raises BundleError."""
+    try:
+        with path.open("rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            header = json.loads(file.read(min(length, 2**27)))
+        return {name: entry["shape"] for name, entry in header.items() if name != "__metadata__"}
+    except (OSError, ValueError, KeyError, TypeError, struct.error) as error:
+        raise BundleError(f"{path} is missing or damaged ({error}).") from error

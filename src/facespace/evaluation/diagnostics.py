@@ -3,7 +3,6 @@ worst faces, and the standard deviation that the space predicts for each pixel."
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -44,12 +43,14 @@ class Diagnosis:
             errors = -self.figures["ssim"]
         return np.argsort(errors, kind="stable")
 
-    def records(self) -> list[dict[str, Any]]:
+    def records(self) -> list[dict[str, str | float]]:
         """The figures of each face by name, for JSON."""
-        records = []
+        records: list[dict[str, str | float]] = []
         for index, name in enumerate(self.names):
-            figures = {key: float(values[index]) for key, values in self.figures.items()}
-            records.append({"face": name, **figures})
+            record: dict[str, str | float] = {"face": name}
+            for key, values in self.figures.items():
+                record[key] = float(values[index])
+            records.append(record)
         return records
 
 

@@ -119,7 +119,7 @@ def evaluate(
             f"--samples must lie between 2 and the {len(session.rows):,} faces that they are compared with; "
             f"got {samples}."
         )
-    prior = current_argument("prior", prior) or session.space.usual_prior
+    prior = current_argument("prior", prior or session.space.usual_prior)
     session.space.prior(prior)  # raises if it is missing, before any work
     distance = open_lpips(lpips) if lpips or at_hand() else None
     arcface = open_arcface(session.space.template, identity)

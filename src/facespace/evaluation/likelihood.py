@@ -30,7 +30,7 @@ class Likelihood:
     """Means over faces; `train_gap` is the excess over training faces as a share of their loss."""
 
     terms: dict[str, float] = field(metadata=FLAT)  # nats per image: loss and its terms; loss_per_dim
-    pixels: str  # the pixel likelihood
+    pixel_likelihood: str
     train_loss: float | None = None
     train_gap: float | None = None
 
@@ -64,7 +64,7 @@ def _loss(evaluation: Evaluation, rows: np.ndarray) -> dict[str, float]:
     samples = 1
     if model.config.bottleneck == "gaussian":  # only a Gaussian posterior has an importance-weighted bound
         samples = max(1, evaluation.bound)
-    objective = ObjectiveConfig(weights=dict.fromkeys(weights, 1.0), samples=samples)
+    objective = ObjectiveConfig(weights=dict.fromkeys(weights, 1.0), iwae_samples=samples)
     loader = Loader(evaluation.session.faces, rows, BATCH, space.device)
     return per_dim(evaluate(model, loader, objective) or {}, model.image_shape)
 
@@ -83,7 +83,7 @@ def section(evaluation: Evaluation, found: Likelihood | None) -> Section | None:
     if found.train_loss is not None:
         rows.append(["the same on training faces", f"{found.train_loss:,.1f}"])
     text = (
-        f"How well the model predicts unseen faces; the pixel likelihood is {found.pixels}. Values of "
+        f"How well the model predicts unseen faces; the pixel likelihood is {found.pixel_likelihood}. Values of "
         "different pixel likelihoods (probabilities of gray levels, densities) cannot be compared with "
         "each other."
     )

@@ -4,7 +4,7 @@ connected; nothing else is kept."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -49,7 +49,7 @@ class Call(NamedTuple):
     page: Page
 
     @property
-    def fields(self) -> Mapping[str, Any]:
+    def fields(self) -> messages.Fields:
         """The fields of the request."""
         return self.request.fields
 
@@ -164,12 +164,16 @@ def _directions(call: Call) -> Answer:
     return {"names": list(directions.names), "facts": facts, "reason": ""}, b""
 
 
-def _direction_facts(facts: Mapping[str, Any], gap: float | None) -> dict[str, float]:
+def _direction_facts(facts: Mapping[str, object], gap: float | None) -> dict[str, float]:
     """Those of a direction's facts that are finite numbers, which JSON can represent."""
-    numbers: dict[str, Any] = {"gap": gap}
+    numbers: dict[str, object] = {"gap": gap}
     for key, shown in DIRECTION_FACTS.items():
         numbers[shown] = facts.get(key)
-    return {key: float(value) for key, value in numbers.items() if value is not None and np.isfinite(value)}
+    finite: dict[str, float] = {}
+    for key, value in numbers.items():
+        if isinstance(value, int | float) and np.isfinite(value):
+            finite[key] = float(value)
+    return finite
 
 
 def _scores(call: Call) -> Answer:

@@ -18,8 +18,8 @@ LARGEST_HEADER = 16 << 10
 LARGEST_SIDE = 512  # pixels of a photograph
 LANDMARKS = 5
 
-Fields = Mapping[str, Any]  # of a request: JSON of unknown shape
-Header = dict[str, Any]  # of a reply: values that JSON can represent
+Fields = Mapping[str, object]  # of a request: JSON of unknown shape
+Header = dict[str, object]  # of a reply: values that JSON can represent
 
 
 class Request(NamedTuple):

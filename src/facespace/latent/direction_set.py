@@ -20,9 +20,9 @@ class FitFacts(TypedDict, total=False):
 
     data: str  # the set's fingerprint
     split: str
-    pairs: int | None
+    shots: int | None  # faces of each class that it was found from; None for all
     seed: int
-    kind_of: str  # the attribute that a direction is a kind of
+    cluster_of: str  # the attribute whose faces a direction's cluster is part of
 
 
 class DirectionFacts(FitFacts, total=False):

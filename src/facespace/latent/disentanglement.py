@@ -3,7 +3,7 @@ known factors. Each is 1 if every factor has a latent of its own and about 0 if 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -155,12 +155,13 @@ def importances(codes: np.ndarray, factors: np.ndarray, seed: int = 0) -> tuple[
     from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
     half, columns, informativeness = len(codes) // 2, [], []
-    options: dict[str, Any] = dict(n_estimators=TREES, min_samples_leaf=LEAF, random_state=seed % 2**32)
+    seed %= 2**32
     for column in factors.T:
         if _continuous(column):
-            forest, factor = RandomForestRegressor(**options), column
+            forest = RandomForestRegressor(TREES, min_samples_leaf=LEAF, random_state=seed)
+            factor = column
         else:
-            forest = RandomForestClassifier(max_features=1.0, **options)  # type: ignore[arg-type]
+            forest = RandomForestClassifier(TREES, min_samples_leaf=LEAF, max_features=1.0, random_state=seed)
             factor = _levels(column)
         forest.fit(codes[:half], factor[:half])
         error, guess = _errors(factor[:half], factor[half:], forest.predict(codes[half:]))

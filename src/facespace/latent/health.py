@@ -4,7 +4,7 @@ distributed like the prior. Figures from arrays, and warnings with a remedy each
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -67,7 +67,7 @@ class LatentHealth:
     mean_absolute_correlation: float | None
     covariance_distance: float
     active_units: int
-    active_above: float
+    active_threshold: float
     dead_units: int
     largest_absolute_mean: float
     aggregate: dict[str, float]
@@ -110,23 +110,16 @@ def latent_health(
     if drawn.ndim != 2 or drawn.shape[1] != means.shape[1]:
         raise UsageError(f"Draws from the prior must be (M, {means.shape[1]}); got {drawn.shape}.")
     means = means.astype(np.float64)
+    health = _health(means, variances, fitted)
     if variances is None:
-        return replace(_health(means, None, fitted), **_tested(means, drawn, seed))
+        return _tested(health, means, drawn, seed)
     variances = variances.astype(np.float64)
     random = np.random.default_rng(seed)
     z = means + np.sqrt(variances) * random.standard_normal(means.shape)
-    nats = gaussian_kl(means, variances) if kl_per_dim is None else kl_per_dim.astype(np.float64)
-    nats = nats.reshape(-1, means.shape[1]).mean(0)  # (D,)
-    shared = information(z, means, variances, random)
-    health = _health(means, variances, fitted)
-    return replace(
-        health,
-        kl=float(nats.sum()),
-        **shared._asdict(),
-        marginal_kl=float(nats.sum()) - shared.mutual_information,
-        per_dimension={**health.per_dimension, "kl": nats.tolist()},
-        **_tested(means if fitted else z, drawn, seed),
-    )
+    if kl_per_dim is None:
+        kl_per_dim = gaussian_kl(means, variances)
+    health = _informed(health, kl_per_dim, information(z, means, variances, random))
+    return _tested(health, means if fitted else z, drawn, seed)
 
 
 def _health(means: np.ndarray, variances: np.ndarray | None, fitted: bool) -> LatentHealth:
@@ -137,7 +130,7 @@ def _health(means: np.ndarray, variances: np.ndarray | None, fitted: bool) -> La
         faces=len(means),
         dimensions=means.shape[1],
         **vars(latent_structure(means)),
-        active_above=ACTIVE,
+        active_threshold=ACTIVE,
         dead_units=int((spread <= ACTIVE * scale).sum()),
         largest_absolute_mean=float(np.abs(means.mean(0)).max()),
         aggregate=aggregate(means, variances),
@@ -147,10 +140,24 @@ def _health(means: np.ndarray, variances: np.ndarray | None, fitted: bool) -> La
     )
 
 
-def _tested(z: np.ndarray, drawn: np.ndarray, seed: int) -> dict[str, Any]:
-    """The fields of the two-sample test; none if there are too few latents."""
+def _informed(health: LatentHealth, kl_per_dim: np.ndarray, shared: Information) -> LatentHealth:
+    """With the KL (N, D) or (D,) and the mutual information, in nats."""
+    nats = kl_per_dim.astype(np.float64).reshape(-1, health.dimensions).mean(0)  # (D,)
+    return replace(
+        health,
+        kl=float(nats.sum()),
+        **shared._asdict(),
+        marginal_kl=float(nats.sum()) - shared.mutual_information,
+        per_dimension={**health.per_dimension, "kl": nats.tolist()},
+    )
+
+
+def _tested(health: LatentHealth, z: np.ndarray, drawn: np.ndarray, seed: int) -> LatentHealth:
+    """With the figures of the two-sample test, unless there are too few latents."""
     test = two_sample_test(z, drawn, seed)
-    return test._asdict() if test else {}
+    if test is None:
+        return health
+    return replace(health, **test._asdict())
 
 
 def gaussian_kl(means: np.ndarray, variances: np.ndarray) -> np.ndarray:

@@ -1,8 +1,11 @@
 """A two-sample test by classifiers: whether encoded latents are distributed like draws from a prior."""
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
 
 TEST_SIZE = 2_000  # encoded latents, and as many draws from the prior, in the two-sample test
 EXPLAINED = 0.999  # share of the variance whose principal components the classifier gets
@@ -41,7 +44,7 @@ def two_sample_test(z: np.ndarray, drawn: np.ndarray, seed: int) -> TwoSampleTes
     return TwoSampleTest(found[best]["auc"], found[best]["accuracy"], best, found, count)
 
 
-def _classifiers(seed: int) -> dict[str, Any]:
+def _classifiers(seed: int) -> "dict[str, BaseEstimator]":
     from sklearn.decomposition import PCA  # here, since its import takes longer than all other figures
     from sklearn.ensemble import ExtraTreesClassifier
     from sklearn.linear_model import LogisticRegression

@@ -88,7 +88,7 @@ class Bundle(NamedTuple):
 
 
 def save(
-    folder: Path, model: LatentModel, config: ModelConfig, template: Template, facts: Mapping[str, Any]
+    folder: Path, model: LatentModel, config: ModelConfig, template: Template, facts: Mapping[str, object]
 ) -> None:
     """Writes a bundle in place of an older one. `facts` are further fields of its card: recipe, data,
     metrics, step."""
@@ -110,7 +110,7 @@ def tensors_of(module: torch.nn.Module) -> Tensors:
     return {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
 
 
-def write(folder: Path, card: Mapping[str, Any], files: Mapping[str, Tensors]) -> None:
+def write(folder: Path, card: Mapping[str, object], files: Mapping[str, Tensors]) -> None:
     """Writes the card and files of tensors as the folder, in place of an older one."""
     with build_folder(folder) as beside:
         for name, tensors in files.items():

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
 from facespace.core import cards
-from facespace.core.cards import CARD, RETRIEVE, CardKind
+from facespace.core.cards import CARD, RETRIEVE, Card, CardKind
 from facespace.core.errors import BundleError
 from facespace.latent.direction_set import DirectionFacts
 
@@ -84,7 +84,7 @@ class BundleCard(TypedDict):
     packed: NotRequired[PackedEntry]
 
 
-def default_prior(card: Mapping[str, Any]) -> str:
+def default_prior(card: Card | BundleCard) -> str:
     """The name of the prior that is used where none is named: the fitted one with the highest held-out
     log-likelihood, if that is above the one of the model's own prior; else "model"."""
     best, highest = MODEL_PRIOR, float("-inf")
@@ -97,6 +97,6 @@ def default_prior(card: Mapping[str, Any]) -> str:
     return best
 
 
-def read_card(folder: Path) -> dict[str, Any]:
+def read_card(folder: Path) -> Card:
     """The card of a bundle's own folder."""
     return cards.read_card(folder / CARD, BUNDLE)

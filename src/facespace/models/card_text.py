@@ -2,34 +2,20 @@
 went, and what was fitted to it since. Reads card.json and the header of the weights, without torch; opens no
 model and measures nothing."""
 
-import json
-import math
-import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from facespace.core.cards import WEIGHTS
+from facespace.core.cards import WEIGHTS, Card, parameter_count, tensor_shapes
 from facespace.core.configs import from_dict
 from facespace.core.errors import BundleError, UsageError
 from facespace.models.bundle_card import MODEL_PRIOR, read_card
 from facespace.models.locations import find, require_default_space
 from facespace.recipes.model_config import ModelConfig
 
-Card = Mapping[str, Any]  # the JSON of card.json
 Rows = Iterator[tuple[str, str]]
 
-METRICS = "metrics.json"  # of an evaluation
 LOSSES = {"loss": "loss", "kl": "KL", "mse": "MSE", "loss_per_dim": "loss per dimension"}
-BUFFERS = (
-    "running_mean",
-    "running_var",
-    "num_batches_tracked",
-    "codes",
-    "uses",
-    "sums",
-)  # last parts of names
-SCALE = ".scale"  # of a weight that is stored with 8 bits
 STANDARD_NORMAL = "the prior N(0, I)"
 FITTED_NORMAL = (
     "a Gaussian fitted to the latents of the training faces (an autoencoder has no prior of its own)"
@@ -107,39 +93,17 @@ def latent_count(config: ModelConfig) -> int:
         return config.latent_dim
     _, height, width = config.image
     cells = (height >> len(config.widths)) * (width >> len(config.widths))
-    return config.latent_dim + sum(
-        channels * cells * 4**level for level, channels in enumerate(config.levels, 1)
-    )
+    total = config.latent_dim
+    for level, channels in enumerate(config.levels, 1):
+        total += channels * cells * 4**level
+    return total
 
 
 def prior_origin(config: ModelConfig) -> str:
     """Which prior the model that a config describes has itself."""
-    return (
-        STANDARD_NORMAL if config.kind == "hierarchical" or config.bottleneck == "gaussian" else FITTED_NORMAL
-    )
-
-
-def parameter_count(shapes: Mapping[str, Sequence[int]]) -> int:
-    """Parameters of a model whose state dict has tensors of these shapes: all but buffers, its prior and
-    8-bit scales."""
-    total = 0
-    for name, shape in shapes.items():
-        scale = name.endswith(SCALE) and name.removesuffix(SCALE) in shapes
-        if not scale and not name.startswith("prior.") and name.rpartition(".")[2] not in BUFFERS:
-            total += math.prod(shape)
-    return total
-
-
-def tensor_shapes(path: Path) -> dict[str, list[int]]:
-    """The shapes of the tensors in a safetensors file, from its header: a length of 8 bytes, then JSON.
-    Raises BundleError."""
-    try:
-        with path.open("rb") as file:
-            (length,) = struct.unpack("<Q", file.read(8))
-            header = json.loads(file.read(min(length, 2**27)))
-        return {name: entry["shape"] for name, entry in header.items() if name != "__metadata__"}
-    except (OSError, ValueError, KeyError, TypeError, struct.error) as error:
-        raise BundleError(f"{path} is missing or damaged ({error}).") from error
+    if config.kind == "hierarchical" or config.bottleneck == "gaussian":
+        return STANDARD_NORMAL
+    return FITTED_NORMAL
 
 
 def _model(card: Card, folder: Path) -> Rows:
@@ -150,20 +114,26 @@ def _model(card: Card, folder: Path) -> Rows:
         "kind",
         f"{config.family}, {config.backbone} backbone, widths {widths}, {config.likelihood} likelihood",
     )
-    yield "faces", f"{width} × {height} pixels, {'colour' if channels == 3 else 'gray'}"
+    colour = "colour" if channels == 3 else "gray"
+    yield "faces", f"{width} × {height} pixels, {colour}"
     yield "latents", f"{latent_count(config)}"
     yield "parameters", f"{parameter_count(tensor_shapes(folder / WEIGHTS)):,}"
     yield "conditions", ", ".join(config.conditions)
-    packed = f", packed as {card['packed']['bits']}-bit numbers" if "packed" in card else ""
+    packed = ""
+    if "packed" in card:
+        packed = f", packed as {card['packed']['bits']}-bit numbers"
     yield "fingerprint", f"{card['fingerprint'][:16]}, facespace {card.get('facespace')}{packed}"
 
 
 def _faces(card: Card) -> Rows:
     data, template = card.get("data") or {}, card["template"]
-    splits = ", ".join(f"{count:,} {name}" for name, count in (data.get("splits") or {}).items())
+    splits = []
+    for name, count in (data.get("splits") or {}).items():
+        splits.append(f"{count:,} {name}")
     yield "source", str(data.get("source") or "")
     if "faces" in data:
-        yield "faces", f"{data['faces']:,}" + (f" ({splits})" if splits else "")
+        in_splits = f" ({', '.join(splits)})" if splits else ""
+        yield "faces", f"{data['faces']:,}{in_splits}"
     yield "crop", f"{template.get('crop')}"
     yield "terms", str(data.get("terms") or "")
     for line in data.get("notes") or []:
@@ -172,16 +142,24 @@ def _faces(card: Card) -> Rows:
 
 def _training(card: Card) -> Rows:
     recipe, metrics = card.get("recipe") or {}, card.get("metrics") or {}
-    plan, weights = recipe.get("train") or {}, (recipe.get("objective") or {}).get("weights") or {}
     if "step" in card:
-        yield "steps", f"{card['step']:,}" + (f", epoch {metrics['epoch']}" if "epoch" in metrics else "")
-    if plan:
-        rate, batch = plan.get("learning_rate"), plan.get("batch")
-        yield "optimizer", f"{plan.get('optimizer')}, learning rate {rate}, {batch} faces a step"
-    yield "weights", ", ".join(f"{name} {value:g}" for name, value in weights.items())
+        epoch = f", epoch {metrics['epoch']}" if "epoch" in metrics else ""
+        yield "steps", f"{card['step']:,}{epoch}"
+    yield from _recipe(recipe)
     seconds = metrics.get("training_seconds")
     if seconds:
         yield "time", f"{seconds / 60:,.1f} minutes"
+
+
+def _recipe(recipe: Card) -> Rows:
+    plan, objective = recipe.get("train") or {}, recipe.get("objective") or {}
+    if plan:
+        rate, batch = plan.get("learning_rate"), plan.get("batch")
+        yield "optimizer", f"{plan.get('optimizer')}, learning rate {rate}, {batch} faces a step"
+    weights = []
+    for name, value in (objective.get("weights") or {}).items():
+        weights.append(f"{name} {value:g}")
+    yield "weights", ", ".join(weights)
 
 
 def _figures(card: Card) -> Rows:
@@ -194,7 +172,10 @@ def _figures(card: Card) -> Rows:
                 named.append(f"{name} {values[key]:,.4g}")
         yield split, ", ".join(named)
     for name, value in (card.get("figures") or {}).items():
-        yield str(name), f"{value:,.4g}" if isinstance(value, int | float) else str(value)
+        text = str(value)
+        if isinstance(value, int | float):
+            text = f"{value:,.4g}"
+        yield str(name), text
 
 
 def _priors(card: Card) -> Rows:
@@ -210,65 +191,15 @@ def _priors(card: Card) -> Rows:
 
 def _directions(card: Card) -> Rows:
     for name, facts in ((card.get("directions") or {}).get("names") or {}).items():
-        auc = facts.get("auc")
-        yield name, str(facts.get("method") or "") + (f", AUC {auc:.3f}" if auc is not None else "")
+        text, auc = str(facts.get("method") or ""), facts.get("auc")
+        if auc is not None:
+            text += f", AUC {auc:.3f}"
+        yield name, text
 
 
 def _failings(card: Card) -> Rows:
     for place, sentence in enumerate(card.get("limitations") or [], 1):
         yield str(place), str(sentence)
-
-
-def additions(
-    fingerprint: str, evaluation: Path | None = None, failings: Sequence[str] | None = None
-) -> dict[str, Any]:
-    """What a packed copy adds to the card of the space with that fingerprint: the figures of an evaluation,
-    known limitations."""
-    added: dict[str, Any] = {}
-    if evaluation:
-        added["figures"] = figures_of(evaluation, fingerprint)
-    if failings:
-        added["limitations"] = list(failings)
-    return added
-
-
-def figures_of(evaluation: Path, fingerprint: str) -> dict[str, str]:
-    """The figures of an evaluation of a space, as rows of its card, with their protocol. Raises UsageError
-    where the folder holds no evaluation, or that of another space."""
-    from facespace.evaluation.reconstruction import RECONSTRUCTION, hardest
-
-    file = evaluation / METRICS
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-        protocol, reconstruction = found["protocol"], found["reconstruction"]
-        measured = protocol["space"]["fingerprint"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(
-            f"{evaluation} holds no evaluation ({file.name}: {error}). Make one with facespace evaluate."
-        ) from error
-    if measured != fingerprint:
-        raise UsageError(
-            f"{evaluation} measured another space. Evaluate this one: "
-            "facespace evaluate SPACE --data SET --to DIR"
-        )
-    rows = {}
-    for name, (label, form, _) in RECONSTRUCTION.items():
-        if name in reconstruction:
-            rows[label] = f"{reconstruction[name]:{form}}"
-    rows |= _generation_rows(found.get("generation") or {})
-    samples = f"{protocol['samples']:,} samples from {protocol['prior']}"
-    rows["measured on"] = f"{protocol['faces']:,} faces of the split {protocol['split']}, {samples}"
-    rows["hardest"] = ", ".join(hardest(reconstruction["mse"], reconstruction.get("by_attribute") or {}))
-    return rows
-
-
-def _generation_rows(generation: Mapping[str, Any]) -> dict[str, str]:
-    rows = {}
-    for name, form in (("fid", ".1f"), ("kid", ".4f")):
-        if name in generation:
-            real = f"{generation['floor'][name]:{form}}"
-            rows[f"{name.upper()} of new faces"] = f"{generation[name]:{form}} (other real faces: {real})"
-    return rows
 
 
 def _cell(text: str) -> str:

@@ -4,15 +4,15 @@ discriminator, the card and the latents of some encoded faces."""
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
-from facespace.core.cards import CARD, DIRECTIONS, RETRIEVE, WEIGHTS, fingerprint, read_tensors
+from facespace.core.cards import CARD, DIRECTIONS, RETRIEVE, WEIGHTS, Card, fingerprint, read_tensors
 from facespace.core.console import note
 from facespace.core.errors import UsageError
-from facespace.models.bundle import FORMAT, FORMAT_8_BITS, Bundle, Tensors, read_card, write
+from facespace.models.bundle import FORMAT, FORMAT_8_BITS, Bundle, Tensors, card_of, read_card, write
+from facespace.models.bundle_card import BundleCard, PackedEntry
 from facespace.models.fitted import (
     DISCRIMINATOR,
     ENCODED,
@@ -33,9 +33,9 @@ class _Packed:
 
     weights: str  # fingerprint of the packed weights
     files: dict[str, Tensors]
-    card: dict[str, Any] = field(default_factory=dict)
+    card: Card = field(default_factory=dict)
 
-    def entry(self, old: Mapping[str, Any], file: str, tensors: Tensors) -> dict[str, Any]:
+    def entry(self, old: Mapping[str, object], file: str, tensors: Tensors) -> Card:
         """Adds a file; returns its entry of the card, `old` with the fingerprints of the packed tensors."""
         self.files[file] = tensors
         return {**old, "weights": self.weights, "fingerprint": fingerprint(tensors)}
@@ -44,7 +44,7 @@ class _Packed:
 def pack(
     loaded: Bundle,
     to: Path,
-    facts: Mapping[str, Any] | None = None,
+    facts: Mapping[str, object] | None = None,
     encoded: np.ndarray | None = None,
     bits: int = 16,
 ) -> int:
@@ -58,7 +58,7 @@ def pack(
     Raises UsageError for other bits and where `to` holds something else than a packed bundle, BundleError
     where a part of the bundle is damaged."""
     check(to, bits)
-    source = read_card(loaded.folder)
+    source = card_of(loaded.folder)
     _note_more_bits(loaded.folder, source, bits)
     weights = stored(loaded.model, bits)
     packed = _Packed(fingerprint(weights), {WEIGHTS: weights})
@@ -78,16 +78,16 @@ def pack(
     return sum(file.stat().st_size for file in to.iterdir())
 
 
-def _note_more_bits(folder: Path, source: Mapping[str, Any], bits: int) -> None:
-    stored_bits = (source.get("packed") or {}).get("bits", bits)
-    if stored_bits < bits:
+def _note_more_bits(folder: Path, source: BundleCard, bits: int) -> None:
+    stored = source.get("packed")
+    if stored and stored["bits"] < bits:
         note(
-            f"The weights of {folder} have {stored_bits} bits; {bits} bits make the files larger and the "
+            f"The weights of {folder} have {stored['bits']} bits; {bits} bits make the files larger and the "
             "weights no more exact."
         )
 
 
-def _pack_priors(packed: _Packed, loaded: Bundle, source: Mapping[str, Any], bits: int) -> None:
+def _pack_priors(packed: _Packed, loaded: Bundle, source: BundleCard, bits: int) -> None:
     priors = source.get("priors")
     if not priors:
         return
@@ -97,7 +97,7 @@ def _pack_priors(packed: _Packed, loaded: Bundle, source: Mapping[str, Any], bit
         packed.card["priors"][kind] = packed.entry(entry, prior_file(kind), tensors)
 
 
-def _pack_directions(packed: _Packed, loaded: Bundle, source: Mapping[str, Any]) -> None:
+def _pack_directions(packed: _Packed, loaded: Bundle, source: BundleCard) -> None:
     entry = source.get("directions")
     if not entry:
         return
@@ -107,9 +107,9 @@ def _pack_directions(packed: _Packed, loaded: Bundle, source: Mapping[str, Any])
     packed.card["directions"] = packed.entry(entry, DIRECTIONS, tensors)
 
 
-def _origin(packed: _Packed, source: Mapping[str, Any], bits: int) -> Any:
+def _origin(packed: _Packed, source: BundleCard, bits: int) -> PackedEntry:
     """The card's field `packed`. Packing to the same numbers once more keeps the older one."""
-    origin = {"from": source["fingerprint"], "bits": bits}
+    origin: PackedEntry = {"from": source["fingerprint"], "bits": bits}
     if packed.weights == source["fingerprint"]:
         return source.get("packed", origin)
     return origin

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from safetensors.torch import save as to_bytes
 
-from facespace.core.cards import CARD, DIRECTIONS, RETRIEVE, fingerprint, read_tensors
+from facespace.core.cards import CARD, DIRECTIONS, RETRIEVE, Card, fingerprint, read_tensors
 from facespace.core.errors import BundleError, UsageError, suggest
 from facespace.core.files import build_folder, write_json
 from facespace.latent.directions import Directions, Whitening
@@ -120,7 +120,7 @@ def save_discriminator(loaded: Bundle, heads: Mapping[str, torch.Tensor], facts:
     _add(loaded, DISCRIMINATOR, tensors, facts, ("discriminator",))
 
 
-def read_discriminator(loaded: Bundle) -> tuple[Tensors, dict[str, Any]]:
+def read_discriminator(loaded: Bundle) -> tuple[Tensors, Card]:
     """The heads of the discriminator, and their entry of the card. Raises BundleError where there are none,
     where they are damaged or belong to other weights."""
     folder, train = loaded.folder, "Train one: --set objective.discriminator=projected"
@@ -178,7 +178,7 @@ def carry_over(origin: Bundle, folder: Path) -> None:
         write_json(beside / CARD, card)
 
 
-def _belongs(entry: Any, weights: str) -> TypeGuard[dict[str, Any]]:
+def _belongs(entry: Any, weights: str) -> TypeGuard[Card]:
     return isinstance(entry, dict) and entry.get("weights") == weights
 
 

@@ -1,10 +1,9 @@
 """The attribute classifier in use: calibrated probabilities, logits and features of faces. Its layers are in
-classifier.py, its files in store.py; training/attribute_classifier.py trains it, evaluation/labelling.py
+classifier.py, its files in store.py; training/attribute_classifier.py trains it, training/labelling.py
 labels prepared sets with it."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from facespace.core.attribute_names import mirror_attributes
+from facespace.core.cards import Card
 from facespace.image.photos import Template, to_rgb
 from facespace.image.pixels import to_float
 from facespace.perception.classifier import Classifier
@@ -29,9 +29,7 @@ class AttributeNet:
 
     name = "attributes"
 
-    def __init__(
-        self, model: Classifier, names: Sequence[str], template: Template, card: dict[str, Any]
-    ) -> None:
+    def __init__(self, model: Classifier, names: Sequence[str], template: Template, card: Card) -> None:
         self.model = model.eval().requires_grad_(False)
         self.names, self.template, self.card = tuple(names), template, card
         columns, signs = mirror_attributes(self.names)

@@ -4,12 +4,12 @@ attributes.py and, for perceptual losses, in training/perceptual.py."""
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from safetensors.torch import save as to_bytes
 
-from facespace.core.cards import CARD, WEIGHTS, CardKind, fingerprint, read_card, read_tensors
+from facespace.core.cards import CARD, WEIGHTS, Card, CardKind, fingerprint, read_card, read_tensors
 from facespace.core.configs import from_dict, to_dict
 from facespace.core.errors import BundleError, UsageError
 from facespace.core.files import settle, write_json
@@ -38,12 +38,10 @@ class Network(NamedTuple):
     model: Classifier  # eval mode, 32-bit weights without gradients
     names: tuple[str, ...]  # of the attributes
     template: Template
-    card: dict[str, Any]
+    card: Card
 
 
-def save_net(
-    folder: Path, model: Classifier, config: NetConfig, template: Template, card: dict[str, Any]
-) -> None:
+def save_net(folder: Path, model: Classifier, config: NetConfig, template: Template, card: Card) -> None:
     """Writes weights (16-bit floats) and card into a folder that the caller puts in place as a whole."""
     weights = {}
     for name, tensor in model.state_dict().items():

@@ -4,7 +4,6 @@ with a prior."""
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import matplotlib
 import numpy as np
@@ -115,7 +114,7 @@ def _legend(figure: Figure, signs: np.ndarray) -> None:
     handles = []
     for name, found in _kinds(signs).items():
         if found.any():
-            handles.append(Line2D([], [], linestyle="", label=name, **_handle(name)))
+            handles.append(_handle(name))
     figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False)
 
 
@@ -135,13 +134,17 @@ def _scatter(panel: Axes, places: np.ndarray, sign: np.ndarray, size: float) -> 
         panel.scatter(x, y, s=size, zorder=2 + layer, **MARKS[kind])
 
 
-def _handle(kind: str) -> dict[str, Any]:
+def _handle(kind: str) -> Line2D:
     mark = MARKS[kind]
-    return {
-        "marker": mark["marker"],
-        "markerfacecolor": mark.get("facecolors", mark.get("color")),
-        "markeredgecolor": mark.get("edgecolors", mark.get("color")),
-    }
+    return Line2D(
+        [],
+        [],
+        linestyle="",
+        label=kind,
+        marker=mark["marker"],
+        markerfacecolor=mark.get("facecolors", mark.get("color")),
+        markeredgecolor=mark.get("edgecolors", mark.get("color")),
+    )
 
 
 def histograms(

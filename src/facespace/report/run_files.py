@@ -3,35 +3,30 @@ and the header of its weights. Whatever is damaged becomes a sentence, never an 
 torch nor numpy."""
 
 import json
-import math
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeGuard
 
 from facespace.core.aliases import rename_nested
+from facespace.core.cards import Card, parameter_count, tensor_shapes
+from facespace.core.errors import BundleError
 
-# The file names that run_log.py and bundle.py write; importing those modules would load torch and matplotlib.
-METRICS, RESULT, CARD, WEIGHTS = "metrics.jsonl", "run.json", "card.json", "model.safetensors"
+# The file names that run_log.py writes; importing it would load torch and matplotlib.
+METRICS, RESULT = "metrics.jsonl", "run.json"
 BUNDLES = ("last", "best")
-# Tensors of a bundle that are not trained by gradient descent; all others are parameters.
-BUFFERS = (
-    "running_mean",
-    "running_var",
-    "num_batches_tracked",
-    "prior.center",
-    "prior.covariance",
-    "posterior.codes",
-    "posterior.uses",
-    "posterior.sums",
-)
 REGULARIZERS = {"gaussian": {"kl": 1.0}, "vq": {"commitment": 1.0}}  # of each bottleneck, by default
-AUXILIARY_LOSSES = ("perceptual", "identity", "adversarial", "feature_matching")
+SETTINGS = {  # of the objective, and how each is written where it is not 0
+    "perceptual": "perceptual × {:g}",
+    "identity": "identity × {:g}",
+    "adversarial": "adversarial × {:g}",
+    "feature_matching": "feature_matching × {:g}",
+    "warmup": "warm-up {:,} steps",
+    "free_bits": "free bits {:g}",
+}
 
-Json = dict[str, Any]  # a JSON object of unknown shape
 
-
-def read_epochs(run: Path, damage: list[str]) -> list[Json]:
+def read_epochs(run: Path, damage: list[str]) -> list[Card]:
     """The lines of a run's metrics.jsonl before the first damaged one, which is reported in `damage`. A last
     line without a line feed is what a killed process leaves: it is skipped, and is no damage."""
     try:
@@ -40,7 +35,7 @@ def read_epochs(run: Path, damage: list[str]) -> list[Json]:
         damage.append(f"{METRICS} cannot be read ({error.strerror})")
         return []
     rows = text.split("\n")
-    epochs: list[Json] = []
+    epochs: list[Card] = []
     for number_of_line, row in enumerate(rows, 1):
         if not row.strip():
             continue
@@ -57,7 +52,7 @@ def read_epochs(run: Path, damage: list[str]) -> list[Json]:
     return epochs
 
 
-def read_object(path: Path, damage: list[str]) -> Json:
+def read_object(path: Path, damage: list[str]) -> Card:
     """The JSON object in a file, {} if there is no such file. A file of other content is reported in
     `damage`."""
     try:
@@ -73,25 +68,15 @@ def read_object(path: Path, damage: list[str]) -> Json:
 
 
 def count_parameters(weights: Path) -> int | None:
-    """The number of trainable parameters in a safetensors file, from its header alone (eight bytes of length,
-    then JSON). None if the file cannot be read."""
+    """The number of trainable parameters in a safetensors file, from its header alone. None if the file cannot
+    be read."""
     try:
-        with weights.open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            if length > weights.stat().st_size:
-                return None
-            tensors = json.loads(file.read(length))
-        total = 0
-        scales = {f"{name}.scale" for name in tensors}  # of 8-bit weights
-        for name, tensor in tensors.items():
-            if name != "__metadata__" and name not in scales and not name.endswith(BUFFERS):
-                total += math.prod(tensor["shape"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return parameter_count(tensor_shapes(weights))
+    except BundleError:
         return None
-    return total
 
 
-def objective(card: Mapping[str, Any]) -> str:
+def objective(card: Mapping[str, object]) -> str:
     """The training objective in a bundle's card as text, such as `kl × 30`."""
     goal = mapping_at(card, "recipe", "objective")
     samples = number(goal.get("iwae_samples"))
@@ -103,13 +88,10 @@ def objective(card: Mapping[str, Any]) -> str:
     for name, weight in weights.items():
         if number(weight) is not None:
             terms.append(f"{name} × {weight:g}")
-    for name in AUXILIARY_LOSSES:
-        if number(goal.get(name)):
-            terms.append(f"{name} × {goal[name]:g}")
-    if number(goal.get("warmup")):
-        terms.append(f"warm-up {goal['warmup']:,} steps")
-    if number(goal.get("free_bits")):
-        terms.append(f"free bits {goal['free_bits']:g}")
+    for name, form in SETTINGS.items():
+        value = number(goal.get(name))
+        if value:
+            terms.append(form.format(value))
     return ", ".join(terms) or "no penalty"
 
 
@@ -139,7 +121,7 @@ def text_at(content: Any, *keys: str) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def mapping_at(content: Any, *keys: str) -> Mapping[str, Any]:
+def mapping_at(content: Any, *keys: str) -> Mapping[str, object]:
     """The JSON object below nested keys, {} if there is none."""
     value = at(content, *keys)
     return value if isinstance(value, Mapping) else {}
@@ -153,7 +135,7 @@ def number(value: Any) -> Any:
     return value
 
 
-def _is_epoch(content: Any) -> TypeGuard[Json]:
+def _is_epoch(content: Any) -> TypeGuard[Card]:
     """Whether a line has the fields that every epoch has."""
     if not isinstance(content, dict) or number(content.get("step")) is None:
         return False

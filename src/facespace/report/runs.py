@@ -6,17 +6,15 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from facespace.core.aliases import rename_nested
+from facespace.core.cards import CARD, WEIGHTS, Card
 from facespace.core.errors import FacespaceError
 from facespace.report.run_files import (
     BUNDLES,
-    CARD,
     METRICS,
     RESULT,
-    WEIGHTS,
-    Json,
     at,
     count_parameters,
     number,
@@ -29,14 +27,19 @@ from facespace.report.run_files import (
 )
 
 # What must agree before two losses can be compared, and the field of LossContext that says so.
-COMPARABLE = {"pixel likelihood": "pixels", "image size": "image", "data": "set", "objective": "objective"}
+COMPARABLE = {
+    "pixel likelihood": "likelihood",
+    "image size": "image",
+    "data": "set_fingerprint",
+    "objective": "objective",
+}
 
 
 class LossContext(Protocol):
     """What the value of a loss depends on; None is unknown."""
 
     @property
-    def pixels(self) -> str | None:
+    def likelihood(self) -> str | None:
         """The pixel likelihood."""
 
     @property
@@ -48,7 +51,7 @@ class LossContext(Protocol):
         """The training objective."""
 
     @property
-    def set(self) -> str | None:
+    def set_fingerprint(self) -> str | None:
         """The fingerprint of the training set."""
 
 
@@ -71,10 +74,10 @@ class RunFacts:
     images_per_second: float | None
     state: str  # finished, stopped or damaged
     damage: str | None  # what cannot be read
-    pixels: str | None  # likelihood of pixel values
+    likelihood: str | None  # of pixel values
     image: str | None
     objective: str | None
-    set: str | None  # fingerprint of the training set
+    set_fingerprint: str | None  # of the training set
 
 
 def find_runs(folder: Path | str) -> list[RunFacts]:
@@ -82,14 +85,18 @@ def find_runs(folder: Path | str) -> list[RunFacts]:
     Raises FacespaceError if there is no such folder."""
     folder = Path(folder)
     if not folder.is_dir():
-        what = "is a file" if folder.exists() else "does not exist"
+        what = "does not exist"
+        if folder.exists():
+            what = "is a file"
         raise FacespaceError(
             f"{folder} {what}. Name a folder of runs: facespace train RECIPE --data SET --to RUN"
         )
     rows: list[RunFacts] = []
     for path in _folders(folder):
         if (path / METRICS).is_file():
-            name = folder.resolve().name if path == folder else path.relative_to(folder).as_posix()
+            name = path.relative_to(folder).as_posix()
+            if path == folder:
+                name = folder.resolve().name
             rows.append(read_run(path, name))
     return sorted(rows, key=_order)
 
@@ -100,8 +107,12 @@ def read_run(run: Path, name: str) -> RunFacts:
     epochs = read_epochs(run, damage)
     result = rename_nested("run", read_object(run / RESULT, damage))
     bundle = _bundle(run)
-    card = rename_nested("bundle", read_object(bundle / CARD, damage)) if bundle else {}
-    last = epochs[-1] if epochs else {}
+    card: Card = {}
+    if bundle:
+        card = rename_nested("bundle", read_object(bundle / CARD, damage))
+    last: Card = {}
+    if epochs:
+        last = epochs[-1]
     best = _best_epoch(epochs)
     finished = _is_finished(result, last)
     if finished and not epochs:
@@ -121,10 +132,10 @@ def read_run(run: Path, name: str) -> RunFacts:
         images_per_second=number_at(last, "images_per_second"),
         state=_state(damage, finished),
         damage="; ".join(damage) or None,
-        pixels=text_at(card, "model", "likelihood"),
+        likelihood=text_at(card, "model", "likelihood"),
         image=shape(at(card, "model", "image")),
         objective=objective(card) if card else None,
-        set=text_at(card, "data", "fingerprint"),
+        set_fingerprint=text_at(card, "data", "fingerprint"),
     )
 
 
@@ -135,12 +146,15 @@ def unlike(rows: Sequence[LossContext]) -> str | None:
     for what, field in COMPARABLE.items():
         found = {getattr(row, field) for row in rows}
         values = sorted(found - {None})
-        if len(values) > 1:
-            differing.append(what if field == "set" else f"{what} ({', '.join(values)})")
+        if len(values) > 1 and field == "set_fingerprint":
+            differing.append(what)
+        elif len(values) > 1:
+            differing.append(f"{what} ({', '.join(values)})")
     if not differing:
         return None
-    *first, last = differing
-    together = f"{', '.join(first)} and {last}" if first else last
+    *first, together = differing
+    if first:
+        together = f"{', '.join(first)} and {together}"
     return f"Not all of these losses can be compared with each other: the runs differ in {together}."
 
 
@@ -152,12 +166,14 @@ def _bundle(run: Path) -> Path | None:
 
 
 def _parameters(bundle: Path | None) -> int | None:
-    return count_parameters(bundle / WEIGHTS) if bundle else None
+    if bundle is None:
+        return None
+    return count_parameters(bundle / WEIGHTS)
 
 
-def _best_epoch(epochs: Sequence[Json]) -> Json:
+def _best_epoch(epochs: Sequence[Card]) -> Card:
     """The epoch with the lowest validation loss, {} if none was validated."""
-    best: Json = {}
+    best: Card = {}
     best_loss = math.inf
     for epoch in epochs:
         loss = number_at(epoch, "validation", "loss")
@@ -166,7 +182,7 @@ def _best_epoch(epochs: Sequence[Json]) -> Json:
     return best
 
 
-def _is_finished(result: Json, last: Json) -> bool:
+def _is_finished(result: Card, last: Card) -> bool:
     """Whether the result is of the last epoch: a resumed run keeps the result of its first part."""
     steps = number(last.get("step")) or 0
     return bool(result) and steps <= (number(result.get("steps")) or 0)
@@ -175,11 +191,15 @@ def _is_finished(result: Json, last: Json) -> bool:
 def _state(damage: Sequence[str], finished: bool) -> str:
     if damage:
         return "damaged"
-    return "finished" if finished else "stopped"
+    if finished:
+        return "finished"
+    return "stopped"
 
 
 def _order(row: RunFacts) -> tuple[str, float, str]:
-    loss = math.inf if row.best_loss is None else row.best_loss
+    loss = row.best_loss
+    if loss is None:
+        loss = math.inf
     return row.recipe or "\uffff", loss, row.name
 
 
@@ -218,9 +238,9 @@ def _subfolders(folder: Path) -> tuple[list[Path], list[Path]]:
     return real, linked
 
 
-def _is_folder(entry: Any) -> bool:
+def _is_folder(entry: os.DirEntry[str]) -> bool:
     return entry.is_dir()
 
 
-def _name(entry: Any) -> str:
+def _name(entry: os.DirEntry[str]) -> str:
     return entry.name

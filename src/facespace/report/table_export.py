@@ -49,14 +49,17 @@ class LatentTable(NamedTuple):
             columns[f"z_{place}"] = values
         reserved = set(columns)
         for place, name in enumerate(self.names):
-            column = f"attribute_{name}" if name in reserved else name
-            columns[column] = self.attributes[:, place]
+            if name in reserved:
+                name = f"attribute_{name}"
+            columns[name] = self.attributes[:, place]
         return columns
 
     def save(self, path: Path) -> None:
         """Writes CSV, or Parquet for that ending (needs pyarrow). Unknown attributes are empty cells, or
         nulls."""
-        write = _write_parquet if path.suffix == FORMS["parquet"] else _write_csv
+        write = _write_csv
+        if path.suffix == FORMS["parquet"]:
+            write = _write_parquet
         with write_beside(path) as beside:
             write(self.columns(), beside)
 
@@ -88,12 +91,20 @@ def _text_rows(columns: Mapping[str, np.ndarray]) -> Iterator[list[str]]:
     """Rows of cells: float32 as the shortest text that reads back as the same number, NaN as an empty
     cell."""
     for row in zip(*columns.values()):
-        yield ["" if cell != cell else str(cell) for cell in row]
+        yield list(map(_text_cell, row))
+
+
+def _text_cell(cell: object) -> str:
+    if cell != cell:
+        return ""
+    return str(cell)
 
 
 def _write_parquet(columns: Mapping[str, np.ndarray], path: Path) -> None:
     arrow, parquet = importlib.import_module("pyarrow"), importlib.import_module("pyarrow.parquet")
-    arrays = {name: _arrow_array(arrow, column) for name, column in columns.items()}
+    arrays = {}
+    for name, column in columns.items():
+        arrays[name] = _arrow_array(arrow, column)
     parquet.write_table(arrow.table(arrays), path)
 
 

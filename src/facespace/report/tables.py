@@ -17,10 +17,10 @@ def aligned(rows: Sequence[Sequence[str]], right: Sequence[bool]) -> list[str]:
 def markdown(rows: Sequence[Sequence[str]]) -> list[str]:
     """A Markdown table, aligned as plain text too. The first row is the head; the first column is flush left,
     the others are flush right."""
-    escaped = [_escaped(row) for row in rows]
+    escaped = list(map(_escaped, rows))
     right = [False] + [True] * (len(escaped[0]) - 1)
     widths = _widths(escaped, least=3)
-    rule = [_rule(width, flush) for width, flush in zip(widths, right)]
+    rule = list(map(_rule, widths, right))
     lines = []
     for row in (escaped[0], rule, *escaped[1:]):
         lines.append(f"| {' | '.join(_padded(row, widths, right))} |")
@@ -29,8 +29,10 @@ def markdown(rows: Sequence[Sequence[str]]) -> list[str]:
 
 def plain(name: str) -> str:
     """A file name as printable text; other characters become question marks."""
-    letters = (letter if letter.isprintable() else "?" for letter in name)
-    return "".join(letters)
+    text = ""
+    for letter in name:
+        text += letter if letter.isprintable() else "?"
+    return text
 
 
 def cell(value: float | None, form: str) -> str:
@@ -49,17 +51,25 @@ def _widths(rows: Sequence[Sequence[str]], least: int = 0) -> list[int]:
 
 
 def _padded(row: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> list[str]:
-    cells = []
-    for text, width, flush in zip(row, widths, right):
-        cells.append(text.rjust(width) if flush else text.ljust(width))
-    return cells
+    return list(map(_pad, row, widths, right))
+
+
+def _pad(text: str, width: int, flush_right: bool) -> str:
+    if flush_right:
+        return text.rjust(width)
+    return text.ljust(width)
 
 
 def _escaped(row: Sequence[str]) -> list[str]:
-    return [text.replace("|", "\\|") for text in row]
+    cells = []
+    for text in row:
+        cells.append(text.replace("|", "\\|"))
+    return cells
 
 
 def _rule(width: int, flush_right: bool) -> str:
     """The line below the head, with the colon on the side that a column is flush with."""
     dashes = "-" * (width - 1)
-    return f"{dashes}:" if flush_right else f":{dashes}"
+    if flush_right:
+        return f"{dashes}:"
+    return f":{dashes}"

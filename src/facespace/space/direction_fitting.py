@@ -42,11 +42,11 @@ class _Fit:
         found: FitFacts = {
             "data": self.faces.fingerprint,
             "split": self.split,
-            "pairs": self.pairs,
+            "shots": self.pairs,
             "seed": self.seed,
         }
         if self.kind_of is not None:
-            found["kind_of"] = self.kind_of
+            found["cluster_of"] = self.kind_of
         return found
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from facespace.core.cards import Card
 from facespace.core.errors import BundleError, UsageError, check_seed, suggest
 from facespace.data.faces import BATCH, FaceSet
 from facespace.image.pixels import to_float
@@ -51,7 +52,7 @@ class FaceSpace(BaseSpace):
         mirror: bool = False,
         conditions: Sequence[str] | None = None,
         **options: Any,
-    ) -> dict[str, Any]:
+    ) -> Card:
         """Fits a prior to the posterior means of a set's faces and keeps it in the bundle, for
         `sample(prior=kind)`: a flow unless another kind is named, or a mixture where `components` are. With
         `mirror` also to those of their mirror images. A flow can draw faces with `conditions`, attributes of

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from facespace.core.attribute_names import mirror_attributes
+from facespace.core.cards import Card
 from facespace.core.errors import UsageError, check_seed, choose
 from facespace.data.faces import FaceSet
 from facespace.latent.directions import FEWEST
@@ -39,7 +40,7 @@ def fit(
     mirror: bool,
     conditions: Sequence[str] | None,
     options: dict[str, Any],
-) -> tuple[FittedPrior, dict[str, Any]]:
+) -> tuple[FittedPrior, Card]:
     """A prior fitted to posterior means as `FaceSpace.fit_prior` says, and the facts for its card entry.
     Raises UsageError for an unknown kind, option or attribute, a set of another crop, and fewer than 2
     faces."""

@@ -3,10 +3,11 @@ its limitations in sentences. Arrays and figures in, a table for the card out; n
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
+
+from facespace.core.cards import Card
 
 BINS = 15  # of equal width, for the calibration error
 MEANS = ("accuracy", "majority_accuracy", "balanced_accuracy", "auc", "calibration_error")
@@ -27,8 +28,8 @@ class AttributeFigures:
     majority_accuracy: float | None  # of the class that most training labels have
     balanced_accuracy: float | None
     auc: float | None
-    yes_found: float | None  # true positive rate
-    no_found: float | None  # true negative rate
+    true_positive_rate: float | None
+    true_negative_rate: float | None
     calibration_error: float | None  # expected calibration error (Naeini et al., 2015) over BINS bins
     mean_probability: float | None
 
@@ -85,8 +86,8 @@ def _class_figures(p: np.ndarray, truth: np.ndarray) -> dict[str, float | None]:
     return {
         "balanced_accuracy": balanced_accuracy_score(truth, answer),
         "auc": float(roc_auc_score(truth, p)),
-        "yes_found": answer[truth].mean(),
-        "no_found": (~answer[~truth]).mean(),
+        "true_positive_rate": answer[truth].mean(),
+        "true_negative_rate": (~answer[~truth]).mean(),
     }
 
 
@@ -105,7 +106,7 @@ class Statements:
     limitations_by_attribute: Mapping[str, str]
 
 
-def words(data: Mapping[str, Any], rows: Mapping[str, AttributeFigures]) -> Statements:
+def words(data: Card, rows: Mapping[str, AttributeFigures]) -> Statements:
     """Intended use and limitations, in general and by attribute, from a set's card and the figures."""
     colour = "colour" if data["channels"] == 3 else "gray"
     return Statements(
@@ -129,13 +130,13 @@ def words(data: Mapping[str, Any], rows: Mapping[str, AttributeFigures]) -> Stat
 
 def failing(row: AttributeFigures) -> str:
     """The limitations of one attribute, in a sentence or more."""
-    if row.auc is None or row.yes_found is None or row.no_found is None:
+    if row.auc is None or row.true_positive_rate is None or row.true_negative_rate is None:
         return (
             "The held-out faces do not have both yes and no of it, so nothing is known about how well it is "
             "recognised."
         )
     parts = [
-        f"Misses {1 - row.yes_found:.0%} of the faces that have it, and sees it in {1 - row.no_found:.0%} "
+        f"Misses {1 - row.true_positive_rate:.0%} of the faces that have it, and sees it in {1 - row.true_negative_rate:.0%} "
         "of the others."
     ]
     if (row.accuracy or 0) <= (row.majority_accuracy or 0):
@@ -151,7 +152,7 @@ def failing(row: AttributeFigures) -> str:
     return " ".join(parts)
 
 
-def table(held_out: Mapping[str, Any]) -> str:
+def table(held_out: Card) -> str:
     """The figures of a card's held-out faces as lines of a table, by falling AUC, the means below."""
     rows = sorted(held_out["attributes"].items(), key=lambda item: -(item[1]["auc"] or 0))
     width = max(map(len, [*held_out["attributes"], "attribute"]))

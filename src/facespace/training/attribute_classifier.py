@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from facespace.core.cards import Card
 from facespace.core.configs import override, to_dict
 from facespace.core.console import Advance, note, progress, quiet
 from facespace.core.errors import TrainingError, check_seed
@@ -54,7 +55,7 @@ def train_attributes(
     seed: int = 0,
     resume: bool = False,
     force: bool = False,
-) -> dict[str, Any]:
+) -> Card:
     """Trains a classifier of a set's attributes, all or the named ones, and writes the folder `to` at the
     end.
 
@@ -227,7 +228,7 @@ class _Training:
         round_weights(self.best)
         save_net(folder, self.best, self.plan.network, self.template, self._card())
 
-    def _card(self) -> dict[str, Any]:
+    def _card(self) -> Card:
         """The card of the best weights, which are measured on test faces, or validation faces where there are
         none."""
         split = "test" if len(self.faces.rows("test")) else "validation"

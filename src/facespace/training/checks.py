@@ -2,10 +2,12 @@
 
 import math
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from facespace.core.console import note
 from facespace.core.errors import TrainingError, UsageError
@@ -62,8 +64,9 @@ def _check_target(run: Path, force: bool) -> None:
         raise UsageError(f"--to {run} is a file; name a folder for the run.")
     if not run.is_dir() or not any(run.iterdir()):
         return
-    if any(path.name not in OURS and ".facespace-" not in path.name for path in run.iterdir()):
-        raise UsageError(f"--to {run} holds other files; name a new folder for the run.")
+    for path in run.iterdir():
+        if path.name not in OURS and ".facespace-" not in path.name:
+            raise UsageError(f"--to {run} holds other files; name a new folder for the run.")
     if not force:
         raise UsageError(
             f"--to {run} already holds a run. Add --resume to go on, --force to replace it, or name another."
@@ -75,7 +78,9 @@ def warn_of_few_steps(plan: Recipe, faces: int, steps: int) -> None:
     if steps >= FEW_STEPS or plan.train.steps is not None:
         return
     epochs = math.ceil(plan.train.epochs * FEW_STEPS / steps)
-    flip = "" if plan.data.flip else " --set data.flip=true"
+    flip = " --set data.flip=true"
+    if plan.data.flip:
+        flip = ""
     note(
         f"{steps:,} steps are few: {faces:,} faces in {plan.train.epochs} epochs. Expect blurs, or add "
         f"--set train.epochs={epochs}{flip}. More photographs help most."
@@ -86,8 +91,12 @@ class NotFinite(Exception):
     """A step whose loss or gradient is not a finite number."""
 
     def __init__(self, step: int, names: Sequence[str], rate: float) -> None:
-        terms = ", ".join("the gradient" if name.startswith("gradient") else name for name in names)
-        super().__init__(f"No longer finite: {terms} at step {step + 1:,}, at learning rate {rate:g}.")
+        terms = []
+        for name in names:
+            terms.append("the gradient" if name.startswith("gradient") else name)
+        super().__init__(
+            f"No longer finite: {', '.join(terms)} at step {step + 1:,}, at learning rate {rate:g}."
+        )
 
 
 def take_weights(model: LatentModel, origin: Bundle) -> str:
@@ -96,10 +105,8 @@ def take_weights(model: LatentModel, origin: Bundle) -> str:
     A model may have further weights, as a stage of progressive growing has: they keep their initial values,
     and a note is printed. Raises UsageError where a weight is missing from the model or has another shape."""
     own, loaded = model.state_dict(), origin.model.state_dict()
-    unfit = sorted(name for name in loaded if name not in own)
-    unfit = unfit or [name for name in loaded if own[name].shape != loaded[name].shape]
-    if unfit:
-        name = unfit[0]
+    name = _unfit(own, loaded)
+    if name:
         size = str(list(own[name].shape)) if name in own else "none"
         raise UsageError(
             f"The weights of {origin.folder} do not fit this recipe's model: {name} is {size} and "
@@ -108,12 +115,25 @@ def take_weights(model: LatentModel, origin: Bundle) -> str:
         )
     model.load_state_dict(loaded, strict=False)
     if new := sorted(set(own) - set(loaded)):
-        count = sum(own[name].numel() for name in new)
+        count = 0
+        for name in new:
+            count += own[name].numel()
         note(
             f"{count:,} weights of the model are not in {origin.folder} and keep their initial values: "
             f"{new[0]} and {len(new) - 1} more."
         )
     return origin.card["fingerprint"]
+
+
+def _unfit(own: Mapping[str, torch.Tensor], loaded: Mapping[str, torch.Tensor]) -> str | None:
+    """The first loaded weight that the model does not have, or has in another shape; None if all fit."""
+    missing = sorted(set(loaded) - set(own))
+    if missing:
+        return missing[0]
+    for name, weight in loaded.items():
+        if own[name].shape != weight.shape:
+            return name
+    return None
 
 
 def decoder_alone(model: LatentModel) -> None:
@@ -137,13 +157,21 @@ def stop_gently() -> Iterator[Callable[[], BaseException | None]]:
         pending.append(KeyboardInterrupt() if number == signal.SIGINT else SystemExit(128 + number))
 
     signals = (signal.SIGINT, signal.SIGTERM)
+    previous = []
     try:
-        previous = [signal.signal(number, handle) for number in signals]
+        for number in signals:
+            previous.append(signal.signal(number, handle))
     except ValueError:  # not the main thread, which alone receives signals
         yield lambda: None
         return
+
+    def arrived() -> BaseException | None:
+        if pending:
+            return pending[0]
+        return None
+
     try:
-        yield lambda: pending[0] if pending else None
+        yield arrived
     finally:
         for number, handler in zip(signals, previous):
             signal.signal(number, handler)

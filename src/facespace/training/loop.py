@@ -10,11 +10,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor
 
+from facespace.core.cards import Card
 from facespace.core.configs import from_dict, override, to_dict
 from facespace.core.console import Advance, note, progress
 from facespace.core.errors import TrainingError, UsageError, check_seed
@@ -63,7 +64,7 @@ def train(
     force: bool = False,
     trackers: Sequence[str] = (),
     minutes: float | None = None,
-) -> dict[str, Any]:
+) -> Card:
     """Trains a recipe on a prepared set into the folder `to`, and returns the figures of run.json.
 
     `settings` are overrides such as "train.steps=500". `start` is a run or a bundle whose weights a new run

@@ -4,9 +4,9 @@ measures nothing."""
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any
 
 from facespace.core.aliases import rename_nested
+from facespace.core.cards import Card
 
 Figures = dict[str, float]  # term -> mean over faces, mostly nats per image
 
@@ -68,7 +68,7 @@ class RunResult:
     last: Mapping[str, Figures]
     last_raw: Mapping[str, Figures] | None  # of the last weights without average; None without an average
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> Card:
         """As JSON: `validation` repeats the best bundle's figures, and `last_raw` is left out where it is
         None."""
         values = asdict(self)
@@ -85,6 +85,6 @@ class PausedRun:
     step: int  # steps so far
     steps: int  # of the whole run
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> Card:
         """As JSON, with `paused`."""
         return {"run": self.run, "paused": True, "step": self.step, "steps": self.steps}

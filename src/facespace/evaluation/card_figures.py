@@ -1,0 +1,62 @@
+"""What the card of a packed space says of its quality: the figures of an evaluation, and known limitations."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from facespace.core.aliases import rename_nested
+from facespace.core.cards import Card
+from facespace.core.errors import UsageError
+from facespace.evaluation.reconstruction import RECONSTRUCTION, hardest
+
+METRICS = "metrics.json"  # of an evaluation
+
+
+def additions(
+    fingerprint: str, evaluation: Path | None = None, failings: Sequence[str] | None = None
+) -> Card:
+    """What a packed copy adds to the card of the space with that fingerprint: the figures of an evaluation,
+    known limitations."""
+    added: Card = {}
+    if evaluation:
+        added["figures"] = figures_of(evaluation, fingerprint)
+    if failings:
+        added["limitations"] = list(failings)
+    return added
+
+
+def figures_of(evaluation: Path, fingerprint: str) -> dict[str, str]:
+    """The figures of an evaluation of a space, as rows of its card, with their protocol. Raises UsageError
+    where the folder holds no evaluation, or that of another space."""
+    file = evaluation / METRICS
+    try:
+        found = rename_nested("evaluation", json.loads(file.read_text(encoding="utf-8")))
+        protocol, reconstruction = found["protocol"], found["reconstruction"]
+        measured = protocol["space"]["fingerprint"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(
+            f"{evaluation} holds no evaluation ({file.name}: {error}). Make one with facespace evaluate."
+        ) from error
+    if measured != fingerprint:
+        raise UsageError(
+            f"{evaluation} measured another space. Evaluate this one: "
+            "facespace evaluate SPACE --data SET --to DIR"
+        )
+    rows = {}
+    for name, (label, form, _) in RECONSTRUCTION.items():
+        if name in reconstruction:
+            rows[label] = f"{reconstruction[name]:{form}}"
+    rows |= _generation_rows(found.get("generation") or {})
+    samples = f"{protocol['samples']:,} samples from {protocol['prior']}"
+    rows["measured on"] = f"{protocol['faces']:,} faces of the split {protocol['split']}, {samples}"
+    rows["hardest"] = ", ".join(hardest(reconstruction["mse"], reconstruction.get("by_attribute") or {}))
+    return rows
+
+
+def _generation_rows(generation: Card) -> dict[str, str]:
+    rows = {}
+    for name, form in (("fid", ".1f"), ("kid", ".4f")):
+        if name in generation:
+            real = f"{generation['real_reference'][name]:{form}}"
+            rows[f"{name.upper()} of new faces"] = f"{generation[name]:{form}} (other real faces: {real})"
+    return rows
