@@ -34,7 +34,6 @@ from facespace.report.table_export import FORMS, check_form
 from facespace.space.face_space import FaceSpace
 
 LATENTS, EMBEDDINGS = "latents.csv", "embeddings"
-SYNTHETIC = ("procedural", "synthetic")  # sources whose attributes are the factors of the faces
 TABLES = tuple(f"{EMBEDDINGS}{ending}" for ending in FORMS.values())
 LAYOUT = Layout("an analysis", "analysis", others=(LATENTS, *TABLES, *analysis_charts.FILES))
 
@@ -180,7 +179,7 @@ def numbers(table: np.ndarray) -> Table:
 def factors_of(analysis: Analysis) -> Json | None:
     """Disentanglement figures, None where the factors of the faces are unknown; `why_not` says why they could
     not be computed."""
-    if analysis.session.faces.card["source"] not in SYNTHETIC:
+    if analysis.session.faces.card["source"] != "synthetic":
         return None
     table = analysis.table
     try:

@@ -12,7 +12,7 @@ def measure(evaluation: Evaluation) -> Disentanglement | None:
     """The posterior means of the selected faces; None unless the set is synthetic, or if it has too few
     faces."""
     session = evaluation.session
-    if session.faces.card["source"] != "procedural":
+    if session.faces.card["source"] != "synthetic":
         return None
     factors = session.faces.attributes[session.rows]
     try:
