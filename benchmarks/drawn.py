@@ -22,7 +22,7 @@ def main() -> None:
                 with tempfile.TemporaryDirectory() as folder, quiet():
                     start = time.perf_counter()
                     facespace.prepare(
-                        "procedural", to=Path(folder) / "s", size=size, limit=count, workers=workers
+                        "synthetic", to=Path(folder) / "s", size=size, limit=count, workers=workers
                     )
                     rates.append(count / (time.perf_counter() - start))
             print(

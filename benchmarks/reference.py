@@ -58,7 +58,7 @@ def train(name: str, faces: facespace.FaceSet, settings: tuple[str, ...], to: Pa
 @cache
 def drawn(folder: Path, count: int, channels: int, height: int, width: int) -> facespace.FaceSet:
     to, gray = folder / f"drawn-{count}-{channels}-{height}-{width}", channels == 1
-    return facespace.prepare("procedural", to=to, size=(height, width), limit=count, gray=gray, workers=1)
+    return facespace.prepare("synthetic", to=to, size=(height, width), limit=count, gray=gray, workers=1)
 
 
 @cache

@@ -26,7 +26,7 @@ def drawn(tmp_path_factory) -> Path:
     """A prepared set of 60 drawn faces of 16 px."""
     to = tmp_path_factory.mktemp("sets") / "drawn"
     with quiet():
-        facespace.prepare("procedural", to=to, size=16, limit=60, workers=1)
+        facespace.prepare("synthetic", to=to, size=16, limit=60, workers=1)
     return to
 
 

@@ -65,9 +65,7 @@ def flat(tmp_path_factory) -> tuple[Path, Path]:
     """A tiny autoencoder of gray faces, 24×20, with two latents, and its set, which knows no attributes."""
     root = tmp_path_factory.mktemp("flat")
     with quiet():
-        facespace.prepare(
-            "procedural", to=root / "set", size=(24, 20), gray=True, limit=30, workers=1, seed=1
-        )
+        facespace.prepare("synthetic", to=root / "set", size=(24, 20), gray=True, limit=30, workers=1, seed=1)
         table, card = root / "set" / "table.csv", root / "set" / "card.json"
         table.write_text(
             "".join(",".join(line.split(",")[:3]) + "\n" for line in table.read_text().splitlines())

@@ -43,7 +43,7 @@ def many(tmp_path_factory) -> FaceSet:
     """240 drawn faces of 16 px, whose attributes are the factors that they were drawn from."""
     with quiet():
         return facespace.prepare(
-            "procedural", to=tmp_path_factory.mktemp("many") / "set", size=16, limit=240, workers=1
+            "synthetic", to=tmp_path_factory.mktemp("many") / "set", size=16, limit=240, workers=1
         )
 
 

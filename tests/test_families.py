@@ -160,7 +160,7 @@ def test_a_hierarchical_model_learns_and_draws_from_its_own_prior(drawn, tmp_pat
     assert lines[-1]["validation"]["loss"] < lines[0]["validation"]["loss"]
     space = facespace.load(tmp_path / "l")
     assert space.latent_dim == 5 + 64 and space.sample(3, prior="model").shape == (3, 16, 16, 3)
-    assert "hierarchical VAE of 2 levels" in str(card_text.of(space))
+    assert "hierarchical VAE of 2 levels" in card_text.read(tmp_path / "l").text()
 
 
 # ---- growing
@@ -218,7 +218,7 @@ def test_noise_on_latents_is_a_share_of_their_spread_and_for_training_alone():
 def test_a_stage_starts_from_the_run_before(drawn, tmp_path, capsys):
     halved = tmp_path / "halved"
     with quiet():
-        facespace.prepare("procedural", to=halved, size=8, limit=60, workers=1)
+        facespace.prepare("synthetic", to=halved, size=8, limit=60, workers=1)
     learn("grow32", halved, tmp_path / "small", "model.image=3,8,8", "train.epochs=16")
     large = ("model.image=3,16,16", "model.widths=6,8,12", "train.steps=1", "train.learning_rate=1e-9")
     options = {"settings": [*TINY, *PLAIN, *large], "trackers": ["none"]}

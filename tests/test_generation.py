@@ -459,7 +459,7 @@ def saved_as_jpeg(faces: np.ndarray, quality: int) -> np.ndarray:
 
 def test_references_saved_as_jpeg_are_noticed(judge, tmp_path):
     with quiet():
-        facespace.prepare("procedural", to=tmp_path / "drawn", size=64, limit=60, workers=1)
+        facespace.prepare("synthetic", to=tmp_path / "drawn", size=64, limit=60, workers=1)
     faces = np.array(FaceSet(tmp_path / "drawn").images)
     marred = saved_as_jpeg(faces, 75)
     assert looks_like_jpeg(faces) < BLOCKY < looks_like_jpeg(marred)

@@ -36,9 +36,7 @@ def driver():
 def test_slices_go_on_from_stage_to_stage_and_leave_a_bundle(driver, tmp_path):
     with quiet():
         sets = {
-            size: facespace.prepare(
-                "procedural", to=tmp_path / str(size), size=size, limit=60, workers=1
-            ).root
+            size: facespace.prepare("synthetic", to=tmp_path / str(size), size=size, limit=60, workers=1).root
             for size in (32, 64)
         }
     widths = {32: "model.widths=6,8,8,8", 64: "model.widths=4,6,8,8,8"}

@@ -34,9 +34,7 @@ def gray(tmp_path_factory) -> Path:
     """A tiny autoencoder of gray faces, 24×20."""
     root = tmp_path_factory.mktemp("gray")
     with quiet():
-        facespace.prepare(
-            "procedural", to=root / "set", size=(24, 20), gray=True, limit=40, workers=1, seed=1
-        )
+        facespace.prepare("synthetic", to=root / "set", size=(24, 20), gray=True, limit=40, workers=1, seed=1)
         facespace.train("demo", root / "set", root / "ae", settings=(*TINY, *AE))
     return root / "ae"
 

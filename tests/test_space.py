@@ -205,7 +205,7 @@ def test_a_prior_that_cannot_be_fitted_is_refused(space, drawn, options, says):
 
 def test_a_prior_needs_two_faces(space, drawn, tmp_path):
     with quiet():
-        one = facespace.prepare("procedural", to=tmp_path / "one", size=16, limit=1, workers=1)
+        one = facespace.prepare("synthetic", to=tmp_path / "one", size=16, limit=1, workers=1)
     with pytest.raises(UsageError, match="at least 2 faces"):
         space.fit_prior(one, split="all")
 
@@ -286,7 +286,7 @@ def test_faces_of_a_set_are_evenly_spaced_rows_as_the_space_takes_them(space, dr
 
 def test_a_set_of_another_size_is_resized_whole(space, tmp_path):
     with quiet():
-        large = facespace.prepare("procedural", to=tmp_path / "large", size=32, limit=3, workers=1)
+        large = facespace.prepare("synthetic", to=tmp_path / "large", size=32, limit=3, workers=1)
     found = space.faces_of(large, "all")
     assert found.pixels.shape == (3, 16, 16, 3) and found.encode().shape == (3, 5)
 

@@ -258,7 +258,7 @@ def test_a_new_run_starts_from_a_finished_space(drawn, trained, told, tmp_path):
             weights(tmp_path / run)["heads.weight"], before.model.state_dict()["heads.weight"]
         )
     with quiet():  # other faces, and a start that a resume must have in common
-        others = facespace.prepare("procedural", to=tmp_path / "set", size=16, limit=30, workers=1, seed=9)
+        others = facespace.prepare("synthetic", to=tmp_path / "set", size=16, limit=30, workers=1, seed=9)
         facespace.train(
             None, others, tmp_path / "c", settings=["train.steps=2", "train.final_learning_rate=1"], **options
         )
