@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 
 from facespace.data.faces import evenly_spaced
-from facespace.evaluation.fidelity import fid
 from facespace.evaluation.generation import measure_generation
 from facespace.evaluation.memorisation import measure_memorisation
 from facespace.evaluation.reconstruction import measure_reconstruction
@@ -25,6 +24,7 @@ from facespace.image import grids
 from facespace.models import bundle
 from facespace.perception.arcface import open_arcface
 from facespace.perception.attributes import load_net
+from facespace.perception.feature_distances import fid
 from facespace.perception.inception import Features, open_features
 from facespace.perception.lpips import at_hand, open_lpips
 from facespace.perception.store import SCORER

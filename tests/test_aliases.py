@@ -18,14 +18,13 @@ from facespace.core.aliases import ALIASES, ARGUMENT, INSIDE, VERB, Alias, renam
 from facespace.core.configs import from_dict, override
 from facespace.core.console import quiet
 from facespace.core.errors import TrainingError
-from facespace.evaluation import space_card
-from facespace.evaluation.runs import find_runs
 from facespace.latent.morph import Way
-from facespace.models import bundle
+from facespace.models import bundle, card_text
 from facespace.models.locations import DEFAULT_SPACE
 from facespace.perception.store import SCORER, read_net
 from facespace.recipes import RECIPES, recipe
 from facespace.recipes.config import Recipe
+from facespace.report.runs import find_runs
 from facespace.training.attribute_plan import AttributePlan
 from facespace.training.run_log import read_records
 
@@ -106,7 +105,10 @@ def test_every_row_leads_to_a_current_name():
             assert alias.name in kinds[kind], (kind, old)
             assert old == alias.name or old not in kinds[kind], (kind, old)
     cards = {"faceset", "bundle", "attribute network", "log-likelihoods", "terms", "run", ARGUMENT}
-    assert set(ALIASES) - set(kinds) == cards
+    cards |= {"attribute figures", "direction"}
+    evaluation = {"evaluation protocol", "generation", "real-vs-real reference", "memorisation"}
+    evaluation |= {"latent health", "likelihood", "factor scores"}
+    assert set(ALIASES) - set(kinds) == cards | evaluation
 
 
 def options(verb: str) -> set[str]:
@@ -188,7 +190,7 @@ def test_the_default_space_opens_with_current_names(capsys):
         == stored["priors"]["flow"]["nats"]["train"]["own"]
     )
     assert space.usual_prior == "flow" and "center" in space.card["metrics"]["train"]
-    assert stored["failings"][0] in space_card.read().text()
+    assert stored["failings"][0] in card_text.read().text()
     for name in (None, SCORER):
         assert {"limitations", "limitations_by_attribute"} < set(read_net(name).card)
     assert notes(capsys) == []
@@ -254,7 +256,7 @@ def test_a_run_in_old_names_is_listed_opened_and_resumed(drawn, tmp_path, capsys
         assert new | {"name": "old"} == old and "feature_matching × 0.1" in old["objective"]
         assert read_records(tmp_path / "new") == read_records(tmp_path / "old")
         assert bundle.load(tmp_path / "new").card == bundle.load(tmp_path / "old").card
-        assert space_card.read(tmp_path / "new").card == space_card.read(tmp_path / "old").card
+        assert card_text.read(tmp_path / "new").card == card_text.read(tmp_path / "old").card
         longer = (*TINY, *TERMS, "train.steps=14")
         for name in ("new", "old"):
             facespace.train(
@@ -310,3 +312,28 @@ def test_resuming_still_refuses_another_recipe(drawn, trained, tmp_path):
 )
 def test_small_cards_in_old_names(kind, old, new):
     assert rename_nested(kind, old) == new and rename_nested(kind, new) == new
+
+
+def test_an_older_evaluation_has_current_names():
+    metrics = {
+        "protocol": {"selection": "evenly spaced", "split": "test"},
+        "generation": {"fid": 1.0, "real_reference": {"fid": 0.5, "compared": "halves"}},
+        "memorisation": {"training_faces": 3, "by_attributes": {"training_faces": 4}},
+        "latents": {"active_threshold": 0.01},
+        "likelihood": {"pixel_likelihood": "l1"},
+        "disentanglement": {"per_factor": {"smile": {"best_latent": 2}}},
+    }
+    old = in_old_names("evaluation", metrics)
+    assert old["generation"]["floor"] == {"fid": 0.5, "of": "halves"} and "chosen" in old["protocol"]
+    assert old["memorisation"]["by_attributes"] == {"held_against": 4}
+    assert old["disentanglement"]["per_factor"]["smile"] == {"latent": 2}
+    assert rename_nested("evaluation", old) == metrics == rename_nested("evaluation", metrics)
+
+
+def test_facts_of_older_directions_and_classifiers_have_current_names():
+    stored = json.loads((DEFAULT_SPACE / "card.json").read_text())["directions"]["names"]
+    facts = facespace.load().directions().facts
+    for name, old in stored.items():
+        assert facts[name]["shots"] == old["pairs"] and "pairs" not in facts[name]
+    for figures in read_net(None).card["held_out"]["attributes"].values():
+        assert {"true_positive_rate", "true_negative_rate"} < set(figures) and "yes_found" not in figures

@@ -10,8 +10,8 @@ from PIL import Image
 import facespace
 from facespace.core.console import quiet
 from facespace.data.faces import FaceSet
-from facespace.evaluation import diagnostics
 from facespace.image.pixels import to_float
+from facespace.space import diagnostics
 
 FEW = ("model.image=3,16,16", "model.latent_dim=5", "model.widths=8,12", "train.batch=8", "train.epochs=1")
 
@@ -76,7 +76,7 @@ def test_picture_has_a_row_for_each_kind_and_a_scale_for_each_map(unsure, drawn)
     found = diagnostics.diagnose(space, FaceSet(drawn).images[:9])
     figure = diagnostics.picture(found, diagnostics.pixel_deviation(space, found.latents), 2)
     names = [place.get_ylabel() for place in figure.axes]
-    assert names == ["original", "again", "error", "deviation"] * 3 + ["", ""]
+    assert names == ["original", "reconstruction", "error", "deviation"] * 3 + ["", ""]
     error = figure.axes[2].images[0]
     first = found.order[0]
     truth = np.abs(found.originals[first].astype(float) - found.again[first]).mean(-1) / 255

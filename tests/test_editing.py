@@ -343,13 +343,15 @@ def test_rates_are_read_between_the_points():
 
     curve = [point(0.0, 0.95, 0.01), point(0.4, 0.9, 0.02), point(0.4, 0.8, 0.03), point(1.0, 0.6, 0.06)]
     half = at_rate(curve, 0.7)
-    assert half is not None and half.identity == pytest.approx(0.7) and half.others == pytest.approx(0.045)
+    assert (
+        half is not None and half.identity == pytest.approx(0.7) and half.other_change == pytest.approx(0.045)
+    )
     first = at_rate(curve, 0.4)
     assert first is not None and first.identity == pytest.approx(0.9)  # where it is first reached
     assert at_rate(curve[:3], 0.7) is None
     kept = at_identity(curve, 0.7)
-    assert kept.flip == pytest.approx(0.7) and kept.others == pytest.approx(0.045)
-    assert at_identity(curve, 0.1).flip == 1.0
+    assert kept.success_rate == pytest.approx(0.7) and kept.other_change == pytest.approx(0.045)
+    assert at_identity(curve, 0.1).success_rate == 1.0
 
 
 @pytest.fixture

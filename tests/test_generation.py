@@ -18,7 +18,6 @@ import facespace
 from facespace.core.console import quiet
 from facespace.core.errors import UsageError
 from facespace.data.faces import FaceSet
-from facespace.evaluation.fidelity import fid, kid, precision_recall
 from facespace.evaluation.generation import floor, measure_generation
 from facespace.evaluation.memorisation import measure_memorisation, memorisation
 from facespace.evaluation.session import EvaluationSession, draw_samples
@@ -26,6 +25,7 @@ from facespace.image.jpeg import BLOCKY, looks_like_jpeg
 from facespace.perception import inception as extractors
 from facespace.perception.arcface import Identity
 from facespace.perception.attributes import load_net
+from facespace.perception.feature_distances import fid, kid, precision_recall
 from facespace.perception.inception import Features, FeaturesError, kept_features, open_features
 from facespace.perception.interface import FaceNetwork
 from facespace.perception.lpips import LAYERS, open_lpips
@@ -133,7 +133,7 @@ def test_kid_is_unbiased_seeded_and_the_same_in_parts(monkeypatch):
     mean, deviation = kid(a, b, 50, 60, seed=3)
     assert abs(mean) < 3 * deviation and kid(a, c, 50, 60)[0] > 10 * deviation
     assert kid(a, b, 50, 60, seed=3) == (mean, deviation) != kid(a, b, 50, 60, seed=4)
-    monkeypatch.setattr("facespace.evaluation.fidelity.WHOLE", 10)
+    monkeypatch.setattr("facespace.perception.feature_distances.WHOLE", 10)
     assert kid(a, b, 50, 60, seed=3) == pytest.approx((mean, deviation))
     with pytest.raises(UsageError, match="between 2 and 300 faces; got 301"):
         kid(a, b, size=301)

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from facespace.data.faces import FaceSet
     from facespace.data.prepare import prepare
     from facespace.data.synthetic import factors as synthetic
-    from facespace.evaluation import diagnostics
     from facespace.evaluation.analyze import analyze
     from facespace.evaluation.compare import compare
     from facespace.evaluation.evaluate import evaluate
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from facespace.image.aligned_photos import read_photos
     from facespace.latent import maps
     from facespace.report import charts
-    from facespace.space import edit_grids, morph_grids
+    from facespace.space import diagnostics, edit_grids, morph_grids
     from facespace.space.face_space import FaceSpace, load
     from facespace.training.discriminators import load_discriminator
     from facespace.training.loop import train
@@ -71,7 +70,7 @@ _MODULES = {
 _WHOLE = {
     "animation": "facespace.image.animation",
     "charts": "facespace.report.charts",
-    "diagnostics": "facespace.evaluation.diagnostics",
+    "diagnostics": "facespace.space.diagnostics",
     "edit_grids": "facespace.space.edit_grids",
     "grids": "facespace.image.grids",
     "maps": "facespace.latent.maps",

@@ -119,8 +119,8 @@ def _diagnose(
     facts: Facts,
 ) -> Done:
     """The picture and the figures of reconstruct --diagnostics."""
-    from facespace.evaluation import diagnostics
     from facespace.report import charts
+    from facespace.space import diagnostics
 
     found = diagnostics.diagnose(space, faces, names, conditions)
     deviation = diagnostics.pixel_deviation(space, found.latents, conditions)

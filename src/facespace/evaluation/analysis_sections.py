@@ -110,8 +110,7 @@ def _component_observation(results: AnalysisResults) -> str:
         return "Nothing varies: the encoder maps all faces to the same latent."
     return (
         f"The first component holds {100 * found.explained[0]:.0f} % of the variance; half of it takes "
-        f"{found.for_50_percent} "
-        f"and 90 % takes {found.for_90_percent} of {len(found.explained)} components."
+        f"{found.for_50_percent} and 90 % takes {found.for_90_percent} of {len(found.explained)} components."
     )
 
 
@@ -153,17 +152,13 @@ def _prior_observation(results: AnalysisResults) -> str:
 def maps(results: AnalysisResults, shown: Pictures) -> Section:
     """The maps coloured by attributes."""
     text = (
-        "Each mark is a face; faces with similar latents lie close together. Triangles have the attribute "
-        "in the title, "
-        "circles do not. Where the two separate, the latents encode the attribute; where they mix, compare "
-        "the AUC: a linear "
-        "probe on all latents may separate what two dimensions cannot.\n\n"
-        "The map of components is a linear projection, on which distances can only shrink. On the other "
-        "maps only "
-        "neighbourhoods are meaningful: neither the sizes of clusters nor the distances between them are. "
-        "Trustworthiness is "
-        "1 if the ten neighbours of a face on the map are its neighbours among all latents, and about 0.5 "
-        "for random places.\n\n"
+        "Each mark is a face; faces with similar latents lie close together. Triangles have the attribute in "
+        "the title, circles do not. Where the two separate, the latents encode the attribute; where they "
+        "mix, compare the AUC: a linear probe on all latents may separate what two dimensions cannot.\n\nThe "
+        "map of components is a linear projection, on which distances can only shrink. On the other maps "
+        "only neighbourhoods are meaningful: neither the sizes of clusters nor the distances between them "
+        "are. Trustworthiness is 1 if the ten neighbours of a face on the map are its neighbours among all "
+        "latents, and about 0.5 for random places.\n\n"
     )
     text += " ".join([_attribute_observation(results), *results.maps_missing])
     made = _maps("map", "Scatter plots of faces on the {} map, one for each attribute", shown)
@@ -174,10 +169,8 @@ def faces(results: AnalysisResults, shown: Pictures) -> Section:
     """The maps of faces."""
     text = (
         "Similar faces lie close together. Each cell shows the reconstruction of the face nearest to its "
-        "middle (no "
-        "photograph is shown); the map is stretched to fill the grid. From one side to the other, light, "
-        "pose, background and "
-        "hair usually change first, since they cover most pixels."
+        "middle (no photograph is shown); the map is stretched to fill the grid. From one side to the other, "
+        "light, pose, background and hair usually change first, since they cover most pixels."
     )
     made = _maps("faces", "Reconstructed faces at their places on the {} map", shown)
     return Section("Maps of faces", text, made)
@@ -197,9 +190,8 @@ def latents(results: AnalysisResults, shown: Pictures) -> Section:
     found = results.latents
     text = (
         "Histograms of each latent, the most influential first: influence is the change of the picture, "
-        "averaged over pixels "
-        "and faces, when that latent grows by one standard deviation. A dead latent is the same for all "
-        "faces (variance up to "
+        "averaged over pixels and faces, when that latent grows by one standard deviation. A dead latent is "
+        "the same for all faces (variance up to "
         f"{found.active_threshold:.3g}) and could be removed.\n\n" + _latent_observation(results)
     )
     if len(found.rows) > LISTED:
@@ -231,10 +223,9 @@ def walks(results: AnalysisResults, shown: Pictures) -> Section:
     """Traversals of single latents."""
     text = (
         "Each row starts from the mean face in the middle and changes one latent alone, by up to three "
-        "standard deviations to "
-        "either side. A latent that changes one thing is easy to use; most change several. The attribute "
-        "below a name "
-        f"correlates significantly with the latent (|r| above about {results.correlations.by_chance:.2f})."
+        "standard deviations to either side. A latent that changes one thing is easy to use; most change "
+        "several. The attribute below a name correlates significantly with the latent (|r| above about "
+        f"{results.correlations.by_chance:.2f})."
     )
     caption = "Traversals of the most influential latents."
     return Section("Traversals of latents", text, [Picture(caption, shown[pictures.TRAVERSALS])])
@@ -259,10 +250,9 @@ def correlations(results: AnalysisResults, shown: Pictures) -> Section | None:
         return None
     text = (
         "Above, the correlation of each axis with each attribute; below, of the attributes of this set with "
-        "each other. "
-        "Attributes that correlate below cannot be distinguished above: an axis that correlates with one "
-        "also correlates "
-        f"with the others. Above, |r| up to {results.correlations.by_chance:.2f} is expected by chance."
+        "each other. Attributes that correlate below cannot be distinguished above: an axis that correlates "
+        f"with one also correlates with the others. Above, |r| up to {results.correlations.by_chance:.2f} is "
+        "expected by chance."
     )
     caption = "Correlations; red positive, blue negative, gray where an attribute does not vary."
     return Section("Correlations", text, [Picture(caption, shown[pictures.CORRELATIONS])])
@@ -273,9 +263,8 @@ def posterior(results: AnalysisResults, shown: Pictures) -> Section:
     found = results.posterior
     text = (
         f"New faces are sampled from {found.prior}. They are good if the aggregate posterior of real faces "
-        "equals it: the "
-        "filled shapes should fill the space below the lines, triangles lie at 1 and circles at 0. A gap "
-        "below a line is a "
+        "equals it: the filled shapes should fill the space below the lines, triangles lie at 1 and circles "
+        "at 0. A gap below a line is a "
         "region on which the decoder was never trained.\n\n" + _prior_observation(results)
     )
     rows = [

@@ -1,8 +1,6 @@
 """The structure of a latent space as a report: maps of faces, single latents, traversals, correlations with
 attributes, and how the aggregate posterior agrees with the prior. Trains nothing and ranks nothing."""
 
-import csv
-import io
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from facespace.core.attribute_names import check_names
 from facespace.core.cards import Card
-from facespace.core.errors import UsageError, check_seed, suggest
+from facespace.core.errors import UsageError, check_seed
 from facespace.data.faces import FaceSet
 from facespace.evaluation import analysis_charts, analysis_sections
 from facespace.evaluation.analysis import MOVED, Analysis
@@ -27,9 +26,9 @@ from facespace.evaluation.analysis_results import (
 from facespace.evaluation.disentanglement import measure_session
 from facespace.evaluation.results import as_document
 from facespace.evaluation.session import EvaluationSession
-from facespace.latent.structure import LatentRow, components_for, latent_structure
+from facespace.latent.structure import components_for, latent_structure
 from facespace.report.report import Layout, Report
-from facespace.report.table_export import FORMS, check_form
+from facespace.report.table_export import FORMS, check_form, csv_text
 from facespace.space.face_space import FaceSpace
 
 LATENTS, EMBEDDINGS = "latents.csv", "embeddings"
@@ -74,7 +73,7 @@ def analyze(
         results={**document, "seconds": seconds},
         sections=analysis_sections.sections(results, pictures),
         figures=pictures,
-        tables={f"{EMBEDDINGS}{ending}": analysis.table.save, LATENTS: as_csv(analysis.latents)},
+        tables={f"{EMBEDDINGS}{ending}": analysis.table.save, LATENTS: csv_text(analysis.latents)},
         headlines=analysis_sections.headlines(results),
         left_out=results.maps_missing,
         protocol_text=analysis_sections.FILES_TEXT,
@@ -94,10 +93,7 @@ def check_attributes(names: Sequence[str], faces: FaceSet) -> list[str]:
         raise UsageError(f"{faces.root} has no attributes, so no map can be coloured. Omit --attributes.")
     if list(names) == ["all"]:
         return list(known)
-    for name in names:
-        if name not in known:
-            raise UsageError(f"{faces.root} has no attribute {name!r}. {suggest(name, known)}")
-    return list(dict.fromkeys(names))
+    return list(check_names(names, known, f"{faces.root} has no attribute"))
 
 
 def gather(analysis: Analysis) -> AnalysisResults:
@@ -168,13 +164,3 @@ def protocol(analysis: Analysis) -> AnalysisProtocol:
         ),
         auc="ridge regression on all latents, 5 folds, no person in two of them",
     )
-
-
-def as_csv(rows: Sequence[LatentRow]) -> str:
-    """The latents as CSV with a head; None is an empty cell."""
-    text = io.StringIO()
-    table = [as_document(row) for row in rows]
-    lines = csv.DictWriter(text, list(table[0]), lineterminator="\n")
-    lines.writeheader()
-    lines.writerows(table)
-    return text.getvalue()

@@ -56,8 +56,7 @@ def _faces(results: ComparisonResults) -> str:
     size = "×".join(map(str, protocol.size))
     return (
         f"{protocol.count:,} faces of {plain(protocol.set)} ({protocol.source}, {size} {colour}, crop "
-        f"{protocol.crop}), "
-        f"split {protocol.split}, {protocol.selection}; seed {protocol.seed}."
+        f"{protocol.crop}), split {protocol.split}, {protocol.selection}; seed {protocol.seed}."
     )
 
 
@@ -100,8 +99,7 @@ def _reconstruction_remarks(results: ComparisonResults) -> list[str]:
 def _sampling_remarks(results: ComparisonResults) -> list[str]:
     lines = [
         f"{results.protocol.count:,} samples each. Pixel values in [0, 1]; agreement in mean and deviation "
-        "is necessary "
-        "for realistic samples, but not sufficient."
+        "is necessary for realistic samples, but not sufficient."
     ]
     names_by_origin: dict[str, list[str]] = {}
     for run in results.runs:
@@ -117,11 +115,9 @@ def _latent_remark(results: ComparisonResults) -> str:
     chance = math.sqrt(2 / (math.pi * protocol.count))
     return (
         f"Over these faces. Active: variance above {protocol.active_threshold:g}. Independent latents would "
-        "show a mean absolute "
-        f"correlation of about {chance:.3f} over {protocol.count:,} faces. In a VAE the posterior of each "
-        "latent has a "
-        "variance of its own, so the means alone have a variance below 1 if the aggregate posterior is N(0, "
-        "I)."
+        f"show a mean absolute correlation of about {chance:.3f} over {protocol.count:,} faces. In a VAE the "
+        "posterior of each latent has a variance of its own, so the means alone have a variance below 1 if "
+        "the aggregate posterior is N(0, I)."
     )
 
 

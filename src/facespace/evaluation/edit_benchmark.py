@@ -37,6 +37,7 @@ from facespace.evaluation.edit_methods import (
     run,
 )
 from facespace.evaluation.interpolation import PIXELS, pixel_distance
+from facespace.evaluation.results import as_document
 from facespace.evaluation.session import EvaluationSession
 from facespace.latent.directions import DECORRELATED, auc, draw_pairs, find_all, find_directions
 from facespace.latent.edit import move
@@ -161,8 +162,7 @@ def choose_attributes(names: Sequence[str], scorer: AttributeNet, faces: FaceSet
     if len(chosen) < FEWEST_ATTRIBUTES:
         raise UsageError(
             f"An edit benchmark needs at least {FEWEST_ATTRIBUTES} attributes that both the scorer and "
-            f"{faces.root} have; "
-            f"here are {len(chosen)}. Label the set first: facespace label"
+            f"{faces.root} have; here are {len(chosen)}. Label the set first: facespace label"
         )
     return chosen
 
@@ -267,7 +267,7 @@ def describe(benchmark: EditBenchmark) -> EditProtocol:
 
 def make_report(benchmark: EditBenchmark, outcome: EditOutcome, results: EditBenchmarkResults) -> Report:
     """The report of a benchmark."""
-    document = results.document()
+    document = as_document(results)
     protocol = document.pop("protocol")
     return Report(
         LAYOUT,

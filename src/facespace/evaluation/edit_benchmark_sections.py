@@ -21,20 +21,18 @@ from facespace.evaluation.edit_curves import (
 from facespace.evaluation.edit_methods import BEST, METHODS, PLAIN, EditBenchmark, EditOutcome
 from facespace.report import charts
 from facespace.report.page import Picture, Section, png
-from facespace.report.tables import NONE, cell
+from facespace.report.tables import NONE, aligned, cell, markdown
 
 STRIPS = 6  # attributes whose edits are shown
 PROTOCOL_TEXT = (
     "Edits are compared with reconstructions, not with originals, by a network that no direction was fitted "
-    "with and that "
-    "guided no edit."
+    "with and that guided no edit."
 )
 PANELS = (  # title and field of the vertical axis; the horizontal axis is the success rate
     ("identity to the reconstruction", "identity"),
     ("distance to the reconstruction", "distance"),
     ("change of the others", "other_change"),
 )
-TERMINAL_WIDTHS = (22, 10, 11, 10, 11, 10, 7)
 METHOD_HEAD = [
     "method",
     "success at identity .8",
@@ -61,15 +59,16 @@ def sections(
 
 def headlines(results: EditBenchmarkResults) -> list[str]:
     """The terminal summary: a row for each method."""
-    lines = [
-        _terminal_row(["method", "success", "others at", "others ÷", "leakage ÷", "identity", "plain"]),
-        _terminal_row(["", "id .8", "id .8", "plain", "plain", "then", "then"]),
+    rows = [
+        ["method", "success", "others at", "others ÷", "leakage ÷", "identity", "plain"],
+        ["", "id .8", "id .8", "plain", "plain", "then", "then"],
     ]
     for method, found in results.methods.items():
-        lines.append(_terminal_row([method, *_method_cells(found)]))
+        rows.append([method, *_method_cells(found)])
     protocol = results.protocol
     auc = (protocol.scorer.held_out or {}).get("auc")
-    lines += [
+    lines = [
+        *aligned(rows, [False] + [True] * len(METHOD_HEAD[1:])),
         "",
         "others: mean absolute change of the other attributes' probabilities; leakage: the part that all "
         "faces share;",
@@ -80,42 +79,28 @@ def headlines(results: EditBenchmarkResults) -> list[str]:
     return lines
 
 
-def _terminal_row(cells: Sequence[str]) -> str:
-    first, *others = cells
-    text = first.ljust(TERMINAL_WIDTHS[0])
-    for other, width in zip(others, TERMINAL_WIDTHS[1:]):
-        text += other.rjust(width)
-    return text
-
-
 def table(results: EditBenchmarkResults) -> str:
     """A Markdown table for a paper: for each attribute and method the identity and the change of others at
     RATE."""
     heads = ["attribute", "n", "AUC of scorer"]
     for method in METHODS:
         heads.append(f"{method}: id, others")
-    lines = [_markdown_row(heads), "|" + "---|" * len(heads)]
+    rows = [heads]
     for name, found in results.attributes.items():
-        auc = found.scorer.auc
-        cells = [name, str(found.faces), "" if auc is None else f"{auc:.3f}"]
+        cells = [name, str(found.faces), cell(found.scorer.auc, ".3f")]
         for method in METHODS:
             cells.append(_table_cell(found, method))
-        lines.append(_markdown_row(cells))
+        rows.append(cells)
     protocol = results.protocol
-    lines += [
+    lines = [
+        *markdown(rows),
         "",
-        "Identity to the reconstruction (higher is better) and mean absolute change of the other "
-        "attributes' probabilities "
-        f"(lower is better) at a success rate of {RATE:.0%}; in brackets the highest rate that is reached "
-        "where that is less. "
-        f"{protocol.edited.capitalize()}; directions {protocol.directions}; identity: "
-        f"{protocol.identity}.",
+        "Identity to the reconstruction (higher is better) and mean absolute change of the other attributes' "
+        f"probabilities (lower is better) at a success rate of {RATE:.0%}; in brackets the highest rate that "
+        f"is reached where that is less. {protocol.edited.capitalize()}; directions {protocol.directions}; "
+        f"identity: {protocol.identity}.",
     ]
     return "\n".join(lines) + "\n"
-
-
-def _markdown_row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 def _table_cell(found: AttributeResults, method: str) -> str:
@@ -139,14 +124,12 @@ def verdict(results: EditBenchmarkResults) -> Section:
     others, _, identity, plain_identity = _matched_cells(best.matched)
     text = (
         "At an identity of .8 to the reconstruction, plain mean differences succeed in "
-        f"{plain.success_at_identity:.0%} of the "
-        f"faces and change the other attributes by {plain.other_change_at_identity:.3f}; closed-loop edits with "
-        "all others locked "
-        f"succeed in {best.success_at_identity:.0%} and change them by {best.other_change_at_identity:.3f}.\n\n"
-        f"At equal success rates, the closed loop changes the others {others} times as much as plain mean "
-        "differences do, "
-        f"at an identity of {identity} against {plain_identity}.\n\n"
-        f"Below, edits at a success rate of {RATE:.0%}; {NONE} where no strength reaches it."
+        f"{plain.success_at_identity:.0%} of the faces and change the other attributes by "
+        f"{plain.other_change_at_identity:.3f}; closed-loop edits with all others locked succeed in "
+        f"{best.success_at_identity:.0%} and change them by {best.other_change_at_identity:.3f}.\n\nAt equal "
+        f"success rates, the closed loop changes the others {others} times as much as plain mean differences "
+        f"do, at an identity of {identity} against {plain_identity}.\n\nBelow, edits at a success rate of "
+        f"{RATE:.0%}; {NONE} where no strength reaches it."
     )
     rows = [["attribute", "faces", "closed loop: identity", "others", "plain: identity", "others"]]
     for name, found in results.attributes.items():
@@ -168,12 +151,10 @@ def methods(benchmark: EditBenchmark, outcome: EditOutcome, results: EditBenchma
         rows.append([method, *_method_cells(found)])
     protocol = results.protocol
     text = (
-        "Others: the mean absolute change of another attribute's probability in a face. Leakage: the part "
-        "of it that all faces "
-        "share. ÷ plain: relative to mean differences at an equal success rate, with the identities there. "
-        "Identity is the "
-        f"cosine to the face's own reconstruction ({protocol.identity}); distance is "
-        f"{protocol.distance}."
+        "Others: the mean absolute change of another attribute's probability in a face. Leakage: the part of "
+        "it that all faces share. ÷ plain: relative to mean differences at an equal success rate, with the "
+        f"identities there. Identity is the cosine to the face's own reconstruction ({protocol.identity}); "
+        f"distance is {protocol.distance}."
     )
     caption = "Means over the attributes, against the success rate; the lower left is no edit."
     picture = Picture(
@@ -218,8 +199,7 @@ def matrix(benchmark: EditBenchmark, outcome: EditOutcome) -> Section:
         rows = [_changes(outcome.curves[method, name], len(names)) for name in names]
         title = (
             f"{method}: mean change of the column's probability by an edit of the row at a success rate of "
-            f"{RATE:.0%} "
-            "(or the highest)"
+            f"{RATE:.0%} (or the highest)"
         )
         panels.append((title, np.array(rows), names))
     figure = charts.tables(panels, names, "mean change of probability", 0.05)
@@ -278,8 +258,7 @@ def few(results: EditBenchmarkResults) -> Section:
     low, high = found.faces
     text = (
         f"Mean differences of {low} + {high} random faces against those of all training faces: mean and "
-        "standard deviation "
-        f"over {found.draws} draws. The cosine is in whitened space, where random directions have a cosine "
-        "of about 0."
+        f"standard deviation over {found.draws} draws. The cosine is in whitened space, where random "
+        "directions have a cosine of about 0."
     )
     return Section("Directions from few faces", text, table=rows)

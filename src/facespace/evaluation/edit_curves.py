@@ -7,8 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from facespace.core.cards import Card
-from facespace.evaluation.results import as_document
 from facespace.evaluation.session import SessionProtocol
 
 RATE, ALIKE = 0.8, 0.8  # the success rate, and the identity, at which methods are compared
@@ -153,10 +151,6 @@ class EditBenchmarkResults:
     methods: dict[str, MethodResults]
     attributes: dict[str, AttributeResults]
     few_faces: FewFacesResults
-
-    def document(self) -> Card:
-        """The content of edit_benchmark.json."""
-        return as_document(self)
 
 
 def at_rate(curve: Curve, rate: float) -> SideEffects | None:

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from facespace.core.errors import UsageError
-from facespace.evaluation.fidelity import NEIGHBOURS, SUBSET, SUBSETS, fid, kid, precision_recall
 from facespace.evaluation.results import INTERNAL
 from facespace.evaluation.session import Evaluation
 from facespace.image import grids
 from facespace.image.jpeg import is_jpeg, looks_like_jpeg
 from facespace.models.bundle import OWN
+from facespace.perception.feature_distances import NEIGHBOURS, SUBSET, SUBSETS, fid, kid, precision_recall
 from facespace.perception.inception import Features, kept_features
 from facespace.report.page import Section
 from facespace.report.report import GOOD, NOTE, POOR, Finding

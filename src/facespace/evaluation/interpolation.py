@@ -120,23 +120,15 @@ def measure_interpolation(
     ends = space.decode(z)
     distance, _ = usable(distance, ends)
     measured_by = distance or pixel_distance
-    values: dict[str, list[float]] = {
-        "endpoint_error": [],
-        "mean_step": [],
-        "path_length": [],
-        "step_ratio": [],
-    }
+    steps_of_pairs = np.empty((len(pairs), steps - 1))
+    errors = np.empty(len(pairs))
     with progress(len(pairs), "Morphing", "pairs") as advance:
-        for first, last in pairs:
+        for place, (first, last) in enumerate(pairs):
             frames = space.decode(through([z[first], z[last]], steps))
-            moved = np.asarray(measured_by(frames[:-1], frames[1:]), np.float64)  # (steps - 1,)
-            values["endpoint_error"].append(pixel_distance(frames[[0, -1]], ends[[first, last]]).mean())
-            values["mean_step"].append(moved.mean())
-            values["path_length"].append(moved.sum())
-            if moved.mean() > 0:
-                values["step_ratio"].append(moved.max() / moved.mean())
+            steps_of_pairs[place] = np.asarray(measured_by(frames[:-1], frames[1:]), np.float64)
+            errors[place] = pixel_distance(frames[[0, -1]], ends[[first, last]]).mean()
             advance(1)
-    return _result(values, len(pairs), steps, distance)
+    return _result(errors, steps_of_pairs, distance)
 
 
 def _checked(pairs: np.ndarray | None, count: int, steps: int) -> np.ndarray:
@@ -152,21 +144,26 @@ def _checked(pairs: np.ndarray | None, count: int, steps: int) -> np.ndarray:
     return pairs
 
 
-def _result(
-    values: dict[str, list[float]], pairs: int, steps: int, distance: Distance | None
-) -> Interpolation:
-    """Means and intervals of what was measured of each pair."""
-    measured = {name: np.array(of_pairs) for name, of_pairs in values.items() if of_pairs}
-    means = {name: float(of_pairs.mean()) for name, of_pairs in measured.items()}
+def _result(errors: np.ndarray, steps: np.ndarray, distance: Distance | None) -> Interpolation:
+    """Means and intervals over P pairs, from the endpoint error (P,) and the steps (P, S) of each."""
+    mean_steps = steps.mean(1)
+    moved = mean_steps > 0
+    measured = {"endpoint_error": errors, "mean_step": mean_steps, "path_length": steps.sum(1)}
+    if moved.any():
+        measured["step_ratio"] = steps[moved].max(1) / mean_steps[moved]
+    means = {"step_ratio": 0.0}  # unless a pair has one
+    intervals: dict[str, Interval] = {}
+    for name, values in measured.items():
+        means[name], intervals[name] = float(values.mean()), bootstrap(values)
     return Interpolation(
         endpoint_error=means["endpoint_error"],
         mean_step=means["mean_step"],
         path_length=means["path_length"],
-        step_ratio=means.get("step_ratio", 0.0),
-        pairs=pairs,
-        steps=steps,
+        step_ratio=means["step_ratio"],
+        pairs=len(errors),
+        steps=steps.shape[1] + 1,
         distance=PIXELS if distance is None else str(getattr(distance, "about", "LPIPS")),
-        intervals={name: bootstrap(of_pairs) for name, of_pairs in measured.items()},
+        intervals=intervals,
         protocol=PROTOCOL,
     )
 

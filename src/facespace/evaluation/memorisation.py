@@ -18,7 +18,6 @@ from facespace.report.report import GOOD, POOR, Finding
 TRAINING_FACES = 5_000  # that samples are compared with
 NEIGHBOURS = 50  # training faces whose mean distance is the local scale
 QUANTILE = 0.01  # share of unseen faces below the threshold
-SIDE = 16  # pixels a side at which faces are compared without a feature network
 SHOWN = 16  # samples beside their nearest training face on the page
 
 
@@ -105,7 +104,7 @@ def measure_memorisation(
         return memorisation(
             features(samples), kept_features(features, train), kept_features(features, held_out)
         )
-    return memorisation(small_pixels(samples), small_pixels(train), small_pixels(held_out))
+    return memorisation(grids.small_pixels(samples), grids.small_pixels(train), grids.small_pixels(held_out))
 
 
 def memorisation(samples: np.ndarray, train: np.ndarray, held_out: np.ndarray) -> Memorisation:
@@ -135,14 +134,3 @@ def _relative_distances(index: NearestNeighbors, points: np.ndarray) -> tuple[np
     """(nearest over mean distance (N,), numbers of the nearest (N,))."""
     distances, places = index.kneighbors(points)
     return distances[:, 0] / np.maximum(distances.mean(1), 1e-12), places[:, 0]
-
-
-def small_pixels(faces: np.ndarray, side: int = SIDE) -> np.ndarray:
-    """Faces uint8 (N, H, W, C) averaged to side × side and normalised to mean 0 and deviation 1 each: float32
-    (N, side · side · 3). Without it all dark samples would lie near the few dark training faces."""
-    shrunk = []
-    for face in faces:
-        image = grids.to_image(face).resize((side, side), Image.Resampling.BOX)
-        shrunk.append(np.asarray(image, np.float32).ravel())
-    table = np.stack(shrunk)
-    return (table - table.mean(1, keepdims=True)) / (table.std(1, keepdims=True) + 1e-6)

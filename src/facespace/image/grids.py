@@ -158,6 +158,17 @@ def resized(faces: np.ndarray, width: int, height: int) -> np.ndarray:
     return np.stack(small).reshape(len(faces), height, width, -1)
 
 
+def small_pixels(faces: np.ndarray, side: int = 16) -> np.ndarray:
+    """Faces uint8 (N, H, W, C) averaged to side × side and normalised to mean 0 and deviation 1 each: float32
+    (N, side · side · 3). Without it all dark samples would lie near the few dark training faces."""
+    shrunk = []
+    for face in faces:
+        image = to_image(face).resize((side, side), Image.Resampling.BOX)
+        shrunk.append(np.asarray(image, np.float32).ravel())
+    table = np.stack(shrunk)
+    return (table - table.mean(1, keepdims=True)) / (table.std(1, keepdims=True) + 1e-6)
+
+
 def tile(image: Image.Image, side: int) -> np.ndarray:
     """A picture of any proportions inside a paper-white square: uint8 (side, side, 3)."""
     return np.asarray(ImageOps.pad(image, (side, side), Image.Resampling.LANCZOS, color=PAPER))

@@ -161,7 +161,8 @@ def importances(codes: np.ndarray, factors: np.ndarray, seed: int = 0) -> tuple[
             forest = RandomForestRegressor(TREES, min_samples_leaf=LEAF, random_state=seed)
             factor = column
         else:
-            forest = RandomForestClassifier(TREES, min_samples_leaf=LEAF, max_features=1.0, random_state=seed)
+            forest = RandomForestClassifier(TREES, min_samples_leaf=LEAF, random_state=seed)
+            forest.set_params(max_features=1.0)  # all, as the regressor has it
             factor = _levels(column)
         forest.fit(codes[:half], factor[:half])
         error, guess = _errors(factor[:half], factor[half:], forest.predict(codes[half:]))

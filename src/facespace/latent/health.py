@@ -100,15 +100,7 @@ def latent_health(
     tested against means instead of samples.
 
     Raises UsageError for fewer than 2 faces or shapes that do not fit."""
-    fits = variances is None or variances.shape == means.shape
-    if means.ndim != 2 or len(means) < 2 or not fits:
-        raise UsageError(
-            "Latent health needs the means (N, D) of 2 or more faces, and as many variances; got "
-            f"{means.shape}."
-        )
-    drawn = prior(len(means)) if callable(prior) else prior
-    if drawn.ndim != 2 or drawn.shape[1] != means.shape[1]:
-        raise UsageError(f"Draws from the prior must be (M, {means.shape[1]}); got {drawn.shape}.")
+    drawn = _checked_draws(means, variances, prior)
     means = means.astype(np.float64)
     health = _health(means, variances, fitted)
     if variances is None:
@@ -138,6 +130,22 @@ def _health(means: np.ndarray, variances: np.ndarray | None, fitted: bool) -> La
         prior_fitted=fitted,
         protocol=PROTOCOL,
     )
+
+
+def _checked_draws(
+    means: np.ndarray, variances: np.ndarray | None, prior: np.ndarray | Callable[[int], np.ndarray]
+) -> np.ndarray:
+    """Draws from the prior, (M, D). Raises UsageError for shapes that do not fit."""
+    fits = variances is None or variances.shape == means.shape
+    if means.ndim != 2 or len(means) < 2 or not fits:
+        raise UsageError(
+            "Latent health needs the means (N, D) of 2 or more faces, and as many variances; got "
+            f"{means.shape}."
+        )
+    drawn = prior(len(means)) if callable(prior) else prior
+    if drawn.ndim != 2 or drawn.shape[1] != means.shape[1]:
+        raise UsageError(f"Draws from the prior must be (M, {means.shape[1]}); got {drawn.shape}.")
+    return drawn
 
 
 def _informed(health: LatentHealth, kl_per_dim: np.ndarray, shared: Information) -> LatentHealth:

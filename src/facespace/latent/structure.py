@@ -5,6 +5,7 @@ pictures."""
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,8 +26,7 @@ class Separability:
     auc: float | None
 
 
-@dataclass(frozen=True)
-class LatentRow:
+class LatentRow(NamedTuple):
     """Statistics of one latent over faces, and the attribute that it correlates with most."""
 
     latent: int  # its index

@@ -3,7 +3,8 @@
 import csv
 import importlib
 import importlib.util
-from collections.abc import Iterator, Mapping
+import io
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -73,6 +74,15 @@ def check_form(form: str) -> str:
             "--table parquet needs the package pyarrow: pip install pyarrow. Or write --table csv."
         )
     return ending
+
+
+def csv_text(records: Sequence[NamedTuple]) -> str:
+    """Records of one type as CSV with a head; None is an empty cell."""
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(records[0]._fields)
+    rows.writerows(records)
+    return text.getvalue()
 
 
 def _signs(values: np.ndarray) -> np.ndarray:

@@ -42,22 +42,11 @@ def label(
             "--margin must lie in [0, 1): of values from -1 to 1, those nearer to 0 are unknown; got "
             f"{margin}."
         )
-    if faces.card["crop"] != net.template.crop:
-        note(
-            f"{faces.root} has the crop {faces.card['crop']}, and the network learned {net.template.crop}. "
-            "Where faces fill "
-            "much more or less of the picture than there, many answers are wrong; prepare them with a like "
-            "cut."
-        )
+    _note_other_crop(faces, net)
     values = scores(net, faces, margin)[:, [net.names.index(name) for name in chosen]]
     names = chosen
     if keep_known:
-        names, (known, seen) = derive.reconcile([faces.attribute_names, chosen])
-        merged = np.full((len(faces), len(names)), np.nan, np.float32)
-        merged[:, seen] = values
-        there = ~np.isnan(faces.attributes)
-        merged[:, known] = np.where(there, faces.attributes, merged[:, known])
-        values = merged
+        names, values = _merged(faces, chosen, values)
     facts = {
         "network": net.fingerprint,
         "network_data": net.card.get("data", {}).get("fingerprint"),
@@ -72,6 +61,27 @@ def label(
     terms = "; ".join(dict.fromkeys([faces.card["terms"], f"labels: {net.card['terms']}"]))
     note_text = f"{len(chosen)} attributes are guesses of the attribute network {net.fingerprint[:16]}"
     return derive.relabel(faces, names, values, to, note_text, {"labelled": facts, "terms": terms}, force)
+
+
+def _merged(faces: FaceSet, chosen: Sequence[str], values: np.ndarray) -> tuple[Sequence[str], np.ndarray]:
+    """The set's attributes and the predicted ones: their names, and (N, A) values, predicted where the set's
+    are unknown."""
+    names, (known, seen) = derive.reconcile([faces.attribute_names, chosen])
+    merged = np.full((len(faces), len(names)), np.nan, np.float32)
+    merged[:, seen] = values
+    there = ~np.isnan(faces.attributes)
+    merged[:, known] = np.where(there, faces.attributes, merged[:, known])
+    return names, merged
+
+
+def _note_other_crop(faces: FaceSet, net: AttributeNet) -> None:
+    if faces.card["crop"] == net.template.crop:
+        return
+    note(
+        f"{faces.root} has the crop {faces.card['crop']}, and the network learned {net.template.crop}. "
+        "Where faces fill much more or less of the picture than there, many answers are wrong; prepare them "
+        "with a like cut."
+    )
 
 
 def scores(net: AttributeNet, faces: FaceSet, margin: float = 0.0) -> np.ndarray:

@@ -62,12 +62,18 @@ class Heads(nn.Module):
 
     def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
         """Mixed maps to the logits of each face (B, h, w), above 0 for photographs, one tensor a head."""
-        return [head(part)[:, 0] for head, part in zip(self.heads, maps, strict=True)]
+        logits = []
+        for head, part in zip(self.heads, maps, strict=True):
+            logits.append(head(part)[:, 0])
+        return logits
 
 
 def mean_logit(logits: Sequence[Tensor]) -> Tensor:
     """The logit of each face, (B,): the mean over heads of the mean over places."""
-    return torch.stack([part.mean((1, 2)) for part in logits]).mean(0)
+    of_heads = []
+    for part in logits:
+        of_heads.append(part.mean((1, 2)))
+    return torch.stack(of_heads).mean(0)
 
 
 def hinge(real: Sequence[Tensor], made: Sequence[Tensor]) -> Tensor:
@@ -136,7 +142,7 @@ class Projected:
             with self._autocast():
                 mixed = self.projection.mix(maps)
                 terms["adversarial"] = -mean_logit(self.heads(mixed)).mean() * size
-            self.made = [part.detach() for part in mixed]
+            self.made = list(map(Tensor.detach, mixed))
         return terms
 
     def learn(self, image: Tensor, seen: Tensor, drawn: Tensor | None = None) -> dict[str, Tensor]:
@@ -150,7 +156,7 @@ class Projected:
         with self._autocast():
             with torch.no_grad():
                 real = self.projection.mix(self.projection.features(self._varied(seen)))
-            joined = [torch.cat(both) for both in zip(real, self.made)]
+            joined = list(map(torch.cat, zip(real, self.made)))
             logits = self.network(joined)
         self.made = []
         count = len(seen)
@@ -166,12 +172,17 @@ class Projected:
 
     def _varied(self, *images: Tensor) -> Tensor:
         """Groups of images as one batch, each face with its own augmentation."""
+        varied = []
         with self.machine.randomness():
-            return torch.cat([augment(group, self.goal.augmentation) for group in images])
+            for group in images:
+                varied.append(augment(group, self.goal.augmentation))
+        return torch.cat(varied)
 
     def _autocast(self) -> AbstractContextManager[Any]:
         """The runtime's number format, but fp32 in place of fp16, whose small gradients need a loss scale."""
-        return nullcontext() if self.machine.precision == "fp16" else self.machine.autocast()
+        if self.machine.precision == "fp16":
+            return nullcontext()
+        return self.machine.autocast()
 
 
 def judges(goal: ObjectiveConfig) -> bool:
@@ -182,5 +193,9 @@ def judges(goal: ObjectiveConfig) -> bool:
 def judged(goal: ObjectiveConfig, image: Tensor, drawn: Tensor | None) -> list[Tensor]:
     """The images that a discriminator scores: reconstructions, further ones or both, by
     objective.adversarial_on."""
-    groups = [] if goal.adversarial_on == "samples" else [image]
-    return groups if drawn is None else [*groups, drawn]
+    groups = []
+    if goal.adversarial_on != "samples":
+        groups.append(image)
+    if drawn is not None:
+        groups.append(drawn)
+    return groups

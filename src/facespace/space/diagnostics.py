@@ -118,7 +118,7 @@ def picture(diagnosis: Diagnosis, deviation: np.ndarray | None = None, columns: 
 def _band(diagnosis: Diagnosis, maps: Mapping[str, np.ndarray], case: str, rows: np.ndarray) -> Band:
     return Band(
         title=_title(case, len(rows), len(diagnosis.originals)),
-        images={"original": diagnosis.originals[rows], "again": diagnosis.again[rows]},
+        images={"original": diagnosis.originals[rows], "reconstruction": diagnosis.again[rows]},
         maps={name: table[rows] for name, table in maps.items()},
         captions=[_caption(diagnosis.figures, row) for row in rows],
     )
