@@ -18,8 +18,8 @@ from facespace.core.errors import BundleError, FacespaceError
 if TYPE_CHECKING:  # 2 s that reading a card does not need
     import torch
 
-# Last parts of the names of tensors that are not trained by gradient descent, and of the scale of a weight that
-# is stored with 8 bits.
+# Last parts of the names of tensors that are not trained by gradient descent, and of the scale of a weight
+# that is stored with 8 bits.
 BUFFERS = ("running_mean", "running_var", "num_batches_tracked", "codes", "uses", "sums")
 SCALE = ".scale"
 WEIGHTS, CARD, DIRECTIONS = "model.safetensors", "card.json", "directions.safetensors"

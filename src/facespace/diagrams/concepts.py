@@ -72,20 +72,7 @@ def ae_vs_vae() -> Figure:
     for (x, _), title, below in heads:
         write(sheet, x, 12, title, size=10.5, weight="bold")
         write(sheet, x, 42, below, color=PALE, size=8)
-    for radius, words in ((1, "1 σ"), (2, "2 σ")):
-        sheet.add_patch(
-            Circle(right, radius * SPACE, fill=False, edgecolor=INK, linestyle="--", linewidth=0.9, zorder=4)
-        )
-        write(
-            sheet,
-            right[0] + 0.73 * radius * SPACE,
-            right[1] - 0.74 * radius * SPACE,
-            words,
-            ha="left",
-            va="bottom",
-            size=8,
-            zorder=5,
-        )
+    _prior_circles(sheet, right)
     write(sheet, WIDTH - 14, 580, "dashed: the prior N(0, I)", ha="right", size=8)
     random = np.random.default_rng(4)
     for (ink, mark, name), centre in zip(KINDS, CENTRES):
@@ -102,6 +89,24 @@ def ae_vs_vae() -> Figure:
     )
     sheet.set(xlim=(0, WIDTH), ylim=(620, 0))
     return sheet.figure  # type: ignore[return-value]
+
+
+def _prior_circles(sheet: Axes, centre: tuple[float, float]) -> None:
+    """Circles of one and of two standard deviations of the prior."""
+    for radius, words in ((1, "1 σ"), (2, "2 σ")):
+        sheet.add_patch(
+            Circle(centre, radius * SPACE, fill=False, edgecolor=INK, linestyle="--", linewidth=0.9, zorder=4)
+        )
+        write(
+            sheet,
+            centre[0] + 0.73 * radius * SPACE,
+            centre[1] - 0.74 * radius * SPACE,
+            words,
+            ha="left",
+            va="bottom",
+            size=8,
+            zorder=5,
+        )
 
 
 def _cloud(

@@ -1,4 +1,4 @@
-"""What the card of a packed space says of its quality: the figures of an evaluation, and known limitations."""
+"""What the card of a packed space gains by evaluation: the figures, and known limitations."""
 
 import json
 from collections.abc import Sequence

@@ -39,7 +39,7 @@ from facespace.evaluation.edit_methods import (
 from facespace.evaluation.interpolation import PIXELS, pixel_distance
 from facespace.evaluation.results import as_document
 from facespace.evaluation.session import EvaluationSession
-from facespace.latent.directions import DECORRELATED, auc, draw_pairs, find_all, find_directions
+from facespace.latent.directions import DECORRELATED, Directions, auc, draw_pairs, find_all, find_directions
 from facespace.latent.edit import move
 from facespace.latent.strengths import UNITS, Strength, parse
 from facespace.perception.arcface import open_identity
@@ -106,26 +106,21 @@ def benchmark_edits(
     if count < FEWEST_FACES:
         raise UsageError(f"--count must be at least {FEWEST_FACES} faces an attribute; got {count}.")
     session = EvaluationSession(space, data, split, None)
-    net = load_net(scorer or SCORER, session.space.device)
-    names = choose_attributes(attributes, net, session.faces)
-    faces, z = session.faces, _training_latents(session)
-    signs = faces.signs("train")
-    found = {
-        method: find_all(z, signs, faces.attribute_names, names, method)
-        for method in ("mean", "probe", DECORRELATED)
-    }
+    scoring, guide = load_net(scorer or SCORER, session.space.device), load_net(None, session.space.device)
+    names = choose_attributes(attributes, scoring, session.faces)
+    z, signs = _training_latents(session), session.faces.signs("train")
     benchmark = EditBenchmark(
-        session,
-        names,
-        net,
-        load_net(None, session.space.device),
-        open_identity(session.space.template, net, session.reconstructions, identity),
-        open_distance(lpips, session.reconstructions),
-        count,
-        seed,
-        found,
-        rising,
-        MARGINS,
+        session=session,
+        names=names,
+        scorer=scoring,
+        guide=guide,
+        identity=open_identity(session.space.template, scoring, session.reconstructions, identity),
+        distance=open_distance(lpips, session.reconstructions),
+        count=count,
+        seed=seed,
+        found=_directions(session, names, z, signs),
+        strengths=rising,
+        margins=MARGINS,
     )
     outcome = run(benchmark)
     results = EditBenchmarkResults(
@@ -173,6 +168,16 @@ def open_distance(lpips: Path | str | None, faces: np.ndarray) -> Distance:
     network = open_lpips(lpips) if lpips or at_hand() else None
     network, _ = usable(network, faces)
     return network or pixel_distance
+
+
+def _directions(
+    session: EvaluationSession, names: Sequence[str], z: np.ndarray, signs: np.ndarray
+) -> dict[str, Directions]:
+    """The directions of each method, from latents (N, D) and signs (N, A) of the set's attributes."""
+    found: dict[str, Directions] = {}
+    for method in ("mean", "probe", DECORRELATED):
+        found[method] = find_all(z, signs, session.faces.attribute_names, names, method)
+    return found
 
 
 def _training_latents(session: EvaluationSession) -> np.ndarray:

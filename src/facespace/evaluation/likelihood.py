@@ -83,8 +83,8 @@ def section(evaluation: Evaluation, found: Likelihood | None) -> Section | None:
     if found.train_loss is not None:
         rows.append(["the same on training faces", f"{found.train_loss:,.1f}"])
     text = (
-        f"How well the model predicts unseen faces; the pixel likelihood is {found.pixel_likelihood}. Values of "
-        "different pixel likelihoods (probabilities of gray levels, densities) cannot be compared with "
+        f"How well the model predicts unseen faces; the pixel likelihood is {found.pixel_likelihood}. Values "
+        "of different pixel likelihoods (probabilities of gray levels, densities) cannot be compared with "
         "each other."
     )
     return Section("Likelihood", text, table=rows)

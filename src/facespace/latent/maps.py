@@ -113,8 +113,8 @@ def _why_not(name: str, z: np.ndarray) -> str:
 
 
 class GridCells(NamedTuple):
-    """The cells of a map of faces: their numbers, and their size in pixels before they are enlarged by a whole
-    number."""
+    """The cells of a map of faces: their numbers, and their size in pixels before they are enlarged by
+    `scale`."""
 
     rows: int
     columns: int
@@ -124,7 +124,7 @@ class GridCells(NamedTuple):
 
 
 def grid_cells(count: int, height: int, width: int) -> GridCells:
-    """Cells for a map of `count` faces of that size in pixels. Small faces are enlarged, large ones shrunk."""
+    """Cells for a map of `count` faces of that size in pixels; small ones are enlarged, large ones shrunk."""
     side = min(height, width)
     fewest = max(4, round((count / PER_CELL) ** 0.5))  # rows that can be filled
     shrink = min(1.0, LARGEST_CELL / side)

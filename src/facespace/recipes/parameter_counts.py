@@ -1,5 +1,5 @@
-"""How many trainable parameters the model of each recipe has, so that recipes can be listed without torch. A test compares the
-numbers with the models."""
+"""How many trainable parameters the model of each recipe has, so that recipes can be listed without torch. A
+test compares the numbers with the models."""
 
 PARAMETERS = {
     "lfw-mlp": 21_630_331,

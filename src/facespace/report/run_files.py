@@ -68,8 +68,8 @@ def read_object(path: Path, damage: list[str]) -> Card:
 
 
 def count_parameters(weights: Path) -> int | None:
-    """The number of trainable parameters in a safetensors file, from its header alone. None if the file cannot
-    be read."""
+    """The number of trainable parameters in a safetensors file, from its header alone; None if it cannot be
+    read."""
     try:
         return parameter_count(tensor_shapes(weights))
     except BundleError:

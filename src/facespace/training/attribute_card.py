@@ -113,8 +113,8 @@ def words(data: Card, rows: Mapping[str, AttributeFigures]) -> Statements:
         intended_use=INTENDED_USE,
         limitations=[
             "An attribute is what the people who labelled the training faces saw in a picture. Many of them "
-            "are matters of taste or of looks; none is a fact about the person: neither gender nor age can be "
-            "read from a face.",
+            "are matters of taste or of looks; none is a fact about the person: neither gender nor age can "
+            "be read from a face.",
             f"It learned from {data['splits']['train']:,} {colour} faces from {data['source']}, cut as "
             f"{data['crop']}, and does as well only on faces like these. Where the cut is much tighter or "
             "wider, most answers are wrong more often, and so they are for poses, ages, lights and peoples "
@@ -136,8 +136,8 @@ def failing(row: AttributeFigures) -> str:
             "recognised."
         )
     parts = [
-        f"Misses {1 - row.true_positive_rate:.0%} of the faces that have it, and sees it in {1 - row.true_negative_rate:.0%} "
-        "of the others."
+        f"Misses {1 - row.true_positive_rate:.0%} of the faces that have it, and sees it in "
+        f"{1 - row.true_negative_rate:.0%} of the others."
     ]
     if (row.accuracy or 0) <= (row.majority_accuracy or 0):
         parts.append(

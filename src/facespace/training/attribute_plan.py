@@ -1,4 +1,5 @@
-"""The settings of an attribute classifier's training, and the attributes of a set that it can be trained on."""
+"""The settings of an attribute classifier's training, and the attributes of a set that it can be trained
+on."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -1,5 +1,5 @@
-"""Augmentation of training faces: mirror, colour, position. Pure functions of tensors; random numbers come from
-torch's global generator. Attributes that distinguish left and right change with the mirror."""
+"""Augmentation of training faces: mirror, colour, position. Pure functions of tensors; random numbers come
+from torch's global generator. Attributes that distinguish left and right change with the mirror."""
 
 import math
 from collections.abc import Sequence
