@@ -134,7 +134,7 @@ def default_space(folder: Path) -> Iterator[tuple[str, Entry]]:
 def figures(folder: Path) -> Iterator[tuple[str, Entry]]:
     """Numbers that evaluate, analyze and benchmark-edits write, of the default space and of a small one."""
     from facespace.evaluation.analyze import analyze
-    from facespace.evaluation.edit_benchmark_sections import write as scorecard
+    from facespace.evaluation.edit_benchmark import benchmark_edits
     from facespace.evaluation.evaluate import evaluate
 
     faces, tiny = photo_set(folder), drawn(folder, 200, 3, 16, 16)
@@ -146,7 +146,8 @@ def figures(folder: Path) -> Iterator[tuple[str, Entry]]:
         yield f"evaluate, {name}", entry(results(measured))
         analyze(space, data, inside, split="all", count=100, seed=1)
         yield f"analyze, {name}", entry(results(inside))
-    scorecard(folder / "s", None, faces, attributes=("Smiling", "Bangs"), count=5, strengths=(1, 3), seed=1)
+    chosen = dict(attributes=("Smiling", "Bangs"), count=5, strengths=(1, 3), seed=1)
+    benchmark_edits(None, faces, folder / "s", **chosen)
     yield "scorecard", entry(results(folder / "s"))
 
 

@@ -186,7 +186,7 @@ def test_samples_are_judged_beside_a_floor(judge, faces):
     assert found.fid == fid(judge(noisy(real)), judge(real))
     assert found.real_reference == floor(judge(real), judge(others)) and found.real_reference.count == 24
     assert found.real_reference.fid == fid(judge(others), judge(real))
-    assert found.protocol["count"] == 24 and "projection.pt" in found.protocol["features"]
+    assert found.protocol.count == 24 and "projection.pt" in found.protocol.features
     assert found.warnings == [] and measure_generation(noisy(real), real, others, judge) == found
     assert measure_generation(judge(noisy(real)), judge(real), judge(others), judge) == found
     wide = np.random.default_rng(0).normal(size=(2, 24, 100)).astype(np.float32)
@@ -195,7 +195,7 @@ def test_samples_are_judged_beside_a_floor(judge, faces):
 
 def test_the_floor_falls_back_to_half_against_half(judge, faces):
     found = measure_generation(faces[24:48], faces[:24], faces[48:], judge).real_reference
-    assert found.count == 12 and "one half" in found.of
+    assert found.count == 12 and "one half" in found.compared
     assert found == measure_generation(faces[24:48], faces[:24], None, judge).real_reference
 
 

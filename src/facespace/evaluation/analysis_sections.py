@@ -154,8 +154,8 @@ def maps(results: AnalysisResults, shown: Pictures) -> Section:
     text = (
         "Each mark is a face; faces with similar latents lie close together. Triangles have the attribute in "
         "the title, circles do not. Where the two separate, the latents encode the attribute; where they "
-        "mix, compare the AUC: a linear probe on all latents may separate what two dimensions cannot.\n\nThe "
-        "map of components is a linear projection, on which distances can only shrink. On the other maps "
+        "mix, compare the AUC: a linear probe on all latents may separate what two dimensions cannot.\n\n"
+        "The map of components is a linear projection, on which distances can only shrink. On the other maps "
         "only neighbourhoods are meaningful: neither the sizes of clusters nor the distances between them "
         "are. Trustworthiness is 1 if the ten neighbours of a face on the map are its neighbours among all "
         "latents, and about 0.5 for random places.\n\n"

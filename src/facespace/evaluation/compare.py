@@ -11,7 +11,7 @@ from facespace.core.errors import UsageError, check_seed
 from facespace.core.version import __version__
 from facespace.data.faces import FaceSet, evenly_spaced
 from facespace.evaluation.comparison import comparison
-from facespace.evaluation.comparison_results import ComparisonProtocol, ComparisonResults, SpaceResults
+from facespace.evaluation.comparison_results import ComparisonProtocol, ComparisonResults
 from facespace.evaluation.results import as_document
 from facespace.evaluation.session import SELECTION, EvaluationSession
 from facespace.evaluation.space_figures import SHOWN, Measured, identify, measure
@@ -56,7 +56,8 @@ def compare(
         session = EvaluationSession(space, faces, split, count, any_crop=True)
         measured.append(measure(identify(name, path, space, faces), session, seed))
         rows = session.rows  # the same for all spaces
-    results = ComparisonResults(describe(faces, split, len(rows), seed), list(map(_results, measured)))
+    protocol = describe(faces, split, len(rows), seed)
+    results = ComparisonResults(protocol, [space.results for space in measured])
     text = comparison(results)
     document = as_document(results)
     report = Report(
@@ -81,15 +82,7 @@ def open_all(paths: Sequence[Path]) -> list[FaceSpace]:
         if folder in folders:
             raise UsageError(f"{path} is the same model as {folders[folder]}; name two different runs.")
         folders[folder] = path
-    return list(map(_open, folders))
-
-
-def _open(folder: Path) -> FaceSpace:
-    return load(folder).as_prepared()
-
-
-def _results(space: Measured) -> SpaceResults:
-    return space.results
+    return [load(folder).as_prepared() for folder in folders]
 
 
 def names(paths: Sequence[Path]) -> list[str]:

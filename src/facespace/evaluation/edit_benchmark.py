@@ -36,9 +36,10 @@ from facespace.evaluation.edit_methods import (
     EditOutcome,
     run,
 )
-from facespace.evaluation.interpolation import PIXELS, pixel_distance
+from facespace.evaluation.interpolation import PIXELS
 from facespace.evaluation.results import as_document
 from facespace.evaluation.session import EvaluationSession
+from facespace.image.pixels import pixel_distance
 from facespace.latent.directions import DECORRELATED, Directions, auc, draw_pairs, find_all, find_directions
 from facespace.latent.edit import move
 from facespace.latent.strengths import UNITS, Strength, parse

@@ -11,7 +11,7 @@ from facespace.evaluation.generation import measure_generation
 from facespace.evaluation.results import Interval, bootstrap
 from facespace.evaluation.session import Evaluation
 from facespace.image import grids
-from facespace.image.pixels import squared_error
+from facespace.image.pixels import pixel_distance
 from facespace.latent.morph import through
 from facespace.perception.lpips import Distance
 from facespace.perception.similarity import usable
@@ -175,9 +175,3 @@ def midpoints(space: FaceSpace, z: np.ndarray, count: int, seed: int = 0) -> np.
     order = np.random.default_rng(seed).permutation(len(z))
     starts, ends = z[order], z[np.roll(order, -1)]
     return space.decode(((starts + ends) / 2)[:count])
-
-
-def pixel_distance(faces: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """The root mean squared difference, in [0, 1], of each of two stacks of uint8 (N, H, W, C) faces:
-    (N,)."""
-    return np.sqrt(squared_error(faces, others))

@@ -24,6 +24,12 @@ def squared_error(faces: np.ndarray, others: np.ndarray) -> np.ndarray:
     return ((faces / 255.0 - others / 255.0) ** 2).mean((1, 2, 3))
 
 
+def pixel_distance(faces: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """The root mean squared difference, in [0, 1], of each of two stacks of uint8 (N, H, W, C) faces:
+    (N,)."""
+    return np.sqrt(squared_error(faces, others))
+
+
 def to_uint8(image: "Tensor") -> np.ndarray:
     """Float (B, C, H, W) in [0, 1] to uint8 (B, H, W, C), rounded to the nearest level rather than
     truncated."""

@@ -102,10 +102,10 @@ def latent_health(
     Raises UsageError for fewer than 2 faces or shapes that do not fit."""
     drawn = _checked_draws(means, variances, prior)
     means = means.astype(np.float64)
-    health = _health(means, variances, fitted)
     if variances is None:
-        return _tested(health, means, drawn, seed)
+        return _tested(_health(means, None, fitted), means, drawn, seed)
     variances = variances.astype(np.float64)
+    health = _health(means, variances, fitted)
     random = np.random.default_rng(seed)
     z = means + np.sqrt(variances) * random.standard_normal(means.shape)
     if kl_per_dim is None:
