@@ -191,18 +191,18 @@ def test_given(cli, told, photos, tmp_path):
         tmp_path / "a.npy",
         "--json",
     )
-    assert code == 0 and json.loads(out)["given"] == {"Hat": 1.0, "smile": -0.5}
+    assert code == 0 and json.loads(out)["conditions"] == {"Hat": 1.0, "smile": -0.5}
     cli("sample", told, "-n", 3, "--to", tmp_path / "b.npy")
     assert not np.array_equal(np.load(tmp_path / "a.npy"), np.load(tmp_path / "b.npy"))
     code, out, _ = cli(
         "reconstruct", told, *photos, "--condition", "Hat=no", "--to", tmp_path / "r.npy", "--json"
     )
-    assert code == 0 and json.loads(out)["given"] == {"Hat": -1.0}
+    assert code == 0 and json.loads(out)["conditions"] == {"Hat": -1.0}
     cli("encode", told, *photos, "--to", tmp_path / "z.npy")
     code, out, _ = cli(
         "decode", told, tmp_path / "z.npy", "--condition", "Hat=-1", "--to", tmp_path / "d.npy", "--json"
     )
-    assert code == 0 and json.loads(out)["given"] == {"Hat": -1.0}
+    assert code == 0 and json.loads(out)["conditions"] == {"Hat": -1.0}
     assert np.array_equal(np.load(tmp_path / "r.npy"), np.load(tmp_path / "d.npy"))
 
 

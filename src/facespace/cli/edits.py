@@ -186,7 +186,7 @@ class Request:
         space = self.editor.space
         locks = locked_names(space, self.editor.lock, edited)
         facts: Facts = {"to": str(self.to), "edits": self.edits, "lock": locks}
-        facts |= {"keep_detail": self.editor.keep_detail, "refine": None, "seconds": seconds}
+        facts |= {"keep_detail": self.editor.keep_detail, "optimization": None, "seconds": seconds}
         if locks:
             text += f", {', '.join(locks) if len(locks) < 9 else f'{len(locks)} attributes'} locked"
         if self.editor.keep_detail:
@@ -194,7 +194,7 @@ class Request:
         text += f" in {self.to}"
         gain = self.faces.optimization
         if gain:
-            facts["refine"] = gain._asdict()
+            facts["optimization"] = gain._asdict()
             less = 1 - gain.mse_after / gain.mse_before
             text += f"\nRefined in {gain.steps} steps, {gain.seconds:.1f} s: mean squared error "
             text += f"{gain.mse_before:.5f} -> {gain.mse_after:.5f} ({less:.0%} less)."

@@ -57,7 +57,13 @@ def reconstruct(
     count, columns = _layout(grid, columns, source, diagnostics)
     space, files = open_space(paths)
     images, names = _originals(space, files, source, count, exact=bool(grid))
-    facts = {"to": str(to), "count": len(images), "columns": columns, "given": conditions, **describe(space)}
+    facts = {
+        "to": str(to),
+        "count": len(images),
+        "columns": columns,
+        "conditions": conditions,
+        **describe(space),
+    }
     if diagnostics:
         return _diagnose(space, images, names, to, columns, conditions, facts)
     found = reconstruct_rows(space, images, conditions)

@@ -80,7 +80,7 @@ def sample(
     save_faces(faces, to, columns=columns)
     origin = opened.prior(prior).origin
     facts = {"to": str(to), "count": total, "grid": cells and list(cells), "seed": seed}
-    facts |= {"temperature": temperature, "prior": origin, "given": conditions, "guidance": strength}
+    facts |= {"temperature": temperature, "prior": origin, "conditions": conditions, "guidance": strength}
     facts |= {"keep": keep, **describe(opened)}
     best = f", the best {keep:.0%} by the discriminator," if keep != 1 else ""
     return Done(facts, f"{total} faces from {origin}{best} in {to}")
@@ -153,5 +153,5 @@ def decode(*paths: Path, to: Path, given: Conditions = ()) -> Done:
     if not len(faces):
         raise UsageError(f"{files[0]} holds no latents to decode.")
     save_faces(faces, to)
-    facts = {"to": str(to), "count": len(faces), "given": conditions, **describe(space)}
+    facts = {"to": str(to), "count": len(faces), "conditions": conditions, **describe(space)}
     return Done(facts, f"{len(faces)} faces in {to}")
