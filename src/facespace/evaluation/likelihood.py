@@ -64,7 +64,7 @@ def _loss(evaluation: Evaluation, rows: np.ndarray) -> dict[str, float]:
     samples = 1
     if model.config.bottleneck == "gaussian":  # only a Gaussian posterior has an importance-weighted bound
         samples = max(1, evaluation.bound)
-    objective = ObjectiveConfig(weights=dict.fromkeys(weights, 1.0), samples=samples)
+    objective = ObjectiveConfig(weights=dict.fromkeys(weights, 1.0), iwae_samples=samples)
     loader = Loader(evaluation.session.faces, rows, BATCH, space.device)
     return per_dim(evaluate(model, loader, objective) or {}, model.image_shape)
 
