@@ -154,7 +154,7 @@ def test_a_ladder_learns_and_draws_from_its_own_prior(drawn, tmp_path):
     assert lines[-1]["validation"]["loss"] < lines[0]["validation"]["loss"]
     space = facespace.load(tmp_path / "l")
     assert space.latent_dim == 5 + 64 and space.sample(3, prior="own").shape == (3, 16, 16, 3)
-    assert "ladder VAE of 2 levels" in str(space_card.of(space))
+    assert "of 2 levels" in space_card.read(space.folder).text()
 
 
 # ---- growing
@@ -216,7 +216,7 @@ def test_a_stage_starts_from_the_run_before(drawn, tmp_path, capsys):
     options = {"settings": [*TINY, *PLAIN, *large], "trackers": ["none"]}
     grown = facespace.train("grow64", drawn, tmp_path / "grown", start=tmp_path / "small", **options)
     err = " ".join(capsys.readouterr().err.split())
-    assert "and begin as without it: decoder." in err
+    assert "and keep their initial values: decoder." in err
     with quiet():
         fresh = facespace.train("grow64", drawn, tmp_path / "fresh", **options)
     assert grown["validation"]["mse"] < 0.8 * fresh["validation"]["mse"]

@@ -1,6 +1,7 @@
 """Verbs for learning: recipes, train, runs, demo, doctor."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -158,7 +159,7 @@ def runs(folder: Path, /) -> Done:
     from facespace.evaluation.runs import find_runs, unlike
 
     rows = find_runs(folder)
-    facts = {"folder": str(folder), "runs": rows, "note": unlike(rows)}
+    facts = {"folder": str(folder), "runs": [asdict(row) for row in rows], "note": unlike(rows)}
     if not rows:
         command = f"facespace train RECIPE --data SET --to {folder}/NAME"
         return Done(facts, f"No runs below {folder}. Train one: {command}")

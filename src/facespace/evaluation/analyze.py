@@ -25,6 +25,7 @@ from facespace.evaluation.analysis_results import (
     PosteriorResults,
     Table,
 )
+from facespace.evaluation.disentanglement import SYNTHETIC
 from facespace.evaluation.latent_moments import latent_moments
 from facespace.evaluation.results import as_document
 from facespace.evaluation.session import EvaluationSession
@@ -34,7 +35,6 @@ from facespace.report.table_export import FORMS, check_form
 from facespace.space.face_space import FaceSpace
 
 LATENTS, EMBEDDINGS = "latents.csv", "embeddings"
-SYNTHETIC = ("procedural", "synthetic")  # sources whose attributes are the factors of the faces
 TABLES = tuple(f"{EMBEDDINGS}{ending}" for ending in FORMS.values())
 LAYOUT = Layout("an analysis", "analysis", others=(LATENTS, *TABLES, *analysis_charts.FILES))
 
