@@ -25,7 +25,6 @@ from facespace.evaluation.analysis_results import (
     PosteriorResults,
     Table,
 )
-from facespace.evaluation.disentanglement import SYNTHETIC
 from facespace.evaluation.latent_moments import latent_moments
 from facespace.evaluation.results import as_document
 from facespace.evaluation.session import EvaluationSession

@@ -7,15 +7,12 @@ from facespace.latent.disentanglement import Disentanglement, measure_disentangl
 from facespace.report.page import Section
 from facespace.report.report import Finding
 
-# Sources whose attributes are the factors of the faces; the second is the old name of the first.
-SYNTHETIC = ("synthetic", "procedural")
-
 
 def measure(evaluation: Evaluation) -> Disentanglement | None:
     """The posterior means of the selected faces; None unless the set is synthetic, or if it has too few
     faces."""
     session = evaluation.session
-    if session.faces.card["source"] not in SYNTHETIC:
+    if session.faces.card["source"] != "synthetic":
         return None
     factors = session.faces.attributes[session.rows]
     try:
