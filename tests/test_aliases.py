@@ -111,6 +111,14 @@ def test_every_row_leads_to_a_current_name():
     assert set(ALIASES) - set(kinds) == cards | evaluation
 
 
+def test_the_page_of_renames_lists_every_row():
+    page = (Path(__file__).parent.parent / "docs/migration.md").read_text(encoding="utf-8")
+    for kind, rows in ALIASES.items():
+        for old, alias in rows.items():
+            for name in (old, alias.name, *alias.values, *alias.values.values()):
+                assert name in page, (kind, name)
+
+
 def options(verb: str) -> set[str]:
     return {name for argument in app[verb].assemble_argument_collection() for name in argument.names}
 

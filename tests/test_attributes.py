@@ -398,7 +398,7 @@ def test_damage_is_a_sentence(folder, trained, tmp_path):
         (copied(folder, tmp_path / "layers", network={"depth": 3}), "does not describe"),
         (copied(folder, tmp_path / "future", format=99), "Update facespace"),
         (tmp_path / "nowhere", "no attribute network"),
-        (trained / "best", "card of a bundle"),
+        (trained / "best", "holds a bundle, not an attribute network"),
     ]:
         with pytest.raises(BundleError, match=sentence):
             load_net(path)

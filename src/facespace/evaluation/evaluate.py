@@ -119,11 +119,11 @@ def evaluate(
             f"--samples must lie between 2 and the {len(session.rows):,} faces that they are compared with; "
             f"got {samples}."
         )
-    chosen_prior: str = current_argument("prior", prior or session.space.usual_prior)
-    session.space.prior(chosen_prior)  # raises if it is missing, before any work
+    kind: str = current_argument("prior", prior) or session.space.usual_prior
+    session.space.prior(kind)  # raises if it is missing, before any work
     distance = open_lpips(lpips) if lpips or at_hand() else None
     arcface = open_arcface(session.space.template, identity)
-    evaluation = Evaluation(session, samples, distance, arcface, chosen_prior, temperature, bound, seed)
+    evaluation = Evaluation(session, samples, distance, arcface, kind, temperature, bound, seed)
     if features:
         evaluation.features = _open_features(evaluation, features)
     report = make_report(evaluation, measure_parts(evaluation))

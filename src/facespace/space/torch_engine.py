@@ -56,13 +56,13 @@ class TorchEngine:
     def prior(self, kind: str | None = None) -> Prior:
         """The prior of a kind; fitted ones are read again only after the bundle has been written. Raises
         UsageError for an unknown kind and BundleError for one that was not fitted."""
-        kind = current_argument("prior", kind) or self.usual_prior
-        if kind == bundle.OWN:
+        name: str = current_argument("prior", kind) or self.usual_prior
+        if name == bundle.OWN:
             return self.model.prior
         written = written_at(self.bundle)
-        if self._opened.get(kind, (None,))[0] != written:
-            self._opened[kind] = written, bundle.load_prior(self.bundle, kind)
-        return self._opened[kind][1]
+        if self._opened.get(name, (None,))[0] != written:
+            self._opened[name] = written, bundle.load_prior(self.bundle, name)
+        return self._opened[name][1]
 
     @torch.inference_mode()
     def encode(self, faces: np.ndarray, attributes: np.ndarray) -> np.ndarray:

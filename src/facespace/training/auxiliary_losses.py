@@ -132,8 +132,12 @@ class Teachers:
         if step is not None and self.awake(step):
             for adversary in self.adversaries:
                 more |= adversary.judge(image, seen, drawn)
-        weighed = sum(getattr(self.goal, WEIGHTS.get(name, name)) * term for name, term in more.items())
+        weighed = sum(self._weight(name) * term for name, term in more.items())
         return loss + weighed, {**terms, **more}
+
+    def _weight(self, term: str) -> float:
+        """The weight of a term in the objective."""
+        return getattr(self.goal, WEIGHTS.get(term, term))
 
     def _frozen_terms(self, image: Tensor, target: Tensor, training: bool) -> dict[str, Tensor]:
         """The perceptual and the identity distance of the first faces of a batch, whose order is random."""
