@@ -170,8 +170,8 @@ def benchmark_edits(
     space
         A run or a bundle; without one the default space.
     to
-        The folder to make: edit_benchmark.json, report.html, table.md. Directions are fitted to the training faces
-        of the set.
+        The folder to make: edit_benchmark.json, report.html, table.md. Directions are fitted to the training
+        faces of the set.
     attributes
         Names with commas between. [default: twelve of CelebA's, those that the set and the classifier have]
     scorer

@@ -89,7 +89,9 @@ def names(paths: Sequence[Path]) -> list[str]:
     """The shortest ends of the paths that are unique; a folder name that many runs share gets its
     parent's."""
     parts = [path.resolve().parts for path in paths]
-    depths = [1 + (part[-1] in COMMON) for part in parts]
+    depths = []
+    for part in parts:
+        depths.append(1 + (part[-1] in COMMON))
     ends = list(map(_end, parts, depths))
     for _ in range(max(map(len, parts))):
         for place, end in enumerate(ends):
