@@ -190,8 +190,8 @@ def _check(config: ModelConfig) -> None:
     most = len(config.widths) - 1
     if not 1 <= len(config.levels) <= most or min(config.levels) < 1:
         raise UsageError(
-            f"A hierarchical model of {len(config.widths)} widths takes 1 to {most} further levels of at least "
-            f"1 channel each, for example --set model.levels=2,1; got {list(config.levels)}."
+            f"A hierarchical model of {len(config.widths)} widths takes 1 to {most} further levels of at "
+            f"least 1 channel each, for example --set model.levels=2,1; got {list(config.levels)}."
         )
     if (
         (config.backbone, config.bottleneck) != ("residual", "gaussian")
@@ -199,6 +199,6 @@ def _check(config: ModelConfig) -> None:
         or config.spatial
     ):
         raise UsageError(
-            "A hierarchical model takes model.backbone=residual, model.bottleneck=gaussian, no model.conditions "
-            "and no model.spatial."
+            "A hierarchical model takes model.backbone=residual, model.bottleneck=gaussian, no "
+            "model.conditions and no model.spatial."
         )

@@ -128,9 +128,9 @@ class ObjectiveConfig:
         )
         yield (
             self.discriminator != "projected" or not self.feature_matching,
-            f"objective.feature_matching={self.feature_matching:g} compares layers of the patch discriminator, "
-            "and objective.discriminator=projected has none. Set objective.feature_matching=0; objective.moments "
-            "matches features.",
+            f"objective.feature_matching={self.feature_matching:g} compares layers of the patch "
+            "discriminator, and objective.discriminator=projected has none. Set "
+            "objective.feature_matching=0; objective.moments matches features.",
         )
 
     @property

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from facespace.space.inputs import Given, Images
 
 WITHOUT_ORIGINALS = (
-    "Detail transfer and optimised latents need photographs (--keep-detail, --optimize-steps); latents and new "
-    "faces have no original."
+    "Detail transfer and optimised latents need photographs (--keep-detail, --optimize-steps); latents and "
+    "new faces have no original."
 )
 ALL = "all"  # as `lock`: every attribute with a direction that is not edited
 Edits = Mapping[

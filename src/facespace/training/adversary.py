@@ -66,8 +66,8 @@ class Adversary:
 
         `adversarial` is minus the mean logit of images (B, C, H, W) and of those `drawn` (N, C, H, W), or of
         the latter alone, by objective.adversarial_on. `feature_matching` is the mean absolute difference
-        between features of reconstructions and of the targets `seen`. Both are multiplied by the number of pixel
-        values, like nats, which are sums over pixels."""
+        between features of reconstructions and of the targets `seen`. Both are multiplied by the number of
+        pixel values, like nats, which are sums over pixels."""
         self.critic.eval().requires_grad_(False)
         made, target = _shifted(_joined(image, drawn), seen)
         with self._autocast():
