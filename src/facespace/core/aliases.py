@@ -114,6 +114,7 @@ ALIASES: dict[str, dict[str, Alias]] = {
         "--path": Alias("--path", {"dense": "geodesic"}),
         "--prior": _PRIOR_OPTION,
     },
+    "facespace mix": {"--prior": _PRIOR_OPTION},
     "facespace evaluate": {"--bound": Alias("--iwae-samples"), "--prior": _PRIOR_OPTION},
     "facespace benchmark-edits": {"--scorer": Alias("--classifier")},
     "facespace pack": {"--failing": Alias("--limitation")},
