@@ -56,9 +56,9 @@ def vq() -> Recipe:
     """Vector-quantised autoencoder (van den Oord et al., 2017): 8×8 codes of four dimensions, 1,024 entries.
 
     Residual backbone and auxiliary losses as in faces64. The codebook is updated by moving averages, and
-    unused entries are reset (Razavi et al., 2019; Dhariwal et al., 2020). It has no prior of its own: sample from
-    a flow over the codes (`facespace fit-prior --kind flow`). Sampled, edited or interpolated latents are
-    quantized to the nearest entries before decoding."""
+    unused entries are reset (Razavi et al., 2019; Dhariwal et al., 2020). It has no prior of its own: sample
+    from a flow over the codes (`facespace fit-prior --kind flow`). Sampled, edited or interpolated latents
+    are quantized to the nearest entries before decoding."""
     base = faces64()
     model = replace(base.model, bottleneck="vq", spatial=True, widths=(64, 128, 192))
     objective = replace(base.objective, weights={"commitment": 1.0})
