@@ -21,7 +21,7 @@ import torch
 
 import facespace
 from facespace.core.console import note
-from facespace.data.derive import thin
+from facespace.data.derive import subsample
 from facespace.data.faces import FaceSet
 from facespace.evaluation.generation import measure_generation
 from facespace.evaluation.results import as_document
@@ -146,7 +146,9 @@ def thinned(data: Path, asked: argparse.Namespace, most: int | None) -> Path:
     """The set with no more validation and test faces than are measured, since training ends with a look at all of them."""
     to = asked.runs / f"set-{data.name}-{most or 'all'}"
     if not to.is_dir():
-        thin(data, {"validation": asked.count, "test": asked.count, **({"train": most} if most else {})}, to)
+        subsample(
+            data, {"validation": asked.count, "test": asked.count, **({"train": most} if most else {})}, to
+        )
     return to
 
 
@@ -178,7 +180,7 @@ def measure(space: FaceSpace, faces: FaceSet, count: int, kind: str) -> dict[str
         samples = space.sample(count, prior=kind)
     else:
         prior = fitted_prior(kind, space.latent_dim, {"steps": FLOW_STEPS} if kind == "flow" else {})
-        prior.fit(torch.from_numpy(space.means(faces, "train")))
+        prior.fit(torch.from_numpy(space.posterior_means(faces, "train")))
         samples = space.decode(prior.sample(count, generator=torch.Generator().manual_seed(0)))
     features = open_features()
     drawn = measure_generation(samples, test.originals, others.originals, features)

@@ -16,8 +16,8 @@ import torch
 from facespace.core.configs import override
 from facespace.image.photos import Template
 from facespace.recipes import recipe
-from facespace.training.projected import Projected
-from facespace.training.runtime import Machine
+from facespace.training.projected import ProjectedAdversary
+from facespace.training.runtime import Runtime
 
 EYES = Template(64, 64, 3, "center-148", (218, 178)).points[:2]
 IMAGE = (3, 64, 64)
@@ -59,14 +59,14 @@ def measure(case: Case, batch: int, threads: int) -> tuple[float, float, float]:
     plan = override(
         recipe("faces64"), [*settings, f"train.precision={case.precision}", f"train.batch={batch}"]
     )
-    projected = Projected(plan, IMAGE, np.asarray(EYES), Machine("cpu", plan.train))
+    projected = ProjectedAdversary(plan, IMAGE, np.asarray(EYES), Runtime("cpu", plan.train))
     seen, made = torch.rand(batch, *IMAGE), torch.rand(batch, *IMAGE, requires_grad=True)
     clock, processor = 0.0, 0.0
     for step in range(WARM_UP + STEPS):
         if step == WARM_UP:
             clock, processor = time.perf_counter(), time.process_time()
-        projected.judge(made, seen)["adversarial"].backward()
-        projected.learn(made, seen)
+        projected.generator_terms(made, seen)["adversarial"].backward()
+        projected.step(made, seen)
     count = STEPS * batch
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return count / (time.perf_counter() - clock), count * threads / (time.process_time() - processor), peak

@@ -17,7 +17,7 @@ from facespace.core.errors import ImageError
 from facespace.image import align
 from facespace.image.detectors import open_detector
 from facespace.image.photos import read_photo
-from facespace.perception.attributes import load_net
+from facespace.perception.attributes import load_classifier
 
 
 def main() -> None:
@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--turns", type=int, default=5)
     asked = parser.parse_args()
-    space, find, net = facespace.load(asked.space), open_detector(), load_net()
+    space, find, net = facespace.load(asked.space), open_detector(), load_classifier()
     known = space.directions()
     name, locks = known.names[0], list(known.names[1:3])
     files = sorted(
@@ -46,7 +46,7 @@ def main() -> None:
             parts["found"] = time.perf_counter()
             if not found:
                 continue
-            face, _ = align.foremost(found, photo)
+            face, _ = align.main_face(found, photo)
             aligned = align.align(photo, face, align.TEMPLATES["celeba"])
             parts["aligned"] = time.perf_counter()
             z = space.encode(aligned)
@@ -63,7 +63,7 @@ def main() -> None:
                 space.edit(z, {"Smiling": "on"}, ["Male"], net)
                 seconds.setdefault("closed loop, 40 steps", []).append(time.perf_counter() - began)
                 began = time.perf_counter()
-                better = space.refine(aligned, z, 50)
+                better = space.optimize(aligned, z, 50)
                 seconds.setdefault("refined, 50 steps", []).append(time.perf_counter() - began)
                 goal = space.target(space.fit(aligned))
                 gains.append(

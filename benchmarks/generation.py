@@ -23,10 +23,10 @@ from facespace.evaluation.session import EvaluationSession
 from facespace.image import grids
 from facespace.models import bundle
 from facespace.perception.arcface import open_arcface
-from facespace.perception.attributes import load_net
+from facespace.perception.attributes import load_classifier
 from facespace.perception.feature_distances import fid
 from facespace.perception.inception import Features, open_features
-from facespace.perception.lpips import at_hand, open_lpips
+from facespace.perception.lpips import is_available, open_lpips
 from facespace.perception.store import SCORER
 from facespace.space.face_space import FaceSpace
 from facespace.training.discriminators import load_discriminator
@@ -70,7 +70,7 @@ class Row:
         self.prior, self.keep = told.get("prior"), float(told.get("keep", 1))
         self.subject = EvaluationSession(FaceSpace(bundle.load(folder or None)), data, "test", count)
         self.space, self.faces = self.subject.space, self.subject.faces
-        self.scorer, self.arcface = load_net(SCORER), open_arcface(self.space.template)
+        self.scorer, self.arcface = load_classifier(SCORER), open_arcface(self.space.template)
 
     def others(self, split: str, count: int) -> np.ndarray:
         """Real faces of another split as the space draws them."""
@@ -105,7 +105,7 @@ class Row:
         if weights not in KEPT:
             real = self.subject.originals
             shown = measure_reconstruction(
-                real, self.subject.reconstructions, open_lpips() if at_hand() else None
+                real, self.subject.reconstructions, open_lpips() if is_available() else None
             )
             KEPT[weights] = f"{shown.psnr:.2f} | {_shown(shown.lpips)} | {_shown(self.alike())}"
         return KEPT[weights]

@@ -26,11 +26,11 @@ from facespace.latent import directions as finding
 from facespace.latent.directions import DECORRELATED, PAIRED, Directions
 from facespace.latent.edit import move
 from facespace.latent.strengths import gap
-from facespace.perception.arcface import Identity, open_identity
-from facespace.perception.attributes import AttributeNet, load_net
+from facespace.perception.arcface import IdentityNetwork, open_identity
+from facespace.perception.attributes import AttributeClassifier, load_classifier
 from facespace.perception.store import SCORER
 from facespace.space import direction_fitting
-from facespace.space.closed_loop import reach
+from facespace.space.closed_loop import closed_loop_edit
 
 NAME = "Eyeglasses"
 GAPS = (0.5, 0.75, 1.0, 1.25, 1.5, 2.0)
@@ -49,9 +49,9 @@ def main() -> None:
     asked = parser.parse_args()
     space, faces = facespace.load(asked.space), FaceSet(asked.set)
     latents = encoded(space, faces, asked.latents)
-    space.means = lambda faces, split: torch.from_numpy(latents[split])  # type: ignore[method-assign]
-    scorer, guide = load_net(SCORER), load_net()
-    rows, signs = faces.rows("test"), faces.signs("test")[:, faces.attribute_names.index(NAME)]
+    space.posterior_means = lambda faces, split: torch.from_numpy(latents[split])  # type: ignore[method-assign]
+    scorer, guide = load_classifier(SCORER), load_classifier()
+    rows, signs = faces.rows("test"), faces.attribute_signs("test")[:, faces.attribute_names.index(NAME)]
     z = latents["test"]
     seen = sees(scorer, space.decode(z))
     ceiling(sees(scorer, faces.images[rows]), seen, signs)
@@ -63,7 +63,7 @@ def main() -> None:
     for name, (make, _) in overlays.OVERLAYS.items():
         random, points = np.random.default_rng(0), faces.template.points
         photographs = faces.images[rows[bare]]
-        worn = np.stack([overlays.draw(face, points, make(random)) for face in photographs])
+        worn = np.stack([overlays.add_glasses(face, points, make(random)) for face in photographs])
         alone = judged(scorer, identity, identity(photographs), worn)
         share, alike = judged(scorer, identity, persons, space.reconstruct(worn))
         print(
@@ -97,15 +97,15 @@ def encoded(space: facespace.FaceSpace, faces: FaceSet, file: Path | None) -> di
     if file and zipfile.is_zipfile(file):
         with np.load(file) as kept:
             return {split: kept[split] for split in SPLITS}
-    latents = {split: space.means(faces, split) for split in SPLITS}
+    latents = {split: space.posterior_means(faces, split) for split in SPLITS}
     if file:
         np.savez(file, **latents)  # type: ignore[arg-type]
     return latents
 
 
-def sees(net: AttributeNet, faces: np.ndarray) -> np.ndarray:
+def sees(net: AttributeClassifier, faces: np.ndarray) -> np.ndarray:
     """Which faces the network sees with glasses, bool (N,)."""
-    return net.predict(faces)[:, net.names.index(NAME)] >= 0.5
+    return net.probabilities(faces)[:, net.names.index(NAME)] >= 0.5
 
 
 def ceiling(in_photographs: np.ndarray, in_reconstructions: np.ndarray, signs: np.ndarray) -> None:
@@ -118,9 +118,9 @@ def ceiling(in_photographs: np.ndarray, in_reconstructions: np.ndarray, signs: n
 
 def found(space: facespace.FaceSpace, faces: FaceSet) -> Iterator[tuple[str, Directions, str]]:
     """Labels, directions and the name of the one that is meant."""
-    z, signs = space.means(faces, "train").astype(np.float64), faces.signs("train")
+    z, signs = space.posterior_means(faces, "train").astype(np.float64), faces.attribute_signs("train")
     for label, method in (("mean difference", "mean"), ("decorrelated", DECORRELATED), ("probe", "probe")):
-        yield label, finding.find_all(z, signs, faces.attribute_names, [NAME], method), NAME
+        yield label, finding.fit_directions(z, signs, faces.attribute_names, [NAME], method), NAME
     kinds = direction_fitting.from_kinds(space, faces, NAME)
     for name in kinds.names:
         yield f"{name.split('-')[1]} kind", kinds, name
@@ -130,25 +130,25 @@ def found(space: facespace.FaceSpace, faces: FaceSet) -> Iterator[tuple[str, Dir
         ready = facts.get("method") == PAIRED and facts.get("data") == faces.fingerprint
         yield (
             label,
-            kept if ready else direction_fitting.from_pairs(space, faces, name, finding.whitening_of(z)),
+            kept if ready else direction_fitting.from_overlays(space, faces, name, finding.whitening_of(z)),
             name,
         )
 
 
 def judged(
-    scorer: AttributeNet, identity: Identity, persons: np.ndarray, faces: np.ndarray
+    scorer: AttributeClassifier, identity: IdentityNetwork, persons: np.ndarray, faces: np.ndarray
 ) -> tuple[float, float]:
     """The share of edited faces seen with glasses, and the mean cosine to the unit vectors (N, K) of those they were."""
     return float(sees(scorer, faces).mean()), float((identity(faces) * persons).sum(1).mean())
 
 
 def closed_loop(
-    space: facespace.FaceSpace, guide: AttributeNet, known: Directions, name: str, z: np.ndarray
+    space: facespace.FaceSpace, guide: AttributeClassifier, known: Directions, name: str, z: np.ndarray
 ) -> np.ndarray:
     """Latents (N, D) in which the first network sees glasses, started along one direction."""
-    place = known.place(name)
+    place = known.index(name)
     start = Directions((NAME,), known.units[[place]], known.probes[[place]], known.whitening, {})
-    return reach(z, space.judged(guide), {NAME: True}, (), known.whitening.root, start)
+    return closed_loop_edit(z, space.latent_classifier(guide), {NAME: True}, (), known.whitening.root, start)
 
 
 def row(label: str, length: float, curve: list[tuple[float, float]], loop: tuple[float, float]) -> str:

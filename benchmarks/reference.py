@@ -112,23 +112,23 @@ def trained_weights(folder: Path) -> Iterator[tuple[str, Entry]]:
 
 def default_space(folder: Path) -> Iterator[tuple[str, Entry]]:
     """What the space that comes along makes."""
-    from facespace.perception.attributes import load_net
+    from facespace.perception.attributes import load_classifier
 
     space, faces = facespace.load(), photo_set(folder).images[:5]
     z, wanted = space.encode(faces), {"Smiling": 1, "Male": -1}
     edited = space.edit(z, {"Smiling": 2.0, "Eyeglasses": "1g"}, lock=["Young"])
     paths = ("linear", "spherical", "geodesic")
     yield "sample", entry(space.sample(5, seed=1), space.sample(5, prior="model", temperature=0.7))
-    yield "sample, guided", entry(space.sample(5, seed=1, given=wanted, guidance=2.0))
-    yield "latents", entry(z, space.sample_latents(5, seed=1), space.many_latents(5, seed=1))
+    yield "sample, guided", entry(space.sample(5, seed=1, conditions=wanted, guidance=2.0))
+    yield "latents", entry(z, space.sample_latents(5, seed=1), space.sample_latents_batched(5, seed=1))
     yield "reconstruct", entry(space.reconstruct(faces))
     yield "edit", entry(edited, space.decode(edited), space.edit(z, {"Male": "on"}))
-    yield "edit with a judge", entry(space.edit(z[:2], {"Smiling": "on"}, ["Male"], load_net()))
+    yield "edit with a judge", entry(space.edit(z[:2], {"Smiling": "on"}, ["Male"], load_classifier()))
     yield "morph", entry([space.morph(*z[:2], frames=5, path=path) for path in paths])
     yield "morph there and back", entry(space.morph(*z[:3], frames=8, pingpong=True))
-    yield "pull", entry(space.pull(z, 0.4), space.pull(z, 0.4, prior="model"))
+    yield "pull", entry(space.truncate(z, 0.4), space.truncate(z, 0.4, prior="model"))
     yield "mix", entry(space.mix([(z[:2], 1.0), (z[2:], -0.5)]))
-    yield "refine", entry(space.refine(faces[:2], z[:2], steps=3))
+    yield "refine", entry(space.optimize(faces[:2], z[:2], steps=3))
 
 
 def figures(folder: Path) -> Iterator[tuple[str, Entry]]:
@@ -142,7 +142,7 @@ def figures(folder: Path) -> Iterator[tuple[str, Entry]]:
     subjects = {"default space": (None, faces, "test"), "small space": (run, tiny, "all")}
     for name, (space, data, split) in subjects.items():
         measured, inside = folder / f"evaluate {name}", folder / f"analyze {name}"
-        evaluate(space, data, measured, split=split, features="attributes", bound=3, seed=1)
+        evaluate(space, data, measured, split=split, features="attributes", iwae_samples=3, seed=1)
         yield f"evaluate, {name}", entry(results(measured))
         analyze(space, data, inside, split="all", count=100, seed=1)
         yield f"analyze, {name}", entry(results(inside))
@@ -161,7 +161,7 @@ def fitted(folder: Path) -> Iterator[tuple[str, Entry]]:
         told = space.fit_prior(faces, kind, "all", seed=1, mirror=kind == "flow", **options)
         yield f"prior, {kind}", entry(told, space.sample_latents(5, prior=kind), tensors(space.folder))
     found = {way: space.fit_directions(faces, method=way) for way in ("mean", "probe", "decorrelated")}
-    found["pairs"] = space.fit_directions(faces, ["smile"], "mean", pairs=10, seed=1)
+    found["pairs"] = space.fit_directions(faces, ["smile"], "mean", shots=10, seed=1)
     found["kinds"] = space.fit_kinds(faces, "Eyeglasses", split="all", seed=1)
     for name, one in found.items():
         yield f"directions, {name}", entry(list(one.facts.values()), one.units, one.probes, one.steps)

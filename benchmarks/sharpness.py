@@ -41,7 +41,7 @@ def main(space_path: str, set_path: str, picture: str) -> None:
     }
     for name, stack in {**others, **decoded}.items():
         print(f"{detail(stack):.4f}  {name}")
-    sheet = grids.blocks([(name, stack[:SHOWN]) for name, stack in decoded.items()], SHOWN)
+    sheet = grids.labelled_rows([(name, stack[:SHOWN]) for name, stack in decoded.items()], SHOWN)
     small = sheet.resize((round(sheet.width * 0.58), round(sheet.height * 0.58)), Image.Resampling.BICUBIC)
     grids.save_still(small.quantize(160, dither=Image.Dither.NONE), Path(picture))
 

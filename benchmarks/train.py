@@ -85,11 +85,11 @@ def limit(given: argparse.Namespace) -> dict[str, Any]:
     from facespace.models import build
     from facespace.recipes import recipe
     from facespace.training.loss import total_loss
-    from facespace.training.runtime import Machine
+    from facespace.training.runtime import Runtime
 
     plan = recipe(given.recipe)
-    machine = Machine(given.device, plan.train)
-    model = machine.place(build(plan.model)).train()
+    machine = Runtime(given.device, plan.train)
+    model = machine.to_device(build(plan.model)).train()
     optimizer = torch.optim.Adam(model.parameters(), plan.train.learning_rate, fused=True)
     network = machine.prepare(model, optimizer)
     x = torch.rand(given.batch, *plan.model.image, device=machine.device)
@@ -112,16 +112,16 @@ def ours(given: argparse.Namespace) -> dict[str, Any]:
     import facespace
     from facespace.core.console import quiet
     from facespace.training.records import EpochRecord
-    from facespace.training.run_log import Journal
+    from facespace.training.run_log import RunLogger
 
     memory: list[float] = []
-    epoch = Journal.epoch
+    epoch = RunLogger.log_epoch
 
-    def remember(self: Journal, record: EpochRecord) -> None:
+    def remember(self: RunLogger, record: EpochRecord) -> None:
         epoch(self, record)
         memory.append(int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1]) * 4096 / 2**20)
 
-    Journal.epoch = remember  # type: ignore[method-assign]
+    RunLogger.log_epoch = remember  # type: ignore[method-assign]
     settings = [f"train.batch={given.batch}", f"train.steps={given.steps}"]
     with quiet():
         options = dict(settings=settings, device=given.device, trackers=["none"], force=True)

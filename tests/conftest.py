@@ -110,6 +110,6 @@ def pressed_after(steps: int, monkeypatch) -> Iterator[None]:
             pass
 
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "stop_gently", Gently)
+        patch.setattr(loop, "graceful_shutdown", Gently)
         with pytest.raises(KeyboardInterrupt):
             yield

@@ -18,10 +18,10 @@ from facespace.core.aliases import ALIASES, ARGUMENT, INSIDE, VERB, Alias, renam
 from facespace.core.configs import from_dict, override
 from facespace.core.console import quiet
 from facespace.core.errors import TrainingError
-from facespace.latent.morph import Way
+from facespace.latent.morph import PathSpec
 from facespace.models import bundle, card_text
 from facespace.models.locations import DEFAULT_SPACE
-from facespace.perception.store import SCORER, read_net
+from facespace.perception.store import SCORER, read_classifier
 from facespace.recipes import RECIPES, recipe
 from facespace.recipes.config import Recipe
 from facespace.report.runs import find_runs
@@ -174,7 +174,7 @@ def test_old_options_reach_their_verbs(cli, trained, told, drawn, tmp_path):
 def test_old_values_of_library_arguments_work(trained, capsys):
     assert set(ALIASES[ARGUMENT]) == {"recipe", "path", "prior"}
     assert recipe("ladder") == recipe("hierarchical") and "ladder" not in RECIPES
-    assert Way("dense") == Way("geodesic") and Way.of(path="dense") == Way("geodesic")
+    assert PathSpec("dense") == PathSpec("geodesic") and PathSpec.of(path="dense") == PathSpec("geodesic")
     space = facespace.load(trained)
     assert space.prior("own") is space.prior("model") is space.model.prior
     assert notes(capsys) == [
@@ -197,10 +197,10 @@ def test_the_default_space_opens_with_current_names(capsys):
         space.card["priors"]["flow"]["nats"]["train"]["model"]
         == stored["priors"]["flow"]["nats"]["train"]["own"]
     )
-    assert space.usual_prior == "flow" and "center" in space.card["metrics"]["train"]
+    assert space.default_prior == "flow" and "center" in space.card["metrics"]["train"]
     assert stored["failings"][0] in card_text.read().text()
     for name in (None, SCORER):
-        assert {"limitations", "limitations_by_attribute"} < set(read_net(name).card)
+        assert {"limitations", "limitations_by_attribute"} < set(read_classifier(name).card)
     assert notes(capsys) == []
 
 
@@ -343,5 +343,5 @@ def test_facts_of_older_directions_and_classifiers_have_current_names():
     facts = facespace.load().directions().facts
     for name, old in stored.items():
         assert facts[name]["shots"] == old["pairs"] and "pairs" not in facts[name]
-    for figures in read_net(None).card["held_out"]["attributes"].values():
+    for figures in read_classifier(None).card["held_out"]["attributes"].values():
         assert {"true_positive_rate", "true_negative_rate"} < set(figures) and "yes_found" not in figures

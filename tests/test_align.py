@@ -253,16 +253,16 @@ TYPICAL = np.array([(0.3, 0.4), (0.7, 0.4)])
 
 def test_two_plausible_eyes_are_taken():
     seen = np.array([(0.32, 0.41, 9), (0.69, 0.38, 5), (0.5, 0.6, 30)])
-    eyes, sure = detectors.pair(seen, TYPICAL)
+    eyes, sure = detectors.pair_eyes(seen, TYPICAL)
     np.testing.assert_allclose(eyes, seen[:2, :2])
     assert sure == 1
 
 
 def test_a_missing_eye_is_inferred_and_none_is_typical():
-    eyes, sure = detectors.pair(np.array([(0.32, 0.41, 9.0)]), TYPICAL)
+    eyes, sure = detectors.pair_eyes(np.array([(0.32, 0.41, 9.0)]), TYPICAL)
     np.testing.assert_allclose(eyes, TYPICAL + np.array((0.02, 0.01)))
     assert sure < 1
-    eyes, worse = detectors.pair(np.empty((0, 3)), TYPICAL)
+    eyes, worse = detectors.pair_eyes(np.empty((0, 3)), TYPICAL)
     np.testing.assert_array_equal(eyes, TYPICAL)
     assert worse < sure
 

@@ -28,10 +28,10 @@ from facespace.evaluation.session import EvaluationSession
 from facespace.latent import disentanglement, maps, structure
 from facespace.latent.structure import ACTIVE, components_for
 from facespace.report import latent_charts
-from facespace.report.page import Picture, Section, page, png
+from facespace.report.page import Picture, Section, png, render_page
 from facespace.report.table_export import LatentTable
 from facespace.space.face_space import FaceSpace
-from facespace.space.traversal import draw_walk, influence, walk
+from facespace.space.traversal import decode_traversal, influence, traverse
 
 FLAT = (
     "model.bottleneck=deterministic",
@@ -106,7 +106,7 @@ def test_components_agree_with_the_eigenvectors_of_the_covariance():
     z = (RANDOM.standard_normal((200, 6)) @ RANDOM.standard_normal((6, 6)) + 3).astype(np.float32)
     fitted, (values, vectors) = maps.components(z), np.linalg.eigh(np.cov(z.T.astype(np.float64)))
     np.testing.assert_allclose(fitted.explained_variance_, values[::-1], rtol=1e-6)
-    places, axes = maps.by_components(z, seed=0)
+    places, axes = maps.pca(z, seed=0)
     expected = (z - z.mean(0, dtype=np.float64)) @ vectors[:, :-3:-1]
     np.testing.assert_allclose(np.abs(places), np.abs(expected), rtol=1e-4, atol=1e-5)
     assert f"({100 * values[-1] / values.sum():.0f} %" in axes[0]
@@ -136,7 +136,7 @@ def test_correlations_leave_out_what_is_unknown():
 
 
 def test_chance_is_exceeded_by_one_study_in_twenty():
-    random, bound = np.random.default_rng(1), structure.by_chance(100, 30)
+    random, bound = np.random.default_rng(1), structure.chance_correlation(100, 30)
     strongest = []
     for _ in range(400):
         r, _ = structure.correlate(random.standard_normal((100, 5)), random.standard_normal((100, 6)))
@@ -149,12 +149,12 @@ def test_separable_attributes():
     z, alone = random.standard_normal((300, 8)).astype(np.float32), np.arange(300)
     signs = np.stack([np.sign(z[:, 0] + z[:, 1]), np.sign(random.standard_normal(300)), np.ones(300)], 1)
     signs[:9, 2], signs[:50, 0] = -1, np.nan
-    clear, unrelated, rare = structure.separable(z, signs, alone)
+    clear, unrelated, rare = structure.separability(z, signs, alone)
     assert clear.auc > 0.98 and abs(unrelated.auc - 0.5) < 0.1 and rare.auc is None
     assert (clear.yes + clear.no, clear.unknown, rare.no) == (250, 50, 9)
     names = ("clear", "unrelated", "rare")
-    assert structure.most_telling(names, [clear, unrelated, rare], 12) == ["clear", "unrelated", "rare"]
-    assert structure.most_telling(names, [clear, unrelated, rare], 1) == ["clear"]
+    assert structure.best_separated(names, [clear, unrelated, rare], 12) == ["clear", "unrelated", "rare"]
+    assert structure.best_separated(names, [clear, unrelated, rare], 1) == ["clear"]
 
 
 def test_a_person_is_never_on_both_sides():
@@ -165,8 +165,8 @@ def test_a_person_is_never_on_both_sides():
         :, None
     ]  # of the person, and of nothing in z
     (grouped,), (leaking,) = (
-        structure.separable(z, sign, people),
-        structure.separable(z, sign, np.arange(300)),
+        structure.separability(z, sign, people),
+        structure.separability(z, sign, np.arange(300)),
     )
     assert leaking.auc > 0.95 and grouped.auc < 0.75
 
@@ -175,7 +175,7 @@ def test_rows_of_latents():
     z = RANDOM.standard_normal((100, 3)).astype(np.float32)
     z[:, 1] = 0.25
     signs = np.stack([np.sign(z[:, 0]), np.full(100, np.nan)], 1)
-    rows = structure.rows_of(z, np.abs(z), np.array([0.1, 0.0, 0.3]), ("first", "blank"), signs, ACTIVE)
+    rows = structure.latent_table(z, np.abs(z), np.array([0.1, 0.0, 0.3]), ("first", "blank"), signs, ACTIVE)
     assert [row.latent for row in rows] == [2, 0, 1]
     assert [row.active for row in rows] == [True, True, False]
     first, dead = rows[1], rows[2]
@@ -207,7 +207,7 @@ def test_whitening_gives_the_distance_of_mahalanobis():
 
 def test_a_map_of_faces_has_the_nearest_in_each_cell():
     places = np.random.default_rng(4).standard_normal((500, 2))
-    grid = maps.pick(places, 6, 8, margin=0)
+    grid = maps.choose_grid(places, 6, 8, margin=0)
     low, high = places.min(0), places.max(0)
     spot = (places - low) / (high - low) * (8, 6)
     for row in range(6):
@@ -221,7 +221,7 @@ def test_a_map_of_faces_has_the_nearest_in_each_cell():
     picked = grid[grid >= 0]
     assert len(set(picked)) == len(picked)
     faces = np.arange(len(picked), dtype=np.uint8)[:, None, None, None] * np.ones((1, 3, 2, 1), np.uint8)
-    sheet = maps.lay(grid, faces)
+    sheet = maps.draw_grid(grid, faces)
     assert sheet.shape == (18, 16, 1)
     order = np.full(grid.shape, 255)
     order[grid >= 0] = np.arange(len(picked))
@@ -229,7 +229,7 @@ def test_a_map_of_faces_has_the_nearest_in_each_cell():
 
 
 def test_faces_all_in_one_place_still_have_a_map():
-    assert (maps.pick(np.zeros((5, 2)), 4, 4) >= 0).sum() == 1
+    assert (maps.choose_grid(np.zeros((5, 2)), 4, 4) >= 0).sum() == 1
     made, missing = maps.draw_maps(np.zeros((20, 3), np.float32), 0)
     assert [one.name for one in made] == ["pca"] and any("same latents" in text for text in missing)
 
@@ -300,9 +300,9 @@ def test_influence_is_the_mean_change_of_a_pixel(trained, drawn):
 
 def test_a_walk_leaves_the_middle_on_straight_lines(trained):
     space, axes = facespace.load(trained), np.diag([1.0, 2.0, 3.0, 4.0, 5.0])[1:3]
-    latents = walk(np.full(5, 0.5), axes, (-2.0, 0.0, 1.0))
+    latents = traverse(np.full(5, 0.5), axes, (-2.0, 0.0, 1.0))
     np.testing.assert_allclose(latents[0], [[0.5, -3.5, 0.5, 0.5, 0.5], [0.5] * 5, [0.5, 2.5, 0.5, 0.5, 0.5]])
-    faces = draw_walk(space, latents)
+    faces = decode_traversal(space, latents)
     np.testing.assert_array_equal(faces[1, 2], space.decode(latents[1, 2])[0])
     assert faces.shape == (2, 3, 16, 16, 3)
 
@@ -337,7 +337,7 @@ def test_the_figures_are_those_of_the_encoder(looked, alive, drawn):
     np.testing.assert_array_equal(known, faces.attributes[rows])
     with torch.inference_mode():
         posterior = space.model.encode(torch.from_numpy(faces.images[rows]).permute(0, 3, 1, 2) / 255)
-    kl = posterior.penalties()["kl"].mean()
+    kl = posterior.regularizers()["kl"].mean()
     assert facts["latents"]["kl"] == pytest.approx(float(kl), rel=1e-4)
     for row in facts["latents"]["rows"]:
         assert row["deviation"] == pytest.approx(z[:, row["latent"]].std(ddof=1), rel=1e-4)
@@ -399,7 +399,7 @@ def test_the_page_stands_alone(looked):
 
 def test_pages_escape_what_they_are_told():
     sheet = Image.new("RGB", (4, 6))
-    made = page(
+    made = render_page(
         "<b>",
         [
             Section(

@@ -13,17 +13,17 @@ from torch.nn import functional as F
 import facespace
 from facespace.core.console import quiet
 from facespace.core.errors import BundleError, FacespaceError, TrainingError, UsageError
-from facespace.core.files import partial_folder
+from facespace.core.files import unfinished_folder
 from facespace.data import derive
 from facespace.data.faces import FaceSet
 from facespace.data.sources import SourceOptions, celeba
 from facespace.image.photos import Template, read_photo
-from facespace.perception.attributes import BATCH, AttributeNet, load_net
-from facespace.perception.classifier import Classifier, NetConfig
+from facespace.perception.attributes import BATCH, AttributeClassifier, load_classifier
+from facespace.perception.classifier import ClassifierConfig, ClassifierNetwork
 from facespace.training import attribute_classifier as training
-from facespace.training.attribute_card import failing, measure, one, table
+from facespace.training.attribute_card import attribute_figures, failing, measure, table
 from facespace.training.attribute_classifier import train_attributes
-from facespace.training.calibration import calibrate, masked_loss, mean_auc, some_gray, yes_weights
+from facespace.training.calibration import calibrate, masked_loss, mean_auc, random_gray, yes_weights
 from facespace.training.labelling import label
 
 SMALL = (
@@ -57,8 +57,8 @@ def folder(many, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def net(folder) -> AttributeNet:
-    return load_net(folder)
+def net(folder) -> AttributeClassifier:
+    return load_classifier(folder)
 
 
 def copied(folder, to, **changes):
@@ -124,7 +124,7 @@ def test_calibration_mends_logits_that_are_too_sure():
     before, after = (1 / (1 + np.exp(-x[:, 0])) for x in (logits, logits * slope + offset))
     assert calibration_error(before, yes[:, 0]) > 0.1
     assert calibration_error(after, yes[:, 0]) < 0.02
-    assert one(before, np.where(yes[:, 0], 1, -1), False).calibration_error == pytest.approx(
+    assert attribute_figures(before, np.where(yes[:, 0], 1, -1), False).calibration_error == pytest.approx(
         calibration_error(before, yes[:, 0]), abs=1e-3
     )
 
@@ -151,10 +151,10 @@ def test_mean_auc_leaves_out_what_has_one_kind():
 
 def test_some_gray_is_pillows_gray():
     image = torch.rand(64, 3, 4, 4)
-    gray = some_gray(image, 1.0)
+    gray = random_gray(image, 1.0)
     assert torch.allclose(gray[:, 0], 0.299 * image[:, 0] + 0.587 * image[:, 1] + 0.114 * image[:, 2])
     assert torch.equal(gray[:, 0], gray[:, 2])
-    assert torch.equal(some_gray(image, 0.0), image)
+    assert torch.equal(random_gray(image, 0.0), image)
 
 
 # Training
@@ -171,7 +171,7 @@ def test_a_known_factor_is_learned(folder, net, many):
     assert row["accuracy"] == pytest.approx(((p[:, column] > 0.5) == (truth[:, column] > 0)).mean(), abs=1e-4)
     assert (row["yes"], row["no"]) == ((truth[:, column] > 0).sum(), (truth[:, column] < 0).sum())
     assert {path.name for path in folder.iterdir()} == {"model.safetensors", "card.json"}
-    assert not partial_folder(folder).exists()
+    assert not unfinished_folder(folder).exists()
 
 
 def test_the_card_tells_what_it_is(net, many):
@@ -180,7 +180,7 @@ def test_the_card_tells_what_it_is(net, many):
     assert card["data"]["fingerprint"] == many.fingerprint
     assert card["terms"] == many.card["terms"]
     assert card["parameters"] == sum(
-        p.numel() for p in Classifier(NetConfig(16, 12, (16, 24), (1, 1)), 4).parameters()
+        p.numel() for p in ClassifierNetwork(ClassifierConfig(16, 12, (16, 24), (1, 1)), 4).parameters()
     )
     assert card["held_out"]["identities_seen_in_training"] == 0
     assert set(card["limitations_by_attribute"]) == set(NAMES)
@@ -250,7 +250,9 @@ def test_logits_are_linear_in_features_and_know_left_from_right(net, many):
 def test_sided_attributes_change_places_in_the_mirror():
     torch.manual_seed(0)
     names = ("left_eye_open", "Smiling", "right_eye_open")
-    net = AttributeNet(Classifier(NetConfig(16, 4, (8,), (1,)), 3), names, Template(16, 16), {})
+    net = AttributeClassifier(
+        ClassifierNetwork(ClassifierConfig(16, 4, (8,), (1,)), 3), names, Template(16, 16), {}
+    )
     faces = np.random.default_rng(0).integers(0, 256, (3, 16, 16, 3), np.uint8)
     assert np.allclose(
         net.logits(np.ascontiguousarray(faces[:, :, ::-1])), net.logits(faces)[:, [2, 1, 0]], atol=1e-5
@@ -258,14 +260,17 @@ def test_sided_attributes_change_places_in_the_mirror():
 
 
 def test_the_network_has_the_size_it_should():
-    count = sum(p.numel() for p in Classifier(NetConfig(), 40).parameters())
+    count = sum(p.numel() for p in ClassifierNetwork(ClassifierConfig(), 40).parameters())
     assert count <= 1_400_000
-    assert Classifier(NetConfig(), 40).features(torch.rand(2, 3, 64, 64)).shape == (2, 192)
-    assert Classifier(NetConfig(size=44), 2)(torch.rand(2, 3, 44, 44)).shape == (2, 2)
+    assert ClassifierNetwork(ClassifierConfig(), 40).features(torch.rand(2, 3, 64, 64)).shape == (2, 192)
+    assert ClassifierNetwork(ClassifierConfig(size=44), 2)(torch.rand(2, 3, 44, 44)).shape == (2, 2)
 
 
 def test_the_last_of_what_is_seen_on_the_way_is_what_the_logits_are_made_of():
-    net, image = Classifier(NetConfig(32, 4, (8, 12), (1, 2)), 3).eval(), torch.rand(2, 3, 32, 32)
+    net, image = (
+        ClassifierNetwork(ClassifierConfig(32, 4, (8, 12), (1, 2)), 3).eval(),
+        torch.rand(2, 3, 32, 32),
+    )
     seen = net.stages(image)
     assert [tuple(layer.shape[1:]) for layer in seen] == [(4, 16, 16), (8, 8, 8), (12, 4, 4), (12, 4, 4)]
     torch.testing.assert_close(seen[-1].mean((2, 3)), net.features(image))
@@ -389,7 +394,7 @@ def test_damage_is_a_sentence(folder, trained, tmp_path):
         copied(folder, tmp_path / name)
         (tmp_path / name / "model.safetensors").write_bytes(damage)
         with pytest.raises(BundleError, match=sentence):
-            load_net(tmp_path / name)
+            load_classifier(tmp_path / name)
     copied(folder, tmp_path / "none")
     (tmp_path / "none" / "model.safetensors").unlink()
     for path, sentence in [
@@ -401,14 +406,14 @@ def test_damage_is_a_sentence(folder, trained, tmp_path):
         (trained / "best", "holds a bundle, not an attribute network"),
     ]:
         with pytest.raises(BundleError, match=sentence):
-            load_net(path)
+            load_classifier(path)
     (tmp_path / "fewer" / "card.json").write_text("{")
     with pytest.raises(FacespaceError, match="cannot be read"):
-        load_net(tmp_path / "fewer")
+        load_classifier(tmp_path / "fewer")
 
 
 def test_failings_are_told():
-    row = one(np.linspace(0, 0.4, 50), np.where(np.arange(50) % 10, -1, 1), False)
+    row = attribute_figures(np.linspace(0, 0.4, 50), np.where(np.arange(50) % 10, -1, 1), False)
     assert row.accuracy == row.majority_accuracy == 0.9
     text = failing(row)
     for sentence in ("Misses 100%", "no better than always", "weak", "Only 5 held-out faces have it"):
@@ -425,21 +430,21 @@ def test_the_shipped_network_is_small_and_whole():
     shipped = files("facespace") / "weights"
     sizes = [len((shipped / f"attributes.{ending}").read_bytes()) for ending in ("safetensors", "json")]
     assert sum(sizes) <= 3_000_000
-    net = load_net()
+    net = load_classifier()
     assert len(net.names) == 40
     assert "non-commercial" in net.card["terms"]
     assert net.card["held_out"]["identities_seen_in_training"] == 0
-    p = net.predict(np.zeros((2, 171, 186, 1), np.uint8))
+    p = net.probabilities(np.zeros((2, 171, 186, 1), np.uint8))
     assert p.shape == (2, 40)
     assert np.isfinite(p).all()
 
 
 def test_the_shipped_network_sees_smiles_in_real_faces(real):
-    net, listing = load_net(), celeba.read(real / "celeba", SourceOptions())
+    net, listing = load_classifier(), celeba.read(real / "celeba", SourceOptions())
     template = Template(64, 64, 3, "center-148")
     rows = [row for row, face in enumerate(listing.faces) if face.split == "test"][:300]
     faces = np.stack([template.prepare(read_photo(listing.faces[row].image)) for row in rows])  # type: ignore[arg-type]
-    p = net.predict(faces)
+    p = net.probabilities(faces)
     for name in ("Smiling", "Male", "Eyeglasses"):
         truth = listing.values[rows, listing.attributes.index(name)] > 0
         assert roc_auc_score(truth, p[:, net.names.index(name)]) > 0.9

@@ -19,7 +19,7 @@ from facespace.core.errors import UsageError
 from facespace.data.faces import FaceSet
 from facespace.recipes import recipe
 from facespace.recipes.config import Recipe
-from facespace.training.balancing import draw, expected_counts
+from facespace.training.balancing import expected_counts, resample
 from facespace.training.loaders import Loader
 
 
@@ -80,14 +80,14 @@ def test_attributes_that_are_independent_multiply():
 @settings(max_examples=60, deadline=None)
 def test_a_drawn_epoch_repeats_and_leaves_out_as_few_as_it_can(weights, seed):
     expected = np.array(weights) * len(weights) / sum(weights)
-    times = np.bincount(draw(expected, np.random.default_rng(seed)), minlength=len(expected))
+    times = np.bincount(resample(expected, np.random.default_rng(seed)), minlength=len(expected))
     assert times.sum() == len(expected)
     assert (times >= np.floor(expected - 1e-9)).all() and (times <= np.ceil(expected + 1e-9)).all()
 
 
 def test_over_epochs_each_face_comes_as_often_as_expected():
     expected = expected_counts(signs(50, 0.2), {"Hat": 0.5})
-    epochs = [draw(expected, np.random.default_rng((0, epoch))) for epoch in range(2_000)]
+    epochs = [resample(expected, np.random.default_rng((0, epoch))) for epoch in range(2_000)]
     times = np.bincount(np.concatenate(epochs), minlength=50) / len(epochs)
     np.testing.assert_allclose(times, expected, atol=0.06)  # five standard errors of a coin's mean
 
@@ -109,8 +109,8 @@ def flat(batches: list[list[int]]) -> list[int]:
 
 def test_every_epoch_has_the_share_and_its_own_order(drawn):
     loader = balanced(drawn, size=1)  # so that no rump of an epoch is left out
-    column = loader.columns(["Hat"])[0]
-    orders = [np.concatenate(indices(loader.training(0, epoch))) for epoch in range(5)]
+    column = loader.attribute_columns(["Hat"])[0]
+    orders = [np.concatenate(indices(loader.shuffled(0, epoch))) for epoch in range(5)]
     for order in orders:
         has = loader.faces.attributes[order, column] > 0
         assert len(order) == len(loader.rows) and abs(has.sum() - len(order) / 2) <= 1
@@ -120,15 +120,15 @@ def test_every_epoch_has_the_share_and_its_own_order(drawn):
 
 def test_an_epoch_taken_up_at_a_step_goes_on_as_the_whole_one(drawn):
     loader = balanced(drawn)
-    whole = indices(loader.training(3, 2))
+    whole = indices(loader.shuffled(3, 2))
     assert len(whole) == loader.steps == len(loader.rows) // 8
-    assert indices(balanced(drawn).training(3, 2, 2)) == whole[2:]
-    assert indices(loader.training(4, 2)) != whole
+    assert indices(balanced(drawn).shuffled(3, 2, 2)) == whole[2:]
+    assert indices(loader.shuffled(4, 2)) != whole
 
 
 def test_processes_share_a_balanced_batch(drawn):
-    whole = indices(balanced(drawn).training(0, 0))
-    parts = [indices(balanced(drawn, rank=rank, world=2).training(0, 0)) for rank in range(2)]
+    whole = indices(balanced(drawn).shuffled(0, 0))
+    parts = [indices(balanced(drawn, rank=rank, world=2).shuffled(0, 0)) for rank in range(2)]
     for step, batch in enumerate(whole):
         assert parts[0][step] == batch[::2] and parts[1][step] == batch[1::2]
 
@@ -137,11 +137,11 @@ def test_rows_in_order_and_other_rows_are_as_they_are(drawn):
     loader = balanced(drawn)
     assert flat(indices(loader.in_order())) == loader.rows.tolist()
     rows = loader.faces.rows("validation")
-    assert flat(indices(loader.over(rows, 4).in_order())) == rows.tolist()
-    assert sorted(flat(indices(loader.over(loader.rows, 1).training(0, 0)))) == loader.rows.tolist()
+    assert flat(indices(loader.with_rows(rows, 4).in_order())) == rows.tolist()
+    assert sorted(flat(indices(loader.with_rows(loader.rows, 1).shuffled(0, 0)))) == loader.rows.tolist()
     without = balanced(drawn, shares={})
     order = np.random.default_rng((0, 1)).permutation(without.rows)  # as it has always been
-    assert flat(indices(without.training(0, 1))) == order[: without.steps * 8].tolist()
+    assert flat(indices(without.shuffled(0, 1))) == order[: without.steps * 8].tolist()
 
 
 def test_a_balanced_run_resumes_to_the_very_same_weights(drawn, tmp_path, monkeypatch):
@@ -166,7 +166,7 @@ def test_an_autoencoders_prior_is_told_the_true_frequencies(drawn, tmp_path):
     rows = faces.rows("train")
     z = space.encode(np.asarray(faces.images[rows]))
     np.testing.assert_allclose(space.model.prior.mean.numpy(), z.mean(0), atol=1e-4)
-    order = np.concatenate(indices(balanced(drawn, 1, {"Hat": 0.6, "Bangs": 0.2}).training(0, 0)))
+    order = np.concatenate(indices(balanced(drawn, 1, {"Hat": 0.6, "Bangs": 0.2}).shuffled(0, 0)))
     twisted = space.encode(np.asarray(faces.images[order])).mean(0)
     assert np.abs(twisted - z.mean(0)).max() > 1e-3  # so that the truth above says something
 
@@ -228,9 +228,9 @@ def test_real_glasses_come_as_often_as_asked_for(real, tmp_path):
         faces = facespace.prepare("celeba", real / "celeba", to=tmp_path / "set", size=8, limit=600)
     loader = Loader(faces, faces.rows("train"), 64)
     said = loader.balance({"Eyeglasses": 0.2})
-    natural = share(faces.attributes[loader.rows][:, loader.columns(["Eyeglasses"])])
+    natural = share(faces.attributes[loader.rows][:, loader.attribute_columns(["Eyeglasses"])])
     held = np.concatenate(
-        [batch.attributes[:, loader.columns(["Eyeglasses"])] for batch in loader.training(0, 0)]
+        [batch.attributes[:, loader.attribute_columns(["Eyeglasses"])] for batch in loader.shuffled(0, 0)]
     )
     assert natural < 0.1 and share(held) == pytest.approx(0.2, abs=0.02)
     assert said[0].startswith(f"Eyeglasses 20.0% instead of {natural:.1%}")

@@ -39,7 +39,7 @@ def packed(rich, tmp_path_factory):
 
 
 @pytest.fixture
-def coming_along(packed, monkeypatch):
+def default_space(packed, monkeypatch):
     monkeypatch.setattr(locations, "DEFAULT_SPACE", packed)
     return packed
 
@@ -56,8 +56,8 @@ def test_a_packed_space_carries_figures_failings_and_latents_of_faces(cli, rich,
     space, faces = facespace.load(to), FaceSet(drawn)
     rows = faces.rows("train")
     z = facespace.load(rich).encode(faces.images[rows])
-    np.testing.assert_allclose(space.encoded, z, rtol=1e-3, atol=1e-3)
-    assert facespace.load(rich).encoded is None
+    np.testing.assert_allclose(space.stored_latents, z, rtol=1e-3, atol=1e-3)
+    assert facespace.load(rich).stored_latents is None
     assert (
         space.card["limitations"] == ["Hats.", "Hands."] and "24 faces of the split all" in cli("card", to)[1]
     )
@@ -89,16 +89,16 @@ def test_figures_of_an_older_evaluation(trained, drawn, tmp_path):
 def test_latents_of_faces_that_came_along_are_checked(rich, tmp_path):
     z = np.zeros((3, 5), np.float32)
     pack(bundle.load(rich), tmp_path / "p", encoded=z)
-    np.testing.assert_array_equal(facespace.load(tmp_path / "p").encoded, z)
+    np.testing.assert_array_equal(facespace.load(tmp_path / "p").stored_latents, z)
     pack(bundle.load(tmp_path / "p"), tmp_path / "again")
-    np.testing.assert_array_equal(facespace.load(tmp_path / "again").encoded, z)
+    np.testing.assert_array_equal(facespace.load(tmp_path / "again").stored_latents, z)
     file = tmp_path / "p" / bundle.ENCODED
     file.write_bytes(file.read_bytes()[:-4])
     with pytest.raises(BundleError, match="encoded"):
-        _ = facespace.load(tmp_path / "p").encoded
+        _ = facespace.load(tmp_path / "p").stored_latents
     pack(bundle.load(rich), tmp_path / "q", encoded=z[:, :4])
     with pytest.raises(BundleError, match="does not fit the model"):
-        _ = facespace.load(tmp_path / "q").encoded
+        _ = facespace.load(tmp_path / "q").stored_latents
 
 
 def test_the_card_says_what_a_space_is(cli, rich, trained, tmp_path):
@@ -161,11 +161,9 @@ def test_packing_replaces_packed_bundles_alone(cli, rich, packed, tmp_path):
     assert {path.name: path.read_bytes() for path in (rich / "best").iterdir()} == before
 
 
-def test_without_a_name_the_space_that_comes_along_is_opened(
-    cli, coming_along, photos, tmp_path, monkeypatch
-):
+def test_without_a_name_the_default_space_is_opened(cli, default_space, photos, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert facespace.load().folder == coming_along
+    assert facespace.load().folder == default_space
     for tokens in (
         ["sample", "-n", "4", "--to", "s.png"],
         ["reconstruct", photos[0], "--to", "r.png"],
@@ -192,23 +190,23 @@ def test_without_a_space_that_comes_along_one_must_be_named(cli, tmp_path, monke
     assert code == 2 and "No SPACE was named" in err
 
 
-def test_the_space_that_comes_along_is_not_changed(coming_along, drawn, monkeypatch):
-    before = {path.name: path.read_bytes() for path in coming_along.iterdir()}
+def test_the_default_space_is_not_changed(default_space, drawn, monkeypatch):
+    before = {path.name: path.read_bytes() for path in default_space.iterdir()}
     with quiet(), pytest.raises(BundleError, match="stays as it is"):
         facespace.load().fit_prior(FaceSet(drawn), "normal")
-    monkeypatch.chdir(coming_along.parent)  # nor under another name
+    monkeypatch.chdir(default_space.parent)  # nor under another name
     with quiet(), pytest.raises(BundleError, match="stays as it is"):
-        facespace.load(coming_along.name).fit_components(FaceSet(drawn), 2)
-    assert {path.name: path.read_bytes() for path in coming_along.iterdir()} == before
+        facespace.load(default_space.name).fit_components(FaceSet(drawn), 2)
+    assert {path.name: path.read_bytes() for path in default_space.iterdir()} == before
 
 
 def test_latents_are_pulled_through_the_space(rich):
     space = facespace.load(rich)
     z = space.sample_latents(5)
     for prior in ("model", "mixture", "flow"):
-        np.testing.assert_array_equal(space.pull(z, 0, prior), z)
-        assert space.pull(z, 1, prior).shape == z.shape
-    np.testing.assert_allclose(space.pull(z, 0.25, "model"), 0.75 * z, rtol=1e-6)
+        np.testing.assert_array_equal(space.truncate(z, 0, prior), z)
+        assert space.truncate(z, 1, prior).shape == z.shape
+    np.testing.assert_allclose(space.truncate(z, 0.25, "model"), 0.75 * z, rtol=1e-6)
     for share in (-0.1, 1.1, float("nan")):
         with pytest.raises(UsageError, match="must lie in"):
-            space.pull(z, share)
+            space.truncate(z, share)

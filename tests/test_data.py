@@ -290,13 +290,13 @@ def test_unknown_factors_are_named():
 def test_loader_shuffles_by_seed_and_epoch_and_resumes(drawn):
     faces = FaceSet(drawn)
     loader = Loader(faces, faces.rows("train"), 8)
-    whole = [batch.index.tolist() for batch in loader.training(0, 0)]
-    assert whole[2:] == [batch.index.tolist() for batch in loader.training(0, 0, start=2)]
-    assert whole != [batch.index.tolist() for batch in loader.training(0, 1)]
+    whole = [batch.index.tolist() for batch in loader.shuffled(0, 0)]
+    assert whole[2:] == [batch.index.tolist() for batch in loader.shuffled(0, 0, start=2)]
+    assert whole != [batch.index.tolist() for batch in loader.shuffled(0, 1)]
     assert len(whole) == loader.steps == len(faces.rows("train")) // 8
     assert {row for batch in whole for row in batch} <= set(faces.rows("train"))
     shares = [
-        [b.index.tolist() for b in Loader(faces, faces.rows("train"), 8, rank=r, world=2).training(0, 0)]
+        [b.index.tolist() for b in Loader(faces, faces.rows("train"), 8, rank=r, world=2).shuffled(0, 0)]
         for r in (0, 1)
     ]
     assert [sorted(a + b) for a, b in zip(*shares)] == [sorted(batch) for batch in whole]
@@ -306,7 +306,7 @@ def test_loader_shuffles_by_seed_and_epoch_and_resumes(drawn):
 
 def test_loader_gives_the_stored_pixels_and_attributes(drawn):
     faces = FaceSet(drawn)
-    batch = next(Loader(faces, faces.rows("train"), 4).training(0, 0))
+    batch = next(Loader(faces, faces.rows("train"), 4).shuffled(0, 0))
     stored = faces.images[batch.index.numpy()]
     np.testing.assert_array_equal(
         (batch.image.permute(0, 2, 3, 1).numpy() * 255).round().astype(np.uint8), stored

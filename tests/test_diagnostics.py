@@ -35,8 +35,8 @@ def unsure(drawn, tmp_path_factory):
 def test_diagnosis_measures_each_face(space, drawn):
     faces = FaceSet(drawn).images[:9]
     found = diagnostics.diagnose(space, faces, [f"face {index}" for index in range(9)])
-    np.testing.assert_array_equal(found.again, space.reconstruct(faces))
-    errors = ((faces / 255 - found.again / 255) ** 2).mean((1, 2, 3))
+    np.testing.assert_array_equal(found.reconstructions, space.reconstruct(faces))
+    errors = ((faces / 255 - found.reconstructions / 255) ** 2).mean((1, 2, 3))
     np.testing.assert_allclose([one["mse"] for one in found.records()], errors, rtol=1e-4)
     assert [one["face"] for one in found.records()][3] == "face 3"
     assert (np.diff(found.figures["ssim"][found.order]) <= 0).all()  # from the best to the worst
@@ -79,7 +79,7 @@ def test_picture_has_a_row_for_each_kind_and_a_scale_for_each_map(unsure, drawn)
     assert names == ["original", "reconstruction", "error", "deviation"] * 3 + ["", ""]
     error = figure.axes[2].images[0]
     first = found.order[0]
-    truth = np.abs(found.originals[first].astype(float) - found.again[first]).mean(-1) / 255
+    truth = np.abs(found.originals[first].astype(float) - found.reconstructions[first]).mean(-1) / 255
     np.testing.assert_allclose(error.get_array()[:, :16], truth, atol=1e-6)
     assert len({place.images[0].norm.vmax for place in figure.axes[2:12:4]}) == 1  # one scale for all bands
     words = [text.get_text() for text in figure.axes[3].get_xticklabels()]

@@ -7,7 +7,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
 from facespace.core.configs import override
-from facespace.diagrams.layer_summary import IDEAS, diagram, dissect
+from facespace.diagrams.layer_summary import IDEAS, diagram, summarize_layers
 from facespace.models import build, count_parameters
 from facespace.recipes import RECIPES, recipe
 from facespace.space.face_space import load
@@ -16,7 +16,7 @@ from facespace.space.face_space import load
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_parameter_of_a_recipe_is_in_a_box(name):
     config = recipe(name).model
-    parts = dissect(config)
+    parts = summarize_layers(config)
     assert parts.parameters == count_parameters(config)
     assert parts.encoder[0].shape == config.image
     assert parts.decoder[-1].shape == build(config).image_shape
@@ -24,11 +24,11 @@ def test_every_parameter_of_a_recipe_is_in_a_box(name):
 
 def test_a_conditional_model_is_counted_whole():
     config = override(recipe("celebamask-conv"), ["model.conditions=Smiling,Male"]).model
-    assert dissect(config).parameters == count_parameters(config)
+    assert summarize_layers(config).parameters == count_parameters(config)
 
 
 def test_layers_fold_in_what_follows_them():
-    parts = dissect(recipe("celeba-conv-128").model)
+    parts = summarize_layers(recipe("celeba-conv-128").model)
     assert [block.shape for block in parts.encoder[1:]] == [
         (32, 64, 64),
         (64, 32, 32),
@@ -46,7 +46,7 @@ def test_layers_fold_in_what_follows_them():
 
 
 def test_the_yearbook_model_goes_in_larger_than_it_comes_out():
-    parts = dissect(recipe("yearbook-ae").model)
+    parts = summarize_layers(recipe("yearbook-ae").model)
     assert parts.encoder[-1].shape == (80,) and parts.encoder[-1].notes == ("ReLU",)
     assert (parts.encoder[0].shape, parts.decoder[-1].shape) == ((1, 171, 186), (1, 160, 176))
 

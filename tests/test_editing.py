@@ -17,11 +17,11 @@ from facespace.evaluation.edit_curves import Point, at_identity, at_rate
 from facespace.image.photos import Template
 from facespace.latent import directions as finding
 from facespace.latent import strengths
-from facespace.latent.edit import keep_scores, move, to_level
-from facespace.perception.attributes import AttributeNet, load_net
-from facespace.perception.classifier import Classifier, NetConfig
-from facespace.space.closed_loop import Judge, reach
-from facespace.space.latent_optimization import refine
+from facespace.latent.edit import move, project_to_scores, strength_to_score
+from facespace.perception.attributes import AttributeClassifier, load_classifier
+from facespace.perception.classifier import ClassifierConfig, ClassifierNetwork
+from facespace.space.closed_loop import LatentClassifier, closed_loop_edit
+from facespace.space.latent_optimization import optimize_latents
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def known():
 
 @pytest.fixture(scope="module")
 def found(known):
-    return finding.find_all(*known)
+    return finding.fit_directions(*known)
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_whitening_of_fewer_faces_than_latents_is_finite():
 @pytest.mark.parametrize("method", finding.METHODS)
 def test_directions_are_unit_vectors_that_tell_faces_apart(known, method):
     z, signs, names = known
-    found = finding.find_all(z, signs, names, method=method)
+    found = finding.fit_directions(z, signs, names, method=method)
     np.testing.assert_allclose(np.linalg.norm(found.units, axis=1), 1)
     assert min(finding.auc(found, z, signs).values()) > 0.95
     assert found.facts["c"]["yes"] + found.facts["c"]["no"] == 2000 and found.facts["a"]["method"] == method
@@ -79,22 +79,22 @@ def test_one_unit_is_one_standard_deviation_of_the_projection(known, found):
 
 def test_mean_difference_steps_along_the_raw_difference(known):
     z, signs, names = known
-    found = finding.find_all(z, signs, names, method="mean")
+    found = finding.fit_directions(z, signs, names, method="mean")
     raw = z[signs[:, 0] > 0].mean(0) - z[signs[:, 0] < 0].mean(0)
     np.testing.assert_allclose(found.steps[0] * found.facts["a"]["difference"], raw, rtol=1e-6)
 
 
 def test_decorrelated_directions_do_not_drag_each_other(known):
     z, signs, names = known
-    mean = finding.find_all(z, signs, names, method="mean")
-    apart = finding.find_all(z, signs, names, method="decorrelated")
+    mean = finding.fit_directions(z, signs, names, method="mean")
+    apart = finding.fit_directions(z, signs, names, method="decorrelated")
     assert mean.correlation[0, 1] > 0.7 > 0.45 > abs(apart.correlation[0, 1])
 
 
 def test_a_few_pairs_are_drawn_by_seed_and_near_the_whole(known):
     z, signs, names = known
-    whole = finding.find_all(z, signs, names, ["a"], "mean")
-    few = [finding.find_all(z, signs, names, ["a"], "mean", pairs=10, seed=seed) for seed in (0, 0, 1)]
+    whole = finding.fit_directions(z, signs, names, ["a"], "mean")
+    few = [finding.fit_directions(z, signs, names, ["a"], "mean", shots=10, seed=seed) for seed in (0, 0, 1)]
     np.testing.assert_array_equal(few[0].units, few[1].units)
     assert (few[0].units != few[2].units).any()
     assert all(float(one.units[0] @ whole.units[0]) > 0.5 and one.facts["a"]["yes"] == 10 for one in few)
@@ -109,7 +109,7 @@ def test_components_fall_in_variance(known):
 
 def test_merged_directions_move_and_score_as_before(known, found):
     z = known[0]
-    other = finding.own_direction("own", z[:30] + 1, z[30:60], finding.whitening_of(2 * z[:500] + 1))
+    other = finding.custom_direction("own", z[:30] + 1, z[30:60], finding.whitening_of(2 * z[:500] + 1))
     both = finding.merged(found, other)
     assert both.names == ("own", "a", "b", "c")
     np.testing.assert_allclose(both.steps[1:], found.steps, atol=1e-9)
@@ -121,7 +121,7 @@ def test_an_own_direction_is_judged_by_faces_left_out():
     random = np.random.default_rng(1)
     chance = random.standard_normal((40, 30))
     whitening = finding.whitening_of(random.standard_normal((500, 30)))
-    found = finding.own_direction("nothing", chance[:20], chance[20:], whitening)
+    found = finding.custom_direction("nothing", chance[:20], chance[20:], whitening)
     assert 0.2 < found.facts["nothing"]["auc"] < 0.8  # by the faces that it was found in it would be 1
 
 
@@ -137,15 +137,15 @@ def test_an_own_direction_is_judged_by_faces_left_out():
 def test_impossible_directions_are_refused(known, change, words):
     z, signs, known_names = known
     with pytest.raises(UsageError, match=words):
-        finding.find_all(z, signs, known_names, **{"names": ["a"], **change})
+        finding.fit_directions(z, signs, known_names, **{"names": ["a"], **change})
 
 
 def test_too_few_faces_are_refused(known):
     z, _signs, _ = known
     with pytest.raises(UsageError, match="at least 5 faces that have x"):
-        finding.find_directions(z[:20], np.ones((20, 1)), ["x"])
+        finding.fit_direction_table(z[:20], np.ones((20, 1)), ["x"])
     with pytest.raises(UsageError, match="No attribute of this set"):
-        finding.find_all(z[:20], np.full((20, 1), np.nan), ["x"])
+        finding.fit_directions(z[:20], np.full((20, 1), np.nan), ["x"])
 
 
 def test_moves_add_strengths_and_locks_hold_scores(known, found):
@@ -163,7 +163,7 @@ def test_moves_add_strengths_and_locks_hold_scores(known, found):
 @pytest.mark.parametrize("method", finding.METHODS)
 def test_one_gap_takes_the_mean_without_to_the_score_of_the_mean_with(known, method):
     z, signs, names = known
-    found = finding.find_all(z, signs, names, method=method)
+    found = finding.fit_directions(z, signs, names, method=method)
     for place, name in enumerate(names):
         with_it, without = (z[signs[:, place] * kind > 0].mean(0) for kind in (1, -1))
         strength = strengths.deviations(found, name, "1g")
@@ -182,7 +182,7 @@ def test_the_gap_of_gaussian_classes_is_the_distance_of_their_means():
     random = np.random.default_rng(0)
     kinds = np.sign(random.standard_normal(20_000))
     z = random.standard_normal((20_000, 4)) + 1.5 * kinds[:, None] * [1, 0, 0, 0]
-    found = finding.find_all(z, kinds[:, None], ["x"], method="mean")
+    found = finding.fit_directions(z, kinds[:, None], ["x"], method="mean")
     assert strengths.gap(found, "x") == pytest.approx(3 / np.sqrt(1 + 1.5**2), rel=0.02)
     assert strengths.gap(found, "x") == pytest.approx(found.facts["x"]["difference"])
     np.testing.assert_allclose(found.steps[0] * strengths.gap(found, "x"), [3, 0, 0, 0], atol=0.05)
@@ -190,14 +190,14 @@ def test_the_gap_of_gaussian_classes_is_the_distance_of_their_means():
 
 def test_gaps_and_levels_stay_when_directions_are_merged(known, found):
     z = known[0]
-    other = finding.own_direction("own", z[:30] + 1, z[30:60], finding.whitening_of(2 * z[:500] + 1))
+    other = finding.custom_direction("own", z[:30] + 1, z[30:60], finding.whitening_of(2 * z[:500] + 1))
     both = finding.merged(found, other)
     facts = {name: {key: value for key, value in both.facts[name].items() if key != "gap"} for name in "abc"}
     older = finding.Directions(both.names, both.units, both.probes, both.whitening, facts)
     for place, name in enumerate("abc"):
         assert strengths.gap(older, name) == pytest.approx(strengths.gap(found, name))
         with_it = z[known[1][:, place] > 0].mean(0)
-        assert both.facts[name]["on"] == pytest.approx(both.scores(with_it)[0, both.place(name)])
+        assert both.facts[name]["on"] == pytest.approx(both.scores(with_it)[0, both.index(name)])
 
 
 def test_strengths_are_read_and_refused(found):
@@ -244,27 +244,27 @@ def test_contradictory_locks_are_refused(found):
 
 def test_levels_are_reached_and_scores_kept(known, found):
     z = known[0][:20]
-    strengths = to_level(z, found, "a", 1.5, ["c"])
+    strengths = strength_to_score(z, found, "a", 1.5, ["c"])
     reached = found.scores(move(z, found, {"a": strengths}, ["c"]))
     np.testing.assert_allclose(reached[:, 0], 1.5, atol=1e-4)
-    kept = found.scores(keep_scores(z, found, ["a", "b"], z[0]))
+    kept = found.scores(project_to_scores(z, found, ["a", "b"], z[0]))
     np.testing.assert_allclose(kept[:, :2], np.tile(found.scores(z[0])[:, :2], (20, 1)), atol=1e-4)
 
 
 def test_the_closed_loop_moves_as_little_as_it_needs():
     """A judge that sees x0 and x1 of the latent: goals are reached, locks hold, and what is there stays as it is."""
-    judge = Judge(("first", "second"), lambda z: z, lambda image: 3 * image[:, :2])
+    judge = LatentClassifier(("first", "second"), lambda z: z, lambda image: 3 * image[:, :2])
     z = np.array([[-1.0, 0.5, 2.0], [2.0, 0.5, 2.0]], np.float32)
-    found = reach(z, judge, {"first": True}, ["second"], np.eye(3))
+    found = closed_loop_edit(z, judge, {"first": True}, ["second"], np.eye(3))
     assert found[0, 0] > 0 and abs(found[0, 1] - 0.5) < 0.05 and abs(found[0, 2] - 2) < 0.05
     np.testing.assert_allclose(found[1], z[1], atol=1e-5)
-    gone = reach(z, judge, {"first": False}, [], np.eye(3))
+    gone = closed_loop_edit(z, judge, {"first": False}, [], np.eye(3))
     assert (gone[:, 0] < 0).all()
     for goals, lock in (({"third": True}, []), ({"first": True}, ["thrid"])):
         with pytest.raises(UsageError, match="attribute of the classifier"):
-            reach(z, judge, goals, lock, np.eye(3))
+            closed_loop_edit(z, judge, goals, lock, np.eye(3))
     with pytest.raises(UsageError, match="both edited and locked"):
-        reach(z, judge, {"first": True}, ["first"], np.eye(3))
+        closed_loop_edit(z, judge, {"first": True}, ["first"], np.eye(3))
 
 
 def test_refining_gains_and_never_loses():
@@ -275,7 +275,7 @@ def test_refining_gains_and_never_loses():
         return (z @ weights).reshape(-1, 3, 2, 2)
 
     start = np.array([[0.0, 0, 0, 0], [1, 1, 1, 1]], np.float32)  # the second is there already
-    found = refine(start, goal, decode, np.eye(4), 50)
+    found = optimize_latents(start, goal, decode, np.eye(4), 50)
     assert np.linalg.norm(found[0] - 1) < 0.5 * np.linalg.norm(start[0] - 1)
     np.testing.assert_array_equal(found[1], start[1])
 
@@ -324,17 +324,27 @@ def test_directions_of_other_weights_or_damaged_ones_are_refused(bundle, drawn):
 
 
 def test_the_network_sees_the_same_in_images_as_in_faces():
-    net = load_net()
+    net = load_classifier()
     faces = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), np.uint8)
     turned = np.ascontiguousarray(faces[:, :, ::-1])
-    seen = sum(net.see(torch.from_numpy(one).permute(0, 3, 1, 2) / 255) for one in (faces, turned)) / 2
+    seen = (
+        sum(
+            net.differentiable_logits(torch.from_numpy(one).permute(0, 3, 1, 2) / 255)
+            for one in (faces, turned)
+        )
+        / 2
+    )
     np.testing.assert_allclose(
-        torch.sigmoid(seen).numpy(), net.predict(faces), atol=1e-5
+        torch.sigmoid(seen).numpy(), net.probabilities(faces), atol=1e-5
     )  # the mean of both ways
     gray = torch.rand(2, 1, 80, 70, requires_grad=True)  # any size, gray, with gradients
-    net.see(gray).sum().backward()
-    assert net.see(gray).shape == (2, 40) and gray.grad is not None and gray.grad.abs().sum() > 0
-    assert load_net("scorer").fingerprint != net.fingerprint
+    net.differentiable_logits(gray).sum().backward()
+    assert (
+        net.differentiable_logits(gray).shape == (2, 40)
+        and gray.grad is not None
+        and gray.grad.abs().sum() > 0
+    )
+    assert load_classifier("scorer").fingerprint != net.fingerprint
 
 
 def test_rates_are_read_between_the_points():
@@ -362,15 +372,15 @@ def nets(monkeypatch, trained, drawn):
 
     def load(which, device):
         torch.manual_seed(1 if which else 0)
-        net = Classifier(NetConfig(16, 4, (8,), (1,)), 3)
+        net = ClassifierNetwork(ClassifierConfig(16, 4, (8,), (1,)), 3)
         card = {"fingerprint": "f" * 64, "held_out": {"mean": {"auc": 0.5}}}
-        seen = AttributeNet(net, ("smile", "yaw", "Bangs"), Template(16, 16), card)
+        seen = AttributeClassifier(net, ("smile", "yaw", "Bangs"), Template(16, 16), card)
         logits = torch.from_numpy(seen.logits(faces))
         net.slope.copy_(1 / logits.std(0))
         net.offset.copy_(-logits.median(0).values / logits.std(0))
         return seen
 
-    monkeypatch.setattr(cards, "load_net", load)
+    monkeypatch.setattr(cards, "load_classifier", load)
 
 
 def test_scorecard(cli, bundle, drawn, tmp_path, nets, monkeypatch):
@@ -562,5 +572,5 @@ def test_an_edit_needs_directions_and_latents_of_its_own_space(cli, trained, rea
 
 
 def test_the_second_network_was_measured_on_people_it_had_not_seen():
-    held_out = load_net("scorer").card["held_out"]
+    held_out = load_classifier("scorer").card["held_out"]
     assert held_out["mean"]["auc"] > 0.88 and held_out["identities_seen_in_training"] == 0

@@ -13,8 +13,8 @@ import facespace
 from facespace.core.console import quiet
 from facespace.core.errors import BundleError, UsageError
 from facespace.core.fetch import FetchError
-from facespace.evaluation.evaluate import PARTS, brief, conclude, evaluate, make_report, measure_parts
-from facespace.evaluation.generation import Floor, Generation
+from facespace.evaluation.evaluate import PARTS, brief, evaluate, findings_of, make_report, measure_parts
+from facespace.evaluation.generation import Generation, RealReference
 from facespace.evaluation.interpolation import Interpolation
 from facespace.evaluation.likelihood import Likelihood
 from facespace.evaluation.memorisation import Memorisation
@@ -154,7 +154,7 @@ def results(**changes):
     parts = {
         "reconstruction": Reconstruction(0.01, 21.0, 32, {}, {}, {}, ssim=0.6, lpips=0.23, fid=80.0),
         "generation": Generation(
-            120.0, 0.1, 0.01, 0.5, 0.5, Floor(15.0, 0.0, 32, ""), {}, [], reconstruction_fid=80.0
+            120.0, 0.1, 0.01, 0.5, 0.5, RealReference(15.0, 0.0, 32, ""), {}, [], reconstruction_fid=80.0
         ),
         "memorisation": None,
         "latents": LatentHealth(
@@ -172,7 +172,7 @@ def results(**changes):
 
 def test_conclusions_follow_the_figures():
     def said(**changes):
-        return [(finding.kind, finding.text, finding.change) for finding in conclude(results(**changes))]
+        return [(finding.kind, finding.text, finding.change) for finding in findings_of(results(**changes))]
 
     def one(words, findings):
         (found,) = [finding for finding in findings if words in finding[1]]

@@ -300,7 +300,7 @@ def test_statistics_describe_the_latents(page, service):
 def test_percentiles_hold_for_faces_that_were_not_measured(trained):
     space = load(trained)
     with quiet():
-        known = statistics.Known(space.sample_latents(3000), None, "draws")
+        known = statistics.FaceLatents(space.sample_latents(3000), None, "draws")
         found = statistics.measure(known, True)
     new = space.sample_latents(1000, seed=99)
     apart = np.linalg.norm((new - found.mean) @ found.components.T / found.component_std, axis=1)
@@ -408,10 +408,10 @@ def test_a_photograph_waits_for_one_drawn_face_and_the_detector_has_one_user(tra
         begun.set()
         time.sleep(0.05)
 
-    ahead = threading.Thread(target=photos.look_ahead, args=[pause])
+    ahead = threading.Thread(target=photos.detect_in_samples, args=[pause])
     ahead.start()
     begun.wait()
-    photos.find(np.zeros((40, 30, 3), np.uint8))
+    photos.detect(np.zeros((40, 30, 3), np.uint8))
     waited = order.index((30, 40))
     assert photos.template.points.shape == (5, 2)
     ahead.join()
@@ -425,7 +425,7 @@ def test_aligning_lays_the_points_where_the_space_s_faces_lie(trained):
     points = template.points / template.points.max() * 60 + 15
     for x, y in points[:2]:
         photo[round(y) - 3 : round(y) + 4, round(x) - 3 : round(x) + 4] = 255
-    cut = engine.photos.cut(photo, points)
+    cut = engine.photos.align(photo, points)
     assert cut.shape == (16, 16, 3)
     scale = 16 / template.width
     for x, y in template.points[:2] * scale:
@@ -445,7 +445,7 @@ def test_a_photo_is_sent_once_and_landmarks_alone_after_it(page, port, trained):
         moved = [pair and [pair[0] + shift, pair[1]] for pair in landmarks]
         header, body = page.ask("align", points=moved)
         points = np.array([pair or [np.nan] * 2 for pair in moved], float)
-        aligned = engine.photos.cut(photo[..., :3], points)
+        aligned = engine.photos.align(photo[..., :3], points)
         at, end = header["latent_bytes"], header["latent_bytes"] + 4 * 16 * 16
         assert header["aligned"] == {"count": 1, "width": 16, "height": 16} and len(body) == end + 4 * 16 * 16
         z = engine.encode(aligned)

@@ -12,7 +12,7 @@ import facespace
 from facespace.core.configs import override
 from facespace.core.console import quiet
 from facespace.core.errors import UsageError
-from facespace.data.derive import thin
+from facespace.data.derive import subsample
 from facespace.data.faces import FaceSet
 from facespace.models import ModelConfig, build, card_text
 from facespace.models.autoencoder import Autoencoder
@@ -57,7 +57,7 @@ def test_entries_go_where_the_codes_are_and_none_stays_unused():
     for _ in range(300):
         book(clouds(draw))
     unseen = clouds(draw, 500)
-    apart = (book.snap(unseen) - unseen).abs().mean()
+    apart = (book.quantize(unseen) - unseen).abs().mean()
     assert apart < 0.08, "one entry a cloud leaves 0.08"
     assert len(book.nearest(unseen).unique()) == 9
 
@@ -79,8 +79,8 @@ def test_codes_are_the_entries_themselves_and_let_gradients_through():
     torch.manual_seed(0)
     book = Codebook(ModelConfig(latent_dim=10, code_dim=2, codebook_size=9)).eval()
     z = torch.randn(4, 10, requires_grad=True)
-    snapped = book.snap(z)
-    torch.testing.assert_close(book.snap(snapped), snapped)
+    snapped = book.quantize(z)
+    torch.testing.assert_close(book.quantize(snapped), snapped)
     entries = {tuple(row) for row in book.codes.tolist()}
     found = snapped.detach().unflatten(1, (2, 5)).transpose(1, 2).flatten(0, 1)
     assert all(
@@ -89,7 +89,7 @@ def test_codes_are_the_entries_themselves_and_let_gradients_through():
     (gradient,) = torch.autograd.grad((3 * snapped).sum(), z)
     assert torch.equal(gradient, torch.full_like(z, 3))
     said = book(z)
-    assert said.penalties()["commitment"].shape == (4,) and not said.chosen.requires_grad
+    assert said.regularizers()["commitment"].shape == (4,) and not said.entries.requires_grad
 
 
 def test_a_space_of_codes_learns_and_draws(drawn, tmp_path):
@@ -102,10 +102,10 @@ def test_a_space_of_codes_learns_and_draws(drawn, tmp_path):
         space.fit_prior(faces, "flow", steps=50)
     assert len(np.unique(space.sample(4, prior="flow"), axis=0)) > 1
     drawn_codes = torch.from_numpy(space.sample_latents(4, prior="flow"))
-    torch.testing.assert_close(space.model.snap(drawn_codes), drawn_codes)
+    torch.testing.assert_close(space.model.quantize(drawn_codes), drawn_codes)
     z = space.encode(faces.images[:3])
     book = space.model.posterior
-    np.testing.assert_allclose(book.snap(torch.from_numpy(z)).numpy(), z, atol=1e-5)
+    np.testing.assert_allclose(book.quantize(torch.from_numpy(z)).numpy(), z, atol=1e-5)
     assert np.array_equal(space.decode(z + 1e-4), space.decode(z)), "what lies near an entry is that entry"
 
 
@@ -239,7 +239,7 @@ def test_a_stage_starts_from_the_run_before(drawn, tmp_path, capsys):
 
 def test_a_thinned_set_keeps_the_faces_that_judge(drawn, tmp_path):
     faces = FaceSet(drawn)
-    thinned = thin(drawn, {"train": 10}, tmp_path / "thin")
+    thinned = subsample(drawn, {"train": 10}, tmp_path / "thin")
     assert len(thinned.rows("train")) == 10 and set(thinned.ids) <= set(faces.ids)
     for side in ("validation", "test"):
         assert [thinned.ids[i] for i in thinned.rows(side)] == [faces.ids[i] for i in faces.rows(side)]
@@ -247,7 +247,7 @@ def test_a_thinned_set_keeps_the_faces_that_judge(drawn, tmp_path):
     assert np.array_equal(faces.images[at], thinned.images[thinned.rows("train")[3]])
     assert any("thinned" in note for note in thinned.card["notes"])
     with pytest.raises(UsageError, match="each at least 1; got train 0"):
-        thin(drawn, {"train": 0}, tmp_path / "none")
+        subsample(drawn, {"train": 0}, tmp_path / "none")
 
 
 def test_the_codes_of_a_map_are_its_cells():

@@ -85,7 +85,7 @@ def test_ms_ssim_is_measured_from_176_px_on():
 def test_errors_are_told_by_attribute_where_enough_faces_have_it():
     x, y = noisy(40, 24)
     hats, rare = np.arange(40) % 2 == 0, np.arange(40) < 3
-    found = reconstruction.measure_reconstruction(x, y, having={"Hat": hats, "Rare": rare})
+    found = reconstruction.measure_reconstruction(x, y, attributes={"Hat": hats, "Rare": rare})
     assert set(found.by_attribute) == {"Hat"} and found.by_attribute["Hat"]["faces"] == 20
     errors = np.square((x / 255.0 - y / 255.0)[hats]).mean((1, 2, 3))
     assert found.by_attribute["Hat"]["mse"] == pytest.approx(errors.mean(), rel=1e-6)
@@ -146,7 +146,7 @@ def test_mutual_information_is_that_of_a_gaussian_channel():
 def test_a_healthy_space_gives_no_warning():
     means = RANDOM.normal(0, math.sqrt(0.6), (400, 4))
     health = latents.latent_health(means, np.full_like(means, 0.4), lambda n: RANDOM.normal(size=(n, 4)))
-    assert health.active_units == 4 and health.dead_units == 0 and latents.warnings(health) == []
+    assert health.active_units == 4 and health.dead_units == 0 and latents.latent_warnings(health) == []
     assert health.classifier_auc == pytest.approx(0.5, abs=0.1) and health.aggregate["gaussian_kl"] < 0.05
     assert health.aggregate["variance_low"] == pytest.approx(1, abs=0.2)  # posterior variances are counted in
     again = latents.latent_health(means, np.full_like(means, 0.4), np.zeros((50, 4)), seed=3)
@@ -156,18 +156,18 @@ def test_a_healthy_space_gives_no_warning():
 def test_collapse_dead_latents_and_holes_are_told():
     prior = RANDOM.normal(size=(300, 10))
     nothing = RANDOM.normal(0, 0.01, (300, 10))
-    collapsed = latents.warnings(latents.latent_health(nothing, np.ones_like(nothing), prior))
+    collapsed = latents.latent_warnings(latents.latent_health(nothing, np.ones_like(nothing), prior))
     assert [one.what for one in collapsed] == ["Posterior collapse"] and "free_bits" in collapsed[0].change
     half = np.concatenate([RANDOM.normal(size=(300, 5)), nothing[:, :5]], 1)
     variances = np.repeat([0.05, 1.0], 5) * np.ones((300, 1))
     health = latents.latent_health(half, variances, prior)
-    assert health.dead_units == 5 and "model.latent_dim=5" in latents.warnings(health)[0].change
+    assert health.dead_units == 5 and "model.latent_dim=5" in latents.latent_warnings(health)[0].change
     clusters = RANDOM.choice([-3.0, 3.0], (300, 10)) + RANDOM.normal(
         0, 0.1, (300, 10)
     )  # an autoencoder's, with a hole
     health = latents.latent_health(clusters, None, RANDOM.normal(0, 3, (300, 10)))
     assert health.kl is None and health.classifier_auc > 0.8
-    (holes,) = latents.warnings(health)
+    (holes,) = latents.latent_warnings(health)
     assert "fit-prior" in holes.change and "KL" not in holes.change and "AUC" in holes.why
 
 
@@ -176,8 +176,8 @@ def test_a_prior_fitted_to_means_is_held_against_means():
     drawn, variances = RANDOM.normal(0, 0.5, (300, 8)), np.full_like(means, 0.75)
     assert latents.latent_health(means, variances, drawn).classifier_auc > 0.9  # samples are twice as wide
     health = latents.latent_health(means, variances, drawn, fitted=True)
-    assert health.classifier_auc == pytest.approx(0.5, abs=0.1) and latents.warnings(health) == []
-    far = latents.warnings(latents.latent_health(means, variances, drawn + 2, fitted=True))
+    assert health.classifier_auc == pytest.approx(0.5, abs=0.1) and latents.latent_warnings(health) == []
+    far = latents.latent_warnings(latents.latent_health(means, variances, drawn + 2, fitted=True))
     assert "--components" in far[0].change
 
 

@@ -258,16 +258,16 @@ def prior(request, on_ring):
 
 def test_pull_leaves_latents_or_takes_them_to_where_they_are_dense(prior):
     z = ring(40, 6) * 1.5
-    assert torch.equal(prior.pull(z, 0.0), z)
-    levels = [prior.log_prob(prior.pull(z, share)).mean() for share in (0.0, 0.25, 0.5)]
+    assert torch.equal(prior.truncate(z, 0.0), z)
+    levels = [prior.log_prob(prior.truncate(z, share)).mean() for share in (0.0, 0.25, 0.5)]
     assert levels == sorted(levels) and levels[2] > levels[0] + 0.1
-    assert prior.pull(z, 1.0).unique(dim=0).shape[0] <= len(z)
+    assert prior.truncate(z, 1.0).unique(dim=0).shape[0] <= len(z)
 
 
 def test_a_gaussian_pulls_to_its_mean_and_a_mixture_to_that_of_the_component():
     z = torch.cat([torch.randn(300, 2, generator=GENERATOR().manual_seed(s)) + 20 * s for s in (0, 1)])
-    assert_close(fitted("normal", z).pull(z, 1.0), z.mean(0).expand_as(z), atol=1e-3, rtol=0)
-    pulled = fitted("mixture", z, components=2).pull(z, 1.0)
+    assert_close(fitted("normal", z).truncate(z, 1.0), z.mean(0).expand_as(z), atol=1e-3, rtol=0)
+    pulled = fitted("mixture", z, components=2).truncate(z, 1.0)
     assert_close(pulled[:300], z[:300].mean(0).expand(300, 2), atol=1e-2, rtol=0)
     assert_close(pulled[300:], z[300:].mean(0).expand(300, 2), atol=1e-2, rtol=0)
     assert isinstance(fitted("normal", z), FittedNormal)

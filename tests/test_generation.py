@@ -18,15 +18,15 @@ import facespace
 from facespace.core.console import quiet
 from facespace.core.errors import UsageError
 from facespace.data.faces import FaceSet
-from facespace.evaluation.generation import floor, measure_generation
+from facespace.evaluation.generation import measure_generation, real_vs_real
 from facespace.evaluation.memorisation import measure_memorisation, memorisation
 from facespace.evaluation.session import EvaluationSession, draw_samples
-from facespace.image.jpeg import BLOCKY, looks_like_jpeg
+from facespace.image.jpeg import JPEG_THRESHOLD, looks_like_jpeg
 from facespace.perception import inception as extractors
-from facespace.perception.arcface import Identity
-from facespace.perception.attributes import load_net
+from facespace.perception.arcface import IdentityNetwork
+from facespace.perception.attributes import load_classifier
 from facespace.perception.feature_distances import fid, kid, precision_recall
-from facespace.perception.inception import Features, FeaturesError, kept_features, open_features
+from facespace.perception.inception import Features, FeaturesError, cached_features, open_features
 from facespace.perception.interface import FaceNetwork
 from facespace.perception.lpips import LAYERS, open_lpips
 
@@ -184,7 +184,9 @@ def test_samples_are_judged_beside_a_floor(judge, faces):
     real, others = faces[:24], faces[24:48]
     found = measure_generation(noisy(real), real, others, judge)
     assert found.fid == fid(judge(noisy(real)), judge(real))
-    assert found.real_reference == floor(judge(real), judge(others)) and found.real_reference.count == 24
+    assert (
+        found.real_reference == real_vs_real(judge(real), judge(others)) and found.real_reference.count == 24
+    )
     assert found.real_reference.fid == fid(judge(others), judge(real))
     assert found.protocol.count == 24 and "projection.pt" in found.protocol.features
     assert found.warnings == [] and measure_generation(noisy(real), real, others, judge) == found
@@ -230,8 +232,8 @@ def test_each_kind_of_network_is_recognised(tmp_path, faces):
 
 
 def test_networks_that_map_faces_to_vectors_share_an_interface(judge, faces):
-    net = load_net()
-    for network in (judge, net, Identity("the features of a network", net.features)):
+    net = load_classifier()
+    for network in (judge, net, IdentityNetwork("the features of a network", net.features)):
         used: FaceNetwork = network
         vectors = used(faces[:3])
         assert used.name and used.about and vectors.shape[0] == 3 and vectors.dtype == np.float32
@@ -304,13 +306,13 @@ def counting(mark: str) -> tuple[Features, list[int]]:
 
 def test_features_of_pixels_are_kept_and_damage_is_made_good(faces, cache):
     net, seen = counting("one")
-    first = kept_features(net, faces[:5])
-    kept_features(net, faces[:5].copy())
+    first = cached_features(net, faces[:5])
+    cached_features(net, faces[:5].copy())
     assert seen == [5]
     (file,) = (cache / "features").iterdir()
     file.write_bytes(file.read_bytes()[:-4])
-    np.testing.assert_array_equal(kept_features(net, faces[:5]), first)
-    kept_features(net, noisy(faces[:5]))
+    np.testing.assert_array_equal(cached_features(net, faces[:5]), first)
+    cached_features(net, noisy(faces[:5]))
     assert seen == [5, 5, 5]
 
 
@@ -462,7 +464,7 @@ def test_references_saved_as_jpeg_are_noticed(judge, tmp_path):
         facespace.prepare("synthetic", to=tmp_path / "drawn", size=64, limit=60, workers=1)
     faces = np.array(FaceSet(tmp_path / "drawn").images)
     marred = saved_as_jpeg(faces, 75)
-    assert looks_like_jpeg(faces) < BLOCKY < looks_like_jpeg(marred)
+    assert looks_like_jpeg(faces) < JPEG_THRESHOLD < looks_like_jpeg(marred)
     assert looks_like_jpeg(np.zeros((2, 8, 8, 3), np.uint8)) == 1
     assert measure_generation(faces[:30], faces[30:], None, judge).warnings == []
     (warning,) = measure_generation(faces[:30], marred[30:], None, judge).warnings
@@ -473,4 +475,4 @@ def test_real_faces_are_not_taken_for_jpeg(real, tmp_path):
     with quiet():
         facespace.prepare("celeba", real / "celeba", to=tmp_path / "set", size=64, limit=300, workers=1)
     faces = np.array(FaceSet(tmp_path / "set").images)
-    assert looks_like_jpeg(faces) < BLOCKY < looks_like_jpeg(saved_as_jpeg(faces, 75))
+    assert looks_like_jpeg(faces) < JPEG_THRESHOLD < looks_like_jpeg(saved_as_jpeg(faces, 75))

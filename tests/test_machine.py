@@ -19,13 +19,13 @@ from facespace.core.console import quiet
 from facespace.core.errors import UsageError
 from facespace.data.faces import FaceSet
 from facespace.models import bundle, precision
-from facespace.models.blocks import Doubling, TransposedConv
+from facespace.models.blocks import TransposedConv, TransposedConv2x
 from facespace.recipes.config import TrainConfig
 from facespace.training import runtime as machine_module
 from facespace.training.distributed import RandomShard
-from facespace.training.loaders import Loader, Shelf
-from facespace.training.run_log import Journal
-from facespace.training.runtime import Machine
+from facespace.training.loaders import DeviceCache, Loader
+from facespace.training.run_log import RunLogger
+from facespace.training.runtime import Runtime
 
 PLAIN = (*TINY, "train.precision=fp32", "train.batch=8", "train.steps=9")
 
@@ -115,11 +115,11 @@ def test_compiling_changes_no_figure(drawn, tmp_path, capsys):
 
 def test_a_set_that_lies_on_the_device_gives_the_same_batches(drawn):
     faces = FaceSet(drawn)
-    shelf = Shelf(faces, torch.device("cpu"))
+    shelf = DeviceCache(faces, torch.device("cpu"))
     rows = faces.rows("train")
-    mapped = next(Loader(faces, rows, 8).training(3, 1)).image
-    shelf.resident = shelf.bring()
-    assert torch.equal(mapped, next(Loader(faces, rows, 8, shelf=shelf).training(3, 1)).image)
+    mapped = next(Loader(faces, rows, 8).shuffled(3, 1)).image
+    shelf.resident = shelf.load_all()
+    assert torch.equal(mapped, next(Loader(faces, rows, 8, cache=shelf).shuffled(3, 1)).image)
 
 
 # ---- several processes
@@ -138,8 +138,8 @@ def test_every_process_draws_its_share_of_the_numbers_that_one_alone_would_draw(
 def test_shares_of_a_batch_are_the_batch(drawn):
     faces = FaceSet(drawn)
     rows = faces.rows("train")
-    whole = next(Loader(faces, rows, 8).training(0, 0)).index
-    parts = [next(Loader(faces, rows, 8, rank=rank, world=2).training(0, 0)).index for rank in range(2)]
+    whole = next(Loader(faces, rows, 8).shuffled(0, 0)).index
+    parts = [next(Loader(faces, rows, 8, rank=rank, world=2).shuffled(0, 0)).index for rank in range(2)]
     assert torch.equal(torch.stack(parts, 1).flatten(), whole)
     in_order = [
         batch.index for rank in range(2) for batch in Loader(faces, rows, 8, rank=rank, world=2).in_order()
@@ -242,7 +242,7 @@ def test_two_machines_without_a_common_disk_learn_what_one_learns(drawn, tmp_pat
 def test_a_batch_that_cannot_be_shared_is_refused(monkeypatch):
     monkeypatch.setattr(machine_module.accelerate.Accelerator, "num_processes", 3)
     with pytest.raises(UsageError, match=r"train\.batch=32 cannot be shared evenly by 3 processes"):
-        Machine("cpu", TrainConfig())
+        Runtime("cpu", TrainConfig())
 
 
 def test_bfloat16_is_taken_where_the_processor_has_it_and_gains_by_it(monkeypatch):
@@ -251,7 +251,7 @@ def test_bfloat16_is_taken_where_the_processor_has_it_and_gains_by_it(monkeypatc
         monkeypatch.setattr(Path, "read_text", lambda *_, flags=flags, **__: flags)
         monkeypatch.setattr(precision, "bf16_gain", lambda gain=gain: gain)
         assert precision.has_bf16(torch.device("cpu")) is expected
-        assert Machine("cpu", TrainConfig()).precision == ("bf16" if expected else "fp32")
+        assert Runtime("cpu", TrainConfig()).precision == ("bf16" if expected else "fp32")
 
 
 def test_memory_stays_flat(drawn, tmp_path):
@@ -263,9 +263,9 @@ def test_memory_stays_flat(drawn, tmp_path):
 
     if not Path("/proc/self/statm").exists():
         pytest.skip("no /proc here")
-    original = Journal.epoch
+    original = RunLogger.log_epoch
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Journal, "epoch", lambda self, line: (original(self, line), rss())[0])
+        patch.setattr(RunLogger, "log_epoch", lambda self, line: (original(self, line), rss())[0])
         train(drawn, tmp_path / "r", "train.epochs=24")
     assert np.mean(sizes[-4:]) < np.mean(sizes[4:8]) + 20 * 2**20
 
@@ -273,7 +273,7 @@ def test_memory_stays_flat(drawn, tmp_path):
 @pytest.mark.parametrize("count", [1, 3])
 def test_a_doubling_is_a_transposed_convolution(count):
     torch.manual_seed(0)
-    layer, x = Doubling(6, 5, 2, 2), torch.randn(count, 6, 4, 3)
+    layer, x = TransposedConv2x(6, 5, 2, 2), torch.randn(count, 6, 4, 3)
     with torch.inference_mode():
         assert torch.allclose(layer(x), torch.nn.ConvTranspose2d.forward(layer, x), atol=1e-6)
     assert torch.equal(

@@ -10,7 +10,7 @@ from torch.testing import assert_close
 
 from facespace.core.errors import UsageError
 from facespace.models import ModelConfig, build
-from facespace.models.interface import Pass
+from facespace.models.interface import ModelOutput
 from facespace.models.likelihoods import LIKELIHOODS
 from facespace.models.optimization import learning_rate, linear_warmup
 from facespace.models.posteriors import Gaussian
@@ -32,7 +32,7 @@ def x():
 def test_kl_equals_torch_distributions():
     q = Gaussian(torch.randn(7, 10, generator=torch.Generator().manual_seed(0)))
     expected = D.kl_divergence(D.Normal(q.mean, (0.5 * q.log_var).exp()), D.Normal(0.0, 1.0)).sum(1)
-    assert_close(q.penalties()["kl"], expected)
+    assert_close(q.regularizers()["kl"], expected)
 
 
 def test_gaussian_samples_have_the_posterior_mean_and_deviation():
@@ -77,7 +77,9 @@ def test_mse_pixels_are_the_summed_squared_error_up_to_a_constant(raw, x):
 
 
 def test_loss_is_the_weighted_sum_and_beta_one_is_the_elbo():
-    result = Pass(torch.zeros(2, 3, 4, 4), torch.tensor([-10.0, -20.0]), {"kl": torch.tensor([2.0, 4.0])})
+    result = ModelOutput(
+        torch.zeros(2, 3, 4, 4), torch.tensor([-10.0, -20.0]), {"kl": torch.tensor([2.0, 4.0])}
+    )
     assert total_loss(result, {"kl": 1.0})[0] == 15 + 3
     assert total_loss(result, {})[0] == 15 + 3
     loss, terms = total_loss(result, {"kl": 4.0})
@@ -87,9 +89,9 @@ def test_loss_is_the_weighted_sum_and_beta_one_is_the_elbo():
 
 def test_free_bits_and_warm_up():
     parts = torch.tensor([[0.1, 2.0], [0.3, 4.0]])  # means .2 and 3
-    result = Pass(torch.zeros(2, 3, 4, 4), torch.tensor([-10.0, -20.0]), {"kl": parts.sum(1)}, parts)
+    result = ModelOutput(torch.zeros(2, 3, 4, 4), torch.tensor([-10.0, -20.0]), {"kl": parts.sum(1)}, parts)
     assert total_loss(result, {}, free_bits=0.5)[0] == pytest.approx(15 + 0.5 + 3.0)
-    assert total_loss(result, {"kl": 2.0}, rise=0.25)[0] == pytest.approx(15 + 0.5 * 3.2)
+    assert total_loss(result, {"kl": 2.0}, warmup=0.25)[0] == pytest.approx(15 + 0.5 * 3.2)
     assert [linear_warmup(step, 4) for step in (0, 1, 3, 4, 9)] == pytest.approx([0.2, 0.4, 0.8, 1.0, 1.0])
 
 
@@ -113,17 +115,17 @@ def test_importance_weighted_bound_against_a_known_likelihood():
         )
         truth = (logs - math.log(len(z))).mean()
         elbo = model(x.repeat(2_000, 1, 1, 1), generator=torch.Generator().manual_seed(3))
-        elbo = (elbo.log_likelihood - elbo.penalties["kl"]).mean()
+        elbo = (elbo.log_likelihood - elbo.regularizers["kl"]).mean()
     assert elbo < bounds[1] + 0.02
     assert_close(bounds[2], truth, atol=0.02, rtol=0)
 
 
 def test_a_weight_without_a_term_names_the_terms_there_are():
-    result = Pass(torch.zeros(1, 3, 4, 4), torch.zeros(1), {"kl": torch.zeros(1)})
+    result = ModelOutput(torch.zeros(1, 3, 4, 4), torch.zeros(1), {"kl": torch.zeros(1)})
     with pytest.raises(UsageError, match=r"'kll'.*Did you mean 'kl'"):
         total_loss(result, {"kll": 1.0})
     with pytest.raises(UsageError, match="reports none"):
-        total_loss(result._replace(penalties={}), {"kl": 1.0})
+        total_loss(result._replace(regularizers={}), {"kl": 1.0})
 
 
 def test_fitted_prior_repeats_mean_and_covariance():

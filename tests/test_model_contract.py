@@ -7,7 +7,7 @@ from conftest import TINY
 from facespace.core.configs import override
 from facespace.core.errors import UsageError
 from facespace.models import ModelConfig, build, count_parameters
-from facespace.models.autoencoder import blend
+from facespace.models.autoencoder import interpolate_batch
 from facespace.models.likelihoods import LIKELIHOODS
 from facespace.recipes import RECIPES, recipe
 
@@ -69,8 +69,8 @@ def test_shapes_and_range(model):
     result = model(x)
     assert result.image.shape == (6, *model.image_shape) == model.target(x).shape
     assert result.log_likelihood.shape == (6,)
-    assert all(penalty.shape == (6,) for penalty in result.penalties.values())
-    assert set(result.penalties) == PENALTIES[model.config.bottleneck]
+    assert all(penalty.shape == (6,) for penalty in result.regularizers.values())
+    assert set(result.regularizers) == PENALTIES[model.config.bottleneck]
     z = model.encode(x).mean
     assert z.shape == (6, *model.latent_shape)
     image = model.decode(20 * z)
@@ -79,7 +79,9 @@ def test_shapes_and_range(model):
 
 def test_every_parameter_gets_a_gradient(model):
     result = model(faces(model))
-    (sum(penalty.mean() for penalty in result.penalties.values()) - result.log_likelihood.mean()).backward()
+    (
+        sum(penalty.mean() for penalty in result.regularizers.values()) - result.log_likelihood.mean()
+    ).backward()
     assert [
         name for name, p in model.named_parameters() if p.grad is None or not p.grad.isfinite().all()
     ] == []
@@ -156,7 +158,7 @@ def test_blends_vary_as_the_batch_does():
         + 5
     )
     torch.manual_seed(0)
-    found = blend(z, 20_000)
+    found = interpolate_batch(z, 20_000)
     assert found.shape == (20_000, 3)
     torch.testing.assert_close(found.mean(0), z.mean(0), atol=0.05, rtol=0)
     torch.testing.assert_close(torch.cov(found.T), torch.cov(z.T, correction=0), atol=0.08, rtol=0.05)

@@ -16,10 +16,10 @@ from facespace.core.console import quiet
 from facespace.core.errors import FacespaceError, UsageError
 from facespace.data.faces import FaceSet
 from facespace.image import animation
-from facespace.latent.morph import PATHS, Geometry, Way, places, through
+from facespace.latent.morph import PATHS, PathGeometry, PathSpec, frame_positions, piecewise_linear
 from facespace.latent.paths import bilinear, lerp, mix, slerp
 from facespace.models.priors import FittedNormal, Mixture, StandardNormal
-from facespace.space.geodesic import dense, geodesic, great_circle
+from facespace.space.geodesic import geodesic, geodesic_paths, great_circle
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def keys():
 
 def under(prior):
     """What paths depend on of a prior."""
-    return Geometry(prior.mean.numpy(), geodesic(prior))
+    return PathGeometry(prior.mean.numpy(), geodesic(prior))
 
 
 def grid_of(count):
@@ -125,7 +125,7 @@ def test_the_mean_of_a_prior_is_that_of_its_samples(prior):
 def test_a_dense_path_is_denser_than_its_circle_and_as_far_out(kind):
     prior, z = rotated(kind)
     starts, ends, t = z[:3], z[3:6], torch.linspace(0, 1, 33)
-    between = dense(starts, ends, prior)
+    between = geodesic_paths(starts, ends, prior)
     for segment in range(3):
         path = between(torch.full((33,), segment), t)
         assert torch.equal(path[0], starts[segment]) and torch.equal(path[-1], ends[segment])
@@ -135,13 +135,15 @@ def test_a_dense_path_is_denser_than_its_circle_and_as_far_out(kind):
         assert prior.log_prob(path).mean() > prior.log_prob(circle).mean() + 0.3
         step = path.diff(dim=0).norm(dim=1)
         assert step.max() < 4 * step.mean()  # no jump anywhere
-    assert_close(dense(starts, ends, prior)(torch.zeros(33).long(), t), between(torch.zeros(33).long(), t))
+    assert_close(
+        geodesic_paths(starts, ends, prior)(torch.zeros(33).long(), t), between(torch.zeros(33).long(), t)
+    )
 
 
 def test_in_a_round_prior_the_dense_path_is_about_the_circle(keys):
     t = torch.linspace(0, 1, 9)
     starts, ends = torch.from_numpy(keys[:1]), torch.from_numpy(keys[1:2])
-    path = dense(starts, ends, StandardNormal(9))(torch.zeros(9).long(), t)
+    path = geodesic_paths(starts, ends, StandardNormal(9))(torch.zeros(9).long(), t)
     assert_close(path, torch.from_numpy(slerp(keys[0], keys[1], t.numpy())), atol=0.2, rtol=0)
 
 
@@ -149,10 +151,12 @@ def test_in_a_round_prior_the_dense_path_is_about_the_circle(keys):
 @pytest.mark.parametrize(("loop", "pingpong"), [(False, False), (True, False), (False, True)])
 @pytest.mark.parametrize("count", [2, 5])
 def test_every_key_is_a_frame(keys, path, loop, pingpong, count):
-    way = Way(path, loop=loop, pingpong=pingpong)
+    way = PathSpec(path, loop=loop, pingpong=pingpong)
     segments = way.segments(count)
-    walk = way.walk(keys[:count], under(StandardNormal(9)))
-    at = places(31, segments, way, lambda where: np.linalg.norm(np.diff(walk(where), axis=0), axis=1))
+    walk = way.path_function(keys[:count], under(StandardNormal(9)))
+    at = frame_positions(
+        31, segments, way, lambda where: np.linalg.norm(np.diff(walk(where), axis=0), axis=1)
+    )
     z = walk(at)
     assert z.shape == (31, 9) and z.dtype == np.float32 and np.array_equal(z[0], keys[0])
     met = [any(np.array_equal(frame, key) for frame in z) for key in keys[:count]]
@@ -166,43 +170,44 @@ def test_every_key_is_a_frame(keys, path, loop, pingpong, count):
 @pytest.mark.parametrize(("count", "frames"), [(2, 2), (2, 60), (3, 7), (5, 61), (12, 100)])
 def test_a_straight_path_starts_and_ends_at_its_keys(count, frames):
     keys = np.random.default_rng(count).standard_normal((count, 4)).astype(np.float32)
-    path = through(keys, frames)
+    path = piecewise_linear(keys, frames)
     assert path.shape == (frames, 4)
     assert np.array_equal(path[0], keys[0]) and np.array_equal(path[-1], keys[-1])
     if (frames - 1) % (count - 1) == 0:
         for place, key in enumerate(keys):
             assert np.array_equal(path[place * (frames - 1) // (count - 1)], key)
-    line = through([np.zeros(1, np.float32), np.ones(1, np.float32)], 11)[:, 0]
+    line = piecewise_linear([np.zeros(1, np.float32), np.ones(1, np.float32)], 11)[:, 0]
     np.testing.assert_allclose(np.diff(line), np.full(10, 0.1), rtol=1e-5)
 
 
 def test_a_way_back_is_the_way_there():
-    way = Way(pace="uniform", pingpong=True)
+    way = PathSpec(pace="uniform", pingpong=True)
     keys = np.float32([[0.0], [1.0], [3.0]])
-    z = way.walk(keys, under(StandardNormal(1)))(places(12, way.segments(3), way))[:, 0]
+    z = way.path_function(keys, under(StandardNormal(1)))(frame_positions(12, way.segments(3), way))[:, 0]
     expected = [0, 1 / 3, 2 / 3, 1, 5 / 3, 7 / 3, 3, 7 / 3, 5 / 3, 1, 2 / 3, 1 / 3]
     np.testing.assert_allclose(z, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_an_even_pace_makes_equal_steps_of_any_length():
     """On a line whose picture moves as the cube of the place: where it is slow, frames are few."""
-    way = Way()
-    at = places(40, 2, way, lambda where: np.diff(where**3))
+    way = PathSpec()
+    at = frame_positions(40, 2, way, lambda where: np.diff(where**3))
     height = at**3
     for segment in (height[at <= 1], height[at >= 1]):
         steps = np.diff(segment)
         np.testing.assert_allclose(steps, np.full(len(steps), steps.mean()), rtol=0.1, atol=0.02)
     steps = np.diff(height)
     assert steps.max() / steps.mean() < 1.1
-    uniform = np.diff(places(40, 2, Way(pace="uniform")) ** 3)
+    uniform = np.diff(frame_positions(40, 2, PathSpec(pace="uniform")) ** 3)
     assert uniform.max() / uniform.mean() > 2
-    still = places(5, 1, way, lambda where: np.zeros(len(where) - 1))
+    still = frame_positions(5, 1, way, lambda where: np.zeros(len(where) - 1))
     np.testing.assert_allclose(still, np.linspace(0, 1, 5))
 
 
 def test_easings_rest_at_the_keys():
     at = {
-        easing: places(101, 1, Way(pace="uniform", easing=easing)) for easing in ("linear", "smooth", "hold")
+        easing: frame_positions(101, 1, PathSpec(pace="uniform", easing=easing))
+        for easing in ("linear", "smooth", "hold")
     }
     assert at["smooth"][50] == pytest.approx(at["linear"][50])
     np.testing.assert_allclose(at["smooth"][::-1], 1 - at["smooth"], atol=1e-12)
@@ -301,7 +306,7 @@ def test_an_animation_has_its_frames_and_its_ends(tmp_path):
         shown = Image.open(tmp_path / name)
         assert shown.n_frames == 10 and shown.size == (32, 32) and shown.info.get("loop") == 0
         told = shown.info.get("comment", b"").decode() or shown.getexif().get(270)
-        assert told == animation.MARK
+        assert told == animation.PROVENANCE_TAG
         first = np.asarray(shown.convert("RGB")).mean()
         shown.seek(9)
         assert abs(first - 0) < 6 and abs(np.asarray(shown.convert("RGB")).mean() - 225) < 6
@@ -323,7 +328,7 @@ def test_a_video_has_its_frames_colours_and_rate(tmp_path, shape):
     for frame, asked in zip((shown[0], shown[-1]), (frames[0], frames[-1])):
         assert np.abs(frame[: shape[1], : shape[2]].astype(int) - asked).mean() < 4
     assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
-    assert animation.MARK.encode() in (tmp_path / "a.mp4").read_bytes()
+    assert animation.PROVENANCE_TAG.encode() in (tmp_path / "a.mp4").read_bytes()
 
 
 def test_a_video_without_ffmpeg_says_what_to_install(cli, trained, photos, tmp_path, monkeypatch):
@@ -348,12 +353,12 @@ def test_a_video_that_cannot_be_written_leaves_nothing(tmp_path, monkeypatch):
 
 def test_films_side_by_side():
     films = [np.full((3, 4, 5, 1), 10 * index, np.uint8) for index in range(6)]
-    page = animation.mosaic(films, 2, 3, padding=1, color="#ff0000")
+    page = animation.video_grid(films, 2, 3, padding=1, color="#ff0000")
     assert page.shape == (3, 2 * 5 + 1, 3 * 6 + 1, 3)
     assert page[0, 0, 0].tolist() == page[2, 5, 6].tolist() == [255, 0, 0]
     assert [page[1, 1 + 5 * (i // 3), 1 + 6 * (i % 3), 2] for i in range(6)] == [0, 10, 20, 30, 40, 50]
     with pytest.raises(UsageError, match="more than 2 GiB"):
-        animation.mosaic(films, 30_000, 30_000)
+        animation.video_grid(films, 30_000, 30_000)
 
 
 def test_the_step_ratio_of_a_film():

@@ -19,12 +19,12 @@ from facespace.models.export import pack
 from facespace.perception import dlib_resnet, efficientnet
 from facespace.recipes import recipe
 from facespace.recipes.config import AUGMENTATIONS
-from facespace.training.diffaugment import VARIATIONS, augment
+from facespace.training.diffaugment import FUNCTIONS, augment
 from facespace.training.discriminators import load_discriminator
-from facespace.training.moments import MEMORY, Moments
-from facespace.training.projected import Projected, hinge, judged
+from facespace.training.moments import DECAY, Moments
+from facespace.training.projected import ProjectedAdversary, hinge, scored_images
 from facespace.training.projection import WIDTHS, Mixing
-from facespace.training.runtime import Machine
+from facespace.training.runtime import Runtime
 
 EYES = np.array([(5.0, 6.0), (11.0, 6.0)])
 IMAGE = (3, 16, 16)
@@ -79,7 +79,7 @@ def weights_file(weights, tmp_path_factory):
 @pytest.fixture
 def ready(weights_file, monkeypatch):
     """FACESPACE_EFFICIENTNET names random weights."""
-    monkeypatch.setenv(efficientnet.PLACE, str(weights_file))
+    monkeypatch.setenv(efficientnet.ENVIRONMENT_VARIABLE, str(weights_file))
 
 
 @pytest.fixture(scope="session")
@@ -100,7 +100,7 @@ def images():
 def projected(*settings):
     plan = override(recipe("demo"), [*TINY, *JUDGED, "train.precision=fp32", *settings])
     torch.manual_seed(0)
-    return Projected(plan, IMAGE, EYES, Machine("cpu", plan.train))
+    return ProjectedAdversary(plan, IMAGE, EYES, Runtime("cpu", plan.train))
 
 
 def train(data, to, settings, **options):
@@ -154,7 +154,7 @@ def test_efficientnet_reads_both_formats_and_takes_gray(weights, weights_file, i
     save_file(weights, tmp_path / "w.safetensors")
     found = []
     for path in (weights_file, tmp_path / "w.safetensors"):
-        monkeypatch.setenv(efficientnet.PLACE, str(path))
+        monkeypatch.setenv(efficientnet.ENVIRONMENT_VARIABLE, str(path))
         found.append(efficientnet.open_efficientnet().stages(images[0])[3])
     assert torch.equal(*found)
     net = efficientnet.open_efficientnet()
@@ -177,7 +177,7 @@ def test_efficientnet_without_weights_says_what_it_needs(weights, tmp_path, monk
         (str(tmp_path / "list.pth"), "holds no dict of tensors"),
         (str(tmp_path / "torn.pth"), "does not fit"),
     ):
-        monkeypatch.setenv(efficientnet.PLACE, value)
+        monkeypatch.setenv(efficientnet.ENVIRONMENT_VARIABLE, value)
         with pytest.raises(UsageError, match=says):
             efficientnet.open_efficientnet()
 
@@ -206,7 +206,7 @@ def test_mixing_is_fixed_linear_and_leaves_random_numbers_alone():
 def test_heads_have_spectral_norm_one_and_learn_by_the_hinge_loss(ready, images):
     part = projected("objective.augmentation=[]")
     made, seen = images[0].clone().requires_grad_(), images[1] ** 2
-    term = part.judge(made, seen)["adversarial"]
+    term = part.generator_terms(made, seen)["adversarial"]
     term.backward()
     assert made.grad is not None and made.grad.abs().sum() > 0
     assert part.heads is not None and all(p.grad is None for p in part.heads.parameters())
@@ -218,8 +218,8 @@ def test_heads_have_spectral_norm_one_and_learn_by_the_hinge_loss(ready, images)
     assert float(term.detach()) == pytest.approx(-by_hand * 3 * 16 * 16, rel=1e-4)
     losses = []
     for _ in range(40):
-        part.judge(made, seen)
-        losses.append(float(part.learn(made, seen)["discriminator"]))
+        part.generator_terms(made, seen)
+        losses.append(float(part.step(made, seen)["discriminator"]))
     assert losses[-1] < 0.5 < losses[0]
     with torch.no_grad():
         maps = part.projection.mix(part.projection.features(seen))
@@ -250,18 +250,18 @@ def test_augmentation_is_differentiable_and_the_same_for_equal_randomness(images
     found[0].square().sum().backward()
     assert image.grad is not None and image.grad.isfinite().all() and image.grad.abs().sum() > 0
     assert augment(image, ()) is image
-    assert set(VARIATIONS) == set(AUGMENTATIONS)
+    assert set(FUNCTIONS) == set(AUGMENTATIONS)
 
 
 def test_each_variation_is_what_it_says(images):
     flat = images.flatten(0, 1)
     torch.manual_seed(0)
-    turned = VARIATIONS["flip"](flat)
+    turned = FUNCTIONS["flip"](flat)
     assert (
         all(torch.equal(a, b) or torch.equal(a, b.flip(2)) for a, b in zip(turned, flat))
         and (turned != flat).any()
     )
-    moved, places = VARIATIONS["translation"](flat), set()
+    moved, places = FUNCTIONS["translation"](flat), set()
     for before, after in zip(flat, moved):
         padded = F.pad(before, (2, 2, 2, 2), value=0.5)
         fits = [
@@ -273,7 +273,7 @@ def test_each_variation_is_what_it_says(images):
         assert len(fits) == 1
         places.update(fits)
     assert len(places) > 3
-    cut = VARIATIONS["cutout"](flat)
+    cut = FUNCTIONS["cutout"](flat)
     gone = (cut != flat).any(1)
     assert (
         (cut[(cut != flat)] == 0.5).all()
@@ -283,7 +283,7 @@ def test_each_variation_is_what_it_says(images):
     torch.manual_seed(0)
     draw = torch.rand(len(flat), 3).numpy()
     torch.manual_seed(0)
-    colored = VARIATIONS["color"](flat).numpy()
+    colored = FUNCTIONS["color"](flat).numpy()
     for image, after, (bright, rich, hard) in zip(flat.numpy(), colored, draw):
         image = image + (bright - 0.5) / 2
         gray = image.mean(0, keepdims=True)
@@ -302,7 +302,7 @@ def test_moments_are_those_of_all_faces_and_their_gradient_is_the_batch_s(varian
     moments.measure([torch.from_numpy(part[at : at + 10]) for part in real] for at in range(0, 50, 10))
     pooled = np.concatenate([part.mean((2, 3)) for part in real], 1)
     np.testing.assert_allclose(moments.center.numpy(), pooled.mean(0), rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(moments.spread.numpy(), pooled.std(0), rtol=1e-4)
+    np.testing.assert_allclose(moments.deviation.numpy(), pooled.std(0), rtol=1e-4)
     mean, square, apart, x, leaves, found = (
         np.zeros(6),
         np.zeros(6),
@@ -319,7 +319,7 @@ def test_moments_are_those_of_all_faces_and_their_gradient_is_the_batch_s(varian
         leaves = [torch.from_numpy(part).requires_grad_() for part in made]
         found = moments(leaves)
         x = (np.concatenate([part.mean((2, 3)) for part in made], 1) - pooled.mean(0)) / pooled.std(0)
-        share = max(1 / (step + 1), 1 - MEMORY)
+        share = max(1 / (step + 1), 1 - DECAY)
         mean, square = mean + share * (x.mean(0) - mean), square + share * ((x**2).mean(0) - square)
         apart = square - mean**2 - 1
         assert float(found.detach()) == pytest.approx(float((mean**2 + variance * apart**2).mean()), rel=2e-3)
@@ -346,9 +346,9 @@ def test_a_recipe_says_what_is_judged(images):
         on: override(recipe("demo"), [f"objective.adversarial_on={on}"]).objective
         for on in ("reconstructions", "samples", "both")
     }
-    assert judged(goals["reconstructions"], a, None) == [a]
-    assert judged(goals["samples"], a, b) == [b]
-    assert [id(part) for part in judged(goals["both"], a, b)] == [id(a), id(b)]
+    assert scored_images(goals["reconstructions"], a, None) == [a]
+    assert scored_images(goals["samples"], a, b) == [b]
+    assert [id(part) for part in scored_images(goals["both"], a, b)] == [id(a), id(b)]
 
 
 TAUGHT = (
@@ -455,6 +455,6 @@ def test_a_prior_that_was_not_fitted_is_named(drawn, fitted, ready, tmp_path):
 
 
 def test_the_recognition_network_without_weights_names_the_setting(ready, monkeypatch):
-    monkeypatch.setenv(dlib_resnet.PLACE, "")
+    monkeypatch.setenv(dlib_resnet.ENVIRONMENT_VARIABLE, "")
     with pytest.raises(UsageError, match="discriminator_features=recognition needs weights"):
         projected("objective.discriminator_features=efficientnet,recognition")

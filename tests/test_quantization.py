@@ -17,7 +17,7 @@ from facespace.core.errors import BundleError, UsageError
 from facespace.data.faces import FaceSet
 from facespace.image.photos import Template
 from facespace.models import ModelConfig, build, bundle
-from facespace.models.blocks import Doubling, TransposedConv
+from facespace.models.blocks import TransposedConv, TransposedConv2x
 from facespace.models.export import pack
 from facespace.models.weight_quantization import quantize, restored, restored_kernels, stored, stored_kernels
 from facespace.report import run_files
@@ -45,7 +45,7 @@ LAYERS = [
     pytest.param(nn.ConvTranspose2d(5, 3, 2), 1, id="ConvTranspose2d"),
     pytest.param(nn.ConvTranspose3d(2, 3, 2), 1, id="ConvTranspose3d"),
     pytest.param(TransposedConv(6, 4, 4, 2, 1), 1, id="TransposedConv"),
-    pytest.param(Doubling(3, 3, 2, 2), 1, id="Doubling"),
+    pytest.param(TransposedConv2x(3, 3, 2, 2), 1, id="Doubling"),
     pytest.param(nn.Embedding(9, 4), 0, id="Embedding"),
 ]
 

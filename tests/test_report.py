@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from facespace.core.errors import UsageError
-from facespace.report.page import Picture, Section, page
+from facespace.report.page import Picture, Section, render_page
 from facespace.report.report import GOOD, NOTE, POOR, Finding, Layout, Report
 
 HOSTILE = """</title></style><script>alert("1")</script><img src=x onerror='alert(2)'>&amp;{{ 7 * 7 }}"""
@@ -103,7 +103,10 @@ def test_a_name_never_becomes_markup(template):
     table = [[HOSTILE, "b"], [HOSTILE, HOSTILE]]
     hostile = [Section(HOSTILE, HOSTILE, pictures, table, HOSTILE)]
     harmless = [Section("a", "b", [("c", gray), ("c", "c.png")], [["a", "b"], ["c", "d"]], "e")]
-    seen, plain = Elements(page(HOSTILE, hostile, template)), Elements(page("a", harmless, template))
+    seen, plain = (
+        Elements(render_page(HOSTILE, hostile, template)),
+        Elements(render_page("a", harmless, template)),
+    )
     assert seen.tags == plain.tags and [name for name, _ in seen.attributes] == [
         name for name, _ in plain.attributes
     ]
@@ -122,4 +125,4 @@ def test_a_hostile_protocol_or_finding_never_becomes_markup():
 
 
 def test_a_folder_name_of_invalid_bytes_is_shown_with_a_question_mark():
-    assert "a?b" in page("a\udcffb", [])
+    assert "a?b" in render_page("a\udcffb", [])

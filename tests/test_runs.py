@@ -17,9 +17,9 @@ import facespace
 from facespace.core.console import quiet
 from facespace.core.errors import UsageError
 from facespace.data.faces import FaceSet
-from facespace.evaluation.compare import compare, names, open_all
+from facespace.evaluation.compare import compare, open_all, unique_names
 from facespace.image import grids
-from facespace.image.pixels import Tally, quality
+from facespace.image.pixels import PixelHistogram, quality
 from facespace.latent.structure import latent_structure
 from facespace.models import bundle, count_parameters
 from facespace.report import charts, latent_charts, run_files, runs
@@ -188,9 +188,9 @@ def test_order_and_note(trained, gray, tmp_path):
         text["validation"]["loss"] = step
         (tmp_path / name / "metrics.jsonl").write_text(json.dumps(text) + "\n")
     rows = runs.find_runs(tmp_path)
-    assert [row.name for row in rows] == ["b", "a"] and runs.unlike(rows) is None
+    assert [row.name for row in rows] == ["b", "a"] and runs.incomparable_losses(rows) is None
     shutil.copytree(gray, tmp_path / "c")
-    note = runs.unlike(runs.find_runs(tmp_path))
+    note = runs.incomparable_losses(runs.find_runs(tmp_path))
     for word in ("mse", "normal_shared", "24×20 gray", "16×16 colour", "no penalty", "kl × 30", "data"):
         assert word in note
 
@@ -248,7 +248,7 @@ def test_latents_that_never_vary_and_single_latents():
 
 def test_tally_and_quality_against_numpy():
     faces = np.random.default_rng(0).integers(0, 256, (7, 5, 4, 3), dtype=np.uint8)
-    tally = Tally()
+    tally = PixelHistogram()
     tally.add(faces[:4])
     tally.add(faces[4:])
     assert tally.moments() == pytest.approx(((faces / 255).mean(), (faces / 255).std()))
@@ -385,7 +385,7 @@ def test_runs_are_compared_by_the_priors_that_the_table_names(compared, trained,
         entry = space.card["priors"]["normal"]
         entry["nats"]["validation"] = {"fitted": 1.0, "model": 0.0}
         (run / "best/card.json").write_text(json.dumps(space.card))
-        assert facespace.load(run).usual_prior == "normal"
+        assert facespace.load(run).default_prior == "normal"
         facts = compare([run, gray], drawn, tmp_path / "c", split="all", count=24, seed=3)
     assert facts["runs"][0]["sampling"] == compared[1]["runs"][0]["sampling"]
 
@@ -407,7 +407,7 @@ def test_prepared_faces_are_never_cropped_again(drawn, tmp_path):
 
 def test_names_tell_runs_apart(tmp_path):
     paths = [Path("/a/x/one"), Path("/a/y/one"), Path("/b/two"), Path("/b/two/last"), Path("/demo/run")]
-    assert names(paths) == ["x/one", "y/one", "two", "two/last", "demo/run"]
+    assert unique_names(paths) == ["x/one", "y/one", "two", "two/last", "demo/run"]
     assert markdown([["", "a|b"], ["x", "1"]])[0] == "|     | a\\|b |"
 
 
@@ -468,7 +468,7 @@ def test_compare_prints_the_table_or_one_object(cli, trained, gray, drawn, tmp_p
 
 def test_blocks_share_one_cell_and_keep_proportions():
     tall, wide = np.full((3, 20, 10, 3), 200, np.uint8), np.full((5, 12, 24, 1), 90, np.uint8)
-    page = grids.blocks([("tall", tall), ("wide " + "word " * 60, wide)], columns=4)
+    page = grids.labelled_rows([("tall", tall), ("wide " + "word " * 60, wide)], columns=4)
     pixels = np.asarray(page)
     assert page.width >= 4 * (24 * 8 + 2) + 2  # 20×24 doubled until its shorter side has 96
     counts = [int((pixels == level).all(2).sum()) for level in (200, 90)]

@@ -513,8 +513,8 @@ def test_variations_stay_faces():
     assert torch.equal(augment.jitter(image, 0.0), image) or torch.allclose(
         augment.jitter(image, 0.0), image, atol=1e-6
     )
-    torch.testing.assert_close(augment.shift(image, 0.0), image, atol=1e-5, rtol=0)
-    varied = augment.jitter(augment.shift(image, 1.0), 0.3)
+    torch.testing.assert_close(augment.affine(image, 0.0), image, atol=1e-5, rtol=0)
+    varied = augment.jitter(augment.affine(image, 1.0), 0.3)
     assert varied.shape == image.shape and varied.min() >= 0 and varied.max() <= 1
     assert (varied - image).abs().mean() > 0.02
 
@@ -524,7 +524,7 @@ def test_shift_turns_without_distorting():
     torch.manual_seed(1)
     yy, xx = torch.meshgrid(torch.arange(48.0), torch.arange(96.0), indexing="ij")
     disc = (((xx - 47.5) ** 2 + (yy - 23.5) ** 2) < 12**2).float().expand(16, 1, 48, 96)
-    for one in augment.shift(disc, 0.5)[:, 0] > 0.5:
+    for one in augment.affine(disc, 0.5)[:, 0] > 0.5:
         height, width = int(one.any(1).sum()), int(one.any(0).sum())
         assert abs(height - width) <= 2
 

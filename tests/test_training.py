@@ -81,7 +81,7 @@ def test_the_figures_are_what_they_are_called(trained, drawn):
         mse = (loaded.model.decode(loaded.model.encode(x).mean) - x).square().mean().item()
     figures = evaluate(loaded.model, Loader(faces, rows, 256), ObjectiveConfig())
     assert figures["reconstruction"] == pytest.approx(-result.log_likelihood.mean().item(), rel=1e-5)
-    assert figures["kl"] == pytest.approx(result.penalties["kl"].mean().item(), rel=1e-5)
+    assert figures["kl"] == pytest.approx(result.regularizers["kl"].mean().item(), rel=1e-5)
     assert figures["mse"] == pytest.approx(mse, rel=1e-4)
 
 
@@ -315,7 +315,7 @@ def test_a_decoder_that_learned_alone_keeps_what_was_fitted_to_the_latents(drawn
         np.testing.assert_array_equal(
             after.sample_latents(5, prior="mixture"), before.sample_latents(5, prior="mixture")
         )
-        assert after.usual_prior == before.usual_prior
+        assert after.default_prior == before.default_prior
         np.testing.assert_array_equal(after.directions().units, before.directions().units)
     # Of a space whose encoder learns on, nothing is carried over.
     train("demo", drawn, tmp_path / "all", settings=["train.steps=4"], start=tmp_path / "whole")

@@ -15,8 +15,8 @@ from typing import Annotated, Any, NoReturn
 from cyclopts import App, CycloptsError, Parameter
 
 from facespace.core.aliases import current_verb, rename_arguments
-from facespace.core.console import leads
-from facespace.core.errors import FacespaceError, explain
+from facespace.core.console import is_main_process
+from facespace.core.errors import FacespaceError, describe_os_error
 from facespace.core.version import __version__
 
 INTERRUPTED = 130
@@ -149,7 +149,7 @@ def _run_verb(tokens: Sequence[str], as_json: bool) -> None:
         print(overview())
         return
     done = app(rename_arguments(tokens))
-    if isinstance(done, Done) and leads():
+    if isinstance(done, Done) and is_main_process():
         print(json.dumps(done.facts, default=str) if as_json else done.text)
 
 
@@ -158,7 +158,7 @@ def _explain(error: BaseException, tokens: Sequence[str]) -> tuple[str, int]:
     if isinstance(error, FacespaceError):
         return str(error), error.exit_code
     if isinstance(error, OSError):
-        return explain(error), 1
+        return describe_os_error(error), 1
     if isinstance(error, CycloptsError):
         return f"{' '.join(str(error).split())} Try: facespace {_verb(tokens)}--help", 2
     return "Interrupted.", INTERRUPTED

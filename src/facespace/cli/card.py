@@ -24,7 +24,7 @@ def card(space: Path | None = None, /, *, to: Path | None = None) -> Done:
     to
         A Markdown file to write (.md).
     """
-    from facespace.core.files import write_beside
+    from facespace.core.files import write_atomically
     from facespace.models import card_text
 
     if to and to.suffix.lower() != ".md":
@@ -32,7 +32,7 @@ def card(space: Path | None = None, /, *, to: Path | None = None) -> Done:
     found = card_text.read(space)
     if not to:
         return Done(dict(found.card), found.text())
-    with write_beside(to) as beside:
+    with write_atomically(to) as beside:
         beside.write_text(found.markdown(), encoding="utf-8", errors="surrogateescape")
     return Done({**found.card, "to": str(to)}, f"The card of {found.folder} is in {to}.")
 

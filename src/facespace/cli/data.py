@@ -14,7 +14,7 @@ from facespace.cli.options import Flag, ForceSet, Split, optional_words, parse_s
 from facespace.cli.set_text import describe_set
 from facespace.core.console import note
 from facespace.core.errors import UsageError
-from facespace.core.files import partial_folder
+from facespace.core.files import unfinished_folder
 
 if TYPE_CHECKING:
     from facespace.data.processing import Alignment
@@ -51,7 +51,9 @@ class AlignOptions:
 
         if not self.align:
             return False
-        return Alignment(self.detector, self.weights, every=self.every_face, smallest=self.smallest)
+        return Alignment(
+            self.detector, self.weights, all_faces=self.every_face, min_eye_distance=self.smallest
+        )
 
 
 UNALIGNED = AlignOptions()
@@ -213,7 +215,7 @@ def resumable(to: Path) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         note(
-            f"Stopped. The same command continues from there (the finished part is in {partial_folder(to)})."
+            f"Stopped. The same command continues from there (the finished part is in {unfinished_folder(to)})."
         )
         raise
 

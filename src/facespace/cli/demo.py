@@ -9,13 +9,13 @@ import numpy as np
 
 from facespace.cli.app import Facts
 from facespace.core.console import note
-from facespace.core.files import write_beside
+from facespace.core.files import write_atomically
 from facespace.data.faces import FaceSet
 from facespace.data.prepare import prepare
 from facespace.image import animation, grids
 from facespace.models.locations import default_space
 from facespace.report import charts
-from facespace.report.page import Picture, Section, page
+from facespace.report.page import Picture, Section, render_page
 from facespace.space.edit_grids import Editor, edit_input, reconstruct_rows
 from facespace.space.face_space import FaceSpace, load
 from facespace.training.loop import train
@@ -44,7 +44,7 @@ def demo(to: Path, seed: int = 0) -> Facts:
     bundled = default_pictures(load(), to, seed) if default_space() else []
     seconds = round(time.monotonic() - start, 1)
     file = to / "index.html"
-    with write_beside(file) as beside:
+    with write_atomically(file) as beside:
         beside.write_text(page_html(bundled, trained, result, seconds), encoding="utf-8")
     following = "\n".join(f"  {line}" for line in COMMANDS.splitlines())
     text = (
@@ -112,7 +112,7 @@ def page_html(bundled: Sequence[Picture], trained: Sequence[Picture], result: Fa
     ]
     if bundled:
         sections.insert(0, Section("The default space", "", bundled))
-    return page("facespace demo", sections, TEMPLATE)
+    return render_page("facespace demo", sections, TEMPLATE)
 
 
 def _picture(file: str, caption: str) -> Picture:

@@ -117,7 +117,7 @@ def directions(
     else:
         found = opened.directions()
         names = list(found.names)
-    places = [found.place(name) for name in names]
+    places = [found.index(name) for name in names]
     facts = {
         "space": str(opened.folder),
         "directions": {name: dict(found.facts[name]) for name in names},
@@ -217,9 +217,9 @@ def _row(found: "Directions", name: str, names: Sequence[str]) -> list[str]:
 
 
 def _most_correlated(found: "Directions", name: str, names: Sequence[str]) -> str:
-    place, strongest, text = found.place(name), -1.0, ""
+    place, strongest, text = found.index(name), -1.0, ""
     for other in names:
-        value = found.correlation[place, found.place(other)]
+        value = found.correlation[place, found.index(other)]
         if other != name and abs(value) > strongest:
             strongest, text = abs(value), f"{other} {value:+.2f}"
     return text

@@ -24,11 +24,11 @@ EXTRAS = {
 
 def examine() -> Facts:
     """The facts, and `text` for the terminal. `missing` names required packages that are not installed."""
-    from facespace.image.detectors import yunet_here
+    from facespace.image.detectors import local_yunet
 
     versions = _required()
     missing = [name for name, version in versions.items() if version is None]
-    yunet = yunet_here()
+    yunet = local_yunet()
     facts = {
         "facespace": __version__,
         "python": platform.python_version(),

@@ -14,7 +14,7 @@ from facespace.core.errors import UsageError
 
 if TYPE_CHECKING:
     from facespace.latent.strengths import Strength
-    from facespace.perception.attributes import AttributeNet
+    from facespace.perception.attributes import AttributeClassifier
     from facespace.space.edit_grids import EditGrid, EditInput
     from facespace.space.face_space import FaceSpace
 
@@ -110,13 +110,13 @@ def _faces(space: "FaceSpace", files: Sequence[Path], source: FaceSource) -> Any
 
 def _classifier(
     space: "FaceSpace", folder: Path | None, edits: dict[str, float | str]
-) -> "AttributeNet | None":
+) -> "AttributeClassifier | None":
     """The attribute classifier where an edit to on or off needs one."""
-    from facespace.perception.attributes import load_net
+    from facespace.perception.attributes import load_classifier
 
     if not any(isinstance(value, str) for value in edits.values()):
         return None
-    return load_net(folder, space.device)
+    return load_classifier(folder, space.device)
 
 
 @dataclass(frozen=True)
@@ -181,7 +181,7 @@ class Request:
 
     def _done(self, text: str, edited: list[str], seconds: float | None = None) -> Done:
         from facespace.space.edit_grids import locked_names
-        from facespace.space.face_space import describe
+        from facespace.space.face_space import space_facts
 
         space = self.editor.space
         locks = locked_names(space, self.editor.lock, edited)
@@ -198,7 +198,7 @@ class Request:
             less = 1 - gain.mse_after / gain.mse_before
             text += f"\nRefined in {gain.steps} steps, {gain.seconds:.1f} s: mean squared error "
             text += f"{gain.mse_before:.5f} -> {gain.mse_after:.5f} ({less:.0%} less)."
-        return Done({**facts, "count": len(self.faces.latents), **describe(space)}, text)
+        return Done({**facts, "count": len(self.faces.latents), **space_facts(space)}, text)
 
 
 def _amount(value: float | str) -> str:

@@ -67,7 +67,7 @@ def evaluate(
         identity=identity,
         prior=prior,
         temperature=temperature,
-        bound=bound,
+        iwae_samples=bound,
         seed=seed,
         force=force,
     )
@@ -139,7 +139,7 @@ def analyze(
         count=faces.limit(2_000),
         attributes=words(attributes),
         seed=seed,
-        table=table,
+        table_format=table,
         force=force,
     )
     text = facts.pop("text")
@@ -196,7 +196,7 @@ def benchmark_edits(
         split=faces.split,
         attributes=words(attributes),
         count=faces.limit(40),
-        scorer=scorer,
+        classifier=scorer,
         identity=identity,
         lpips=lpips,
         seed=seed,

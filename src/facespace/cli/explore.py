@@ -39,9 +39,9 @@ def explore(
     from facespace.core.console import note
     from facespace.data.faces import FaceSet
     from facespace.explorer.service import Service, Spaces
-    from facespace.training.memory import keep_memory
+    from facespace.training.memory import keep_freed_memory
 
-    keep_memory()  # a quarter of the time of a decoded face at 160×176 px
+    keep_freed_memory()  # a quarter of the time of a decoded face at 160×176 px
     chosen = list(spaces) or at_hand(Path("runs"), Path("demo"))
     opened = Spaces(chosen, FaceSet(data) if data else None)
     opened.open(0)  # a missing or damaged space raises before anything listens

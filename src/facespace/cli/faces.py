@@ -10,7 +10,7 @@ from PIL import Image
 
 from facespace.cli.options import FaceSource, Photos
 from facespace.core.errors import FacespaceError, UsageError
-from facespace.core.files import settle
+from facespace.core.files import restore_interrupted
 from facespace.image import grids
 from facespace.image.aligned_photos import read_photos
 from facespace.image.photos import FORMATS
@@ -27,7 +27,7 @@ def open_space(paths: Sequence[Path]) -> tuple["FaceSpace", list[Path]]:
     from facespace.space.face_space import load
 
     if paths:
-        settle(paths[0])
+        restore_interrupted(paths[0])
     if paths and paths[0].is_dir():
         return load(paths[0]), list(paths[1:])
     for path in paths:

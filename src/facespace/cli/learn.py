@@ -156,10 +156,10 @@ def runs(folder: Path, /) -> Done:
         Any folder with runs in it, at any depth.
     """
     from facespace.report.run_listing import listing
-    from facespace.report.runs import find_runs, unlike
+    from facespace.report.runs import find_runs, incomparable_losses
 
     rows = find_runs(folder)
-    facts = {"folder": str(folder), "runs": [asdict(row) for row in rows], "note": unlike(rows)}
+    facts = {"folder": str(folder), "runs": [asdict(row) for row in rows], "note": incomparable_losses(rows)}
     if not rows:
         command = f"facespace train RECIPE --data SET --to {folder}/NAME"
         return Done(facts, f"No runs below {folder}. Train one: {command}")

@@ -51,7 +51,7 @@ def mix(
     """
     from facespace.cli.faces import check_still, is_array, open_one, read_latents
     from facespace.image import grids
-    from facespace.space.face_space import describe
+    from facespace.space.face_space import space_facts
     from facespace.space.morph_grids import mix_strip
 
     check_still(to)
@@ -67,7 +67,7 @@ def mix(
     parts = []
     for group, weight in groups:
         parts.append({"faces": len(group), "weight": weight})
-    return Done({"to": str(to), "terms": parts, **describe(opened)}, f"{formula} in {to}")
+    return Done({"to": str(to), "terms": parts, **space_facts(opened)}, f"{formula} in {to}")
 
 
 class Term(NamedTuple):

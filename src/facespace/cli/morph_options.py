@@ -72,12 +72,12 @@ class Timing:
     def plan(self, still: bool, prior: str | None) -> "MorphPlan":
         """The options of a morph: the preset where an option is not given. Raises UsageError for unknown
         names and impossible times."""
-        from facespace.latent.morph import Way
+        from facespace.latent.morph import PathSpec
 
         preset = choose(PRESETS, self.preset, "preset")
         path, pace = self.path or preset.path, self.pace or preset.pace
         easing = self.easing or preset.easing
-        Way(path, pace, easing, self.loop, self.pingpong)
+        PathSpec(path, pace, easing, self.loop, self.pingpong)
         frames = self._frames(preset, still)
         return MorphPlan(path, pace, easing, frames, self.loop, self.pingpong, prior)
 

@@ -116,7 +116,7 @@ def _animation(
     from facespace.space import morph_grids
 
     distance, measure = morph_grids.perceptual_distance(space)
-    options = {"distance": distance, "adjust": space.keeping(locked, keys[0]) if locked else None}
+    options = {"distance": distance, "adjust": space.locked_scores(locked, keys[0]) if locked else None}
     options |= plan._asdict()
     made = morph_grids.animate(space, keys, **options)
     facts: Facts = {"distance": measure, "keys": len(keys), "lock": locked}
@@ -157,7 +157,7 @@ def _corners(
     space: "FaceSpace", keys: "np.ndarray", cells: tuple[int, int], path: str, output: Output
 ) -> Done:
     """Blends of four faces as a still."""
-    from facespace.space.face_space import describe
+    from facespace.space.face_space import space_facts
     from facespace.space.morph_grids import corner_blends
 
     rows, columns = cells
@@ -167,15 +167,15 @@ def _corners(
             f"{len(keys)} for {output.to} and --path {path}. For a pair in each cell name no faces."
         )
     output.save(corner_blends(space, keys, rows, columns), columns)
-    facts = {"to": str(output.to), "keys": 4, "grid": [rows, columns], **describe(space)}
+    facts = {"to": str(output.to), "keys": 4, "grid": [rows, columns], **space_facts(space)}
     return Done(facts, f"{rows} × {columns} blends of four faces in {output.to}")
 
 
 def _done(space: "FaceSpace", plan: MorphPlan, facts: Facts, text: str, output: Output) -> Done:
-    from facespace.space.face_space import describe
+    from facespace.space.face_space import space_facts
 
     seconds = plan.frames / output.fps
     duration = "" if output.still else f", {seconds:.1f} s"
     evenness = f"largest step {facts['step_ratio']:.2f} × the mean ({facts['distance']})"
     made = {"to": str(output.to), **plan._asdict(), **facts, "fps": output.fps, "seconds": seconds}
-    return Done({**made, **describe(space)}, f"{plan.frames} frames{duration}, {text}; {evenness}")
+    return Done({**made, **space_facts(space)}, f"{plan.frames} frames{duration}, {text}; {evenness}")

@@ -76,7 +76,7 @@ def fit_prior(
     """
     from facespace.cli.faces import open_one
     from facespace.data.faces import FaceSet
-    from facespace.space.face_space import describe
+    from facespace.space.face_space import space_facts
 
     opened = open_one(space)
     names = [] if conditions == "none" else optional_words(conditions)
@@ -94,4 +94,4 @@ def fit_prior(
             f"{nearest['validation']:.2f} of validation faces"
         )
     lines.append(f"Next: facespace sample {space} --prior {entry['kind']} --to faces.png")
-    return Done({**entry, "seconds": round(seconds, 2), **describe(opened)}, "\n".join(lines))
+    return Done({**entry, "seconds": round(seconds, 2), **space_facts(opened)}, "\n".join(lines))

@@ -50,7 +50,7 @@ def reconstruct(
     from facespace.cli.faces import check_still, is_array, open_space, save_faces
     from facespace.image import grids
     from facespace.space.edit_grids import reconstruct_rows
-    from facespace.space.face_space import describe
+    from facespace.space.face_space import space_facts
 
     grids.check_ending(to, grids.STILLS) if diagnostics else check_still(to)
     conditions = parse_conditions(given)
@@ -62,7 +62,7 @@ def reconstruct(
         "count": len(images),
         "columns": columns,
         "conditions": conditions,
-        **describe(space),
+        **space_facts(space),
     }
     if diagnostics:
         return _diagnose(space, images, names, to, columns, conditions, facts)

@@ -117,7 +117,7 @@ def subsample(
 
     most = {"train": train, "validation": validation, "test": test}
     return _derived(
-        derive.thin(data, {side: count for side, count in most.items() if count is not None}, to, force)
+        derive.subsample(data, {side: count for side, count in most.items() if count is not None}, to, force)
     )
 
 

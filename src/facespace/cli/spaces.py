@@ -60,7 +60,7 @@ def sample(
         objective.discriminator=projected.
     """
     from facespace.cli.faces import check_still, open_one, save_faces
-    from facespace.space.face_space import describe
+    from facespace.space.face_space import space_facts
     from facespace.space.rejection import check_keep
 
     check_still(to)
@@ -81,7 +81,7 @@ def sample(
     origin = opened.prior(prior).origin
     facts = {"to": str(to), "count": total, "grid": cells and list(cells), "seed": seed}
     facts |= {"temperature": temperature, "prior": origin, "conditions": conditions, "guidance": strength}
-    facts |= {"keep": keep, **describe(opened)}
+    facts |= {"keep": keep, **space_facts(opened)}
     best = f", the best {keep:.0%} by the discriminator," if keep != 1 else ""
     return Done(facts, f"{total} faces from {origin}{best} in {to}")
 
@@ -113,7 +113,7 @@ def encode(*paths: Path, to: Path, align: Align = False) -> Done:
     """
     from facespace.cli.faces import ARRAY, open_space, read_photos
     from facespace.image import grids
-    from facespace.space.face_space import describe
+    from facespace.space.face_space import space_facts
 
     grids.check_ending(to, (ARRAY,))
     space, photos = open_space(paths)
@@ -121,7 +121,7 @@ def encode(*paths: Path, to: Path, align: Align = False) -> Done:
         raise UsageError("Name at least one photograph to encode.")
     z = space.encode(read_photos(photos, align))
     grids.save_array(z, to)
-    facts = {"to": str(to), "count": len(z), **describe(space)}
+    facts = {"to": str(to), "count": len(z), **space_facts(space)}
     return Done(facts, f"{len(z)} × {z.shape[1]} numbers in {to}")
 
 
@@ -142,7 +142,7 @@ def decode(*paths: Path, to: Path, given: Conditions = ()) -> Done:
         unknown.
     """
     from facespace.cli.faces import check_still, open_space, read_array, save_faces
-    from facespace.space.face_space import describe
+    from facespace.space.face_space import space_facts
 
     check_still(to)
     conditions = parse_conditions(given)
@@ -153,5 +153,5 @@ def decode(*paths: Path, to: Path, given: Conditions = ()) -> Done:
     if not len(faces):
         raise UsageError(f"{files[0]} holds no latents to decode.")
     save_faces(faces, to)
-    facts = {"to": str(to), "count": len(faces), "conditions": conditions, **describe(space)}
+    facts = {"to": str(to), "count": len(faces), "conditions": conditions, **space_facts(space)}
     return Done(facts, f"{len(faces)} faces in {to}")

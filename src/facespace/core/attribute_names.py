@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from facespace.core.errors import UsageError, suggest
 
 # Attributes whose sign changes in a mirrored face: factors of synthetic faces, and CelebAMask-HQ's pose.
-TURNING = ("yaw", "roll", "gaze", "parting", "light_direction")
+MIRROR_SIGN_CHANGES = ("yaw", "roll", "gaze", "parting", "light_direction")
 SIDES = (("left", "right"), ("l_", "r_"))
 
 
@@ -19,7 +19,7 @@ def mirror_attributes(names: Sequence[str]) -> tuple[list[int], list[float]]:
     for name in lower:
         partner = next(filter(lower.__contains__, _across(name)), name)
         columns.append(lower.index(partner))
-        signs.append(-1.0 if name in TURNING else 1.0)
+        signs.append(-1.0 if name in MIRROR_SIGN_CHANGES else 1.0)
     return columns, signs
 
 
@@ -33,9 +33,9 @@ def _across(name: str) -> list[str]:
     return found
 
 
-def check_names(asked: Sequence[str], known: Sequence[str], whose: str) -> tuple[str, ...]:
+def check_names(names: Sequence[str], known: Sequence[str], error_prefix: str) -> tuple[str, ...]:
     """The given names, each once. Raises UsageError, beginning with `whose`, for an unknown one."""
-    for name in asked:
+    for name in names:
         if name not in known:
-            raise UsageError(f"{whose} {name!r}. {suggest(name, known)}")
-    return tuple(dict.fromkeys(asked))
+            raise UsageError(f"{error_prefix} {name!r}. {suggest(name, known)}")
+    return tuple(dict.fromkeys(names))

@@ -19,13 +19,13 @@ Advance = Callable[[int], None]
 _STARTED = time.monotonic()
 
 
-def leads() -> bool:
+def is_main_process() -> bool:
     """Whether this is the main process: rank 0 of those that torchrun starts for one run."""
     return os.environ.get("RANK", "0") == "0"
 
 
 # One value a thread: threads whose blocks overlap would otherwise restore each other's value.
-_quiet = ContextVar("quiet", default=not leads())
+_quiet = ContextVar("quiet", default=not is_main_process())
 
 
 def since_start() -> float:

@@ -61,7 +61,7 @@ def check_seed(seed: int) -> None:
         raise UsageError(f"A seed is a whole number from 0 to 2^63 - 1; got {seed}.")
 
 
-def explain(error: OSError) -> str:
+def describe_os_error(error: OSError) -> str:
     """A sentence for an operating-system error that a user can act on."""
     where = error.filename or "the output"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):

@@ -14,7 +14,7 @@ from facespace.core.errors import UsageError
 
 
 @contextmanager
-def write_beside(path: Path) -> Iterator[Path]:
+def write_atomically(path: Path) -> Iterator[Path]:
     """Yields a temporary path in the same folder, with the same ending; renamed to `path` if the block
     succeeds and removed if it does not."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -37,7 +37,7 @@ def build_folder(path: Path, resumable: bool = False) -> Iterator[Path]:
     full, and the next call yields it with its content. An older folder is replaced in two renames; `settle`
     repairs an interruption between them."""
     path = path.resolve()
-    beside, old = partial_folder(path), _old(path)
+    beside, old = unfinished_folder(path), _old(path)
     if not resumable:
         shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True, exist_ok=True)
@@ -71,26 +71,26 @@ def _named(path: Path) -> Iterator[None]:
         raise
 
 
-def settle(path: Path) -> None:
+def restore_interrupted(path: Path) -> None:
     """If a replacement of the folder `path` was killed between its two renames, restores the older one."""
     if not path.exists() and _old(path).is_dir():
         _old(path).replace(path)
 
 
-def check_target(to: Path, kind: str, ours: Callable[[Path], bool], force: bool = False) -> None:
+def check_target(to: Path, kind: str, recognise: Callable[[Path], bool], force: bool = False) -> None:
     """The one rule for a folder that a verb writes: a new or an empty one, or, with `force`, an older result
     of the same `kind`, such as "a prepared set", which `ours` recognises.
 
     Raises UsageError for a file, the working directory, a folder of other files, or an older result without
     `force`."""
-    settle(to)
+    restore_interrupted(to)
     if to.resolve() == Path.cwd():
         raise UsageError(f"--to {to} is the working directory, which cannot be replaced; name a new folder.")
     if to.exists() and not to.is_dir():
         raise UsageError(f"--to {to} is a file; name a folder for {kind}.")
     if not to.is_dir() or not any(to.iterdir()):
         return
-    if not ours(to):
+    if not recognise(to):
         raise UsageError(
             f"--to {to} holds other files; name a new folder, so that nothing of yours is replaced."
         )
@@ -111,7 +111,7 @@ def flush(path: Path) -> None:
 
 def write_json(path: Path, content: Any) -> None:
     """Readable JSON with a final newline, written whole or not at all."""
-    with write_beside(path) as beside:
+    with write_atomically(path) as beside:
         text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
         beside.write_text(
             text, encoding="utf-8", errors="surrogateescape"
@@ -125,7 +125,7 @@ def sha256(path: Path) -> str:
 
 
 # Hidden names that no user chooses, since folders with these names may be removed.
-def partial_folder(path: Path) -> Path:
+def unfinished_folder(path: Path) -> Path:
     """The temporary folder in which the folder `path` is written until it is complete."""
     return path.with_name(f".{path.resolve().name}.facespace-partial")
 

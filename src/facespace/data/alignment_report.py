@@ -56,7 +56,7 @@ def _save_rejects(path: Path, listing: SourceListing, rejects: Sequence[Result])
     for result in rejects:
         photo = listing.faces[result.number].image
         if isinstance(photo, Path):
-            tiles.append(grids.tile(read_photo(photo), SIDE))
+            tiles.append(grids.letterbox(read_photo(photo), SIDE))
             captions.append(f"{len(tiles)}. {result.face.id}: {result.face.detail}")
     if tiles:
         sheet = grids.labelled(grids.grid(np.stack(tiles), COLUMNS), captions)

@@ -54,7 +54,7 @@ def merge(sets: Sequence[FaceSet | Path | str], to: Path | str, force: bool = Fa
     if len(opened) < 2:
         raise UsageError(f"Merging takes at least two prepared sets; got {len(opened)}.")
     _check_shapes(opened)
-    names, columns = reconcile([faces.attribute_names for faces in opened])
+    names, columns = merge_attribute_names([faces.attribute_names for faces in opened])
     rows: list[Row] = []
     parts, terms, picked, values = [], [], [], []
     for faces, places, prefix in zip(opened, columns, _prefixes(opened)):
@@ -175,21 +175,21 @@ def balance(
     return _derived(faces, chosen, _rows(faces, chosen), Path(to), force, note)
 
 
-def thin(
-    faces: FaceSet | Path | str, most: Mapping[str, int], to: Path | str, force: bool = False
+def subsample(
+    faces: FaceSet | Path | str, limits: Mapping[str, int], to: Path | str, force: bool = False
 ) -> FaceSet:
     """At most so many faces of each split that `most` names, evenly spaced, and all of the others: for a
     learning curve, or a quicker run."""
     faces = _open(faces)
-    if not most or set(most) - set(SPLITS) or min(most.values()) < 1:
-        given = ", ".join(f"{split} {count}" for split, count in most.items()) or "none"
+    if not limits or set(limits) - set(SPLITS) or min(limits.values()) < 1:
+        given = ", ".join(f"{split} {count}" for split, count in limits.items()) or "none"
         raise UsageError(
             f"Say how many faces of train, validation or test to keep, each at least 1; got {given}."
         )
     kept = []
     for split in SPLITS:
         rows = faces.rows(split)
-        count = min(len(rows), most.get(split, len(rows)))
+        count = min(len(rows), limits.get(split, len(rows)))
         kept.append(rows[np.linspace(0, len(rows) - 1, count).round().astype(int)])
     chosen = np.sort(np.concatenate(kept))
     note = f"thinned: {len(chosen):,} of {len(faces):,} faces kept"
@@ -201,7 +201,7 @@ def relabel(
     names: Sequence[str],
     values: np.ndarray,
     to: Path | str,
-    told: str,
+    note: str,
     facts: Mapping[str, object],
     force: bool = False,
 ) -> FaceSet:
@@ -212,12 +212,12 @@ def relabel(
             f"{len(faces)} faces and {len(names)} names do not fit values of shape {values.shape}."
         )
     everything = np.arange(len(faces))
-    card = {**_facts(faces, told), "attributes": list(names), **facts}
+    card = {**_facts(faces, note), "attributes": list(names), **facts}
     table = Table(_rows(faces, everything), names, values)
     return _write(Path(to), force, [(faces, everything)], table, faces.template, card)
 
 
-def reconcile(sets: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], list[list[int]]]:
+def merge_attribute_names(sets: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], list[list[int]]]:
     """The union of several lists of attribute names, and for each list where its columns go. The first
     spelling stays."""
     places: dict[str, int] = {}

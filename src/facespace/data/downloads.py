@@ -291,7 +291,7 @@ def _complete(name: str, table: Table, root: Path) -> list[str]:
             content = received.read_bytes()
             received.unlink()
             if content.startswith(table.begins.encode()):
-                with files.write_beside(target) as beside:
+                with files.write_atomically(target) as beside:
                     beside.write_bytes(content)
                 return []
             problem = " Another file was found where it should be."

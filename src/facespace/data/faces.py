@@ -15,11 +15,11 @@ import numpy as np
 from facespace.core.cards import CARD, Card, CardKind, read_card
 from facespace.core.console import progress
 from facespace.core.errors import FaceSetError, UsageError
-from facespace.core.files import settle
+from facespace.core.files import restore_interrupted
 from facespace.image.photos import Template
 
-BATCH = 64  # faces a forward pass of a space, which bounds the memory
-AT_ONCE = 256  # a forward pass of a smaller network
+BATCH_SIZE = 64  # faces a forward pass of a space, which bounds the memory
+SMALL_NETWORK_BATCH_SIZE = 256  # a forward pass of a smaller network
 
 FORMAT = 1
 SPLITS = ("train", "validation", "test")
@@ -73,7 +73,7 @@ class FaceSet:
 
     def __init__(self, root: Path | str) -> None:
         self.root = Path(root)
-        settle(self.root)
+        restore_interrupted(self.root)
         self.card = _read_card(self.root)
         self.images = self._map_images()
         (self.ids, self.splits, self.identities), self.attribute_names, self.attributes = self._read_table()
@@ -110,7 +110,7 @@ class FaceSet:
             raise UsageError(f"Unknown split {split!r}. Known: {', '.join(SPLITS)}, all.")
         return np.flatnonzero(self.splits == split)
 
-    def signs(self, split: str) -> np.ndarray:
+    def attribute_signs(self, split: str) -> np.ndarray:
         """The signs of the attributes of a split: +1 yes, −1 no, NaN unknown, (N, A)."""
         values = np.sign(self.attributes[self.rows(split)])
         return np.where(values == 0, np.nan, values)
@@ -189,15 +189,15 @@ def _damaged(root: Path, what: str) -> FaceSetError:
     )
 
 
-def over(
-    faces: FaceSet, rows: np.ndarray, what: Callable[[np.ndarray], np.ndarray], doing: str
+def map_images(
+    faces: FaceSet, rows: np.ndarray, function: Callable[[np.ndarray], np.ndarray], title: str
 ) -> np.ndarray:
     """The results of a function of faces uint8 (B, H, W, C) for those rows of a set, in batches straight from
     the disk."""
     parts = []
-    with progress(len(rows), doing, "faces") as advance:
-        for start in range(0, max(len(rows), 1), AT_ONCE):
-            parts.append(what(faces.images[rows[start : start + AT_ONCE]]))
+    with progress(len(rows), title, "faces") as advance:
+        for start in range(0, max(len(rows), 1), SMALL_NETWORK_BATCH_SIZE):
+            parts.append(function(faces.images[rows[start : start + SMALL_NETWORK_BATCH_SIZE]]))
             advance(len(parts[-1]))
     return np.concatenate(parts)
 
@@ -212,4 +212,4 @@ def evenly_spaced(rows: np.ndarray, count: int) -> np.ndarray:
 
 def batches(rows: np.ndarray) -> list[np.ndarray]:
     """Row numbers in parts of at most BATCH."""
-    return [rows[start : start + BATCH] for start in range(0, len(rows), BATCH)]
+    return [rows[start : start + BATCH_SIZE] for start in range(0, len(rows), BATCH_SIZE)]

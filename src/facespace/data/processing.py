@@ -26,8 +26,8 @@ class Alignment:
     detector: str = "auto"
     weights: Path | None = None
     template: str = "celeba"
-    every: bool = False  # all faces of a photograph instead of the largest
-    smallest: float = 20.0  # pixels between the eyes below which a face is left out
+    all_faces: bool = False  # all faces of a photograph instead of the largest
+    min_eye_distance: float = 20.0  # pixels between the eyes below which a face is left out
 
 
 @dataclass(frozen=True)
@@ -159,16 +159,16 @@ def _aligned(alignment: Alignment, image: Image.Image) -> list[tuple[Image.Image
     if not found:
         raise ImageError("no face found")
     template = align.TEMPLATES[alignment.template]
-    if alignment.every:
+    if alignment.all_faces:
         measured = [(face, align.quality(face, image)) for face in found]
     else:
-        measured = [align.foremost(found, image)]
+        measured = [align.main_face(found, image)]
     aligned = []
     for face, quality in measured:
-        if quality["eye_distance"] >= alignment.smallest:
+        if quality["eye_distance"] >= alignment.min_eye_distance:
             aligned.append((align.align(image, face, template), quality))
     if not aligned:
-        raise ImageError(f"face smaller than {alignment.smallest:g} px between the eyes")
+        raise ImageError(f"face smaller than {alignment.min_eye_distance:g} px between the eyes")
     return aligned
 
 

@@ -14,11 +14,11 @@ LATENT_VALUES = ("0.7", "−1.2", "0.1", "⋮", "0.4")
 SPACE = 108.0  # pixels of one unit of the drawn latent spaces
 
 
-def autoencoder(face: np.ndarray, again: np.ndarray) -> Figure:
+def autoencoder(face: np.ndarray, reconstruction: np.ndarray) -> Figure:
     """From a face uint8 (H, W, 3) through a handful of numbers to the face `again`, of the same shape."""
     sheet = page(300)
     middle, side = 140, 176
-    for x, picture, name in ((140, face, "a face x"), (WIDTH - 140, again, "its reconstruction x̂")):
+    for x, picture, name in ((140, face, "a face x"), (WIDTH - 140, reconstruction, "its reconstruction x̂")):
         edges = (x - side / 2, x + side / 2, middle + side / 2, middle - side / 2)
         sheet.imshow(picture, extent=edges, interpolation="bicubic", aspect="auto")
         numbers = " × ".join(str(length) for length in (3, *face.shape[:2]))

@@ -17,7 +17,7 @@ from facespace.data.synthetic.factors import render
 from facespace.diagrams import concepts
 from facespace.diagrams.network import Block, network
 from facespace.models import ModelConfig, build, bundle
-from facespace.models.blocks import Residual, Side, Trim
+from facespace.models.blocks import Residual, SideBranch, Trim
 from facespace.recipes import RECIPES, recipe
 
 # Layers that begin a block; all others are folded into the one before them.
@@ -34,7 +34,7 @@ FOLDED: dict[type[nn.Module], Callable[..., str]] = {
     nn.SiLU: lambda layer: "SiLU",
     nn.PixelShuffle: lambda layer: f"pixel shuffle ×{layer.upscale_factor}",
     Residual: lambda layer: "residual block",
-    Side: lambda layer: layer.says,
+    SideBranch: lambda layer: layer.says,
     nn.modules.dropout._DropoutNd: lambda layer: f"Dropout {layer.p:g}",
     nn.MaxPool2d: lambda layer: f"max-pool {layer.kernel_size}×{layer.kernel_size}",
     nn.Flatten: lambda layer: "flatten",
@@ -59,7 +59,7 @@ FACE = {
 Step = tuple[nn.Module, tuple[int, ...]]  # a layer, and the shape of its output for one face
 
 
-class Anatomy(NamedTuple):
+class LayerSummary(NamedTuple):
     """A model's blocks in the order of the forward pass: from the picture to the parameters of the posterior,
     and from the latent to the picture."""
 
@@ -72,7 +72,7 @@ class Anatomy(NamedTuple):
         return sum(block.parameters for block in (*self.encoder, *self.decoder))
 
 
-def dissect(config: ModelConfig) -> Anatomy:
+def summarize_layers(config: ModelConfig) -> LayerSummary:
     """The blocks of the model of a config, from one forward pass on the meta device, which allocates no
     memory. Every trainable parameter is in one of them."""
     with torch.device("meta"):
@@ -84,7 +84,7 @@ def dissect(config: ModelConfig) -> Anatomy:
     notes = PIXEL_NOTES.get(config.likelihood, ("sigmoid",))
     parameters = _count(model.pixels)  # type: ignore[arg-type]
     decoder.append(Block("mean face", notes, model.image_shape, parameters))
-    return Anatomy(encoder, decoder)
+    return LayerSummary(encoder, decoder)
 
 
 def _trace(model: nn.Module, face: torch.Tensor) -> dict[str, Step]:
@@ -92,7 +92,7 @@ def _trace(model: nn.Module, face: torch.Tensor) -> dict[str, Step]:
     steps: dict[str, Step] = {}
     blocks: list[str] = []
     for name, part in model.named_modules():
-        if isinstance(part, Residual | Side):
+        if isinstance(part, Residual | SideBranch):
             blocks.append(f"{name}.")
     for name, part in model.named_modules():
         is_leaf = not list(part.children()) and not name.startswith(tuple(blocks))
@@ -145,7 +145,7 @@ def diagram(what: str) -> tuple[Figure, dict[str, object]]:
     if what in IDEAS:
         return IDEAS[what](), {"drawn": what}
     name, config = _config(what)
-    parts = dissect(config)
+    parts = summarize_layers(config)
     size = math.prod(parts.decoder[0].shape)
     title = f"{name}: {config.family}, {size:,} latents, {parts.parameters:,} parameters"
     turn = "no noise: a face is one point"
@@ -187,8 +187,8 @@ def _fold(blocks: list[Block], steps: list[Step]) -> list[Block]:
     """Each layer as a block after those given; what follows it up to the next layer is folded into it."""
     for part, shape in steps:
         name = _named(LAYERS, part)
-        if not name and isinstance(part, Side) and len(blocks) == 1:
-            name = part.says  # the first one is on the main path itself
+        if not name and isinstance(part, SideBranch) and len(blocks) == 1:
+            name = part.label  # the first one is on the main path itself
         if name:
             blocks.append(Block(name, (), shape, _count(part)))
         else:
@@ -201,7 +201,7 @@ def _folded(last: Block, part: nn.Module, shape: tuple[int, ...]) -> Block:
     note = _named(FOLDED, part) or type(part).__name__
     if isinstance(part, nn.Flatten):  # the box keeps the shape of the picture
         note = f"flatten to {shape[0]:,}" if len(last.shape) > 1 else ""
-    if isinstance(part, nn.Flatten | Side):
+    if isinstance(part, nn.Flatten | SideBranch):
         shape = last.shape
     notes = (*last.notes, note) if note else last.notes
     return Block(last.name, notes, shape, last.parameters + _count(part))

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from facespace.core.files import write_beside
+from facespace.core.files import write_atomically
 
 WIDTH, DOTS = 1200, 144  # pixels across, and pixels an inch
 TEXT, LINE = 7.0, 17.0  # points of ordinary text, pixels from line to line
@@ -66,7 +66,7 @@ def save(figure: Figure, path: Path) -> None:
     """Saves a diagram by the file's ending, .svg or .png; the same diagram is the same bytes."""
     # The same bytes each time, and the same letters everywhere.
     steady = matplotlib.rc_context({"svg.hashsalt": "facespace", "svg.fonttype": "path"})
-    with write_beside(path) as beside, steady:
+    with write_atomically(path) as beside, steady:
         if path.suffix.lower() == ".svg":
             figure.savefig(beside, metadata={"Date": None})
             return

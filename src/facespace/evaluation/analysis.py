@@ -75,7 +75,9 @@ class Analysis:
         z, table = self.table.z, self.table
         faces = z[evenly_spaced(np.arange(len(z)), MOVED)]
         change = influence(self.session.space, faces, np.diag(self.deviation))
-        return structure.rows_of(z, self.encoded.kl, change, table.names, table.all_signs, self.threshold)
+        return structure.latent_table(
+            z, self.encoded.kl, change, table.names, table.all_signs, self.threshold
+        )
 
     @cached_property
     def threshold(self) -> float:
@@ -86,7 +88,7 @@ class Analysis:
     def attributes(self) -> dict[str, structure.Separability]:
         """The counts and the AUC of each attribute, by name."""
         table = self.table
-        return dict(zip(table.names, structure.separable(table.z, table.all_signs, table.groups)))
+        return dict(zip(table.names, structure.separability(table.z, table.all_signs, table.groups)))
 
     @cached_property
     def coloured(self) -> list[str]:
@@ -95,7 +97,7 @@ class Analysis:
 
     def best_separated(self, count: int) -> list[str]:
         """At most `count` attributes, those with the highest AUC first."""
-        return structure.most_telling(self.table.names, list(self.attributes.values()), count)
+        return structure.best_separated(self.table.names, list(self.attributes.values()), count)
 
     @cached_property
     def mapped(self) -> np.ndarray:
@@ -144,5 +146,5 @@ class Analysis:
             rows = [f"component {place + 1}" for place in range(axes.shape[1])]
         r, n = structure.correlate(axes, signs)
         among, both = structure.correlate(signs, signs)
-        chance = structure.by_chance(len(z), r.size)
+        chance = structure.chance_correlation(len(z), r.size)
         return CorrelationResults(rows, list(self.table.names), r, n, among, both, chance)

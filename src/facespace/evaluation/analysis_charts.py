@@ -12,7 +12,7 @@ from facespace.latent.maps import METHODS, Map
 from facespace.latent.structure import LatentRow
 from facespace.report import charts, latent_charts
 from facespace.report.page import png
-from facespace.space.traversal import STEPS, draw_walk, walk
+from facespace.space.traversal import STEPS, decode_traversal, traverse
 
 LATENTS, TRAVERSALS, COMPONENTS = "latents.png", "traversals.png", "components.png"
 CORRELATIONS, POSTERIOR = "correlations.png", "posterior.png"
@@ -63,8 +63,8 @@ def coloured(analysis: Analysis, one: Map) -> Figure:
         signs[name] = table.signs(name)[analysis.mapped]
         notes[name] = _counts(signs[name], analysis.attributes[name].auc)
     title = f"{one.title} of {len(one.places):,} faces"
-    if one.trust is not None:
-        title += f"; trustworthiness {one.trust:.2f}"
+    if one.trustworthiness is not None:
+        title += f"; trustworthiness {one.trustworthiness:.2f}"
     if not table.names:
         title += "; no attributes are known"
     elif not signs:
@@ -85,11 +85,11 @@ def thumbnails(analysis: Analysis, one: Map) -> Image.Image:
     space = analysis.session.space
     _, height, width = space.image_shape
     cells = maps.grid_cells(len(one.places), height, width)
-    grid = maps.pick(one.places, cells.rows, cells.columns)
+    grid = maps.choose_grid(one.places, cells.rows, cells.columns)
     faces = space.decode(analysis.table.z[analysis.mapped[grid[grid >= 0]]])
     faces = grids.resized(faces, cells.width, cells.height)
     words = f"{one.title}: reconstructions of {len(faces):,} of {len(one.places):,} faces, each at its place"
-    return grids.labelled(grids.to_image(maps.lay(grid, faces), cells.scale), [words])
+    return grids.labelled(grids.to_image(maps.draw_grid(grid, faces), cells.scale), [words])
 
 
 def histograms(analysis: Analysis) -> Figure:
@@ -120,9 +120,9 @@ def traversals(analysis: Analysis) -> Figure:
     for axis, row in zip(axes, rows):
         axis[row.latent] = analysis.deviation[row.latent]
         labels.append(f"z {row.latent}\ninfluence {row.influence:.3f}{_correlated(analysis, row)}")
-    faces = draw_walk(analysis.session.space, walk(center, axes))
+    faces = decode_traversal(analysis.session.space, traverse(center, axes))
     title = f"From the mean face along the {len(rows)} most influential latents, in standard deviations"
-    return charts.strips(faces, labels, _step_labels(), title)
+    return charts.labelled_grid(faces, labels, _step_labels(), title)
 
 
 def _step_labels() -> list[str]:
@@ -135,7 +135,7 @@ def _correlated(analysis: Analysis, row: LatentRow) -> str:
     if row.correlation is None or row.faces is None or row.attribute is None:
         return ""
     tests = len(analysis.latents) * len(analysis.table.names)
-    if abs(row.correlation) <= structure.by_chance(row.faces, tests):
+    if abs(row.correlation) <= structure.chance_correlation(row.faces, tests):
         return ""
     return signed(f"\n{plain_name(row.attribute)} {row.correlation:+.2f}")
 
@@ -147,13 +147,13 @@ def along_components(analysis: Analysis) -> Figure:
     variances = np.asarray(fitted.explained_variance_)
     count = min(TRAVERSED, int((shares > 1e-9).sum()))
     axes = np.asarray(fitted.components_)[:count] * np.sqrt(variances[:count, None])
-    faces = draw_walk(analysis.session.space, walk(fitted.mean_, axes))
+    faces = decode_traversal(analysis.session.space, traverse(fitted.mean_, axes))
     labels: list[str] = []
     for place in range(count):
         share, so_far = 100 * shares[place], 100 * shares[: place + 1].sum()
         labels.append(f"component {place + 1}\n{share:.1f} % of variance\n{so_far:.1f} % so far")
     title = f"From the mean face along the first {count} principal components, in standard deviations"
-    return charts.strips(faces, labels, _step_labels(), title)
+    return charts.labelled_grid(faces, labels, _step_labels(), title)
 
 
 def correlations(analysis: Analysis) -> Figure:

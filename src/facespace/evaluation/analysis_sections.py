@@ -11,7 +11,7 @@ from facespace.latent.disentanglement import FactorScores
 from facespace.latent.maps import METHODS
 from facespace.latent.structure import LatentRow
 from facespace.report.page import Picture, Section
-from facespace.report.tables import NONE, cell, plain
+from facespace.report.tables import NONE, format_number, plain
 
 LISTED = 20  # latents in the table
 LENGTH_TOLERANCE = 0.1  # relative difference of lengths up to which they agree with the prior
@@ -214,7 +214,7 @@ def _latent_cells(row: LatentRow) -> list[str]:
         signed(f"{row.mean:.2f}"),
         signed(f"{row.deviation:.2f}"),
         f"{row.total_activation:,.0f}",
-        cell(row.kl, ".2f"),
+        format_number(row.kl, ".2f"),
         signed(correlated),
     ]
 
@@ -272,7 +272,7 @@ def posterior(results: AnalysisResults, shown: Pictures) -> Section:
         ["length of the mean", f"{found.norm_of_mean:.3f}", "0"],
         ["mean variance", f"{found.variance_mean:.3f}", "1"],
         ["distance of the covariance to I (Frobenius)", f"{found.covariance_distance:.3f}", "0"],
-        ["mean absolute correlation", cell(found.mean_absolute_correlation, ".3f"), "0"],
+        ["mean absolute correlation", format_number(found.mean_absolute_correlation, ".3f"), "0"],
     ]
     caption = "The most influential latents, the least influential active ones, and all together."
     return Section("Faces against the prior", text, [Picture(caption, shown[pictures.POSTERIOR])], rows)

@@ -28,11 +28,11 @@ from facespace.evaluation.results import as_document
 from facespace.evaluation.session import EvaluationSession
 from facespace.latent.structure import components_for, latent_structure
 from facespace.report.report import Layout, Report
-from facespace.report.table_export import FORMS, check_form, csv_text
+from facespace.report.table_export import FORMATS, check_format, csv_text
 from facespace.space.face_space import FaceSpace
 
 LATENTS, EMBEDDINGS = "latents.csv", "embeddings"
-TABLES = tuple(f"{EMBEDDINGS}{ending}" for ending in FORMS.values())
+TABLES = tuple(f"{EMBEDDINGS}{ending}" for ending in FORMATS.values())
 LAYOUT = Layout("an analysis", "analysis", others=(LATENTS, *TABLES, *analysis_charts.FILES))
 
 
@@ -45,7 +45,7 @@ def analyze(
     count: int = 2_000,
     attributes: Sequence[str] = (),
     seed: int = 0,
-    table: str = "csv",
+    table_format: str = "csv",
     force: bool = False,
 ) -> Card:
     """Analyzes a space on at most `count` faces of a split and writes the folder `to`: index.html, its
@@ -58,7 +58,7 @@ def analyze(
     start, to = time.perf_counter(), Path(to)
     LAYOUT.check(to, force)
     check_seed(seed)
-    ending = check_form(table)
+    ending = check_format(table_format)
     session = EvaluationSession(space, data, split, count)
     analysis = Analysis(session, check_attributes(attributes, session.faces), seed)
     results = gather(analysis)
@@ -99,7 +99,7 @@ def check_attributes(names: Sequence[str], faces: FaceSet) -> list[str]:
 def gather(analysis: Analysis) -> AnalysisResults:
     """All results of an analysis, as plain numbers and lists."""
     made, missing = analysis.maps
-    maps = {one.name: MapResults(len(one.places), one.trust) for one in made}
+    maps = {one.name: MapResults(len(one.places), one.trustworthiness) for one in made}
     return AnalysisResults(
         protocol=protocol(analysis),
         latents=_latents(analysis),

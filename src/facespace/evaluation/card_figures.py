@@ -7,7 +7,7 @@ from pathlib import Path
 from facespace.core.aliases import rename_nested
 from facespace.core.cards import Card
 from facespace.core.errors import UsageError
-from facespace.evaluation.reconstruction import RECONSTRUCTION, hardest
+from facespace.evaluation.reconstruction import QUANTITIES, hardest
 
 METRICS = "metrics.json"  # of an evaluation
 
@@ -43,7 +43,7 @@ def figures_of(evaluation: Path, fingerprint: str) -> dict[str, str]:
             "facespace evaluate SPACE --data SET --to DIR"
         )
     rows = {}
-    for name, (label, form, _) in RECONSTRUCTION.items():
+    for name, (label, form, _) in QUANTITIES.items():
         if name in reconstruction:
             rows[label] = f"{reconstruction[name]:{form}}"
     rows |= _generation_rows(found.get("generation") or {})

@@ -10,7 +10,7 @@ from facespace.core.cards import Card
 from facespace.core.errors import UsageError, check_seed
 from facespace.core.version import __version__
 from facespace.data.faces import FaceSet, evenly_spaced
-from facespace.evaluation.comparison import comparison
+from facespace.evaluation.comparison import comparison_table
 from facespace.evaluation.comparison_results import ComparisonProtocol, ComparisonResults
 from facespace.evaluation.results import as_document
 from facespace.evaluation.session import SELECTION, EvaluationSession
@@ -52,13 +52,13 @@ def compare(
     faces = data if isinstance(data, FaceSet) else FaceSet(data)
     measured: list[Measured] = []
     rows = np.arange(0)
-    for name, path, space in zip(names(paths), paths, spaces):
+    for name, path, space in zip(unique_names(paths), paths, spaces):
         session = EvaluationSession(space, faces, split, count, any_crop=True)
         measured.append(measure(identify(name, path, space, faces), session, seed))
         rows = session.rows  # the same for all spaces
     protocol = describe(faces, split, len(rows), seed)
     results = ComparisonResults(protocol, [space.results for space in measured])
-    text = comparison(results)
+    text = comparison_table(results)
     document = as_document(results)
     report = Report(
         LAYOUT,
@@ -85,7 +85,7 @@ def open_all(paths: Sequence[Path]) -> list[FaceSpace]:
     return [load(folder).as_prepared() for folder in folders]
 
 
-def names(paths: Sequence[Path]) -> list[str]:
+def unique_names(paths: Sequence[Path]) -> list[str]:
     """The shortest ends of the paths that are unique; a folder name that many runs share gets its
     parent's."""
     parts = [path.resolve().parts for path in paths]
@@ -136,8 +136,8 @@ def pictures(measured: Sequence[Measured], originals: np.ndarray) -> dict[str, C
         samples.append((f"{label}; samples from {results.sampling.origin}", one.samples))
         covariances[results.name] = np.diag(one.covariance), one.covariance
     return {
-        RECONSTRUCTIONS: grids.blocks(reconstructions, SHOWN),
-        SAMPLES: grids.blocks(samples, COLUMNS),
+        RECONSTRUCTIONS: grids.labelled_rows(reconstructions, SHOWN),
+        SAMPLES: grids.labelled_rows(samples, COLUMNS),
         LATENTS: latent_charts.latents(covariances, ACTIVE),
     }
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from facespace.evaluation.comparison_results import ComparisonResults, SpaceResults
-from facespace.report.runs import unlike
-from facespace.report.tables import NONE, cell, markdown, plain
+from facespace.report.runs import incomparable_losses
+from facespace.report.tables import NONE, format_number, markdown, plain
 
 LOSSES = "Losses of the last epoch, nats per image"
 
@@ -23,10 +23,10 @@ class Losses(NamedTuple):
     set_fingerprint: str | None
 
 
-def comparison(results: ComparisonResults) -> str:
+def comparison_table(results: ComparisonResults) -> str:
     """The side-by-side table as Markdown: a section for each group of figures with a column for each space,
     and below it the cautions."""
-    notes = remarks(results)
+    notes = cautions(results)
     names = [run.name for run in results.runs]
     lines = [f"# {', '.join(names)}", "", _faces(results)]
     for heading, figures in COMPARISON.items():
@@ -39,9 +39,9 @@ def comparison(results: ComparisonResults) -> str:
     return "\n".join(lines)
 
 
-def remarks(results: ComparisonResults) -> dict[str, list[str]]:
+def cautions(results: ComparisonResults) -> dict[str, list[str]]:
     """The cautions below each section of the table, by its heading."""
-    caution = unlike([_losses(run) for run in results.runs])
+    caution = incomparable_losses([_losses(run) for run in results.runs])
     return {
         LOSSES: [caution] if caution else [],
         "Reconstruction": _reconstruction_remarks(results),
@@ -123,7 +123,7 @@ def _latent_remark(results: ComparisonResults) -> str:
 
 def _trained_on(run: SpaceResults) -> str:
     trained_on = run.trained_on
-    return f"{trained_on.source or NONE}, {cell(trained_on.faces, ',')} faces"
+    return f"{trained_on.source or NONE}, {format_number(trained_on.faces, ',')} faces"
 
 
 def _widths(run: SpaceResults) -> str:
@@ -148,17 +148,17 @@ def _pixel_deviation(run: SpaceResults) -> str:
 
 
 def _train_loss(term: str) -> Show:
-    return lambda run: cell((run.training.train or {}).get(term), ",.1f")
+    return lambda run: format_number((run.training.train or {}).get(term), ",.1f")
 
 
 def _validation_loss(term: str) -> Show:
-    return lambda run: cell((run.training.validation or {}).get(term), ",.1f")
+    return lambda run: format_number((run.training.validation or {}).get(term), ",.1f")
 
 
 COMPARISON: Mapping[str, Mapping[str, Show]] = {
     "Models": {
         "recipe": lambda run: run.recipe or NONE,
-        "bundle": lambda run: f"{run.bundle}, step {cell(run.step, ',')}",
+        "bundle": lambda run: f"{run.bundle}, step {format_number(run.step, ',')}",
         "trained on": _trained_on,
         "crop": lambda run: run.trained_on.crop,
         "image": lambda run: run.model.image or NONE,
@@ -170,7 +170,7 @@ COMPARISON: Mapping[str, Mapping[str, Show]] = {
         "objective": lambda run: run.model.objective,
     },
     LOSSES: {
-        "epoch": lambda run: cell(run.training.epoch, ","),
+        "epoch": lambda run: format_number(run.training.epoch, ","),
         "training loss": _train_loss("loss"),
         "validation loss": _validation_loss("loss"),
         "validation reconstruction": _validation_loss("reconstruction"),
@@ -190,9 +190,9 @@ COMPARISON: Mapping[str, Mapping[str, Show]] = {
         "norm of their mean": lambda run: f"{run.latents.norm_of_mean:.3g}",
         "mean variance of a latent": lambda run: f"{run.latents.variance_mean:.3g}",
         "lowest and highest": _variance,
-        "mean absolute correlation": lambda run: cell(run.latents.mean_absolute_correlation, ".3f"),
+        "mean absolute correlation": lambda run: format_number(run.latents.mean_absolute_correlation, ".3f"),
         "distance of covariance to I": lambda run: f"{run.latents.covariance_distance:.3g}",
         "active units": _active,
-        "KL, nats per image": lambda run: cell(run.latents.kl, ",.1f"),
+        "KL, nats per image": lambda run: format_number(run.latents.kl, ",.1f"),
     },
 }

@@ -40,13 +40,20 @@ from facespace.evaluation.interpolation import PIXELS
 from facespace.evaluation.results import as_document
 from facespace.evaluation.session import EvaluationSession
 from facespace.image.pixels import pixel_distance
-from facespace.latent.directions import DECORRELATED, Directions, auc, draw_pairs, find_all, find_directions
+from facespace.latent.directions import (
+    DECORRELATED,
+    Directions,
+    auc,
+    draw_shots,
+    fit_direction_table,
+    fit_directions,
+)
 from facespace.latent.edit import move
 from facespace.latent.strengths import UNITS, Strength, parse
 from facespace.perception.arcface import open_identity
-from facespace.perception.attributes import AttributeNet, load_net
-from facespace.perception.lpips import Distance, at_hand, open_lpips
-from facespace.perception.similarity import usable
+from facespace.perception.attributes import AttributeClassifier, load_classifier
+from facespace.perception.lpips import Distance, is_available, open_lpips
+from facespace.perception.similarity import usable_lpips
 from facespace.perception.store import SCORER
 from facespace.report.report import Layout, Report
 from facespace.space.face_space import FaceSpace
@@ -85,7 +92,7 @@ def benchmark_edits(
     split: str = "test",
     attributes: Sequence[str] = (),
     count: int = 40,
-    scorer: Path | str | None = None,
+    classifier: Path | str | None = None,
     identity: Path | str | None = None,
     lpips: Path | str | None = None,
     seed: int = 0,
@@ -107,9 +114,12 @@ def benchmark_edits(
     if count < FEWEST_FACES:
         raise UsageError(f"--count must be at least {FEWEST_FACES} faces an attribute; got {count}.")
     session = EvaluationSession(space, data, split, None)
-    scoring, guide = load_net(scorer or SCORER, session.space.device), load_net(None, session.space.device)
+    scoring, guide = (
+        load_classifier(classifier or SCORER, session.space.device),
+        load_classifier(None, session.space.device),
+    )
     names = choose_attributes(attributes, scoring, session.faces)
-    z, signs = _training_latents(session), session.faces.signs("train")
+    z, signs = _training_latents(session), session.faces.attribute_signs("train")
     benchmark = EditBenchmark(
         session=session,
         names=names,
@@ -119,7 +129,7 @@ def benchmark_edits(
         distance=open_distance(lpips, session.reconstructions),
         count=count,
         seed=seed,
-        found=_directions(session, names, z, signs),
+        directions=_directions(session, names, z, signs),
         strengths=rising,
         margins=MARGINS,
     )
@@ -149,7 +159,7 @@ def check_strengths(texts: Sequence[float | str]) -> list[Strength]:
     return found
 
 
-def choose_attributes(names: Sequence[str], scorer: AttributeNet, faces: FaceSet) -> tuple[str, ...]:
+def choose_attributes(names: Sequence[str], scorer: AttributeClassifier, faces: FaceSet) -> tuple[str, ...]:
     """The named attributes, by default those of ATTRIBUTES that the scorer and the set have. Raises
     UsageError for others, or for fewer than two."""
     known = [name for name in scorer.names if name in faces.attribute_names]
@@ -166,8 +176,8 @@ def choose_attributes(names: Sequence[str], scorer: AttributeNet, faces: FaceSet
 def open_distance(lpips: Path | str | None, faces: np.ndarray) -> Distance:
     """LPIPS if its weights are available and it takes faces (N, H, W, C) of this size, else a difference of
     pixels."""
-    network = open_lpips(lpips) if lpips or at_hand() else None
-    network, _ = usable(network, faces)
+    network = open_lpips(lpips) if lpips or is_available() else None
+    network, _ = usable_lpips(network, faces)
     return network or pixel_distance
 
 
@@ -177,12 +187,12 @@ def _directions(
     """The directions of each method, from latents (N, D) and signs (N, A) of the set's attributes."""
     found: dict[str, Directions] = {}
     for method in ("mean", "probe", DECORRELATED):
-        found[method] = find_all(z, signs, session.faces.attribute_names, names, method)
+        found[method] = fit_directions(z, signs, session.faces.attribute_names, names, method)
     return found
 
 
 def _training_latents(session: EvaluationSession) -> np.ndarray:
-    return session.space.means(session.faces, "train").astype(np.float64)
+    return session.space.posterior_means(session.faces, "train").astype(np.float64)
 
 
 def summarize(benchmark: EditBenchmark, outcome: EditOutcome) -> dict[str, MethodResults]:
@@ -200,7 +210,7 @@ def by_attribute(benchmark: EditBenchmark, outcome: EditOutcome) -> dict[str, At
         scores = held_out.get(name, {})
         results[name] = AttributeResults(
             faces=len(benchmark.rows(name)),
-            present_before=float((benchmark.seen[:, place] >= DETECTED).mean()),
+            present_before=float((benchmark.probabilities[:, place] >= DETECTED).mean()),
             scorer=ScorerFigures(*map(scores.get, ScorerFigures._fields)),
             curves=curves,
             at_rate={method: at_rate(curve, RATE) for method, curve in curves.items()},
@@ -225,16 +235,16 @@ def _few_faces_of(
     rows = benchmark.rows(name)
     if not len(rows):
         return {}
-    whole, session = benchmark.found["mean"], benchmark.session
-    encoded, unit = session.encoded.mean, whole.units[whole.place(name)]
+    whole, session = benchmark.directions["mean"], benchmark.session
+    encoded, unit = session.encoded.mean, whole.units[whole.index(name)]
     column = [list(session.faces.attribute_names).index(name)]
-    signs, truth = signs[:, column], session.faces.signs(session.split)[:, column]
+    signs, truth = signs[:, column], session.faces.attribute_signs(session.split)[:, column]
     values: dict[str, list[float]] = {"cosine": [], "auc": [], "success_rate": []}
     for draw in range(DRAWS):
-        pairs = draw_pairs(signs[:, 0], PAIRS, benchmark.seed + draw)
-        few = find_directions(z, signs, [name], "mean", whole.whitening, pairs)
+        pairs = draw_shots(signs[:, 0], PAIRS, benchmark.seed + draw)
+        few = fit_direction_table(z, signs, [name], "mean", whole.whitening, pairs)
         faces = session.space.decode(move(encoded[rows], few, {name: STRENGTH}))
-        detected = benchmark.scorer.predict(faces)[:, benchmark.scorer.names.index(name)] >= DETECTED
+        detected = benchmark.scorer.probabilities(faces)[:, benchmark.scorer.names.index(name)] >= DETECTED
         values["cosine"].append(float(few.units[0] @ unit))
         values["auc"].append(auc(few, encoded, truth)[name] or np.nan)
         values["success_rate"].append(float(detected.mean()))

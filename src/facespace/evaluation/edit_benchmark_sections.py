@@ -21,7 +21,7 @@ from facespace.evaluation.edit_curves import (
 from facespace.evaluation.edit_methods import BEST, METHODS, PLAIN, EditBenchmark, EditOutcome
 from facespace.report import charts
 from facespace.report.page import Picture, Section, png
-from facespace.report.tables import NONE, aligned, cell, markdown
+from facespace.report.tables import NONE, aligned, format_number, markdown
 
 STRIPS = 6  # attributes whose edits are shown
 PROTOCOL_TEXT = (
@@ -74,7 +74,7 @@ def headlines(results: EditBenchmarkResults) -> list[str]:
         "faces share;",
         f"÷ plain: relative to mean differences at the same success rate ({RATE:.0%}, or the highest that "
         "both reach).",
-        f"Identity: {protocol.identity}. Scorer: mean AUC {cell(auc, '.3f')} on held-out real faces.",
+        f"Identity: {protocol.identity}. Scorer: mean AUC {format_number(auc, '.3f')} on held-out real faces.",
     ]
     return lines
 
@@ -87,7 +87,7 @@ def table(results: EditBenchmarkResults) -> str:
         heads.append(f"{method}: id, others")
     rows = [heads]
     for name, found in results.attributes.items():
-        cells = [name, str(found.faces), cell(found.scorer.auc, ".3f")]
+        cells = [name, str(found.faces), format_number(found.scorer.auc, ".3f")]
         for method in METHODS:
             cells.append(_table_cell(found, method))
         rows.append(cells)
@@ -242,7 +242,7 @@ def _strip(benchmark: EditBenchmark, outcome: EditOutcome, name: str) -> Figure:
         heads.append(method.replace(", ", ",\n"))
     labels = [f"{label}\nid {kept[case]:.2f}" for label, case in zip(("best", "median", "worst"), cases)]
     title = f"{name}, each method at a success rate of {RATE:.0%}"
-    return charts.strips(np.stack(columns, 1), labels, heads, title)
+    return charts.labelled_grid(np.stack(columns, 1), labels, heads, title)
 
 
 def few(results: EditBenchmarkResults) -> Section:

@@ -14,10 +14,10 @@ from facespace.evaluation.session import EvaluationSession
 from facespace.latent.directions import DECORRELATED, Directions
 from facespace.latent.edit import move
 from facespace.latent.strengths import Strength
-from facespace.perception.arcface import Identity
-from facespace.perception.attributes import AttributeNet
+from facespace.perception.arcface import IdentityNetwork
+from facespace.perception.attributes import AttributeClassifier
 from facespace.perception.lpips import Distance
-from facespace.space.closed_loop import reach
+from facespace.space.closed_loop import closed_loop_edit
 
 DETECTED = 0.5  # probability from which an attribute counts as present
 
@@ -31,13 +31,13 @@ class EditBenchmark:
 
     session: EvaluationSession
     names: tuple[str, ...]  # the A attributes
-    scorer: AttributeNet  # detects attributes; no direction was fitted with it
-    guide: AttributeNet  # the classifier of closed-loop edits
-    identity: Identity
+    scorer: AttributeClassifier  # detects attributes; no direction was fitted with it
+    guide: AttributeClassifier  # the classifier of closed-loop edits
+    identity: IdentityNetwork
     distance: Distance
     count: int  # faces per attribute, at most
     seed: int
-    found: Mapping[str, Directions]  # method -> directions, of all the set's attributes
+    directions: Mapping[str, Directions]  # method -> directions, of all the set's attributes
     strengths: Sequence[Strength]  # of edits along directions, rising
     margins: Sequence[float]  # of closed-loop edits: logits past the decision boundary, rising
 
@@ -47,9 +47,9 @@ class EditBenchmark:
         return [self.scorer.names.index(name) for name in self.names]
 
     @cached_property
-    def seen(self) -> np.ndarray:
+    def probabilities(self) -> np.ndarray:
         """The attributes' probabilities in the reconstructions, (N, A)."""
-        return self.scorer.predict(self.session.reconstructions)[:, self.columns]
+        return self.scorer.probabilities(self.session.reconstructions)[:, self.columns]
 
     @cached_property
     def persons(self) -> np.ndarray:
@@ -58,7 +58,7 @@ class EditBenchmark:
 
     def rows(self, name: str) -> np.ndarray:
         """At most `count` evenly spaced faces in whose reconstructions the attribute is not detected."""
-        lacking = self.seen[:, self.names.index(name)] < DETECTED
+        lacking = self.probabilities[:, self.names.index(name)] < DETECTED
         return evenly_spaced(np.flatnonzero(lacking), self.count)
 
     def locks(self, name: str) -> list[str]:
@@ -68,8 +68,8 @@ class EditBenchmark:
     def measure(self, name: str, rows: np.ndarray, z: np.ndarray, strength: float) -> Point:
         """The effect of edits of those faces to the latents (N, D)."""
         own, faces = self.names.index(name), self.session.space.decode(z)
-        before = self.seen[rows]
-        change = self.scorer.predict(faces)[:, self.columns] - before  # (N, A)
+        before = self.probabilities[rows]
+        change = self.scorer.probabilities(faces)[:, self.columns] - before  # (N, A)
         others = np.delete(change, own, axis=1)
         return Point(
             strength,
@@ -100,7 +100,7 @@ Method = Callable[[EditBenchmark, str, np.ndarray], Edits]  # benchmark, attribu
 
 def _along(method: str, locked: bool) -> Method:
     def edits(benchmark: EditBenchmark, name: str, rows: np.ndarray) -> Edits:
-        z, found = benchmark.session.encoded.mean[rows], benchmark.found[method]
+        z, found = benchmark.session.encoded.mean[rows], benchmark.directions[method]
         locks = benchmark.locks(name) if locked else ()
         made: Edits = []
         for strength in benchmark.strengths:
@@ -113,11 +113,11 @@ def _along(method: str, locked: bool) -> Method:
 
 def _closed_loop(benchmark: EditBenchmark, name: str, rows: np.ndarray) -> Edits:
     z, space = benchmark.session.encoded.mean[rows], benchmark.session.space
-    known, locks = benchmark.found[DECORRELATED], benchmark.locks(name)
-    classifier, root = space.judged(benchmark.guide), known.whitening.root
+    known, locks = benchmark.directions[DECORRELATED], benchmark.locks(name)
+    classifier, root = space.latent_classifier(benchmark.guide), known.whitening.root
     made: Edits = []
     for margin in benchmark.margins:
-        edited = reach(z, classifier, {name: True}, locks, root, known, clearly=margin)
+        edited = closed_loop_edit(z, classifier, {name: True}, locks, root, known, margin=margin)
         made.append((margin, edited))
     return made
 

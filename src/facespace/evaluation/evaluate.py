@@ -25,8 +25,8 @@ from facespace.evaluation import (
 from facespace.evaluation.results import as_document
 from facespace.evaluation.session import Evaluation, EvaluationSession, SessionProtocol, SpaceIdentity
 from facespace.perception.arcface import open_arcface
-from facespace.perception.inception import IN_BF16, Features, FeaturesError, open_features
-from facespace.perception.lpips import at_hand, open_lpips
+from facespace.perception.inception import INCEPTION_BF16, Features, FeaturesError, open_features
+from facespace.perception.lpips import is_available, open_lpips
 from facespace.report.page import Section
 from facespace.report.report import Finding, Layout, Report
 from facespace.report.report import brief as as_text
@@ -98,7 +98,7 @@ def evaluate(
     identity: Path | str | None = None,
     prior: str | None = None,
     temperature: float = 1.0,
-    bound: int = 0,
+    iwae_samples: int = 0,
     seed: int = 0,
     force: bool = False,
 ) -> Card:
@@ -119,11 +119,11 @@ def evaluate(
             f"--samples must lie between 2 and the {len(session.rows):,} faces that they are compared with; "
             f"got {samples}."
         )
-    kind: str = current_argument("prior", prior) or session.space.usual_prior
+    kind: str = current_argument("prior", prior) or session.space.default_prior
     session.space.prior(kind)  # raises if it is missing, before any work
-    distance = open_lpips(lpips) if lpips or at_hand() else None
+    distance = open_lpips(lpips) if lpips or is_available() else None
     arcface = open_arcface(session.space.template, identity)
-    evaluation = Evaluation(session, samples, distance, arcface, kind, temperature, bound, seed)
+    evaluation = Evaluation(session, samples, distance, arcface, kind, temperature, iwae_samples, seed)
     if features:
         evaluation.features = _open_features(evaluation, features)
     report = make_report(evaluation, measure_parts(evaluation))
@@ -155,7 +155,7 @@ def make_report(evaluation: Evaluation, seconds: Mapping[str, float]) -> Report:
         title=f"How good is {protocol.space.recipe or evaluation.session.space.folder.name}?",
         protocol=as_document(protocol),
         results=document,
-        findings=conclude(results),
+        findings=findings_of(results),
         summary=(
             f"{protocol.faces:,} faces of the split {protocol.split} ({faces.source}, crop {faces.crop}), "
             f"{protocol.samples:,} samples from {protocol.prior}."
@@ -167,7 +167,7 @@ def make_report(evaluation: Evaluation, seconds: Mapping[str, float]) -> Report:
     )
 
 
-def conclude(results: Mapping[str, object]) -> list[Finding]:
+def findings_of(results: Mapping[str, object]) -> list[Finding]:
     """The conclusions from the results of the parts, the most important first."""
     findings = []
     for name, part in PARTS.items():
@@ -190,7 +190,7 @@ def describe(evaluation: Evaluation) -> EvaluationProtocol:
     )
     return EvaluationProtocol(
         **vars(replace(shared, space=space)),
-        samples=evaluation.samples,
+        samples=evaluation.sample_count,
         prior=session.space.prior(evaluation.prior).origin,
         temperature=evaluation.temperature,
         mode="eval",
@@ -232,7 +232,7 @@ def _open_features(evaluation: Evaluation, name: str | Path) -> Features | None:
     try:
         return open_features(name, evaluation.session.space.device)
     except FeaturesError as error:
-        if name not in ("inception", IN_BF16):
+        if name not in ("inception", INCEPTION_BF16):
             raise
         evaluation.left_out.append(f"FID, KID, precision and recall are left out. {error}")
         note(evaluation.left_out[-1])

@@ -12,7 +12,7 @@ from facespace.image import grids
 from facespace.image.jpeg import is_jpeg, looks_like_jpeg
 from facespace.models.bundle import OWN
 from facespace.perception.feature_distances import NEIGHBOURS, SUBSET, SUBSETS, fid, kid, precision_recall
-from facespace.perception.inception import Features, kept_features
+from facespace.perception.inception import Features, cached_features
 from facespace.report.page import Section
 from facespace.report.report import GOOD, NOTE, POOR, Finding
 
@@ -25,7 +25,7 @@ JPEG_WARNING = (
 
 
 @dataclass(frozen=True)
-class Floor:
+class RealReference:
     """The real-vs-real reference: what real faces reach against real faces."""
 
     fid: float
@@ -63,7 +63,7 @@ class Generation:
     kid_sd: float  # standard deviation over subsets
     precision: float
     recall: float
-    real_reference: Floor
+    real_reference: RealReference
     protocol: GenerationProtocol
     warnings: list[str]
     reconstruction_fid: float | None = field(default=None, metadata=INTERNAL)
@@ -74,12 +74,12 @@ def measure(evaluation: Evaluation) -> Generation | None:
     """The samples against as many of the selected faces."""
     if evaluation.features is None:
         return None
-    session, samples = evaluation.session, evaluation.samples
+    session, samples = evaluation.session, evaluation.sample_count
     other_split = "test" if session.split == "validation" else "validation"
     others = None
     if len(session.faces.rows(other_split)) >= samples:
         others = evaluation.real(other_split, samples)
-    found = measure_generation(evaluation.drawn, evaluation.reference, others, evaluation.features)
+    found = measure_generation(evaluation.samples, evaluation.reference, others, evaluation.features)
     fitted = evaluation.prior != OWN
     return replace(found, reconstruction_fid=evaluation.reconstruction_fid, prior_fitted=fitted)
 
@@ -88,7 +88,7 @@ def section(evaluation: Evaluation, found: Generation | None) -> Section:
     """Samples, and their distances beside those of other real faces."""
     origin = evaluation.session.space.prior(evaluation.prior).origin
     caption = f"New faces from {origin}, temperature {evaluation.temperature:g}."
-    pictures = [(caption, grids.grid(evaluation.drawn[:SHOWN], 12))]
+    pictures = [(caption, grids.grid(evaluation.samples[:SHOWN], 12))]
     if found is None:
         return Section("New faces", "There was no feature network, so only the faces are shown.", pictures)
     reference = found.real_reference
@@ -100,7 +100,7 @@ def section(evaluation: Evaluation, found: Generation | None) -> Section:
         ["recall (how much of the real variety)", f"{found.recall:.3f}", "", "higher"],
     ]
     text = (
-        f"Distances between {evaluation.samples:,} new faces and as many real ones, by "
+        f"Distances between {evaluation.sample_count:,} new faces and as many real ones, by "
         f"{found.protocol.features}. The value for other real faces ({reference.compared}) is the best that "
         "could be reached."
     )
@@ -171,13 +171,13 @@ def measure_generation(
         kid_sd=deviation,
         precision=precision,
         recall=recall,
-        real_reference=floor(reference, other_features, seed),
+        real_reference=real_vs_real(reference, other_features, seed),
         protocol=protocol,
         warnings=warnings,
     )
 
 
-def floor(real: np.ndarray, others: np.ndarray | None, seed: int = 0) -> Floor:
+def real_vs_real(real: np.ndarray, others: np.ndarray | None, seed: int = 0) -> RealReference:
     """The real-vs-real reference of features (N, D) and (M, D): N of the others, evenly spaced, against
     `real`; if there are fewer, one shuffled half of `real` against the other."""
     count = len(real)
@@ -190,7 +190,7 @@ def floor(real: np.ndarray, others: np.ndarray | None, seed: int = 0) -> Floor:
         a, b = real[order[:half]], real[order[half : half * 2]]
         compared = f"one half of the real faces against the other, {half:,} each"
     distance, _ = kid(a, b, size=min(SUBSET, len(a) // 2), seed=seed)
-    return Floor(fid(a, b), distance, len(a), compared)
+    return RealReference(fid(a, b), distance, len(a), compared)
 
 
 def check_counts(samples: np.ndarray, real: np.ndarray) -> None:
@@ -215,4 +215,4 @@ def as_features(features: Features, faces: np.ndarray, keep: bool = False) -> np
     unchanged."""
     if faces.ndim == 2 and faces.dtype.kind == "f":
         return faces
-    return kept_features(features, faces) if keep else features(faces)
+    return cached_features(features, faces) if keep else features(faces)

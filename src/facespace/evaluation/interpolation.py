@@ -12,9 +12,9 @@ from facespace.evaluation.results import Interval, bootstrap
 from facespace.evaluation.session import Evaluation
 from facespace.image import grids
 from facespace.image.pixels import pixel_distance
-from facespace.latent.morph import through
+from facespace.latent.morph import piecewise_linear
 from facespace.perception.lpips import Distance
-from facespace.perception.similarity import usable
+from facespace.perception.similarity import usable_lpips
 from facespace.report.page import Section
 from facespace.report.report import GOOD, NOTE, Finding
 from facespace.space.face_space import FaceSpace
@@ -67,7 +67,7 @@ def measure(evaluation: Evaluation) -> Interpolation:
     found = measure_interpolation(session.space, ends, STEPS, evaluation.lpips)
     if not evaluation.features:
         return found
-    halfway = midpoints(session.space, session.encoded.mean, evaluation.samples, evaluation.seed)
+    halfway = midpoints(session.space, session.encoded.mean, evaluation.sample_count, evaluation.seed)
     distances = measure_generation(halfway, evaluation.reference, None, evaluation.features)
     between = Midpoints(distances.fid, distances.kid, distances.kid_sd, len(halfway))
     return replace(found, midpoints=between)
@@ -118,13 +118,13 @@ def measure_interpolation(
     pairs = _checked(pairs, len(faces), steps)
     z = space.encode(faces)
     ends = space.decode(z)
-    distance, _ = usable(distance, ends)
+    distance, _ = usable_lpips(distance, ends)
     measured_by = distance or pixel_distance
     steps_of_pairs = np.empty((len(pairs), steps - 1))
     errors = np.empty(len(pairs))
     with progress(len(pairs), "Morphing", "pairs") as advance:
         for place, (first, last) in enumerate(pairs):
-            frames = space.decode(through([z[first], z[last]], steps))
+            frames = space.decode(piecewise_linear([z[first], z[last]], steps))
             steps_of_pairs[place] = np.asarray(measured_by(frames[:-1], frames[1:]), np.float64)
             errors[place] = pixel_distance(frames[[0, -1]], ends[[first, last]]).mean()
             advance(1)

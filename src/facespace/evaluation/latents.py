@@ -4,7 +4,7 @@ prior."""
 from dataclasses import replace
 
 from facespace.evaluation.session import Evaluation
-from facespace.latent.health import LatentHealth, latent_health, warnings
+from facespace.latent.health import LatentHealth, latent_health, latent_warnings
 from facespace.models.bundle import OWN
 from facespace.report.page import Section
 from facespace.report.report import GOOD, POOR, Finding
@@ -26,7 +26,7 @@ def measure(evaluation: Evaluation) -> LatentHealth:
     drawn = space.sample_latents(count, evaluation.seed, evaluation.temperature, evaluation.prior)
     fitted = evaluation.prior != OWN
     found = latent_health(encoded.mean, encoded.variance, drawn, encoded.kl, evaluation.seed, fitted)
-    return replace(found, warnings=warnings(found, space.model.config.flat))
+    return replace(found, warnings=latent_warnings(found, space.model.config.flat))
 
 
 def section(evaluation: Evaluation, found: LatentHealth) -> Section:

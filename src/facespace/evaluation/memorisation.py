@@ -11,7 +11,7 @@ from facespace.core.errors import UsageError
 from facespace.data.faces import evenly_spaced
 from facespace.evaluation.session import Evaluation
 from facespace.image import grids
-from facespace.perception.inception import Features, kept_features, open_features
+from facespace.perception.inception import Features, cached_features, open_features
 from facespace.report.page import Section
 from facespace.report.report import GOOD, POOR, Finding
 
@@ -47,8 +47,8 @@ def measure(evaluation: Evaluation) -> Memorisation | None:
         return None
     train, unseen = evaluation.real("train", TRAINING_FACES), session.originals
     network = open_features("attributes", session.space.device)
-    by_attributes = measure_memorisation(evaluation.drawn, train, unseen, network)
-    return replace(measure_memorisation(evaluation.drawn, train, unseen), by_attributes=by_attributes)
+    by_attributes = measure_memorisation(evaluation.samples, train, unseen, network)
+    return replace(measure_memorisation(evaluation.samples, train, unseen), by_attributes=by_attributes)
 
 
 def section(evaluation: Evaluation, found: Memorisation | None) -> Section | None:
@@ -75,7 +75,7 @@ def _neighbours(evaluation: Evaluation, found: Memorisation) -> Image.Image:
     rows = evenly_spaced(faces.rows("train"), found.training_faces)[found.nearest[:SHOWN]]
     # Memory-mapped images are read in rising order, and put back into the order of the samples.
     reconstructed = space.reconstruct(faces.images[np.sort(rows)])[np.argsort(np.argsort(rows))]
-    return grids.grid(grids.pairs(evaluation.drawn[:SHOWN], reconstructed, SHOWN), SHOWN)
+    return grids.grid(grids.pairs(evaluation.samples[:SHOWN], reconstructed, SHOWN), SHOWN)
 
 
 def advise(found: Memorisation) -> list[Finding]:
@@ -97,14 +97,14 @@ def advise(found: Memorisation) -> list[Finding]:
 
 
 def measure_memorisation(
-    samples: np.ndarray, train: np.ndarray, held_out: np.ndarray, features: Features | None = None
+    samples: np.ndarray, train: np.ndarray, unseen: np.ndarray, features: Features | None = None
 ) -> Memorisation:
     """`memorisation` of faces uint8 (N, H, W, C), by a feature network or by their pixels at 16×16."""
     if features:
         return memorisation(
-            features(samples), kept_features(features, train), kept_features(features, held_out)
+            features(samples), cached_features(features, train), cached_features(features, unseen)
         )
-    return memorisation(grids.small_pixels(samples), grids.small_pixels(train), grids.small_pixels(held_out))
+    return memorisation(grids.small_pixels(samples), grids.small_pixels(train), grids.small_pixels(unseen))
 
 
 def memorisation(samples: np.ndarray, train: np.ndarray, held_out: np.ndarray) -> Memorisation:

@@ -11,7 +11,7 @@ from facespace.evaluation.results import INTERNAL, Interval, bootstrap
 from facespace.evaluation.session import Evaluation
 from facespace.image import grids
 from facespace.perception.lpips import Distance
-from facespace.perception.similarity import PROTOCOL, lpips_protocol, per_face, too_small, usable
+from facespace.perception.similarity import PROTOCOL, lpips_protocol, per_face, too_small, usable_lpips
 from facespace.report.page import Section
 from facespace.report.report import GOOD, POOR, Finding
 
@@ -19,7 +19,7 @@ ENOUGH = 20  # faces below which no mean over those with an attribute is given
 HARD = 1.1  # times the mean error of all faces, from which on an attribute is named as hard
 SHOWN = 16  # faces on the page
 
-RECONSTRUCTION = {  # name -> label, number format, which is better
+QUANTITIES = {  # name -> label, number format, which is better
     "psnr": ("PSNR, dB", ".2f", "higher"),
     "mse": ("MSE in [0, 1]", ".5f", "lower"),
     "ssim": ("SSIM", ".3f", "higher"),
@@ -73,7 +73,7 @@ def measure(evaluation: Evaluation) -> Reconstruction:
 def section(evaluation: Evaluation, found: Reconstruction) -> Section:
     """The means with their intervals, and faces above their reconstructions."""
     rows = [["figure", "value", "95 % interval", "better"]]
-    for name, (label, form, better) in RECONSTRUCTION.items():
+    for name, (label, form, better) in QUANTITIES.items():
         value = getattr(found, name)
         if value is not None:
             rows.append([label, f"{value:{form}}", _span(found.intervals.get(name), form), better])
@@ -135,11 +135,11 @@ def measure_reconstruction(
     originals: np.ndarray,
     reconstructions: np.ndarray,
     lpips: Distance | None = None,
-    having: Mapping[str, np.ndarray] | None = None,
+    attributes: Mapping[str, np.ndarray] | None = None,
 ) -> Reconstruction:
     """Means over faces of `per_face`, which describes the arguments. `having` says for each attribute which
     faces have it, bool (N,): `by_attribute` has the means over those, if there are enough."""
-    lpips, refusal = usable(lpips, originals)
+    lpips, refusal = usable_lpips(lpips, originals)
     found = per_face(originals, reconstructions, lpips)
     left_out = too_small(originals.shape[1:3])
     if refusal:
@@ -149,7 +149,7 @@ def measure_reconstruction(
         faces=len(originals),
         intervals={name: bootstrap(values) for name, values in found.items()},
         protocol={name: PROTOCOL.get(name) or lpips_protocol(lpips) for name in found},
-        by_attribute=_by_attribute(found, having or {}),
+        by_attribute=_by_attribute(found, attributes or {}),
         left_out=left_out,
     )
 

@@ -15,7 +15,7 @@ from facespace.core.version import __version__
 from facespace.data.faces import FaceSet, batches, evenly_spaced
 from facespace.image.pixels import to_float
 from facespace.models.posteriors import Gaussian
-from facespace.perception.arcface import Identity
+from facespace.perception.arcface import IdentityNetwork
 from facespace.perception.inception import Features
 from facespace.perception.lpips import Distance
 from facespace.space.face_space import FaceSpace, load
@@ -161,9 +161,9 @@ class Evaluation:
     measured so far."""
 
     session: EvaluationSession
-    samples: int
+    sample_count: int
     lpips: Distance | None
-    identity: Identity | None
+    identity: IdentityNetwork | None
     prior: str
     temperature: float
     bound: int  # importance samples k of the likelihood bound; 0: none
@@ -174,14 +174,14 @@ class Evaluation:
     reconstruction_fid: float | None = None  # of reconstructions, for comparison with samples
 
     @cached_property
-    def drawn(self) -> np.ndarray:
+    def samples(self) -> np.ndarray:
         """New faces from the prior, uint8 (N, H, W, C)."""
-        return draw_samples(self.session.space, self.samples, self.seed, self.temperature, self.prior)
+        return draw_samples(self.session.space, self.sample_count, self.seed, self.temperature, self.prior)
 
     @property
     def reference(self) -> np.ndarray:
         """As many of the selected faces, evenly spaced, as there are samples: uint8 (N, H, W, C)."""
-        return self.session.originals[evenly_spaced(np.arange(len(self.session.rows)), self.samples)]
+        return self.session.originals[evenly_spaced(np.arange(len(self.session.rows)), self.sample_count)]
 
     def real(self, split: str, count: int) -> np.ndarray:
         """At most `count` faces of another split, in the size and colour of the decoder's output."""

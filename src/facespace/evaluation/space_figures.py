@@ -21,7 +21,7 @@ from facespace.evaluation.comparison_results import (
     TrainingSetFacts,
 )
 from facespace.evaluation.session import EvaluationSession
-from facespace.image.pixels import Tally, quality, to_float, to_uint8
+from facespace.image.pixels import PixelHistogram, quality, to_float, to_uint8
 from facespace.latent.structure import latent_structure
 from facespace.models.bundle import OWN
 from facespace.models.priors import FittedNormal, StandardNormal
@@ -46,8 +46,8 @@ class Decoded(NamedTuple):
 
     errors: np.ndarray  # (N,) mean squared error of each reconstruction, pixel values in [0, 1]
     again: np.ndarray  # (SHOWN, H, W, C) reconstructions
-    real: Tally  # pixel values of the faces
-    drawn: Tally  # pixel values of as many samples
+    real: PixelHistogram  # pixel values of the faces
+    drawn: PixelHistogram  # pixel values of as many samples
 
 
 def measure(facts: SpaceFacts, session: EvaluationSession, seed: int) -> Measured:
@@ -84,7 +84,7 @@ def decode(session: EvaluationSession, latents: np.ndarray) -> Decoded:
     shown = set(evenly_spaced(rows, SHOWN).tolist())
     errors: list[Tensor] = []
     again: list[np.ndarray] = []
-    real, drawn = Tally(), Tally()
+    real, drawn = PixelHistogram(), PixelHistogram()
     start = 0
     with progress(len(rows), f"Decoding {space.folder.name}", "faces") as advance:
         for part in batches(rows):

@@ -49,7 +49,7 @@ class Engine:
     def __init__(self, space: FaceSpace, name: str, faces: FaceSet | None = None) -> None:
         self.space, self.name, self.faces = space, name, faces
         self.photos = Photos(space)
-        self.known: statistics.Known | None = None
+        self.known: statistics.FaceLatents | None = None
         self.found: statistics.Statistics | None = None
         self.influence: statistics.Influence | None = None
         self.failed = ""
@@ -92,7 +92,7 @@ class Engine:
             self.found = statistics.measure(self.known, self.variational)
             with quiet():
                 self.influence = statistics.measure_influence(self.space, self.known, self.found, self._check)
-            self.photos.look_ahead(self._check)  # for the first photograph
+            self.photos.detect_in_samples(self._check)  # for the first photograph
         except _Leaving:
             pass
         except FacespaceError as error:
@@ -120,7 +120,7 @@ class Engine:
             "faces": data.get("splits", {}).get("train", data.get("faces", 0)),
             "terms": str(data.get("terms") or ""),
             "priors": priors,
-            "prior": space.usual_prior,
+            "prior": space.default_prior,
             "formats": _formats(),
             "parameters": sum(part.numel() for part in space.model.parameters()),
         }
@@ -198,18 +198,18 @@ class Engine:
         return statistics.lay_out(z, method), z, self.thumbnails
 
     @property
-    def on_map(self) -> statistics.Known:
+    def on_map(self) -> statistics.FaceLatents:
         """The faces of the map: encoded faces that are bundled with the space, or a part of those behind its
         statistics. Raises FacespaceError until these are computed."""
         known = self.known
-        if self.faces is None and self.space.encoded is not None:
-            known = statistics.Known(self.space.encoded, None, "encoded faces of its training")
+        if self.faces is None and self.space.stored_latents is not None:
+            known = statistics.FaceLatents(self.space.stored_latents, None, "encoded faces of its training")
         if known is None:
             raise FacespaceError(self.failed or "The space is still being measured. Try again in a moment.")
-        count = statistics.affordable(self.space, statistics.MAPPED)
+        count = statistics.count_for_size(self.space, statistics.MAPPED)
         some = evenly_spaced(np.arange(len(known.z)), count)
         rows = None if known.rows is None else known.rows[some]
-        return statistics.Known(known.z[some], rows, known.origin)
+        return statistics.FaceLatents(known.z[some], rows, known.origin)
 
     def labels(self) -> dict[str, list[float]]:
         """The set's attributes of the faces on the map: −1 no, 1 yes, 0 unknown; empty without a set."""

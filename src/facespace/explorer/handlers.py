@@ -132,7 +132,7 @@ def _detect(call: Call) -> Answer:
     """Detects the faces in a photograph, which is kept for `align`."""
     photo = messages.picture(call.request)
     call.page.photo = photo.copy()  # not the whole message
-    return call.engine.photos.find(photo), b""
+    return call.engine.photos.detect(photo), b""
 
 
 def _align(call: Call) -> Answer:
@@ -141,7 +141,7 @@ def _align(call: Call) -> Answer:
     photo, points = call.page.photo, messages.points(call.fields, "points")
     if photo is None:
         raise UsageError(NO_PHOTO)
-    aligned = call.engine.photos.cut(photo, points)[None]
+    aligned = call.engine.photos.align(photo, points)[None]
     header, pixels = _faces(aligned)
     face_header, face = _with_faces(call.engine, call.engine.space.encode(aligned), {"aligned": header})
     return face_header, bytes(face) + pixels.tobytes()
@@ -233,7 +233,7 @@ def _map(call: Call) -> Answer:
         "origin": engine.on_map.origin,
         "names": names,
         "labels": engine.labels(),
-        "encoded": engine.faces is not None or engine.space.encoded is not None,
+        "encoded": engine.faces is not None or engine.space.stored_latents is not None,
     }
     numbers = b"".join(part.astype("<f4").tobytes() for part in (positions, z, scores))
     return header, numbers + pixels.tobytes()

@@ -13,7 +13,7 @@ from facespace.core.errors import FacespaceError, UsageError
 from facespace.explorer.messages import Header
 from facespace.image import align
 from facespace.image.align import FaceTemplate, FoundFace
-from facespace.image.detectors import Detector, open_detector, yunet_here
+from facespace.image.detectors import Detector, local_yunet, open_detector
 from facespace.space.face_space import FaceSpace
 
 CELEBA = align.TEMPLATES["celeba"]
@@ -35,7 +35,7 @@ class Photos:
 
     @cached_property
     def _detector(self) -> Detector:
-        weights = yunet_here()  # nothing is downloaded: the page works offline
+        weights = local_yunet()  # nothing is downloaded: the page works offline
         return open_detector("yunet", weights) if weights else open_detector("haar")
 
     @cached_property
@@ -45,7 +45,7 @@ class Photos:
         if self._celeba:
             return CELEBA
         fit = self.space.template
-        self.look_ahead()
+        self.detect_in_samples()
         found = [points for points in self._seen if points is not None]
         if len(found) < SAMPLES // 4:
             scale = min(fit.width / CELEBA.width, fit.height / CELEBA.height) * 1.25
@@ -60,7 +60,7 @@ class Photos:
     def _drawn(self) -> np.ndarray:
         return self.space.sample(SAMPLES, seed=0, temperature=0.7)
 
-    def look_ahead(self, pause: Callable[[], None] = lambda: None) -> None:
+    def detect_in_samples(self, pause: Callable[[], None] = lambda: None) -> None:
         """Detects landmarks in the remaining samples, which the template needs. Each may take the detector a
         second, so a photograph does not wait for all: `pause` is called before each, and the detector is free
         in between."""
@@ -72,7 +72,7 @@ class Photos:
                 if len(self._seen) < SAMPLES:
                     self._seen.append(self._own_points(self._drawn[len(self._seen)]))
 
-    def find(self, pixels: np.ndarray) -> Header:
+    def detect(self, pixels: np.ndarray) -> Header:
         """Faces in a photograph (H, W, 3), the largest first: their landmarks in pixels (null where unknown),
         box, distance of the eyes in pixels, and whether that is too small. `detector_error` is a sentence if
         no detector is available."""
@@ -91,7 +91,7 @@ class Photos:
         faces = [_describe(face) for face in ranked[:MOST_FACES]]
         return {"faces": faces, "detector": self._detector.name, "detector_error": None}
 
-    def cut(self, pixels: np.ndarray, points: np.ndarray) -> np.ndarray:
+    def align(self, pixels: np.ndarray, points: np.ndarray) -> np.ndarray:
         """The face with these landmarks (5, 2), aligned for the encoder, uint8 (H, W, C). Raises ImageError
         for landmarks that fit no face."""
         face = FoundFace((0, 0, 0, 0), points, 1.0)

@@ -11,7 +11,7 @@ from facespace.data.faces import FaceSet, evenly_spaced
 from facespace.latent.maps import METHODS, components
 from facespace.latent.structure import active_above
 from facespace.models.priors import FittedPrior
-from facespace.space.face_space import BATCH, FaceSpace
+from facespace.space.face_space import BATCH_SIZE, FaceSpace
 from facespace.space.traversal import influence
 
 DRAWS = 3_000  # latents from a stored prior; a third of all latents is held out for the distances
@@ -28,7 +28,7 @@ AT_ONCE = 8, 2  # moves between two calls of the check
 Check = Callable[[], None]
 
 
-class Known(NamedTuple):
+class FaceLatents(NamedTuple):
     """Latents of faces of a space, and their origin as text."""
 
     z: np.ndarray  # (N, D) float32
@@ -55,32 +55,36 @@ class Influence(NamedTuple):
     components: np.ndarray  # (K,)
 
 
-def affordable(space: FaceSpace, counts: tuple[int, int]) -> int:
+def count_for_size(space: FaceSpace, counts: tuple[int, int]) -> int:
     """The count for small pictures, or the one for large ones."""
     return counts[int(np.prod(space.image_shape) > SMALL_IMAGE)]
 
 
-def known_latents(space: FaceSpace, faces: FaceSet | None, check: Check, seed: int = 0) -> Known:
+def known_latents(space: FaceSpace, faces: FaceSet | None, check: Check, seed: int = 0) -> FaceLatents:
     """The best available latents."""
     if faces is not None:
         rows = evenly_spaced(faces.rows("all"), ENCODED)
         whole = space.as_prepared()
         parts = []
-        for start in range(0, len(rows), BATCH):
+        for start in range(0, len(rows), BATCH_SIZE):
             check()
-            parts.append(whole.encode(faces.images[rows[start : start + BATCH]]))
-        return Known(np.concatenate(parts), rows, f"{len(rows):,} encoded faces of the set {faces.root.name}")
+            parts.append(whole.encode(faces.images[rows[start : start + BATCH_SIZE]]))
+        return FaceLatents(
+            np.concatenate(parts), rows, f"{len(rows):,} encoded faces of the set {faces.root.name}"
+        )
     prior = space.prior()
     if isinstance(prior, FittedPrior):
-        return Known(space.many_latents(DRAWS, seed), None, f"{DRAWS:,} draws from {prior.origin}")
+        return FaceLatents(
+            space.sample_latents_batched(DRAWS, seed), None, f"{DRAWS:,} draws from {prior.origin}"
+        )
     parts = []
-    count = affordable(space, REENCODED)
+    count = count_for_size(space, REENCODED)
     drawn = space.sample_latents(count, seed)
-    for start in range(0, count, BATCH):
+    for start in range(0, count, BATCH_SIZE):
         check()
         # As pictures of the size that the encoder takes, which may be larger than those that it draws.
-        parts.append(encode_samples(space, space.decode(drawn[start : start + BATCH])))
-    return Known(
+        parts.append(encode_samples(space, space.decode(drawn[start : start + BATCH_SIZE])))
+    return FaceLatents(
         np.concatenate(parts),
         None,
         f"{count:,} random faces from {prior.origin}, decoded and encoded again, since the bundle holds no "
@@ -101,7 +105,7 @@ def encode_samples(space: FaceSpace, faces: np.ndarray) -> np.ndarray:
     return space.encode(np.pad(faces, pads, mode="edge"))
 
 
-def measure(known: Known, variational: bool) -> Statistics:
+def measure(known: FaceLatents, variational: bool) -> Statistics:
     """The statistics of latents; a third of them is held out for the distances."""
     z = known.z.astype(np.float64)
     held_out = fitted_to = np.ones(len(z), bool)
@@ -125,12 +129,12 @@ def measure(known: Known, variational: bool) -> Statistics:
     )
 
 
-def measure_influence(space: FaceSpace, known: Known, found: Statistics, check: Check) -> Influence:
+def measure_influence(space: FaceSpace, known: FaceLatents, found: Statistics, check: Check) -> Influence:
     """The influence of each latent and each component on the picture."""
-    faces = known.z[evenly_spaced(np.arange(len(known.z)), affordable(space, MOVED))]
+    faces = known.z[evenly_spaced(np.arange(len(known.z)), count_for_size(space, MOVED))]
     moves = np.concatenate((np.diag(found.std), found.components * found.component_std[:, None])) * STEP
     parts = []
-    step = affordable(space, AT_ONCE)
+    step = count_for_size(space, AT_ONCE)
     for start in range(0, len(moves), step):
         check()
         some = moves[start : start + step]

@@ -11,7 +11,7 @@ from facespace.core.errors import ImageError
 
 # Least-squares weight of each point. The nose has none: it moves most when a head turns.
 WEIGHTS = (1.0, 1.0, 0.0, 0.3, 0.3)
-FINER = 2  # a downsampled face is first rendered this much larger, then reduced: antialiasing
+SUPERSAMPLING = 2  # a downsampled face is first rendered this much larger, then reduced: antialiasing
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no single truth to compare by
@@ -102,11 +102,11 @@ def align(image: Image.Image, face: FoundFace, template: FaceTemplate) -> Image.
 def warp(image: Image.Image, matrix: np.ndarray, width: int, height: int) -> Image.Image:
     """The RGB photo transformed by `matrix` (2, 3), as a picture of `width` × `height`."""
     scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
-    finer = FINER if scale < 0.9 else 1
+    finer = SUPERSAMPLING if scale < 0.9 else 1
     matrix = matrix * finer
     small = image if image.mode == "RGB" else image.convert("RGB")
     if (
-        scale < 1 / FINER
+        scale < 1 / SUPERSAMPLING
     ):  # Pillow's affine takes no averages: a large photo is first reduced to the size needed
         size = max(1, round(image.width * scale * finer)), max(1, round(image.height * scale * finer))
         small = small.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
@@ -162,7 +162,7 @@ def sharpness(image: Image.Image) -> float:
     return float((gray[:-2, 1:-1] + gray[2:, 1:-1] + gray[1:-1, :-2] + gray[1:-1, 2:] - 4 * inner).var())
 
 
-def foremost(found: Sequence[FoundFace], image: Image.Image) -> tuple[FoundFace, dict[str, float]]:
+def main_face(found: Sequence[FoundFace], image: Image.Image) -> tuple[FoundFace, dict[str, float]]:
     """The main face of a photograph, and its quality: the one with the largest product of eye distance and
     share inside the photo."""
     measured = [(face, quality(face, image)) for face in found]

@@ -7,7 +7,7 @@ from pathlib import Path
 from PIL import Image
 
 from facespace.core.errors import ImageError
-from facespace.image.align import TEMPLATES, FoundFace, align, foremost
+from facespace.image.align import TEMPLATES, FoundFace, align, main_face
 from facespace.image.detectors import open_detector
 from facespace.image.photos import read_photo
 
@@ -32,5 +32,5 @@ def read_photos(paths: Sequence[Path | str], align_faces: bool = False) -> list[
 def _aligned(photo: Image.Image, found: Sequence[FoundFace]) -> Image.Image:
     if not found:
         raise ImageError("no face found in it")
-    face, _ = foremost(found, photo)
+    face, _ = main_face(found, photo)
     return align(photo, face, TEMPLATES["celeba"])

@@ -12,14 +12,14 @@ from PIL import Image, ImageColor
 from PIL.ExifTags import Base
 
 from facespace.core.errors import FacespaceError, UsageError
-from facespace.core.files import write_beside
+from facespace.core.files import write_atomically
 from facespace.image.grids import check_ending, to_image
 
 ANIMATIONS = (".gif", ".webp", ".mp4")
 SHORTER_SIDE = 256  # px: smaller animations are upscaled by an integer to about this size
 MOST_BYTES = 2**31  # of the frames of one animation
 # The provenance tag of every file.
-MARK = "AI-generated faces, drawn by facespace (IPTC digital source type: trainedAlgorithmicMedia)"
+PROVENANCE_TAG = "AI-generated faces, drawn by facespace (IPTC digital source type: trainedAlgorithmicMedia)"
 
 Distance = Callable[[np.ndarray, np.ndarray], np.ndarray]  # uint8 (N, H, W, C) twice -> (N,)
 
@@ -36,11 +36,16 @@ def save_animation(frames: np.ndarray, path: Path, *, fps: float = 30, scale: in
     options: dict = {"save_all": True, "loop": 0}
     if path.suffix.lower() == ".gif":
         pictures = _one_palette(pictures)
-        options |= {"duration": delays(len(frames), fps, 10), "comment": MARK}
+        options |= {"duration": delays(len(frames), fps, 10), "comment": PROVENANCE_TAG}
         options |= {"disposal": 1, "optimize": False}
     else:
-        options |= {"duration": delays(len(frames), fps, 1), "quality": 92, "method": 4, "exif": _exif(MARK)}
-    with write_beside(path) as beside:
+        options |= {
+            "duration": delays(len(frames), fps, 1),
+            "quality": 92,
+            "method": 4,
+            "exif": _exif(PROVENANCE_TAG),
+        }
+    with write_atomically(path) as beside:
         pictures[0].save(beside, append_images=pictures[1:], **options)
 
 
@@ -69,7 +74,7 @@ def find_ffmpeg() -> str:
         ) from error
 
 
-def mosaic(
+def video_grid(
     films: Iterable[np.ndarray], rows: int, columns: int, padding: int = 2, color: str = "white"
 ) -> np.ndarray:
     """Animations (N, H, W, C) of equal length in a grid, row by row, as one: (N, rows · (H + padding) +
@@ -146,7 +151,7 @@ def _save_video(pictures: Iterable[Image.Image], path: Path, fps: float) -> None
     first = next(frames)
     bottom, right = first.shape[0] % 2, first.shape[1] % 2
     size = f"{first.shape[1] + right}x{first.shape[0] + bottom}"
-    with write_beside(path) as beside:
+    with write_atomically(path) as beside:
         command = [find_ffmpeg(), *_ffmpeg_options(size, fps), str(beside.absolute())]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as ffmpeg:
             assert ffmpeg.stdin
@@ -166,7 +171,7 @@ def _ffmpeg_options(size: str, fps: float) -> list[str]:
         "-colorspace bt709 -color_primaries bt709 -color_trc bt709"
     )
     codec = "-c:v libx264 -pix_fmt yuv420p -crf 18 -movflags +faststart"
-    return [*f"{source} {colors} {codec}".split(), "-metadata", f"comment={MARK}"]
+    return [*f"{source} {colors} {codec}".split(), "-metadata", f"comment={PROVENANCE_TAG}"]
 
 
 def _one_palette(pictures: list[Image.Image]) -> list[Image.Image]:

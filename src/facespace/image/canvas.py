@@ -163,7 +163,7 @@ def smooth(value: Array, low: float, high: float) -> Array:
     return t * t * (3 - 2 * t)
 
 
-def hexes(*codes: str) -> Array:
+def from_hex(*codes: str) -> Array:
     """Colours from codes such as "f2c9ac": (N, 3)."""
     levels = [list(bytes.fromhex(code)) for code in codes]
     return (np.array(levels) / 255).astype(np.float32)

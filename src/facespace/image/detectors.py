@@ -23,9 +23,9 @@ YUNET_VARIABLE = "FACESPACE_YUNET"  # names a file with the weights
 
 SMALL, LARGE = 320, 640  # limits of a photo's longer side, in pixels, at detection
 MARGIN = 0.2  # of the longer side, added all around: both detectors miss a face that touches the edge
-TURNS = (20, -20, 40, -40)  # degrees by which a photo without an upright face is rotated
+ROTATIONS = (20, -20, 40, -40)  # degrees by which a photo without an upright face is rotated
 
-Look = Callable[[np.ndarray], list[FoundFace]]  # (H, W, 3) uint8 RGB -> the upright faces in it
+DetectUpright = Callable[[np.ndarray], list[FoundFace]]  # (H, W, 3) uint8 RGB -> the upright faces in it
 CELEBA = TEMPLATES["celeba"]
 
 
@@ -97,7 +97,7 @@ class Haar:
 
     def _face_in(self, gray: np.ndarray, box: np.ndarray, votes: int) -> FoundFace:
         left, top, side = map(int, box[:3])
-        eyes, sure = pair(self._eye_candidates(gray[top : top + side, left : left + side]), self.typical)
+        eyes, sure = pair_eyes(self._eye_candidates(gray[top : top + side, left : left + side]), self.typical)
         points = np.full((5, 2), np.nan)
         points[:2] = eyes * side + (left, top)
         return FoundFace((left, top, side, side), points, sure * votes / (votes + 5))
@@ -116,7 +116,7 @@ class Haar:
         return np.array(found, float).reshape(-1, 3) / self.side
 
 
-def pair(candidates: np.ndarray, typical: np.ndarray) -> tuple[np.ndarray, float]:
+def pair_eyes(candidates: np.ndarray, typical: np.ndarray) -> tuple[np.ndarray, float]:
     """From candidates (N, 3) x, y, votes the (2, 2) centres of the eyes, and a factor for the score: 1 if a
     plausible pair was found, 0.7 if one eye was and the other is inferred from it, 0.5 if both are only
     `typical` (2, 2)."""
@@ -143,7 +143,7 @@ def _eye(candidates: np.ndarray, typical: np.ndarray) -> np.ndarray | None:
     return np.average(candidates[near, :2], axis=0, weights=weight[near])
 
 
-def search(look: Look, image: Image.Image, frame: FaceTemplate) -> list[FoundFace]:
+def search(look: DetectUpright, image: Image.Image, frame: FaceTemplate) -> list[FoundFace]:
     """All faces of a picture, largest first; rotated pictures are tried if there are none. Each face is then
     detected a second time, upright in `frame`, which reduces the noise of its points."""
     photo = image if image.mode == "RGB" else image.convert("RGB")
@@ -154,7 +154,7 @@ def search(look: Look, image: Image.Image, frame: FaceTemplate) -> list[FoundFac
     padded = np.pad(pixels, ((margin, margin), (margin, margin), (0, 0)), mode="edge")
     found = look(padded)
     if not found:
-        turned = [_look_turned(look, Image.fromarray(padded), turn) for turn in TURNS]
+        turned = [_look_turned(look, Image.fromarray(padded), turn) for turn in ROTATIONS]
         found = max(turned, key=_best_score)
     grown = np.array([(1 / scale, 0, -margin / scale), (0, 1 / scale, -margin / scale)])
     faces = [_look_again(look, photo, _mapped(face, grown), frame) for face in found]
@@ -165,7 +165,7 @@ def _best_score(faces: list[FoundFace]) -> float:
     return max((face.score for face in faces), default=0.0)
 
 
-def _look_turned(look: Look, image: Image.Image, turn: float) -> list[FoundFace]:
+def _look_turned(look: DetectUpright, image: Image.Image, turn: float) -> list[FoundFace]:
     turned = image.rotate(turn, Image.Resampling.BILINEAR, expand=True, fillcolor=(128, 128, 128))
     cos, sin = np.cos(np.radians(turn)), np.sin(np.radians(turn))
     back = np.array([(cos, -sin), (sin, cos)])
@@ -173,7 +173,7 @@ def _look_turned(look: Look, image: Image.Image, turn: float) -> list[FoundFace]
     return [_mapped(face, np.column_stack((back, shift))) for face in look(np.asarray(turned))]
 
 
-def _look_again(look: Look, image: Image.Image, face: FoundFace, frame: FaceTemplate) -> FoundFace:
+def _look_again(look: DetectUpright, image: Image.Image, face: FoundFace, frame: FaceTemplate) -> FoundFace:
     """The face with the mean of the points from an upright view of it and from that view's mirror image,
     whose errors differ; unchanged where it is found in neither."""
     matrix = similarity(face.points, frame.points)
@@ -263,7 +263,7 @@ DETECTORS: dict[str, Callable[[Path | None], Detector]] = {
 }
 
 
-def yunet_here() -> Path | None:
+def local_yunet() -> Path | None:
     """The path of YuNet's weights, if they are on this machine; nothing is downloaded."""
     from facespace.core.fetch import cache_folder
 

@@ -9,9 +9,9 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from facespace.core.errors import UsageError
-from facespace.core.files import write_beside
+from facespace.core.files import write_atomically
 
-PAPER, INK = (255, 255, 255), (40, 40, 46)
+BACKGROUND, TEXT_COLOR = (255, 255, 255), (40, 40, 46)
 MIN_WIDTH = 240  # px of a picture with text
 STILLS = (".png", ".jpg", ".jpeg", ".webp")
 
@@ -22,7 +22,7 @@ def grid(
     *,
     scale: int | None = None,
     gap: int = 2,
-    color: tuple[int, ...] | str = PAPER,
+    color: tuple[int, ...] | str = BACKGROUND,
 ) -> Image.Image:
     """(N, H, W, C) faces in rows, left to right, top to bottom; a square grid unless `columns` is given.
     Between them and around them are `gap` pixels of a colour.
@@ -40,16 +40,16 @@ def grid(
     return sheet
 
 
-def labelled(sheet: Image.Image, lines: Sequence[str], size: int = 13) -> Image.Image:
+def labelled(image: Image.Image, lines: Sequence[str], size: int = 13) -> Image.Image:
     """A picture with lines of text below it; a line wider than the picture is broken between words."""
-    font, width = _font(size), max(sheet.width, MIN_WIDTH)
+    font, width = _font(size), max(image.width, MIN_WIDTH)
     wrapped: list[str] = []
     for line in lines:
         wrapped += _wrap(line, font, width - 2 * size)
     step = _line_height(size)
-    page = Image.new("RGB", (width, sheet.height + step * len(wrapped) + size), PAPER)
-    page.paste(sheet, (0, 0))
-    _write_lines(page, wrapped, size, sheet.height + size // 2, size)
+    page = Image.new("RGB", (width, image.height + step * len(wrapped) + size), BACKGROUND)
+    page.paste(image, (0, 0))
+    _write_lines(page, wrapped, size, image.height + size // 2, size)
     return page
 
 
@@ -60,10 +60,10 @@ def _line_height(size: int) -> int:
 def _write_lines(page: Image.Image, lines: Sequence[str], left: int, top: int, size: int) -> None:
     pen, font, step = ImageDraw.Draw(page), _font(size), _line_height(size)
     for index, line in enumerate(lines):
-        pen.text((left, top + index * step), line, font=font, fill=INK)
+        pen.text((left, top + index * step), line, font=font, fill=TEXT_COLOR)
 
 
-def blocks(
+def labelled_rows(
     named: Sequence[tuple[str, np.ndarray]], columns: int, gap: int = 2, size: int = 15
 ) -> Image.Image:
     """Faces (N, H, W, C) of several origins below each other, each block under its name. Faces of any size
@@ -77,7 +77,7 @@ def blocks(
     words = " ".join(name for name, _ in named).split()
     total = max(columns * (cell[0] + gap) + gap, math.ceil(_widest(words, size)) + 2 * size, 480)
     parts = [_block(name, faces, columns, cell, total, gap, size) for name, faces in named]
-    page = Image.new("RGB", (total, sum(part.height for part in parts)), PAPER)
+    page = Image.new("RGB", (total, sum(part.height for part in parts)), BACKGROUND)
     top = 0
     for part in parts:
         page.paste(part, (0, top))
@@ -96,11 +96,11 @@ def _block(
     """A name, and faces (N, H, W, C) in cells of (width, height) below it."""
     lines = _wrap(name, _font(size), width - 2 * size)
     head, rows = _line_height(size) * len(lines) + size, math.ceil(len(faces) / columns)
-    block = Image.new("RGB", (width, head + rows * (cell[1] + gap)), PAPER)
+    block = Image.new("RGB", (width, head + rows * (cell[1] + gap)), BACKGROUND)
     _write_lines(block, lines, gap, size // 2, size)
     for index, face in enumerate(faces):
         row, column = divmod(index, columns)
-        image = ImageOps.pad(to_image(face), cell, Image.Resampling.BICUBIC, color=PAPER)
+        image = ImageOps.pad(to_image(face), cell, Image.Resampling.BICUBIC, color=BACKGROUND)
         block.paste(image, (gap + column * (cell[0] + gap), head + row * (cell[1] + gap)))
     return block
 
@@ -169,9 +169,9 @@ def small_pixels(faces: np.ndarray, side: int = 16) -> np.ndarray:
     return (table - table.mean(1, keepdims=True)) / (table.std(1, keepdims=True) + 1e-6)
 
 
-def tile(image: Image.Image, side: int) -> np.ndarray:
+def letterbox(image: Image.Image, side: int) -> np.ndarray:
     """A picture of any proportions inside a paper-white square: uint8 (side, side, 3)."""
-    return np.asarray(ImageOps.pad(image, (side, side), Image.Resampling.LANCZOS, color=PAPER))
+    return np.asarray(ImageOps.pad(image, (side, side), Image.Resampling.LANCZOS, color=BACKGROUND))
 
 
 def check_ending(path: Path, endings: Sequence[str]) -> None:
@@ -187,11 +187,11 @@ def save_still(image: Image.Image, path: Path) -> None:
     options: dict = {}
     if path.suffix.lower() in (".jpg", ".jpeg"):
         options = {"quality": 95, "subsampling": 0}
-    with write_beside(path) as beside:
+    with write_atomically(path) as beside:
         image.save(beside, **options)
 
 
 def save_array(faces: np.ndarray, path: Path) -> None:
     """Saves an array as .npy, without pickle."""
-    with write_beside(path) as beside, beside.open("wb") as file:
+    with write_atomically(path) as beside, beside.open("wb") as file:
         np.save(file, faces, allow_pickle=False)

@@ -4,12 +4,12 @@ import numpy as np
 
 # Sets resized with Lanczos lie between 0.94 and 1.03; at 64 px JPEG of quality 85 gives 1.05, and of 75 gives
 # 1.11.
-BLOCKY = 1.04
+JPEG_THRESHOLD = 1.04
 
 
 def is_jpeg(faces: np.ndarray) -> bool:
     """Whether uint8 faces show JPEG's block borders; False for features."""
-    return faces.ndim == 4 and looks_like_jpeg(faces) > BLOCKY
+    return faces.ndim == 4 and looks_like_jpeg(faces) > JPEG_THRESHOLD
 
 
 def looks_like_jpeg(faces: np.ndarray) -> float:

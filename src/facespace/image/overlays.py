@@ -8,7 +8,7 @@ import numpy as np
 
 from facespace.image import canvas as d
 
-FINER = 4  # supersampling a side
+SUPERSAMPLING = 4  # supersampling a side
 # All lengths are in distances between the eyes (about 63 mm), with the origin between them and y down.
 REACH, ABOVE, BELOW = 1.15, 0.5, 0.62  # of the part of a face that glasses may touch
 SHARE_DARK = 0.3  # of glasses of either kind
@@ -65,10 +65,10 @@ LENSES: Mapping[str, Lens] = {
 }
 
 WHITE = np.ones(3, np.float32)
-FRAMES = d.hexes(
+FRAMES = d.from_hex(
     "17151a", "17151a", "2b2320", "3d2a20", "55504c", "6e5a3a"
 )  # black twice, browns, metal, gold
-TINTS = d.hexes("0d0c10", "15131a", "241a16", "1c2430", "2c2a26")
+TINTS = d.from_hex("0d0c10", "15131a", "241a16", "1c2430", "2c2a26")
 
 
 def clear(random: np.random.Generator) -> Glasses:
@@ -104,7 +104,7 @@ def _pair(
 ) -> Glasses:
     shape = str(random.choice(list(LENSES)))
     is_clear = filled < 0.5
-    tint = d.hexes("c9d3da")[0] if is_clear else random.choice(TINTS)
+    tint = d.from_hex("c9d3da")[0] if is_clear else random.choice(TINTS)
     return Glasses(
         shape=shape,
         apart=random.uniform(0.50, 0.55),
@@ -121,7 +121,7 @@ def _pair(
     )
 
 
-def draw(face: np.ndarray, points: np.ndarray, glasses: Glasses) -> np.ndarray:
+def add_glasses(face: np.ndarray, points: np.ndarray, glasses: Glasses) -> np.ndarray:
     """A face uint8 (H, W, C) with glasses; `points` (5, 2) are the template's, the eyes first. Pixels that
     the glasses do not cover are unchanged, bit for bit."""
     rows, columns = window(face.shape[:2], points)
@@ -130,7 +130,9 @@ def draw(face: np.ndarray, points: np.ndarray, glasses: Glasses) -> np.ndarray:
     before = canvas.pixels.copy()
     _paint(canvas, glasses)
     height, width = part.shape[:2]
-    change = (canvas.pixels - before).reshape(height, FINER, width, FINER, 3).mean((1, 3)) * 255
+    change = (canvas.pixels - before).reshape(height, SUPERSAMPLING, width, SUPERSAMPLING, 3).mean(
+        (1, 3)
+    ) * 255
     if face.shape[2] == 1:
         change = change @ np.array([[0.299], [0.587], [0.114]], np.float32)
     result = face.copy()
@@ -138,7 +140,7 @@ def draw(face: np.ndarray, points: np.ndarray, glasses: Glasses) -> np.ndarray:
     return result
 
 
-def lens_light(face: np.ndarray, points: np.ndarray) -> float:
+def lens_brightness(face: np.ndarray, points: np.ndarray) -> float:
     """The brightness of a face uint8 (H, W, C) at the lenses of glasses ÷ that of the cheeks: near 0 for dark
     lenses, near 1 without."""
     (x, y), far = points[:2].mean(0), float(np.linalg.norm(points[1] - points[0]))
@@ -159,17 +161,19 @@ def window(shape: tuple[int, int], points: np.ndarray) -> tuple[slice, slice]:
 
 def _canvas(part: np.ndarray, eyes: np.ndarray, glasses: Glasses) -> d.Canvas:
     """The part of a face, enlarged, in the coordinates of the glasses."""
-    large = np.repeat(np.repeat(np.broadcast_to(part, (*part.shape[:2], 3)), FINER, 0), FINER, 1)
+    large = np.repeat(
+        np.repeat(np.broadcast_to(part, (*part.shape[:2], 3)), SUPERSAMPLING, 0), SUPERSAMPLING, 1
+    )
     height, width = large.shape[:2]
     across = eyes[1] - eyes[0]
     far, angle = float(np.linalg.norm(across)), float(np.arctan2(across[1], across[0])) + glasses.turn
-    x = (np.arange(width, dtype=np.float32) + 0.5) / FINER
-    y = (np.arange(height, dtype=np.float32) + 0.5) / FINER
+    x = (np.arange(width, dtype=np.float32) + 0.5) / SUPERSAMPLING
+    y = (np.arange(height, dtype=np.float32) + 0.5) / SUPERSAMPLING
     middle = eyes.mean(0) + far * np.array(glasses.shift)
     x, y = np.meshgrid((x - middle[0]) / far, (y - middle[1]) / far)
     turned = np.cos(angle) * x + np.sin(angle) * y, np.cos(angle) * y - np.sin(angle) * x
     turned = [part.astype(np.float32) for part in turned]
-    return d.Canvas(large.astype(np.float32) / 255, turned[0], turned[1], 1 / (FINER * far))
+    return d.Canvas(large.astype(np.float32) / 255, turned[0], turned[1], 1 / (SUPERSAMPLING * far))
 
 
 def _paint(canvas: d.Canvas, g: Glasses) -> None:

@@ -50,7 +50,7 @@ def quality(errors: np.ndarray) -> dict[str, float]:
     return {"mse": float(errors.mean()), "psnr": float(psnr(errors).mean())}
 
 
-class Tally:
+class PixelHistogram:
     """Mean and deviation of pixel values in [0, 1], from a histogram of the 256 gray levels."""
 
     def __init__(self) -> None:

@@ -77,16 +77,16 @@ class Directions:
         return self.units @ self.units.T
 
     @cached_property
-    def readouts(self) -> np.ndarray:
+    def probe_map(self) -> np.ndarray:
         """The probes as a linear map of centred latents to scores, (D, A); kept, since sliders use it at
         every move."""
         return self.whitening.inverse @ self.probes.T
 
     def scores(self, z: np.ndarray) -> np.ndarray:
         """Scores of each attribute for latents (N, D), in standard deviations from the mean face: (N, A)."""
-        return (np.atleast_2d(z) - self.whitening.center) @ self.readouts
+        return (np.atleast_2d(z) - self.whitening.center) @ self.probe_map
 
-    def place(self, name: str) -> int:
+    def index(self, name: str) -> int:
         """The number of a direction; UsageError names the nearest for one that is not there."""
         return choose({known: number for number, known in enumerate(self.names)}, name, "direction")
 
@@ -101,7 +101,7 @@ def whitening_of(z: np.ndarray) -> Whitening:
 
 def chosen(directions: Directions, names: Sequence[str]) -> Directions:
     """Those of the names alone, in their order."""
-    places = [directions.place(name) for name in names]
+    places = [directions.index(name) for name in names]
     facts = {name: directions.facts[name] for name in names}
     return Directions(
         tuple(names), directions.units[places], directions.probes[places], directions.whitening, facts

@@ -21,11 +21,11 @@ from facespace.latent.direction_set import (
     whitening_of,
 )
 
-FEWEST = 5  # faces of each class, yes and no, that a direction needs
+MIN_FACES = 5  # faces of each class, yes and no, that a direction needs
 OWN, COMPONENTS, PAIRED = "own", "components", "paired"  # methods that are not rows of METHODS
 
 
-def find_directions(
+def fit_direction_table(
     z: np.ndarray,
     signs: np.ndarray,
     names: Sequence[str],
@@ -67,13 +67,13 @@ def find_directions(
     return Directions(tuple(names), units, probes, whitening, facts)
 
 
-def find_all(
+def fit_directions(
     z: np.ndarray,
     signs: np.ndarray,
     known: Sequence[str],
     names: Sequence[str] = (),
     method: str = DECORRELATED,
-    pairs: int | None = None,
+    shots: int | None = None,
     seed: int = 0,
 ) -> Directions:
     """Directions of the named ones of the known attributes, else of all that enough faces have and lack, from
@@ -82,7 +82,7 @@ def find_all(
     names and too few faces."""
     for name in names:
         choose(dict.fromkeys(known), name, "attribute")
-    least = max(FEWEST, pairs or 0)
+    least = max(MIN_FACES, shots or 0)
     enough = _with_enough(known, signs, least)
     names = list(dict.fromkeys(names)) or enough
     if not names:
@@ -93,13 +93,13 @@ def find_all(
         )
     column = {name: place for place, name in enumerate(known)}
     whitening = whitening_of(z)
-    if pairs:
+    if shots:
         tables = {name: signs[:, [column[name]]] for name in names}
-        return _find_from_pairs(z, tables, method, whitening, pairs, seed)
+        return _find_from_pairs(z, tables, method, whitening, shots, seed)
     # `decorrelated` regresses on all attributes together, the other methods on each alone.
     together = list(dict.fromkeys([*names, *enough])) if method == DECORRELATED else names
     table = signs[:, [column[name] for name in together]]
-    return chosen(find_directions(z, table, together, method, whitening), names)
+    return chosen(fit_direction_table(z, table, together, method, whitening), names)
 
 
 def _with_enough(known: Sequence[str], signs: np.ndarray, least: int) -> list[str]:
@@ -118,14 +118,14 @@ def _find_from_pairs(
 ) -> Directions:
     """Directions by name from signs (N, 1) of random faces: each from its own, or with `decorrelated`
     together from the faces drawn for any."""
-    rows = {name: draw_pairs(signs[:, 0], pairs, seed) for name, signs in tables.items()}
+    rows = {name: draw_shots(signs[:, 0], pairs, seed) for name, signs in tables.items()}
     if method == DECORRELATED:  # a few faces cannot separate attributes beside the named ones
         table = np.concatenate(list(tables.values()), 1)
         together = np.unique(np.concatenate(list(rows.values())))
-        return find_directions(z, table, list(tables), method, whitening, together)
+        return fit_direction_table(z, table, list(tables), method, whitening, together)
     found = None
     for name in reversed(list(tables)):
-        found = merged(found, find_directions(z, tables[name], [name], method, whitening, rows[name]))
+        found = merged(found, fit_direction_table(z, tables[name], [name], method, whitening, rows[name]))
     assert found is not None
     return found
 
@@ -146,13 +146,13 @@ def components(z: np.ndarray, count: int, whitening: Whitening | None = None) ->
     return Directions(names, axes, axes, whitening, facts)
 
 
-def own_direction(name: str, having: np.ndarray, lacking: np.ndarray, whitening: Whitening) -> Directions:
+def custom_direction(name: str, having: np.ndarray, lacking: np.ndarray, whitening: Whitening) -> Directions:
     """A custom direction, from latents with something (N, D) and without it (M, D): the difference of their
     means, with the plane that separates them as its probe. Raises UsageError for fewer than 5 of either."""
     signs = np.concatenate([np.ones(len(having)), -np.ones(len(lacking))])[:, None]
     check_counts(signs, [name])
     z = np.concatenate([having, lacking])
-    found = find_directions(z, signs, [name], "mean", whitening)
+    found = fit_direction_table(z, signs, [name], "mean", whitening)
     facts: DirectionFacts = {
         **found.facts[name],
         "method": OWN,
@@ -190,14 +190,14 @@ def auc(directions: Directions, z: np.ndarray, signs: np.ndarray) -> dict[str, f
     return found
 
 
-def draw_pairs(signs: np.ndarray, pairs: int, seed: int = 0) -> np.ndarray:
+def draw_shots(signs: np.ndarray, pairs: int, seed: int = 0) -> np.ndarray:
     """Rows of `pairs` random faces with an attribute and as many without it, by its signs (N,): int64 (2 ·
     pairs,). Raises UsageError where there are not so many."""
     yes, no = np.flatnonzero(signs > 0), np.flatnonzero(signs < 0)
     fewest = min(len(yes), len(no))
-    if not FEWEST <= pairs <= fewest:
+    if not MIN_FACES <= pairs <= fewest:
         raise UsageError(
-            f"--shots must lie between {FEWEST} and the {fewest} faces that there are of each class; "
+            f"--shots must lie between {MIN_FACES} and the {fewest} faces that there are of each class; "
             f"got {pairs}."
         )
     random = np.random.default_rng(seed)
@@ -208,9 +208,9 @@ def check_counts(signs: np.ndarray, names: Sequence[str]) -> None:
     """Raises UsageError for an attribute that fewer than FEWEST faces have, or lack."""
     for name, column in zip(names, signs.T):
         yes, no = int((column > 0).sum()), int((column < 0).sum())
-        if min(yes, no) < FEWEST:
+        if min(yes, no) < MIN_FACES:
             raise UsageError(
-                f"A direction needs at least {FEWEST} faces that have {name} and {FEWEST} that lack it; "
+                f"A direction needs at least {MIN_FACES} faces that have {name} and {MIN_FACES} that lack it; "
                 f"here {yes} have it and {no} lack it. Name other attributes, or a set with more faces."
             )
 
@@ -218,8 +218,8 @@ def check_counts(signs: np.ndarray, names: Sequence[str]) -> None:
 __all__ = [
     "COMPONENTS",
     "DECORRELATED",
-    "FEWEST",
     "METHODS",
+    "MIN_FACES",
     "OWN",
     "PAIRED",
     "DirectionFacts",
@@ -230,11 +230,11 @@ __all__ = [
     "check_counts",
     "chosen",
     "components",
-    "draw_pairs",
-    "find_all",
-    "find_directions",
+    "custom_direction",
+    "draw_shots",
+    "fit_direction_table",
+    "fit_directions",
     "merged",
-    "own_direction",
     "unit",
     "whitening_of",
 ]

@@ -8,7 +8,7 @@ import numpy as np
 from facespace.core.errors import UsageError
 from facespace.latent.directions import Directions
 
-LEAST = 0.05  # of an edit's length that locks must leave; below it they forbid the edit
+MIN_REMAINING = 0.05  # of an edit's length that locks must leave; below it they forbid the edit
 
 
 def move(
@@ -27,20 +27,20 @@ def move(
     z = np.atleast_2d(np.asarray(z, np.float64))
     requested = np.zeros_like(z)
     for name, strength in strengths.items():
-        requested += np.broadcast_to(strength, len(z))[:, None] * directions.units[directions.place(name)]
-    projected = hold(directions, requested, lock)
+        requested += np.broadcast_to(strength, len(z))[:, None] * directions.units[directions.index(name)]
+    projected = project_out(directions, requested, lock)
     return (z + projected @ directions.whitening.root).astype(np.float32)
 
 
-def hold(directions: Directions, moves: np.ndarray, lock: Sequence[str]) -> np.ndarray:
+def project_out(directions: Directions, moves: np.ndarray, lock: Sequence[str]) -> np.ndarray:
     """Moves (N, D) in whitened space with the locked probes projected out, at their own length."""
     if not lock:
         return moves
-    locked = directions.probes[[directions.place(name) for name in lock]]  # (L, D)
+    locked = directions.probes[[directions.index(name) for name in lock]]  # (L, D)
     left = moves - moves @ np.linalg.pinv(locked) @ locked
     before = np.linalg.norm(moves, axis=1, keepdims=True)
     after = np.linalg.norm(left, axis=1, keepdims=True)
-    if (after < LEAST * before).any():
+    if (after < MIN_REMAINING * before).any():
         raise UsageError(
             f"Locking {', '.join(lock)} leaves nothing of this edit, which changes the locked attributes "
             "alone. Lock fewer."
@@ -48,31 +48,33 @@ def hold(directions: Directions, moves: np.ndarray, lock: Sequence[str]) -> np.n
     return left * np.divide(before, after, out=np.ones_like(before), where=after > 0)
 
 
-def keep_scores(z: np.ndarray, directions: Directions, lock: Sequence[str], like: np.ndarray) -> np.ndarray:
+def project_to_scores(
+    z: np.ndarray, directions: Directions, lock: Sequence[str], like: np.ndarray
+) -> np.ndarray:
     """Latents (N, D) moved as little as possible (least squares in whitened space) so that their scores of
     the locked attributes are those of one latent `like` (D,): float32 (N, D). Keeps an attribute through a
     morph."""
-    places = [directions.place(name) for name in lock]
+    places = [directions.index(name) for name in lock]
     lacking = (directions.scores(like) - directions.scores(z))[:, places]  # (N, L)
     moved = lacking @ np.linalg.pinv(directions.probes[places]).T  # (N, D) in whitened space
     return (z + moved @ directions.whitening.root).astype(np.float32)
 
 
-def to_level(
+def strength_to_score(
     z: np.ndarray, directions: Directions, name: str, level: float, lock: Sequence[str] = ()
 ) -> np.ndarray:
     """The strength (N,) at which each latent (N, D) reaches a score of one attribute, where the locks hold.
     Raises UsageError where this direction, so locked, does not change the score."""
-    place = directions.place(name)
-    gain = float(hold(directions, directions.units[place][None], lock)[0] @ directions.probes[place])
-    if abs(gain) < LEAST:
+    place = directions.index(name)
+    gain = float(project_out(directions, directions.units[place][None], lock)[0] @ directions.probes[place])
+    if abs(gain) < MIN_REMAINING:
         raise UsageError(
             f"With {', '.join(lock)} locked, {name} cannot be changed along its direction. Lock fewer."
         )
     return (level - directions.scores(z)[:, place]) / gain
 
 
-def strengths_to_levels(
+def strengths_to_class_means(
     z: np.ndarray, directions: Directions, goals: Mapping[str, bool], lock: Sequence[str]
 ) -> dict[str, np.ndarray]:
     """The strengths (N,) at which latents (N, D) reach the mean score of faces with an attribute (True) or
@@ -80,7 +82,7 @@ def strengths_to_levels(
     found = {}
     for name, on in goals.items():
         level = float(directions.facts[name].get("on" if on else "off", 0.0))
-        strength = to_level(z, directions, name, level, lock)
+        strength = strength_to_score(z, directions, name, level, lock)
         found[name] = strength.clip(0, None) if on else strength.clip(None, 0)
     return found
 
@@ -88,7 +90,7 @@ def strengths_to_levels(
 def check_locks(directions: Directions, edited: Iterable[str], lock: Sequence[str]) -> None:
     """Raises UsageError for unknown names, and for a lock on what is edited."""
     for name in (*edited, *lock):
-        directions.place(name)
+        directions.index(name)
     check_disjoint(edited, lock)
 
 

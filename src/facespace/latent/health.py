@@ -219,7 +219,7 @@ def information(
     return Information(min(total / len(z), bound), bound)
 
 
-def warnings(health: LatentHealth, flat: bool = True) -> list[LatentWarning]:
+def latent_warnings(health: LatentHealth, flat: bool = True) -> list[LatentWarning]:
     """The faults of a space by its `latent_health`. `flat`: whether the model could have any other number of
     latents (ModelConfig.flat)."""
     found = [_unused(health, flat), _holes(health)]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from facespace.core.errors import UsageError
-from facespace.latent.directions import FEWEST, Whitening
+from facespace.latent.directions import MIN_FACES, Whitening
 
 AXES = 16  # principal components of the whitened latents in which faces are clustered
 MOST = 9
@@ -15,7 +15,7 @@ STARTS: Any = 10  # of k-means, of which the best is kept
 
 
 @dataclass(frozen=True)
-class Kinds:
+class Clusters:
     """Clusters of faces: centers (K, A) in the plane of `axes` (A, D) through `middle` (D,) of whitened
     latents, the largest kind first."""
 
@@ -24,7 +24,7 @@ class Kinds:
     axes: np.ndarray
     centers: np.ndarray
 
-    def of(self, z: np.ndarray, signs: np.ndarray) -> np.ndarray:
+    def signs(self, z: np.ndarray, signs: np.ndarray) -> np.ndarray:
         """Signs (N, K) of latents (N, D) with signs (N,) of the attribute: +1 for a face of the kind, −1 for
         one without the attribute, NaN for the other kinds and where the attribute is unknown."""
         x = (z - self.whitening.center) @ self.whitening.inverse
@@ -37,7 +37,9 @@ class Kinds:
         return found
 
 
-def find_kinds(z: np.ndarray, signs: np.ndarray, count: int, whitening: Whitening, seed: int = 0) -> Kinds:
+def find_clusters(
+    z: np.ndarray, signs: np.ndarray, count: int, whitening: Whitening, seed: int = 0
+) -> Clusters:
     """The `count` kinds of the faces with an attribute, from latents (N, D) and its signs (N,): k-means
     (k-means++, ten starts) in the first principal components of their whitened latents. On CelebA's faces
     with glasses, latents that were not whitened separated clear from dark ones less well.
@@ -49,9 +51,9 @@ def find_kinds(z: np.ndarray, signs: np.ndarray, count: int, whitening: Whitenin
     x = (z[signs > 0] - whitening.center) @ whitening.inverse
     if not 2 <= count <= MOST:
         raise UsageError(f"An attribute has 2 to {MOST} kinds; got {count}.")
-    if len(x) < FEWEST * count:
+    if len(x) < MIN_FACES * count:
         raise UsageError(
-            f"{count} kinds need at least {FEWEST * count} faces with the attribute; "
+            f"{count} kinds need at least {MIN_FACES * count} faces with the attribute; "
             f"this split has {len(x)}. "
             "Name a larger set."
         )
@@ -59,10 +61,10 @@ def find_kinds(z: np.ndarray, signs: np.ndarray, count: int, whitening: Whitenin
     places = plane.transform(x)
     clusters = KMeans(count, n_init=STARTS, random_state=seed).fit(places)
     sizes = np.bincount(clusters.predict(places), minlength=count)
-    if sizes.min() < FEWEST:
+    if sizes.min() < MIN_FACES:
         raise UsageError(
-            f"The smallest of {count} kinds has {sizes.min()} faces, and a direction needs {FEWEST}. "
+            f"The smallest of {count} kinds has {sizes.min()} faces, and a direction needs {MIN_FACES}. "
             "Name fewer kinds."
         )
     order = np.argsort(-sizes, kind="stable")
-    return Kinds(whitening, plane.mean_, np.asarray(plane.components_), clusters.cluster_centers_[order])
+    return Clusters(whitening, plane.mean_, np.asarray(plane.components_), clusters.cluster_centers_[order])

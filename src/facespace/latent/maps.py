@@ -27,7 +27,7 @@ class Map(NamedTuple):
     title: str
     places: np.ndarray  # (N, 2)
     axes: tuple[str, str]
-    trust: float | None
+    trustworthiness: float | None
 
 
 def components(z: np.ndarray) -> "PCA":
@@ -40,7 +40,7 @@ def components(z: np.ndarray) -> "PCA":
         return PCA(svd_solver="full").fit(z.astype(np.float64))
 
 
-def by_components(z: np.ndarray, seed: int) -> tuple[np.ndarray, tuple[str, str]]:
+def pca(z: np.ndarray, seed: int) -> tuple[np.ndarray, tuple[str, str]]:
     """The first two principal components: linear, and the same for every seed."""
     fitted = components(z)
     places = np.zeros((len(z), 2))
@@ -53,7 +53,7 @@ def by_components(z: np.ndarray, seed: int) -> tuple[np.ndarray, tuple[str, str]
     )
 
 
-def by_tsne(z: np.ndarray, seed: int) -> tuple[np.ndarray, tuple[str, str]]:
+def tsne(z: np.ndarray, seed: int) -> tuple[np.ndarray, tuple[str, str]]:
     """t-SNE (van der Maaten & Hinton, 2008), perplexity 30 or a third of the faces, started from the
     components."""
     from sklearn.manifold import TSNE
@@ -64,7 +64,7 @@ def by_tsne(z: np.ndarray, seed: int) -> tuple[np.ndarray, tuple[str, str]]:
     return embedding.fit_transform(z).astype(np.float64), ("", "")
 
 
-def by_umap(z: np.ndarray, seed: int) -> tuple[np.ndarray, tuple[str, str]]:
+def umap(z: np.ndarray, seed: int) -> tuple[np.ndarray, tuple[str, str]]:
     """UMAP (McInnes et al., 2018) with 15 neighbours and a least distance of 0.1."""
     umap = importlib.import_module("umap")
     start = "spectral" if len(z) > 50 else "random"  # the spectral start needs more faces than that
@@ -77,9 +77,9 @@ def by_umap(z: np.ndarray, seed: int) -> tuple[np.ndarray, tuple[str, str]]:
 Method = Callable[[np.ndarray, int], tuple[np.ndarray, tuple[str, str]]]
 
 METHODS: dict[str, tuple[str, Method]] = {  # name -> title and method
-    "pca": ("Principal components", by_components),
-    "tsne": ("t-SNE", by_tsne),
-    "umap": ("UMAP", by_umap),
+    "pca": ("Principal components", pca),
+    "tsne": ("t-SNE", tsne),
+    "umap": ("UMAP", umap),
 }
 
 
@@ -137,7 +137,7 @@ def grid_cells(count: int, height: int, width: int) -> GridCells:
     return GridCells(rows, columns, cell_height, cell_width, scale)
 
 
-def pick(places: np.ndarray, rows: int, columns: int, margin: float = 0.5) -> np.ndarray:
+def choose_grid(places: np.ndarray, rows: int, columns: int, margin: float = 0.5) -> np.ndarray:
     """Which faces to draw in each cell of a grid over (N, 2) places: int64 (rows, columns), the face nearest
     to the cell's middle of those that lie in it, −1 for an empty cell. Up on the map is up on the grid. The
     outermost `margin` percent on each side are left out, so that a few faces far off do not shrink all
@@ -156,7 +156,7 @@ def pick(places: np.ndarray, rows: int, columns: int, margin: float = 0.5) -> np
     return grid
 
 
-def lay(grid: np.ndarray, faces: np.ndarray) -> np.ndarray:
+def draw_grid(grid: np.ndarray, faces: np.ndarray) -> np.ndarray:
     """One picture (H, W, C) of a grid of places in `faces` (M, h, w, C), numbered in the order of the cells
     that are not empty; empty cells stay white."""
     rows, columns = grid.shape

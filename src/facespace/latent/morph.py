@@ -12,21 +12,21 @@ from facespace.core.aliases import current_argument
 from facespace.core.errors import UsageError, choose, suggest
 from facespace.latent.paths import lerp, slerp
 
-MOST = 12  # key faces of one path
+MAX_KEYFRAMES = 12  # key faces of one path
 SAMPLES = 32  # places a segment at which an even pace measures: closer ones differ by the rounding of pixels
 
 # Places (T,), float64 from 0 to the number of segments, whole at keys -> latents (T, D).
-Walk = Callable[[np.ndarray], np.ndarray]
+Path = Callable[[np.ndarray], np.ndarray]
 # Places (T,) -> how far the face at each is from the one before it, (T - 1,).
-Steps = Callable[[np.ndarray], np.ndarray]
-Adjust = Callable[[np.ndarray], np.ndarray]  # latents (N, D) -> latents (N, D)
+StepLengths = Callable[[np.ndarray], np.ndarray]
+Projection = Callable[[np.ndarray], np.ndarray]  # latents (N, D) -> latents (N, D)
 Between = Callable[[np.ndarray, np.ndarray], np.ndarray]  # segment (T,), t (T,) in [0, 1] -> latents (T, D)
 Geodesic = Callable[
     [np.ndarray, np.ndarray], Between
 ]  # starts (S, D) and ends (S, D) of segments -> paths between
 
 
-class Geometry(NamedTuple):
+class PathGeometry(NamedTuple):
     """What paths depend on beside their keys: the `center` (D,) of circles, and the density-aware paths of a
     prior."""
 
@@ -34,16 +34,16 @@ class Geometry(NamedTuple):
     geodesic: Geodesic
 
 
-def _linear(stops: np.ndarray, geometry: Geometry) -> Walk:
+def _linear(stops: np.ndarray, geometry: PathGeometry) -> Path:
     return lambda where: lerp(*_on_segment(stops, where))
 
 
-def _spherical(stops: np.ndarray, geometry: Geometry) -> Walk:
+def _spherical(stops: np.ndarray, geometry: PathGeometry) -> Path:
     center = geometry.center.astype(stops.dtype)
     return lambda where: slerp(*_on_segment(stops, where), center)
 
 
-def _dense(stops: np.ndarray, geometry: Geometry) -> Walk:
+def _dense(stops: np.ndarray, geometry: PathGeometry) -> Path:
     between = geometry.geodesic(stops[:-1], stops[1:])
 
     def walk(where: np.ndarray) -> np.ndarray:
@@ -72,7 +72,7 @@ def _hold(t: np.ndarray) -> np.ndarray:
     return _smooth(((t - 0.15) / 0.7).clip(0, 1))
 
 
-PATHS: dict[str, Callable[[np.ndarray, Geometry], Walk]] = {
+PATHS: dict[str, Callable[[np.ndarray, PathGeometry], Path]] = {
     "linear": _linear,
     "spherical": _spherical,
     "geodesic": _dense,
@@ -87,7 +87,7 @@ EASINGS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 
 @dataclass(frozen=True)
-class Way:
+class PathSpec:
     """Path, pace and order of a morph. Raises UsageError for a name that does not exist."""
 
     path: str = "linear"  # which latents lie between: a row of PATHS
@@ -109,7 +109,7 @@ class Way:
             )
 
     @classmethod
-    def of(cls, **options: Any) -> "Way":
+    def of(cls, **options: Any) -> "PathSpec":
         """A plan of these fields; UsageError for one that does not exist."""
         known = [field.name for field in fields(cls)]
         for name in options:
@@ -125,13 +125,17 @@ class Way:
     def segments(self, keys: int) -> int:
         """The number of segments, from one key to the next, of a path through so many keys. Raises UsageError
         below 2 and above 12 keys."""
-        if not 2 <= keys <= MOST:
-            raise UsageError(f"A morph goes through at least two faces and at most {MOST}; got {keys}.")
+        if not 2 <= keys <= MAX_KEYFRAMES:
+            raise UsageError(
+                f"A morph goes through at least two faces and at most {MAX_KEYFRAMES}; got {keys}."
+            )
         if self.pingpong:
             return (keys - 1) * 2
         return keys if self.loop else keys - 1
 
-    def walk(self, keys: np.ndarray, geometry: Geometry, adjust: Adjust | None = None) -> Walk:
+    def path_function(
+        self, keys: np.ndarray, geometry: PathGeometry, adjust: Projection | None = None
+    ) -> Path:
         """The path through keys (K, D), and back where the plan says so; `adjust` changes every latent of
         it."""
         stops = np.concatenate([keys, keys[:1]]) if self.loop else keys
@@ -147,7 +151,9 @@ class Way:
         return walk
 
 
-def places(frames: int, segments: int, way: Way, steps: Steps | None = None) -> np.ndarray:
+def frame_positions(
+    frames: int, segments: int, way: PathSpec, steps: StepLengths | None = None
+) -> np.ndarray:
     """The place of each frame on a path of so many segments: (frames,) float64. Every key has a frame of its
     own, the first key the first frame, the last key the last frame unless the path is closed.
 
@@ -193,12 +199,12 @@ def _inverse(x: np.ndarray, y: np.ndarray, heights: np.ndarray) -> np.ndarray:
     return x[right - 1] + share * (x[right] - x[right - 1])
 
 
-def through(keys: Sequence[np.ndarray] | np.ndarray, frames: int, loop: bool = False) -> np.ndarray:
+def piecewise_linear(keys: Sequence[np.ndarray] | np.ndarray, frames: int, loop: bool = False) -> np.ndarray:
     """Latents on straight lines through 2 to 12 (D,) keys, in equal steps a segment: (frames, D).
 
     The first and last frame are the first and last key; a loop returns to the first key and leaves out the
     frame that would repeat it. Raises UsageError for too few keys, too many, or fewer frames than keys."""
-    way = Way(pace="uniform", loop=loop)
-    at = places(frames, way.segments(len(keys)), way)
+    way = PathSpec(pace="uniform", loop=loop)
+    at = frame_positions(frames, way.segments(len(keys)), way)
     stops = np.stack([*keys, keys[0]] if loop else list(keys))
     return lerp(*_on_segment(stops, at))

@@ -31,7 +31,7 @@ class Strength(NamedTuple):
     def deviations(self, directions: Directions, name: str) -> float:
         """The same in standard deviations along a direction. Raises UsageError for an unknown direction, or a
         unit that needs class means where the direction has none."""
-        directions.place(name)
+        directions.index(name)
         if self.unit == SD:
             return self.value
         if self.unit == DIFFERENCE:
@@ -71,7 +71,7 @@ def gap(directions: Directions, name: str) -> float:
     for each standard deviation: gap = (on − off) / (unit · probe). Where the direction is the difference of
     class means, this is the length of that difference, whatever the probe. Raises UsageError for an unknown
     direction or one without class means."""
-    directions.place(name)
+    directions.index(name)
     found = gap_or_none(directions, name)
     if found is None:
         raise UsageError(
@@ -90,7 +90,7 @@ def gap_or_none(directions: Directions, name: str) -> float | None:
         return facts["gap"]
     if "on" not in facts or "off" not in facts:  # a principal component
         return None
-    place = directions.place(name)  # older bundles have no gap
+    place = directions.index(name)  # older bundles have no gap
     return gap_of(directions.units[place], directions.probes[place], facts["on"], facts["off"])
 
 

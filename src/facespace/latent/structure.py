@@ -96,13 +96,13 @@ def _standard(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.divide(values, scale, out=np.zeros_like(values), where=scale > 0), known.astype(np.float64)
 
 
-def by_chance(count: int, tests: int) -> float:
+def chance_correlation(count: int, tests: int) -> float:
     """The absolute correlation that unrelated columns of `count` rows exceed in one of twenty studies with so
     many tests each (Bonferroni; r is near to normal with deviation 1 / √count)."""
     return min(1.0, NormalDist().inv_cdf(1 - 0.025 / max(tests, 1)) / max(count, 1) ** 0.5)
 
 
-def separable(z: np.ndarray, signs: np.ndarray, groups: np.ndarray) -> list[Separability]:
+def separability(z: np.ndarray, signs: np.ndarray, groups: np.ndarray) -> list[Separability]:
     """How well a linear probe of (N, D) latents separates yes from no, for each column of `signs` (N, A):
     counts, and the cross-validated area under the ROC curve of a ridge regression, 5 folds, no group (N,) in
     two of them. The area is None for an attribute with fewer than 10 faces of either class."""
@@ -130,7 +130,7 @@ def _auc(z: np.ndarray, sign: np.ndarray, groups: np.ndarray) -> float:
     return float(roc_auc_score(sign > 0, score))
 
 
-def most_telling(names: Sequence[str], found: Sequence[Separability], count: int) -> list[str]:
+def best_separated(names: Sequence[str], found: Sequence[Separability], count: int) -> list[str]:
     """The attributes with the highest AUC; after them, those without one, the most evenly split first."""
 
     def order(place: int) -> tuple[bool, float, int]:
@@ -141,7 +141,7 @@ def most_telling(names: Sequence[str], found: Sequence[Separability], count: int
     return [names[place] for place in sorted(varied, key=order)[:count]]
 
 
-def rows_of(
+def latent_table(
     z: np.ndarray,
     kl: np.ndarray | None,
     influence: np.ndarray,

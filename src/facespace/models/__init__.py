@@ -7,11 +7,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from facespace.models.interface import LatentModel, Pass, Posterior
+    from facespace.models.interface import LatentModel, ModelOutput, Posterior
     from facespace.models.registry import MODELS, build, count_parameters
     from facespace.recipes.model_config import ModelConfig
 
-__all__ = ["MODELS", "LatentModel", "ModelConfig", "Pass", "Posterior", "build", "count_parameters"]
+__all__ = ["MODELS", "LatentModel", "ModelConfig", "ModelOutput", "Posterior", "build", "count_parameters"]
 
 _MODULES = {
     "MODELS": "facespace.models.registry",

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from facespace.core.errors import UsageError, choose
 from facespace.models.backbones import BACKBONES
 from facespace.models.blocks import bottleneck_layers
-from facespace.models.interface import LatentModel, Pass, Posterior
+from facespace.models.interface import LatentModel, ModelOutput, Posterior
 from facespace.models.likelihoods import LIKELIHOODS
 from facespace.models.posteriors import POSTERIORS, Gaussian
 from facespace.models.priors import PRIORS
@@ -63,12 +63,12 @@ class Autoencoder(LatentModel):
 
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """(B, D) -> mean image (B, C, H, W) in [0, 1]."""
-        return self.pixels.mean(self._raw(self.snap(z), y))
+        return self.pixels.mean(self._raw(self.quantize(z), y))
 
-    def snap(self, z: Tensor) -> Tensor:
+    def quantize(self, z: Tensor) -> Tensor:
         """(B, D) with vector quantization, if the model has it."""
         if isinstance(self.posterior, Codebook):
-            return self.posterior.snap(z)
+            return self.posterior.quantize(z)
         return z
 
     def forward(
@@ -76,36 +76,38 @@ class Autoencoder(LatentModel):
         x: Tensor,
         y: Tensor | None = None,
         generator: Generator | None = None,
-        samples: int = 1,
-        drawn: int = 0,
+        iwae_samples: int = 1,
+        generated: int = 0,
         latents: Tensor | None = None,
-    ) -> Pass:
+    ) -> ModelOutput:
         """Encodes, samples and decodes a batch; with `samples` above 1 also the importance-weighted bound.
         `drawn` adds so many images, at most B, of interpolated latents without gradient; `latents` (N, D), N
         at most B, the images of those instead."""
         if self.training and y is not None:
             y = _masked(y)
         q, target = self.encode(x, y), self.target(x)
-        z, path = q.draw(generator)
+        z, path = q.sample_with_posterior(generator)
         raw = self._raw(self._noisy(z), y)
         likelihood = self.pixels.log_prob(raw, target)
         kl_per_latent, bound = None, None
-        if samples > 1:
+        if iwae_samples > 1:
             if not isinstance(path, Gaussian):
                 raise UsageError(
                     "objective.iwae_samples: an importance-weighted bound needs model.bottleneck=gaussian."
                 )
             weights = [likelihood + path.log_ratio(z)]
-            weights += self._importance_weights(q, target, y, samples - 1, generator)
-            bound = torch.stack(weights).logsumexp(0) - math.log(samples)  # (B,) Burda et al., 2016
+            weights += self._importance_weights(q, target, y, iwae_samples - 1, generator)
+            bound = torch.stack(weights).logsumexp(0) - math.log(iwae_samples)  # (B,) Burda et al., 2016
         if isinstance(path, Gaussian):
             kl_per_latent = path.kl_per_latent()
-        if latents is None and drawn:
-            latents = blend(z.detach(), drawn)
+        if latents is None and generated:
+            latents = interpolate_batch(z.detach(), generated)
         others = None
         if latents is not None:
             others = self.decode(latents, None if y is None else y[: len(latents)])
-        return Pass(self.pixels.mean(raw), likelihood, path.penalties(), kl_per_latent, bound, others)
+        return ModelOutput(
+            self.pixels.mean(raw), likelihood, path.regularizers(), kl_per_latent, bound, others
+        )
 
     def _importance_weights(
         self, q: Posterior, target: Tensor, y: Tensor | None, count: int, generator: Generator | None
@@ -113,7 +115,7 @@ class Autoencoder(LatentModel):
         """log p(x, z) − log q(z | x) of further samples, (B,) nats each."""
         weights = []
         for _ in range(count):
-            z, path = q.draw(generator)
+            z, path = q.sample_with_posterior(generator)
             weights.append(self.pixels.log_prob(self._raw(z, y), target) + path.log_ratio(z))
         return weights
 
@@ -145,7 +147,7 @@ def _masked(y: Tensor) -> Tensor:
     return torch.where((single < MASKED) | (whole < MASKED), torch.nan, y)
 
 
-def blend(z: Tensor, count: int) -> Tensor:
+def interpolate_batch(z: Tensor, count: int) -> Tensor:
     """Interpolated latents (count, D): each a random combination of MIXED random latents of the batch (B, D).
     The weights have length 1, so that the results vary around the batch's mean as much as its latents do,
     like samples of a fitted prior."""

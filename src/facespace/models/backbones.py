@@ -10,9 +10,9 @@ from facespace.core.errors import UsageError
 from facespace.models.blocks import (
     FULL_SIZE_WIDTH,
     Backbone,
-    Doubling,
     Residual,
     TransposedConv,
+    TransposedConv2x,
     Trim,
     downsample,
     latent_projection,
@@ -102,7 +102,7 @@ def conv_pool(config: ModelConfig, inputs: int, raw_channels: int) -> Backbone:
     for before, after in pairwise([narrowest, *reversed(config.widths)]):
         decoder.append(nn.Conv2d(before, after, 3, 1, 1))
         decoder += _norm_activation_dropout(config, nn.BatchNorm2d, after, nn.Dropout2d)
-        decoder.append(Doubling(after, after, 2, 2))
+        decoder.append(TransposedConv2x(after, after, 2, 2))
     decoder += [nn.Conv2d(config.widths[0], raw_channels, 3, 1, 1)]
     size = (small[1] * factor, small[2] * factor)
     return Backbone(nn.Sequential(*encoder), math.prod(small), nn.Sequential(*decoder), size)

@@ -24,12 +24,12 @@ class Backbone(NamedTuple):
     grid: tuple[int, int] | None = None  # height and width of the encoder's last feature map, if it has one
 
 
-class Side(nn.Sequential):
+class SideBranch(nn.Sequential):
     """Layers of a side branch of a network; `says` is their name in a diagram."""
 
     def __init__(self, says: str, *layers: nn.Module) -> None:
         super().__init__(*layers)
-        self.says = says
+        self.label = says
 
 
 class Residual(nn.Module):
@@ -101,7 +101,7 @@ class TransposedConv(nn.ConvTranspose2d):
         return cast(Tensor, _InputGradient.apply(x, weight, bias, self.stride[0], self.padding[0]))
 
 
-class Doubling(nn.ConvTranspose2d):
+class TransposedConv2x(nn.ConvTranspose2d):
     """nn.ConvTranspose2d with a 2×2 kernel and stride 2. Without gradients it is computed as a 1×1
     convolution and a pixel shuffle (Shi et al., 2016), in about 60 % of the time for one face on a CPU."""
 

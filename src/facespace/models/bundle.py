@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import torch
 from safetensors.torch import save as to_bytes
 
-from facespace.core.cards import CARD, RETRIEVE, WEIGHTS, fingerprint, read_tensors
+from facespace.core.cards import CARD, RESTORE_HINT, WEIGHTS, fingerprint, read_tensors
 from facespace.core.configs import from_dict, to_dict
 from facespace.core.errors import BundleError, UsageError
 from facespace.core.files import build_folder, write_json
@@ -21,7 +21,6 @@ from facespace.models.bundle_card import MODEL_PRIOR as OWN
 from facespace.models.interface import LatentModel
 from facespace.models.locations import BEST, LAST, find, require_default_space
 from facespace.models.locations import check_writable as check_own
-from facespace.models.locations import default_space as coming_along
 from facespace.models.registry import build
 from facespace.models.weight_quantization import restored
 from facespace.recipes.model_config import ModelConfig
@@ -32,16 +31,15 @@ if TYPE_CHECKING:
         ENCODED,
         carry_over,
         load_directions,
+        load_discriminator,
         load_encoded,
         load_prior,
         prior_file,
-        read_discriminator,
         save_directions,
         save_discriminator,
         save_prior,
     )
 
-usual_prior = default_prior
 
 __all__ = [
     "BEST",
@@ -58,20 +56,19 @@ __all__ = [
     "card_of",
     "carry_over",
     "check_own",
-    "coming_along",
+    "default_prior",
     "find",
     "load",
     "load_directions",
+    "load_discriminator",
     "load_encoded",
     "load_prior",
     "prior_file",
     "read_card",
-    "read_discriminator",
     "save",
     "save_directions",
     "save_discriminator",
     "save_prior",
-    "usual_prior",
     "write",
 ]
 
@@ -128,14 +125,14 @@ def load(folder: Path | str | None = None, device: torch.device | str = "cpu") -
         config, template = from_dict(ModelConfig, card["model"]), from_dict(Template, card["template"])
         model = build(config)
     except (KeyError, UsageError) as error:
-        raise BundleError(f"{folder / CARD} does not describe a model ({error}). {RETRIEVE}") from error
-    weights = read_tensors(folder / WEIGHTS, card.get("fingerprint"), RETRIEVE)
+        raise BundleError(f"{folder / CARD} does not describe a model ({error}). {RESTORE_HINT}") from error
+    weights = read_tensors(folder / WEIGHTS, card.get("fingerprint"), RESTORE_HINT)
     try:
         model.load_state_dict(restored(model, weights))
     except ValueError as error:
-        raise BundleError(f"{folder / WEIGHTS} is damaged: {error}. {RETRIEVE}") from error
+        raise BundleError(f"{folder / WEIGHTS} is damaged: {error}. {RESTORE_HINT}") from error
     except RuntimeError as error:
-        raise BundleError(f"{folder / WEIGHTS} does not fit the model in {CARD}. {RETRIEVE}") from error
+        raise BundleError(f"{folder / WEIGHTS} does not fit the model in {CARD}. {RESTORE_HINT}") from error
     return Bundle(model.to(device).eval().requires_grad_(False), template, card, folder)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
 from facespace.core import cards
-from facespace.core.cards import CARD, RETRIEVE, Card, CardKind
+from facespace.core.cards import CARD, RESTORE_HINT, Card, CardKind
 from facespace.core.errors import BundleError
 from facespace.latent.direction_set import DirectionFacts
 
@@ -16,7 +16,7 @@ BUNDLE = CardKind(
     "a trained model",
     (FORMAT, FORMAT_8_BITS),
     BundleError,
-    unreadable=RETRIEVE,
+    unreadable=RESTORE_HINT,
     wrong_kind="Name a run or a bundle folder.",
     wrong_format="Update facespace.",
 )

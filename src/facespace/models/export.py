@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from facespace.core.cards import CARD, DIRECTIONS, RETRIEVE, WEIGHTS, Card, fingerprint, read_tensors
+from facespace.core.cards import CARD, DIRECTIONS, RESTORE_HINT, WEIGHTS, Card, fingerprint, read_tensors
 from facespace.core.console import note
 from facespace.core.errors import UsageError
 from facespace.models.bundle import FORMAT, FORMAT_8_BITS, Bundle, Tensors, card_of, read_card, write
@@ -17,10 +17,10 @@ from facespace.models.fitted import (
     DISCRIMINATOR,
     ENCODED,
     load_directions,
+    load_discriminator,
     load_encoded,
     load_prior,
     prior_file,
-    read_discriminator,
 )
 from facespace.models.weight_quantization import half, stored, stored_kernels
 
@@ -65,7 +65,7 @@ def pack(
     _pack_priors(packed, loaded, source, bits)
     _pack_directions(packed, loaded, source)
     if entry := source.get("discriminator"):
-        heads = stored_kernels(read_discriminator(loaded)[0], bits)
+        heads = stored_kernels(load_discriminator(loaded)[0], bits)
         packed.card["discriminator"] = packed.entry(entry, DISCRIMINATOR, heads)
     if encoded is None:
         encoded = load_encoded(loaded)
@@ -102,7 +102,7 @@ def _pack_directions(packed: _Packed, loaded: Bundle, source: BundleCard) -> Non
     if not entry:
         return
     load_directions(loaded)  # checks them
-    tensors = read_tensors(loaded.folder / DIRECTIONS, entry["fingerprint"], RETRIEVE)
+    tensors = read_tensors(loaded.folder / DIRECTIONS, entry["fingerprint"], RESTORE_HINT)
     tensors["root"] = half(tensors["root"])  # three quarters of the file
     packed.card["directions"] = packed.entry(entry, DIRECTIONS, tensors)
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from safetensors.torch import save as to_bytes
 
-from facespace.core.cards import CARD, DIRECTIONS, RETRIEVE, Card, fingerprint, read_tensors
+from facespace.core.cards import CARD, DIRECTIONS, RESTORE_HINT, Card, fingerprint, read_tensors
 from facespace.core.errors import BundleError, UsageError, suggest
 from facespace.core.files import build_folder, write_json
 from facespace.latent.directions import Directions, Whitening
@@ -120,7 +120,7 @@ def save_discriminator(loaded: Bundle, heads: Mapping[str, torch.Tensor], facts:
     _add(loaded, DISCRIMINATOR, tensors, facts, ("discriminator",))
 
 
-def read_discriminator(loaded: Bundle) -> tuple[Tensors, Card]:
+def load_discriminator(loaded: Bundle) -> tuple[Tensors, Card]:
     """The heads of the discriminator, and their entry of the card. Raises BundleError where there are none,
     where they are damaged or belong to other weights."""
     folder, train = loaded.folder, "Train one: --set objective.discriminator=projected"
@@ -131,9 +131,9 @@ def read_discriminator(loaded: Bundle) -> tuple[Tensors, Card]:
         raise BundleError(f"The discriminator in {folder} belongs to a model with other weights. {train}")
     path = folder / DISCRIMINATOR
     try:
-        return restored_kernels(read_tensors(path, entry.get("fingerprint"), RETRIEVE)), entry
+        return restored_kernels(read_tensors(path, entry.get("fingerprint"), RESTORE_HINT)), entry
     except ValueError as error:
-        raise BundleError(f"{path} is damaged: {error}. {RETRIEVE}") from error
+        raise BundleError(f"{path} is damaged: {error}. {RESTORE_HINT}") from error
 
 
 def load_encoded(loaded: Bundle) -> np.ndarray | None:
@@ -142,9 +142,9 @@ def load_encoded(loaded: Bundle) -> np.ndarray | None:
     entry = loaded.card.get("encoded")
     if not isinstance(entry, dict) or entry.get("weights") != loaded.card["fingerprint"]:
         return None
-    z = read_tensors(loaded.folder / ENCODED, entry.get("fingerprint"), RETRIEVE).get("z")
+    z = read_tensors(loaded.folder / ENCODED, entry.get("fingerprint"), RESTORE_HINT).get("z")
     if z is None or z.shape[1:] != (latent_size(loaded),):
-        raise BundleError(f"{loaded.folder / ENCODED} does not fit the model. {RETRIEVE}")
+        raise BundleError(f"{loaded.folder / ENCODED} does not fit the model. {RESTORE_HINT}")
     return z.float().numpy()
 
 

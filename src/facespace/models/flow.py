@@ -20,7 +20,7 @@ from torch import Generator, Tensor
 
 from facespace.core.console import note
 from facespace.core.errors import UsageError
-from facespace.models.flow_training import FEWEST, learn, uniform_angles
+from facespace.models.flow_training import MIN_FACES, fit_velocity, uniform_angles
 from facespace.models.prior import FittedPrior, Options, noise, variance_floor
 from facespace.models.velocity import Velocity, untrained
 
@@ -115,14 +115,14 @@ class Flow(FittedPrior):
         z = z.detach().double().cpu().flatten(0, -2)
         self._whiten(z)
         net = untrained(self._new_network)
-        trained = faces >= FEWEST
+        trained = faces >= MIN_FACES
         if trained:
             x = self._white(z)[:, : self.seen].float().unflatten(0, (faces, views))
             if y is not None and y.dim() == 2:
                 y = y.unflatten(0, (faces, 1))
-            net = learn(self._new_network, x, self.steps, seed, y, self.angles)
+            net = fit_velocity(self._new_network, x, self.steps, seed, y, self.angles)
         else:
-            note(f"{faces:,} faces are too few for a flow, which needs {FEWEST}; it stays a Gaussian.")
+            note(f"{faces:,} faces are too few for a flow, which needs {MIN_FACES}; it stays a Gaussian.")
         self.velocity = net.to(self.center.device).requires_grad_(False).eval()
         kind = self.name if trained else f"{self.name} without training, a Gaussian,"
         mirrored = MIRRORED if views > 1 else ""

@@ -19,7 +19,7 @@ from facespace.models.optimization import (
 )
 from facespace.models.precision import autocast
 
-FEWEST = 128  # smallest number of faces of which some are held out
+MIN_FACES = 128  # smallest number of faces of which some are held out
 HELD_OUT = 0.08  # share of the faces that are held out for validation
 VALIDATE_EVERY, PATIENCE = (
     250,
@@ -27,7 +27,11 @@ VALIDATE_EVERY, PATIENCE = (
 )  # steps between two validations, and validations without a better one before the end
 VALIDATION_ROUNDS = 4  # noise samples for each held-out latent
 MAX_HELD_OUT = 2_000  # most held-out faces: more cost time and add no precision
-BATCH, RATE, WARMUP = 512, 1.5e-3, 300  # latents a step; peak rate of Adam, and the steps of its warm-up
+BATCH, LEARNING_RATE, WARMUP = (
+    512,
+    1.5e-3,
+    300,
+)  # latents a step; peak rate of Adam, and the steps of its warm-up
 DECAY, DROPOUT, CLIP = 0.01, 0.05, 1.0  # weight decay; dropout of the blocks; largest gradient norm
 EMA_DECAY = 0.9995  # decay of the moving average of the weights, which is the result
 # The share of a face's attributes that are known to the network is a uniform number to this power.
@@ -52,7 +56,7 @@ def uniform_angles(count: int) -> Tensor:
     return torch.rand(count) * math.pi / 2
 
 
-def learn(
+def fit_velocity(
     make: Callable[[float], Net],
     x: Tensor,
     steps: int,
@@ -86,7 +90,9 @@ class _Fit(Generic[Net]):
         self.net, self.exam, self.steps = net, exam, steps
         averaged = warmed_moving_average(initial, EMA_DECAY)
         self.average: Net = averaged.module  # type: ignore[assignment]
-        adam = torch.optim.AdamW(net.parameters(), lr=RATE, betas=(0.9, 0.99), weight_decay=DECAY, fused=True)
+        adam = torch.optim.AdamW(
+            net.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.99), weight_decay=DECAY, fused=True
+        )
         self.stepper = Stepper(net, adam, CLIP, averaged)
         self.stopping = EarlyStopping(_validate(self.average, exam))
         self.best = copy.deepcopy(self.average)
@@ -100,7 +106,7 @@ class _Fit(Generic[Net]):
                     error = loss(self.net, _training_batch(x, y, angles))
                 self.stepper.backward(error)
                 self.stepper.update(
-                    RATE * linear_warmup(step - 1, WARMUP - 1) * cosine_decay(step, self.steps)
+                    LEARNING_RATE * linear_warmup(step - 1, WARMUP - 1) * cosine_decay(step, self.steps)
                 )
                 advance(1)
                 if step % VALIDATE_EVERY and step < self.steps:

@@ -20,7 +20,7 @@ from facespace.models.autoencoder import Autoencoder
 from facespace.models.blocks import (
     FULL_SIZE_WIDTH,
     Residual,
-    Side,
+    SideBranch,
     downsample,
     norm_activation,
     smallest_map,
@@ -178,11 +178,11 @@ def _level_head(config: ModelConfig, channels: int, width: int) -> nn.Sequential
     return nn.Sequential(*norm_activation(config, both), convolution, nn.Flatten())
 
 
-def _noise_branch(shape: Shape, width: int) -> Side:
+def _noise_branch(shape: Shape, width: int) -> SideBranch:
     """From the latent of a level to what it adds to the decoder's features."""
     channels, high, wide = shape
     name = f"and noise of {high}×{wide}×{channels}"
-    return Side(name, nn.Unflatten(1, shape), nn.Conv2d(channels, width, 1))
+    return SideBranch(name, nn.Unflatten(1, shape), nn.Conv2d(channels, width, 1))
 
 
 def _check(config: ModelConfig) -> None:

@@ -9,18 +9,18 @@ from facespace.models.priors import Prior
 from facespace.recipes.model_config import ModelConfig
 
 
-class Pass(NamedTuple):
+class ModelOutput(NamedTuple):
     """The result of a forward pass: everything that a loss may use."""
 
     image: Tensor  # (B, C, H, W) mean image in [0, 1]
     log_likelihood: Tensor  # (B,) nats, summed over pixels
     # Regularizers, name -> (B,): none of an autoencoder, "kl" in nats of a VAE, "commitment" of vector
     # quantization.
-    penalties: dict[str, Tensor]
+    regularizers: dict[str, Tensor]
     kl_per_latent: Tensor | None = None  # (B, D) nats: the summands of "kl"
-    bound: Tensor | None = None  # (B,) nats: the importance-weighted bound, for several samples
+    iwae_bound: Tensor | None = None  # (B,) nats: the importance-weighted bound, for several samples
     # (N, C, H, W) mean images of further latents: given ones, or interpolations of the batch's.
-    drawn: Tensor | None = None
+    generated: Tensor | None = None
 
 
 class Posterior(Protocol):
@@ -32,12 +32,12 @@ class Posterior(Protocol):
         """One latent for each image, (B, D), differentiable."""
         ...
 
-    def draw(self, generator: Generator | None = None) -> "tuple[Tensor, Posterior]":
+    def sample_with_posterior(self, generator: Generator | None = None) -> "tuple[Tensor, Posterior]":
         """A sample, and the posterior that gives its regularizers: this one, unless it is hierarchical, where
         the distribution of a level depends on the sample of those before it."""
         return self.sample(generator), self
 
-    def penalties(self) -> dict[str, Tensor]:
+    def regularizers(self) -> dict[str, Tensor]:
         """Regularizers by name, (B,) each."""
         ...
 
@@ -64,7 +64,7 @@ class LatentModel(nn.Module):
         """(B, *latent_shape) -> mean image (B, C, H, W) in [0, 1]."""
         raise NotImplementedError
 
-    def snap(self, z: Tensor) -> Tensor:
+    def quantize(self, z: Tensor) -> Tensor:
         """Latents (B, *latent_shape) quantized as the decoder does; unchanged in models without vector
         quantization."""
         return z
@@ -80,10 +80,10 @@ class LatentModel(nn.Module):
         x: Tensor,
         y: Tensor | None = None,
         generator: Generator | None = None,
-        samples: int = 1,
-        drawn: int = 0,
+        iwae_samples: int = 1,
+        generated: int = 0,
         latents: Tensor | None = None,
-    ) -> Pass:
+    ) -> ModelOutput:
         """Encodes, samples and decodes a batch. `samples` above 1 adds the importance-weighted bound. `drawn`
         adds so many images of interpolated latents, `latents` (N, *latent_shape), N at most B, the images of
         those instead. Losses and DDP wrappers call this."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from facespace.core.cards import CARD
 from facespace.core.errors import BundleError, UsageError
-from facespace.core.files import settle
+from facespace.core.files import restore_interrupted
 
 BEST, LAST = "best", "last"  # the two bundles of a run
 DEFAULT_SPACE = Path(__file__).parents[1] / "weights" / "faces64"
@@ -39,7 +39,7 @@ def check_writable(folder: Path) -> None:
 def find(folder: Path) -> Path:
     """The folder of a bundle: `folder` itself, or `best`, else `last`, in the folder of a run. Raises
     BundleError where there is none."""
-    settle(folder)
+    restore_interrupted(folder)
     if not folder.exists():
         raise BundleError(
             f"{folder} does not exist. Name a run or a bundle: facespace train RECIPE --data SET --to RUN"
@@ -47,7 +47,7 @@ def find(folder: Path) -> Path:
     if (folder / CARD).is_file():
         return folder
     for name in (BEST, LAST):
-        settle(folder / name)
+        restore_interrupted(folder / name)
         if (folder / name / CARD).is_file():
             return folder / name
     raise BundleError(

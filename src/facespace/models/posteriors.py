@@ -15,7 +15,7 @@ from facespace.recipes.model_config import ModelConfig
 LOG_VAR_RANGE = (-20.0, 10.0)
 
 
-class Point(Posterior):
+class Deterministic(Posterior):
     """The deterministic posterior of an autoencoder: z is a function of x."""
 
     PARTS = 1
@@ -27,7 +27,7 @@ class Point(Posterior):
         """The latent itself, (B, D)."""
         return self.mean
 
-    def penalties(self) -> dict[str, Tensor]:
+    def regularizers(self) -> dict[str, Tensor]:
         """No regularizer."""
         return {}
 
@@ -55,7 +55,7 @@ class Gaussian(Posterior):
         """KL(q ‖ N(0, 1)) of each latent, (B, D) nats (Kingma & Welling, appendix B)."""
         return 0.5 * (self.mean**2 + self.log_var.exp() - 1 - self.log_var)
 
-    def penalties(self) -> dict[str, Tensor]:
+    def regularizers(self) -> dict[str, Tensor]:
         """{"kl": (B,) nats, summed over latents}."""
         return {"kl": self.kl_per_latent().sum(1)}
 
@@ -67,7 +67,7 @@ class Gaussian(Posterior):
 
 # A row makes, from a config, the function from the bottleneck's output to a posterior.
 POSTERIORS: dict[str, Callable[[ModelConfig], Any]] = {
-    "deterministic": lambda _: Point,
+    "deterministic": lambda _: Deterministic,
     "gaussian": lambda _: Gaussian,
     "vq": Codebook,
 }

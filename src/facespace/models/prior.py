@@ -36,10 +36,10 @@ class Prior(nn.Module):
         """(N, D) latents to log-densities (N,), nats."""
         raise NotImplementedError
 
-    def pull(self, z: Tensor, share: float) -> Tensor:
+    def truncate(self, z: Tensor, strength: float) -> Tensor:
         """Truncation: latents (N, D) moved towards regions of high density. `share` lies in [0, 1]; 0 leaves
         a latent, 1 moves it to the mode. Here the mode is the mean, and the path a straight line."""
-        return z + share * (self.mean.to(z) - z)
+        return z + strength * (self.mean.to(z) - z)
 
 
 class FittedPrior(Prior):

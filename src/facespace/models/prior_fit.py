@@ -16,9 +16,9 @@ def _unchanged(z: Tensor) -> Tensor:
     return z
 
 
-def judge(
+def measure_fit(
     prior: Prior,
-    own: Prior,
+    model_prior: Prior,
     learned: Tensor,
     others: Mapping[str, Tensor],
     fitted_to: str,
@@ -35,7 +35,7 @@ def judge(
     compared["new"] = snap(samples)
     for name, z in others.items():
         subset = z[:: math.ceil(len(z) / MEASURED)]
-        nats[name] = {"fitted": _mean_density(prior, subset), "model": _mean_density(own, subset)}
+        nats[name] = {"fitted": _mean_density(prior, subset), "model": _mean_density(model_prior, subset)}
         if name != fitted_to:
             compared[name] = subset
     nearest = {name: _nearest(z, learned) for name, z in compared.items()}

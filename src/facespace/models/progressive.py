@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from facespace.models.blocks import (
     Backbone,
     Residual,
-    Side,
+    SideBranch,
     latent_projection,
     norm_activation,
     smallest_map,
@@ -47,7 +47,7 @@ class ProgressiveEncoder(nn.Module):
         # The names `look`, `shrink` and `end` are those of the weights in bundles.
         self.look = nn.ModuleList()
         for width in outwards:
-            self.look.append(Side("from RGB", nn.Conv2d(channels, width, 3, 1, 1)))
+            self.look.append(SideBranch("from RGB", nn.Conv2d(channels, width, 3, 1, 1)))
         self.shrink = nn.ModuleList()  # at n from size n + 1 to size n
         for after, before in pairwise(outwards):
             convolution = nn.Conv2d(before, after, 4, 2, 1)
@@ -95,7 +95,7 @@ class ProgressiveDecoder(nn.Module):
                 to_rgb = zero_convolution(width, raw_channels, 3)
             else:
                 to_rgb = nn.Conv2d(width, raw_channels, 3, 1, 1)
-            self.draw.append(Side("to RGB", *norm_activation(config, width), to_rgb))
+            self.draw.append(SideBranch("to RGB", *norm_activation(config, width), to_rgb))
         for before, after in pairwise(outwards):
             self.rise.append(nn.Sequential(*upsample(before, after, 1)))
 

@@ -13,20 +13,20 @@ EMA_DECAY = 0.98  # of the averages, a step
 RESTART_BELOW = 0.05  # of the mean use: entries that are used less restart
 
 
-class Codes(Posterior):
+class QuantizedPosterior(Posterior):
     """The posterior of quantized encodings, with the straight-through gradient."""
 
     def __init__(self, raw: Tensor, chosen: Tensor) -> None:
-        self.raw, self.chosen = raw, chosen  # (B, D) each: encodings, and the entries nearest to them
+        self.raw, self.entries = raw, chosen  # (B, D) each: encodings, and the entries nearest to them
         self.mean = raw + (chosen - raw).detach()
 
     def sample(self, generator: Generator | None = None) -> Tensor:
         """The codes themselves, (B, D)."""
         return self.mean
 
-    def penalties(self) -> dict[str, Tensor]:
+    def regularizers(self) -> dict[str, Tensor]:
         """{"commitment": (B,), the squared distance of the encodings from their entries}."""
-        return {"commitment": (self.raw - self.chosen.detach()).square().sum(1)}
+        return {"commitment": (self.raw - self.entries.detach()).square().sum(1)}
 
     def log_ratio(self, z: Tensor) -> Tensor:
         """0: there is no density."""
@@ -54,13 +54,13 @@ class Codebook(nn.Module):
         self.register_buffer("uses", torch.zeros(config.codebook_size))
         self.register_buffer("sums", torch.zeros(config.codebook_size, config.code_dim))
 
-    def forward(self, raw: Tensor) -> Codes:
+    def forward(self, raw: Tensor) -> QuantizedPosterior:
         """Encodings (B, D) to their codes. In training the entries are updated."""
         if self.training:
             self._update(self._split(raw.detach()))
-        return Codes(raw, self._join(self.codes[self.nearest(raw)]))
+        return QuantizedPosterior(raw, self._join(self.codes[self.nearest(raw)]))
 
-    def snap(self, z: Tensor) -> Tensor:
+    def quantize(self, z: Tensor) -> Tensor:
         """Latents (B, D) with each code replaced by the nearest entry, with the straight-through gradient."""
         return z + (self._join(self.codes[self.nearest(z)]) - z).detach()
 

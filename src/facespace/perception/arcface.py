@@ -16,9 +16,9 @@ from facespace.core.files import sha256
 from facespace.image.align import similarity, warp
 from facespace.image.grids import to_image
 from facespace.image.photos import Template
-from facespace.perception.attributes import AttributeNet
+from facespace.perception.attributes import AttributeClassifier
 
-PLACE = "FACESPACE_IDENTITY"
+ENVIRONMENT_VARIABLE = "FACESPACE_IDENTITY"
 SIDE, BATCH = 112, 32  # pixels of ArcFace's input; faces through it at once
 # Eyes, nose and corners of the mouth in ArcFace's input (Deng et al., 2019).
 ARCFACE = np.array([(38.29, 51.70), (73.53, 51.50), (56.03, 71.74), (41.55, 92.37), (70.73, 92.20)])
@@ -26,7 +26,7 @@ NEEDS = "Identity by ArcFace needs the package onnxruntime: pip install 'facespa
 
 
 @dataclass(frozen=True)
-class Identity:
+class IdentityNetwork:
     """A FaceNetwork whose vectors (N, D) have length 1: the cosine of two is 1 for equal pictures and about 0
     for two persons."""
 
@@ -40,8 +40,8 @@ class Identity:
 
 
 def open_identity(
-    template: Template, net: AttributeNet, faces: np.ndarray, path: Path | str | None = None
-) -> Identity:
+    template: Template, net: AttributeClassifier, faces: np.ndarray, path: Path | str | None = None
+) -> IdentityNetwork:
     """Identity embeddings of faces with the crop of a template: by the ArcFace network that `path` or
     $FACESPACE_IDENTITY names, else the features of an attribute classifier minus their mean over `faces`,
     which depend on hair and glasses too.
@@ -55,18 +55,18 @@ def open_identity(
         "glasses"
     )
     mean = net.features(faces).mean(0)
-    return Identity(about, lambda others: net.features(others) - mean)
+    return IdentityNetwork(about, lambda others: net.features(others) - mean)
 
 
-def open_arcface(template: Template, path: Path | str | None = None) -> Identity | None:
+def open_arcface(template: Template, path: Path | str | None = None) -> IdentityNetwork | None:
     """Embeddings by the ArcFace network that `path` or $FACESPACE_IDENTITY names, for faces with the crop of
     a template; None where none is named. Raises UsageError as `open_identity` does."""
-    named = path or os.environ.get(PLACE)
+    named = path or os.environ.get(ENVIRONMENT_VARIABLE)
     if not named:
         return None
     if not Path(named).is_file():
         raise UsageError(
-            f"There is no file {named}. Let --identity or {PLACE} name an ArcFace network in ONNX format."
+            f"There is no file {named}. Let --identity or {ENVIRONMENT_VARIABLE} name an ArcFace network in ONNX format."
         )
     if not importlib.util.find_spec("onnxruntime"):
         raise UsageError(NEEDS)
@@ -82,7 +82,9 @@ def open_arcface(template: Template, path: Path | str | None = None) -> Identity
         return np.concatenate(parts)
 
     file = Path(named)
-    return Identity(f"cosine of {file.name} ({sha256(file)[:8]}), faces warped to ArcFace's points", embed)
+    return IdentityNetwork(
+        f"cosine of {file.name} ({sha256(file)[:8]}), faces warped to ArcFace's points", embed
+    )
 
 
 def _open(path: Path):

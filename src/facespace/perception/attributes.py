@@ -15,21 +15,23 @@ from facespace.core.attribute_names import mirror_attributes
 from facespace.core.cards import Card
 from facespace.image.photos import Template, to_rgb
 from facespace.image.pixels import to_float
-from facespace.perception.classifier import Classifier
+from facespace.perception.classifier import ClassifierNetwork
 from facespace.perception.interface import check_faces
-from facespace.perception.store import read_net
+from facespace.perception.store import read_classifier
 
 BATCH = 256  # faces through the network at once, so that memory stays constant
 
 
-class AttributeNet:
+class AttributeClassifier:
     """A trained attribute classifier, a FaceNetwork. `names` are its A attributes, `card` holds its held-out
     accuracy and its training data. Faces are uint8 (N, H, W, C), C 1 or 3, with the crop of its card; other
     sizes are resized, and gray becomes three equal channels."""
 
     name = "attributes"
 
-    def __init__(self, model: Classifier, names: Sequence[str], template: Template, card: Card) -> None:
+    def __init__(
+        self, model: ClassifierNetwork, names: Sequence[str], template: Template, card: Card
+    ) -> None:
         self.model = model.eval().requires_grad_(False)
         self.names, self.template, self.card = tuple(names), template, card
         columns, signs = mirror_attributes(self.names)
@@ -55,7 +57,7 @@ class AttributeNet:
         """The features of faces, float32 (N, D)."""
         return self.features(faces)
 
-    def predict(self, faces: np.ndarray) -> np.ndarray:
+    def probabilities(self, faces: np.ndarray) -> np.ndarray:
         """The calibrated probability of each attribute, float32 (N, A)."""
         slope, offset = self.model.slope.cpu(), self.model.offset.cpu()
         return torch.sigmoid(torch.from_numpy(self.logits(faces)) * slope + offset).numpy()
@@ -65,7 +67,7 @@ class AttributeNet:
         left_x and right_x change places."""
         return self._apply(self._mirrored_logits, faces, len(self.names))
 
-    def see(self, image: Tensor) -> Tensor:
+    def differentiable_logits(self, image: Tensor) -> Tensor:
         """Images (B, C, H, W) in [0, 1] of any size, C 1 or 3, to calibrated logits (B, A), with gradients,
         for closed-loop edits. The input is the largest centred square, resized without aliasing. Its mirror
         image is left out, since an edit needs some forty calls."""
@@ -99,10 +101,10 @@ class AttributeNet:
         """The network's input in batches, uint8 (B, size, size, 3)."""
         check_faces(faces)
         for start in range(0, len(faces), BATCH):
-            yield fit(faces[start : start + BATCH], self.template)
+            yield to_input(faces[start : start + BATCH], self.template)
 
 
-def fit(faces: np.ndarray, template: Template) -> np.ndarray:
+def to_input(faces: np.ndarray, template: Template) -> np.ndarray:
     """Prepared faces (N, H, W, C) as the network's input, uint8 (N, size, size, 3): the largest centred
     square, resized without aliasing (Lanczos); gray as three equal channels."""
     if faces.shape[1:3] == (template.height, template.width):
@@ -115,7 +117,9 @@ def fit(faces: np.ndarray, template: Template) -> np.ndarray:
     return np.stack(fitted)
 
 
-def load_net(path: Path | str | None = None, device: torch.device | str = "cpu") -> AttributeNet:
+def load_classifier(
+    path: Path | str | None = None, device: torch.device | str = "cpu"
+) -> AttributeClassifier:
     """The attribute classifier in a folder, or a bundled one (see store.read_net). Raises BundleError."""
-    model, names, template, card = read_net(path)
-    return AttributeNet(model.to(device), names, template, card)
+    model, names, template, card = read_classifier(path)
+    return AttributeClassifier(model.to(device), names, template, card)

@@ -11,7 +11,7 @@ from facespace.core.errors import UsageError
 
 
 @dataclass(frozen=True)
-class NetConfig:
+class ClassifierConfig:
     """Its layers: a strided convolution, then stages of residual blocks, each at half the size of the one
     before."""
 
@@ -59,14 +59,14 @@ class Block(nn.Module):
         return change + skip
 
 
-class Classifier(nn.Module):
+class ClassifierNetwork(nn.Module):
     """Images to one logit for each attribute. `slope` and `offset` (A,) calibrate the logits (Platt,
     1999)."""
 
     slope: Tensor
     offset: Tensor
 
-    def __init__(self, config: NetConfig, attributes: int) -> None:
+    def __init__(self, config: ClassifierConfig, attributes: int) -> None:
         super().__init__()
         layers: list[nn.Module] = [nn.Conv2d(3, config.stem, 3, 2, 1, bias=False)]
         for (before, after), count in zip(pairwise([config.stem, *config.widths]), config.blocks):

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from facespace.image.align import similarity
 from facespace.perception.foreign_weights import as_tensor, open_named, read_tree
 
-PLACE = "FACESPACE_RECOGNITION"
+ENVIRONMENT_VARIABLE = "FACESPACE_RECOGNITION"
 SIDE = 150  # pixels of the input, in which EYES are the eyes
 EYES = np.array([(47.7, 47.1), (100.3, 47.1)])
 MEAN = (122.782, 117.001, 104.298)  # of channels in 0 to 255
@@ -52,7 +52,7 @@ class Block(nn.Module):
         return F.relu(x + change)
 
 
-class Recognition(nn.Module):
+class RecognitionNetwork(nn.Module):
     """The network for images (C, H, W) with the eyes at `eyes` (2, 2), in pixels from the top left corner,
     the left one first."""
 
@@ -112,11 +112,13 @@ class Recognition(nn.Module):
 
 
 def open_recognition(
-    eyes: np.ndarray, image: tuple[int, int, int], asked: str = "objective.identity"
-) -> Recognition:
+    eyes: np.ndarray, image: tuple[int, int, int], setting: str = "objective.identity"
+) -> RecognitionNetwork:
     """The network with the weights that FACESPACE_RECOGNITION names. Raises UsageError where there are none
     or they do not fit; `asked` is the setting that needs the network."""
-    return open_named(PLACE, asked, FORMAT, lambda path: Recognition(read_tree(path), eyes, image))
+    return open_named(
+        ENVIRONMENT_VARIABLE, setting, FORMAT, lambda path: RecognitionNetwork(read_tree(path), eyes, image)
+    )
 
 
 def _convolution(

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from facespace.perception.foreign_weights import open_named
 
-PLACE = "FACESPACE_EFFICIENTNET"
+ENVIRONMENT_VARIABLE = "FACESPACE_EFFICIENTNET"
 STEM = 32  # channels of the first convolution, of stride 2
 EPSILON = 1e-3  # of the batch norms
 SHIFT, SCALE = 127 / 255, 128 / 255  # pixel values of 0 to 255 enter as (x - 127) / 128
@@ -130,7 +130,7 @@ def open_efficientnet() -> EfficientNet:
     """The network with the weights that FACESPACE_EFFICIENTNET names. Raises UsageError where there are none
     or they do not fit."""
     setting = "objective.discriminator_features=efficientnet"
-    return open_named(PLACE, setting, FORMATS, lambda path: EfficientNet(_read(path)))
+    return open_named(ENVIRONMENT_VARIABLE, setting, FORMATS, lambda path: EfficientNet(_read(path)))
 
 
 def _floats(weights: Mapping[str, Tensor]) -> Iterator[Tensor]:

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 
 from facespace.core.console import note
-from facespace.core.errors import explain
+from facespace.core.errors import describe_os_error
 from facespace.core.fetch import cache_folder
-from facespace.core.files import write_beside
+from facespace.core.files import write_atomically
 from facespace.perception.interface import Features
 
 
-def kept_features(features: Features, faces: np.ndarray) -> np.ndarray:
+def cached_features(features: Features, faces: np.ndarray) -> np.ndarray:
     """Features (N, D) of real faces uint8 (N, H, W, C), cached under the fingerprint of the network and a
     hash of the pixels."""
     faces = np.ascontiguousarray(faces)
@@ -23,10 +23,10 @@ def kept_features(features: Features, faces: np.ndarray) -> np.ndarray:
         return cached
     found = features(faces)
     try:
-        with write_beside(path) as beside, beside.open("wb") as file:
+        with write_atomically(path) as beside, beside.open("wb") as file:
             np.save(file, found, allow_pickle=False)
     except OSError as error:
-        note(f"The features of the real faces are not kept for the next time. {explain(error)}")
+        note(f"The features of the real faces are not kept for the next time. {describe_os_error(error)}")
     return found
 
 

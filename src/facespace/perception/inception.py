@@ -8,27 +8,27 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from facespace.core.errors import BundleError, explain
+from facespace.core.errors import BundleError, describe_os_error
 from facespace.core.fetch import FetchError, cache_folder, fetch
-from facespace.perception.attributes import load_net
-from facespace.perception.feature_cache import kept_features
+from facespace.perception.attributes import load_classifier
+from facespace.perception.feature_cache import cached_features
 from facespace.perception.interface import BATCH, Features, FeaturesError
 from facespace.perception.torchscript import open_torchscript, tf1_resize
 
-INCEPTION_NAME, IN_BF16, ATTRIBUTES = "inception", "inception-bf16", "attributes"
-INCEPTION, PLACE = "inception-2015-12-05.pt", "FACESPACE_INCEPTION"
+INCEPTION_NAME, INCEPTION_BF16, ATTRIBUTES = "inception", "inception-bf16", "attributes"
+INCEPTION, ENVIRONMENT_VARIABLE = "inception-2015-12-05.pt", "FACESPACE_INCEPTION"
 URL = f"https://nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch/pretrained/metrics/{INCEPTION}"
 SHA256 = "f58cb9b6ec323ed63459aa4fb441fe750cfe39fafad6da5cb504a16f19e958f4"
 
 __all__ = [
     "BATCH",
+    "ENVIRONMENT_VARIABLE",
     "INCEPTION",
-    "IN_BF16",
-    "PLACE",
+    "INCEPTION_BF16",
     "Features",
     "FeaturesError",
     "FetchError",
-    "kept_features",
+    "cached_features",
     "open_features",
     "tf1_resize",
 ]
@@ -45,7 +45,7 @@ def open_features(which: str | Path = INCEPTION_NAME, device: torch.device | str
     name, path, place = str(which), Path(which), torch.device(device)
     if name == INCEPTION_NAME:
         return _open_inception(place)
-    if name == IN_BF16:
+    if name == INCEPTION_BF16:
         return _in_bf16(_open_inception(place), place)
     if name == ATTRIBUTES:
         return _open_attributes(None, place)
@@ -53,7 +53,7 @@ def open_features(which: str | Path = INCEPTION_NAME, device: torch.device | str
         return _open_attributes(path, place)
     if not path.is_file():
         raise FeaturesError(
-            f"There is no feature network {name!r}. Known: {INCEPTION_NAME}, {IN_BF16}, {ATTRIBUTES}, or a "
+            f"There is no feature network {name!r}. Known: {INCEPTION_NAME}, {INCEPTION_BF16}, {ATTRIBUTES}, or a "
             "TorchScript file's path."
         )
     return open_torchscript(path, path.name, place, is_inception=False)
@@ -71,31 +71,33 @@ def _in_bf16(network: Features, device: torch.device) -> Features:
             return network.extract(faces)
 
     key = f"{network.fingerprint}-bf16"
-    return replace(network, name=IN_BF16, extract=extract, about=f"{network.about}, in bf16", fingerprint=key)
+    return replace(
+        network, name=INCEPTION_BF16, extract=extract, about=f"{network.about}, in bf16", fingerprint=key
+    )
 
 
 def _inception_file() -> Path:
     """The file that the environment names, or the cached one, downloaded if need be. Raises FeaturesError."""
-    named = os.environ.get(PLACE)
+    named = os.environ.get(ENVIRONMENT_VARIABLE)
     if named:
         if not Path(named).is_file():
             raise FeaturesError(
-                f"{PLACE} names {named}, which is no file. Let it name a TorchScript FID Inception."
+                f"{ENVIRONMENT_VARIABLE} names {named}, which is no file. Let it name a TorchScript FID Inception."
             )
         return Path(named)
     try:
         return fetch(URL, cache_folder() / INCEPTION, sha256=SHA256)
     except (FetchError, OSError) as error:
-        reason = explain(error) if isinstance(error, OSError) else str(error)
+        reason = describe_os_error(error) if isinstance(error, OSError) else str(error)
         raise FeaturesError(
-            f"The FID Inception is not on this machine. {reason} Or let {PLACE} name a TorchScript file of "
+            f"The FID Inception is not on this machine. {reason} Or let {ENVIRONMENT_VARIABLE} name a TorchScript file of "
             f"it, such as {URL} fetched elsewhere."
         ) from error
 
 
 def _open_attributes(folder: Path | None, device: torch.device) -> Features:
     try:
-        net = load_net(folder, device)
+        net = load_classifier(folder, device)
     except BundleError as error:
         raise FeaturesError(str(error)) from error
     return Features(

@@ -16,7 +16,7 @@ from facespace.image.pixels import to_float
 from facespace.perception.foreign_weights import as_tensor, flax_convolutions, read_tree
 from facespace.perception.interface import BATCH, FeaturesError
 
-PLACE = "FACESPACE_LPIPS"
+ENVIRONMENT_VARIABLE = "FACESPACE_LPIPS"
 LAYERS = (  # channels in, channels out, kernel, stride, padding; pooling before the second and the third
     (3, 64, 11, 4, 2),
     (64, 192, 5, 1, 2),
@@ -94,19 +94,19 @@ class LPIPS(nn.Module):
         return to_float(faces, self.shift.device).expand(-1, 3, -1, -1) * 2 - 1
 
 
-def at_hand() -> bool:
+def is_available() -> bool:
     """Whether FACESPACE_LPIPS names weights."""
-    return bool(os.environ.get(PLACE))
+    return bool(os.environ.get(ENVIRONMENT_VARIABLE))
 
 
 def open_lpips(path: Path | str | None = None, device: torch.device | str = "cpu") -> Distance:
     """LPIPS with the weights of a file, by default the one that FACESPACE_LPIPS names: a function from two
     arrays of faces uint8 (N, H, W, C) to distances float32 (N,). Raises FeaturesError where the file is
     missing or does not fit."""
-    named = path or os.environ.get(PLACE)
+    named = path or os.environ.get(ENVIRONMENT_VARIABLE)
     if not named:
         raise FeaturesError(
-            f"LPIPS needs weights, which are not part of the package: name a file, or set {PLACE}. {FORMATS}"
+            f"LPIPS needs weights, which are not part of the package: name a file, or set {ENVIRONMENT_VARIABLE}. {FORMATS}"
         )
     path = Path(named)
     if not path.is_file():

@@ -48,7 +48,7 @@ def per_face(
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def usable(lpips: Distance | None, faces: np.ndarray) -> tuple[Distance | None, str]:
+def usable_lpips(lpips: Distance | None, faces: np.ndarray) -> tuple[Distance | None, str]:
     """LPIPS if it is given and accepts faces (N, H, W, C) of this size; otherwise None, and a sentence with
     the reason."""
     if lpips is None:

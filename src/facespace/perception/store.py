@@ -12,10 +12,10 @@ from safetensors.torch import save as to_bytes
 from facespace.core.cards import CARD, WEIGHTS, Card, CardKind, fingerprint, read_card, read_tensors
 from facespace.core.configs import from_dict, to_dict
 from facespace.core.errors import BundleError, UsageError
-from facespace.core.files import settle, write_json
+from facespace.core.files import restore_interrupted, write_json
 from facespace.core.version import __version__
 from facespace.image.photos import Template
-from facespace.perception.classifier import Classifier, NetConfig
+from facespace.perception.classifier import ClassifierConfig, ClassifierNetwork
 
 FORMAT = 1
 KIND = "attribute network"
@@ -29,19 +29,21 @@ NETWORK = CardKind(
     wrong_kind="Name another folder.",
     wrong_format="Update facespace.",
 )
-SHIPPED, SCORER = "attributes", "scorer"  # the bundled classifiers: weights/NAME.safetensors and .json
+BUNDLED, SCORER = "attributes", "scorer"  # the bundled classifiers: weights/NAME.safetensors and .json
 
 
-class Network(NamedTuple):
+class StoredClassifier(NamedTuple):
     """An attribute classifier with its card."""
 
-    model: Classifier  # eval mode, 32-bit weights without gradients
+    model: ClassifierNetwork  # eval mode, 32-bit weights without gradients
     names: tuple[str, ...]  # of the attributes
     template: Template
     card: Card
 
 
-def save_net(folder: Path, model: Classifier, config: NetConfig, template: Template, card: Card) -> None:
+def save_classifier(
+    folder: Path, model: ClassifierNetwork, config: ClassifierConfig, template: Template, card: Card
+) -> None:
     """Writes weights (16-bit floats) and card into a folder that the caller puts in place as a whole."""
     weights = {}
     for name, tensor in model.state_dict().items():
@@ -52,16 +54,19 @@ def save_net(folder: Path, model: Classifier, config: NetConfig, template: Templ
     write_json(folder / CARD, {**head, "network": to_dict(config), "template": to_dict(template), **card})
 
 
-def read_net(path: Path | str | None = None) -> Network:
+def read_classifier(path: Path | str | None = None) -> StoredClassifier:
     """The attribute classifier in a folder that `facespace train-attributes` made; without a path, the
     bundled one. "scorer" is the second bundled one, of another architecture and seed: it evaluates edits that
     the first has steered. Weights become 32-bit. Raises BundleError where it is missing or damaged."""
     card, weights = _files(path)
     facts = read_card(card, NETWORK)
     try:
-        config, template = from_dict(NetConfig, facts["network"]), from_dict(Template, facts["template"])
+        config, template = (
+            from_dict(ClassifierConfig, facts["network"]),
+            from_dict(Template, facts["template"]),
+        )
         names = [str(name) for name in facts["attributes"]]
-        model = Classifier(config, len(names))
+        model = ClassifierNetwork(config, len(names))
     except (KeyError, TypeError, UsageError) as error:
         raise BundleError(f"{card} does not describe an attribute network ({error}). {_RETRIEVE}") from error
     tensors = read_tensors(weights, facts.get("fingerprint"), _RETRIEVE)
@@ -69,16 +74,16 @@ def read_net(path: Path | str | None = None) -> Network:
         model.load_state_dict(tensors)  # 16-bit values are copied into 32-bit parameters
     except RuntimeError as error:
         raise BundleError(f"{weights} does not fit the network in {card.name}. {_RETRIEVE}") from error
-    return Network(model.eval().requires_grad_(False), tuple(names), template, facts)
+    return StoredClassifier(model.eval().requires_grad_(False), tuple(names), template, facts)
 
 
 def _files(path: Path | str | None) -> tuple[Traversable, Traversable]:
     """Card and weights. Raises BundleError for a folder without a card."""
     if path is None or str(path) == SCORER:
-        bundled, name = files("facespace") / "weights", SHIPPED if path is None else SCORER
+        bundled, name = files("facespace") / "weights", BUNDLED if path is None else SCORER
         return bundled / f"{name}.json", bundled / f"{name}.safetensors"
     folder = Path(path)
-    settle(folder)
+    restore_interrupted(folder)
     if not (folder / CARD).is_file():
         raise BundleError(
             f"{folder} holds no attribute network (no {CARD}). Train one: facespace train-attributes --data "

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from facespace.perception.foreign_weights import as_tensor, flax_convolutions, open_named, read_tree
 
-NAME, PLACE = "vgg16", "FACESPACE_VGG16"
+NAME, ENVIRONMENT_VARIABLE = "vgg16", "FACESPACE_VGG16"
 BLOCKS = (  # channels of the convolutions; a pooling between blocks
     (3, 64, 64),
     (64, 128, 128),
@@ -66,7 +66,7 @@ class VGG(nn.Module):
 def open_vgg() -> VGG:
     """The network with the weights that FACESPACE_VGG16 names. Raises UsageError where there are none or they
     do not fit."""
-    return open_named(PLACE, f"objective.features={NAME}", FORMATS, _read)
+    return open_named(ENVIRONMENT_VARIABLE, f"objective.features={NAME}", FORMATS, _read)
 
 
 def _read(path: Path) -> VGG:

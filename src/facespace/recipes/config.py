@@ -134,7 +134,7 @@ class ObjectiveConfig:
         )
 
     @property
-    def draws_samples(self) -> bool:
+    def scores_samples(self) -> bool:
         """Whether the discriminator scores samples of a fitted prior."""
         return self.adversarial_on != "reconstructions" and (self.adversarial > 0 or self.moments > 0)
 

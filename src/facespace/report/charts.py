@@ -11,12 +11,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from facespace.core.files import write_beside
+from facespace.core.files import write_atomically
 
 # The colours of Okabe and Ito, distinct for readers with any colour vision; the dashes help in print.
 INK = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 DASHES = ("-", "--", "-.", ":")
-DOTS = 144  # dots per inch of a saved figure
+DPI = 144  # dots per inch of a saved figure
 
 STRONG = 0.3  # absolute correlation from which on a table shows the number
 CELL, LETTER = 0.26, 0.085  # inches: a cell of a table, and the width of a letter of its names
@@ -40,7 +40,7 @@ def curves(panels: Mapping[str, Mapping[str, Curve]], across: str, width: float 
     return figure
 
 
-def strips(faces: np.ndarray, rows: Sequence[str], columns: Sequence[str], title: str) -> Figure:
+def labelled_grid(faces: np.ndarray, rows: Sequence[str], columns: Sequence[str], title: str) -> Figure:
     """Faces uint8 (R, K, H, W, C) as R labelled rows of K labelled columns; pixels are enlarged by a whole
     number."""
     count, across, height, width, channels = faces.shape
@@ -49,7 +49,7 @@ def strips(faces: np.ndarray, rows: Sequence[str], columns: Sequence[str], title
     sheet = _sheet(faces, scale)
     lines = "\n".join(rows).split("\n")
     left, above, margin = 0.09 * max(map(len, lines)), 0.75, 0.1  # inches
-    inner = sheet.shape[1] / DOTS, sheet.shape[0] / DOTS
+    inner = sheet.shape[1] / DPI, sheet.shape[0] / DPI
     figure = Figure(figsize=(left + inner[0] + margin, above + inner[1] + margin))
     size = figure.get_size_inches()
     panel = figure.add_axes((left / size[0], margin / size[1], inner[0] / size[0], inner[1] / size[1]))
@@ -125,5 +125,5 @@ def hide_spines(panel: Axes, *sides: str) -> None:
 
 def save(figure: Figure, path: Path) -> None:
     """Saves a figure by the file's ending at 144 dots per inch."""
-    with write_beside(path) as beside:
-        figure.savefig(beside, dpi=DOTS)
+    with write_atomically(path) as beside:
+        figure.savefig(beside, dpi=DPI)

@@ -90,7 +90,7 @@ def error_maps(bands: Sequence[Band], scales: Mapping[str, Scale]) -> Figure:
             sheet.show(name, _on_white(faces))
         for name, maps in band.maps.items():
             colours = matplotlib.colormaps[scales[name].colours].with_extremes(bad="white")
-            shown[name] = sheet.show(name, mosaic(maps), cmap=colours, vmin=0, vmax=scales[name].top)
+            shown[name] = sheet.show(name, side_by_side(maps), cmap=colours, vmin=0, vmax=scales[name].top)
         sheet.captions(band.captions, width)
     for name, image in shown.items():
         place = sheet.axes(0.14, SCALE - 0.14)
@@ -100,7 +100,7 @@ def error_maps(bands: Sequence[Band], scales: Mapping[str, Scale]) -> Figure:
     return sheet.figure
 
 
-def mosaic(maps: np.ndarray) -> np.ndarray:
+def side_by_side(maps: np.ndarray) -> np.ndarray:
     """Maps (n, H, W) side by side with gaps of NaN: (H, n·W + gaps)."""
     _, height, width = maps.shape
     gap = np.full((height, _gapped(width) - width), np.nan, np.float32)
@@ -113,7 +113,7 @@ def mosaic(maps: np.ndarray) -> np.ndarray:
 def _on_white(faces: np.ndarray) -> np.ndarray:
     """Faces uint8 (n, H, W, C) side by side on white: (H, n·W + gaps, 3) in [0, 1]."""
     scaled = faces.astype(np.float32) / 255
-    channels = [mosaic(scaled[..., channel]) for channel in range(faces.shape[-1])]
+    channels = [side_by_side(scaled[..., channel]) for channel in range(faces.shape[-1])]
     return np.nan_to_num(np.stack(channels * (3 // len(channels)), -1), nan=1.0)
 
 

@@ -53,7 +53,7 @@ class _EmbeddedImage(NamedTuple):
     height: int
 
 
-def page(title: str, sections: Sequence[Section], template: str = REPORT) -> str:
+def render_page(title: str, sections: Sequence[Section], template: str = REPORT) -> str:
     """The page as HTML with embedded images."""
     text = _environment().get_template(template).render(title=title, sections=sections)
     return text.encode("utf-8", "replace").decode(
@@ -61,11 +61,11 @@ def page(title: str, sections: Sequence[Section], template: str = REPORT) -> str
     )  # a file name may hold bytes that are not valid text
 
 
-def words(value: object) -> str:
+def as_text(value: object) -> str:
     """A value of a protocol as text: sizes as 64×64, other lists with commas, mappings as names and
     values."""
     if isinstance(value, Mapping):
-        pairs = [f"{_readable(name)} {words(one)}" for name, one in value.items()]
+        pairs = [f"{_readable(name)} {as_text(one)}" for name, one in value.items()]
         return ", ".join(pairs)
     if isinstance(value, list):
         is_size = all(isinstance(one, int) for one in value)
@@ -78,7 +78,7 @@ def protocol_rows(protocol: Mapping[str, object]) -> list[list[str]]:
     """The table of a protocol: one row (name, value) per entry, below an empty head."""
     rows = [["", ""]]
     for name, value in protocol.items():
-        rows.append([_readable(name), words(value)])
+        rows.append([_readable(name), as_text(value)])
     return rows
 
 
@@ -86,12 +86,12 @@ def png(figure: Figure, colours: int | None = None) -> bytes:
     """A figure as PNG. A palette of `colours` takes a third of the size; it suits maps, whose marks are
     transparent."""
     file = io.BytesIO()
-    figure.savefig(file, dpi=charts.DOTS, format="png")
+    figure.savefig(file, dpi=charts.DPI, format="png")
     if not colours:
         return file.getvalue()
     paletted = Image.open(file).convert("RGB").quantize(colours, dither=Image.Dither.NONE)
     file = io.BytesIO()
-    paletted.save(file, "PNG", optimize=True, dpi=(charts.DOTS, charts.DOTS))
+    paletted.save(file, "PNG", optimize=True, dpi=(charts.DPI, charts.DPI))
     return file.getvalue()
 
 

@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from facespace.core.cards import Card
-from facespace.core.files import build_folder, check_target, holds_only, write_beside, write_json
+from facespace.core.files import build_folder, check_target, holds_only, write_atomically, write_json
 from facespace.report import charts
-from facespace.report.page import REPORT, Section, page, protocol_rows
+from facespace.report.page import REPORT, Section, protocol_rows, render_page
 
 GOOD, POOR, NOTE = "good", "poor", "note"
 
@@ -90,10 +90,10 @@ class Report:
         are."""
         write_json(folder / self.layout.json, self.document())
         for name, content in {**(self.figures or {}), **(self.tables or {})}.items():
-            with write_beside(folder / name) as path:
+            with write_atomically(folder / name) as path:
                 _write(path, content)
         if self.layout.page:
-            with write_beside(folder / self.layout.page) as path:
+            with write_atomically(folder / self.layout.page) as path:
                 path.write_text(self.html(), encoding="utf-8")
 
     def document(self) -> Card:
@@ -111,7 +111,7 @@ class Report:
         sections += self.sections
         sections.append(self._protocol_section())
         present = [section for section in sections if section]
-        return page(self.title, present, self.layout.template)
+        return render_page(self.title, present, self.layout.template)
 
     def brief(self) -> str:
         """The headlines, findings and omissions as text for the terminal."""

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from facespace.report.runs import RunFacts, unlike
-from facespace.report.tables import NONE, aligned, cell, plain
+from facespace.report.runs import RunFacts, incomparable_losses
+from facespace.report.tables import NONE, aligned, format_number, plain
 
 UNITS = "Losses are of validation faces, in nats per image; MSE in [0, 1]; faces are training faces."
 
@@ -43,14 +43,14 @@ COLUMNS: Sequence[Column] = (
     Column("run", False, lambda row: plain(row.name)),
     Column("recipe", False, lambda row: row.recipe or NONE),
     Column("data", False, lambda row: row.data or NONE),
-    Column("faces", True, lambda row: cell(row.train_faces, ",")),
-    Column("parameters", True, lambda row: cell(row.parameters, ",")),
-    Column("steps", True, lambda row: cell(row.steps, ",")),
-    Column("best loss", True, lambda row: cell(row.best_loss, ",.1f")),
-    Column("its MSE", True, lambda row: cell(row.mse, ".5f")),
-    Column("last loss", True, lambda row: cell(row.last_loss, ",.1f")),
+    Column("faces", True, lambda row: format_number(row.train_faces, ",")),
+    Column("parameters", True, lambda row: format_number(row.parameters, ",")),
+    Column("steps", True, lambda row: format_number(row.steps, ",")),
+    Column("best loss", True, lambda row: format_number(row.best_loss, ",.1f")),
+    Column("its MSE", True, lambda row: format_number(row.mse, ".5f")),
+    Column("last loss", True, lambda row: format_number(row.last_loss, ",.1f")),
     Column("time", True, lambda row: duration(row.seconds)),
-    Column("images/s", True, lambda row: cell(row.images_per_second, ",.0f")),
+    Column("images/s", True, lambda row: format_number(row.images_per_second, ",.0f")),
     Column("state", False, state),
 )
 
@@ -62,7 +62,7 @@ def listing(rows: Sequence[RunFacts]) -> str:
         cells.append([column.cell(row) for column in COLUMNS])
     lines = aligned(cells, [column.right for column in COLUMNS])
     lines += ["", UNITS]
-    caution = unlike(rows)
+    caution = incomparable_losses(rows)
     if caution:
         lines.append(caution)
     return "\n".join(lines)

@@ -139,7 +139,7 @@ def read_run(run: Path, name: str) -> RunFacts:
     )
 
 
-def unlike(rows: Sequence[LossContext]) -> str | None:
+def incomparable_losses(rows: Sequence[LossContext]) -> str | None:
     """A sentence if the losses of some runs cannot be compared: they differ in likelihood, size, data or
     objective."""
     differing: list[str] = []

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from facespace.core.errors import UsageError, choose
-from facespace.core.files import write_beside
+from facespace.core.files import write_atomically
 
-FORMS = {"csv": ".csv", "parquet": ".parquet"}
+FORMATS = {"csv": ".csv", "parquet": ".parquet"}
 
 
 class LatentTable(NamedTuple):
@@ -59,16 +59,16 @@ class LatentTable(NamedTuple):
         """Writes CSV, or Parquet for that ending (needs pyarrow). Unknown attributes are empty cells, or
         nulls."""
         write = _write_csv
-        if path.suffix == FORMS["parquet"]:
+        if path.suffix == FORMATS["parquet"]:
             write = _write_parquet
-        with write_beside(path) as beside:
+        with write_atomically(path) as beside:
             write(self.columns(), beside)
 
 
-def check_form(form: str) -> str:
+def check_format(form: str) -> str:
     """The file ending of a form, before any work. Raises UsageError for an unknown one, or if its package is
     missing."""
-    ending = choose(FORMS, form, "table")
+    ending = choose(FORMATS, form, "table")
     if form == "parquet" and not importlib.util.find_spec("pyarrow"):
         raise UsageError(
             "--table parquet needs the package pyarrow: pip install pyarrow. Or write --table csv."

@@ -35,7 +35,7 @@ def plain(name: str) -> str:
     return text
 
 
-def cell(value: float | None, form: str) -> str:
+def format_number(value: float | None, form: str) -> str:
     """A number in the given format, or a dash."""
     if value is None:
         return NONE

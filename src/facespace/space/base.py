@@ -81,14 +81,14 @@ class BaseSpace:
 
     def prior(self, kind: str | None = None) -> "Prior":
         """The torch engine's prior of that kind, left in the bundle by `fit_prior`; "model" is the model's.
-        Without a kind `usual_prior`."""
+        Without a kind `default_prior`."""
         return self.torch_engine.prior(kind)
 
     @property
-    def usual_prior(self) -> str:
+    def default_prior(self) -> str:
         """The kind of prior that is used where none is named: the fitted one with the highest held-out
         likelihood, where that exceeds the one of the model's own; else "model"."""
-        return self._codec.usual_prior
+        return self._codec.default_prior
 
     def fit(self, images: Images) -> np.ndarray:
         """Pictures as faces of this space: uint8 (N, H, W, C). Raises UsageError for anything but 8-bit
@@ -104,16 +104,16 @@ class BaseSpace:
         top, left = (faces.shape[1] - height) // 2, (faces.shape[2] - width) // 2
         return faces[:, top : top + height, left : left + width]
 
-    def encode(self, images: Images, given: Given = None) -> np.ndarray:
+    def encode(self, images: Images, conditions: Given = None) -> np.ndarray:
         """Posterior means, float32 (N, D)."""
-        return self._codec.encode(self.fit(images), self.told(given))
+        return self._codec.encode(self.fit(images), self.attribute_values(conditions))
 
-    def decode(self, z: np.ndarray, given: Given = None) -> np.ndarray:
+    def decode(self, z: np.ndarray, conditions: Given = None) -> np.ndarray:
         """Latents (N, D), or one (D,), to faces uint8 (N, H, W, C). Raises UsageError for another shape or
         NaN."""
-        return self._codec.decode(check_latents(z, self.latent_dim), self.told(given))
+        return self._codec.decode(check_latents(z, self.latent_dim), self.attribute_values(conditions))
 
-    def told(self, given: Given) -> np.ndarray:
+    def attribute_values(self, given: Given) -> np.ndarray:
         """Given attributes as float32 (A,) in the order of the conditions, NaN where unknown. Raises
         UsageError for other names."""
         return attribute_values(given, self.conditions)
@@ -127,7 +127,7 @@ class BaseSpace:
         return np.concatenate(groups)
 
     @cached_property
-    def encoded(self) -> np.ndarray | None:
+    def stored_latents(self) -> np.ndarray | None:
         """Latents of encoded faces that a packed space holds, float32 (N, D), or None."""
         return bundle.load_encoded(self._loaded)
 
@@ -137,7 +137,7 @@ class BaseSpace:
         seed: int = 0,
         temperature: float = 1.0,
         prior: str | None = None,
-        given: Given = None,
+        conditions: Given = None,
         guidance: float = 1.0,
     ) -> np.ndarray:
         """n latents from a prior, float32 (n, D); the first k are the same for every n ≥ k. A prior with
@@ -150,11 +150,11 @@ class BaseSpace:
                 f"The temperature must be at least 0 (1 is the prior itself); got {temperature}."
             )
         check_seed(seed)
-        if given:
+        if conditions:
             check_guidance(guidance)
-        return self._codec.sample(n, seed, temperature, prior, given or {}, guidance)
+        return self._codec.sample(n, seed, temperature, prior, conditions or {}, guidance)
 
-    def many_latents(self, n: int, seed: int = 0, prior: str | None = None) -> np.ndarray:
+    def sample_latents_batched(self, n: int, seed: int = 0, prior: str | None = None) -> np.ndarray:
         """n latents from a prior, float32 (n, D), equal to those of `sample_latents` but for the last bits,
         and several times as fast."""
         check_seed(seed)
@@ -173,6 +173,6 @@ class BaseSpace:
         a set of another crop."""
         return SetFaces(self, data, split, count)
 
-    def means(self, faces: FaceSet | Path | str, split: str, mirrored: bool = False) -> np.ndarray:
+    def posterior_means(self, faces: FaceSet | Path | str, split: str, mirrored: bool = False) -> np.ndarray:
         """Posterior means of a split of a prepared set, or of its mirror images, float32 (N, D)."""
         return self.faces_of(faces, split).encode(mirrored)

@@ -12,45 +12,45 @@ from facespace.core.errors import choose
 from facespace.latent.directions import Directions
 from facespace.latent.edit import check_disjoint
 
-CLEARLY = 1.0  # logits past the border at which an attribute counts as on or off: a probability of 0.73
+MARGIN = 1.0  # logits past the border at which an attribute counts as on or off: a probability of 0.73
 STEPS, RATE = 40, 0.1
 # Weights of the loss, against 1 for a squared logit that a goal lacks.
-HOLDING = 0.2  # of a squared logit of a locked attribute
-NEARNESS = 0.03  # of a squared standard deviation moved
-LIKENESS = 0.1  # of the squared change of all pixels in [0, 1]
+LOCK_WEIGHT = 0.2  # of a squared logit of a locked attribute
+DISTANCE_WEIGHT = 0.03  # of a squared standard deviation moved
+IMAGE_WEIGHT = 0.1  # of the squared change of all pixels in [0, 1]
 # Strengths along a known direction, of which the first that reaches the goal is the start.
-TRIED = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
+START_STRENGTHS = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
 
 
-class ImageJudge(Protocol):
+class ImageClassifier(Protocol):
     """An attribute classifier of images."""
 
     names: tuple[str, ...]
 
-    def see(self, image: Tensor) -> Tensor:
+    def differentiable_logits(self, image: Tensor) -> Tensor:
         """Images (N, C, H, W) in [0, 1] to calibrated logits (N, A), with gradients: above 0 an attribute is
         more likely present than absent."""
         ...
 
 
-class Judge(NamedTuple):
+class LatentClassifier(NamedTuple):
     """An attribute classifier of latents. `image` decodes latents (N, D) to (N, C, H, W) in [0, 1]; `see`
     gives logits (N, A) of these."""
 
     names: Sequence[str]
-    image: Callable[[Tensor], Tensor]
-    see: Callable[[Tensor], Tensor]
+    decode: Callable[[Tensor], Tensor]
+    logits: Callable[[Tensor], Tensor]
 
 
-def reach(
+def closed_loop_edit(
     z: np.ndarray,
-    judge: Judge,
+    judge: LatentClassifier,
     goals: Mapping[str, bool],
     lock: Sequence[str],
     root: np.ndarray,
-    known: Directions | None = None,
+    directions: Directions | None = None,
     steps: int = STEPS,
-    clearly: float = CLEARLY,
+    margin: float = MARGIN,
 ) -> np.ndarray:
     """Nearby latents (N, D) in whose faces the classifier finds each goal present (True) or absent, while its
     logits of the locked attributes stay: float32 (N, D). A face that meets a goal is not moved for it.
@@ -69,18 +69,20 @@ def reach(
     unit_root = torch.from_numpy(root).float()
     start = torch.from_numpy(np.asarray(z, np.float32))
     with torch.no_grad():
-        image_before = judge.image(start)
-        held_before = judge.see(image_before)[:, held]
-        moved = _start(start, judge, goals, unit_root, known, clearly)  # (N, D) in standard deviations
+        image_before = judge.decode(start)
+        held_before = judge.logits(image_before)[:, held]
+        moved = _start(start, judge, goals, unit_root, directions, margin)  # (N, D) in standard deviations
     moved.requires_grad_()
     optimizer = torch.optim.Adam([moved], RATE)
     for _ in range(steps):
-        image = judge.image(start + moved @ unit_root)
-        logits = judge.see(image)
-        lacking = torch.relu(clearly - sign * logits[:, edited]).square().sum(1)
+        image = judge.decode(start + moved @ unit_root)
+        logits = judge.logits(image)
+        lacking = torch.relu(margin - sign * logits[:, edited]).square().sum(1)
         leakage = (logits[:, held] - held_before).square().sum(1)
         changed = (image - image_before).square().flatten(1).sum(1)
-        loss = lacking + HOLDING * leakage + NEARNESS * moved.square().sum(1) + LIKENESS * changed  # (N,)
+        loss = (
+            lacking + LOCK_WEIGHT * leakage + DISTANCE_WEIGHT * moved.square().sum(1) + IMAGE_WEIGHT * changed
+        )  # (N,)
         optimizer.zero_grad()
         loss.sum().backward()
         optimizer.step()
@@ -89,7 +91,7 @@ def reach(
 
 def _start(
     start: Tensor,
-    judge: Judge,
+    judge: LatentClassifier,
     goals: Mapping[str, bool],
     root: Tensor,
     known: Directions | None,
@@ -102,11 +104,11 @@ def _start(
         if known is None or name not in known.names:
             continue
         sign, column = (1.0 if on else -1.0), list(judge.names).index(name)
-        unit = torch.from_numpy(known.units[known.place(name)]).float() * sign
+        unit = torch.from_numpy(known.units[known.index(name)]).float() * sign
         strength, reached = torch.zeros(len(start)), torch.zeros(len(start), dtype=torch.bool)
-        for candidate in (0.0, *TRIED):
+        for candidate in (0.0, *START_STRENGTHS):
             strength[~reached] = candidate
-            logits = judge.see(judge.image(start + candidate * unit @ root))
+            logits = judge.logits(judge.decode(start + candidate * unit @ root))
             reached |= sign * logits[:, column] >= clearly
             if reached.all():
                 break
@@ -114,6 +116,6 @@ def _start(
     return moved
 
 
-def judge_latents(judge: ImageJudge, image: Callable[[Tensor], Tensor]) -> Judge:
+def judge_latents(judge: ImageClassifier, image: Callable[[Tensor], Tensor]) -> LatentClassifier:
     """A classifier of images as one of the latents that `image` decodes."""
-    return Judge(judge.names, image, judge.see)
+    return LatentClassifier(judge.names, image, judge.differentiable_logits)

@@ -31,7 +31,7 @@ class Codec(Protocol):
         ...
 
     @property
-    def usual_prior(self) -> str:
+    def default_prior(self) -> str:
         """The kind of prior that is used where none is named."""
         ...
 

@@ -12,7 +12,7 @@ from facespace.models.autoencoder import Autoencoder
 from facespace.models.likelihoods import Normal
 from facespace.perception.similarity import per_face
 from facespace.report.error_maps import Band, Scale, error_maps
-from facespace.space.face_space import BATCH, FaceSpace, Given
+from facespace.space.face_space import BATCH_SIZE, FaceSpace, Given
 
 # Perceptually ordered colours: lighter is more, in print and for any colour vision.
 COLOURS = {"error": "inferno", "deviation": "viridis"}
@@ -29,7 +29,7 @@ class Diagnosis:
     """Faces, their reconstructions, and figures of each."""
 
     originals: np.ndarray  # uint8 (N, H, W, C)
-    again: np.ndarray  # uint8 (N, H, W, C)
+    reconstructions: np.ndarray  # uint8 (N, H, W, C)
     figures: Mapping[str, np.ndarray]  # mse, psnr, ssim …: (N,)
     names: Sequence[str]
     latents: np.ndarray  # (N, D)
@@ -78,9 +78,9 @@ def pixel_deviation(space: FaceSpace, z: np.ndarray, given: Given = None) -> np.
     likelihood = model.pixels
     if not isinstance(likelihood, Normal) or likelihood.deviation != "pixel":
         return None
-    parts, y = [], torch.from_numpy(space.told(given)).to(space.device)
-    for start in range(0, len(z), BATCH):
-        part = torch.from_numpy(z[start : start + BATCH]).to(space.device)
+    parts, y = [], torch.from_numpy(space.attribute_values(given)).to(space.device)
+    for start in range(0, len(z), BATCH_SIZE):
+        part = torch.from_numpy(z[start : start + BATCH_SIZE]).to(space.device)
         raw = model._raw(
             part, y.expand(len(part), -1)
         )  # the parameters of the likelihood, which decode() does not give
@@ -101,7 +101,9 @@ def cases(order: np.ndarray, columns: int) -> dict[str, np.ndarray]:
 def picture(diagnosis: Diagnosis, deviation: np.ndarray | None = None, columns: int = 8) -> Figure:
     """The best, the median and the worst faces: rows of originals, reconstructions, error maps and, with
     `deviation` (N, H, W), maps of it, on one scale for each kind of map."""
-    error = np.abs(diagnosis.originals.astype(np.float32) - diagnosis.again).mean(-1) / 255  # (N, H, W)
+    error = (
+        np.abs(diagnosis.originals.astype(np.float32) - diagnosis.reconstructions).mean(-1) / 255
+    )  # (N, H, W)
     maps = {"error": error}
     if deviation is not None:
         maps["deviation"] = deviation
@@ -118,7 +120,7 @@ def picture(diagnosis: Diagnosis, deviation: np.ndarray | None = None, columns: 
 def _band(diagnosis: Diagnosis, maps: Mapping[str, np.ndarray], case: str, rows: np.ndarray) -> Band:
     return Band(
         title=_title(case, len(rows), len(diagnosis.originals)),
-        images={"original": diagnosis.originals[rows], "reconstruction": diagnosis.again[rows]},
+        images={"original": diagnosis.originals[rows], "reconstruction": diagnosis.reconstructions[rows]},
         maps={name: table[rows] for name, table in maps.items()},
         captions=[_caption(diagnosis.figures, row) for row in rows],
     )

@@ -11,10 +11,10 @@ from facespace.data.faces import FaceSet
 from facespace.image import overlays
 from facespace.latent import directions as finding
 from facespace.latent.directions import DECORRELATED, PAIRED, DirectionFacts, Directions, FitFacts, Whitening
-from facespace.latent.kinds import find_kinds
+from facespace.latent.kinds import find_clusters
 from facespace.space.base import BaseSpace
 
-DRAWN_ON = 2_000  # faces that a paired direction is found from, at most
+MAX_OVERLAID = 2_000  # faces that a paired direction is found from, at most
 
 # Latents (N, D) and the set's signs (N, A) -> signs (N, K) of the directions that are measured.
 SignsOf = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -34,7 +34,7 @@ class _Fit:
     @property
     def latents(self) -> np.ndarray:
         """Posterior means of the split, float64 (N, D)."""
-        return self.space.means(self.faces, self.split).astype(np.float64)
+        return self.space.posterior_means(self.faces, self.split).astype(np.float64)
 
     @property
     def facts(self) -> FitFacts:
@@ -61,7 +61,9 @@ def from_attributes(
 ) -> Directions:
     """A direction for each of a set's attributes, all or the named ones."""
     fit, known = _Fit(space, faces, split, pairs, seed), faces.attribute_names
-    found = finding.find_all(fit.latents, faces.signs(split), known, attributes, method, pairs, seed)
+    found = finding.fit_directions(
+        fit.latents, faces.attribute_signs(split), known, attributes, method, pairs, seed
+    )
     columns = [known.index(name) for name in found.names]
     return _with_auc(fit, found, lambda _, signs: signs[:, columns])
 
@@ -79,16 +81,16 @@ def from_kinds(
     separates them from the other attributes that enough faces have and lack."""
     column = _column(faces, attribute)
     fit = _Fit(space, faces, split, None, seed, attribute)
-    z, signs = fit.latents, faces.signs(split)
+    z, signs = fit.latents, faces.attribute_signs(split)
     whitening = finding.whitening_of(z)
-    kinds = find_kinds(z, signs[:, column], count, whitening, seed)
-    own = kinds.of(z, signs[:, column])
+    kinds = find_clusters(z, signs[:, column], count, whitening, seed)
+    own = kinds.signs(z, signs[:, column])
     means = np.stack([z[member > 0].mean(0) for member in own.T])
     names = name_kinds(attribute, space.decode(means.astype(np.float32)), space.template.points)
     others = [name for name in faces.attribute_names if name != attribute]
     table = np.concatenate([own, np.delete(signs, column, 1)], 1)
-    found = finding.find_all(z, table, [*names, *others], names, method)
-    return _with_auc(fit, found, lambda latents, known: kinds.of(latents, known[:, column]))
+    found = finding.fit_directions(z, table, [*names, *others], names, method)
+    return _with_auc(fit, found, lambda latents, known: kinds.signs(latents, known[:, column]))
 
 
 def name_kinds(attribute: str, faces: np.ndarray, points: np.ndarray) -> list[str]:
@@ -108,11 +110,11 @@ def name_kinds(attribute: str, faces: np.ndarray, points: np.ndarray) -> list[st
 
 # Names of kinds by a measure of their mean faces, the highest value first.
 KIND_NAMES: Mapping[str, tuple[tuple[str, ...], Callable[[np.ndarray, np.ndarray], float]]] = {
-    "Eyeglasses": (("clear", "dark"), overlays.lens_light),
+    "Eyeglasses": (("clear", "dark"), overlays.lens_brightness),
 }
 
 
-def from_pairs(
+def from_overlays(
     space: BaseSpace, faces: FaceSet, name: str, whitening: Whitening, split: str = "train", seed: int = 0
 ) -> Directions:
     """A direction from faces of a set without an attribute, at most DRAWN_ON, encoded as they are and with it
@@ -120,12 +122,12 @@ def from_pairs(
     cancel."""
     make, attribute = choose(overlays.OVERLAYS, name, "attribute that can be drawn")
     column = _column(faces, attribute)
-    bare = faces.rows(split)[faces.signs(split)[:, column] < 0]
-    bare = bare[np.linspace(0, len(bare) - 1, min(len(bare), DRAWN_ON)).round().astype(int)]
+    bare = faces.rows(split)[faces.attribute_signs(split)[:, column] < 0]
+    bare = bare[np.linspace(0, len(bare) - 1, min(len(bare), MAX_OVERLAID)).round().astype(int)]
     finding.check_counts(np.repeat([1.0, -1.0], len(bare))[:, None], [name])
     random, points = np.random.default_rng(seed), faces.template.points
     before = np.stack([faces.images[row] for row in bare])
-    after = np.stack([overlays.draw(face, points, make(random)) for face in before])
+    after = np.stack([overlays.add_glasses(face, points, make(random)) for face in before])
     prepared = space.as_prepared()
     found = paired(name, prepared.encode(after), prepared.encode(before), whitening)
     fit = _Fit(space, faces, split, None, seed, attribute)
@@ -136,7 +138,7 @@ def paired(name: str, having: np.ndarray, lacking: np.ndarray, whitening: Whiten
     """The mean difference of latents (N, D) of the same faces with something and without it."""
     signs = np.repeat([1.0, -1.0], len(lacking))[:, None]
     z = np.concatenate([having, lacking]).astype(np.float64)
-    found = finding.find_directions(z, signs, [name], "mean", whitening)
+    found = finding.fit_direction_table(z, signs, [name], "mean", whitening)
     facts: DirectionFacts = {**found.facts[name], "method": PAIRED}
     return replace(found, facts={name: facts})
 
@@ -152,8 +154,8 @@ def _with_auc(fit: _Fit, found: Directions, signs_of: SignsOf) -> Directions:
     held_out = _held_out_split(fit)
     aucs: Mapping[str, float | None] = {}
     if held_out:
-        z = fit.space.means(fit.faces, held_out)
-        aucs = finding.auc(found, z, signs_of(z, fit.faces.signs(held_out)))
+        z = fit.space.posterior_means(fit.faces, held_out)
+        aucs = finding.auc(found, z, signs_of(z, fit.faces.attribute_signs(held_out)))
     facts: dict[str, DirectionFacts] = {}
     for name in found.names:
         facts[name] = {**found.facts[name], "auc": aucs.get(name), **fit.facts, "auc_of": held_out}

@@ -20,7 +20,7 @@ from facespace.latent.strengths import Strength
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from facespace.perception.attributes import AttributeNet
+    from facespace.perception.attributes import AttributeClassifier
     from facespace.space.face_space import FaceSpace
     from facespace.space.inputs import Given, Images
 
@@ -91,7 +91,7 @@ def edit_input(space: "FaceSpace", faces: "Images", optimize_steps: int = 0) -> 
     if not optimize_steps:
         return EditInput(z, originals)
     start = time.perf_counter()
-    better = space.refine(fitted, z, optimize_steps)
+    better = space.optimize(fitted, z, optimize_steps)
     seconds = round(time.perf_counter() - start, 2)
     errors = [float(squared_error(space.decode(latents), originals).mean()) for latents in (z, better)]
     return EditInput(better, originals, Optimization(optimize_steps, seconds, *errors))
@@ -144,7 +144,7 @@ class EditGrid:
         """The labelled grid as a matplotlib figure."""
         from facespace.report import charts
 
-        return charts.strips(self.faces, self.rows, self.columns, self.title)
+        return charts.labelled_grid(self.faces, self.rows, self.columns, self.title)
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ class Editor:
 
     space: "FaceSpace"
     lock: Sequence[str] | str = ()
-    classifier: "AttributeNet | None" = None
+    classifier: "AttributeClassifier | None" = None
     keep_detail: bool = False
 
     def rows(self, faces: EditInput, edits: Edits) -> EditRows:

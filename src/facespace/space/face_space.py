@@ -10,7 +10,7 @@ import numpy as np
 
 from facespace.core.cards import Card
 from facespace.core.errors import BundleError, UsageError, check_seed, suggest
-from facespace.data.faces import BATCH, FaceSet
+from facespace.data.faces import BATCH_SIZE, FaceSet
 from facespace.image.pixels import to_float
 from facespace.latent import directions as finding
 from facespace.latent import edit as editing
@@ -77,7 +77,7 @@ class FaceSpace(BaseSpace):
         seed: int = 0,
         temperature: float = 1.0,
         prior: str | None = None,
-        given: Given = None,
+        conditions: Given = None,
         guidance: float = 1.0,
         keep: float = 1.0,
         score: rejection.Score | None = None,
@@ -89,7 +89,7 @@ class FaceSpace(BaseSpace):
         With `keep` below 1, n / keep faces are decoded, and those with the highest `score` are kept, in their
         order: images (N, C, H, W) in [0, 1] to (N,), such as that of `load_discriminator(folder)`. Such faces
         are not samples of the prior: rare ones are fewer."""
-        to_prior, to_decoder = self._split_given(given or {}, prior)
+        to_prior, to_decoder = self._split_given(conditions or {}, prior)
         count = rejection.candidates(n, keep, score)
         faces = self.decode(
             self.sample_latents(count, seed, temperature, prior, to_prior, guidance), to_decoder
@@ -114,19 +114,19 @@ class FaceSpace(BaseSpace):
                 to_decoder[name] = value  # a decoder without this condition refuses it
         return to_prior, to_decoder
 
-    def pull(self, z: np.ndarray, share: float, prior: str | None = None) -> np.ndarray:
+    def truncate(self, z: np.ndarray, strength: float, prior: str | None = None) -> np.ndarray:
         """Truncation: latents (N, D) moved by a strength `share` in [0, 1] towards likely ones under a prior,
         float32 (N, D). 0 returns them as they are, 1 moves them to the centre: a Gaussian's mean; of a
         mixture the mean of the component that a latent comes from; of a flow the latent without noise,
         reached by scaling the noise of each latent. Raises UsageError for a strength outside [0, 1]."""
-        if not 0 <= share <= 1:
-            raise UsageError(f"The truncation strength must lie in [0, 1]; got {share}.")
-        return self._codec.truncate(check_latents(z, self.latent_dim), share, prior)
+        if not 0 <= strength <= 1:
+            raise UsageError(f"The truncation strength must lie in [0, 1]; got {strength}.")
+        return self._codec.truncate(check_latents(z, self.latent_dim), strength, prior)
 
-    def reconstruct(self, images: Images, given: Given = None) -> np.ndarray:
+    def reconstruct(self, images: Images, conditions: Given = None) -> np.ndarray:
         """Reconstructions uint8 (N, H, W, C): encoded without attributes and decoded with those given, so
         that setting an attribute edits the face."""
-        return self.decode(self.encode(images), given)
+        return self.decode(self.encode(images), conditions)
 
     def morph(self, *keys: Images, **options: Any) -> np.ndarray:
         """Frames uint8 (frames, H, W, C): the decoded latents of `morph_latents`, with the same arguments."""
@@ -138,7 +138,7 @@ class FaceSpace(BaseSpace):
         frames: int = 60,
         prior: str | None = None,
         distance: "Distance | None" = None,
-        adjust: morphing.Adjust | None = None,
+        adjust: morphing.Projection | None = None,
         **way: Any,
     ) -> np.ndarray:
         """The latents of a morph through 2 to 12 key faces, pictures or latents: float32 (frames, D). The
@@ -151,16 +151,16 @@ class FaceSpace(BaseSpace):
         difference of blurred pixels; it must add up along a path, as a difference does and its square does
         not. `adjust` changes the latents (N, D) of the path, keys included. Raises UsageError for unknown
         options and impossible numbers."""
-        plan, latents = morphing.Way.of(**way), self.latents(*keys)
+        plan, latents = morphing.PathSpec.of(**way), self.latents(*keys)
         segments = plan.segments(len(latents))
         center = self._codec.prior_mean(prior)
-        walk = plan.walk(latents, morphing.Geometry(center, self._geodesic(prior)), adjust)
+        walk = plan.path_function(latents, morphing.PathGeometry(center, self._geodesic(prior)), adjust)
 
         def steps(where: np.ndarray) -> np.ndarray:
             faces = self.decode(walk(where))
             return (distance or _blurred_distance())(faces[:-1], faces[1:])
 
-        return check_latents(walk(morphing.places(frames, segments, plan, steps)), self.latent_dim)
+        return check_latents(walk(morphing.frame_positions(frames, segments, plan, steps)), self.latent_dim)
 
     def _geodesic(self, prior: str | None) -> morphing.Geodesic:
         """Density-aware paths under a prior, which the torch engine alone finds."""
@@ -190,7 +190,7 @@ class FaceSpace(BaseSpace):
         faces: FaceSet | Path | str,
         attributes: Sequence[str] = (),
         method: str = DECORRELATED,
-        pairs: int | None = None,
+        shots: int | None = None,
         split: str = "train",
         seed: int = 0,
     ) -> Directions:
@@ -205,7 +205,7 @@ class FaceSpace(BaseSpace):
         bundle.check_own(self.folder)
         opened = self._open_set(faces)
         return self._keep(
-            direction_fitting.from_attributes(self, opened, attributes, method, pairs, split, seed)
+            direction_fitting.from_attributes(self, opened, attributes, method, shots, split, seed)
         )
 
     def fit_kinds(
@@ -235,28 +235,28 @@ class FaceSpace(BaseSpace):
         check_seed(seed)
         bundle.check_own(self.folder)
         opened = self._open_set(faces)
-        return self._keep(direction_fitting.from_pairs(self, opened, name, self.whitening(), split, seed))
+        return self._keep(direction_fitting.from_overlays(self, opened, name, self.whitening(), split, seed))
 
     def fit_components(
         self, faces: FaceSet | Path | str, count: int = 16, split: str = "train"
     ) -> Directions:
         """The first principal components of the posterior means of a split, kept in the bundle as PC1, PC2 …
         Raises UsageError for a set of another crop."""
-        return self._keep(finding.components(self.means(faces, split), count))
+        return self._keep(finding.components(self.posterior_means(faces, split), count))
 
-    def add_direction(self, name: str, having: np.ndarray, lacking: np.ndarray) -> Directions:
+    def add_direction(self, name: str, positive: np.ndarray, negative: np.ndarray) -> Directions:
         """A custom direction, from latents (N, D) of at least 5 faces with something and of 5 without it,
         kept in the bundle. Raises UsageError for fewer, or a name that is not a word."""
         if not name.strip() or set(name) & set("=,:"):
             raise UsageError(f"A direction's name is a word without = , and :, such as squint; got {name!r}.")
-        return self._keep(finding.own_direction(name, having, lacking, self.whitening()))
+        return self._keep(finding.custom_direction(name, positive, negative, self.whitening()))
 
     def edit(
         self,
         z: np.ndarray,
         edits: Mapping[str, float | str],
         lock: Sequence[str] = (),
-        judge: closed_loop.ImageJudge | None = None,
+        classifier: closed_loop.ImageClassifier | None = None,
     ) -> np.ndarray:
         """Latents (N, D) with attributes changed, float32 (N, D): by a strength in standard deviations, or as
         text in class gaps ("1g": from the mean of the faces without it to the mean of those with it), or to
@@ -269,14 +269,14 @@ class FaceSpace(BaseSpace):
         z = np.atleast_2d(np.asarray(z, np.float32))
         goals = {name: value == ON for name, value in edits.items() if value in (ON, OFF)}
         along = {name: value for name, value in edits.items() if name not in goals}
-        if judge is None:
+        if classifier is None:
             return self._move(z, along, goals, lock)
         if along:
             z = self._move(z, along, {}, lock)
         if goals:
             known = self._known()
             root = (known.whitening if known else self.whitening()).root
-            z = closed_loop.reach(z, self.judged(judge), goals, lock, root, known)
+            z = closed_loop.closed_loop_edit(z, self.latent_classifier(classifier), goals, lock, root, known)
         return z
 
     def _move(
@@ -292,24 +292,26 @@ class FaceSpace(BaseSpace):
         for name, value in along.items():
             moves[name] = _strength(known, name, value)
         editing.check_locks(known, (*along, *goals), lock)
-        moves |= editing.strengths_to_levels(z, known, goals, lock)
+        moves |= editing.strengths_to_class_means(z, known, goals, lock)
         return editing.move(z, known, moves, lock)
 
-    def keeping(self, lock: Sequence[str], like: np.ndarray) -> morphing.Adjust:
+    def locked_scores(self, lock: Sequence[str], like: np.ndarray) -> morphing.Projection:
         """What `morph` takes as `adjust` so that the scores of the locked attributes stay those of a latent
         `like` (D,)."""
         known = self.directions()
         editing.check_locks(known, (), lock)
-        return lambda z: editing.keep_scores(z, known, lock, like)
+        return lambda z: editing.project_to_scores(z, known, lock, like)
 
-    def refine(self, images: Images, z: np.ndarray, steps: int = 50) -> np.ndarray:
+    def optimize(self, images: Images, z: np.ndarray, steps: int = 50) -> np.ndarray:
         """Latents (N, D) of pictures, optimised so that the decoded faces come nearer to the pictures in
         squared error than the encoder's single pass. No error rises. Raises UsageError for fewer than one
         step."""
         if steps < 1:
             raise UsageError(f"Latents are refined in at least 1 step; got {steps}.")
         goal = to_float(self.target(self.fit(images)), self.device)
-        return latent_optimization.refine(z, goal, self.torch_engine.image, self.whitening().root, steps)
+        return latent_optimization.optimize_latents(
+            z, goal, self.torch_engine.image, self.whitening().root, steps
+        )
 
     def whitening(self) -> Whitening:
         """Mean and covariance root of encoded faces: of those that directions were found in, else of samples
@@ -317,7 +319,7 @@ class FaceSpace(BaseSpace):
         known = self._known()
         return known.whitening if known else finding.whitening_of(self.sample_latents(SAMPLES, prior=OWN))
 
-    def judged(self, judge: closed_loop.ImageJudge) -> closed_loop.Judge:
+    def latent_classifier(self, judge: closed_loop.ImageClassifier) -> closed_loop.LatentClassifier:
         """A classifier of images as one of this space's latents."""
         return closed_loop.judge_latents(judge, self.torch_engine.image)
 
@@ -345,7 +347,7 @@ def load(space: Path | str | None = None, device: "torch.device | str" = "cpu") 
     return FaceSpace(bundle.load(space, device))
 
 
-def describe(space: FaceSpace) -> dict[str, str | int]:
+def space_facts(space: FaceSpace) -> dict[str, str | int]:
     """The facts of a space that every command reports."""
     return {
         "space": str(space.folder),
@@ -365,4 +367,4 @@ def _blurred_distance() -> "Distance":
     return blurred_distance
 
 
-__all__ = ["BATCH", "FaceSpace", "Given", "Images", "check_keep", "describe", "load"]
+__all__ = ["BATCH_SIZE", "FaceSpace", "Given", "Images", "check_keep", "load", "space_facts"]

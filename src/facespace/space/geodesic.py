@@ -12,9 +12,9 @@ from facespace.latent import morph
 from facespace.models.priors import Prior
 
 WAVES = 4  # sines of 1 … WAVES half-periods that a bend is made of: too few to be jagged
-LOOKS = 16  # places a segment at which the density is evaluated
+POINTS_PER_SEGMENT = 16  # places a segment at which the density is evaluated
 STIFFNESS = 0.15  # nats that half a squared standard deviation of stretching must gain
-ROUNDS = 30
+MAX_ITERATIONS = 30
 
 Between = Callable[[Tensor, Tensor], Tensor]  # segment (T,), t (T,) in [0, 1] -> latents (T, D)
 
@@ -23,13 +23,13 @@ def geodesic(prior: Prior) -> morph.Geodesic:
     """The paths of `dense` under a prior, from arrays and to arrays."""
 
     def between_ends(starts: np.ndarray, ends: np.ndarray) -> morph.Between:
-        between = dense(torch.from_numpy(starts), torch.from_numpy(ends), prior)
+        between = geodesic_paths(torch.from_numpy(starts), torch.from_numpy(ends), prior)
         return lambda segment, t: between(torch.from_numpy(segment), torch.from_numpy(t)).numpy()
 
     return between_ends
 
 
-def dense(starts: Tensor, ends: Tensor, prior: Prior) -> Between:
+def geodesic_paths(starts: Tensor, ends: Tensor, prior: Prior) -> Between:
     """Paths between latents (S, D), exact at both ends: the great circle about the prior's mean, plus Σ
     coefficient · sin(wave · π · t), scaled to the circle's distance from the mean, with the coefficients that
     maximise
@@ -41,9 +41,9 @@ def dense(starts: Tensor, ends: Tensor, prior: Prior) -> Between:
     where no face lies and faces do not differ: a path that may approach the mean does."""
     center, scale = prior.mean.double(), _spread(prior)
     whitened = [(side.to(center) - center) / scale for side in (starts, ends)]  # (S, D) each
-    evaluated = (torch.arange(LOOKS).to(center) + 0.5) / LOOKS
+    evaluated = (torch.arange(POINTS_PER_SEGMENT).to(center) + 0.5) / POINTS_PER_SEGMENT
     pitches = torch.arange(1, WAVES + 1).to(center) * math.pi  # radians a segment
-    segments = torch.arange(len(starts), device=center.device).repeat_interleave(LOOKS)
+    segments = torch.arange(len(starts), device=center.device).repeat_interleave(POINTS_PER_SEGMENT)
 
     def curve(coefficients: Tensor, segment: Tensor, t: Tensor) -> Tensor:
         circle = great_circle(whitened[0][segment], whitened[1][segment], t)  # (T, D)
@@ -93,7 +93,7 @@ def _minimise(loss: Callable[[Tensor], Tensor], start: Tensor) -> Tensor:
     """Where a smooth function is lowest near `start`, by L-BFGS; never higher than at the start."""
     with torch.inference_mode(False), torch.enable_grad():
         found = start.clone().requires_grad_()
-        search = torch.optim.LBFGS([found], max_iter=ROUNDS, line_search_fn="strong_wolfe")
+        search = torch.optim.LBFGS([found], max_iter=MAX_ITERATIONS, line_search_fn="strong_wolfe")
 
         def closure() -> Tensor:
             search.zero_grad()

@@ -10,7 +10,7 @@ from torch import Tensor
 RATE = 0.05
 
 
-def refine(
+def optimize_latents(
     z: np.ndarray, goal: Tensor, decode: Callable[[Tensor], Tensor], root: np.ndarray, steps: int
 ) -> np.ndarray:
     """Latents (N, D) whose images, `decode` (N, D) -> (N, C, H, W), come nearer to a goal (N, C, H, W) in

@@ -62,7 +62,7 @@ def perceptual_distance(space: "FaceSpace") -> tuple[Distance, str]:
     pixels."""
     from facespace.perception import lpips
 
-    if not lpips.at_hand():
+    if not lpips.is_available():
         return blurred_distance, BLURRED
     network, face = lpips.open_lpips(), space.decode(np.zeros(space.latent_dim))
     try:
@@ -104,8 +104,8 @@ def _uniform_ratio(lengths: np.ndarray, frames: int, options: dict[str, Any]) ->
     `lengths` (S, M)."""
     segments, steps = lengths.shape
     names = ("path", "easing", "loop", "pingpong")
-    way = morphing.Way(pace="uniform", **{name: options[name] for name in names if name in options})
-    where = morphing.places(frames, segments, way)
+    way = morphing.PathSpec(pace="uniform", **{name: options[name] for name in names if name in options})
+    where = morphing.frame_positions(frames, segments, way)
     if way.closed:
         where = np.append(where, segments)
     measured_at = np.arange(segments * steps + 1) / steps
@@ -129,7 +129,7 @@ def animation_grid(
     latents = _pairs(space, keys, rows * columns)
     ratios: list[float] = []
     films = _frames(space, latents, ratios, options)
-    page = animation.mosaic(films, rows, columns, padding, color)
+    page = animation.video_grid(films, rows, columns, padding, color)
     return AnimationGrid(page, float(np.mean(ratios)))
 
 

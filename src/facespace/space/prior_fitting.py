@@ -13,7 +13,7 @@ from facespace.core.attribute_names import mirror_attributes
 from facespace.core.cards import Card
 from facespace.core.errors import UsageError, check_seed, choose
 from facespace.data.faces import FaceSet
-from facespace.latent.directions import FEWEST
+from facespace.latent.directions import MIN_FACES
 from facespace.models import prior_fit
 from facespace.models.priors import CONDITIONAL, FittedPrior, fitted_prior
 from facespace.space.base import BaseSpace
@@ -58,12 +58,12 @@ def fit(
     z = _means(space, faces, split)
     views = [z[split]]
     if mirror:
-        views.append(torch.from_numpy(space.means(faces, split, mirrored=True)))
+        views.append(torch.from_numpy(space.posterior_means(faces, split, mirrored=True)))
     learned = torch.stack(views, 1)  # (N, V, D)
     prior.fit(learned, seed, attribute_signs(faces, split, names, mirror) if names else None)
     facts = PriorFacts(kind, faces.fingerprint, split, count, mirror, seed)
     model = space.model
-    figures = prior_fit.judge(prior, model.prior, learned.flatten(0, 1), z, split, model.snap)
+    figures = prior_fit.measure_fit(prior, model.prior, learned.flatten(0, 1), z, split, model.quantize)
     return prior, {**asdict(facts), **figures}
 
 
@@ -73,7 +73,7 @@ def _means(space: BaseSpace, faces: FaceSet, split: str) -> dict[str, Tensor]:
     splits = [split]
     if split not in ("validation", "all") and len(faces.rows("validation")):
         splits.append("validation")
-    return {name: torch.from_numpy(space.means(faces, name)) for name in splits}
+    return {name: torch.from_numpy(space.posterior_means(faces, name)) for name in splits}
 
 
 def _conditions(faces: FaceSet, split: str, kind: str, names: Sequence[str] | None) -> list[str]:
@@ -86,15 +86,15 @@ def _conditions(faces: FaceSet, split: str, kind: str, names: Sequence[str] | No
         return list(dict.fromkeys(names))
     if kind not in CONDITIONAL:
         return []
-    signs = faces.signs(split)
+    signs = faces.attribute_signs(split)
     fewest = np.minimum((signs > 0).sum(0), (signs < 0).sum(0))
-    return [name for name, count in zip(known, fewest) if count >= FEWEST]
+    return [name for name, count in zip(known, fewest) if count >= MIN_FACES]
 
 
 def attribute_signs(faces: FaceSet, split: str, names: Sequence[str], mirror: bool) -> Tensor:
     """The signs of attributes of a split, (N, V, A), in the picture and, with `mirror`, in its mirror
     image."""
-    signs = torch.from_numpy(faces.signs(split)).float()
+    signs = torch.from_numpy(faces.attribute_signs(split)).float()
     views = [signs]
     if mirror:
         columns, turns = mirror_attributes(faces.attribute_names)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from facespace.core.errors import UsageError
-from facespace.data.faces import BATCH
+from facespace.data.faces import BATCH_SIZE
 from facespace.image.pixels import to_float
 
 LEAST_KEPT = 0.01  # share of the decoded faces
@@ -39,7 +39,7 @@ def keep_best(faces: np.ndarray, n: int, score: Score, device: torch.device) -> 
     """The n faces uint8 (N, H, W, C) with the highest score, in their order (Azadi et al., 2019, in its
     simplest form)."""
     scores = []
-    for part in np.array_split(faces, math.ceil(len(faces) / BATCH)):
+    for part in np.array_split(faces, math.ceil(len(faces) / BATCH_SIZE)):
         scores.append(score(to_float(part, device)))
     best = torch.cat(scores).float().argsort(descending=True, stable=True)[:n]
     return faces[best.sort().values.cpu().numpy()]

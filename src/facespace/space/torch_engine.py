@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 
 from facespace.core.aliases import current_argument
 from facespace.core.errors import UsageError, choose
-from facespace.data.faces import BATCH
+from facespace.data.faces import BATCH_SIZE
 from facespace.image.pixels import to_float, to_uint8
 from facespace.models import LatentModel, bundle
 from facespace.models.priors import Flow, Prior
@@ -48,15 +48,15 @@ class TorchEngine:
         return self.model.config.conditions
 
     @property
-    def usual_prior(self) -> str:
+    def default_prior(self) -> str:
         """The fitted prior with the highest held-out likelihood, where it exceeds the model's own; else
         "model"."""
-        return bundle.usual_prior(self.bundle.card)
+        return bundle.default_prior(self.bundle.card)
 
     def prior(self, kind: str | None = None) -> Prior:
         """The prior of a kind; fitted ones are read again only after the bundle has been written. Raises
         UsageError for an unknown kind and BundleError for one that was not fitted."""
-        name: str = current_argument("prior", kind) or self.usual_prior
+        name: str = current_argument("prior", kind) or self.default_prior
         if name == bundle.OWN:
             return self.model.prior
         written = written_at(self.bundle)
@@ -69,8 +69,8 @@ class TorchEngine:
         """Faces uint8 (N, H, W, C) to posterior means, float32 (N, D)."""
         y = torch.from_numpy(attributes).to(self.device)
         parts = [np.empty((0, self.latent_dim), np.float32)]
-        for start in range(0, len(faces), BATCH):
-            part = to_float(faces[start : start + BATCH], self.device)
+        for start in range(0, len(faces), BATCH_SIZE):
+            part = to_float(faces[start : start + BATCH_SIZE], self.device)
             posterior = self.model.encode(part, y.expand(len(part), -1))
             parts.append(posterior.mean.flatten(1).float().cpu().numpy())
         return np.concatenate(parts)
@@ -81,7 +81,7 @@ class TorchEngine:
         latents, y = torch.from_numpy(z).to(self.device), torch.from_numpy(attributes).to(self.device)
         channels, height, width = self.image_shape
         parts = [np.empty((0, height, width, channels), np.uint8)]
-        for part in latents.split(BATCH):
+        for part in latents.split(BATCH_SIZE):
             if len(part):
                 parts.append(to_uint8(self.image(part, y)))
         return np.concatenate(parts)
@@ -109,12 +109,12 @@ class TorchEngine:
         else:
             y = condition_values(chosen, given)
             z = cast(Flow, chosen).sample(n, temperature, generator, y, guidance)
-        return self.model.snap(z).flatten(1).float().cpu().numpy()
+        return self.model.quantize(z).flatten(1).float().cpu().numpy()
 
     def sample_many(self, n: int, seed: int, prior: str | None) -> np.ndarray:
         """The same in larger batches, equal but for the last bits."""
         z = self.prior(prior).sample_many(n, Generator().manual_seed(seed))
-        return self.model.snap(z).flatten(1).float().cpu().numpy()
+        return self.model.quantize(z).flatten(1).float().cpu().numpy()
 
     def prior_mean(self, prior: str | None) -> np.ndarray:
         """Float32 (D,)."""
@@ -126,7 +126,7 @@ class TorchEngine:
 
     def truncate(self, z: np.ndarray, strength: float, prior: str | None) -> np.ndarray:
         """Latents (N, D) moved by a `strength` in [0, 1] towards the centre of a prior, float32 (N, D)."""
-        moved = self.prior(prior).pull(torch.from_numpy(z).to(self.device), strength)
+        moved = self.prior(prior).truncate(torch.from_numpy(z).to(self.device), strength)
         return moved.float().cpu().numpy()
 
 

@@ -5,23 +5,23 @@ import numpy as np
 import torch
 
 from facespace.core.console import progress
-from facespace.space.face_space import BATCH, FaceSpace
+from facespace.space.face_space import BATCH_SIZE, FaceSpace
 
 STEPS = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)  # standard deviations
 
 
 @torch.inference_mode()
-def influence(space: FaceSpace, z: np.ndarray, moves: np.ndarray) -> np.ndarray:
+def influence(space: FaceSpace, z: np.ndarray, steps: np.ndarray) -> np.ndarray:
     """The mean absolute change of a pixel value, (P,) in [0, 1], when one of the `moves` (P, D) is added to a
     latent, over the latents `z` (M, D). Attributes of a conditional space stay unknown. Runs in the torch
     engine."""
     engine = space.torch_engine
     faces = torch.from_numpy(np.asarray(z, np.float32)).to(engine.device)
-    table = torch.from_numpy(np.asarray(moves, np.float32)).to(engine.device)
+    table = torch.from_numpy(np.asarray(steps, np.float32)).to(engine.device)
     before = engine.image(faces).float()  # (M, C, H, W)
     parts = []
-    with progress(len(moves), "Moving each latent", "latents") as advance:
-        for some in table.split(max(1, BATCH // len(faces))):
+    with progress(len(steps), "Moving each latent", "latents") as advance:
+        for some in table.split(max(1, BATCH_SIZE // len(faces))):
             after = engine.image((faces + some[:, None]).flatten(0, 1)).float()  # (P · M, C, H, W)
             change = (after.unflatten(0, (len(some), len(faces))) - before).abs()
             parts.append(change.flatten(1).mean(1).double().cpu())
@@ -29,13 +29,13 @@ def influence(space: FaceSpace, z: np.ndarray, moves: np.ndarray) -> np.ndarray:
     return torch.cat(parts).numpy()
 
 
-def walk(center: np.ndarray, axes: np.ndarray, steps: tuple[float, ...] = STEPS) -> np.ndarray:
+def traverse(center: np.ndarray, axes: np.ndarray, steps: tuple[float, ...] = STEPS) -> np.ndarray:
     """Latents float32 (R, K, D): from `center` (D,) by each step along each of the `axes` (R, D), whose
     lengths are one step's."""
     return (center + np.asarray(steps)[None, :, None] * axes[:, None]).astype(np.float32)
 
 
-def draw_walk(space: FaceSpace, latents: np.ndarray) -> np.ndarray:
+def decode_traversal(space: FaceSpace, latents: np.ndarray) -> np.ndarray:
     """Faces uint8 (R, K, H, W, C) of latents (R, K, D)."""
     faces = space.decode(latents.reshape(-1, latents.shape[-1]))
     return faces.reshape(*latents.shape[:2], *faces.shape[1:])

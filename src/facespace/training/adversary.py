@@ -14,7 +14,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 from facespace.core.errors import UsageError
 from facespace.recipes.config import Recipe
 from facespace.training.checkpoint import Parts
-from facespace.training.runtime import Machine
+from facespace.training.runtime import Runtime
 
 WIDTHS = (32, 64, 128, 128)  # channels of the strided convolutions
 SMALLEST = 16  # pixels a side that give more than one patch
@@ -22,7 +22,7 @@ BETAS = (0.5, 0.9)  # of Adam: against a changing opponent, long averages are st
 RATE = 3e-4  # of Adam, constant (Heusel et al., 2017): a decaying discriminator would lag behind the model
 
 
-class Critic(nn.Module):
+class PatchDiscriminator(nn.Module):
     """Strided convolutions with spectral norm (Miyato et al., 2018): a logit for each patch of some 78 px."""
 
     def __init__(self, channels: int) -> None:
@@ -43,16 +43,16 @@ class Critic(nn.Module):
         return self.head(x).float(), features
 
 
-class Adversary:
+class PatchAdversary:
     """The discriminator with its optimizer, and its terms of the model's loss."""
 
-    def __init__(self, plan: Recipe, image: tuple[int, int, int], machine: Machine) -> None:
+    def __init__(self, plan: Recipe, image: tuple[int, int, int], machine: Runtime) -> None:
         if min(image[1:]) < SMALLEST:
             raise UsageError(
                 f"objective.adversarial needs faces of at least {SMALLEST} px a side; got {image[1:]}."
             )
         self.machine, self.skips_images = machine, plan.objective.adversarial_on == "samples"
-        self.critic = cast(Critic, machine.place(Critic(image[0])))
+        self.critic = cast(PatchDiscriminator, machine.to_device(PatchDiscriminator(image[0])))
         self.optimizer = torch.optim.Adam(self.critic.parameters(), RATE, BETAS, fused=True)
         self.network = machine.prepare(self.critic, self.optimizer)
 
@@ -61,7 +61,7 @@ class Adversary:
         """The parts whose state is in a checkpoint."""
         return {"critic": self.critic, "critic_optimizer": self.optimizer}
 
-    def judge(self, image: Tensor, seen: Tensor, drawn: Tensor | None = None) -> dict[str, Tensor]:
+    def generator_terms(self, image: Tensor, seen: Tensor, drawn: Tensor | None = None) -> dict[str, Tensor]:
         """Two terms of the model's loss, without gradient for the discriminator.
 
         `adversarial` is minus the mean logit of images (B, C, H, W) and of those `drawn` (N, C, H, W), or of
@@ -84,7 +84,7 @@ class Adversary:
             "feature_matching": torch.stack(distances).mean() * size,
         }
 
-    def learn(self, image: Tensor, seen: Tensor, drawn: Tensor | None = None) -> dict[str, Tensor]:
+    def step(self, image: Tensor, seen: Tensor, drawn: Tensor | None = None) -> dict[str, Tensor]:
         """One step of the discriminator on the model's images and the photographs `seen`.
 
         Returns its hinge loss: 1 where it cannot separate the two, 0 where it always can."""

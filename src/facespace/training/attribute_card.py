@@ -51,7 +51,7 @@ def measure(
     rows = {}
     for column, name in enumerate(names):
         majority = np.nansum(np.sign(training[:, column])) > 0
-        rows[name] = one(probability[:, column], attributes[:, column], bool(majority))
+        rows[name] = attribute_figures(probability[:, column], attributes[:, column], bool(majority))
     means = {}
     for key in MEANS:
         known = [value for row in rows.values() if (value := getattr(row, key)) is not None]
@@ -59,7 +59,7 @@ def measure(
     return ClassifierFigures(means, rows)
 
 
-def one(probability: np.ndarray, attribute: np.ndarray, usual: bool) -> AttributeFigures:
+def attribute_figures(probability: np.ndarray, attribute: np.ndarray, usual: bool) -> AttributeFigures:
     """The figures of one attribute from (N,) each; `usual` is its majority class."""
     known = np.nan_to_num(attribute) != 0
     p, truth = probability[known], attribute[known] > 0

@@ -18,15 +18,15 @@ from facespace.core.cards import Card
 from facespace.core.configs import override, to_dict
 from facespace.core.console import Advance, note, progress, quiet
 from facespace.core.errors import TrainingError, check_seed
-from facespace.core.files import build_folder, check_target, partial_folder
-from facespace.data.faces import FaceSet, over
+from facespace.core.files import build_folder, check_target, unfinished_folder
+from facespace.data.faces import FaceSet, map_images
 from facespace.image.photos import Template
 from facespace.image.pixels import to_float
 from facespace.models.bundle import CARD, WEIGHTS
 from facespace.models.optimization import Stepper, learning_rate, moving_average, seed_step
-from facespace.perception.attributes import AttributeNet, fit, load_net
-from facespace.perception.classifier import Classifier
-from facespace.perception.store import save_net
+from facespace.perception.attributes import AttributeClassifier, load_classifier, to_input
+from facespace.perception.classifier import ClassifierNetwork
+from facespace.perception.store import save_classifier
 from facespace.training import checkpoint
 from facespace.training.attribute_card import measure, words
 from facespace.training.attribute_plan import AttributePlan, learnable
@@ -35,13 +35,13 @@ from facespace.training.calibration import (
     calibrate,
     masked_loss,
     mean_auc,
+    random_gray,
     round_weights,
-    some_gray,
     yes_weights,
 )
 from facespace.training.checkpoint import Identity, Parts
 from facespace.training.loaders import Batch, Loader
-from facespace.training.runtime import Machine
+from facespace.training.runtime import Runtime
 
 
 def train_attributes(
@@ -71,8 +71,8 @@ def train_attributes(
     check_target(to, "an attribute network", _holds_network, force)
     plan = override(plan or AttributePlan(), settings)
     names = learnable(faces, attributes)
-    training = _Training(plan, faces, names, Machine(device, plan.schedule()), seed)
-    beside = partial_folder(to)
+    training = _Training(plan, faces, names, Runtime(device, plan.schedule()), seed)
+    beside = unfinished_folder(to)
     if resume:
         training.restore(beside)
     else:
@@ -88,21 +88,21 @@ def train_attributes(
             epoch = training.at.step // training.loader.steps
             note(f"Stopped. The same command with --resume goes on from epoch {epoch}.")
         raise
-    return load_net(to).card
+    return load_classifier(to).card
 
 
 class _Training:
     """One training: its parts and its loop."""
 
     def __init__(
-        self, plan: AttributePlan, faces: FaceSet, names: Sequence[str], machine: Machine, seed: int
+        self, plan: AttributePlan, faces: FaceSet, names: Sequence[str], machine: Runtime, seed: int
     ) -> None:
         self.plan, self.faces, self.names, self.machine, self.seed = plan, faces, tuple(names), machine, seed
         self.columns = [faces.attribute_names.index(name) for name in names]
         # Without the source's size, since prepared faces are cropped already.
         self.template = Template(plan.network.size, plan.network.size, 3, faces.template.crop)
         torch.manual_seed(seed)
-        self.model = cast(Classifier, machine.place(Classifier(plan.network, len(names))))
+        self.model = cast(ClassifierNetwork, machine.to_device(ClassifierNetwork(plan.network, len(names))))
         self.averaged = moving_average(self.model, plan.ema, use_buffers=True)
         self.best = deepcopy(self.model)
         self.schedule = plan.schedule()
@@ -138,7 +138,7 @@ class _Training:
 
     def restore(self, folder: Path) -> None:
         """Reads the checkpoint of an interrupted training."""
-        self.at = checkpoint.load(folder, self.parts, self.identity, self.machine.first)
+        self.at = checkpoint.load(folder, self.parts, self.identity, self.machine.on_main_process)
 
     def run(self, folder: Path) -> None:
         """Epochs to the end, each with a validation and a checkpoint."""
@@ -163,7 +163,7 @@ class _Training:
         Raises TrainingError where it is not finite."""
         self.model.train()
         losses = []
-        for batch in self.loader.training(self.seed, epoch):
+        for batch in self.loader.shuffled(self.seed, epoch):
             losses.append(self.step(batch))
             self.at.step += 1
             self.at.images += len(batch.image)
@@ -189,32 +189,32 @@ class _Training:
         image, attributes = varied(
             batch._replace(image=self._fitted(batch.image)), self.plan, self.faces.attribute_names
         )
-        return some_gray(image, self.plan.gray), attributes
+        return random_gray(image, self.plan.gray), attributes
 
     def _fitted(self, image: Tensor) -> Tensor:
         """Images (B, C, H, W) in [0, 1] as the network takes them, (B, 3, size, size)."""
         if image.shape[1:] == (3, self.template.height, self.template.width):
             return image
         stored = (image * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
-        return to_float(fit(stored, self.template), self.machine.device)
+        return to_float(to_input(stored, self.template), self.machine.device)
 
-    def net(self, model: Classifier) -> AttributeNet:
+    def net(self, model: ClassifierNetwork) -> AttributeClassifier:
         """The weights as a classifier, without a card."""
-        return AttributeNet(model, self.names, self.template, {})
+        return AttributeClassifier(model, self.names, self.template, {})
 
     def labels(self, split: str) -> np.ndarray:
         """(N, A) attributes of a split."""
         return self.faces.attributes[self.faces.rows(split)][:, self.columns]
 
-    def logits(self, model: Classifier, split: str, doing: str) -> np.ndarray:
+    def logits(self, model: ClassifierNetwork, split: str, doing: str) -> np.ndarray:
         """Raw logits of a split, (N, A)."""
         net = self.net(model)
-        return over(self.faces, self.faces.rows(split), net.logits, doing)
+        return map_images(self.faces, self.faces.rows(split), net.logits, doing)
 
     def mean_auc(self) -> float:
         """The mean AUC of the averaged weights on validation, over attributes with both yes and no there."""
         with self.machine.autocast(), quiet():
-            logits = self.logits(cast(Classifier, self.averaged.module), "validation", "Validating")
+            logits = self.logits(cast(ClassifierNetwork, self.averaged.module), "validation", "Validating")
         return mean_auc(logits, self.labels("validation"))
 
     def finish(self, folder: Path) -> None:
@@ -226,14 +226,14 @@ class _Training:
         self.best.slope.copy_(torch.from_numpy(slope))
         self.best.offset.copy_(torch.from_numpy(offset))
         round_weights(self.best)
-        save_net(folder, self.best, self.plan.network, self.template, self._card())
+        save_classifier(folder, self.best, self.plan.network, self.template, self._card())
 
     def _card(self) -> Card:
         """The card of the best weights, which are measured on test faces, or validation faces where there are
         none."""
         split = "test" if len(self.faces.rows("test")) else "validation"
         rows = self.faces.rows(split)
-        probability = over(self.faces, rows, self.net(self.best).predict, "Measuring")
+        probability = map_images(self.faces, rows, self.net(self.best).probabilities, "Measuring")
         figures = measure(probability, self.labels(split), self.labels("train"), self.names)
         people, training_people = self._identities(split), self._identities("train")
         set_facts = ("source", "crop", "size", "channels", "splits", "fingerprint")
@@ -269,4 +269,4 @@ class _Training:
 
 
 def _holds_network(folder: Path) -> bool:
-    return {path.name for path in folder.iterdir()} == {CARD, WEIGHTS} and bool(load_net(folder))
+    return {path.name for path in folder.iterdir()} == {CARD, WEIGHTS} and bool(load_classifier(folder))

@@ -10,7 +10,7 @@ from facespace.core.attribute_names import check_names, mirror_attributes
 from facespace.core.console import note
 from facespace.core.errors import UsageError
 from facespace.data.faces import FaceSet
-from facespace.perception.classifier import NetConfig
+from facespace.perception.classifier import ClassifierConfig
 from facespace.recipes.config import DataConfig, TrainConfig
 
 
@@ -18,7 +18,7 @@ from facespace.recipes.config import DataConfig, TrainConfig
 class AttributePlan:
     """The architecture of an attribute classifier and its training."""
 
-    network: NetConfig = field(default_factory=NetConfig)
+    network: ClassifierConfig = field(default_factory=ClassifierConfig)
     epochs: int = 18
     patience: int = 6  # stop after this many epochs without a better mean AUC on the validation faces
     batch: int = 64

@@ -32,7 +32,7 @@ def jitter(image: Tensor, strength: float) -> Tensor:
     return torch.lerp(image.mean(1, keepdim=True), image, scale[2]).clamp(0, 1)
 
 
-def shift(image: Tensor, strength: float) -> Tensor:
+def affine(image: Tensor, strength: float) -> Tensor:
     """Slight turns, scales and shifts of (B, C, H, W) images: at strength 1 up to 15°, ±15 % and ±10 % of a
     side. The border is mirrored, so that no edge shows."""
     count, _, height, width = image.shape

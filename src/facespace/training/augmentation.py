@@ -30,7 +30,7 @@ def varied(batch: Batch, how: Variation, names: Sequence[str]) -> tuple[Tensor, 
     if how.flip:
         image, attributes = augment.mirror(image, attributes, names)
     if how.affine:
-        image = augment.shift(image, how.affine)
+        image = augment.affine(image, how.affine)
     if how.jitter:
         image = augment.jitter(image, how.jitter)
     return image, attributes

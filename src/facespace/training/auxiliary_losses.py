@@ -10,14 +10,14 @@ from torch import Tensor, nn
 from facespace.image.photos import Template
 from facespace.perception.dlib_resnet import open_recognition
 from facespace.recipes.config import Recipe
-from facespace.training.adversary import Adversary
+from facespace.training.adversary import PatchAdversary
 from facespace.training.checkpoint import Parts
 from facespace.training.loaders import Loader
 from facespace.training.loss import Loss
 from facespace.training.perceptual import Perceptual
 from facespace.training.pool import LatentPool
-from facespace.training.projected import Projected, judges
-from facespace.training.runtime import Machine
+from facespace.training.projected import ProjectedAdversary, has_projected_discriminator
+from facespace.training.runtime import Runtime
 
 Network = TypeVar("Network", bound=nn.Module)
 WEIGHTS = {"center": "center_weight"}  # term -> field of the objective, where their names differ
@@ -27,11 +27,11 @@ class Drawn(TypedDict, total=False):
     """Arguments of the model's forward pass for the images that the discriminator scores beside
     reconstructions."""
 
-    drawn: int  # number of interpolated latents
+    generated: int  # number of interpolated latents
     latents: Tensor  # (N, *latent_shape)
 
 
-def middle(template: Template) -> Tensor:
+def center_weights(template: Template) -> Tensor:
     """(H, W): 1 between eyes and mouth, the region that identifies a person, falling to 0 at hair and
     background."""
     points = torch.from_numpy(template.points).float()
@@ -48,7 +48,7 @@ def margins(template: Template, image: tuple[int, int, int]) -> tuple[int, int]:
     return (template.width - image[2]) // 2, (template.height - image[1]) // 2
 
 
-class Teachers:
+class AuxiliaryLosses:
     """The auxiliary losses of one run.
 
     `image` is the (C, H, W) of the model's images, the center of faces that the template cut; `total` the
@@ -59,15 +59,15 @@ class Teachers:
         plan: Recipe,
         image: tuple[int, int, int],
         template: Template,
-        machine: Machine,
+        machine: Runtime,
         total: int,
         pool: LatentPool | None = None,
     ) -> None:
         goal = plan.objective
-        self.goal, self.machine, self.wakes = goal, machine, int(total * goal.adversarial_start)
+        self.goal, self.machine, self.adversarial_start = goal, machine, int(total * goal.adversarial_start)
         self.pool = pool
         left, top = margins(template, image)
-        face = middle(template)[top : top + image[1], left : left + image[2]]
+        face = center_weights(template)[top : top + image[1], left : left + image[2]]
         self.face = face.to(machine.device)
         eyes = template.points[:2] - (left, top)
         self.perceptual = self.recognition = None
@@ -77,15 +77,15 @@ class Teachers:
             self.recognition = self._frozen(open_recognition(eyes, image))
         self.adversary = self.projected = None
         if goal.discriminator == "patch" and (goal.adversarial or goal.feature_matching):
-            self.adversary = Adversary(plan, image, machine)
-        if judges(goal) or goal.moments:
-            self.projected = Projected(plan, image, eyes, machine)
+            self.adversary = PatchAdversary(plan, image, machine)
+        if has_projected_discriminator(goal) or goal.moments:
+            self.projected = ProjectedAdversary(plan, image, eyes, machine)
         self.adversaries = [part for part in (self.adversary, self.projected) if part is not None]
 
     def _frozen(self, network: Network) -> Network:
         """A network on the device, in eval mode and frozen: shared batch norms are created in training
         mode."""
-        return cast(Network, self.machine.place(network)).eval().requires_grad_(False)
+        return cast(Network, self.machine.to_device(network)).eval().requires_grad_(False)
 
     @property
     def parts(self) -> Parts:
@@ -103,21 +103,21 @@ class Teachers:
         if self.projected is not None and not resumes:
             self.projected.measure(loader, seed)
 
-    def awake(self, step: int) -> bool:
+    def adversarial_on(self, step: int) -> bool:
         """Whether adversarial losses are on at a step."""
-        return bool(self.adversaries) and step >= self.wakes
+        return bool(self.adversaries) and step >= self.adversarial_start
 
-    def drawn(self, step: int, faces: int) -> Drawn:
+    def scored_images(self, step: int, faces: int) -> Drawn:
         """The images that the discriminator scores at a step beside those of a batch of `faces`."""
         scored = self.goal.adversarial or self.goal.moments  # no other loss uses them
-        if not scored or not self.awake(step):
+        if not scored or not self.adversarial_on(step):
             return {}
         if self.pool is None:
             count = math.ceil(self.goal.adversarial_generated * faces)
-            return {"drawn": count} if count else {}
+            return {"generated": count} if count else {}
         return {"latents": self.pool.take(math.ceil((self.goal.adversarial_generated or 1) * faces))}
 
-    def judge(
+    def add_to(
         self, found: Loss, image: Tensor, seen: Tensor, step: int | None = None, drawn: Tensor | None = None
     ) -> Loss:
         """A loss and its terms plus the auxiliary ones, of images (B, C, H, W), targets `seen`, and further
@@ -129,9 +129,9 @@ class Teachers:
         if self.goal.center_weight:
             more["center"] = ((image - seen).abs() * self.face).flatten(1).sum(1).mean()
         more |= self._frozen_terms(image, seen, step is not None)
-        if step is not None and self.awake(step):
+        if step is not None and self.adversarial_on(step):
             for adversary in self.adversaries:
-                more |= adversary.judge(image, seen, drawn)
+                more |= adversary.generator_terms(image, seen, drawn)
         weighed = sum(self._weight(name) * term for name, term in more.items())
         return loss + weighed, {**terms, **more}
 
@@ -143,7 +143,7 @@ class Teachers:
         """The perceptual and the identity distance of the first faces of a batch, whose order is random."""
         terms, some = {}, math.ceil(self.goal.perceptual_share * len(image))
         if self.perceptual is not None:
-            distance = self.perceptual.anywhere if training else self.perceptual
+            distance = self.perceptual.at_random_phase if training else self.perceptual
             with self.machine.autocast():
                 terms["perceptual"] = distance(image[:some], target[:some]).mean()
         if self.recognition is not None:
@@ -151,10 +151,12 @@ class Teachers:
                 terms["identity"] = self.recognition(image[:some], target[:some]).mean()
         return terms
 
-    def learn(self, image: Tensor, seen: Tensor, step: int, drawn: Tensor | None = None) -> dict[str, Tensor]:
+    def train_discriminators(
+        self, image: Tensor, seen: Tensor, step: int, drawn: Tensor | None = None
+    ) -> dict[str, Tensor]:
         """One step of each discriminator, after the model's; their losses."""
         terms: dict[str, Tensor] = {}
-        if self.awake(step):
+        if self.adversarial_on(step):
             for adversary in self.adversaries:
-                terms |= adversary.learn(image, seen, drawn)
+                terms |= adversary.step(image, seen, drawn)
         return terms

@@ -8,7 +8,7 @@ import numpy as np
 from facespace.core.errors import UsageError
 
 ROUNDS = 1_000  # of fitting; shares that are possible together are reached after a few
-CLOSE = 1e-9  # tolerance of a share
+TOLERANCE = 1e-9  # tolerance of a share
 
 
 def expected_counts(values: np.ndarray, shares: Mapping[str, float]) -> np.ndarray:
@@ -49,12 +49,12 @@ def _fit(kinds: np.ndarray, masses: np.ndarray, shares: np.ndarray) -> np.ndarra
                 weighted = weights * masses
                 weights[column] *= share / weighted[column].sum()
                 weights[~column] *= (1 - share) / weighted[~column].sum()
-            if np.abs((weights * masses) @ kinds - shares).max() < CLOSE:
+            if np.abs((weights * masses) @ kinds - shares).max() < TOLERANCE:
                 return weights
     return None
 
 
-def draw(expected: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+def resample(expected: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """An epoch's faces as positions (N,) in random order; each comes as often as `expected` (N,) says,
     rounded down or up at random: systematic sampling, which repeats and leaves out as few as possible. Faces
     of one expected count stand side by side while it counts, so that as many of them come as should, give or
@@ -69,7 +69,7 @@ def draw(expected: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     return generator.permutation(np.repeat(positions, times))
 
 
-def report(values: np.ndarray, shares: Mapping[str, float], expected: np.ndarray) -> Sequence[str]:
+def describe(values: np.ndarray, shares: Mapping[str, float], expected: np.ndarray) -> Sequence[str]:
     """For each attribute a phrase: the share that its faces have, the share that they get, and how often one
     of them comes an epoch on average."""
     phrases = []

@@ -26,7 +26,7 @@ def yes_weights(attributes: np.ndarray, balance: float) -> Tensor:
     return torch.from_numpy(((no + 1) / (yes + 1)) ** balance).float()
 
 
-def some_gray(image: Tensor, share: float) -> Tensor:
+def random_gray(image: Tensor, share: float) -> Tensor:
     """(B, 3, H, W) images, a random share of them in gray (ITU-R BT.601 luma, as in Pillow)."""
     if not share:
         return image

@@ -14,7 +14,7 @@ from facespace.core.aliases import rename_old_keys
 from facespace.core.configs import from_dict
 from facespace.core.console import note
 from facespace.core.errors import TrainingError, UsageError
-from facespace.core.files import write_beside
+from facespace.core.files import write_atomically
 from facespace.models.optimization import EarlyStopping
 from facespace.recipes.config import Recipe
 
@@ -54,7 +54,7 @@ def save(run: Path, progress: Progress, parts: Mapping[str, Stateful], identity:
     for name, part in parts.items():
         state[name] = part.state_dict()
     path = run / CHECKPOINT
-    with write_beside(path) as beside:
+    with write_atomically(path) as beside:
         content = io.BytesIO()  # so that a full disk is the error of a plain write
         torch.save(state, content)
         beside.write_bytes(content.getbuffer())
@@ -69,14 +69,14 @@ def load(
     run: Path,
     parts: Mapping[str, Stateful],
     identity: Identity,
-    first: Callable[[Callable[[], Any]], Any],
+    on_main_process: Callable[[Callable[[], Any]], Any],
 ) -> Progress:
     """Restores the state of every part and returns the position; a damaged checkpoint is replaced by the
     previous one.
 
     `first` reads in the main process and hands the result to all. Raises TrainingError where there is no
     checkpoint, both are damaged, or the identity differs."""
-    state = first(lambda: _read_valid(run, identity))
+    state = on_main_process(lambda: _read_valid(run, identity))
     position = dict(state["progress"])
     for table in ("sums", "counts"):
         position[table] = rename_old_keys("terms", position[table])

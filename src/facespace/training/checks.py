@@ -21,7 +21,7 @@ from facespace.training.run_log import CURVES, METRICS, RESULT, SHEETS
 from facespace.training.trackers import TRACKERS, check_trackers
 
 # All that a run's folder may hold; a folder with anything else in it is never replaced.
-OURS = (METRICS, RESULT, CURVES, SHEETS, CHECKPOINT, PREVIOUS, BEST, LAST, *TRACKERS)
+RUN_FILES = (METRICS, RESULT, CURVES, SHEETS, CHECKPOINT, PREVIOUS, BEST, LAST, *TRACKERS)
 FEW_STEPS = 1_500  # fewer have not been enough for faces with any recipe here
 
 
@@ -65,7 +65,7 @@ def _check_target(run: Path, force: bool) -> None:
     if not run.is_dir() or not any(run.iterdir()):
         return
     for path in run.iterdir():
-        if path.name not in OURS and ".facespace-" not in path.name:
+        if path.name not in RUN_FILES and ".facespace-" not in path.name:
             raise UsageError(f"--to {run} holds other files; name a new folder for the run.")
     if not force:
         raise UsageError(
@@ -99,7 +99,7 @@ class NotFinite(Exception):
         )
 
 
-def take_weights(model: LatentModel, origin: Bundle) -> str:
+def load_pretrained(model: LatentModel, origin: Bundle) -> str:
     """Loads a bundle's weights into a new model, and returns the bundle's fingerprint.
 
     A model may have further weights, as a stage of progressive growing has: they keep their initial values,
@@ -136,14 +136,14 @@ def _unfit(own: Mapping[str, torch.Tensor], loaded: Mapping[str, torch.Tensor]) 
     return None
 
 
-def decoder_alone(model: LatentModel) -> None:
+def freeze_encoder(model: LatentModel) -> None:
     """Freezes all but the decoder, in eval mode, so that latents, and what was fitted to them, stay valid."""
     model.eval().requires_grad_(False)
     model.decoder.train().requires_grad_(True)
 
 
 @contextmanager
-def stop_gently() -> Iterator[Callable[[], BaseException | None]]:
+def graceful_shutdown() -> Iterator[Callable[[], BaseException | None]]:
     """Yields a function that returns the exception to raise once SIGINT or SIGTERM has arrived, and None
     before.
 

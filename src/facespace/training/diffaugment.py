@@ -17,7 +17,7 @@ def augment(image: Tensor, policy: Sequence[str]) -> Tensor:
     """Images (B, C, H, W) in [0, 1] with the augmentations of the policy, in the order of VARIATIONS.
 
     Values of the result may lie outside of [0, 1]."""
-    for name, variation in VARIATIONS.items():
+    for name, variation in FUNCTIONS.items():
         if name in policy:
             image = variation(image)
     return image
@@ -61,4 +61,4 @@ def cutout(image: Tensor) -> Tensor:
     return torch.where(inside, GRAY, image)
 
 
-VARIATIONS = {"flip": flip, "color": color, "translation": translation, "cutout": cutout}
+FUNCTIONS = {"flip": flip, "color": color, "translation": translation, "cutout": cutout}

@@ -12,7 +12,7 @@ from facespace.core.errors import BundleError, UsageError
 from facespace.models import bundle
 from facespace.recipes.config import ObjectiveConfig
 from facespace.training.auxiliary_losses import margins
-from facespace.training.projected import Heads, Projected, mean_logit
+from facespace.training.projected import Heads, ProjectedAdversary, mean_logit
 from facespace.training.projection import Projection
 
 
@@ -32,7 +32,9 @@ class Discriminator(nn.Module):
         return mean_logit(self.heads(maps))
 
 
-def save_discriminator(loaded: bundle.Bundle, goal: ObjectiveConfig, projected: Projected | None) -> None:
+def save_discriminator(
+    loaded: bundle.Bundle, goal: ObjectiveConfig, projected: ProjectedAdversary | None
+) -> None:
     """Saves the heads beside a bundle, where the run has some."""
     if projected is None or projected.heads is None:
         return
@@ -46,7 +48,7 @@ def load_discriminator(folder: Path | str) -> Discriminator:
     Raises BundleError where there is none or it is damaged, UsageError where weights of a frozen network are
     missing."""
     loaded = bundle.load(folder)
-    tensors, entry = bundle.read_discriminator(loaded)
+    tensors, entry = bundle.load_discriminator(loaded)
     image, template = loaded.model.image_shape, loaded.template
     try:
         about = {"discriminator_features": entry["features"], "discriminator_size": entry["size"]}
@@ -63,6 +65,6 @@ def load_discriminator(folder: Path | str) -> Discriminator:
         heads.load_state_dict(tensors)
     except RuntimeError as error:
         raise BundleError(
-            f"{loaded.folder / bundle.DISCRIMINATOR} does not fit its card. {cards.RETRIEVE}"
+            f"{loaded.folder / bundle.DISCRIMINATOR} does not fit its card. {cards.RESTORE_HINT}"
         ) from error
     return Discriminator(projection, heads)

@@ -11,14 +11,14 @@ from facespace.core.console import note
 from facespace.core.errors import UsageError
 from facespace.core.files import check_target
 from facespace.data import derive
-from facespace.data.faces import FaceSet, is_face_set, over
-from facespace.perception.attributes import AttributeNet, load_net
+from facespace.data.faces import FaceSet, is_face_set, map_images
+from facespace.perception.attributes import AttributeClassifier, load_classifier
 
 
 def label(
     data: FaceSet | Path | str,
     to: Path | str,
-    net: AttributeNet | Path | str | None = None,
+    net: AttributeClassifier | Path | str | None = None,
     attributes: Sequence[str] = (),
     *,
     keep_known: bool = False,
@@ -35,7 +35,7 @@ def label(
     Raises UsageError for an unknown attribute, a margin outside [0, 1) or a folder with other files."""
     faces = data if isinstance(data, FaceSet) else FaceSet(data)
     check_target(Path(to), "a prepared set", is_face_set, force)
-    net = net if isinstance(net, AttributeNet) else load_net(net)
+    net = net if isinstance(net, AttributeClassifier) else load_classifier(net)
     chosen = check_names(attributes, net.names, "The attribute network does not know") or net.names
     if not 0 <= margin < 1:
         raise UsageError(
@@ -43,7 +43,7 @@ def label(
             f"{margin}."
         )
     _note_other_crop(faces, net)
-    values = scores(net, faces, margin)[:, [net.names.index(name) for name in chosen]]
+    values = attribute_values(net, faces, margin)[:, [net.names.index(name) for name in chosen]]
     names = chosen
     if keep_known:
         names, values = _merged(faces, chosen, values)
@@ -66,7 +66,7 @@ def label(
 def _merged(faces: FaceSet, chosen: Sequence[str], values: np.ndarray) -> tuple[Sequence[str], np.ndarray]:
     """The set's attributes and the predicted ones: their names, and (N, A) values, predicted where the set's
     are unknown."""
-    names, (known, seen) = derive.reconcile([faces.attribute_names, chosen])
+    names, (known, seen) = derive.merge_attribute_names([faces.attribute_names, chosen])
     merged = np.full((len(faces), len(names)), np.nan, np.float32)
     merged[:, seen] = values
     there = ~np.isnan(faces.attributes)
@@ -74,7 +74,7 @@ def _merged(faces: FaceSet, chosen: Sequence[str], values: np.ndarray) -> tuple[
     return names, merged
 
 
-def _note_other_crop(faces: FaceSet, net: AttributeNet) -> None:
+def _note_other_crop(faces: FaceSet, net: AttributeClassifier) -> None:
     if faces.card["crop"] == net.template.crop:
         return
     note(
@@ -84,9 +84,9 @@ def _note_other_crop(faces: FaceSet, net: AttributeNet) -> None:
     )
 
 
-def scores(net: AttributeNet, faces: FaceSet, margin: float = 0.0) -> np.ndarray:
+def attribute_values(net: AttributeClassifier, faces: FaceSet, margin: float = 0.0) -> np.ndarray:
     """2p − 1 of every face and attribute, float32 (N, A); NaN where its size is below the margin, or 0."""
-    values = 2 * over(faces, faces.rows("all"), net.predict, "Labelling") - 1
+    values = 2 * map_images(faces, faces.rows("all"), net.probabilities, "Labelling") - 1
     values[(np.abs(values) < margin) | (values == 0)] = np.nan
     return values
 

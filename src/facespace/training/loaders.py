@@ -25,20 +25,20 @@ class Batch(NamedTuple):
     index: Tensor  # type: ignore[assignment]
 
 
-class Shelf:
+class DeviceCache:
     """A set's pixels: a copy on the device, as bytes, where they fill at most half of its free memory; else
     the memory map."""
 
     def __init__(self, faces: FaceSet, device: torch.device) -> None:
         self.faces, self.device = faces, device
         fits = device.type == "cuda" and faces.images.nbytes < torch.cuda.mem_get_info(device)[0] / 2
-        self.resident = self.bring() if fits else None
+        self.resident = self.load_all() if fits else None
 
-    def bring(self) -> Tensor:
+    def load_all(self) -> Tensor:
         """All bytes on the device, (N, H, W, C)."""
         return torch.from_numpy(np.array(self.faces.images)).to(self.device)
 
-    def take(self, rows: np.ndarray) -> Tensor:
+    def rows(self, rows: np.ndarray) -> Tensor:
         """Those rows, float (B, C, H, W) in [0, 1]."""
         if self.resident is None:
             return to_float(self.faces.images[rows], self.device)
@@ -57,12 +57,12 @@ class Loader:
         device: torch.device | str = "cpu",
         rank: int = 0,
         world: int = 1,
-        shelf: Shelf | None = None,
+        cache: DeviceCache | None = None,
     ) -> None:
         self.faces, self.rows, self.size = faces, rows, min(size, len(rows))
         self.device = torch.device(device)
         self.rank, self.world = rank, world
-        self.shelf = shelf or Shelf(faces, self.device)
+        self.shelf = cache or DeviceCache(faces, self.device)
         # (len(rows),) expected number of times that each row is used in a training epoch; None: once.
         self.expected: np.ndarray | None = None
 
@@ -73,13 +73,13 @@ class Loader:
         have."""
         if not shares:
             return ()
-        values = self.faces.attributes[self.rows][:, self.columns(list(shares))]
+        values = self.faces.attributes[self.rows][:, self.attribute_columns(list(shares))]
         self.expected = balancing.expected_counts(values, shares)
-        return balancing.report(values, shares, self.expected)
+        return balancing.describe(values, shares, self.expected)
 
-    def over(self, rows: np.ndarray, size: int, alone: bool = False) -> "Loader":
+    def with_rows(self, rows: np.ndarray, size: int, all_rows: bool = False) -> "Loader":
         """The same set by other rows and batches; `alone` takes every row in this process."""
-        rank, world = (0, 1) if alone else (self.rank, self.world)
+        rank, world = (0, 1) if all_rows else (self.rank, self.world)
         return Loader(self.faces, rows, size, self.device, rank, world, self.shelf)
 
     @property
@@ -87,14 +87,14 @@ class Loader:
         """Training steps an epoch: whole batches only, since batch norm fails for a batch of one face."""
         return len(self.rows) // self.size
 
-    def training(self, seed: int, epoch: int, start: int = 0) -> Iterator[Batch]:
+    def shuffled(self, seed: int, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The shuffled batches of an epoch from step `start` on; balanced ones hold some rows more than once,
         others not."""
         generator = np.random.default_rng((seed, epoch))
         if self.expected is None:
             order = generator.permutation(self.rows)
         else:
-            order = self.rows[balancing.draw(self.expected, generator)]
+            order = self.rows[balancing.resample(self.expected, generator)]
         for step in range(start, self.steps):
             batch = order[step * self.size : (step + 1) * self.size]
             yield self.batch(batch[self.rank :: self.world])
@@ -107,7 +107,7 @@ class Loader:
         for step in range(self.rank, math.ceil(len(self.rows) / self.size), self.world):
             yield self.batch(self.rows[step * self.size : (step + 1) * self.size])
 
-    def columns(self, names: Sequence[str]) -> list[int]:
+    def attribute_columns(self, names: Sequence[str]) -> list[int]:
         """The columns of attributes in a batch. Raises UsageError for one that the set does not have."""
         known = self.faces.attribute_names
         for name in names:
@@ -118,4 +118,4 @@ class Loader:
     def batch(self, rows: np.ndarray) -> Batch:
         """The given rows of the set."""
         attributes = torch.from_numpy(self.faces.attributes[rows]).to(self.device)
-        return Batch(self.shelf.take(rows), attributes, torch.from_numpy(rows))
+        return Batch(self.shelf.rows(rows), attributes, torch.from_numpy(rows))

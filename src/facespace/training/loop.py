@@ -26,23 +26,23 @@ from facespace.recipes import recipe as named_recipe
 from facespace.recipes.config import Recipe, TrainConfig
 from facespace.training import checkpoint
 from facespace.training.augmentation import varied
-from facespace.training.auxiliary_losses import Teachers
+from facespace.training.auxiliary_losses import AuxiliaryLosses
 from facespace.training.checkpoint import Identity, Parts, Progress
 from facespace.training.checks import (
     NotFinite,
     check,
-    decoder_alone,
-    stop_gently,
-    take_weights,
+    freeze_encoder,
+    graceful_shutdown,
+    load_pretrained,
     warn_of_few_steps,
 )
 from facespace.training.loaders import Batch, Loader
 from facespace.training.loss import total_loss
 from facespace.training.pool import LatentPool
 from facespace.training.records import PausedRun, RunResult
-from facespace.training.runtime import Machine
+from facespace.training.runtime import Runtime
 from facespace.training.terms import GRADIENT_EVERY, VECTOR_NORM, PendingTerms
-from facespace.training.validation import Review
+from facespace.training.validation import Validator
 
 CHECKPOINT_SECONDS = 120.0
 LOWER = 0.25  # factor of the learning rate after a loss that is not finite
@@ -81,12 +81,12 @@ def train(
     origin = bundle.load(start) if start else None
     plan = override(_plan(recipe, origin), settings)
     faces, run = data if isinstance(data, FaceSet) else FaceSet(data), Path(to)
-    machine = Machine(device, plan.train)
-    machine.first(lambda: check(plan, faces, run, origin is not None, resume, force, trackers))
+    machine = Runtime(device, plan.train)
+    machine.on_main_process(lambda: check(plan, faces, run, origin is not None, resume, force, trackers))
     # The caller's random state is restored afterwards.
     with torch.random.fork_rng([machine.device] if machine.device.type == "cuda" else []):
         training = Training(plan, faces, run, machine, seed, resume, origin, trackers)
-        return training.go(resume, until).to_json()
+        return training.fit(resume, until).to_json()
 
 
 def _plan(recipe: Recipe | str | None, origin: bundle.Bundle | None) -> Recipe:
@@ -108,38 +108,44 @@ class Training:
         plan: Recipe,
         faces: FaceSet,
         run: Path,
-        machine: Machine,
+        machine: Runtime,
         seed: int,
         resume: bool,
         origin: bundle.Bundle | None,
         trackers: Sequence[str],
     ) -> None:
-        self.plan, self.faces, self.run, self.machine, self.seed = plan, faces, run, machine, seed
+        self.plan, self.faces, self.run, self.runtime, self.seed = plan, faces, run, machine, seed
         check_seed(seed)
         torch.manual_seed(seed)
-        self.model = cast(LatentModel, machine.place(build(plan.model)))
-        self.origin = take_weights(self.model, origin) if origin else None
+        self.model = cast(LatentModel, machine.to_device(build(plan.model)))
+        self.origin = load_pretrained(self.model, origin) if origin else None
         # A frozen encoder's latents keep what was fitted to them.
-        self.carried = origin if plan.train.freeze == "encoder" else None
+        self.frozen_origin = origin if plan.train.freeze == "encoder" else None
         self.stepper = self._stepper()
         self.loader = Loader(
             faces, faces.rows("train"), plan.train.batch, machine.device, machine.rank, machine.world
         )
-        self.shares = self.loader.balance(plan.data.balance)  # phrases for a note
-        self.told = self.loader.columns(
+        self.balance_notes = self.loader.balance(plan.data.balance)  # phrases for a note
+        self.condition_columns = self.loader.attribute_columns(
             plan.model.conditions
         )  # columns of the attributes of a conditional model
         self.epoch_steps = self.loader.steps
         self.total = plan.train.steps or plan.train.epochs * self.epoch_steps
-        pool = self.pool(origin) if origin and plan.objective.draws_samples else None
-        self.teachers = Teachers(plan, self.model.image_shape, faces.template, machine, self.total, pool)
+        pool = self.pool(origin) if origin and plan.objective.scores_samples else None
+        self.teachers = AuxiliaryLosses(
+            plan, self.model.image_shape, faces.template, machine, self.total, pool
+        )
         self.at, self.pending = Progress(), PendingTerms()
-        self.try_out()
+        self.check_forward()
         self.network = machine.prepare(self.model, self.stepper.optimizer)
         self._check_processes()
-        if machine.leads and run.is_dir() and not resume:  # allowed by `force`, and all checks have passed
+        if (
+            machine.is_main_process and run.is_dir() and not resume
+        ):  # allowed by `force`, and all checks have passed
             shutil.rmtree(run)
-        self.review = Review(plan, self.loader, run, machine, self.tell, self.teachers, self.origin, trackers)
+        self.review = Validator(
+            plan, self.loader, run, machine, self.conditions, self.teachers, self.origin, trackers
+        )
 
     def _stepper(self) -> Stepper:
         """The optimizer of the parameters that are trained, and the moving average where the recipe has
@@ -147,44 +153,46 @@ class Training:
         train = self.plan.train
         averaged = moving_average(self.model, train.decay) if train.decay else None
         if train.freeze == "encoder":
-            decoder_alone(self.model)
+            freeze_encoder(self.model)
         trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         optimizer = OPTIMIZERS[train.optimizer](
             trained, lr=train.learning_rate, weight_decay=train.weight_decay, fused=True
         )
-        return Stepper(self.model, optimizer, train.gradient_clip, averaged, self.machine.scaler)
+        return Stepper(self.model, optimizer, train.gradient_clip, averaged, self.runtime.scaler)
 
     def pool(self, origin: bundle.Bundle) -> LatentPool:
         """Latents of the origin's fitted prior, at most as many as the run can use."""
         most = self.total * self.loader.size
-        return LatentPool(origin, self.plan.objective.prior, most, self.seed, self.machine.device)
+        return LatentPool(origin, self.plan.objective.prior, most, self.seed, self.runtime.device)
 
     @torch.inference_mode()
-    def try_out(self) -> None:
+    def check_forward(self) -> None:
         """One forward pass of two faces, so that an impossible model or objective fails before anything is
         written."""
         norms = [
             part for part in self.model.modules() if isinstance(part, torch.nn.modules.batchnorm._BatchNorm)
         ]
-        single = self.loader.size // self.machine.world < 2
+        single = self.loader.size // self.runtime.world < 2
         if single and norms and self.plan.model.backbone == "mlp":
             raise UsageError(
                 "Batch norm over single faces is undefined: train.batch must be at least 2 for this model."
             )
         batch = self.loader.batch(self.loader.rows[:2])
         goal = self.plan.objective
-        total_loss(self.model.eval()(batch.image, self.tell(batch), samples=goal.iwae_samples), goal.weights)
+        total_loss(
+            self.model.eval()(batch.image, self.conditions(batch), samples=goal.iwae_samples), goal.weights
+        )
 
     def _check_processes(self) -> None:
         """Raises TrainingError where this process has another identity than the main one."""
-        if self.identity != self.machine.first(lambda: self.identity):
+        if self.identity != self.runtime.on_main_process(lambda: self.identity):
             raise TrainingError(
-                f"Process {self.machine.rank} was given another recipe, set, seed or start than the first "
+                f"Process {self.runtime.rank} was given another recipe, set, seed or start than the first "
                 "one. Copy the same prepared set to every machine and start them all with the same command."
             )
 
     @property
-    def judged(self) -> LatentModel:
+    def validated_model(self) -> LatentModel:
         """The model that is validated and saved: the moving average of the weights where there is one."""
         averaged = self.stepper.averaged
         return self.model if averaged is None else cast(LatentModel, averaged.module)
@@ -195,8 +203,8 @@ class Training:
         parts: Parts = {"model": self.model, "optimizer": self.stepper.optimizer, **self.teachers.parts}
         if self.stepper.averaged is not None:
             parts["averaged"] = self.stepper.averaged
-        if self.machine.scaler.is_enabled():
-            parts["scaler"] = self.machine.scaler
+        if self.runtime.scaler.is_enabled():
+            parts["scaler"] = self.runtime.scaler
         return parts
 
     @property
@@ -215,7 +223,7 @@ class Training:
         """Whether steps remain."""
         return self.at.step < self.total and not self.at.done
 
-    def go(self, resume: bool, until: float = math.inf) -> RunResult | PausedRun:
+    def fit(self, resume: bool, until: float = math.inf) -> RunResult | PausedRun:
         """Runs to the end, or to the time `until` of the monotonic clock."""
         if resume:
             self.restore()
@@ -223,7 +231,7 @@ class Training:
         self._announce()
         self.teachers.begin(self.loader, self.seed, resume)
         images = self.loader.size
-        with stop_gently() as stopping, progress(self.total * images, "Training", "images") as advance:
+        with graceful_shutdown() as stopping, progress(self.total * images, "Training", "images") as advance:
             advance(self.at.step * images)
             if not resume:
                 self.save()  # so that there is always a finite state to return to
@@ -234,31 +242,37 @@ class Training:
                     self.lower_rate(error)
                     continue
                 if self.at.step % self.epoch_steps == 0 or self.at.step == self.total:
-                    self.review.epoch(self.judged, self.at, math.ceil(self.at.step / self.epoch_steps))
+                    self.review.epoch(
+                        self.validated_model, self.at, math.ceil(self.at.step / self.epoch_steps)
+                    )
                 self.save()
                 self._raise_if_stopped(stopping)
-                if self.unfinished and self.machine.any(time.monotonic() >= until, 0):
-                    pause = partial(self.review.pause, self.judged, self.at, self.total, self.carried)
-                    return self.machine.first(pause)
+                if self.unfinished and self.runtime.any_process(time.monotonic() >= until, 0):
+                    pause = partial(
+                        self.review.pause, self.validated_model, self.at, self.total, self.frozen_origin
+                    )
+                    return self.runtime.on_main_process(pause)
         averaged = self.stepper.averaged is not None
-        return self.machine.first(lambda: self.review.close(self.model, averaged, self.at, self.carried))
+        return self.runtime.on_main_process(
+            lambda: self.review.close(self.model, averaged, self.at, self.frozen_origin)
+        )
 
     def _announce(self) -> None:
         """Prints the size and the place of the run."""
-        shared = f" by {self.machine.world} processes" if self.machine.world > 1 else ""
+        shared = f" by {self.runtime.world} processes" if self.runtime.world > 1 else ""
         faces, parameters = len(self.loader.rows), sum(p.numel() for p in self.model.parameters())
         note(
             f"Training {self.plan.name} ({parameters:,} parameters) on {faces:,} faces, "
-            f"{self.total:,} steps of {self.loader.size}{shared}, on {self.machine.device.type} "
-            f"in {self.machine.precision}."
+            f"{self.total:,} steps of {self.loader.size}{shared}, on {self.runtime.device.type} "
+            f"in {self.runtime.precision}."
         )
-        if self.shares:
-            note(f"Training batches hold {'; '.join(self.shares)}.")
+        if self.balance_notes:
+            note(f"Training batches hold {'; '.join(self.balance_notes)}.")
         warn_of_few_steps(self.plan, faces, self.total)
 
     def _raise_if_stopped(self, stopping: Stopping) -> None:
         """Raises what a signal in any process asks for, after a note."""
-        if self.machine.any(bool(stopping()), 0):
+        if self.runtime.any_process(bool(stopping()), 0):
             note(f"Stopped at step {self.at.step:,}. The same command with --resume goes on from there.")
             raise stopping() or KeyboardInterrupt
 
@@ -267,17 +281,17 @@ class Training:
         epoch, first = divmod(self.at.step, self.epoch_steps)
         self.network.train()
         if self.plan.train.freeze == "encoder":
-            decoder_alone(self.model)
+            freeze_encoder(self.model)
         start = time.monotonic()
-        for batch in self.loader.training(self.seed, epoch, first):
+        for batch in self.loader.shuffled(self.seed, epoch, first):
             self.pending.add(self.at.step, self.step(batch))
             self.at.step += 1
             self.at.images += self.loader.size
             advance(self.loader.size)
-            if len(self.pending) >= self.machine.look_every:
+            if len(self.pending) >= self.runtime.read_every:
                 self.pending.flush(self.at, self.rate)
             enough = stopping() is not None or time.monotonic() > pause
-            if self.at.step == self.total or self.machine.any(enough, self.at.step):
+            if self.at.step == self.total or self.runtime.any_process(enough, self.at.step):
                 break
         self.pending.flush(self.at, self.rate)
         self.at.training_seconds += time.monotonic() - start
@@ -287,18 +301,18 @@ class Training:
         gradient."""
         step, goal = self.at.step, self.plan.objective
         seed_step(self.seed, step)
-        with self.machine.randomness():
+        with self.runtime.sharded_randomness():
             image, attributes = varied(batch, self.plan.data, self.faces.attribute_names)
-            y = attributes[:, self.told] if self.told else None
-            with self.machine.autocast():
-                drawn = self.teachers.drawn(step, len(image))
+            y = attributes[:, self.condition_columns] if self.condition_columns else None
+            with self.runtime.autocast():
+                drawn = self.teachers.scored_images(step, len(image))
                 output = self.network(image, y, samples=goal.iwae_samples, **drawn)
         warmup = linear_warmup(step, goal.warmup)
         found = total_loss(output, goal.weights, warmup, goal.free_bits)
         target = self.model.target(image)
-        loss, terms = self.teachers.judge(found, output.image, target, step, output.drawn)
+        loss, terms = self.teachers.add_to(found, output.image, target, step, output.drawn)
         norm = self._update(loss)
-        more = self.teachers.learn(output.image, target, step, output.drawn)
+        more = self.teachers.train_discriminators(output.image, target, step, output.drawn)
         terms = {**terms, **more, "loss": loss, **norm}
         return {name: term.detach() for name, term in terms.items()}
 
@@ -311,7 +325,7 @@ class Training:
         norm = self.stepper.gradient_norm(vectors_only=not whole)
         self.stepper.update(self.rate(self.at.step), norm)
         if (
-            self.machine.scaler.is_enabled()
+            self.runtime.scaler.is_enabled()
         ):  # a step that overflows in fp16 is skipped, and the scale lowered
             norm = norm.nan_to_num(0, 0, 0)
         return {"gradient" if whole else VECTOR_NORM: norm}
@@ -342,15 +356,15 @@ class Training:
 
     def save(self) -> None:
         """Writes the checkpoint."""
-        if self.machine.leads:
+        if self.runtime.is_main_process:
             checkpoint.save(self.run, self.at, self.parts, self.identity)
 
     def restore(self) -> None:
         """Reads the checkpoint."""
-        self.at = checkpoint.load(self.run, self.parts, self.identity, self.machine.first)
+        self.at = checkpoint.load(self.run, self.parts, self.identity, self.runtime.on_main_process)
         self.pending.clear()
         self.review.resume(self.at.step)
 
-    def tell(self, batch: Batch) -> Tensor | None:
+    def conditions(self, batch: Batch) -> Tensor | None:
         """The attributes of a batch that a conditional model takes, (B, A); None without conditions."""
-        return batch.attributes[:, self.told] if self.told else None
+        return batch.attributes[:, self.condition_columns] if self.condition_columns else None

@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from facespace.core.errors import UsageError, suggest
-from facespace.models.interface import Pass
+from facespace.models.interface import ModelOutput
 
 Loss = tuple[Tensor, dict[str, Tensor]]  # the loss in nats per image, and its terms by name, unweighted
 
 
-def total_loss(result: Pass, weights: Mapping[str, float], rise: float = 1.0, free_bits: float = 0.0) -> Loss:
+def total_loss(
+    result: ModelOutput, weights: Mapping[str, float], warmup: float = 1.0, free_bits: float = 0.0
+) -> Loss:
     """−mean(log-likelihood) + Σ weight · mean(regularizer), and the terms by name, in nats per image,
     unweighted.
 
@@ -20,16 +22,16 @@ def total_loss(result: Pass, weights: Mapping[str, float], rise: float = 1.0, fr
     latent's KL, averaged over the batch, is clamped from below at that many nats. Where the output has an
     importance-weighted bound, the loss is its negative mean. Raises UsageError for the weight of a term that
     the model does not report."""
-    _check_weights(weights, result.penalties)
+    _check_weights(weights, result.regularizers)
     terms = {"reconstruction": -result.log_likelihood.mean()}
-    for name, penalty in result.penalties.items():
+    for name, penalty in result.regularizers.items():
         terms[name] = penalty.mean()
-    if result.bound is not None:
-        return -result.bound.mean(), terms
+    if result.iwae_bound is not None:
+        return -result.iwae_bound.mean(), terms
     weighed = dict(terms)
     if free_bits and result.kl_per_latent is not None:
         weighed["kl"] = result.kl_per_latent.mean(0).clamp(min=free_bits).sum()
-    regularization = sum(rise * weights.get(name, 1.0) * weighed[name] for name in result.penalties)
+    regularization = sum(warmup * weights.get(name, 1.0) * weighed[name] for name in result.regularizers)
     return terms["reconstruction"] + regularization, terms
 
 

@@ -26,9 +26,9 @@ def evaluate(
     model: LatentModel,
     loader: Loader,
     objective: ObjectiveConfig,
-    tell: Callable[[Batch], Tensor | None] = _unconditional,
-    add_up: Callable[[Figures], Figures] = dict,
-    judge: Callable[[Loss, Tensor, Tensor], Loss] = _no_further_terms,
+    conditions: Callable[[Batch], Tensor | None] = _unconditional,
+    all_reduce_sum: Callable[[Figures], Figures] = dict,
+    auxiliary: Callable[[Loss, Tensor, Tensor], Loss] = _no_further_terms,
 ) -> Figures | None:
     """Mean terms over a loader in eval mode, in nats per image; None where there are no faces.
 
@@ -43,9 +43,9 @@ def evaluate(
     sums: Figures = {}
     for batch in loader.in_order():
         generator.manual_seed(int(batch.index[0]))  # the same noise in whichever process takes the batch
-        for name, term in _terms(model, batch, objective, tell(batch), generator, judge).items():
+        for name, term in _terms(model, batch, objective, conditions(batch), generator, auxiliary).items():
             sums[name] = sums.get(name, 0.0) + float(term) * len(batch.image)
-    return {name: total / len(loader.rows) for name, total in add_up(sums).items()}
+    return {name: total / len(loader.rows) for name, total in all_reduce_sum(sums).items()}
 
 
 def _terms(

@@ -6,7 +6,7 @@ import sys
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # options of mallopt, from malloc.h
 
 
-def keep_memory() -> None:
+def keep_freed_memory() -> None:
     """Makes glibc keep large freed blocks in place of returning them to the system, which zeroes them at each
     use.
 

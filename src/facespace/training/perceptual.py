@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from facespace.core.errors import UsageError
-from facespace.perception.store import SCORER, SHIPPED, read_net
+from facespace.perception.store import BUNDLED, SCORER, read_classifier
 from facespace.perception.vgg import NAME, open_vgg
 from facespace.recipes.config import ObjectiveConfig
 
@@ -34,10 +34,10 @@ class Perceptual(nn.Module):
             )
         if goal.features == NAME:
             self.net = open_vgg()
-        elif goal.features == SHIPPED:
-            self.net = read_net(None).model
+        elif goal.features == BUNDLED:
+            self.net = read_classifier(None).model
         else:
-            self.net = read_net(goal.features).model
+            self.net = read_classifier(goal.features).model
 
     def forward(self, image: Tensor, seen: Tensor, phase: tuple[int, int] = (0, 0)) -> Tensor:
         """Distances (B,) of images (B, C, H, W) in [0, 1], C 1 or 3, from targets `seen`, which get no
@@ -61,7 +61,7 @@ class Perceptual(nn.Module):
         high, wide = distance.shape[1:]
         return (distance * F.adaptive_avg_pool2d(self.weight[None], (high, wide))).mean((1, 2))
 
-    def anywhere(self, image: Tensor, seen: Tensor) -> Tensor:
+    def at_random_phase(self, image: Tensor, seen: Tensor) -> Tensor:
         """The same at a random phase: the network's strides are two pixels, and a fixed phase causes a grid
         pattern."""
         top, left = torch.randint(2, (2,)).tolist()

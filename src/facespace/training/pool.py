@@ -17,7 +17,7 @@ MOST = 50_000  # latents
 def check_samples(plan: Recipe) -> None:
     """Raises UsageError where samples of a fitted prior are scored while the encoder that it was fitted to is
     trained."""
-    if plan.objective.draws_samples and plan.train.freeze != "encoder":
+    if plan.objective.scores_samples and plan.train.freeze != "encoder":
         raise UsageError(
             f"objective.adversarial_on={plan.objective.adversarial_on} scores samples of the fitted prior, "
             "which fits the encoder as it is. Add --set train.freeze=encoder, or set "
@@ -60,5 +60,5 @@ def _open(origin: bundle.Bundle, kind: str) -> FittedPrior:
         )
     if kind:
         return bundle.load_prior(origin, kind)
-    default = bundle.usual_prior(origin.card)
+    default = bundle.default_prior(origin.card)
     return bundle.load_prior(origin, next(iter(fitted)) if default == bundle.OWN else default)

@@ -19,7 +19,7 @@ from facespace.training.diffaugment import augment
 from facespace.training.loaders import Loader
 from facespace.training.moments import FACES, Moments
 from facespace.training.projection import WIDTHS, Projection, Shape
-from facespace.training.runtime import Machine
+from facespace.training.runtime import Runtime
 
 WIDTH = 64  # channels within a head
 STRIDED = 2  # convolutions that halve a map, at most
@@ -84,23 +84,23 @@ def hinge(real: Sequence[Tensor], made: Sequence[Tensor]) -> Tensor:
     return torch.stack(parts).mean()
 
 
-class Projected:
+class ProjectedAdversary:
     """The frozen networks, the heads with their optimizer, the moments, and their terms of the model's loss.
 
     Heads and moments exist where the recipe has them."""
 
-    def __init__(self, plan: Recipe, image: Shape, eyes: np.ndarray, machine: Machine) -> None:
+    def __init__(self, plan: Recipe, image: Shape, eyes: np.ndarray, machine: Runtime) -> None:
         self.goal, self.machine = plan.objective, machine
         goal = plan.objective
         projection = Projection(goal.discriminator_features, image, eyes, goal.discriminator_size)
-        self.projection = cast(Projection, machine.place(projection)).eval().requires_grad_(False)
+        self.projection = cast(Projection, machine.to_device(projection)).eval().requires_grad_(False)
         self.moments = None
         if goal.moments:
-            moments = Moments(projection.channels, goal.moments_variance, machine.mean)
-            self.moments = cast(Moments, machine.place(moments))
+            moments = Moments(projection.channels, goal.moments_variance, machine.all_reduce_mean)
+            self.moments = cast(Moments, machine.to_device(moments))
         self.heads, self.made = None, []  # mixed maps of the images that were scored last
-        if judges(goal):
-            self.heads = cast(Heads, machine.place(Heads(projection.sides)))
+        if has_projected_discriminator(goal):
+            self.heads = cast(Heads, machine.to_device(Heads(projection.sides)))
             self.optimizer = torch.optim.Adam(self.heads.parameters(), RATE, BETAS, fused=True)
             self.network = machine.prepare(self.heads, self.optimizer)
 
@@ -122,18 +122,18 @@ class Projected:
             return
         places = np.linspace(0, len(loader.rows) - 1, min(FACES, len(loader.rows))).round().astype(int)
         note(f"Measuring the features of {len(places):,} training faces.")
-        batches = loader.over(loader.rows[places], BATCH, alone=True).in_order()
+        batches = loader.with_rows(loader.rows[places], BATCH, all_rows=True).in_order()
         with torch.random.fork_rng([self.machine.device] if self.machine.device.type == "cuda" else []):
             torch.manual_seed(seed)
             self.moments.measure(self._features(self._varied(batch.image)) for batch in batches)
 
-    def judge(self, image: Tensor, seen: Tensor, drawn: Tensor | None = None) -> dict[str, Tensor]:
+    def generator_terms(self, image: Tensor, seen: Tensor, drawn: Tensor | None = None) -> dict[str, Tensor]:
         """Terms of the model's loss, without gradient for the heads.
 
         `adversarial` is minus the mean logit of images (B, C, H, W) and of those `drawn` (N, C, H, W);
         `moments` is the distance between the moments of their features and those of real faces. Both are
         multiplied by the number of pixel values, like nats, which are sums over pixels."""
-        scored = judged(self.goal, image, drawn)
+        scored = scored_images(self.goal, image, drawn)
         maps, size, terms = self._features(self._varied(*scored)), seen[0].numel(), {}
         if self.moments is not None:
             terms["moments"] = self.moments(maps) * size
@@ -145,7 +145,7 @@ class Projected:
             self.made = list(map(Tensor.detach, mixed))
         return terms
 
-    def learn(self, image: Tensor, seen: Tensor, drawn: Tensor | None = None) -> dict[str, Tensor]:
+    def step(self, image: Tensor, seen: Tensor, drawn: Tensor | None = None) -> dict[str, Tensor]:
         """One step of the heads on the images that were scored last and the photographs `seen`; their hinge
         loss.
 
@@ -173,7 +173,7 @@ class Projected:
     def _varied(self, *images: Tensor) -> Tensor:
         """Groups of images as one batch, each face with its own augmentation."""
         varied = []
-        with self.machine.randomness():
+        with self.machine.sharded_randomness():
             for group in images:
                 varied.append(augment(group, self.goal.augmentation))
         return torch.cat(varied)
@@ -185,12 +185,12 @@ class Projected:
         return self.machine.autocast()
 
 
-def judges(goal: ObjectiveConfig) -> bool:
+def has_projected_discriminator(goal: ObjectiveConfig) -> bool:
     """Whether a recipe has a projected discriminator."""
     return goal.discriminator == "projected" and goal.adversarial > 0
 
 
-def judged(goal: ObjectiveConfig, image: Tensor, drawn: Tensor | None) -> list[Tensor]:
+def scored_images(goal: ObjectiveConfig, image: Tensor, drawn: Tensor | None) -> list[Tensor]:
     """The images that a discriminator scores: reconstructions, further ones or both, by
     objective.adversarial_on."""
     groups = []

@@ -20,7 +20,7 @@ WIDTHS = (32, 64, 128, 256)  # channels after the mixing, from the finest scale;
 Shape = tuple[int, int, int]  # (C, h, w)
 
 
-class Objects(nn.Module):
+class EfficientNetFeatures(nn.Module):
     """EfficientNet-lite0, for images resized to a shorter side of `size` pixels; 0 keeps their size."""
 
     def __init__(self, image: Shape, eyes: np.ndarray, size: int) -> None:
@@ -43,7 +43,7 @@ class Objects(nn.Module):
         return self.net.stages(image)
 
 
-class Persons(nn.Module):
+class RecognitionFeatures(nn.Module):
     """The face recognition network, for the region around the eyes, at the size of its own training."""
 
     def __init__(self, image: Shape, eyes: np.ndarray, size: int) -> None:
@@ -58,7 +58,7 @@ class Persons(nn.Module):
         return self.net.stages(image)
 
 
-NETWORKS = {"efficientnet": Objects, "recognition": Persons}
+NETWORKS = {"efficientnet": EfficientNetFeatures, "recognition": RecognitionFeatures}
 
 
 class Mixing(nn.Module):

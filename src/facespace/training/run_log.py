@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from facespace.core.console import note
-from facespace.core.files import write_beside, write_json
+from facespace.core.files import write_atomically, write_json
 from facespace.training.records import EpochRecord, Figures, RunResult, read_record
 from facespace.training.trackers import Tracker
 
@@ -26,7 +26,7 @@ COLUMNS = (
 )
 
 
-class Journal:
+class RunLogger:
     """Writes one run's folder."""
 
     def __init__(self, run: Path, trackers: Sequence[Tracker] = ()) -> None:
@@ -48,28 +48,28 @@ class Journal:
             if record is not None and record.step <= step:
                 self.records.append(record)
                 lines += f"{line}\n"
-        with write_beside(path) as beside:
+        with write_atomically(path) as beside:
             beside.write_text(lines, encoding="utf-8")
 
-    def epoch(self, record: EpochRecord) -> None:
+    def log_epoch(self, record: EpochRecord) -> None:
         """Adds a line to metrics.jsonl and a row to the table on the terminal."""
         self.records.append(record)
         with (self.run / METRICS).open("a", encoding="utf-8") as file:
             file.write(record.to_line() + "\n")
         for tracker in self.trackers:
-            tracker.figures(record)
+            tracker.log(record)
         if len(self.records) == 1:
             note(_head())
         note(_row(record))
 
-    def sheet(self, name: str, step: int, faces: np.ndarray, columns: int | None = None) -> None:
+    def images(self, name: str, step: int, faces: np.ndarray, columns: int | None = None) -> None:
         """Saves a grid of uint8 (N, H, W, C) faces as sheets/NAME-STEP.png."""
         from facespace.image import grids
 
         sheet = grids.grid(faces, columns)
         grids.save_still(sheet, self.run / SHEETS / f"{name}-{step:07d}.png")
         for tracker in self.trackers:
-            tracker.picture(name, step, np.asarray(sheet))
+            tracker.images(name, step, np.asarray(sheet))
 
     def close(self, result: RunResult) -> None:
         """Writes the curves and the figures of a finished run, and ends the trackers."""

@@ -17,14 +17,14 @@ from facespace.core.errors import FacespaceError, UsageError
 from facespace.models.precision import has_bf16
 from facespace.recipes.config import TrainConfig
 from facespace.training.distributed import RandomShard, close_at_exit, share_batch_norm
-from facespace.training.memory import keep_memory, peak_process_memory
+from facespace.training.memory import keep_freed_memory, peak_process_memory
 
 DTYPES = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 AGREE_EVERY = 16  # steps between two exchanges on whether any process stops
 Result = TypeVar("Result")
 
 
-class Machine:
+class Runtime:
     """This process's device, and its rank among the processes that torchrun or accelerate started."""
 
     def __init__(self, device: str, train: TrainConfig) -> None:
@@ -51,15 +51,15 @@ class Machine:
             self.device.type, init_scale=1.0, growth_interval=200, enabled=fp16
         )
         if self.device.type == "cpu":
-            keep_memory()
+            keep_freed_memory()
 
     @property
-    def leads(self) -> bool:
+    def is_main_process(self) -> bool:
         """Whether this is the main process, which writes files and prints."""
         return self.rank == 0
 
     @property
-    def look_every(self) -> int:
+    def read_every(self) -> int:
         """Steps between two reads of the losses: one on a CPU; more on an accelerator, where a read
         synchronises."""
         return 1 if self.device.type == "cpu" else 25
@@ -81,7 +81,7 @@ class Machine:
             network = self.accelerator.prepare(network)
         return network
 
-    def place(self, model: nn.Module) -> nn.Module:
+    def to_device(self, model: nn.Module) -> nn.Module:
         """A model on the device, in the fastest memory layout, with batch norm over all processes."""
         if self.world > 1:
             on_cuda = self.device.type == "cuda"
@@ -95,12 +95,12 @@ class Machine:
         dtype = DTYPES[self.precision]
         return torch.autocast(self.device.type, dtype) if dtype else nullcontext()
 
-    def randomness(self) -> AbstractContextManager[Any]:
+    def sharded_randomness(self) -> AbstractContextManager[Any]:
         """The context in which a draw for this process's faces is its share of the draw for the whole
         batch."""
         return RandomShard(self.rank, self.world) if self.world > 1 else nullcontext()
 
-    def any(self, wish: bool, step: int) -> bool:
+    def any_process(self, wish: bool, step: int) -> bool:
         """Whether `wish` is true in any process; several processes exchange it every AGREE_EVERY steps."""
         if self.world == 1:
             return wish
@@ -109,7 +109,7 @@ class Machine:
         own = torch.tensor([float(wish)], device=self.device)
         return bool(self.accelerator.reduce(own, "sum").item())  # type: ignore[union-attr]
 
-    def add_up(self, values: Mapping[str, float]) -> dict[str, float]:
+    def all_reduce_sum(self, values: Mapping[str, float]) -> dict[str, float]:
         """Sums over processes, by name; a process without a name adds nothing to it."""
         if self.world == 1:
             return dict(values)
@@ -119,13 +119,13 @@ class Machine:
                 sums[name] = sums.get(name, 0.0) + value
         return sums
 
-    def mean(self, part: Tensor) -> Tensor:
+    def all_reduce_mean(self, part: Tensor) -> Tensor:
         """The mean of a tensor over processes, without gradient."""
         if self.world == 1:
             return part.detach()
         return cast(Tensor, self.accelerator.reduce(part.detach(), "mean"))
 
-    def first(self, work: Callable[[], Result]) -> Result:
+    def on_main_process(self, work: Callable[[], Result]) -> Result:
         """Runs `work` in the main process alone and returns its result in all.
 
         Where it fails, all processes end."""
@@ -133,7 +133,7 @@ class Machine:
             return work()
         outcome: list[Any] = [None, None]  # result, exit code
         error: FacespaceError | OSError | None = None
-        if self.leads:
+        if self.is_main_process:
             try:
                 outcome[0] = work()
             except (FacespaceError, OSError) as failure:
@@ -150,7 +150,7 @@ class Machine:
             raise UsageError("train.precision=bf16 is not for mps; take fp16 or fp32.")
         if setting != "auto":
             return setting
-        return "bf16" if self.first(lambda: has_bf16(self.device)) else "fp32"
+        return "bf16" if self.on_main_process(lambda: has_bf16(self.device)) else "fp32"
 
 
 def _runs_on_cpu(device: str) -> bool:

@@ -41,7 +41,7 @@ class Tracker:
         """Logs the recipe's fields, such as `train.batch`, as the run's parameters."""
         self.backend.store_init_configuration(_flat(to_dict(plan)))
 
-    def figures(self, record: EpochRecord) -> None:
+    def log(self, record: EpochRecord) -> None:
         """Logs the figures of an epoch as scalars by step, such as `loss/validation`."""
         values = {}
         for split, figures in (("train", record.train), ("validation", record.validation or {})):
@@ -50,7 +50,7 @@ class Tracker:
         values["images_per_second"] = record.images_per_second
         self.backend.log(values, step=record.step)
 
-    def picture(self, name: str, step: int, sheet: np.ndarray) -> None:
+    def images(self, name: str, step: int, sheet: np.ndarray) -> None:
         """Logs an image, uint8 (H, W, C), by step, where accelerate's class takes images."""
         log_images = getattr(self.backend, "log_images", None)
         if log_images is not None:

@@ -16,14 +16,14 @@ from facespace.image.pixels import to_uint8
 from facespace.models import LatentModel, bundle
 from facespace.models.priors import FittedNormal
 from facespace.recipes.config import Recipe
-from facespace.training.auxiliary_losses import Teachers
+from facespace.training.auxiliary_losses import AuxiliaryLosses
 from facespace.training.checkpoint import Progress
 from facespace.training.discriminators import save_discriminator
 from facespace.training.loaders import Batch, Loader
 from facespace.training.measure import evaluate, per_dim
 from facespace.training.records import BundleState, EpochRecord, Figures, PausedRun, RunResult
-from facespace.training.run_log import Journal
-from facespace.training.runtime import Machine
+from facespace.training.run_log import RunLogger
+from facespace.training.runtime import Runtime
 from facespace.training.trackers import open_trackers
 
 VALIDATION_BATCH = 256
@@ -32,7 +32,7 @@ SHOWN = 64  # samples on a sheet
 RECONSTRUCTED = 16  # faces on a sheet of reconstructions
 
 
-class Review:
+class Validator:
     """The validator of one run; in all processes but the main one it only helps to measure."""
 
     def __init__(
@@ -40,23 +40,23 @@ class Review:
         plan: Recipe,
         loader: Loader,
         run: Path,
-        machine: Machine,
+        machine: Runtime,
         tell: Callable[[Batch], Tensor | None],
-        teachers: Teachers,
+        teachers: AuxiliaryLosses,
         origin: str | None,
         trackers: Sequence[str],
     ) -> None:
-        self.plan, self.loader, self.run, self.machine, self.tell = plan, loader, run, machine, tell
+        self.plan, self.loader, self.run, self.runtime, self.conditions_of = plan, loader, run, machine, tell
         self.teachers = teachers
         self.faces, self.origin, self.started = loader.faces, origin, since_start()
-        self.journal: Journal | None = None
-        if machine.leads:
-            self.journal = Journal(run, open_trackers(trackers, run, plan))
+        self.logger: RunLogger | None = None
+        if machine.is_main_process:
+            self.logger = RunLogger(run, open_trackers(trackers, run, plan))
 
     def resume(self, step: int) -> None:
         """Reads the records of an interrupted run up to a step."""
-        if self.journal:
-            self.journal.resume(step)
+        if self.logger:
+            self.logger.resume(step)
 
     def epoch(self, model: LatentModel, at: Progress, number: int) -> None:
         """Validates, writes record, sheets and bundles, and decides whether the run is done."""
@@ -65,24 +65,24 @@ class Review:
         monitored = (validation or train)["loss"]
         # An adversarial loss raises the others, which do not measure what it gains: once it is on, the latest
         # is the best.
-        best = at.record(monitored, self.plan.train.min_delta, self.teachers.awake(at.step))
+        best = at.record(monitored, self.plan.train.min_delta, self.teachers.adversarial_on(at.step))
         speed = at.images / at.training_seconds
         record = EpochRecord(number, at.step, train, validation, best, speed, at.training_seconds)
         at.sums, at.counts = {}, {}
         at.done = at.exhausted(self.plan.train.patience)
-        if self.journal:
-            self.journal.epoch(record)
+        if self.logger:
+            self.logger.log_epoch(record)
             self.fit_prior(model)
             if best:
                 self.save(bundle.BEST, model, record)
             self.save(bundle.LAST, model, record)
-            self.draw_sheets(model, self.journal)
+            self.log_images(model, self.logger)
         if at.done:
             note(f"Stopped early: no better validation loss for {at.since_best} epochs.")
 
     def _epoch_means(self, model: LatentModel, at: Progress) -> Figures:
         """The mean training terms over the steps of the epoch, over all processes."""
-        sums, counts = self.machine.add_up(at.sums), self.machine.add_up(at.counts)
+        sums, counts = self.runtime.all_reduce_sum(at.sums), self.runtime.all_reduce_sum(at.counts)
         means = {name: total / counts[name] for name, total in sums.items()}
         return per_dim(means, model.image_shape)
 
@@ -119,46 +119,48 @@ class Review:
         model.eval()
         rows = self.loader.rows[:: math.ceil(len(self.loader.rows) / PRIOR_FACES)]
         latents = []
-        for batch in self.loader.over(rows, VALIDATION_BATCH, alone=True).in_order():
-            latents.append(model.encode(batch.image, self.tell(batch)).mean)
+        for batch in self.loader.with_rows(rows, VALIDATION_BATCH, all_rows=True).in_order():
+            latents.append(model.encode(batch.image, self.conditions_of(batch)).mean)
         model.prior.fit(torch.cat(latents))
 
     @torch.inference_mode()
-    def draw_sheets(self, model: LatentModel, journal: Journal) -> None:
+    def log_images(self, model: LatentModel, journal: RunLogger) -> None:
         """Sheets of the same latents and faces at every epoch, in eval mode, so that they can be compared."""
         model.eval()
         self._draw_samples(model, journal)
         self._draw_reconstructions(model, journal)
 
-    def _draw_samples(self, model: LatentModel, journal: Journal) -> None:
+    def _draw_samples(self, model: LatentModel, journal: RunLogger) -> None:
         """Samples of the prior; those of a conditional model have the attributes of training faces."""
         # Where the decoder is trained on samples of a fitted prior, samples of N(0, I) are not what it is
         # trained for.
         prior = self.teachers.pool.prior if self.teachers.pool else model.prior
-        z = prior.sample(SHOWN, generator=torch.Generator().manual_seed(0)).to(self.machine.device)
+        z = prior.sample(SHOWN, generator=torch.Generator().manual_seed(0)).to(self.runtime.device)
         rows = self.loader.rows
         spread = [index * len(rows) // SHOWN for index in range(SHOWN)]
-        conditions = self.tell(self.loader.batch(rows[spread]))
+        conditions = self.conditions_of(self.loader.batch(rows[spread]))
         samples = model.decode(z.reshape(-1, *model.latent_shape), conditions)
-        journal.sheet("samples", journal.step, to_uint8(samples))
+        journal.images("samples", journal.step, to_uint8(samples))
 
-    def _draw_reconstructions(self, model: LatentModel, journal: Journal) -> None:
+    def _draw_reconstructions(self, model: LatentModel, journal: RunLogger) -> None:
         """Validation faces, or training faces where there are none, each above its reconstruction."""
 
         validation = self.faces.rows("validation")
         rows = validation if len(validation) else self.loader.rows
         batch = self.loader.batch(rows[:RECONSTRUCTED])
-        conditions = self.tell(batch)
+        conditions = self.conditions_of(batch)
         decoded = model.decode(model.encode(batch.image, conditions).mean, conditions)
         faces = pairs(to_uint8(model.target(batch.image)), to_uint8(decoded))
-        journal.sheet("reconstructions", journal.step, faces, min(8, len(decoded)))
+        journal.images("reconstructions", journal.step, faces, min(8, len(decoded)))
 
     def measure(self, model: LatentModel, split: str, alone: bool = False) -> Figures | None:
         """The figures of a model on a split, None where it has no faces; `alone` without the other
         processes."""
-        loader = self.loader.over(self.faces.rows(split), VALIDATION_BATCH, alone)
-        add_up = dict if alone else self.machine.add_up
-        figures = evaluate(model, loader, self.plan.objective, self.tell, add_up, self.teachers.judge)
+        loader = self.loader.with_rows(self.faces.rows(split), VALIDATION_BATCH, alone)
+        add_up = dict if alone else self.runtime.all_reduce_sum
+        figures = evaluate(
+            model, loader, self.plan.objective, self.conditions_of, add_up, self.teachers.add_to
+        )
         return per_dim(figures, model.image_shape) if figures else None
 
     def _measure_splits(self, model: LatentModel) -> dict[str, Figures]:
@@ -176,9 +178,9 @@ class Review:
         """Measures both bundles, and the weights without average; writes the result. For the main process.
 
         What was fitted to the latents of the bundle `carried` is copied into both."""
-        assert self.journal
+        assert self.logger
         figures = {}
-        bundles = [bundle.load(self.run / name, self.machine.device) for name in (bundle.BEST, bundle.LAST)]
+        bundles = [bundle.load(self.run / name, self.runtime.device) for name in (bundle.BEST, bundle.LAST)]
         for opened in bundles:
             if carried is not None:
                 bundle.carry_over(carried, opened.folder)
@@ -186,7 +188,7 @@ class Review:
         for name, opened in zip((bundle.BEST, bundle.LAST), bundles):
             figures[name] = self._measure_splits(opened.model)
         last_raw = self._measure_splits(raw) if averaged else None
-        memory = self.machine.peak_memory
+        memory = self.runtime.peak_memory
         splits = ("train", "validation", "test")
         result = RunResult(
             run=str(self.run),
@@ -196,14 +198,14 @@ class Review:
             seconds_to_first_step=round(self.started, 2),
             images_per_second=round(at.images / at.training_seconds, 1),
             peak_memory_mb=round(memory) if memory else None,
-            device=self.machine.device.type,
-            processes=self.machine.world,
-            precision=self.machine.precision,
+            device=self.runtime.device.type,
+            processes=self.runtime.world,
+            precision=self.runtime.precision,
             parameters=sum(p.numel() for p in raw.parameters() if p.requires_grad),
             faces={split: len(self.faces.rows(split)) for split in splits},
             best=figures[bundle.BEST],
             last=figures[bundle.LAST],
             last_raw=last_raw,
         )
-        self.journal.close(result)
+        self.logger.close(result)
         return result

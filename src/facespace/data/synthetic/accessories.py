@@ -90,14 +90,14 @@ def glasses(s: Scene) -> None:
     face = face.within(d.coverage(s.outline[at] - 0.02, s.page.pixel))
     u, v = np.abs(face.x) - 0.193 - 0.012 * s["eye_spacing"], face.y + 0.068
     lens = d.rounded_box(u, v - 0.10 * u * dark, 0.150 + 0.008 * dark, 0.112 + 0.006 * dark, 0.085)
-    frame = d.hexes("1c191d" if dark else "3a2a26")[0]
+    frame = d.from_hex("1c191d" if dark else "3a2a26")[0]
     face.paint(np.abs(lens) - 0.014, s.colours["skin_line"], 0.35, 0.05)
     glare = d.smooth(np.abs(u * 0.8 + v + 0.05 * s["light_direction"] + 0.02), 0.05, 0.02)
     if dark:
-        tone = d.mix(d.hexes("17151c")[0], d.hexes("5a4a50")[0], d.smooth(v, -0.10, 0.13))
+        tone = d.mix(d.from_hex("17151c")[0], d.from_hex("5a4a50")[0], d.smooth(v, -0.10, 0.13))
         face.paint(lens, d.mix(tone, WHITE, 0.16 * glare), 0.97)
     else:
-        face.paint(lens, d.hexes("dfeaf2")[0], 0.10 + 0.22 * glare)
+        face.paint(lens, d.from_hex("dfeaf2")[0], 0.10 + 0.22 * glare)
     bridge = d.bow(face.x, v + 0.03, 0.055, -0.022) - 0.009
     temple = d.segment(np.abs(face.x), v, (0.335, -0.035), (0.60, -0.045)) - 0.010
     rims = np.minimum(np.abs(lens) - (0.012 if dark else 0.0095), np.minimum(bridge, temple))
@@ -111,7 +111,7 @@ def hat(s: Scene) -> None:
     top = s.head.crop(-1.0, 1.0, -1.3, 0.0)
     x, v = top.x, top.y
     u = x - 0.10 * math.sin(s.turn)
-    felt = d.mix(d.tint(s.colours["shirt"], (0.62, 0.58, 0.56)), d.hexes("8a6f5a")[0], 0.45)
+    felt = d.mix(d.tint(s.colours["shirt"], (0.62, 0.58, 0.56)), d.from_hex("8a6f5a")[0], 0.45)
     light = np.clip(0.55 + 0.55 * s["light_direction"] * u - 0.4 * (v + 0.6), 0, 1)
     felt = d.mix(d.tint(felt, (0.60, 0.56, 0.60)), d.mix(felt, WHITE, 0.14), light)
     at = s.head.window(-1.0, 1.0, -1.3, 0.0)

@@ -19,14 +19,14 @@ TILT = math.radians(12)  # roll at +1
 PIVOT = 0.22  # the head rolls around this height
 RADIUS = 0.47  # of the cylinder that carries the features; wider than any feature reaches
 
-SKINS = d.hexes("f8dac8", "f3cdb2", "e4b48f", "c69069", "9d6848", "754b36", "53362c")
-HAIRS = d.hexes("1d191b", "35241e", "5d3b28", "94643a", "d8ac6c", "f0d9a4")
-REDS = d.hexes("4a1512", "7a2a18", "a2421f", "bf5a2a", "d5793f", "e29a62")
-GRAYS = d.hexes("55565c", "74757b", "97989d", "b4b5b8", "d0d0d1", "e9e8e6")
-IRISES = d.hexes("3a2118", "6a4225", "8a7238", "5f8554", "4a88a8", "7fb2d6", "a3b4c4")
-BACKDROPS = d.hexes("d98f8a", "e6b08a", "dcc78f", "a9c39a", "86bdb5", "8fb4d8", "aaa0d2")
-SHIRTS = d.hexes("8e3146", "c65d3f", "d9a441", "5d8a5a", "2f7f83", "34568b", "6a4c86")
-INK = d.hexes("2a1a18")[0]
+SKINS = d.from_hex("f8dac8", "f3cdb2", "e4b48f", "c69069", "9d6848", "754b36", "53362c")
+HAIRS = d.from_hex("1d191b", "35241e", "5d3b28", "94643a", "d8ac6c", "f0d9a4")
+REDS = d.from_hex("4a1512", "7a2a18", "a2421f", "bf5a2a", "d5793f", "e29a62")
+GRAYS = d.from_hex("55565c", "74757b", "97989d", "b4b5b8", "d0d0d1", "e9e8e6")
+IRISES = d.from_hex("3a2118", "6a4225", "8a7238", "5f8554", "4a88a8", "7fb2d6", "a3b4c4")
+BACKDROPS = d.from_hex("d98f8a", "e6b08a", "dcc78f", "a9c39a", "86bdb5", "8fb4d8", "aaa0d2")
+SHIRTS = d.from_hex("8e3146", "c65d3f", "d9a441", "5d8a5a", "2f7f83", "34568b", "6a4c86")
+INK = d.from_hex("2a1a18")[0]
 WHITE = np.ones(3, np.float32)
 
 
@@ -107,13 +107,13 @@ def palette(factors: Mapping[str, float]) -> dict[str, d.Colour]:
         "skin_shadow": d.tint(skin, (0.75, 0.62, 0.59)),
         "skin_light": d.mix(skin, d.tint(WHITE, (1.0, 0.90, 0.78)), 0.30 - 0.12 * depth),
         "skin_line": d.tint(skin, (0.52, 0.38, 0.35)),
-        "blush": d.mix(skin, d.hexes("d8503f")[0], 0.42 - 0.26 * depth),
-        "lips": d.mix(d.tint(skin, (0.86, 0.60, 0.60)), d.hexes("b8434b")[0], 0.42 - 0.15 * depth),
+        "blush": d.mix(skin, d.from_hex("d8503f")[0], 0.42 - 0.26 * depth),
+        "lips": d.mix(d.tint(skin, (0.86, 0.60, 0.60)), d.from_hex("b8434b")[0], 0.42 - 0.15 * depth),
         "hair": hair,
         "hair_shadow": d.tint(hair, (0.55, 0.50, 0.52)),
         "hair_light": d.mix(hair, d.tint(WHITE, (1.0, 0.90, 0.76)), 0.32),
         "brow": d.mix(d.tint(hair, (0.62, 0.58, 0.58)), INK, 0.25 + 0.35 * depth),
-        "sclera": d.tint(d.hexes("fbf8f4")[0], [1 - 0.10 * depth] * 3),
+        "sclera": d.tint(d.from_hex("fbf8f4")[0], [1 - 0.10 * depth] * 3),
         "beard": d.mix(hair, INK, 0.10 + 0.45 * depth),  # or it would glow on dark skin
         "iris": d.tint(d.ramp(IRISES, factors["eye_hue"]), [1 - 0.25 * depth] * 3),
         "backdrop": backdrop,
