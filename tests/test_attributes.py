@@ -163,7 +163,7 @@ def test_some_gray_is_pillows_gray():
 def test_a_known_factor_is_learned(folder, net, many):
     rows = many.rows("test")
     truth = many.attributes[rows][:, [many.attribute_names.index(name) for name in NAMES]]
-    p = net.predict(many.images[rows])
+    p = net.probabilities(many.images[rows])
     column = NAMES.index("background_lightness")
     assert roc_auc_score(truth[:, column] > 0, p[:, column]) > 0.85
     row = net.card["held_out"]["attributes"]["background_lightness"]
@@ -215,24 +215,24 @@ def test_an_interrupted_training_goes_on_as_if_it_had_not_been(many, tmp_path, m
 
 def test_any_prepared_face_is_taken(net, many):
     faces = np.array(many.images[:5])
-    p = net.predict(faces)
+    p = net.probabilities(faces)
     assert p.shape == (5, 4)
     assert p.dtype == np.float32
     assert ((p > 0) & (p < 1)).all()
     assert net.features(faces).shape == (5, 24)
     assert net.features(faces).dtype == np.float32
     large = faces.repeat(3, 1).repeat(3, 2)
-    assert np.abs(net.predict(large) - p).max() < 0.2  # Lanczos brings nearly the same faces back
+    assert np.abs(net.probabilities(large) - p).max() < 0.2  # Lanczos brings nearly the same faces back
     gray = faces[..., :1]
-    assert np.array_equal(net.predict(gray), net.predict(gray.repeat(3, -1)))
-    assert net.predict(faces[:0]).shape == (0, 4)
-    assert net.predict(large[:, :, :20]).shape == (5, 4)
+    assert np.array_equal(net.probabilities(gray), net.probabilities(gray.repeat(3, -1)))
+    assert net.probabilities(faces[:0]).shape == (0, 4)
+    assert net.probabilities(large[:, :, :20]).shape == (5, 4)
 
 
 def test_batches_do_not_matter(net, many):
     faces = np.concatenate([many.images, many.images[:40]])
     assert len(faces) > BATCH
-    assert np.allclose(net.predict(faces)[-40:], net.predict(faces[:40]), atol=1e-5)
+    assert np.allclose(net.probabilities(faces)[-40:], net.probabilities(faces[:40]), atol=1e-5)
 
 
 def test_logits_are_linear_in_features_and_know_left_from_right(net, many):
@@ -286,7 +286,7 @@ def test_a_labelled_set_holds_what_the_network_sees(net, folder, many, tmp_path)
     assert np.array_equal(made.images, many.images)
     assert (made.ids == many.ids).all()
     assert (made.splits == many.splits).all()
-    score = 2 * net.predict(many.images)[:, [2, 1]] - 1
+    score = 2 * net.probabilities(many.images)[:, [2, 1]] - 1
     sure = np.abs(score) >= 0.3
     assert 0 < sure.mean() < 1
     assert np.array_equal(np.isnan(made.attributes), ~sure)
@@ -311,7 +311,7 @@ def test_known_attributes_are_kept_beside(folder, net, many, tmp_path):
     assert made.attribute_names == ("smile", "hat", "skin_tone", "yaw", "background_lightness")
     assert np.allclose(made.attributes[:, 0], known[:, 0])
     assert np.allclose(made.attributes[1::2, 1], known[1::2, 1])
-    assert np.allclose(made.attributes[::2, 1], 2 * net.predict(many.images[::2])[:, 2] - 1, atol=1e-6)
+    assert np.allclose(made.attributes[::2, 1], 2 * net.probabilities(many.images[::2])[:, 2] - 1, atol=1e-6)
     assert "half of the hats forgotten" in made.card["notes"]
 
 
@@ -382,7 +382,7 @@ def test_wrong_wishes_are_sentences(folder, many, tmp_path):
 
 def test_faces_are_bytes(net):
     with pytest.raises(UsageError, match="uint8"):
-        net.predict(np.zeros((2, 16, 16, 3), np.float32))
+        net.probabilities(np.zeros((2, 16, 16, 3), np.float32))
 
 
 def test_damage_is_a_sentence(folder, trained, tmp_path):

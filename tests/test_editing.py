@@ -130,8 +130,8 @@ def test_an_own_direction_is_judged_by_faces_left_out():
     [
         (dict(names=["d"]), "Did you mean|Known: a, b, c"),
         (dict(method="magic"), "Unknown method 'magic'"),
-        (dict(pairs=4000), "--shots must lie between 5 and"),
-        (dict(pairs=2, names=["a"]), "--shots must lie between 5 and"),
+        (dict(shots=4000), "--shots must lie between 5 and"),
+        (dict(shots=2, names=["a"]), "--shots must lie between 5 and"),
     ],
 )
 def test_impossible_directions_are_refused(known, change, words):

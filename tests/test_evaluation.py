@@ -52,7 +52,7 @@ def run(trained, drawn, to, **options):
 
 
 def test_everything_that_can_be_measured_is_written_with_its_protocol(trained, drawn, tmp_path, judge):
-    metrics = run(trained, drawn, tmp_path / "e", features=judge, bound=3)
+    metrics = run(trained, drawn, tmp_path / "e", features=judge, iwae_samples=3)
     kept = json.loads((tmp_path / "e/metrics.json").read_text())
     assert kept["reconstruction"]["psnr"] == pytest.approx(metrics["reconstruction"]["psnr"])
     space, faces = facespace.load(trained), facespace.FaceSet(drawn)

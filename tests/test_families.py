@@ -132,7 +132,7 @@ def test_the_kl_of_a_hierarchical_model_is_that_of_its_draws(levelled):
     """E over q of log q − log p, by 4,000 draws, is the mean KL along their ways."""
     x = torch.rand(1, 3, 16, 16).expand(4000, -1, -1, -1)
     with torch.no_grad():
-        z, path = levelled.encode(x).draw(torch.Generator().manual_seed(1))
+        z, path = levelled.encode(x).sample_with_posterior(torch.Generator().manual_seed(1))
         drawn, said = -path.log_ratio(z), path.kl_per_latent().sum(1)
     assert z.shape == (4000, 5 + 2 * 8 * 8) and isinstance(path, Gaussian)
     with torch.no_grad():  # the same along ways that were given rather than drawn

@@ -105,7 +105,7 @@ def test_importance_weighted_bound_against_a_known_likelihood():
     x = torch.rand(3, 1, 2, 2)
     with torch.no_grad():
         bounds = [
-            model(x, samples=k, generator=torch.Generator().manual_seed(1)).bound.mean()
+            model(x, iwae_samples=k, generator=torch.Generator().manual_seed(1)).iwae_bound.mean()
             for k in (2, 50, 5_000)
         ]
         z = torch.randn(100_000, 2, generator=torch.Generator().manual_seed(2))

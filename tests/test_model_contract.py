@@ -166,11 +166,12 @@ def test_blends_vary_as_the_batch_does():
 
 def test_drawn_images_are_those_of_latents_in_between(model):
     x = faces(model)
-    result = model(x, drawn=3)
+    result = model(x, generated=3)
     assert (
-        result.drawn.shape == (3, *model.image_shape) and 0 <= result.drawn.min() <= result.drawn.max() <= 1
+        result.generated.shape == (3, *model.image_shape)
+        and 0 <= result.generated.min() <= result.generated.max() <= 1
     )
-    assert model(x).drawn is None
+    assert model(x).generated is None
 
 
 @pytest.mark.parametrize("bottleneck", ["gaussian", "deterministic"])

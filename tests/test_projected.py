@@ -302,7 +302,7 @@ def test_moments_are_those_of_all_faces_and_their_gradient_is_the_batch_s(varian
     moments.measure([torch.from_numpy(part[at : at + 10]) for part in real] for at in range(0, 50, 10))
     pooled = np.concatenate([part.mean((2, 3)) for part in real], 1)
     np.testing.assert_allclose(moments.center.numpy(), pooled.mean(0), rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(moments.deviation.numpy(), pooled.std(0), rtol=1e-4)
+    np.testing.assert_allclose(moments.spread.numpy(), pooled.std(0), rtol=1e-4)
     mean, square, apart, x, leaves, found = (
         np.zeros(6),
         np.zeros(6),
@@ -335,9 +335,9 @@ def test_moments_are_those_of_all_faces_and_their_gradient_is_the_batch_s(varian
 def test_the_models_forward_decodes_given_latents(images):
     model, z = build(override(recipe("demo"), TINY).model).eval(), torch.randn(3, 5)
     result = model(images[0], latents=z)
-    assert result.drawn is not None
-    torch.testing.assert_close(result.drawn, model.decode(z))
-    assert model(images[0]).drawn is None
+    assert result.generated is not None
+    torch.testing.assert_close(result.generated, model.decode(z))
+    assert model(images[0]).generated is None
 
 
 def test_a_recipe_says_what_is_judged(images):

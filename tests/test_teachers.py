@@ -291,11 +291,13 @@ def test_the_critic_learns_to_tell_and_teaching_leaves_it_as_it_is(images):
     torch.manual_seed(0)
     adversary = PatchAdversary(plan, (3, 16, 16), Runtime("cpu", plan.train))
     made, seen = images[0].clone().requires_grad_(), images[1] ** 2
-    before = {name: tensor.clone() for name, tensor in adversary.critic.state_dict().items()}
+    before = {name: tensor.clone() for name, tensor in adversary.discriminator.state_dict().items()}
     terms = adversary.generator_terms(made, seen)
     (terms["adversarial"] + terms["feature_matching"]).backward()
     assert made.grad is not None and made.grad.abs().sum() > 0
-    assert all(torch.equal(before[name], tensor) for name, tensor in adversary.critic.state_dict().items())
+    assert all(
+        torch.equal(before[name], tensor) for name, tensor in adversary.discriminator.state_dict().items()
+    )
     assert adversary.generator_terms(seen, seen)["feature_matching"] == 0
     losses = [float(adversary.step(made, seen)["discriminator"]) for _ in range(300)]
     assert losses[-1] < 0.5 < losses[0]
@@ -356,28 +358,28 @@ def test_the_critic_judges_drawn_faces_too_and_the_decoder_alone_learns_from_the
     teachers = AuxiliaryLosses(plan, plan.model.image, CUT, machine, 10)
     assert [teachers.scored_images(step, 3) for step in (3, 4)] == [
         {},
-        {"drawn": 2},
+        {"generated": 2},
     ]  # once it is awake, half of a batch
     unweighted = override(plan, ["objective.adversarial=0"])
     assert AuxiliaryLosses(unweighted, plan.model.image, CUT, machine, 10).scored_images(4, 3) == {}
     torch.manual_seed(0)
     model, seen = build(plan.model), images[0]
-    result = model(seen, drawn=2)
-    assert result.drawn is not None and result.drawn.shape == (2, 3, 16, 16)
+    result = model(seen, generated=2)
+    assert result.generated is not None and result.generated.shape == (2, 3, 16, 16)
     adversary = teachers.adversary
     assert adversary is not None
     with torch.no_grad():
         monkeypatch.setattr(torch, "randint", lambda *_: torch.zeros(2, dtype=torch.int))  # no shift
         all_made, alone = (
-            adversary.generator_terms(result.image, seen, result.drawn),
+            adversary.generator_terms(result.image, seen, result.generated),
             adversary.generator_terms(result.image, seen),
         )
-        others = adversary.generator_terms(result.drawn, seen[:2])
+        others = adversary.generator_terms(result.generated, seen[:2])
     assert torch.equal(all_made["feature_matching"], alone["feature_matching"])  # drawn faces have no partner
     assert all_made["adversarial"] == pytest.approx(
         float(2 * alone["adversarial"] + others["adversarial"]) / 3, rel=1e-4
     )
-    result.drawn.sum().backward()
+    result.generated.sum().backward()
     learned = {
         name.split(".")[0] for name, p in model.named_parameters() if p.grad is not None and p.grad.any()
     }

@@ -34,7 +34,7 @@ def edit(
     grid: str = "",
     keep_detail: Flag = False,
     refine: Annotated[int, Parameter(name="--optimize-steps")] = 0,
-    judge: Annotated[Path | None, Parameter(name="--classifier")] = None,
+    classifier: Annotated[Path | None, Parameter(name="--classifier")] = None,
     source: FaceSource = ANY_FACES,
 ) -> Done:
     """Change attributes of faces, and hold others still.
@@ -85,7 +85,7 @@ def edit(
     amounts = parse_edits(space, edits)
     faces = edit_input(space, _faces(space, files, source), refine)
     editor = Editor(
-        space, lock if lock == "all" else words(lock), _classifier(space, judge, amounts), keep_detail
+        space, lock if lock == "all" else words(lock), _classifier(space, classifier, amounts), keep_detail
     )
     request = Request(editor, faces, amounts, to)
     if grid:

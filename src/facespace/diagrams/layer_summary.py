@@ -34,7 +34,7 @@ FOLDED: dict[type[nn.Module], Callable[..., str]] = {
     nn.SiLU: lambda layer: "SiLU",
     nn.PixelShuffle: lambda layer: f"pixel shuffle ×{layer.upscale_factor}",
     Residual: lambda layer: "residual block",
-    SideBranch: lambda layer: layer.says,
+    SideBranch: lambda layer: layer.label,
     nn.modules.dropout._DropoutNd: lambda layer: f"Dropout {layer.p:g}",
     nn.MaxPool2d: lambda layer: f"max-pool {layer.kernel_size}×{layer.kernel_size}",
     nn.Flatten: lambda layer: "flatten",

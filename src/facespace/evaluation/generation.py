@@ -146,8 +146,8 @@ def measure_generation(
     warnings = []
     if is_jpeg(real):
         warnings.append(JPEG_WARNING.format(looks_like_jpeg(real)))
-    judged, reference = as_features(features, samples), as_features(features, real, keep=True)
-    check_counts(judged, reference)
+    sampled, reference = as_features(features, samples), as_features(features, real, keep=True)
+    check_counts(sampled, reference)
     count, dim = reference.shape
     if count <= dim:
         warnings.append(
@@ -155,8 +155,8 @@ def measure_generation(
             "many faces: compare it only with values for the same count. KID has no such bias."
         )
     size = min(SUBSET, count // 2)
-    mean, deviation = kid(judged, reference, size=size, seed=seed)
-    precision, recall = precision_recall(reference, judged)
+    mean, deviation = kid(sampled, reference, size=size, seed=seed)
+    precision, recall = precision_recall(reference, sampled)
     other_features = None if others is None else as_features(features, others, keep=True)
     protocol = GenerationProtocol(
         features=features.about,
@@ -166,7 +166,7 @@ def measure_generation(
         seed=seed,
     )
     return Generation(
-        fid=fid(judged, reference),
+        fid=fid(sampled, reference),
         kid=mean,
         kid_sd=deviation,
         precision=precision,

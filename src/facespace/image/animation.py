@@ -75,15 +75,15 @@ def find_ffmpeg() -> str:
 
 
 def video_grid(
-    films: Iterable[np.ndarray], rows: int, columns: int, padding: int = 2, color: str = "white"
+    animations: Iterable[np.ndarray], rows: int, columns: int, padding: int = 2, color: str = "white"
 ) -> np.ndarray:
     """Animations (N, H, W, C) of equal length in a grid, row by row, as one: (N, rows · (H + padding) +
     padding, …, 3). `color` is a name or #rrggbb. Raises UsageError for an unknown colour, and for more than 2
     GiB."""
     paper = parse_color(color)
     page = np.empty(0, np.uint8)
-    for index, film in enumerate(films):
-        count, height, width, _ = film.shape
+    for index, animation_frames in enumerate(animations):
+        count, height, width, _ = animation_frames.shape
         if index == 0:
             shape = (count, rows * (height + padding) + padding, columns * (width + padding) + padding, 3)
             if np.prod(shape, dtype=np.int64) > MOST_BYTES:
@@ -95,7 +95,7 @@ def video_grid(
             page[:] = paper
         row, column = divmod(index, columns)
         top, left = padding + row * (height + padding), padding + column * (width + padding)
-        page[:, top : top + height, left : left + width] = film
+        page[:, top : top + height, left : left + width] = animation_frames
     return page
 
 

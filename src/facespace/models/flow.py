@@ -208,14 +208,14 @@ class Flow(FittedPrior):
         normal = -0.5 * (e.double().square() + math.log(2 * math.pi)).sum(1)
         return normal + volume.double() - self.spread.double().log().sum()
 
-    def pull(self, z: Tensor, share: float) -> Tensor:
-        """Truncation: latents (N, D) are encoded to noise, which shrinks by `share` and is transported back,
+    def truncate(self, z: Tensor, strength: float) -> Tensor:
+        """Truncation: latents (N, D) are encoded to noise, which shrinks by `strength` and is transported back,
         so that each latent moves along its own path to regions of high density. At 1 all end where zero noise
         is transported."""
         with torch.no_grad():
             e = self.encode(z)
-            # A difference, so that the solver's error cancels and a share of 0 changes nothing.
-            return z + (self.decode((1 - share) * e) - self.decode(e)).to(z)
+            # A difference, so that the solver's error cancels and a strength of 0 changes nothing.
+            return z + (self.decode((1 - strength) * e) - self.decode(e)).to(z)
 
     def _white(self, z: Tensor) -> Tensor:
         """Latents (N, D) along the principal components, with variance 1 along each: (N, D)."""

@@ -57,7 +57,7 @@ class HierarchicalPosterior(Gaussian):
         """(B, D), given the means of the coarser levels."""
         return self._at_means.log_var
 
-    def draw(self, generator: Generator | None = None) -> tuple[Tensor, Posterior]:
+    def sample_with_posterior(self, generator: Generator | None = None) -> tuple[Tensor, Posterior]:
         """A latent (B, D) sampled level by level, and the posterior given its coarser levels."""
         parts: list[Tensor] = []
 
@@ -70,7 +70,7 @@ class HierarchicalPosterior(Gaussian):
 
     def sample(self, generator: Generator | None = None) -> Tensor:
         """A latent sampled level by level, (B, D)."""
-        return self.draw(generator)[0]
+        return self.sample_with_posterior(generator)[0]
 
     def log_ratio(self, z: Tensor) -> Tensor:
         """log p(z) − log q(z | x), (B,) nats, where each level is given the coarser levels of z."""

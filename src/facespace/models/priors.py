@@ -156,11 +156,11 @@ class Mixture(FittedPrior):
         """(N,) nats."""
         return self._joint(z).logsumexp(0)
 
-    def pull(self, z: Tensor, share: float) -> Tensor:
-        """Truncation: latents (N, D) moved by a `share` of the straight path to the mean of the components'
+    def truncate(self, z: Tensor, strength: float) -> Tensor:
+        """Truncation: latents (N, D) moved by a `strength` of the straight path to the mean of the components'
         means under each latent's posterior over components."""
         mode = self._joint(z).softmax(0).T @ self.means.double()  # (N, D)
-        return (z + share * (mode - z)).to(z)
+        return (z + strength * (mode - z)).to(z)
 
     def _joint(self, z: Tensor) -> Tensor:
         """log p(component, z), (K, N) nats."""

@@ -44,7 +44,7 @@ class LatentClassifier(NamedTuple):
 
 def closed_loop_edit(
     z: np.ndarray,
-    judge: LatentClassifier,
+    classifier: LatentClassifier,
     goals: Mapping[str, bool],
     lock: Sequence[str],
     root: np.ndarray,
@@ -61,22 +61,24 @@ def closed_loop_edit(
     reaches the goal: for rare attributes, such as glasses, gradients alone find adversarial changes. Raises
     UsageError for attributes that the classifier lacks."""
     for name in (*goals, *lock):
-        choose(dict.fromkeys(judge.names), name, "attribute of the classifier")
+        choose(dict.fromkeys(classifier.names), name, "attribute of the classifier")
     check_disjoint(goals, lock)
-    columns = {name: column for column, name in enumerate(judge.names)}
+    columns = {name: column for column, name in enumerate(classifier.names)}
     edited, held = [columns[name] for name in goals], [columns[name] for name in lock]
     sign = torch.tensor([1.0 if on else -1.0 for on in goals.values()])
     unit_root = torch.from_numpy(root).float()
     start = torch.from_numpy(np.asarray(z, np.float32))
     with torch.no_grad():
-        image_before = judge.decode(start)
-        held_before = judge.logits(image_before)[:, held]
-        moved = _start(start, judge, goals, unit_root, directions, margin)  # (N, D) in standard deviations
+        image_before = classifier.decode(start)
+        held_before = classifier.logits(image_before)[:, held]
+        moved = _start(
+            start, classifier, goals, unit_root, directions, margin
+        )  # (N, D) in standard deviations
     moved.requires_grad_()
     optimizer = torch.optim.Adam([moved], RATE)
     for _ in range(steps):
-        image = judge.decode(start + moved @ unit_root)
-        logits = judge.logits(image)
+        image = classifier.decode(start + moved @ unit_root)
+        logits = classifier.logits(image)
         lacking = torch.relu(margin - sign * logits[:, edited]).square().sum(1)
         leakage = (logits[:, held] - held_before).square().sum(1)
         changed = (image - image_before).square().flatten(1).sum(1)
@@ -91,7 +93,7 @@ def closed_loop_edit(
 
 def _start(
     start: Tensor,
-    judge: LatentClassifier,
+    classifier: LatentClassifier,
     goals: Mapping[str, bool],
     root: Tensor,
     known: Directions | None,
@@ -103,12 +105,12 @@ def _start(
     for name, on in goals.items():
         if known is None or name not in known.names:
             continue
-        sign, column = (1.0 if on else -1.0), list(judge.names).index(name)
+        sign, column = (1.0 if on else -1.0), list(classifier.names).index(name)
         unit = torch.from_numpy(known.units[known.index(name)]).float() * sign
         strength, reached = torch.zeros(len(start)), torch.zeros(len(start), dtype=torch.bool)
         for candidate in (0.0, *START_STRENGTHS):
             strength[~reached] = candidate
-            logits = judge.logits(judge.decode(start + candidate * unit @ root))
+            logits = classifier.logits(classifier.decode(start + candidate * unit @ root))
             reached |= sign * logits[:, column] >= clearly
             if reached.all():
                 break
@@ -116,6 +118,6 @@ def _start(
     return moved
 
 
-def judge_latents(judge: ImageClassifier, image: Callable[[Tensor], Tensor]) -> LatentClassifier:
+def classify_latents(classifier: ImageClassifier, image: Callable[[Tensor], Tensor]) -> LatentClassifier:
     """A classifier of images as one of the latents that `image` decodes."""
-    return LatentClassifier(judge.names, image, judge.differentiable_logits)
+    return LatentClassifier(classifier.names, image, classifier.differentiable_logits)

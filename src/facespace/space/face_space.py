@@ -260,7 +260,7 @@ class FaceSpace(BaseSpace):
     ) -> np.ndarray:
         """Latents (N, D) with attributes changed, float32 (N, D): by a strength in standard deviations, or as
         text in class gaps ("1g": from the mean of the faces without it to the mean of those with it), or to
-        "on" or "off". The scores of locked attributes stay, and with a `judge`, an attribute classifier of
+        "on" or "off". The scores of locked attributes stay, and with a `classifier`, an attribute classifier of
         images, its logits of them.
 
         "on" is the mean score of faces that have the attribute; with a classifier, the nearest latent in
@@ -319,9 +319,9 @@ class FaceSpace(BaseSpace):
         known = self._known()
         return known.whitening if known else finding.whitening_of(self.sample_latents(SAMPLES, prior=OWN))
 
-    def latent_classifier(self, judge: closed_loop.ImageClassifier) -> closed_loop.LatentClassifier:
+    def latent_classifier(self, classifier: closed_loop.ImageClassifier) -> closed_loop.LatentClassifier:
         """A classifier of images as one of this space's latents."""
-        return closed_loop.judge_latents(judge, self.torch_engine.image)
+        return closed_loop.classify_latents(classifier, self.torch_engine.image)
 
     def _open_set(self, faces: FaceSet | Path | str) -> FaceSet:
         """The set, whose crop must be this space's."""

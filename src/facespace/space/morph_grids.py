@@ -128,8 +128,8 @@ def animation_grid(
     columns of them. `options` are those of `animate`; `padding` pixels of a `color` lie between the cells."""
     latents = _pairs(space, keys, rows * columns)
     ratios: list[float] = []
-    films = _frames(space, latents, ratios, options)
-    page = animation.video_grid(films, rows, columns, padding, color)
+    animations = _frames(space, latents, ratios, options)
+    page = animation.video_grid(animations, rows, columns, padding, color)
     return AnimationGrid(page, float(np.mean(ratios)))
 
 

@@ -46,54 +46,56 @@ class PatchDiscriminator(nn.Module):
 class PatchAdversary:
     """The discriminator with its optimizer, and its terms of the model's loss."""
 
-    def __init__(self, plan: Recipe, image: tuple[int, int, int], machine: Runtime) -> None:
+    def __init__(self, plan: Recipe, image: tuple[int, int, int], runtime: Runtime) -> None:
         if min(image[1:]) < SMALLEST:
             raise UsageError(
                 f"objective.adversarial needs faces of at least {SMALLEST} px a side; got {image[1:]}."
             )
-        self.machine, self.skips_images = machine, plan.objective.adversarial_on == "samples"
-        self.critic = cast(PatchDiscriminator, machine.to_device(PatchDiscriminator(image[0])))
-        self.optimizer = torch.optim.Adam(self.critic.parameters(), RATE, BETAS, fused=True)
-        self.network = machine.prepare(self.critic, self.optimizer)
+        self.runtime, self.skips_images = runtime, plan.objective.adversarial_on == "samples"
+        self.discriminator = cast(PatchDiscriminator, runtime.to_device(PatchDiscriminator(image[0])))
+        self.optimizer = torch.optim.Adam(self.discriminator.parameters(), RATE, BETAS, fused=True)
+        self.network = runtime.prepare(self.discriminator, self.optimizer)
 
     @property
     def parts(self) -> Parts:
         """The parts whose state is in a checkpoint."""
-        return {"critic": self.critic, "critic_optimizer": self.optimizer}
+        return {"critic": self.discriminator, "critic_optimizer": self.optimizer}
 
-    def generator_terms(self, image: Tensor, seen: Tensor, drawn: Tensor | None = None) -> dict[str, Tensor]:
+    def generator_terms(
+        self, image: Tensor, target: Tensor, further: Tensor | None = None
+    ) -> dict[str, Tensor]:
         """Two terms of the model's loss, without gradient for the discriminator.
 
-        `adversarial` is minus the mean logit of images (B, C, H, W) and of those `drawn` (N, C, H, W), or of
+        `adversarial` is minus the mean logit of images (B, C, H, W) and of those `further` (N, C, H, W), or of
         the latter alone, by objective.adversarial_on. `feature_matching` is the mean absolute difference
-        between features of reconstructions and of the targets `seen`. Both are multiplied by the number of
+        between features of reconstructions and of the targets `target`. Both are multiplied by the number of
         pixel values, like nats, which are sums over pixels."""
-        self.critic.eval().requires_grad_(False)
-        made, target = _shifted(_joined(image, drawn), seen)
+        self.discriminator.eval().requires_grad_(False)
+        generated, target = _shifted(_joined(image, further), target)
         with self._autocast():
-            logits, features = self.critic(made)
+            logits, features = self.discriminator(generated)
             with torch.no_grad():
-                _, expected = self.critic(target)
+                _, expected = self.discriminator(target)
         distances = []
         for a, b in zip(features, expected):
             distances.append((a[: len(b)].float() - b.float()).abs().mean())
-        size = seen[0].numel()
+        size = target[0].numel()
         scored = logits[len(image) :] if self.skips_images else logits
         return {
             "adversarial": -scored.mean() * size,
             "feature_matching": torch.stack(distances).mean() * size,
         }
 
-    def step(self, image: Tensor, seen: Tensor, drawn: Tensor | None = None) -> dict[str, Tensor]:
-        """One step of the discriminator on the model's images and the photographs `seen`.
+    def step(self, image: Tensor, target: Tensor, further: Tensor | None = None) -> dict[str, Tensor]:
+        """One step of the discriminator on the model's images and the photographs `target`.
 
         Returns its hinge loss: 1 where it cannot separate the two, 0 where it always can."""
-        self.critic.train().requires_grad_(True)
-        made = drawn if self.skips_images and drawn is not None else _joined(image, drawn)
-        (both,) = _shifted(torch.cat([seen, made.detach()]))
+        self.discriminator.train().requires_grad_(True)
+        generated = further if self.skips_images and further is not None else _joined(image, further)
+        (both,) = _shifted(torch.cat([target, generated.detach()]))
         with self._autocast():
             logits, _ = self.network(both)
-        real, fake = logits[: len(seen)], logits[len(seen) :]
+        real, fake = logits[: len(target)], logits[len(target) :]
         loss = (F.relu(1 - real).mean() + F.relu(1 + fake).mean()) / 2
         self.optimizer.zero_grad()
         loss.backward()
@@ -102,11 +104,11 @@ class PatchAdversary:
 
     def _autocast(self) -> AbstractContextManager[Any]:
         """The runtime's number format, but fp32 in place of fp16, whose small gradients need a loss scale."""
-        return nullcontext() if self.machine.precision == "fp16" else self.machine.autocast()
+        return nullcontext() if self.runtime.precision == "fp16" else self.runtime.autocast()
 
 
-def _joined(image: Tensor, drawn: Tensor | None) -> Tensor:
-    return image if drawn is None else torch.cat([image, drawn])
+def _joined(image: Tensor, further: Tensor | None) -> Tensor:
+    return image if further is None else torch.cat([image, further])
 
 
 def _shifted(*images: Tensor) -> tuple[Tensor, ...]:

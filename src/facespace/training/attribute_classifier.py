@@ -95,14 +95,14 @@ class _Training:
     """One training: its parts and its loop."""
 
     def __init__(
-        self, plan: AttributePlan, faces: FaceSet, names: Sequence[str], machine: Runtime, seed: int
+        self, plan: AttributePlan, faces: FaceSet, names: Sequence[str], runtime: Runtime, seed: int
     ) -> None:
-        self.plan, self.faces, self.names, self.machine, self.seed = plan, faces, tuple(names), machine, seed
+        self.plan, self.faces, self.names, self.runtime, self.seed = plan, faces, tuple(names), runtime, seed
         self.columns = [faces.attribute_names.index(name) for name in names]
         # Without the source's size, since prepared faces are cropped already.
         self.template = Template(plan.network.size, plan.network.size, 3, faces.template.crop)
         torch.manual_seed(seed)
-        self.model = cast(ClassifierNetwork, machine.to_device(ClassifierNetwork(plan.network, len(names))))
+        self.model = cast(ClassifierNetwork, runtime.to_device(ClassifierNetwork(plan.network, len(names))))
         self.averaged = moving_average(self.model, plan.ema, use_buffers=True)
         self.best = deepcopy(self.model)
         self.schedule = plan.schedule()
@@ -110,10 +110,10 @@ class _Training:
             self.model.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay
         )
         self.stepper = Stepper(self.model, optimizer, averaged=self.averaged)
-        self.loader = Loader(faces, faces.rows("train"), plan.batch, machine.device)
+        self.loader = Loader(faces, faces.rows("train"), plan.batch, runtime.device)
         self.total = plan.epochs * self.loader.steps
         known = faces.attributes[self.loader.rows][:, self.columns]
-        self.weight = yes_weights(known, plan.balance).to(machine.device)
+        self.weight = yes_weights(known, plan.balance).to(runtime.device)
         self.at = checkpoint.Progress()
 
     @property
@@ -138,7 +138,7 @@ class _Training:
 
     def restore(self, folder: Path) -> None:
         """Reads the checkpoint of an interrupted training."""
-        self.at = checkpoint.load(folder, self.parts, self.identity, self.machine.on_main_process)
+        self.at = checkpoint.load(folder, self.parts, self.identity, self.runtime.on_main_process)
 
     def run(self, folder: Path) -> None:
         """Epochs to the end, each with a validation and a checkpoint."""
@@ -177,7 +177,7 @@ class _Training:
         """One optimizer step; its loss."""
         seed_step(self.seed, self.at.step)
         image, attributes = self.augmented(batch)
-        with self.machine.autocast():
+        with self.runtime.autocast():
             logits = self.model(image)
         loss = masked_loss(logits.float(), attributes[:, self.columns], self.weight, self.plan.smoothing)
         self.stepper.backward(loss)
@@ -196,7 +196,7 @@ class _Training:
         if image.shape[1:] == (3, self.template.height, self.template.width):
             return image
         stored = (image * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
-        return to_float(to_input(stored, self.template), self.machine.device)
+        return to_float(to_input(stored, self.template), self.runtime.device)
 
     def net(self, model: ClassifierNetwork) -> AttributeClassifier:
         """The weights as a classifier, without a card."""
@@ -213,7 +213,7 @@ class _Training:
 
     def mean_auc(self) -> float:
         """The mean AUC of the averaged weights on validation, over attributes with both yes and no there."""
-        with self.machine.autocast(), quiet():
+        with self.runtime.autocast(), quiet():
             logits = self.logits(cast(ClassifierNetwork, self.averaged.module), "validation", "Validating")
         return mean_auc(logits, self.labels("validation"))
 
@@ -250,7 +250,7 @@ class _Training:
                 "seed": self.seed,
                 "steps": self.at.step,
                 "seconds": round(self.at.training_seconds),
-                "precision": self.machine.precision,
+                "precision": self.runtime.precision,
                 "validation_mean_auc": round(1 - self.at.best, 4),
             },
             **asdict(words(self.faces.card, figures.attributes)),

@@ -59,16 +59,16 @@ class AuxiliaryLosses:
         plan: Recipe,
         image: tuple[int, int, int],
         template: Template,
-        machine: Runtime,
+        runtime: Runtime,
         total: int,
         pool: LatentPool | None = None,
     ) -> None:
         goal = plan.objective
-        self.goal, self.machine, self.adversarial_start = goal, machine, int(total * goal.adversarial_start)
+        self.goal, self.runtime, self.adversarial_start = goal, runtime, int(total * goal.adversarial_start)
         self.pool = pool
         left, top = margins(template, image)
         face = center_weights(template)[top : top + image[1], left : left + image[2]]
-        self.face = face.to(machine.device)
+        self.face = face.to(runtime.device)
         eyes = template.points[:2] - (left, top)
         self.perceptual = self.recognition = None
         if goal.perceptual:
@@ -77,15 +77,15 @@ class AuxiliaryLosses:
             self.recognition = self._frozen(open_recognition(eyes, image))
         self.adversary = self.projected = None
         if goal.discriminator == "patch" and (goal.adversarial or goal.feature_matching):
-            self.adversary = PatchAdversary(plan, image, machine)
+            self.adversary = PatchAdversary(plan, image, runtime)
         if has_projected_discriminator(goal) or goal.moments:
-            self.projected = ProjectedAdversary(plan, image, eyes, machine)
+            self.projected = ProjectedAdversary(plan, image, eyes, runtime)
         self.adversaries = [part for part in (self.adversary, self.projected) if part is not None]
 
     def _frozen(self, network: Network) -> Network:
         """A network on the device, in eval mode and frozen: shared batch norms are created in training
         mode."""
-        return cast(Network, self.machine.to_device(network)).eval().requires_grad_(False)
+        return cast(Network, self.runtime.to_device(network)).eval().requires_grad_(False)
 
     @property
     def parts(self) -> Parts:
@@ -118,20 +118,25 @@ class AuxiliaryLosses:
         return {"latents": self.pool.take(math.ceil((self.goal.adversarial_generated or 1) * faces))}
 
     def add_to(
-        self, found: Loss, image: Tensor, seen: Tensor, step: int | None = None, drawn: Tensor | None = None
+        self,
+        found: Loss,
+        image: Tensor,
+        target: Tensor,
+        step: int | None = None,
+        generated: Tensor | None = None,
     ) -> Loss:
-        """A loss and its terms plus the auxiliary ones, of images (B, C, H, W), targets `seen`, and further
-        images `drawn`.
+        """A loss and its terms plus the auxiliary ones, of images (B, C, H, W), targets `target`, and further
+        images `generated`.
 
         Without a step this is validation: without random numbers, and without adversarial losses, which are
         not comparable between steps."""
         (loss, terms), more = found, {}
         if self.goal.center_weight:
-            more["center"] = ((image - seen).abs() * self.face).flatten(1).sum(1).mean()
-        more |= self._frozen_terms(image, seen, step is not None)
+            more["center"] = ((image - target).abs() * self.face).flatten(1).sum(1).mean()
+        more |= self._frozen_terms(image, target, step is not None)
         if step is not None and self.adversarial_on(step):
             for adversary in self.adversaries:
-                more |= adversary.generator_terms(image, seen, drawn)
+                more |= adversary.generator_terms(image, target, generated)
         weighed = sum(self._weight(name) * term for name, term in more.items())
         return loss + weighed, {**terms, **more}
 
@@ -144,19 +149,19 @@ class AuxiliaryLosses:
         terms, some = {}, math.ceil(self.goal.perceptual_share * len(image))
         if self.perceptual is not None:
             distance = self.perceptual.at_random_phase if training else self.perceptual
-            with self.machine.autocast():
+            with self.runtime.autocast():
                 terms["perceptual"] = distance(image[:some], target[:some]).mean()
         if self.recognition is not None:
-            with self.machine.autocast():
+            with self.runtime.autocast():
                 terms["identity"] = self.recognition(image[:some], target[:some]).mean()
         return terms
 
     def train_discriminators(
-        self, image: Tensor, seen: Tensor, step: int, drawn: Tensor | None = None
+        self, image: Tensor, target: Tensor, step: int, generated: Tensor | None = None
     ) -> dict[str, Tensor]:
         """One step of each discriminator, after the model's; their losses."""
         terms: dict[str, Tensor] = {}
         if self.adversarial_on(step):
             for adversary in self.adversaries:
-                terms |= adversary.step(image, seen, drawn)
+                terms |= adversary.step(image, target, generated)
         return terms

@@ -81,11 +81,11 @@ def train(
     origin = bundle.load(start) if start else None
     plan = override(_plan(recipe, origin), settings)
     faces, run = data if isinstance(data, FaceSet) else FaceSet(data), Path(to)
-    machine = Runtime(device, plan.train)
-    machine.on_main_process(lambda: check(plan, faces, run, origin is not None, resume, force, trackers))
+    runtime = Runtime(device, plan.train)
+    runtime.on_main_process(lambda: check(plan, faces, run, origin is not None, resume, force, trackers))
     # The caller's random state is restored afterwards.
-    with torch.random.fork_rng([machine.device] if machine.device.type == "cuda" else []):
-        training = Training(plan, faces, run, machine, seed, resume, origin, trackers)
+    with torch.random.fork_rng([runtime.device] if runtime.device.type == "cuda" else []):
+        training = Training(plan, faces, run, runtime, seed, resume, origin, trackers)
         return training.fit(resume, until).to_json()
 
 
@@ -108,22 +108,22 @@ class Training:
         plan: Recipe,
         faces: FaceSet,
         run: Path,
-        machine: Runtime,
+        runtime: Runtime,
         seed: int,
         resume: bool,
         origin: bundle.Bundle | None,
         trackers: Sequence[str],
     ) -> None:
-        self.plan, self.faces, self.run, self.runtime, self.seed = plan, faces, run, machine, seed
+        self.plan, self.faces, self.run, self.runtime, self.seed = plan, faces, run, runtime, seed
         check_seed(seed)
         torch.manual_seed(seed)
-        self.model = cast(LatentModel, machine.to_device(build(plan.model)))
+        self.model = cast(LatentModel, runtime.to_device(build(plan.model)))
         self.origin = load_pretrained(self.model, origin) if origin else None
         # A frozen encoder's latents keep what was fitted to them.
         self.frozen_origin = origin if plan.train.freeze == "encoder" else None
         self.stepper = self._stepper()
         self.loader = Loader(
-            faces, faces.rows("train"), plan.train.batch, machine.device, machine.rank, machine.world
+            faces, faces.rows("train"), plan.train.batch, runtime.device, runtime.rank, runtime.world
         )
         self.balance_notes = self.loader.balance(plan.data.balance)  # phrases for a note
         self.condition_columns = self.loader.attribute_columns(
@@ -132,19 +132,19 @@ class Training:
         self.epoch_steps = self.loader.steps
         self.total = plan.train.steps or plan.train.epochs * self.epoch_steps
         pool = self.pool(origin) if origin and plan.objective.scores_samples else None
-        self.teachers = AuxiliaryLosses(
-            plan, self.model.image_shape, faces.template, machine, self.total, pool
+        self.auxiliary = AuxiliaryLosses(
+            plan, self.model.image_shape, faces.template, runtime, self.total, pool
         )
         self.at, self.pending = Progress(), PendingTerms()
         self.check_forward()
-        self.network = machine.prepare(self.model, self.stepper.optimizer)
+        self.network = runtime.prepare(self.model, self.stepper.optimizer)
         self._check_processes()
         if (
-            machine.is_main_process and run.is_dir() and not resume
+            runtime.is_main_process and run.is_dir() and not resume
         ):  # allowed by `force`, and all checks have passed
             shutil.rmtree(run)
         self.review = Validator(
-            plan, self.loader, run, machine, self.conditions, self.teachers, self.origin, trackers
+            plan, self.loader, run, runtime, self.conditions, self.auxiliary, self.origin, trackers
         )
 
     def _stepper(self) -> Stepper:
@@ -180,7 +180,8 @@ class Training:
         batch = self.loader.batch(self.loader.rows[:2])
         goal = self.plan.objective
         total_loss(
-            self.model.eval()(batch.image, self.conditions(batch), samples=goal.iwae_samples), goal.weights
+            self.model.eval()(batch.image, self.conditions(batch), iwae_samples=goal.iwae_samples),
+            goal.weights,
         )
 
     def _check_processes(self) -> None:
@@ -200,7 +201,7 @@ class Training:
     @property
     def parts(self) -> Parts:
         """All parts whose state is in a checkpoint."""
-        parts: Parts = {"model": self.model, "optimizer": self.stepper.optimizer, **self.teachers.parts}
+        parts: Parts = {"model": self.model, "optimizer": self.stepper.optimizer, **self.auxiliary.parts}
         if self.stepper.averaged is not None:
             parts["averaged"] = self.stepper.averaged
         if self.runtime.scaler.is_enabled():
@@ -229,7 +230,7 @@ class Training:
             self.restore()
             note(f"Resumed at step {self.at.step:,} of {self.total:,}.")
         self._announce()
-        self.teachers.begin(self.loader, self.seed, resume)
+        self.auxiliary.begin(self.loader, self.seed, resume)
         images = self.loader.size
         with graceful_shutdown() as stopping, progress(self.total * images, "Training", "images") as advance:
             advance(self.at.step * images)
@@ -305,14 +306,14 @@ class Training:
             image, attributes = varied(batch, self.plan.data, self.faces.attribute_names)
             y = attributes[:, self.condition_columns] if self.condition_columns else None
             with self.runtime.autocast():
-                drawn = self.teachers.scored_images(step, len(image))
-                output = self.network(image, y, samples=goal.iwae_samples, **drawn)
+                generated = self.auxiliary.scored_images(step, len(image))
+                output = self.network(image, y, iwae_samples=goal.iwae_samples, **generated)
         warmup = linear_warmup(step, goal.warmup)
         found = total_loss(output, goal.weights, warmup, goal.free_bits)
         target = self.model.target(image)
-        loss, terms = self.teachers.add_to(found, output.image, target, step, output.drawn)
+        loss, terms = self.auxiliary.add_to(found, output.image, target, step, output.generated)
         norm = self._update(loss)
-        more = self.teachers.train_discriminators(output.image, target, step, output.drawn)
+        more = self.auxiliary.train_discriminators(output.image, target, step, output.generated)
         terms = {**terms, **more, "loss": loss, **norm}
         return {name: term.detach() for name, term in terms.items()}
 

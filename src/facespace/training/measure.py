@@ -35,7 +35,7 @@ def evaluate(
     One posterior sample a face with a fixed seed. `mse` is in [0, 1]², of the image decoded from the
     posterior mean. Warm-up and free bits apply to training alone. With several samples, `bound` is minus the
     importance-weighted bound. `tell` gives the attributes (B, A) of a conditional model, `add_up` sums over
-    processes, and `judge` adds auxiliary losses to a loss, from images and targets (B, C, H, W)."""
+    processes, and `add_auxiliary` adds auxiliary losses to a loss, from images and targets (B, C, H, W)."""
     if not len(loader.rows):
         return None
     model.eval()
@@ -54,15 +54,15 @@ def _terms(
     objective: ObjectiveConfig,
     y: Tensor | None,
     generator: Generator,
-    judge: Callable[[Loss, Tensor, Tensor], Loss],
+    add_auxiliary: Callable[[Loss, Tensor, Tensor], Loss],
 ) -> dict[str, Tensor]:
     """The mean terms of one batch, with `loss` and `mse`."""
-    output = model(batch.image, y, generator=generator, samples=objective.iwae_samples)
+    output = model(batch.image, y, generator=generator, iwae_samples=objective.iwae_samples)
     loss, terms = total_loss(output, objective.weights)
-    if output.bound is not None:
-        terms["bound"] = -output.bound.mean()
+    if output.iwae_bound is not None:
+        terms["bound"] = -output.iwae_bound.mean()
     target = model.target(batch.image)
-    loss, terms = judge((loss, terms), output.image, target)
+    loss, terms = add_auxiliary((loss, terms), output.image, target)
     error = (model.decode(model.encode(batch.image, y).mean, y) - target).square().mean()
     return {"loss": loss, **terms, "mse": error}
 

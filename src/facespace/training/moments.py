@@ -21,7 +21,7 @@ class Moments(nn.Module):
     `gather` gives the mean of a tensor over all processes. The buffers are the state."""
 
     center: Tensor  # (C,) of real faces
-    deviation: Tensor  # (C,) standard deviations of real faces
+    spread: Tensor  # (C,) standard deviations of real faces
     mean: Tensor  # (C,) running
     square: Tensor  # (C,) running mean of squares
     count: Tensor  # batches so far
@@ -43,7 +43,7 @@ class Moments(nn.Module):
         features = torch.cat([pooled(maps) for maps in batches]).double()
         spread = features.std(0, correction=0)
         self.center.copy_(features.mean(0))
-        self.deviation.copy_(spread.clamp(min=SMALLEST * float(spread.mean()) + 1e-12))
+        self.spread.copy_(spread.clamp(min=SMALLEST * float(spread.mean()) + 1e-12))
 
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
         """Adds a batch of generated faces; the squared difference of the moments from real ones, averaged
@@ -51,7 +51,7 @@ class Moments(nn.Module):
 
         The value is that of the running moments. The gradient is that of the batch alone: through the running
         moments it would be smaller by 1 − MEMORY."""
-        features = (pooled(maps) - self.center) / self.deviation
+        features = (pooled(maps) - self.center) / self.spread
         mean, square = features.mean(0), features.square().mean(0)
         with torch.no_grad():
             self.count += 1

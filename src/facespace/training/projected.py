@@ -89,20 +89,20 @@ class ProjectedAdversary:
 
     Heads and moments exist where the recipe has them."""
 
-    def __init__(self, plan: Recipe, image: Shape, eyes: np.ndarray, machine: Runtime) -> None:
-        self.goal, self.machine = plan.objective, machine
+    def __init__(self, plan: Recipe, image: Shape, eyes: np.ndarray, runtime: Runtime) -> None:
+        self.goal, self.runtime = plan.objective, runtime
         goal = plan.objective
         projection = Projection(goal.discriminator_features, image, eyes, goal.discriminator_size)
-        self.projection = cast(Projection, machine.to_device(projection)).eval().requires_grad_(False)
+        self.projection = cast(Projection, runtime.to_device(projection)).eval().requires_grad_(False)
         self.moments = None
         if goal.moments:
-            moments = Moments(projection.channels, goal.moments_variance, machine.all_reduce_mean)
-            self.moments = cast(Moments, machine.to_device(moments))
+            moments = Moments(projection.channels, goal.moments_variance, runtime.all_reduce_mean)
+            self.moments = cast(Moments, runtime.to_device(moments))
         self.heads, self.made = None, []  # mixed maps of the images that were scored last
         if has_projected_discriminator(goal):
-            self.heads = cast(Heads, machine.to_device(Heads(projection.sides)))
+            self.heads = cast(Heads, runtime.to_device(Heads(projection.sides)))
             self.optimizer = torch.optim.Adam(self.heads.parameters(), RATE, BETAS, fused=True)
-            self.network = machine.prepare(self.heads, self.optimizer)
+            self.network = runtime.prepare(self.heads, self.optimizer)
 
     @property
     def parts(self) -> Parts:
@@ -123,18 +123,20 @@ class ProjectedAdversary:
         places = np.linspace(0, len(loader.rows) - 1, min(FACES, len(loader.rows))).round().astype(int)
         note(f"Measuring the features of {len(places):,} training faces.")
         batches = loader.with_rows(loader.rows[places], BATCH, all_rows=True).in_order()
-        with torch.random.fork_rng([self.machine.device] if self.machine.device.type == "cuda" else []):
+        with torch.random.fork_rng([self.runtime.device] if self.runtime.device.type == "cuda" else []):
             torch.manual_seed(seed)
             self.moments.measure(self._features(self._varied(batch.image)) for batch in batches)
 
-    def generator_terms(self, image: Tensor, seen: Tensor, drawn: Tensor | None = None) -> dict[str, Tensor]:
+    def generator_terms(
+        self, image: Tensor, target: Tensor, generated: Tensor | None = None
+    ) -> dict[str, Tensor]:
         """Terms of the model's loss, without gradient for the heads.
 
-        `adversarial` is minus the mean logit of images (B, C, H, W) and of those `drawn` (N, C, H, W);
+        `adversarial` is minus the mean logit of images (B, C, H, W) and of those `generated` (N, C, H, W);
         `moments` is the distance between the moments of their features and those of real faces. Both are
         multiplied by the number of pixel values, like nats, which are sums over pixels."""
-        scored = scored_images(self.goal, image, drawn)
-        maps, size, terms = self._features(self._varied(*scored)), seen[0].numel(), {}
+        scored = scored_images(self.goal, image, generated)
+        maps, size, terms = self._features(self._varied(*scored)), target[0].numel(), {}
         if self.moments is not None:
             terms["moments"] = self.moments(maps) * size
         if self.heads is not None:
@@ -145,8 +147,8 @@ class ProjectedAdversary:
             self.made = list(map(Tensor.detach, mixed))
         return terms
 
-    def step(self, image: Tensor, seen: Tensor, drawn: Tensor | None = None) -> dict[str, Tensor]:
-        """One step of the heads on the images that were scored last and the photographs `seen`; their hinge
+    def step(self, image: Tensor, target: Tensor, generated: Tensor | None = None) -> dict[str, Tensor]:
+        """One step of the heads on the images that were scored last and the photographs `target`; their hinge
         loss.
 
         The images keep the augmentation with which they were scored."""
@@ -155,11 +157,11 @@ class ProjectedAdversary:
         self.heads.train().requires_grad_(True)
         with self._autocast():
             with torch.no_grad():
-                real = self.projection.mix(self.projection.features(self._varied(seen)))
+                real = self.projection.mix(self.projection.features(self._varied(target)))
             joined = list(map(torch.cat, zip(real, self.made)))
             logits = self.network(joined)
         self.made = []
-        count = len(seen)
+        count = len(target)
         loss = hinge([part[:count] for part in logits], [part[count:] for part in logits])
         self.optimizer.zero_grad()
         loss.backward()
@@ -173,16 +175,16 @@ class ProjectedAdversary:
     def _varied(self, *images: Tensor) -> Tensor:
         """Groups of images as one batch, each face with its own augmentation."""
         varied = []
-        with self.machine.sharded_randomness():
+        with self.runtime.sharded_randomness():
             for group in images:
                 varied.append(augment(group, self.goal.augmentation))
         return torch.cat(varied)
 
     def _autocast(self) -> AbstractContextManager[Any]:
         """The runtime's number format, but fp32 in place of fp16, whose small gradients need a loss scale."""
-        if self.machine.precision == "fp16":
+        if self.runtime.precision == "fp16":
             return nullcontext()
-        return self.machine.autocast()
+        return self.runtime.autocast()
 
 
 def has_projected_discriminator(goal: ObjectiveConfig) -> bool:
@@ -190,12 +192,12 @@ def has_projected_discriminator(goal: ObjectiveConfig) -> bool:
     return goal.discriminator == "projected" and goal.adversarial > 0
 
 
-def scored_images(goal: ObjectiveConfig, image: Tensor, drawn: Tensor | None) -> list[Tensor]:
+def scored_images(goal: ObjectiveConfig, image: Tensor, generated: Tensor | None) -> list[Tensor]:
     """The images that a discriminator scores: reconstructions, further ones or both, by
     objective.adversarial_on."""
     groups = []
     if goal.adversarial_on != "samples":
         groups.append(image)
-    if drawn is not None:
-        groups.append(drawn)
+    if generated is not None:
+        groups.append(generated)
     return groups

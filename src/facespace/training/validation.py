@@ -40,17 +40,17 @@ class Validator:
         plan: Recipe,
         loader: Loader,
         run: Path,
-        machine: Runtime,
+        runtime: Runtime,
         tell: Callable[[Batch], Tensor | None],
-        teachers: AuxiliaryLosses,
+        auxiliary: AuxiliaryLosses,
         origin: str | None,
         trackers: Sequence[str],
     ) -> None:
-        self.plan, self.loader, self.run, self.runtime, self.conditions_of = plan, loader, run, machine, tell
-        self.teachers = teachers
+        self.plan, self.loader, self.run, self.runtime, self.conditions_of = plan, loader, run, runtime, tell
+        self.auxiliary = auxiliary
         self.faces, self.origin, self.started = loader.faces, origin, since_start()
         self.logger: RunLogger | None = None
-        if machine.is_main_process:
+        if runtime.is_main_process:
             self.logger = RunLogger(run, open_trackers(trackers, run, plan))
 
     def resume(self, step: int) -> None:
@@ -65,7 +65,7 @@ class Validator:
         monitored = (validation or train)["loss"]
         # An adversarial loss raises the others, which do not measure what it gains: once it is on, the latest
         # is the best.
-        best = at.record(monitored, self.plan.train.min_delta, self.teachers.adversarial_on(at.step))
+        best = at.record(monitored, self.plan.train.min_delta, self.auxiliary.adversarial_on(at.step))
         speed = at.images / at.training_seconds
         record = EpochRecord(number, at.step, train, validation, best, speed, at.training_seconds)
         at.sums, at.counts = {}, {}
@@ -124,25 +124,25 @@ class Validator:
         model.prior.fit(torch.cat(latents))
 
     @torch.inference_mode()
-    def log_images(self, model: LatentModel, journal: RunLogger) -> None:
+    def log_images(self, model: LatentModel, logger: RunLogger) -> None:
         """Sheets of the same latents and faces at every epoch, in eval mode, so that they can be compared."""
         model.eval()
-        self._draw_samples(model, journal)
-        self._draw_reconstructions(model, journal)
+        self._draw_samples(model, logger)
+        self._draw_reconstructions(model, logger)
 
-    def _draw_samples(self, model: LatentModel, journal: RunLogger) -> None:
+    def _draw_samples(self, model: LatentModel, logger: RunLogger) -> None:
         """Samples of the prior; those of a conditional model have the attributes of training faces."""
         # Where the decoder is trained on samples of a fitted prior, samples of N(0, I) are not what it is
         # trained for.
-        prior = self.teachers.pool.prior if self.teachers.pool else model.prior
+        prior = self.auxiliary.pool.prior if self.auxiliary.pool else model.prior
         z = prior.sample(SHOWN, generator=torch.Generator().manual_seed(0)).to(self.runtime.device)
         rows = self.loader.rows
         spread = [index * len(rows) // SHOWN for index in range(SHOWN)]
         conditions = self.conditions_of(self.loader.batch(rows[spread]))
         samples = model.decode(z.reshape(-1, *model.latent_shape), conditions)
-        journal.images("samples", journal.step, to_uint8(samples))
+        logger.images("samples", logger.step, to_uint8(samples))
 
-    def _draw_reconstructions(self, model: LatentModel, journal: RunLogger) -> None:
+    def _draw_reconstructions(self, model: LatentModel, logger: RunLogger) -> None:
         """Validation faces, or training faces where there are none, each above its reconstruction."""
 
         validation = self.faces.rows("validation")
@@ -151,7 +151,7 @@ class Validator:
         conditions = self.conditions_of(batch)
         decoded = model.decode(model.encode(batch.image, conditions).mean, conditions)
         faces = pairs(to_uint8(model.target(batch.image)), to_uint8(decoded))
-        journal.images("reconstructions", journal.step, faces, min(8, len(decoded)))
+        logger.images("reconstructions", logger.step, faces, min(8, len(decoded)))
 
     def measure(self, model: LatentModel, split: str, alone: bool = False) -> Figures | None:
         """The figures of a model on a split, None where it has no faces; `alone` without the other
@@ -159,7 +159,7 @@ class Validator:
         loader = self.loader.with_rows(self.faces.rows(split), VALIDATION_BATCH, alone)
         add_up = dict if alone else self.runtime.all_reduce_sum
         figures = evaluate(
-            model, loader, self.plan.objective, self.conditions_of, add_up, self.teachers.add_to
+            model, loader, self.plan.objective, self.conditions_of, add_up, self.auxiliary.add_to
         )
         return per_dim(figures, model.image_shape) if figures else None
 
@@ -184,7 +184,7 @@ class Validator:
         for opened in bundles:
             if carried is not None:
                 bundle.carry_over(carried, opened.folder)
-            save_discriminator(opened, self.plan.objective, self.teachers.projected)
+            save_discriminator(opened, self.plan.objective, self.auxiliary.projected)
         for name, opened in zip((bundle.BEST, bundle.LAST), bundles):
             figures[name] = self._measure_splits(opened.model)
         last_raw = self._measure_splits(raw) if averaged else None
