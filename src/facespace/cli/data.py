@@ -214,9 +214,7 @@ def resumable(to: Path) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        note(
-            f"Stopped. The same command continues from there (the finished part is in {unfinished_folder(to)})."
-        )
+        note(f"Stopped. The same command continues from there (finished part: {unfinished_folder(to)}).")
         raise
 
 

@@ -74,7 +74,7 @@ def headlines(results: EditBenchmarkResults) -> list[str]:
         "faces share;",
         f"÷ plain: relative to mean differences at the same success rate ({RATE:.0%}, or the highest that "
         "both reach).",
-        f"Identity: {protocol.identity}. Scorer: mean AUC {format_number(auc, '.3f')} on held-out real faces.",
+        f"Identity: {protocol.identity}. Classifier: mean AUC {format_number(auc, '.3f')} on held-out faces.",
     ]
     return lines
 

@@ -210,7 +210,8 @@ def check_counts(signs: np.ndarray, names: Sequence[str]) -> None:
         yes, no = int((column > 0).sum()), int((column < 0).sum())
         if min(yes, no) < MIN_FACES:
             raise UsageError(
-                f"A direction needs at least {MIN_FACES} faces that have {name} and {MIN_FACES} that lack it; "
+                f"A direction needs at least {MIN_FACES} faces that have {name} and {MIN_FACES} that "
+                "lack it; "
                 f"here {yes} have it and {no} lack it. Name other attributes, or a set with more faces."
             )
 

@@ -209,9 +209,9 @@ class Flow(FittedPrior):
         return normal + volume.double() - self.spread.double().log().sum()
 
     def truncate(self, z: Tensor, strength: float) -> Tensor:
-        """Truncation: latents (N, D) are encoded to noise, which shrinks by `strength` and is transported back,
-        so that each latent moves along its own path to regions of high density. At 1 all end where zero noise
-        is transported."""
+        """Truncation: latents (N, D) are encoded to noise, which shrinks by `strength` and is transported
+        back, so that each latent moves along its own path to regions of high density. At 1 all end where zero
+        noise is transported."""
         with torch.no_grad():
             e = self.encode(z)
             # A difference, so that the solver's error cancels and a strength of 0 changes nothing.

@@ -157,8 +157,8 @@ class Mixture(FittedPrior):
         return self._joint(z).logsumexp(0)
 
     def truncate(self, z: Tensor, strength: float) -> Tensor:
-        """Truncation: latents (N, D) moved by a `strength` of the straight path to the mean of the components'
-        means under each latent's posterior over components."""
+        """Truncation: latents (N, D) moved by a `strength` of the straight path to the mean of the
+        components' means under each latent's posterior over components."""
         mode = self._joint(z).softmax(0).T @ self.means.double()  # (N, D)
         return (z + strength * (mode - z)).to(z)
 

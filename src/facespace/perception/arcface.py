@@ -66,7 +66,8 @@ def open_arcface(template: Template, path: Path | str | None = None) -> Identity
         return None
     if not Path(named).is_file():
         raise UsageError(
-            f"There is no file {named}. Let --identity or {ENVIRONMENT_VARIABLE} name an ArcFace network in ONNX format."
+            f"There is no file {named}. Let --identity or {ENVIRONMENT_VARIABLE} name an ArcFace network in "
+            "ONNX format."
         )
     if not importlib.util.find_spec("onnxruntime"):
         raise UsageError(NEEDS)

@@ -53,7 +53,8 @@ def open_features(which: str | Path = INCEPTION_NAME, device: torch.device | str
         return _open_attributes(path, place)
     if not path.is_file():
         raise FeaturesError(
-            f"There is no feature network {name!r}. Known: {INCEPTION_NAME}, {INCEPTION_BF16}, {ATTRIBUTES}, or a "
+            f"There is no feature network {name!r}. Known: {INCEPTION_NAME}, {INCEPTION_BF16}, {ATTRIBUTES}, "
+            "or a "
             "TorchScript file's path."
         )
     return open_torchscript(path, path.name, place, is_inception=False)
@@ -82,7 +83,8 @@ def _inception_file() -> Path:
     if named:
         if not Path(named).is_file():
             raise FeaturesError(
-                f"{ENVIRONMENT_VARIABLE} names {named}, which is no file. Let it name a TorchScript FID Inception."
+                f"{ENVIRONMENT_VARIABLE} names {named}, which is no file. "
+                "Let it name a TorchScript FID Inception."
             )
         return Path(named)
     try:
@@ -90,7 +92,8 @@ def _inception_file() -> Path:
     except (FetchError, OSError) as error:
         reason = describe_os_error(error) if isinstance(error, OSError) else str(error)
         raise FeaturesError(
-            f"The FID Inception is not on this machine. {reason} Or let {ENVIRONMENT_VARIABLE} name a TorchScript file of "
+            f"The FID Inception is not on this machine. {reason} Or let {ENVIRONMENT_VARIABLE} name a "
+            "TorchScript file of "
             f"it, such as {URL} fetched elsewhere."
         ) from error
 

@@ -106,7 +106,8 @@ def open_lpips(path: Path | str | None = None, device: torch.device | str = "cpu
     named = path or os.environ.get(ENVIRONMENT_VARIABLE)
     if not named:
         raise FeaturesError(
-            f"LPIPS needs weights, which are not part of the package: name a file, or set {ENVIRONMENT_VARIABLE}. {FORMATS}"
+            "LPIPS needs weights, which are not part of the package: "
+            f"name a file, or set {ENVIRONMENT_VARIABLE}. {FORMATS}"
         )
     path = Path(named)
     if not path.is_file():

@@ -260,8 +260,8 @@ class FaceSpace(BaseSpace):
     ) -> np.ndarray:
         """Latents (N, D) with attributes changed, float32 (N, D): by a strength in standard deviations, or as
         text in class gaps ("1g": from the mean of the faces without it to the mean of those with it), or to
-        "on" or "off". The scores of locked attributes stay, and with a `classifier`, an attribute classifier of
-        images, its logits of them.
+        "on" or "off". The scores of locked attributes stay, and with a `classifier`, an attribute classifier
+        of images, its logits of them.
 
         "on" is the mean score of faces that have the attribute; with a classifier, the nearest latent in
         whose face it finds the attribute. Raises UsageError for unknown names, an attribute that is both

@@ -66,7 +66,8 @@ class PatchAdversary:
     ) -> dict[str, Tensor]:
         """Two terms of the model's loss, without gradient for the discriminator.
 
-        `adversarial` is minus the mean logit of images (B, C, H, W) and of those `further` (N, C, H, W), or of
+        `adversarial` is minus the mean logit of images (B, C, H, W) and of those `further` (N, C, H, W), or
+        of
         the latter alone, by objective.adversarial_on. `feature_matching` is the mean absolute difference
         between features of reconstructions and of the targets `target`. Both are multiplied by the number of
         pixel values, like nats, which are sums over pixels."""
