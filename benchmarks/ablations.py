@@ -24,12 +24,12 @@ from facespace.core.console import note
 from facespace.data.derive import subsample
 from facespace.data.faces import FaceSet
 from facespace.evaluation.generation import measure_generation
-from facespace.evaluation.results import as_document
 from facespace.evaluation.session import EvaluationSession
 from facespace.models.priors import fitted_prior
 from facespace.perception.inception import open_features
 from facespace.perception.lpips import open_lpips
 from facespace.perception.similarity import per_face
+from facespace.report.results import as_document
 from facespace.space.face_space import FaceSpace
 from facespace.training.checkpoint import CHECKPOINT
 

@@ -23,12 +23,12 @@ from facespace.data.faces import FaceSet
 from facespace.evaluation import analysis_charts
 from facespace.evaluation.analysis import Analysis
 from facespace.evaluation.analyze import analyze, gather
-from facespace.evaluation.results import as_document
 from facespace.evaluation.session import EvaluationSession
 from facespace.latent import disentanglement, maps, structure
 from facespace.latent.structure import ACTIVE, components_for
 from facespace.report import latent_charts
 from facespace.report.page import Picture, Section, png, render_page
+from facespace.report.results import as_document
 from facespace.report.table_export import LatentTable
 from facespace.space.face_space import FaceSpace
 from facespace.space.traversal import decode_traversal, influence, traverse

@@ -19,10 +19,10 @@ from facespace.evaluation.interpolation import Interpolation
 from facespace.evaluation.likelihood import Likelihood
 from facespace.evaluation.memorisation import Memorisation
 from facespace.evaluation.reconstruction import Reconstruction
-from facespace.evaluation.results import FLAT, INTERNAL, as_document
 from facespace.evaluation.session import Evaluation, EvaluationSession
 from facespace.latent.health import LatentHealth, LatentWarning
 from facespace.perception.inception import open_features
+from facespace.report.results import FLAT, INTERNAL, as_document
 
 
 @pytest.fixture(autouse=True)

@@ -17,11 +17,11 @@ from facespace.core.errors import UsageError
 from facespace.data.faces import FaceSet
 from facespace.evaluation import interpolation, reconstruction
 from facespace.evaluation.reconstruction import hardest
-from facespace.evaluation.results import bootstrap
 from facespace.image.pixels import quality
 from facespace.latent import disentanglement
 from facespace.latent import health as latents
 from facespace.perception import similarity
+from facespace.report.results import bootstrap
 
 RANDOM = np.random.default_rng(0)
 

@@ -24,10 +24,10 @@ from facespace.evaluation.analysis_results import (
     PosteriorResults,
 )
 from facespace.evaluation.disentanglement import measure_session
-from facespace.evaluation.results import as_document
 from facespace.evaluation.session import EvaluationSession
 from facespace.latent.structure import components_for, latent_structure
 from facespace.report.report import Layout, Report
+from facespace.report.results import as_document
 from facespace.report.table_export import FORMATS, check_format, csv_text
 from facespace.space.face_space import FaceSpace
 

@@ -12,7 +12,6 @@ from facespace.core.version import __version__
 from facespace.data.faces import FaceSet, evenly_spaced
 from facespace.evaluation.comparison import comparison_table
 from facespace.evaluation.comparison_results import ComparisonProtocol, ComparisonResults
-from facespace.evaluation.results import as_document
 from facespace.evaluation.session import SELECTION, EvaluationSession
 from facespace.evaluation.space_figures import SHOWN, Measured, identify, measure
 from facespace.image import grids
@@ -20,6 +19,7 @@ from facespace.latent.structure import ACTIVE
 from facespace.models import bundle
 from facespace.report import latent_charts
 from facespace.report.report import Content, Layout, Report
+from facespace.report.results import as_document
 from facespace.report.tables import plain
 from facespace.space.face_space import FaceSpace, load
 

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 
 from facespace.core.errors import UsageError
-from facespace.evaluation.results import as_document
 from facespace.evaluation.session import Evaluation, EvaluationSession
 from facespace.latent import disentanglement
 from facespace.latent.disentanglement import Disentanglement
 from facespace.report.page import Section
 from facespace.report.report import Finding
+from facespace.report.results import as_document
 
 SYNTHETIC = "synthetic"  # the source whose attributes are the factors of the faces
 

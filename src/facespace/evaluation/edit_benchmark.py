@@ -37,7 +37,6 @@ from facespace.evaluation.edit_methods import (
     run,
 )
 from facespace.evaluation.interpolation import PIXELS
-from facespace.evaluation.results import as_document
 from facespace.evaluation.session import EvaluationSession
 from facespace.image.pixels import pixel_distance
 from facespace.latent.directions import (
@@ -56,6 +55,7 @@ from facespace.perception.lpips import Distance, is_available, open_lpips
 from facespace.perception.similarity import usable_lpips
 from facespace.perception.store import SCORER
 from facespace.report.report import Layout, Report
+from facespace.report.results import as_document
 from facespace.space.face_space import FaceSpace
 
 # The twelve of the protocol: expression, accessories, hair, age, make-up; each changes pixels that the others

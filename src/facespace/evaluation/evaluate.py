@@ -22,7 +22,6 @@ from facespace.evaluation import (
     memorisation,
     reconstruction,
 )
-from facespace.evaluation.results import as_document
 from facespace.evaluation.session import Evaluation, EvaluationSession, SessionProtocol, SpaceIdentity
 from facespace.perception.arcface import open_arcface
 from facespace.perception.inception import INCEPTION_BF16, Features, FeaturesError, open_features
@@ -30,6 +29,7 @@ from facespace.perception.lpips import is_available, open_lpips
 from facespace.report.page import Section
 from facespace.report.report import Finding, Layout, Report
 from facespace.report.report import brief as as_text
+from facespace.report.results import as_document
 from facespace.space.face_space import FaceSpace
 
 LAYOUT = Layout("an evaluation", "metrics", page="report.html")

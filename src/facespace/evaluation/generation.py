@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from facespace.core.errors import UsageError
-from facespace.evaluation.results import INTERNAL
 from facespace.evaluation.session import Evaluation
 from facespace.image import grids
 from facespace.image.jpeg import is_jpeg, looks_like_jpeg
@@ -15,6 +14,7 @@ from facespace.perception.feature_distances import NEIGHBOURS, SUBSET, SUBSETS, 
 from facespace.perception.inception import Features, cached_features
 from facespace.report.page import Section
 from facespace.report.report import GOOD, NOTE, POOR, Finding
+from facespace.report.results import INTERNAL
 
 FEWEST = 8  # faces a side for which every quantity exists, also that of half against half
 SHOWN = 48  # samples on the page

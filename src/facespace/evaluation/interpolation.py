@@ -8,7 +8,6 @@ import numpy as np
 from facespace.core.console import progress
 from facespace.core.errors import UsageError
 from facespace.evaluation.generation import measure_generation
-from facespace.evaluation.results import Interval, bootstrap
 from facespace.evaluation.session import Evaluation
 from facespace.image import grids
 from facespace.image.pixels import pixel_distance
@@ -17,6 +16,7 @@ from facespace.perception.lpips import Distance
 from facespace.perception.similarity import usable_lpips
 from facespace.report.page import Section
 from facespace.report.report import GOOD, NOTE, Finding
+from facespace.report.results import Interval, bootstrap
 from facespace.space.face_space import FaceSpace
 
 PAIRS, STEPS = 100, 24  # morphs that are measured, and the frames of each

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from facespace.data.faces import evenly_spaced
-from facespace.evaluation.results import FLAT
 from facespace.evaluation.session import Evaluation
 from facespace.recipes.config import ObjectiveConfig
 from facespace.report.page import Section
 from facespace.report.report import NOTE, Finding
+from facespace.report.results import FLAT
 from facespace.training.loaders import Loader
 from facespace.training.measure import evaluate, per_dim
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from facespace.evaluation.generation import measure_generation
-from facespace.evaluation.results import INTERNAL, Interval, bootstrap
 from facespace.evaluation.session import Evaluation
 from facespace.image import grids
 from facespace.perception.lpips import Distance
 from facespace.perception.similarity import PROTOCOL, lpips_protocol, per_face, too_small, usable_lpips
 from facespace.report.page import Section
 from facespace.report.report import GOOD, POOR, Finding
+from facespace.report.results import INTERNAL, Interval, bootstrap
 
 ENOUGH = 20  # faces below which no mean over those with an attribute is given
 HARD = 1.1  # times the mean error of all faces, from which on an attribute is named as hard
