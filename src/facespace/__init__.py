@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from facespace.image import animation, grids
     from facespace.image.aligned_photos import read_photos
     from facespace.latent import maps
-    from facespace.report import charts
+    from facespace.report import charts, latent_charts
     from facespace.space import diagnostics, edit_grids, morph_grids
     from facespace.space.face_space import FaceSpace, load
     from facespace.training.discriminators import load_discriminator
@@ -41,6 +41,7 @@ __all__ = [
     "evaluate",
     "explore",
     "grids",
+    "latent_charts",
     "load",
     "load_discriminator",
     "maps",
@@ -70,6 +71,7 @@ _MODULES = {
 _WHOLE = {
     "animation": "facespace.image.animation",
     "charts": "facespace.report.charts",
+    "latent_charts": "facespace.report.latent_charts",
     "diagnostics": "facespace.space.diagnostics",
     "edit_grids": "facespace.space.edit_grids",
     "grids": "facespace.image.grids",
