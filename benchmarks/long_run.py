@@ -19,7 +19,7 @@ from typing import Any
 import facespace
 from facespace.core.console import note
 from facespace.data.faces import FaceSet
-from facespace.models import bundle
+from facespace.models import bundle, locations
 from facespace.models.export import pack
 from facespace.space.face_space import FaceSpace
 
@@ -118,7 +118,7 @@ def common(run: Path, start: Path | None, minutes: float, device: str) -> dict[s
 
 def closing(runs: Path, run: Path, stage: str, result: dict[str, Any], began: float) -> dict[str, Any]:
     """Packs the model as it is and says what was done."""
-    folder = run / (bundle.LAST if result.get("paused") else bundle.BEST)
+    folder = run / (locations.LAST if result.get("paused") else locations.BEST)
     space = FaceSpace(bundle.load(folder))
     size = pack(bundle.load(folder), runs / "packed", bits=8)
     kept = {

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 import facespace
+from facespace.core import cards
 from facespace.evaluation.session import EvaluationSession
 from facespace.models import bundle
 from facespace.models.export import BITS, pack
@@ -66,7 +67,7 @@ def measure(folder: Path, z: np.ndarray, asked: argparse.Namespace) -> Measured:
     for kind in subject.space.card.get("priors", {}):
         prior = subject.space.prior(kind)
         nats[kind] = float(prior.log_prob(torch.from_numpy(z)).mean())
-    return Measured((sizes[bundle.WEIGHTS], sum(sizes.values())), psnr, again, subject.space.decode(z), nats)
+    return Measured((sizes[cards.WEIGHTS], sum(sizes.values())), psnr, again, subject.space.decode(z), nats)
 
 
 def row(name: str, now: Measured, before: Measured) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from facespace.evaluation.generation import measure_generation
 from facespace.evaluation.session import EvaluationSession, draw_samples
-from facespace.models.bundle import OWN
+from facespace.models.bundle_card import MODEL_PRIOR as OWN
 from facespace.perception.inception import open_features
 
 

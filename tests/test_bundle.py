@@ -14,7 +14,7 @@ from facespace.core import cards
 from facespace.core.console import quiet
 from facespace.core.errors import BundleError, UsageError
 from facespace.data.faces import FaceSet
-from facespace.models import bundle, fitted
+from facespace.models import bundle, fitted, locations
 
 
 def test_saving_and_loading_is_exact(trained, tmp_path):
@@ -31,7 +31,7 @@ def test_saving_and_loading_is_exact(trained, tmp_path):
 
 
 def test_a_bundle_is_two_plain_files_and_its_card_tells_all(trained):
-    folder = bundle.find(trained)
+    folder = locations.find(trained)
     assert sorted(path.name for path in folder.iterdir()) == ["card.json", "model.safetensors"]
     card = json.loads((folder / "card.json").read_text())
     assert card["recipe"]["name"] == "demo" and card["data"]["source"] == "synthetic"
@@ -239,11 +239,3 @@ def test_a_fingerprint_is_of_the_values_and_not_of_their_layout():
 def test_bundles_can_be_listed_without_torch():
     code = "import sys, facespace.models; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
-def test_what_is_fitted_to_a_model_is_reached_by_the_name_of_its_bundle():
-    for name in bundle.__all__:
-        assert getattr(bundle, name) is not None
-    assert bundle.load_prior is fitted.load_prior and bundle.carry_over is fitted.carry_over
-    with pytest.raises(AttributeError, match="has no attribute 'load_pryor'"):
-        _ = bundle.load_pryor  # type: ignore[attr-defined]

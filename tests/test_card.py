@@ -13,7 +13,7 @@ from facespace.core.errors import BundleError, UsageError
 from facespace.data.faces import FaceSet
 from facespace.evaluation.card_figures import figures_of
 from facespace.evaluation.evaluate import evaluate
-from facespace.models import bundle, locations
+from facespace.models import bundle, fitted, locations
 from facespace.models.export import pack
 
 
@@ -92,7 +92,7 @@ def test_latents_of_faces_that_came_along_are_checked(rich, tmp_path):
     np.testing.assert_array_equal(facespace.load(tmp_path / "p").stored_latents, z)
     pack(bundle.load(tmp_path / "p"), tmp_path / "again")
     np.testing.assert_array_equal(facespace.load(tmp_path / "again").stored_latents, z)
-    file = tmp_path / "p" / bundle.ENCODED
+    file = tmp_path / "p" / fitted.ENCODED
     file.write_bytes(file.read_bytes()[:-4])
     with pytest.raises(BundleError, match="encoded"):
         _ = facespace.load(tmp_path / "p").stored_latents

@@ -16,6 +16,7 @@ from facespace.core.errors import BundleError, UsageError
 from facespace.data.faces import FaceSet
 from facespace.models import build, bundle
 from facespace.models.export import pack
+from facespace.models.fitted import DISCRIMINATOR
 from facespace.perception import dlib_resnet, efficientnet
 from facespace.recipes import recipe
 from facespace.recipes.config import AUGMENTATIONS
@@ -423,7 +424,7 @@ def test_the_patch_discriminator_judges_samples_too(drawn, fitted, tmp_path):
     ]
     train(drawn, tmp_path / "r", settings, start=fitted)
     assert {"discriminator", "adversarial", "feature_matching"} <= set(journal(tmp_path / "r")[-1]["train"])
-    assert not (tmp_path / "r/last" / bundle.DISCRIMINATOR).exists()
+    assert not (tmp_path / "r/last" / DISCRIMINATOR).exists()
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from facespace.core.console import quiet
 from facespace.core.errors import BundleError, UsageError
 from facespace.data.faces import FaceSet
 from facespace.image.photos import Template
-from facespace.models import ModelConfig, build, bundle
+from facespace.models import ModelConfig, build, bundle, fitted
 from facespace.models.blocks import TransposedConv, TransposedConv2x
 from facespace.models.export import pack
 from facespace.models.weight_quantization import quantize, restored, restored_kernels, stored, stored_kernels
@@ -162,7 +162,7 @@ def contents(folder):
 
 def test_a_bundle_of_8_bits(whole, tmp_path):
     pack(whole, tmp_path / "p", bits=8)
-    small, kept = bundle.load(tmp_path / "p"), load_file(tmp_path / "p" / bundle.WEIGHTS)
+    small, kept = bundle.load(tmp_path / "p"), load_file(tmp_path / "p" / cards.WEIGHTS)
     before, after = whole.model.state_dict(), small.model.state_dict()
     rounded = {name for name, tensor in kept.items() if tensor.dtype == torch.int8}
     assert rounded == {name for name, weight in whole.model.named_parameters() if weight.dim() > 1}
@@ -178,7 +178,7 @@ def test_a_bundle_of_8_bits(whole, tmp_path):
         small.card["packed"] == {"from": whole.card["fingerprint"], "bits": 8} and small.card["format"] == 2
     )
     weights = sum(weight.numel() for weight in small.model.parameters())
-    assert run_files.count_parameters(tmp_path / "p" / bundle.WEIGHTS) == weights
+    assert run_files.count_parameters(tmp_path / "p" / cards.WEIGHTS) == weights
 
 
 def test_packing_again_changes_nothing_and_other_bits_go_both_ways(whole, tmp_path, capsys):
@@ -204,7 +204,7 @@ def test_packing_again_changes_nothing_and_other_bits_go_both_ways(whole, tmp_pa
 def test_a_bundle_of_the_first_format_opens_as_before(trained, tmp_path):
     loaded = bundle.load(trained)
     assert loaded.card["format"] == 1
-    halves = load_file(pack_to(loaded, tmp_path / "p", 16) / bundle.WEIGHTS)
+    halves = load_file(pack_to(loaded, tmp_path / "p", 16) / cards.WEIGHTS)
     assert not any(name.endswith(".scale") for name in halves)
     assert all(
         torch.equal(tensor, halves[name].to(tensor))
@@ -244,7 +244,7 @@ def eight(rich, drawn, tmp_path_factory):
 def test_priors_and_directions_come_along(rich, eight, drawn):
     large, small = facespace.load(rich), facespace.load(eight)
     z = torch.from_numpy(large.encode(FaceSet(drawn).images))
-    flow, mixture = (load_file(eight / bundle.prior_file(kind)) for kind in ("flow", "mixture"))
+    flow, mixture = (load_file(eight / fitted.prior_file(kind)) for kind in ("flow", "mixture"))
     layers = ("first", "last", "modulation")
     assert {name for name, tensor in flow.items() if tensor.dtype == torch.int8} == {
         f"velocity.{name}.weight" for name in ("start", "angle.0", "angle.2", "attributes", "shift", "scale")
@@ -316,8 +316,8 @@ def change(folder, file, edit):
     edit(tensors)
     save_file(tensors, folder / file)
     card = json.loads((folder / "card.json").read_text())
-    entry = card if file == bundle.WEIGHTS else card["priors"]["flow"]
-    if file == bundle.WEIGHTS:
+    entry = card if file == cards.WEIGHTS else card["priors"]["flow"]
+    if file == cards.WEIGHTS:
         card["priors"] = {}
     entry["fingerprint"] = cards.fingerprint(tensors)
     (folder / "card.json").write_text(json.dumps(card))
@@ -376,7 +376,7 @@ def test_a_damaged_scale_is_a_sentence(eight, tmp_path, file, edit, says):
     folder = shutil.copytree(eight, tmp_path / "b")
     change(folder, file, edit)
     with pytest.raises(BundleError, match=f"(?s)({says}).*(Copy the bundle again|Fit it again)"):
-        facespace.load(folder).sample(2, prior="model" if file == bundle.WEIGHTS else "flow")
+        facespace.load(folder).sample(2, prior="model" if file == cards.WEIGHTS else "flow")
 
 
 def test_a_format_of_a_later_facespace_is_named(eight, tmp_path):

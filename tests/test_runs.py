@@ -14,6 +14,7 @@ from conftest import TINY
 from PIL import Image
 
 import facespace
+from facespace.core import cards
 from facespace.core.console import quiet
 from facespace.core.errors import UsageError
 from facespace.data.faces import FaceSet
@@ -21,7 +22,7 @@ from facespace.evaluation.compare import compare, open_all, unique_names
 from facespace.image import grids
 from facespace.image.pixels import PixelHistogram, quality
 from facespace.latent.structure import latent_structure
-from facespace.models import bundle, count_parameters
+from facespace.models import bundle, count_parameters, locations
 from facespace.report import charts, latent_charts, run_files, runs
 from facespace.report.tables import markdown
 from facespace.training import run_log
@@ -67,9 +68,9 @@ def only(folder: Path) -> dict:
 def test_the_names_of_files_are_the_writers():
     assert (run_files.METRICS, run_files.RESULT) == (run_log.METRICS, run_log.RESULT)
     assert (runs.CARD, runs.WEIGHTS, set(run_files.BUNDLES)) == (
-        bundle.CARD,
-        bundle.WEIGHTS,
-        {bundle.BEST, bundle.LAST},
+        cards.CARD,
+        cards.WEIGHTS,
+        {locations.BEST, locations.LAST},
     )
 
 

@@ -16,7 +16,7 @@ from facespace.evaluation.session import SELECTION, EvaluationSession
 from facespace.evaluation.space_figures import SHOWN, Measured, identify, measure
 from facespace.image import grids
 from facespace.latent.structure import ACTIVE
-from facespace.models import bundle
+from facespace.models import locations
 from facespace.report import latent_charts
 from facespace.report.report import Content, Layout, Report
 from facespace.report.results import as_document
@@ -26,7 +26,7 @@ from facespace.space.face_space import FaceSpace, load
 TABLE, RECONSTRUCTIONS, SAMPLES, LATENTS = "table.md", "reconstructions.png", "samples.png", "latents.png"
 LAYOUT = Layout("a comparison", "compare", page=None, others=(TABLE, RECONSTRUCTIONS, SAMPLES, LATENTS))
 COLUMNS = 8  # samples in a row of the picture
-COMMON = (bundle.BEST, bundle.LAST, "run")  # folder names that do not identify a run
+COMMON = (locations.BEST, locations.LAST, "run")  # folder names that do not identify a run
 
 
 def compare(
@@ -78,7 +78,7 @@ def open_all(paths: Sequence[Path]) -> list[FaceSpace]:
         raise UsageError(f"Name at least two runs to compare; got {len(paths)}.")
     folders: dict[Path, Path] = {}
     for path in paths:
-        folder = bundle.find(path).resolve()
+        folder = locations.find(path).resolve()
         if folder in folders:
             raise UsageError(f"{path} is the same model as {folders[folder]}; name two different runs.")
         folders[folder] = path

@@ -9,7 +9,7 @@ from facespace.core.errors import UsageError
 from facespace.evaluation.session import Evaluation
 from facespace.image import grids
 from facespace.image.jpeg import is_jpeg, looks_like_jpeg
-from facespace.models.bundle import OWN
+from facespace.models.bundle_card import MODEL_PRIOR as OWN
 from facespace.perception.feature_distances import NEIGHBOURS, SUBSET, SUBSETS, fid, kid, precision_recall
 from facespace.perception.inception import Features, cached_features
 from facespace.report.page import Section

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from facespace.evaluation.session import Evaluation
 from facespace.latent.health import LatentHealth, latent_health, latent_warnings
-from facespace.models.bundle import OWN
+from facespace.models.bundle_card import MODEL_PRIOR as OWN
 from facespace.report.page import Section
 from facespace.report.report import GOOD, POOR, Finding
 

@@ -23,7 +23,7 @@ from facespace.evaluation.comparison_results import (
 from facespace.evaluation.session import EvaluationSession
 from facespace.image.pixels import PixelHistogram, quality, to_float, to_uint8
 from facespace.latent.structure import latent_structure
-from facespace.models.bundle import OWN
+from facespace.models.bundle_card import MODEL_PRIOR as OWN
 from facespace.models.priors import FittedNormal, StandardNormal
 from facespace.report.run_files import METRICS, objective, read_epochs, shape
 from facespace.space.face_space import FaceSpace

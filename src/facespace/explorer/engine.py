@@ -20,7 +20,7 @@ from facespace.explorer.messages import Header
 from facespace.explorer.photos import Photos
 from facespace.image import animation, grids
 from facespace.latent.directions import Directions
-from facespace.models.bundle import OWN
+from facespace.models.bundle_card import MODEL_PRIOR as OWN
 from facespace.space.face_space import FaceSpace
 
 THUMBNAIL = 40  # pixels of the longer side of a face on the map

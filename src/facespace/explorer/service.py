@@ -24,7 +24,7 @@ from facespace.core.errors import FacespaceError, UsageError
 from facespace.data.faces import FaceSet
 from facespace.explorer import handlers, messages, security
 from facespace.explorer.engine import Engine
-from facespace.models import bundle
+from facespace.models import locations
 from facespace.space.face_space import FaceSpace, load
 
 PORT, TRIED = 8420, 20  # the default port, and how many ports from it on are tried
@@ -55,13 +55,13 @@ class Spaces:
 
 
 def _folder(space: FaceSpace | Path) -> Path:
-    return space.folder if isinstance(space, FaceSpace) else bundle.find(space)
+    return space.folder if isinstance(space, FaceSpace) else locations.find(space)
 
 
 def _name(folder: Path) -> str:
     """The name of the run, without the bundle's and never a whole path."""
     path = folder.resolve()
-    if folder.name in (bundle.BEST, bundle.LAST):
+    if folder.name in (locations.BEST, locations.LAST):
         return path.parent.name
     return path.name or "space"
 

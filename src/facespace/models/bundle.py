@@ -3,9 +3,8 @@ is fitted to a model and kept beside it is in fitted.py, the folders of bundles 
 fields of a card in bundle_card.py."""
 
 from collections.abc import Mapping
-from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
 import torch
 from safetensors.torch import save as to_bytes
@@ -16,61 +15,12 @@ from facespace.core.errors import BundleError, UsageError
 from facespace.core.files import build_folder, write_json
 from facespace.core.version import __version__
 from facespace.image.photos import Template
-from facespace.models.bundle_card import FORMAT, FORMAT_8_BITS, BundleCard, default_prior, read_card
-from facespace.models.bundle_card import MODEL_PRIOR as OWN
+from facespace.models.bundle_card import FORMAT, BundleCard, read_card
 from facespace.models.interface import LatentModel
-from facespace.models.locations import BEST, LAST, find, require_default_space
-from facespace.models.locations import check_writable as check_own
+from facespace.models.locations import find, require_default_space
 from facespace.models.registry import build
 from facespace.models.weight_quantization import restored
 from facespace.recipes.model_config import ModelConfig
-
-if TYPE_CHECKING:
-    from facespace.models.fitted import (
-        DISCRIMINATOR,
-        ENCODED,
-        carry_over,
-        load_directions,
-        load_discriminator,
-        load_encoded,
-        load_prior,
-        prior_file,
-        save_directions,
-        save_discriminator,
-        save_prior,
-    )
-
-
-__all__ = [
-    "BEST",
-    "CARD",
-    "DISCRIMINATOR",
-    "ENCODED",
-    "FORMAT",
-    "FORMAT_8_BITS",
-    "LAST",
-    "OWN",
-    "WEIGHTS",
-    "Bundle",
-    "BundleCard",
-    "card_of",
-    "carry_over",
-    "check_own",
-    "default_prior",
-    "find",
-    "load",
-    "load_directions",
-    "load_discriminator",
-    "load_encoded",
-    "load_prior",
-    "prior_file",
-    "read_card",
-    "save",
-    "save_directions",
-    "save_discriminator",
-    "save_prior",
-    "write",
-]
 
 Tensors = dict[str, torch.Tensor]
 
@@ -139,10 +89,3 @@ def load(folder: Path | str | None = None, device: torch.device | str = "cpu") -
 def card_of(folder: Path) -> BundleCard:
     """The card of a bundle, with typed fields. Raises BundleError."""
     return cast(BundleCard, read_card(folder))
-
-
-def __getattr__(name: str) -> Any:
-    """The functions of fitted.py under the names of this module."""
-    if name in __all__:
-        return getattr(import_module("facespace.models.fitted"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -11,8 +11,8 @@ import torch
 from facespace.core.cards import CARD, DIRECTIONS, RESTORE_HINT, WEIGHTS, Card, fingerprint, read_tensors
 from facespace.core.console import note
 from facespace.core.errors import UsageError
-from facespace.models.bundle import FORMAT, FORMAT_8_BITS, Bundle, Tensors, card_of, read_card, write
-from facespace.models.bundle_card import BundleCard, PackedEntry
+from facespace.models.bundle import Bundle, Tensors, card_of, read_card, write
+from facespace.models.bundle_card import FORMAT, FORMAT_8_BITS, BundleCard, PackedEntry
 from facespace.models.fitted import (
     DISCRIMINATOR,
     ENCODED,

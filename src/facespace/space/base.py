@@ -12,7 +12,7 @@ import numpy as np
 from facespace.core.errors import UsageError, check_seed
 from facespace.data.faces import FaceSet
 from facespace.image.photos import Template, to_rgb
-from facespace.models import bundle
+from facespace.models import bundle, fitted
 from facespace.models.bundle_card import BundleCard
 from facespace.space.codec import Codec
 from facespace.space.inputs import (
@@ -129,7 +129,7 @@ class BaseSpace:
     @cached_property
     def stored_latents(self) -> np.ndarray | None:
         """Latents of encoded faces that a packed space holds, float32 (N, D), or None."""
-        return bundle.load_encoded(self._loaded)
+        return fitted.load_encoded(self._loaded)
 
     def sample_latents(
         self,

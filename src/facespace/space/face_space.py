@@ -17,8 +17,8 @@ from facespace.latent import edit as editing
 from facespace.latent import morph as morphing
 from facespace.latent import paths, strengths
 from facespace.latent.directions import DECORRELATED, Directions, Whitening
-from facespace.models import bundle
-from facespace.models.bundle import OWN
+from facespace.models import bundle, fitted, locations
+from facespace.models.bundle_card import MODEL_PRIOR as OWN
 from facespace.space import closed_loop, direction_fitting, latent_optimization, prior_fitting, rejection
 from facespace.space.base import BaseSpace
 from facespace.space.geodesic import geodesic
@@ -64,10 +64,10 @@ class FaceSpace(BaseSpace):
         `nearest` distances of new latents show copies. Raises UsageError for a set of another crop, fewer
         than 2 faces, and unknown names."""
         check_seed(seed)
-        bundle.check_own(self.folder)
+        locations.check_writable(self.folder)
         opened = self._open_set(faces)
         prior, facts = prior_fitting.fit(self, opened, kind, split, seed, mirror, conditions, options)
-        entry = bundle.save_prior(self._loaded, facts["kind"], prior, facts)
+        entry = fitted.save_prior(self._loaded, facts["kind"], prior, facts)
         self.card["priors"] = {**self.card.get("priors", {}), facts["kind"]: entry}
         return {**entry}
 
@@ -182,7 +182,7 @@ class FaceSpace(BaseSpace):
         without any."""
         written = written_at(self._loaded)
         if self._read is None or self._read[0] != written:
-            self._read = written, bundle.load_directions(self._loaded)
+            self._read = written, fitted.load_directions(self._loaded)
         return self._read[1]
 
     def fit_directions(
@@ -202,7 +202,7 @@ class FaceSpace(BaseSpace):
         Their facts have the AUC on validation faces, else on test ones. Raises UsageError for an unknown
         attribute or method, too few faces, or a set of another crop."""
         check_seed(seed)
-        bundle.check_own(self.folder)
+        locations.check_writable(self.folder)
         opened = self._open_set(faces)
         return self._keep(
             direction_fitting.from_attributes(self, opened, attributes, method, shots, split, seed)
@@ -222,7 +222,7 @@ class FaceSpace(BaseSpace):
         Eyeglasses-dark. Raises UsageError for an unknown attribute or method, fewer than 2 kinds, too few
         faces, or a set of another crop."""
         check_seed(seed)
-        bundle.check_own(self.folder)
+        locations.check_writable(self.folder)
         opened = self._open_set(faces)
         return self._keep(direction_fitting.from_kinds(self, opened, attribute, count, method, split, seed))
 
@@ -233,7 +233,7 @@ class FaceSpace(BaseSpace):
         `image.overlays` has the attributes. Raises UsageError for another one, too few faces, or a set of
         another crop."""
         check_seed(seed)
-        bundle.check_own(self.folder)
+        locations.check_writable(self.folder)
         opened = self._open_set(faces)
         return self._keep(direction_fitting.from_overlays(self, opened, name, self.whitening(), split, seed))
 
@@ -331,7 +331,7 @@ class FaceSpace(BaseSpace):
 
     def _keep(self, found: Directions) -> Directions:
         merged = finding.merged(self._known(), found)
-        bundle.save_directions(self._loaded, merged)
+        fitted.save_directions(self._loaded, merged)
         return merged
 
     def _known(self) -> Directions | None:

@@ -9,11 +9,12 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from facespace.core import cards
 from facespace.core.aliases import current_argument
 from facespace.core.errors import UsageError, choose
 from facespace.data.faces import BATCH_SIZE
 from facespace.image.pixels import to_float, to_uint8
-from facespace.models import LatentModel, bundle
+from facespace.models import LatentModel, bundle, bundle_card, fitted
 from facespace.models.priors import Flow, Prior
 from facespace.space.inputs import number
 
@@ -51,17 +52,17 @@ class TorchEngine:
     def default_prior(self) -> str:
         """The fitted prior with the highest held-out likelihood, where it exceeds the model's own; else
         "model"."""
-        return bundle.default_prior(self.bundle.card)
+        return bundle_card.default_prior(self.bundle.card)
 
     def prior(self, kind: str | None = None) -> Prior:
         """The prior of a kind; fitted ones are read again only after the bundle has been written. Raises
         UsageError for an unknown kind and BundleError for one that was not fitted."""
         name: str = current_argument("prior", kind) or self.default_prior
-        if name == bundle.OWN:
+        if name == bundle_card.MODEL_PRIOR:
             return self.model.prior
         written = written_at(self.bundle)
         if self._opened.get(name, (None,))[0] != written:
-            self._opened[name] = written, bundle.load_prior(self.bundle, name)
+            self._opened[name] = written, fitted.load_prior(self.bundle, name)
         return self._opened[name][1]
 
     @torch.inference_mode()
@@ -133,7 +134,7 @@ class TorchEngine:
 def written_at(loaded: bundle.Bundle) -> int:
     """When a bundle's card was written last, ns; 0 without one. The page asks for priors and directions at
     every move of a slider, and files are read again only when this has changed."""
-    card = loaded.folder / bundle.CARD
+    card = loaded.folder / cards.CARD
     return card.stat().st_mtime_ns if card.is_file() else 0
 
 

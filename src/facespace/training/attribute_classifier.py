@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from facespace.core.cards import Card
+from facespace.core.cards import CARD, WEIGHTS, Card
 from facespace.core.configs import override, to_dict
 from facespace.core.console import Advance, note, progress, quiet
 from facespace.core.errors import TrainingError, check_seed
@@ -22,7 +22,6 @@ from facespace.core.files import build_folder, check_target, unfinished_folder
 from facespace.data.faces import FaceSet, map_images
 from facespace.image.photos import Template
 from facespace.image.pixels import to_float
-from facespace.models.bundle import CARD, WEIGHTS
 from facespace.models.optimization import Stepper, learning_rate, moving_average, seed_step
 from facespace.perception.attributes import AttributeClassifier, load_classifier, to_input
 from facespace.perception.classifier import ClassifierNetwork

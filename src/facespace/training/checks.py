@@ -13,7 +13,8 @@ from facespace.core.console import note
 from facespace.core.errors import TrainingError, UsageError
 from facespace.data.faces import FaceSet
 from facespace.models import LatentModel
-from facespace.models.bundle import BEST, LAST, Bundle
+from facespace.models.bundle import Bundle
+from facespace.models.locations import BEST, LAST
 from facespace.recipes.config import Recipe
 from facespace.training.checkpoint import CHECKPOINT, PREVIOUS
 from facespace.training.pool import check_samples

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from facespace.core import cards
 from facespace.core.configs import from_dict
 from facespace.core.errors import BundleError, UsageError
-from facespace.models import bundle
+from facespace.models import bundle, fitted
 from facespace.recipes.config import ObjectiveConfig
 from facespace.training.auxiliary_losses import margins
 from facespace.training.projected import Heads, ProjectedAdversary, mean_logit
@@ -39,7 +39,7 @@ def save_discriminator(
     if projected is None or projected.heads is None:
         return
     about = {"features": list(goal.discriminator_features), "size": goal.discriminator_size}
-    bundle.save_discriminator(loaded, projected.heads.state_dict(), about)
+    fitted.save_discriminator(loaded, projected.heads.state_dict(), about)
 
 
 def load_discriminator(folder: Path | str) -> Discriminator:
@@ -48,14 +48,14 @@ def load_discriminator(folder: Path | str) -> Discriminator:
     Raises BundleError where there is none or it is damaged, UsageError where weights of a frozen network are
     missing."""
     loaded = bundle.load(folder)
-    tensors, entry = bundle.load_discriminator(loaded)
+    tensors, entry = fitted.load_discriminator(loaded)
     image, template = loaded.model.image_shape, loaded.template
     try:
         about = {"discriminator_features": entry["features"], "discriminator_size": entry["size"]}
         goal = from_dict(ObjectiveConfig, about)
     except (KeyError, UsageError) as error:
         raise BundleError(
-            f"{loaded.folder / bundle.CARD} does not describe its discriminator rightly ({error})."
+            f"{loaded.folder / cards.CARD} does not describe its discriminator rightly ({error})."
         ) from error
     eyes = template.points[:2] - margins(template, image)
     projection = Projection(goal.discriminator_features, image, eyes, goal.discriminator_size)
@@ -65,6 +65,6 @@ def load_discriminator(folder: Path | str) -> Discriminator:
         heads.load_state_dict(tensors)
     except RuntimeError as error:
         raise BundleError(
-            f"{loaded.folder / bundle.DISCRIMINATOR} does not fit its card. {cards.RESTORE_HINT}"
+            f"{loaded.folder / fitted.DISCRIMINATOR} does not fit its card. {cards.RESTORE_HINT}"
         ) from error
     return Discriminator(projection, heads)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from facespace.core.console import note
 from facespace.core.errors import UsageError
-from facespace.models import bundle
+from facespace.models import bundle, bundle_card, fitted
 from facespace.models.priors import FittedPrior
 from facespace.recipes.config import Recipe
 
@@ -50,15 +50,15 @@ class LatentPool:
 def _open(origin: bundle.Bundle, kind: str) -> FittedPrior:
     """The fitted prior of that kind; without a kind the space's default if that is a fitted one, or the
     first."""
-    fitted = origin.card.get("priors", {})
-    if not fitted or (kind and kind not in fitted):
-        found = f"has these: {', '.join(fitted)}" if fitted else "has no fitted prior"
+    priors = origin.card.get("priors", {})
+    if not priors or (kind and kind not in priors):
+        found = f"has these: {', '.join(priors)}" if priors else "has no fitted prior"
         name = f" {kind!r}" if kind else ""
         raise UsageError(
             f"objective.adversarial_on needs a fitted prior{name}, and {origin.folder} {found}. "
             f"Fit one: facespace fit-prior {origin.folder} --data SET --kind {kind or 'flow'}"
         )
     if kind:
-        return bundle.load_prior(origin, kind)
-    default = bundle.default_prior(origin.card)
-    return bundle.load_prior(origin, next(iter(fitted)) if default == bundle.OWN else default)
+        return fitted.load_prior(origin, kind)
+    default = bundle_card.default_prior(origin.card)
+    return fitted.load_prior(origin, next(iter(priors)) if default == bundle_card.MODEL_PRIOR else default)

@@ -11,7 +11,7 @@ import numpy as np
 
 from facespace.core.configs import to_dict
 from facespace.core.errors import UsageError, choose
-from facespace.models.bundle import BEST
+from facespace.models.locations import BEST
 from facespace.recipes.config import Recipe
 from facespace.training.records import EpochRecord, RunResult
 

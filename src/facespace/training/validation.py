@@ -13,7 +13,7 @@ from facespace.core.configs import to_dict
 from facespace.core.console import note, since_start
 from facespace.image.grids import pairs
 from facespace.image.pixels import to_uint8
-from facespace.models import LatentModel, bundle
+from facespace.models import LatentModel, bundle, fitted, locations
 from facespace.models.priors import FittedNormal
 from facespace.recipes.config import Recipe
 from facespace.training.auxiliary_losses import AuxiliaryLosses
@@ -74,8 +74,8 @@ class Validator:
             self.logger.log_epoch(record)
             self.fit_prior(model)
             if best:
-                self.save(bundle.BEST, model, record)
-            self.save(bundle.LAST, model, record)
+                self.save(locations.BEST, model, record)
+            self.save(locations.LAST, model, record)
             self.log_images(model, self.logger)
         if at.done:
             note(f"Stopped early: no better validation loss for {at.since_best} epochs.")
@@ -93,9 +93,9 @@ class Validator:
 
         What was fitted to the latents of the bundle `carried` is copied into it."""
         self.fit_prior(model)
-        self.save(bundle.LAST, model, BundleState(at.step, at.training_seconds))
+        self.save(locations.LAST, model, BundleState(at.step, at.training_seconds))
         if carried is not None:
-            bundle.carry_over(carried, self.run / bundle.LAST)
+            fitted.carry_over(carried, self.run / locations.LAST)
         note(f"Paused at step {at.step:,} of {total:,}. The same command with --resume goes on from there.")
         return PausedRun(str(self.run), at.step, total)
 
@@ -180,12 +180,14 @@ class Validator:
         What was fitted to the latents of the bundle `carried` is copied into both."""
         assert self.logger
         figures = {}
-        bundles = [bundle.load(self.run / name, self.runtime.device) for name in (bundle.BEST, bundle.LAST)]
+        bundles = [
+            bundle.load(self.run / name, self.runtime.device) for name in (locations.BEST, locations.LAST)
+        ]
         for opened in bundles:
             if carried is not None:
-                bundle.carry_over(carried, opened.folder)
+                fitted.carry_over(carried, opened.folder)
             save_discriminator(opened, self.plan.objective, self.auxiliary.projected)
-        for name, opened in zip((bundle.BEST, bundle.LAST), bundles):
+        for name, opened in zip((locations.BEST, locations.LAST), bundles):
             figures[name] = self._measure_splits(opened.model)
         last_raw = self._measure_splits(raw) if averaged else None
         memory = self.runtime.peak_memory
@@ -203,8 +205,8 @@ class Validator:
             precision=self.runtime.precision,
             parameters=sum(p.numel() for p in raw.parameters() if p.requires_grad),
             faces={split: len(self.faces.rows(split)) for split in splits},
-            best=figures[bundle.BEST],
-            last=figures[bundle.LAST],
+            best=figures[locations.BEST],
+            last=figures[locations.LAST],
             last_raw=last_raw,
         )
         self.logger.close(result)
