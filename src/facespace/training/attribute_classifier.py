@@ -29,7 +29,7 @@ from facespace.perception.store import save_classifier
 from facespace.training import checkpoint
 from facespace.training.attribute_card import measure, words
 from facespace.training.attribute_plan import AttributePlan, learnable
-from facespace.training.augmentation import varied
+from facespace.training.augment import augment_batch
 from facespace.training.calibration import (
     calibrate,
     masked_loss,
@@ -185,7 +185,7 @@ class _Training:
 
     def augmented(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Images in the network's size and attributes (B, all), augmented as in the plan."""
-        image, attributes = varied(
+        image, attributes = augment_batch(
             batch._replace(image=self._fitted(batch.image)), self.plan, self.faces.attribute_names
         )
         return random_gray(image, self.plan.gray), attributes

@@ -3,12 +3,14 @@ from torch's global generator. Attributes that distinguish left and right change
 
 import math
 from collections.abc import Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from facespace.core.attribute_names import mirror_attributes
+from facespace.training.loaders import Batch
 
 
 def mirror(image: Tensor, attributes: Tensor, names: Sequence[str]) -> tuple[Tensor, Tensor]:
@@ -45,3 +47,29 @@ def affine(image: Tensor, strength: float) -> Tensor:
     )
     where = F.affine_grid(theta, list(image.shape), align_corners=False)
     return F.grid_sample(image, where, mode="bilinear", padding_mode="reflection", align_corners=False)
+
+
+class Augmentation(Protocol):
+    """The settings, as a recipe's data section and an AttributePlan have them."""
+
+    @property
+    def flip(self) -> bool: ...
+
+    @property
+    def affine(self) -> float: ...
+
+    @property
+    def jitter(self) -> float: ...
+
+
+def augment_batch(batch: Batch, how: Augmentation, names: Sequence[str]) -> tuple[Tensor, Tensor]:
+    """Images (B, C, H, W) and attributes (B, A) of a batch, mirrored, transformed and jittered; `names` are
+    those of the A."""
+    image, attributes = batch.image, batch.attributes
+    if how.flip:
+        image, attributes = mirror(image, attributes, names)
+    if how.affine:
+        image = affine(image, how.affine)
+    if how.jitter:
+        image = jitter(image, how.jitter)
+    return image, attributes

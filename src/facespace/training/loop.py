@@ -25,7 +25,7 @@ from facespace.models.optimization import Stepper, learning_rate, linear_warmup,
 from facespace.recipes import recipe as named_recipe
 from facespace.recipes.config import Recipe, TrainConfig
 from facespace.training import checkpoint
-from facespace.training.augmentation import varied
+from facespace.training.augment import augment_batch
 from facespace.training.auxiliary_losses import AuxiliaryLosses
 from facespace.training.checkpoint import Identity, Parts, Progress
 from facespace.training.checks import (
@@ -303,7 +303,7 @@ class Training:
         step, goal = self.at.step, self.plan.objective
         seed_step(self.seed, step)
         with self.runtime.sharded_randomness():
-            image, attributes = varied(batch, self.plan.data, self.faces.attribute_names)
+            image, attributes = augment_batch(batch, self.plan.data, self.faces.attribute_names)
             y = attributes[:, self.condition_columns] if self.condition_columns else None
             with self.runtime.autocast():
                 generated = self.auxiliary.scored_images(step, len(image))
