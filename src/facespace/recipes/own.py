@@ -42,6 +42,7 @@ def faces64() -> Recipe:
         ),
         train=TrainConfig(
             epochs=90,
+            min_steps=3_000,
             batch=64,
             optimizer="adamw",
             learning_rate=1e-3,
@@ -117,7 +118,8 @@ def _grown(size: int) -> Recipe:
     model = replace(base.model, image=(3, size, size), backbone="progressive", widths=GROWN[size])
     # The reconstruction term is a sum over pixels, and the KL does not grow with the image.
     objective = replace(base.objective, weights={"kl": base.objective.weights["kl"] * (size / 64) ** 2})
-    train = replace(base.train, epochs={32: 20, 64: 60, 128: 30}[size])
+    epochs, least = {32: (20, 3_000), 64: (60, 3_000), 128: (30, 1_800)}[size]
+    train = replace(base.train, epochs=epochs, min_steps=least)
     summary = f"VAE that grows, {size} px colour, 256 latents (CelebA)"
     return replace(base, name=f"grow{size}", summary=summary, model=model, objective=objective, train=train)
 

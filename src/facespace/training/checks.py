@@ -1,6 +1,5 @@
 """Checks before a run starts, the start from another bundle's weights, and a shutdown that loses nothing."""
 
-import math
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,7 +22,6 @@ from facespace.training.trackers import TRACKERS, check_trackers
 
 # All that a run's folder may hold; a folder with anything else in it is never replaced.
 RUN_FILES = (METRICS, RESULT, CURVES, SHEETS, CHECKPOINT, PREVIOUS, BEST, LAST, *TRACKERS)
-FEW_STEPS = 1_500  # fewer have not been enough for faces with any recipe here
 
 
 def check(
@@ -72,20 +70,6 @@ def _check_target(run: Path, force: bool) -> None:
         raise UsageError(
             f"--to {run} already holds a run. Add --resume to go on, --force to replace it, or name another."
         )
-
-
-def warn_of_few_steps(plan: Recipe, faces: int, steps: int) -> None:
-    """Prints a note where a run has too few steps for faces, with settings that help."""
-    if steps >= FEW_STEPS or plan.train.steps is not None:
-        return
-    epochs = math.ceil(plan.train.epochs * FEW_STEPS / steps)
-    flip = " --set data.flip=true"
-    if plan.data.flip:
-        flip = ""
-    note(
-        f"{steps:,} steps are few: {faces:,} faces in {plan.train.epochs} epochs. Expect blurs, or add "
-        f"--set train.epochs={epochs}{flip}. More photographs help most."
-    )
 
 
 class NotFinite(Exception):

@@ -34,15 +34,15 @@ from facespace.training.checks import (
     freeze_encoder,
     graceful_shutdown,
     load_pretrained,
-    warn_of_few_steps,
 )
+from facespace.training.length import MEASURED_STEPS, LengthNotes, Pace, run_length
 from facespace.training.loaders import Batch, Loader
 from facespace.training.loss import total_loss
 from facespace.training.pool import LatentPool
 from facespace.training.records import PausedRun, RunResult
 from facespace.training.runtime import Runtime
 from facespace.training.terms import GRADIENT_EVERY, VECTOR_NORM, PendingTerms
-from facespace.training.validation import Validator
+from facespace.training.validation import AVERAGE, RAW, Validator
 
 CHECKPOINT_SECONDS = 120.0
 LOWER = 0.25  # factor of the learning rate after a loss that is not finite
@@ -79,7 +79,7 @@ def train(
         raise UsageError(f"--minutes must be above 0; got {minutes}.")
     until = math.inf if minutes is None else time.monotonic() + 60 * minutes
     origin = bundle.load(start) if start else None
-    plan = override(_plan(recipe, origin), settings)
+    plan = _plan(recipe, origin, settings)
     faces, run = data if isinstance(data, FaceSet) else FaceSet(data), Path(to)
     runtime = Runtime(device, plan.train)
     runtime.on_main_process(lambda: check(plan, faces, run, origin is not None, resume, force, trackers))
@@ -89,7 +89,17 @@ def train(
         return training.fit(resume, until).to_json()
 
 
-def _plan(recipe: Recipe | str | None, origin: bundle.Bundle | None) -> Recipe:
+def _plan(recipe: Recipe | str | None, origin: bundle.Bundle | None, settings: Sequence[str]) -> Recipe:
+    """The recipe, or without one that of the origin, with the settings. Where these name a number of epochs,
+    the recipe's least number of steps no longer holds."""
+    plan = override(_recipe(recipe, origin), settings)
+    names = {setting.partition("=")[0] for setting in settings}
+    if "train.epochs" in names and "train.min_steps" not in names:
+        return replace(plan, train=replace(plan.train, min_steps=0))
+    return plan
+
+
+def _recipe(recipe: Recipe | str | None, origin: bundle.Bundle | None) -> Recipe:
     """The recipe itself, the one of that name, or without one that of the origin."""
     if isinstance(recipe, Recipe):
         return recipe
@@ -130,12 +140,16 @@ class Training:
             plan.model.conditions
         )  # columns of the attributes of a conditional model
         self.epoch_steps = self.loader.steps
-        self.total = plan.train.steps or plan.train.epochs * self.epoch_steps
+        self.length = run_length(plan.train, self.epoch_steps)
+        self.total = self.length.steps
+        self.pace = Pace()
+        self.notes = LengthNotes(plan, faces, self.length, self.loader.size, origin is not None)
         pool = self.pool(origin) if origin and plan.objective.scores_samples else None
         self.auxiliary = AuxiliaryLosses(
             plan, self.model.image_shape, faces.template, runtime, self.total, pool
         )
         self.at, self.pending = Progress(), PendingTerms()
+        self.first, self.save_at = 0, math.inf  # the first step of this process; when to write a checkpoint
         self.check_forward()
         self.network = runtime.prepare(self.model, self.stepper.optimizer)
         self._check_processes()
@@ -193,10 +207,13 @@ class Training:
             )
 
     @property
-    def validated_model(self) -> LatentModel:
-        """The model that is validated and saved: the moving average of the weights where there is one."""
+    def candidates(self) -> dict[str, LatentModel]:
+        """The models that are validated, of which the better one is saved: the moving average of the weights
+        where there is one, and the weights themselves."""
         averaged = self.stepper.averaged
-        return self.model if averaged is None else cast(LatentModel, averaged.module)
+        if averaged is None:
+            return {RAW: self.model}
+        return {AVERAGE: cast(LatentModel, averaged.module), RAW: self.model}
 
     @property
     def parts(self) -> Parts:
@@ -214,7 +231,7 @@ class Training:
 
         The length of the run, and settings that do not change its figures, may differ."""
         default = TrainConfig()
-        free = {"epochs": 1, "steps": None, "patience": None}
+        free = {"epochs": 1, "steps": None, "min_steps": 0, "patience": None}
         train = replace(self.plan.train, on_nan=default.on_nan, compile=default.compile, **free)
         recipe = json.dumps(to_dict(replace(self.plan, train=train)), sort_keys=True)
         return {"recipe": recipe, "data": self.faces.fingerprint, "seed": self.seed, "start": self.origin}
@@ -229,6 +246,8 @@ class Training:
         if resume:
             self.restore()
             note(f"Resumed at step {self.at.step:,} of {self.total:,}.")
+        self.first = self.at.step  # of this process
+        self.save_at = time.monotonic() + CHECKPOINT_SECONDS
         self._announce()
         self.auxiliary.begin(self.loader, self.seed, resume)
         images = self.loader.size
@@ -238,25 +257,34 @@ class Training:
                 self.save()  # so that there is always a finite state to return to
             while self.unfinished:
                 try:
-                    self.steps(advance, stopping, min(until, time.monotonic() + CHECKPOINT_SECONDS))
+                    self.steps(advance, stopping, until)
                 except NotFinite as error:
                     self.lower_rate(error)
                     continue
-                if self.at.step % self.epoch_steps == 0 or self.at.step == self.total:
-                    self.review.epoch(
-                        self.validated_model, self.at, math.ceil(self.at.step / self.epoch_steps)
-                    )
-                self.save()
-                self._raise_if_stopped(stopping)
-                if self.unfinished and self.runtime.any_process(time.monotonic() >= until, 0):
+                self.notes.at_speed(self.pace, self.at.step)
+                if self._ends_here(stopping, until):
                     pause = partial(
-                        self.review.pause, self.validated_model, self.at, self.total, self.frozen_origin
+                        self.review.pause, self.candidates, self.at, self.total, self.frozen_origin
                     )
                     return self.runtime.on_main_process(pause)
-        averaged = self.stepper.averaged is not None
-        return self.runtime.on_main_process(
-            lambda: self.review.close(self.model, averaged, self.at, self.frozen_origin)
-        )
+        close = partial(self.review.close, self.candidates, self.at, self.frozen_origin)
+        return self.runtime.on_main_process(close)
+
+    def _ends_here(self, stopping: Stopping, until: float) -> bool:
+        """Validates where it is time to, and writes the checkpoint after that, before an end, and where the
+        last one is CHECKPOINT_SECONDS old. Returns whether the run pauses; raises what a signal in any
+        process asks for, after a note."""
+        validated = self.length.validates(self.at.step)
+        if validated:
+            self.review.epoch(self.candidates, self.at, math.ceil(self.at.step / self.epoch_steps))
+        stopped = self.runtime.any_process(bool(stopping()), 0)
+        paused = self.unfinished and self.runtime.any_process(time.monotonic() >= until, 0)
+        if validated or stopped or paused or time.monotonic() >= self.save_at:
+            self.save()
+        if stopped:
+            note(f"Stopped at step {self.at.step:,}. The same command with --resume goes on from there.")
+            raise stopping() or KeyboardInterrupt
+        return paused
 
     def _announce(self) -> None:
         """Prints the size and the place of the run."""
@@ -269,21 +297,17 @@ class Training:
         )
         if self.balance_notes:
             note(f"Training batches hold {'; '.join(self.balance_notes)}.")
-        warn_of_few_steps(self.plan, faces, self.total)
+        self.notes.at_start()
 
-    def _raise_if_stopped(self, stopping: Stopping) -> None:
-        """Raises what a signal in any process asks for, after a note."""
-        if self.runtime.any_process(bool(stopping()), 0):
-            note(f"Stopped at step {self.at.step:,}. The same command with --resume goes on from there.")
-            raise stopping() or KeyboardInterrupt
-
-    def steps(self, advance: Advance, stopping: Stopping, pause: float) -> None:
-        """Steps to the end of the epoch or the run, to the time `pause`, or until a signal."""
+    def steps(self, advance: Advance, stopping: Stopping, until: float) -> None:
+        """Steps to the end of the epoch or the run, to the time `until` or of the next checkpoint, to the
+        step at which the speed is known, or until a signal."""
+        pause = min(until, self.save_at)
         epoch, first = divmod(self.at.step, self.epoch_steps)
         self.network.train()
         if self.plan.train.freeze == "encoder":
             freeze_encoder(self.model)
-        start = time.monotonic()
+        start, begin = time.monotonic(), self.at.step
         for batch in self.loader.shuffled(self.seed, epoch, first):
             self.pending.add(self.at.step, self.step(batch))
             self.at.step += 1
@@ -292,10 +316,15 @@ class Training:
             if len(self.pending) >= self.runtime.read_every:
                 self.pending.flush(self.at, self.rate)
             enough = stopping() is not None or time.monotonic() > pause
-            if self.at.step == self.total or self.runtime.any_process(enough, self.at.step):
+            if self.at.step in (self.total, self.first + 1, self.first + 1 + MEASURED_STEPS):
+                break
+            if self.runtime.any_process(enough, self.at.step):
                 break
         self.pending.flush(self.at, self.rate)
-        self.at.training_seconds += time.monotonic() - start
+        seconds = time.monotonic() - start
+        self.at.training_seconds += seconds
+        if begin > self.first:  # the first step, which compiles and fills caches, is a call of its own
+            self.pace.add(self.at.step - begin, seconds)
 
     def step(self, batch: Batch) -> dict[str, Tensor]:
         """One optimizer step. Returns the terms of its loss, in nats per image, and a norm of its
@@ -357,6 +386,7 @@ class Training:
 
     def save(self) -> None:
         """Writes the checkpoint."""
+        self.save_at = time.monotonic() + CHECKPOINT_SECONDS
         if self.runtime.is_main_process:
             checkpoint.save(self.run, self.at, self.parts, self.identity)
 

@@ -2,15 +2,17 @@
 Never changes a weight."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from facespace.core.configs import to_dict
 from facespace.core.console import note, since_start
+from facespace.data.faces import evenly_spaced
 from facespace.image.grids import pairs
 from facespace.image.pixels import to_uint8
 from facespace.models import LatentModel, bundle, fitted, locations
@@ -28,8 +30,16 @@ from facespace.training.trackers import open_trackers
 
 VALIDATION_BATCH = 256
 PRIOR_FACES = 5_000  # training faces whose latents an autoencoder's prior is fitted to
+COMPARED = 1_000  # training faces on which average and weights are compared without validation faces
 SHOWN = 64  # samples on a sheet
 RECONSTRUCTED = 16  # faces on a sheet of reconstructions
+AVERAGE, RAW = "average", "raw"  # names of the candidates: the moving average of the weights, and these
+
+
+def lower_loss(figures: Mapping[str, Figures]) -> str:
+    """The candidate with the lowest loss, the first one of several; one that is not a number loses."""
+    losses = {name: found["loss"] for name, found in figures.items()}
+    return min(losses, key=lambda name: losses[name] if math.isfinite(losses[name]) else math.inf)
 
 
 class Validator:
@@ -58,16 +68,34 @@ class Validator:
         if self.logger:
             self.logger.resume(step)
 
-    def epoch(self, model: LatentModel, at: Progress, number: int) -> None:
-        """Validates, writes record, sheets and bundles, and decides whether the run is done."""
-        validation = self.measure(model, "validation")
+    def epoch(self, candidates: Mapping[str, LatentModel], at: Progress, number: int) -> None:
+        """Validates, writes record, sheets and bundles, and decides whether the run is done.
+
+        `candidates` are the moving average of the weights and the weights themselves, by their name; the one
+        with the lower loss is recorded and saved."""
+        figures = {name: self._compared(model) for name, model in candidates.items()}
+        name = lower_loss(figures)
+        model, validation = candidates[name], figures[name]
+        others = [found["loss"] for key, found in figures.items() if key != name]
         train = self._epoch_means(model, at)
+        if not len(self.faces.rows("validation")):
+            validation = None
         monitored = (validation or train)["loss"]
         # An adversarial loss raises the others, which do not measure what it gains: once it is on, the latest
         # is the best.
         best = at.record(monitored, self.plan.train.min_delta, self.auxiliary.adversarial_on(at.step))
         speed = at.images / at.training_seconds
-        record = EpochRecord(number, at.step, train, validation, best, speed, at.training_seconds)
+        record = EpochRecord(
+            number,
+            at.step,
+            train,
+            validation,
+            best,
+            speed,
+            at.training_seconds,
+            name,
+            others[0] if others else None,
+        )
         at.sums, at.counts = {}, {}
         at.done = at.exhausted(self.plan.train.patience)
         if self.logger:
@@ -80,6 +108,12 @@ class Validator:
         if at.done:
             note(f"Stopped early: no better validation loss for {at.since_best} epochs.")
 
+    def _compared(self, model: LatentModel) -> Figures:
+        """The figures on the validation faces, or, where there are none, on some training faces in eval
+        mode."""
+        figures = self.measure(model, "validation")
+        return figures or self.measure_rows(model, evenly_spaced(self.loader.rows, COMPARED))
+
     def _epoch_means(self, model: LatentModel, at: Progress) -> Figures:
         """The mean training terms over the steps of the epoch, over all processes."""
         sums, counts = self.runtime.all_reduce_sum(at.sums), self.runtime.all_reduce_sum(at.counts)
@@ -87,13 +121,22 @@ class Validator:
         return per_dim(means, model.image_shape)
 
     def pause(
-        self, model: LatentModel, at: Progress, total: int, carried: bundle.Bundle | None = None
+        self,
+        candidates: Mapping[str, LatentModel],
+        at: Progress,
+        total: int,
+        carried: bundle.Bundle | None = None,
     ) -> PausedRun:
         """Writes the last bundle of a run that continues later, without validation. For the main process.
 
-        What was fitted to the latents of the bundle `carried` is copied into it."""
-        self.fit_prior(model)
-        self.save(locations.LAST, model, BundleState(at.step, at.training_seconds))
+        Of the `candidates` it holds the one that was better at the last validation. What was fitted to the
+        latents of the bundle `carried` is copied into it."""
+        assert self.logger
+        name = next(iter(candidates))
+        if self.logger.records and self.logger.records[-1].weights in candidates:
+            name = self.logger.records[-1].weights
+        self.fit_prior(candidates[name])
+        self.save(locations.LAST, candidates[name], BundleState(at.step, at.training_seconds, name))
         if carried is not None:
             fitted.carry_over(carried, self.run / locations.LAST)
         note(f"Paused at step {at.step:,} of {total:,}. The same command with --resume goes on from there.")
@@ -156,7 +199,11 @@ class Validator:
     def measure(self, model: LatentModel, split: str, alone: bool = False) -> Figures | None:
         """The figures of a model on a split, None where it has no faces; `alone` without the other
         processes."""
-        loader = self.loader.with_rows(self.faces.rows(split), VALIDATION_BATCH, alone)
+        return self.measure_rows(model, self.faces.rows(split), alone)
+
+    def measure_rows(self, model: LatentModel, rows: np.ndarray, alone: bool = False) -> Figures | None:
+        """The same on the given rows of the set."""
+        loader = self.loader.with_rows(rows, VALIDATION_BATCH, alone)
         add_up = dict if alone else self.runtime.all_reduce_sum
         figures = evaluate(
             model, loader, self.plan.objective, self.conditions_of, add_up, self.auxiliary.add_to
@@ -173,9 +220,10 @@ class Validator:
         return found
 
     def close(
-        self, raw: LatentModel, averaged: bool, at: Progress, carried: bundle.Bundle | None = None
+        self, candidates: Mapping[str, LatentModel], at: Progress, carried: bundle.Bundle | None = None
     ) -> RunResult:
-        """Measures both bundles, and the weights without average; writes the result. For the main process.
+        """Measures both bundles, and of the `candidates` the one that is not in the last one; writes the
+        result. For the main process.
 
         What was fitted to the latents of the bundle `carried` is copied into both."""
         assert self.logger
@@ -189,7 +237,12 @@ class Validator:
             save_discriminator(opened, self.plan.objective, self.auxiliary.projected)
         for name, opened in zip((locations.BEST, locations.LAST), bundles):
             figures[name] = self._measure_splits(opened.model)
-        last_raw = self._measure_splits(raw) if averaged else None
+        kept = {opened.folder.name: opened.card["metrics"].get("weights") for opened in bundles}
+        of_last = {}
+        for name, model in candidates.items():
+            same = name == kept[locations.LAST]
+            of_last[name] = figures[locations.LAST] if same else self._measure_splits(model)
+        averaged = AVERAGE in candidates
         memory = self.runtime.peak_memory
         splits = ("train", "validation", "test")
         result = RunResult(
@@ -203,11 +256,13 @@ class Validator:
             device=self.runtime.device.type,
             processes=self.runtime.world,
             precision=self.runtime.precision,
-            parameters=sum(p.numel() for p in raw.parameters() if p.requires_grad),
+            parameters=sum(p.numel() for p in candidates[RAW].parameters() if p.requires_grad),
             faces={split: len(self.faces.rows(split)) for split in splits},
             best=figures[locations.BEST],
             last=figures[locations.LAST],
-            last_raw=last_raw,
+            weights=kept,
+            last_raw=of_last[RAW] if averaged else None,
+            last_average=of_last[AVERAGE] if averaged else None,
         )
         self.logger.close(result)
         return result
