@@ -9,13 +9,18 @@ from typing import NamedTuple
 from facespace.core.cards import WEIGHTS, Card, parameter_count, tensor_shapes
 from facespace.core.configs import from_dict
 from facespace.core.errors import BundleError, UsageError
-from facespace.models.bundle_card import MODEL_PRIOR, read_card
+from facespace.models.bundle_card import MODEL_PRIOR, Stage, history_of, read_card
 from facespace.models.locations import find, require_default_space
 from facespace.recipes.model_config import ModelConfig
+from facespace.report.run_listing import duration
 
 Rows = Iterator[tuple[str, str]]
 
 LOSSES = {"loss": "loss", "kl": "KL", "mse": "MSE", "loss_per_dim": "loss per dimension"}
+KEPT = {  # by the card's name
+    "average": "the moving average of the weights, which had the lower validation loss",
+    "raw": "the weights of the last step; an average, where there is one, had the higher validation loss",
+}
 STANDARD_NORMAL = "the prior N(0, I)"
 FITTED_NORMAL = (
     "a Gaussian fitted to the latents of the training faces (an autoencoder has no prior of its own)"
@@ -146,9 +151,27 @@ def _training(card: Card) -> Rows:
         epoch = f", epoch {metrics['epoch']}" if "epoch" in metrics else ""
         yield "steps", f"{card['step']:,}{epoch}"
     yield from _recipe(recipe)
-    seconds = metrics.get("training_seconds")
-    if seconds:
-        yield "time", f"{seconds / 60:,.1f} minutes"
+    if metrics.get("weights"):
+        yield "saved weights", KEPT[metrics["weights"]]
+    stages = history_of(card)
+    if len(stages) < 2:
+        yield "time", f"{stages[0]['seconds'] / 60:,.1f} minutes" if stages else ""
+        return
+    for place, stage in enumerate(stages, 1):
+        yield f"stage {place}", _stage(stage)
+    steps, images, seconds = (sum(stage[key] for stage in stages) for key in ("steps", "images", "seconds"))
+    yield "in all", f"{steps:,} steps, {images:,} images, {duration(seconds)}"
+
+
+def _stage(stage: Stage) -> str:
+    """A stage of the history as text."""
+    text = f"{stage['recipe']}, {stage['steps']:,} steps, {stage['images']:,} images"
+    if stage.get("faces"):
+        text += f" of {stage['faces']:,} faces"
+    if stage.get("trained") == "decoder":
+        text += ", the decoder alone"
+    about = f" ({stage['about']})" if "about" in stage else ""
+    return f"{text}, {duration(stage['seconds'])}{about}"
 
 
 def _recipe(recipe: Card) -> Rows:
@@ -180,6 +203,7 @@ def _figures(card: Card) -> Rows:
 
 def _priors(card: Card) -> Rows:
     yield MODEL_PRIOR, prior_origin(_config(card))
+    yield "aggregate posterior", _aggregate_posterior(card.get("aggregate_posterior") or {})
     for kind, entry in (card.get("priors") or {}).items():
         nats = (entry.get("nats") or {}).get("validation")
         text = str(entry["origin"])
@@ -187,6 +211,21 @@ def _priors(card: Card) -> Rows:
             text += f"; {nats['fitted']:,.1f} nats on validation faces, "
             text += f"{nats['model']:,.1f} under the model's own"
         yield kind, text
+
+
+def _aggregate_posterior(figures: Card) -> str:
+    """How far the latents of training faces are from N(0, I), and how likely held-out ones are."""
+    parts = []
+    if "kl_to_standard_normal" in figures:
+        parts.append(
+            f"{figures['kl_to_standard_normal']:,.1f} nats from N(0, I) (KL of the Gaussian with its mean and "
+            "covariance; 0 would be N(0, I))"
+        )
+    densities = [f"{kind} {value:,.1f}" for kind, value in (figures.get("nats") or {}).items()]
+    if densities:
+        split = figures.get("split")
+        parts.append(f"mean log-density of {split} latents in nats, by prior: {', '.join(densities)}")
+    return "; ".join(parts)
 
 
 def _directions(card: Card) -> Rows:

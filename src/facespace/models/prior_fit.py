@@ -35,14 +35,15 @@ def measure_fit(
     compared["new"] = snap(samples)
     for name, z in others.items():
         subset = z[:: math.ceil(len(z) / MEASURED)]
-        nats[name] = {"fitted": _mean_density(prior, subset), "model": _mean_density(model_prior, subset)}
+        nats[name] = {"fitted": mean_density(prior, subset), "model": mean_density(model_prior, subset)}
         if name != fitted_to:
             compared[name] = subset
     nearest = {name: _nearest(z, learned) for name, z in compared.items()}
     return {"nats": nats, "nearest": nearest}
 
 
-def _mean_density(prior: Prior, z: Tensor) -> float:
+def mean_density(prior: Prior, z: Tensor) -> float:
+    """The mean log-density of latents (N, D), nats per latent vector."""
     return float(prior.log_prob(z.to(prior.mean)).mean())
 
 

@@ -14,7 +14,7 @@ from facespace.data.faces import FaceSet
 from facespace.models import LatentModel
 from facespace.models.bundle import Bundle
 from facespace.models.locations import BEST, LAST
-from facespace.recipes.config import Recipe
+from facespace.recipes.config import Recipe, TrainConfig
 from facespace.training.checkpoint import CHECKPOINT, PREVIOUS
 from facespace.training.pool import check_samples
 from facespace.training.run_log import CURVES, METRICS, RESULT, SHEETS
@@ -108,6 +108,21 @@ def load_pretrained(model: LatentModel, origin: Bundle) -> str:
             f"{new[0]} and {len(new) - 1} more."
         )
     return origin.card["fingerprint"]
+
+
+def fitted_of(origin: Bundle, train: TrainConfig) -> str:
+    """A sentence on what was fitted to the latents of the origin and does not fit an encoder that is trained
+    further, and what comes in its place; empty where there is nothing, or the encoder stays as it is."""
+    priors, directions = origin.card.get("priors") or {}, "directions" in origin.card
+    if train.freeze == "encoder" or not (priors or directions):
+        return ""
+    found = [f"priors ({', '.join(priors)})"] if priors else []
+    found += ["directions"] if directions else []
+    text = f"The encoder is trained further, so the {' and '.join(found)} of {origin.folder} no longer fit. "
+    new = "A new prior is fitted at the end." if train.prior != "none" else (
+        "Samples come from the model's own prior (train.prior=none)."
+    )
+    return text + new + " facespace directions RUN --data SET finds directions." * directions
 
 
 def _unfit(own: Mapping[str, torch.Tensor], loaded: Mapping[str, torch.Tensor]) -> str | None:

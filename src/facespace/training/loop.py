@@ -21,6 +21,7 @@ from facespace.core.console import Advance, note, progress
 from facespace.core.errors import TrainingError, UsageError, check_seed
 from facespace.data.faces import FaceSet
 from facespace.models import LatentModel, build, bundle
+from facespace.models.bundle_card import history_of
 from facespace.models.optimization import Stepper, learning_rate, linear_warmup, moving_average, seed_step
 from facespace.recipes import recipe as named_recipe
 from facespace.recipes.config import Recipe, TrainConfig
@@ -31,6 +32,7 @@ from facespace.training.checkpoint import Identity, Parts, Progress
 from facespace.training.checks import (
     NotFinite,
     check,
+    fitted_of,
     freeze_encoder,
     graceful_shutdown,
     load_pretrained,
@@ -129,6 +131,7 @@ class Training:
         torch.manual_seed(seed)
         self.model = cast(LatentModel, runtime.to_device(build(plan.model)))
         self.origin = load_pretrained(self.model, origin) if origin else None
+        self.dropped = fitted_of(origin, plan.train) if origin else ""
         # A frozen encoder's latents keep what was fitted to them.
         self.frozen_origin = origin if plan.train.freeze == "encoder" else None
         self.stepper = self._stepper()
@@ -158,7 +161,16 @@ class Training:
         ):  # allowed by `force`, and all checks have passed
             shutil.rmtree(run)
         self.review = Validator(
-            plan, self.loader, run, runtime, self.conditions, self.auxiliary, self.origin, trackers
+            plan,
+            self.loader,
+            run,
+            runtime,
+            self.conditions,
+            self.auxiliary,
+            self.origin,
+            trackers,
+            seed,
+            history_of(origin.card) if origin else (),
         )
 
     def _stepper(self) -> Stepper:
@@ -231,7 +243,13 @@ class Training:
 
         The length of the run, and settings that do not change its figures, may differ."""
         default = TrainConfig()
-        free = {"epochs": 1, "steps": None, "min_steps": 0, "patience": None}
+        free = {
+            "epochs": 1,
+            "steps": None,
+            "min_steps": 0,
+            "patience": None,
+            "prior": default.prior,
+        }
         train = replace(self.plan.train, on_nan=default.on_nan, compile=default.compile, **free)
         recipe = json.dumps(to_dict(replace(self.plan, train=train)), sort_keys=True)
         return {"recipe": recipe, "data": self.faces.fingerprint, "seed": self.seed, "start": self.origin}
@@ -298,6 +316,8 @@ class Training:
         if self.balance_notes:
             note(f"Training batches hold {'; '.join(self.balance_notes)}.")
         self.notes.at_start()
+        if self.dropped:
+            note(self.dropped)
 
     def steps(self, advance: Advance, stopping: Stopping, until: float) -> None:
         """Steps to the end of the epoch or the run, to the time `until` or of the next checkpoint, to the

@@ -57,6 +57,19 @@ class BundleState:
 
 
 @dataclass(frozen=True)
+class PriorReport:
+    """What the fit of the final prior found, for run.json and the terminal. Log-densities are means over held-out faces, in nats
+    per latent vector."""
+
+    kind: str  # of the prior that `sample` uses; "model" is the model's own
+    origin: str  # that prior in one sentence
+    split: str  # of the held-out faces
+    nats: Mapping[str, float]  # by kind, "model" included
+    kl_to_standard_normal: float | None  # nats; None of a model whose prior is not N(0, I)
+    seconds: float
+
+
+@dataclass(frozen=True)
 class RunResult:
     """run.json: the figures of a finished run."""
 
@@ -79,6 +92,7 @@ class RunResult:
     # Of the last weights themselves, and of their average; both None without an average.
     last_raw: Mapping[str, Figures] | None
     last_average: Mapping[str, Figures] | None
+    prior: Mapping[str, PriorReport]  # fitted at the end, by the name of the bundle
 
     def to_json(self) -> Card:
         """As JSON: `validation` repeats the best bundle's figures; without an average `last_raw` and

@@ -16,14 +16,16 @@ from facespace.data.faces import evenly_spaced
 from facespace.image.grids import pairs
 from facespace.image.pixels import to_uint8
 from facespace.models import LatentModel, bundle, fitted, locations
+from facespace.models.bundle_card import Stage
 from facespace.models.priors import FittedNormal
 from facespace.recipes.config import Recipe
+from facespace.training import final_prior
 from facespace.training.auxiliary_losses import AuxiliaryLosses
 from facespace.training.checkpoint import Progress
 from facespace.training.discriminators import save_discriminator
 from facespace.training.loaders import Batch, Loader
 from facespace.training.measure import evaluate, per_dim
-from facespace.training.records import BundleState, EpochRecord, Figures, PausedRun, RunResult
+from facespace.training.records import BundleState, EpochRecord, Figures, PausedRun, PriorReport, RunResult
 from facespace.training.run_log import RunLogger
 from facespace.training.runtime import Runtime
 from facespace.training.trackers import open_trackers
@@ -55,7 +57,11 @@ class Validator:
         auxiliary: AuxiliaryLosses,
         origin: str | None,
         trackers: Sequence[str],
+        seed: int = 0,
+        history: Sequence[Stage] = (),
     ) -> None:
+        """`origin` is the fingerprint of the bundle that training started from, and `history` its stages."""
+        self.seed, self.history = seed, history
         self.plan, self.loader, self.run, self.runtime, self.conditions_of = plan, loader, run, runtime, tell
         self.auxiliary = auxiliary
         self.faces, self.origin, self.started = loader.faces, origin, since_start()
@@ -150,9 +156,26 @@ class Validator:
             "step": metrics.step,
             "metrics": asdict(metrics),
         }
+        facts["history"] = [*self.history, self._stage(metrics)]
         if self.origin:
             facts["started_from"] = self.origin
         bundle.save(self.run / name, model, self.plan.model, self.faces.template, facts)
+
+    def _fit_priors(self, bundles: Sequence[bundle.Bundle], carried: bool) -> dict[str, PriorReport]:
+        """Fits the final prior in each bundle; one with the weights of an earlier one gets a copy of its."""
+        setting, reports = self.plan.train.prior, {}
+        earlier: dict[str, bundle.Bundle] = {}
+        for opened in bundles if setting != final_prior.NONE else ():
+            same = earlier.setdefault(opened.card["fingerprint"], opened)
+            if same is opened:
+                mirror = self.plan.data.flip
+                found = final_prior.fit(opened, setting, self.loader, mirror, self.seed, carried)
+            else:
+                fitted.carry_over(same, opened.folder)
+                found = reports.get(same.folder.name)
+            if found is not None:
+                reports[opened.folder.name] = found
+        return reports
 
     @torch.inference_mode()
     def fit_prior(self, model: LatentModel) -> None:
@@ -165,6 +188,17 @@ class Validator:
         for batch in self.loader.with_rows(rows, VALIDATION_BATCH, all_rows=True).in_order():
             latents.append(model.encode(batch.image, self.conditions_of(batch)).mean)
         model.prior.fit(torch.cat(latents))
+
+    def _stage(self, metrics: EpochRecord | BundleState) -> Stage:
+        """This run's entry of the card's history."""
+        return {
+            "recipe": self.plan.name,
+            "steps": metrics.step,
+            "images": metrics.step * self.loader.size,
+            "seconds": metrics.training_seconds,
+            "faces": len(self.loader.rows),
+            "trained": "decoder" if self.plan.train.freeze == "encoder" else "all",
+        }
 
     @torch.inference_mode()
     def log_images(self, model: LatentModel, logger: RunLogger) -> None:
@@ -235,6 +269,7 @@ class Validator:
             if carried is not None:
                 fitted.carry_over(carried, opened.folder)
             save_discriminator(opened, self.plan.objective, self.auxiliary.projected)
+        priors = self._fit_priors(bundles, carried is not None)
         for name, opened in zip((locations.BEST, locations.LAST), bundles):
             figures[name] = self._measure_splits(opened.model)
         kept = {opened.folder.name: opened.card["metrics"].get("weights") for opened in bundles}
@@ -263,6 +298,7 @@ class Validator:
             weights=kept,
             last_raw=of_last[RAW] if averaged else None,
             last_average=of_last[AVERAGE] if averaged else None,
+            prior=priors,
         )
         self.logger.close(result)
         return result
