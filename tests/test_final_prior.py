@@ -132,7 +132,7 @@ def test_a_kind_can_be_named_or_none(faces, drawn, tmp_path, capsys):
     # 51 faces: too few for a flow, and a mixture of one Gaussian would be the Gaussian.
     result = train(drawn, tmp_path / "few", (*VAE, "model.latent_dim=20"))
     assert set(result["prior"]["best"]["nats"]) == {"model", "normal"}
-    with pytest.raises(facespace.FacespaceError, match="train.prior"):
+    with pytest.raises(facespace.FacespaceError, match=r"train\.prior"):
         train(drawn, tmp_path / "x", (*VAE, "train.prior=gauss"))
 
 
@@ -161,9 +161,7 @@ def test_a_prior_goes_along_with_its_encoder_and_is_fitted_anew_to_another(faces
     assert set(kept.card["priors"]) == {"mixture"} == {kept.default_prior}
     np.testing.assert_array_equal(kept.sample_latents(3), before.sample_latents(3))
     capsys.readouterr()
-    facespace.train(
-        "demo", faces, tmp_path / "moved", settings=VAE, start=tmp_path / "a", trackers=["none"]
-    )
+    facespace.train("demo", faces, tmp_path / "moved", settings=VAE, start=tmp_path / "a", trackers=["none"])
     err = " ".join(capsys.readouterr().err.split())
     assert "so the priors (mixture) of" in err and "A new prior is fitted at the end." in err
     moved = facespace.load(tmp_path / "moved")

@@ -47,7 +47,7 @@ def test_a_run_leaves_everything_that_it_promises(trained):
     names = {path.name for path in trained.iterdir()}
     assert names == {
         *("best", "last", "sheets", "metrics.jsonl", "curves.png", "run.json"),
-        *("checkpoint.pt", "checkpoint.previous.pt"),
+        *("checkpoint.pt", "checkpoint.previous.pt", "checkpoint.json"),
     }
     lines = journal(trained)
     assert [line["epoch"] for line in lines] == [1, 2]

@@ -16,7 +16,14 @@ from facespace.report.run_listing import duration
 
 Rows = Iterator[tuple[str, str]]
 
-LOSSES = {"loss": "loss", "kl": "KL", "mse": "MSE", "loss_per_dim": "loss per dimension"}
+LOSSES = {
+    "loss": "loss",
+    "reconstruction": "reconstruction",
+    "kl": "KL",
+    "elbo": "ELBO",
+    "mse": "MSE",
+    "loss_per_dim": "loss per dimension",
+}
 KEPT = {  # by the card's name
     "average": "the moving average of the weights, which had the lower validation loss",
     "raw": "the weights of the last step; an average, where there is one, had the higher validation loss",

@@ -23,9 +23,7 @@ def lfw_mlp() -> Recipe:
         data=DataConfig(source="lfw", crop="center-90", flip=True),
         model=ModelConfig(image=(3, 45, 45), latent_dim=128, backbone="mlp", widths=(1500, 1000), slope=0.0),
         objective=ObjectiveConfig(weights={"kl": 1.0}),
-        train=TrainConfig(
-            epochs=60, min_steps=2_800, batch=64, learning_rate=1e-3, final_learning_rate=0.02
-        ),
+        train=TrainConfig(epochs=60, min_steps=2_800, batch=64, learning_rate=1e-3, final_learning_rate=0.02),
     )
 
 

@@ -15,13 +15,13 @@ from facespace.models import LatentModel
 from facespace.models.bundle import Bundle
 from facespace.models.locations import BEST, LAST
 from facespace.recipes.config import Recipe, TrainConfig
-from facespace.training.checkpoint import CHECKPOINT, PREVIOUS
+from facespace.training.checkpoint import CHECKPOINT, POSITION, PREVIOUS
 from facespace.training.pool import check_samples
 from facespace.training.run_log import CURVES, METRICS, RESULT, SHEETS
 from facespace.training.trackers import TRACKERS, check_trackers
 
 # All that a run's folder may hold; a folder with anything else in it is never replaced.
-RUN_FILES = (METRICS, RESULT, CURVES, SHEETS, CHECKPOINT, PREVIOUS, BEST, LAST, *TRACKERS)
+RUN_FILES = (METRICS, RESULT, CURVES, SHEETS, CHECKPOINT, PREVIOUS, POSITION, BEST, LAST, *TRACKERS)
 
 
 def check(
@@ -119,8 +119,10 @@ def fitted_of(origin: Bundle, train: TrainConfig) -> str:
     found = [f"priors ({', '.join(priors)})"] if priors else []
     found += ["directions"] if directions else []
     text = f"The encoder is trained further, so the {' and '.join(found)} of {origin.folder} no longer fit. "
-    new = "A new prior is fitted at the end." if train.prior != "none" else (
-        "Samples come from the model's own prior (train.prior=none)."
+    new = (
+        "A new prior is fitted at the end."
+        if train.prior != "none"
+        else ("Samples come from the model's own prior (train.prior=none).")
     )
     return text + new + " facespace directions RUN --data SET finds directions." * directions
 

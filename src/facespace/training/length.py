@@ -84,16 +84,16 @@ class LengthNotes:
         if self.count < FEW_FACES and not self.started:
             note(
                 f"{self.count:,} faces are too few for a space of their own: no length of training helps. "
-                f"Add faces (some thousand are good), or start from the space that comes along: "
-                f"facespace train --from faces64 --data {self._set_for_default()} --to RUN"
+                "Add faces (some thousand are good), or start from the space that comes along: "
+                f"facespace train --from faces64 --data {self._set_for_default()}"
             )
 
     def _set_for_default(self) -> str:
-        """The set, where the default space takes it; else how to prepare one."""
+        """The set, where the default space takes it; else how to prepare one, after the rest of a command."""
         template = self.faces.template
         if self.faces.image_shape == (3, 64, 64) and template.crop == "center-148":
-            return str(self.faces.root)
-        return "SET (prepared with --size 64 --crop center-148)"
+            return f"{self.faces.root} --to RUN"
+        return "SET --to RUN, with a set in colour that is prepared with --size 64 --crop center-148."
 
     def at_speed(self, pace: Pace, step: int) -> None:
         """Once the speed is known: how long the run takes, and settings that help a run of few steps, with

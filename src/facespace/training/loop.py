@@ -39,7 +39,8 @@ from facespace.training.checks import (
 )
 from facespace.training.length import MEASURED_STEPS, LengthNotes, Pace, run_length
 from facespace.training.loaders import Batch, Loader
-from facespace.training.loss import total_loss
+from facespace.training.loss import derived_terms, total_loss
+from facespace.training.missing_networks import without_missing_networks
 from facespace.training.pool import LatentPool
 from facespace.training.records import PausedRun, RunResult
 from facespace.training.runtime import Runtime
@@ -93,8 +94,18 @@ def train(
 
 def _plan(recipe: Recipe | str | None, origin: bundle.Bundle | None, settings: Sequence[str]) -> Recipe:
     """The recipe, or without one that of the origin, with the settings. Where these name a number of epochs,
-    the recipe's least number of steps no longer holds."""
+    the recipe's least number of steps no longer holds. Losses of the origin's recipe on networks that are not
+    here are left out, with a note."""
     plan = override(_recipe(recipe, origin), settings)
+    if recipe is None:
+        plan, missing = without_missing_networks(plan, settings)
+        if missing:
+            note(missing)
+        if plan.train.freeze == "encoder" and not any(text.startswith("train.freeze") for text in settings):
+            note(
+                "The recipe of this space trains the decoder alone, so that latents, priors and directions "
+                "stay valid. --set train.freeze=none trains the encoder too."
+            )
     names = {setting.partition("=")[0] for setting in settings}
     if "train.epochs" in names and "train.min_steps" not in names:
         return replace(plan, train=replace(plan.train, min_steps=0))
@@ -361,6 +372,7 @@ class Training:
         found = total_loss(output, goal.weights, warmup, goal.free_bits)
         target = self.model.target(image)
         loss, terms = self.auxiliary.add_to(found, output.image, target, step, output.generated)
+        terms = {**terms, **derived_terms(terms), "mse": (output.image.detach() - target).square().mean()}
         norm = self._update(loss)
         more = self.auxiliary.train_discriminators(output.image, target, step, output.generated)
         terms = {**terms, **more, "loss": loss, **norm}
@@ -408,7 +420,7 @@ class Training:
         """Writes the checkpoint."""
         self.save_at = time.monotonic() + CHECKPOINT_SECONDS
         if self.runtime.is_main_process:
-            checkpoint.save(self.run, self.at, self.parts, self.identity)
+            checkpoint.save(self.run, self.at, self.parts, self.identity, self.total)
 
     def restore(self) -> None:
         """Reads the checkpoint."""

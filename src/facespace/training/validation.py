@@ -271,12 +271,15 @@ class Validator:
             save_discriminator(opened, self.plan.objective, self.auxiliary.projected)
         priors = self._fit_priors(bundles, carried is not None)
         for name, opened in zip((locations.BEST, locations.LAST), bundles):
-            figures[name] = self._measure_splits(opened.model)
+            of_epoch = opened.card["metrics"].get("train")  # means over the epoch, in train mode
+            measured = self._measure_splits(opened.model)
+            figures[name] = {"train": of_epoch, **measured} if of_epoch else measured
         kept = {opened.folder.name: opened.card["metrics"].get("weights") for opened in bundles}
         of_last = {}
         for name, model in candidates.items():
             same = name == kept[locations.LAST]
-            of_last[name] = figures[locations.LAST] if same else self._measure_splits(model)
+            found = figures[locations.LAST] if same else self._measure_splits(model)
+            of_last[name] = {split: terms for split, terms in found.items() if split != "train"}
         averaged = AVERAGE in candidates
         memory = self.runtime.peak_memory
         splits = ("train", "validation", "test")
