@@ -11,7 +11,6 @@ from facespace.cli.app import Done, Facts, verb
 from facespace.cli.options import Flag, Settings
 from facespace.cli.terminal import table
 
-
 TERMS = {"reconstruction": "reconstruction", "kl": "KL", "elbo": "ELBO"}  # shown, and their names
 SPLITS = {"train": "training, in the epoch"}
 

@@ -3,6 +3,7 @@ moving average, and early stopping. The model, the attribute classifier and the 
 loops are theirs."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,10 +52,10 @@ def moving_average(
     """The exponential moving average of a model's weights (Polyak & Juditsky, 1992), with `warmed_decay`. Its
     first update copies them; `from_start` averages the initial weights too."""
 
-    def update(averages: list[Tensor], weights: list[Tensor], count: Tensor | int) -> None:
+    def update(averages: Sequence[Tensor], weights: Sequence[Tensor], count: Tensor | int) -> None:
         # The argument is a copy on the device of the weights, and reading it would wait for the device.
         keep = warmed_decay(decay, int(averaged.n_averaged))
-        get_ema_multi_avg_fn(keep)(averages, weights, count)
+        get_ema_multi_avg_fn(keep)(list(averages), list(weights), count)
 
     averaged = AveragedModel(model, multi_avg_fn=update, use_buffers=use_buffers)
     if from_start:

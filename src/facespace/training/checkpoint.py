@@ -50,9 +50,14 @@ class Progress(EarlyStopping):
 
 
 def save(
-    run: Path, progress: Progress, parts: Mapping[str, Stateful], identity: Identity, steps: int
+    run: Path,
+    progress: Progress,
+    parts: Mapping[str, Stateful],
+    identity: Identity,
+    steps: int | None = None,
 ) -> None:
-    """Writes the checkpoint, and keeps the previous one; `steps` is the length of the whole run."""
+    """Writes the checkpoint, and keeps the previous one; `steps` is the length of a run whose position
+    is listed."""
     state: dict[str, object] = {"identity": dict(identity), "progress": asdict(progress)}
     for name, part in parts.items():
         state[name] = part.state_dict()
@@ -66,7 +71,8 @@ def save(
             spare.unlink(missing_ok=True)
             spare.hardlink_to(path)
             spare.replace(run / PREVIOUS)
-    write_json(run / POSITION, {"step": progress.step, "steps": steps})
+    if steps is not None:
+        write_json(run / POSITION, {"step": progress.step, "steps": steps})
 
 
 def load(

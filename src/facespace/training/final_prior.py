@@ -80,10 +80,10 @@ def fit(
 def report_of(opened: bundle.Bundle, seconds: float) -> PriorReport:
     """The report on the prior and the figures that a bundle holds."""
     card = bundle.card_of(opened.folder)
-    figures, kind = card["aggregate_posterior"], bundle_card.default_prior(card)
-    origin = opened.model.prior.origin
-    if kind != MODEL_PRIOR:
-        origin = card["priors"][kind]["origin"]
+    figures, kind = card.get("aggregate_posterior"), bundle_card.default_prior(card)
+    assert figures
+    entry = card.get("priors", {}).get(kind)
+    origin = entry["origin"] if entry else opened.model.prior.origin
     distance = figures.get("kl_to_standard_normal")
     return PriorReport(kind, origin, figures["split"], figures["nats"], distance, round(seconds, 2))
 

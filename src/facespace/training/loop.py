@@ -16,14 +16,13 @@ import torch
 from torch import Tensor
 
 from facespace.core.cards import Card
-from facespace.core.configs import from_dict, override, to_dict
+from facespace.core.configs import to_dict
 from facespace.core.console import Advance, note, progress
 from facespace.core.errors import TrainingError, UsageError, check_seed
 from facespace.data.faces import FaceSet
 from facespace.models import LatentModel, build, bundle
 from facespace.models.bundle_card import history_of
 from facespace.models.optimization import Stepper, learning_rate, linear_warmup, moving_average, seed_step
-from facespace.recipes import recipe as named_recipe
 from facespace.recipes.config import Recipe, TrainConfig
 from facespace.training import checkpoint
 from facespace.training.augment import augment_batch
@@ -40,7 +39,7 @@ from facespace.training.checks import (
 from facespace.training.length import MEASURED_STEPS, LengthNotes, Pace, run_length
 from facespace.training.loaders import Batch, Loader
 from facespace.training.loss import derived_terms, total_loss
-from facespace.training.missing_networks import without_missing_networks
+from facespace.training.plan import plan_of
 from facespace.training.pool import LatentPool
 from facespace.training.records import PausedRun, RunResult
 from facespace.training.runtime import Runtime
@@ -82,7 +81,7 @@ def train(
         raise UsageError(f"--minutes must be above 0; got {minutes}.")
     until = math.inf if minutes is None else time.monotonic() + 60 * minutes
     origin = bundle.load(start) if start else None
-    plan = _plan(recipe, origin, settings)
+    plan = plan_of(recipe, origin, settings)
     faces, run = data if isinstance(data, FaceSet) else FaceSet(data), Path(to)
     runtime = Runtime(device, plan.train)
     runtime.on_main_process(lambda: check(plan, faces, run, origin is not None, resume, force, trackers))
@@ -90,37 +89,6 @@ def train(
     with torch.random.fork_rng([runtime.device] if runtime.device.type == "cuda" else []):
         training = Training(plan, faces, run, runtime, seed, resume, origin, trackers)
         return training.fit(resume, until).to_json()
-
-
-def _plan(recipe: Recipe | str | None, origin: bundle.Bundle | None, settings: Sequence[str]) -> Recipe:
-    """The recipe, or without one that of the origin, with the settings. Where these name a number of epochs,
-    the recipe's least number of steps no longer holds. Losses of the origin's recipe on networks that are not
-    here are left out, with a note."""
-    plan = override(_recipe(recipe, origin), settings)
-    if recipe is None:
-        plan, missing = without_missing_networks(plan, settings)
-        if missing:
-            note(missing)
-        if plan.train.freeze == "encoder" and not any(text.startswith("train.freeze") for text in settings):
-            note(
-                "The recipe of this space trains the decoder alone, so that latents, priors and directions "
-                "stay valid. --set train.freeze=none trains the encoder too."
-            )
-    names = {setting.partition("=")[0] for setting in settings}
-    if "train.epochs" in names and "train.min_steps" not in names:
-        return replace(plan, train=replace(plan.train, min_steps=0))
-    return plan
-
-
-def _recipe(recipe: Recipe | str | None, origin: bundle.Bundle | None) -> Recipe:
-    """The recipe itself, the one of that name, or without one that of the origin."""
-    if isinstance(recipe, Recipe):
-        return recipe
-    if recipe is not None:
-        return named_recipe(recipe)
-    if origin is None:
-        raise UsageError("Name a recipe, or a space to start from. The recipes: facespace recipes")
-    return from_dict(Recipe, origin.card["recipe"])
 
 
 class Training:

@@ -118,7 +118,10 @@ class Validator:
         """The figures on the validation faces, or, where there are none, on some training faces in eval
         mode."""
         figures = self.measure(model, "validation")
-        return figures or self.measure_rows(model, evenly_spaced(self.loader.rows, COMPARED))
+        if figures is None:
+            figures = self.measure_rows(model, evenly_spaced(self.loader.rows, COMPARED))
+        assert figures
+        return figures
 
     def _epoch_means(self, model: LatentModel, at: Progress) -> Figures:
         """The mean training terms over the steps of the epoch, over all processes."""
@@ -139,8 +142,9 @@ class Validator:
         latents of the bundle `carried` is copied into it."""
         assert self.logger
         name = next(iter(candidates))
-        if self.logger.records and self.logger.records[-1].weights in candidates:
-            name = self.logger.records[-1].weights
+        for record in self.logger.records[-1:]:
+            if record.weights is not None and record.weights in candidates:
+                name = record.weights
         self.fit_prior(candidates[name])
         self.save(locations.LAST, candidates[name], BundleState(at.step, at.training_seconds, name))
         if carried is not None:
@@ -274,7 +278,7 @@ class Validator:
             of_epoch = opened.card["metrics"].get("train")  # means over the epoch, in train mode
             measured = self._measure_splits(opened.model)
             figures[name] = {"train": of_epoch, **measured} if of_epoch else measured
-        kept = {opened.folder.name: opened.card["metrics"].get("weights") for opened in bundles}
+        kept = {opened.folder.name: str(opened.card["metrics"].get("weights")) for opened in bundles}
         of_last = {}
         for name, model in candidates.items():
             same = name == kept[locations.LAST]
