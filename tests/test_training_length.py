@@ -94,7 +94,8 @@ def test_the_better_of_average_and_weights_is_kept_and_named(drawn, tmp_path, be
     state = torch.load(tmp_path / "r/checkpoint.pt", weights_only=True)
     kept = state["model"]["heads.weight"] if better == "raw" else state["averaged"]["module.heads.weight"]
     assert torch.equal(opened.model.state_dict()["heads.weight"], kept)
-    assert result[f"last_{better}"] == result["last"]
+    measured = {split: result["last"][split] for split in ("validation", "test")}
+    assert result[f"last_{better}"] == measured
     other = "average" if better == "raw" else "raw"
     found = result[f"last_{other}"]["validation"]["loss"]
     assert found == pytest.approx(last["other_loss"], rel=1e-5) and found > last["validation"]["loss"]

@@ -181,7 +181,10 @@ def describe(evaluation: Evaluation) -> EvaluationProtocol:
     session, card = evaluation.session, evaluation.session.space.card
     shared = session.protocol()
     training = (card.get("recipe") or {}).get("train", {})
-    averaged = training.get("ema") or training.get("ema_half_life")
+    kept = (card.get("metrics") or {}).get(
+        "weights"
+    )  # older cards do not say: the average, where there was one
+    averaged = kept == "average" if kept else training.get("ema") or training.get("ema_half_life")
     space = EvaluatedSpace(
         **vars(shared.space),
         step=card.get("step"),

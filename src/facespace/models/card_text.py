@@ -162,7 +162,8 @@ def _training(card: Card) -> Rows:
         yield "saved weights", KEPT[metrics["weights"]]
     stages = history_of(card)
     if len(stages) < 2:
-        yield "time", f"{stages[0]['seconds'] / 60:,.1f} minutes" if stages else ""
+        seconds = metrics.get("training_seconds")
+        yield "time", f"{seconds / 60:,.1f} minutes" if seconds else ""
         return
     for place, stage in enumerate(stages, 1):
         yield f"stage {place}", _stage(stage)
@@ -189,7 +190,7 @@ def _recipe(recipe: Card) -> Rows:
     weights = []
     for name, value in (objective.get("weights") or {}).items():
         weights.append(f"{name} {value:g}")
-    yield "weights", ", ".join(weights)
+    yield "loss weights", ", ".join(weights)
 
 
 def _figures(card: Card) -> Rows:

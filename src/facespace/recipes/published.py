@@ -32,7 +32,7 @@ def celeba_gray_ae() -> Recipe:
 
     As published: 4,096 → 2,048 → 256 → 2,048 → 4,096 with ReLU, Adam 1e-3, batch 64, 3 epochs, mixed
     precision; 17,834,240 parameters. It printed a validation MSE of .004980 on the full data, 162,770 faces,
-    of which 3 epochs are 7,629 steps. Three epochs of 4,000 faces are 188 steps, of which nothing comes out
+    of which 3 epochs are 7,629 steps. Three epochs of 4,000 faces are 186 steps, of which nothing comes out
     but the mean face: a smaller set gets as many epochs as 7,600 steps take (train.min_steps).
 
     Faults of the original, and the correction: it gave no way to sample, here a Gaussian is fitted to

@@ -24,11 +24,11 @@ from facespace.models.priors import FACES_PER_LATENT, FittedNormal, fitted_prior
 from facespace.training.loaders import Loader
 from facespace.training.records import PriorReport
 
-MOST = 10_000  # latents that are encoded for the fit, mirror images included
+MOST = 8_000  # latents that are encoded for the fit, mirror images included
 BATCH = 256  # faces in a batch of the encoder
 HELD_OUT = 0.1  # share of the training faces that is held out where there are no validation faces
 FEWEST = 10  # training faces
-SMALL_FLOW = {"steps": 1_000, "width": 256, "blocks": 2}  # some 20 s on two cores
+SMALL_FLOW = {"steps": 600, "width": 256, "blocks": 2}  # 20 s of one core for 256 latents
 COMPONENTS, COMPONENTS_OF_MANY, MANY = 10, 5, 128  # Gaussians of a mixture; fewer above so many latents
 AUTO, NONE = "auto", "none"
 

@@ -38,7 +38,7 @@ from facespace.training.checks import (
 )
 from facespace.training.length import MEASURED_STEPS, LengthNotes, Pace, run_length
 from facespace.training.loaders import Batch, Loader
-from facespace.training.loss import derived_terms, total_loss
+from facespace.training.loss import total_loss
 from facespace.training.plan import plan_of
 from facespace.training.pool import LatentPool
 from facespace.training.records import PausedRun, RunResult
@@ -340,7 +340,7 @@ class Training:
         found = total_loss(output, goal.weights, warmup, goal.free_bits)
         target = self.model.target(image)
         loss, terms = self.auxiliary.add_to(found, output.image, target, step, output.generated)
-        terms = {**terms, **derived_terms(terms), "mse": (output.image.detach() - target).square().mean()}
+        terms = {**terms, "mse": (output.image.detach() - target).square().mean()}
         norm = self._update(loss)
         more = self.auxiliary.train_discriminators(output.image, target, step, output.generated)
         terms = {**terms, **more, "loss": loss, **norm}

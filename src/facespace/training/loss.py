@@ -35,14 +35,6 @@ def total_loss(
     return terms["reconstruction"] + regularization, terms
 
 
-def derived_terms(terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Further figures of the terms: of a VAE `elbo`, the evidence lower bound −(reconstruction + kl), nats per
-    image; higher is better. Weights and auxiliary losses are not in it."""
-    if "kl" not in terms:
-        return {}
-    return {"elbo": -(terms["reconstruction"] + terms["kl"])}
-
-
 def _check_weights(weights: Mapping[str, float], reported: Mapping[str, Tensor]) -> None:
     unknown = sorted(set(weights) - set(reported))
     if not unknown:

@@ -9,7 +9,7 @@ from torch import Generator, Tensor
 from facespace.models import LatentModel
 from facespace.recipes.config import ObjectiveConfig
 from facespace.training.loaders import Batch, Loader
-from facespace.training.loss import Loss, derived_terms, total_loss
+from facespace.training.loss import Loss, total_loss
 from facespace.training.records import Figures
 
 
@@ -64,9 +64,14 @@ def _terms(
     target = model.target(batch.image)
     loss, terms = add_auxiliary((loss, terms), output.image, target)
     error = (model.decode(model.encode(batch.image, y).mean, y) - target).square().mean()
-    return {"loss": loss, **terms, **derived_terms(terms), "mse": error}
+    return {"loss": loss, **terms, "mse": error}
 
 
-def per_dim(figures: Figures, image: tuple[int, int, int]) -> Figures:
-    """The figures with `loss_per_dim`, the loss per pixel value of an image (C, H, W)."""
-    return figures | {"loss_per_dim": figures["loss"] / math.prod(image)}
+def derived(figures: Figures, image: tuple[int, int, int]) -> Figures:
+    """The figures with `loss_per_dim`, the loss per pixel value of an image (C, H, W), and of a VAE `elbo`,
+    the evidence lower bound −(reconstruction + kl) in nats per image, in which no weight and no auxiliary
+    loss is."""
+    more = {"loss_per_dim": figures["loss"] / math.prod(image)}
+    if "kl" in figures:
+        more["elbo"] = -(figures["reconstruction"] + figures["kl"])
+    return figures | more

@@ -24,7 +24,7 @@ from facespace.training.auxiliary_losses import AuxiliaryLosses
 from facespace.training.checkpoint import Progress
 from facespace.training.discriminators import save_discriminator
 from facespace.training.loaders import Batch, Loader
-from facespace.training.measure import evaluate, per_dim
+from facespace.training.measure import derived, evaluate
 from facespace.training.records import BundleState, EpochRecord, Figures, PausedRun, PriorReport, RunResult
 from facespace.training.run_log import RunLogger
 from facespace.training.runtime import Runtime
@@ -127,7 +127,7 @@ class Validator:
         """The mean training terms over the steps of the epoch, over all processes."""
         sums, counts = self.runtime.all_reduce_sum(at.sums), self.runtime.all_reduce_sum(at.counts)
         means = {name: total / counts[name] for name, total in sums.items()}
-        return per_dim(means, model.image_shape)
+        return derived(means, model.image_shape)
 
     def pause(
         self,
@@ -246,7 +246,7 @@ class Validator:
         figures = evaluate(
             model, loader, self.plan.objective, self.conditions_of, add_up, self.auxiliary.add_to
         )
-        return per_dim(figures, model.image_shape) if figures else None
+        return derived(figures, model.image_shape) if figures else None
 
     def _measure_splits(self, model: LatentModel) -> dict[str, Figures]:
         """The figures on the validation and the test faces, by split, in this process alone."""
