@@ -1,6 +1,7 @@
 """Verbs for learning: recipes, train, runs, demo, doctor."""
 
 import json
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -10,23 +11,32 @@ from cyclopts import Parameter
 from facespace.cli.app import Done, Facts, verb
 from facespace.cli.options import Flag, Settings
 from facespace.cli.terminal import table
+from facespace.core.errors import UsageError
 
 
-@verb("facespace recipes [NAME]")
-def recipes(name: str | None = None, /) -> Done:
-    """List the recipes, or print one whole.
+@verb("facespace recipes [NAME] [--code] [--set FIELD=VALUE]")
+def recipes(name: str | None = None, /, *, code: Flag = False, set: Settings = ()) -> Done:
+    """List the recipes, print one whole, or print its model as one file of PyTorch.
 
-    Example: facespace recipes celebamask-conv
+    Example: facespace recipes celebamask-conv --code > model.py
 
     Parameters
     ----------
     name
         The recipe to print.
+    code
+        Print one Python file that is the recipe: network, loss and training loop, with torch, numpy and Pillow
+        alone. Run it: python FILE.py SET/images.npy
+    set
+        Change one field of the recipe before it is printed, FIELD=VALUE; may be repeated.
     """
-    from facespace.recipes import RECIPES
-
     if name is not None:
-        return _one_recipe(name)
+        return _code(name, set) if code else _one_recipe(name, set)
+    if code or set:
+        raise UsageError(
+            f"Name the recipe that {'--code' if code else '--set'} is for: facespace recipes NAME --code"
+        )
+    from facespace.recipes import RECIPES
     from facespace.recipes.parameter_counts import PARAMETERS
 
     rows, facts = [], {}
@@ -35,22 +45,34 @@ def recipes(name: str | None = None, /) -> Done:
         rows.append([key, f"{PARAMETERS[key]:,}", "parameters ", summary])
         facts[key] = {"summary": summary, "parameters": PARAMETERS[key]}
     text = table(rows, right=(1,))
-    return Done({"recipes": facts}, f"{text}\n\nThe whole of one: facespace recipes NAME")
+    after = "The whole of one: facespace recipes NAME. As one file of PyTorch: facespace recipes NAME --code"
+    return Done({"recipes": facts}, f"{text}\n\n{after}")
 
 
-def _one_recipe(name: str) -> Done:
+def _code(name: str, settings: Settings) -> Done:
+    from facespace.formats.single_file import recipe_code
+
+    text = recipe_code(name, settings)
+    return Done({"name": name, "settings": [*settings], "code": text}, text.rstrip("\n"))
+
+
+def _one_recipe(name: str, settings: Settings) -> Done:
     import inspect
 
-    from facespace.core.configs import to_dict
+    from facespace.core.configs import override, to_dict
     from facespace.recipes import RECIPES, recipe
     from facespace.recipes.parameter_counts import PARAMETERS
 
-    plan = recipe(name)
-    whole, about, parameters = to_dict(plan), inspect.getdoc(RECIPES[name]) or "", PARAMETERS[name]
+    named = recipe(name)
+    plan = override(named, settings)
+    whole, about = to_dict(plan), inspect.getdoc(RECIPES[named.name]) or ""
+    parameters = PARAMETERS[named.name] if plan.model == named.model else None
+    count = f"parameters  {parameters:,}\n" if parameters else ""
+    options = "".join(f" --set {shlex.quote(setting)}" for setting in settings)
     text = (
-        f"{about}\n\nparameters  {parameters:,}\n{json.dumps(whole, indent=2)}\n\n"
+        f"{about}\n\n{count}{json.dumps(whole, indent=2)}\n\n"
         f"Prepare its data with:\n  {plan.data.prepare_line(plan.model.image)}\n"
-        f"Train it with:\n  facespace train {name} --data SET --to RUN"
+        f"Train it with:\n  facespace train {name} --data SET --to RUN{options}"
     )
     return Done({"name": name, "about": about, "parameters": parameters, "recipe": whole}, text)
 

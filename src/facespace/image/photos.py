@@ -175,6 +175,10 @@ class Template:
         scale = self.width / (right - left)
         return apply(np.array([[scale, 0, -left * scale], [0, scale, -top * scale]]), celeba.points)
 
+    def box(self, width: int, height: int) -> Box:
+        """The part of a picture of that size that `prepare` takes: the crop, cut to the face's proportions."""
+        return _trim(crop_named(self.crop)(width, height), self.width / self.height)
+
     def prepare(self, image: Image.Image) -> np.ndarray:
         """Crop and antialiased (Lanczos) resize of an RGB picture to uint8 (H, W, C), never distorted.
 

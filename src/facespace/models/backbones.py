@@ -6,7 +6,6 @@ from itertools import pairwise
 
 from torch import nn
 
-from facespace.core.errors import UsageError
 from facespace.models.blocks import (
     FULL_SIZE_WIDTH,
     Backbone,
@@ -22,6 +21,7 @@ from facespace.models.blocks import (
 )
 from facespace.models.progressive import progressive
 from facespace.recipes.model_config import ModelConfig
+from facespace.recipes.sizes import pooled_map
 
 
 def mlp(config: ModelConfig, inputs: int, raw_channels: int) -> Backbone:
@@ -84,14 +84,9 @@ def conv_pool(config: ModelConfig, inputs: int, raw_channels: int) -> Backbone:
     """3×3 convolutions with max-pooling down to two channels, and transposed convolutions of stride 2: the
     yearbook system. A size that is not divisible loses its border: of 171×186 the output is the central
     160×176."""
-    channels, height, width = config.image
-    factor, narrowest = 2 ** len(config.widths), 2
-    small = (narrowest, height // factor, width // factor)
-    if not math.prod(small):
-        raise UsageError(
-            f"The conv_pool backbone halves an image {len(config.widths)} times; {height}×{width} is too "
-            "small for that."
-        )
+    channels = config.image[0]
+    small = pooled_map(config)
+    factor, narrowest = 2 ** len(config.widths), small[0]
     encoder: list[nn.Module] = []
     for before, after in pairwise([channels, *config.widths]):
         encoder.append(nn.Conv2d(before, after, 3, 1, 1))
