@@ -31,7 +31,7 @@ VERBS = (
     ),
     *("compare", "reconstruct", "runs", "sample", "show", "split", "subsample", "train"),
     *("analyze", "evaluate", "explore", "label", "mix", "train-attributes"),
-    *("card", "diagram", "directions", "pack", "edit", "benchmark-edits"),
+    *("card", "diagram", "directions", "export", "pack", "edit", "benchmark-edits"),
 )
 
 

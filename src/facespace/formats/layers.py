@@ -125,7 +125,9 @@ def _strided(config: ModelConfig, kernel: int, paddings: Sequence[int]) -> Parts
         size = tuple(2 * side - 2 - 2 * padding + kernel for side in size)
         layer = f"nn.ConvTranspose2d({before}, {after}, {kernel}, 2, {padding})"
         decoder.append(Line([layer, *after_layer(after)], (after, *size)))
-    decoder[-1] = Line(decoder[-1].layers[:1], decoder[-1].shape)  # the output has neither norm nor activation
+    decoder[-1] = Line(
+        decoder[-1].layers[:1], decoder[-1].shape
+    )  # the output has neither norm nor activation
     return Parts(encoder, math.prod(small), decoder, (height, width), small[1:])
 
 

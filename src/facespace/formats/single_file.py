@@ -5,7 +5,7 @@ torch."""
 import inspect
 import re
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -104,7 +104,7 @@ def _render(name: str, fields: Fields) -> str:
 
 @cache
 def _environment() -> jinja2.Environment:
-    return jinja2.Environment(  # noqa: S701 - the result is Python, not HTML
+    return jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -255,10 +255,11 @@ def _recipe_docstring(plan: Recipe, settings: Sequence[str]) -> str:
         usage = "    from FILE import {cls}    # loss, terms = {cls}()(images)".format(
             cls=CLASSES[plan.model.bottleneck]
         )
-    return "\n".join([f"{plan.name}: {_title(plan, settings)}", "", *_table(rows), "", usage, ""])
+    return "\n".join([f"{plan.name}: {_title(plan, settings)}", "", *rows_of_text(rows), "", usage, ""])
 
 
-def _table(rows: Mapping[str, str]) -> list[str]:
+def rows_of_text(rows: Mapping[str, str]) -> list[str]:
+    """Named texts in two columns, wrapped."""
     found = []
     for name, text in rows.items():
         found += textwrap.wrap(
