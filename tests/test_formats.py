@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import types
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -276,6 +277,8 @@ def test_recipes_prints_the_code(cli):
     assert json.loads(out)["code"] == facespace.recipe_code("demo")
     code, out, _ = cli("recipes", "demo", "--set", "model.latent_dim=16", "--json")
     assert json.loads(out)["recipe"]["model"]["latent_dim"] == 16
+    code, out, err = cli("recipes", "faces64", "--code")
+    assert code == 0 and out == facespace.recipe_code("faces64") and "no training loop: perceptual" in err
     for tokens, sentence in (
         (["recipes", "--code"], "Name the recipe"),
         (["recipes", "--set", "model.latent_dim=16"], "Name the recipe"),
@@ -395,3 +398,15 @@ def test_the_default_space_exports(tmp_path):
         drawn = model.decode(module.sample(model, 4).cpu())
     np.testing.assert_allclose(z.numpy(), space.encode(faces), rtol=1e-3, atol=1e-3)
     assert drawn.shape == (4, 3, 64, 64) and drawn.std() > 0.1
+
+
+def test_a_card_cannot_put_code_into_the_file(tmp_path):
+    plan = override(recipe("demo"), SMALL)
+    evil = 'x"""\nraise SystemExit("ran")\n"""\\'
+    data = {"source": evil, "faces": 3, "terms": evil}
+    card = {"recipe": to_dict(plan) | {"name": evil}, "data": data, "step": 7}
+    template = replace(template_of(plan), crop="center-148", source=(218, 178))
+    bundle.save(tmp_path / "bundle", build(plan.model), plan.model, template, card)
+    module = exported(tmp_path / "bundle", tmp_path / "space")
+    assert "ran" in module.__doc__ and module.load()
+    opened(facespace.recipe_code(replace(recipe("lfw-mlp"), name=evil), [f"data.source={evil}"]))

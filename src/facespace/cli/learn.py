@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from facespace.cli.app import Done, Facts, verb
 from facespace.cli.options import Flag, Settings
 from facespace.cli.terminal import table
+from facespace.core.console import note
 from facespace.core.errors import UsageError
 
 
@@ -50,9 +51,18 @@ def recipes(name: str | None = None, /, *, code: Flag = False, set: Settings = (
 
 
 def _code(name: str, settings: Settings) -> Done:
-    from facespace.formats.single_file import recipe_code
+    from facespace.core.configs import override
+    from facespace.formats.checks import left_out
+    from facespace.formats.single_file import code_of
+    from facespace.recipes import recipe
 
-    text = recipe_code(name, settings)
+    plan = override(recipe(name), settings)
+    text = code_of(plan, settings)
+    if missing := left_out(plan):
+        note(
+            f"The file has no training loop: {', '.join(missing)} need networks of their own. It holds network, "
+            "likelihood and regularizer."
+        )
     return Done({"name": name, "settings": [*settings], "code": text}, text.rstrip("\n"))
 
 

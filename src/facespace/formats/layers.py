@@ -2,8 +2,9 @@
 models/backbones.py builds. A test compares the two for all combinations. Imports no torch."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
+from types import MappingProxyType
 from typing import NamedTuple
 
 from facespace.core.errors import UsageError
@@ -35,7 +36,7 @@ class Network(NamedTuple):
     image: tuple[int, int, int]  # (C, H, W) of the model's image
     trim: bool = False  # the decoder's image is larger, and its top left part is meant
     blocks: str = ""  # the template of the classes that these lines need
-    extra: dict[str, str] = {}  # further texts of that template
+    extra: Mapping[str, str] = MappingProxyType({})  # further texts of that template
 
 
 class Parts(NamedTuple):
@@ -90,7 +91,7 @@ def sequential(lines: Sequence[Line], indent: int = INDENT) -> str:
 
 
 def _mlp(config: ModelConfig) -> Parts:
-    channels, height, width = config.image
+    _, height, width = config.image
     values, after_layer = math.prod(config.image), _after(config, "nn.BatchNorm1d", "nn.Dropout")
     raw = (raw_channels(config), height, width)
     encoder, decoder = [Line(["nn.Flatten()"], (values,))], []

@@ -3,6 +3,7 @@ torch."""
 
 from typing import Any
 
+from facespace.formats.docstrings import plain_text
 from facespace.image.photos import Template
 from facespace.recipes.config import Recipe
 
@@ -34,6 +35,6 @@ def picture_fields(template: Template, source: str) -> dict[str, Any]:
     if template.source:
         height, width = template.source
         fields["source_size"] = (width, height)
-        fields["source_note"] = f"a whole picture of {source}: its crop {template.crop}"
+        fields["source_note"] = f"a whole picture of {plain_text(source)}: its crop {template.crop}"
         fields["box"] = template.box(width, height)
     return fields

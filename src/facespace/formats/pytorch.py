@@ -11,9 +11,10 @@ import torch
 from facespace.core.configs import from_dict
 from facespace.core.version import __version__
 from facespace.formats.checks import TERMS, check_model
+from facespace.formats.docstrings import KINDS, plain_text, rows_of_text
 from facespace.formats.layers import network, shape_text
 from facespace.formats.pictures import picture_fields
-from facespace.formats.single_file import KINDS, model_code, rows_of_text
+from facespace.formats.single_file import model_code
 from facespace.image.photos import Template
 from facespace.models import fitted
 from facespace.models.bundle import Bundle, Tensors, tensors_of
@@ -60,7 +61,7 @@ def _prior(loaded: Bundle) -> tuple[Fields, Tensors]:
     """The variables of export.jinja for the space's default prior, and the tensors of prior.pt."""
     name = default_prior(loaded.card)
     if name == MODEL_PRIOR:
-        return {"prior_kind": "own", "prior_doc": loaded.model.prior.origin}, {}
+        return {"prior_kind": "own", "prior_doc": plain_text(loaded.model.prior.origin)}, {}
     prior: Prior = fitted.load_prior(loaded, name)
     if isinstance(prior, FittedNormal):
         values, vectors = torch.linalg.eigh(prior.covariance.double())
@@ -70,9 +71,9 @@ def _prior(loaded: Bundle) -> tuple[Fields, Tensors]:
         tensors = tensors_of(prior)
     else:
         tensors = {"latents": prior.sample_many(DRAWN, torch.Generator().manual_seed(0)).float().contiguous()}
-        doc = f"at most {DRAWN:,}, which were drawn from {prior.origin}"
+        doc = f"at most {DRAWN:,}, which were drawn from {plain_text(prior.origin)}"
         return {"prior_kind": "latents", "prior_doc": doc}, tensors
-    return {"prior_kind": "mixture", "prior_doc": f"from {prior.origin}"}, tensors
+    return {"prior_kind": "mixture", "prior_doc": f"from {plain_text(prior.origin)}"}, tensors
 
 
 def _docstring(loaded: Bundle, recipe: Recipe | None, prior: str) -> str:
@@ -91,7 +92,7 @@ def _docstring(loaded: Bundle, recipe: Recipe | None, prior: str) -> str:
         "    python model.py              # samples.png: 64 new faces",
         "    python model.py A.jpg B.jpg    # reconstructions.png: photographs, and below them what is left",
     )
-    title = f"{name}: a {KINDS[config.bottleneck]} of faces, exported by facespace {__version__}."
+    title = f"{plain_text(name)}: a {KINDS[config.bottleneck]} of faces, exported by facespace {__version__}."
     return "\n".join([title, "", *rows_of_text(rows), "", *commands, ""])
 
 

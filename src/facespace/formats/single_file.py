@@ -2,9 +2,7 @@
 the lines of layers.py. The model has the parameter names of facespace's, so weights fit both. Imports no
 torch."""
 
-import inspect
 import re
-import textwrap
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -14,26 +12,14 @@ import jinja2
 
 from facespace.core.configs import override
 from facespace.formats.checks import TERMS, check_model, check_recipe, left_out
+from facespace.formats.docstrings import CLASSES, OPTIMIZERS, length, recipe_docstring
 from facespace.formats.layers import Network, network, norm_activation, shape_text
 from facespace.formats.pictures import picture_fields, template_of
-from facespace.recipes import RECIPES
 from facespace.recipes import recipe as named_recipe
 from facespace.recipes.config import Recipe, TrainConfig
 from facespace.recipes.model_config import ModelConfig
-from facespace.recipes.parameter_counts import PARAMETERS
 
 TEMPLATES = Path(__file__).parent / "templates"
-CLASSES = {"gaussian": "VAE", "deterministic": "Autoencoder", "vq": "VQAutoencoder"}
-KINDS = {"gaussian": "VAE", "deterministic": "autoencoder", "vq": "VQ autoencoder"}
-OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW"}
-LIKELIHOODS = {
-    "bernoulli": "binary cross-entropy",
-    "mse": "squared error (Gaussian pixels, σ² = ½)",
-    "normal": "Gaussian pixels, σ = 1",
-    "normal_shared": "Gaussian pixels with one learned σ",
-    "normal_pixel": "Gaussian pixels with a learned σ for each",
-    "l1": "absolute error (Laplace pixels)",
-}
 # Lines of the file's head, each where the file uses the name before the dot.
 IMPORTS = {
     "argparse.": "import argparse",
@@ -66,12 +52,17 @@ def recipe_code(recipe: Recipe | str, settings: Sequence[str] = ()) -> str:
     file's docstring and left out. Raises UsageError for an unknown recipe or setting, and for a recipe without
     a file, such as a hierarchical or a conditional one."""
     plan = override(named_recipe(recipe) if isinstance(recipe, str) else recipe, settings)
+    return code_of(plan, settings)
+
+
+def code_of(plan: Recipe, settings: Sequence[str] = ()) -> str:
+    """The same for a recipe in which the settings are made; here they are only named in the file's title."""
     check_recipe(plan)
     net = network(plan.model)
     fields = _model_fields(plan.model, net) | picture_fields(template_of(plan), plan.data.source)
     fields |= _training_fields(plan)
     body = _render("network_only.jinja" if left_out(plan) else "train.jinja", fields)
-    return _file(_recipe_docstring(plan, settings), body, {} if left_out(plan) else DEVICE, plan.model)
+    return _file(recipe_docstring(plan, settings), body, {} if left_out(plan) else DEVICE, plan.model)
 
 
 def model_code(config: ModelConfig, docstring: str, pictures: Fields, prior: Fields) -> str:
@@ -149,9 +140,15 @@ def _model_fields(config: ModelConfig, net: Network) -> dict[str, Any]:
 def _expressions(config: ModelConfig, net: Network) -> dict[str, Any]:
     """Expressions of the file that depend on the model's sizes."""
     _, height, width = net.image
-    top, left = (config.image[1] - height) // 2, (config.image[2] - width) // 2
-    trimmed = f"[..., :{height}, :{width}]" if net.trim else ""
-    mean = "[0]" if config.bottleneck == "gaussian" else ""
+    trimmed = mean = ""
+    if net.trim:
+        trimmed = f"[..., :{height}, :{width}]"
+    if config.bottleneck == "gaussian":
+        mean = "[0]"
+    target = "x"
+    if net.image != config.image:  # its centre, as in LatentModel.target
+        top, left = (config.image[1] - height) // 2, (config.image[2] - width) // 2
+        target = f"x[..., {top}:{top + height}, {left}:{left + width}]"
 
     def raw(z: str) -> str:
         return f"self.decoder({z}){trimmed}"
@@ -159,7 +156,6 @@ def _expressions(config: ModelConfig, net: Network) -> dict[str, Any]:
     def encoded(x: str, model: str = "model") -> str:
         return f"{model}.encode({x}){mean}"
 
-    target = "x" if net.image == config.image else f"x[..., {top}:{top + height}, {left}:{left + width}]"
     return {"raw": raw, "encoded": encoded, "target": target}
 
 
@@ -184,15 +180,14 @@ def _training_fields(plan: Recipe) -> dict[str, Any]:
     decay = f", weight_decay={train.weight_decay}" if train.weight_decay else ""
     arguments = f"model.parameters(), lr={train.learning_rate}{decay}"
     return {
-        "title": f"the recipe {plan.name}",
-        "folder": plan.name,
-        "weight": goal.weights.get(term, 1.0) if term else "",
+        "name": re.sub(r"[^\w.-]", "-", plan.name),
+        "weight": goal.weights.get(term or "", 1.0),
         "warmup": goal.warmup if term else 0,
         "free_bits": goal.free_bits,
         "flip": plan.data.flip,
         "decay": train.decay,
         "schedule": _schedule(train),
-        "length": _length(train),
+        "length": length(train),
         "epochs": train.epochs,
         "steps": train.steps,
         "batch": train.batch,
@@ -210,10 +205,6 @@ def _drawn(config: ModelConfig) -> str:
     return "shown.prior.center + noise @ vectors.T"
 
 
-def _length(train: TrainConfig) -> str:
-    return f"{train.steps:,} steps" if train.steps else f"{train.epochs} epochs"
-
-
 def _schedule(train: TrainConfig) -> str:
     """The factor of the learning rate as an expression of `step` and `total`; empty where it is constant."""
     factors = []
@@ -226,80 +217,3 @@ def _schedule(train: TrainConfig) -> str:
         if train.warmup and final:
             factors[-1] = f"({factors[-1]})"
     return " * ".join(factors)
-
-
-def _schedule_doc(train: TrainConfig) -> str:
-    parts = []
-    if train.warmup:
-        parts.append(f"a rise over {train.warmup} steps")
-    if train.final_learning_rate < 1:
-        parts.append(f"half a cosine down to {train.final_learning_rate:g} of the rate")
-    return ", then ".join(parts)
-
-
-def _recipe_docstring(plan: Recipe, settings: Sequence[str]) -> str:
-    """Title, then data, model, loss and training in a line or two each, then the commands."""
-    rows = {
-        "Data": f"the set of `{plan.data.prepare_line(plan.model.image)}`",
-        "Model": _model_line(plan),
-        "Loss": _loss_line(plan),
-        "Train": _train_line(plan.train),
-    }
-    usage = "    python FILE.py SET/images.npy    # or a folder of pictures"
-    if missing := left_out(plan):
-        del rows["Train"]
-        rows["Left out"] = (
-            f"the loop of `facespace train {plan.name}`, since its further losses need networks of their own: "
-            f"{', '.join(missing)}"
-        )
-        usage = "    from FILE import {cls}    # loss, terms = {cls}()(images)".format(
-            cls=CLASSES[plan.model.bottleneck]
-        )
-    return "\n".join([f"{plan.name}: {_title(plan, settings)}", "", *rows_of_text(rows), "", usage, ""])
-
-
-def rows_of_text(rows: Mapping[str, str]) -> list[str]:
-    """Named texts in two columns, wrapped."""
-    found = []
-    for name, text in rows.items():
-        found += textwrap.wrap(
-            text, 110, initial_indent=f"{name:<9} ", subsequent_indent=" " * 10, break_on_hyphens=False
-        )
-    return found
-
-
-def _title(plan: Recipe, settings: Sequence[str]) -> str:
-    """What the recipe is: the first sentence of its function, or with settings what they make of it."""
-    if plan.name in RECIPES and RECIPES[plan.name]() == plan:
-        about = (inspect.getdoc(RECIPES[plan.name]) or "").partition("\n\n")[0]
-        return "\n".join(textwrap.wrap(f"{about}", 110 - len(plan.name) - 5))
-    changed = f", with {', '.join(settings)}" if settings else ""
-    height, width = plan.model.image[1:]
-    kind = f"{KINDS[plan.model.bottleneck]} ({plan.model.backbone}), {height}×{width} px"
-    return f"{kind}, {plan.model.latent_dim} latents{changed}."
-
-
-def _model_line(plan: Recipe) -> str:
-    config = plan.model
-    sizes = f"{config.backbone}, widths {', '.join(map(str, config.widths))}, {config.latent_dim} latents"
-    if plan.name in RECIPES and RECIPES[plan.name]().model == config:
-        sizes += f", {PARAMETERS[plan.name]:,} parameters"
-    return f"{shape_text(config.image)} pixels in [0, 1]; {sizes}"
-
-
-def _loss_line(plan: Recipe) -> str:
-    likelihood, term = LIKELIHOODS[plan.model.likelihood], TERMS[plan.model.bottleneck]
-    if not term:
-        return likelihood
-    name = {"kl": "KL(q(z | x) ‖ N(0, I))", "commitment": "commitment"}[term]
-    return f"{likelihood} + {plan.objective.weights.get(term, 1.0):g} · {name}"
-
-
-def _train_line(train: TrainConfig) -> str:
-    parts = [f"{OPTIMIZERS[train.optimizer]}, learning rate {train.learning_rate:g}"]
-    parts += [f"batches of {train.batch}", _length(train)]
-    if schedule := _schedule_doc(train):
-        parts[0] += f" ({schedule})"
-    if train.decay:
-        parts.append(f"average of the weights with decay {train.decay:.6g}")
-    return ", ".join(parts)
