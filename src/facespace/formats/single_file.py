@@ -40,7 +40,7 @@ LIBRARIES = {
 }
 DEVICE = {"DEVICE": '"cuda" if torch.cuda.is_available() else "cpu"'}
 
-Fields = Mapping[str, Any]  # the variables of a template
+Fields = dict[str, Any]  # the variables of a template
 
 
 def recipe_code(recipe: Recipe | str, settings: Sequence[str] = ()) -> str:
@@ -134,7 +134,7 @@ def _model_fields(config: ModelConfig, net: Network) -> dict[str, Any]:
         "codebook_rate": 0.02,
         "codebook_restart": 0.05,
     }
-    return fields | net.extra | _expressions(config, net) | _bottleneck_fields(config)
+    return fields | dict(net.extra) | _expressions(config, net) | _bottleneck_fields(config)
 
 
 def _expressions(config: ModelConfig, net: Network) -> dict[str, Any]:
