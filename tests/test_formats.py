@@ -270,7 +270,14 @@ def test_a_folder_of_pictures_is_cropped_as_the_recipe_says(tmp_path):
         assert found.shape == expected.shape and np.abs(found.astype(int) - expected).max() <= 1
 
 
-def test_recipes_prints_the_code(cli):
+def test_recipes_prints_the_code(cli, tmp_path):
+    to = tmp_path / "model.py"
+    assert cli("recipes", "demo", "--code", "--to", to)[0] == 0
+    assert to.read_text(encoding="utf-8") == facespace.recipe_code("demo")
+    code, _, err = cli("recipes", "demo", "--code", "--to", to)
+    assert code == 2 and "nothing of yours" in err
+    code, _, err = cli("recipes", "demo", "--to", tmp_path / "new.py")
+    assert code == 2 and "--code" in err
     code, out, err = cli("recipes", "demo", "--code", "--set", "model.latent_dim=16")
     assert (code, err) == (0, "") and out == facespace.recipe_code("demo", ["model.latent_dim=16"])
     code, out, _ = cli("recipes", "demo", "--code", "--json")

@@ -15,11 +15,13 @@ from facespace.core.console import note
 from facespace.core.errors import UsageError
 
 
-@verb("facespace recipes [NAME] [--code] [--set FIELD=VALUE]")
-def recipes(name: str | None = None, /, *, code: Flag = False, set: Settings = ()) -> Done:
+@verb("facespace recipes [NAME] [--code [--to FILE.py]] [--set FIELD=VALUE]")
+def recipes(
+    name: str | None = None, /, *, code: Flag = False, to: Path | None = None, set: Settings = ()
+) -> Done:
     """List the recipes, print one whole, or print its model as one file of PyTorch.
 
-    Example: facespace recipes celebamask-conv --code > model.py
+    Example: facespace recipes celebamask-conv --code --to model.py
 
     Parameters
     ----------
@@ -28,15 +30,17 @@ def recipes(name: str | None = None, /, *, code: Flag = False, set: Settings = (
     code
         Print one Python file that is the recipe: network, loss and training loop, with torch, numpy and Pillow
         alone. Run it: python FILE.py SET/images.npy
+    to
+        A new file for that code, in place of printing it.
     set
         Change one field of the recipe before it is printed, FIELD=VALUE; may be repeated.
     """
+    if to and not code:
+        raise UsageError("--to is for --code: facespace recipes NAME --code --to FILE.py")
     if name is not None:
-        return _code(name, set) if code else _one_recipe(name, set)
+        return _code(name, set, to) if code else _one_recipe(name, set)
     if code or set:
-        raise UsageError(
-            f"Name the recipe that {'--code' if code else '--set'} is for: facespace recipes NAME --code"
-        )
+        raise UsageError("Name the recipe that is to be printed: facespace recipes NAME --code")
     from facespace.recipes import RECIPES
     from facespace.recipes.parameter_counts import PARAMETERS
 
@@ -50,8 +54,9 @@ def recipes(name: str | None = None, /, *, code: Flag = False, set: Settings = (
     return Done({"recipes": facts}, f"{text}\n\n{after}")
 
 
-def _code(name: str, settings: Settings) -> Done:
+def _code(name: str, settings: Settings, to: Path | None) -> Done:
     from facespace.core.configs import override
+    from facespace.core.files import write_atomically
     from facespace.formats.checks import left_out
     from facespace.formats.single_file import code_of
     from facespace.recipes import recipe
@@ -63,7 +68,14 @@ def _code(name: str, settings: Settings) -> Done:
             f"The file has no training loop: {', '.join(missing)} need networks of their own. It holds network, "
             "likelihood and regularizer."
         )
-    return Done({"name": name, "settings": [*settings], "code": text}, text.rstrip("\n"))
+    facts = {"name": name, "settings": [*settings], "to": to and str(to), "code": text}
+    if to is None:
+        return Done(facts, text.rstrip("\n"))
+    if to.exists():
+        raise UsageError(f"--to {to} exists; name a new file, so that nothing of yours is replaced.")
+    with write_atomically(to) as beside:
+        beside.write_text(text, encoding="utf-8")
+    return Done(facts, f"{name} in {to}: {text.count(chr(10))} lines. Run it: python {to} SET/images.npy")
 
 
 def _one_recipe(name: str, settings: Settings) -> Done:

@@ -71,7 +71,7 @@ def _prior(loaded: Bundle) -> tuple[Fields, Tensors]:
         tensors = tensors_of(prior)
     else:
         tensors = {"latents": prior.sample_many(DRAWN, torch.Generator().manual_seed(0)).float().contiguous()}
-        doc = f"at most {DRAWN:,}, which were drawn from {plain_text(prior.origin)}"
+        doc = f"at most {DRAWN:,}, drawn from {plain_text(prior.origin)}"
         return {"prior_kind": "latents", "prior_doc": doc}, tensors
     return {"prior_kind": "mixture", "prior_doc": f"from {plain_text(prior.origin)}"}, tensors
 

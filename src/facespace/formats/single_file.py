@@ -3,6 +3,7 @@ the lines of layers.py. The model has the parameter names of facespace's, so wei
 torch."""
 
 import re
+import textwrap
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -70,6 +71,7 @@ def model_code(config: ModelConfig, docstring: str, pictures: Fields, prior: Fie
     pictures.jinja, `prior` those of export.jinja. Raises UsageError for a model without a file."""
     check_model(config)
     fields = _model_fields(config, network(config)) | {"warmup": 0, "free_bits": 0.0, "weight": 1.0}
+    prior = prior | {"prior_doc": "\n    ".join(textwrap.wrap(prior["prior_doc"], 100))}
     body = _render("export.jinja", fields | pictures | prior)
     return _file(docstring, body, {"HERE": "Path(__file__).parent", **DEVICE}, config)
 
