@@ -337,6 +337,22 @@ def test_an_exported_space_is_the_space(fixture, request, tmp_path):
         assert sheet.size == (32, 32)
 
 
+def test_samples_of_an_autoencoder_have_the_latents_covariance():
+    code = facespace.recipe_code("celeba-gray-ae")
+    line = next(line for line in code.splitlines() if line.strip().startswith("noise ="))
+    drawn = code.partition("shown.decode(shown.prior")[2].partition("), options.to")[0]
+    z = torch.randn(50, 6) @ torch.randn(6, 6) * torch.tensor([1.0, 1, 1, 1, 1e-12, 0])
+    names = {"torch": torch, "z": z, "DEVICE": "cpu", "shown": types.SimpleNamespace(prior=z)}
+    torch.manual_seed(0)
+    noise = eval(line.partition("=")[2].replace("randn(64,", "randn(200_000,"), names)
+    sampled = z.mean(0) + eval(
+        "noise" + drawn.partition("noise")[2],
+        names
+        | {"noise": noise, "shown": types.SimpleNamespace(prior=types.SimpleNamespace(center=z.mean(0)))},
+    )
+    torch.testing.assert_close(sampled.T.cov(), z.T.cov(), rtol=0.05, atol=0.05)
+
+
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_every_published_recipe_exports_its_bundle(name, tmp_path):
     """Also the one with a moving average of the weights; with random weights and a prior that was fitted."""
