@@ -83,7 +83,7 @@ def test_figures_of_an_older_evaluation(trained, drawn, tmp_path):
     generation["floor"] = reference
     metrics["protocol"]["chosen"] = metrics["protocol"].pop("selection")
     (tmp_path / "e/metrics.json").write_text(json.dumps(metrics))
-    assert "FID of new faces" in expected and figures_of(tmp_path / "e", fingerprint) == expected
+    assert "FID (attribute classifier) of new faces" in expected and figures_of(tmp_path / "e", fingerprint) == expected
 
 
 def test_latents_of_faces_that_came_along_are_checked(rich, tmp_path):

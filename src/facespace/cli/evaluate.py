@@ -1,4 +1,4 @@
-"""Verbs that measure trained spaces: evaluate, compare, analyze, benchmark-edits."""
+"""Verbs that measure trained spaces: evaluate, analyze, benchmark-edits."""
 
 from pathlib import Path
 from typing import Annotated
@@ -73,29 +73,6 @@ def evaluate(
     )
     where = f"The page to read is {to / str(LAYOUT.page)}; all figures are in {to / LAYOUT.json}."
     return Done(metrics, f"{brief(metrics)}\n\n{where}")
-
-
-@verb("facespace compare RUN RUN ... --data SET --to DIR")
-def compare(*spaces: Path, faces: SetFaces, to: Path, seed: int = 0, force: Force = False) -> Done:
-    """Measure trained spaces side by side on the same faces: a table, figures and pictures.
-
-    Example: facespace compare runs/ae runs/vae --data sets/celeba --to comparison
-
-    Parameters
-    ----------
-    spaces
-        Two or more runs (their best bundles) or bundles; the faces are resized for each.
-    to
-        The folder to make: table.md, compare.json, reconstructions.png, samples.png, latents.png.
-    seed
-        Random seed of the samples.
-    """
-    from facespace.evaluation.compare import compare as measure
-
-    count = faces.limit(1_000)
-    facts = measure(spaces, faces.data, to, split=faces.split, count=count, seed=seed, force=force)
-    text = facts.pop("text")
-    return Done(facts, f"{text}\n\nTable, figures and pictures are in {to}.")
 
 
 @verb("facespace analyze [SPACE] --data SET --to DIR")

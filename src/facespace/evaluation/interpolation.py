@@ -14,6 +14,7 @@ from facespace.image.pixels import pixel_distance
 from facespace.latent.morph import piecewise_linear
 from facespace.perception.lpips import Distance
 from facespace.perception.similarity import usable_lpips
+from facespace.report.metrics import network_label
 from facespace.report.page import Section
 from facespace.report.report import GOOD, NOTE, Finding
 from facespace.report.results import Interval, bootstrap
@@ -40,6 +41,7 @@ class Midpoints:
     kid: float
     kid_sd: float
     count: int
+    features: str  # the network
 
 
 @dataclass(frozen=True)
@@ -65,11 +67,12 @@ def measure(evaluation: Evaluation) -> Interpolation:
     even = len(session.rows) // 2 * 2
     ends = session.pixels(shuffled[:even][: 2 * PAIRS])
     found = measure_interpolation(session.space, ends, STEPS, evaluation.lpips)
-    if not evaluation.features:
+    features = evaluation.secondary_features
+    if not features:
         return found
     halfway = midpoints(session.space, session.encoded.mean, evaluation.sample_count, evaluation.seed)
-    distances = measure_generation(halfway, evaluation.reference, None, evaluation.features)
-    between = Midpoints(distances.fid, distances.kid, distances.kid_sd, len(halfway))
+    distances = measure_generation(halfway, evaluation.reference, None, features)
+    between = Midpoints(distances.fid, distances.kid, distances.kid_sd, len(halfway), features.about)
     return replace(found, midpoints=between)
 
 
@@ -86,8 +89,9 @@ def section(evaluation: Evaluation, found: Interpolation) -> Section:
         f"({found.distance})."
     )
     if found.midpoints:
+        network = network_label(found.midpoints.features)
         text += (
-            f" {found.midpoints.count:,} faces half-way between two unseen ones have a FID of "
+            f" {found.midpoints.count:,} faces half-way between two unseen ones have a FID ({network}) of "
             f"{found.midpoints.fid:.1f} and a KID of {found.midpoints.kid:.4f}; if these are close to the "
             "values of reconstructions, morphs stay realistic."
         )

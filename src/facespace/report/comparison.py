@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from facespace.evaluation.comparison_results import ComparisonResults, SpaceResults
+from facespace.report.comparison_results import ComparisonResults, SpaceResults
 from facespace.report.runs import incomparable_losses
 from facespace.report.tables import NONE, format_number, markdown, plain
 
