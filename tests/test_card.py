@@ -83,7 +83,10 @@ def test_figures_of_an_older_evaluation(trained, drawn, tmp_path):
     generation["floor"] = reference
     metrics["protocol"]["chosen"] = metrics["protocol"].pop("selection")
     (tmp_path / "e/metrics.json").write_text(json.dumps(metrics))
-    assert "FID (attribute classifier) of new faces" in expected and figures_of(tmp_path / "e", fingerprint) == expected
+    assert (
+        "FID (attribute classifier) of new faces" in expected
+        and figures_of(tmp_path / "e", fingerprint) == expected
+    )
 
 
 def test_latents_of_faces_that_came_along_are_checked(rich, tmp_path):
@@ -157,7 +160,7 @@ def test_packing_replaces_packed_bundles_alone(cli, rich, packed, tmp_path):
     assert cli("pack", rich, "--to", again)[0] == 0
     before = {path.name: path.read_bytes() for path in (rich / "best").iterdir()}
     code, _, err = cli("pack", rich, "--to", rich / "best")
-    assert code == 2 and "not a packed bundle" in err
+    assert code == 2 and "not a packed space" in err
     assert {path.name: path.read_bytes() for path in (rich / "best").iterdir()} == before
 
 

@@ -32,7 +32,7 @@ def compare(
     Parameters
     ----------
     spaces
-        Two or more runs (their best bundles) or bundles; the faces are resized for each.
+        Two or more folders of runs (their best models) or of trained models (bundles); faces are resized for each.
     to
         The folder to make: table.md, compare.json, reconstructions.png, samples.png, latents.png; with --metrics
         table.md, table.csv, table.tex (booktabs) and compare.json. Without it the table is printed only.

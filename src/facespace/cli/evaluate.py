@@ -33,7 +33,7 @@ def evaluate(
     Parameters
     ----------
     space
-        A run or a bundle; without one the default space.
+        The folder of a run or of one trained model (a bundle); without one the default space.
     to
         The folder to make: metrics.json and report.html, a page with all pictures in it.
     samples
@@ -94,7 +94,7 @@ def analyze(
     Parameters
     ----------
     space
-        A run (its best bundle) or a bundle; without one the default space.
+        The folder of a run (its best model) or of one trained model (a bundle); without one the default space.
     to
         The folder to make: index.html to open in a browser, the pictures on it, latents.csv, embeddings and
         analysis.json.
@@ -145,7 +145,7 @@ def benchmark_edits(
     Parameters
     ----------
     space
-        A run or a bundle; without one the default space.
+        The folder of a run or of one trained model (a bundle); without one the default space.
     to
         The folder to make: edit_benchmark.json, report.html, table.md. Directions are fitted to the training
         faces of the set.

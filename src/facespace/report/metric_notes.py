@@ -9,6 +9,7 @@ from facespace.core.cards import Card
 from facespace.report.metrics import INCEPTION, METRICS, network_label
 from facespace.report.run_files import at, text_at
 from facespace.report.tables import NONE, plain
+from facespace.report.terms import prior_gloss
 
 if TYPE_CHECKING:
     from facespace.report.metric_table import Column
@@ -184,6 +185,10 @@ def protocol_lines(runs: Sequence[Card], columns: "Sequence[Column]", protocol: 
         lines.append(f"{METRICS[name].label}: {METRICS[name].about}.")
     for run in runs:
         lines.append(_model(run))
+    for origin in dict.fromkeys(map(prior_text, runs)):
+        gloss = prior_gloss(origin or "")
+        if gloss:
+            lines.append(f"{origin}: {gloss}.")
     if any(column.best is not None for column in columns):
         lines.append("Bold: the best value of a column.")
     return lines
@@ -222,7 +227,7 @@ def _listed(names: Sequence[str]) -> str:
 
 def _model(run: Card) -> str:
     """What a row is."""
-    facts = [run.get("recipe") or "no recipe", f"bundle {run.get('bundle')}"]
+    facts = [run.get("recipe") or "no recipe", f"model {run.get('bundle')}"]
     facts.append(f"{at(run, 'model', 'parameters') or 0:,} parameters")
     facts.append(f"{at(run, 'model', 'latents') or 0:,} latents")
     facts.append(f"step {run['step']:,}" if run.get("step") is not None else f"step {NONE}")
