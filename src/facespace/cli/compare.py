@@ -32,13 +32,15 @@ def compare(
     Parameters
     ----------
     spaces
-        Two or more folders of runs (their best models) or of trained models (bundles); faces are resized for each.
+        Two or more folders of runs (their best models) or of trained models (bundles). Faces are resized for
+        each.
     to
-        The folder to make: table.md, compare.json, reconstructions.png, samples.png, latents.png; with --metrics
-        table.md, table.csv, table.tex (booktabs) and compare.json. Without it the table is printed only.
+        The folder to make: table.md, compare.json, reconstructions.png, samples.png, latents.png; with
+        --metrics table.md, table.csv, table.tex (booktabs) and compare.json. [default: print the table only]
     metrics
-        Names with commas between, measured as facespace evaluate does: fid, kid, precision, recall, rfid, rkid
-        (of reconstructions), mse, psnr, ssim, ms-ssim, lpips, identity, nats, nats-per-dim, kl, c2st, copies.
+        Names with commas between: fid, kid, precision and recall of samples; rfid, rkid (FID and KID), mse,
+        psnr, ssim, ms-ssim, lpips and identity of reconstructions; nats, nats-per-dim, kl, c2st, copies. All
+        are measured as facespace evaluate measures them.
     features
         With --metrics, the network of FID, KID, precision and recall: inception (the FID Inception, fetched
         once), inception-bf16, attributes (the bundled attribute classifier), or a TorchScript file.

@@ -101,7 +101,8 @@ def directions(
     Parameters
     ----------
     space
-        The folder of a run or of one trained model (a bundle). Without other options its directions are listed.
+        The folder of a run or of one trained model (a bundle). Without other options its directions are
+        listed.
     data
         A prepared set with attributes; facespace label gives attributes to a set that has none.
     """
@@ -199,7 +200,8 @@ def _listing(found: "Directions", names: Sequence[str]) -> str:
     rows = [["direction", "method", "yes", "no", "AUC", "gap", "correlates with"]]
     rows += [_row(found, name, names) for name in names]
     notes = (
-        "AUC: area under the ROC curve on faces that the directions were not fitted to; 1 separates all, 0.5 is chance.",
+        "AUC: area under the ROC curve on faces that the directions were not fitted to; 1 separates all, "
+        "0.5 is chance.",
         "gap: standard deviations from the mean of the faces without it to the mean of those with it; "
         "--set NAME=1g moves by it.",
         "correlates with: the direction with the highest absolute correlation to this one.",

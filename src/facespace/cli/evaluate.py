@@ -94,7 +94,8 @@ def analyze(
     Parameters
     ----------
     space
-        The folder of a run (its best model) or of one trained model (a bundle); without one the default space.
+        The folder of a run (its best model) or of one trained model (a bundle); without one the default
+        space.
     to
         The folder to make: index.html to open in a browser, the pictures on it, latents.csv, embeddings and
         analysis.json.

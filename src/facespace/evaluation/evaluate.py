@@ -109,9 +109,9 @@ def evaluate(
 
     `features` is the network for FID and KID: inception, attributes, a TorchScript file, or None for no such
     distances; `lpips` names LPIPS weights, `identity` an ArcFace network, `prior` a fitted prior;
-    `iwae_samples` is the k of the importance-weighted bound, 0 for none. Raises UsageError for another crop, numbers out of
-    range, or a folder with other files (or with an evaluation, without `force`), and what opening the space
-    and the set raises."""
+    `iwae_samples` is the k of the importance-weighted bound, 0 for none. Raises UsageError for another crop,
+    numbers out of range, or a folder with other files (or with an evaluation, without `force`), and what
+    opening the space and the set raises."""
     if to is not None:
         LAYOUT.check(to, force)
     check_seed(seed)
@@ -137,7 +137,8 @@ def sample_count(session: EvaluationSession, samples: int | None) -> int:
     samples = faces if samples is None else samples
     if not 2 <= samples <= faces:
         raise UsageError(
-            f"--samples must lie between 2 and the {faces:,} faces that they are compared with; got {samples}."
+            f"--samples must lie between 2 and the {faces:,} faces that they are compared with; got "
+            f"{samples}."
         )
     return samples
 
@@ -234,11 +235,14 @@ def headlines(metrics: Card) -> list[str]:
         lines.append(
             f"new faces       {fid} {generated['fid']:.1f} (real faces against real faces "
             f"{reference['fid']:.1f}), KID ({network}) {generated['kid']:.4f} ± {generated['kid_sd']:.4f} "
-            f"({reference['kid']:.4f}), precision {generated['precision']:.3f}, recall {generated['recall']:.3f}"
+            f"({reference['kid']:.4f}), precision {generated['precision']:.3f}, recall "
+            f"{generated['recall']:.3f}"
         )
     if likelihood:
         loss, per_dim = likelihood["loss"], likelihood["loss_per_dim"]
-        lines.append(f"likelihood      {loss:,.1f} nats per image (−ELBO), {per_dim:.4f} per pixel value")
+        lines.append(
+            f"likelihood      {loss:,.1f} nats per image (−ELBO, lower is better), {per_dim:.4f} per pixel value"
+        )
     return lines
 
 

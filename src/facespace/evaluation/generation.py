@@ -21,7 +21,8 @@ FEWEST = 8  # faces a side for which every quantity exists, also that of half ag
 SHOWN = 48  # samples on the page
 JPEG_WARNING = (
     "The real faces seem to have been saved as JPEG after they were cropped (block borders {:.2f} times "
-    "as steep as their neighbours): such references change FID with the Inception. Prepare the set from the photographs."
+    "as steep as their neighbours): such references change FID with the Inception. Prepare the set from "
+    "the photographs."
 )
 
 
@@ -160,8 +161,9 @@ def measure_generation(
     count, dim = reference.shape
     if count <= dim:
         warnings.append(
-            f"{count:,} faces give no full covariance of {dim:,} features, so FID lies higher than with "
-            "many faces: compare it only with values for the same count. KID has no such bias."
+            f"{count:,} faces give no full covariance of {dim:,} features, so FID "
+            f"({network_label(features.about)}) lies higher than with many faces: compare it only with values for "
+            "the same count. KID has no such bias."
         )
     size = min(SUBSET, count // 2)
     mean, deviation = kid(sampled, reference, size=size, seed=seed)

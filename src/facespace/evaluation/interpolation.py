@@ -85,8 +85,8 @@ def section(evaluation: Evaluation, found: Interpolation) -> Section:
         start, end = ends[first : first + 1], ends[first + 1 : first + 2]
         strips.append(session.space.morph(start, end, frames=FRAMES, pace="uniform"))
     text = (
-        f"On straight lines between faces the largest step is {found.step_ratio:.2f} times the mean "
-        f"({found.distance})."
+        "On straight lines between latents, the largest change from one frame to the next is "
+        f"{found.step_ratio:.2f} times the mean change (1 is perfectly even; measured by {found.distance})."
     )
     if found.midpoints:
         network = network_label(found.midpoints.features)
@@ -102,9 +102,10 @@ def section(evaluation: Evaluation, found: Interpolation) -> Section:
 def advise(found: Interpolation) -> list[Finding]:
     """Whether the pace is even."""
     ratio = found.step_ratio
+    text = f"the largest change from one frame to the next is {ratio:.1f} times the mean change"
     if ratio <= 2:
-        return [Finding(GOOD, f"Morphs have an even pace (largest step {ratio:.1f} times the mean).")]
-    return [Finding(NOTE, f"Morphs have an uneven pace: the largest step is {ratio:.1f} times the mean.")]
+        return [Finding(GOOD, f"Morphs have an even pace: {text} (1 is perfectly even).")]
+    return [Finding(NOTE, f"Morphs have an uneven pace: {text} (1 is perfectly even).")]
 
 
 def measure_interpolation(

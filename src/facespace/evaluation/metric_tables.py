@@ -1,5 +1,5 @@
-"""The public `evaluate` and `compare`: metrics of one or more spaces as a table with its protocol. Every figure
-is measured by the parts of `facespace evaluate`; the table itself is report/metric_table.py."""
+"""The public `evaluate` and `compare`: metrics of one or more spaces as a table with its protocol. Every
+figure is measured by the parts of `facespace evaluate`; the table itself is report/metric_table.py."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -69,9 +69,9 @@ def evaluate(
     """Metrics of one space on at most `count` faces of a split (all by default), as a table of one row.
 
     With `metrics`, names such as fid, kid, ssim or nats, those alone are measured, and `to` gets the files of
-    `compare`. Without, all parts of an evaluation are: `to` gets metrics.json and report.html, and the table's
-    `document` is the content of metrics.json. `space` None is the default space. The other arguments are those
-    of `facespace evaluate`; `iwae_samples` needs an evaluation of all parts.
+    `compare`. Without, all parts of an evaluation are: `to` gets metrics.json and report.html, and the
+    table's `document` is the content of metrics.json. `space` None is the default space. The other arguments
+    are those of `facespace evaluate`; `iwae_samples` needs an evaluation of all parts.
 
     Raises UsageError for an unknown metric, another crop than the space's, numbers out of range or a folder
     with other files; FeaturesError for a metric whose network is missing; BundleError; FaceSetError."""
@@ -201,8 +201,8 @@ def _evaluation(session: EvaluationSession, metrics: Sequence[str], settings: Se
     )
     if "identity" in metrics and evaluation.identity is None:
         raise UsageError(
-            "The metric identity needs an ArcFace network in ONNX format, which is not part of the package. Name "
-            f"one with --identity or {IDENTITY_VARIABLE}, or leave the metric out."
+            "The metric identity needs an ArcFace network in ONNX format, which is not part of the "
+            f"package. Name one with --identity or {IDENTITY_VARIABLE}, or leave the metric out."
         )
     return evaluation
 

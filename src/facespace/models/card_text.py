@@ -35,21 +35,22 @@ FITTED_NORMAL = (
 NOTES = {
     "Model": "A latent is the vector of numbers that represents one face.",
     "Losses": (
-        "Of the run's last stage, in nats per image: a unit of information; lower is better. KL: the information in "
-        "a latent. MSE: mean squared error of pixel values in [0, 1]."
+        "Of the run's last stage, in nats per image: a unit of information; lower is better. KL: the "
+        "information in a latent. MSE: mean squared error of pixel values in [0, 1]."
     ),
     "Figures": (
-        "PSNR, SSIM and identity are of reconstructions, and higher is better; MSE and LPIPS are too, and lower is "
-        "better. FID and KID are distances between generated and real faces by the features of the network named; "
-        "lower is better."
+        "PSNR, SSIM and identity are of reconstructions, and higher is better; MSE and LPIPS are too, and "
+        "lower is better. FID and KID are distances between generated and real faces by the features of "
+        "the network named; lower is better."
     ),
     "Priors": (
-        "A prior is the distribution that latents of new faces are drawn from. Nats: mean log-density of encoded "
-        "faces; higher is better. The fitted prior with the highest value on validation faces is the default."
+        "A prior is the distribution that latents of new faces are drawn from. Nats: mean log-density of "
+        "encoded faces; higher is better. The fitted prior with the highest value on validation faces is "
+        "the default."
     ),
     "Directions": (
-        "A direction is a vector in latent space along which one attribute changes. AUC: how well it separates "
-        "held-out faces with the attribute from others; 0.5 is chance, 1 is perfect."
+        "A direction is a vector in latent space along which one attribute changes. AUC: how well it "
+        "separates held-out faces with the attribute from others; 0.5 is chance, 1 is perfect."
     ),
 }
 

@@ -42,7 +42,8 @@ def find(folder: Path) -> Path:
     restore_interrupted(folder)
     if not folder.exists():
         raise BundleError(
-            f"{folder} does not exist. Name the folder of a run or of a trained model: facespace train RECIPE --data SET --to RUN"
+            f"{folder} does not exist. Name the folder of a run or of a trained model: facespace train "
+            "RECIPE --data SET --to RUN"
         )
     if (folder / CARD).is_file():
         return folder

@@ -12,8 +12,9 @@ from facespace.report.terms import prior_gloss
 
 LOSSES = "Losses of the last epoch, nats per image"
 NATS = (
-    "Nats are a unit of information: lower is better, and values below 0 are normal. Loss = reconstruction + KL × its "
-    "weight; KL, the divergence of a face's latent distribution from N(0, I), is the information in the latent."
+    "Nats are a unit of information: lower is better, and values below 0 are normal. Loss = reconstruction "
+    "+ KL × its weight; KL, the divergence of a face's latent distribution from N(0, I), is the "
+    "information in the latent."
 )
 
 Show = Callable[[SpaceResults], str]  # the table cell of a space
@@ -121,10 +122,11 @@ def _latent_remark(results: ComparisonResults) -> str:
     # E|r| of two independent normal variables over N faces, for large N.
     chance = math.sqrt(2 / (math.pi * protocol.count))
     return (
-        f"Posterior mean: the latent that the encoder gives for a face. Active: variance above {protocol.active_threshold:g}. Independent latents would "
-        f"show a mean absolute correlation of about {chance:.3f} over {protocol.count:,} faces. In a VAE the "
-        "posterior of each latent has a variance of its own, so the means alone have a variance below 1 if "
-        "the aggregate posterior (the latents of all faces together) is N(0, I)."
+        "Posterior mean: the latent that the encoder gives for a face. Active: variance above "
+        f"{protocol.active_threshold:g}. Independent latents would show a mean absolute correlation of "
+        f"about {chance:.3f} over {protocol.count:,} faces. In a VAE the posterior of each latent has a "
+        "variance of its own, so the means alone have a variance below 1 if the aggregate posterior (the "
+        "latents of all faces together) is N(0, I)."
     )
 
 

@@ -1,14 +1,15 @@
-"""The lines below a table of metrics: the protocol, what each metric is, and footnotes where rows of the table
-are unequal: steps, training sets, crops, sizes, priors, weights, feature networks. Measures nothing."""
+"""The lines below a table of metrics: the protocol, what each metric is, and footnotes where rows of the
+table are unequal: steps, training sets, crops, sizes, priors, weights, feature networks. Measures nothing."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from facespace.core.cards import Card
 from facespace.report.metrics import INCEPTION, METRICS, network_label
 from facespace.report.run_files import at, text_at
-from facespace.report.tables import NONE, plain
+from facespace.report.tables import format_number, plain
 from facespace.report.terms import prior_gloss
 
 if TYPE_CHECKING:
@@ -34,7 +35,11 @@ class Mark(NamedTuple):
 
 def footnotes(runs: Sequence[Card], metrics: Sequence[str], protocol: Card) -> list[Mark]:
     """What a reader must know before comparing the rows, in order of importance."""
-    found = [*_differences(runs, metrics), *_cautions(runs, protocol), *_left_out(runs, metrics)]
+    found = [
+        *_differences(runs, metrics),
+        *_grouped(runs, partial(_cautions, protocol=protocol)),
+        *_grouped(runs, partial(_left_out, metrics=metrics)),
+    ]
     marks = []
     for sign, (text, names) in zip(SIGNS, found):
         marks.append(Mark(sign, text, names))
@@ -58,7 +63,7 @@ def _unusual(values: Mapping[str, Any]) -> list[str]:
     (common, count), *_ = Counter(values.values()).most_common(1)
     if 2 * count <= len(values):
         return list(values)
-    return [name for name, value in values.items() if value != common]
+    return list(filter(lambda name: values[name] != common, values))
 
 
 def _facts(metrics: Sequence[str]) -> dict[str, Fact]:
@@ -84,8 +89,9 @@ def _steps(run: Card) -> str | None:
     step = run.get("step")
     if step is None:
         return None
-    origin = " after those of the space that it started from" if run.get("started_from") else ""
-    return f"{step:,}{origin}"
+    if run.get("started_from"):
+        return f"{step:,} after those of the space that it started from"
+    return f"{step:,}"
 
 
 def _training_set(run: Card) -> str | None:
@@ -93,9 +99,8 @@ def _training_set(run: Card) -> str | None:
     trained = run.get("trained_on") or {}
     if not trained.get("fingerprint"):
         return None
-    faces = trained.get("faces")
-    count = "unknown" if faces is None else f"{faces:,}"
-    return f"{trained.get('source')}, {count} faces ({trained['fingerprint'][:8]})"
+    faces = format_number(trained.get("faces"), ",")
+    return f"{trained.get('source')}, {faces} faces ({trained['fingerprint'][:8]})"
 
 
 def prior_text(run: Card) -> str | None:
@@ -103,30 +108,32 @@ def prior_text(run: Card) -> str | None:
     return text_at(run, "samples_from")
 
 
-def _cautions(runs: Sequence[Card], protocol: Card) -> Iterator[tuple[str, list[str]]]:
-    """A sentence for each reason why a row may be too good or too bad, and its rows."""
-    split, crop = protocol.get("split"), protocol.get("crop")
-    reasons: dict[str, list[str]] = {}
+def _grouped(
+    runs: Sequence[Card], sentences: Callable[[Card], Iterator[str]]
+) -> Iterator[tuple[str, list[str]]]:
+    """Each sentence about a space once, with the names of the spaces that it is about."""
+    names: dict[str, list[str]] = {}
     for run in runs:
-        trained = run.get("trained_on") or {}
-        if trained.get("same_set") and split in ("train", "all"):
-            reasons.setdefault("Trained on faces of this split: not a held-out figure.", []).append(
-                run["name"]
-            )
-        elif not trained.get("same_set"):
-            text = "Trained on another set, which may contain these faces."
-            reasons.setdefault(text, []).append(run["name"])
-        if trained.get("crop") != crop:
-            reasons.setdefault(f"Trained on faces of another crop than {crop}.", []).append(run["name"])
-        fitted = text_at(run, "reconstruction", "faces") or text_at(run, "fitted")
-        if fitted and fitted != "as they are":
-            reasons.setdefault(f"The faces were fitted to the space: {fitted}.", []).append(run["name"])
-        if at(run, "model", "conditions"):
-            text = "Conditional on attributes, which are unknown here."
-            reasons.setdefault(text, []).append(run["name"])
-        for text in _shared_network(run, text_at(protocol, "features")):
-            reasons.setdefault(text, []).append(run["name"])
-    yield from reasons.items()
+        for text in sentences(run):
+            names.setdefault(text, []).append(run["name"])
+    yield from names.items()
+
+
+def _cautions(run: Card, protocol: Card) -> Iterator[str]:
+    """A sentence for each reason why a row may be too good or too bad."""
+    trained, crop = run.get("trained_on") or {}, protocol.get("crop")
+    if not trained.get("same_set"):
+        yield "Trained on another set, which may contain these faces."
+    elif protocol.get("split") in ("train", "all"):
+        yield "Trained on faces of this split: not a held-out figure."
+    if trained.get("crop") != crop:
+        yield f"Trained on faces of another crop than {crop}."
+    fitted = text_at(run, "reconstruction", "faces") or text_at(run, "fitted")
+    if fitted and fitted != "as they are":
+        yield f"The faces were fitted to the space: {fitted}."
+    if at(run, "model", "conditions"):
+        yield "Conditional on attributes, which are unknown here."
+    yield from _shared_network(run, text_at(protocol, "features"))
 
 
 def _shared_network(run: Card, features: str | None) -> Iterator[str]:
@@ -139,24 +146,21 @@ def _shared_network(run: Card, features: str | None) -> Iterator[str]:
         names = [name for key, name in IMAGENET.items() if key in used]
         if names:
             yield (
-                f"Trained with features of {' and '.join(names)}, which like Inception come from ImageNet: this "
-                "lowers FID and KID by itself (Kynkäänniemi et al., 2022)."
+                f"Trained with features of {' and '.join(names)}, which like Inception come from ImageNet: "
+                "this lowers FID and KID by itself (Kynkäänniemi et al., 2022)."
             )
     elif "attributes" in used and "attribute" in label:
         yield f"Trained with features of the {label}, which lowers FID and KID by itself."
 
 
-def _left_out(runs: Sequence[Card], metrics: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
-    """The sentences about metrics of the table that could not be measured, and their rows."""
-    reasons: dict[str, list[str]] = {}
-    for run in runs:
-        missing = [name for name in metrics if at(run, *METRICS[name].value) is None]
-        if not missing:
-            continue
-        labels = ", ".join(METRICS[name].label for name in missing)
-        text = " ".join(_matching(run.get("left_out") or (), missing))
-        reasons.setdefault(text or f"{labels}: does not exist for this model.", []).append(run["name"])
-    yield from reasons.items()
+def _left_out(run: Card, metrics: Sequence[str]) -> Iterator[str]:
+    """A sentence about the metrics of the table that could not be measured."""
+    missing = list(filter(lambda name: at(run, *METRICS[name].value) is None, metrics))
+    if not missing:
+        return
+    labels = ", ".join(METRICS[name].label for name in missing)
+    text = " ".join(_matching(run.get("left_out") or (), missing))
+    yield text or f"{labels}: does not exist for this model."
 
 
 def _matching(sentences: Sequence[str], missing: Sequence[str]) -> Iterator[str]:
@@ -171,20 +175,10 @@ def _matching(sentences: Sequence[str], missing: Sequence[str]) -> Iterator[str]
 
 def protocol_lines(runs: Sequence[Card], columns: "Sequence[Column]", protocol: Card) -> list[str]:
     """How the figures were measured, a sentence or a few in each line."""
-    metrics = [column.metric for column in columns]
-    lines = [_faces(runs, protocol)]
-    distances = at(runs[0], "generation", "protocol") or {}
-    needing = [METRICS[name].label for name in metrics if METRICS[name].needs == "features"]
-    if needing:
-        lines.append(f"{_listed(needing)}: features of {protocol.get('features')}.")
-    lines += _spreads(metrics, distances)
-    compared = at(runs[0], "generation", "real_reference", "compared")
-    if compared:
-        lines.append(f"Real faces: {compared}, the best that could be reached (real-vs-real reference).")
-    for name in metrics:
-        lines.append(f"{METRICS[name].label}: {METRICS[name].about}.")
-    for run in runs:
-        lines.append(_model(run))
+    lines = [_faces(protocol), *_distances(runs[0], columns, protocol)]
+    for column in columns:
+        lines.append(f"{METRICS[column.metric].label}: {METRICS[column.metric].about}.")
+    lines += map(_model, runs)
     for origin in dict.fromkeys(map(prior_text, runs)):
         gloss = prior_gloss(origin or "")
         if gloss:
@@ -194,16 +188,29 @@ def protocol_lines(runs: Sequence[Card], columns: "Sequence[Column]", protocol: 
     return lines
 
 
-def _faces(runs: Sequence[Card], protocol: Card) -> str:
+def _distances(run: Card, columns: "Sequence[Column]", protocol: Card) -> Iterator[str]:
+    """Feature network, uncertainties and reference, from one of the evaluations, which share them."""
+    metrics = [column.metric for column in columns]
+    needing = [METRICS[name].label for name in metrics if METRICS[name].needs == "features"]
+    if needing:
+        yield f"{_listed(needing)}: features of {protocol.get('features')}."
+    yield from _spreads(metrics, at(run, "generation", "protocol") or {})
+    compared = at(run, "generation", "real_reference", "compared")
+    if compared:
+        yield f"Real faces: {compared}, the best that could be reached (real-vs-real reference)."
+
+
+def _faces(protocol: Card) -> str:
     size = "×".join(map(str, protocol.get("size") or ()))
     colour = "gray" if protocol.get("channels") == 1 else "colour"
-    samples = protocol.get("samples")
-    drawn = f", {samples:,} samples of each space" if samples else ""
+    drawn = ""
+    if protocol.get("samples"):
+        drawn = f", {protocol['samples']:,} samples of each space"
     return (
         f"{protocol['count']:,} faces of {plain(str(protocol['set']))} ({protocol.get('source')}, {size} "
-        f"{colour}, crop {protocol.get('crop')}, fingerprint {str(protocol.get('set_fingerprint'))[:8]}), split "
-        f"{protocol.get('split')}, {protocol.get('selection')}{drawn}; seed {protocol.get('seed')}, temperature "
-        f"{protocol.get('temperature', 1):g}; facespace {protocol.get('facespace')}."
+        f"{colour}, crop {protocol.get('crop')}, fingerprint {str(protocol.get('set_fingerprint'))[:8]}), "
+        f"split {protocol.get('split')}, {protocol.get('selection')}{drawn}; seed {protocol.get('seed')}, "
+        f"temperature {protocol.get('temperature', 1):g}; facespace {protocol.get('facespace')}."
     )
 
 
@@ -222,7 +229,9 @@ def _spreads(metrics: Sequence[str], distances: Mapping[str, Any]) -> Iterator[s
 
 def _listed(names: Sequence[str]) -> str:
     *first, last = names
-    return f"{', '.join(first)} and {last}" if first else last
+    if not first:
+        return last
+    return f"{', '.join(first)} and {last}"
 
 
 def _model(run: Card) -> str:
@@ -230,7 +239,7 @@ def _model(run: Card) -> str:
     facts = [run.get("recipe") or "no recipe", f"model {run.get('bundle')}"]
     facts.append(f"{at(run, 'model', 'parameters') or 0:,} parameters")
     facts.append(f"{at(run, 'model', 'latents') or 0:,} latents")
-    facts.append(f"step {run['step']:,}" if run.get("step") is not None else f"step {NONE}")
+    facts.append(f"step {format_number(run.get('step'), ',')}")
     trained = _training_set(run)
     if trained:
         facts.append(f"trained on {trained}, crop {at(run, 'trained_on', 'crop')}")

@@ -1,5 +1,6 @@
-"""Metrics of one or more spaces as one table for a paper: a row for each space and one for real faces, with the
-protocol and footnotes about what makes rows unequal. Reads the results of evaluations; measures nothing."""
+"""Metrics of one or more spaces as one table for a paper: a row for each space and one for real faces, with
+the protocol and footnotes about what makes rows unequal. Reads the results of evaluations; measures
+nothing."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -42,7 +43,9 @@ class Column(NamedTuple):
         return self._number(cell.value) == self._number(self.best)
 
     def _number(self, value: float | None) -> str:
-        return "" if value is None else format(value, self.form)
+        if value is None:
+            return ""
+        return format(value, self.form)
 
 
 @dataclass(frozen=True)
@@ -92,9 +95,9 @@ class MetricTable:
 def metric_table(
     runs: Sequence[Card], metrics: Sequence[str], protocol: Card, document: Card | None = None
 ) -> MetricTable:
-    """The table of measured spaces. Each of `runs` has the keys of a space in compare.json (name, step, model,
-    trained_on, …), of the parts of an evaluation, and `left_out`; `metrics` are names of METRICS. Without
-    `document` it is made of these."""
+    """The table of measured spaces. Each of `runs` has the keys of a space in compare.json (name, step,
+    model, trained_on, …), of the parts of an evaluation, and `left_out`; `metrics` are names of METRICS.
+    Without `document` it is made of these."""
     marks = footnotes(runs, metrics, protocol)
     columns = []
     for name in metrics:
@@ -103,7 +106,7 @@ def metric_table(
     for run in runs:
         rows.append(Row(run["name"], _cells(run, metrics), run, _marks_of(run["name"], marks)))
     rows += _references(runs, metrics)
-    texts = {mark.sign: mark.text for mark in marks}
+    texts = dict(mark[:2] for mark in marks)
     if document is None:
         document = {"protocol": protocol, "metrics": _about(columns), "runs": list(runs), "footnotes": texts}
     return MetricTable(columns, rows, protocol_lines(runs, columns, protocol), texts, document)
@@ -119,7 +122,8 @@ def _column(name: str, runs: Sequence[Card], protocol: Card) -> Column:
             values.append(value)
     best = None
     if metric.better and len(values) > 1 and _comparable(name, runs):
-        best = max(values) if metric.better == HIGHER else min(values)
+        choose = max if metric.better == HIGHER else min
+        best = choose(values)
     return Column(name, label, metric.better, metric.form, best)
 
 
@@ -145,7 +149,9 @@ def _uncertainty(spread: Any) -> float | None:
     """A standard deviation as it is, half the width of an interval (low, high)."""
     if isinstance(spread, list | tuple):
         return (spread[1] - spread[0]) / 2
-    return spread if isinstance(spread, float) else None
+    if isinstance(spread, float):
+        return spread
+    return None
 
 
 def _marks_of(name: str, marks: Sequence[Mark]) -> tuple[str, ...]:
@@ -163,10 +169,13 @@ def _references(runs: Sequence[Card], metrics: Sequence[str]) -> list[Row]:
         cells = {}
         for name in metrics:
             part, *rest = METRICS[name].value
-            value = at(found, *rest) if part == "generation" else None
-            cells[name] = Cell(value)
-        name = REAL if len(sizes) == 1 else f"{REAL}, {size}"
-        rows[size] = Row(name, cells, dict(found), reference=True)
+            cells[name] = Cell(None)
+            if part == "generation":
+                cells[name] = Cell(at(found, *rest))
+        title = REAL
+        if len(sizes) > 1:
+            title = f"{REAL}, {size}"
+        rows[size] = Row(title, cells, dict(found), reference=True)
     return list(rows.values())
 
 

@@ -52,8 +52,8 @@ METRICS: Mapping[str, Metric] = {
         ".4f",
         LOWER,
         ("generation", "kid"),
-        "kernel distance between the same features: the unbiased squared MMD with the kernel (x·y/D + 1)³, as "
-        "its paper prints it, without a factor of 1,000 (Bińkowski et al., 2018)",
+        "kernel distance between the same features: the unbiased squared MMD with the kernel (x·y/D + 1)³, "
+        "as its paper prints it, without a factor of 1,000 (Bińkowski et al., 2018)",
         ("generation", "kid_sd"),
         "features",
     ),
@@ -126,8 +126,8 @@ METRICS: Mapping[str, Metric] = {
         ",.1f",
         LOWER,
         ("likelihood", "loss"),
-        "negative evidence lower bound per image: reconstruction term + KL, all weights 1 (a nat is a unit of "
-        "information, 1.44 bits; the value may be negative)",
+        "negative evidence lower bound per image: reconstruction term + KL, all weights 1 (a nat is a unit "
+        "of information, 1.44 bits; the value may be negative)",
         of_likelihood=True,
     ),
     "nats-per-dim": Metric(
@@ -150,8 +150,8 @@ METRICS: Mapping[str, Metric] = {
         ".3f",
         LOWER,
         ("latents", "classifier_auc"),
-        "two-sample test: area under the ROC curve of a classifier of encoded against sampled latents; 0.5 is "
-        "chance and best",
+        "two-sample test: area under the ROC curve of a classifier of encoded against sampled latents; 0.5 "
+        "is chance and best",
     ),
     "copies": Metric(
         "copies",

@@ -140,7 +140,7 @@ def verdict(findings: Sequence[Finding], text: str = "") -> Section:
     rows = [
         ["", ""],
         ["What is good", good or "Nothing stands out."],
-        ["What is not", poor or "Nothing stands out."],
+        ["What is poor", poor or "Nothing stands out."],
         ["What to change", changes or "Nothing."],
     ]
     if notes:

@@ -7,8 +7,10 @@ from facespace.report.runs import RunFacts, incomparable_losses
 from facespace.report.tables import NONE, aligned, format_number, plain
 
 UNITS = (
-    "Losses are of validation faces, in nats per image (a unit of information; lower is better). MSE: mean squared "
-    "error of\nreconstructions at the best loss, pixel values in [0, 1]. faces: training faces. steps: the last step "
+    "Losses are of validation faces, in nats per image (a unit of information; lower is better). MSE: "
+    "mean squared "
+    "error of\nreconstructions at the best loss, pixel values in [0, 1]. faces: training faces. steps: "
+    "the last step "
     "of the log."
 )
 

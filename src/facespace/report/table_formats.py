@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from facespace.report.metrics import HIGHER, LOWER
@@ -79,16 +79,21 @@ def to_markdown(table: "MetricTable") -> str:
     """The table as Markdown, footnotes and protocol below it. Signs of footnotes are raised letters."""
     rows = [["", *map(_heading, table.columns)]]
     for row in table.rows:
-        signs = [SUPERSCRIPTS.get(mark, f"({mark})") for mark in row.marks]
-        cells = [_markdown_cell(column, row) for column in table.columns]
-        rows.append([plain(row.name) + " ".join(signs), *cells])
+        cells = [plain(row.name) + " ".join(map(_sign, row.marks))]
+        for column in table.columns:
+            cells.append(_markdown_cell(column, row))
+        rows.append(cells)
     lines = markdown(rows)
     for mark, text in table.footnotes.items():
-        lines += ["", f"{SUPERSCRIPTS.get(mark, f'({mark})')} {text}"]
+        lines += ["", f"{_sign(mark)} {text}"]
     lines.append("")
     for text in table.protocol:
         lines.append(f"* {text}")
     return "\n".join(lines)
+
+
+def _sign(mark: str) -> str:
+    return SUPERSCRIPTS.get(mark, f"({mark})")
 
 
 def _heading(column: "Column") -> str:
@@ -102,24 +107,26 @@ def _markdown_cell(column: "Column", row: "Row") -> str:
         return NONE
     if not row.reference and column.is_best(cell):
         value = f"**{value}**"
-    return f"{value} ± {spread}" if spread else value
+    if spread:
+        return f"{value} ± {spread}"
+    return value
 
 
 def to_latex(table: "MetricTable") -> str:
-    """The table as a LaTeX float for `\\usepackage{booktabs}`: a head of two lines (metric, feature network or
-    unit), a rule above the reference, then footnotes and protocol in small type."""
+    """The table as a LaTeX float for `\\usepackage{booktabs}`: a head of two lines (metric, feature network
+    or unit), a rule above the reference, then footnotes and protocol in small type."""
     columns = table.columns
-    heads = [_split_heading(column) for column in columns]
-    body = []
+    first, second = zip(*map(_split_heading, columns))
+    body: list[str] = []
+    references = False
     for row in table.rows:
-        if row.reference and not any("midrule" in line for line in body):
+        if row.reference and not references:
             body.append(r"    \midrule")
-        body.append(_latex_line([_latex_name(row), *[_latex_cell(column, row) for column in columns]]))
-    notes = []
-    for mark, text in table.footnotes.items():
-        notes.append(rf"  \textsuperscript{{{mark}}} {escape(text)}\par")
-    for text in table.protocol:
-        notes.append(rf"  {escape(text)}\par")
+        references = row.reference
+        cells = [_latex_name(row)]
+        for column in columns:
+            cells.append(_latex_cell(column, row))
+        body.append(_latex_line(cells))
     lines = [
         r"% \usepackage{booktabs} in the preamble; pdfLaTeX, XeLaTeX or LuaLaTeX",
         r"\begin{table}",
@@ -130,19 +137,27 @@ def to_latex(table: "MetricTable") -> str:
         r"  \label{tab:facespace}",
         rf"  \begin{{tabular}}{{l{'r' * len(columns)}}}",
         r"    \toprule",
-        _latex_line(["", *[first for first, _ in heads]]),
-        _latex_line(["", *[second for _, second in heads]]),
+        _latex_line(["", *first]),
+        _latex_line(["", *second]),
         r"    \midrule",
         *body,
         r"    \bottomrule",
         r"  \end{tabular}",
         r"  \par\medskip",
         r"  \begin{minipage}{\linewidth}\footnotesize\raggedright",
-        *notes,
+        *_latex_notes(table),
         r"  \end{minipage}",
         r"\end{table}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _latex_notes(table: "MetricTable") -> Iterator[str]:
+    """Footnotes and protocol, a paragraph each."""
+    for mark, text in table.footnotes.items():
+        yield rf"  \textsuperscript{{{mark}}} {escape(text)}\par"
+    for text in table.protocol:
+        yield rf"  {escape(text)}\par"
 
 
 def escape(text: str) -> str:
@@ -156,15 +171,16 @@ def _split_heading(column: "Column") -> tuple[str, str]:
     arrow = escape(ARROWS.get(column.better, ""))
     first, bracket, rest = column.label.partition(" (")
     if not bracket:
-        first, comma, rest = column.label.partition(", ")
-        rest = f"({rest})" if comma else ""
-        return f"{escape(first)} {arrow}".rstrip(), escape(rest)
-    return f"{escape(first)} {arrow}".rstrip(), escape(f"({rest}")
+        first, bracket, rest = column.label.partition(", ")
+        rest = f"{rest})"
+    second = f"({rest}" if bracket else ""
+    return f"{escape(first)} {arrow}".rstrip(), escape(second)
 
 
 def _latex_name(row: "Row") -> str:
-    marks = rf"\textsuperscript{{{','.join(row.marks)}}}" if row.marks else ""
-    return escape(row.name) + marks
+    if not row.marks:
+        return escape(row.name)
+    return rf"{escape(row.name)}\textsuperscript{{{','.join(row.marks)}}}"
 
 
 def _latex_cell(column: "Column", row: "Row") -> str:
@@ -175,7 +191,9 @@ def _latex_cell(column: "Column", row: "Row") -> str:
     text = escape(_minus(value))
     if not row.reference and column.is_best(cell):
         text = rf"\textbf{{{text}}}"
-    return rf"{text} $\pm$ {escape(spread)}" if spread else text
+    if spread:
+        return rf"{text} $\pm$ {escape(spread)}"
+    return text
 
 
 def _minus(number: str) -> str:
@@ -194,15 +212,16 @@ def to_csv(table: "MetricTable") -> str:
     measured = []
     for column in table.columns:
         measured += [column.metric, f"{column.metric}_uncertainty"]
-    lines.writerow(["run", *FACTS, *measured, "notes", *[f"protocol_{name}" for name in PROTOCOL]])
-    protocol = [_csv_cell(table.document.get("protocol", {}).get(name)) for name in PROTOCOL]
+    lines.writerow(["run", *FACTS, *measured, "notes", *map("protocol_{}".format, PROTOCOL)])
+    protocol = table.document.get("protocol", {})
     for row in table.rows:
-        facts = [_csv_cell(None if row.reference else at(row.facts, *keys)) for keys in FACTS.values()]
-        numbers = []
+        values: list[object] = [row.name]
+        for keys in FACTS.values():
+            values.append(at(row.facts, *keys))
         for column in table.columns:
-            numbers += map(_csv_cell, row.cells[column.metric])
-        notes = " ".join(table.footnotes[mark] for mark in row.marks)
-        lines.writerow([plain(row.name), *facts, *numbers, notes, *protocol])
+            values += row.cells[column.metric]
+        values.append(" ".join(map(table.footnotes.get, row.marks)))
+        lines.writerow(map(_csv_cell, [*values, *map(protocol.get, PROTOCOL)]))
     return text.getvalue()
 
 

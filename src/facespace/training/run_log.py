@@ -27,7 +27,8 @@ COLUMNS = (
 
 
 LEGEND = (
-    "train, validation: loss, in nats per image (a unit of information; lower is better, values below 0 are normal)\n"
+    "train, validation: loss, in nats per image (a unit of information; lower is better, values below 0 "
+    "are normal)\n"
     "reconstruction, KL: the two terms of the validation loss; KL is the information in a latent\n"
     "MSE: mean squared error of reconstructions, pixel values in [0, 1]   *: lowest validation loss so far"
 )
