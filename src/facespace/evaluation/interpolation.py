@@ -92,7 +92,7 @@ def section(evaluation: Evaluation, found: Interpolation) -> Section:
         network = network_label(found.midpoints.features)
         text += (
             f" {found.midpoints.count:,} faces half-way between two unseen ones have a FID ({network}) of "
-            f"{found.midpoints.fid:.1f} and a KID of {found.midpoints.kid:.4f}; if these are close to the "
+            f"{found.midpoints.fid:.1f} and a KID ({network}) of {found.midpoints.kid:.4f}; if these are close to the "
             "values of reconstructions, morphs stay realistic."
         )
     sheet = grids.grid(np.concatenate(strips), FRAMES)
