@@ -241,7 +241,8 @@ def headlines(metrics: Card) -> list[str]:
     if likelihood:
         loss, per_dim = likelihood["loss"], likelihood["loss_per_dim"]
         lines.append(
-            f"likelihood      {loss:,.1f} nats per image (−ELBO, lower is better), {per_dim:.4f} per pixel value"
+            f"likelihood      {loss:,.1f} nats per image (−ELBO, lower is better), {per_dim:.4f} per pixel "
+            "value"
         )
     return lines
 

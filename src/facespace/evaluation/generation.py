@@ -162,8 +162,8 @@ def measure_generation(
     if count <= dim:
         warnings.append(
             f"{count:,} faces give no full covariance of {dim:,} features, so FID "
-            f"({network_label(features.about)}) lies higher than with many faces: compare it only with values for "
-            "the same count. KID has no such bias."
+            f"({network_label(features.about)}) lies higher than with many faces: compare it only with "
+            "values for the same count. KID has no such bias."
         )
     size = min(SUBSET, count // 2)
     mean, deviation = kid(sampled, reference, size=size, seed=seed)

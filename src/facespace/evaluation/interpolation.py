@@ -92,8 +92,8 @@ def section(evaluation: Evaluation, found: Interpolation) -> Section:
         network = network_label(found.midpoints.features)
         text += (
             f" {found.midpoints.count:,} faces half-way between two unseen ones have a FID ({network}) of "
-            f"{found.midpoints.fid:.1f} and a KID ({network}) of {found.midpoints.kid:.4f}; if these are close to the "
-            "values of reconstructions, morphs stay realistic."
+            f"{found.midpoints.fid:.1f} and a KID ({network}) of {found.midpoints.kid:.4f}; if these are "
+            "close to the values of reconstructions, morphs stay realistic."
         )
     sheet = grids.grid(np.concatenate(strips), FRAMES)
     return Section("Morphs", text, [("Three morphs between unseen faces.", sheet)])
@@ -143,8 +143,8 @@ def _checked(pairs: np.ndarray | None, count: int, steps: int) -> np.ndarray:
     pairs = np.asarray(pairs).reshape(-1, 2)
     if steps < 3 or not len(pairs) or pairs.min() < 0 or pairs.max() >= count:
         raise UsageError(
-            "Interpolation is measured over 3 or more steps and between 2 or more faces; got "
-            f"{steps} steps, {len(pairs)} pairs and {count} faces."
+            f"Interpolation is measured over 3 or more steps and between 2 or more faces; got {steps} "
+            f"steps, {len(pairs)} pairs and {count} faces."
         )
     return pairs
 

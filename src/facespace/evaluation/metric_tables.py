@@ -84,8 +84,8 @@ def evaluate(
         return _measure_table(spaces, data, to, metrics, any_crop=False, **shared)
     document = evaluation_of.evaluate(spaces[0], data, to, iwae_samples=iwae_samples, **shared)
     opened, faces = comparison.opened(spaces[0]), _face_set(data)
-    run = {**_facts(comparison.unique_names([opened.folder])[0], opened, faces), **document}
-    run |= _origin(document["protocol"])
+    name = comparison.unique_names([opened.folder])[0]
+    run = {**_facts(name, opened, faces), **document, **_origin(document["protocol"])}
     names = [name for name, metric in METRICS.items() if at(document, *metric.value) is not None]
     return metric_table([run], names, _protocol(document["protocol"]), document)
 
