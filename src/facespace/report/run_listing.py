@@ -35,13 +35,13 @@ def duration(seconds: float | None) -> str:
 
 
 def state(row: RunFacts) -> str:
-    """`finished`, `stopped at step N`, or what is damaged."""
+    """`finished`, where the log stops, or what is damaged."""
     if row.state == "damaged":
         return f"damaged: {row.damage}"
     if row.state == "finished":
         return "finished"
     if row.steps:
-        return f"stopped at step {row.steps:,}"
+        return f"stopped at step {row.steps:,}, the last that was logged"
     return "stopped before an epoch's end"
 
 
