@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from facespace.report.page import Picture, Section
+from facespace.report.page import Section
 from facespace.report.terms import TERMS, WORDS
 
 HEADING = "Terms on this page"
@@ -32,4 +32,4 @@ def _texts(sections: Sequence[Section]) -> Iterator[str]:
         for row in section.table:
             yield "\n".join(row)
         for picture in section.pictures:
-            yield Picture(*picture).caption
+            yield picture[0]  # the caption

@@ -220,7 +220,7 @@ def to_csv(table: "MetricTable") -> str:
             values.append(at(row.facts, *keys))
         for column in table.columns:
             values += row.cells[column.metric]
-        values.append(" ".join(map(table.footnotes.get, row.marks)))
+        values.append(" ".join(map(table.footnotes.__getitem__, row.marks)))
         lines.writerow(map(_csv_cell, [*values, *map(protocol.get, PROTOCOL)]))
     return text.getvalue()
 
