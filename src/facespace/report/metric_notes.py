@@ -4,6 +4,7 @@ table are unequal: steps, training sets, crops, sizes, priors, weights, feature 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from facespace.core.cards import Card
@@ -177,7 +178,7 @@ def protocol_lines(runs: Sequence[Card], columns: "Sequence[Column]", protocol: 
     """How the figures were measured, a sentence or a few in each line."""
     lines = [_faces(protocol), *_distances(runs[0], columns, protocol)]
     for column in columns:
-        lines.append(f"{METRICS[column.metric].label}: {METRICS[column.metric].about}.")
+        lines.append(f"{column.label}: {METRICS[column.metric].about}.")
     lines += map(_model, runs)
     for origin in dict.fromkeys(map(prior_text, runs)):
         gloss = prior_gloss(origin or "")
@@ -207,7 +208,7 @@ def _faces(protocol: Card) -> str:
     if protocol.get("samples"):
         drawn = f", {protocol['samples']:,} samples of each space"
     return (
-        f"{protocol['count']:,} faces of {plain(str(protocol['set']))} ({protocol.get('source')}, {size} "
+        f"{protocol['count']:,} faces of {plain(PurePath(str(protocol['set'])).name)} ({protocol.get('source')}, {size} "
         f"{colour}, crop {protocol.get('crop')}, fingerprint {str(protocol.get('set_fingerprint'))[:8]}), "
         f"split {protocol.get('split')}, {protocol.get('selection')}{drawn}; seed {protocol.get('seed')}, "
         f"temperature {protocol.get('temperature', 1):g}; facespace {protocol.get('facespace')}."
