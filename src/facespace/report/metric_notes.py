@@ -204,11 +204,12 @@ def _distances(run: Card, columns: "Sequence[Column]", protocol: Card) -> Iterat
 def _faces(protocol: Card) -> str:
     size = "×".join(map(str, protocol.get("size") or ()))
     colour = "gray" if protocol.get("channels") == 1 else "colour"
+    folder = plain(PurePath(str(protocol["set"])).name)
     drawn = ""
     if protocol.get("samples"):
         drawn = f", {protocol['samples']:,} samples of each space"
     return (
-        f"{protocol['count']:,} faces of {plain(PurePath(str(protocol['set'])).name)} ({protocol.get('source')}, {size} "
+        f"{protocol['count']:,} faces of {folder} ({protocol.get('source')}, {size} "
         f"{colour}, crop {protocol.get('crop')}, fingerprint {str(protocol.get('set_fingerprint'))[:8]}), "
         f"split {protocol.get('split')}, {protocol.get('selection')}{drawn}; seed {protocol.get('seed')}, "
         f"temperature {protocol.get('temperature', 1):g}; facespace {protocol.get('facespace')}."
