@@ -20,7 +20,9 @@ from playwright.sync_api import Locator, Page, sync_playwright
 from facespace.image import animation, grids
 from facespace.space.face_space import load
 
-VIEW = {"width": 1100, "height": 690}  # CSS pixels of the page
+VIEW = {"width": 1180, "height": 620}  # CSS pixels of the page
+# Parts of the page that are hidden, so that the face is large.
+HIDDEN = {"sliders": "history,morph", "drawing": "history,morph,attributes,components,raw"}
 WIDTH = 800  # of the GIF
 FRAME_MS = 100
 HOLD_FRAMES = 10  # at the end, before it begins again
@@ -72,16 +74,16 @@ DRAWING = (
         SKIN,
         "#d5d5d5",
         60,
-        [*arc(0.5, 0.52, 0.17, 0.22, -90, 270, 22), (0.5, 0.5), (0.45, 0.6), (0.55, 0.6)],
+        [*arc(0.5, 0.55, 0.18, 0.27, -90, 270, 22), (0.5, 0.5), (0.45, 0.65), (0.55, 0.7)],
     ),
-    Stroke("pen", HAIR, "#2b2b2b", 56, arc(0.5, 0.44, 0.32, 0.36, 160, 380, 22)),
+    Stroke("pen", HAIR, "#2b2b2b", 56, arc(0.5, 0.5, 0.35, 0.42, 155, 385, 22)),
     Stroke("pen", HAIR, "#2b2b2b", 10, arc(0.36, 0.45, 0.08, 0.04, 200, 340, 6)),
     Stroke("pen", HAIR, "#2b2b2b", 10, arc(0.64, 0.45, 0.08, 0.04, 200, 340, 6)),
     Stroke("pen", DARK, "#000000", 16, arc(0.37, 0.51, 0.03, 0.008, 0, 180, 5)),
     Stroke("pen", DARK, "#000000", 16, arc(0.63, 0.51, 0.03, 0.008, 0, 180, 5)),
-    Stroke("pen", "#8a5a3a", "#808080", 7, arc(0.5, 0.62, 0.06, 0.03, 20, 160, 6)),
-    Stroke("pen", RED, "#555555", 14, arc(0.5, 0.73, 0.11, 0.035, 10, 170, 8)),
-    Stroke("pen", WHITE, WHITE, 16, arc(0.5, 0.735, 0.09, 0.025, 170, 10, 8)),
+    Stroke("pen", "#8a5a3a", "#808080", 7, arc(0.5, 0.66, 0.06, 0.03, 20, 160, 6)),
+    Stroke("pen", RED, "#555555", 14, arc(0.5, 0.77, 0.13, 0.05, 5, 175, 8)),
+    Stroke("pen", WHITE, WHITE, 16, arc(0.5, 0.765, 0.1, 0.025, 170, 10, 8)),
 )
 # (attribute, strengths to visit in standard deviations); names that the space lacks are left out.
 MOVES = (("Smiling", (2.5,)), ("Eyeglasses", (3.5, 0.0)), ("Young", (-3.0, 1.0)), ("Male", (1.8, 0.0)))
@@ -96,6 +98,7 @@ class Film:
     def take(self, settle: int = 60) -> None:
         """One frame, after the picture of the last change has been painted."""
         self.page.wait_for_timeout(settle)
+        self.page.wait_for_selector("#faces[aria-busy=false]", timeout=SETTLED)
         image = Image.open(io.BytesIO(self.page.screenshot(animations="disabled"))).convert("RGB")
         height = round(image.height * WIDTH / image.width)
         self.frames.append(image.resize((WIDTH, height), Image.Resampling.LANCZOS))
@@ -135,6 +138,7 @@ def drag(page: Page, slider: Locator, strengths: Sequence[float], film: Film) ->
     """Moves one slider from where it stands to each strength."""
     slider.scroll_into_view_if_needed()
     box = slider.bounding_box()
+    assert box
     limit = float(slider.get_attribute("max"))
     middle = box["y"] + box["height"] / 2
 
@@ -165,7 +169,6 @@ def drawing(page: Page, film: Film) -> None:
     page.wait_for_timeout(1500)
     film.take()
     film.hold(4)
-    box = board.bounding_box()
     for stroke in DRAWING:
         page.click(f"#draw [data-tool={stroke.tool}]")
         swatch = page.locator(f"#draw [data-colour='{stroke.colour}']")
@@ -177,6 +180,8 @@ def drawing(page: Page, film: Film) -> None:
             input.dispatchEvent(new Event('input')); }""",
             stroke.size,
         )
+        box = board.bounding_box()
+        assert box
         points = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in stroke.points]
         page.mouse.move(*points[0])
         page.mouse.down()
@@ -222,7 +227,7 @@ def main() -> None:
     parser.add_argument("--to", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=0, help="of the nine random faces")
     parser.add_argument("--face", type=int, default=0, help="which of the nine, from 0")
-    parser.add_argument("--colours", type=int, default=96)
+    parser.add_argument("--colours", type=int, default=200)
     asked = parser.parse_args()
     if asked.scene == "morph":
         save_morph(asked.to)
@@ -235,12 +240,13 @@ def main() -> None:
             browser = launch(playwright)
             page = browser.new_page(viewport=VIEW, color_scheme="light")
             page.add_init_script("localStorage.setItem('facespace:tour', 'seen')")
-            page.goto(address)
-            page.wait_for_selector("#history .tile", timeout=SETTLED)
+            host, key = address.split("#")
+            page.goto(f"{host}?hide={HIDDEN[asked.scene]}#{key}")
+            page.wait_for_selector("#random .image-grid button", timeout=SETTLED)
             page.wait_for_selector(".meter b", timeout=SETTLED)
             page.fill("#seed", str(asked.seed))
             page.press("#seed", "Enter")
-            page.wait_for_timeout(1000)
+            page.wait_for_timeout(4000)
             page.locator("#random .image-grid button").nth(asked.face).click()
             page.wait_for_timeout(600)
             page.evaluate(POINTER)
