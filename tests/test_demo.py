@@ -172,7 +172,7 @@ def test_a_killed_demo_goes_on_to_the_same_result(tmp_path, whole, moment):
 
 
 def test_the_budget_is_three_minutes_of_two_cores():
-    """The usual times, measured on two idle cores, that the command prints at its start."""
+    """The times that the command prints at its start."""
     seconds = {part.name: part.seconds for part in demo_module.SYNTHETIC_PARTS}
     assert seconds["synthetic faces"] + seconds["training"] <= 180
     assert sum(part.seconds for part in demo_module.DEFAULT_PARTS) < 60

@@ -101,7 +101,7 @@ class Demo:
         times = ", ".join(f"{part.title} {part.seconds:.0f} s" for part in missing)
         note(
             f"The page is {self.to / PAGE}. Open it in a browser now: it grows with each part.\n"
-            f"Usual times on two idle cores: {times}."
+            f"Expected on two idle cores: {times}."
         )
         try:
             for number, part in enumerate(self.parts, start=1):
