@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from explorer import SETTLED, launch, start
 from PIL import Image
-from playwright.sync_api import Locator, Page, sync_playwright
+from playwright.sync_api import FloatRect, Locator, Page, sync_playwright
 
 from facespace.image import animation, grids
 from facespace.space.face_space import load
@@ -23,7 +23,8 @@ from facespace.space.face_space import load
 VIEW = {"width": 1180, "height": 620}  # CSS pixels of the page
 # Parts of the page that are hidden, so that the face is large.
 HIDDEN = {"sliders": "history,morph", "drawing": "history,morph,attributes,components,raw"}
-WIDTH = 800  # of the GIF
+CLIPS = {"sliders": 1.0, "drawing": 0.72}  # the share of the width that is shown, from the left
+WIDTH = 800  # of the GIF where the whole page is shown
 FRAME_MS = 100
 HOLD_FRAMES = 10  # at the end, before it begins again
 LARGEST = 2_000_000  # bytes
@@ -92,16 +93,20 @@ MOVES = (("Smiling", (2.5,)), ("Eyeglasses", (3.5, 0.0)), ("Young", (-3.0, 1.0))
 class Film:
     """Frames of the page."""
 
-    def __init__(self, page: Page) -> None:
+    def __init__(self, page: Page, share: float) -> None:
         self.page, self.frames = page, []
+        self.clip = FloatRect(x=0, y=0, width=share * VIEW["width"], height=VIEW["height"])
+        self.width = round(share * WIDTH)
 
     def take(self, settle: int = 60) -> None:
         """One frame, after the picture of the last change has been painted."""
         self.page.wait_for_timeout(settle)
         self.page.wait_for_selector("#faces[aria-busy=false]", timeout=SETTLED)
-        image = Image.open(io.BytesIO(self.page.screenshot(animations="disabled"))).convert("RGB")
-        height = round(image.height * WIDTH / image.width)
-        self.frames.append(image.resize((WIDTH, height), Image.Resampling.LANCZOS))
+        image = Image.open(io.BytesIO(self.page.screenshot(animations="disabled", clip=self.clip))).convert(
+            "RGB"
+        )
+        height = round(image.height * self.width / image.width)
+        self.frames.append(image.resize((self.width, height), Image.Resampling.LANCZOS))
 
     def hold(self, count: int) -> None:
         """Repeats the last frame."""
@@ -110,7 +115,7 @@ class Film:
     def save(self, to: Path, colours: int) -> None:
         """Writes a looping GIF in one palette, without dithering, which would change every pixel of every frame."""
         chosen = self.frames[:: max(1, len(self.frames) // 12)]
-        column = Image.new("RGB", (WIDTH, sum(frame.height for frame in chosen)))
+        column = Image.new("RGB", (self.width, sum(frame.height for frame in chosen)))
         for index, frame in enumerate(chosen):
             column.paste(frame, (0, index * frame.height))
         palette = column.quantize(colours, method=Image.Quantize.MEDIANCUT)
@@ -123,6 +128,7 @@ class Film:
 
 def sliders(page: Page, film: Film) -> None:
     """Drags the sliders of a few attributes."""
+    page.wait_for_selector(".meter b", timeout=SETTLED)  # the unit of the sliders is known
     page.click("#tab-attributes")
     page.wait_for_timeout(1500)
     film.take()
@@ -192,6 +198,7 @@ def drawing(page: Page, film: Film) -> None:
         page.mouse.up()
         film.take(150)
         film.hold(1)
+    film.take(2_000)  # the reconstruction of the whole drawing
     film.hold(HOLD_FRAMES)
 
 
@@ -240,17 +247,17 @@ def main() -> None:
             browser = launch(playwright)
             page = browser.new_page(viewport=VIEW, color_scheme="light")
             page.add_init_script("localStorage.setItem('facespace:tour', 'seen')")
+            page.set_default_timeout(SETTLED)
             host, key = address.split("#")
             page.goto(f"{host}?hide={HIDDEN[asked.scene]}#{key}")
             page.wait_for_selector("#random .image-grid button", timeout=SETTLED)
-            page.wait_for_selector(".meter b", timeout=SETTLED)
             page.fill("#seed", str(asked.seed))
             page.press("#seed", "Enter")
             page.wait_for_timeout(4000)
             page.locator("#random .image-grid button").nth(asked.face).click()
             page.wait_for_timeout(600)
             page.evaluate(POINTER)
-            film = Film(page)
+            film = Film(page, CLIPS[asked.scene])
             SCENES[asked.scene](page, film)
             film.save(asked.to, asked.colours)
             browser.close()
