@@ -161,7 +161,7 @@ class Autoregressive(FittedPrior):
                 codes[:, place] = logits.argmax(1)
                 continue
             reached = (logits / temperature).softmax(1).cumsum(1)
-            chosen = torch.searchsorted(reached, uniform[:, place : place + 1], right=True)[:, 0]
+            chosen = torch.searchsorted(reached, uniform[:, place, None].contiguous(), right=True)[:, 0]
             codes[:, place] = chosen.clamp(max=logits.shape[1] - 1)
         return codes
 

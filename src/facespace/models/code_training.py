@@ -23,7 +23,8 @@ CODES_PER_STEP = 4_096  # codes of the faces of a batch, about
 MOST_HELD_OUT = 65_536  # codes of the held-out faces, at most: more cost time and add no precision
 VALIDATION_CODES = 8_192  # codes in one batch of the validation
 VALIDATE_EVERY, PATIENCE = 100, 6  # steps; validations without a better one before the end
-LEARNING_RATE, WARMUP, DECAY = 2e-3, 200, 0.02  # of AdamW: peak, steps of warm-up, weight decay
+LEARNING_RATE, DECAY = 2e-3, 0.02  # of AdamW: peak, weight decay
+WARMUP, WARMUP_SHARE = 200, 0.1  # steps in which the rate rises, and at most that share of all steps
 DROPOUT, CLIP, EMA_DECAY = 0.1, 1.0, 0.995
 
 
@@ -63,13 +64,14 @@ def _run(
     )
     stepper, stopping = Stepper(net, adam, CLIP, averaged), EarlyStopping(_validate(average, exam))
     best, batch = copy.deepcopy(average), max(1, CODES_PER_STEP // codes.shape[1])
+    warmup = min(WARMUP, round(WARMUP_SHARE * steps))
     with progress(steps, "Fitting the autoregressive prior", "steps") as advance:
         for step in range(1, steps + 1):
             rows = torch.randint(len(codes), (min(batch, len(codes)),), device=codes.device)
             with autocast(codes.device):
                 loss = -net.log_prob(codes[rows]).mean()  # nats per code
             stepper.backward(loss)
-            stepper.update(LEARNING_RATE * linear_warmup(step - 1, WARMUP - 1) * cosine_decay(step, steps))
+            stepper.update(LEARNING_RATE * linear_warmup(step - 1, warmup) * cosine_decay(step, steps))
             advance(1)
             if step % VALIDATE_EVERY and step < steps:
                 continue

@@ -15,8 +15,9 @@ from torch.nn import functional as F
 EMBEDDING = 64  # numbers of the embedding of a code
 HEAD = 32  # numbers of an attention head
 EXPANSION = 4  # of the hidden layer of a block
-# Neighbours by depth, row and column: left, above left, above, above right, and the cell at the depth before.
-NEIGHBOURS = ((0, 0, -1), (0, -1, -1), (0, -1, 0), (0, -1, 1), (-1, 0, 0))
+# Neighbours by depth, row and column beside the code before, which is mostly the left one: above left, above,
+# above right, and the cell at the depth before.
+NEIGHBOURS = ((0, -1, -1), (0, -1, 0), (0, -1, 1), (-1, 0, 0))
 
 
 class Layout(NamedTuple):
@@ -135,7 +136,8 @@ class Block(nn.Module):
 
 
 def _context(layouts: Sequence[Layout]) -> Tensor:
-    """(N, M): for each code the neighbours in its own map, and the cell of the map before that it lies in."""
+    """(N, M): for each code the one before it in the sequence, the neighbours in its own map, and the cell of
+    the map before that it lies in."""
     rows: list[list[int]] = []
     first, coarser = 1, None
     for layout in layouts:
@@ -143,7 +145,7 @@ def _context(layouts: Sequence[Layout]) -> Tensor:
             for y in range(layout.height):
                 for x in range(layout.width):
                     places = [_place(layout, first, depth + d, y + r, x + c) for d, r, c in NEIGHBOURS]
-                    rows.append([*places, _parent(layout, coarser, y, x)])
+                    rows.append([len(rows), *places, _parent(layout, coarser, y, x)])
         first, coarser = first + layout.count, (layout, first)
     return torch.tensor(rows)
 

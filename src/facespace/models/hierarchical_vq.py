@@ -49,7 +49,9 @@ class HierarchicalVQ(HierarchicalVAE):
         for level, (shape, width) in enumerate(zip(self.shapes, reversed(config.widths))):
             features = 2 * width if level else width  # the first level has the encoder's alone
             heads.append(level_head(config, features, shape[0]))
-            books.append(Codebook(replace(config, kind="autoencoder", levels=(), latent_dim=math.prod(shape))))
+            books.append(
+                Codebook(replace(config, kind="autoencoder", levels=(), latent_dim=math.prod(shape)))
+            )
             branches.append(latent_branch(shape, width, "codes"))
         blocks, rises, last = decoder_stages(config, config.image[0] * self.pixels.parts)
         self.heads, self.books = heads, books  # type: ignore[assignment]

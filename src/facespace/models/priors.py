@@ -183,9 +183,7 @@ def default_kinds(grids: Sequence[CodeGrid]) -> tuple[str, ...]:
     return ("flow", "mixture", "normal")
 
 
-def fitted_prior(
-    kind: str, dim: int, options: Options, grids: Sequence[CodeGrid] = ()
-) -> FittedPrior:
+def fitted_prior(kind: str, dim: int, options: Options, grids: Sequence[CodeGrid] = ()) -> FittedPrior:
     """An unfitted prior of FITTED for latents (dim,); `grids` are a model's `code_grids`. Raises UsageError for
     an unknown kind or option, and for a prior over codes where there are none."""
     make = choose(FITTED, kind, "prior")
