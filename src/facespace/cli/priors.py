@@ -20,7 +20,7 @@ class FitOptions:
     components
         Number of Gaussians of a mixture. [default: 10, and fewer for few faces]
     steps
-        Training steps at most; held-out latents stop it earlier. [default: 6000; autoregressive 2000]
+        Training steps at most; held-out latents stop it earlier. [default: 6000; autoregressive 1500]
     width
         Units in the layers of its network. [default: 512, and 4 for each latent where that is less;
         autoregressive 192]

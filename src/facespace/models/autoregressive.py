@@ -18,7 +18,7 @@ from facespace.models.codes import CodeGrid
 from facespace.models.flow_training import MIN_FACES
 from facespace.models.prior import FittedPrior, Options, noise
 
-STEPS = 2_000  # of training, at most
+STEPS = 1_500  # of training, at most
 WIDTH, BLOCKS = 192, 4
 CHUNK = 16  # latents in one batch; always as many, so that rounding does not depend on n
 LARGE_CHUNK = 256  # latents in one batch where rounding may depend on n

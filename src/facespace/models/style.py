@@ -96,43 +96,50 @@ class Modulated(nn.Module):
     Scaling a channel of the input is scaling its slice of the kernel, and the demodulation is a number for
     each output channel, so one kernel serves the whole batch:
 
-        y = d · conv(s · x, w),   d_j = 1 / √(Σ_ik (s_i · w_jik)² + ε)."""
+        y = d · conv(s · x, w) + bias,   d_j = 1 / √(Σ_ik (s_i · w_jik)² + ε),
 
-    def __init__(self, before: int, after: int, kernel: int, demodulate: bool) -> None:
+    times a `gain`. With `enlarge` the scaled input is upsampled before the convolution."""
+
+    gain = 1.0
+
+    def __init__(self, before: int, after: int, kernel: int, demodulate: bool, enlarge: bool = False) -> None:
         super().__init__()
-        self.kernel, self.demodulate = kernel, demodulate
+        self.kernel, self.demodulate, self.enlarge = kernel, demodulate, enlarge
         self.affine = nn.Linear(STYLE, before)
         nn.init.ones_(self.affine.bias)
         self.convolution = nn.Conv2d(before, after, kernel, 1, kernel // 2, bias=False)
         self.bias = nn.Parameter(torch.zeros(after))
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
-        """(B, before, H, W) and styles (B, STYLE) to (B, after, H, W)."""
+        """(B, before, H, W) and styles (B, STYLE) to (B, after, H, W), or (B, after, 2H, 2W)."""
         scales = self.affine(w)  # (B, before)
-        y = self.convolution(x * scales[:, :, None, None].to(x))
-        if self.demodulate:
-            energy = self.convolution.weight.float().square().sum((2, 3))  # (after, before)
-            scale = (scales.float().square() @ energy.T + EPSILON).rsqrt()  # (B, after)
-            y = y * scale[:, :, None, None].to(y)
-        return y + self.bias[:, None, None].to(y)
+        x = x * scales[:, :, None, None].to(x)
+        y = self.convolution(_upsample(x) if self.enlarge else x)
+        bias = (self.gain * self.bias)[:, None, None].to(y)
+        if not self.demodulate:
+            return bias + self.gain * y
+        energy = self.convolution.weight.float().square().sum((2, 3))  # (after, before)
+        demodulation = (scales.float().square() @ energy.T + EPSILON).rsqrt()  # (B, after)
+        return torch.addcmul(bias, y, (self.gain * demodulation)[:, :, None, None].to(y))
 
 
 class StyledConvolution(Modulated):
     """A modulated and demodulated 3×3 convolution with LeakyReLU, at the same size or, with `enlarge`, at
-    twice the size. `noise` adds normal noise of a learned strength to its output in training; in eval mode
-    there is none, so that decoding is deterministic."""
+    twice the size. `noise` adds normal noise of a learned strength in training; in eval mode there is none, so
+    that decoding is deterministic."""
+
+    gain = GAIN  # here, where it costs nothing: LeakyReLU(c · y) = c · LeakyReLU(y) for c > 0
 
     def __init__(self, before: int, after: int, enlarge: bool = False, noise: bool = False) -> None:
-        super().__init__(before, after, 3, demodulate=True)
-        self.enlarge = enlarge
+        super().__init__(before, after, 3, demodulate=True, enlarge=enlarge)
         self.strength = nn.Parameter(torch.zeros(())) if noise else None
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
         """(B, before, H, W) and styles (B, STYLE) to (B, after, H, W), or (B, after, 2H, 2W)."""
-        y = super().forward(_upsample(x) if self.enlarge else x, w)
+        y = super().forward(x, w)
         if self.strength is not None and self.training:
-            y = y + self.strength * torch.randn_like(y[:, :1])
-        return F.leaky_relu(y, SLOPE) * GAIN
+            y = y + self.gain * self.strength.to(y) * torch.randn_like(y[:, :1])
+        return F.leaky_relu(y, SLOPE)
 
     @property
     def label(self) -> str:
