@@ -27,7 +27,7 @@ def network():
 def random_codes(count, generator=None):
     parts = []
     for layout in LAYOUTS:
-        parts.append(torch.randint(layout.entries, (count, layout.count), generator=generator))
+        parts.append(torch.randint(layout.entries, (count, layout.size), generator=generator))
     return torch.cat(parts, 1)
 
 
@@ -52,13 +52,13 @@ def test_logits_one_by_one_equal_those_of_the_whole_sequence(network):
     whole, caches = network(codes), network.caches(3)
     first = 0
     for layout, logits in zip(LAYOUTS, whole):
-        for place in range(layout.count):
+        for place in range(layout.size):
             known = codes.clone()
             known[:, first + place :] = 0  # what comes later is not read
             torch.testing.assert_close(
                 network.next_logits(known, first + place, caches), logits[:, place], rtol=1e-4, atol=1e-4
             )
-        first += layout.count
+        first += layout.size
 
 
 def test_neighbours_are_the_cells_around_and_the_parent():

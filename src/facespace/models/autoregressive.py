@@ -55,7 +55,7 @@ class Autoregressive(FittedPrior):
         self.grids = [tuple(grid) for grid in grids]
         self.steps, self.width, self.blocks = steps, width, blocks
         self.layouts = [Layout(*grid[:4]) for grid in self.grids]
-        self.sizes = [layout.count * grid[4] for layout, grid in zip(self.layouts, self.grids)]
+        self.sizes = [layout.size * grid[4] for layout, grid in zip(self.layouts, self.grids)]
         if sum(self.sizes) != dim:
             raise UsageError(f"The maps of codes have {sum(self.sizes)} numbers, and a latent has {dim}.")
         self.register_buffer("center", torch.zeros(dim))
@@ -96,7 +96,7 @@ class Autoregressive(FittedPrior):
     @property
     def uniform_log_prob(self) -> float:
         """The log-probability of any latent if all entries were equally likely, nats."""
-        return -sum(layout.count * math.log(layout.entries) for layout in self.layouts)
+        return -sum(layout.size * math.log(layout.entries) for layout in self.layouts)
 
     def fit(self, z: Tensor, seed: int = 0, y: Tensor | None = None) -> None:
         """Fits the prior to latents (N, D), N ≥ 2, or (N, V, D), V views of each face.
@@ -124,7 +124,7 @@ class Autoregressive(FittedPrior):
 
     def latents(self, codes: Tensor) -> Tensor:
         """Codes (N, codes of all maps) to latents (N, D)."""
-        counts = [layout.count for layout in self.layouts]
+        counts = [layout.size for layout in self.layouts]
         parts = []
         for part, entries in zip(codes.split(counts, 1), self.entries):
             parts.append(coding.join(entries[part]))
@@ -141,7 +141,7 @@ class Autoregressive(FittedPrior):
 
     @torch.no_grad()
     def _sample(self, n: int, temperature: float, generator: Generator | None, chunk: int) -> Tensor:
-        codes = sum(layout.count for layout in self.layouts)
+        codes = sum(layout.size for layout in self.layouts)
         drawn = noise(n, self.center.new_zeros(codes), generator)
         uniform = torch.special.ndtr(drawn.double())  # (n, codes) in [0, 1]
         parts = [self.center.new_zeros(0, len(self.center))]

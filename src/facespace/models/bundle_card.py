@@ -98,7 +98,7 @@ def default_prior(card: Card | BundleCard) -> str:
             continue
         if entry.get("discrete"):
             return kind
-        if found["fitted"] > max(highest, found["model"]):
+        if found["fitted"] > max(highest, found.get("model", float("inf"))):
             best, highest = kind, found["fitted"]
     return best
 

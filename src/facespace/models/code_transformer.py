@@ -30,7 +30,7 @@ class Layout(NamedTuple):
     entries: int  # of its codebook
 
     @property
-    def count(self) -> int:
+    def size(self) -> int:
         """Codes of the map."""
         return self.depth * self.height * self.width
 
@@ -51,10 +51,10 @@ class CodeTransformer(nn.Module):
 
     def __init__(self, layouts: Sequence[Layout], width: int, blocks: int, dropout: float = 0.0) -> None:
         super().__init__()
-        self.counts = [layout.count for layout in layouts]
+        self.counts = [layout.size for layout in layouts]
         offsets, rows = [], 1  # row 0 of the embeddings: outside of the map
         for layout in layouts:
-            offsets.append(torch.full((layout.count,), rows))
+            offsets.append(torch.full((layout.size,), rows))
             rows += layout.entries
         self.register_buffer("offset", torch.cat(offsets), persistent=False)
         self.register_buffer("context", _context(layouts), persistent=False)
@@ -70,7 +70,7 @@ class CodeTransformer(nn.Module):
             nn.init.zeros_(parameter)
 
     def forward(self, codes: Tensor) -> list[Tensor]:
-        """(B, N) int64 to the logits of each map, (B, its count, its entries)."""
+        """(B, N) int64 to the logits of each map, (B, its size, its entries)."""
         neighbours = self.codes(self._rows(codes)[:, self.context])  # (B, N, M, EMBEDDING)
         h = self.start(self.dropout(neighbours.flatten(2))) + self.places.weight
         for block in self.blocks:
@@ -152,7 +152,7 @@ def _context(layouts: Sequence[Layout]) -> Tensor:
                 for x in range(layout.width):
                     places = [_place(layout, first, depth + d, y + r, x + c) for d, r, c in NEIGHBOURS]
                     rows.append([len(rows), *places, _parent(layout, coarser, y, x)])
-        first, coarser = first + layout.count, (layout, first)
+        first, coarser = first + layout.size, (layout, first)
     return torch.tensor(rows)
 
 

@@ -18,7 +18,7 @@ class CodeGrid(NamedTuple):
     entries: Tensor  # (K, c): K entries of c numbers
 
     @property
-    def count(self) -> int:
+    def size(self) -> int:
         """Codes of the grid."""
         return self.depth * self.height * self.width
 
