@@ -19,6 +19,7 @@ from PIL import Image
 import facespace
 from facespace.core.configs import override, to_dict
 from facespace.core.errors import UsageError
+from facespace.formats.layers import KNOWN
 from facespace.formats.pictures import template_of
 from facespace.models import build, bundle
 from facespace.models.backbones import BACKBONES
@@ -105,10 +106,13 @@ def test_the_file_of_a_published_system_is_that_system(name):
     assert imported <= IMPORTS
 
 
-@pytest.mark.parametrize("name", [name for name in RECIPES if name != "hierarchical"])
-def test_every_other_recipe_has_the_same_network(name):
-    if name in PUBLISHED:
-        pytest.skip("compared at its own size")
+@pytest.mark.parametrize("name", [name for name in RECIPES if name not in PUBLISHED])
+def test_every_other_recipe_has_the_same_network_or_none(name):
+    config = recipe(name).model
+    if config.kind != "autoencoder" or config.backbone not in KNOWN:
+        with pytest.raises(UsageError, match="no single file"):
+            facespace.recipe_code(name)
+        return
     code = facespace.recipe_code(name)
     assert len(code.splitlines()) <= 150 and max(map(len, code.splitlines())) <= 110
     both(recipe(name), code)
@@ -118,7 +122,7 @@ def test_every_other_recipe_has_the_same_network(name):
         assert "perceptual loss (0.25)" in " ".join(code.split()) and "argparse" not in code
 
 
-@pytest.mark.parametrize("backbone", BACKBONES)
+@pytest.mark.parametrize("backbone", KNOWN)
 @pytest.mark.parametrize("likelihood", LIKELIHOODS)
 @pytest.mark.parametrize("bottleneck", ["gaussian", "deterministic"])
 def test_all_combinations_have_the_same_loss(backbone, likelihood, bottleneck):
@@ -161,6 +165,10 @@ MORE = {
 def test_settings_of_the_model_and_the_objective(settings):
     settings = [*SMALL, *settings]
     assert_same_loss(override(recipe("demo"), settings), facespace.recipe_code("demo", settings))
+
+
+def test_the_backbones_that_have_a_file_exist():
+    assert set(KNOWN) <= set(BACKBONES)
 
 
 REFUSED = {
@@ -337,20 +345,16 @@ def test_an_exported_space_is_the_space(fixture, request, tmp_path):
         assert sheet.size == (32, 32)
 
 
-def test_samples_of_an_autoencoder_have_the_latents_covariance():
-    code = facespace.recipe_code("celeba-gray-ae")
-    line = next(line for line in code.splitlines() if line.strip().startswith("noise ="))
-    drawn = code.partition("shown.decode(shown.prior")[2].partition("), options.to")[0]
-    z = torch.randn(50, 6) @ torch.randn(6, 6) * torch.tensor([1.0, 1, 1, 1, 1e-12, 0])
-    names = {"torch": torch, "z": z, "DEVICE": "cpu", "shown": types.SimpleNamespace(prior=z)}
+def test_samples_of_an_autoencoder_have_the_covariance_of_its_latents():
+    """Dead latents too, of which a Cholesky factor or eigenvectors may not be found."""
+    lines = [line.strip() for line in facespace.recipe_code("celeba-gray-ae").splitlines()]
+    drawing = [line for line in lines if line.startswith(("sums = torch", "drawn ="))]
     torch.manual_seed(0)
-    noise = eval(line.partition("=")[2].replace("randn(64,", "randn(200_000,"), names)
-    sampled = z.mean(0) + eval(
-        "noise" + drawn.partition("noise")[2],
-        names
-        | {"noise": noise, "shown": types.SimpleNamespace(prior=types.SimpleNamespace(center=z.mean(0)))},
-    )
-    torch.testing.assert_close(sampled.T.cov(), z.T.cov(), rtol=0.05, atol=0.05)
+    z = torch.randn(50, 6) @ torch.randn(6, 6) * torch.tensor([1.0, 1, 1, 1, 1e-12, 0])
+    names = {"torch": torch, "z": z, "DEVICE": "cpu"}
+    exec("\n".join(drawing).replace("randn(64,", "randn(100_000,"), names)
+    torch.testing.assert_close(names["drawn"].T.cov(), z.T.cov(), rtol=0.05, atol=0.1)
+    torch.testing.assert_close(names["drawn"].mean(0), z.mean(0), rtol=0.05, atol=0.05)
 
 
 @pytest.mark.parametrize("name", PUBLISHED)

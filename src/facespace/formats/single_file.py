@@ -204,7 +204,7 @@ def _drawn(config: ModelConfig) -> str:
     """Latents of new faces, as an expression of the training loop."""
     if config.bottleneck == "gaussian":
         return f"torch.randn(64, {config.latent_dim}, device=DEVICE)"
-    return "shown.prior.center + noise @ (z - shown.prior.center)"
+    return "drawn"
 
 
 def _schedule(train: TrainConfig) -> str:
