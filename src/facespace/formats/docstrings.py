@@ -68,8 +68,8 @@ def rows_of_text(rows: Mapping[str, str]) -> list[str]:
         found += textwrap.wrap(
             plain_text(text),
             110,
-            initial_indent=f"{name:<9} ",
-            subsequent_indent=" " * 10,
+            initial_indent=f"{name:<10} ",
+            subsequent_indent=" " * 11,
             break_on_hyphens=False,
         )
     return found

@@ -89,8 +89,8 @@ def _docstring(loaded: Bundle, recipe: Recipe | None, prior: str) -> str:
     }
     name = recipe.name if recipe else loaded.folder.name
     commands = (
-        "    python model.py              # samples.png: 64 new faces",
-        "    python model.py A.jpg B.jpg    # reconstructions.png: photographs, and below them what is left",
+        "    python model.py                # samples.png: 64 new faces",
+        "    python model.py A.jpg B.jpg    # reconstructions.png: photographs above their reconstructions",
     )
     title = f"{plain_text(name)}: a {KINDS[config.bottleneck]} of faces, exported by facespace {__version__}."
     return "\n".join([title, "", *rows_of_text(rows), "", *commands, ""])
