@@ -14,6 +14,7 @@ from typing import Annotated, Any, NoReturn
 
 from cyclopts import App, CycloptsError, Parameter
 
+from facespace.cli.options import complete_align
 from facespace.core.aliases import current_verb, rename_arguments
 from facespace.core.console import is_main_process
 from facespace.core.errors import FacespaceError, describe_os_error
@@ -148,7 +149,7 @@ def _run_verb(tokens: Sequence[str], as_json: bool) -> None:
     if not tokens or list(tokens) in (["--help"], ["-h"]):
         print(overview())
         return
-    done = app(rename_arguments(tokens))
+    done = app(complete_align(rename_arguments(tokens)))
     if isinstance(done, Done) and is_main_process():
         print(json.dumps(done.facts, default=str) if as_json else done.text)
 
