@@ -12,9 +12,9 @@ from PIL import Image
 import facespace
 from facespace.cli.options import complete_align
 from facespace.core import once
-from facespace.core.errors import FacespaceError, ImageError, UsageError
+from facespace.core.errors import FacespaceError, UsageError
 from facespace.image import aligned_photos, detectors
-from facespace.image.align import TEMPLATES, FoundFace, apply
+from facespace.image.align import TEMPLATES, FoundFace
 from facespace.image.aligned_photos import NoFaceError, PhotoReader, read_photos
 from facespace.image.photos import Template
 from facespace.image.placement import lies_in_crop, placement
@@ -106,7 +106,9 @@ class Fake:
 @pytest.fixture
 def fake(monkeypatch):
     """A face inside the crop in a picture of 178×218, elsewhere in 300×200, none in others."""
-    detector = Fake({(178, 218): CELEBA.points, (300, 200): moved(0.6, 20, (60, 0)), (256, 256): SPACE.points * 2})
+    detector = Fake(
+        {(178, 218): CELEBA.points, (300, 200): moved(0.6, 20, (60, 0)), (256, 256): SPACE.points * 2}
+    )
     monkeypatch.setattr(aligned_photos, "open_detector", lambda: detector)
     return detector
 
@@ -118,7 +120,9 @@ def picture(folder: Path, name: str, size: tuple[int, int]) -> Path:
 
 
 def test_auto_aligns_what_lies_elsewhere_and_says_so(fake, tmp_path, capsys):
-    files = [picture(tmp_path, f"{n}.png", size) for n, size in enumerate([(300, 200), (178, 218), (300, 200)])]
+    files = [
+        picture(tmp_path, f"{n}.png", size) for n, size in enumerate([(300, 200), (178, 218), (300, 200)])
+    ]
     photos = read_photos(files, "auto", SPACE)
     assert [photo.size for photo in photos] == [(178, 218)] * 3
     assert np.array_equal(photos[1], Image.open(files[1]))
@@ -258,12 +262,24 @@ def test_the_photographs_of_a_folder_without_a_face_are_left_out(cli, fake, alig
 @pytest.mark.parametrize(
     ("tokens", "says"),
     [
-        (["edit", "mee.png", "--set", "Smiling=2", "--to", "x.png"], "The photograph mee.png does not exist. Did you mean me.png?"),
-        (["morph", "ME.jpeg", "me.png", "--to", "x.gif"], "The photograph ME.jpeg does not exist. Did you mean me.png?"),
+        (
+            ["edit", "mee.png", "--set", "Smiling=2", "--to", "x.png"],
+            "The photograph mee.png does not exist. Did you mean me.png?",
+        ),
+        (
+            ["morph", "ME.jpeg", "me.png", "--to", "x.gif"],
+            "The photograph ME.jpeg does not exist. Did you mean me.png?",
+        ),
         (["reconstruct", "photos/me.png", "--to", "x.png"], "There is no folder photos either"),
         (["encode", "*.jpg", "--to", "z.npy"], "No file matches *.jpg. Photographs in the folder"),
-        (["encode", "runs/celebb", "me.png", "--to", "z.npy"], "Did you mean runs/celeba? Name a trained space first"),
-        (["encode", "{trained}", "mee.png", "--to", "z.npy"], "The photograph mee.png does not exist. Did you mean me.png?"),
+        (
+            ["encode", "runs/celebb", "me.png", "--to", "z.npy"],
+            "Did you mean runs/celeba? Name a trained space first",
+        ),
+        (
+            ["encode", "{trained}", "mee.png", "--to", "z.npy"],
+            "The photograph mee.png does not exist. Did you mean me.png?",
+        ),
         (["encode", "{trained}", "mee", "--to", "z.npy"], "Name a photograph, or a .npy file of latents"),
         (["decode", "z.npy", "--to", "x.png"], "z.npy does not exist. Make it with: facespace encode"),
         (["mix", "{trained}", "--plus", "mee.png", "--to", "x.png"], "Did you mean me.png?"),
@@ -333,7 +349,9 @@ REAL = {  # pattern below FACESPACE_DATA -> whether its faces lie in CelebA's cr
 @pytest.mark.parametrize("pattern", REAL)
 def test_real_photographs_are_told_apart(real, monkeypatch, pattern):
     pytest.importorskip("cv2", reason="OpenCV is not installed")
-    monkeypatch.setenv(detectors.YUNET_VARIABLE, str(real.parent / "models/face_detection_yunet_2023mar.onnx"))
+    monkeypatch.setenv(
+        detectors.YUNET_VARIABLE, str(real.parent / "models/face_detection_yunet_2023mar.onnx")
+    )
     files = sorted(real.glob(pattern))
     reader = PhotoReader("auto", SPACE, skip_faceless=True)
     for file in files[:: len(files) // 8][:8]:
@@ -344,7 +362,9 @@ def test_real_photographs_are_told_apart(real, monkeypatch, pattern):
 
 def test_decoded_faces_lie_in_the_crop_of_their_space(real, monkeypatch, tmp_path):
     pytest.importorskip("cv2", reason="OpenCV is not installed")
-    monkeypatch.setenv(detectors.YUNET_VARIABLE, str(real.parent / "models/face_detection_yunet_2023mar.onnx"))
+    monkeypatch.setenv(
+        detectors.YUNET_VARIABLE, str(real.parent / "models/face_detection_yunet_2023mar.onnx")
+    )
     space = facespace.load()
     reader = PhotoReader("auto", space.template)
     for number, face in enumerate(space.sample(6, seed=1)):

@@ -48,8 +48,15 @@ def check(where: str, text: str | None, hints: dict) -> list[str]:
 def options_of(hint) -> dict:
     """The fields that a dataclass of options describes itself; those that it inherits are its parents'."""
     resolved = typing.get_type_hints(hint, include_extras=True)
-    inherited = {field.name for parent in hint.__mro__[1:] if is_options(parent) for field in dataclasses.fields(parent)}
-    return {field.name: resolved[field.name] for field in dataclasses.fields(hint) if field.name not in inherited}
+    inherited = {
+        field.name
+        for parent in hint.__mro__[1:]
+        if is_options(parent)
+        for field in dataclasses.fields(parent)
+    }
+    return {
+        field.name: resolved[field.name] for field in dataclasses.fields(hint) if field.name not in inherited
+    }
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -88,6 +88,12 @@ def _consistent(places: np.ndarray) -> bool:
     if len(places) < 2:
         return True
     eye_distance = np.median(places[:, 2])
-    shift = float(np.hypot(*places[:, :2].std(0)) / eye_distance)
-    scale = float(np.log(places[:, 2]).std())
+    shift = float(np.hypot(*_deviation(places[:, :2])) / eye_distance)
+    scale = float(_deviation(np.log(places[:, 2:]))[0])
     return shift <= SHIFT and scale <= SCALE
+
+
+def _deviation(values: np.ndarray) -> np.ndarray:
+    """The standard deviation of each column, by the median absolute deviation: a profile, or a face in the
+    background, does not count."""
+    return 1.4826 * np.median(np.abs(values - np.median(values, axis=0)), axis=0)

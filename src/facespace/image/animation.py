@@ -72,11 +72,16 @@ def find_ffmpeg() -> str:
         import imageio_ffmpeg  # an extra, and a large one
 
         return imageio_ffmpeg.get_ffmpeg_exe()
-    found, needs = shutil.which("ffmpeg"), f"Run: {install_command('video')}. A .gif or a .webp needs nothing."
+    found, needs = (
+        shutil.which("ffmpeg"),
+        f"Run: {install_command('video')}. A .gif or a .webp needs nothing.",
+    )
     if found is None:
         raise FacespaceError(f"An MP4 is written by ffmpeg, which is not installed. {needs}")
     if ENCODER not in _encoders(found):
-        raise FacespaceError(f"{found} has no {ENCODER}, the H.264 encoder that an MP4 is written with. {needs}")
+        raise FacespaceError(
+            f"{found} has no {ENCODER}, the H.264 encoder that an MP4 is written with. {needs}"
+        )
     return found
 
 
