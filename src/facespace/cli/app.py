@@ -7,8 +7,9 @@ import inspect
 import itertools
 import json
 import os
+import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, NoReturn
 
@@ -22,7 +23,17 @@ from facespace.core.version import __version__
 
 INTERRUPTED = 130
 
-app = App(
+
+class VerbApp(App):
+    """An App that accepts an --align without a value, which cyclopts itself requires."""
+
+    def parse_args(self, tokens: str | Iterable[str] | None = None, **options: Any) -> Any:
+        """The verb and its arguments, of the words of a command line."""
+        words = shlex.split(tokens) if isinstance(tokens, str) else tokens
+        return super().parse_args(None if words is None else complete_align(list(words)), **options)
+
+
+app = VerbApp(
     name="facespace",
     help="Learn a latent space of faces from photographs; generate, reconstruct and morph with it.\n\n"
     "Start with: facespace demo",
@@ -149,7 +160,7 @@ def _run_verb(tokens: Sequence[str], as_json: bool) -> None:
     if not tokens or list(tokens) in (["--help"], ["-h"]):
         print(overview())
         return
-    done = app(complete_align(rename_arguments(tokens)))
+    done = app(rename_arguments(tokens))
     if isinstance(done, Done) and is_main_process():
         print(json.dumps(done.facts, default=str) if as_json else done.text)
 

@@ -64,16 +64,17 @@ class _HttpOnly(urllib.request.HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def fetch(url: str, to: Path, *, sha256: str | None = None, tries: int = TRIES) -> Path:
+def fetch(url: str, to: Path, *, sha256: str | None = None, tries: int | None = None) -> Path:
     """Downloads the file at `url` to `to`. A partial download of an earlier run is resumed if the server
     still has the same file. An existing file, with the right checksum where one is given, is returned at
-    once. Raises FetchError, also after so many `tries` in a row without a new byte."""
+    once. Raises FetchError, also after so many `tries` (TRIES by default) in a row without a new
+    byte."""
     _check_scheme(url)
     if to.is_file() and (not sha256 or files.sha256(to) == sha256):
         return to
     to.parent.mkdir(parents=True, exist_ok=True)
     part, tag = to.with_name(f"{to.name}.part"), to.with_name(f"{to.name}.part.tag")
-    _receive_all(url, part, tag, tries)
+    _receive_all(url, part, tag, tries or TRIES)
     found = sha256 and files.sha256(part)
     if found != sha256:
         part.unlink()

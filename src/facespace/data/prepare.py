@@ -54,10 +54,10 @@ def prepare(
 
     `size` is a side or (height, width) in pixels, `crop` a name in CROPS, `gray` one channel: the source's
     own where None. `background` keeps the area outside a source's masks, blurs it, or makes it one colour
-    ('black', '#rrggbb'). `align` (True or "yes") finds faces and aligns them to CelebA's template first; "auto" does so for
-    photographs of a folder whose faces lie at different places, where no crop is named. `cropped` names the
-    crop that the pictures already are: each is resized whole, and skipped where it is smaller than `size`,
-    unless `enlarge`. `split` (train, validation or test) is that of all faces without one in the source.
+    ('black', '#rrggbb'). `align` (True or "yes") finds faces and aligns them to CelebA's template first;
+    "auto" does so for photographs of a folder whose faces lie at different places, where no crop is named.
+    `cropped` names the crop that the pictures already are: each is resized whole, and skipped where it is
+    smaller than `size`, unless `enlarge`. `split` (train, validation or test) is that of all faces without one in the source.
     `attributes` keeps only these. An existing set is only replaced with `force`. Further `options` are those
     of SourceOptions (limit, seed, table, …).
 
@@ -69,10 +69,11 @@ def prepare(
             f"For photographs of your own: facespace prepare folder {source} --to {to}"
         )
     chosen, to = choose(SOURCES, source, "source"), Path(to)
-    mode = align if isinstance(align, Alignment) else align_mode(align)
-    requested = mode == "yes" or isinstance(mode, Alignment)
-    pixels = partial(check_pixels, chosen, source, size, crop, gray, background)
-    spec = pixels(mode if requested else False, cropped, enlarge)
+    auto = not isinstance(align, Alignment) and align_mode(align) == "auto"
+    pixels = partial(
+        check_pixels, chosen, source, size, crop, gray, background, cropped=cropped, enlarge=enlarge
+    )
+    spec = pixels(align=False if auto else align)
     checked = check_options(chosen, source, options)
     check_split(split)
     if workers is not None and workers < 1:
@@ -82,10 +83,10 @@ def prepare(
         raise UsageError(f"The source {source} has no masks, so --background cannot be replaced.")
     listed = without_other_files(_list(chosen, source, root, checked))
     listing = _select(_subsample(listed, checked.limit), attributes)
-    if mode == "auto" and chosen.unaligned and not (crop or cropped):
+    if auto and chosen.unaligned and not (crop or cropped):
         layout = look(listing.faces)
         listing = replace(listing, notes=(*listing.notes, *filter(None, [layout.note])))
-        spec = pixels(layout.unaligned, cropped, enlarge)
+        spec = pixels(align=layout.unaligned)
     with build_folder(to, resumable=True) as folder:
         job = job_digest(listing, source, root and Path(root).resolve(), checked, spec)
         results = write_images(folder, job, listing, spec, workers or os.cpu_count() or 1)

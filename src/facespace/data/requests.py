@@ -51,7 +51,7 @@ def _usual_crop(chosen: Source, alignment: Alignment | None) -> str:
 
 
 def _alignment(align: bool | str | Alignment) -> Alignment | None:
-    if not align:
+    if not align or align == "no":
         return None
     alignment = align if isinstance(align, Alignment) else Alignment()
     choose(TEMPLATES, alignment.template, "template")

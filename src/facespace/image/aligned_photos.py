@@ -90,26 +90,25 @@ class PhotoReader:
         """The photograph, and what happened to it: a key of `files`. Raises NoFaceError."""
         if self.mode == "no":
             return photo, "as it is"
-        if self.mode == "auto" and self._is_small_face(photo):
+        if self.mode == "auto" and self._is_prepared(photo):
             return photo, "in the crop"
         detector = self._detector
         if detector is None:
             return photo, "as it is"
         found = detector(photo)
-        if self.mode == "auto" and self._stays(found, photo):
+        face = main_face(found, photo)[0] if found else None
+        if self.mode == "auto" and self._stays(face, photo):
             return photo, "in the crop"
-        if not found:
+        if face is None:
             raise NoFaceError("no face found in it")
-        face, _ = main_face(found, photo)
         return align(photo, face, CELEBA), "aligned"
 
-    def _stays(self, found: Sequence[FoundFace], photo: Image.Image) -> bool:
+    def _stays(self, face: FoundFace | None, photo: Image.Image) -> bool:
         """Whether the main face lies in the crop. A picture of exactly the size that the faces of the space
         have is doubted less: profiles and tilted heads lie further off, and some are not found at all."""
         known_size = photo.size in self._sizes
-        if not found:
+        if face is None:
             return known_size
-        face, _ = main_face(found, photo)
         return lies_in_crop(face.points, self.template, photo.size, 2.0 if known_size else 1.0)
 
     @property
@@ -118,10 +117,11 @@ class PhotoReader:
         height, width = self.template.source or (0, 0)
         return [(self.template.width, self.template.height), (width, height)]
 
-    def _is_small_face(self, photo: Image.Image) -> bool:
-        """Whether a picture has exactly the size of a face of the space, and no more pixels than a photograph
-        would: it is taken for a prepared or decoded face, without a search."""
-        return photo.size == self._sizes[0] and max(photo.size) <= SMALL
+    def _is_prepared(self, photo: Image.Image) -> bool:
+        """Whether a picture has exactly the size of a face of the space, and fewer pixels than photographs
+        have: it is a prepared or decoded face, which needs no search."""
+        searchable = self.template.has_celeba_layout and max(photo.size) > SMALL
+        return photo.size == self._sizes[0] and not searchable
 
     @cached_property
     def _detector(self) -> Detector | None:

@@ -289,9 +289,9 @@ def local_yunet() -> Path | None:
     return None
 
 
-def yunet_weights(given: Path | None = None, tries: int = 4) -> Path:
-    """YuNet's weights: the given file, else that of FACESPACE_YUNET, else the cached one, else a download,
-    which may fail so many times."""
+def yunet_weights(given: Path | None = None, tries: int | None = None) -> Path:
+    """YuNet's weights: the given file, else that of FACESPACE_YUNET, else the cached one, else a download
+    with so many `tries`."""
     from facespace.core.fetch import cache_folder, fetch
 
     if given is None and os.environ.get(YUNET_VARIABLE):
