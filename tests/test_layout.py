@@ -50,13 +50,16 @@ def test_faces_at_one_place_are_left_where_they_are(sees, tmp_path):
     assert found == (10, 10, True) and not found.unaligned and "taken whole" in found.note
 
 
-@pytest.mark.parametrize("change", ["shift", "scale"])
+@pytest.mark.parametrize("change", ["shift", "scale", "roll"])
 def test_faces_anywhere_are_aligned(sees, tmp_path, change):
     rng = np.random.default_rng(0)
     points = []
     for _ in SIZES:
         shift, scale = rng.uniform(0, 120, 2), rng.uniform(0.5, 1.5)
-        points.append(POINTS + shift if change == "shift" else (POINTS - (150, 160)) * scale + (150, 160))
+        angle = np.radians(rng.uniform(-20, 20))
+        turned = np.array([(np.cos(angle), -np.sin(angle)), (np.sin(angle), np.cos(angle))])
+        changed = {"shift": POINTS + shift, "scale": POINTS * scale, "roll": POINTS @ turned.T}
+        points.append(changed[change])
     sees(points)
     found = layout.look(listed(tmp_path, SIZES))
     assert found == (10, 10, False) and found.unaligned and "faces were aligned" in found.note
@@ -111,7 +114,12 @@ def test_the_options_of_the_detector_mean_that_faces_are_aligned():
 
 
 @pytest.mark.parametrize(
-    ("pattern", "aligned"), [("portraits-cc0/*/*.jpg", True), ("celeba/img_align_celeba/*.jpg", False)]
+    ("pattern", "aligned"),
+    [
+        ("portraits-cc0/*/*.jpg", True),
+        ("photos-unaligned/*.jpg", True),
+        ("celeba/img_align_celeba/*.jpg", False),
+    ],
 )
 def test_real_folders_are_aligned_where_they_have_to_be(real, monkeypatch, tmp_path, pattern, aligned):
     pytest.importorskip("cv2", reason="OpenCV is not installed")
@@ -120,7 +128,7 @@ def test_real_folders_are_aligned_where_they_have_to_be(real, monkeypatch, tmp_p
     )
     files = sorted(real.glob(pattern))
     (tmp_path / "p").mkdir()
-    for number, file in enumerate(files[:: len(files) // 8][:8]):
+    for number, file in enumerate(files[:: len(files) // 24][:24]):
         shutil.copy(file, tmp_path / "p" / f"{number}.jpg")
     with quiet():
         faces = facespace.prepare("folder", tmp_path / "p", to=tmp_path / "auto", align="auto", size=32)

@@ -19,6 +19,7 @@ SMALLEST = 96  # px of the shorter side; prepared faces are often smaller, and d
 WITH_FACE = 0.8  # share of the photographs looked at, above which a folder counts as one of faces
 SHIFT = 0.5  # eye distances: standard deviation of the place of the eyes, above which faces lie anywhere
 SCALE = 0.2  # standard deviation of the logarithm of the eye distance, above which they do
+ROLL = 4.5  # degrees: standard deviation of the line through the eyes, above which they do
 
 
 class Layout(NamedTuple):
@@ -73,15 +74,17 @@ def _read(path: Path) -> Image.Image | None:
         return None
 
 
-def _place(detector: Detector, photo: Image.Image) -> tuple[float, float, float] | None:
-    """The middle of the eyes from the centre of the picture, and their distance, in shorter sides."""
+def _place(detector: Detector, photo: Image.Image) -> tuple[float, float, float, float] | None:
+    """The middle of the eyes from the centre of the picture, and their distance, in shorter sides; and the
+    angle of the line through them in degrees."""
     found = detector(photo)
     if not found:
         return None
     face, _ = main_face(found, photo)
     x, y = face.points[:2].mean(0) - np.array(photo.size) / 2
     side = min(photo.size)
-    return x / side, y / side, face.eye_distance / side
+    across, down = face.points[1] - face.points[0]
+    return x / side, y / side, face.eye_distance / side, float(np.degrees(np.arctan2(down, across)))
 
 
 def _consistent(places: np.ndarray) -> bool:
@@ -89,8 +92,8 @@ def _consistent(places: np.ndarray) -> bool:
         return True
     eye_distance = np.median(places[:, 2])
     shift = float(np.hypot(*_deviation(places[:, :2])) / eye_distance)
-    scale = float(_deviation(np.log(places[:, 2:]))[0])
-    return shift <= SHIFT and scale <= SCALE
+    scale = float(_deviation(np.log(places[:, 2])))
+    return shift <= SHIFT and scale <= SCALE and float(_deviation(places[:, 3])) <= ROLL
 
 
 def _deviation(values: np.ndarray) -> np.ndarray:
