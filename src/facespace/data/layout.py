@@ -17,8 +17,8 @@ from facespace.image.photos import read_photo
 MOST = 24  # photographs looked at
 SMALLEST = 96  # px of the shorter side; prepared faces are often smaller, and drawn ones too
 WITH_FACE = 0.8  # share of the photographs looked at, above which a folder counts as one of faces
-SHIFT = 0.5  # eye distances: standard deviation of the place of the eyes, above which faces lie anywhere
-SCALE = 0.2  # standard deviation of the logarithm of the eye distance, above which they do
+SHIFT = 0.2  # eye distances: standard deviation of the place of the eyes, above which faces lie anywhere
+SCALE = 0.16  # standard deviation of the logarithm of the eye distance, above which they do
 ROLL = 4.5  # degrees: standard deviation of the line through the eyes, above which they do
 
 
@@ -90,13 +90,13 @@ def _place(detector: Detector, photo: Image.Image) -> tuple[float, float, float,
 def _consistent(places: np.ndarray) -> bool:
     if len(places) < 2:
         return True
-    eye_distance = np.median(places[:, 2])
-    shift = float(np.hypot(*_deviation(places[:, :2])) / eye_distance)
-    scale = float(_deviation(np.log(places[:, 2])))
-    return shift <= SHIFT and scale <= SCALE and float(_deviation(places[:, 3])) <= ROLL
+    measures = np.column_stack((places[:, :2], np.log(places[:, 2]), places[:, 3]))
+    x, y, scale, roll = _deviation(measures).tolist()
+    shift = np.hypot(x, y) / np.median(places[:, 2])
+    return bool(shift <= SHIFT and scale <= SCALE and roll <= ROLL)
 
 
 def _deviation(values: np.ndarray) -> np.ndarray:
-    """The standard deviation of each column, by the median absolute deviation: a profile, or a face in the
-    background, does not count."""
+    """The standard deviation of each column of (N, D), by the median absolute deviation: a profile, or a face
+    in the background, does not count."""
     return 1.4826 * np.median(np.abs(values - np.median(values, axis=0)), axis=0)
