@@ -63,7 +63,7 @@ class Fit:
         Keep this many principal components too, as PC1, PC2 …
     kinds
         ATTRIBUTE=COUNT: cluster the faces with it into that many kinds and fit a direction for each, in place
-        of those of attributes. Eyeglasses=2 gives Eyeglasses-clear and Eyeglasses-dark.
+        of those of attributes. Eyeglasses=2 gives Eyeglasses-clear and Sunglasses.
     paired
         Fit directions to faces without an attribute and the same faces with it drawn on: Eyeglasses,
         Eyeglasses-clear, Eyeglasses-dark, with commas between.
