@@ -45,7 +45,7 @@ def edit(
     Parameters
     ----------
     paths
-        A run or a bundle, then photographs or .npy files of latents.
+        The folder of a run or of one trained model (a bundle), then photographs or .npy files of latents.
     to
         The picture: originals, reconstructions and edits (.png, .jpg, .webp); or .npy for the edited latents
         (N, D), which decode and morph take.

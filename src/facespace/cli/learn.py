@@ -139,9 +139,13 @@ def _losses(result: Facts) -> str:
     for bundle in ("best", "last"):
         for split, losses in result[bundle].items():
             terms = [f"{name} {losses[name]:,.1f}" for name in ("reconstruction", "kl") if name in losses]
-            text = f"nats per image ({', '.join(terms)}), {losses['loss_per_dim']:.4f} per dimension, "
+            text = f"nats per image ({', '.join(terms)}), {losses['loss_per_dim']:.4f} per pixel value, "
             rows.append([bundle, split, f"{losses['loss']:,.1f}", f"{text}MSE {losses['mse']:.5f}"])
-    return table(rows, right=(2,))
+    legend = (
+        "best, last: the model at the lowest validation loss, and at the last step. kl: information in a "
+        "latent."
+    )
+    return f"{table(rows, right=(2,))}\n{legend}"
 
 
 @verb("facespace runs DIR")
@@ -166,23 +170,27 @@ def runs(folder: Path, /) -> Done:
     return Done(facts, listing(rows))
 
 
-@verb("facespace demo [--to DIR]")
-def demo(*, to: Path = Path("demo"), seed: int = 0) -> Done:
-    """Draw faces, train a space on them, and show samples, reconstructions, a morph and the loss curves on
-    one page.
+@verb("facespace demo [--to DIR] [--resume]")
+def demo(*, to: Path = Path("demo"), seed: int = 0, resume: Flag = False, force: Flag = False) -> Done:
+    """Show samples, edits and a morph of the default space, then train a space on synthetic faces: one page,
+    which grows.
 
     Example: facespace demo --to demo
 
     Parameters
     ----------
     to
-        The folder to make; open index.html in it.
+        The folder to make; open index.html in it. A finished demo in it is made again.
     seed
-        Random seed of the faces drawn and of the training.
+        Random seed of all faces and of the training.
+    resume
+        Go on with an interrupted demo; a finished one stays as it is. Starts a demo where there is none.
+    force
+        Start again where an unfinished demo is.
     """
     from facespace.cli.demo import demo as run_demo
 
-    facts = run_demo(to, seed)
+    facts = run_demo(to, seed, resume, force)
     return Done(facts, facts["text"])
 
 

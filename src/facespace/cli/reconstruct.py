@@ -31,7 +31,7 @@ def reconstruct(
     Parameters
     ----------
     paths
-        A run or a bundle, then photographs.
+        The folder of a run or of one trained model (a bundle), then photographs.
     to
         The picture (.png, .jpg, .webp), or .npy for the reconstructions as a uint8 array (N, H, W, C).
     columns

@@ -1,6 +1,7 @@
 """What backbones are made of: layers, residual blocks, and the type of a backbone."""
 
 import math
+from itertools import pairwise
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -64,6 +65,14 @@ def downsample(before: int, after: int, first: bool) -> nn.Conv2d:
     """A convolution to half the size. The first one, which alone reads pixels, has a 4×4 kernel, so that each
     pixel enters equally often."""
     return nn.Conv2d(before, after, 4 if first else 3, 2, 1)
+
+
+def residual_encoder(config: ModelConfig) -> nn.Sequential:
+    """A strided convolution and a residual block for each width; (B, C, H, W) to a flat (B, features)."""
+    layers: list[nn.Module] = []
+    for index, (before, after) in enumerate(pairwise([config.image[0], *config.widths])):
+        layers += [downsample(before, after, first=index == 0), Residual(config, after)]
+    return nn.Sequential(*layers, *norm_activation(config, config.widths[-1]), nn.Flatten())
 
 
 def upsample(before: int, after: int, kernel: int) -> list[nn.Module]:

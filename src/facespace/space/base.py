@@ -16,7 +16,7 @@ from facespace.data.faces import FaceSet
 from facespace.image.aligned_photos import read_photos
 from facespace.image.photos import Template, to_rgb
 from facespace.models import bundle, fitted
-from facespace.models.bundle_card import BundleCard
+from facespace.models.bundle_card import MODEL_PRIOR, BundleCard
 from facespace.space.codec import Codec
 from facespace.space.inputs import (
     Given,
@@ -86,6 +86,20 @@ class BaseSpace:
         """The torch engine's prior of that kind, left in the bundle by `fit_prior`; "model" is the model's.
         Without a kind `default_prior`."""
         return self.torch_engine.prior(kind)
+
+    def density_prior(self, kind: str | None = None) -> "Prior":
+        """The prior whose log-density bends a geodesic path: `prior`, but the model's own where the default is
+        discrete, since probabilities of codes have no gradient. Raises UsageError where a discrete one is
+        named."""
+        found = self.prior(kind)
+        if not found.discrete:
+            return found
+        if kind is not None:
+            raise UsageError(
+                f"A geodesic path needs a density, and {found.origin} gives probabilities of codes. "
+                "Leave --prior out, name another fitted prior, or choose --path spherical."
+            )
+        return self.prior(MODEL_PRIOR)
 
     @property
     def default_prior(self) -> str:
