@@ -102,7 +102,7 @@ def _discriminator_score(space: "FaceSpace") -> Any:
 
 
 @verb("facespace encode [SPACE] IMAGE ... --to FILE.npy")
-def encode(*paths: Path, to: Path, align: Align = False) -> Done:
+def encode(*paths: Path, to: Path, align: Align = "auto") -> Done:
     """Turn photographs into latents: float32 (N, D), posterior means.
 
     Example: facespace encode runs/celeba me.jpg --to z.npy
@@ -114,15 +114,17 @@ def encode(*paths: Path, to: Path, align: Align = False) -> Done:
     to
         The .npy file.
     """
-    from facespace.cli.faces import ARRAY, open_space, read_photos
+    from facespace.cli.faces import open_space
+    from facespace.cli.missing import ARRAY
     from facespace.image import grids
+    from facespace.image.aligned_photos import read_photos
     from facespace.space.face_space import space_facts
 
     grids.check_ending(to, (ARRAY,))
     space, photos = open_space(paths)
     if not photos:
         raise UsageError("Name at least one photograph to encode.")
-    z = space.encode(read_photos(photos, align))
+    z = space.encode(read_photos(photos, align, space.template))
     grids.save_array(z, to)
     facts = {"to": str(to), "count": len(z), **space_facts(space)}
     return Done(facts, f"{len(z)} × {z.shape[1]} numbers in {to}")

@@ -1,6 +1,7 @@
 """A codec with its template and its folder: pictures of any size to latents, latents to faces, and new
 latents. The operations of a space that are made of these are in face_space.py."""
 
+from collections.abc import Sequence
 from copy import copy
 from dataclasses import replace
 from functools import cached_property
@@ -8,9 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
+from PIL import Image
 
 from facespace.core.errors import UsageError, check_seed
 from facespace.data.faces import FaceSet
+from facespace.image.aligned_photos import read_photos
 from facespace.image.photos import Template, to_rgb
 from facespace.models import bundle, fitted
 from facespace.models.bundle_card import MODEL_PRIOR, BundleCard
@@ -103,6 +106,13 @@ class BaseSpace:
         """The kind of prior that is used where none is named: the fitted one with the highest held-out
         likelihood, where that exceeds the one of the model's own; else "model"."""
         return self._codec.default_prior
+
+    def read_photos(self, paths: Sequence[Path | str], align: bool | str = "auto") -> list[Image.Image]:
+        """Photographs from files, for `encode`, `edit` and `morph`: "auto" aligns to CelebA's template those
+        whose face does not lie in the crop of this space already, "yes" all, "no" none. Pictures and arrays
+        that are handed to `encode` itself are never aligned. Raises ImageError for the first file that
+        cannot be used."""
+        return read_photos(paths, align, self.template)
 
     def fit(self, images: Images) -> np.ndarray:
         """Pictures as faces of this space: uint8 (N, H, W, C). Raises UsageError for anything but 8-bit
