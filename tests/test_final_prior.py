@@ -13,7 +13,7 @@ from facespace.core.configs import from_dict
 from facespace.core.console import quiet
 from facespace.data.faces import FaceSet
 from facespace.models import bundle, fitted
-from facespace.models.bundle_card import history_of
+from facespace.models.bundle_card import stages_of
 from facespace.models.card_text import read
 from facespace.models.prior_fit import mean_density
 from facespace.recipes.config import Recipe
@@ -24,7 +24,6 @@ AE = (*SIZES, "model.bottleneck=deterministic", "objective.weights={}", "train.p
 KINDS = {
     "vae": VAE,
     "ae": AE,
-    "vq": (*SIZES, "model.bottleneck=vq", "model.latent_dim=8", "objective.weights={}"),
     "hierarchical": (
         *SIZES,
         "model.kind=hierarchical",
@@ -58,6 +57,19 @@ def files(run):
     return {path.name: path.read_bytes() for path in (run / "best").glob("*.safetensors")}
 
 
+def test_the_codes_of_a_quantized_model_get_an_autoregressive_prior(faces, tmp_path, monkeypatch):
+    monkeypatch.setattr(final_prior, "SMALL_TRANSFORMER", {"steps": 20, "width": 32, "blocks": 1})
+    settings = (*SIZES, "model.bottleneck=vq", "model.latent_dim=8", "objective.weights={}")
+    result = train(faces, tmp_path / "r", settings)
+    space, report = facespace.load(tmp_path / "r"), result["prior"]["best"]
+    assert space.default_prior == report["kind"] == "autoregressive"
+    assert set(report["nats"]) == {"autoregressive", "uniform"} and report["kl_to_standard_normal"] is None
+    assert report["nats"]["uniform"] == space.prior().uniform_log_prob < report["nats"]["autoregressive"]
+    z = torch.from_numpy(space.posterior_means(FaceSet(faces), "validation"))
+    assert mean_density(space.prior(), z) == pytest.approx(report["nats"]["autoregressive"], rel=1e-4)
+    assert space.sample(3).shape == (3, 16, 16, 3)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_best_prior_by_held_out_likelihood_is_kept_and_used(faces, tmp_path, kind):
     result = train(faces, tmp_path / "r", KINDS[kind])
@@ -79,7 +91,7 @@ def test_the_best_prior_by_held_out_likelihood_is_kept_and_used(faces, tmp_path,
         assert not np.array_equal(drawn, space.sample_latents(4, seed=3, prior="model"))
         assert ("kl_to_standard_normal" in figures) == (kind in ("vae", "hierarchical"))
     text = read(tmp_path / "r").text()
-    assert f"flow {nats['flow']:,.1f}" in text and ("nats from N(0, I)" in text) == (kind not in ("ae", "vq"))
+    assert f"flow {nats['flow']:,.1f}" in text and ("nats from N(0, I)" in text) == (kind != "ae")
 
 
 def test_the_distance_from_the_standard_normal(faces, tmp_path):
@@ -170,12 +182,12 @@ def test_a_prior_goes_along_with_its_encoder_and_is_fitted_anew_to_another(faces
     assert mean_density(moved.prior(), z) > mean_density(before.prior(), z)
 
 
-def test_the_history_of_a_space_names_all_its_trainings(faces, drawn, tmp_path):
+def test_the_stages_of_a_space_names_all_its_trainings(faces, drawn, tmp_path):
     first = train(faces, tmp_path / "a", (*VAE, "train.prior=none"))
     train(drawn, tmp_path / "b", (*VAE, "train.prior=none", "train.steps=5"), start=tmp_path / "a")
     settings = (*VAE, "train.prior=none", "train.steps=3", "train.freeze=encoder")
     train(drawn, tmp_path / "c", settings, start=tmp_path / "b" / "last")
-    history = facespace.load(tmp_path / "c" / "last").card["history"]
+    history = facespace.load(tmp_path / "c" / "last").card["stages"]
     assert [stage["steps"] for stage in history] == [
         facespace.load(tmp_path / "a").card["step"],
         5,
@@ -191,10 +203,10 @@ def test_the_history_of_a_space_names_all_its_trainings(faces, drawn, tmp_path):
     assert rows["in all"].startswith(f"{steps:,} steps, {8 * steps:,} images")
 
 
-def test_the_history_of_an_older_card_is_its_own_training(trained):
+def test_the_stages_of_an_older_card_is_its_own_training(trained):
     card = facespace.load(trained).card
-    del card["history"]
-    assert history_of(card) == [
+    del card["stages"]
+    assert stages_of(card) == [
         {
             "recipe": "demo",
             "steps": card["step"],

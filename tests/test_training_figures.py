@@ -14,6 +14,7 @@ from facespace.core.console import quiet
 from facespace.core.errors import UsageError
 from facespace.data.faces import FaceSet
 from facespace.models import bundle, locations
+from facespace.models.card_text import read
 from facespace.recipes.config import ObjectiveConfig, Recipe
 from facespace.report.runs import find_runs
 from facespace.training.missing_networks import without_missing_networks
@@ -66,7 +67,7 @@ def test_the_elbo_is_that_of_weight_one_whatever_the_weights(drawn, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("settings", "titles"), [((), ["loss", "recon.", "KL", "ELBO", "MSE"]), (AE, ["loss", "MSE"])]
+    ("settings", "titles"), [((), ["loss", "reconstr.", "KL", "ELBO", "MSE"]), (AE, ["loss", "MSE"])]
 )
 def test_the_table_on_the_terminal(drawn, tmp_path, capsys, settings, titles):
     facespace.train("demo", drawn, tmp_path / "r", settings=(*TINY, *settings), trackers=["none"])
@@ -75,7 +76,7 @@ def test_the_table_on_the_terminal(drawn, tmp_path, capsys, settings, titles):
     assert lines[place - 1].split() == titles
     assert lines[place].split() == ["epoch", "step", *["train", "val"] * len(titles), "images/s"]
     record, cells = journal(tmp_path / "r")[0], lines[place + 1].replace(",", "").split()
-    names = {"loss": "loss", "recon.": "reconstruction", "KL": "kl", "ELBO": "elbo", "MSE": "mse"}
+    names = {"loss": "loss", "reconstr.": "reconstruction", "KL": "kl", "ELBO": "elbo", "MSE": "mse"}
     expected = [1, record["step"]]
     for title in titles:
         expected += [record[split][names[title]] for split in ("train", "validation")]
@@ -124,8 +125,8 @@ def test_the_default_space_is_trained_further_by_its_name(tmp_path, no_networks,
     goal = space.card["recipe"]["objective"]
     assert (goal["features"], goal["adversarial"], goal["discriminator"]) == ("attributes", 0.0, "projected")
     assert "perceptual" in space.card["metrics"]["train"] and space.default_prior == "flow"
-    history = facespace.load().card["history"]
-    assert space.card["history"][:-1] == history and space.card["history"][-1]["steps"] == 2
+    stages = facespace.load().card["stages"]
+    assert space.card["stages"][:-1] == stages and space.card["stages"][-1]["steps"] == 2
     # Asked for in so many words, a network that is missing stays an error.
     for asked in ("objective.features=vgg16", "objective.adversarial=0.1"):
         with pytest.raises(UsageError, match=r"needs weights that FACESPACE_"):
@@ -174,8 +175,11 @@ def test_losses_on_missing_networks(no_networks, monkeypatch, tmp_path):
 
 
 def test_the_default_space_says_how_it_was_trained_in_all():
-    from facespace.models.card_text import read
-
-    rows = dict(read().sections["Training"])
-    assert "5.5 h" in rows["in all"] or "5.4 h" in rows["in all"]
-    assert rows["stage 1"].startswith("faces64") and "11,000 faces" in rows["stage 1"]
+    space = facespace.load()
+    stages = space.card["stages"]
+    assert 5 < sum(stage["seconds"] for stage in stages) / 3600 < 6 and len(stages) == 4
+    assert "about six hours" in dict(read().sections["Training"])["in all"]
+    # A space that was trained from it lists them, and its own.
+    assert [stage["trained"] for stage in stages] == ["all", "decoder", "decoder", "decoder"]
+    distance = space.card["aggregate_posterior"]["kl_to_standard_normal"]
+    assert f"{distance:,.1f} nats from N(0, I)" in dict(read().sections["Priors"])["aggregate posterior"]

@@ -22,7 +22,7 @@ def mix(
     minus: Terms = (),
     blend: Terms = (),
     prior: Prior = None,
-    align: Align = False,
+    align: Align = "auto",
 ) -> Done:
     """Add, subtract and average faces.
 
@@ -37,7 +37,7 @@ def mix(
     Parameters
     ----------
     space
-        A run or a bundle.
+        The folder of a run or of one trained model (a bundle).
     to
         A strip of the terms' faces, as the space reconstructs them, and of their mix, the last (.png, .jpg,
         .webp); or .npy for the latent (1, D), which decode and morph take.
@@ -57,7 +57,7 @@ def mix(
     check_still(to)
     terms = _weighted(plus, minus, blend)
     opened = open_one(space)
-    groups = [(read_latents(opened, term.files, align), term.weight) for term in terms]
+    groups = [(read_latents(opened, term.files, align, term.folder), term.weight) for term in terms]
     mixed = mix_strip(opened, groups, prior)
     formula = "  ".join(f"{term.weight:+.4g} × {term.name}" for term in terms)
     if is_array(to):
@@ -76,6 +76,7 @@ class Term(NamedTuple):
     name: str
     files: list[Path]
     weight: float
+    folder: bool = False  # photographs of a folder, of which those without a face are left out
 
 
 def _weighted(plus: Terms, minus: Terms, blend: Terms) -> list[Term]:
@@ -111,7 +112,8 @@ def parse_term(text: str) -> Term:
     files = []
     for part in parts:
         files += files_in(Path(part))
-    return Term(", ".join(Path(part).name for part in parts), files, weight)
+    folder = any(Path(part).is_dir() for part in parts)
+    return Term(", ".join(Path(part).name for part in parts), files, weight, folder)
 
 
 def _name_and_weight(text: str) -> tuple[str, float]:

@@ -36,7 +36,7 @@ def morph(
         A run or a bundle, then two to twelve key faces: photographs, or .npy files of latents (N, D).
     to
         An animation (.gif, .webp, .mp4), a still (.png, .jpg), or .npy for the frames as a uint8 array (N, H,
-        W, C). An .mp4 needs pip install 'facespace[video]'.
+        W, C). An .mp4 needs ffmpeg; facespace doctor says how to install it.
     lock
         Attributes that keep the scores of the first face, with commas between, such as Smiling,Male; their
         directions come from facespace directions. Not with --grid.
@@ -95,7 +95,7 @@ class Output:
 def _output(to: Path, fps: float, padding: int, color: str) -> Output:
     """Checks what can be checked before any work. Raises UsageError, and FacespaceError for an .mp4 without
     ffmpeg."""
-    from facespace.cli.faces import ARRAY
+    from facespace.cli.missing import ARRAY
     from facespace.image import animation, grids
 
     ending = to.suffix.lower()

@@ -31,7 +31,7 @@ def reconstruct(
     Parameters
     ----------
     paths
-        A run or a bundle, then photographs.
+        The folder of a run or of one trained model (a bundle), then photographs.
     to
         The picture (.png, .jpg, .webp), or .npy for the reconstructions as a uint8 array (N, H, W, C).
     columns
@@ -100,12 +100,12 @@ def _originals(
     space: "FaceSpace", files: list[Path], source: Photos, count: int, exact: bool
 ) -> tuple["np.ndarray", list[str]]:
     """Photographs or the faces of the set as the space takes them, uint8 (N, H, W, C), and their names."""
-    from facespace.cli.faces import read_photos
+    from facespace.image.aligned_photos import read_photos
 
     if bool(files) == bool(source.data):
         raise UsageError("Name either photographs or --data SET to reconstruct.")
     if files:
-        return space.fit(read_photos(files, source.align)), [str(file) for file in files]
+        return space.fit(read_photos(files, source.align, space.template)), [str(file) for file in files]
     assert source.data
     faces = space.faces_of(source.data, source.split, count)
     if exact and len(faces) != count:

@@ -37,7 +37,7 @@ def sample(
     Parameters
     ----------
     space
-        A run or a bundle.
+        The folder of a run or of one trained model (a bundle).
     to
         The picture (.png, .jpg, .webp), or .npy for a uint8 array (N, H, W, C).
     count
@@ -60,6 +60,7 @@ def sample(
         objective.discriminator=projected.
     """
     from facespace.cli.faces import check_still, open_one, save_faces
+    from facespace.report.terms import prior_gloss
     from facespace.space.face_space import space_facts
     from facespace.space.rejection import check_keep
 
@@ -83,7 +84,9 @@ def sample(
     facts |= {"temperature": temperature, "prior": origin, "conditions": conditions, "guidance": strength}
     facts |= {"keep": keep, **space_facts(opened)}
     best = f", the best {keep:.0%} by the discriminator," if keep != 1 else ""
-    return Done(facts, f"{total} faces from {origin}{best} in {to}")
+    gloss = prior_gloss(origin)
+    explained = f"\nThe prior: {gloss}. Another: --prior model, or facespace fit-prior." if gloss else ""
+    return Done(facts, f"{total} faces from {origin}{best} in {to}{explained}")
 
 
 def _total(cells: tuple[int, int] | None, count: int | None) -> int:
@@ -99,7 +102,7 @@ def _discriminator_score(space: "FaceSpace") -> Any:
 
 
 @verb("facespace encode [SPACE] IMAGE ... --to FILE.npy")
-def encode(*paths: Path, to: Path, align: Align = False) -> Done:
+def encode(*paths: Path, to: Path, align: Align = "auto") -> Done:
     """Turn photographs into latents: float32 (N, D), posterior means.
 
     Example: facespace encode runs/celeba me.jpg --to z.npy
@@ -107,19 +110,21 @@ def encode(*paths: Path, to: Path, align: Align = False) -> Done:
     Parameters
     ----------
     paths
-        A run or a bundle, then photographs.
+        The folder of a run or of one trained model (a bundle), then photographs.
     to
         The .npy file.
     """
-    from facespace.cli.faces import ARRAY, open_space, read_photos
+    from facespace.cli.faces import open_space
+    from facespace.cli.missing import ARRAY
     from facespace.image import grids
+    from facespace.image.aligned_photos import read_photos
     from facespace.space.face_space import space_facts
 
     grids.check_ending(to, (ARRAY,))
     space, photos = open_space(paths)
     if not photos:
         raise UsageError("Name at least one photograph to encode.")
-    z = space.encode(read_photos(photos, align))
+    z = space.encode(read_photos(photos, align, space.template))
     grids.save_array(z, to)
     facts = {"to": str(to), "count": len(z), **space_facts(space)}
     return Done(facts, f"{len(z)} × {z.shape[1]} numbers in {to}")
@@ -134,7 +139,7 @@ def decode(*paths: Path, to: Path, given: Conditions = ()) -> Done:
     Parameters
     ----------
     paths
-        A run or a bundle, then a .npy file of latents (N, D).
+        The folder of a run or of one trained model (a bundle), then a .npy file of latents (N, D).
     to
         The picture (.png, .jpg, .webp), or .npy for a uint8 array (N, H, W, C).
     given

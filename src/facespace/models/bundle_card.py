@@ -17,7 +17,7 @@ BUNDLE = CardKind(
     (FORMAT, FORMAT_8_BITS),
     BundleError,
     unreadable=RESTORE_HINT,
-    wrong_kind="Name a run or a bundle folder.",
+    wrong_kind="Name the folder of a run or of a trained model.",
     wrong_format="Update facespace.",
 )
 MODEL_PRIOR = "model"  # the name of the prior that is part of the model
@@ -33,10 +33,12 @@ class Entry(TypedDict):
 
 
 class LogLikelihoods(TypedDict):
-    """Mean log-density of a split's latents, in nats per latent vector."""
+    """Mean log-density of a split's latents, in nats per latent vector; of a discrete prior the mean
+    log-probability of their codes."""
 
     fitted: float
-    model: float  # under the model's own prior
+    model: NotRequired[float]  # under the model's own prior
+    uniform: NotRequired[float]  # of a discrete prior: if all entries of a codebook were equally likely
 
 
 class PriorEntry(Entry):
@@ -45,6 +47,7 @@ class PriorEntry(Entry):
     origin: str  # one sentence
     options: Fields  # of its constructor
     nats: NotRequired[dict[str, LogLikelihoods]]  # by split
+    discrete: NotRequired[bool]  # whether it is a distribution of codes
 
 
 class AggregatePosterior(TypedDict):
@@ -98,7 +101,7 @@ class BundleCard(TypedDict):
     data: Fields
     metrics: Fields
     started_from: NotRequired[str]  # fingerprint of the bundle that training started from
-    history: NotRequired[list[Stage]]  # all trainings that the weights come from, the first one first
+    stages: NotRequired[list[Stage]]  # all trainings that the weights come from, the first one first
     aggregate_posterior: NotRequired[AggregatePosterior]
     priors: NotRequired[dict[str, PriorEntry]]
     directions: NotRequired[DirectionsEntry]
@@ -108,17 +111,27 @@ class BundleCard(TypedDict):
 
 
 def default_prior(card: Card | BundleCard) -> str:
-    """The name of the prior that is used where none is named: the fitted one with the highest held-out
+    """The name of the prior that is used where none is named: a discrete one, since the density of a
+    continuous prior at codes, which are points, says nothing; else the fitted one with the highest held-out
     log-likelihood, if that is above the one of the model's own prior; else "model"."""
     best, highest = MODEL_PRIOR, float("-inf")
     for kind, entry in card.get("priors", {}).items():
         nats = entry.get("nats", {})
         found = nats.get("validation") or nats.get("held-out") or {}
-        if not found or found["fitted"] <= found["model"] or entry["weights"] != card["fingerprint"]:
+        if not found or entry["weights"] != card["fingerprint"]:
             continue
-        if found["fitted"] > highest:
+        if entry.get("discrete"):
+            return kind
+        if found["fitted"] > max(highest, found.get("model", float("inf"))):
             best, highest = kind, found["fitted"]
     return best
+
+
+def likelihood_text(nats: Mapping[str, float]) -> str:
+    """The figure that a prior's log-likelihood is compared with, as text."""
+    if "uniform" in nats:
+        return f"{nats['uniform']:,.1f} if all codes were equally likely (nats of codes, not of a density)"
+    return f"{nats['model']:,.1f} under the model's own prior"
 
 
 def read_card(folder: Path) -> Card:
@@ -126,11 +139,11 @@ def read_card(folder: Path) -> Card:
     return cards.read_card(folder / CARD, BUNDLE)
 
 
-def history_of(card: Card | BundleCard) -> list[Stage]:
+def stages_of(card: Card | BundleCard) -> list[Stage]:
     """All trainings that the weights of a bundle come from, the first one first. Of the card of an older
-    version, which has no history, its own training alone; none where it does not name a step."""
-    if "history" in card:
-        return list(card["history"])
+    version, which has no stages, its own training alone; none where it does not name a step."""
+    if "stages" in card:
+        return list(card["stages"])
     recipe, metrics = card.get("recipe") or {}, card.get("metrics") or {}
     train = recipe.get("train") or {}
     if "step" not in card:

@@ -176,7 +176,8 @@ class TrainConfig:
     # lower: once, continue from the last finite state at a quarter of the learning rate.
     on_nan: Literal["stop", "lower"] = "stop"
     # Fitted to the latents at the end, for sampling: auto keeps the best of these by held-out likelihood.
-    prior: Literal["auto", "none", "normal", "mixture", "flow"] = "auto"
+    # Of codes, autoregressive is the one of auto.
+    prior: Literal["auto", "none", "normal", "mixture", "flow", "autoregressive"] = "auto"
     patience: int | None = None  # stop after this many epochs without a better validation loss
     min_delta: float = 0.0  # nats per image that count as better
 

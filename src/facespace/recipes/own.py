@@ -57,9 +57,9 @@ def vq() -> Recipe:
     """Vector-quantised autoencoder (van den Oord et al., 2017): 8×8 codes of four dimensions, 1,024 entries.
 
     Residual backbone and auxiliary losses as in faces64. The codebook is updated by moving averages, and
-    unused entries are reset (Razavi et al., 2019; Dhariwal et al., 2020). It has no prior of its own: sample
-    from a flow over the codes (`facespace fit-prior --kind flow`). Sampled, edited or interpolated latents
-    are quantized to the nearest entries before decoding."""
+    unused entries are reset (Razavi et al., 2019; Dhariwal et al., 2020). It has no prior of its own:
+    training ends with a small autoregressive one over the codes, and `facespace fit-prior` fits a larger one.
+    Sampled, edited or interpolated latents are quantized to the nearest entries before decoding."""
     base = faces64()
     model = replace(base.model, bottleneck="vq", spatial=True, widths=(64, 128, 192))
     objective = replace(base.objective, weights={"commitment": 1.0})
@@ -69,6 +69,37 @@ def vq() -> Recipe:
         summary="VQ autoencoder, 8×8 codes, 64 px colour (CelebA)",
         model=model,
         objective=objective,
+    )
+
+
+def vq2() -> Recipe:
+    """Two-level vector quantization (VQ-VAE-2: Razavi, van den Oord & Vinyals, 2019): 8×8 and 16×16 codes.
+
+    Each code is one of 1,024 entries of four numbers; the 16×16 codes are encoded given the 8×8 ones. The
+    rest is as in vq. Sample from an autoregressive prior over both maps (`facespace fit-prior --kind
+    autoregressive`)."""
+    base = vq()
+    model = replace(base.model, kind="hierarchical_vq", levels=(4,))
+    return replace(
+        base,
+        name="vq2",
+        summary="VQ autoencoder with two levels, 8×8 and 16×16 codes, 64 px colour (CelebA)",
+        model=model,
+    )
+
+
+def faces64_style() -> Recipe:
+    """faces64 with a style-modulated decoder (StyleGAN2: Karras et al., 2020): see models/style.py.
+
+    A mapping network of three layers turns the latent into a style that scales the channels of every
+    convolution of the decoder, which starts from a learned constant. Encoder, objective and training as in
+    faces64."""
+    base = faces64()
+    return replace(
+        base,
+        name="faces64-style",
+        summary="VAE with a style-modulated decoder, 64 px colour, 256 latents (CelebA)",
+        model=replace(base.model, backbone="style"),
     )
 
 
@@ -84,6 +115,37 @@ def hierarchical() -> Recipe:
         name="hierarchical",
         summary="hierarchical VAE with three levels, 64 px colour, 512 latents (CelebA)",
         model=model,
+    )
+
+
+def hierarchical_large() -> Recipe:
+    """The hierarchical VAE with wider layers and twice the channels at its finer levels, 896 latents.
+
+    128 dimensions without a spatial layout, then 4 channels of noise at 8×8 and 2 at 16×16."""
+    base = hierarchical()
+    return replace(
+        base,
+        name="hierarchical-large",
+        summary="larger hierarchical VAE with three levels, 64 px colour, 896 latents (CelebA)",
+        model=replace(base.model, widths=(64, 128, 192, 192), levels=(4, 2)),
+    )
+
+
+def hierarchical128() -> Recipe:
+    """The hierarchical VAE at 128 px, with four levels, 1,536 latents.
+
+    128 dimensions without a spatial layout, then 2 channels of noise at 8×8, 1 at 16×16 and 1 at 32×32. The
+    reconstruction term is a sum over four times as many pixels, and the weight of the KL is four times that
+    of 64 px."""
+    base = hierarchical()
+    model = replace(base.model, image=(3, 128, 128), widths=(24, 48, 96, 160, 128), levels=(2, 1, 1))
+    return replace(
+        base,
+        name="hierarchical128",
+        summary="hierarchical VAE with four levels, 128 px colour, 1,536 latents (CelebA)",
+        model=model,
+        objective=replace(base.objective, weights={"kl": 4 * base.objective.weights["kl"]}),
+        train=replace(base.train, epochs=30, min_steps=1_800),
     )
 
 

@@ -164,7 +164,7 @@ class FaceSpace(BaseSpace):
 
     def _geodesic(self, prior: str | None) -> morphing.Geodesic:
         """Density-aware paths under a prior, which the torch engine alone finds."""
-        return lambda starts, ends: geodesic(self.prior(prior))(starts, ends)
+        return lambda starts, ends: geodesic(self.density_prior(prior))(starts, ends)
 
     def mix(self, terms: Sequence[tuple[Images, float]], prior: str | None = None) -> np.ndarray:
         """The sum of faces by weights, float32 (D,), counted from the prior's mean. A term is pictures or

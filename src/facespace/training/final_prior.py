@@ -19,8 +19,8 @@ from facespace.models import LatentModel, bundle, bundle_card, fitted, prior_fit
 from facespace.models.bundle_card import MODEL_PRIOR
 from facespace.models.flow_training import MIN_FACES
 from facespace.models.posteriors import Gaussian
-from facespace.models.prior import FittedPrior
-from facespace.models.priors import FACES_PER_LATENT, FittedNormal, fitted_prior
+from facespace.models.prior import FittedPrior, Prior
+from facespace.models.priors import FACES_PER_LATENT, Autoregressive, FittedNormal, fitted_prior
 from facespace.training.loaders import Loader
 from facespace.training.records import PriorReport
 
@@ -29,7 +29,9 @@ BATCH = 256  # faces in a batch of the encoder
 HELD_OUT = 0.1  # share of the training faces that is held out where there are no validation faces
 FEWEST = 10  # training faces
 SMALL_FLOW = {"steps": 600, "width": 256, "blocks": 2}  # 20 s of one core for 256 latents
+SMALL_TRANSFORMER = {"steps": 300, "width": 96, "blocks": 2}  # of an autoregressive prior
 COMPONENTS, COMPONENTS_OF_MANY, MANY = 10, 5, 128  # Gaussians of a mixture; fewer above so many latents
+MOST_LATENTS = 600  # of a mixture: its time grows with their square
 AUTO, NONE = "auto", "none"
 
 
@@ -59,16 +61,10 @@ def fit(
         return None
     z = encode(opened.model, loader, mirror)
     enough = carried and setting == AUTO and card.get("priors")
-    found = _fit_all({} if enough else candidates(setting, z, opened.model), z, seed)
-    nats = {MODEL_PRIOR: _density(opened.model.prior, z.held_out)}
-    for kind, prior in found.items():
-        density = _density(prior, z.held_out)
-        if math.isfinite(density):
-            nats[kind] = density
-    best = max(nats, key=nats.__getitem__)
-    if setting in nats:
-        best = setting
-    if best != MODEL_PRIOR:
+    found = _fit_all({} if enough else candidates(setting, z, opened.model), z, opened.model, seed)
+    nats = _densities(found, opened.model.prior, z)
+    best = setting if setting in nats else max(nats, key=nats.__getitem__)
+    if best in found:
         _keep(opened, best, found[best], z, loader.faces, seed)
     facts: Card = {"faces": len(z.learned), "split": z.split, "nats": nats}
     if z.variances is not None:
@@ -133,25 +129,34 @@ def candidates(setting: str, z: Latents, model: LatentModel) -> dict[str, dict]:
     faces, views, dim = z.learned.shape
     components = COMPONENTS if dim <= MANY else COMPONENTS_OF_MANY
     components = max(1, min(components, faces * views // (FACES_PER_LATENT * dim)))
-    kinds: dict[str, dict] = {"normal": {}, "mixture": {"components": components}, "flow": SMALL_FLOW}
+    kinds: dict[str, dict] = {
+        "normal": {},
+        "mixture": {"components": components},
+        "flow": SMALL_FLOW,
+        "autoregressive": SMALL_TRANSFORMER,
+    }
     if setting == NONE:
         return {}
+    if model.code_grids and setting in (AUTO, "autoregressive"):
+        # The density of a continuous prior at codes, which are points, says nothing.
+        return {"autoregressive": SMALL_TRANSFORMER} if faces >= MIN_FACES else {}
     if setting != AUTO:
         return {setting: kinds[setting]}
+    del kinds["autoregressive"]
     if isinstance(model.prior, FittedNormal):
         del kinds["normal"]
-    if components < 2:
-        del kinds["mixture"]  # it would be the Gaussian
+    if components < 2 or dim > MOST_LATENTS:
+        del kinds["mixture"]  # of one component it would be the Gaussian
     if faces < MIN_FACES:
         del kinds["flow"]
     return kinds
 
 
-def _fit_all(kinds: Mapping[str, dict], z: Latents, seed: int) -> dict[str, FittedPrior]:
+def _fit_all(kinds: Mapping[str, dict], z: Latents, model: LatentModel, seed: int) -> dict[str, FittedPrior]:
     """The fitted priors by kind; one whose fit fails is left out with a note."""
     found = {}
     for kind, options in kinds.items():
-        prior = fitted_prior(kind, z.learned.shape[2], options)
+        prior = fitted_prior(kind, z.learned.shape[2], options, model.code_grids)
         try:
             prior.fit(z.learned, seed)
         except (ValueError, RuntimeError) as error:  # a covariance that is singular
@@ -161,12 +166,25 @@ def _fit_all(kinds: Mapping[str, dict], z: Latents, seed: int) -> dict[str, Fitt
     return found
 
 
-def _density(prior: prior_fit.Prior, z: Tensor) -> float:
+def _density(prior: Prior, z: Tensor) -> float:
     """The mean log-density of at most MEASURED latents (M, D), nats per latent vector; NaN where it fails."""
     try:
         return prior_fit.mean_density(prior, z[:: math.ceil(len(z) / prior_fit.MEASURED)])
     except (ValueError, RuntimeError):
         return math.nan
+
+
+def _densities(found: Mapping[str, FittedPrior], own: Prior, z: Latents) -> dict[str, float]:
+    """The mean log-density of held-out latents, by kind, that of the model's own prior included; of a prior
+    over codes, whose log-probability is no density, beside `uniform`, the one of equally likely entries."""
+    nats: dict[str, float] = {}
+    for kind, prior in found.items():
+        density = _density(prior, z.held_out)
+        if math.isfinite(density):
+            nats[kind] = density
+        if isinstance(prior, Autoregressive):
+            return {**nats, "uniform": prior.uniform_log_prob}
+    return {MODEL_PRIOR: _density(own, z.held_out), **nats}
 
 
 def _keep(

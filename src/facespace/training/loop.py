@@ -21,7 +21,7 @@ from facespace.core.console import Advance, note, progress
 from facespace.core.errors import TrainingError, UsageError, check_seed
 from facespace.data.faces import FaceSet
 from facespace.models import LatentModel, build, bundle
-from facespace.models.bundle_card import history_of
+from facespace.models.bundle_card import stages_of
 from facespace.models.optimization import Stepper, learning_rate, linear_warmup, moving_average, seed_step
 from facespace.recipes.config import Recipe, TrainConfig
 from facespace.training import checkpoint
@@ -149,7 +149,7 @@ class Training:
             self.origin,
             trackers,
             seed,
-            history_of(origin.card) if origin else (),
+            stages_of(origin.card) if origin else (),
         )
 
     def _stepper(self) -> Stepper:
@@ -371,7 +371,7 @@ class Training:
         self.restore()
         lowered = self.at.rate < 1
         if self.plan.train.on_nan == "stop" or lowered:
-            advice = "--resume --set train.on_nan=lower goes on from there at a quarter of the rate"
+            advice = "--resume --set train.on_nan=lower continues from there at a quarter of the rate"
             if lowered:
                 advice = (
                     "The rate was lowered once already; start again with a lower train.learning_rate or "

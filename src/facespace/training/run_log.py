@@ -20,10 +20,23 @@ METRICS, RESULT, CURVES, SHEETS = "metrics.jsonl", "run.json", "curves.png", "sh
 # Columns of the table on the terminal, each for training and validation: title, figure, width, and format.
 COLUMNS = (
     ("loss", "loss", 9, ",.1f"),
-    ("recon.", "reconstruction", 9, ",.1f"),
+    ("reconstr.", "reconstruction", 9, ",.1f"),
     ("KL", "kl", 7, ",.1f"),
     ("ELBO", "elbo", 9, ",.1f"),
     ("MSE", "mse", 7, ".5f"),
+)
+
+
+# What the columns are, by figure, above the table.
+LEGEND = {
+    "loss": "loss: what is minimised, in nats per image (a unit of information; lower is better, values below "
+    "0 are normal)",
+    "reconstruction": "reconstr., KL: the two terms of the loss; KL is the information in a latent",
+    "elbo": "ELBO: minus their sum, whatever their weights in the loss; higher is better",
+    "mse": "MSE: mean squared error of reconstructions, pixel values in [0, 1]",
+}
+SPLITS = (
+    "train: means over the epoch in train mode   val: validation faces   *: lowest validation loss so far"
 )
 
 
@@ -60,6 +73,7 @@ class RunLogger:
         for tracker in self.trackers:
             tracker.log(record)
         if len(self.records) == 1:
+            note(_legend(record))
             note(_head(record))
         note(_row(record, self.records[0]))
 
@@ -136,6 +150,12 @@ def _columns(first: EpochRecord) -> list[tuple[str, str, int, str]]:
         if column[1] in figures and not alone:
             shown.append(column)
     return shown
+
+
+def _legend(first: EpochRecord) -> str:
+    """What the columns of the table are."""
+    lines = [LEGEND[name] for _, name, _, _ in _columns(first) if name in LEGEND]
+    return "\n".join([*lines, SPLITS])
 
 
 def _head(first: EpochRecord) -> str:

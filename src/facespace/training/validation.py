@@ -58,10 +58,10 @@ class Validator:
         origin: str | None,
         trackers: Sequence[str],
         seed: int = 0,
-        history: Sequence[Stage] = (),
+        stages: Sequence[Stage] = (),
     ) -> None:
-        """`origin` is the fingerprint of the bundle that training started from, and `history` its stages."""
-        self.seed, self.history = seed, history
+        """`origin` is the fingerprint of the bundle that training started from, and `stages` its trainings."""
+        self.seed, self.stages = seed, stages
         self.plan, self.loader, self.run, self.runtime, self.conditions_of = plan, loader, run, runtime, tell
         self.auxiliary = auxiliary
         self.faces, self.origin, self.started = loader.faces, origin, since_start()
@@ -149,7 +149,7 @@ class Validator:
         self.save(locations.LAST, candidates[name], BundleState(at.step, at.training_seconds, name))
         if carried is not None:
             fitted.carry_over(carried, self.run / locations.LAST)
-        note(f"Paused at step {at.step:,} of {total:,}. The same command with --resume goes on from there.")
+        note(f"Paused at step {at.step:,} of {total:,}. The same command with --resume continues from there.")
         return PausedRun(str(self.run), at.step, total)
 
     def save(self, name: str, model: LatentModel, metrics: EpochRecord | BundleState) -> None:
@@ -160,7 +160,7 @@ class Validator:
             "step": metrics.step,
             "metrics": asdict(metrics),
         }
-        facts["history"] = [*self.history, self._stage(metrics)]
+        facts["stages"] = [*self.stages, self._stage(metrics)]
         if self.origin:
             facts["started_from"] = self.origin
         bundle.save(self.run / name, model, self.plan.model, self.faces.template, facts)
@@ -194,7 +194,7 @@ class Validator:
         model.prior.fit(torch.cat(latents))
 
     def _stage(self, metrics: EpochRecord | BundleState) -> Stage:
-        """This run's entry of the card's history."""
+        """This run's entry of the card's stages."""
         return {
             "recipe": self.plan.name,
             "steps": metrics.step,
