@@ -20,6 +20,7 @@ from facespace.latent.morph import PATHS, PathGeometry, PathSpec, frame_position
 from facespace.latent.paths import bilinear, lerp, mix, slerp
 from facespace.models.priors import FittedNormal, Mixture, StandardNormal
 from facespace.space.geodesic import geodesic, geodesic_paths, great_circle
+from facespace.space.noise_paths import noise_paths
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,7 @@ def keys():
 
 def under(prior):
     """What paths depend on of a prior."""
-    return PathGeometry(prior.mean.numpy(), geodesic(prior))
+    return PathGeometry(prior.mean.numpy(), geodesic(prior), lambda starts, ends: noise_paths(prior)(starts, ends))
 
 
 def grid_of(count):

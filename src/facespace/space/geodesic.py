@@ -19,7 +19,7 @@ MAX_ITERATIONS = 30
 Between = Callable[[Tensor, Tensor], Tensor]  # segment (T,), t (T,) in [0, 1] -> latents (T, D)
 
 
-def geodesic(prior: Prior) -> morph.Geodesic:
+def geodesic(prior: Prior) -> morph.PathsBetween:
     """The paths of `dense` under a prior, from arrays and to arrays."""
 
     def between_ends(starts: np.ndarray, ends: np.ndarray) -> morph.Between:

@@ -1,0 +1,122 @@
+"""The faces that a morph goes through: from photographs, folders and latents, without the files in which
+there is no face, in the order that was asked for. Plans no path."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from facespace.cli.faces import (
+    check_one_source,
+    files_in,
+    is_array,
+    read_array,
+    read_photos,
+    some_latents,
+)
+from facespace.cli.options import FaceSource
+from facespace.core.console import note, progress
+from facespace.core.errors import ImageError, UsageError
+from facespace.latent.ordering import GIVEN, ordered
+
+if TYPE_CHECKING:
+    from facespace.space.face_space import FaceSpace
+
+RANDOM = 4  # new faces of a morph for which none are named
+NAMED = 5  # files that a note names; of more it gives the number
+
+
+class Keyframes(NamedTuple):
+    """Latents float32 (N, D) in the order of the morph, the name of each, the files that were left out, and a
+    phrase for the faces."""
+
+    latents: np.ndarray
+    names: list[str]
+    skipped: list[str]
+    text: str
+
+    def ordered(self, order: str, seed: int, closed: bool) -> "Keyframes":
+        """The same in another order, one of latent.ordering.ORDERS."""
+        if order == GIVEN:
+            return self
+        places = ordered(self.latents, order, seed, closed)
+        names = [self.names[place] for place in places]
+        return self._replace(latents=self.latents[places], names=names)
+
+
+def find_keyframes(space: "FaceSpace", files: Sequence[Path], source: FaceSource) -> Keyframes:
+    """The faces of files and folders, of a set, or new ones: RANDOM of them where nothing is named. Pictures
+    without a face are left out, with a note that names them. Raises UsageError where fewer than two faces are
+    left."""
+    if not files and not source.data and source.random is None:
+        source = replace(source, random=RANDOM)
+    check_one_source(files, source)
+    if files:
+        return _of_files(space, files, source)
+    count = source.random
+    if source.data:
+        count = 2 if source.count is None else source.count
+    latents = some_latents(space, source, count or 0)
+    kind = "face" if source.data else "random face"
+    names = [f"{kind} {number}" for number in range(1, len(latents) + 1)]
+    origin = f"of {source.data}" if source.data else f"(seed {source.seed})"
+    return Keyframes(latents, names, [], f"{len(latents)} {kind}s {origin}")
+
+
+def _of_files(space: "FaceSpace", files: Sequence[Path], source: FaceSource) -> Keyframes:
+    paths = list(_expanded(files))
+    parts, names, reasons = [], [], {}
+    with progress(len(paths), "Reading faces", "files") as advance:
+        for path in paths:
+            try:
+                found = _read(space, path, source)
+                parts.append(found)
+                names += [path.name] * len(found)
+            except ImageError as error:
+                if not path.exists():
+                    raise
+                reasons[str(path)] = str(error)
+            advance(1)
+    latents = np.concatenate([np.empty((0, space.latent_dim), np.float32), *parts])
+    _check(len(latents), len(paths), reasons)
+    if reasons:
+        note(_skipped(reasons))
+    return Keyframes(latents, names, list(reasons), f"{len(latents)} faces")
+
+
+def _read(space: "FaceSpace", path: Path, source: FaceSource) -> np.ndarray:
+    """Latents (N, D) of one file."""
+    if is_array(path):
+        return space.latents(read_array(path).astype(np.float32))
+    return space.encode(read_photos([path], source.align))
+
+
+def _expanded(files: Sequence[Path]) -> Iterator[Path]:
+    """The files, and in place of each folder its pictures and arrays by name; sidecar files that a pattern
+    such as FOLDER/* names are passed over like those of a folder."""
+    for file in files:
+        yield from files_in(file)
+
+
+def _check(found: int, files: int, reasons: dict[str, str]) -> None:
+    if found >= 2:
+        return
+    if not reasons:
+        raise UsageError(f"A morph goes through at least two faces; got {found}.")
+    raise UsageError(
+        f"A morph goes through at least two faces; {found or 'none'} of {files} files "
+        f"{'has' if found == 1 else 'have'} one. {_skipped(reasons)}"
+    )
+
+
+def _skipped(reasons: dict[str, str]) -> str:
+    """A sentence that names the files left out."""
+    count = len(reasons)
+    if count == 1:
+        (reason,) = reasons.values()
+        return f"Left out: {reason}"
+    named = ", ".join(Path(path).name for path in list(reasons)[:NAMED])
+    more = f" and {count - NAMED} more" if count > NAMED else ""
+    return f"Left out {count} files, in which no face was found or which are no pictures: {named}{more}."
