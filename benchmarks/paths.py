@@ -5,14 +5,14 @@
 
 SET is a prepared set of CelebA with the crop of the space, PHOTOGRAPHS the folder of its aligned pictures, in which YuNet
 (FACESPACE_YUNET) finds the points of each face. A face of the test split is a profile where the nose lies far from the middle of
-the eyes, and frontal where it lies near. Prints for each path, over the pairs:
+the eyes, and frontal where it lies near. Prints for each path, over the pairs, and for the frames of its middle half, since the ends are the same on every path:
 
 * density: the lowest log-density on the path, nats, under a Gaussian mixture that is fitted to the posterior means of one half
   of the training faces and that none of the paths uses;
 * typicality: the largest distance of a frame to the nearest of 800 reconstructions of validation faces, in features of the
   attribute network, over the mean of this distance for reconstructions of other test faces; 1 is an ordinary reconstruction;
 * discriminator: the lowest score of the space's discriminator, where there is one;
-* identity: the largest step between frames over the mean step, in ArcFace embeddings where FACESPACE_IDENTITY names the network,
+* identity: the largest step between frames of the whole path over the mean step, in ArcFace embeddings where FACESPACE_IDENTITY names the network,
   else in features of the attribute network;
 * seconds of processor time a pair, in which the frames are found and decoded, at a uniform pace.
 
@@ -66,7 +66,9 @@ class Judges(NamedTuple):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("space", type=Path)
     parser.add_argument("set", type=Path)
     parser.add_argument("photographs", type=Path)
@@ -101,7 +103,9 @@ def main() -> None:
             grids.save_still(sheet, asked.strips / f"pair-{shown + 1}.png")
 
 
-HEADER = "path | lowest density | worst pair | least typical frame | worst pair | discriminator | identity | s"
+HEADER = (
+    "path | lowest density | worst pair | least typical frame | worst pair | discriminator | identity | s"
+)
 
 
 def line(name: str, rows: np.ndarray) -> str:
@@ -123,6 +127,11 @@ def path_latents(judges: Judges, pair: np.ndarray, name: str, frames: int) -> np
 
 def measure(judges: Judges, z: np.ndarray, frames: np.ndarray) -> list[float]:
     """Lowest log-densities, atypicality and discriminator score of the worst frame, and the identity's largest step."""
+    quarter = (
+        len(z) // 4
+    )  # the ends are the same on every path, and a profile is the least typical face of most
+    seen = judges.identity(frames)
+    z, frames = z[quarter:-quarter], frames[quarter:-quarter]
     latents = torch.from_numpy(z)
     density = float(judges.mixture.log_prob(latents).min())
     far = nearest(judges.features(frames), judges.references).max() / judges.ordinary
@@ -130,9 +139,8 @@ def measure(judges: Judges, z: np.ndarray, frames: np.ndarray) -> list[float]:
     if judges.discriminator is not None:
         image = torch.from_numpy(frames).permute(0, 3, 1, 2).float() / 255
         score = float(np.asarray(judges.discriminator(image)).min())
-    seen = judges.identity(frames)
     seen = seen / np.linalg.norm(seen, axis=1, keepdims=True)
-    steps = np.linalg.norm(np.diff(seen[::3], axis=0), axis=1)
+    steps = np.linalg.norm(np.diff(seen, axis=0), axis=1)
     return [density, float(far), score, float(steps.max() / steps.mean())]
 
 

@@ -1,8 +1,7 @@
 """The faces that a morph goes through: from photographs, folders and latents, without the files in which
 there is no face, in the order that was asked for. Plans no path."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,19 +11,23 @@ from facespace.cli.faces import (
     check_one_source,
     files_in,
     is_array,
+    open_space,
     read_array,
     read_photos,
     some_latents,
 )
 from facespace.cli.options import FaceSource
 from facespace.core.console import note, progress
-from facespace.core.errors import ImageError, UsageError
+from facespace.core.errors import BundleError, FacespaceError, ImageError, UsageError
 from facespace.latent.ordering import GIVEN, ordered
+from facespace.models.locations import find
 
 if TYPE_CHECKING:
     from facespace.space.face_space import FaceSpace
 
 RANDOM = 4  # new faces of a morph for which none are named
+TEMPERATURE = 0.7  # of these: nearer to the mean, fewer have artefacts
+RUN_FILES = ("metrics.jsonl", "checkpoint.pt")  # of a run, whose sheets are no faces
 NAMED = 5  # files that a note names; of more it gives the number
 
 
@@ -46,12 +49,41 @@ class Keyframes(NamedTuple):
         return self._replace(latents=self.latents[places], names=names)
 
 
+def open_space_of_faces(paths: Sequence[Path]) -> tuple["FaceSpace", list[Path]]:
+    """The space that the first path names, or the default space, and the files of faces: those named, and in
+    place of each folder its pictures and arrays by name."""
+    if paths and _holds_faces(paths[0]):
+        space, files = open_space([])[0], list(paths)
+    else:
+        space, files = open_space(paths)
+    expanded: list[Path] = []
+    for file in files:
+        expanded += files_in(file)
+    return space, expanded
+
+
+def _holds_faces(folder: Path) -> bool:
+    """Whether a folder holds pictures or latents, and is neither a trained model nor an unfinished run."""
+    if not folder.is_dir() or any((folder / name).exists() for name in RUN_FILES):
+        return False
+    try:
+        find(folder)
+        return False
+    except BundleError:
+        pass
+    try:
+        return bool(files_in(folder))
+    except FacespaceError:
+        return False
+
+
 def find_keyframes(space: "FaceSpace", files: Sequence[Path], source: FaceSource) -> Keyframes:
     """The faces of files and folders, of a set, or new ones: RANDOM of them where nothing is named. Pictures
     without a face are left out, with a note that names them. Raises UsageError where fewer than two faces are
     left."""
     if not files and not source.data and source.random is None:
-        source = replace(source, random=RANDOM)
+        latents = space.sample_latents(RANDOM, source.seed, TEMPERATURE, source.prior)
+        return Keyframes(latents, _numbered("random face", RANDOM), [], _random_text(RANDOM, source.seed))
     check_one_source(files, source)
     if files:
         return _of_files(space, files, source)
@@ -59,17 +91,25 @@ def find_keyframes(space: "FaceSpace", files: Sequence[Path], source: FaceSource
     if source.data:
         count = 2 if source.count is None else source.count
     latents = some_latents(space, source, count or 0)
-    kind = "face" if source.data else "random face"
-    names = [f"{kind} {number}" for number in range(1, len(latents) + 1)]
-    origin = f"of {source.data}" if source.data else f"(seed {source.seed})"
-    return Keyframes(latents, names, [], f"{len(latents)} {kind}s {origin}")
+    if source.data:
+        names, text = _numbered("face", len(latents)), f"{len(latents)} faces of {source.data}"
+    else:
+        names, text = _numbered("random face", len(latents)), _random_text(len(latents), source.seed)
+    return Keyframes(latents, names, [], text)
+
+
+def _numbered(kind: str, count: int) -> list[str]:
+    return [f"{kind} {number}" for number in range(1, count + 1)]
+
+
+def _random_text(count: int, seed: int) -> str:
+    return f"{count} random faces (seed {seed})"
 
 
 def _of_files(space: "FaceSpace", files: Sequence[Path], source: FaceSource) -> Keyframes:
-    paths = list(_expanded(files))
     parts, names, reasons = [], [], {}
-    with progress(len(paths), "Reading faces", "files") as advance:
-        for path in paths:
+    with progress(len(files), "Reading faces", "files") as advance:
+        for path in files:
             try:
                 found = _read(space, path, source)
                 parts.append(found)
@@ -80,7 +120,7 @@ def _of_files(space: "FaceSpace", files: Sequence[Path], source: FaceSource) -> 
                 reasons[str(path)] = str(error)
             advance(1)
     latents = np.concatenate([np.empty((0, space.latent_dim), np.float32), *parts])
-    _check(len(latents), len(paths), reasons)
+    _check(len(latents), len(files), reasons)
     if reasons:
         note(_skipped(reasons))
     return Keyframes(latents, names, list(reasons), f"{len(latents)} faces")
@@ -91,13 +131,6 @@ def _read(space: "FaceSpace", path: Path, source: FaceSource) -> np.ndarray:
     if is_array(path):
         return space.latents(read_array(path).astype(np.float32))
     return space.encode(read_photos([path], source.align))
-
-
-def _expanded(files: Sequence[Path]) -> Iterator[Path]:
-    """The files, and in place of each folder its pictures and arrays by name; sidecar files that a pattern
-    such as FOLDER/* names are passed over like those of a folder."""
-    for file in files:
-        yield from files_in(file)
 
 
 def _check(found: int, files: int, reasons: dict[str, str]) -> None:

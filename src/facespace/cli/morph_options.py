@@ -1,12 +1,15 @@
 """The options of a morph: path, pace, easing and duration, with presets. Computes no latents."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from cyclopts import Parameter
 
 from facespace.cli.options import Flag
 from facespace.core.errors import UsageError, choose
+
+if TYPE_CHECKING:
+    from facespace.space.face_space import FaceSpace
 
 STRIP = 10  # frames of a still, by default
 # Seconds from one face to the next, by default: fewer where the whole would be longer than LONGEST.
@@ -129,6 +132,12 @@ class MorphPlan(NamedTuple):
     loop: bool
     pingpong: bool
     prior: str | None
+
+    def with_path_of(self, space: "FaceSpace") -> "MorphPlan":
+        """The same with the path that is the default of a space, where none was named."""
+        if self.path:
+            return self
+        return self._replace(path=space.default_path(self.prior))
 
 
 EVENLY = Timing()

@@ -21,7 +21,9 @@ DEFAULT = "morph.gif"
 LARGE = 20  # MB of a GIF from which on a note suggests another file
 
 
-@verb("facespace morph [SPACE] [A B ... | FOLDER | --random N | --data SET | --grid ROWSxCOLUMNS] [--to FILE]")
+@verb(
+    "facespace morph [SPACE] [A B ... | FOLDER | --random N | --data SET | --grid ROWSxCOLUMNS] [--to FILE]"
+)
 def morph(
     *paths: Path,
     to: Path | None = None,
@@ -41,7 +43,8 @@ def morph(
     ----------
     paths
         A run or a bundle, then two or more key faces: photographs, folders of them, or .npy files of latents
-        (N, D). Pictures without a face are left out. Without any, four random faces of --seed.
+        (N, D). Pictures without a face are left out. Without any, four random faces of --seed, drawn
+        at temperature 0.7.
     to
         An animation (.gif, .webp, .mp4), a still (.png, .jpg), or .npy for the frames as a uint8 array (N, H,
         W, C). An .mp4 needs pip install 'facespace[video]'. [default: morph.gif in the current folder, or
@@ -106,9 +109,7 @@ class Output:
             if is_array(to):
                 grids.save_array(frames[:], to)
             elif self.still:
-                sheet = sheets.sheet(
-                    frames[:], columns, gap=self.padding, color=self.color, scale=self.scale
-                )
+                sheet = sheets.sheet(frames[:], columns, gap=self.padding, color=self.color, scale=self.scale)
                 grids.save_still(sheet, to)
             else:
                 animation.save_animation(frames, to, fps=self.fps, scale=self.scale)

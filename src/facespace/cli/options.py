@@ -78,7 +78,7 @@ class Photos:
     align: Flag = False
     data: Path | None = None
     split: str = "test"
-    count: Annotated[int | None, Parameter(alias="-n")] = None
+    count: Annotated[int | None, Parameter(alias=("-n", "--number"))] = None
 
 
 @Parameter(name="*")

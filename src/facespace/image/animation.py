@@ -22,7 +22,7 @@ ANIMATIONS = (".gif", ".webp", ".mp4")
 SHORTER_SIDE = 256  # px: smaller frames are enlarged to this size
 BATCH = 64  # frames in memory at once
 PALETTE_FRAMES = 16  # of which the palette of a GIF is made
-GIF_BYTES_PER_PIXEL = 0.25  # of a morph of faces
+GIF_BYTES_PER_PIXEL = 0.45  # of a morph of faces
 MOST_BYTES = 2**31  # of the frames of one animation
 # The provenance tag of every file.
 PROVENANCE_TAG = "AI-generated faces, drawn by facespace (IPTC digital source type: trainedAlgorithmicMedia)"

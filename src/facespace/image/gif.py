@@ -9,7 +9,7 @@ from PIL import GifImagePlugin, Image
 
 COLORS = 255  # of the palette; one more entry is transparent: a pixel that stays as it was
 TRANSPARENT = 255
-STRENGTH = 20.0  # levels of 255 that the dither adds and subtracts in all
+STRENGTH = 6.0  # levels of 255 that the dither spans: at 10 its pattern shows, at 0 skin has bands
 # Bayer (1973): the thresholds of an 8 × 8 ordered dither, in [−½, ½).
 _QUARTER = np.array([[0, 2], [3, 1]])
 _SIXTEENTH = np.block([[4 * _QUARTER, 4 * _QUARTER + 2], [4 * _QUARTER + 3, 4 * _QUARTER + 1]])

@@ -83,10 +83,7 @@ def _two_opt(distances: np.ndarray, path: np.ndarray, closed: bool) -> np.ndarra
         following = np.roll(path, -1)
         steps = distances[path, following]
         gains = (
-            steps[:, None]
-            + steps
-            - distances[np.ix_(path, path)]
-            - distances[np.ix_(following, following)]
+            steps[:, None] + steps - distances[np.ix_(path, path)] - distances[np.ix_(following, following)]
         )  # (N, N) of reversing from i + 1 to j
         best = int(np.triu(gains, 1).argmax())
         first, last = divmod(best, len(path))

@@ -23,7 +23,7 @@ from facespace.space import closed_loop, direction_fitting, latent_optimization,
 from facespace.space.base import BaseSpace
 from facespace.space.geodesic import geodesic
 from facespace.space.inputs import Given, Images, check_latents, number
-from facespace.space.noise_paths import noise_paths
+from facespace.space.noise_paths import has_noise, noise_paths
 from facespace.space.rejection import check_keep
 from facespace.space.set_faces import check_crop
 from facespace.space.torch_engine import written_at
@@ -171,6 +171,11 @@ class FaceSpace(BaseSpace):
     def _flow_paths(self, prior: str | None) -> morphing.PathsBetween:
         """Paths through the noise of a fitted flow, which the torch engine alone finds."""
         return lambda starts, ends: noise_paths(self.prior(prior))(starts, ends)
+
+    def default_path(self, prior: str | None = None) -> str:
+        """The path of a morph for which none is named: "flow" where the prior is a fitted flow, else
+        "linear"."""
+        return "flow" if has_noise(self.prior(prior)) else "linear"
 
     def mix(self, terms: Sequence[tuple[Images, float]], prior: str | None = None) -> np.ndarray:
         """The sum of faces by weights, float32 (D,), counted from the prior's mean. A term is pictures or

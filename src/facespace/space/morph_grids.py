@@ -40,7 +40,12 @@ class Film:
     float32 (F, D)."""
 
     def __init__(
-        self, space: "FaceSpace", latents: np.ndarray, distance: Distance, closed: bool, ratios: dict[str, float]
+        self,
+        space: "FaceSpace",
+        latents: np.ndarray,
+        distance: Distance,
+        closed: bool,
+        ratios: dict[str, float],
     ) -> None:
         self.latents = latents
         self._space, self._distance, self._closed, self._predicted = space, distance, closed, ratios
