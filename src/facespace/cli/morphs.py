@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from facespace.cli.keyframes import Keyframes
     from facespace.space.face_space import FaceSpace
-    from facespace.space.morph_grids import Film
+    from facespace.space.film import Film
 
 DEFAULT = "morph.gif"
 LARGE = 20  # MB of a GIF from which on a note suggests another file
