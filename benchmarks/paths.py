@@ -1,6 +1,6 @@
 """Paths between photographs of profiles and of frontal faces, compared: where does a morph lead through faces that are none?
 
-    python benchmarks/paths.py SPACE SET PHOTOGRAPHS [--pairs 20] [--paths linear,spherical,geodesic,flow] [--prior flow]
+    python benchmarks/paths.py SPACE SET PHOTOGRAPHS [--pairs 20] [--paths linear,geodesic …] [--prior flow]
         [--frames 16] [--strips FOLDER]
 
 SET is a prepared set of CelebA with the crop of the space, PHOTOGRAPHS the folder of its aligned pictures, in which YuNet
@@ -16,8 +16,9 @@ the eyes, and frontal where it lies near. Prints for each path, over the pairs, 
   else in features of the attribute network;
 * seconds of processor time a pair, in which the frames are found and decoded, at a uniform pace.
 
-The path `geodesic` follows the density of a mixture that is fitted to the other half of the training faces: under a flow with 256
-latents its optimisation takes minutes a pair. `geodesic-flow` follows the space's prior all the same.
+The path `geodesic` follows the density that morphs of the space follow: of a flow the Gaussian of its latents. `geodesic-mixture`
+follows a mixture that is fitted to the other half of the training faces, `geodesic-flow` the flow itself, which takes minutes a
+pair.
 
 --strips keeps a picture of each path for four pairs: what the space decodes, no photograph."""
 
@@ -41,7 +42,7 @@ from facespace.models.priors import Mixture, Prior
 from facespace.perception.arcface import open_identity
 from facespace.perception.attributes import load_classifier
 from facespace.perception.interface import FaceNetwork
-from facespace.space.geodesic import geodesic
+from facespace.space.geodesic import density_guide, geodesic
 from facespace.space.noise_paths import noise_paths
 from facespace.training.discriminators import load_discriminator
 
@@ -55,7 +56,7 @@ SHOWN, STEPS = 4, 9  # pairs and frames of a strip
 class Judges(NamedTuple):
     """What bends and measures a path."""
 
-    guide: Prior  # of the geodesic path
+    guides: dict[str, Prior]  # of the geodesic paths
     mixture: Prior
     prior: Prior
     features: FaceNetwork
@@ -73,7 +74,7 @@ def main() -> None:
     parser.add_argument("set", type=Path)
     parser.add_argument("photographs", type=Path)
     parser.add_argument("--pairs", type=int, default=20)
-    parser.add_argument("--paths", default="linear,spherical,geodesic,flow")
+    parser.add_argument("--paths", default="linear,spherical,geodesic,geodesic-mixture,flow")
     parser.add_argument("--prior")
     parser.add_argument("--frames", type=int, default=16)
     parser.add_argument("--strips", type=Path)
@@ -119,9 +120,10 @@ def line(name: str, rows: np.ndarray) -> str:
 
 def path_latents(judges: Judges, pair: np.ndarray, name: str, frames: int) -> np.ndarray:
     """Latents (frames, D) between two, in equal steps along the path."""
-    way = PathSpec(path=name.partition("-")[0], pace="uniform")
-    guide = judges.prior if name.endswith("-flow") else judges.guide
-    geometry = PathGeometry(judges.prior.mean.numpy(), geodesic(guide), noise_paths(judges.prior))
+    kind, _, guide = name.partition("-")
+    way = PathSpec(path=kind, pace="uniform")
+    follow = geodesic(judges.guides[guide])
+    geometry = PathGeometry(judges.prior.mean.numpy(), follow, noise_paths(judges.prior))
     return way.path_function(pair, geometry)(frame_positions(frames, 1, way)).astype(np.float32)
 
 
@@ -168,7 +170,9 @@ def open_judges(space: facespace.FaceSpace, faces: FaceSet, prior: str | None) -
     except FacespaceError:
         discriminator = None
     print(f"identity: {identity.about}; discriminator: {'yes' if discriminator else 'none'}")
-    return Judges(guide, mixture, space.prior(prior), network, references, ordinary, identity, discriminator)
+    flow = space.prior(prior)
+    guides = {"": density_guide(flow), "mixture": guide, "flow": flow}
+    return Judges(guides, mixture, flow, network, references, ordinary, identity, discriminator)
 
 
 def profile_pairs(space: facespace.FaceSpace, faces: FaceSet, photographs: Path, count: int) -> np.ndarray:

@@ -20,6 +20,7 @@ from facespace.latent import ordering
 from facespace.latent.paths import slerp
 from facespace.models.priors import Flow, StandardNormal
 from facespace.space import morph_grids
+from facespace.space.geodesic import density_guide
 from facespace.space.noise_paths import noise_paths
 
 
@@ -345,10 +346,16 @@ def test_paths_of_noise_are_great_circles_of_it_and_exact_at_their_ends():
         noise_paths(StandardNormal(6))
 
 
-def test_the_default_path_follows_the_flow_of_a_space(cli, trained, tmp_path):
+def test_the_default_path_follows_the_faces_of_a_space(cli, trained, tmp_path):
     code, out, _ = cli("morph", trained, "--to", tmp_path / "m.npy", "--frames", 4, "--json")
     assert code == 0 and json.loads(out)["path"] == "linear"
-    assert facespace.load().default_path() == "flow"
+    space = facespace.load()
+    assert space.default_path() == "geodesic" and space.default_path("model") == "linear"
+    flow, guide = space.prior("flow"), density_guide(space.prior("flow"))
+    z = space.sample_latents_batched(400)
+    assert np.corrcoef(guide.covariance.diagonal().sqrt(), z.std(0))[0, 1] > 0.9
+    assert density_guide(StandardNormal(3)).mean.shape == (3,) and guide.mean is not None
+    assert (guide.mean == flow.mean).all()
     code, _, err = cli("morph", trained, "--path", "flow", "--to", tmp_path / "n.npy", "--frames", 4)
     assert code == 2 and "fit-prior" in err and not (tmp_path / "n.npy").exists()
 

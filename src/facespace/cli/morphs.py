@@ -78,7 +78,7 @@ def morph(
     if locked:
         raise UsageError("--lock applies to one morph; leave out --grid, or --lock.")
     cells, plan = parse_grid(grid, None), timing.plan(output.still, source.prior)
-    plan = plan.with_path_of(space)
+    plan = plan.with_path_of(space, 2 * cells[0] * (1 if output.still else cells[1]))
     if files or source.random is not None or source.count is not None:
         return _corners(space, key_latents(space, files, source), cells, timing.path, output)
     if output.still and timing.frames:
@@ -160,7 +160,8 @@ def _animation(
     """One morph through all the keys: an animation, or a row of its frames."""
     from facespace.space import morph_grids
 
-    plan = timing.plan(output.still, source.prior, len(keys.latents)).with_path_of(space)
+    plan = timing.plan(output.still, source.prior, len(keys.latents))
+    plan = plan.with_path_of(space, len(keys.latents))
     distance, measure = morph_grids.perceptual_distance(space)
     z = keys.latents
     options: dict[str, Any] = {"distance": distance, **plan._asdict()}
@@ -172,7 +173,8 @@ def _animation(
     facts |= {"faces": keys.names, "skipped": keys.skipped}
     facts |= {"step_ratio": made.step_ratio, "step_ratios": made.step_ratios(plan.pace)}
     text = f"through {keys.text}"
-    if options.pop("path") == "geodesic":
+    options.pop("path")
+    if timing.path == "geodesic":
         nats = morph_grids.path_log_densities(space, z, dense=made.latents, **options)
         facts["log_density"] = nats
         text += f"; mean log-density {nats['geodesic']:,.1f} nats, {nats['spherical']:,.1f} on circles, "
