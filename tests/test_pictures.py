@@ -350,7 +350,7 @@ def test_the_default_path_follows_the_faces_of_a_space(cli, trained, tmp_path):
     code, out, _ = cli("morph", trained, "--to", tmp_path / "m.npy", "--frames", 4, "--json")
     assert code == 0 and json.loads(out)["path"] == "linear"
     space = facespace.load()
-    assert space.default_path() == "geodesic" and space.default_path("model") == "linear"
+    assert space.default_path() == "flow" and space.default_path("model") == "linear"
     flow, guide = space.prior("flow"), density_guide(space.prior("flow"))
     z = space.sample_latents_batched(400)
     assert np.corrcoef(guide.covariance.diagonal().sqrt(), z.std(0))[0, 1] > 0.9

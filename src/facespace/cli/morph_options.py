@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 STRIP = 10  # frames of a still, by default
 # Seconds from one face to the next, by default: fewer where the whole would be longer than LONGEST.
 SECONDS, FEWEST_SECONDS = 1.5, 0.5
-MOST_BENT = 24  # faces of a geodesic path by default: each takes a second
 SHORTEST, LONGEST = 2.0, 60.0  # seconds of the whole
 
 
@@ -46,7 +45,7 @@ class Timing:
     path
         linear: straight lines. spherical: great circles about the prior's mean, which keep the distance from
         it. geodesic: such circles bent towards higher density of --prior. flow: circles of the noise of a
-        fitted flow. [default: geodesic for up to 24 faces of a space with a fitted prior, else linear]
+        fitted flow, which leads through samples of it. [default: flow where the space has one, else linear]
     pace
         even: equal perceived change from frame to frame, by LPIPS where FACESPACE_LPIPS names its weights and
         else by blurred pixels. uniform: equal steps along the path. [default: even]
@@ -135,11 +134,11 @@ class MorphPlan(NamedTuple):
     pingpong: bool
     prior: str | None
 
-    def with_path_of(self, space: "FaceSpace", keys: int = 2) -> "MorphPlan":
-        """The same with the path that is the default of a space for so many faces, where none was named."""
+    def with_path_of(self, space: "FaceSpace") -> "MorphPlan":
+        """The same with the path that is the default of a space, where none was named."""
         if self.path:
             return self
-        return self._replace(path=space.default_path(self.prior) if keys <= MOST_BENT else "linear")
+        return self._replace(path=space.default_path(self.prior))
 
 
 EVENLY = Timing()

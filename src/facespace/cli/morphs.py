@@ -78,7 +78,7 @@ def morph(
     if locked:
         raise UsageError("--lock applies to one morph; leave out --grid, or --lock.")
     cells, plan = parse_grid(grid, None), timing.plan(output.still, source.prior)
-    plan = plan.with_path_of(space, 2 * cells[0] * (1 if output.still else cells[1]))
+    plan = plan.with_path_of(space)
     if files or source.random is not None or source.count is not None:
         return _corners(space, key_latents(space, files, source), cells, timing.path, output)
     if output.still and timing.frames:
@@ -161,7 +161,7 @@ def _animation(
     from facespace.space import morph_grids
 
     plan = timing.plan(output.still, source.prior, len(keys.latents))
-    plan = plan.with_path_of(space, len(keys.latents))
+    plan = plan.with_path_of(space)
     distance, measure = morph_grids.perceptual_distance(space)
     z = keys.latents
     options: dict[str, Any] = {"distance": distance, **plan._asdict()}

@@ -79,7 +79,8 @@ def gif_megabytes(frames: int, height: int, width: int, scale: int | None = None
 
 
 def _pictures(frames: Frames, scale: int | None) -> Iterator[Image.Image]:
-    size = shown_size(*frames.shape[1:3], scale)
+    _, height, width, _ = frames.shape
+    size = shown_size(height, width, scale)
     for start in range(0, frames.shape[0], BATCH):
         for frame in frames[start : start + BATCH]:
             yield enlarged(frame, size)
@@ -87,8 +88,8 @@ def _pictures(frames: Frames, scale: int | None) -> Iterator[Image.Image]:
 
 def _spread(frames: Frames, scale: int | None) -> list[Image.Image]:
     """At most 16 pictures over the whole animation."""
-    size = shown_size(*frames.shape[1:3], scale)
-    count = frames.shape[0]
+    count, height, width, _ = frames.shape
+    size = shown_size(height, width, scale)
     places = np.linspace(0, count - 1, min(count, PALETTE_FRAMES)).astype(int).tolist()
     return [enlarged(frames[place : place + 1][0], size) for place in places]
 

@@ -19,12 +19,11 @@ from facespace.latent import paths, strengths
 from facespace.latent.directions import DECORRELATED, Directions, Whitening
 from facespace.models import bundle, fitted, locations
 from facespace.models.bundle_card import MODEL_PRIOR as OWN
-from facespace.models.priors import StandardNormal
 from facespace.space import closed_loop, direction_fitting, latent_optimization, prior_fitting, rejection
 from facespace.space.base import BaseSpace
 from facespace.space.geodesic import density_guide, geodesic
 from facespace.space.inputs import Given, Images, check_latents, number
-from facespace.space.noise_paths import noise_paths
+from facespace.space.noise_paths import has_noise, noise_paths
 from facespace.space.rejection import check_keep
 from facespace.space.set_faces import check_crop
 from facespace.space.torch_engine import written_at
@@ -174,9 +173,9 @@ class FaceSpace(BaseSpace):
         return lambda starts, ends: noise_paths(self.prior(prior))(starts, ends)
 
     def default_path(self, prior: str | None = None) -> str:
-        """The path of a morph for which none is named: "geodesic" where faces' latents are known by a fitted
-        prior, else "linear" (docs/morphing.md has the measurements)."""
-        return "linear" if isinstance(self.prior(prior), StandardNormal) else "geodesic"
+        """The path of a morph for which none is named: "flow" where the prior is a fitted flow, else "linear"
+        (docs/morphing.md has the measurements)."""
+        return "flow" if has_noise(self.prior(prior)) else "linear"
 
     def mix(self, terms: Sequence[tuple[Images, float]], prior: str | None = None) -> np.ndarray:
         """The sum of faces by weights, float32 (D,), counted from the prior's mean. A term is pictures or

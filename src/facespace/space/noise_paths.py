@@ -13,6 +13,11 @@ from facespace.latent.paths import lerp, slerp
 from facespace.models.priors import Flow, Prior
 
 
+def has_noise(prior: Prior) -> bool:
+    """Whether a prior transports noise to latents, deterministically and in both directions."""
+    return isinstance(prior, Flow)
+
+
 def noise_paths(prior: Prior) -> morph.PathsBetween:
     """The paths of a flow, from arrays and to arrays: exact at both ends, where the error of the solver is
     added back. Raises UsageError for a prior without a noise space.
