@@ -104,6 +104,7 @@ def main() -> None:
             kept.write_text(json.dumps({"row": row, **figures(row, asked)}))
     print(
         f"{'row':<21} parameters  seconds  FID    KID             of reconstructions: FID  KID     LPIPS  PSNR"
+        "   (FID and KID: Inception)"
     )
     rows = list(read(asked.runs))
     for found in rows:

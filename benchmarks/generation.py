@@ -28,6 +28,7 @@ from facespace.perception.feature_distances import fid
 from facespace.perception.inception import Features, open_features
 from facespace.perception.lpips import is_available, open_lpips
 from facespace.perception.store import SCORER
+from facespace.report.metrics import network_label
 from facespace.space.face_space import FaceSpace
 from facespace.training.discriminators import load_discriminator
 
@@ -35,7 +36,7 @@ GRID, ROW = 256, 16  # new faces of a picture, and in a row of it
 TRAINING = 5_000  # training faces that copies are looked for among
 KEPT: dict[str, str] = {}  # the cells of reconstructions by the weights' fingerprint
 HEAD = (
-    "| space | FID | KID | precision, recall | scorer | ArcFace | copies | PSNR | LPIPS | identity |\n"
+    "| space | FID ({network}) | KID ({network}) | precision, recall | scorer | ArcFace | copies | PSNR | LPIPS | identity |\n"
     "|---|---|---|---|---|---|---|---|---|---|"
 )
 
@@ -52,7 +53,8 @@ def main() -> None:
     parser.add_argument("--to", type=Path)
     asked = parser.parse_args()
     judge, row = open_features(asked.features), None
-    print(f"{asked.count:,} faces a side; {judge.about}; temperature 1, seed 0\n\n{HEAD}", flush=True)
+    print(f"{asked.count:,} faces a side; {judge.about}; temperature 1, seed 0\n", flush=True)
+    print(HEAD.format(network=network_label(judge.about)), flush=True)
     for text in asked.spaces:
         row = Row(text, asked.data, asked.count, judge)
         print(row.line(asked.to), flush=True)

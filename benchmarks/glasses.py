@@ -123,7 +123,7 @@ def found(space: facespace.FaceSpace, faces: FaceSet) -> Iterator[tuple[str, Dir
         yield label, finding.fit_directions(z, signs, faces.attribute_names, [NAME], method), NAME
     kinds = direction_fitting.from_kinds(space, faces, NAME)
     for name in kinds.names:
-        yield f"{name.split('-')[1]} kind", kinds, name
+        yield f"{name}, cluster", kinds, name
     kept = space.directions()
     for name, label in ((f"{NAME}-clear", "paired clear"), (f"{NAME}-dark", "paired dark"), (NAME, "paired")):
         facts = kept.facts.get(name, {})

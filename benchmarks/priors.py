@@ -13,6 +13,7 @@ from facespace.evaluation.generation import measure_generation
 from facespace.evaluation.session import EvaluationSession, draw_samples
 from facespace.models.bundle_card import MODEL_PRIOR as OWN
 from facespace.perception.inception import open_features
+from facespace.report.metrics import network_label
 
 
 def main() -> None:
@@ -38,14 +39,16 @@ def main() -> None:
         faces = draw_samples(subject.space, len(real), prior=kind) if drawn else subject.reconstructions
         seconds = time.perf_counter() - began
         found = measure_generation(faces, real, others.originals, features)
-        own = own or found.kid
+        own, network = own or found.kid, network_label(features.about)
         print(
-            f"{kind:<16} FID {found.fid:6.1f}  KID {found.kid:.4f} ± {found.kid_sd:.4f} ({found.kid / own:.2f} of the first)  "
+            f"{kind:<16} FID ({network}) {found.fid:6.1f}  KID {found.kid:.4f} ± {found.kid_sd:.4f} ({found.kid / own:.2f} of the first)  "
             f"precision {found.precision:.3f}  recall {found.recall:.3f}  {seconds:5.1f} s to draw",
             flush=True,
         )
     floor = found.real_reference
-    print(f"{'real faces':<16} FID {floor.fid:6.1f}  KID {floor.kid:.4f}  ({floor.compared})")
+    print(
+        f"{'real faces':<16} FID ({network_label(features.about)}) {floor.fid:6.1f}  KID {floor.kid:.4f}  ({floor.compared})"
+    )
 
 
 if __name__ == "__main__":

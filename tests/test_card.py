@@ -83,7 +83,10 @@ def test_figures_of_an_older_evaluation(trained, drawn, tmp_path):
     generation["floor"] = reference
     metrics["protocol"]["chosen"] = metrics["protocol"].pop("selection")
     (tmp_path / "e/metrics.json").write_text(json.dumps(metrics))
-    assert "FID of new faces" in expected and figures_of(tmp_path / "e", fingerprint) == expected
+    assert (
+        "FID (attribute classifier) of new faces" in expected
+        and figures_of(tmp_path / "e", fingerprint) == expected
+    )
 
 
 def test_latents_of_faces_that_came_along_are_checked(rich, tmp_path):
@@ -117,6 +120,50 @@ def test_the_card_says_what_a_space_is(cli, rich, trained, tmp_path):
     assert page.startswith("# demo\n") and "| 1 | Hats become \\| hair. |" in page and "## Priors" in page
 
 
+def test_the_card_says_how_a_space_was_trained_in_all(cli, trained, tmp_path):
+    folder = shutil.copytree(trained / "best", tmp_path / "b")
+    own = json.loads((folder / "card.json").read_text())
+
+    def text(**changes):
+        (folder / "card.json").write_text(json.dumps(own | changes))
+        code, out, err = cli("card", folder)
+        assert code == 0, err
+        return out
+
+    alone, continued = text(), text(started_from="f" * 64)
+    assert (
+        "in all" not in alone and "last stage" not in alone.split("Losses")[0] and "started from" not in alone
+    )
+    assert "started from" in continued and "steps of the last stage" in continued
+    whole = text(started_from="f" * 64, history=["an hour, in two stages", "stage 1: 50 minutes"])
+    assert "in all                   an hour, in two stages\n" in whole and "stage 1: 50 minutes" in whole
+    assert "started from" not in whole
+    parts = [
+        {"source": "celeba", "faces": 1200},
+        {"source": "lfw", "faces": 30},
+        {"source": "celeba", "faces": 7},
+    ]
+    assert "celeba (1,200 + 7 faces), lfw (30 faces)" in text(data=own["data"] | {"parts": parts})
+
+
+def test_the_default_card_is_one_that_a_stranger_can_read(cli):
+    if locations.default_space() is None:
+        pytest.skip("the package has no default space")
+    code, out, _ = cli("card")
+    order = ["Model", "Faces", "Training", "Losses", "Figures", "Known limitations", "Priors", "Directions"]
+    places = [out.index(f"\n{heading}\n") for heading in order]
+    assert code == 0 and places == sorted(places)
+    for said in (
+        "six hours",
+        "4.5 hours",
+        "FID (Inception, bf16) of new faces",
+        "a unit of information",
+        "0.5 is chance",
+    ):
+        assert said in out
+    assert "goes" not in out and "e+04" not in out
+
+
 def test_a_card_that_lacks_facts_is_told_without_them(cli, trained, tmp_path):
     folder = shutil.copytree(trained / "best", tmp_path / "b")
     own = json.loads((folder / "card.json").read_text())
@@ -124,7 +171,7 @@ def test_a_card_that_lacks_facts_is_told_without_them(cli, trained, tmp_path):
         del own[name]
     (folder / "card.json").write_text(json.dumps(own))
     code, out, _ = cli("card", folder)
-    assert code == 0 and "latents" in out and "Training" not in out
+    assert code == 0 and "latents" in out and "\nTraining" not in out
 
 
 def test_a_packed_space_is_smaller_and_draws_the_same_faces(packed, rich):
@@ -157,7 +204,7 @@ def test_packing_replaces_packed_bundles_alone(cli, rich, packed, tmp_path):
     assert cli("pack", rich, "--to", again)[0] == 0
     before = {path.name: path.read_bytes() for path in (rich / "best").iterdir()}
     code, _, err = cli("pack", rich, "--to", rich / "best")
-    assert code == 2 and "not a packed bundle" in err
+    assert code == 2 and "not a packed space" in err
     assert {path.name: path.read_bytes() for path in (rich / "best").iterdir()} == before
 
 

@@ -14,7 +14,7 @@ from facespace.core.console import quiet
 from facespace.core.errors import BundleError, UsageError
 from facespace.core.fetch import FetchError
 from facespace.evaluation.evaluate import PARTS, brief, evaluate, findings_of, make_report, measure_parts
-from facespace.evaluation.generation import Generation, RealReference
+from facespace.evaluation.generation import Generation, GenerationProtocol, KidProtocol, RealReference
 from facespace.evaluation.interpolation import Interpolation
 from facespace.evaluation.likelihood import Likelihood
 from facespace.evaluation.memorisation import Memorisation
@@ -149,12 +149,16 @@ def test_the_space_of_the_caller_is_not_changed(trained, drawn):
     assert space.template is before
 
 
+DISTANCES = GenerationProtocol("small.pt (a network), 12 features", 32, KidProtocol(100, 16, 3), 3, 0)
+
+
 def results(**changes):
     """Results of all parts, with changed fields by part."""
     parts = {
         "reconstruction": Reconstruction(0.01, 21.0, 32, {}, {}, {}, ssim=0.6, lpips=0.23, fid=80.0),
         "generation": Generation(
-            120.0, 0.1, 0.01, 0.5, 0.5, RealReference(15.0, 0.0, 32, ""), {}, [], reconstruction_fid=80.0
+            *(120.0, 0.1, 0.01, 0.5, 0.5, RealReference(15.0, 0.0, 32, ""), DISTANCES, []),
+            reconstruction_fid=80.0,
         ),
         "memorisation": None,
         "latents": LatentHealth(
@@ -180,6 +184,7 @@ def test_conclusions_follow_the_figures():
 
     assert one("blurred", said())[0] == "poor"
     assert one("sharp", said(reconstruction={"lpips": 0.08}))[0] == "good"
+    assert "FID (small.pt) 120" in one("worse than reconstructions", said())[1]
     assert "fit-prior" in one("worse than reconstructions", said())[2]
     assert "fitted already" in one("worse than reconstructions", said(generation={"prior_fitted": True}))[2]
     assert "prior is not at fault" in one("easily", said(generation={"reconstruction_fid": 118.0}))[2]

@@ -112,7 +112,7 @@ def test_dark_lenses_are_dark_and_two_kinds_are_called_so():
     assert max(light["dark"]) < 0.6 < 0.7 < min(light["clear"]) and max(light["clear"]) < 1.1
     both = np.stack([worn["dark"][0], worn["clear"][0]])
     assert direction_fitting.name_kinds("Eyeglasses", both, TEMPLATE.points) == [
-        "Eyeglasses-dark",
+        "Sunglasses",
         "Eyeglasses-clear",
     ]
     assert direction_fitting.name_kinds("Hat", both, TEMPLATE.points) == ["Hat-1", "Hat-2"]

@@ -375,7 +375,7 @@ DAMAGE = [
 def test_a_damaged_scale_is_a_sentence(eight, tmp_path, file, edit, says):
     folder = shutil.copytree(eight, tmp_path / "b")
     change(folder, file, edit)
-    with pytest.raises(BundleError, match=f"(?s)({says}).*(Copy the bundle again|Fit it again)"):
+    with pytest.raises(BundleError, match=f"(?s)({says}).*(Copy the folder again|Fit it again)"):
         facespace.load(folder).sample(2, prior="model" if file == cards.WEIGHTS else "flow")
 
 

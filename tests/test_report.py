@@ -120,7 +120,9 @@ def test_a_hostile_protocol_or_finding_never_becomes_markup():
         findings=[Finding(kind, HOSTILE, HOSTILE) for kind in (GOOD, POOR, NOTE)],
         left_out=[HOSTILE],
     )
-    harmless = report(protocol={"a": {"b": ["c"]}})
+    # Without a term of the field, so that neither page has a section of terms.
+    findings = [Finding(kind, "a", "b") for kind in (GOOD, POOR, NOTE)]
+    harmless = report(protocol={"a": {"b": ["c"]}}, findings=findings, left_out=["d"])
     assert Elements(made.html()).tags == Elements(harmless.html()).tags
 
 

@@ -143,7 +143,7 @@ def test_a_killed_process_resumes(drawn, tmp_path, how, code):
     assert process.returncode == code
     assert "Traceback" not in err
     if how != signal.SIGKILL:
-        assert "--resume goes on from there" in err
+        assert "--resume continues from there" in err
     facespace.load(tmp_path / "r/last").sample(2)  # what stands there is whole
     step = torch.load(tmp_path / "r/checkpoint.pt", weights_only=True)["progress"]["step"]
     result = train("demo", drawn, tmp_path / "r", settings=[f"train.steps={step + 3}"], resume=True)

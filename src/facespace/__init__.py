@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from facespace.data.prepare import prepare
     from facespace.data.synthetic import factors as synthetic
     from facespace.evaluation.analyze import analyze
-    from facespace.evaluation.compare import compare
-    from facespace.evaluation.evaluate import evaluate
+    from facespace.evaluation.metric_tables import compare, evaluate
     from facespace.explorer.notebook import explore
     from facespace.image import animation, grids
     from facespace.image.aligned_photos import read_photos
@@ -58,8 +57,8 @@ _MODULES = {
     "FaceSpace": "facespace.space",
     "FacespaceError": "facespace.core.errors",
     "analyze": "facespace.evaluation.analyze",
-    "compare": "facespace.evaluation.compare",
-    "evaluate": "facespace.evaluation.evaluate",
+    "compare": "facespace.evaluation.metric_tables",
+    "evaluate": "facespace.evaluation.metric_tables",
     "explore": "facespace.explorer.notebook",
     "load": "facespace.space",
     "load_discriminator": "facespace.training.discriminators",

@@ -44,6 +44,7 @@ HEADINGS = {
     "learn": "Learning",
     "priors": "Learning",
     "evaluate": "Understanding a space",
+    "compare": "Understanding a space",
     "card": "Understanding a space",
     "spaces": "Using a space",
     "reconstruct": "Using a space",

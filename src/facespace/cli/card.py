@@ -20,7 +20,7 @@ def card(space: Path | None = None, /, *, to: Path | None = None) -> Done:
     Parameters
     ----------
     space
-        A run or a bundle.
+        The folder of a run or of one trained model (a bundle).
     to
         A Markdown file to write (.md).
     """
@@ -55,7 +55,7 @@ def pack(
     Parameters
     ----------
     space
-        A run or a bundle.
+        The folder of a run or of one trained model (a bundle).
     to
         The folder to make, a bundle. An older packed one is replaced.
     bits

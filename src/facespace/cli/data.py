@@ -96,7 +96,7 @@ def prepare(
     root
         The folder that the source lies in.
     to
-        The folder to make; it appears only when it is complete. The same command goes on after an
+        The folder to make; it appears only when it is complete. The same command continues after an
         interruption.
     size
         Pixels of a face: a side, or HEIGHTxWIDTH. [default: the source's own, 64 for most]

@@ -63,7 +63,7 @@ class Fit:
         Keep this many principal components too, as PC1, PC2 …
     kinds
         ATTRIBUTE=COUNT: cluster the faces with it into that many kinds and fit a direction for each, in place
-        of those of attributes. Eyeglasses=2 gives Eyeglasses-clear and Eyeglasses-dark.
+        of those of attributes. Eyeglasses=2 gives Eyeglasses-clear and Sunglasses.
     paired
         Fit directions to faces without an attribute and the same faces with it drawn on: Eyeglasses,
         Eyeglasses-clear, Eyeglasses-dark, with commas between.
@@ -94,14 +94,15 @@ def directions(
     own: OwnDirection = FROM_SET,
     align: Align = False,
 ) -> Done:
-    """Find the directions along which attributes change, and keep them in the bundle.
+    """Find the directions along which attributes change, and store them with the space.
 
     Example: facespace directions runs/celeba --data sets/celeba
 
     Parameters
     ----------
     space
-        A run or a bundle. Without other options its directions are listed.
+        The folder of a run or of one trained model (a bundle). Without other options its directions are
+        listed.
     data
         A prepared set with attributes; facespace label gives attributes to a set that has none.
     """
@@ -196,13 +197,14 @@ def _parse_kinds(text: str) -> tuple[str, int]:
 def _listing(found: "Directions", names: Sequence[str]) -> str:
     """A row for each direction: method, numbers of faces, AUC, class gap, and the most correlated other
     direction."""
-    rows = [["direction", "method", "yes", "no", "AUC", "gap", "goes with"]]
+    rows = [["direction", "method", "yes", "no", "AUC", "gap", "correlates with"]]
     rows += [_row(found, name, names) for name in names]
     notes = (
-        "AUC: on faces that the directions were not fitted to; 1 separates all, 0.5 is chance.",
+        "AUC: area under the ROC curve on faces that the directions were not fitted to; 1 separates all, "
+        "0.5 is chance.",
         "gap: standard deviations from the mean of the faces without it to the mean of those with it; "
         "--set NAME=1g moves by it.",
-        "goes with: the direction with the highest correlation.",
+        "correlates with: the direction with the highest absolute correlation to this one.",
     )
     return "\n".join([table(rows, right=(2, 3, 4, 5)), "", *notes])
 

@@ -52,7 +52,8 @@ def edit(
     Parameters
     ----------
     paths
-        A run or a bundle, then photographs, folders of them, or .npy files of latents.
+        The folder of a run or of one trained model (a bundle), then photographs, folders of them, or .npy
+        files of latents.
     to
         The picture: originals, reconstructions and edits (.png, .jpg, .webp); or .npy for the edited latents
         (N, D), which decode and morph take. [default: edited.png in the current folder, or edited-2.png …

@@ -1,4 +1,4 @@
-"""Verbs that measure trained spaces: evaluate, compare, analyze, benchmark-edits."""
+"""Verbs that measure trained spaces: evaluate, analyze, benchmark-edits."""
 
 from pathlib import Path
 from typing import Annotated
@@ -33,7 +33,7 @@ def evaluate(
     Parameters
     ----------
     space
-        A run or a bundle; without one the default space.
+        The folder of a run or of one trained model (a bundle); without one the default space.
     to
         The folder to make: metrics.json and report.html, a page with all pictures in it.
     samples
@@ -75,29 +75,6 @@ def evaluate(
     return Done(metrics, f"{brief(metrics)}\n\n{where}")
 
 
-@verb("facespace compare RUN RUN ... --data SET --to DIR")
-def compare(*spaces: Path, faces: SetFaces, to: Path, seed: int = 0, force: Force = False) -> Done:
-    """Measure trained spaces side by side on the same faces: a table, figures and pictures.
-
-    Example: facespace compare runs/ae runs/vae --data sets/celeba --to comparison
-
-    Parameters
-    ----------
-    spaces
-        Two or more runs (their best bundles) or bundles; the faces are resized for each.
-    to
-        The folder to make: table.md, compare.json, reconstructions.png, samples.png, latents.png.
-    seed
-        Random seed of the samples.
-    """
-    from facespace.evaluation.compare import compare as measure
-
-    count = faces.limit(1_000)
-    facts = measure(spaces, faces.data, to, split=faces.split, count=count, seed=seed, force=force)
-    text = facts.pop("text")
-    return Done(facts, f"{text}\n\nTable, figures and pictures are in {to}.")
-
-
 @verb("facespace analyze [SPACE] --data SET --to DIR")
 def analyze(
     space: Path | None = None,
@@ -117,7 +94,8 @@ def analyze(
     Parameters
     ----------
     space
-        A run (its best bundle) or a bundle; without one the default space.
+        The folder of a run (its best model) or of one trained model (a bundle); without one the default
+        space.
     to
         The folder to make: index.html to open in a browser, the pictures on it, latents.csv, embeddings and
         analysis.json.
@@ -168,7 +146,7 @@ def benchmark_edits(
     Parameters
     ----------
     space
-        A run or a bundle; without one the default space.
+        The folder of a run or of one trained model (a bundle); without one the default space.
     to
         The folder to make: edit_benchmark.json, report.html, table.md. Directions are fitted to the training
         faces of the set.

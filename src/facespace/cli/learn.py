@@ -139,9 +139,13 @@ def _losses(result: Facts) -> str:
     for bundle in ("best", "last"):
         for split, losses in result[bundle].items():
             terms = [f"{name} {losses[name]:,.1f}" for name in ("reconstruction", "kl") if name in losses]
-            text = f"nats per image ({', '.join(terms)}), {losses['loss_per_dim']:.4f} per dimension, "
+            text = f"nats per image ({', '.join(terms)}), {losses['loss_per_dim']:.4f} per pixel value, "
             rows.append([bundle, split, f"{losses['loss']:,.1f}", f"{text}MSE {losses['mse']:.5f}"])
-    return table(rows, right=(2,))
+    legend = (
+        "best, last: the model at the lowest validation loss, and at the last step. kl: information in a "
+        "latent."
+    )
+    return f"{table(rows, right=(2,))}\n{legend}"
 
 
 @verb("facespace runs DIR")

@@ -39,7 +39,7 @@ def mix(
     Parameters
     ----------
     space
-        A run or a bundle.
+        The folder of a run or of one trained model (a bundle).
     to
         A strip of the terms' faces, as the space reconstructs them, and of their mix, the last (.png, .jpg,
         .webp); or .npy for the latent (1, D), which decode and morph take. [default: mixed.png in the current

@@ -42,8 +42,8 @@ def morph(
     Parameters
     ----------
     paths
-        A run or a bundle, then two or more key faces: photographs, folders of them, or .npy files of latents
-        (N, D). Pictures without a face are left out. Without any, four random faces of --seed, drawn
+        The folder of a run or of one trained model (a bundle), then two or more key faces: photographs,
+        folders of them, or .npy files of latents (N, D). Pictures without a face are left out. Without any, four random faces of --seed, drawn
         at temperature 0.7.
     to
         An animation (.gif, .webp, .mp4), a still (.png, .jpg), or .npy for the frames as a uint8 array (N, H,

@@ -25,7 +25,7 @@ Split = Annotated[str, Parameter(help="Of that set: train, validation, test or a
 Prior = Annotated[
     str | None,
     Parameter(
-        help="A fitted prior of the bundle (flow, mixture or normal; see facespace fit-prior), or model: "
+        help="A fitted prior of the space (flow, mixture or normal; see facespace fit-prior), or model: "
         "the model's own. [default: the fitted prior with the highest held-out likelihood]"
     ),
 ]
@@ -93,7 +93,7 @@ class FaceSource(Photos):
     seed
         Random seed of new faces.
     prior
-        A fitted prior of the bundle (flow, mixture or normal; see facespace fit-prior), or model: the
+        A fitted prior of the space (flow, mixture or normal; see facespace fit-prior), or model: the
         model's own. [default: the fitted prior with the highest held-out likelihood]
     """
 

@@ -60,7 +60,7 @@ def fit_prior(
     Parameters
     ----------
     space
-        A run or a bundle; of a run the best bundle keeps the prior.
+        The folder of a run or of one trained model (a bundle); of a run the best bundle keeps the prior.
     data
         A folder that facespace prepare made, best the one that the space was trained on.
     kind

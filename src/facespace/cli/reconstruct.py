@@ -33,7 +33,7 @@ def reconstruct(
     Parameters
     ----------
     paths
-        A run or a bundle, then photographs, or folders of them.
+        The folder of a run or of one trained model (a bundle), then photographs, or folders of them.
     to
         The picture (.png, .jpg, .webp), or .npy for the reconstructions as a uint8 array (N, H, W, C).
         [default: reconstructed.png in the current folder, or reconstructed-2.png … where that exists]

@@ -39,7 +39,7 @@ def sample(
     Parameters
     ----------
     space
-        A run or a bundle.
+        The folder of a run or of one trained model (a bundle).
     to
         The picture (.png, .jpg, .webp), or .npy for a uint8 array (N, H, W, C). [default: samples.png in the
         current folder, or samples-2.png … where that exists]
@@ -64,6 +64,7 @@ def sample(
     """
     from facespace.cli.faces import check_still, open_one, save_faces
     from facespace.image.sheets import check_scale
+    from facespace.report.terms import prior_gloss
     from facespace.space.face_space import space_facts
     from facespace.space.rejection import check_keep
 
@@ -89,7 +90,9 @@ def sample(
     facts |= {"temperature": temperature, "prior": origin, "conditions": conditions, "guidance": strength}
     facts |= {"keep": keep, **space_facts(opened)}
     best = f", the best {keep:.0%} by the discriminator," if keep != 1 else ""
-    return Done(facts, f"{total} faces from {origin}{best} in {file}")
+    gloss = prior_gloss(origin)
+    explained = f"\nThe prior: {gloss}. Another: --prior model, or facespace fit-prior." if gloss else ""
+    return Done(facts, f"{total} faces from {origin}{best} in {file}{explained}")
 
 
 def _total(cells: tuple[int, int] | None, count: int | None) -> int:
@@ -113,7 +116,7 @@ def encode(*paths: Path, to: Path | None = None, align: Align = False) -> Done:
     Parameters
     ----------
     paths
-        A run or a bundle, then photographs, or folders of them.
+        The folder of a run or of one trained model (a bundle), then photographs, or folders of them.
     to
         The .npy file. [default: latents.npy in the current folder, or latents-2.npy … where that exists]
     """
@@ -143,7 +146,7 @@ def decode(*paths: Path, to: Path | None = None, given: Conditions = (), scale: 
     Parameters
     ----------
     paths
-        A run or a bundle, then a .npy file of latents (N, D).
+        The folder of a run or of one trained model (a bundle), then a .npy file of latents (N, D).
     to
         The picture (.png, .jpg, .webp), or .npy for a uint8 array (N, H, W, C). [default: decoded.png in the
         current folder, or decoded-2.png … where that exists]

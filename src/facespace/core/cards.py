@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # 2 s that reading a card does not need
 BUFFERS = ("running_mean", "running_var", "num_batches_tracked", "codes", "uses", "sums")
 SCALE = ".scale"
 WEIGHTS, CARD, DIRECTIONS = "model.safetensors", "card.json", "directions.safetensors"
-RESTORE_HINT = "Copy the bundle again from where it came from, or train it again."
+RESTORE_HINT = "Copy the folder again from where it came from, or train it again."
 
 
 Card = dict[str, Any]  # the JSON object of a card; the entries depend on its kind

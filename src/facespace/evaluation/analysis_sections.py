@@ -87,9 +87,9 @@ def _latent_observation(results: AnalysisResults) -> str:
     text = f"All {total} latents are active"
     if found.dead:
         text = f"{len(found.dead)} of {total} latents are dead"
-    text += f". The {_half_of_influence(found.rows)} most influential make half of the influence."
+    text += f". The {_half_of_influence(found.rows)} most influential cause half of all change."
     if found.kl is not None:
-        text += f" They cost {found.kl:,.1f} nats a face."
+        text += f" Together they carry {found.kl:,.1f} nats of information on a face (KL)."
     return text
 
 
@@ -109,8 +109,9 @@ def _component_observation(results: AnalysisResults) -> str:
     if found.for_50_percent is None:
         return "Nothing varies: the encoder maps all faces to the same latent."
     return (
-        f"The first component holds {100 * found.explained[0]:.0f} % of the variance; half of it takes "
-        f"{found.for_50_percent} and 90 % takes {found.for_90_percent} of {len(found.explained)} components."
+        f"The first principal component explains {100 * found.explained[0]:.0f} % of the variance of "
+        f"latents; {found.for_50_percent} of {len(found.explained)} explain half of it, "
+        f"{found.for_90_percent} explain 90 %."
     )
 
 
@@ -125,21 +126,21 @@ def _attribute_observation(results: AnalysisResults) -> str:
         for name in sorted(measured, key=lambda name: -measured[name])
     ]
     best, worst = ranked[:3], ranked[3:][:-4:-1]
-    text = f"Highest AUC: {', '.join(best)}."
+    text = f"A linear classifier of latents has its highest AUC (0.5 is chance) for {', '.join(best)}."
     return f"{text} Lowest: {', '.join(worst)}." if worst else text
 
 
 def _prior_observation(results: AnalysisResults) -> str:
     found = results.posterior
     typical = found.dimensions**0.5
-    size = "Encoded faces are as long as samples of the prior"
+    size = "The latents of encoded faces are as long as samples of the prior"
     ratio = found.length_mean / typical
     if abs(ratio - 1) > LENGTH_TOLERANCE:
-        size = f"Encoded faces are {'shorter' if ratio < 1 else 'longer'} than samples of the prior"
-    mean = f"the mean of all faces is {found.norm_of_mean:.2f} deviations from the prior's"
+        size = f"The latents of faces are {'shorter' if ratio < 1 else 'longer'} than samples of the prior"
+    mean = f"the mean of all faces is {found.norm_of_mean:.2f} standard deviations from the prior's"
     if found.norm_of_mean > MEAN_TOLERANCE * typical:
         mean += ", so that samples differ from these faces"
-    text = f"{size} (mean {found.length_mean:.2f}, √{found.dimensions} = {typical:.2f}); {mean}."
+    text = f"{size} (mean length {found.length_mean:.2f}, √{found.dimensions} = {typical:.2f}); {mean}."
     wide = found.length_deviation / CHI_DEVIATION
     if wide > WIDE:
         text += f" Their lengths spread {wide:.1f} times as widely: some faces are typical, others outliers."
@@ -169,8 +170,8 @@ def faces(results: AnalysisResults, shown: Pictures) -> Section:
     """The maps of faces."""
     text = (
         "Similar faces lie close together. Each cell shows the reconstruction of the face nearest to its "
-        "middle (no photograph is shown); the map is stretched to fill the grid. From one side to the other, "
-        "light, pose, background and hair usually change first, since they cover most pixels."
+        "middle (no photograph is shown); the map is stretched to fill the grid. From one side to the "
+        "other, light, pose, background and hair usually change first, since they cover most pixels."
     )
     made = _maps("faces", "Reconstructed faces at their places on the {} map", shown)
     return Section("Maps of faces", text, made)
@@ -190,8 +191,8 @@ def latents(results: AnalysisResults, shown: Pictures) -> Section:
     found = results.latents
     text = (
         "Histograms of each latent, the most influential first: influence is the change of the picture, "
-        "averaged over pixels and faces, when that latent grows by one standard deviation. A dead latent is "
-        "the same for all faces (variance up to "
+        "averaged over pixels and faces, when that latent grows by one standard deviation. A dead latent "
+        "is the same for all faces (variance up to "
         f"{found.active_threshold:.3g}) and could be removed.\n\n" + _latent_observation(results)
     )
     if len(found.rows) > LISTED:
@@ -249,10 +250,10 @@ def correlations(results: AnalysisResults, shown: Pictures) -> Section | None:
     if pictures.CORRELATIONS not in shown:
         return None
     text = (
-        "Above, the correlation of each axis with each attribute; below, of the attributes of this set with "
-        "each other. Attributes that correlate below cannot be distinguished above: an axis that correlates "
-        f"with one also correlates with the others. Above, |r| up to {results.correlations.by_chance:.2f} is "
-        "expected by chance."
+        "Above, the correlation of each axis with each attribute; below, of the attributes of this set "
+        "with each other. Attributes that correlate below cannot be distinguished above: an axis that "
+        "correlates with one also correlates with the others. Above, |r| up to "
+        f"{results.correlations.by_chance:.2f} is expected by chance."
     )
     caption = "Correlations; red positive, blue negative, gray where an attribute does not vary."
     return Section("Correlations", text, [Picture(caption, shown[pictures.CORRELATIONS])])
@@ -263,8 +264,8 @@ def posterior(results: AnalysisResults, shown: Pictures) -> Section:
     found = results.posterior
     text = (
         f"New faces are sampled from {found.prior}. They are good if the aggregate posterior of real faces "
-        "equals it: the filled shapes should fill the space below the lines, triangles lie at 1 and circles "
-        "at 0. A gap below a line is a "
+        "equals it: the filled shapes should fill the space below the lines, triangles lie at 1 and "
+        "circles at 0. A gap below a line is a "
         "region on which the decoder was never trained.\n\n" + _prior_observation(results)
     )
     rows = [

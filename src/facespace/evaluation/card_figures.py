@@ -8,6 +8,7 @@ from facespace.core.aliases import rename_nested
 from facespace.core.cards import Card
 from facespace.core.errors import UsageError
 from facespace.evaluation.reconstruction import QUANTITIES, hardest
+from facespace.report.metrics import with_network
 
 METRICS = "metrics.json"  # of an evaluation
 
@@ -45,18 +46,20 @@ def figures_of(evaluation: Path, fingerprint: str) -> dict[str, str]:
     rows = {}
     for name, (label, form, _) in QUANTITIES.items():
         if name in reconstruction:
-            rows[label] = f"{reconstruction[name]:{form}}"
-    rows |= _generation_rows(found.get("generation") or {})
+            rows[with_network(label, protocol.get("features"))] = f"{reconstruction[name]:{form}}"
+    rows |= _generation_rows(found.get("generation") or {}, protocol.get("features"))
     samples = f"{protocol['samples']:,} samples from {protocol['prior']}"
     rows["measured on"] = f"{protocol['faces']:,} faces of the split {protocol['split']}, {samples}"
     rows["hardest"] = ", ".join(hardest(reconstruction["mse"], reconstruction.get("by_attribute") or {}))
     return rows
 
 
-def _generation_rows(generation: Card) -> dict[str, str]:
+def _generation_rows(generation: Card, features: str | None) -> dict[str, str]:
     rows = {}
     for name, form in (("fid", ".1f"), ("kid", ".4f")):
         if name in generation:
             real = f"{generation['real_reference'][name]:{form}}"
-            rows[f"{name.upper()} of new faces"] = f"{generation[name]:{form}} (other real faces: {real})"
+            rows[with_network(f"{name.upper()} of new faces", features)] = (
+                f"{generation[name]:{form}} (other real faces: {real})"
+            )
     return rows

@@ -10,45 +10,46 @@ from facespace.core.cards import Card
 from facespace.core.errors import UsageError, check_seed
 from facespace.core.version import __version__
 from facespace.data.faces import FaceSet, evenly_spaced
-from facespace.evaluation.comparison import comparison_table
-from facespace.evaluation.comparison_results import ComparisonProtocol, ComparisonResults
 from facespace.evaluation.session import SELECTION, EvaluationSession
 from facespace.evaluation.space_figures import SHOWN, Measured, identify, measure
 from facespace.image import grids
 from facespace.latent.structure import ACTIVE
 from facespace.models import locations
 from facespace.report import latent_charts
+from facespace.report.comparison import comparison_table
+from facespace.report.comparison_results import ComparisonProtocol, ComparisonResults
 from facespace.report.report import Content, Layout, Report
 from facespace.report.results import as_document
 from facespace.report.tables import plain
 from facespace.space.face_space import FaceSpace, load
 
 TABLE, RECONSTRUCTIONS, SAMPLES, LATENTS = "table.md", "reconstructions.png", "samples.png", "latents.png"
-LAYOUT = Layout("a comparison", "compare", page=None, others=(TABLE, RECONSTRUCTIONS, SAMPLES, LATENTS))
+TABLES = (TABLE, "table.csv", "table.tex")  # the last two of a comparison of named metrics
+LAYOUT = Layout("a comparison", "compare", page=None, others=(*TABLES, RECONSTRUCTIONS, SAMPLES, LATENTS))
 COLUMNS = 8  # samples in a row of the picture
 COMMON = (locations.BEST, locations.LAST, "run")  # folder names that do not identify a run
 
 
 def compare(
-    runs: Sequence[Path | str],
+    runs: Sequence[FaceSpace | Path | str],
     data: FaceSet | Path | str,
-    to: Path | str,
+    to: Path | str | None,
     *,
     split: str = "test",
-    count: int = 1_000,
+    count: int | None = 1_000,
     seed: int = 0,
     force: bool = False,
 ) -> Card:
     """Measures two or more runs or bundles on at most `count` faces of a split and writes the folder `to`:
-    table.md, compare.json, reconstructions.png, samples.png, latents.png. Returns the content of
-    compare.json, and the table as `text`.
+    table.md, compare.json, reconstructions.png, samples.png, latents.png, or nothing if `to` is None. Returns
+    the content of compare.json, and the table as `text`.
 
     Raises UsageError for fewer than two runs, the same one twice, a folder of other files or, without
     `force`, with an older comparison; BundleError for a run without a model; FaceSetError."""
-    paths, to = [Path(run) for run in runs], Path(to)
-    LAYOUT.check(to, force)
+    if to is not None:
+        LAYOUT.check(to, force)
     check_seed(seed)
-    spaces = open_all(paths)
+    spaces, paths = open_all(runs), list(map(path_of, runs))
     faces = data if isinstance(data, FaceSet) else FaceSet(data)
     measured: list[Measured] = []
     rows = np.arange(0)
@@ -60,6 +61,8 @@ def compare(
     results = ComparisonResults(protocol, [space.results for space in measured])
     text = comparison_table(results)
     document = as_document(results)
+    if to is None:
+        return {**document, "text": text}
     report = Report(
         LAYOUT,
         title="",
@@ -72,17 +75,27 @@ def compare(
     return {**document, "to": str(to), "text": text}
 
 
-def open_all(paths: Sequence[Path]) -> list[FaceSpace]:
-    """The spaces of two or more runs or bundles. Raises UsageError for fewer, or for the same one twice."""
-    if len(paths) < 2:
-        raise UsageError(f"Name at least two runs to compare; got {len(paths)}.")
+def open_all(spaces: Sequence[FaceSpace | Path | str]) -> list[FaceSpace]:
+    """Two or more spaces, runs or bundles, opened. Raises UsageError for fewer, or for the same one twice."""
+    if len(spaces) < 2:
+        raise UsageError(f"Name at least two runs to compare; got {len(spaces)}.")
     folders: dict[Path, Path] = {}
-    for path in paths:
+    for path in map(path_of, spaces):
         folder = locations.find(path).resolve()
         if folder in folders:
             raise UsageError(f"{path} is the same model as {folders[folder]}; name two different runs.")
         folders[folder] = path
-    return [load(folder).as_prepared() for folder in folders]
+    return [opened(space).as_prepared() for space in spaces]
+
+
+def path_of(space: FaceSpace | Path | str) -> Path:
+    """The folder that a space was opened from, or the path itself."""
+    return space.folder if isinstance(space, FaceSpace) else Path(space)
+
+
+def opened(space: FaceSpace | Path | str) -> FaceSpace:
+    """The space itself, or the one in that folder."""
+    return space if isinstance(space, FaceSpace) else load(space)
 
 
 def unique_names(paths: Sequence[Path]) -> list[str]:

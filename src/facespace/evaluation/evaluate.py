@@ -3,7 +3,7 @@ metrics.json and as one page to read. A part is a module with `measure`, `sectio
 PARTS."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -26,10 +26,12 @@ from facespace.evaluation.session import Evaluation, EvaluationSession, SessionP
 from facespace.perception.arcface import open_arcface
 from facespace.perception.inception import INCEPTION_BF16, Features, FeaturesError, open_features
 from facespace.perception.lpips import is_available, open_lpips
+from facespace.report.metrics import network_label
 from facespace.report.page import Section
 from facespace.report.report import Finding, Layout, Report
 from facespace.report.report import brief as as_text
 from facespace.report.results import as_document
+from facespace.report.run_files import text_at
 from facespace.space.face_space import FaceSpace
 
 LAYOUT = Layout("an evaluation", "metrics", page="report.html")
@@ -88,7 +90,7 @@ PARTS: Mapping[str, Part] = {
 def evaluate(
     space: FaceSpace | Path | str | None,
     data: FaceSet | Path | str,
-    to: Path | str,
+    to: Path | str | None = None,
     *,
     split: str = "test",
     count: int | None = None,
@@ -103,22 +105,18 @@ def evaluate(
     force: bool = False,
 ) -> Card:
     """Measures a space on at most `count` faces of a split and on as many `samples`; writes the folder `to`
-    with metrics.json and report.html, and returns the content of metrics.json.
+    with metrics.json and report.html, where one is named, and returns the content of metrics.json.
 
     `features` is the network for FID and KID: inception, attributes, a TorchScript file, or None for no such
-    distances; `lpips` names LPIPS weights, `identity` an ArcFace network, `prior` a fitted prior; `bound` is
-    the k of the importance-weighted bound, 0 for none. Raises UsageError for another crop, numbers out of
-    range, or a folder with other files (or with an evaluation, without `force`), and what opening the space
-    and the set raises."""
-    LAYOUT.check(to, force)
+    distances; `lpips` names LPIPS weights, `identity` an ArcFace network, `prior` a fitted prior;
+    `iwae_samples` is the k of the importance-weighted bound, 0 for none. Raises UsageError for another crop,
+    numbers out of range, or a folder with other files (or with an evaluation, without `force`), and what
+    opening the space and the set raises."""
+    if to is not None:
+        LAYOUT.check(to, force)
     check_seed(seed)
     session = EvaluationSession(space, data, split, count)
-    samples = len(session.rows) if samples is None else samples
-    if not 2 <= samples <= len(session.rows):
-        raise UsageError(
-            f"--samples must lie between 2 and the {len(session.rows):,} faces that they are compared with; "
-            f"got {samples}."
-        )
+    samples = sample_count(session, samples)
     kind: str = current_argument("prior", prior) or session.space.default_prior
     session.space.prior(kind)  # raises if it is missing, before any work
     distance = open_lpips(lpips) if lpips or is_available() else None
@@ -127,16 +125,30 @@ def evaluate(
     if features:
         evaluation.features = _open_features(evaluation, features)
     report = make_report(evaluation, measure_parts(evaluation))
-    report.write(to, force)
+    if to is not None:
+        report.write(to, force)
     return report.document()
 
 
-def measure_parts(evaluation: Evaluation) -> dict[str, float]:
-    """Measures all parts into `evaluation.results`; returns the seconds of each."""
+def sample_count(session: EvaluationSession, samples: int | None) -> int:
+    """The number of samples, by default as many as faces. Raises UsageError unless it lies between 2 and the
+    number of faces."""
+    faces = len(session.rows)
+    samples = faces if samples is None else samples
+    if not 2 <= samples <= faces:
+        raise UsageError(
+            f"--samples must lie between 2 and the {faces:,} faces that they are compared with; got "
+            f"{samples}."
+        )
+    return samples
+
+
+def measure_parts(evaluation: Evaluation, names: Iterable[str] = PARTS) -> dict[str, float]:
+    """Measures those parts, by default all, into `evaluation.results`; returns the seconds of each."""
     seconds = {}
-    for name, part in PARTS.items():
+    for name in names:
         start = time.perf_counter()
-        found = part.measure(evaluation)
+        found = PARTS[name].measure(evaluation)
         if found is not None:
             evaluation.results[name] = found
         seconds[name] = round(time.perf_counter() - start, 1)
@@ -181,11 +193,13 @@ def describe(evaluation: Evaluation) -> EvaluationProtocol:
     session, card = evaluation.session, evaluation.session.space.card
     shared = session.protocol()
     training = (card.get("recipe") or {}).get("train", {})
-    averaged = training.get("ema") or training.get("ema_half_life")
+    weights = (card.get("metrics") or {}).get("weights")  # of runs that kept the better of the two
+    if not weights:
+        weights = "average" if training.get("ema") or training.get("ema_half_life") else "raw"
     space = EvaluatedSpace(
         **vars(shared.space),
         step=card.get("step"),
-        weights="average (EMA)" if averaged else "raw",
+        weights="average (EMA)" if weights == "average" else str(weights),
         parameters=sum(weight.numel() for weight in session.space.model.parameters()),
     )
     return EvaluationProtocol(
@@ -209,7 +223,9 @@ def headlines(metrics: Card) -> list[str]:
     """The main figures, a line for each of reconstruction, new faces and likelihood."""
     found = metrics["reconstruction"]
     parts = [f"PSNR {found['psnr']:.2f} dB", f"MSE {found['mse']:.5f}"]
-    for name, label, form in (("ssim", "SSIM", ".3f"), ("lpips", "LPIPS", ".3f"), ("fid", "FID", ".1f")):
+    network = network_label(text_at(metrics, "generation", "protocol", "features"))
+    fid = f"FID ({network})"
+    for name, label, form in (("ssim", "SSIM", ".3f"), ("lpips", "LPIPS", ".3f"), ("fid", fid, ".1f")):
         if name in found:
             parts.append(f"{label} {found[name]:{form}}")
     lines = [f"reconstruction  {', '.join(parts)}"]
@@ -217,13 +233,17 @@ def headlines(metrics: Card) -> list[str]:
     if generated:
         reference = generated["real_reference"]
         lines.append(
-            f"new faces       FID {generated['fid']:.1f} (other real faces {reference['fid']:.1f}), KID "
-            f"{generated['kid']:.4f} ± {generated['kid_sd']:.4f} ({reference['kid']:.4f}), precision "
-            f"{generated['precision']:.3f}, recall {generated['recall']:.3f}"
+            f"new faces       {fid} {generated['fid']:.1f} (real faces against real faces "
+            f"{reference['fid']:.1f}), KID ({network}) {generated['kid']:.4f} ± {generated['kid_sd']:.4f} "
+            f"({reference['kid']:.4f}), precision {generated['precision']:.3f}, recall "
+            f"{generated['recall']:.3f}"
         )
     if likelihood:
         loss, per_dim = likelihood["loss"], likelihood["loss_per_dim"]
-        lines.append(f"likelihood      {loss:,.1f} nats per image, {per_dim:.4f} per dimension")
+        lines.append(
+            f"likelihood      {loss:,.1f} nats per image (−ELBO, lower is better), {per_dim:.4f} per pixel "
+            "value"
+        )
     return lines
 
 
@@ -234,6 +254,8 @@ def _open_features(evaluation: Evaluation, name: str | Path) -> Features | None:
     except FeaturesError as error:
         if name not in ("inception", INCEPTION_BF16):
             raise
-        evaluation.left_out.append(f"FID, KID, precision and recall are left out. {error}")
+        evaluation.left_out.append(
+            f"FID, KID, precision and recall are left out: there is no feature network. {error}"
+        )
         note(evaluation.left_out[-1])
         return None

@@ -12,6 +12,7 @@ from facespace.image.jpeg import is_jpeg, looks_like_jpeg
 from facespace.models.bundle_card import MODEL_PRIOR as OWN
 from facespace.perception.feature_distances import NEIGHBOURS, SUBSET, SUBSETS, fid, kid, precision_recall
 from facespace.perception.inception import Features, cached_features
+from facespace.report.metrics import network_label
 from facespace.report.page import Section
 from facespace.report.report import GOOD, NOTE, POOR, Finding
 from facespace.report.results import INTERNAL
@@ -20,7 +21,8 @@ FEWEST = 8  # faces a side for which every quantity exists, also that of half ag
 SHOWN = 48  # samples on the page
 JPEG_WARNING = (
     "The real faces seem to have been saved as JPEG after they were cropped (block borders {:.2f} times "
-    "as steep as their neighbours): such references change FID. Prepare the set from the photographs."
+    "as steep as their neighbours): such references change FID with the Inception. Prepare the set from "
+    "the photographs."
 )
 
 
@@ -92,10 +94,17 @@ def section(evaluation: Evaluation, found: Generation | None) -> Section:
     if found is None:
         return Section("New faces", "There was no feature network, so only the faces are shown.", pictures)
     reference = found.real_reference
+    network, kid_protocol = network_label(found.protocol.features), found.protocol.kid
+    subsets = f"± standard deviation over {kid_protocol.subsets} subsets of {kid_protocol.size:,} faces"
     rows = [
         ["figure", "new faces", "other real faces", "better"],
-        ["FID", f"{found.fid:.1f}", f"{reference.fid:.1f}", "lower"],
-        ["KID", f"{found.kid:.4f} ± {found.kid_sd:.4f}", f"{reference.kid:.4f}", "lower"],
+        [f"FID ({network})", f"{found.fid:.1f}", f"{reference.fid:.1f}", "lower"],
+        [
+            f"KID ({network}), {subsets}",
+            f"{found.kid:.4f} ± {found.kid_sd:.4f}",
+            f"{reference.kid:.4f}",
+            "lower",
+        ],
         ["precision (how many look real)", f"{found.precision:.3f}", "", "higher"],
         ["recall (how much of the real variety)", f"{found.recall:.3f}", "", "higher"],
     ]
@@ -115,7 +124,8 @@ def advise(found: Generation) -> list[Finding]:
 
 def _conclusion(found: Generation) -> Finding:
     reference, reconstruction = found.real_reference.fid, found.reconstruction_fid
-    numbers = f"FID {found.fid:.0f}, where other real faces have {reference:.0f}"
+    network = network_label(found.protocol.features)
+    numbers = f"FID ({network}) {found.fid:.0f}, where other real faces have {reference:.0f}"
     if found.fid <= 2 * reference:
         return Finding(GOOD, f"New faces are nearly as close to real faces as other real faces ({numbers}).")
     text = f"New faces are easily distinguished from real ones ({numbers})."
@@ -151,8 +161,9 @@ def measure_generation(
     count, dim = reference.shape
     if count <= dim:
         warnings.append(
-            f"{count:,} faces give no full covariance of {dim:,} features, so FID lies higher than with "
-            "many faces: compare it only with values for the same count. KID has no such bias."
+            f"{count:,} faces give no full covariance of {dim:,} features, so FID "
+            f"({network_label(features.about)}) lies higher than with many faces: compare it only with "
+            "values for the same count. KID has no such bias."
         )
     size = min(SUBSET, count // 2)
     mean, deviation = kid(sampled, reference, size=size, seed=seed)

@@ -14,6 +14,7 @@ from facespace.image.pixels import pixel_distance
 from facespace.latent.morph import piecewise_linear
 from facespace.perception.lpips import Distance
 from facespace.perception.similarity import usable_lpips
+from facespace.report.metrics import network_label
 from facespace.report.page import Section
 from facespace.report.report import GOOD, NOTE, Finding
 from facespace.report.results import Interval, bootstrap
@@ -40,6 +41,7 @@ class Midpoints:
     kid: float
     kid_sd: float
     count: int
+    features: str  # the network
 
 
 @dataclass(frozen=True)
@@ -65,11 +67,12 @@ def measure(evaluation: Evaluation) -> Interpolation:
     even = len(session.rows) // 2 * 2
     ends = session.pixels(shuffled[:even][: 2 * PAIRS])
     found = measure_interpolation(session.space, ends, STEPS, evaluation.lpips)
-    if not evaluation.features:
+    features = evaluation.secondary_features
+    if not features:
         return found
     halfway = midpoints(session.space, session.encoded.mean, evaluation.sample_count, evaluation.seed)
-    distances = measure_generation(halfway, evaluation.reference, None, evaluation.features)
-    between = Midpoints(distances.fid, distances.kid, distances.kid_sd, len(halfway))
+    distances = measure_generation(halfway, evaluation.reference, None, features)
+    between = Midpoints(distances.fid, distances.kid, distances.kid_sd, len(halfway), features.about)
     return replace(found, midpoints=between)
 
 
@@ -82,14 +85,15 @@ def section(evaluation: Evaluation, found: Interpolation) -> Section:
         start, end = ends[first : first + 1], ends[first + 1 : first + 2]
         strips.append(session.space.morph(start, end, frames=FRAMES, pace="uniform"))
     text = (
-        f"On straight lines between faces the largest step is {found.step_ratio:.2f} times the mean "
-        f"({found.distance})."
+        "On straight lines between latents, the largest change from one frame to the next is "
+        f"{found.step_ratio:.2f} times the mean change (1 is perfectly even; measured by {found.distance})."
     )
     if found.midpoints:
+        network = network_label(found.midpoints.features)
         text += (
-            f" {found.midpoints.count:,} faces half-way between two unseen ones have a FID of "
-            f"{found.midpoints.fid:.1f} and a KID of {found.midpoints.kid:.4f}; if these are close to the "
-            "values of reconstructions, morphs stay realistic."
+            f" {found.midpoints.count:,} faces half-way between two unseen ones have a FID ({network}) of "
+            f"{found.midpoints.fid:.1f} and a KID ({network}) of {found.midpoints.kid:.4f}; if these are "
+            "close to the values of reconstructions, morphs stay realistic."
         )
     sheet = grids.grid(np.concatenate(strips), FRAMES)
     return Section("Morphs", text, [("Three morphs between unseen faces.", sheet)])
@@ -98,9 +102,10 @@ def section(evaluation: Evaluation, found: Interpolation) -> Section:
 def advise(found: Interpolation) -> list[Finding]:
     """Whether the pace is even."""
     ratio = found.step_ratio
+    text = f"the largest change from one frame to the next is {ratio:.1f} times the mean change"
     if ratio <= 2:
-        return [Finding(GOOD, f"Morphs have an even pace (largest step {ratio:.1f} times the mean).")]
-    return [Finding(NOTE, f"Morphs have an uneven pace: the largest step is {ratio:.1f} times the mean.")]
+        return [Finding(GOOD, f"Morphs have an even pace: {text} (1 is perfectly even).")]
+    return [Finding(NOTE, f"Morphs have an uneven pace: {text} (1 is perfectly even).")]
 
 
 def measure_interpolation(
@@ -138,8 +143,8 @@ def _checked(pairs: np.ndarray | None, count: int, steps: int) -> np.ndarray:
     pairs = np.asarray(pairs).reshape(-1, 2)
     if steps < 3 or not len(pairs) or pairs.min() < 0 or pairs.max() >= count:
         raise UsageError(
-            "Interpolation is measured over 3 or more steps and between 2 or more faces; got "
-            f"{steps} steps, {len(pairs)} pairs and {count} faces."
+            f"Interpolation is measured over 3 or more steps and between 2 or more faces; got {steps} "
+            f"steps, {len(pairs)} pairs and {count} faces."
         )
     return pairs
 

@@ -52,6 +52,6 @@ def advise(found: LatentHealth) -> list[Finding]:
     if found.classifier_auc is not None:
         text += (
             ", and encoded faces and draws from the prior are separated with an AUC of "
-            f"{found.classifier_auc:.2f} only"
+            f"{found.classifier_auc:.2f} only (0.5 is chance)"
         )
     return [Finding(GOOD, f"{text}.")]

@@ -11,6 +11,7 @@ from facespace.evaluation.session import Evaluation
 from facespace.image import grids
 from facespace.perception.lpips import Distance
 from facespace.perception.similarity import PROTOCOL, lpips_protocol, per_face, too_small, usable_lpips
+from facespace.report.metrics import with_network
 from facespace.report.page import Section
 from facespace.report.report import GOOD, POOR, Finding
 from facespace.report.results import INTERNAL, Interval, bootstrap
@@ -63,9 +64,10 @@ def measure(evaluation: Evaluation) -> Reconstruction:
         intervals = {**found.intervals, "identity": bootstrap(cosines)}
         protocol = {**found.protocol, "identity": evaluation.identity.about}
         found = replace(found, identity=float(cosines.mean()), intervals=intervals, protocol=protocol)
-    if evaluation.features:
-        distances = measure_generation(reconstructions, originals, None, evaluation.features)
-        found = replace(found, fid=distances.fid, kid=distances.kid)
+    if features := evaluation.secondary_features:
+        distances = measure_generation(reconstructions, originals, None, features)
+        protocol = {**found.protocol, "fid": features.about, "kid": features.about}
+        found = replace(found, fid=distances.fid, kid=distances.kid, protocol=protocol)
         evaluation.reconstruction_fid = found.fid
     return found
 
@@ -76,6 +78,7 @@ def section(evaluation: Evaluation, found: Reconstruction) -> Section:
     for name, (label, form, better) in QUANTITIES.items():
         value = getattr(found, name)
         if value is not None:
+            label = with_network(label, found.protocol.get(name))
             rows.append([label, f"{value:{form}}", _span(found.intervals.get(name), form), better])
     session = evaluation.session
     at = np.linspace(0, len(session.rows) - 1, SHOWN).astype(int)

@@ -171,12 +171,18 @@ class Evaluation:
     features: Features | None = None
     left_out: list[str] = field(default_factory=list)  # a sentence for each quantity that was not measured
     results: dict[str, object] = field(default_factory=dict)  # name of a part -> its result
+    secondary_distances: bool = True  # whether reconstructions and midpoints get FID and KID too
     reconstruction_fid: float | None = None  # of reconstructions, for comparison with samples
 
     @cached_property
     def samples(self) -> np.ndarray:
         """New faces from the prior, uint8 (N, H, W, C)."""
         return draw_samples(self.session.space, self.sample_count, self.seed, self.temperature, self.prior)
+
+    @property
+    def secondary_features(self) -> Features | None:
+        """The feature network for the distances of reconstructions and midpoints."""
+        return self.features if self.secondary_distances else None
 
     @property
     def reference(self) -> np.ndarray:

@@ -10,7 +10,12 @@ from torch import Tensor
 
 from facespace.core.console import progress
 from facespace.data.faces import FaceSet, batches, evenly_spaced
-from facespace.evaluation.comparison_results import (
+from facespace.evaluation.session import EvaluationSession
+from facespace.image.pixels import PixelHistogram, quality, to_float, to_uint8
+from facespace.latent.structure import latent_structure
+from facespace.models.bundle_card import MODEL_PRIOR as OWN
+from facespace.models.priors import FittedNormal, StandardNormal
+from facespace.report.comparison_results import (
     LastEpoch,
     LatentFigures,
     ModelFacts,
@@ -20,12 +25,7 @@ from facespace.evaluation.comparison_results import (
     SpaceResults,
     TrainingSetFacts,
 )
-from facespace.evaluation.session import EvaluationSession
-from facespace.image.pixels import PixelHistogram, quality, to_float, to_uint8
-from facespace.latent.structure import latent_structure
-from facespace.models.bundle_card import MODEL_PRIOR as OWN
-from facespace.models.priors import FittedNormal, StandardNormal
-from facespace.report.run_files import METRICS, objective, read_epochs, shape
+from facespace.report.run_files import METRICS, objective, read_epochs, shape, training_networks
 from facespace.space.face_space import FaceSpace
 
 SHOWN, DRAWN = 10, 32  # reconstructions and samples in the pictures
@@ -122,7 +122,9 @@ def identify(name: str, path: Path, space: FaceSpace, faces: FaceSet) -> SpaceFa
         recipe=recipe.get("name"),
         bundle=space.folder.name,
         step=card.get("step"),
+        started_from=card.get("started_from"),
         fingerprint=card["fingerprint"],
+        training_networks=training_networks(card),
         model=ModelFacts(
             image=shape(space.image_shape),
             parameters=sum(weight.numel() for weight in space.model.parameters()),

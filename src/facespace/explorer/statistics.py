@@ -87,7 +87,7 @@ def known_latents(space: FaceSpace, faces: FaceSet | None, check: Check, seed: i
     return FaceLatents(
         np.concatenate(parts),
         None,
-        f"{count:,} random faces from {prior.origin}, decoded and encoded again, since the bundle holds no "
+        f"{count:,} random faces from {prior.origin}, decoded and encoded again, since the space holds no "
         "statistics of "
         "real faces (--data SET measures them)",
     )

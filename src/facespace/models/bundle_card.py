@@ -17,7 +17,7 @@ BUNDLE = CardKind(
     (FORMAT, FORMAT_8_BITS),
     BundleError,
     unreadable=RESTORE_HINT,
-    wrong_kind="Name a run or a bundle folder.",
+    wrong_kind="Name the folder of a run or of a trained model.",
     wrong_format="Update facespace.",
 )
 MODEL_PRIOR = "model"  # the name of the prior that is part of the model

@@ -12,14 +12,47 @@ from facespace.core.errors import BundleError, UsageError
 from facespace.models.bundle_card import MODEL_PRIOR, read_card
 from facespace.models.locations import find, require_default_space
 from facespace.recipes.model_config import ModelConfig
+from facespace.report.run_files import objective
+from facespace.report.terms import prior_gloss
 
 Rows = Iterator[tuple[str, str]]
 
-LOSSES = {"loss": "loss", "kl": "KL", "mse": "MSE", "loss_per_dim": "loss per dimension"}
+LOSSES = {  # name -> label and number format
+    "loss": ("loss", ",.1f"),
+    "kl": ("KL", ",.1f"),
+    "mse": ("MSE", ".5f"),
+    "loss_per_dim": ("loss per pixel value", ".4f"),
+}
+SPLITS = {"train": "training", "validation": "validation", "test": "test"}
+WEIGHTS_KEPT = {"average": "the moving average (EMA) of the weights", "raw": "the weights of the last step"}
 STANDARD_NORMAL = "the prior N(0, I)"
 FITTED_NORMAL = (
     "a Gaussian fitted to the latents of the training faces (an autoencoder has no prior of its own)"
 )
+
+
+# Section -> a sentence below it for readers who do not know its terms.
+NOTES = {
+    "Model": "A latent is the vector of numbers that represents one face.",
+    "Losses": (
+        "Of the run's last stage, in nats per image: a unit of information; lower is better. KL: the "
+        "information in a latent. MSE: mean squared error of pixel values in [0, 1]."
+    ),
+    "Figures": (
+        "PSNR, SSIM and identity are of reconstructions, and higher is better; MSE and LPIPS are too, and "
+        "lower is better. FID and KID are distances between generated and real faces by the features of "
+        "the network named; lower is better."
+    ),
+    "Priors": (
+        "A prior is the distribution that latents of new faces are drawn from. Nats: mean log-density of "
+        "encoded faces; higher is better. The fitted prior with the highest value on validation faces is "
+        "the default."
+    ),
+    "Directions": (
+        "A direction is a vector in latent space along which one attribute changes. AUC: how well it "
+        "separates held-out faces with the attribute from others; 0.5 is chance, 1 is perfect."
+    ),
+}
 
 
 class SpaceCard(NamedTuple):
@@ -28,7 +61,7 @@ class SpaceCard(NamedTuple):
 
     title: str
     summary: str
-    sections: dict[str, list[tuple[str, str]]]
+    sections: dict[str, list[tuple[str, str]]]  # a row without a name continues the one above it
     folder: Path
     card: Card
 
@@ -42,6 +75,8 @@ class SpaceCard(NamedTuple):
             lines += ["", heading]
             for name, text in rows:
                 lines.append(f"  {name:<{width}}  {text}".rstrip())
+            if heading in NOTES:
+                lines.append(f"  ({NOTES[heading]})")
         return "\n".join(lines)
 
     def markdown(self) -> str:
@@ -54,6 +89,8 @@ class SpaceCard(NamedTuple):
             for name, text in rows:
                 lines.append(f"| {_cell(name)} | {_cell(text)} |")
             lines.append("")
+            if heading in NOTES:
+                lines += [NOTES[heading], ""]
         return "\n".join(lines)
 
 
@@ -67,10 +104,11 @@ def read(space: Path | str | None = None) -> SpaceCard:
         "Model": _model(card, folder),
         "Faces": _faces(card),
         "Training": _training(card),
+        "Losses": _losses(card),
         "Figures": _figures(card),
+        "Known limitations": _failings(card),
         "Priors": _priors(card),
         "Directions": _directions(card),
-        "Known limitations": _failings(card),
     }
     sections = {}
     for name, rows in parts.items():
@@ -116,7 +154,7 @@ def _model(card: Card, folder: Path) -> Rows:
     )
     colour = "colour" if channels == 3 else "gray"
     yield "faces", f"{width} × {height} pixels, {colour}"
-    yield "latents", f"{latent_count(config)}"
+    yield "latents", f"{latent_count(config):,} numbers for each face"
     yield "parameters", f"{parameter_count(tensor_shapes(folder / WEIGHTS)):,}"
     yield "conditions", ", ".join(config.conditions)
     packed = ""
@@ -129,8 +167,8 @@ def _faces(card: Card) -> Rows:
     data, template = card.get("data") or {}, card["template"]
     splits = []
     for name, count in (data.get("splits") or {}).items():
-        splits.append(f"{count:,} {name}")
-    yield "source", str(data.get("source") or "")
+        splits.append(f"{count:,} {SPLITS.get(name, name)}")
+    yield "source", _source(data)
     if "faces" in data:
         in_splits = f" ({', '.join(splits)})" if splits else ""
         yield "faces", f"{data['faces']:,}{in_splits}"
@@ -140,37 +178,68 @@ def _faces(card: Card) -> Rows:
         yield "note", str(line)
 
 
+def _source(data: Card) -> str:
+    """The source of the faces; of a merged set those of its parts, each once."""
+    parts = data.get("parts") or []
+    if not parts:
+        return str(data.get("source") or "")
+    counts: dict[str, list[str]] = {}
+    for part in parts:
+        counts.setdefault(str(part.get("source")), []).append(f"{part.get('faces', 0):,}")
+    sources = []
+    for source, faces in counts.items():
+        sources.append(f"{source} ({' + '.join(faces)} faces)")
+    return ", ".join(sources)
+
+
 def _training(card: Card) -> Rows:
-    recipe, metrics = card.get("recipe") or {}, card.get("metrics") or {}
+    """How the space was trained: in all where the card knows, and its last stage."""
+    metrics = card.get("metrics") or {}
+    history, started = card.get("history") or [], card.get("started_from")
+    for place, sentence in enumerate(history):
+        yield ("" if place else "in all"), str(sentence)
     if "step" in card:
         epoch = f", epoch {metrics['epoch']}" if "epoch" in metrics else ""
-        yield "steps", f"{card['step']:,}{epoch}"
-    yield from _recipe(recipe)
+        yield _stage("steps", started), f"{card['step']:,}{epoch}"
+    if started and not history:
+        yield (
+            "started from",
+            f"the weights of another space, {started[:16]}, whose training is not counted here",
+        )
+    yield from _recipe(card)
     seconds = metrics.get("training_seconds")
     if seconds:
-        yield "time", f"{seconds / 60:,.1f} minutes"
+        yield _stage("time", started), f"{seconds / 60:,.1f} minutes"
+    weights = WEIGHTS_KEPT.get(metrics.get("weights") or "")
+    if weights:
+        yield "kept", weights
 
 
-def _recipe(recipe: Card) -> Rows:
-    plan, objective = recipe.get("train") or {}, recipe.get("objective") or {}
+def _stage(name: str, started: str | None) -> str:
+    """The name of a row about the last stage of a training of several."""
+    return f"{name} of the last stage" if started else name
+
+
+def _recipe(card: Card) -> Rows:
+    plan = (card.get("recipe") or {}).get("train") or {}
     if plan:
         rate, batch = plan.get("learning_rate"), plan.get("batch")
-        yield "optimizer", f"{plan.get('optimizer')}, learning rate {rate}, {batch} faces a step"
-    weights = []
-    for name, value in (objective.get("weights") or {}).items():
-        weights.append(f"{name} {value:g}")
-    yield "weights", ", ".join(weights)
+        yield "optimizer", f"{plan.get('optimizer')}, learning rate {rate}, batch size {batch}"
+        yield "objective", objective(card)
 
 
-def _figures(card: Card) -> Rows:
+def _losses(card: Card) -> Rows:
     metrics = card.get("metrics") or {}
     for split in ("train", "validation"):
         values = metrics.get(split) or {}
         named = []
-        for key, name in LOSSES.items():
+        for key, (name, form) in LOSSES.items():
             if isinstance(values.get(key), int | float):
-                named.append(f"{name} {values[key]:,.4g}")
-        yield split, ", ".join(named)
+                named.append(f"{name} {values[key]:{form}}")
+        yield f"{SPLITS[split]} faces", ", ".join(named)
+
+
+def _figures(card: Card) -> Rows:
     for name, value in (card.get("figures") or {}).items():
         text = str(value)
         if isinstance(value, int | float):
@@ -179,14 +248,21 @@ def _figures(card: Card) -> Rows:
 
 
 def _priors(card: Card) -> Rows:
-    yield MODEL_PRIOR, prior_origin(_config(card))
+    origin = prior_origin(_config(card))
+    yield MODEL_PRIOR, _explained(origin)
     for kind, entry in (card.get("priors") or {}).items():
         nats = (entry.get("nats") or {}).get("validation")
-        text = str(entry["origin"])
+        text = _explained(str(entry["origin"]))
         if nats:
             text += f"; {nats['fitted']:,.1f} nats on validation faces, "
             text += f"{nats['model']:,.1f} under the model's own"
         yield kind, text
+
+
+def _explained(origin: str) -> str:
+    """A prior with a few words about its kind."""
+    gloss = prior_gloss(origin)
+    return f"{origin} ({gloss})" if gloss and "(" not in origin.replace("N(0, I)", "") else origin
 
 
 def _directions(card: Card) -> Rows:

@@ -124,7 +124,7 @@ def check(to: Path, bits: int) -> None:
             "these."
         )
     if to.exists() and not _is_packed(to):
-        raise UsageError(f"{to} is not a packed bundle, and is not replaced. Name a new folder.")
+        raise UsageError(f"{to} is not a packed space, and is not replaced. Name a new folder.")
 
 
 def _is_packed(folder: Path) -> bool:

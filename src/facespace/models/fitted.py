@@ -89,7 +89,9 @@ def load_directions(loaded: Bundle) -> Directions:
     repair = f"Find them again: {find_them}"
     entry = card_of(folder).get("directions")
     if entry is None:
-        raise BundleError(f"{folder} has no directions yet. Find some: {find_them}")
+        raise BundleError(
+            f"{folder} has no directions (vectors along which attributes change). Compute them: {find_them}"
+        )
     try:
         if entry["weights"] != loaded.card["fingerprint"]:
             raise BundleError(

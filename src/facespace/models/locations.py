@@ -23,7 +23,7 @@ def require_default_space() -> Path:
     folder = default_space()
     if folder is None:
         raise UsageError(
-            "No SPACE was named. Name a run or a bundle folder first, for example: "
+            "No SPACE was named. Name the folder of a run or of a trained model first, for example: "
             "facespace sample runs/mine --to faces.png"
         )
     return folder
@@ -42,7 +42,8 @@ def find(folder: Path) -> Path:
     restore_interrupted(folder)
     if not folder.exists():
         raise BundleError(
-            f"{folder} does not exist. Name a run or a bundle: facespace train RECIPE --data SET --to RUN"
+            f"{folder} does not exist. Name the folder of a run or of a trained model: facespace train "
+            "RECIPE --data SET --to RUN"
         )
     if (folder / CARD).is_file():
         return folder
@@ -51,5 +52,6 @@ def find(folder: Path) -> Path:
         if (folder / name / CARD).is_file():
             return folder / name
     raise BundleError(
-        f"{folder} holds no trained model (no {CARD}, no {BEST}/{CARD}). Name a run or a bundle folder."
+        f"{folder} holds no trained model (no {CARD}, no {BEST}/{CARD}). Name the folder of a run or of a "
+        "trained model."
     )

@@ -13,6 +13,7 @@ from PIL import Image
 from facespace.core.cards import Card
 from facespace.core.files import build_folder, check_target, holds_only, write_atomically, write_json
 from facespace.report import charts
+from facespace.report.glossary import glossary
 from facespace.report.page import REPORT, Section, protocol_rows, render_page
 
 GOOD, POOR, NOTE = "good", "poor", "note"
@@ -104,13 +105,16 @@ class Report:
         return document
 
     def html(self) -> str:
-        """The page: the findings first, then the sections, and the protocol last."""
+        """The page: the findings first, then the sections, the protocol, and the terms that occur on it."""
         sections: list[Section | None] = []
         if self.findings or self.summary:
             sections.append(verdict(self.findings, self.summary))
         sections += self.sections
         sections.append(self._protocol_section())
         present = [section for section in sections if section]
+        terms = glossary(present)
+        if terms:
+            present.append(terms)
         return render_page(self.title, present, self.layout.template)
 
     def brief(self) -> str:
@@ -136,7 +140,7 @@ def verdict(findings: Sequence[Finding], text: str = "") -> Section:
     rows = [
         ["", ""],
         ["What is good", good or "Nothing stands out."],
-        ["What is not", poor or "Nothing stands out."],
+        ["What is poor", poor or "Nothing stands out."],
         ["What to change", changes or "Nothing."],
     ]
     if notes:

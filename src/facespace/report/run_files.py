@@ -95,6 +95,19 @@ def objective(card: Mapping[str, object]) -> str:
     return ", ".join(terms) or "no penalty"
 
 
+def training_networks(card: Mapping[str, object]) -> list[str]:
+    """The frozen networks whose features the objective in a bundle's card compares, such as `vgg16`."""
+    goal = mapping_at(card, "recipe", "objective")
+    names = set[str]()
+    if number(goal.get("perceptual")):
+        names.add(str(goal.get("features")))
+    projected = number(goal.get("adversarial")) and goal.get("discriminator") == "projected"
+    if projected or number(goal.get("moments")):
+        found = goal.get("discriminator_features")
+        names |= set(map(str, found if isinstance(found, list | tuple) else ()))
+    return sorted(names)
+
+
 def shape(image: Any) -> str | None:
     """The image shape [C, H, W] as text, such as `64×64 colour`."""
     if not isinstance(image, Sequence) or len(image) != 3:

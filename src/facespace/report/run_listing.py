@@ -6,7 +6,13 @@ from typing import NamedTuple
 from facespace.report.runs import RunFacts, incomparable_losses
 from facespace.report.tables import NONE, aligned, format_number, plain
 
-UNITS = "Losses are of validation faces, in nats per image; MSE in [0, 1]; faces are training faces."
+UNITS = (
+    "Losses are of validation faces, in nats per image (a unit of information; lower is better). MSE: "
+    "mean squared "
+    "error of\nreconstructions at the best loss, pixel values in [0, 1]. faces: training faces. steps: "
+    "the last step "
+    "of the log."
+)
 
 
 class Column(NamedTuple):
@@ -29,13 +35,13 @@ def duration(seconds: float | None) -> str:
 
 
 def state(row: RunFacts) -> str:
-    """`finished`, `stopped at step N`, or what is damaged."""
+    """`finished`, where the log stops, or what is damaged."""
     if row.state == "damaged":
         return f"damaged: {row.damage}"
     if row.state == "finished":
         return "finished"
     if row.steps:
-        return f"stopped at step {row.steps:,}"
+        return f"stopped at step {row.steps:,}, the last that was logged"
     return "stopped before an epoch's end"
 
 

@@ -95,22 +95,22 @@ def from_kinds(
 
 def name_kinds(attribute: str, faces: np.ndarray, points: np.ndarray) -> list[str]:
     """Names of kinds by their mean faces, uint8 (K, H, W, C), and the template's points (5, 2): ATTRIBUTE-1,
-    -2 …, the largest kind first; for two kinds of glasses -clear and -dark, by the brightness of the
-    lenses."""
+    -2 …, the largest kind first; two kinds of glasses are Eyeglasses-clear and Sunglasses, by the brightness
+    of the lenses."""
     rule = KIND_NAMES.get(attribute)
     if rule is None or len(faces) != len(rule[0]):
         return [f"{attribute}-{place}" for place in range(1, len(faces) + 1)]
-    words, measure = rule
+    known, measure = rule
     order = np.argsort([-measure(face, points) for face in faces])
     found = [""] * len(faces)
-    for word, place in zip(words, order):
-        found[place] = f"{attribute}-{word}"
+    for name, place in zip(known, order):
+        found[place] = name
     return found
 
 
 # Names of kinds by a measure of their mean faces, the highest value first.
 KIND_NAMES: Mapping[str, tuple[tuple[str, ...], Callable[[np.ndarray, np.ndarray], float]]] = {
-    "Eyeglasses": (("clear", "dark"), overlays.lens_brightness),
+    "Eyeglasses": (("Eyeglasses-clear", "Sunglasses"), overlays.lens_brightness),
 }
 
 

@@ -230,7 +230,7 @@ class FaceSpace(BaseSpace):
     ) -> Directions:
         """Clusters the faces with an attribute into kinds and keeps a direction for each against all faces
         without it: ATTRIBUTE-1, the largest kind, ATTRIBUTE-2 …; of glasses Eyeglasses-clear and
-        Eyeglasses-dark. Raises UsageError for an unknown attribute or method, fewer than 2 kinds, too few
+        Sunglasses. Raises UsageError for an unknown attribute or method, fewer than 2 kinds, too few
         faces, or a set of another crop."""
         check_seed(seed)
         locations.check_writable(self.folder)

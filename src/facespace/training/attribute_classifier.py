@@ -85,7 +85,7 @@ def train_attributes(
     except KeyboardInterrupt:
         if (beside / checkpoint.CHECKPOINT).is_file():
             epoch = training.at.step // training.loader.steps
-            note(f"Stopped. The same command with --resume goes on from epoch {epoch}.")
+            note(f"Stopped. The same command with --resume continues from epoch {epoch}.")
         raise
     return load_classifier(to).card
 

@@ -56,7 +56,7 @@ def _check_faces(plan: Recipe, faces: FaceSet) -> None:
     if count < 2:
         raise TrainingError(f"{faces.root} has {count} training faces; at least 2 are needed.")
     if not len(faces.rows("validation")):
-        note(f"{faces.root} has no validation faces, so the best bundle is chosen by the training loss.")
+        note(f"{faces.root} has no validation faces, so the best model is chosen by the training loss.")
 
 
 def _check_target(run: Path, force: bool) -> None:

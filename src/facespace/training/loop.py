@@ -274,7 +274,7 @@ class Training:
     def _raise_if_stopped(self, stopping: Stopping) -> None:
         """Raises what a signal in any process asks for, after a note."""
         if self.runtime.any_process(bool(stopping()), 0):
-            note(f"Stopped at step {self.at.step:,}. The same command with --resume goes on from there.")
+            note(f"Stopped at step {self.at.step:,}. The same command with --resume continues from there.")
             raise stopping() or KeyboardInterrupt
 
     def steps(self, advance: Advance, stopping: Stopping, pause: float) -> None:
@@ -342,7 +342,7 @@ class Training:
         self.restore()
         lowered = self.at.rate < 1
         if self.plan.train.on_nan == "stop" or lowered:
-            advice = "--resume --set train.on_nan=lower goes on from there at a quarter of the rate"
+            advice = "--resume --set train.on_nan=lower continues from there at a quarter of the rate"
             if lowered:
                 advice = (
                     "The rate was lowered once already; start again with a lower train.learning_rate or "

@@ -20,9 +20,17 @@ METRICS, RESULT, CURVES, SHEETS = "metrics.jsonl", "run.json", "curves.png", "sh
 # Columns of the table on the terminal: title, figure, width, and format.
 COLUMNS = (
     ("validation", "loss", 11, ",.1f"),
-    ("recon.", "reconstruction", 10, ",.1f"),
+    ("reconstruction", "reconstruction", 14, ",.1f"),
     ("KL", "kl", 7, ".1f"),
     ("MSE", "mse", 8, ".5f"),
+)
+
+
+LEGEND = (
+    "train, validation: loss, in nats per image (a unit of information; lower is better, values below 0 "
+    "are normal)\n"
+    "reconstruction, KL: the two terms of the validation loss; KL is the information in a latent\n"
+    "MSE: mean squared error of reconstructions, pixel values in [0, 1]   *: lowest validation loss so far"
 )
 
 
@@ -59,6 +67,7 @@ class RunLogger:
         for tracker in self.trackers:
             tracker.log(record)
         if len(self.records) == 1:
+            note(LEGEND)
             note(_head())
         note(_row(record))
 

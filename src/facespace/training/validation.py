@@ -96,7 +96,7 @@ class Validator:
         self.save(locations.LAST, model, BundleState(at.step, at.training_seconds))
         if carried is not None:
             fitted.carry_over(carried, self.run / locations.LAST)
-        note(f"Paused at step {at.step:,} of {total:,}. The same command with --resume goes on from there.")
+        note(f"Paused at step {at.step:,} of {total:,}. The same command with --resume continues from there.")
         return PausedRun(str(self.run), at.step, total)
 
     def save(self, name: str, model: LatentModel, metrics: EpochRecord | BundleState) -> None:

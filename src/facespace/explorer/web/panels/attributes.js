@@ -271,7 +271,7 @@ async function createDirection(name) {
   }
   const done = await attempt(() => engine.addDirection(name, positive, negative));
   if (!done) return;
-  toast(`“${name}” is now one of the attributes and stored in the bundle.`);
+  toast(`“${name}” is now one of the attributes and stored with the space.`);
   setExamples('positive', []);
   setExamples('negative', []);
   load();

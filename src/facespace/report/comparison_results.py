@@ -3,8 +3,6 @@ the keys of compare.json, in their order."""
 
 from dataclasses import dataclass
 
-from facespace.latent.structure import LatentStructure
-
 EpochMetrics = dict[str, float]  # the losses of one split by term, as the run logged them
 
 
@@ -86,9 +84,15 @@ class SamplingFigures:
 
 
 @dataclass(frozen=True)
-class LatentFigures(LatentStructure):
-    """Moments of the posterior means, and the KL."""
+class LatentFigures:
+    """Moments of the posterior means, as `latent.structure.LatentStructure` has them, and the KL."""
 
+    norm_of_mean: float
+    variance_mean: float
+    variance_range: list[float]  # lowest and highest
+    mean_absolute_correlation: float | None
+    covariance_distance: float
+    active_units: int
     kl: float | None  # nats per image; None without a Gaussian posterior
 
 
@@ -101,7 +105,9 @@ class SpaceFacts:
     recipe: str | None
     bundle: str
     step: int | None
+    started_from: str | None  # fingerprint of the space whose weights training started from
     fingerprint: str
+    training_networks: list[str]  # whose features the training losses compared
     model: ModelFacts
     trained_on: TrainingSetFacts
     training: LastEpoch

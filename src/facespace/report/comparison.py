@@ -5,11 +5,17 @@ import math
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from facespace.evaluation.comparison_results import ComparisonResults, SpaceResults
+from facespace.report.comparison_results import ComparisonResults, SpaceResults
 from facespace.report.runs import incomparable_losses
 from facespace.report.tables import NONE, format_number, markdown, plain
+from facespace.report.terms import prior_gloss
 
 LOSSES = "Losses of the last epoch, nats per image"
+NATS = (
+    "Nats are a unit of information: lower is better, and values below 0 are normal. Loss = reconstruction "
+    "+ KL × its weight; KL, the divergence of a face's latent distribution from N(0, I), is the "
+    "information in the latent."
+)
 
 Show = Callable[[SpaceResults], str]  # the table cell of a space
 
@@ -43,7 +49,7 @@ def cautions(results: ComparisonResults) -> dict[str, list[str]]:
     """The cautions below each section of the table, by its heading."""
     caution = incomparable_losses([_losses(run) for run in results.runs])
     return {
-        LOSSES: [caution] if caution else [],
+        LOSSES: [NATS, caution] if caution else [NATS],
         "Reconstruction": _reconstruction_remarks(results),
         "Sampling": _sampling_remarks(results),
         "Posterior means": [_latent_remark(results)],
@@ -105,7 +111,9 @@ def _sampling_remarks(results: ComparisonResults) -> list[str]:
     for run in results.runs:
         names_by_origin.setdefault(run.sampling.origin, []).append(run.name)
     for origin, names in names_by_origin.items():
-        lines.append(f"{', '.join(names)}: samples from {origin}.")
+        gloss = prior_gloss(origin)
+        explained = f" ({gloss})" if gloss and "(an" not in origin else ""
+        lines.append(f"{', '.join(names)}: samples from {origin}{explained}.")
     return lines
 
 
@@ -114,10 +122,11 @@ def _latent_remark(results: ComparisonResults) -> str:
     # E|r| of two independent normal variables over N faces, for large N.
     chance = math.sqrt(2 / (math.pi * protocol.count))
     return (
-        f"Over these faces. Active: variance above {protocol.active_threshold:g}. Independent latents would "
-        f"show a mean absolute correlation of about {chance:.3f} over {protocol.count:,} faces. In a VAE the "
-        "posterior of each latent has a variance of its own, so the means alone have a variance below 1 if "
-        "the aggregate posterior is N(0, I)."
+        "Posterior mean: the latent that the encoder gives for a face. Active: variance above "
+        f"{protocol.active_threshold:g}. Independent latents would show a mean absolute correlation of "
+        f"about {chance:.3f} over {protocol.count:,} faces. In a VAE the posterior of each latent has a "
+        "variance of its own, so the means alone have a variance below 1 if the aggregate posterior (the "
+        "latents of all faces together) is N(0, I)."
     )
 
 
@@ -158,7 +167,7 @@ def _validation_loss(term: str) -> Show:
 COMPARISON: Mapping[str, Mapping[str, Show]] = {
     "Models": {
         "recipe": lambda run: run.recipe or NONE,
-        "bundle": lambda run: f"{run.bundle}, step {format_number(run.step, ',')}",
+        "model, its step": lambda run: f"{run.bundle}, step {format_number(run.step, ',')}",
         "trained on": _trained_on,
         "crop": lambda run: run.trained_on.crop,
         "image": lambda run: run.model.image or NONE,
@@ -193,6 +202,6 @@ COMPARISON: Mapping[str, Mapping[str, Show]] = {
         "mean absolute correlation": lambda run: format_number(run.latents.mean_absolute_correlation, ".3f"),
         "distance of covariance to I": lambda run: f"{run.latents.covariance_distance:.3g}",
         "active units": _active,
-        "KL, nats per image": lambda run: format_number(run.latents.kl, ",.1f"),
+        "KL to N(0, I), nats per image": lambda run: format_number(run.latents.kl, ",.1f"),
     },
 }
