@@ -11,17 +11,20 @@ its worst frame. All but `identity` look at the middle half of the path alone, s
 * prior: the lowest log-density of three frames, nats, under the space's fitted prior;
 * mixture: the lowest log-density, nats, under a Gaussian mixture that is fitted to one half of the training faces and that no
   path uses;
-* re-encoding: the largest error with which a frame's face, encoded, gives the latent back, relative to the latent's distance
-  from the mean: what the decoder made of a latent where it is not good is not what that latent says;
+* re-encoding: the largest error with which a frame's face, encoded, gives the latent back, relative to the distance of the two
+  ends from the mean: what the decoder makes of a latent where it is not good is not what that latent says;
+* reconstruction: the largest distance between a frame and its own reconstruction, by LPIPS (FACESPACE_LPIPS): damage is no part
+  of a face, and the space does not reproduce it;
 * features: the largest distance of a frame to the nearest of 800 reconstructions of validation faces, in features of the
   attribute network, over the mean of this distance for reconstructions of other test faces; 1 is an ordinary reconstruction;
 * discriminator: the lowest score of the space's discriminator;
 * identity: the largest step between frames of the whole path over the mean step, in ArcFace embeddings where FACESPACE_IDENTITY
   names the network, else in features of the attribute network.
 
-The last column is seconds of processor time a pair, in which 16 frames are found and decoded at a uniform pace. The path
+The last column is seconds of processor time a pair, in which 16 frames are found and decoded at an even pace, as in a morph. The path
 `geodesic` follows the density that morphs of the space follow: of a flow the Gaussian of its latents. `geodesic-mixture` follows
 a mixture that is fitted to the other half of the training faces, `geodesic-flow` the flow itself, which takes minutes a pair.
+`flow` are lines in the noise of the flow, `flow-circles` great circles.
 
 --strips keeps a picture of each path for four pairs: what the space decodes, no photograph."""
 
@@ -38,12 +41,15 @@ import facespace
 from facespace.core.console import quiet
 from facespace.data.faces import FaceSet, evenly_spaced
 from facespace.image import grids, sheets
+from facespace.image.animation import blurred_distance
 from facespace.image.detectors import open_detector
 from facespace.image.photos import read_photo
 from facespace.latent.morph import PathGeometry, PathSpec, frame_positions
+from facespace.latent.paths import lerp, slerp
 from facespace.models.priors import Mixture, Prior
 from facespace.perception.arcface import open_identity
 from facespace.perception.attributes import load_classifier
+from facespace.perception.lpips import open_lpips
 from facespace.space.geodesic import density_guide, geodesic
 from facespace.space.noise_paths import noise_paths
 from facespace.training.discriminators import load_discriminator
@@ -53,7 +59,7 @@ SEARCHED = 300  # test faces whose points are found
 PROFILE, FRONTAL = 0.30, 0.04  # distance of the nose from the middle of the eyes, in eye distances
 REFERENCES, OTHERS = 800, 150
 SHOWN, STEPS = 4, 9  # pairs and frames of a strip
-PATHS = "linear,spherical,geodesic,geodesic-mixture,flow"
+PATHS = "linear,spherical,geodesic,flow-circles,flow"
 Measure = Callable[[np.ndarray, np.ndarray], float]  # latents (F, D) and frames (F, H, W, C) of a path
 
 
@@ -141,15 +147,27 @@ class Judge:
         """The score of the space's discriminator."""
         return load_discriminator(self.space.folder).score
 
+    @cached_property
+    def lpips(self) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+        """LPIPS of pairs of faces."""
+        return open_lpips()
+
     def path(self, pair: np.ndarray, name: str, frames: int) -> np.ndarray:
-        """Latents (frames, D) between two, in equal steps along the path."""
+        """Latents (frames, D) between two at an even pace, as in a morph."""
         kind, _, guide = name.partition("-")
-        way = PathSpec(path=kind, pace="uniform")
+        way = PathSpec(path=kind)
         follow = {"mixture": lambda: self.mixtures[0], "flow": lambda: self.prior}
         followed = follow.get(guide, lambda: density_guide(self.prior))()
         center = self.prior.mean.numpy()
-        geometry = PathGeometry(center, geodesic(followed), lambda a, b: noise_paths(self.prior)(a, b))
-        return way.path_function(pair, geometry)(frame_positions(frames, 1, way)).astype(np.float32)
+        blend = slerp if guide == "circles" else lerp
+        geometry = PathGeometry(center, geodesic(followed), lambda a, b: noise_paths(self.prior, blend)(a, b))
+        walk = way.path_function(pair, geometry)
+
+        def steps(where: np.ndarray) -> np.ndarray:
+            faces = self.space.decode(walk(where).astype(np.float32))
+            return blurred_distance(faces[:-1], faces[1:])
+
+        return walk(frame_positions(frames, 1, way, steps)).astype(np.float32)
 
 
 def middle(rows: np.ndarray) -> np.ndarray:
@@ -169,8 +187,12 @@ def mixture_density(judge: Judge, z: np.ndarray, frames: np.ndarray) -> float:
 
 
 def reencoding(judge: Judge, z: np.ndarray, frames: np.ndarray) -> float:
-    away = np.linalg.norm(middle(z) - judge.prior.mean.numpy(), axis=1)
-    return float((np.linalg.norm(judge.space.encode(middle(frames)) - middle(z), axis=1) / away).max())
+    away = np.linalg.norm(z[[0, -1]] - judge.prior.mean.numpy(), axis=1).mean()
+    return float(np.linalg.norm(judge.space.encode(middle(frames)) - middle(z), axis=1).max() / away)
+
+
+def reconstruction(judge: Judge, z: np.ndarray, frames: np.ndarray) -> float:
+    return float(judge.lpips(middle(frames), judge.space.reconstruct(middle(frames))).max())
 
 
 def features(judge: Judge, z: np.ndarray, frames: np.ndarray) -> float:
@@ -193,6 +215,7 @@ MEASURES = {
     "prior": (prior_density, True),
     "mixture": (mixture_density, True),
     "re-encoding": (reencoding, False),
+    "reconstruction": (reconstruction, False),
     "features": (features, False),
     "discriminator": (discriminator, True),
     "identity": (identity, False),

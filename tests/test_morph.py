@@ -513,7 +513,11 @@ WRONG = [
         "takes 162 faces",
     ),
     (["mix", "{trained}", "--to", "x.png"], 2, "at least one face"),
-    (["mix", "{trained}", "--plus", "gone.png", "--to", "x.png"], 1, "no such file"),
+    (
+        ["mix", "{trained}", "--plus", "gone.png", "--to", "x.png"],
+        1,
+        "The photograph gone.png does not exist",
+    ),
     (["mix", "{trained}", "--plus", "{tmp}", "--to", "x.png"], 1, "holds no pictures"),
     (
         ["mix", "{trained}", "--plus", "{photo}", "--blend", "{photo}", "--to", "x.png"],

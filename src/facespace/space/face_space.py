@@ -147,7 +147,7 @@ class FaceSpace(BaseSpace):
         closed.
 
         `way` are the fields of `latent.morph.Way`: path ("linear", "spherical" about the prior's mean,
-        "geodesic" bent towards where the prior is denser, "flow" great circles of its noise), pace, easing, loop, pingpong. `prior` is a fitted
+        "geodesic" bent towards where the prior is denser, "flow" lines in the noise of a fitted flow), pace, easing, loop, pingpong. `prior` is a fitted
         one's kind. An even pace divides the sum of `distance` over neighbouring faces equally, by default the
         difference of blurred pixels; it must add up along a path, as a difference does and its square does
         not. `adjust` changes the latents (N, D) of the path, keys included. Raises UsageError for unknown

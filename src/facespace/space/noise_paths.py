@@ -1,4 +1,4 @@
-"""Paths through the noise space of a fitted flow: great circles between the noises of two latents, transported
+"""Paths through the noise space of a fitted flow: straight lines between the noises of two latents, transported
 to latents. The plan of a morph in latent/morph.py takes these paths as a function."""
 
 from collections.abc import Callable
@@ -9,8 +9,10 @@ from torch import Tensor
 
 from facespace.core.errors import UsageError
 from facespace.latent import morph
-from facespace.latent.paths import lerp, slerp
+from facespace.latent.paths import lerp
 from facespace.models.priors import Flow, Prior
+
+Blend = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]  # noises (T, D) twice, t (T,) -> (T, D)
 
 
 def has_noise(prior: Prior) -> bool:
@@ -18,12 +20,13 @@ def has_noise(prior: Prior) -> bool:
     return isinstance(prior, Flow)
 
 
-def noise_paths(prior: Prior) -> morph.PathsBetween:
+def noise_paths(prior: Prior, blend: Blend = lerp) -> morph.PathsBetween:
     """The paths of a flow, from arrays and to arrays: exact at both ends, where the error of the solver is
     added back. Raises UsageError for a prior without a noise space.
 
-    Noise is Gaussian, so nearly all of it has the same length, and a great circle keeps it: every latent
-    between is as typical for the flow as a sample (White, 2016)."""
+    The noises of two faces are nearly orthogonal, so that on the line between them (`blend`) noise is shorter
+    by up to a factor √½: a truncation, under which the flow has its most typical faces. On great circles
+    (`slerp`), which keep its length (White, 2016), the faces between are as atypical as the two."""
     if not isinstance(prior, Flow):
         raise UsageError(
             f"--path flow leads through the noise of a fitted flow; this prior is {prior.origin}. Fit a flow "
@@ -37,7 +40,7 @@ def noise_paths(prior: Prior) -> morph.PathsBetween:
         count = len(starts)
 
         def between(segment: np.ndarray, t: np.ndarray) -> np.ndarray:
-            e = slerp(noise[segment], noise[count + segment], t)
+            e = blend(noise[segment], noise[count + segment], t)
             z = _on_arrays(prior.decode, e) + lerp(lost[segment], lost[count + segment], t)
             at = t[:, None]
             return np.where(at <= 0, starts[segment], np.where(at >= 1, ends[segment], z))
