@@ -121,7 +121,7 @@ def test_sample(cli, trained, tmp_path):
     assert faces.shape == (5, 16, 16, 3) and faces.dtype == np.uint8
     assert np.array_equal(faces, np.load(tmp_path / "b.npy"))
     assert cli("sample", trained, "--to", tmp_path / "deep/er/faces.png")[0] == 0
-    assert Image.open(tmp_path / "deep/er/faces.png").size == (8 * 66 + 2, 8 * 66 + 2)
+    assert Image.open(tmp_path / "deep/er/faces.png").size == (8 * 258 + 2, 8 * 258 + 2)
 
 
 def test_reconstruct(cli, trained, drawn, photos, tmp_path):
@@ -134,7 +134,10 @@ def test_reconstruct(cli, trained, drawn, photos, tmp_path):
     code, _, _ = cli(
         "reconstruct", trained, "--data", drawn, "--split", "all", "-n", 9, "--to", tmp_path / "r.png"
     )
-    assert code == 0 and Image.open(tmp_path / "r.png").size == (8 * 66 + 2, 4 * 66 + 2)
+    shown = Image.open(
+        tmp_path / "r.png"
+    )  # two rows of originals over two of reconstructions, and their names
+    assert code == 0 and shown.height == 4 * 258 + 2 and 0 < shown.width - (8 * 258 + 2) <= 256
 
 
 def test_encode_decode(cli, trained, photos, tmp_path):
@@ -227,7 +230,7 @@ WRONG = [
     (["sample", "gone", "--to", "x.png"], 1, "gone does not exist"),
     (["sample", "{tmp}", "--to", "x.png"], 1, "holds no trained model"),
     (["sample", "{trained}", "--to", "x.bmp"], 2, "must end in .png"),
-    (["sample", "{trained}"], 2, "--to"),
+    (["sample", "{trained}", "--scale", "0", "--to", "x.png"], 2, "1 to 32"),
     (["sample", "{trained}", "-n", "0", "--to", "x.png"], 2, "at least 1"),
     (["sample", "{trained}", "-n", "many", "--to", "x.png"], 2, "many"),
     (["reconstruct", "gone.png", "--to", "x.png"], 1, "gone.png does not exist"),

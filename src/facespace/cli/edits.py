@@ -10,24 +10,30 @@ from cyclopts import Parameter
 
 from facespace.cli.app import Done, Facts, verb
 from facespace.cli.options import ANY_FACES, FaceSource, Flag, Settings, words
+from facespace.cli.outputs import Scale
+from facespace.cli.strength_text import parse_edits, parse_strip
 from facespace.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from facespace.latent.strengths import Strength
+    from collections.abc import Callable, Mapping
+
+    import numpy as np
+    from PIL import Image
+
     from facespace.perception.attributes import AttributeClassifier
     from facespace.space.edit_grids import EditGrid, EditInput
     from facespace.space.face_space import FaceSpace
 
-MOST = 25  # steps of a strip
+DEFAULT = "edited.png"
 SQUARE = "-3:3:5"  # strengths of --grid by default
 
 
 @verb(
-    "facespace edit [SPACE] (PHOTO ... | LATENTS.npy | --random N | --data SET) --set NAME=STRENGTH --to FILE"
+    "facespace edit [SPACE] (PHOTO ... | LATENTS.npy | --random N | --data SET) --set NAME=STRENGTH [--to FILE]"
 )
 def edit(
     *paths: Path,
-    to: Path,
+    to: Path | None = None,
     edits: Settings = (),
     lock: str = "",
     strip: str = "",
@@ -35,6 +41,7 @@ def edit(
     keep_detail: Flag = False,
     refine: Annotated[int, Parameter(name="--optimize-steps")] = 0,
     classifier: Annotated[Path | None, Parameter(name="--classifier")] = None,
+    scale: Scale = None,
     source: FaceSource = ANY_FACES,
 ) -> Done:
     """Change attributes of faces, and hold others still.
@@ -45,10 +52,12 @@ def edit(
     Parameters
     ----------
     paths
-        The folder of a run or of one trained model (a bundle), then photographs or .npy files of latents.
+        The folder of a run or of one trained model (a bundle), then photographs, folders of them, or .npy
+        files of latents.
     to
         The picture: originals, reconstructions and edits (.png, .jpg, .webp); or .npy for the edited latents
-        (N, D), which decode and morph take.
+        (N, D), which decode and morph take. [default: edited.png in the current folder, or edited-2.png …
+        where that exists]
     edits
         NAME=STRENGTH in standard deviations, such as Smiling=2 or Eyeglasses=-1; may be repeated. NAME=1g: in
         class gaps, the distance from the mean of the faces without it to the mean of those with it.
@@ -72,22 +81,26 @@ def edit(
         The attribute classifier of edits to on and off: a folder of train-attributes. [default: the bundled
         one]
     """
-    from facespace.cli.faces import check_still, open_space
+    from facespace.cli.faces import check_still
+    from facespace.cli.keyframes import open_space_of_faces
+    from facespace.image.sheets import check_scale
     from facespace.space.edit_grids import Editor, edit_input
 
     check_still(to)
+    check_scale(scale)
     if not edits and not strip and not grid:
         raise UsageError(
             "Say what to change: --set Smiling=2, --set Smiling=on, --strip -3:3:7 or "
             "--grid Smiling,Eyeglasses."
         )
-    space, files = open_space(paths)
+    space, files = open_space_of_faces(paths)
     amounts = parse_edits(space, edits)
     faces = edit_input(space, _faces(space, files, source), refine)
     editor = Editor(
         space, lock if lock == "all" else words(lock), _classifier(space, classifier, amounts), keep_detail
     )
-    request = Request(editor, faces, amounts, to)
+    names = [] if faces.originals is None else [file.name for file in files]
+    request = Request(editor, faces, amounts, to, names, scale)
     if grid:
         return request.square(grid, strip or SQUARE)
     return request.strip(strip) if strip else request.rows()
@@ -122,28 +135,35 @@ def _classifier(
 
 @dataclass(frozen=True)
 class Request:
-    """Edits of some faces and the file they are drawn in."""
+    """Edits of some faces, the file they are drawn in (None: a new one), the names of photographs, and how
+    many times faces are enlarged."""
 
     editor: "Any"
     faces: "EditInput"
     edits: dict[str, float | str]
-    to: Path
+    to: Path | None
+    names: list[str]
+    scale: int | None
 
     def rows(self) -> Done:
         """Originals, reconstructions and edits below each other."""
-        from facespace.cli.faces import is_array
-        from facespace.image import grids
+        from facespace.space.edit_grids import amount_text
 
         start = time.perf_counter()
         made = self.editor.rows(self.faces, self.edits)
         seconds = time.perf_counter() - start
-        if is_array(self.to):
-            grids.save_array(made.latents, self.to)
-        else:
-            grids.save_still(made.sheet(), self.to)
+        to = self._save(made.latents, made.sheet)
         count = len(made.edited)
-        amounts = ", ".join(f"{name} {_amount(value)}" for name, value in self.edits.items())
-        return self._done(f"{count} face{'s' * (count > 1)} with {amounts}", list(self.edits), seconds)
+        amounts = ", ".join(f"{name} {amount_text(value)}" for name, value in self.edits.items())
+        text = f"{_faces_text(count)} with {amounts}"
+        done = self._done(text, list(self.edits), to, seconds, made.unchanged)
+        if not made.unchanged:
+            return done
+        said = [done.text]
+        for name, met in made.unchanged.items():
+            if met:
+                said.append(_already(name, str(self.edits[name]), met, count))
+        return Done(done.facts, "\n".join(said))
 
     def strip(self, strip: str) -> Done:
         """A row for each face over the strength of the first attribute."""
@@ -154,9 +174,10 @@ class Request:
                 "--strip runs over the first attribute of --set, by strength: --set Smiling=0 --strip -3:3:7."
             )
         others = {name: value for name, value in self.edits.items() if name != first}
-        self._save(self.editor.strip(self.faces, first, steps, others))
-        text = f"{first} from {steps[0].value:+g} to {steps[-1]}, {len(self.faces.latents)} faces"
-        return self._done(text, list(self.edits))
+        made = self.editor.strip(self.faces, first, steps, others)
+        to = self._save_grid(made)
+        text = f"{first} from {steps[0].value:+g} to {steps[-1]}, {_faces_text(len(self.faces.latents))}"
+        return self._done(text, list(self.edits), to)
 
     def square(self, grid: str, strip: str) -> Done:
         """One face over two attributes."""
@@ -166,33 +187,47 @@ class Request:
             raise UsageError(
                 f"--grid takes two attributes that --set does not, such as Smiling,Eyeglasses; got {grid!r}."
             )
-        self._save(self.editor.square(self.faces, (names[0], names[1]), steps, self.edits))
+        to = self._save_grid(self.editor.square(self.faces, (names[0], names[1]), steps, self.edits))
         text = f"{names[0]} by {names[1]}, {len(steps)} × {len(steps)} faces"
-        return self._done(text, [*self.edits, *names])
+        return self._done(text, [*self.edits, *names], to)
 
-    def _save(self, made: "EditGrid") -> None:
+    def _save_grid(self, made: "EditGrid") -> Path:
+        return self._save(made.faces.reshape(-1, *made.faces.shape[2:]), made.sheet)
+
+    def _save(self, array: "np.ndarray", sheet: "Callable[..., Image.Image]") -> Path:
+        """Saves the array or the sheet by the file's ending; the file."""
         from facespace.cli.faces import is_array
+        from facespace.cli.outputs import output_file
         from facespace.image import grids
-        from facespace.report import charts
 
-        if is_array(self.to):
-            grids.save_array(made.faces.reshape(-1, *made.faces.shape[2:]), self.to)
-        else:
-            charts.save(made.figure(), self.to)
+        with output_file(self.to, DEFAULT) as to:
+            if is_array(to):
+                grids.save_array(array, to)
+            else:
+                grids.save_still(sheet(names=self.names, scale=self.scale), to)
+        return to
 
-    def _done(self, text: str, edited: list[str], seconds: float | None = None) -> Done:
+    def _done(
+        self,
+        text: str,
+        edited: list[str],
+        to: Path,
+        seconds: float | None = None,
+        unchanged: "Mapping[str, int] | None" = None,
+    ) -> Done:
         from facespace.space.edit_grids import locked_names
         from facespace.space.face_space import space_facts
 
         space = self.editor.space
         locks = locked_names(space, self.editor.lock, edited)
-        facts: Facts = {"to": str(self.to), "edits": self.edits, "lock": locks}
+        facts: Facts = {"to": str(to), "edits": self.edits, "lock": locks}
         facts |= {"keep_detail": self.editor.keep_detail, "optimization": None, "seconds": seconds}
+        facts["unchanged"] = dict(unchanged or {})
         if locks:
             text += f", {', '.join(locks) if len(locks) < 9 else f'{len(locks)} attributes'} locked"
         if self.editor.keep_detail:
             text += " with the photographs' own detail added"
-        text += f" in {self.to}"
+        text += f" in {to}"
         gain = self.faces.optimization
         if gain:
             facts["optimization"] = gain._asdict()
@@ -202,50 +237,13 @@ class Request:
         return Done({**facts, "count": len(self.faces.latents), **space_facts(space)}, text)
 
 
-def _amount(value: float | str) -> str:
-    return value if isinstance(value, str) else f"{value:+.2g} sd"
+def _faces_text(count: int) -> str:
+    return f"{count} face{'s' * (count > 1)}"
 
 
-def parse_edits(space: "FaceSpace", texts: Sequence[str]) -> dict[str, float | str]:
-    """'Smiling=2', 'Smiling=1g', 'Smiling=0.5d' and 'Smiling=on' as an edit: standard deviations, on or
-    off."""
-    from facespace.latent import strengths
-    from facespace.space.edit_grids import deviations
-
-    edits: dict[str, float | str] = {}
-    for text in texts:
-        name, _, value = text.rpartition("=")
-        strength = strengths.parse(value)
-        if not name or (strength is None and value not in ("on", "off")):
-            raise UsageError(f"--set takes {strengths.FORM}; got {text!r}.")
-        edits[name] = value if strength is None else deviations(space, name, strength)
-    return edits
-
-
-def parse_strip(text: str) -> list["Strength"]:
-    """'-3:3:7' as seven strengths from −3 to 3 standard deviations, '0g:1.5g:7' from 0 to 1.5 class gaps."""
-    import numpy as np
-
-    from facespace.latent.strengths import NONE, Strength
-
-    ends, count = _ends(text)
-    units = {end.unit for end in ends if end != NONE}  # 0:1.5g:4 starts at 0 gaps
-    values = [end.value for end in ends]
-    distinct = len(set(values)) == 2 and len(units) == 1
-    if not distinct or max(map(abs, values)) > 100 or not 2 <= count <= MOST:
-        raise UsageError(
-            f"--strip takes FROM:TO:STEPS with 2 to {MOST} steps, such as -3:3:7 or, in class gaps, "
-            f"0g:1.5g:7; got {text!r}."
-        )
-    steps = np.linspace(values[0], values[1], count).round(6)
-    return [Strength(float(step), *units) for step in steps]
-
-
-def _ends(text: str) -> tuple[list["Strength"], int]:
-    """'-3:3:7' as its two strengths and 7; fewer strengths, or 0, where a part is no number."""
-    from facespace.latent import strengths
-
-    start, _, rest = text.partition(":")
-    stop, _, count = rest.partition(":")
-    ends = filter(None, map(strengths.parse, (start, stop)))
-    return list(ends), int(count) if count.isdecimal() else 0
+def _already(name: str, goal: str, met: int, count: int) -> str:
+    """What is said of faces that an edit to on or off left as they were."""
+    if count == 1:
+        return f"{name}={goal}: the face already {'has' if goal == 'on' else 'lacks'} it; unchanged."
+    which, verb_ = "all" if met == count else f"{met} of", "have" if goal == "on" else "lack"
+    return f"{name}={goal}: {which} {count} faces already {verb_} it; unchanged."

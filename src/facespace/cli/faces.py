@@ -15,6 +15,7 @@ from facespace.core.files import restore_interrupted
 from facespace.image import grids
 from facespace.image.aligned_photos import PhotoReader
 from facespace.image.photos import has_image_ending
+from facespace.image.sheets import sheet
 
 if TYPE_CHECKING:
     from facespace.space.face_space import FaceSpace
@@ -50,13 +51,14 @@ def is_array(path: Path) -> bool:
     return path.suffix.lower() == ARRAY
 
 
-def check_still(to: Path) -> None:
-    """Raises UsageError unless a picture or an array can be written under that name."""
-    grids.check_ending(to, (*grids.STILLS, ARRAY))
+def check_still(to: Path | None) -> None:
+    """Raises UsageError unless a picture or an array can be written under that name; None is a new picture."""
+    if to is not None:
+        grids.check_ending(to, (*grids.STILLS, ARRAY))
 
 
-def _unchanged(sheet: Image.Image) -> Image.Image:
-    return sheet
+def _unchanged(picture: Image.Image) -> Image.Image:
+    return picture
 
 
 def save_faces(
@@ -64,13 +66,14 @@ def save_faces(
     to: Path,
     finish: Callable[[Image.Image], Image.Image] = _unchanged,
     columns: int | None = None,
+    scale: int | None = None,
 ) -> None:
     """Saves uint8 (N, H, W, C) faces as an array if the name ends in .npy, else as an image grid, after
-    `finish`."""
+    `finish`; `scale` is that of image/sheets.py."""
     if is_array(to):
         grids.save_array(np.asarray(faces), to)
     else:
-        grids.save_still(finish(grids.grid(faces, columns)), to)
+        grids.save_still(finish(sheet(faces, columns, scale=scale)), to)
 
 
 def exactly(space: "FaceSpace", photos: Photos, count: int) -> np.ndarray:
@@ -111,7 +114,7 @@ def check_one_source(files: Sequence[Path], source: FaceSource) -> None:
         raise UsageError("Faces come from files, from --random or from --data; name one of the three.")
     if not named:
         raise UsageError(
-            "Name at least two faces: photographs, .npy files of latents, --random N or --data SET."
+            "Name faces: photographs, folders of them, .npy files of latents, --random N or --data SET."
         )
 
 

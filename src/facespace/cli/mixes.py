@@ -7,22 +7,24 @@ from cyclopts import Parameter
 
 from facespace.cli.app import Done, verb
 from facespace.cli.options import Align, Prior
+from facespace.cli.outputs import Scale, output_file
 from facespace.core.errors import UsageError
 
 Terms = Annotated[tuple[str, ...], Parameter(negative="")]
 
 
-@verb("facespace mix [SPACE] (--plus FACES ... [--minus FACES ...] | --blend FACES ...) --to FILE")
+@verb("facespace mix [SPACE] (--plus FACES ... [--minus FACES ...] | --blend FACES ...) [--to FILE]")
 def mix(
     space: Path | None = None,
     /,
     *,
-    to: Path,
+    to: Path | None = None,
     plus: Terms = (),
     minus: Terms = (),
     blend: Terms = (),
     prior: Prior = None,
     align: Align = "auto",
+    scale: Scale = None,
 ) -> Done:
     """Add, subtract and average faces.
 
@@ -40,7 +42,8 @@ def mix(
         The folder of a run or of one trained model (a bundle).
     to
         A strip of the terms' faces, as the space reconstructs them, and of their mix, the last (.png, .jpg,
-        .webp); or .npy for the latent (1, D), which decode and morph take.
+        .webp); or .npy for the latent (1, D), which decode and morph take. [default: mixed.png in the current
+        folder, or mixed-2.png … where that exists]
     plus
         Faces to add; may be repeated.
     minus
@@ -50,24 +53,28 @@ def mix(
         b.jpg=0.3.
     """
     from facespace.cli.faces import check_still, is_array, open_one, read_latents
-    from facespace.image import grids
+    from facespace.image import grids, sheets
     from facespace.space.face_space import space_facts
     from facespace.space.morph_grids import mix_strip
 
     check_still(to)
+    sheets.check_scale(scale)
     terms = _weighted(plus, minus, blend)
     opened = open_one(space)
     groups = [(read_latents(opened, term.files, align, term.folder), term.weight) for term in terms]
     mixed = mix_strip(opened, groups, prior)
-    formula = "  ".join(f"{term.weight:+.4g} × {term.name}" for term in terms)
-    if is_array(to):
-        grids.save_array(mixed.latent, to)
-    else:
-        grids.save_still(grids.labelled(grids.grid(mixed.faces, len(mixed.faces)), [formula]), to)
+    captions = [f"{term.weight:+.4g} × {term.name}" for term in terms]
+    with output_file(to, "mixed.png") as file:
+        if is_array(file):
+            grids.save_array(mixed.latent, file)
+        else:
+            labels = sheets.Labels(captions=[*captions, "mix"])
+            grids.save_still(sheets.sheet(mixed.faces, len(mixed.faces), labels, scale=scale), file)
     parts = []
     for group, weight in groups:
         parts.append({"faces": len(group), "weight": weight})
-    return Done({"to": str(to), "terms": parts, **space_facts(opened)}, f"{formula} in {to}")
+    text = f"{'  '.join(captions)} in {file}"
+    return Done({"to": str(file), "terms": parts, **space_facts(opened)}, text)
 
 
 class Term(NamedTuple):

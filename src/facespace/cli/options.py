@@ -82,7 +82,7 @@ class Photos:
     align: AlignMode = "auto"
     data: Path | None = None
     split: str = "test"
-    count: Annotated[int | None, Parameter(alias="-n")] = None
+    count: Annotated[int | None, Parameter(alias=("-n", "--number"))] = None
 
 
 @Parameter(name="*")

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from facespace.cli.app import Done, Facts, verb
 from facespace.cli.options import ANY_PHOTOS, Conditions, Flag, Photos, parse_conditions, parse_grid
+from facespace.cli.outputs import Scale, output_file
 from facespace.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -13,17 +14,18 @@ if TYPE_CHECKING:
     from facespace.space.face_space import FaceSpace
 
 
-@verb("facespace reconstruct [SPACE] (IMAGE ... | --data SET) --to FILE")
+@verb("facespace reconstruct [SPACE] (IMAGE ... | FOLDER | --data SET) [--to FILE]")
 def reconstruct(
     *paths: Path,
-    to: Path,
+    to: Path | None = None,
     source: Photos = ANY_PHOTOS,
-    columns: int = 8,
+    columns: int | None = None,
     grid: str | None = None,
     diagnostics: Flag = False,
     given: Conditions = (),
+    scale: Scale = None,
 ) -> Done:
-    """Encode and decode photographs: rows of originals over rows of reconstructions, or the best and the
+    """Encode and decode photographs: originals beside or over their reconstructions, or the best and the
     worst.
 
     Example: facespace reconstruct runs/celeba me.jpg you.jpg --to grid.png
@@ -31,11 +33,13 @@ def reconstruct(
     Parameters
     ----------
     paths
-        The folder of a run or of one trained model (a bundle), then photographs.
+        The folder of a run or of one trained model (a bundle), then photographs, or folders of them.
     to
         The picture (.png, .jpg, .webp), or .npy for the reconstructions as a uint8 array (N, H, W, C).
+        [default: reconstructed.png in the current folder, or reconstructed-2.png … where that exists]
     columns
-        Faces in a row.
+        Faces in a row, originals over reconstructions. [default: up to 6 faces have a row each; of more, 8 in
+        a row]
     grid
         ROWSxCOLUMNS of the picture in place of --count and --columns; rows of originals and of
         reconstructions alternate, so that 16x16 shows 128 faces of the set.
@@ -47,39 +51,44 @@ def reconstruct(
         Edit the faces of a space with conditions: encoded with unknown attributes, decoded with ATTRIBUTE=1
         or yes, ATTRIBUTE=-1 or no; may be repeated. The others stay unknown.
     """
-    from facespace.cli.faces import check_still, is_array, open_space, save_faces
+    from facespace.cli.faces import check_still, is_array, save_faces
+    from facespace.cli.keyframes import open_space_of_faces
     from facespace.image import grids
+    from facespace.image.sheets import check_scale
     from facespace.space.edit_grids import reconstruct_rows
     from facespace.space.face_space import space_facts
 
-    grids.check_ending(to, grids.STILLS) if diagnostics else check_still(to)
+    grids.check_ending(to, grids.STILLS) if diagnostics and to else check_still(to)
+    check_scale(scale)
     conditions = parse_conditions(given)
-    count, columns = _layout(grid, columns, source, diagnostics)
-    space, files = open_space(paths)
+    count, across = _layout(grid, columns, source, diagnostics)
+    space, files = open_space_of_faces(paths)
     images, names = _originals(space, files, source, count, exact=bool(grid))
-    facts = {
-        "to": str(to),
-        "count": len(images),
-        "columns": columns,
-        "conditions": conditions,
-        **space_facts(space),
-    }
+    facts = {"count": len(images), "columns": across or COLUMNS, "conditions": conditions}
+    facts |= space_facts(space)
     if diagnostics:
-        return _diagnose(space, images, names, to, columns, conditions, facts)
+        return _diagnose(space, images, names, to, across or COLUMNS, conditions, facts)
     found = reconstruct_rows(space, images, conditions)
-    if is_array(to):
-        save_faces(found.reconstructions, to)
-    else:
-        grids.save_still(found.sheet(columns), to)
-    text = (
-        f"{len(images)} originals and reconstructions in {to} (mean squared error {found.mse:.5f} in [0, 1])"
-    )
-    return Done({**facts, "mse": found.mse}, text)
+    shown = [Path(name).name for name in names] if files else []
+    with output_file(to, DEFAULT) as file:
+        if is_array(file):
+            save_faces(found.reconstructions, file)
+        else:
+            grids.save_still(found.sheet(across, shown, scale), file)
+    text = f"{len(images)} originals and reconstructions in {file} "
+    text += f"(mean squared error {found.mse:.5f} of pixels in [0, 1])"
+    return Done({"to": str(file), **facts, "mse": found.mse}, text)
 
 
-def _layout(grid: str | None, columns: int, source: Photos, diagnostics: bool) -> tuple[int, int]:
+DEFAULT = "reconstructed.png"
+COLUMNS = 8  # of many faces
+
+
+def _layout(
+    grid: str | None, columns: int | None, source: Photos, diagnostics: bool
+) -> tuple[int, int | None]:
     """How many faces, and how many in a row; rows of originals and of reconstructions alternate in a grid."""
-    if columns < 1:
+    if columns is not None and columns < 1:
         raise UsageError(f"--columns must be at least 1; got {columns}.")
     if not grid:
         return 32 if source.count is None else source.count, columns
@@ -119,7 +128,7 @@ def _diagnose(
     space: "FaceSpace",
     faces: "np.ndarray",
     names: list[str],
-    to: Path,
+    to: Path | None,
     columns: int,
     conditions: dict[str, float],
     facts: Facts,
@@ -130,13 +139,14 @@ def _diagnose(
 
     found = diagnostics.diagnose(space, faces, names, conditions)
     deviation = diagnostics.pixel_deviation(space, found.latents, conditions)
-    charts.save(diagnostics.picture(found, deviation, columns), to)
+    with output_file(to, DEFAULT) as file:
+        charts.save(diagnostics.picture(found, deviation, columns), file)
     means = {name: float(values.mean()) for name, values in found.figures.items()}
     figures = ", ".join(FIGURES[name].format(value) for name, value in means.items())
     shown = list(diagnostics.cases(found.order, columns).values())
     which = f"the best, the median and the worst {len(shown[0])}" if len(shown) > 1 else "all of them"
-    text = f"{len(faces)} face{'s' * (len(faces) > 1)}: {figures} (means); {which} in {to}"
-    return Done({**facts, **means, "faces": found.records()}, text)
+    text = f"{len(faces)} face{'s' * (len(faces) > 1)}: {figures} (means); {which} in {file}"
+    return Done({"to": str(file), **facts, **means, "faces": found.records()}, text)
 
 
 FIGURES = {"mse": "MSE {:.5f}", "psnr": "PSNR {:.2f} dB", "ssim": "SSIM {:.3f}", "ms_ssim": "MS-SSIM {:.3f}"}

@@ -7,20 +7,21 @@ from cyclopts import Parameter
 
 from facespace.cli.app import Done, verb
 from facespace.cli.options import Align, Conditions, Prior, parse_conditions, parse_grid
+from facespace.cli.outputs import Scale, output_file
 from facespace.core.errors import UsageError
 
 if TYPE_CHECKING:
     from facespace.space.face_space import FaceSpace
 
-Count = Annotated[int | None, Parameter(alias="-n")]
+Count = Annotated[int | None, Parameter(alias=("-n", "--number"))]
 
 
-@verb("facespace sample [SPACE] --to FILE")
+@verb("facespace sample [SPACE] [-n COUNT] [--to FILE]")
 def sample(
     space: Path | None = None,
     /,
     *,
-    to: Path,
+    to: Path | None = None,
     count: Count = None,
     grid: str | None = None,
     seed: int = 0,
@@ -29,6 +30,7 @@ def sample(
     given: Conditions = (),
     guidance: float | None = None,
     keep: float = 1.0,
+    scale: Scale = None,
 ) -> Done:
     """Generate new faces.
 
@@ -39,7 +41,8 @@ def sample(
     space
         The folder of a run or of one trained model (a bundle).
     to
-        The picture (.png, .jpg, .webp), or .npy for a uint8 array (N, H, W, C).
+        The picture (.png, .jpg, .webp), or .npy for a uint8 array (N, H, W, C). [default: samples.png in the
+        current folder, or samples-2.png … where that exists]
     count
         How many faces, in a square image grid. [default: 64]
     grid
@@ -60,11 +63,13 @@ def sample(
         objective.discriminator=projected.
     """
     from facespace.cli.faces import check_still, open_one, save_faces
+    from facespace.image.sheets import check_scale
     from facespace.report.terms import prior_gloss
     from facespace.space.face_space import space_facts
     from facespace.space.rejection import check_keep
 
     check_still(to)
+    check_scale(scale)
     check_keep(keep)
     conditions = parse_conditions(given)
     if guidance is not None and not conditions:
@@ -78,15 +83,16 @@ def sample(
     strength = 1.0 if guidance is None else guidance
     score = _discriminator_score(opened) if keep != 1 else None
     faces = opened.sample(total, seed, temperature, prior, conditions, strength, keep, score)
-    save_faces(faces, to, columns=columns)
+    with output_file(to, "samples.png") as file:
+        save_faces(faces, file, columns=columns, scale=scale)
     origin = opened.prior(prior).origin
-    facts = {"to": str(to), "count": total, "grid": cells and list(cells), "seed": seed}
+    facts = {"to": str(file), "count": total, "grid": cells and list(cells), "seed": seed}
     facts |= {"temperature": temperature, "prior": origin, "conditions": conditions, "guidance": strength}
     facts |= {"keep": keep, **space_facts(opened)}
     best = f", the best {keep:.0%} by the discriminator," if keep != 1 else ""
     gloss = prior_gloss(origin)
     explained = f"\nThe prior: {gloss}. Another: --prior model, or facespace fit-prior." if gloss else ""
-    return Done(facts, f"{total} faces from {origin}{best} in {to}{explained}")
+    return Done(facts, f"{total} faces from {origin}{best} in {file}{explained}")
 
 
 def _total(cells: tuple[int, int] | None, count: int | None) -> int:
@@ -101,8 +107,8 @@ def _discriminator_score(space: "FaceSpace") -> Any:
     return load_discriminator(space.folder).score
 
 
-@verb("facespace encode [SPACE] IMAGE ... --to FILE.npy")
-def encode(*paths: Path, to: Path, align: Align = "auto") -> Done:
+@verb("facespace encode [SPACE] IMAGE ... [--to FILE.npy]")
+def encode(*paths: Path, to: Path | None = None, align: Align = "auto") -> Done:
     """Turn photographs into latents: float32 (N, D), posterior means.
 
     Example: facespace encode runs/celeba me.jpg --to z.npy
@@ -110,28 +116,30 @@ def encode(*paths: Path, to: Path, align: Align = "auto") -> Done:
     Parameters
     ----------
     paths
-        The folder of a run or of one trained model (a bundle), then photographs.
+        The folder of a run or of one trained model (a bundle), then photographs, or folders of them.
     to
-        The .npy file.
+        The .npy file. [default: latents.npy in the current folder, or latents-2.npy … where that exists]
     """
-    from facespace.cli.faces import open_space
+    from facespace.cli.keyframes import open_space_of_faces
     from facespace.cli.missing import ARRAY
     from facespace.image import grids
     from facespace.image.aligned_photos import read_photos
     from facespace.space.face_space import space_facts
 
-    grids.check_ending(to, (ARRAY,))
-    space, photos = open_space(paths)
+    if to is not None:
+        grids.check_ending(to, (ARRAY,))
+    space, photos = open_space_of_faces(paths)
     if not photos:
         raise UsageError("Name at least one photograph to encode.")
     z = space.encode(read_photos(photos, align, space.template))
-    grids.save_array(z, to)
-    facts = {"to": str(to), "count": len(z), **space_facts(space)}
-    return Done(facts, f"{len(z)} × {z.shape[1]} numbers in {to}")
+    with output_file(to, "latents.npy") as file:
+        grids.save_array(z, file)
+    facts = {"to": str(file), "count": len(z), **space_facts(space)}
+    return Done(facts, f"{len(z)} × {z.shape[1]} numbers in {file}")
 
 
-@verb("facespace decode [SPACE] LATENTS.npy --to FILE")
-def decode(*paths: Path, to: Path, given: Conditions = ()) -> Done:
+@verb("facespace decode [SPACE] LATENTS.npy [--to FILE]")
+def decode(*paths: Path, to: Path | None = None, given: Conditions = (), scale: Scale = None) -> Done:
     """Turn latents into faces.
 
     Example: facespace decode runs/celeba z.npy --to faces.png
@@ -141,15 +149,18 @@ def decode(*paths: Path, to: Path, given: Conditions = ()) -> Done:
     paths
         The folder of a run or of one trained model (a bundle), then a .npy file of latents (N, D).
     to
-        The picture (.png, .jpg, .webp), or .npy for a uint8 array (N, H, W, C).
+        The picture (.png, .jpg, .webp), or .npy for a uint8 array (N, H, W, C). [default: decoded.png in the
+        current folder, or decoded-2.png … where that exists]
     given
         Of a space with conditions: ATTRIBUTE=1 or yes, ATTRIBUTE=-1 or no; may be repeated. The others are
         unknown.
     """
     from facespace.cli.faces import check_still, open_space, read_array, save_faces
+    from facespace.image.sheets import check_scale
     from facespace.space.face_space import space_facts
 
     check_still(to)
+    check_scale(scale)
     conditions = parse_conditions(given)
     space, files = open_space(paths)
     if len(files) != 1:
@@ -157,6 +168,7 @@ def decode(*paths: Path, to: Path, given: Conditions = ()) -> Done:
     faces = space.decode(read_array(files[0]), conditions)
     if not len(faces):
         raise UsageError(f"{files[0]} holds no latents to decode.")
-    save_faces(faces, to)
-    facts = {"to": str(to), "count": len(faces), "conditions": conditions, **space_facts(space)}
-    return Done(facts, f"{len(faces)} faces in {to}")
+    with output_file(to, "decoded.png") as file:
+        save_faces(faces, file, scale=scale)
+    facts = {"to": str(file), "count": len(faces), "conditions": conditions, **space_facts(space)}
+    return Done(facts, f"{len(faces)} faces in {file}")

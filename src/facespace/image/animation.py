@@ -6,8 +6,9 @@ import functools
 import itertools
 import shutil
 import subprocess
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from PIL import Image, ImageColor
@@ -16,11 +17,16 @@ from PIL.ExifTags import Base
 from facespace.core.errors import FacespaceError, UsageError
 from facespace.core.extras import install_command
 from facespace.core.files import write_atomically
-from facespace.image.grids import check_ending, to_image
+from facespace.image import gif
+from facespace.image.grids import check_ending
+from facespace.image.sheets import enlarged
 
 ANIMATIONS = (".gif", ".webp", ".mp4")
 ENCODER = "libx264"  # of MP4 files
-SHORTER_SIDE = 256  # px: smaller animations are upscaled by an integer to about this size
+SHORTER_SIDE = 256  # px: smaller frames are enlarged to this size
+BATCH = 64  # frames in memory at once
+PALETTE_FRAMES = 16  # of which the palette of a GIF is made
+GIF_BYTES_PER_PIXEL = 0.45  # of a morph of faces
 MOST_BYTES = 2**31  # of the frames of one animation
 # The provenance tag of every file.
 PROVENANCE_TAG = "AI-generated faces, drawn by facespace (IPTC digital source type: trainedAlgorithmicMedia)"
@@ -28,29 +34,84 @@ PROVENANCE_TAG = "AI-generated faces, drawn by facespace (IPTC digital source ty
 Distance = Callable[[np.ndarray, np.ndarray], np.ndarray]  # uint8 (N, H, W, C) twice -> (N,)
 
 
-def save_animation(frames: np.ndarray, path: Path, *, fps: float = 30, scale: int | None = None) -> None:
-    """Saves (N, H, W, C) frames as a looping GIF or WebP, or as an MP4 (H.264), upscaled smoothly to about
-    256 px, with a provenance tag in the file. Raises FacespaceError for an MP4 without ffmpeg."""
+class Frames(Protocol):
+    """Frames uint8 (N, H, W, C) that are read in parts: an array, or faces that are decoded where they are
+    read."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, H, W, C)."""
+        ...
+
+    def __getitem__(self, places: slice, /) -> np.ndarray:
+        """The frames of a slice."""
+        ...
+
+
+def save_animation(frames: Frames, path: Path, *, fps: float = 30, scale: int | None = None) -> None:
+    """Saves (N, H, W, C) frames as a looping GIF or WebP, or as an MP4 (H.264), enlarged by Lanczos resampling
+    to 256 px or by a `scale`, with a provenance tag in the file. Frames are read in parts of 64, once, and up
+    to 16 of them before for the palette of a GIF: memory does not grow with their number. Raises
+    FacespaceError for an MP4 without ffmpeg."""
     check_ending(path, ANIMATIONS)
-    scale = scale or max(1, round(SHORTER_SIDE / min(frames.shape[1:3])))
-    pictures = (to_image(frame, scale, smooth=True) for frame in frames)
-    if path.suffix.lower() == ".mp4":
+    pictures, ending = _pictures(frames, scale), path.suffix.lower()
+    if ending == ".mp4":
         return _save_video(pictures, path, fps)
-    pictures = list(pictures)
-    options: dict = {"save_all": True, "loop": 0}
-    if path.suffix.lower() == ".gif":
-        pictures = _one_palette(pictures)
-        options |= {"duration": delays(len(frames), fps, 10), "comment": PROVENANCE_TAG}
-        options |= {"disposal": 1, "optimize": False}
-    else:
-        options |= {
-            "duration": delays(len(frames), fps, 1),
-            "quality": 92,
-            "method": 4,
-            "exif": _exif(PROVENANCE_TAG),
-        }
     with write_atomically(path) as beside:
-        pictures[0].save(beside, append_images=pictures[1:], **options)
+        if ending == ".gif":
+            palette = gif.palette_of(_spread(frames, scale))
+            with beside.open("wb") as file:
+                gif.write_gif(file, pictures, palette, delays(frames.shape[0], fps, 10), PROVENANCE_TAG)
+        else:
+            options = {"duration": delays(frames.shape[0], fps, 1), "exif": _exif(PROVENANCE_TAG)}
+            _Reel(pictures, frames.shape[0]).save(
+                beside, save_all=True, loop=0, quality=92, method=4, **options
+            )
+
+
+def shown_size(height: int, width: int, scale: int | None = None) -> tuple[int, int]:
+    """(height, width) of the pictures of an animation: a shorter side of 256 px, unless the frames are larger
+    or there is a `scale`."""
+    factor = scale or max(1.0, SHORTER_SIDE / min(height, width))
+    return round(height * factor), round(width * factor)
+
+
+def gif_megabytes(frames: int, height: int, width: int, scale: int | None = None) -> float:
+    """About how large the GIF of a morph will be."""
+    shown = shown_size(height, width, scale)
+    return frames * shown[0] * shown[1] * GIF_BYTES_PER_PIXEL / 1e6
+
+
+def _pictures(frames: Frames, scale: int | None) -> Iterator[Image.Image]:
+    _, height, width, _ = frames.shape
+    size = shown_size(height, width, scale)
+    for start in range(0, frames.shape[0], BATCH):
+        for frame in frames[start : start + BATCH]:
+            yield enlarged(frame, size)
+
+
+def _spread(frames: Frames, scale: int | None) -> list[Image.Image]:
+    """At most 16 pictures over the whole animation."""
+    count, height, width, _ = frames.shape
+    size = shown_size(height, width, scale)
+    places = np.linspace(0, count - 1, min(count, PALETTE_FRAMES)).astype(int).tolist()
+    return [enlarged(frames[place : place + 1][0], size) for place in places]
+
+
+class _Reel(Image.Image):
+    """Pictures as one of several frames, which Pillow saves one after the other without holding all."""
+
+    def __init__(self, pictures: Iterator[Image.Image], count: int) -> None:
+        first = next(pictures)
+        super().__init__()
+        self.im, self._mode, self._size = first.im, first.mode, first.size
+        self.n_frames, self._at, self._pictures = count, 0, pictures
+
+    def seek(self, frame: int) -> None:
+        """Goes on to the next frame; there is no way back."""
+        if frame == self._at + 1:
+            self._at = frame
+            self.im = next(self._pictures).im
 
 
 def delays(count: int, fps: float, unit: int) -> list[int]:
@@ -193,14 +254,3 @@ def _ffmpeg_options(size: str, fps: float) -> list[str]:
     )
     codec = f"-c:v {ENCODER} -pix_fmt yuv420p -crf 18 -movflags +faststart"
     return [*f"{source} {colors} {codec}".split(), "-metadata", f"comment={PROVENANCE_TAG}"]
-
-
-def _one_palette(pictures: list[Image.Image]) -> list[Image.Image]:
-    """All frames in one palette of 256 colours, made from frames over the whole animation: separate palettes
-    flicker."""
-    chosen = [pictures[i] for i in np.linspace(0, len(pictures) - 1, min(len(pictures), 16)).astype(int)]
-    column = Image.new("RGB", (chosen[0].width, chosen[0].height * len(chosen)))
-    for index, picture in enumerate(chosen):
-        column.paste(picture, (0, index * picture.height))
-    palette = column.quantize(256, method=Image.Quantize.MEDIANCUT)
-    return [picture.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG) for picture in pictures]

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageOps
 
 from facespace.core.errors import UsageError
 from facespace.core.files import write_atomically
+from facespace.image.text import line_height, load_font, widest, wrap, write_lines
 
-BACKGROUND, TEXT_COLOR = (255, 255, 255), (40, 40, 46)
+BACKGROUND = (255, 255, 255)
 MIN_WIDTH = 240  # px of a picture with text
 STILLS = (".png", ".jpg", ".jpeg", ".webp")
 
@@ -42,25 +43,15 @@ def grid(
 
 def labelled(image: Image.Image, lines: Sequence[str], size: int = 13) -> Image.Image:
     """A picture with lines of text below it; a line wider than the picture is broken between words."""
-    font, width = _font(size), max(image.width, MIN_WIDTH)
+    font, width = load_font(size), max(image.width, MIN_WIDTH)
     wrapped: list[str] = []
     for line in lines:
-        wrapped += _wrap(line, font, width - 2 * size)
-    step = _line_height(size)
+        wrapped += wrap(line, font, width - 2 * size)
+    step = line_height(size)
     page = Image.new("RGB", (width, image.height + step * len(wrapped) + size), BACKGROUND)
     page.paste(image, (0, 0))
-    _write_lines(page, wrapped, size, image.height + size // 2, size)
+    write_lines(page, wrapped, size, size, image.height + size // 2)
     return page
-
-
-def _line_height(size: int) -> int:
-    return round(size * 1.45)
-
-
-def _write_lines(page: Image.Image, lines: Sequence[str], left: int, top: int, size: int) -> None:
-    pen, font, step = ImageDraw.Draw(page), _font(size), _line_height(size)
-    for index, line in enumerate(lines):
-        pen.text((left, top + index * step), line, font=font, fill=TEXT_COLOR)
 
 
 def labelled_rows(
@@ -75,7 +66,7 @@ def labelled_rows(
     cell = (width * scale, height * scale)
     columns = min(columns, max(len(faces) for _, faces in named))
     words = " ".join(name for name, _ in named).split()
-    total = max(columns * (cell[0] + gap) + gap, math.ceil(_widest(words, size)) + 2 * size, 480)
+    total = max(columns * (cell[0] + gap) + gap, math.ceil(widest(words, size)) + 2 * size, 480)
     parts = [_block(name, faces, columns, cell, total, gap, size) for name, faces in named]
     page = Image.new("RGB", (total, sum(part.height for part in parts)), BACKGROUND)
     top = 0
@@ -85,43 +76,19 @@ def labelled_rows(
     return page
 
 
-def _widest(words: Sequence[str], size: int) -> float:
-    font = _font(size)
-    return max(map(font.getlength, words), default=0.0)
-
-
 def _block(
     name: str, faces: np.ndarray, columns: int, cell: tuple[int, int], width: int, gap: int, size: int
 ) -> Image.Image:
     """A name, and faces (N, H, W, C) in cells of (width, height) below it."""
-    lines = _wrap(name, _font(size), width - 2 * size)
-    head, rows = _line_height(size) * len(lines) + size, math.ceil(len(faces) / columns)
+    lines = wrap(name, load_font(size), width - 2 * size)
+    head, rows = line_height(size) * len(lines) + size, math.ceil(len(faces) / columns)
     block = Image.new("RGB", (width, head + rows * (cell[1] + gap)), BACKGROUND)
-    _write_lines(block, lines, gap, size // 2, size)
+    write_lines(block, lines, size, gap, size // 2)
     for index, face in enumerate(faces):
         row, column = divmod(index, columns)
         image = ImageOps.pad(to_image(face), cell, Image.Resampling.BICUBIC, color=BACKGROUND)
         block.paste(image, (gap + column * (cell[0] + gap), head + row * (cell[1] + gap)))
     return block
-
-
-def _font(size: int) -> ImageFont.FreeTypeFont:
-    # matplotlib includes DejaVu Sans, which has ×, … and most scripts; Pillow's own font has little beyond
-    # ASCII.
-    import matplotlib  # here, since few verbs write text into a picture
-
-    return ImageFont.truetype(Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"), size)
-
-
-def _wrap(line: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
-    lines = [""]
-    for word in line.split():
-        longer = f"{lines[-1]} {word}".strip()
-        if font.getlength(longer) <= width or not lines[-1]:
-            lines[-1] = longer
-        else:
-            lines.append(word)
-    return lines
 
 
 def pairs(originals: np.ndarray, others: np.ndarray, columns: int = 8) -> np.ndarray:

@@ -12,7 +12,6 @@ from facespace.core.aliases import current_argument
 from facespace.core.errors import UsageError, choose, suggest
 from facespace.latent.paths import lerp, slerp
 
-MAX_KEYFRAMES = 12  # key faces of one path
 SAMPLES = 32  # places a segment at which an even pace measures: closer ones differ by the rounding of pixels
 
 # Places (T,), float64 from 0 to the number of segments, whole at keys -> latents (T, D).
@@ -21,17 +20,17 @@ Path = Callable[[np.ndarray], np.ndarray]
 StepLengths = Callable[[np.ndarray], np.ndarray]
 Projection = Callable[[np.ndarray], np.ndarray]  # latents (N, D) -> latents (N, D)
 Between = Callable[[np.ndarray, np.ndarray], np.ndarray]  # segment (T,), t (T,) in [0, 1] -> latents (T, D)
-Geodesic = Callable[
-    [np.ndarray, np.ndarray], Between
-]  # starts (S, D) and ends (S, D) of segments -> paths between
+# Starts (S, D) and ends (S, D) of segments -> the paths between.
+PathsBetween = Callable[[np.ndarray, np.ndarray], Between]
 
 
 class PathGeometry(NamedTuple):
-    """What paths depend on beside their keys: the `center` (D,) of circles, and the density-aware paths of a
-    prior."""
+    """What paths depend on beside their keys: the `center` (D,) of circles, the density-aware paths of a
+    prior, and those through the noise of a flow."""
 
     center: np.ndarray
-    geodesic: Geodesic
+    geodesic: PathsBetween
+    flow: PathsBetween
 
 
 def _linear(stops: np.ndarray, geometry: PathGeometry) -> Path:
@@ -43,8 +42,16 @@ def _spherical(stops: np.ndarray, geometry: PathGeometry) -> Path:
     return lambda where: slerp(*_on_segment(stops, where), center)
 
 
-def _dense(stops: np.ndarray, geometry: PathGeometry) -> Path:
-    between = geometry.geodesic(stops[:-1], stops[1:])
+def _geodesic(stops: np.ndarray, geometry: PathGeometry) -> Path:
+    return _walk(stops, geometry.geodesic)
+
+
+def _flow(stops: np.ndarray, geometry: PathGeometry) -> Path:
+    return _walk(stops, geometry.flow)
+
+
+def _walk(stops: np.ndarray, paths: PathsBetween) -> Path:
+    between = paths(stops[:-1], stops[1:])
 
     def walk(where: np.ndarray) -> np.ndarray:
         _, _, t = _on_segment(stops, where)
@@ -75,7 +82,8 @@ def _hold(t: np.ndarray) -> np.ndarray:
 PATHS: dict[str, Callable[[np.ndarray, PathGeometry], Path]] = {
     "linear": _linear,
     "spherical": _spherical,
-    "geodesic": _dense,
+    "geodesic": _geodesic,
+    "flow": _flow,
 }
 PACES = {"even": True, "uniform": False}  # whether it depends on how much the face changes
 # The share of a segment's time that has passed -> the share of its length.
@@ -124,11 +132,9 @@ class PathSpec:
 
     def segments(self, keys: int) -> int:
         """The number of segments, from one key to the next, of a path through so many keys. Raises UsageError
-        below 2 and above 12 keys."""
-        if not 2 <= keys <= MAX_KEYFRAMES:
-            raise UsageError(
-                f"A morph goes through at least two faces and at most {MAX_KEYFRAMES}; got {keys}."
-            )
+        below 2 keys."""
+        if keys < 2:
+            raise UsageError(f"A morph goes through at least two faces; got {keys}.")
         if self.pingpong:
             return (keys - 1) * 2
         return keys if self.loop else keys - 1
@@ -200,10 +206,10 @@ def _inverse(x: np.ndarray, y: np.ndarray, heights: np.ndarray) -> np.ndarray:
 
 
 def piecewise_linear(keys: Sequence[np.ndarray] | np.ndarray, frames: int, loop: bool = False) -> np.ndarray:
-    """Latents on straight lines through 2 to 12 (D,) keys, in equal steps a segment: (frames, D).
+    """Latents on straight lines through 2 or more (D,) keys, in equal steps a segment: (frames, D).
 
     The first and last frame are the first and last key; a loop returns to the first key and leaves out the
-    frame that would repeat it. Raises UsageError for too few keys, too many, or fewer frames than keys."""
+    frame that would repeat it. Raises UsageError for too few keys or fewer frames than keys."""
     way = PathSpec(pace="uniform", loop=loop)
     at = frame_positions(frames, way.segments(len(keys)), way)
     stops = np.stack([*keys, keys[0]] if loop else list(keys))

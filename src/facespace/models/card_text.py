@@ -197,27 +197,30 @@ def _source(data: Card) -> str:
 
 def _training(card: Card) -> Rows:
     """How the space was trained: in all where the card knows, and its last stage."""
-    metrics = card.get("metrics") or {}
     history, started = card.get("history") or [], card.get("started_from")
     for place, sentence in enumerate(history):
         yield ("" if place else "in all"), str(sentence)
-    if "step" in card:
-        epoch = f", epoch {metrics['epoch']}" if "epoch" in metrics else ""
-        yield _stage("steps", started), f"{card['step']:,}{epoch}"
     stages = [] if history else stages_of(card)
     if started and not history and len(stages) < 2:
         yield (
             "started from",
             f"the weights of another space, {started[:16]}, whose training is not counted here",
         )
+    yield from _last_stage(card, started)
+    yield from _stages(stages)
+
+
+def _last_stage(card: Card, started: str | None) -> Rows:
+    """The run that wrote the bundle."""
+    metrics = card.get("metrics") or {}
+    if "step" in card:
+        epoch = f", epoch {metrics['epoch']}" if "epoch" in metrics else ""
+        yield _stage("steps", started), f"{card['step']:,}{epoch}"
     yield from _recipe(card)
     seconds = metrics.get("training_seconds")
     if seconds:
         yield _stage("time", started), f"{seconds / 60:,.1f} minutes"
-    weights = WEIGHTS_KEPT.get(metrics.get("weights") or "")
-    if weights:
-        yield "kept", weights
-    yield from _stages(stages)
+    yield "kept", WEIGHTS_KEPT.get(metrics.get("weights") or "", "")
 
 
 def _stages(stages: Sequence[Stage]) -> Rows:

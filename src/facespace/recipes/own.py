@@ -121,7 +121,8 @@ def hierarchical() -> Recipe:
 def hierarchical_large() -> Recipe:
     """The hierarchical VAE with wider layers and twice the channels at its finer levels, 896 latents.
 
-    128 dimensions without a spatial layout, then 4 channels of noise at 8×8 and 2 at 16×16."""
+    128 dimensions without a spatial layout, then 4 channels of noise at 8×8 and 2 at 16×16. The finer levels
+    preserve more of each photograph; sample from a fitted prior."""
     base = hierarchical()
     return replace(
         base,

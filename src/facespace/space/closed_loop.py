@@ -91,6 +91,22 @@ def closed_loop_edit(
     return (start + moved.detach() @ unit_root).numpy()
 
 
+@torch.no_grad()
+def goals_reached(
+    z: np.ndarray, classifier: LatentClassifier, goals: Mapping[str, bool], margin: float = MARGIN
+) -> dict[str, np.ndarray]:
+    """For each goal whether latents (N, D) meet it, bool (N,): those that `closed_loop_edit` does not move
+    for it. Raises UsageError for attributes that the classifier lacks."""
+    columns = {name: column for column, name in enumerate(classifier.names)}
+    logits = classifier.logits(classifier.decode(torch.from_numpy(np.asarray(z, np.float32))))
+    found = {}
+    for name, on in goals.items():
+        column = choose(columns, name, "attribute of the classifier")
+        sign = 1.0 if on else -1.0
+        found[name] = (sign * logits[:, column] >= margin).cpu().numpy()
+    return found
+
+
 def _start(
     start: Tensor,
     classifier: LatentClassifier,

@@ -5,17 +5,18 @@ here writes files."""
 import itertools
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from facespace.core.errors import UsageError
-from facespace.image import grids
 from facespace.image.pixels import squared_error
+from facespace.image.sheets import Labels, comparison, sheet
 from facespace.latent import strengths
 from facespace.latent.strengths import Strength
+from facespace.space.closed_loop import goals_reached
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -46,10 +47,13 @@ class Reconstructions(NamedTuple):
     reconstructions: np.ndarray
     mse: float
 
-    def sheet(self, columns: int = 8) -> Image.Image:
-        """An image grid: each row of originals over the row of their reconstructions."""
-        faces = grids.pairs(self.originals, self.reconstructions, columns)
-        return grids.grid(faces, min(columns, len(self.originals)))
+    def sheet(
+        self, columns: int | None = None, names: Sequence[str] = (), scale: int | None = None
+    ) -> Image.Image:
+        """Originals beside or over their reconstructions, as `image.sheets.comparison` places them, with the
+        faces' names."""
+        states = [("original", self.originals), ("reconstruction", self.reconstructions)]
+        return comparison(states, names, columns, scale)
 
 
 def reconstruct_rows(space: "FaceSpace", images: "Images", given: "Given" = None) -> Reconstructions:
@@ -107,26 +111,26 @@ def locked_names(space: "FaceSpace", lock: Sequence[str] | str, edited: Sequence
 @dataclass(frozen=True)
 class EditRows:
     """Edited faces (N, H, W, C) beside their originals, where there are any, and their reconstructions, all
-    uint8; the edited latents float32 (N, D)."""
+    uint8; the edited latents float32 (N, D); the name of the edit; and by attribute that was set on or off
+    how many of the faces needed no edit for it."""
 
     edited: np.ndarray
     latents: np.ndarray
     reconstructions: np.ndarray
     originals: np.ndarray | None
+    name: str = "edited"
+    unchanged: Mapping[str, int] = field(default_factory=dict)
 
-    def sheet(self, columns: int = 8) -> Image.Image:
-        """An image grid: a row of originals over their reconstructions over their edits, then the next
-        faces."""
-        stacks = [self.reconstructions, self.edited]
+    def sheet(
+        self, columns: int | None = None, names: Sequence[str] = (), scale: int | None = None
+    ) -> Image.Image:
+        """Originals, reconstructions and edits beside or over each other, as `image.sheets.comparison` places
+        them, with the faces' names."""
+        before = "unedited" if self.originals is None else "reconstruction"
+        states = [(before, self.reconstructions), (self.name, self.edited)]
         if self.originals is not None:
-            stacks.insert(0, self.originals)
-        count = len(self.edited)
-        columns = min(count, columns)
-        blank = np.full((-count % columns, *self.edited.shape[1:]), 255, np.uint8)
-        rows = []
-        for stack in stacks:
-            rows.append(np.concatenate([stack, blank]).reshape(-1, columns, *stack.shape[1:]))
-        return grids.grid(np.stack(rows, 1).reshape(-1, *self.edited.shape[1:]), columns)
+            states.insert(0, ("original", self.originals))
+        return comparison(states, names, columns, scale)
 
 
 @dataclass(frozen=True)
@@ -139,6 +143,13 @@ class EditGrid:
     rows: list[str]
     columns: list[str]
     title: str
+
+    def sheet(self, names: Sequence[str] = (), scale: int | None = None) -> Image.Image:
+        """The labelled grid as a picture; `names` of the faces label the rows that have no label."""
+        rows = list(self.rows) if any(self.rows) else list(names)
+        labels = Labels(rows=rows, columns=self.columns, title=self.title)
+        faces = self.faces.reshape(-1, *self.faces.shape[2:])
+        return sheet(faces, self.faces.shape[1], labels, scale=scale)
 
     def figure(self) -> "Figure":
         """The labelled grid as a matplotlib figure."""
@@ -163,7 +174,17 @@ class Editor:
         z = self._edit(faces.latents, edits)
         reconstructions = self.space.decode(faces.latents)
         edited = self._decode(z, self._lost(faces, reconstructions))
-        return EditRows(edited, z, reconstructions, faces.originals)
+        name = ", ".join(f"{attribute} {amount_text(value)}" for attribute, value in edits.items())
+        unchanged = self._unchanged(faces.latents, edits)
+        return EditRows(edited, z, reconstructions, faces.originals, name, unchanged)
+
+    def _unchanged(self, z: np.ndarray, edits: Edits) -> dict[str, int]:
+        """How many of the latents (N, D) the classifier finds at each goal of on or off before the edit."""
+        goals = {name: value == "on" for name, value in edits.items() if value in ("on", "off")}
+        if self.classifier is None or not goals:
+            return {}
+        known = self.space.latent_classifier(self.classifier)
+        return {name: int(met.sum()) for name, met in goals_reached(z, known, goals).items()}
 
     def strip(
         self, faces: EditInput, name: str, steps: Sequence[float | str | Strength], edits: Edits | None = None
@@ -241,6 +262,11 @@ def deviations(space: "FaceSpace", name: str, strength: Strength) -> float:
     if strength.unit == strengths.SD:
         return strength.value
     return strength.deviations(space.directions(), name)
+
+
+def amount_text(value: float | str) -> str:
+    """A strength of an edit as people read it: "+2 sd", "on"."""
+    return value if isinstance(value, str) else f"{value:+.2g} sd"
 
 
 def _strength(value: float | str | Strength) -> Strength:

@@ -21,8 +21,9 @@ from facespace.models import bundle, fitted, locations
 from facespace.models.bundle_card import MODEL_PRIOR as OWN
 from facespace.space import closed_loop, direction_fitting, latent_optimization, prior_fitting, rejection
 from facespace.space.base import BaseSpace
-from facespace.space.geodesic import geodesic
+from facespace.space.geodesic import density_guide, geodesic
 from facespace.space.inputs import Given, Images, check_latents, number
+from facespace.space.noise_paths import has_noise, noise_paths
 from facespace.space.rejection import check_keep
 from facespace.space.set_faces import check_crop
 from facespace.space.torch_engine import written_at
@@ -141,12 +142,12 @@ class FaceSpace(BaseSpace):
         adjust: morphing.Projection | None = None,
         **way: Any,
     ) -> np.ndarray:
-        """The latents of a morph through 2 to 12 key faces, pictures or latents: float32 (frames, D). The
+        """The latents of a morph through two or more key faces, pictures or latents: float32 (frames, D). The
         first is the first key; the last is the last key, or the one before the first key where the path is
         closed.
 
         `way` are the fields of `latent.morph.Way`: path ("linear", "spherical" about the prior's mean,
-        "geodesic" bent towards where the prior is denser), pace, easing, loop, pingpong. `prior` is a fitted
+        "geodesic" bent towards where the prior is denser, "flow" lines in the noise of a fitted flow), pace, easing, loop, pingpong. `prior` is a fitted
         one's kind. An even pace divides the sum of `distance` over neighbouring faces equally, by default the
         difference of blurred pixels; it must add up along a path, as a difference does and its square does
         not. `adjust` changes the latents (N, D) of the path, keys included. Raises UsageError for unknown
@@ -154,7 +155,8 @@ class FaceSpace(BaseSpace):
         plan, latents = morphing.PathSpec.of(**way), self.latents(*keys)
         segments = plan.segments(len(latents))
         center = self._codec.prior_mean(prior)
-        walk = plan.path_function(latents, morphing.PathGeometry(center, self._geodesic(prior)), adjust)
+        geometry = morphing.PathGeometry(center, self._geodesic(prior), self._flow_paths(prior))
+        walk = plan.path_function(latents, geometry, adjust)
 
         def steps(where: np.ndarray) -> np.ndarray:
             faces = self.decode(walk(where))
@@ -162,9 +164,18 @@ class FaceSpace(BaseSpace):
 
         return check_latents(walk(morphing.frame_positions(frames, segments, plan, steps)), self.latent_dim)
 
-    def _geodesic(self, prior: str | None) -> morphing.Geodesic:
+    def _geodesic(self, prior: str | None) -> morphing.PathsBetween:
         """Density-aware paths under a prior, which the torch engine alone finds."""
-        return lambda starts, ends: geodesic(self.density_prior(prior))(starts, ends)
+        return lambda starts, ends: geodesic(density_guide(self.density_prior(prior)))(starts, ends)
+
+    def _flow_paths(self, prior: str | None) -> morphing.PathsBetween:
+        """Paths through the noise of a fitted flow, which the torch engine alone finds."""
+        return lambda starts, ends: noise_paths(self.prior(prior))(starts, ends)
+
+    def default_path(self, prior: str | None = None) -> str:
+        """The path of a morph for which none is named: "flow" where the prior is a fitted flow, else "linear"
+        (docs/morphing.md has the measurements)."""
+        return "flow" if has_noise(self.prior(prior)) else "linear"
 
     def mix(self, terms: Sequence[tuple[Images, float]], prior: str | None = None) -> np.ndarray:
         """The sum of faces by weights, float32 (D,), counted from the prior's mean. A term is pictures or

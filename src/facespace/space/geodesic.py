@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from facespace.latent import morph
-from facespace.models.priors import Prior
+from facespace.models.priors import FittedNormal, Flow, Prior
 
 WAVES = 4  # sines of 1 … WAVES half-periods that a bend is made of: too few to be jagged
 POINTS_PER_SEGMENT = 16  # places a segment at which the density is evaluated
@@ -19,7 +19,18 @@ MAX_ITERATIONS = 30
 Between = Callable[[Tensor, Tensor], Tensor]  # segment (T,), t (T,) in [0, 1] -> latents (T, D)
 
 
-def geodesic(prior: Prior) -> morph.Geodesic:
+def density_guide(prior: Prior) -> Prior:
+    """The prior whose density bends paths: of a flow, whose own gradient takes minutes a pair of faces, the
+    Gaussian with the mean and covariance of the latents that it was fitted to."""
+    if not isinstance(prior, Flow):
+        return prior
+    normal = FittedNormal(len(prior.center)).to(prior.center.device)
+    normal.center.copy_(prior.center)
+    normal.covariance.copy_((prior.axes * prior.spread.square()) @ prior.axes.T)
+    return normal
+
+
+def geodesic(prior: Prior) -> morph.PathsBetween:
     """The paths of `dense` under a prior, from arrays and to arrays."""
 
     def between_ends(starts: np.ndarray, ends: np.ndarray) -> morph.Between:

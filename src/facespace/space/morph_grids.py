@@ -14,6 +14,7 @@ from facespace.image import animation
 from facespace.image.animation import Distance, blurred_distance
 from facespace.latent import morph as morphing
 from facespace.latent.paths import bilinear
+from facespace.space.film import Film
 
 if TYPE_CHECKING:
     from facespace.space.face_space import FaceSpace
@@ -76,6 +77,26 @@ def perceptual_distance(space: "FaceSpace") -> tuple[Distance, str]:
 BLURRED = "difference of blurred pixels"
 
 
+def film(
+    space: "FaceSpace",
+    *keys: "Images",
+    distance: Distance = blurred_distance,
+    frames: int = 60,
+    **options: Any,
+) -> Film:
+    """The morph of FaceSpace.morph_latents, which has the `options`, decoded where it is read.
+
+    An even pace measures the path before it places the frames; from these lengths follows, without another
+    decoded face, the step ratio that a uniform pace would have."""
+    recorded = _Recorded(distance)
+    z = space.morph_latents(*keys, frames=frames, distance=recorded, **options)
+    closed = bool(options.get("loop") or options.get("pingpong"))
+    ratios = {}
+    if recorded.lengths:
+        ratios["uniform"] = _uniform_ratio(np.stack(recorded.lengths), frames, options)
+    return Film(space, z, distance, closed, ratios)
+
+
 def animate(
     space: "FaceSpace",
     *keys: "Images",
@@ -83,20 +104,10 @@ def animate(
     frames: int = 60,
     **options: Any,
 ) -> Animation:
-    """The morph of FaceSpace.morph_latents, which has the `options`, with its step ratio by `distance`.
-
-    An even pace measures the path before it places the frames; from these lengths follows, without another
-    decoded face, the step ratio that a uniform pace would have."""
-    recorded = _Recorded(distance)
-    z = space.morph_latents(*keys, frames=frames, distance=recorded, **options)
-    faces = space.decode(z)
-    closed = bool(options.get("loop") or options.get("pingpong"))
-    pace = options.get("pace", "even")
-    ratio = animation.step_ratio(faces, distance, closed)
-    ratios = {pace: ratio}
-    if recorded.lengths:
-        ratios["uniform"] = _uniform_ratio(np.stack(recorded.lengths), frames, options)
-    return Animation(faces, z, ratio, ratios)
+    """The morph of `film` with all its frames and its step ratio by `distance`."""
+    made = film(space, *keys, distance=distance, frames=frames, **options)
+    faces = made.frames
+    return Animation(faces, made.latents, made.step_ratio, made.step_ratios(options.get("pace", "even")))
 
 
 def _uniform_ratio(lengths: np.ndarray, frames: int, options: dict[str, Any]) -> float:

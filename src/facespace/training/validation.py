@@ -257,6 +257,37 @@ class Validator:
                 found[split] = figures
         return found
 
+    def _final_bundles(self, carried: bundle.Bundle | None) -> dict[str, bundle.Bundle]:
+        """Both bundles by name, with what goes along with them: the discriminator, and what was fitted to the
+        latents of the bundle `carried`."""
+        bundles = {}
+        for name in (locations.BEST, locations.LAST):
+            opened = bundle.load(self.run / name, self.runtime.device)
+            if carried is not None:
+                fitted.carry_over(carried, opened.folder)
+            save_discriminator(opened, self.plan.objective, self.auxiliary.projected)
+            bundles[name] = opened
+        return bundles
+
+    def _figures_of(self, opened: bundle.Bundle) -> dict[str, Figures]:
+        """The figures of a bundle by split: on the training faces those of its epoch, means in train mode."""
+        of_epoch = opened.card["metrics"].get("train")
+        measured = self._measure_splits(opened.model)
+        return {"train": of_epoch, **measured} if of_epoch else measured
+
+    def _figures_of_last(
+        self, candidates: Mapping[str, LatentModel], kept: str, figures: Mapping[str, Figures]
+    ) -> dict[str, dict[str, Figures]]:
+        """The validation and test figures of the last average and of the last weights, by their name; those of
+        the `kept` ones are known."""
+        found = {}
+        for name, model in candidates.items():
+            if name == kept:
+                found[name] = {split: terms for split, terms in figures.items() if split != "train"}
+            else:
+                found[name] = self._measure_splits(model)
+        return found
+
     def close(
         self, candidates: Mapping[str, LatentModel], at: Progress, carried: bundle.Bundle | None = None
     ) -> RunResult:
@@ -265,26 +296,15 @@ class Validator:
 
         What was fitted to the latents of the bundle `carried` is copied into both."""
         assert self.logger
-        figures = {}
-        bundles = [
-            bundle.load(self.run / name, self.runtime.device) for name in (locations.BEST, locations.LAST)
-        ]
-        for opened in bundles:
-            if carried is not None:
-                fitted.carry_over(carried, opened.folder)
-            save_discriminator(opened, self.plan.objective, self.auxiliary.projected)
-        priors = self._fit_priors(bundles, carried is not None)
-        for name, opened in zip((locations.BEST, locations.LAST), bundles):
-            of_epoch = opened.card["metrics"].get("train")  # means over the epoch, in train mode
-            measured = self._measure_splits(opened.model)
-            figures[name] = {"train": of_epoch, **measured} if of_epoch else measured
-        kept = {opened.folder.name: str(opened.card["metrics"].get("weights")) for opened in bundles}
+        bundles = self._final_bundles(carried)
+        priors = self._fit_priors(list(bundles.values()), carried is not None)
+        figures = {name: self._figures_of(opened) for name, opened in bundles.items()}
+        kept = {}
+        for name, opened in bundles.items():
+            kept[name] = str(opened.card["metrics"].get("weights") or "unknown")
         of_last = {}
-        for name, model in candidates.items():
-            same = name == kept[locations.LAST]
-            found = figures[locations.LAST] if same else self._measure_splits(model)
-            of_last[name] = {split: terms for split, terms in found.items() if split != "train"}
-        averaged = AVERAGE in candidates
+        if AVERAGE in candidates:
+            of_last = self._figures_of_last(candidates, kept[locations.LAST], figures[locations.LAST])
         memory = self.runtime.peak_memory
         splits = ("train", "validation", "test")
         result = RunResult(
@@ -303,8 +323,8 @@ class Validator:
             best=figures[locations.BEST],
             last=figures[locations.LAST],
             weights=kept,
-            last_raw=of_last[RAW] if averaged else None,
-            last_average=of_last[AVERAGE] if averaged else None,
+            last_raw=of_last.get(RAW),
+            last_average=of_last.get(AVERAGE),
             prior=priors,
         )
         self.logger.close(result)

@@ -1,0 +1,48 @@
+"""The files that verbs write pictures to: the one that --to names, or a new one in the current folder. Makes
+no pictures."""
+
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+# The enlargement of faces in a picture; the default is that of image/sheets.py.
+Scale = Annotated[
+    int | None,
+    Parameter(
+        help="Enlarge each face by this whole number; 1 writes the pixels as the space decodes them. "
+        "[default: faces of 256 px while the picture is at most 2,048 px wide, smaller ones in a wider "
+        "picture, of at least 128 px; a space's larger faces keep their size]"
+    ),
+]
+
+
+@contextmanager
+def output_file(to: Path | None, default: str) -> Iterator[Path]:
+    """The file to write: `to`, or without one `default` in the current folder, or NAME-2, NAME-3 … where
+    files of these names exist. The new name is taken at once, so that commands that run side by side write
+    different files, and given back if the block fails."""
+    if to is not None:
+        yield to
+        return
+    path = _take_new(Path(default))
+    try:
+        yield path
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def _take_new(path: Path) -> Path:
+    """Creates the first of `path`, PATH-2, PATH-3 … that does not exist."""
+    for number in itertools.count(1):
+        candidate = path if number == 1 else path.with_stem(f"{path.stem}-{number}")
+        try:
+            candidate.open("xb").close()
+            return candidate
+        except FileExistsError:
+            continue
+    raise AssertionError

@@ -1,0 +1,57 @@
+"""The texts of edits on the command line: NAME=STRENGTH of --set and FROM:TO:STEPS of --strip. Edits nothing."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from facespace.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from facespace.latent.strengths import Strength
+    from facespace.space.face_space import FaceSpace
+
+MOST = 25  # steps of a strip
+
+
+def parse_edits(space: "FaceSpace", texts: Sequence[str]) -> dict[str, float | str]:
+    """'Smiling=2', 'Smiling=1g', 'Smiling=0.5d' and 'Smiling=on' as an edit: standard deviations, on or
+    off."""
+    from facespace.latent import strengths
+    from facespace.space.edit_grids import deviations
+
+    edits: dict[str, float | str] = {}
+    for text in texts:
+        name, _, value = text.rpartition("=")
+        strength = strengths.parse(value)
+        if not name or (strength is None and value not in ("on", "off")):
+            raise UsageError(f"--set takes {strengths.FORM}; got {text!r}.")
+        edits[name] = value if strength is None else deviations(space, name, strength)
+    return edits
+
+
+def parse_strip(text: str) -> list["Strength"]:
+    """'-3:3:7' as seven strengths from −3 to 3 standard deviations, '0g:1.5g:7' from 0 to 1.5 class gaps."""
+    import numpy as np
+
+    from facespace.latent.strengths import NONE, Strength
+
+    ends, count = _ends(text)
+    units = {end.unit for end in ends if end != NONE}  # 0:1.5g:4 starts at 0 gaps
+    values = [end.value for end in ends]
+    distinct = len(set(values)) == 2 and len(units) == 1
+    if not distinct or max(map(abs, values)) > 100 or not 2 <= count <= MOST:
+        raise UsageError(
+            f"--strip takes FROM:TO:STEPS with 2 to {MOST} steps, such as -3:3:7 or, in class gaps, "
+            f"0g:1.5g:7; got {text!r}."
+        )
+    steps = np.linspace(values[0], values[1], count).round(6)
+    return [Strength(float(step), *units) for step in steps]
+
+
+def _ends(text: str) -> tuple[list["Strength"], int]:
+    """'-3:3:7' as its two strengths and 7; fewer strengths, or 0, where a part is no number."""
+    from facespace.latent import strengths
+
+    start, _, rest = text.partition(":")
+    stop, _, count = rest.partition(":")
+    ends = filter(None, map(strengths.parse, (start, stop)))
+    return list(ends), int(count) if count.isdecimal() else 0

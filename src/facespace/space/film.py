@@ -1,0 +1,70 @@
+"""A morph as a film: its frames are decoded where they are read, and its steps measured on the way. Which
+latents they have is FaceSpace.morph_latents."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from facespace.image.animation import Distance
+
+if TYPE_CHECKING:
+    from facespace.space.face_space import FaceSpace
+
+
+class Film:
+    """A morph whose frames are decoded where they are read, in parts, so that memory does not grow with its
+    length: `shape` (F, H, W, C) and slices of frames uint8 (K, H, W, C), as an array has them. `latents` are
+    float32 (F, D)."""
+
+    def __init__(
+        self,
+        space: "FaceSpace",
+        latents: np.ndarray,
+        distance: Distance,
+        closed: bool,
+        ratios: dict[str, float],
+    ) -> None:
+        self.latents = latents
+        self._space, self._distance, self._closed, self._predicted = space, distance, closed, ratios
+        self._first: np.ndarray | None = None
+        self._last: np.ndarray | None = None  # of the frames that were read in order
+        self._read, self._steps = 0, [np.empty(0)]  # how many these are, and the steps between them
+        channels, height, width = space.image_shape
+        self.shape = (len(latents), height, width, channels)
+
+    def __getitem__(self, places: slice) -> np.ndarray:
+        faces = self._space.decode(self.latents[places])
+        start, _, step = places.indices(len(self.latents))
+        if start == 0:  # read once more
+            self._read, self._last, self._steps = 0, None, [np.empty(0)]
+        if start == self._read and step == 1 and len(faces):
+            self._measure(faces)
+        return faces
+
+    def _measure(self, faces: np.ndarray) -> None:
+        """Adds the steps to these frames, the next ones, from those before."""
+        if self._last is None:
+            self._first, known = faces[:1], faces
+        else:
+            known = np.concatenate([self._last, faces])
+        if len(known) > 1:
+            self._steps.append(np.asarray(self._distance(known[:-1], known[1:]), np.float64))
+        self._last, self._read = faces[-1:], self._read + len(faces)
+
+    @property
+    def frames(self) -> np.ndarray:
+        """All frames at once."""
+        return self[:]
+
+    @property
+    def step_ratio(self) -> float:
+        """The largest step between neighbouring frames over the mean step, once all frames were read in
+        order."""
+        steps = np.concatenate(self._steps)
+        if self._closed and self._last is not None and self._first is not None:
+            steps = np.append(steps, self._distance(self._last, self._first))
+        return float(steps.max() / steps.mean()) if len(steps) and steps.mean() > 0 else 1.0
+
+    def step_ratios(self, pace: str) -> dict[str, float]:
+        """The step ratio by pace: measured for that of the frames, predicted for a uniform one."""
+        return {**self._predicted, pace: self.step_ratio}
