@@ -66,6 +66,8 @@ def write_lines(
     page: Image.Image, lines: Sequence[str], size: int, left: int, top: int, width: int | None = None
 ) -> None:
     """Writes lines below each other from a corner; with a `width`, each is centred in it."""
+    if not lines:
+        return
     pen, font, step = ImageDraw.Draw(page), load_font(size), line_height(size)
     for index, line in enumerate(lines):
         indent = 0.0 if width is None else (width - font.getlength(line)) / 2
