@@ -1,10 +1,11 @@
-# make demo: the main job on the embedded default, from nothing. make test: every test. make check: the ordinary loop.
+# make demo: the main job on the embedded default, from nothing; after an interruption it goes on. make test: every test.
+# make check: the ordinary loop.
 PYTHON ?= python3
 BIN := .venv/bin
 
 .PHONY: demo test check format
-demo: .venv/ready
-	$(BIN)/facespace demo --to demo
+demo: .venv/installed
+	$(BIN)/facespace demo --to demo --resume
 
 test: .venv/ready
 	$(BIN)/pytest -n 2
@@ -22,8 +23,12 @@ format: .venv/ready
 	$(BIN)/ruff format src tests benchmarks
 	$(BIN)/ruff check --fix src tests benchmarks
 
-# A stamp, so that a change of pyproject.toml installs again and nothing else does.
-.venv/ready: pyproject.toml
+# Stamps, so that a change of pyproject.toml installs again and nothing else does. The demo needs no tools of development.
+.venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[all]'
+	touch $@
+
+.venv/ready: .venv/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	touch $@

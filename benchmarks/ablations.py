@@ -67,18 +67,24 @@ TRAINED = {
     "faces-1000": Row(most=1000),
     "faces-2000": Row(most=2000),
     "faces-5000": Row(most=5000),
+    "style": Row("faces64-style"),
     "vq": Row("vq", (*BEFORE, *VGG)),
+    "vq2": Row("vq2", (*BEFORE, *VGG)),
     "hierarchical": Row("hierarchical"),
+    "hierarchical-large": Row("hierarchical-large"),
     "grow64": Row("grow64"),
     "grown": Row("grow64", start="grow32"),
 }
 # At half the size, where a step costs a quarter: not measured, only begun with.
 SMALL = Row("grow32", (*BEFORE, *VGG, "objective.weights.kl=0.025"))
-AFTERWARDS = (
-    "averaged",
-    "prior-model",
-    "prior-mixture",
-)  # of the first row's run, which is not trained again
+# Rows that measure the run of another row, which is not trained again, and the prior of their samples.
+AFTERWARDS = {
+    "averaged": ("faces64", "flow"),
+    "prior-model": ("faces64", "model"),
+    "prior-mixture": ("faces64", "mixture"),
+    "vq-autoregressive": ("vq", "autoregressive"),
+    "vq2-autoregressive": ("vq2", "autoregressive"),
+}
 FLOW_STEPS = 2000
 
 
@@ -126,8 +132,8 @@ def read(runs: Path) -> Iterator[dict[str, Any]]:
 
 def figures(name: str, asked: argparse.Namespace) -> dict[str, Any]:
     """Of one row."""
-    row, began = TRAINED.get(name, TRAINED["faces64"]), time.time()
-    run = asked.runs / (name if name in TRAINED else "faces64")
+    trained, kind = AFTERWARDS.get(name, (name, "flow"))
+    row, began, run = TRAINED[trained], time.time(), asked.runs / trained
     data = thinned(asked.data, asked, row.most)
     small = learn_small(asked) if row.start else None
     facts = learn(row, run, data, asked.steps, small)
@@ -136,9 +142,7 @@ def figures(name: str, asked: argparse.Namespace) -> dict[str, Any]:
     if name != "averaged":
         weights = torch.load(run / CHECKPOINT, map_location="cpu", weights_only=True)["model"]
         space.model.load_state_dict(weights)
-    found = measure(
-        space, FaceSet(data), asked.count, name.removeprefix("prior-") if "prior-" in name else "flow"
-    )
+    found = measure(space, FaceSet(data), asked.count, kind)
     note(f"{name}: {time.time() - began:.0f} s")
     return {"parameters": facts["parameters"], "seconds": seconds, "settings": row.changed, **found}
 
@@ -180,7 +184,8 @@ def measure(space: FaceSpace, faces: FaceSet, count: int, kind: str) -> dict[str
     if kind == "model":
         samples = space.sample(count, prior=kind)
     else:
-        prior = fitted_prior(kind, space.latent_dim, {"steps": FLOW_STEPS} if kind == "flow" else {})
+        options = {"steps": FLOW_STEPS} if kind in ("flow", "autoregressive") else {}
+        prior = fitted_prior(kind, space.latent_dim, options, space.model.code_grids)
         prior.fit(torch.from_numpy(space.posterior_means(faces, "train")))
         samples = space.decode(prior.sample(count, generator=torch.Generator().manual_seed(0)))
     features = open_features()

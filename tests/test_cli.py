@@ -31,7 +31,7 @@ VERBS = (
     ),
     *("compare", "reconstruct", "runs", "sample", "show", "split", "subsample", "train"),
     *("analyze", "evaluate", "explore", "label", "mix", "train-attributes"),
-    *("card", "diagram", "directions", "pack", "edit", "benchmark-edits"),
+    *("card", "diagram", "directions", "export", "pack", "edit", "benchmark-edits"),
 )
 
 
@@ -234,7 +234,7 @@ WRONG = [
     (["sample", "{trained}", "-n", "0", "--to", "x.png"], 2, "at least 1"),
     (["sample", "{trained}", "-n", "many", "--to", "x.png"], 2, "many"),
     (["reconstruct", "gone.png", "--to", "x.png"], 1, "gone.png does not exist"),
-    (["reconstruct", "{trained}", "gone.png", "--to", "x.png"], 1, "gone.png cannot be used: no such file"),
+    (["reconstruct", "{trained}", "gone.png", "--to", "x.png"], 1, "The photograph gone.png does not exist"),
     (["reconstruct", "{trained}", "{text}", "--to", "x.png"], 1, "not an image that can be read"),
     (["reconstruct", "{trained}", "--to", "x.png"], 2, "either photographs or --data"),
     (

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import facespace
+from facespace.cli.set_text import describe_set
 from facespace.core.console import quiet
 from facespace.core.errors import FaceSetError, UsageError
 from facespace.data.faces import FaceSet
@@ -84,7 +85,9 @@ def test_folder_labels_table_and_hostile_files(tmp_path):
     for index in range(8):
         photo(root / ("happy" if index % 2 else "sad") / f"{index}.png", 20 * index + 10)
     photo(root / "loose.png", 7)
-    (root / "notes.txt").write_text("no picture")
+    (root / "broken.png").write_text("no picture")
+    for name in ("notes.txt", "LICENSE", "happy/1.json", ".DS_Store", "Thumbs.db", "model"):
+        (root / name).write_text("no picture")
     (root / "empty.jpg").touch()
     (root / "link.png").symlink_to(root / "gone.png")
     (root / "round").symlink_to(root)
@@ -99,13 +102,15 @@ def test_folder_labels_table_and_hostile_files(tmp_path):
         "no such file": 1,
         "not an image that can be read": 1,
     }
+    assert faces.card["other_files"] == 6 and "6 other files" in describe_set(faces.card)
     assert faces.attribute_names == ("happy", "sad", "age", "hat")
     row = dict(zip(faces.ids, faces.attributes))
     np.testing.assert_array_equal(row["happy/1.png"], np.float32([1, -1, 31.5, 1]))
     np.testing.assert_array_equal(row["sad/2.png"], np.float32([-1, 1, np.nan, -1]))
     np.testing.assert_array_equal(row["loose.png"], np.float32([np.nan] * 4))
     skipped = (tmp_path / "set/skipped.csv").read_text()
-    assert "notes.txt,not an image that can be read" in skipped
+    assert "broken.png,not an image that can be read" in skipped
+    assert not any(name in skipped for name in ("notes", "LICENSE", "json", "DS_Store", "Thumbs", "model"))
 
 
 def test_many_subfolders_are_people_and_stay_on_one_side(tmp_path):
@@ -179,7 +184,8 @@ def test_any_folder_is_counted_right(tmp_path, files):
             prepare("folder", root, to=to, force=True)
         return
     faces = prepare("folder", root, to=to, force=True)
-    assert (len(faces), faces.card["skipped"]["total"]) == (good, len(files) - good)
+    left_out = faces.card["skipped"]["total"] + faces.card.get("other_files", 0)
+    assert (len(faces), left_out) == (good, len(files) - good)
 
 
 def test_nothing_that_looks_finished_is_left_when_prepare_dies(tmp_path, monkeypatch):

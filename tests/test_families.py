@@ -17,7 +17,9 @@ from facespace.data.faces import FaceSet
 from facespace.models import ModelConfig, build, card_text
 from facespace.models.autoencoder import Autoencoder
 from facespace.models.posteriors import Gaussian
+from facespace.models.priors import fitted_prior
 from facespace.models.quantizer import Codebook
+from facespace.models.style import EPSILON, STYLE, Modulated, normalize_latent
 from facespace.recipes import recipe
 
 PLAIN = (
@@ -107,6 +109,153 @@ def test_a_space_of_codes_learns_and_draws(drawn, tmp_path):
     book = space.model.posterior
     np.testing.assert_allclose(book.quantize(torch.from_numpy(z)).numpy(), z, atol=1e-5)
     assert np.array_equal(space.decode(z + 1e-4), space.decode(z)), "what lies near an entry is that entry"
+
+
+# ---- codes at two levels
+
+
+@pytest.fixture
+def two_levels():
+    torch.manual_seed(0)
+    settings = ["model.image=3,16,16", "model.latent_dim=64", "model.widths=8,12", "model.codebook_size=16"]
+    return build(override(recipe("vq2"), settings).model).eval()
+
+
+def test_codes_of_two_levels_are_entries_of_both_books(two_levels):
+    assert two_levels.latent_shape == (64 + 4 * 8 * 8,)
+    assert [(g.depth, g.height, g.width) for g in two_levels.code_grids] == [(1, 4, 4), (1, 8, 8)]
+    x = torch.rand(3, 3, 16, 16)
+    with torch.no_grad():
+        q = two_levels.encode(x)
+    torch.testing.assert_close(two_levels.quantize(q.mean), q.mean)
+    prior = fitted_prior("autoregressive", 320, {}, two_levels.code_grids)
+    codes = prior.codes(q.mean)
+    assert codes.shape == (3, 16 + 64)
+    torch.testing.assert_close(prior.latents(codes), q.mean, rtol=0, atol=1e-6)
+    again = torch.randint(16, codes.shape, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(prior.codes(prior.latents(again)), again)
+    z = prior.latents(again)
+    torch.testing.assert_close(two_levels.decode(z + 1e-4), two_levels.decode(z))
+
+
+@torch.no_grad()
+def test_the_finer_codes_depend_on_the_coarser_ones(two_levels):
+    """The same features with another coarse code give other encodings at the finer level."""
+    x = torch.rand(1, 3, 16, 16)
+    fine = two_levels.encode(x).raw[:, 64:]
+    two_levels.books[0].codes.add_(1.0)
+    assert (two_levels.encode(x).raw[:, 64:] - fine).abs().max() > 1e-3
+
+
+def test_codes_of_one_level_agree_with_their_grid():
+    torch.manual_seed(0)
+    for settings, shape in ((["model.latent_dim=128"], (2, 4, 4)), (["model.spatial=false"], (2, 1, 1))):
+        plan = override(
+            recipe("vq"), ["model.image=3,16,16", "model.latent_dim=8", "model.widths=8,12", *settings]
+        )
+        model = build(plan.model).eval()
+        (grid,) = model.code_grids
+        assert grid[:3] == shape
+        size = plan.model.latent_dim
+        prior = fitted_prior("autoregressive", size, {}, model.code_grids)
+        z = torch.randn(5, size)
+        torch.testing.assert_close(prior.latents(prior.codes(z)), model.quantize(z))
+
+
+def test_a_space_of_two_levels_does_all_that_spaces_do(drawn, tmp_path, cli, photos):
+    """Its default prior is the one over codes; it is packed with it, and every verb takes its flat latent."""
+    run, packed = tmp_path / "vq2", tmp_path / "packed"
+    small = ("model.latent_dim=64", "model.codebook_size=32", "train.epochs=8")
+    learn("vq2", drawn, run, *small)
+    space = facespace.load(run)
+    assert space.latent_dim == 320
+    code, out, err = cli(
+        "fit-prior", run, "--data", drawn, "--steps", "20", "--width", "32", "--blocks", "1", "--split", "all"
+    )
+    assert code == 0 and "autoregressive" in out and "if all codes were equally likely" in out, err
+    space = facespace.load(run)
+    z = space.sample_latents(3, prior="autoregressive")
+    torch.testing.assert_close(space.model.quantize(torch.from_numpy(z)), torch.from_numpy(z))
+    assert cli("pack", run, "--to", packed, "--bits", "8")[0] == 0
+    eight = facespace.load(packed)
+    entries = zip(eight.prior("autoregressive").entries, eight.model.code_grids)
+    assert all(torch.equal(mine, grid.entries) for mine, grid in entries)
+    assert eight.sample(2, prior="autoregressive").shape == (2, 16, 16, 3)
+    commands = (
+        ("sample", packed, "--prior", "autoregressive", "--temperature", "0.5", "--to", tmp_path / "s.png"),
+        ("reconstruct", packed, *photos, "--to", tmp_path / "r.png"),
+        ("morph", packed, *photos[:2], "--frames", "3", "--path", "geodesic", "--to", tmp_path / "m.png"),
+        ("encode", packed, *photos, "--to", tmp_path / "z.npy"),
+        ("decode", packed, tmp_path / "z.npy", "--to", tmp_path / "d.png"),
+        ("directions", run, "--data", drawn, "--attributes", "smile"),
+        ("edit", run, photos[0], "--set", "smile=2", "--to", tmp_path / "e.png"),
+    )
+    for command in commands:
+        code, out, err = cli(*command)
+        assert code == 0, (command, err)
+    code, out, err = cli("card", packed)
+    assert code == 0 and "VQ autoencoder of 2 levels" in out and "autoregressive" in out
+
+
+def test_a_geodesic_path_takes_a_density_and_no_probabilities_of_codes(two_levels, monkeypatch, trained):
+    space = facespace.load(trained)
+    discrete = fitted_prior("autoregressive", 320, {}, two_levels.code_grids)
+    monkeypatch.setattr(
+        type(space), "prior", lambda _, kind=None: space.model.prior if kind == "model" else discrete
+    )
+    assert space.density_prior() is space.model.prior
+    with pytest.raises(UsageError, match="A geodesic path needs a density"):
+        space.density_prior("autoregressive")
+
+
+# ---- a style-modulated decoder
+
+
+def explicit(layer, x, w):
+    """A modulated convolution as StyleGAN2's equations define it: a kernel of its own for each face."""
+    faces = []
+    for face, scales in zip(x, layer.affine(w)):
+        kernel = layer.convolution.weight * scales[None, :, None, None]
+        if layer.demodulate:
+            kernel = kernel / (kernel.square().sum((1, 2, 3), keepdim=True) + EPSILON).sqrt()
+        faces.append(F.conv2d(face[None], kernel, layer.bias, padding=layer.kernel // 2))
+    return torch.cat(faces)
+
+
+@pytest.mark.parametrize(("kernel", "demodulate"), [(3, True), (3, False), (1, False)])
+def test_a_modulated_convolution_is_a_kernel_for_each_face(kernel, demodulate):
+    torch.manual_seed(0)
+    layer = Modulated(5, 7, kernel, demodulate)
+    torch.nn.init.normal_(layer.bias)
+    x, w = torch.randn(4, 5, 6, 8), torch.randn(4, STYLE)
+    torch.testing.assert_close(layer(x, w), explicit(layer, x, w), rtol=1e-4, atol=1e-5)
+
+
+def test_demodulated_outputs_have_unit_variance_whatever_the_style():
+    torch.manual_seed(0)
+    layer = Modulated(64, 32, 3, True)
+    y = layer(torch.randn(8, 64, 32, 32), 30 * torch.randn(8, STYLE))[..., 1:-1, 1:-1]
+    torch.testing.assert_close(y.std((2, 3)).mean(), torch.tensor(1.0), atol=0.05, rtol=0)
+
+
+def test_the_length_of_a_latent_counts_in_a_style():
+    torch.manual_seed(0)
+    z = torch.randn(3, 8)
+    assert normalize_latent(1e6 * z).square().mean(1).sub(1).abs().max() < 1e-3
+    assert (normalize_latent(0.5 * z) - normalize_latent(z)).abs().max() > 0.1
+    assert normalize_latent(0 * z).abs().max() == 0
+
+
+def test_noise_in_the_layers_of_a_style_decoder_is_for_training_alone():
+    torch.manual_seed(0)
+    settings = ["model.image=3,16,16", "model.widths=8,12", "model.layer_noise=true"]
+    model = build(override(recipe("faces64-style"), settings).model)
+    for name, parameter in model.decoder.named_parameters():
+        if name.endswith("strength"):
+            torch.nn.init.ones_(parameter)
+    z = torch.randn(2, 256)
+    assert torch.equal(model.eval().decode(z), model.decode(z))
+    assert not torch.equal(model.train().decode(z), model.decode(z))
 
 
 # ---- hierarchical models

@@ -22,7 +22,20 @@ PUBLISHED = {
 
 
 # What a recipe needs at that size beside the usual: as many numbers as cells, and no more levels than sizes.
-ALSO = {"vq": {"latent_dim": 64}, "hierarchical": {"levels": 1}}
+ALSO = {
+    "vq": {"latent_dim": 64},
+    "vq2": {"latent_dim": 64, "levels": 4},
+    "hierarchical": {"levels": 1},
+    "hierarchical-large": {"levels": 1},
+    "hierarchical128": {"levels": 1},
+}
+TWO_LEVELS = {
+    "kind": "hierarchical_vq",
+    "backbone": "residual",
+    "bottleneck": "vq",
+    "spatial": True,
+    "levels": (4,),
+}
 PENALTIES = {"gaussian": {"kl"}, "deterministic": set(), "vq": {"commitment"}}
 
 
@@ -50,6 +63,7 @@ def cases():
     for body in ("conv", "residual", "progressive"):
         yield pytest.param(tiny("demo", backbone=body, latent_dim=128, spatial="true"), id=f"spatial-{body}")
     yield pytest.param(tiny("demo", bottleneck="vq", latent_dim=8), id="codes-flat")
+    yield pytest.param(tiny("faces64-style", layer_noise="true"), id="style-noise")
     for pixels in LIKELIHOODS:
         yield pytest.param(tiny("demo", likelihood=pixels), id=f"pixels-{pixels}")
 
@@ -138,6 +152,15 @@ def test_published_parameter_count(name):
             "A hierarchical model takes model.backbone=residual, model.bottleneck=gaussian",
         ),
         ({"levels": (1,)}, "is for model.kind=hierarchical"),
+        ({"kind": "hierarchical_vq"}, "takes 1 to 3 further levels"),
+        ({"kind": "hierarchical_vq", "levels": (4,)}, "takes model.backbone=residual, model.bottleneck=vq"),
+        (
+            {**TWO_LEVELS, "latent_dim": 100},
+            "4×4 cells, so model.latent_dim must be a multiple of 16; got 100",
+        ),
+        ({**TWO_LEVELS, "levels": (3,)}, "8×8 map holds 3 numbers, which codes of 4 do not"),
+        ({"backbone": "style", "spatial": True}, "a style is one vector"),
+        ({"layer_noise": True}, r"is for model\.backbone=style"),
         ({"refinement_steps": 0}, "refinement_steps must be at least 1"),
         ({"refinement_steps": 2, "spatial": True}, "1 but for a flat latent"),
         (

@@ -7,11 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 FOLDER = Path(__file__).parent.parent / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
-SHOWN = {"lfw-face-generation-latent-editing": 11, "autoencoder-vs-vae": 7}  # cells that end with a picture
+SHOWN = {"lfw-face-generation-latent-editing": 12, "autoencoder-vs-vae": 8}  # cells that end with a picture
 SAID = {
     "lfw-face-generation-latent-editing": ("people on two sides: 0", "ssim", "10 + 10 faces against all"),
     "autoencoder-vs-vae": (
@@ -108,3 +109,27 @@ def test_the_notebooks_hold_what_their_systems_ask_for():
         r"^## \d\. (.+)$", "\n".join(cells(FOLDER / f"{next(iter(SHOWN))}.ipynb", "markdown")), re.M
     )
     assert headings == list(STEPS)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_the_smile_in_the_default_space_can_be_seen(path, tmp_path):
+    """The cell that edits faces of the default space: the scorer finds the smile that the strongest edit adds."""
+    import facespace
+    from facespace import charts
+    from facespace.perception.attributes import load_classifier
+
+    saved = {}
+    names = {
+        "facespace": facespace,
+        "np": np,
+        "charts": charts,
+        "strengths": (-1, 0, 0.5, 1, 2),
+        "show": lambda figure, name: saved.update({name: figure}),
+    }
+    (source,) = [text for text in cells(path, "code") if "smile-default.png" in text]
+    exec(compile(source, path.stem, "exec"), names)
+    assert list(saved) == ["smile-default.png"]
+    scorer = load_classifier("scorer")
+    column = scorer.names.index("Smiling")
+    logits = np.stack([scorer.logits(names["edited"][:, place])[:, column] for place in (1, 4)])
+    assert (logits[1] > 0).mean() >= 0.8 and (logits[1] - logits[0] > 2).all()

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from facespace.evaluation.analyze import analyze
     from facespace.evaluation.metric_tables import compare, evaluate
     from facespace.explorer.notebook import explore
+    from facespace.formats.export import export
+    from facespace.formats.single_file import recipe_code
     from facespace.image import animation, grids
     from facespace.image.aligned_photos import read_photos
     from facespace.latent import maps
@@ -39,6 +41,7 @@ __all__ = [
     "edit_grids",
     "evaluate",
     "explore",
+    "export",
     "grids",
     "latent_charts",
     "load",
@@ -47,6 +50,7 @@ __all__ = [
     "morph_grids",
     "prepare",
     "read_photos",
+    "recipe_code",
     "synthetic",
     "train",
 ]
@@ -60,10 +64,12 @@ _MODULES = {
     "compare": "facespace.evaluation.metric_tables",
     "evaluate": "facespace.evaluation.metric_tables",
     "explore": "facespace.explorer.notebook",
+    "export": "facespace.formats.export",
     "load": "facespace.space",
     "load_discriminator": "facespace.training.discriminators",
     "prepare": "facespace.data.prepare",
     "read_photos": "facespace.image.aligned_photos",
+    "recipe_code": "facespace.formats.single_file",
     "train": "facespace.training.loop",
 }
 # Public name -> the module that it is.

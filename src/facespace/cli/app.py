@@ -7,13 +7,15 @@ import inspect
 import itertools
 import json
 import os
+import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, NoReturn
 
 from cyclopts import App, CycloptsError, Parameter
 
+from facespace.cli.options import complete_align
 from facespace.core.aliases import current_verb, rename_arguments
 from facespace.core.console import is_main_process
 from facespace.core.errors import FacespaceError, describe_os_error
@@ -21,7 +23,17 @@ from facespace.core.version import __version__
 
 INTERRUPTED = 130
 
-app = App(
+
+class VerbApp(App):
+    """An App that accepts an --align without a value, which cyclopts itself requires."""
+
+    def parse_args(self, tokens: str | Iterable[str] | None = None, **options: Any) -> Any:
+        """The verb and its arguments, of the words of a command line."""
+        words = shlex.split(tokens) if isinstance(tokens, str) else tokens
+        return super().parse_args(None if words is None else complete_align(list(words)), **options)
+
+
+app = VerbApp(
     name="facespace",
     help="Learn a latent space of faces from photographs; generate, reconstruct and morph with it.\n\n"
     "Start with: facespace demo",

@@ -1,4 +1,4 @@
-"""The verbs that describe a trained space and hand it on: card, pack, diagram."""
+"""The verbs that describe a trained space and hand it on: card, pack, export, diagram."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,6 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from facespace.cli.app import Done, verb
+from facespace.cli.options import Force
 from facespace.core.errors import UsageError
 
 ENCODED = 256  # faces whose latents a packed space carries
@@ -83,6 +84,29 @@ def pack(
     facts = {"space": str(loaded.folder), "to": str(to), "bits": bits, "bytes": after, "bytes_before": before}
     size = f"{after / 1e6:.1f} MB, of {before / 1e6:.1f} MB"
     return Done(facts, f"{loaded.folder} in {to}: {size}; {bits}-bit weights")
+
+
+@verb("facespace export [SPACE] --to DIR [--format pytorch]")
+def export(space: Path | None = None, /, *, to: Path, format: str = "pytorch", force: Force = False) -> Done:
+    """Write a space as files that programs without facespace open.
+
+    Example: facespace export runs/celeba --format pytorch --to celeba-pytorch
+
+    Parameters
+    ----------
+    space
+        A run or a bundle. [default: the default space]
+    to
+        The folder to make. With pytorch it holds model.py, one file that imports torch, numpy and Pillow alone,
+        and weights.pt: python model.py writes samples.png.
+    format
+        pytorch.
+    """
+    from facespace.formats.export import export as run_export
+
+    facts = run_export(space, to, format, force)
+    files = ", ".join(f"{name} ({size / 1e6:.2f} MB)" for name, size in facts["bytes"].items())
+    return Done(facts, f"{facts['space']} in {to}: {files}")
 
 
 @verb("facespace diagram RECIPE|SPACE|autoencoder|ae-vs-vae --to FILE")

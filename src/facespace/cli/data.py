@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from facespace.cli.app import Done, verb
-from facespace.cli.options import Flag, ForceSet, Split, optional_words, parse_size, words
+from facespace.cli.options import AlignMode, Flag, ForceSet, Split, optional_words, parse_size, words
 from facespace.cli.set_text import describe_set
 from facespace.core.console import note
 from facespace.core.errors import UsageError
@@ -28,7 +28,9 @@ class AlignOptions:
     Parameters
     ----------
     align
-        Detect the face in each photograph and align it to CelebA's template before cropping.
+        Faces that are detected and moved to their place in CelebA's template before cropping: auto, those of
+        a folder of photographs whose faces lie at different places; yes, all (--align alone means yes); no,
+        none.
     detector
         The face detector of --align: yunet, haar, or auto.
     weights
@@ -39,18 +41,18 @@ class AlignOptions:
         Leave out faces with fewer pixels than this between the eyes.
     """
 
-    align: Flag = False
+    align: AlignMode = "auto"
     detector: str = "auto"
     weights: Path | None = None
     every_face: Annotated[bool, Parameter(name="--all-faces", negative="")] = False
     smallest: Annotated[float, Parameter(name="--min-eye-distance")] = 20.0
 
-    def spec(self) -> "Alignment | bool":
-        """What `prepare` takes as `align`."""
+    def spec(self) -> "Alignment | str":
+        """What `prepare` takes as `align`. An option of the detector without --align means yes."""
         from facespace.data.processing import Alignment
 
-        if not self.align:
-            return False
+        if self.align == "no" or (self.align == "auto" and self == UNALIGNED):
+            return self.align
         return Alignment(
             self.detector, self.weights, all_faces=self.every_face, min_eye_distance=self.smallest
         )
@@ -161,7 +163,7 @@ def prepare(
         )
     card, skipped = faces.card, faces.card["skipped"]
     facts = {"set": str(to), "faces": len(faces), "skipped": skipped["total"], "reasons": skipped["reasons"]}
-    for key in ("splits", "notes", "masked_share", "alignment", "fingerprint"):
+    for key in ("splits", "notes", "other_files", "masked_share", "alignment", "fingerprint"):
         if key in card:
             facts[key] = card[key]
     facts["seconds"] = round(time.monotonic() - start, 2)
@@ -235,7 +237,8 @@ def download(
     Parameters
     ----------
     name
-        celeba, lfw or celebamask-hq (from Kaggle, with pip install 'facespace[kaggle]'), or yearbook.
+        celeba, lfw or celebamask-hq (from Kaggle, with the extra kaggle; facespace doctor says how to install
+        it), or yearbook.
     to
         The folder to bring it to. Files that are already in it stay.
     accept_terms

@@ -1,119 +1,142 @@
-"""The demo: pictures of the default space, then a space trained on synthetic faces, on one page. Makes the
-same library calls as the verbs; holds their order and the page's text."""
+"""The demo: pictures of the default space within the first minute, then a space trained on synthetic faces.
+Runs the parts of demo_parts.py one by one, each followed by a new page, and holds what an interrupted demo
+needs to go on."""
 
+import contextlib
+import json
+import shutil
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from facespace.cli.app import Facts
+from facespace.cli.demo_page import FACES_SET, PAGE, RUN, STATE, DemoPage, MadePart, commands, is_demo
+from facespace.cli.demo_parts import DEFAULT_PARTS, SYNTHETIC_PARTS, DemoFolder, Part
+from facespace.cli.terminal import program
 from facespace.core.console import note
-from facespace.core.files import write_atomically
-from facespace.data.faces import FaceSet
-from facespace.data.prepare import prepare
-from facespace.image import animation, grids
+from facespace.core.errors import UsageError
+from facespace.core.files import check_target, write_json
+from facespace.data.faces import is_face_set
 from facespace.models.locations import default_space
-from facespace.report import charts
-from facespace.report.page import Picture, Section, render_page
-from facespace.space.edit_grids import Editor, edit_input, reconstruct_rows
-from facespace.space.face_space import FaceSpace, load
-from facespace.training.loop import train
-from facespace.training.run_log import loss_panels, read_records
+from facespace.training.checkpoint import CHECKPOINT
+from facespace.training.run_log import RESULT
 
-FACES = 4_000
-EDITED = ("Smiling", "Eyeglasses", "Male", "Young")  # of the strips, where the space has directions for them
-STRENGTHS = (-3, -2, -1, 0, 1, 2, 3)  # standard deviations
-TEMPERATURE = 0.7  # of the faces that are edited and blended: nearer to the mean, fewer have artefacts
-TEMPLATE = "demo.html"
-COMMANDS = """facespace prepare folder MY-PHOTOS --to sets/mine --align
-facespace train celebamask-conv --data sets/mine --to runs/mine
-facespace sample runs/mine --to faces.png"""
+# The budget: rendering and training together take under three minutes on two idle cores.
+FACES = 2_400
+STEPS = 1_200
 
 
-def demo(to: Path, seed: int = 0) -> Facts:
-    """Makes the folder `to` with faces/, run/, pictures and index.html, in place of an earlier demo, and
-    returns its facts; `text` names the next step."""
-    start = time.monotonic()
-    note(f"1 of 3  Rendering {FACES:,} faces.")
-    faces = prepare("synthetic", to=to / "faces", limit=FACES, seed=seed, force=True)
-    note("2 of 3  Training a space on them (two to three minutes on two free cores).")
-    result = train("demo", faces, to / "run", seed=seed, force=True, trackers=["none"])
-    note("3 of 3  Making pictures.")
-    trained = trained_pictures(load(to / "run"), faces, to, seed)
-    bundled = default_pictures(load(), to, seed) if default_space() else []
-    seconds = round(time.monotonic() - start, 1)
-    file = to / "index.html"
-    with write_atomically(file) as beside:
-        beside.write_text(page_html(bundled, trained, result, seconds), encoding="utf-8")
-    following = "\n".join(f"  {line}" for line in COMMANDS.splitlines())
-    text = (
-        f"Done in {seconds:,.0f} s. Open {file} in a browser.\nNow with photographs of your own:\n{following}"
-    )
-    return {"to": str(to), "page": str(file), "seconds": seconds, "training": result, "text": text}
+def demo(to: Path, seed: int = 0, resume: bool = False, force: bool = False) -> Facts:
+    """Makes the folder `to` with pictures, faces/, run/ and index.html, which grows with each part. Returns
+    the facts; `text` names the next steps.
+
+    A finished demo is made again, and with `resume` left as it is. An unfinished one goes on with `resume`
+    and starts again with `force`. Raises UsageError for an unfinished demo without either, for one of another
+    seed, and for a folder of other files."""
+    made = Demo(to, seed)
+    made.begin(resume, force)
+    made.run()
+    return made.facts()
 
 
-def default_pictures(space: FaceSpace, to: Path, seed: int) -> list[Picture]:
-    """Saves samples, edits and a morph of the default space in `to`."""
-    grids.save_still(grids.grid(space.sample(48, seed), 12), to / "space-samples.png")
-    z = space.sample_latents(5, seed, TEMPERATURE)
-    animation.save_animation(space.morph(z, frames=120, loop=True), to / "space-morph.gif")
-    known = space.directions().names
-    names = [name for name in EDITED if name in known]
-    editor, strips = Editor(space), []
-    for name, face in zip(names, z):
-        strips.append(editor.strip(edit_input(space, face), name, STRENGTHS).faces[0])
-    grids.save_still(grids.grid(np.concatenate(strips), len(STRENGTHS)), to / "space-edits.png")
-    return [
-        _picture("space-samples.png", f"Samples from {space.prior().origin}: these people do not exist."),
-        _picture(
-            "space-edits.png",
-            f"{', '.join(names)}: a row each, from −3 to +3 standard deviations; the middle is unedited.",
-        ),
-        _picture("space-morph.gif", "A morph through five samples."),
-    ]
+class Demo:
+    """One demo: its folder, and the parts that are finished."""
+
+    def __init__(self, to: Path, seed: int) -> None:
+        self.to, self.seed = to, seed
+        self.folder = DemoFolder(to, seed, FACES, STEPS)
+        self.parts = [*(DEFAULT_PARTS if default_space() else ()), *SYNTHETIC_PARTS]
+        self.made: dict[str, MadePart] = {}
+
+    def begin(self, resume: bool, force: bool) -> None:
+        """Reads the finished parts of an interrupted demo, or clears the folder of an older one."""
+        check_target(self.to, "a demo", is_demo, force=True)
+        state = _read_state(self.to)
+        finished = state is not None and len(state["parts"]) == len(self.parts)
+        if state is not None and resume:
+            self._check_same(state)
+            self.made = {name: MadePart(**part) for name, part in state["parts"].items()}
+        elif state is not None and not finished and not force:
+            done, all_ = len(state["parts"]), len(self.parts)
+            raise UsageError(
+                f"--to {self.to} holds an unfinished demo ({done} of {all_} parts). "
+                "Add --resume to go on, --force to start again, or name another folder."
+            )
+        else:
+            self._clear()
+        self._save()
+
+    def _check_same(self, state: Facts) -> None:
+        for name, value in {"seed": self.seed, "faces": FACES, "steps": STEPS}.items():
+            if state[name] != value:
+                raise UsageError(
+                    f"The demo in {self.to} was started with {name} {state[name]}, not {value}. "
+                    "Add --force instead of --resume to start again."
+                )
+
+    def _clear(self) -> None:
+        """Removes the files of an older demo; other files of the folder stay."""
+        if not self.to.is_dir() or not is_demo(self.to):
+            return
+        if is_face_set(self.to / FACES_SET):
+            shutil.rmtree(self.to / FACES_SET)
+        if any((self.to / RUN / name).is_file() for name in (CHECKPOINT, RESULT)):
+            shutil.rmtree(self.to / RUN)
+        (self.to / STATE).unlink(missing_ok=True)
+
+    def _save(self) -> None:
+        """Writes the finished parts and the page."""
+        parts = {name: part._asdict() for name, part in self.made.items()}
+        write_json(self.to / STATE, {"seed": self.seed, "faces": FACES, "steps": STEPS, "parts": parts})
+        self._write_page()
+
+    def _write_page(self, stopped: bool = False) -> None:
+        missing = {part.title: part.seconds for part in self.parts if part.name not in self.made}
+        DemoPage(self.to, self.made, missing, stopped).write()
+
+    def run(self) -> None:
+        """Makes the missing parts, each followed by the page with it."""
+        missing = [part for part in self.parts if part.name not in self.made]
+        if not missing:
+            return
+        times = ", ".join(f"{part.title} {part.seconds:.0f} s" for part in missing)
+        note(
+            f"The page is {self.to / PAGE}. Open it in a browser now: it grows with each part.\n"
+            f"Expected on two idle cores: {times}."
+        )
+        try:
+            for number, part in enumerate(self.parts, start=1):
+                if part.name not in self.made:
+                    self._make(part, number)
+        except BaseException as error:
+            with contextlib.suppress(OSError):  # such as a full disk: the error that counts is the first
+                self._write_page(stopped=True)
+            if isinstance(error, KeyboardInterrupt):
+                note(f"The demo is unfinished. Go on: {program()} demo --to {self.to} --resume")
+            raise
+
+    def _make(self, part: Part, number: int) -> None:
+        start = time.monotonic()
+        captions, figures = part.make(self.folder)
+        seconds = round(time.monotonic() - start, 1)
+        self.made[part.name] = MadePart(seconds, captions, figures)
+        self._save()
+        note(f"{number} of {len(self.parts)}  {part.title}: {seconds:,.1f} s, on the page now.")
+
+    def facts(self) -> Facts:
+        """The JSON object of the verb."""
+        seconds = round(sum(part.seconds for part in self.made.values()), 1)
+        result = json.loads((self.to / RUN / RESULT).read_text(encoding="utf-8"))
+        file = self.to / PAGE
+        following = "\n".join(f"  {line}" for line in commands())
+        text = f"Done, {seconds:,.0f} s in all. The page: {file}\nTry next:\n{following}"
+        times = {name: part.seconds for name, part in self.made.items()}
+        facts = {"to": str(self.to), "page": str(file), "seconds": seconds, "parts": times}
+        return {**facts, "training": result, "text": text}
 
 
-def trained_pictures(space: FaceSpace, faces: FaceSet, to: Path, seed: int) -> list[Picture]:
-    """Saves training faces, samples, reconstructions, a morph and loss curves of the trained space in
-    `to`."""
-    grids.save_still(grids.grid(faces.images[:32], 8), to / "faces.png")
-    grids.save_still(grids.grid(space.sample(64, seed=seed)), to / "samples.png")
-    held_out = faces.images[faces.rows("test")[:16]]
-    grids.save_still(reconstruct_rows(space, held_out).sheet(8), to / "reconstructions.png")
-    keys = held_out[np.linspace(0, len(held_out) - 1, 5).astype(int)]
-    animation.save_animation(space.morph(keys, frames=120, loop=True), to / "morph.gif")
-    charts.save(charts.curves(loss_panels(read_records(to / "run")), "step"), to / "curves.png")
-    kept = f"their reconstructions from {space.latent_dim} numbers each"
-    return [
-        _picture("faces.png", "Training data: 32 of the synthetic faces, each rendered from known factors."),
-        _picture("samples.png", f"Samples from {space.model.prior.origin}."),
-        _picture("reconstructions.png", f"Held-out faces (rows 1 and 3), and below them {kept}."),
-        _picture(
-            "morph.gif", "A morph through five held-out faces, on straight lines between their latents."
-        ),
-        _picture("curves.png", "The loss during training: a validation loss that rises shows overfitting."),
-    ]
-
-
-def page_html(bundled: Sequence[Picture], trained: Sequence[Picture], result: Facts, seconds: float) -> str:
-    """The page: the default space where there is one, the trained space with its figures, the next
-    commands."""
-    losses = result["validation"]
-    speed = f"{result['images_per_second']:,.0f} images a second on {result['device']}"
-    facts = (
-        f"{result['faces']['train']:,} training faces, {result['parameters']:,} parameters, "
-        f"{result['steps']:,} steps, {speed}; {losses['loss']:,.0f} nats per image on validation faces, "
-        f"mean squared error {losses['mse']:.4f}; {seconds:,.0f} seconds in all."
-    )
-    sections = [
-        Section("A space of synthetic faces", facts, trained),
-        Section("Now with photographs of your own", "", code=COMMANDS),
-    ]
-    if bundled:
-        sections.insert(0, Section("The default space", "", bundled))
-    return render_page("facespace demo", sections, TEMPLATE)
-
-
-def _picture(file: str, caption: str) -> Picture:
-    return Picture(caption, file, caption)
+def _read_state(to: Path) -> Facts | None:
+    """The state of a demo; None where there is none, or it cannot be read."""
+    try:
+        return json.loads((to / STATE).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None

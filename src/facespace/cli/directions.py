@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from facespace.cli.app import Done, verb
-from facespace.cli.options import Align, Split, words
+from facespace.cli.options import Align, AlignMode, Split, words
 from facespace.cli.terminal import table
 from facespace.core.errors import UsageError
 
@@ -92,7 +92,7 @@ def directions(
     split: Split = "train",
     fit: Fit = BY_ATTRIBUTES,
     own: OwnDirection = FROM_SET,
-    align: Align = False,
+    align: Align = "auto",
 ) -> Done:
     """Find the directions along which attributes change, and store them with the space.
 
@@ -130,7 +130,7 @@ def directions(
 Fitted = tuple["Directions", list[str]]  # all directions of the bundle, and the names of the new ones
 
 
-def _fit_own(space: "FaceSpace", own: OwnDirection, data: Path | None, align: bool) -> Fitted:
+def _fit_own(space: "FaceSpace", own: OwnDirection, data: Path | None, align: AlignMode) -> Fitted:
     if own.having is None or own.lacking is None or not own.name or data:
         raise UsageError(
             "A direction of your own takes --positive DIR, --negative DIR and --name NAME, and no --data."
@@ -139,12 +139,12 @@ def _fit_own(space: "FaceSpace", own: OwnDirection, data: Path | None, align: bo
     return space.add_direction(own.name, having, lacking), [own.name]
 
 
-def _latents_in(space: "FaceSpace", folder: Path, align: bool) -> "np.ndarray":
+def _latents_in(space: "FaceSpace", folder: Path, align: AlignMode) -> "np.ndarray":
     from facespace.cli.faces import files_in, read_latents
 
     if not folder.is_dir():
         raise UsageError(f"{folder} is no folder of photographs. Put at least 5 faces into one, and name it.")
-    return read_latents(space, files_in(folder), align)
+    return read_latents(space, files_in(folder), align, skip_faceless=True)
 
 
 def _fit_set(space: "FaceSpace", data: Path, split: str, fit: Fit) -> Fitted:

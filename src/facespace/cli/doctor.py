@@ -6,29 +6,24 @@ import platform
 import re
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from facespace.cli.app import Facts
 from facespace.cli.terminal import table
+from facespace.core.extras import EXTRAS, clone_folder, install_command
 from facespace.core.version import __version__
-
-EXTRAS = {
-    "align": "opencv-python-headless",
-    "kaggle": "kagglehub",
-    "tensorboard": "tensorboard",
-    "wandb": "wandb",
-    "umap": "umap-learn",
-    "parquet": "pyarrow",
-}
+from facespace.image.detectors import YUNET_URL, YUNET_VARIABLE, local_yunet
 
 
 def examine() -> Facts:
-    """The facts, and `text` for the terminal. `missing` names required packages that are not installed."""
-    from facespace.image.detectors import local_yunet
-
+    """The facts, and `text` for the terminal. `missing` names required packages that are not installed,
+    `optional` the optional parts that are not, each with the command that installs it."""
     versions = _required()
     missing = [name for name, version in versions.items() if version is None]
     yunet = local_yunet()
+    extras = {extra: _version(row.package) for extra, row in EXTRAS.items()}
+    ffmpeg = shutil.which("ffmpeg")
     facts = {
         "facespace": __version__,
         "python": platform.python_version(),
@@ -37,9 +32,11 @@ def examine() -> Facts:
         "cores": _cores(),
         "free_disk_gib": round(shutil.disk_usage(Path.cwd()).free / 2**30, 1),
         "packages": versions,
-        "extras": {extra: _version(package) for extra, package in EXTRAS.items()},
+        "extras": extras,
+        "ffmpeg": ffmpeg,
         "yunet": yunet and str(yunet),
         "missing": missing,
+        "optional": _not_here(extras, ffmpeg),
         **_devices(missing),
     }
     return {**facts, "text": _text(facts)}
@@ -61,6 +58,16 @@ def _version(name: str) -> str | None:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         return None
+
+
+def _not_here(extras: Mapping[str, str | None], ffmpeg: str | None) -> dict[str, str]:
+    """The optional parts that are not installed, and the command that installs each. A system's ffmpeg stands
+    in for the package."""
+    absent = {}
+    for extra, version in extras.items():
+        if version is None and not (extra == "video" and ffmpeg):
+            absent[extra] = install_command(extra)
+    return absent
 
 
 def _cores() -> int | None:
@@ -90,23 +97,55 @@ def _devices(missing: list[str]) -> Facts:
 def _text(facts: Facts) -> str:
     precision = "bf16" if facts.get("bf16") else "fp32, since bf16 is not native or not faster"
     devices = ", ".join(facts["devices"]) or "none"
-    required, extras = [], []
+    required = []
     for name, version in facts["packages"].items():
         required.append([name, version or "MISSING"])
-    for extra, version in facts["extras"].items():
-        extras.append([EXTRAS[extra], version or f"not installed; for it: pip install facespace[{extra}]"])
-    yunet = facts["yunet"] or "not here; --align fetches them once"
-    summary = "Nothing is missing."
-    if facts["missing"]:
-        summary = f"Missing: {', '.join(facts['missing'])}. Install again with: pip install facespace"
     lines = (
         f"facespace {facts['facespace']} on Python {facts['python']}, {facts['system']}",
         f"device: --device auto uses {facts['device']} (here: {devices})",
         f"precision of training there: {precision}",
         f"cores: {facts['cores']}; free disk here: {facts['free_disk_gib']} GiB",
+        "required packages:",
         table(required, indent=2),
-        table(extras, indent=2),
-        f"weights of the face detector YuNet: {yunet}",
-        summary,
+        "optional parts:",
+        table([*_optional(facts), ["YuNet", _yunet(facts)]], indent=2),
+        _summary(facts),
     )
     return "\n".join(lines)
+
+
+def _optional(facts: Facts) -> list[list[str]]:
+    """A row for each optional part: its package, and its version or what it is for and how to install it."""
+    rows = []
+    for extra, version in facts["extras"].items():
+        row, state = EXTRAS[extra], version
+        if version is None and extra in facts["optional"]:
+            state = f"not installed; it {row.purpose}: {facts['optional'][extra]}"
+        elif version is None:
+            state = f"not installed; {facts['ffmpeg']} is used"
+        rows.append([row.package, state])
+    return rows
+
+
+def _yunet(facts: Facts) -> str:
+    if facts["yunet"]:
+        return facts["yunet"]
+    if "align" in facts["optional"]:
+        return "weights of the face detector; not here: they are fetched (227 kB) once OpenCV is installed"
+    return (
+        "weights of the face detector; not here: the first photograph fetches them (227 kB). "
+        f"Without a network, fetch {YUNET_URL} elsewhere and let {YUNET_VARIABLE} name the file"
+    )
+
+
+def _summary(facts: Facts) -> str:
+    """What is missing, as the last line: required packages before optional parts."""
+    if facts["missing"]:
+        again = "pip install ." if clone_folder() else "pip install facespace"
+        return f"Missing: {', '.join(facts['missing'])}. Install again with: {again}"
+    absent = list(facts["optional"])
+    if not facts["yunet"]:
+        absent.append("YuNet")
+    if not absent:
+        return "Everything is installed, the optional parts too."
+    return f"All required packages are installed. Optional parts that are not here: {', '.join(absent)}."

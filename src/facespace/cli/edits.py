@@ -77,7 +77,7 @@ def edit(
     refine
         Improve the latents of photographs by this many steps of optimisation, such as 50; the gain is
         printed.
-    judge
+    classifier
         The attribute classifier of edits to on and off: a folder of train-attributes. [default: the bundled
         one]
     """
@@ -108,7 +108,8 @@ def edit(
 
 def _faces(space: "FaceSpace", files: Sequence[Path], source: FaceSource) -> Any:
     """Photographs, faces of a set, or latents float32 (N, D), as `edit_input` takes them."""
-    from facespace.cli.faces import check_one_source, exactly, is_array, key_latents, read_photos
+    from facespace.cli.faces import check_one_source, exactly, is_array, key_latents
+    from facespace.image.aligned_photos import read_photos
 
     check_one_source(files, source)
     if source.data:
@@ -118,7 +119,7 @@ def _faces(space: "FaceSpace", files: Sequence[Path], source: FaceSource) -> Any
         return key_latents(space, files, source)
     if len(photos) < len(files):
         raise UsageError("Name photographs or .npy files of latents, not both at once.")
-    return read_photos(photos, source.align)
+    return read_photos(photos, source.align, space.template)
 
 
 def _classifier(

@@ -8,18 +8,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from facespace.cli.options import FaceSource, Photos
+from facespace.cli.missing import ARRAY, missing, no_space
+from facespace.cli.options import AlignMode, FaceSource, Photos
 from facespace.core.errors import FacespaceError, UsageError
 from facespace.core.files import restore_interrupted
 from facespace.image import grids
-from facespace.image.aligned_photos import read_photos
-from facespace.image.photos import FORMATS
+from facespace.image.aligned_photos import PhotoReader
+from facespace.image.photos import has_image_ending
 from facespace.image.sheets import sheet
 
 if TYPE_CHECKING:
     from facespace.space.face_space import FaceSpace
-
-ARRAY = ".npy"
 
 
 def open_space(paths: Sequence[Path]) -> tuple["FaceSpace", list[Path]]:
@@ -29,19 +28,22 @@ def open_space(paths: Sequence[Path]) -> tuple["FaceSpace", list[Path]]:
 
     if paths:
         restore_interrupted(paths[0])
-    if paths and paths[0].is_dir():
-        return load(paths[0]), list(paths[1:])
-    for path in paths:
-        if not path.exists():
-            raise FacespaceError(
-                f"{path} does not exist. Name a trained space first: a run's folder, or a bundle's."
-            )
-    return load(), list(paths)
+    named = bool(paths) and paths[0].is_dir()
+    files = list(paths[1:] if named else paths)
+    for place, file in enumerate(files):
+        if not file.exists():
+            raise missing(file, may_be_space=place == 0 and not named)
+    return load(paths[0]) if named else load(), files
 
 
 def open_one(space: Path | None) -> "FaceSpace":
-    """The space of that folder, or the default space."""
-    return open_space([space] if space else [])[0]
+    """The space of that folder, or the default space. Raises FacespaceError for a path that is no folder."""
+    if space is None:
+        return open_space([])[0]
+    restore_interrupted(space)
+    if not space.is_dir():
+        raise no_space(space)
+    return open_space([space])[0]
 
 
 def is_array(path: Path) -> bool:
@@ -119,32 +121,38 @@ def check_one_source(files: Sequence[Path], source: FaceSource) -> None:
 def files_in(path: Path) -> list[Path]:
     """A file itself; of a folder its pictures and .npy files, by name. Raises FacespaceError for a folder
     without any."""
+    if not path.exists():
+        raise missing(path)
     if not path.is_dir():
         return [path]
-    endings = {ending for ending, name in Image.registered_extensions().items() if name in FORMATS} | {ARRAY}
     files = []
     for file in sorted(path.iterdir()):
-        if file.suffix.lower() in endings and not file.name.startswith("."):
+        if (has_image_ending(file) or is_array(file)) and not file.name.startswith("."):
             files.append(file)
     if not files:
         raise FacespaceError(f"The folder {path} holds no pictures and no .npy files of latents.")
     return files
 
 
-def read_latents(space: "FaceSpace", files: Sequence[Path], align: bool) -> np.ndarray:
-    """Photographs encoded, and .npy files of latents as they are: float32 (N, D), in the order of the
-    files."""
-    photos = iter(read_photos([file for file in files if not is_array(file)], align))
+def read_latents(
+    space: "FaceSpace", files: Sequence[Path], align: AlignMode = "auto", skip_faceless: bool = False
+) -> np.ndarray:
+    """Photographs encoded, and .npy files of latents as they are: float32 (N, D), in the order of the files.
+    `align` and `skip_faceless` are those of `PhotoReader`."""
+    reader = PhotoReader(align, space.template, skip_faceless)
     keys = []
     for file in files:
-        keys.append(read_array(file).astype(np.float32) if is_array(file) else next(photos))
+        key = read_array(file).astype(np.float32) if is_array(file) else reader.read(file)
+        if key is not None:
+            keys.append(key)
+    reader.report()
     return space.latents(*keys)
 
 
 def read_array(path: Path) -> np.ndarray:
     """A .npy file of real numbers, never unpickled. Raises FacespaceError for any other file."""
-    if not path.is_file():
-        raise FacespaceError(f"{path} does not exist. Make it with: facespace encode SPACE IMAGE --to {path}")
+    if not path.exists():
+        raise missing(path)
     try:
         # A memory map compares the size in the header with the file's size.
         array = np.lib.format.open_memmap(path, mode="r")

@@ -13,12 +13,12 @@ from facespace.cli.faces import (
     is_array,
     open_space,
     read_array,
-    read_photos,
     some_latents,
 )
 from facespace.cli.options import FaceSource
 from facespace.core.console import note, progress
 from facespace.core.errors import BundleError, FacespaceError, ImageError, UsageError
+from facespace.image.aligned_photos import PhotoReader
 from facespace.latent.ordering import GIVEN, ordered
 from facespace.models.locations import find
 
@@ -108,10 +108,11 @@ def _random_text(count: int, seed: int) -> str:
 
 def _of_files(space: "FaceSpace", files: Sequence[Path], source: FaceSource) -> Keyframes:
     parts, names, reasons = [], [], {}
+    reader = PhotoReader(source.align, space.template)
     with progress(len(files), "Reading faces", "files") as advance:
         for path in files:
             try:
-                found = _read(space, path, source)
+                found = _read(space, path, reader)
                 parts.append(found)
                 names += [path.name] * len(found)
             except ImageError as error:
@@ -119,6 +120,7 @@ def _of_files(space: "FaceSpace", files: Sequence[Path], source: FaceSource) -> 
                     raise
                 reasons[str(path)] = str(error)
             advance(1)
+    reader.report()
     latents = np.concatenate([np.empty((0, space.latent_dim), np.float32), *parts])
     _check(len(latents), len(files), reasons)
     if reasons:
@@ -126,11 +128,12 @@ def _of_files(space: "FaceSpace", files: Sequence[Path], source: FaceSource) -> 
     return Keyframes(latents, names, list(reasons), f"{len(latents)} faces")
 
 
-def _read(space: "FaceSpace", path: Path, source: FaceSource) -> np.ndarray:
+def _read(space: "FaceSpace", path: Path, reader: PhotoReader) -> np.ndarray:
     """Latents (N, D) of one file."""
     if is_array(path):
         return space.latents(read_array(path).astype(np.float32))
-    return space.encode(read_photos([path], source.align))
+    photo = reader.read(path)
+    return space.encode([photo] if photo else [])
 
 
 def _check(found: int, files: int, reasons: dict[str, str]) -> None:

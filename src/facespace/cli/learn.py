@@ -1,6 +1,7 @@
 """Verbs for learning: recipes, train, runs, demo, doctor."""
 
 import json
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -10,23 +11,37 @@ from cyclopts import Parameter
 from facespace.cli.app import Done, Facts, verb
 from facespace.cli.options import Flag, Settings
 from facespace.cli.terminal import table
+from facespace.core.console import note
+from facespace.core.errors import UsageError
 
 
-@verb("facespace recipes [NAME]")
-def recipes(name: str | None = None, /) -> Done:
-    """List the recipes, or print one whole.
+@verb("facespace recipes [NAME] [--code [--to FILE.py]] [--set FIELD=VALUE]")
+def recipes(
+    name: str | None = None, /, *, code: Flag = False, to: Path | None = None, set: Settings = ()
+) -> Done:
+    """List the recipes, print one whole, or print its model as one file of PyTorch.
 
-    Example: facespace recipes celebamask-conv
+    Example: facespace recipes celebamask-conv --code --to model.py
 
     Parameters
     ----------
     name
         The recipe to print.
+    code
+        Print one Python file that is the recipe: network, loss and training loop, with torch, numpy and Pillow
+        alone. Run it: python FILE.py SET/images.npy
+    to
+        A new file for that code, in place of printing it.
+    set
+        Change one field of the recipe before it is printed, FIELD=VALUE; may be repeated.
     """
-    from facespace.recipes import RECIPES
-
+    if to and not code:
+        raise UsageError("--to is for --code: facespace recipes NAME --code --to FILE.py")
     if name is not None:
-        return _one_recipe(name)
+        return _code(name, set, to) if code else _one_recipe(name, set)
+    if code or set:
+        raise UsageError("Name the recipe that is to be printed: facespace recipes NAME --code")
+    from facespace.recipes import RECIPES
     from facespace.recipes.parameter_counts import PARAMETERS
 
     rows, facts = [], {}
@@ -35,22 +50,51 @@ def recipes(name: str | None = None, /) -> Done:
         rows.append([key, f"{PARAMETERS[key]:,}", "parameters ", summary])
         facts[key] = {"summary": summary, "parameters": PARAMETERS[key]}
     text = table(rows, right=(1,))
-    return Done({"recipes": facts}, f"{text}\n\nThe whole of one: facespace recipes NAME")
+    after = "The whole of one: facespace recipes NAME. As one file of PyTorch: facespace recipes NAME --code"
+    return Done({"recipes": facts}, f"{text}\n\n{after}")
 
 
-def _one_recipe(name: str) -> Done:
+def _code(name: str, settings: Settings, to: Path | None) -> Done:
+    from facespace.core.configs import override
+    from facespace.core.files import write_atomically
+    from facespace.formats.checks import left_out
+    from facespace.formats.single_file import code_of
+    from facespace.recipes import recipe
+
+    plan = override(recipe(name), settings)
+    text = code_of(plan, settings)
+    if missing := left_out(plan):
+        note(
+            f"The file has no training loop: {', '.join(missing)} need networks of their own. It holds network, "
+            "likelihood and regularizer."
+        )
+    facts = {"name": name, "settings": [*settings], "to": to and str(to), "code": text}
+    if to is None:
+        return Done(facts, text.rstrip("\n"))
+    if to.exists():
+        raise UsageError(f"--to {to} exists; name a new file, so that nothing of yours is replaced.")
+    with write_atomically(to) as beside:
+        beside.write_text(text, encoding="utf-8")
+    return Done(facts, f"{name} in {to}: {text.count(chr(10))} lines. Run it: python {to} SET/images.npy")
+
+
+def _one_recipe(name: str, settings: Settings) -> Done:
     import inspect
 
-    from facespace.core.configs import to_dict
+    from facespace.core.configs import override, to_dict
     from facespace.recipes import RECIPES, recipe
     from facespace.recipes.parameter_counts import PARAMETERS
 
-    plan = recipe(name)
-    whole, about, parameters = to_dict(plan), inspect.getdoc(RECIPES[name]) or "", PARAMETERS[name]
+    named = recipe(name)
+    plan = override(named, settings)
+    whole, about = to_dict(plan), inspect.getdoc(RECIPES[named.name]) or ""
+    parameters = PARAMETERS[named.name] if plan.model == named.model else None
+    count = f"parameters  {parameters:,}\n" if parameters else ""
+    options = "".join(f" --set {shlex.quote(setting)}" for setting in settings)
     text = (
-        f"{about}\n\nparameters  {parameters:,}\n{json.dumps(whole, indent=2)}\n\n"
+        f"{about}\n\n{count}{json.dumps(whole, indent=2)}\n\n"
         f"Prepare its data with:\n  {plan.data.prepare_line(plan.model.image)}\n"
-        f"Train it with:\n  facespace train {name} --data SET --to RUN"
+        f"Train it with:\n  facespace train {name} --data SET --to RUN{options}"
     )
     return Done({"name": name, "about": about, "parameters": parameters, "recipe": whole}, text)
 
@@ -170,23 +214,27 @@ def runs(folder: Path, /) -> Done:
     return Done(facts, listing(rows))
 
 
-@verb("facespace demo [--to DIR]")
-def demo(*, to: Path = Path("demo"), seed: int = 0) -> Done:
-    """Draw faces, train a space on them, and show samples, reconstructions, a morph and the loss curves on
-    one page.
+@verb("facespace demo [--to DIR] [--resume]")
+def demo(*, to: Path = Path("demo"), seed: int = 0, resume: Flag = False, force: Flag = False) -> Done:
+    """Show samples, edits and a morph of the default space, then train a space on synthetic faces: one page,
+    which grows.
 
     Example: facespace demo --to demo
 
     Parameters
     ----------
     to
-        The folder to make; open index.html in it.
+        The folder to make; open index.html in it. A finished demo in it is made again.
     seed
-        Random seed of the faces drawn and of the training.
+        Random seed of all faces and of the training.
+    resume
+        Go on with an interrupted demo; a finished one stays as it is. Starts a demo where there is none.
+    force
+        Start again where an unfinished demo is.
     """
     from facespace.cli.demo import demo as run_demo
 
-    facts = run_demo(to, seed)
+    facts = run_demo(to, seed, resume, force)
     return Done(facts, facts["text"])
 
 

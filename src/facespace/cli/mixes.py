@@ -23,7 +23,7 @@ def mix(
     minus: Terms = (),
     blend: Terms = (),
     prior: Prior = None,
-    align: Align = False,
+    align: Align = "auto",
     scale: Scale = None,
 ) -> Done:
     """Add, subtract and average faces.
@@ -61,7 +61,7 @@ def mix(
     sheets.check_scale(scale)
     terms = _weighted(plus, minus, blend)
     opened = open_one(space)
-    groups = [(read_latents(opened, term.files, align), term.weight) for term in terms]
+    groups = [(read_latents(opened, term.files, align, term.folder), term.weight) for term in terms]
     mixed = mix_strip(opened, groups, prior)
     captions = [f"{term.weight:+.4g} × {term.name}" for term in terms]
     with output_file(to, "mixed.png") as file:
@@ -83,6 +83,7 @@ class Term(NamedTuple):
     name: str
     files: list[Path]
     weight: float
+    folder: bool = False  # photographs of a folder, of which those without a face are left out
 
 
 def _weighted(plus: Terms, minus: Terms, blend: Terms) -> list[Term]:
@@ -118,7 +119,8 @@ def parse_term(text: str) -> Term:
     files = []
     for part in parts:
         files += files_in(Path(part))
-    return Term(", ".join(Path(part).name for part in parts), files, weight)
+    folder = any(Path(part).is_dir() for part in parts)
+    return Term(", ".join(Path(part).name for part in parts), files, weight, folder)
 
 
 def _name_and_weight(text: str) -> tuple[str, float]:

@@ -47,8 +47,8 @@ def morph(
         at temperature 0.7.
     to
         An animation (.gif, .webp, .mp4), a still (.png, .jpg), or .npy for the frames as a uint8 array (N, H,
-        W, C). An .mp4 needs pip install 'facespace[video]'. [default: morph.gif in the current folder, or
-        morph-2.gif … where that exists]
+        W, C). An .mp4 needs ffmpeg; facespace doctor says how to install it. [default: morph.gif in the
+        current folder, or morph-2.gif … where that exists]
     lock
         Attributes that keep the scores of the first face, with commas between, such as Smiling,Male; their
         directions come from facespace directions. Not with --grid.
@@ -133,7 +133,7 @@ class Output:
 def _output(to: Path | None, fps: float, padding: int, color: str, scale: int | None) -> Output:
     """Checks what can be checked before any work. Raises UsageError, and FacespaceError for an .mp4 without
     ffmpeg."""
-    from facespace.cli.faces import ARRAY
+    from facespace.cli.missing import ARRAY
     from facespace.image import animation, grids, sheets
 
     ending = (to or Path(DEFAULT)).suffix.lower()

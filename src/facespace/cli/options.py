@@ -4,7 +4,7 @@ file."""
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -15,12 +15,15 @@ Force = Annotated[bool, Parameter(negative="", help="Replace an older result in 
 ForceSet = Annotated[
     bool, Parameter(negative="", help="Replace a prepared set that is already in that folder.")
 ]
-Align = Annotated[
-    bool,
-    Parameter(
-        negative="", help="Detect the largest face in each photograph and align it to CelebA's template."
-    ),
-]
+AlignMode = Literal["auto", "yes", "no"]
+ALIGN_HELP = (
+    "Photographs whose largest face is moved to its place in CelebA's template: auto, those whose face does not "
+    "lie in the crop of the space already; yes, all (--align alone means yes); no, none."
+)
+Align = Annotated[AlignMode, Parameter(help=ALIGN_HELP)]
+# What --align takes, and its current name. A word that follows --align and is none of these is an argument of
+# its own, so that `--align me.jpg` and `--align --set …` mean --align=yes.
+ALIGN_WORDS = {"auto": "auto", "yes": "yes", "no": "no", "true": "yes", "false": "no"}
 Split = Annotated[str, Parameter(help="Of that set: train, validation, test or all.")]
 Prior = Annotated[
     str | None,
@@ -66,7 +69,8 @@ class Photos:
     Parameters
     ----------
     align
-        Detect the largest face in each photograph and align it to CelebA's template.
+        Photographs whose largest face is moved to its place in CelebA's template: auto, those whose face does
+        not lie in the crop of the space already; yes, all (--align alone means yes); no, none.
     data
         Use faces of a prepared set, evenly spaced over --split, in place of files.
     split
@@ -75,7 +79,7 @@ class Photos:
         Number of faces of that set. [default: 2 for morph, 8 for edit, 32 for reconstruct]
     """
 
-    align: Flag = False
+    align: AlignMode = "auto"
     data: Path | None = None
     split: str = "test"
     count: Annotated[int | None, Parameter(alias=("-n", "--number"))] = None
@@ -104,6 +108,29 @@ class FaceSource(Photos):
 
 ANY_FACES = FaceSource()
 ANY_PHOTOS = Photos()
+
+
+def complete_align(tokens: Sequence[str]) -> list[str]:
+    """The words of a command line with a value in every --align: a bare one means yes, whatever follows."""
+    completed: list[str] = []
+    bare = False  # whether the word before is an --align without a value
+    for place, word in enumerate(tokens):
+        if bare:
+            mode = ALIGN_WORDS.get(word)
+            completed.append(f"--align={mode or 'yes'}")
+            bare = False
+            if mode:
+                continue
+        if word == "--":
+            return [*completed, *tokens[place:]]
+        name, equals, value = word.partition("=")
+        if name == "--align" and equals:
+            completed.append(f"--align={ALIGN_WORDS.get(value, value)}")
+        elif name == "--align":
+            bare = True
+        else:
+            completed.append(word)
+    return [*completed, "--align=yes"] if bare else completed
 
 
 def words(text: str) -> list[str]:

@@ -20,11 +20,12 @@ class FitOptions:
     components
         Number of Gaussians of a mixture. [default: 10, and fewer for few faces]
     steps
-        Training steps of a flow at most; held-out latents stop it earlier. [default: 6000]
+        Training steps at most; held-out latents stop it earlier. [default: 6000; autoregressive 1500]
     width
-        Units in the layers of a flow. [default: 512, and 4 for each latent where that is less]
+        Units in the layers of its network. [default: 512, and 4 for each latent where that is less;
+        autoregressive 192]
     blocks
-        Residual blocks of a flow. [default: 4]
+        Residual blocks of its network. [default: 4]
     """
 
     components: int | None = None
@@ -64,8 +65,10 @@ def fit_prior(
     data
         A folder that facespace prepare made, best the one that the space was trained on.
     kind
-        flow (a network; the highest likelihood, and it can be conditioned on attributes), mixture (of
-        Gaussians; seconds) or normal (one Gaussian). [default: flow; mixture where --components is given]
+        flow (a network; the highest likelihood, and it can be conditioned on attributes), diffusion, mixture
+        (of Gaussians; seconds), normal (one Gaussian) or autoregressive (of a space of codes; a transformer
+        over the codes). [default: flow, of a space of codes autoregressive; mixture where --components is
+        given]
     mirror
         Fit to the mirror images of the faces too.
     conditions
@@ -76,6 +79,7 @@ def fit_prior(
     """
     from facespace.cli.faces import open_one
     from facespace.data.faces import FaceSet
+    from facespace.models.bundle_card import likelihood_text
     from facespace.space.face_space import space_facts
 
     opened = open_one(space)
@@ -85,8 +89,10 @@ def fit_prior(
     seconds = time.monotonic() - start
     lines = [f"{entry['origin']}, kept in {opened.folder} ({seconds:.1f} s)"]
     for name, nats in entry["nats"].items():
-        fitted, own = f"{nats['fitted']:,.1f} nats per latent vector", f"{nats['model']:,.1f}"
-        lines.append(f"{name}: {fitted}; {own} under {opened.model.prior.origin}")
+        compared = f"{nats.get('model', 0):,.1f} under {opened.model.prior.origin}"
+        if entry.get("discrete"):
+            compared = likelihood_text(nats)
+        lines.append(f"{name}: {nats['fitted']:,.1f} nats per latent vector; {compared}")
     nearest = entry["nearest"]
     if "validation" in nearest:
         lines.append(

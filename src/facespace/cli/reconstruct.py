@@ -109,12 +109,12 @@ def _originals(
     space: "FaceSpace", files: list[Path], source: Photos, count: int, exact: bool
 ) -> tuple["np.ndarray", list[str]]:
     """Photographs or the faces of the set as the space takes them, uint8 (N, H, W, C), and their names."""
-    from facespace.cli.faces import read_photos
+    from facespace.image.aligned_photos import read_photos
 
     if bool(files) == bool(source.data):
         raise UsageError("Name either photographs or --data SET to reconstruct.")
     if files:
-        return space.fit(read_photos(files, source.align)), [str(file) for file in files]
+        return space.fit(read_photos(files, source.align, space.template)), [str(file) for file in files]
     assert source.data
     faces = space.faces_of(source.data, source.split, count)
     if exact and len(faces) != count:

@@ -11,6 +11,8 @@ def describe_set(card: Card) -> str:
     kind = f"{height}×{width} {colour}, crop {card['crop']} ({splits})"
     lines = [f"{card['faces']:,} faces from {card['source']}, {kind}"]
     lines += _skipped(card["skipped"])
+    if card.get("other_files"):
+        lines.append(f"{card['other_files']:,} other files beside the photographs")
     if "masked_share" in card and card["background"] != "keep":
         lines.append(f"Background replaced ({card['background']}): {card['masked_share']:.1%} of the pixels")
     if "alignment" in card:

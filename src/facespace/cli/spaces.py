@@ -108,7 +108,7 @@ def _discriminator_score(space: "FaceSpace") -> Any:
 
 
 @verb("facespace encode [SPACE] IMAGE ... [--to FILE.npy]")
-def encode(*paths: Path, to: Path | None = None, align: Align = False) -> Done:
+def encode(*paths: Path, to: Path | None = None, align: Align = "auto") -> Done:
     """Turn photographs into latents: float32 (N, D), posterior means.
 
     Example: facespace encode runs/celeba me.jpg --to z.npy
@@ -120,9 +120,10 @@ def encode(*paths: Path, to: Path | None = None, align: Align = False) -> Done:
     to
         The .npy file. [default: latents.npy in the current folder, or latents-2.npy … where that exists]
     """
-    from facespace.cli.faces import ARRAY, read_photos
     from facespace.cli.keyframes import open_space_of_faces
+    from facespace.cli.missing import ARRAY
     from facespace.image import grids
+    from facespace.image.aligned_photos import read_photos
     from facespace.space.face_space import space_facts
 
     if to is not None:
@@ -130,7 +131,7 @@ def encode(*paths: Path, to: Path | None = None, align: Align = False) -> Done:
     space, photos = open_space_of_faces(paths)
     if not photos:
         raise UsageError("Name at least one photograph to encode.")
-    z = space.encode(read_photos(photos, align))
+    z = space.encode(read_photos(photos, align, space.template))
     with output_file(to, "latents.npy") as file:
         grids.save_array(z, file)
     facts = {"to": str(file), "count": len(z), **space_facts(space)}

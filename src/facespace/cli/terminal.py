@@ -1,8 +1,28 @@
 """Tables for the terminal, by rich: columns under each other at the width of their text, the same in a pipe
-as on a screen."""
+as on a screen; and the name of this program at the prompt."""
 
 import io
+import shlex
+import shutil
+import sys
 from collections.abc import Sequence
+from pathlib import Path
+
+
+def program() -> str:
+    """The command that starts this program from the current folder: `facespace` where the shell finds it,
+    else the path of the script that runs, such as .venv/bin/facespace."""
+    script = Path(sys.argv[0])
+    if script.name == "__main__.py" and not shutil.which("facespace"):
+        return "python -m facespace"
+    if not script.stem.startswith("facespace") or not script.is_file():
+        return "facespace"
+    found = shutil.which("facespace")
+    if found and script.samefile(found):
+        return "facespace"
+    if script.is_relative_to(Path.cwd()):
+        script = script.relative_to(Path.cwd())
+    return shlex.quote(str(script))
 
 
 def table(rows: Sequence[Sequence[str]], right: Sequence[int] = (), indent: int = 0) -> str:

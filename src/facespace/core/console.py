@@ -51,6 +51,11 @@ def quiet() -> Iterator[None]:
         _quiet.reset(before)
 
 
+def is_quiet() -> bool:
+    """Whether notes and progress of this thread are suppressed."""
+    return _quiet.get()
+
+
 def note(text: str) -> None:
     """One plain line on stderr."""
     if not _quiet.get():

@@ -64,16 +64,17 @@ class _HttpOnly(urllib.request.HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def fetch(url: str, to: Path, *, sha256: str | None = None) -> Path:
+def fetch(url: str, to: Path, *, sha256: str | None = None, tries: int | None = None) -> Path:
     """Downloads the file at `url` to `to`. A partial download of an earlier run is resumed if the server
     still has the same file. An existing file, with the right checksum where one is given, is returned at
-    once."""
+    once. Raises FetchError, also after so many `tries` (TRIES by default) in a row without a new
+    byte."""
     _check_scheme(url)
     if to.is_file() and (not sha256 or files.sha256(to) == sha256):
         return to
     to.parent.mkdir(parents=True, exist_ok=True)
     part, tag = to.with_name(f"{to.name}.part"), to.with_name(f"{to.name}.part.tag")
-    _receive_all(url, part, tag)
+    _receive_all(url, part, tag, tries or TRIES)
     found = sha256 and files.sha256(part)
     if found != sha256:
         part.unlink()
@@ -89,8 +90,8 @@ def fetch(url: str, to: Path, *, sha256: str | None = None) -> Path:
     return to
 
 
-def _receive_all(url: str, part: Path, tag: Path) -> None:
-    """Connects until `part` has its full length. Raises FetchError after TRIES connections without a new
+def _receive_all(url: str, part: Path, tag: Path, tries: int) -> None:
+    """Connects until `part` has its full length. Raises FetchError after `tries` connections without a new
     byte."""
     most = failures = 0
     while True:
@@ -100,7 +101,7 @@ def _receive_all(url: str, part: Path, tag: Path) -> None:
             kept, _ = _kept(url, part, tag)
             failures = 1 if kept > most else failures + 1
             most = max(most, kept)
-            if failures >= TRIES:
+            if failures >= tries:
                 hint = "Try again later."
                 if kept:
                     hint = f"Run again to continue after the {kept:,} bytes that are kept."

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from facespace.core import console, files
 from facespace.core.errors import UsageError, choose
+from facespace.core.extras import install_command
 from facespace.core.fetch import DamagedArchive, FetchError, cache_folder, fetch, unpack
 
 PICTURES = {".jpg", ".png"}
@@ -228,7 +229,7 @@ def _from_kaggle(handle: str, by_hand: str, client: Any) -> Path:
         with contextlib.redirect_stdout(sys.stderr):  # stdout is for results
             return Path(client.dataset_download(handle, path=None, force_download=False))
     except ImportError as error:
-        hint = "Kaggle's downloads need kagglehub: pip install 'facespace[kaggle]'."
+        hint = f"Kaggle's downloads need kagglehub: {install_command('kaggle')}."
         raise FetchError(f"{hint} {by_hand}") from error
     except Exception as error:  # whatever kagglehub and the network below it may raise
         reason = " ".join(str(error).split()) or type(error).__name__

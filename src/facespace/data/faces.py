@@ -63,6 +63,7 @@ class SourceListing:
     values: np.ndarray = field(default_factory=lambda: np.empty((0, 0), np.float32))  # (faces, attributes)
     skipped: Sequence[tuple[str, str]] = ()  # (id, reason)
     notes: tuple[str, ...] = ()
+    other_files: int = 0  # beside the photographs: tables, notes, hidden files …
 
 
 class FaceSet:

@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,12 +18,15 @@ from facespace.core.errors import FaceSetError, UsageError, choose, suggest
 from facespace.core.files import build_folder, check_target
 from facespace.data.alignment_report import report_alignment
 from facespace.data.faces import FaceSet, SourceListing, evenly_spaced, is_face_set
+from facespace.data.layout import look
+from facespace.data.other_files import is_no_picture, without_other_files
 from facespace.data.processing import Alignment, PrepareSpec
 from facespace.data.requests import check_options, check_pixels, check_split
 from facespace.data.resumable import LOG, Result, job_digest, write_images
 from facespace.data.sources import SOURCES, Source, SourceOptions
 from facespace.data.splits import assign_splits
 from facespace.data.writing import write_card, write_table
+from facespace.image.aligned_photos import align_mode
 from facespace.image.photos import TOO_SMALL
 
 Size = tuple[int, int]  # height, width in pixels
@@ -37,7 +41,7 @@ def prepare(
     crop: str | None = None,
     gray: bool | None = None,
     background: str = "keep",
-    align: bool | Alignment = False,
+    align: bool | str | Alignment = False,
     cropped: str | None = None,
     enlarge: bool = False,
     split: str | None = None,
@@ -50,9 +54,10 @@ def prepare(
 
     `size` is a side or (height, width) in pixels, `crop` a name in CROPS, `gray` one channel: the source's
     own where None. `background` keeps the area outside a source's masks, blurs it, or makes it one colour
-    ('black', '#rrggbb'). `align` finds faces and aligns them to CelebA's template first. `cropped` names the
-    crop that the pictures already are: each is resized whole, and skipped where it is smaller than `size`,
-    unless `enlarge`. `split` (train, validation or test) is that of all faces without one in the source.
+    ('black', '#rrggbb'). `align` (True or "yes") finds faces and aligns them to CelebA's template first;
+    "auto" does so for photographs of a folder whose faces lie at different places, where no crop is named.
+    `cropped` names the crop that the pictures already are: each is resized whole, and skipped where it is
+    smaller than `size`, unless `enlarge`. `split` (train, validation or test) is that of all faces without one in the source.
     `attributes` keeps only these. An existing set is only replaced with `force`. Further `options` are those
     of SourceOptions (limit, seed, table, …).
 
@@ -64,7 +69,11 @@ def prepare(
             f"For photographs of your own: facespace prepare folder {source} --to {to}"
         )
     chosen, to = choose(SOURCES, source, "source"), Path(to)
-    spec = check_pixels(chosen, source, size, crop, gray, background, align, cropped, enlarge)
+    auto = not isinstance(align, Alignment) and align_mode(align) == "auto"
+    pixels = partial(
+        check_pixels, chosen, source, size, crop, gray, background, cropped=cropped, enlarge=enlarge
+    )
+    spec = pixels(align=False if auto else align)
     checked = check_options(chosen, source, options)
     check_split(split)
     if workers is not None and workers < 1:
@@ -72,7 +81,12 @@ def prepare(
     check_target(to, "a prepared set", is_face_set, force)
     if background != "keep" and not chosen.has_masks:
         raise UsageError(f"The source {source} has no masks, so --background cannot be replaced.")
-    listing = _select(_subsample(_list(chosen, source, root, checked), checked.limit), attributes)
+    listed = without_other_files(_list(chosen, source, root, checked))
+    listing = _select(_subsample(listed, checked.limit), attributes)
+    if auto and chosen.unaligned and not (crop or cropped):
+        layout = look(listing.faces)
+        listing = replace(listing, notes=(*listing.notes, *filter(None, [layout.note])))
+        spec = pixels(align=layout.unaligned)
     with build_folder(to, resumable=True) as folder:
         job = job_digest(listing, source, root and Path(root).resolve(), checked, spec)
         results = write_images(folder, job, listing, spec, workers or os.cpu_count() or 1)
@@ -137,7 +151,8 @@ def _write(
     """Writes table, card and, of aligned faces, the report on their quality. Raises FaceSetError where no
     face is usable."""
     good = [result for result in results if result.face.good]
-    skipped = [*listing.skipped, *_failures(results)]
+    failures, others = _failures(results)
+    skipped = [*listing.skipped, *failures]
     if not good:
         raise FaceSetError(_no_faces(origin, skipped, spec))
     digests = [face.detail for face, _ in good]
@@ -154,15 +169,25 @@ def _write(
     if note:
         facts["notes"].append(note)
     facts["notes"] += _notes_on_sizes(origin, spec, good)
+    if others + listing.other_files:
+        facts["other_files"] = others + listing.other_files
     if spec.alignment:
         facts["alignment"] = report_alignment(folder, spec.alignment, listing, results)
     template = replace(spec.template, source=origin.source.original if spec.cropped else usual)
     write_card(folder, template, splits, digests, skipped, facts)
 
 
-def _failures(results: Sequence[Result]) -> list[tuple[str, str]]:
-    """(id, reason) of what could not be prepared."""
-    return [(face.id, face.detail) for face, _ in results if not face.good]
+def _failures(results: Sequence[Result]) -> tuple[list[tuple[str, str]], int]:
+    """(id, reason) of what could not be prepared, and the number of files that were no photographs."""
+    failures, others = [], 0
+    for face, _ in results:
+        if face.good:
+            continue
+        if is_no_picture(face.id, face.detail):
+            others += 1
+        else:
+            failures.append((face.id, face.detail))
+    return failures, others
 
 
 def _facts(

@@ -24,7 +24,7 @@ def check_pixels(
     crop: str | None,
     gray: bool | None,
     background: str,
-    align: bool | Alignment,
+    align: bool | str | Alignment,
     cropped: str | None,
     enlarge: bool,
 ) -> PrepareSpec:
@@ -50,8 +50,8 @@ def _usual_crop(chosen: Source, alignment: Alignment | None) -> str:
     return "center-148" if alignment else chosen.crop
 
 
-def _alignment(align: bool | Alignment) -> Alignment | None:
-    if not align:
+def _alignment(align: bool | str | Alignment) -> Alignment | None:
+    if not align or align == "no":
         return None
     alignment = align if isinstance(align, Alignment) else Alignment()
     choose(TEMPLATES, alignment.template, "template")

@@ -18,6 +18,7 @@ from facespace.diagrams import concepts
 from facespace.diagrams.network import Block, network
 from facespace.models import ModelConfig, build, bundle
 from facespace.models.blocks import Residual, SideBranch, Trim
+from facespace.models.style import Modulated, StyledConvolution, ToRGB
 from facespace.recipes import RECIPES, recipe
 
 # Layers that begin a block; all others are folded into the one before them.
@@ -25,6 +26,7 @@ LAYERS: dict[type[nn.Module], Callable[..., str]] = {
     nn.Linear: lambda layer: "linear",
     nn.Conv2d: lambda layer: f"conv {_window(layer)}",
     nn.ConvTranspose2d: lambda layer: f"transposed conv {_window(layer)}",
+    StyledConvolution: lambda layer: layer.label,
 }
 FOLDED: dict[type[nn.Module], Callable[..., str]] = {
     nn.modules.batchnorm._BatchNorm: lambda layer: "BatchNorm",
@@ -35,6 +37,7 @@ FOLDED: dict[type[nn.Module], Callable[..., str]] = {
     nn.PixelShuffle: lambda layer: f"pixel shuffle ×{layer.upscale_factor}",
     Residual: lambda layer: "residual block",
     SideBranch: lambda layer: layer.label,
+    ToRGB: lambda layer: layer.label,
     nn.modules.dropout._DropoutNd: lambda layer: f"Dropout {layer.p:g}",
     nn.MaxPool2d: lambda layer: f"max-pool {layer.kernel_size}×{layer.kernel_size}",
     nn.Flatten: lambda layer: "flatten",
@@ -46,6 +49,7 @@ PIXEL_NOTES = {
     "normal_pixel": ("sigmoid of one half", "log σ² of each pixel is the other"),
     "normal_shared": ("sigmoid", "one σ for all pixels"),
 }
+COMPOSITE = (Residual, SideBranch, Modulated)  # modules that are drawn as one layer
 FACE = {
     "skin_tone": -0.4,
     "smile": 0.8,
@@ -92,7 +96,7 @@ def _trace(model: nn.Module, face: torch.Tensor) -> dict[str, Step]:
     steps: dict[str, Step] = {}
     blocks: list[str] = []
     for name, part in model.named_modules():
-        if isinstance(part, Residual | SideBranch):
+        if isinstance(part, COMPOSITE):
             blocks.append(f"{name}.")
     for name, part in model.named_modules():
         is_leaf = not list(part.children()) and not name.startswith(tuple(blocks))
@@ -201,7 +205,7 @@ def _folded(last: Block, part: nn.Module, shape: tuple[int, ...]) -> Block:
     note = _named(FOLDED, part) or type(part).__name__
     if isinstance(part, nn.Flatten):  # the box keeps the shape of the picture
         note = f"flatten to {shape[0]:,}" if len(last.shape) > 1 else ""
-    if isinstance(part, nn.Flatten | SideBranch):
+    if isinstance(part, nn.Flatten | SideBranch | ToRGB):
         shape = last.shape
     notes = (*last.notes, note) if note else last.notes
     return Block(last.name, notes, shape, last.parameters + _count(part))

@@ -2,7 +2,9 @@
 frames. Input and output are uint8 arrays (N, H, W, C); independent of models and sets."""
 
 import contextlib
+import functools
 import itertools
+import shutil
 import subprocess
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -13,12 +15,14 @@ from PIL import Image, ImageColor
 from PIL.ExifTags import Base
 
 from facespace.core.errors import FacespaceError, UsageError
+from facespace.core.extras import install_command
 from facespace.core.files import write_atomically
 from facespace.image import gif
 from facespace.image.grids import check_ending
 from facespace.image.sheets import enlarged
 
 ANIMATIONS = (".gif", ".webp", ".mp4")
+ENCODER = "libx264"  # of MP4 files
 SHORTER_SIDE = 256  # px: smaller frames are enlarged to this size
 BATCH = 64  # frames in memory at once
 PALETTE_FRAMES = 16  # of which the palette of a GIF is made
@@ -123,16 +127,33 @@ def delays(count: int, fps: float, unit: int) -> list[int]:
 
 
 def find_ffmpeg() -> str:
-    """The ffmpeg that writes MP4 files. Raises FacespaceError where there is none."""
-    try:
+    """The ffmpeg that writes MP4 files: the one of the extra `video`, else the system's. Raises
+    FacespaceError where there is none, and for a system's ffmpeg without the encoder libx264."""
+    with contextlib.suppress(ImportError, RuntimeError):
         import imageio_ffmpeg  # an extra, and a large one
 
         return imageio_ffmpeg.get_ffmpeg_exe()
-    except (ImportError, RuntimeError) as error:
+    found, needs = (
+        shutil.which("ffmpeg"),
+        f"Run: {install_command('video')}. A .gif or a .webp needs nothing.",
+    )
+    if found is None:
+        raise FacespaceError(f"An MP4 is written by ffmpeg, which is not installed. {needs}")
+    if ENCODER not in _encoders(found):
         raise FacespaceError(
-            f"An MP4 is written by ffmpeg, which is missing ({error}): pip install 'facespace[video]'. "
-            "A .gif or a .webp needs nothing."
-        ) from error
+            f"{found} has no {ENCODER}, the H.264 encoder that an MP4 is written with. {needs}"
+        )
+    return found
+
+
+@functools.cache
+def _encoders(ffmpeg: str) -> str:
+    """What an ffmpeg says about its encoders."""
+    try:
+        listing = subprocess.run([ffmpeg, "-hide_banner", "-encoders"], capture_output=True, timeout=30)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return listing.stdout.decode(errors="replace")
 
 
 def video_grid(
@@ -231,5 +252,5 @@ def _ffmpeg_options(size: str, fps: float) -> list[str]:
         "-vf scale=out_color_matrix=bt709:out_range=tv:flags=accurate_rnd+full_chroma_int "
         "-colorspace bt709 -color_primaries bt709 -color_trc bt709"
     )
-    codec = "-c:v libx264 -pix_fmt yuv420p -crf 18 -movflags +faststart"
+    codec = f"-c:v {ENCODER} -pix_fmt yuv420p -crf 18 -movflags +faststart"
     return [*f"{source} {colors} {codec}".split(), "-metadata", f"comment={PROVENANCE_TAG}"]

@@ -9,9 +9,10 @@ from typing import Any, Protocol
 import numpy as np
 from PIL import Image, ImageOps
 
-from facespace.core.console import note
 from facespace.core.errors import FacespaceError, UsageError, choose
+from facespace.core.extras import install_command
 from facespace.core.files import sha256
+from facespace.core.once import note_once, remember, shown_since
 from facespace.image.align import TEMPLATES, FaceTemplate, FoundFace, apply, invert, similarity, warp
 
 YUNET_URL = (
@@ -20,6 +21,9 @@ YUNET_URL = (
 )
 YUNET_SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"  # MIT licence
 YUNET_VARIABLE = "FACESPACE_YUNET"  # names a file with the weights
+
+FALLBACK = "haar-for-yunet"  # the name of the note, and of the file that remembers when it was shown
+RETRY = 24 * 3600.0  # seconds between two downloads that fail
 
 SMALL, LARGE = 320, 640  # limits of a photo's longer side, in pixels, at detection
 MARGIN = 0.2  # of the longer side, added all around: both detectors miss a face that touches the edge
@@ -220,23 +224,34 @@ def open_detector(name: str = "auto", weights: Path | None = None) -> Detector:
 
 def resolve(name: str, weights: Path | None = None) -> tuple[str, Path | None]:
     """The detector and weights that a name selects on this machine. Downloads the weights where needed and
-    opens no detector, since each worker process opens its own."""
+    opens no detector, since each worker process opens its own. Where the download fails, `auto` selects Haar,
+    says so once, and tries again a day later."""
     from facespace.core.fetch import FetchError
 
     choose(DETECTORS, name, "detector")
     opencv()
     if name == "haar":
         return name, weights
-    try:
-        return "yunet", yunet_weights(weights)
-    except FetchError as error:
-        if name == "yunet":
-            raise
-        note(
-            f"{error} Or give the file: --weights FILE, or {YUNET_VARIABLE}=FILE. "
-            "Until then faces are found with OpenCV's Haar cascades, which are slower and less exact."
-        )
+    if name == "yunet":
+        return name, yunet_weights(weights)
+    if weights is None and _failed_lately():
         return "haar", None
+    try:
+        return "yunet", yunet_weights(weights, tries=1)
+    except FetchError as error:
+        note_once(
+            FALLBACK,
+            f"{error} Or give the file: {YUNET_VARIABLE}=FILE, or --weights FILE of facespace prepare. "
+            "Until then faces are found with OpenCV's Haar cascades, which are slower and less exact.",
+        )
+        remember(FALLBACK)
+        return "haar", None
+
+
+def _failed_lately() -> bool:
+    """Whether the weights could not be fetched within the last day, and are not at hand since."""
+    named = os.environ.get(YUNET_VARIABLE)
+    return not named and local_yunet() is None and shown_since(FALLBACK, RETRY)
 
 
 def _open_auto(weights: Path | None) -> Detector:
@@ -274,8 +289,9 @@ def local_yunet() -> Path | None:
     return None
 
 
-def yunet_weights(given: Path | None = None) -> Path:
-    """YuNet's weights: the given file, else that of FACESPACE_YUNET, else the cached one, else a download."""
+def yunet_weights(given: Path | None = None, tries: int | None = None) -> Path:
+    """YuNet's weights: the given file, else that of FACESPACE_YUNET, else the cached one, else a download
+    with so many `tries`."""
     from facespace.core.fetch import cache_folder, fetch
 
     if given is None and os.environ.get(YUNET_VARIABLE):
@@ -285,7 +301,7 @@ def yunet_weights(given: Path | None = None) -> Path:
         cached = to.is_file() and sha256(to) == YUNET_SHA256
         if cached:
             return to
-        return fetch(YUNET_URL, to, sha256=YUNET_SHA256)
+        return fetch(YUNET_URL, to, sha256=YUNET_SHA256, tries=tries)
     if not given.is_file():
         raise FacespaceError(f"{given} is not a file. YuNet's weights are at {YUNET_URL}")
     if sha256(given) != YUNET_SHA256:
@@ -300,7 +316,7 @@ def opencv() -> Any:
     try:
         import cv2
     except ImportError as error:
-        raise FacespaceError("Finding faces needs OpenCV. Run: pip install 'facespace[align]'") from error
+        raise FacespaceError(f"Finding faces needs OpenCV. Run: {install_command('align')}") from error
     cv2.setNumThreads(1)  # photographs are spread over processes, which would compete for cores
     return cv2
 

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image, ImageCms, ImageFile, ImageOps, UnidentifiedImageError
 
 from facespace.core.errors import ImageError, UsageError, suggest
-from facespace.image.align import TEMPLATES, apply
+from facespace.image.align import TEMPLATES
 
 MAX_PIXELS = 100_000_000  # a picture of more is taken as a decompression bomb
 SMALLEST, LARGEST = 8, 1024  # pixels a side of a prepared face
@@ -67,6 +67,12 @@ def _decode(data: bytes) -> Image.Image:
 def _formats() -> tuple[str, ...]:
     Image.init()
     return tuple(filter(Image.OPEN.__contains__, FORMATS))  # older Pillows lack AVIF
+
+
+def has_image_ending(path: Path) -> bool:
+    """Whether a file's name ends as those of the image formats do that are read."""
+    Image.init()
+    return Image.EXTENSION.get(path.suffix.lower()) in FORMATS
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
@@ -171,9 +177,27 @@ class Template:
         celeba = TEMPLATES["celeba"]
         height, width = self.source or (celeba.height, celeba.width)
         crop = self.crop if (height, width) == (celeba.height, celeba.width) else "center-148"
-        left, top, right, _ = crop_named(crop)(celeba.width, celeba.height)
-        scale = self.width / (right - left)
-        return apply(np.array([[scale, 0, -left * scale], [0, scale, -top * scale]]), celeba.points)
+        return self._scaled(celeba.points, crop_named(crop)(celeba.width, celeba.height))
+
+    @property
+    def has_celeba_layout(self) -> bool:
+        """Whether the faces were cropped from pictures with CelebA's layout: CelebA's own, or photographs
+        that were aligned to it. Only then `points` are where the faces of the set have them."""
+        celeba = TEMPLATES["celeba"]
+        return self.source == (celeba.height, celeba.width)
+
+    def place(self, points: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        """Points (N, 2) of a picture of that size (width, height), in pixels of the face that `fit` makes of
+        it."""
+        return self._scaled(points, self._region(*size)[0])
+
+    def _scaled(self, points: np.ndarray, box: Box) -> np.ndarray:
+        left, top, right, _ = _trim(box, self.width / self.height)
+        return (points - (left, top)) * (self.width / (right - left))
+
+    def box(self, width: int, height: int) -> Box:
+        """The part of a picture of that size that `prepare` takes: the crop, cut to the face's proportions."""
+        return _trim(crop_named(self.crop)(width, height), self.width / self.height)
 
     def prepare(self, image: Image.Image) -> np.ndarray:
         """Crop and antialiased (Lanczos) resize of an RGB picture to uint8 (H, W, C), never distorted.
@@ -200,15 +224,19 @@ class Template:
         """A picture of any size as this template's face, uint8 (H, W, C): one that is already a prepared face
         stays whole, one with the source's proportions gets the source's crop to scale, another its largest
         centred part."""
-        width, height = image.size
+        return self._cut(image, *self._region(*image.size))
+
+    def _region(self, width: int, height: int) -> tuple[Box, float]:
+        """The part of a picture of that size that `fit` takes, before it is trimmed to the face's
+        proportions; and the pixels by which it may exceed the picture."""
+        whole: Box = (0.0, 0.0, float(width), float(height))
         if (height, width) == (self.height, self.width) or self.source is None:
-            return self._cut(image, (0, 0, width, height))
+            return whole, 0.0
         scale = width / self.source[1]
         if abs(height / scale / self.source[0] - 1) > 0.02:
-            return self._cut(image, (0, 0, width, height))
-        box = crop_named(self.crop)(self.source[1], self.source[0])
-        left, top, right, bottom = box
-        return self._cut(image, (left * scale, top * scale, right * scale, bottom * scale), scale)
+            return whole, 0.0
+        left, top, right, bottom = crop_named(self.crop)(self.source[1], self.source[0])
+        return (left * scale, top * scale, right * scale, bottom * scale), scale
 
     def _cut(self, image: Image.Image, box: Box, tolerance: float = 0.0) -> np.ndarray:
         left, top, right, bottom = _trim(box, self.width / self.height)

@@ -1,5 +1,6 @@
 """Text in pictures: the font, lines broken between words, and names shortened to a width. Knows no faces."""
 
+import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,10 +12,13 @@ ELLIPSIS = "…"
 
 def load_font(size: int) -> ImageFont.FreeTypeFont:
     """DejaVu Sans of so many pixels."""
-    # matplotlib includes it, with ×, … and most scripts; Pillow's own font has little beyond ASCII.
-    import matplotlib  # here, since few verbs write text into a picture
-
-    return ImageFont.truetype(Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"), size)
+    # matplotlib includes it, with ×, … and most scripts; Pillow's own font has little beyond ASCII. Its import
+    # takes longer than the drawing, so only its folder is looked up.
+    spec = importlib.util.find_spec("matplotlib")
+    assert spec and spec.origin
+    return ImageFont.truetype(
+        Path(spec.origin).parent / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf", size
+    )
 
 
 def line_height(size: int) -> int:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from facespace.core.extras import install_command
+
 if TYPE_CHECKING:
     from sklearn.decomposition import PCA
 
@@ -104,7 +106,7 @@ def draw_maps(z: np.ndarray, seed: int) -> tuple[list[Map], list[str]]:
 
 def _why_not(name: str, z: np.ndarray) -> str:
     if name == "umap" and not importlib.util.find_spec("umap"):
-        return "it needs umap-learn (pip install 'facespace[umap]')."
+        return f"it needs umap-learn ({install_command('umap')})."
     if name != "pca" and len(z) < FEWEST:
         return f"it needs {FEWEST} faces or more."
     if name != "pca" and not np.ptp(z, axis=0).any():

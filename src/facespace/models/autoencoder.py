@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from facespace.core.errors import UsageError, choose
 from facespace.models.backbones import BACKBONES
 from facespace.models.blocks import bottleneck_layers
+from facespace.models.codes import CodeGrid
 from facespace.models.interface import LatentModel, ModelOutput, Posterior
 from facespace.models.likelihoods import LIKELIHOODS
 from facespace.models.posteriors import POSTERIORS, Gaussian
@@ -36,6 +37,7 @@ class Autoencoder(LatentModel):
         backbone = make(config, config.latent_dim + attributes, config.image[0] * self.pixels.parts)
         self.encoder, self.decoder = backbone.encoder, backbone.decoder
         self.heads = bottleneck_layers(config, backbone, attributes, self.posterior.PARTS)
+        self.grid = backbone.grid if config.spatial and backbone.grid else (1, 1)
         self.image_shape = (config.image[0], *backbone.size)
         self.latent_shape = (config.latent_dim,)
         if config.refinement_steps > 1 and self.image_shape != config.image:
@@ -64,6 +66,15 @@ class Autoencoder(LatentModel):
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """(B, D) -> mean image (B, C, H, W) in [0, 1]."""
         return self.pixels.mean(self._raw(self.quantize(z), y))
+
+    @property
+    def code_grids(self) -> tuple[CodeGrid, ...]:
+        """The map of codes of a vector-quantized latent: the cells of a spatial one, else one cell."""
+        if not isinstance(self.posterior, Codebook):
+            return ()
+        height, width = self.grid
+        depth = self.config.latent_dim // self.config.code_dim // (height * width)
+        return (CodeGrid(depth, height, width, self.posterior.codes),)
 
     def quantize(self, z: Tensor) -> Tensor:
         """(B, D) with vector quantization, if the model has it."""

@@ -6,7 +6,6 @@ from itertools import pairwise
 
 from torch import nn
 
-from facespace.core.errors import UsageError
 from facespace.models.blocks import (
     FULL_SIZE_WIDTH,
     Backbone,
@@ -14,14 +13,16 @@ from facespace.models.blocks import (
     TransposedConv,
     TransposedConv2x,
     Trim,
-    downsample,
     latent_projection,
     norm_activation,
+    residual_encoder,
     smallest_map,
     upsample,
 )
 from facespace.models.progressive import progressive
+from facespace.models.style import style
 from facespace.recipes.model_config import ModelConfig
+from facespace.recipes.sizes import pooled_map
 
 
 def mlp(config: ModelConfig, inputs: int, raw_channels: int) -> Backbone:
@@ -84,14 +85,9 @@ def conv_pool(config: ModelConfig, inputs: int, raw_channels: int) -> Backbone:
     """3×3 convolutions with max-pooling down to two channels, and transposed convolutions of stride 2: the
     yearbook system. A size that is not divisible loses its border: of 171×186 the output is the central
     160×176."""
-    channels, height, width = config.image
-    factor, narrowest = 2 ** len(config.widths), 2
-    small = (narrowest, height // factor, width // factor)
-    if not math.prod(small):
-        raise UsageError(
-            f"The conv_pool backbone halves an image {len(config.widths)} times; {height}×{width} is too "
-            "small for that."
-        )
+    channels = config.image[0]
+    small = pooled_map(config)
+    factor, narrowest = 2 ** len(config.widths), small[0]
     encoder: list[nn.Module] = []
     for before, after in pairwise([channels, *config.widths]):
         encoder.append(nn.Conv2d(before, after, 3, 1, 1))
@@ -112,11 +108,9 @@ def residual(config: ModelConfig, inputs: int, raw_channels: int) -> Backbone:
     """Residual blocks at half the image's size and below: one at each size in the encoder, two in the
     decoder. The image's own size, which is expensive, has only a strided convolution, a pixel shuffle (Shi et
     al., 2016) and a narrow layer."""
-    channels, height, width = config.image
+    _, height, width = config.image
     small = smallest_map(config, config.widths[-1])
-    encoder: list[nn.Module] = []
-    for index, (before, after) in enumerate(pairwise([channels, *config.widths])):
-        encoder += [downsample(before, after, first=index == 0), Residual(config, after)]
+    encoder = residual_encoder(config)
     decoder = latent_projection(config, inputs, small)
     outwards = [*reversed(config.widths)]
     for before, after in pairwise(outwards):
@@ -127,9 +121,7 @@ def residual(config: ModelConfig, inputs: int, raw_channels: int) -> Backbone:
     decoder += [*upsample(last, FULL_SIZE_WIDTH, 3), *norm_activation(config, FULL_SIZE_WIDTH)]
     # 3×3, so that neighbouring pixels, which come from different channels of the shuffle, are smoothed.
     decoder.append(nn.Conv2d(FULL_SIZE_WIDTH, raw_channels, 3, 1, 1))
-    encoder += [*norm_activation(config, config.widths[-1]), nn.Flatten()]
-    parts = nn.Sequential(*encoder), math.prod(small), nn.Sequential(*decoder)
-    return Backbone(*parts, (height, width), small[1:])
+    return Backbone(encoder, math.prod(small), nn.Sequential(*decoder), (height, width), small[1:])
 
 
 def _norm_activation_dropout(
@@ -152,4 +144,5 @@ BACKBONES = {
     "conv_pool": conv_pool,
     "residual": residual,
     "progressive": progressive,
+    "style": style,
 }

@@ -1,6 +1,7 @@
 """What backbones are made of: layers, residual blocks, and the type of a backbone."""
 
 import math
+from itertools import pairwise
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -9,9 +10,7 @@ from torch.nn import functional as F
 
 from facespace.core.errors import UsageError
 from facespace.recipes.model_config import ModelConfig
-
-GROUPS = 8  # of a group norm
-FULL_SIZE_WIDTH = 16  # channels of a residual decoder at the image's size
+from facespace.recipes.sizes import FULL_SIZE_WIDTH, GROUPS, cell_channels, smallest_map
 
 
 class Backbone(NamedTuple):
@@ -64,6 +63,14 @@ def downsample(before: int, after: int, first: bool) -> nn.Conv2d:
     """A convolution to half the size. The first one, which alone reads pixels, has a 4×4 kernel, so that each
     pixel enters equally often."""
     return nn.Conv2d(before, after, 4 if first else 3, 2, 1)
+
+
+def residual_encoder(config: ModelConfig) -> nn.Sequential:
+    """A strided convolution and a residual block for each width; (B, C, H, W) to a flat (B, features)."""
+    layers: list[nn.Module] = []
+    for index, (before, after) in enumerate(pairwise([config.image[0], *config.widths])):
+        layers += [downsample(before, after, first=index == 0), Residual(config, after)]
+    return nn.Sequential(*layers, *norm_activation(config, config.widths[-1]), nn.Flatten())
 
 
 def upsample(before: int, after: int, kernel: int) -> list[nn.Module]:
@@ -159,41 +166,13 @@ class Trim(nn.Module):
         return x[..., : self.height, : self.width]
 
 
-def smallest_map(
-    config: ModelConfig, channels: int, downsamplings: int | None = None
-) -> tuple[int, int, int]:
-    """(channels, height, width) after `downsamplings`, by default one for each width. Raises UsageError where
-    a side is not divisible."""
-    _, height, width = config.image
-    if downsamplings is None:
-        downsamplings = len(config.widths)
-    factor = 2**downsamplings
-    if height % factor or width % factor:
-        raise UsageError(
-            f"The {config.backbone} backbone halves an image {downsamplings} times, so height and width must "
-            f"be multiples of {factor}; this one is {height}×{width}. Prepare the set at another --size, or "
-            "change model.widths."
-        )
-    return channels, height // factor, width // factor
-
-
 def latent_projection(config: ModelConfig, inputs: int, small: tuple[int, int, int]) -> list[nn.Module]:
     """From a latent (B, inputs) to the decoder's smallest feature map (B, *small): a linear layer, through
     which each number reaches the whole face, or for a spatial latent a convolution over its cells."""
     if not config.spatial:
         return [nn.Linear(inputs, math.prod(small)), nn.Unflatten(1, small)]
-    cells = small[1] * small[2]
-    if config.conditions:
-        raise UsageError(
-            "model.spatial: a spatial latent cannot be conditioned on model.conditions; leave one of them "
-            "out."
-        )
-    if inputs % cells:
-        raise UsageError(
-            f"model.spatial: the {config.backbone} backbone ends in {small[1]}×{small[2]} cells, so "
-            f"model.latent_dim must be a multiple of {cells}; got {inputs}."
-        )
-    return [nn.Unflatten(1, (inputs // cells, *small[1:])), nn.Conv2d(inputs // cells, small[0], 3, 1, 1)]
+    channels = cell_channels(config, inputs, small[1] * small[2])
+    return [nn.Unflatten(1, (channels, *small[1:])), nn.Conv2d(channels, small[0], 3, 1, 1)]
 
 
 def bottleneck_layers(config: ModelConfig, backbone: Backbone, attributes: int, parts: int) -> nn.Module:
@@ -215,3 +194,21 @@ def bottleneck_layers(config: ModelConfig, backbone: Backbone, attributes: int, 
     channels = backbone.features // cells
     convolution = nn.Conv2d(channels, config.latent_dim // cells * parts, 1)
     return nn.Sequential(nn.Unflatten(1, (channels, *backbone.grid)), convolution, nn.Flatten())
+
+
+__all__ = [
+    "FULL_SIZE_WIDTH",
+    "Backbone",
+    "Residual",
+    "SideBranch",
+    "TransposedConv",
+    "TransposedConv2x",
+    "Trim",
+    "bottleneck_layers",
+    "downsample",
+    "latent_projection",
+    "norm_activation",
+    "smallest_map",
+    "upsample",
+    "zero_convolution",
+]

@@ -33,10 +33,12 @@ class Entry(TypedDict):
 
 
 class LogLikelihoods(TypedDict):
-    """Mean log-density of a split's latents, in nats per latent vector."""
+    """Mean log-density of a split's latents, in nats per latent vector; of a discrete prior the mean
+    log-probability of their codes."""
 
     fitted: float
-    model: float  # under the model's own prior
+    model: NotRequired[float]  # under the model's own prior
+    uniform: NotRequired[float]  # of a discrete prior: if all entries of a codebook were equally likely
 
 
 class PriorEntry(Entry):
@@ -45,6 +47,7 @@ class PriorEntry(Entry):
     origin: str  # one sentence
     options: Fields  # of its constructor
     nats: NotRequired[dict[str, LogLikelihoods]]  # by split
+    discrete: NotRequired[bool]  # whether it is a distribution of codes
 
 
 class DirectionsEntry(Entry):
@@ -85,16 +88,26 @@ class BundleCard(TypedDict):
 
 
 def default_prior(card: Card | BundleCard) -> str:
-    """The name of the prior that is used where none is named: the fitted one with the highest held-out
+    """The name of the prior that is used where none is named: a discrete one, since the density of a
+    continuous prior at codes, which are points, says nothing; else the fitted one with the highest held-out
     log-likelihood, if that is above the one of the model's own prior; else "model"."""
     best, highest = MODEL_PRIOR, float("-inf")
     for kind, entry in card.get("priors", {}).items():
         found = entry.get("nats", {}).get("validation", {})
-        if not found or found["fitted"] <= found["model"] or entry["weights"] != card["fingerprint"]:
+        if not found or entry["weights"] != card["fingerprint"]:
             continue
-        if found["fitted"] > highest:
+        if entry.get("discrete"):
+            return kind
+        if found["fitted"] > max(highest, found.get("model", float("inf"))):
             best, highest = kind, found["fitted"]
     return best
+
+
+def likelihood_text(nats: Mapping[str, float]) -> str:
+    """The figure that a prior's log-likelihood is compared with, as text."""
+    if "uniform" in nats:
+        return f"{nats['uniform']:,.1f} if all codes were equally likely (nats of codes, not of a density)"
+    return f"{nats['model']:,.1f} under the model's own prior"
 
 
 def read_card(folder: Path) -> Card:

@@ -9,9 +9,9 @@ from typing import NamedTuple
 from facespace.core.cards import WEIGHTS, Card, parameter_count, tensor_shapes
 from facespace.core.configs import from_dict
 from facespace.core.errors import BundleError, UsageError
-from facespace.models.bundle_card import MODEL_PRIOR, read_card
+from facespace.models.bundle_card import MODEL_PRIOR, likelihood_text, read_card
 from facespace.models.locations import find, require_default_space
-from facespace.recipes.model_config import ModelConfig
+from facespace.recipes.model_config import HIERARCHICAL, ModelConfig
 from facespace.report.run_files import objective
 from facespace.report.terms import prior_gloss
 
@@ -127,7 +127,7 @@ def _config(card: Card) -> ModelConfig:
 
 def latent_count(config: ModelConfig) -> int:
     """Numbers in a latent of the model that a config describes."""
-    if config.kind != "hierarchical":
+    if config.kind not in HIERARCHICAL:
         return config.latent_dim
     _, height, width = config.image
     cells = (height >> len(config.widths)) * (width >> len(config.widths))
@@ -255,7 +255,7 @@ def _priors(card: Card) -> Rows:
         text = _explained(str(entry["origin"]))
         if nats:
             text += f"; {nats['fitted']:,.1f} nats on validation faces, "
-            text += f"{nats['model']:,.1f} under the model's own"
+            text += likelihood_text(nats)
         yield kind, text
 
 

@@ -96,11 +96,9 @@ class HierarchicalVAE(Autoencoder):
         small = smallest_map(config, config.widths[-1])
         self.config, self.posterior = config, Gaussian
         self.pixels = choose(LIKELIHOODS, config.likelihood, "likelihood")()
-        shapes = []
-        for level, channels in enumerate(config.levels, 1):
-            shapes.append((channels, small[1] * 2**level, small[2] * 2**level))
+        shapes = finer_shapes(config, small)
         self.sizes = [config.latent_dim, *map(math.prod, shapes)]
-        self.encoder = _encoder(config)
+        self.encoder = encoder_stages(config)
         self._add_heads_and_decoder(config, small, shapes)
         self.image_shape, self.latent_shape = config.image, (sum(self.sizes),)
         self.prior = StandardNormal(sum(self.sizes))
@@ -113,16 +111,11 @@ class HierarchicalVAE(Autoencoder):
         heads = [nn.Sequential(*norm_activation(config, small[0]), nn.Flatten(), first)]
         start = nn.Sequential(nn.Linear(config.latent_dim, math.prod(small)), nn.Unflatten(1, small))
         # The names `noises`, `blocks`, `rises` and `last` are those of the weights in bundles.
-        noises, blocks, rises = nn.ModuleList([start]), nn.ModuleList(), nn.ModuleList()
+        noises = nn.ModuleList([start])
         for shape, width in zip(shapes, outwards[1:]):
-            heads.append(_level_head(config, shape[0], width))
-            noises.append(_noise_branch(shape, width))
-        for before, after in pairwise([*outwards, FULL_SIZE_WIDTH]):
-            pair = Residual(config, before), Residual(config, before)
-            blocks.append(nn.Sequential(*pair, *norm_activation(config, before)))
-            rises.append(nn.Sequential(*upsample(before, after, 3)))
-        output = nn.Conv2d(FULL_SIZE_WIDTH, config.image[0] * self.pixels.parts, 3, 1, 1)
-        last = nn.Sequential(*norm_activation(config, FULL_SIZE_WIDTH), output)
+            heads.append(level_head(config, 2 * width, 2 * shape[0]))
+            noises.append(latent_branch(shape, width, "noise"))
+        blocks, rises, last = decoder_stages(config, config.image[0] * self.pixels.parts)
         self.heads = nn.ModuleList(heads)  # type: ignore[assignment]
         self.decoder = nn.ModuleDict({"noises": noises, "blocks": blocks, "rises": rises, "last": last})
 
@@ -164,24 +157,47 @@ class HierarchicalVAE(Autoencoder):
         return self.decoder["last"](h).float()  # type: ignore[index]
 
 
-def _encoder(config: ModelConfig) -> nn.ModuleList:
+def finer_shapes(config: ModelConfig, small: Shape) -> list[Shape]:
+    """(channels, height, width) of the levels after the first."""
+    shapes = []
+    for level, channels in enumerate(config.levels, 1):
+        shapes.append((channels, small[1] * 2**level, small[2] * 2**level))
+    return shapes
+
+
+def encoder_stages(config: ModelConfig) -> nn.ModuleList:
+    """To half the size and a residual block, for each width."""
     layers = nn.ModuleList()
     for index, (before, after) in enumerate(pairwise([config.image[0], *config.widths])):
         layers.append(nn.Sequential(downsample(before, after, first=index == 0), Residual(config, after)))
     return layers
 
 
-def _level_head(config: ModelConfig, channels: int, width: int) -> nn.Sequential:
-    """From the encoder's and the decoder's features of a size to the posterior of its level."""
-    both = 2 * width
-    convolution = nn.Conv2d(both, 2 * channels, 3, 1, 1)
-    return nn.Sequential(*norm_activation(config, both), convolution, nn.Flatten())
+def decoder_stages(
+    config: ModelConfig, raw_channels: int
+) -> tuple[nn.ModuleList, nn.ModuleList, nn.Sequential]:
+    """The residual blocks of each size of the decoder, the layers from each size to the next, and the last
+    ones, to (B, raw_channels, H, W)."""
+    blocks, rises = nn.ModuleList(), nn.ModuleList()
+    for before, after in pairwise([*reversed(config.widths), FULL_SIZE_WIDTH]):
+        pair = Residual(config, before), Residual(config, before)
+        blocks.append(nn.Sequential(*pair, *norm_activation(config, before)))
+        rises.append(nn.Sequential(*upsample(before, after, 3)))
+    output = nn.Conv2d(FULL_SIZE_WIDTH, raw_channels, 3, 1, 1)
+    return blocks, rises, nn.Sequential(*norm_activation(config, FULL_SIZE_WIDTH), output)
 
 
-def _noise_branch(shape: Shape, width: int) -> SideBranch:
-    """From the latent of a level to what it adds to the decoder's features."""
+def level_head(config: ModelConfig, before: int, after: int) -> nn.Sequential:
+    """From `before` features of a size, the encoder's and the decoder's, to the `after` numbers of each cell
+    that a level's posterior is made from, flat."""
+    convolution = nn.Conv2d(before, after, 3, 1, 1)
+    return nn.Sequential(*norm_activation(config, before), convolution, nn.Flatten())
+
+
+def latent_branch(shape: Shape, width: int, what: str) -> SideBranch:
+    """From the latent of a level (B, prod(shape)) to what it adds to the decoder's features."""
     channels, high, wide = shape
-    name = f"and noise of {high}×{wide}×{channels}"
+    name = f"and {what} of {high}×{wide}×{channels}"
     return SideBranch(name, nn.Unflatten(1, shape), nn.Conv2d(channels, width, 1))
 
 

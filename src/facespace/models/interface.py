@@ -5,6 +5,7 @@ from typing import NamedTuple, Protocol
 
 from torch import Generator, Tensor, nn
 
+from facespace.models.codes import CodeGrid
 from facespace.models.priors import Prior
 from facespace.recipes.model_config import ModelConfig
 
@@ -63,6 +64,11 @@ class LatentModel(nn.Module):
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """(B, *latent_shape) -> mean image (B, C, H, W) in [0, 1]."""
         raise NotImplementedError
+
+    @property
+    def code_grids(self) -> tuple[CodeGrid, ...]:
+        """The maps of codes of a latent; none without vector quantization."""
+        return ()
 
     def quantize(self, z: Tensor) -> Tensor:
         """Latents (B, *latent_shape) quantized as the decoder does; unchanged in models without vector

@@ -1,11 +1,13 @@
 """The interface of every distribution of latents, and the noise that all of them sample from. The
 distributions are in priors.py, flow.py and diffusion.py."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
 
 import torch
 from torch import Generator, Tensor, nn
+
+from facespace.models.codes import CodeGrid
 
 FLOOR = 1e-6  # of each variance, relative to the mean variance: collapsed latents leave a covariance singular
 
@@ -17,6 +19,9 @@ class Prior(nn.Module):
 
     origin: str
     conditions: tuple[str, ...] = ()  # attributes that samples can be conditioned on
+    # Whether log_prob is a log-probability of codes, which has no gradient and cannot be compared with the
+    # log-density of a continuous prior.
+    discrete: bool = False
 
     @property
     def mean(self) -> Tensor:
@@ -48,6 +53,12 @@ class FittedPrior(Prior):
     @classmethod
     def from_card(cls, dim: int, options: Options) -> "FittedPrior":
         """An unfitted prior with the `options` of a card."""
+        return cls(dim, **options)  # type: ignore[call-arg]
+
+    @classmethod
+    def for_latents(cls, dim: int, grids: Sequence[CodeGrid], options: Options) -> Self:
+        """An unfitted prior for latents (dim,), which consist of these maps of codes where they are
+        quantized. Raises UsageError where the prior cannot have such latents."""
         return cls(dim, **options)  # type: ignore[call-arg]
 
     @property

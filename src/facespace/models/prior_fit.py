@@ -3,11 +3,12 @@ samples copy the latents that it was fitted to. Works on latents alone."""
 
 import math
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from facespace.models.priors import Prior
+from facespace.models.priors import Autoregressive, Prior
 
 MEASURED = 1_000  # latents of a split, evenly spaced: the density of a flow takes .01 s for each
 
@@ -23,11 +24,13 @@ def measure_fit(
     others: Mapping[str, Tensor],
     fitted_to: str,
     snap: Callable[[Tensor], Tensor] = _unchanged,
-) -> dict[str, dict]:
+) -> dict[str, Any]:
     """Figures of a `prior` fitted to latents `learned` (N, D) and of the model's `own`, on splits `others`
     (M, D) by name, of which `fitted_to` was learned. `snap` quantizes samples as the decoder does.
 
-    `nats`: for each split the mean log-density per latent vector under both priors. `nearest`: the median
+    `nats`: for each split the mean log-density per latent vector under both priors; of a discrete prior, whose
+    log-probabilities of codes cannot be compared with densities, beside that of equally likely entries.
+    `discrete` says which of the two. `nearest`: the median
     distance from a sample, and from a latent of each split that was not learned, to the nearest learned one.
     Samples that copy learned latents lie nearer than held-out faces do."""
     nats, compared = {}, {}
@@ -35,11 +38,15 @@ def measure_fit(
     compared["new"] = snap(samples)
     for name, z in others.items():
         subset = z[:: math.ceil(len(z) / MEASURED)]
-        nats[name] = {"fitted": _mean_density(prior, subset), "model": _mean_density(model_prior, subset)}
+        nats[name] = {"fitted": _mean_density(prior, subset)}
+        if isinstance(prior, Autoregressive):
+            nats[name]["uniform"] = prior.uniform_log_prob
+        else:
+            nats[name]["model"] = _mean_density(model_prior, subset)
         if name != fitted_to:
             compared[name] = subset
     nearest = {name: _nearest(z, learned) for name, z in compared.items()}
-    return {"nats": nats, "nearest": nearest}
+    return {"nats": nats, "discrete": prior.discrete, "nearest": nearest}
 
 
 def _mean_density(prior: Prior, z: Tensor) -> float:

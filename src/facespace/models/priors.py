@@ -1,9 +1,11 @@
 """The distributions that latents are sampled from. A VAE's prior is N(0, I); an autoencoder has none, so a
 Gaussian is fitted to its training latents, and `origin` says so. Further priors can be fitted to the latents
-of any model (FITTED): the Gaussian ones are here, the others in flow.py and diffusion.py."""
+of any model (FITTED): the Gaussian ones are here, the others in flow.py, diffusion.py and
+autoregressive.py."""
 
 import math
 import warnings
+from collections.abc import Sequence
 
 import torch
 from torch import Generator, Tensor
@@ -11,6 +13,8 @@ from torch.distributions import MultivariateNormal
 
 from facespace.core.console import note
 from facespace.core.errors import UsageError, choose
+from facespace.models.autoregressive import Autoregressive
+from facespace.models.codes import CodeGrid
 from facespace.models.diffusion import Diffusion
 from facespace.models.flow import Flow
 from facespace.models.prior import FittedPrior, Options, Prior, noise, variance_floor
@@ -171,11 +175,20 @@ class Mixture(FittedPrior):
         return torch.stack(parts)
 
 
-def fitted_prior(kind: str, dim: int, options: Options) -> FittedPrior:
-    """An unfitted prior of FITTED. Raises UsageError for an unknown kind or option."""
+def default_kinds(grids: Sequence[CodeGrid]) -> tuple[str, ...]:
+    """The kinds of prior to choose from where none is named: of codes the one over codes, since the density of
+    a continuous one at codes, which are points, says nothing."""
+    if grids:
+        return ("autoregressive",)
+    return ("flow", "mixture", "normal")
+
+
+def fitted_prior(kind: str, dim: int, options: Options, grids: Sequence[CodeGrid] = ()) -> FittedPrior:
+    """An unfitted prior of FITTED for latents (dim,); `grids` are a model's `code_grids`. Raises UsageError for
+    an unknown kind or option, and for a prior over codes where there are none."""
     make = choose(FITTED, kind, "prior")
     try:
-        return make(dim, **options)
+        return make.for_latents(dim, grids, options)
     except TypeError as error:
         raise UsageError(f"A prior {kind!r} does not take {', '.join(options)}.") from error
 
@@ -190,6 +203,7 @@ PRIORS: dict[str, type[FittedNormal | StandardNormal]] = {
 FITTED: dict[str, type[FittedPrior]] = {
     "flow": Flow,
     "diffusion": Diffusion,
+    "autoregressive": Autoregressive,
     "mixture": Mixture,
     "normal": FittedNormal,
 }
@@ -200,11 +214,13 @@ __all__ = [
     "CONDITIONAL",
     "FITTED",
     "PRIORS",
+    "Autoregressive",
     "FittedNormal",
     "FittedPrior",
     "Flow",
     "Mixture",
     "Prior",
     "StandardNormal",
+    "default_kinds",
     "fitted_prior",
 ]

@@ -6,6 +6,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from facespace.core.errors import UsageError
+from facespace.models import codes as coding
 from facespace.models.interface import Posterior
 from facespace.recipes.model_config import ModelConfig
 
@@ -58,21 +59,15 @@ class Codebook(nn.Module):
         """Encodings (B, D) to their codes. In training the entries are updated."""
         if self.training:
             self._update(self._split(raw.detach()))
-        return QuantizedPosterior(raw, self._join(self.codes[self.nearest(raw)]))
+        return QuantizedPosterior(raw, coding.join(self.codes[self.nearest(raw)]))
 
     def quantize(self, z: Tensor) -> Tensor:
         """Latents (B, D) with each code replaced by the nearest entry, with the straight-through gradient."""
-        return z + (self._join(self.codes[self.nearest(z)]) - z).detach()
+        return z + (coding.join(self.codes[self.nearest(z)]) - z).detach()
 
-    @torch.no_grad()
     def nearest(self, z: Tensor) -> Tensor:
         """The indices of the nearest entries, int64 (B, D / code)."""
-        kind = "cpu" if z.is_meta else z.device.type
-        with torch.autocast(kind, enabled=False):  # bfloat16 would find other neighbours
-            parts = self._split(z.float())
-            # Squared distances without |part|², which is the same for all entries.
-            distances = self.codes.square().sum(1) - 2 * parts @ self.codes.T
-            return distances.argmin(-1)
+        return coding.nearest(self._split(z), self.codes)
 
     @torch.no_grad()
     def _update(self, parts: Tensor) -> None:
@@ -82,7 +77,7 @@ class Codebook(nn.Module):
             self.uses == 0
         ).all()  # the initial entries are far from all encodings, so random ones replace them
         self.codes.copy_(torch.where(new, drawn, self.codes))
-        chosen = self.nearest(self._join(parts[:, None]))[:, 0]
+        chosen = self.nearest(coding.join(parts[:, None]))[:, 0]
         uses = torch.zeros_like(self.uses).index_add_(0, chosen, torch.ones_like(parts[:, 0]))
         sums = torch.zeros_like(self.sums).index_add_(0, chosen, parts)
         if torch.distributed.is_initialized():
@@ -113,8 +108,4 @@ class Codebook(nn.Module):
 
     def _split(self, z: Tensor) -> Tensor:
         """(B, D) -> (B, D / c, c)."""
-        return z.unflatten(1, (self.code, -1)).transpose(1, 2)
-
-    def _join(self, parts: Tensor) -> Tensor:
-        """(B, n, c) -> (B, n · c)."""
-        return parts.transpose(1, 2).flatten(1)
+        return coding.split(z, self.code)

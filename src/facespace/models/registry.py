@@ -5,10 +5,15 @@ import torch
 from facespace.core.errors import choose
 from facespace.models.autoencoder import Autoencoder
 from facespace.models.hierarchical import HierarchicalVAE
+from facespace.models.hierarchical_vq import HierarchicalVQ
 from facespace.models.interface import LatentModel
 from facespace.recipes.model_config import ModelConfig
 
-MODELS: dict[str, type[Autoencoder]] = {"autoencoder": Autoencoder, "hierarchical": HierarchicalVAE}
+MODELS: dict[str, type[Autoencoder]] = {
+    "autoencoder": Autoencoder,
+    "hierarchical": HierarchicalVAE,
+    "hierarchical_vq": HierarchicalVQ,
+}
 
 
 def build(config: ModelConfig) -> LatentModel:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from facespace.core.errors import UsageError
+from facespace.core.extras import install_command
 from facespace.core.files import sha256
 from facespace.image.align import similarity, warp
 from facespace.image.grids import to_image
@@ -22,7 +23,6 @@ ENVIRONMENT_VARIABLE = "FACESPACE_IDENTITY"
 SIDE, BATCH = 112, 32  # pixels of ArcFace's input; faces through it at once
 # Eyes, nose and corners of the mouth in ArcFace's input (Deng et al., 2019).
 ARCFACE = np.array([(38.29, 51.70), (73.53, 51.50), (56.03, 71.74), (41.55, 92.37), (70.73, 92.20)])
-NEEDS = "Identity by ArcFace needs the package onnxruntime: pip install 'facespace[identity]'."
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,8 @@ def open_arcface(template: Template, path: Path | str | None = None) -> Identity
             "ONNX format."
         )
     if not importlib.util.find_spec("onnxruntime"):
-        raise UsageError(NEEDS)
+        needs = f"Identity by ArcFace needs the package onnxruntime: {install_command('identity')}."
+        raise UsageError(needs)
     session = _open(Path(named))
     matrix = similarity(template.points, ARCFACE)
 

@@ -6,7 +6,19 @@ from collections.abc import Callable
 from facespace.core.aliases import current_argument
 from facespace.core.errors import choose
 from facespace.recipes.config import Recipe
-from facespace.recipes.own import demo, faces64, grow32, grow64, grow128, hierarchical, vq
+from facespace.recipes.own import (
+    demo,
+    faces64,
+    faces64_style,
+    grow32,
+    grow64,
+    grow128,
+    hierarchical,
+    hierarchical128,
+    hierarchical_large,
+    vq,
+    vq2,
+)
 from facespace.recipes.published import (
     celeba_conv_128,
     celeba_gray_ae,
@@ -24,8 +36,12 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "celeba-conv-128": celeba_conv_128,
     "yearbook-ae": yearbook_ae,
     "faces64": faces64,
+    "faces64-style": faces64_style,
     "vq": vq,
+    "vq2": vq2,
     "hierarchical": hierarchical,
+    "hierarchical-large": hierarchical_large,
+    "hierarchical128": hierarchical128,
     "grow32": grow32,
     "grow64": grow64,
     "grow128": grow128,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from facespace.core.errors import UsageError
 
+HIERARCHICAL = ("hierarchical", "hierarchical_vq")  # kinds of model with several levels of latents
 FAMILIES = {"deterministic": "autoencoder", "gaussian": "VAE", "vq": "VQ autoencoder"}
 
 Rule = tuple[bool, str]  # whether a rule holds, and the error sentence where it does not
@@ -23,7 +24,7 @@ class ModelConfig:
 
     kind: str = "autoencoder"  # row of MODELS
     image: tuple[int, int, int] = (3, 64, 64)  # channels, height, width
-    latent_dim: int = 128  # of one face; with kind=hierarchical those of the first level
+    latent_dim: int = 128  # of one face; of a hierarchical kind those of the first level
     backbone: str = "conv"  # row of BACKBONES
     # Channels (conv) or units (mlp) of each layer, from the image inwards.
     widths: tuple[int, ...] = (32, 64, 128, 256)
@@ -35,10 +36,12 @@ class ModelConfig:
     spatial: bool = False  # latents of their own for each cell of the encoder's last map
     codebook_size: int = 1024  # entries, for bottleneck=vq
     code_dim: int = 4  # of one entry; a latent is model.latent_dim / model.code_dim entries
-    # For kind=hierarchical: channels of noise at twice the smallest size, at four times, …
+    # Of a hierarchical kind: channels of the further levels, at twice the smallest size, at four times, …
     levels: tuple[int, ...] = ()
     # Passes of the encoder: each one after the first corrects the latent by the decoder's error.
     refinement_steps: int = 1
+    # Normal noise of a learned strength in each layer of the decoder while training, for backbone=style.
+    layer_noise: bool = False
     decoder_blocks: int = 2  # residual blocks at each size of the decoder, for backbone=progressive
     # Noise on each decoded latent while training, in standard deviations over the batch.
     latent_noise: float = 0.0
@@ -67,7 +70,14 @@ class ModelConfig:
             not self.latent_relu or self.bottleneck == "deterministic",
             "model.latent_relu is for model.bottleneck=deterministic; a Gaussian latent has both signs.",
         )
-        yield not self.levels or self.kind == "hierarchical", "model.levels is for model.kind=hierarchical."
+        yield (
+            not self.levels or self.kind in HIERARCHICAL,
+            f"model.levels is for model.kind={' or '.join(HIERARCHICAL)}.",
+        )
+        yield (
+            not self.layer_noise or self.backbone == "style",
+            "model.layer_noise is for model.backbone=style.",
+        )
         signed = self.flat and not self.latent_relu
         yield (
             self.refinement_steps == 1 or (self.refinement_steps > 1 and signed),
@@ -93,11 +103,13 @@ class ModelConfig:
     @property
     def flat(self) -> bool:
         """Whether the latent is one vector of model.latent_dim dimensions: no spatial layout, no codebook."""
-        return self.kind != "hierarchical" and not self.spatial and self.bottleneck != "vq"
+        return self.kind not in HIERARCHICAL and not self.spatial and self.bottleneck != "vq"
 
     @property
     def family(self) -> str:
         """The name of this type of model."""
         if self.kind == "hierarchical":
             return f"hierarchical VAE of {1 + len(self.levels)} levels"
+        if self.kind == "hierarchical_vq":
+            return f"VQ autoencoder of {1 + len(self.levels)} levels"
         return FAMILIES[self.bottleneck]

@@ -71,6 +71,37 @@ def vq() -> Recipe:
     )
 
 
+def vq2() -> Recipe:
+    """Two-level vector quantization (VQ-VAE-2: Razavi, van den Oord & Vinyals, 2019): 8×8 and 16×16 codes.
+
+    Each code is one of 1,024 entries of four numbers; the 16×16 codes are encoded given the 8×8 ones. The
+    rest is as in vq. Sample from an autoregressive prior over both maps (`facespace fit-prior --kind
+    autoregressive`)."""
+    base = vq()
+    model = replace(base.model, kind="hierarchical_vq", levels=(4,))
+    return replace(
+        base,
+        name="vq2",
+        summary="VQ autoencoder with two levels, 8×8 and 16×16 codes, 64 px colour (CelebA)",
+        model=model,
+    )
+
+
+def faces64_style() -> Recipe:
+    """faces64 with a style-modulated decoder (StyleGAN2: Karras et al., 2020): see models/style.py.
+
+    A mapping network of three layers turns the latent into a style that scales the channels of every
+    convolution of the decoder, which starts from a learned constant. Encoder, objective and training as in
+    faces64."""
+    base = faces64()
+    return replace(
+        base,
+        name="faces64-style",
+        summary="VAE with a style-modulated decoder, 64 px colour, 256 latents (CelebA)",
+        model=replace(base.model, backbone="style"),
+    )
+
+
 def hierarchical() -> Recipe:
     """Hierarchical VAE of three levels (Sønderby et al., 2016; Vahdat & Kautz, 2020), 512 latents.
 
@@ -83,6 +114,38 @@ def hierarchical() -> Recipe:
         name="hierarchical",
         summary="hierarchical VAE with three levels, 64 px colour, 512 latents (CelebA)",
         model=model,
+    )
+
+
+def hierarchical_large() -> Recipe:
+    """The hierarchical VAE with wider layers and twice the channels at its finer levels, 896 latents.
+
+    128 dimensions without a spatial layout, then 4 channels of noise at 8×8 and 2 at 16×16. The finer levels
+    preserve more of each photograph; sample from a fitted prior."""
+    base = hierarchical()
+    return replace(
+        base,
+        name="hierarchical-large",
+        summary="larger hierarchical VAE with three levels, 64 px colour, 896 latents (CelebA)",
+        model=replace(base.model, widths=(64, 128, 192, 192), levels=(4, 2)),
+    )
+
+
+def hierarchical128() -> Recipe:
+    """The hierarchical VAE at 128 px, with four levels, 1,536 latents.
+
+    128 dimensions without a spatial layout, then 2 channels of noise at 8×8, 1 at 16×16 and 1 at 32×32. The
+    reconstruction term is a sum over four times as many pixels, and the weight of the KL is four times that
+    of 64 px."""
+    base = hierarchical()
+    model = replace(base.model, image=(3, 128, 128), widths=(24, 48, 96, 160, 128), levels=(2, 1, 1))
+    return replace(
+        base,
+        name="hierarchical128",
+        summary="hierarchical VAE with four levels, 128 px colour, 1,536 latents (CelebA)",
+        model=model,
+        objective=replace(base.objective, weights={"kl": 4 * base.objective.weights["kl"]}),
+        train=replace(base.train, epochs=30),
     )
 
 

@@ -53,9 +53,10 @@ class _EmbeddedImage(NamedTuple):
     height: int
 
 
-def render_page(title: str, sections: Sequence[Section], template: str = REPORT) -> str:
-    """The page as HTML with embedded images."""
-    text = _environment().get_template(template).render(title=title, sections=sections)
+def render_page(title: str, sections: Sequence[Section], template: str = REPORT, refresh: int = 0) -> str:
+    """The page as HTML with embedded images. A page that still grows has the number of seconds after which a
+    browser loads it again as `refresh`."""
+    text = _environment().get_template(template).render(title=title, sections=sections, refresh=refresh)
     return text.encode("utf-8", "replace").decode(
         "utf-8"
     )  # a file name may hold bytes that are not valid text

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from facespace.core.errors import UsageError, choose
+from facespace.core.extras import install_command
 from facespace.core.files import write_atomically
 
 FORMATS = {"csv": ".csv", "parquet": ".parquet"}
@@ -71,7 +72,7 @@ def check_format(form: str) -> str:
     ending = choose(FORMATS, form, "table")
     if form == "parquet" and not importlib.util.find_spec("pyarrow"):
         raise UsageError(
-            "--table parquet needs the package pyarrow: pip install pyarrow. Or write --table csv."
+            f"--table parquet needs the package pyarrow: {install_command('parquet')}. Or write --table csv."
         )
     return ending
 

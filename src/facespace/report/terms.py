@@ -77,6 +77,7 @@ PRIORS: Mapping[str, str] = {
     "diffusion": (
         "a diffusion prior is a distribution of latents that a network has learned from encoded faces"
     ),
+    "autoregressive": "a distribution of codes, each given those before it, learned from encoded faces",
     "mixture": (
         "a mixture is a sum of several normal distributions with the means and covariances of encoded faces"
     ),

@@ -1,6 +1,7 @@
 """A codec with its template and its folder: pictures of any size to latents, latents to faces, and new
 latents. The operations of a space that are made of these are in face_space.py."""
 
+from collections.abc import Sequence
 from copy import copy
 from dataclasses import replace
 from functools import cached_property
@@ -8,12 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
+from PIL import Image
 
 from facespace.core.errors import UsageError, check_seed
 from facespace.data.faces import FaceSet
+from facespace.image.aligned_photos import read_photos
 from facespace.image.photos import Template, to_rgb
 from facespace.models import bundle, fitted
-from facespace.models.bundle_card import BundleCard
+from facespace.models.bundle_card import MODEL_PRIOR, BundleCard
 from facespace.space.codec import Codec
 from facespace.space.inputs import (
     Given,
@@ -84,11 +87,32 @@ class BaseSpace:
         Without a kind `default_prior`."""
         return self.torch_engine.prior(kind)
 
+    def density_prior(self, kind: str | None = None) -> "Prior":
+        """The prior whose log-density bends a geodesic path: `prior`, but the model's own where the default is
+        discrete, since probabilities of codes have no gradient. Raises UsageError where a discrete one is
+        named."""
+        found = self.prior(kind)
+        if not found.discrete:
+            return found
+        if kind is not None:
+            raise UsageError(
+                f"A geodesic path needs a density, and {found.origin} gives probabilities of codes. "
+                "Leave --prior out, name another fitted prior, or choose --path spherical."
+            )
+        return self.prior(MODEL_PRIOR)
+
     @property
     def default_prior(self) -> str:
         """The kind of prior that is used where none is named: the fitted one with the highest held-out
         likelihood, where that exceeds the one of the model's own; else "model"."""
         return self._codec.default_prior
+
+    def read_photos(self, paths: Sequence[Path | str], align: bool | str = "auto") -> list[Image.Image]:
+        """Photographs from files, for `encode`, `edit` and `morph`: "auto" aligns to CelebA's template those
+        whose face does not lie in the crop of this space already, "yes" all, "no" none. Pictures and arrays
+        that are handed to `encode` itself are never aligned. Raises ImageError for the first file that
+        cannot be used."""
+        return read_photos(paths, align, self.template)
 
     def fit(self, images: Images) -> np.ndarray:
         """Pictures as faces of this space: uint8 (N, H, W, C). Raises UsageError for anything but 8-bit

@@ -166,7 +166,7 @@ class FaceSpace(BaseSpace):
 
     def _geodesic(self, prior: str | None) -> morphing.PathsBetween:
         """Density-aware paths under a prior, which the torch engine alone finds."""
-        return lambda starts, ends: geodesic(density_guide(self.prior(prior)))(starts, ends)
+        return lambda starts, ends: geodesic(density_guide(self.density_prior(prior)))(starts, ends)
 
     def _flow_paths(self, prior: str | None) -> morphing.PathsBetween:
         """Paths through the noise of a fitted flow, which the torch engine alone finds."""

@@ -197,7 +197,7 @@ def path_log_densities(
     are known."""
     import torch
 
-    density, found = space.prior(prior), {}
+    density, found = space.density_prior(prior), {}
     for path in PATHS:
         known = dense if path == "geodesic" else None
         z = space.morph_latents(keys, path=path, prior=prior, **options) if known is None else known

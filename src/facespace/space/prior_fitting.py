@@ -15,7 +15,7 @@ from facespace.core.errors import UsageError, check_seed, choose
 from facespace.data.faces import FaceSet
 from facespace.latent.directions import MIN_FACES
 from facespace.models import prior_fit
-from facespace.models.priors import CONDITIONAL, FittedPrior, fitted_prior
+from facespace.models.priors import CONDITIONAL, FittedPrior, default_kinds, fitted_prior
 from facespace.space.base import BaseSpace
 
 
@@ -45,12 +45,14 @@ def fit(
     Raises UsageError for an unknown kind, option or attribute, a set of another crop, and fewer than 2
     faces."""
     check_seed(seed)
-    kind = kind or ("mixture" if "components" in options else "flow")
+    model = space.model
+    if kind is None:
+        kind = "mixture" if "components" in options else default_kinds(model.code_grids)[0]
     count = len(faces.rows(split))
     names = _conditions(faces, split, kind, conditions)
     if names:
         options = {**options, "conditions": names}
-    prior = fitted_prior(kind, space.latent_dim, options)
+    prior = fitted_prior(kind, space.latent_dim, options, model.code_grids)
     if count < 2:
         raise UsageError(
             f"A prior is fitted to at least 2 faces; {faces.root} has {count} in the split {split!r}."
@@ -62,7 +64,6 @@ def fit(
     learned = torch.stack(views, 1)  # (N, V, D)
     prior.fit(learned, seed, attribute_signs(faces, split, names, mirror) if names else None)
     facts = PriorFacts(kind, faces.fingerprint, split, count, mirror, seed)
-    model = space.model
     figures = prior_fit.measure_fit(prior, model.prior, learned.flatten(0, 1), z, split, model.quantize)
     return prior, {**asdict(facts), **figures}
 

@@ -5,12 +5,13 @@ import importlib.util
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from facespace.core.configs import to_dict
 from facespace.core.errors import UsageError, choose
+from facespace.core.extras import EXTRAS, install_command
 from facespace.models.locations import BEST
 from facespace.recipes.config import Recipe
 from facespace.training.records import EpochRecord, RunResult
@@ -135,19 +136,12 @@ def _flat(values: Mapping[str, object], prefix: str = "") -> dict[str, str | int
     return flat
 
 
-class Row(NamedTuple):
-    """A tracker and the package to install for it."""
-
-    open: type[Tracker]
-    install: str
-
-
 # accelerate's name of the tracker, which is also that of its module and of the folder that it keeps in a run.
-TRACKERS = {
-    "tensorboard": Row(TensorBoard, "'facespace[tensorboard]'"),
-    "wandb": Row(WeightsAndBiases, "'facespace[wandb]'"),
-    "mlflow": Row(MLflow, "mlflow"),
-    "comet_ml": Row(Tracker, "comet_ml"),
+TRACKERS: dict[str, type[Tracker]] = {
+    "tensorboard": TensorBoard,
+    "wandb": WeightsAndBiases,
+    "mlflow": MLflow,
+    "comet_ml": Tracker,
 }
 
 
@@ -155,7 +149,7 @@ def open_trackers(names: Sequence[str], run: Path, plan: Recipe) -> list[Tracker
     """The trackers of those names; without any, TensorBoard where it is installed. `none` opens none."""
     if not names and importlib.util.find_spec("tensorboard"):
         names = ["tensorboard"]
-    return [TRACKERS[name].open(name, run, plan) for name in names if name != "none"]
+    return [TRACKERS[name](name, run, plan) for name in names if name != "none"]
 
 
 def check_trackers(names: Sequence[str]) -> None:
@@ -163,5 +157,5 @@ def check_trackers(names: Sequence[str]) -> None:
     for name in names:
         choose({**TRACKERS, "none": None}, name, "tracker")
         if name != "none" and not importlib.util.find_spec(name):
-            install = f"pip install {TRACKERS[name].install}"
+            install = install_command(name) if name in EXTRAS else f"pip install {name}"
             raise UsageError(f"--tracker {name} needs a package that is not installed: {install}")

@@ -1,5 +1,5 @@
-"""Any tree of photographs. Every file under it is listed or skipped with a reason; subfolder names become
-labels, and a CSV may add attributes. Images are taken whole; faces are found and aligned elsewhere."""
+"""Any tree of photographs. Every file under it is listed, skipped with a reason, or counted where its name says
+that it is no photograph; subfolder names become labels, and a CSV may add attributes. Images are taken whole; faces are found and aligned elsewhere."""
 
 import csv
 import mimetypes
@@ -14,6 +14,7 @@ import numpy as np
 
 from facespace.core.errors import FaceSetError
 from facespace.data.faces import Face, SourceListing
+from facespace.data.other_files import is_other_file
 from facespace.data.sources import tables
 from facespace.data.sources.source import Source, SourceOptions
 
@@ -41,7 +42,7 @@ def read(root: Path, options: SourceOptions) -> SourceListing:
     """Every file in the order of its path. Up to 40 subfolders become attributes (+1 in it, −1 in another);
     more become identities, so that no person is in two splits."""
     table = _read_table(options.table) if options.table else AttributeTable()
-    paths, skipped = _find_files(root, options.table)
+    paths, skipped, others = _find_files(root, options.table)
     subfolders = _subfolders(root, paths)
     labels: list[str] = []
     if not subfolders.identities:
@@ -61,7 +62,7 @@ def read(root: Path, options: SourceOptions) -> SourceListing:
         if key not in used:
             skipped.append((key, "in the attribute table, but no image file"))
     notes = _notes(root, paths, subfolders, table, len(used - {None}))
-    return SourceListing(faces, (*labels, *table.columns), values, skipped, notes)
+    return SourceListing(faces, (*labels, *table.columns), values, skipped, notes, others)
 
 
 def _signs(folder: str, labels: Sequence[str]) -> np.ndarray:
@@ -72,17 +73,20 @@ def _signs(folder: str, labels: Sequence[str]) -> np.ndarray:
     return signs
 
 
-def _find_files(root: Path, table: Path | None) -> tuple[list[Path], list[tuple[str, str]]]:
-    """All files below the folder but the attribute table, and (id, reason) of what is skipped."""
-    paths, skipped = [], []
+def _find_files(root: Path, table: Path | None) -> tuple[list[Path], list[tuple[str, str]], int]:
+    """All files below the folder but the attribute table, (id, reason) of what is skipped, and the number of
+    files that are no photographs by name."""
+    paths, skipped, others = [], [], 0
     for path, problem in _walk(root):
         if table and path.exists() and path.samefile(table):
             continue
-        if problem:
+        if is_other_file(_id(path, root)):
+            others += 1
+        elif problem:
             skipped.append((_id(path, root), problem))
         else:
             paths.append(path)
-    return paths, skipped
+    return paths, skipped, others
 
 
 def _subfolders(root: Path, paths: Sequence[Path]) -> Subfolders:
@@ -218,4 +222,5 @@ SOURCE = Source(
     holds="photographs",
     terms="as the owners of the photographs allow",
     takes=("table",),
+    unaligned=True,
 )

@@ -36,4 +36,5 @@ class Source:
     needs_root: bool = True
     has_masks: bool = False
     takes: tuple[str, ...] = ()  # options beyond limit and seed
+    unaligned: bool = False  # its photographs may be anybody's, with faces anywhere
     people: str | None = None  # source that its identities are named after, where they are shared

@@ -1,0 +1,80 @@
+"""Sentences about paths that do not exist: whether a photograph, latents or a space was meant, and what in that
+folder has a similar name. Reads names of files only."""
+
+import difflib
+from pathlib import Path
+
+from facespace.core.errors import FacespaceError, UsageError
+from facespace.image.photos import has_image_ending
+
+ARRAY = ".npy"
+WILDCARDS = "*?["
+
+
+def missing(path: Path, may_be_space: bool = False) -> FacespaceError:
+    """The error for a path that should be a photograph or latents, or else a space, and does not exist."""
+    if any(sign in str(path) for sign in WILDCARDS):
+        return FacespaceError(f"No file matches {path}. {_contents(path.parent)}")
+    if path.suffix.lower() == ARRAY:
+        return FacespaceError(
+            f"{path} does not exist.{near(path)} Make it with: facespace encode SPACE IMAGE --to {path}"
+        )
+    if has_image_ending(path):
+        return FacespaceError(f"The photograph {path} does not exist.{near(path)}")
+    if not may_be_space:
+        return FacespaceError(
+            f"{path} does not exist.{near(path)} Name a photograph, or a .npy file of latents."
+        )
+    return FacespaceError(
+        f"{path} does not exist.{near(path)} Name a trained space first, a run's folder or a bundle's, or "
+        "photographs alone for the default space."
+    )
+
+
+def no_space(path: Path) -> FacespaceError:
+    """The error for a path that can only be a space and is no folder."""
+    if path.exists():
+        return UsageError(
+            f"{path} is a file, and a space is a folder: a run's or a bundle's. Without one the default space "
+            "is used."
+        )
+    return FacespaceError(
+        f"{path} does not exist.{near(path)} Name a trained space, a run's folder or a bundle's; without one "
+        "the default space is used."
+    )
+
+
+def near(path: Path) -> str:
+    """' Did you mean …?' where the folder of a missing path holds a similar name; ' The folder … does not exist
+    either.' where there is no such folder; else an empty text."""
+    folder = path.parent
+    if not folder.is_dir():
+        return f" There is no folder {folder} either."
+    image = has_image_ending(path)
+    names = {}
+    for name in _names(folder):
+        if not image:
+            names[name.lower()] = name
+        elif has_image_ending(Path(name)):
+            names[Path(name).stem.lower()] = name
+    asked = path.stem if image else path.name
+    found = difflib.get_close_matches(asked.lower(), names, n=1, cutoff=0.6)
+    return f" Did you mean {folder / names[found[0]]}?" if found else ""
+
+
+def _contents(folder: Path) -> str:
+    """What a folder holds, in which a pattern matched nothing."""
+    if not folder.is_dir():
+        return f"There is no folder {folder}."
+    photographs = [name for name in _names(folder) if has_image_ending(Path(name))]
+    if not photographs:
+        return f"The folder {folder.resolve()} holds no photographs."
+    return f"Photographs in the folder {folder.resolve()}: {len(photographs)}, such as {photographs[0]}."
+
+
+def _names(folder: Path) -> list[str]:
+    """Names of the entries of a folder that are not hidden, in order; none where it cannot be read."""
+    try:
+        return sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
+    except OSError:
+        return []

@@ -1,0 +1,76 @@
+"""The optional parts of facespace: what each is for, its package, and the command that installs it here, which
+differs between a clone of the repository and a package from an index."""
+
+import importlib.metadata
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+
+@dataclass(frozen=True)
+class Extra:
+    """An optional part: the distribution that it installs, and what that is for."""
+
+    package: str
+    purpose: str
+
+
+EXTRAS = {  # the optional dependencies of pyproject.toml that a user meets
+    "align": Extra("opencv-python-headless", "finds faces in photographs (--align)"),
+    "video": Extra("imageio-ffmpeg", "writes .mp4 films, where no ffmpeg is installed"),
+    "kaggle": Extra("kagglehub", "downloads CelebA, LFW and CelebAMask-HQ (facespace download)"),
+    "identity": Extra("onnxruntime", "runs a face recognition network (facespace evaluate --identity)"),
+    "umap": Extra("umap-learn", "draws UMAP maps of latents (facespace analyze)"),
+    "parquet": Extra("pyarrow", "writes tables as Parquet (--table parquet)"),
+    "tensorboard": Extra("tensorboard", "shows training curves (--tracker tensorboard)"),
+    "wandb": Extra("wandb", "sends training curves to Weights & Biases (--tracker wandb)"),
+}
+
+
+def install_command(extra: str) -> str:
+    """The pip command that adds an optional part to this installation: 'facespace[video]' of a package index,
+    the folder of the clone that facespace runs from, or the package alone where the source is another."""
+    clone = clone_folder()
+    if clone:
+        place = "." if clone == _here() else str(clone)
+        return f"pip install {_quote(f'{place}[{extra}]')}"
+    if _direct_url():  # a wheel or a repository whose address may no longer hold what is installed
+        return f"pip install {EXTRAS[extra].package}"
+    return f"pip install {_quote(f'facespace[{extra}]')}"
+
+
+def clone_folder() -> Path | None:
+    """The folder of the clone that facespace was installed from or runs in; None where there is none."""
+    beside = Path(__file__).resolve().parents[3]  # CLONE/src/facespace/core/extras.py
+    for folder in (beside, _installed_from()):
+        if folder and (folder / "pyproject.toml").is_file():
+            return folder
+    return None
+
+
+def _installed_from() -> Path | None:
+    url = urlsplit(_direct_url())
+    return Path(url2pathname(url.path)) if url.scheme == "file" else None
+
+
+def _direct_url() -> str:
+    """Where pip installed facespace from, if not from an index (PEP 610); else an empty text."""
+    try:
+        text = importlib.metadata.distribution("facespace").read_text("direct_url.json")
+        return json.loads(text or "{}").get("url", "")
+    except (importlib.metadata.PackageNotFoundError, ValueError):
+        return ""
+
+
+def _here() -> Path | None:
+    try:
+        return Path.cwd().resolve()
+    except OSError:  # the working folder was removed
+        return None
+
+
+def _quote(text: str) -> str:
+    return f'"{text}"' if sys.platform == "win32" else f"'{text}'"

@@ -1,0 +1,62 @@
+"""Files that lie beside photographs and are none: tables, notes, licences, what systems leave behind. They are
+counted, and not reported as photographs that cannot be used."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+from facespace.data.faces import SourceListing
+
+# Endings of photographs, also of those that Pillow does not read: such a file is reported.
+_PICTURES = """jpg jpeg jpe jfif png apng webp avif tif tiff bmp dib gif ppm pgm pbm pnm jp2 j2k tga ico
+    heic heif jxl svg psd xcf eps raw dng cr2 cr3 nef arw orf rw2 raf"""
+_OTHERS = """json jsonl txt csv tsv md rst xml yaml yml toml ini cfg log html htm pdf rtf doc docx xls xlsx odt ods
+    zip tar gz tgz bz2 xz 7z rar mp4 mov avi mkv webm m4v mp3 wav m4a npy npz mat h5 pkl parquet db sqlite
+    py ipynb js css sh bat xmp aae url lnk md5 sha256 part tmp bak"""
+_NAMES = "license licence copying readme notice authors changelog makefile"
+PICTURES, OTHERS, NAMES = (frozenset(text.split()) for text in (_PICTURES, _OTHERS, _NAMES))
+# Reasons that, for a file without a photograph's ending, mean that it was never meant as one.
+NO_PICTURE = ("not an image that can be read", "empty file")
+
+
+def is_other_file(name: str) -> bool:
+    """Whether a file's name, or its path below the folder of photographs, says that it is no photograph."""
+    path = PurePosixPath(name)
+    if any(part.startswith(".") for part in path.parts):
+        return True
+    return path.name.lower() in NAMES or _ending(name) in OTHERS
+
+
+def is_no_picture(name: str, reason: str) -> bool:
+    """Whether a file that could not be used has neither a photograph's ending nor a photograph in it."""
+    return reason in NO_PICTURE and _ending(name) not in PICTURES
+
+
+def without_other_files(listing: SourceListing) -> SourceListing:
+    """A listing without the files whose names say that they are no photographs; they are counted."""
+    kept = []
+    for place, face in enumerate(listing.faces):
+        if not (isinstance(face.image, Path) and is_other_file(face.id)):
+            kept.append(place)
+    skipped = _without(listing.skipped)
+    left_out = len(listing.faces) - len(kept) + len(listing.skipped) - len(skipped)
+    if not left_out:
+        return listing
+    return replace(
+        listing,
+        faces=[listing.faces[place] for place in kept],
+        values=listing.values[kept],
+        skipped=skipped,
+        other_files=listing.other_files + left_out,
+    )
+
+
+def _without(skipped: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Skipped files that are photographs by name; rows of tables without a file stay."""
+    return [
+        (name, reason) for name, reason in skipped if "no image file" in reason or not is_other_file(name)
+    ]
+
+
+def _ending(name: str) -> str:
+    return PurePosixPath(name).suffix.lower().removeprefix(".")

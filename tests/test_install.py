@@ -1,0 +1,184 @@
+"""What is said about optional parts: the command that installs one here, what doctor lists, and which ffmpeg writes
+films."""
+
+import builtins
+import importlib.metadata
+import json
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from facespace.cli import doctor
+from facespace.core import extras
+from facespace.core.errors import FacespaceError
+from facespace.core.extras import EXTRAS, install_command
+from facespace.image import animation
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def installed_from(monkeypatch, tmp_path):
+    """Lets facespace lie in site-packages, installed from the given address."""
+
+    def place(url: str | None) -> None:
+        text = json.dumps({"url": url}) if url else None
+
+        class Distribution:
+            def read_text(self, name):
+                return text if name == "direct_url.json" else None
+
+        monkeypatch.setattr(extras, "__file__", str(tmp_path / "lib/site-packages/facespace/core/extras.py"))
+        monkeypatch.setattr(importlib.metadata, "distribution", lambda name: Distribution())
+
+    return place
+
+
+def test_a_clone_is_named_as_a_folder(monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.chdir(ROOT)
+    assert install_command("video") == "pip install '.[video]'"
+    monkeypatch.chdir(tmp_path)
+    assert install_command("video") == f"pip install '{ROOT}[video]'"
+
+
+def test_an_index_is_named_by_the_package(monkeypatch, installed_from):
+    installed_from(None)
+    assert install_command("align") == "pip install 'facespace[align]'"
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert install_command("align") == 'pip install "facespace[align]"'  # cmd knows no other quotes
+
+
+def test_an_install_from_a_folder_names_that_folder(installed_from, tmp_path):
+    clone = tmp_path / "my clone"
+    clone.mkdir()
+    (clone / "pyproject.toml").touch()
+    installed_from(clone.as_uri())
+    assert install_command("align") == f"pip install '{clone}[align]'"
+    shutil.rmtree(clone)
+    assert install_command("align") == "pip install opencv-python-headless"
+    installed_from("git+https://example.org/facespace.git")
+    assert install_command("video") == "pip install imageio-ffmpeg"
+
+
+def test_every_optional_part_is_an_extra_of_the_package():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    for name, row in EXTRAS.items():
+        assert any(line.startswith(row.package) for line in project[name])
+    assert set(project) - set(EXTRAS) == {"all", "dev"}
+    assert project["all"] == ["facespace[align,video,kaggle]"]
+
+
+def absent(monkeypatch, *packages: str) -> None:
+    """Lets these distributions be missing, and all others be there."""
+
+    def version(name):
+        if name in packages:
+            raise importlib.metadata.PackageNotFoundError(name)
+        return "1.0"
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+
+
+def test_doctor_never_says_that_nothing_is_missing_below_what_is(monkeypatch, cli, tmp_path):
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    monkeypatch.setattr(doctor, "local_yunet", lambda: tmp_path / "yunet.onnx")
+    absent(monkeypatch)
+    assert doctor.examine()["text"].endswith("Everything is installed, the optional parts too.")
+    for extra, row in EXTRAS.items():
+        absent(monkeypatch, row.package)
+        facts = doctor.examine()
+        assert facts["missing"] == [] and facts["optional"] == {extra: install_command(extra)}
+        assert f"{row.purpose}: {install_command(extra)}" in facts["text"]
+        assert facts["text"].endswith(f"Optional parts that are not here: {extra}.")
+    absent(monkeypatch)
+    monkeypatch.setattr(doctor, "local_yunet", lambda: None)
+    assert doctor.examine()["text"].endswith("Optional parts that are not here: YuNet.")
+    absent(monkeypatch, "torch")
+    facts = doctor.examine()
+    assert facts["missing"] == ["torch"] and "Missing: torch. Install again" in facts["text"]
+
+
+def test_a_system_ffmpeg_stands_in_for_the_package(monkeypatch):
+    absent(monkeypatch, "imageio-ffmpeg")
+    monkeypatch.setattr(shutil, "which", lambda name: "/usr/bin/ffmpeg")
+    facts = doctor.examine()
+    assert facts["optional"] == {} and "not installed; /usr/bin/ffmpeg is used" in facts["text"]
+
+
+@pytest.fixture
+def no_package(monkeypatch):
+    """imageio-ffmpeg is not installed."""
+    real = builtins.__import__
+
+    def without(name, *args, **kwargs):
+        if name == "imageio_ffmpeg":
+            raise ImportError("No module named 'imageio_ffmpeg'")
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+
+
+def program(folder: Path, script: str) -> Path:
+    """An executable file ffmpeg."""
+    folder.mkdir(exist_ok=True)
+    path = folder / "ffmpeg"
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return path
+
+
+FRAMES = np.random.default_rng(0).integers(0, 256, (4, 33, 32, 3), np.uint8)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the ffmpeg of this test is a shell script")
+def test_a_film_is_written_by_the_systems_ffmpeg(no_package, monkeypatch, tmp_path):
+    """One that passes on to the real one, where there is one, or copies what it is given."""
+    real = ffmpeg_of_the_package()
+    run = (
+        f'exec {real} "$@"'
+        if real
+        else 'for last; do :; done; [ "$1" = -hide_banner ] && echo libx264 || cat > "$last"'
+    )
+    program(tmp_path / "bin", f"echo called >> {tmp_path}/calls\n{run}")
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    animation.save_animation(FRAMES, tmp_path / "film.mp4", fps=4, scale=1)
+    assert (tmp_path / "calls").read_text().count("called") == 2 and (
+        tmp_path / "film.mp4"
+    ).stat().st_size > 500
+    if real:
+        shown = subprocess.run(
+            [real, "-i", str(tmp_path / "film.mp4")], capture_output=True, text=True
+        ).stderr
+        assert "h264" in shown and "32x34" in shown and "4 fps" in shown
+
+
+def ffmpeg_of_the_package() -> str | None:
+    """The real ffmpeg, found without an import statement."""
+    try:
+        found = next(
+            Path(
+                str(importlib.metadata.distribution("imageio-ffmpeg").locate_file("imageio_ffmpeg/binaries"))
+            ).glob("ffmpeg*")
+        )
+    except (importlib.metadata.PackageNotFoundError, StopIteration):
+        return None
+    return str(found)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the ffmpeg of this test is a shell script")
+def test_an_ffmpeg_without_h264_says_what_to_install(no_package, monkeypatch, tmp_path):
+    found = program(tmp_path / "bin", "echo libvpx")
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    with pytest.raises(FacespaceError, match=rf"{found} has no libx264.*\[video\]"):
+        animation.find_ffmpeg()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(FacespaceError, match=r"not installed.*\[video\].*\.gif"):
+        animation.find_ffmpeg()
