@@ -171,7 +171,10 @@ def learn_small(asked: argparse.Namespace) -> Path:
 def learn(row: Row, run: Path, data: Path, steps: int, start: Path | None) -> dict[str, Any]:
     """A row's run, trained unless it is there, and what it says of itself."""
     if not (run / "run.json").is_file():
-        settings, resume = [*row.changed, f"train.steps={steps}"], (run / CHECKPOINT).is_file()
+        settings, resume = (
+            [*row.changed, f"train.steps={steps}", "train.prior=none"],
+            (run / CHECKPOINT).is_file(),
+        )
         facespace.train(
             row.recipe, data, run, settings=settings, start=start, trackers=["none"], resume=resume
         )

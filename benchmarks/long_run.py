@@ -82,7 +82,7 @@ def next_slice(
         run = runs / f"grow{size}"
         if finished(run):
             continue
-        chosen = [*WHOLE, f"train.epochs={EPOCHS[size]}", *settings]
+        chosen = [*WHOLE, f"train.epochs={EPOCHS[size]}", "train.prior=none", *settings]
         start = runs / f"grow{before}" if before else None
         result = facespace.train(
             f"grow{size}", sets[size], run, settings=chosen, **common(run, start, minutes, device)
@@ -98,7 +98,7 @@ def next_slice(
     run = runs / "decoder"
     if finished(run):
         return {"stage": "finished", "packed": str(runs / "packed")}
-    chosen = [*ALONE, *settings]
+    chosen = [*ALONE, "train.prior=none", *settings]
     result = facespace.train(
         None, sets[sizes[-1]], run, settings=chosen, **common(run, grown, minutes, device)
     )

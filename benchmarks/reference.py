@@ -35,7 +35,7 @@ from facespace.recipes import RECIPES, recipe
 TOLERANCE = 1e-6  # relative, of numbers
 UNSTEADY = {"seconds", "time", "date", "bytes"}  # words in the keys of numbers that no two runs share
 Entry = dict[str, list]  # "hashes" of arrays and "numbers", both sorted
-STEPS = ("train.steps=20", "train.batch=8", "train.precision=fp32")
+STEPS = ("train.steps=20", "train.batch=8", "train.precision=fp32", "train.prior=none")
 TINY = (*STEPS, "model.image=3,16,16", "model.latent_dim=5", "model.widths=8,12")
 VARIANTS = {  # of the recipe demo: what no recipe sets
     "nothing more": "",

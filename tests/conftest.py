@@ -18,7 +18,9 @@ from facespace.data.faces import FaceSet
 from facespace.training import loop
 
 # Makes any recipe small enough for a test: 16 px faces, few units.
-TINY = ("model.image=3,16,16", "model.latent_dim=5", "model.widths=8,12", "train.batch=8", "train.epochs=2")
+# They fit no prior at the end, which tests/test_final_prior.py looks at.
+SIZES = ("model.image=3,16,16", "model.latent_dim=5", "model.widths=8,12", "train.batch=8", "train.epochs=2")
+TINY = (*SIZES, "train.prior=none")
 
 
 @pytest.fixture(scope="session")

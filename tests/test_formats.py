@@ -209,7 +209,7 @@ def test_schedule_average_and_optimizer_are_the_recipe_s():
         expected = learning_rate(plan.train, step, 40) / plan.train.learning_rate
         found = eval(factor, {"math": math, "step": step, "total": 40})
         assert found == pytest.approx(expected, rel=1e-9)
-    assert "get_ema_multi_avg_fn(0.9)" in code
+    assert "min(0.9, float(n / (n + 9)))" in code
 
 
 def without_facespace(tmp_path: Path, *tokens: object) -> subprocess.CompletedProcess:

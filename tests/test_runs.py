@@ -25,7 +25,7 @@ from facespace.latent.structure import latent_structure
 from facespace.models import bundle, count_parameters, locations
 from facespace.report import charts, latent_charts, run_files, runs
 from facespace.report.tables import markdown
-from facespace.training import run_log
+from facespace.training import checkpoint, run_log
 
 AE = ("model.bottleneck=deterministic", "model.image=1,24,20", "model.likelihood=mse", "objective.weights={}")
 
@@ -54,6 +54,7 @@ def unfinished(run: Path, to: Path, *, keep: str = "") -> Path:
     (to / "run.json").unlink()
     if keep:
         (to / "metrics.jsonl").write_text(keep)
+        (to / "checkpoint.json").unlink()
     return to
 
 
@@ -67,6 +68,7 @@ def only(folder: Path) -> dict:
 
 def test_the_names_of_files_are_the_writers():
     assert (run_files.METRICS, run_files.RESULT) == (run_log.METRICS, run_log.RESULT)
+    assert run_files.POSITION == checkpoint.POSITION
     assert (runs.CARD, runs.WEIGHTS, set(run_files.BUNDLES)) == (
         cards.CARD,
         cards.WEIGHTS,

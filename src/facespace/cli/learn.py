@@ -14,6 +14,9 @@ from facespace.cli.terminal import table
 from facespace.core.console import note
 from facespace.core.errors import UsageError
 
+TERMS = {"reconstruction": "reconstruction", "kl": "KL", "elbo": "ELBO"}  # shown, and their names
+SPLITS = {"train": "training, in the epoch"}
+
 
 @verb("facespace recipes [NAME] [--code [--to FILE.py]] [--set FIELD=VALUE]")
 def recipes(
@@ -164,7 +167,8 @@ def train(
         steps = f"{result['step']:,} of {result['steps']:,} steps are done"
         return Done(result, f"{steps}; the current model is in {to}/last.")
     text = (
-        f"{_speed(result)}\n{_losses(result)}\nThe run is in {to}. Next: facespace sample {to} --to faces.png"
+        f"{_speed(result)}\n{_losses(result)}\n{_prior(result)}The run is in {to}. "
+        f"Next: facespace sample {to} --to faces.png"
     )
     return Done(result, text)
 
@@ -182,14 +186,31 @@ def _losses(result: Facts) -> str:
     rows = []
     for bundle in ("best", "last"):
         for split, losses in result[bundle].items():
-            terms = [f"{name} {losses[name]:,.1f}" for name in ("reconstruction", "kl") if name in losses]
-            text = f"nats per image ({', '.join(terms)}), {losses['loss_per_dim']:.4f} per pixel value, "
-            rows.append([bundle, split, f"{losses['loss']:,.1f}", f"{text}MSE {losses['mse']:.5f}"])
+            terms = []
+            for name, title in TERMS.items():
+                if name in losses:
+                    terms.append(f"{title} {losses[name]:,.1f}")
+            text = f"nats per image ({', '.join(terms)}), {losses['loss_per_dim']:.4f} per pixel value"
+            mse = f", MSE {losses['mse']:.5f}" if "mse" in losses else ""
+            rows.append([bundle, SPLITS.get(split, split), f"{losses['loss']:,.1f}", text + mse])
     legend = (
-        "best, last: the model at the lowest validation loss, and at the last step. kl: information in a "
-        "latent."
+        "best, last: the model at the lowest validation loss, and at the last step. training: means over the "
+        "epoch. KL: information in a latent."
     )
     return f"{table(rows, right=(2,))}\n{legend}"
+
+
+def _prior(result: Facts) -> str:
+    """A line on the prior that was fitted at the end; empty without one."""
+    lines = []
+    for bundle, found in result["prior"].items():
+        densities = [f"{kind} {value:,.1f}" for kind, value in found["nats"].items()]
+        text = f"{bundle}: samples come from {found['origin']} ({found['seconds']:.0f} s). "
+        text += f"Mean log-density of {found['split']} latents in nats, by prior: {', '.join(densities)}"
+        if found["kl_to_standard_normal"] is not None:
+            text += f". The latents are {found['kl_to_standard_normal']:,.1f} nats from N(0, I)"
+        lines.append(f"{text}.\n")
+    return "".join(lines)
 
 
 @verb("facespace runs DIR")

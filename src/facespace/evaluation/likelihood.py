@@ -12,7 +12,7 @@ from facespace.report.page import Section
 from facespace.report.report import NOTE, Finding
 from facespace.report.results import FLAT
 from facespace.training.loaders import Loader
-from facespace.training.measure import evaluate, per_dim
+from facespace.training.measure import derived, evaluate
 
 BATCH = 64  # faces
 NAMES = {
@@ -66,7 +66,9 @@ def _loss(evaluation: Evaluation, rows: np.ndarray) -> dict[str, float]:
         samples = max(1, evaluation.bound)
     objective = ObjectiveConfig(weights=dict.fromkeys(weights, 1.0), iwae_samples=samples)
     loader = Loader(evaluation.session.faces, rows, BATCH, space.device)
-    return per_dim(evaluate(model, loader, objective) or {}, model.image_shape)
+    terms = derived(evaluate(model, loader, objective) or {}, model.image_shape)
+    terms.pop("elbo", None)  # minus the loss, since all weights are 1
+    return terms
 
 
 def section(evaluation: Evaluation, found: Likelihood | None) -> Section | None:

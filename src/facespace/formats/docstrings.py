@@ -108,10 +108,11 @@ def _train_line(train: TrainConfig) -> str:
     if schedule := _schedule_doc(train):
         parts[0] += f" ({schedule})"
     if train.decay:
-        parts.append(f"average of the weights with decay {train.decay:.6g}")
+        parts.append(f"average of the weights with decay min({train.decay:.6g}, n / (n + 9)) at step n")
     return ", ".join(parts)
 
 
 def length(train: TrainConfig) -> str:
     """The length of a training in words."""
-    return f"{train.steps:,} steps" if train.steps else f"{train.epochs} epochs"
+    least = f", at least {train.min_steps:,} steps" if train.min_steps else ""
+    return f"{train.steps:,} steps" if train.steps else f"{train.epochs} epochs{least}"

@@ -98,7 +98,8 @@ def _docstring(loaded: Bundle, recipe: Recipe | None, prior: str) -> str:
 
 def _weights_line(card: Mapping[str, Any], recipe: Recipe | None) -> str:
     parts = [f"{WEIGHTS}, a state dict of 32-bit floats"]
-    if recipe and recipe.train.decay:
+    kept = (card.get("metrics") or {}).get("weights")
+    if recipe and recipe.train.decay and kept != "raw":
         parts.append(f"the moving average of decay {recipe.train.decay:.6g}")
     if "step" in card:
         parts.append(f"after {card['step']:,} steps")

@@ -37,7 +37,7 @@ LIBRARIES = {
     "nn.": "from torch import nn",
     "F.": "from torch.nn import functional as F",
     "LambdaLR(": "from torch.optim.lr_scheduler import LambdaLR",
-    "AveragedModel(": "from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn",
+    "AveragedModel(": "from torch.optim.swa_utils import AveragedModel",
 }
 DEVICE = {"DEVICE": '"cuda" if torch.cuda.is_available() else "cpu"'}
 
@@ -191,6 +191,7 @@ def _training_fields(plan: Recipe) -> dict[str, Any]:
         "schedule": _schedule(train),
         "length": length(train),
         "epochs": train.epochs,
+        "min_steps": train.min_steps,
         "steps": train.steps,
         "batch": train.batch,
         "optimizer": f"torch.optim.{OPTIMIZERS[train.optimizer]}({arguments})",

@@ -50,6 +50,27 @@ class PriorEntry(Entry):
     discrete: NotRequired[bool]  # whether it is a distribution of codes
 
 
+class AggregatePosterior(TypedDict):
+    """The latents of training faces: how far they are from N(0, I), and how likely held-out ones are."""
+
+    faces: int
+    split: str  # of the held-out faces
+    nats: dict[str, float]  # by kind of prior, "model" included; mean over the held-out faces
+    kl_to_standard_normal: NotRequired[float]  # of the Gaussian with their mean and covariance, nats
+
+
+class Stage(TypedDict):
+    """A training that the weights come from."""
+
+    recipe: str
+    steps: int
+    images: int
+    seconds: float  # in training steps
+    faces: int | None  # training faces
+    trained: str  # "all", or "decoder" where the encoder stayed as it was
+    about: NotRequired[str]  # further words, where one entry stands for several trainings
+
+
 class DirectionsEntry(Entry):
     """Attribute directions."""
 
@@ -80,6 +101,8 @@ class BundleCard(TypedDict):
     data: Fields
     metrics: Fields
     started_from: NotRequired[str]  # fingerprint of the bundle that training started from
+    stages: NotRequired[list[Stage]]  # all trainings that the weights come from, the first one first
+    aggregate_posterior: NotRequired[AggregatePosterior]
     priors: NotRequired[dict[str, PriorEntry]]
     directions: NotRequired[DirectionsEntry]
     discriminator: NotRequired[Entry]
@@ -93,7 +116,8 @@ def default_prior(card: Card | BundleCard) -> str:
     log-likelihood, if that is above the one of the model's own prior; else "model"."""
     best, highest = MODEL_PRIOR, float("-inf")
     for kind, entry in card.get("priors", {}).items():
-        found = entry.get("nats", {}).get("validation", {})
+        nats = entry.get("nats", {})
+        found = nats.get("validation") or nats.get("held-out") or {}
         if not found or entry["weights"] != card["fingerprint"]:
             continue
         if entry.get("discrete"):
@@ -113,3 +137,26 @@ def likelihood_text(nats: Mapping[str, float]) -> str:
 def read_card(folder: Path) -> Card:
     """The card of a bundle's own folder."""
     return cards.read_card(folder / CARD, BUNDLE)
+
+
+def stages_of(card: Card | BundleCard) -> list[Stage]:
+    """All trainings that the weights of a bundle come from, the first one first. Of the card of an older
+    version, which has no stages, its own training alone; none where it does not name a step."""
+    if "stages" in card:
+        return list(card["stages"])
+    recipe, metrics = card.get("recipe") or {}, card.get("metrics") or {}
+    train = recipe.get("train") or {}
+    if "step" not in card:
+        return []
+    frozen = (train.get("freeze") or train.get("only")) in ("encoder", "decoder")  # the older name's value
+    own: Stage = {
+        "recipe": str(recipe.get("name") or ""),
+        "steps": card["step"],
+        "images": card["step"] * (train.get("batch") or 0),
+        "seconds": metrics.get("training_seconds") or 0.0,
+        "faces": ((card.get("data") or {}).get("splits") or {}).get("train"),
+        "trained": "decoder" if frozen else "all",
+    }
+    if card.get("started_from"):
+        own["about"] = "after earlier trainings that the card does not list"
+    return [own]

@@ -2,24 +2,27 @@
 went, and what was fitted to it since. Reads card.json and the header of the weights, without torch; opens no
 model and measures nothing."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from facespace.core.cards import WEIGHTS, Card, parameter_count, tensor_shapes
 from facespace.core.configs import from_dict
 from facespace.core.errors import BundleError, UsageError
-from facespace.models.bundle_card import MODEL_PRIOR, likelihood_text, read_card
+from facespace.models.bundle_card import MODEL_PRIOR, Stage, likelihood_text, read_card, stages_of
 from facespace.models.locations import find, require_default_space
 from facespace.recipes.model_config import HIERARCHICAL, ModelConfig
 from facespace.report.run_files import objective
+from facespace.report.run_listing import duration
 from facespace.report.terms import prior_gloss
 
 Rows = Iterator[tuple[str, str]]
 
 LOSSES = {  # name -> label and number format
     "loss": ("loss", ",.1f"),
+    "reconstruction": ("reconstruction", ",.1f"),
     "kl": ("KL", ",.1f"),
+    "elbo": ("ELBO", ",.1f"),
     "mse": ("MSE", ".5f"),
     "loss_per_dim": ("loss per pixel value", ".4f"),
 }
@@ -194,25 +197,46 @@ def _source(data: Card) -> str:
 
 def _training(card: Card) -> Rows:
     """How the space was trained: in all where the card knows, and its last stage."""
-    metrics = card.get("metrics") or {}
     history, started = card.get("history") or [], card.get("started_from")
     for place, sentence in enumerate(history):
         yield ("" if place else "in all"), str(sentence)
-    if "step" in card:
-        epoch = f", epoch {metrics['epoch']}" if "epoch" in metrics else ""
-        yield _stage("steps", started), f"{card['step']:,}{epoch}"
-    if started and not history:
+    stages = [] if history else stages_of(card)
+    if started and not history and len(stages) < 2:
         yield (
             "started from",
             f"the weights of another space, {started[:16]}, whose training is not counted here",
         )
+    yield from _last_stage(card, started)
+    yield from _stages(stages)
+
+
+def _last_stage(card: Card, started: str | None) -> Rows:
+    """The run that wrote the bundle."""
+    metrics = card.get("metrics") or {}
+    if "step" in card:
+        epoch = f", epoch {metrics['epoch']}" if "epoch" in metrics else ""
+        yield _stage("steps", started), f"{card['step']:,}{epoch}"
     yield from _recipe(card)
     seconds = metrics.get("training_seconds")
     if seconds:
         yield _stage("time", started), f"{seconds / 60:,.1f} minutes"
-    weights = WEIGHTS_KEPT.get(metrics.get("weights") or "")
-    if weights:
-        yield "kept", weights
+    yield "kept", WEIGHTS_KEPT.get(metrics.get("weights") or "", "")
+
+
+def _stages(stages: Sequence[Stage]) -> Rows:
+    """A row for each of several trainings, and their sum."""
+    if len(stages) < 2:
+        return
+    for place, stage in enumerate(stages, 1):
+        text = f"{stage['recipe']}, {stage['steps']:,} steps, {stage['images']:,} images"
+        if stage.get("faces"):
+            text += f" of {stage['faces']:,} faces"
+        if stage.get("trained") == "decoder":
+            text += ", the decoder alone"
+        about = f" ({stage['about']})" if "about" in stage else ""
+        yield f"stage {place}", f"{text}, {duration(stage['seconds'])}{about}"
+    steps, images, seconds = (sum(stage[key] for stage in stages) for key in ("steps", "images", "seconds"))
+    yield "in all", f"{steps:,} steps, {images:,} images, {duration(seconds)}"
 
 
 def _stage(name: str, started: str | None) -> str:
@@ -250,6 +274,7 @@ def _figures(card: Card) -> Rows:
 def _priors(card: Card) -> Rows:
     origin = prior_origin(_config(card))
     yield MODEL_PRIOR, _explained(origin)
+    yield "aggregate posterior", _aggregate_posterior(card.get("aggregate_posterior") or {})
     for kind, entry in (card.get("priors") or {}).items():
         nats = (entry.get("nats") or {}).get("validation")
         text = _explained(str(entry["origin"]))
@@ -257,6 +282,21 @@ def _priors(card: Card) -> Rows:
             text += f"; {nats['fitted']:,.1f} nats on validation faces, "
             text += likelihood_text(nats)
         yield kind, text
+
+
+def _aggregate_posterior(figures: Card) -> str:
+    """How far the latents of training faces are from N(0, I), and how likely held-out ones are."""
+    parts = []
+    if "kl_to_standard_normal" in figures:
+        parts.append(
+            f"{figures['kl_to_standard_normal']:,.1f} nats from N(0, I) (KL of the Gaussian with its mean and "
+            "covariance; 0 would be N(0, I))"
+        )
+    densities = [f"{kind} {value:,.1f}" for kind, value in (figures.get("nats") or {}).items()]
+    if densities:
+        split = figures.get("split")
+        parts.append(f"mean log-density of {split} latents in nats, by prior: {', '.join(densities)}")
+    return "; ".join(parts)
 
 
 def _explained(origin: str) -> str:

@@ -15,7 +15,7 @@ from facespace.models.optimization import (
     Stepper,
     cosine_decay,
     linear_warmup,
-    warmed_moving_average,
+    moving_average,
 )
 from facespace.models.precision import autocast
 
@@ -57,7 +57,7 @@ def _start_at_frequencies(net: CodeTransformer, codes: Tensor) -> None:
 def _run(
     net: CodeTransformer, initial: CodeTransformer, codes: Tensor, exam: Tensor, steps: int
 ) -> CodeTransformer:
-    averaged = warmed_moving_average(initial, EMA_DECAY)
+    averaged = moving_average(initial, EMA_DECAY, from_start=True)
     average: CodeTransformer = averaged.module  # type: ignore[assignment]
     adam = torch.optim.AdamW(
         net.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.98), weight_decay=DECAY, fused=True

@@ -173,11 +173,19 @@ def carry_over(origin: Bundle, folder: Path) -> None:
         if _belongs(entry, fitted_to):
             card[key] = {**entry, "weights": weights}
             files.append(file)
+    if "aggregate_posterior" in source:
+        card["aggregate_posterior"] = source["aggregate_posterior"]
     with build_folder(folder) as beside:
         shutil.copytree(folder, beside, dirs_exist_ok=True)
         for file in files:
             shutil.copy2(origin.folder / file, beside / file)
         write_json(beside / CARD, card)
+
+
+def add_facts(loaded: Bundle, key: str, facts: Fields) -> None:
+    """Writes an entry without tensors into the card of a bundle, in place of an older one."""
+    card = read_card(loaded.folder)
+    write_json(loaded.folder / CARD, {**card, key: facts})
 
 
 def _belongs(entry: Any, weights: str) -> TypeGuard[Card]:

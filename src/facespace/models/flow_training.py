@@ -15,7 +15,7 @@ from facespace.models.optimization import (
     Stepper,
     cosine_decay,
     linear_warmup,
-    warmed_moving_average,
+    moving_average,
 )
 from facespace.models.precision import autocast
 
@@ -88,7 +88,7 @@ class _Fit(Generic[Net]):
 
     def __init__(self, net: Net, initial: Net, exam: NoisedLatents, steps: int) -> None:
         self.net, self.exam, self.steps = net, exam, steps
-        averaged = warmed_moving_average(initial, EMA_DECAY)
+        averaged = moving_average(initial, EMA_DECAY, from_start=True)
         self.average: Net = averaged.module  # type: ignore[assignment]
         adam = torch.optim.AdamW(
             net.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.99), weight_decay=DECAY, fused=True

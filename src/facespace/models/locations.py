@@ -37,9 +37,11 @@ def check_writable(folder: Path) -> None:
 
 
 def find(folder: Path) -> Path:
-    """The folder of a bundle: `folder` itself, or `best`, else `last`, in the folder of a run. Raises
-    BundleError where there is none."""
+    """The folder of a bundle: `folder` itself, or `best`, else `last`, in the folder of a run; of the name
+    faces64, where nothing else has it, the default space. Raises BundleError where there is none."""
     restore_interrupted(folder)
+    if not folder.exists() and folder == Path(DEFAULT_SPACE.name) and default_space() is not None:
+        return DEFAULT_SPACE  # by its name
     if not folder.exists():
         raise BundleError(
             f"{folder} does not exist. Name the folder of a run or of a trained model: facespace train "

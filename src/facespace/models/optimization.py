@@ -3,7 +3,7 @@ moving average, and early stopping. The model, the attribute classifier and the 
 loops are theirs."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,24 +38,28 @@ def learning_rate(train: TrainConfig, step: int, total: int) -> float:
     return warmup * train.learning_rate * cosine_decay(step, total, train.final_learning_rate)
 
 
-def moving_average(model: nn.Module, decay: float, use_buffers: bool = False) -> AveragedModel:
-    """The exponential moving average of a model's weights (Polyak & Juditsky, 1992); its first update copies
-    them."""
-    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=use_buffers)
+def warmed_decay(decay: float, updates: int) -> float:
+    """The decay of a moving average after so many updates, min(decay, n / (n + 9)).
+
+    Its half-life is then at most .08 of the updates so far, so that the average never lags behind a short
+    run, however near to 1 `decay` is."""
+    return min(decay, updates / (updates + 9))
 
 
-def warmed_moving_average(model: nn.Module, decay: float) -> AveragedModel:
-    """A moving average that starts at the initial weights, with decay n / (n + 9) at update n until `decay`
-    is reached."""
+def moving_average(
+    model: nn.Module, decay: float, use_buffers: bool = False, from_start: bool = False
+) -> AveragedModel:
+    """The exponential moving average of a model's weights (Polyak & Juditsky, 1992), with `warmed_decay`. Its
+    first update copies them; `from_start` averages the initial weights too."""
 
-    @torch.no_grad()
-    def update(averages: Iterable[Tensor], weights: Iterable[Tensor], count: Tensor | int) -> None:
-        keep = min(decay, int(count) / (int(count) + 9))
-        for average, weight in zip(averages, weights):
-            average.lerp_(weight, 1 - keep)
+    def update(averages: Sequence[Tensor], weights: Sequence[Tensor], count: Tensor | int) -> None:
+        # The argument is a copy on the device of the weights, and reading it would wait for the device.
+        keep = warmed_decay(decay, int(averaged.n_averaged))
+        get_ema_multi_avg_fn(keep)(list(averages), list(weights), count)
 
-    averaged = AveragedModel(model, multi_avg_fn=update)
-    averaged.n_averaged.fill_(1)  # the initial weights count, so the first update does not copy
+    averaged = AveragedModel(model, multi_avg_fn=update, use_buffers=use_buffers)
+    if from_start:
+        averaged.n_averaged.fill_(1)
     return averaged
 
 

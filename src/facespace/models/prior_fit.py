@@ -38,18 +38,19 @@ def measure_fit(
     compared["new"] = snap(samples)
     for name, z in others.items():
         subset = z[:: math.ceil(len(z) / MEASURED)]
-        nats[name] = {"fitted": _mean_density(prior, subset)}
+        nats[name] = {"fitted": mean_density(prior, subset)}
         if isinstance(prior, Autoregressive):
             nats[name]["uniform"] = prior.uniform_log_prob
         else:
-            nats[name]["model"] = _mean_density(model_prior, subset)
+            nats[name]["model"] = mean_density(model_prior, subset)
         if name != fitted_to:
             compared[name] = subset
     nearest = {name: _nearest(z, learned) for name, z in compared.items()}
     return {"nats": nats, "discrete": prior.discrete, "nearest": nearest}
 
 
-def _mean_density(prior: Prior, z: Tensor) -> float:
+def mean_density(prior: Prior, z: Tensor) -> float:
+    """The mean log-density of latents (N, D), nats per latent vector."""
     return float(prior.log_prob(z.to(prior.mean)).mean())
 
 

@@ -154,6 +154,9 @@ class TrainConfig:
     freeze: Literal["none", "encoder"] = "none"  # encoder: that of the starting space stays as it is
     epochs: int = 20
     steps: int | None = None  # where set, this many optimiser steps instead of whole epochs
+    # At least this many steps, in whole epochs: `epochs` of a small set can be too few for faces. Setting
+    # train.epochs sets it to 0.
+    min_steps: int = 0
     batch: int = 32  # images a step, over all devices together
     optimizer: Literal["adam", "adamw"] = "adam"
     learning_rate: float = 1e-3
@@ -162,7 +165,8 @@ class TrainConfig:
     warmup: int = 0  # steps over which the learning rate rises from 0
     weight_decay: float = 0.0
     gradient_clip: float | None = None  # largest norm of the gradient over all parameters
-    # Decay a step of the moving average of the weights, which is validated and saved; 0: no average.
+    # Decay a step of the moving average of the weights, min(ema, n / (n + 9)) at step n; 0: no average. Of
+    # the average and the weights themselves the one with the lower validation loss is saved.
     ema: float = 0.0
     # Half-life in images, independent of the batch size; where set, it replaces `ema`.
     ema_half_life: float | None = None
@@ -171,6 +175,9 @@ class TrainConfig:
     compile: Literal["auto", "on", "off"] = "auto"  # torch.compile; auto: on CUDA, where it pays
     # lower: once, continue from the last finite state at a quarter of the learning rate.
     on_nan: Literal["stop", "lower"] = "stop"
+    # Fitted to the latents at the end, for sampling: auto keeps the best of these by held-out likelihood.
+    # Of codes, autoregressive is the one of auto.
+    prior: Literal["auto", "none", "normal", "mixture", "flow", "autoregressive"] = "auto"
     patience: int | None = None  # stop after this many epochs without a better validation loss
     min_delta: float = 0.0  # nats per image that count as better
 
@@ -189,8 +196,9 @@ class TrainConfig:
         # None and 0 are both "not set" for the clipping and the half-life.
         lengths = (self.ema_half_life or 1, self.gradient_clip or 1)
         yield (
-            0 <= self.ema < 1 and min(lengths) > 0 and self.warmup >= 0,
-            "train: ema must lie in [0, 1), ema_half_life and gradient_clip above 0, warmup at or above 0.",
+            0 <= self.ema < 1 and min(lengths) > 0 and min(self.warmup, self.min_steps) >= 0,
+            "train: ema must lie in [0, 1), ema_half_life and gradient_clip above 0, warmup and min_steps at "
+            "or above 0.",
         )
 
     @property

@@ -42,6 +42,7 @@ def faces64() -> Recipe:
         ),
         train=TrainConfig(
             epochs=90,
+            min_steps=3_000,
             batch=64,
             optimizer="adamw",
             learning_rate=1e-3,
@@ -56,9 +57,9 @@ def vq() -> Recipe:
     """Vector-quantised autoencoder (van den Oord et al., 2017): 8×8 codes of four dimensions, 1,024 entries.
 
     Residual backbone and auxiliary losses as in faces64. The codebook is updated by moving averages, and
-    unused entries are reset (Razavi et al., 2019; Dhariwal et al., 2020). It has no prior of its own: sample
-    from a flow over the codes (`facespace fit-prior --kind flow`). Sampled, edited or interpolated latents
-    are quantized to the nearest entries before decoding."""
+    unused entries are reset (Razavi et al., 2019; Dhariwal et al., 2020). It has no prior of its own:
+    training ends with a small autoregressive one over the codes, and `facespace fit-prior` fits a larger one.
+    Sampled, edited or interpolated latents are quantized to the nearest entries before decoding."""
     base = faces64()
     model = replace(base.model, bottleneck="vq", spatial=True, widths=(64, 128, 192))
     objective = replace(base.objective, weights={"commitment": 1.0})
@@ -145,7 +146,7 @@ def hierarchical128() -> Recipe:
         summary="hierarchical VAE with four levels, 128 px colour, 1,536 latents (CelebA)",
         model=model,
         objective=replace(base.objective, weights={"kl": 4 * base.objective.weights["kl"]}),
-        train=replace(base.train, epochs=30),
+        train=replace(base.train, epochs=30, min_steps=1_800),
     )
 
 
@@ -180,7 +181,8 @@ def _grown(size: int) -> Recipe:
     model = replace(base.model, image=(3, size, size), backbone="progressive", widths=GROWN[size])
     # The reconstruction term is a sum over pixels, and the KL does not grow with the image.
     objective = replace(base.objective, weights={"kl": base.objective.weights["kl"] * (size / 64) ** 2})
-    train = replace(base.train, epochs={32: 20, 64: 60, 128: 30}[size])
+    epochs, least = {32: (20, 3_000), 64: (60, 3_000), 128: (30, 1_800)}[size]
+    train = replace(base.train, epochs=epochs, min_steps=least)
     summary = f"VAE that grows, {size} px colour, 256 latents (CelebA)"
     return replace(base, name=f"grow{size}", summary=summary, model=model, objective=objective, train=train)
 

@@ -13,7 +13,7 @@ from facespace.core.cards import Card, parameter_count, tensor_shapes
 from facespace.core.errors import BundleError
 
 # The file names that run_log.py writes; importing it would load torch and matplotlib.
-METRICS, RESULT = "metrics.jsonl", "run.json"
+METRICS, RESULT, POSITION = "metrics.jsonl", "run.json", "checkpoint.json"
 BUNDLES = ("last", "best")
 REGULARIZERS = {"gaussian": {"kl": 1.0}, "vq": {"commitment": 1.0}}  # of each bottleneck, by default
 SETTINGS = {  # of the objective, and how each is written where it is not 0

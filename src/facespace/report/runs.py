@@ -14,6 +14,7 @@ from facespace.core.errors import FacespaceError
 from facespace.report.run_files import (
     BUNDLES,
     METRICS,
+    POSITION,
     RESULT,
     at,
     count_parameters,
@@ -123,7 +124,7 @@ def read_run(run: Path, name: str) -> RunFacts:
         data=text_at(card, "data", "source"),
         train_faces=number_at(card, "data", "splits", "train") or number_at(result, "faces", "train"),
         parameters=number_at(result, "parameters") or _parameters(bundle),
-        steps=number_at(last, "step"),
+        steps=_last_step(run, last, damage),
         best_loss=number_at(best, "validation", "loss"),
         best_step=number_at(best, "step"),
         mse=number_at(best, "validation", "mse"),
@@ -163,6 +164,13 @@ def _bundle(run: Path) -> Path | None:
         if (run / name / CARD).is_file():
             return run / name
     return None
+
+
+def _last_step(run: Path, last: Card, damage: list[str]) -> int | None:
+    """The step of the last checkpoint, which `train` names where it stops, or of the last epoch where that is
+    later; None before either."""
+    steps = [number_at(last, "step"), number_at(read_object(run / POSITION, damage), "step")]
+    return max((step for step in steps if step), default=None)
 
 
 def _parameters(bundle: Path | None) -> int | None:

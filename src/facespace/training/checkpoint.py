@@ -14,11 +14,12 @@ from facespace.core.aliases import rename_old_keys
 from facespace.core.configs import from_dict
 from facespace.core.console import note
 from facespace.core.errors import TrainingError, UsageError
-from facespace.core.files import write_atomically
+from facespace.core.files import write_atomically, write_json
 from facespace.models.optimization import EarlyStopping
 from facespace.recipes.config import Recipe
 
 CHECKPOINT, PREVIOUS = "checkpoint.pt", "checkpoint.previous.pt"
+POSITION = "checkpoint.json"  # the step of the checkpoint, for listings that do not load torch
 
 
 class Stateful(Protocol):
@@ -48,8 +49,15 @@ class Progress(EarlyStopping):
     done: bool = False
 
 
-def save(run: Path, progress: Progress, parts: Mapping[str, Stateful], identity: Identity) -> None:
-    """Writes the checkpoint, and keeps the previous one."""
+def save(
+    run: Path,
+    progress: Progress,
+    parts: Mapping[str, Stateful],
+    identity: Identity,
+    steps: int | None = None,
+) -> None:
+    """Writes the checkpoint, and keeps the previous one; `steps` is the length of a run whose position
+    is listed."""
     state: dict[str, object] = {"identity": dict(identity), "progress": asdict(progress)}
     for name, part in parts.items():
         state[name] = part.state_dict()
@@ -63,6 +71,8 @@ def save(run: Path, progress: Progress, parts: Mapping[str, Stateful], identity:
             spare.unlink(missing_ok=True)
             spare.hardlink_to(path)
             spare.replace(run / PREVIOUS)
+    if steps is not None:
+        write_json(run / POSITION, {"step": progress.step, "steps": steps})
 
 
 def load(

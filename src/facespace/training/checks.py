@@ -1,6 +1,5 @@
 """Checks before a run starts, the start from another bundle's weights, and a shutdown that loses nothing."""
 
-import math
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,15 +14,14 @@ from facespace.data.faces import FaceSet
 from facespace.models import LatentModel
 from facespace.models.bundle import Bundle
 from facespace.models.locations import BEST, LAST
-from facespace.recipes.config import Recipe
-from facespace.training.checkpoint import CHECKPOINT, PREVIOUS
+from facespace.recipes.config import Recipe, TrainConfig
+from facespace.training.checkpoint import CHECKPOINT, POSITION, PREVIOUS
 from facespace.training.pool import check_samples
 from facespace.training.run_log import CURVES, METRICS, RESULT, SHEETS
 from facespace.training.trackers import TRACKERS, check_trackers
 
 # All that a run's folder may hold; a folder with anything else in it is never replaced.
-RUN_FILES = (METRICS, RESULT, CURVES, SHEETS, CHECKPOINT, PREVIOUS, BEST, LAST, *TRACKERS)
-FEW_STEPS = 1_500  # fewer have not been enough for faces with any recipe here
+RUN_FILES = (METRICS, RESULT, CURVES, SHEETS, CHECKPOINT, PREVIOUS, POSITION, BEST, LAST, *TRACKERS)
 
 
 def check(
@@ -74,20 +72,6 @@ def _check_target(run: Path, force: bool) -> None:
         )
 
 
-def warn_of_few_steps(plan: Recipe, faces: int, steps: int) -> None:
-    """Prints a note where a run has too few steps for faces, with settings that help."""
-    if steps >= FEW_STEPS or plan.train.steps is not None:
-        return
-    epochs = math.ceil(plan.train.epochs * FEW_STEPS / steps)
-    flip = " --set data.flip=true"
-    if plan.data.flip:
-        flip = ""
-    note(
-        f"{steps:,} steps are few: {faces:,} faces in {plan.train.epochs} epochs. Expect blurs, or add "
-        f"--set train.epochs={epochs}{flip}. More photographs help most."
-    )
-
-
 class NotFinite(Exception):
     """A step whose loss or gradient is not a finite number."""
 
@@ -124,6 +108,23 @@ def load_pretrained(model: LatentModel, origin: Bundle) -> str:
             f"{new[0]} and {len(new) - 1} more."
         )
     return origin.card["fingerprint"]
+
+
+def fitted_of(origin: Bundle, train: TrainConfig) -> str:
+    """A sentence on what was fitted to the latents of the origin and does not fit an encoder that is trained
+    further, and what comes in its place; empty where there is nothing, or the encoder stays as it is."""
+    priors, directions = origin.card.get("priors") or {}, "directions" in origin.card
+    if train.freeze == "encoder" or not (priors or directions):
+        return ""
+    found = [f"priors ({', '.join(priors)})"] if priors else []
+    found += ["directions"] if directions else []
+    text = f"The encoder is trained further, so the {' and '.join(found)} of {origin.folder} no longer fit. "
+    new = (
+        "A new prior is fitted at the end."
+        if train.prior != "none"
+        else ("Samples come from the model's own prior (train.prior=none).")
+    )
+    return text + new + " facespace directions RUN --data SET finds directions." * directions
 
 
 def _unfit(own: Mapping[str, torch.Tensor], loaded: Mapping[str, torch.Tensor]) -> str | None:

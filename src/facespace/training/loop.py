@@ -16,13 +16,13 @@ import torch
 from torch import Tensor
 
 from facespace.core.cards import Card
-from facespace.core.configs import from_dict, override, to_dict
+from facespace.core.configs import to_dict
 from facespace.core.console import Advance, note, progress
 from facespace.core.errors import TrainingError, UsageError, check_seed
 from facespace.data.faces import FaceSet
 from facespace.models import LatentModel, build, bundle
+from facespace.models.bundle_card import stages_of
 from facespace.models.optimization import Stepper, learning_rate, linear_warmup, moving_average, seed_step
-from facespace.recipes import recipe as named_recipe
 from facespace.recipes.config import Recipe, TrainConfig
 from facespace.training import checkpoint
 from facespace.training.augment import augment_batch
@@ -31,18 +31,20 @@ from facespace.training.checkpoint import Identity, Parts, Progress
 from facespace.training.checks import (
     NotFinite,
     check,
+    fitted_of,
     freeze_encoder,
     graceful_shutdown,
     load_pretrained,
-    warn_of_few_steps,
 )
+from facespace.training.length import MEASURED_STEPS, LengthNotes, Pace, run_length
 from facespace.training.loaders import Batch, Loader
 from facespace.training.loss import total_loss
+from facespace.training.plan import plan_of
 from facespace.training.pool import LatentPool
 from facespace.training.records import PausedRun, RunResult
 from facespace.training.runtime import Runtime
 from facespace.training.terms import GRADIENT_EVERY, VECTOR_NORM, PendingTerms
-from facespace.training.validation import Validator
+from facespace.training.validation import AVERAGE, RAW, Validator
 
 CHECKPOINT_SECONDS = 120.0
 LOWER = 0.25  # factor of the learning rate after a loss that is not finite
@@ -79,7 +81,7 @@ def train(
         raise UsageError(f"--minutes must be above 0; got {minutes}.")
     until = math.inf if minutes is None else time.monotonic() + 60 * minutes
     origin = bundle.load(start) if start else None
-    plan = override(_plan(recipe, origin), settings)
+    plan = plan_of(recipe, origin, settings)
     faces, run = data if isinstance(data, FaceSet) else FaceSet(data), Path(to)
     runtime = Runtime(device, plan.train)
     runtime.on_main_process(lambda: check(plan, faces, run, origin is not None, resume, force, trackers))
@@ -87,17 +89,6 @@ def train(
     with torch.random.fork_rng([runtime.device] if runtime.device.type == "cuda" else []):
         training = Training(plan, faces, run, runtime, seed, resume, origin, trackers)
         return training.fit(resume, until).to_json()
-
-
-def _plan(recipe: Recipe | str | None, origin: bundle.Bundle | None) -> Recipe:
-    """The recipe itself, the one of that name, or without one that of the origin."""
-    if isinstance(recipe, Recipe):
-        return recipe
-    if recipe is not None:
-        return named_recipe(recipe)
-    if origin is None:
-        raise UsageError("Name a recipe, or a space to start from. The recipes: facespace recipes")
-    return from_dict(Recipe, origin.card["recipe"])
 
 
 class Training:
@@ -119,6 +110,7 @@ class Training:
         torch.manual_seed(seed)
         self.model = cast(LatentModel, runtime.to_device(build(plan.model)))
         self.origin = load_pretrained(self.model, origin) if origin else None
+        self.dropped = fitted_of(origin, plan.train) if origin else ""
         # A frozen encoder's latents keep what was fitted to them.
         self.frozen_origin = origin if plan.train.freeze == "encoder" else None
         self.stepper = self._stepper()
@@ -130,12 +122,16 @@ class Training:
             plan.model.conditions
         )  # columns of the attributes of a conditional model
         self.epoch_steps = self.loader.steps
-        self.total = plan.train.steps or plan.train.epochs * self.epoch_steps
+        self.length = run_length(plan.train, self.epoch_steps)
+        self.total = self.length.steps
+        self.pace = Pace()
+        self.notes = LengthNotes(plan, faces, self.length, self.loader.size, origin is not None)
         pool = self.pool(origin) if origin and plan.objective.scores_samples else None
         self.auxiliary = AuxiliaryLosses(
             plan, self.model.image_shape, faces.template, runtime, self.total, pool
         )
         self.at, self.pending = Progress(), PendingTerms()
+        self.first, self.save_at = 0, math.inf  # the first step of this process; when to write a checkpoint
         self.check_forward()
         self.network = runtime.prepare(self.model, self.stepper.optimizer)
         self._check_processes()
@@ -144,7 +140,16 @@ class Training:
         ):  # allowed by `force`, and all checks have passed
             shutil.rmtree(run)
         self.review = Validator(
-            plan, self.loader, run, runtime, self.conditions, self.auxiliary, self.origin, trackers
+            plan,
+            self.loader,
+            run,
+            runtime,
+            self.conditions,
+            self.auxiliary,
+            self.origin,
+            trackers,
+            seed,
+            stages_of(origin.card) if origin else (),
         )
 
     def _stepper(self) -> Stepper:
@@ -193,10 +198,13 @@ class Training:
             )
 
     @property
-    def validated_model(self) -> LatentModel:
-        """The model that is validated and saved: the moving average of the weights where there is one."""
+    def candidates(self) -> dict[str, LatentModel]:
+        """The models that are validated, of which the better one is saved: the moving average of the weights
+        where there is one, and the weights themselves."""
         averaged = self.stepper.averaged
-        return self.model if averaged is None else cast(LatentModel, averaged.module)
+        if averaged is None:
+            return {RAW: self.model}
+        return {AVERAGE: cast(LatentModel, averaged.module), RAW: self.model}
 
     @property
     def parts(self) -> Parts:
@@ -214,7 +222,13 @@ class Training:
 
         The length of the run, and settings that do not change its figures, may differ."""
         default = TrainConfig()
-        free = {"epochs": 1, "steps": None, "patience": None}
+        free = {
+            "epochs": 1,
+            "steps": None,
+            "min_steps": 0,
+            "patience": None,
+            "prior": default.prior,
+        }
         train = replace(self.plan.train, on_nan=default.on_nan, compile=default.compile, **free)
         recipe = json.dumps(to_dict(replace(self.plan, train=train)), sort_keys=True)
         return {"recipe": recipe, "data": self.faces.fingerprint, "seed": self.seed, "start": self.origin}
@@ -229,6 +243,8 @@ class Training:
         if resume:
             self.restore()
             note(f"Resumed at step {self.at.step:,} of {self.total:,}.")
+        self.first = self.at.step  # of this process
+        self.save_at = time.monotonic() + CHECKPOINT_SECONDS
         self._announce()
         self.auxiliary.begin(self.loader, self.seed, resume)
         images = self.loader.size
@@ -238,25 +254,34 @@ class Training:
                 self.save()  # so that there is always a finite state to return to
             while self.unfinished:
                 try:
-                    self.steps(advance, stopping, min(until, time.monotonic() + CHECKPOINT_SECONDS))
+                    self.steps(advance, stopping, until)
                 except NotFinite as error:
                     self.lower_rate(error)
                     continue
-                if self.at.step % self.epoch_steps == 0 or self.at.step == self.total:
-                    self.review.epoch(
-                        self.validated_model, self.at, math.ceil(self.at.step / self.epoch_steps)
-                    )
-                self.save()
-                self._raise_if_stopped(stopping)
-                if self.unfinished and self.runtime.any_process(time.monotonic() >= until, 0):
+                self.notes.at_speed(self.pace, self.at.step)
+                if self._ends_here(stopping, until):
                     pause = partial(
-                        self.review.pause, self.validated_model, self.at, self.total, self.frozen_origin
+                        self.review.pause, self.candidates, self.at, self.total, self.frozen_origin
                     )
                     return self.runtime.on_main_process(pause)
-        averaged = self.stepper.averaged is not None
-        return self.runtime.on_main_process(
-            lambda: self.review.close(self.model, averaged, self.at, self.frozen_origin)
-        )
+        close = partial(self.review.close, self.candidates, self.at, self.frozen_origin)
+        return self.runtime.on_main_process(close)
+
+    def _ends_here(self, stopping: Stopping, until: float) -> bool:
+        """Validates where it is time to, and writes the checkpoint after that, before an end, and where the
+        last one is CHECKPOINT_SECONDS old. Returns whether the run pauses; raises what a signal in any
+        process asks for, after a note."""
+        validated = self.length.validates(self.at.step)
+        if validated:
+            self.review.epoch(self.candidates, self.at, math.ceil(self.at.step / self.epoch_steps))
+        stopped = self.runtime.any_process(bool(stopping()), 0)
+        paused = self.unfinished and self.runtime.any_process(time.monotonic() >= until, 0)
+        if validated or stopped or paused or time.monotonic() >= self.save_at:
+            self.save()
+        if stopped:
+            note(f"Stopped at step {self.at.step:,}. The same command with --resume goes on from there.")
+            raise stopping() or KeyboardInterrupt
+        return paused
 
     def _announce(self) -> None:
         """Prints the size and the place of the run."""
@@ -269,21 +294,19 @@ class Training:
         )
         if self.balance_notes:
             note(f"Training batches hold {'; '.join(self.balance_notes)}.")
-        warn_of_few_steps(self.plan, faces, self.total)
+        self.notes.at_start()
+        if self.dropped:
+            note(self.dropped)
 
-    def _raise_if_stopped(self, stopping: Stopping) -> None:
-        """Raises what a signal in any process asks for, after a note."""
-        if self.runtime.any_process(bool(stopping()), 0):
-            note(f"Stopped at step {self.at.step:,}. The same command with --resume continues from there.")
-            raise stopping() or KeyboardInterrupt
-
-    def steps(self, advance: Advance, stopping: Stopping, pause: float) -> None:
-        """Steps to the end of the epoch or the run, to the time `pause`, or until a signal."""
+    def steps(self, advance: Advance, stopping: Stopping, until: float) -> None:
+        """Steps to the end of the epoch or the run, to the time `until` or of the next checkpoint, to the
+        step at which the speed is known, or until a signal."""
+        pause = min(until, self.save_at)
         epoch, first = divmod(self.at.step, self.epoch_steps)
         self.network.train()
         if self.plan.train.freeze == "encoder":
             freeze_encoder(self.model)
-        start = time.monotonic()
+        start, begin = time.monotonic(), self.at.step
         for batch in self.loader.shuffled(self.seed, epoch, first):
             self.pending.add(self.at.step, self.step(batch))
             self.at.step += 1
@@ -292,10 +315,15 @@ class Training:
             if len(self.pending) >= self.runtime.read_every:
                 self.pending.flush(self.at, self.rate)
             enough = stopping() is not None or time.monotonic() > pause
-            if self.at.step == self.total or self.runtime.any_process(enough, self.at.step):
+            if self.at.step in (self.total, self.first + 1, self.first + 1 + MEASURED_STEPS):
+                break
+            if self.runtime.any_process(enough, self.at.step):
                 break
         self.pending.flush(self.at, self.rate)
-        self.at.training_seconds += time.monotonic() - start
+        seconds = time.monotonic() - start
+        self.at.training_seconds += seconds
+        if begin > self.first:  # the first step, which compiles and fills caches, is a call of its own
+            self.pace.add(self.at.step - begin, seconds)
 
     def step(self, batch: Batch) -> dict[str, Tensor]:
         """One optimizer step. Returns the terms of its loss, in nats per image, and a norm of its
@@ -312,6 +340,7 @@ class Training:
         found = total_loss(output, goal.weights, warmup, goal.free_bits)
         target = self.model.target(image)
         loss, terms = self.auxiliary.add_to(found, output.image, target, step, output.generated)
+        terms = {**terms, "mse": (output.image.detach() - target).square().mean()}
         norm = self._update(loss)
         more = self.auxiliary.train_discriminators(output.image, target, step, output.generated)
         terms = {**terms, **more, "loss": loss, **norm}
@@ -357,8 +386,9 @@ class Training:
 
     def save(self) -> None:
         """Writes the checkpoint."""
+        self.save_at = time.monotonic() + CHECKPOINT_SECONDS
         if self.runtime.is_main_process:
-            checkpoint.save(self.run, self.at, self.parts, self.identity)
+            checkpoint.save(self.run, self.at, self.parts, self.identity, self.total)
 
     def restore(self) -> None:
         """Reads the checkpoint."""

@@ -67,6 +67,11 @@ def _terms(
     return {"loss": loss, **terms, "mse": error}
 
 
-def per_dim(figures: Figures, image: tuple[int, int, int]) -> Figures:
-    """The figures with `loss_per_dim`, the loss per pixel value of an image (C, H, W)."""
-    return figures | {"loss_per_dim": figures["loss"] / math.prod(image)}
+def derived(figures: Figures, image: tuple[int, int, int]) -> Figures:
+    """The figures with `loss_per_dim`, the loss per pixel value of an image (C, H, W), and of a VAE `elbo`,
+    the evidence lower bound −(reconstruction + kl) in nats per image, in which no weight and no auxiliary
+    loss is."""
+    more = {"loss_per_dim": figures["loss"] / math.prod(image)}
+    if "kl" in figures:
+        more["elbo"] = -(figures["reconstruction"] + figures["kl"])
+    return figures | more

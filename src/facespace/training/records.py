@@ -3,7 +3,7 @@ measures nothing."""
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 
 from facespace.core.aliases import rename_nested
 from facespace.core.cards import Card
@@ -22,6 +22,10 @@ class EpochRecord:
     best: bool  # whether the best bundle is of this step
     images_per_second: float
     training_seconds: float
+    # Which weights were validated and saved, "average" or "raw", and the validation loss of the others; None
+    # in runs of older versions, and without an average.
+    weights: str | None = None
+    other_loss: float | None = None
 
     def to_line(self) -> str:
         """The record as one line of JSON, without the line feed."""
@@ -33,7 +37,10 @@ def read_record(line: str) -> EpochRecord | None:
     run."""
     try:
         values = json.loads(line)
-        known = {field.name: values[field.name] for field in fields(EpochRecord)}
+        known = {}
+        for field in fields(EpochRecord):
+            if field.name in values or field.default is MISSING:
+                known[field.name] = values[field.name]
     except (json.JSONDecodeError, KeyError, TypeError):
         return None
     return EpochRecord(**rename_nested("epoch", known))
@@ -45,7 +52,21 @@ class BundleState:
 
     step: int
     training_seconds: float
+    weights: str | None = None  # "average" or "raw"
     validation: None = None
+
+
+@dataclass(frozen=True)
+class PriorReport:
+    """What the fit of the final prior found, for run.json and the terminal. Log-densities are means over held-out faces, in nats
+    per latent vector."""
+
+    kind: str  # of the prior that `sample` uses; "model" is the model's own
+    origin: str  # that prior in one sentence
+    split: str  # of the held-out faces
+    nats: Mapping[str, float]  # by kind, "model" included
+    kl_to_standard_normal: float | None  # nats; None of a model whose prior is not N(0, I)
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -66,14 +87,20 @@ class RunResult:
     faces: Mapping[str, int]  # split -> count
     best: Mapping[str, Figures]  # split -> figures of the best bundle
     last: Mapping[str, Figures]
-    last_raw: Mapping[str, Figures] | None  # of the last weights without average; None without an average
+    # Which weights each bundle holds, "average" or "raw", by its name.
+    weights: Mapping[str, str]
+    # Of the last weights themselves, and of their average; both None without an average.
+    last_raw: Mapping[str, Figures] | None
+    last_average: Mapping[str, Figures] | None
+    prior: Mapping[str, PriorReport]  # fitted at the end, by the name of the bundle
 
     def to_json(self) -> Card:
-        """As JSON: `validation` repeats the best bundle's figures, and `last_raw` is left out where it is
-        None."""
+        """As JSON: `validation` repeats the best bundle's figures; without an average `last_raw` and
+        `last_average` are left out."""
         values = asdict(self)
-        if self.last_raw is None:
-            del values["last_raw"]
+        for name in ("last_raw", "last_average"):
+            if values[name] is None:
+                del values[name]
         return values | {"validation": self.best.get("validation")}
 
 

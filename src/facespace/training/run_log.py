@@ -15,22 +15,28 @@ from facespace.training.trackers import Tracker
 if TYPE_CHECKING:
     from facespace.report.charts import Curve
 
-NOT_IN_NATS = {"perceptual", "identity", "adversarial", "feature_matching", "discriminator"}
+NOT_IN_NATS = {"mse", "perceptual", "identity", "adversarial", "feature_matching", "discriminator"}
 METRICS, RESULT, CURVES, SHEETS = "metrics.jsonl", "run.json", "curves.png", "sheets"
-# Columns of the table on the terminal: title, figure, width, and format.
+# Columns of the table on the terminal, each for training and validation: title, figure, width, and format.
 COLUMNS = (
-    ("validation", "loss", 11, ",.1f"),
-    ("reconstruction", "reconstruction", 14, ",.1f"),
-    ("KL", "kl", 7, ".1f"),
-    ("MSE", "mse", 8, ".5f"),
+    ("loss", "loss", 9, ",.1f"),
+    ("reconstr.", "reconstruction", 9, ",.1f"),
+    ("KL", "kl", 7, ",.1f"),
+    ("ELBO", "elbo", 9, ",.1f"),
+    ("MSE", "mse", 7, ".5f"),
 )
 
 
-LEGEND = (
-    "train, validation: loss, in nats per image (a unit of information; lower is better, values below 0 "
-    "are normal)\n"
-    "reconstruction, KL: the two terms of the validation loss; KL is the information in a latent\n"
-    "MSE: mean squared error of reconstructions, pixel values in [0, 1]   *: lowest validation loss so far"
+# What the columns are, by figure, above the table.
+LEGEND = {
+    "loss": "loss: what is minimised, in nats per image (a unit of information; lower is better, values below "
+    "0 are normal)",
+    "reconstruction": "reconstr., KL: the two terms of the loss; KL is the information in a latent",
+    "elbo": "ELBO: minus their sum, whatever their weights in the loss; higher is better",
+    "mse": "MSE: mean squared error of reconstructions, pixel values in [0, 1]",
+}
+SPLITS = (
+    "train: means over the epoch in train mode   val: validation faces   *: lowest validation loss so far"
 )
 
 
@@ -67,9 +73,9 @@ class RunLogger:
         for tracker in self.trackers:
             tracker.log(record)
         if len(self.records) == 1:
-            note(LEGEND)
-            note(_head())
-        note(_row(record))
+            note(_legend(record))
+            note(_head(record))
+        note(_row(record, self.records[0]))
 
     def images(self, name: str, step: int, faces: np.ndarray, columns: int | None = None) -> None:
         """Saves a grid of uint8 (N, H, W, C) faces as sheets/NAME-STEP.png."""
@@ -135,19 +141,40 @@ def _title(term: str) -> str:
     return term if term in NOT_IN_NATS else f"{term}, nats per image"
 
 
-def _head() -> str:
-    cells = [f"{'epoch':>6} {'step':>8} {'train':>10}"]
-    for title, _, width, _ in COLUMNS:
-        cells.append(f"{title:>{width}}")
-    return " ".join([*cells, f"{'images/s':>9}"])
+def _columns(first: EpochRecord) -> list[tuple[str, str, int, str]]:
+    """The columns whose figures the run's first record has; the reconstruction only beside other terms."""
+    figures = {**(first.validation or {}), **first.train}
+    shown = []
+    for column in COLUMNS:
+        alone = column[1] == "reconstruction" and figures.get("loss") == figures.get("reconstruction")
+        if column[1] in figures and not alone:
+            shown.append(column)
+    return shown
 
 
-def _row(record: EpochRecord) -> str:
-    cells = [f"{record.epoch:>6} {record.step:>8,} {record.train['loss']:>10,.1f}"]
-    for _, name, width, form in COLUMNS:
-        cells.append(f"{_cell(record.validation or {}, name, form):>{width}}")
-    cells.append(f"{record.images_per_second:>9,.0f}")
-    return " ".join(cells) + (" *" if record.best else "")
+def _legend(first: EpochRecord) -> str:
+    """What the columns of the table are."""
+    lines = [LEGEND[name] for _, name, _, _ in _columns(first) if name in LEGEND]
+    return "\n".join([*lines, SPLITS])
+
+
+def _head(first: EpochRecord) -> str:
+    """Two lines: the figures, and below each training (train) and validation (val)."""
+    above, below = " " * 14, f"{'epoch':>5} {'step':>8}"
+    for title, _, width, _ in _columns(first):
+        above += f" {title:>{2 * width + 1}}"
+        below += f" {'train':>{width}} {'val':>{width}}"
+    return f"{above}\n{below} {'images/s':>8}"
+
+
+def _row(record: EpochRecord, first: EpochRecord) -> str:
+    cells = [f"{record.epoch:>5} {record.step:>8,}"]
+    for _, name, width, form in _columns(first):
+        for figures in (record.train, record.validation or {}):
+            cells.append(f"{_cell(figures, name, form):>{width}}")
+    cells.append(f"{record.images_per_second:>8,.0f}")
+    kept = f" {record.weights}" if record.other_loss is not None else ""
+    return " ".join(cells) + (" *" if record.best else "  " if kept else "") + kept
 
 
 def _cell(figures: Figures, name: str, form: str) -> str:

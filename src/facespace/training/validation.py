@@ -2,34 +2,46 @@
 Never changes a weight."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from facespace.core.configs import to_dict
 from facespace.core.console import note, since_start
+from facespace.data.faces import evenly_spaced
 from facespace.image.grids import pairs
 from facespace.image.pixels import to_uint8
 from facespace.models import LatentModel, bundle, fitted, locations
+from facespace.models.bundle_card import Stage
 from facespace.models.priors import FittedNormal
 from facespace.recipes.config import Recipe
+from facespace.training import final_prior
 from facespace.training.auxiliary_losses import AuxiliaryLosses
 from facespace.training.checkpoint import Progress
 from facespace.training.discriminators import save_discriminator
 from facespace.training.loaders import Batch, Loader
-from facespace.training.measure import evaluate, per_dim
-from facespace.training.records import BundleState, EpochRecord, Figures, PausedRun, RunResult
+from facespace.training.measure import derived, evaluate
+from facespace.training.records import BundleState, EpochRecord, Figures, PausedRun, PriorReport, RunResult
 from facespace.training.run_log import RunLogger
 from facespace.training.runtime import Runtime
 from facespace.training.trackers import open_trackers
 
 VALIDATION_BATCH = 256
 PRIOR_FACES = 5_000  # training faces whose latents an autoencoder's prior is fitted to
+COMPARED = 1_000  # training faces on which average and weights are compared without validation faces
 SHOWN = 64  # samples on a sheet
 RECONSTRUCTED = 16  # faces on a sheet of reconstructions
+AVERAGE, RAW = "average", "raw"  # names of the candidates: the moving average of the weights, and these
+
+
+def lower_loss(figures: Mapping[str, Figures]) -> str:
+    """The candidate with the lowest loss, the first one of several; one that is not a number loses."""
+    losses = {name: found["loss"] for name, found in figures.items()}
+    return min(losses, key=lambda name: losses[name] if math.isfinite(losses[name]) else math.inf)
 
 
 class Validator:
@@ -45,7 +57,11 @@ class Validator:
         auxiliary: AuxiliaryLosses,
         origin: str | None,
         trackers: Sequence[str],
+        seed: int = 0,
+        stages: Sequence[Stage] = (),
     ) -> None:
+        """`origin` is the fingerprint of the bundle that training started from, and `stages` its trainings."""
+        self.seed, self.stages = seed, stages
         self.plan, self.loader, self.run, self.runtime, self.conditions_of = plan, loader, run, runtime, tell
         self.auxiliary = auxiliary
         self.faces, self.origin, self.started = loader.faces, origin, since_start()
@@ -58,16 +74,34 @@ class Validator:
         if self.logger:
             self.logger.resume(step)
 
-    def epoch(self, model: LatentModel, at: Progress, number: int) -> None:
-        """Validates, writes record, sheets and bundles, and decides whether the run is done."""
-        validation = self.measure(model, "validation")
+    def epoch(self, candidates: Mapping[str, LatentModel], at: Progress, number: int) -> None:
+        """Validates, writes record, sheets and bundles, and decides whether the run is done.
+
+        `candidates` are the moving average of the weights and the weights themselves, by their name; the one
+        with the lower loss is recorded and saved."""
+        figures = {name: self._compared(model) for name, model in candidates.items()}
+        name = lower_loss(figures)
+        model, validation = candidates[name], figures[name]
+        others = [found["loss"] for key, found in figures.items() if key != name]
         train = self._epoch_means(model, at)
+        if not len(self.faces.rows("validation")):
+            validation = None
         monitored = (validation or train)["loss"]
         # An adversarial loss raises the others, which do not measure what it gains: once it is on, the latest
         # is the best.
         best = at.record(monitored, self.plan.train.min_delta, self.auxiliary.adversarial_on(at.step))
         speed = at.images / at.training_seconds
-        record = EpochRecord(number, at.step, train, validation, best, speed, at.training_seconds)
+        record = EpochRecord(
+            number,
+            at.step,
+            train,
+            validation,
+            best,
+            speed,
+            at.training_seconds,
+            name,
+            others[0] if others else None,
+        )
         at.sums, at.counts = {}, {}
         at.done = at.exhausted(self.plan.train.patience)
         if self.logger:
@@ -80,20 +114,39 @@ class Validator:
         if at.done:
             note(f"Stopped early: no better validation loss for {at.since_best} epochs.")
 
+    def _compared(self, model: LatentModel) -> Figures:
+        """The figures on the validation faces, or, where there are none, on some training faces in eval
+        mode."""
+        figures = self.measure(model, "validation")
+        if figures is None:
+            figures = self.measure_rows(model, evenly_spaced(self.loader.rows, COMPARED))
+        assert figures
+        return figures
+
     def _epoch_means(self, model: LatentModel, at: Progress) -> Figures:
         """The mean training terms over the steps of the epoch, over all processes."""
         sums, counts = self.runtime.all_reduce_sum(at.sums), self.runtime.all_reduce_sum(at.counts)
         means = {name: total / counts[name] for name, total in sums.items()}
-        return per_dim(means, model.image_shape)
+        return derived(means, model.image_shape)
 
     def pause(
-        self, model: LatentModel, at: Progress, total: int, carried: bundle.Bundle | None = None
+        self,
+        candidates: Mapping[str, LatentModel],
+        at: Progress,
+        total: int,
+        carried: bundle.Bundle | None = None,
     ) -> PausedRun:
         """Writes the last bundle of a run that continues later, without validation. For the main process.
 
-        What was fitted to the latents of the bundle `carried` is copied into it."""
-        self.fit_prior(model)
-        self.save(locations.LAST, model, BundleState(at.step, at.training_seconds))
+        Of the `candidates` it holds the one that was better at the last validation. What was fitted to the
+        latents of the bundle `carried` is copied into it."""
+        assert self.logger
+        name = next(iter(candidates))
+        for record in self.logger.records[-1:]:
+            if record.weights is not None and record.weights in candidates:
+                name = record.weights
+        self.fit_prior(candidates[name])
+        self.save(locations.LAST, candidates[name], BundleState(at.step, at.training_seconds, name))
         if carried is not None:
             fitted.carry_over(carried, self.run / locations.LAST)
         note(f"Paused at step {at.step:,} of {total:,}. The same command with --resume continues from there.")
@@ -107,9 +160,26 @@ class Validator:
             "step": metrics.step,
             "metrics": asdict(metrics),
         }
+        facts["stages"] = [*self.stages, self._stage(metrics)]
         if self.origin:
             facts["started_from"] = self.origin
         bundle.save(self.run / name, model, self.plan.model, self.faces.template, facts)
+
+    def _fit_priors(self, bundles: Sequence[bundle.Bundle], carried: bool) -> dict[str, PriorReport]:
+        """Fits the final prior in each bundle; one with the weights of an earlier one gets a copy of its."""
+        setting, reports = self.plan.train.prior, {}
+        earlier: dict[str, bundle.Bundle] = {}
+        for opened in bundles if setting != final_prior.NONE else ():
+            same = earlier.setdefault(opened.card["fingerprint"], opened)
+            if same is opened:
+                mirror = self.plan.data.flip
+                found = final_prior.fit(opened, setting, self.loader, mirror, self.seed, carried)
+            else:
+                fitted.carry_over(same, opened.folder)
+                found = reports.get(same.folder.name)
+            if found is not None:
+                reports[opened.folder.name] = found
+        return reports
 
     @torch.inference_mode()
     def fit_prior(self, model: LatentModel) -> None:
@@ -122,6 +192,17 @@ class Validator:
         for batch in self.loader.with_rows(rows, VALIDATION_BATCH, all_rows=True).in_order():
             latents.append(model.encode(batch.image, self.conditions_of(batch)).mean)
         model.prior.fit(torch.cat(latents))
+
+    def _stage(self, metrics: EpochRecord | BundleState) -> Stage:
+        """This run's entry of the card's stages."""
+        return {
+            "recipe": self.plan.name,
+            "steps": metrics.step,
+            "images": metrics.step * self.loader.size,
+            "seconds": metrics.training_seconds,
+            "faces": len(self.loader.rows),
+            "trained": "decoder" if self.plan.train.freeze == "encoder" else "all",
+        }
 
     @torch.inference_mode()
     def log_images(self, model: LatentModel, logger: RunLogger) -> None:
@@ -156,12 +237,16 @@ class Validator:
     def measure(self, model: LatentModel, split: str, alone: bool = False) -> Figures | None:
         """The figures of a model on a split, None where it has no faces; `alone` without the other
         processes."""
-        loader = self.loader.with_rows(self.faces.rows(split), VALIDATION_BATCH, alone)
+        return self.measure_rows(model, self.faces.rows(split), alone)
+
+    def measure_rows(self, model: LatentModel, rows: np.ndarray, alone: bool = False) -> Figures | None:
+        """The same on the given rows of the set."""
+        loader = self.loader.with_rows(rows, VALIDATION_BATCH, alone)
         add_up = dict if alone else self.runtime.all_reduce_sum
         figures = evaluate(
             model, loader, self.plan.objective, self.conditions_of, add_up, self.auxiliary.add_to
         )
-        return per_dim(figures, model.image_shape) if figures else None
+        return derived(figures, model.image_shape) if figures else None
 
     def _measure_splits(self, model: LatentModel) -> dict[str, Figures]:
         """The figures on the validation and the test faces, by split, in this process alone."""
@@ -172,24 +257,54 @@ class Validator:
                 found[split] = figures
         return found
 
-    def close(
-        self, raw: LatentModel, averaged: bool, at: Progress, carried: bundle.Bundle | None = None
-    ) -> RunResult:
-        """Measures both bundles, and the weights without average; writes the result. For the main process.
-
-        What was fitted to the latents of the bundle `carried` is copied into both."""
-        assert self.logger
-        figures = {}
-        bundles = [
-            bundle.load(self.run / name, self.runtime.device) for name in (locations.BEST, locations.LAST)
-        ]
-        for opened in bundles:
+    def _final_bundles(self, carried: bundle.Bundle | None) -> dict[str, bundle.Bundle]:
+        """Both bundles by name, with what goes along with them: the discriminator, and what was fitted to the
+        latents of the bundle `carried`."""
+        bundles = {}
+        for name in (locations.BEST, locations.LAST):
+            opened = bundle.load(self.run / name, self.runtime.device)
             if carried is not None:
                 fitted.carry_over(carried, opened.folder)
             save_discriminator(opened, self.plan.objective, self.auxiliary.projected)
-        for name, opened in zip((locations.BEST, locations.LAST), bundles):
-            figures[name] = self._measure_splits(opened.model)
-        last_raw = self._measure_splits(raw) if averaged else None
+            bundles[name] = opened
+        return bundles
+
+    def _figures_of(self, opened: bundle.Bundle) -> dict[str, Figures]:
+        """The figures of a bundle by split: on the training faces those of its epoch, means in train mode."""
+        of_epoch = opened.card["metrics"].get("train")
+        measured = self._measure_splits(opened.model)
+        return {"train": of_epoch, **measured} if of_epoch else measured
+
+    def _figures_of_last(
+        self, candidates: Mapping[str, LatentModel], kept: str, figures: Mapping[str, Figures]
+    ) -> dict[str, dict[str, Figures]]:
+        """The validation and test figures of the last average and of the last weights, by their name; those of
+        the `kept` ones are known."""
+        found = {}
+        for name, model in candidates.items():
+            if name == kept:
+                found[name] = {split: terms for split, terms in figures.items() if split != "train"}
+            else:
+                found[name] = self._measure_splits(model)
+        return found
+
+    def close(
+        self, candidates: Mapping[str, LatentModel], at: Progress, carried: bundle.Bundle | None = None
+    ) -> RunResult:
+        """Measures both bundles, and of the `candidates` the one that is not in the last one; writes the
+        result. For the main process.
+
+        What was fitted to the latents of the bundle `carried` is copied into both."""
+        assert self.logger
+        bundles = self._final_bundles(carried)
+        priors = self._fit_priors(list(bundles.values()), carried is not None)
+        figures = {name: self._figures_of(opened) for name, opened in bundles.items()}
+        kept = {}
+        for name, opened in bundles.items():
+            kept[name] = str(opened.card["metrics"].get("weights") or "unknown")
+        of_last = {}
+        if AVERAGE in candidates:
+            of_last = self._figures_of_last(candidates, kept[locations.LAST], figures[locations.LAST])
         memory = self.runtime.peak_memory
         splits = ("train", "validation", "test")
         result = RunResult(
@@ -203,11 +318,14 @@ class Validator:
             device=self.runtime.device.type,
             processes=self.runtime.world,
             precision=self.runtime.precision,
-            parameters=sum(p.numel() for p in raw.parameters() if p.requires_grad),
+            parameters=sum(p.numel() for p in candidates[RAW].parameters() if p.requires_grad),
             faces={split: len(self.faces.rows(split)) for split in splits},
             best=figures[locations.BEST],
             last=figures[locations.LAST],
-            last_raw=last_raw,
+            weights=kept,
+            last_raw=of_last.get(RAW),
+            last_average=of_last.get(AVERAGE),
+            prior=priors,
         )
         self.logger.close(result)
         return result

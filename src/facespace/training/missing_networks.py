@@ -1,0 +1,90 @@
+"""Auxiliary losses of a space's own recipe whose networks are not on this machine: `train --from SPACE` leaves
+them out, with one note that names them. What the user sets stays as it is."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from facespace.perception import dlib_resnet, efficientnet, vgg
+from facespace.perception.store import BUNDLED
+from facespace.recipes.config import ObjectiveConfig, Recipe
+
+# The networks of the projected discriminator, and the variables that name their weights.
+DISCRIMINATOR_NETWORKS = {
+    "efficientnet": efficientnet.ENVIRONMENT_VARIABLE,
+    "recognition": dlib_resnet.ENVIRONMENT_VARIABLE,
+}
+
+
+def without_missing_networks(plan: Recipe, settings: Sequence[str]) -> tuple[Recipe, str]:
+    """The recipe without the auxiliary losses whose networks are not here, and a sentence on these, empty
+    where all are here. Losses that one of the settings (FIELD=VALUE) changes are kept."""
+    given = {setting.partition("=")[0] for setting in settings}
+    changes: dict[str, Any] = {}
+    said: list[str] = []
+    for part, names in PARTS.items():
+        fields, text = part(plan.objective)
+        if text and not given.intersection(f"objective.{name}" for name in names):
+            changes |= fields
+            said.append(text)
+    if not said:
+        return plan, ""
+    kept = replace(plan, objective=replace(plan.objective, **changes))
+    return kept, (
+        f"The recipe of this space has losses on networks that are not here: {'; '.join(said)}. "
+        "With the variables that are named, training has them too."
+    )
+
+
+def _here(variable: str) -> bool:
+    """Whether a variable names a file of weights."""
+    return Path(os.environ.get(variable, "")).is_file()
+
+
+def _perceptual(goal: ObjectiveConfig) -> tuple[dict[str, Any], str]:
+    if not goal.perceptual or goal.features == BUNDLED:
+        return {}, ""
+    if goal.features == vgg.NAME:
+        if _here(vgg.ENVIRONMENT_VARIABLE):
+            return {}, ""
+        network = f"VGG-16 ({vgg.ENVIRONMENT_VARIABLE})"
+    elif Path(goal.features).exists():
+        return {}, ""
+    else:
+        network = f"the attribute classifier {goal.features}"
+    text = f"perceptual, on {network}, here on the attribute classifier that comes along instead"
+    return {"features": BUNDLED}, text
+
+
+def _identity(goal: ObjectiveConfig) -> tuple[dict[str, Any], str]:
+    if not goal.identity or _here(dlib_resnet.ENVIRONMENT_VARIABLE):
+        return {}, ""
+    return {"identity": 0.0}, f"identity, left out ({dlib_resnet.ENVIRONMENT_VARIABLE})"
+
+
+def _discriminator(goal: ObjectiveConfig) -> tuple[dict[str, Any], str]:
+    projected = goal.discriminator == "projected" and goal.adversarial
+    if not projected and not goal.moments:
+        return {}, ""
+    names = goal.discriminator_features
+    missing = [name for name in names if not _here(DISCRIMINATOR_NETWORKS[name])]
+    if not missing:
+        return {}, ""
+    words = ", ".join(f"{name} ({DISCRIMINATOR_NETWORKS[name]})" for name in missing)
+    rest = tuple(name for name in names if name not in missing)
+    if rest:
+        return {"discriminator_features": rest}, f"adversarial, here without {words}"
+    fields: dict[str, Any] = {"moments": 0.0}
+    if projected:
+        fields["adversarial"] = 0.0
+    return fields, f"adversarial, left out without {words}"
+
+
+# Each group of losses, and the fields of the objective by which a user asks for it.
+PARTS = {
+    _perceptual: ("perceptual", "features"),
+    _identity: ("identity",),
+    _discriminator: ("adversarial", "moments", "discriminator", "discriminator_features"),
+}

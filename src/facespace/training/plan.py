@@ -1,0 +1,44 @@
+"""The recipe that a run trains: named, given, or that of the space it starts from, with the user's
+settings."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from facespace.core.configs import from_dict, override
+from facespace.core.console import note
+from facespace.core.errors import UsageError
+from facespace.models.bundle import Bundle
+from facespace.recipes import recipe as named_recipe
+from facespace.recipes.config import Recipe
+from facespace.training.missing_networks import without_missing_networks
+
+
+def plan_of(recipe: Recipe | str | None, origin: Bundle | None, settings: Sequence[str]) -> Recipe:
+    """The recipe, or without one that of the origin, with the settings. Where these name a number of epochs,
+    the recipe's least number of steps no longer holds. Losses of the origin's recipe on networks that are not
+    here are left out, with a note."""
+    plan = override(_recipe(recipe, origin), settings)
+    if recipe is None:
+        plan, missing = without_missing_networks(plan, settings)
+        if missing:
+            note(missing)
+        if plan.train.freeze == "encoder" and not any(text.startswith("train.freeze") for text in settings):
+            note(
+                "The recipe of this space trains the decoder alone, so that latents, priors and directions "
+                "stay valid. --set train.freeze=none trains the encoder too."
+            )
+    names = {setting.partition("=")[0] for setting in settings}
+    if "train.epochs" in names and "train.min_steps" not in names:
+        return replace(plan, train=replace(plan.train, min_steps=0))
+    return plan
+
+
+def _recipe(recipe: Recipe | str | None, origin: Bundle | None) -> Recipe:
+    """The recipe itself, the one of that name, or without one that of the origin."""
+    if isinstance(recipe, Recipe):
+        return recipe
+    if recipe is not None:
+        return named_recipe(recipe)
+    if origin is None:
+        raise UsageError("Name a recipe, or a space to start from. The recipes: facespace recipes")
+    return from_dict(Recipe, origin.card["recipe"])
