@@ -12,8 +12,8 @@ ELLIPSIS = "…"
 
 def load_font(size: int) -> ImageFont.FreeTypeFont:
     """DejaVu Sans of so many pixels."""
-    # matplotlib includes it, with ×, … and most scripts; Pillow's own font has little beyond ASCII. Its import
-    # takes longer than the drawing, so only its folder is looked up.
+    # matplotlib includes it, with ×, … and most scripts; Pillow's own font has little beyond ASCII. Its
+    # import takes longer than the drawing, so only its folder is looked up.
     spec = importlib.util.find_spec("matplotlib")
     assert spec and spec.origin
     return ImageFont.truetype(

@@ -39,8 +39,8 @@ def style(config: ModelConfig, inputs: int, raw_channels: int) -> Backbone:
 
 
 class StyleDecoder(nn.Module):
-    """Two modulated convolutions at each size, one at the smallest, and a to-RGB layer whose image is added to
-    the upsampled image of the size before."""
+    """Two modulated convolutions at each size, one at the smallest, and a to-RGB layer whose image is added
+    to the upsampled image of the size before."""
 
     def __init__(
         self, config: ModelConfig, inputs: int, small: tuple[int, int, int], raw_channels: int
@@ -125,8 +125,8 @@ class Modulated(nn.Module):
 
 class StyledConvolution(Modulated):
     """A modulated and demodulated 3×3 convolution with LeakyReLU, at the same size or, with `enlarge`, at
-    twice the size. `noise` adds normal noise of a learned strength in training; in eval mode there is none, so
-    that decoding is deterministic."""
+    twice the size. `noise` adds normal noise of a learned strength in training; in eval mode there is none,
+    so that decoding is deterministic."""
 
     gain = GAIN  # here, where it costs nothing: LeakyReLU(c · y) = c · LeakyReLU(y) for c > 0
 

@@ -1,5 +1,5 @@
-"""Sizes of a model that follow from its config alone, without torch: the networks and the code that is printed
-of them read the same numbers."""
+"""Sizes of a model that follow from its config alone, without torch: the networks and the code that is
+printed of them read the same numbers."""
 
 from facespace.core.errors import UsageError
 from facespace.recipes.model_config import ModelConfig
@@ -28,8 +28,8 @@ def smallest_map(
 
 
 def pooled_map(config: ModelConfig) -> tuple[int, int, int]:
-    """(channels, height, width) of the smallest map of backbone=conv_pool, whose poolings drop the border of an
-    odd size. Raises UsageError where nothing is left."""
+    """(channels, height, width) of the smallest map of backbone=conv_pool, whose poolings drop the border
+    of an odd size. Raises UsageError where nothing is left."""
     _, height, width = config.image
     factor = 2 ** len(config.widths)
     small = (POOLED_WIDTH, height // factor, width // factor)
