@@ -47,7 +47,7 @@ class StyleDecoder(nn.Module):
     ) -> None:
         super().__init__()
         self.mapping = Mapping(inputs)
-        self.constant = nn.Parameter(torch.randn(small))
+        self.constant = Constant(small)
         widths = [*reversed(config.widths), FULL_SIZE_CHANNELS]
         noise = config.layer_noise
         self.first = StyledConvolution(widths[0], widths[0], noise=noise)
@@ -61,12 +61,24 @@ class StyleDecoder(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         """(B, inputs) -> (B, raw_channels, H, W)."""
         w = self.mapping(z)  # (B, STYLE)
-        h = self.first(self.constant.expand(len(z), -1, -1, -1), w)
+        h = self.first(self.constant(len(z)), w)
         image = self.to_rgb[0](h, w)
         for enlarge, refine, to_rgb in zip(self.enlarge, self.refine, [*self.to_rgb][1:]):
             h = refine(enlarge(h, w), w)
             image = _upsample(image) + to_rgb(h, w)
         return image
+
+
+class Constant(nn.Module):
+    """The learned map that every image starts from."""
+
+    def __init__(self, shape: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.value = nn.Parameter(torch.randn(shape))
+
+    def forward(self, count: int) -> Tensor:
+        """The map `count` times, (B, C, H, W)."""
+        return self.value.expand(count, -1, -1, -1)
 
 
 class Mapping(nn.Sequential):

@@ -41,9 +41,10 @@ def pooled_map(config: ModelConfig) -> tuple[int, int, int]:
     return small
 
 
-def cell_channels(config: ModelConfig, inputs: int, cells: int) -> int:
-    """The latents of each of `cells` cells, of `inputs` in all, with model.spatial. Raises UsageError for
-    conditions, and where they are not a whole number."""
+def cell_channels(config: ModelConfig, inputs: int, grid: tuple[int, int]) -> int:
+    """The latents of each cell of a grid (rows, columns), of `inputs` in all, with model.spatial. Raises
+    UsageError for conditions, and where they are not a whole number."""
+    cells = grid[0] * grid[1]
     if config.conditions:
         raise UsageError(
             "model.spatial: a spatial latent cannot be conditioned on model.conditions; leave one of them "
@@ -51,7 +52,7 @@ def cell_channels(config: ModelConfig, inputs: int, cells: int) -> int:
         )
     if inputs % cells:
         raise UsageError(
-            f"model.spatial: the {config.backbone} backbone ends in {cells} cells, so "
+            f"model.spatial: the {config.backbone} backbone ends in {grid[0]}×{grid[1]} cells, so "
             f"model.latent_dim must be a multiple of {cells}; got {inputs}."
         )
     return inputs // cells
