@@ -172,7 +172,7 @@ def change_prior(folder, **fields):
 def test_a_prior_that_is_not_there(trained, with_prior):
     with pytest.raises(
         UsageError,
-        match=r"'mixtur'.*Did you mean 'mixture'\? Known: flow, diffusion, mixture, normal.*facespace fit-prior",
+        match=r"'mixtur'.*Did you mean 'mixture'\? Known: flow, diffusion, autoregressive, mixture, normal.*facespace fit-prior",
     ):
         facespace.load(with_prior).sample(2, prior="mixtur")
     with pytest.raises(

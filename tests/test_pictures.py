@@ -373,3 +373,19 @@ def test_edits_that_change_nothing_say_so(cli, photos, tmp_path, trained):
     np.save(one, smiling[(np.load(to) == smiling).all(1)][:1])
     code, out, _ = cli("edit", one, "--set", "Smiling=on", "--to", tmp_path / "e.png")
     assert code == 0 and "Smiling=on: the face already has it; unchanged." in out
+
+
+def test_photographs_without_a_face_are_left_out_of_a_film(cli, real, tmp_path, monkeypatch):
+    monkeypatch.setenv("FACESPACE_YUNET", str(real.parent / "models/face_detection_yunet_2023mar.onnx"))
+    photos = sorted((real / "photos-unaligned").iterdir())[:3]
+    for photo in photos:
+        (tmp_path / photo.name).write_bytes(photo.read_bytes())
+    for name in ("a-sky.png", "z-sea.png"):
+        Image.new("RGB", (200, 200), "teal").save(tmp_path / name)
+    to = tmp_path / "out" / "m.npy"
+    code, out, err = cli("morph", tmp_path, "--to", to, "--frames", 5, "--json")
+    facts = json.loads(out)
+    assert code == 0 and facts["faces"] == [photo.name for photo in photos], err
+    assert "a-sky.png" in err and "z-sea.png" in err and len(facts["skipped"]) == 2
+    code, _, err = cli("morph", tmp_path / "a-sky.png", photos[0], "--to", tmp_path / "no.npy")
+    assert code == 2 and "1 of 2 files has one" in err and "no face" in err

@@ -97,8 +97,8 @@ def export(space: Path | None = None, /, *, to: Path, format: str = "pytorch", f
     space
         A run or a bundle. [default: the default space]
     to
-        The folder to make. With pytorch it holds model.py, one file that imports torch, numpy and Pillow alone,
-        and weights.pt: python model.py writes samples.png.
+        The folder to make. With pytorch it holds model.py, one file that imports torch, numpy and Pillow
+        alone, and weights.pt: python model.py writes samples.png.
     format
         pytorch.
     """

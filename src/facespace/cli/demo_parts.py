@@ -1,5 +1,5 @@
-"""The parts of the demo, each a function that makes pictures by the library calls of the verbs. Their order is that of
-the tables at the end; demo.py runs them."""
+"""The parts of the demo, each a function that makes pictures by the library calls of the verbs. Their order
+is that of the tables at the end; demo.py runs them."""
 
 import json
 from collections.abc import Callable

@@ -29,7 +29,8 @@ SQUARE = "-3:3:5"  # strengths of --grid by default
 
 
 @verb(
-    "facespace edit [SPACE] (PHOTO ... | LATENTS.npy | --random N | --data SET) --set NAME=STRENGTH [--to FILE]"
+    "facespace edit [SPACE] (PHOTO ... | LATENTS.npy | --random N | --data SET) --set NAME=STRENGTH "
+    "[--to FILE]"
 )
 def edit(
     *paths: Path,

@@ -52,7 +52,8 @@ def is_array(path: Path) -> bool:
 
 
 def check_still(to: Path | None) -> None:
-    """Raises UsageError unless a picture or an array can be written under that name; None is a new picture."""
+    """Raises UsageError unless a picture or an array can be written under that name; None is a new
+    picture."""
     if to is not None:
         grids.check_ending(to, (*grids.STILLS, ARRAY))
 

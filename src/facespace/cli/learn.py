@@ -31,8 +31,8 @@ def recipes(
     name
         The recipe to print.
     code
-        Print one Python file that is the recipe: network, loss and training loop, with torch, numpy and Pillow
-        alone. Run it: python FILE.py SET/images.npy
+        Print one Python file that is the recipe: network, loss and training loop, with torch, numpy and
+        Pillow alone. Run it: python FILE.py SET/images.npy
     to
         A new file for that code, in place of printing it.
     set
@@ -68,8 +68,8 @@ def _code(name: str, settings: Settings, to: Path | None) -> Done:
     text = code_of(plan, settings)
     if missing := left_out(plan):
         note(
-            f"The file has no training loop: {', '.join(missing)} need networks of their own. It holds network, "
-            "likelihood and regularizer."
+            f"The file has no training loop: {', '.join(missing)} need networks of their own. It holds "
+            "network, likelihood and regularizer."
         )
     facts = {"name": name, "settings": [*settings], "to": to and str(to), "code": text}
     if to is None:

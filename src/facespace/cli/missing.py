@@ -1,5 +1,5 @@
-"""Sentences about paths that do not exist: whether a photograph, latents or a space was meant, and what in that
-folder has a similar name. Reads names of files only."""
+"""Sentences about paths that do not exist: whether a photograph, latents or a space was meant, and what in
+that folder has a similar name. Reads names of files only."""
 
 import difflib
 from pathlib import Path
@@ -35,8 +35,8 @@ def no_space(path: Path) -> FacespaceError:
     """The error for a path that can only be a space and is no folder."""
     if path.exists():
         return UsageError(
-            f"{path} is a file, and a space is a folder: a run's or a bundle's. Without one the default space "
-            "is used."
+            f"{path} is a file, and a space is a folder: a run's or a bundle's. Without one the default "
+            "space is used."
         )
     return FacespaceError(
         f"{path} does not exist.{near(path)} Name a trained space, a run's folder or a bundle's; without one "
@@ -45,8 +45,8 @@ def no_space(path: Path) -> FacespaceError:
 
 
 def near(path: Path) -> str:
-    """' Did you mean …?' where the folder of a missing path holds a similar name; ' The folder … does not exist
-    either.' where there is no such folder; else an empty text."""
+    """' Did you mean …?' where the folder of a missing path holds a similar name; ' The folder … does not
+    exist either.' where there is no such folder; else an empty text."""
     folder = path.parent
     if not folder.is_dir():
         return f" There is no folder {folder} either."

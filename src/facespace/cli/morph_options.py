@@ -43,9 +43,10 @@ class Timing:
     Parameters
     ----------
     path
-        linear: straight lines. spherical: great circles about the prior's mean, which keep the distance from
-        it. geodesic: such circles bent towards higher density of --prior. flow: lines in the noise of a
-        fitted flow, whose faces are the most typical ones. [default: flow where the space has one, else linear]
+        linear: straight lines. spherical: great circles about the prior's mean, which keep the distance
+        from it. geodesic: such circles bent towards higher density of --prior. flow: lines in the noise of
+        a fitted flow, whose faces are the most typical ones. [default: flow where the space has one, else
+        linear]
     pace
         even: equal perceived change from frame to frame, by LPIPS where FACESPACE_LPIPS names its weights and
         else by blurred pixels. uniform: equal steps along the path. [default: even]

@@ -43,8 +43,8 @@ def morph(
     ----------
     paths
         The folder of a run or of one trained model (a bundle), then two or more key faces: photographs,
-        folders of them, or .npy files of latents (N, D). Pictures without a face are left out. Without any, four random faces of --seed, drawn
-        at temperature 0.7.
+        folders of them, or .npy files of latents (N, D). Pictures without a face are left out. Without any,
+        four random faces of --seed, drawn at temperature 0.7.
     to
         An animation (.gif, .webp, .mp4), a still (.png, .jpg), or .npy for the frames as a uint8 array (N, H,
         W, C). An .mp4 needs ffmpeg; facespace doctor says how to install it. [default: morph.gif in the
@@ -125,8 +125,8 @@ class Output:
         size = animation.gif_megabytes(shape[0], shape[1], shape[2], self.scale)
         if size > LARGE:
             note(
-                f"{shape[0]:,} frames make a GIF of about {size:,.0f} MB; an MP4 is some twenty times smaller: "
-                "--to morph.mp4"
+                f"{shape[0]:,} frames make a GIF of about {size:,.0f} MB; an MP4 is some twenty times "
+                "smaller: --to morph.mp4"
             )
 
 

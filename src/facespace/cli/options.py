@@ -17,8 +17,8 @@ ForceSet = Annotated[
 ]
 AlignMode = Literal["auto", "yes", "no"]
 ALIGN_HELP = (
-    "Photographs whose largest face is moved to its place in CelebA's template: auto, those whose face does not "
-    "lie in the crop of the space already; yes, all (--align alone means yes); no, none."
+    "Photographs whose largest face is moved to its place in CelebA's template: auto, those whose face does "
+    "not lie in the crop of the space already; yes, all (--align alone means yes); no, none."
 )
 Align = Annotated[AlignMode, Parameter(help=ALIGN_HELP)]
 # What --align takes, and its current name. A word that follows --align and is none of these is an argument of

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from facespace.cli.app import Done, verb
+from facespace.cli.app import Done, Facts, verb
 from facespace.cli.options import Align, Conditions, Prior, parse_conditions, parse_grid
 from facespace.cli.outputs import Scale, output_file
 from facespace.core.errors import UsageError
@@ -64,7 +64,6 @@ def sample(
     """
     from facespace.cli.faces import check_still, open_one, save_faces
     from facespace.image.sheets import check_scale
-    from facespace.report.terms import prior_gloss
     from facespace.space.face_space import space_facts
     from facespace.space.rejection import check_keep
 
@@ -72,27 +71,43 @@ def sample(
     check_scale(scale)
     check_keep(keep)
     conditions = parse_conditions(given)
-    if guidance is not None and not conditions:
-        raise UsageError(
-            "--guidance strengthens a condition; name one too, for example --condition Smiling=yes."
-        )
+    strength = _guidance(guidance, conditions)
     cells = parse_grid(grid, count) if grid else None
     columns = cells[1] if cells else None
     total = _total(cells, count)
     opened = open_one(space)
-    strength = 1.0 if guidance is None else guidance
     score = _discriminator_score(opened) if keep != 1 else None
     faces = opened.sample(total, seed, temperature, prior, conditions, strength, keep, score)
     with output_file(to, "samples.png") as file:
         save_faces(faces, file, columns=columns, scale=scale)
     origin = opened.prior(prior).origin
-    facts = {"to": str(file), "count": total, "grid": cells and list(cells), "seed": seed}
+    facts: Facts = {"to": str(file), "count": total, "grid": cells and list(cells), "seed": seed}
     facts |= {"temperature": temperature, "prior": origin, "conditions": conditions, "guidance": strength}
     facts |= {"keep": keep, **space_facts(opened)}
-    best = f", the best {keep:.0%} by the discriminator," if keep != 1 else ""
+    return Done(facts, f"{total} faces from {origin}{_kept_text(keep)} in {file}{_prior_text(origin)}")
+
+
+def _guidance(guidance: float | None, conditions: dict[str, float]) -> float:
+    """The strength of classifier-free guidance. Raises UsageError where there is nothing to strengthen."""
+    if guidance is None:
+        return 1.0
+    if not conditions:
+        raise UsageError(
+            "--guidance strengthens a condition; name one too, for example --condition Smiling=yes."
+        )
+    return guidance
+
+
+def _kept_text(keep: float) -> str:
+    return f", the best {keep:.0%} by the discriminator," if keep != 1 else ""
+
+
+def _prior_text(origin: str) -> str:
+    """A line that explains the prior, where it needs one."""
+    from facespace.report.terms import prior_gloss
+
     gloss = prior_gloss(origin)
-    explained = f"\nThe prior: {gloss}. Another: --prior model, or facespace fit-prior." if gloss else ""
-    return Done(facts, f"{total} faces from {origin}{best} in {file}{explained}")
+    return f"\nThe prior: {gloss}. Another: --prior model, or facespace fit-prior." if gloss else ""
 
 
 def _total(cells: tuple[int, int] | None, count: int | None) -> int:

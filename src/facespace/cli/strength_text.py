@@ -1,4 +1,5 @@
-"""The texts of edits on the command line: NAME=STRENGTH of --set and FROM:TO:STEPS of --strip. Edits nothing."""
+"""The texts of edits on the command line: NAME=STRENGTH of --set and FROM:TO:STEPS of --strip. Edits
+nothing."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING

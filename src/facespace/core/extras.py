@@ -1,5 +1,5 @@
-"""The optional parts of facespace: what each is for, its package, and the command that installs it here, which
-differs between a clone of the repository and a package from an index."""
+"""The optional parts of facespace: what each is for, its package, and the command that installs it here,
+which differs between a clone of the repository and a package from an index."""
 
 import importlib.metadata
 import json

@@ -1,5 +1,5 @@
-"""Files that lie beside photographs and are none: tables, notes, licences, what systems leave behind. They are
-counted, and not reported as photographs that cannot be used."""
+"""Files that lie beside photographs and are none: tables, notes, licences, what systems leave behind. They
+are counted, and not reported as photographs that cannot be used."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,9 +10,9 @@ from facespace.data.faces import SourceListing
 # Endings of photographs, also of those that Pillow does not read: such a file is reported.
 _PICTURES = """jpg jpeg jpe jfif png apng webp avif tif tiff bmp dib gif ppm pgm pbm pnm jp2 j2k tga ico
     heic heif jxl svg psd xcf eps raw dng cr2 cr3 nef arw orf rw2 raf"""
-_OTHERS = """json jsonl txt csv tsv md rst xml yaml yml toml ini cfg log html htm pdf rtf doc docx xls xlsx odt ods
-    zip tar gz tgz bz2 xz 7z rar mp4 mov avi mkv webm m4v mp3 wav m4a npy npz mat h5 pkl parquet db sqlite
-    py ipynb js css sh bat xmp aae url lnk md5 sha256 part tmp bak"""
+_OTHERS = """json jsonl txt csv tsv md rst xml yaml yml toml ini cfg log html htm pdf rtf doc docx xls
+    xlsx odt ods zip tar gz tgz bz2 xz 7z rar mp4 mov avi mkv webm m4v mp3 wav m4a npy npz mat h5 pkl parquet
+    db sqlite py ipynb js css sh bat xmp aae url lnk md5 sha256 part tmp bak"""
 _NAMES = "license licence copying readme notice authors changelog makefile"
 PICTURES, OTHERS, NAMES = (frozenset(text.split()) for text in (_PICTURES, _OTHERS, _NAMES))
 # Reasons that, for a file without a photograph's ending, mean that it was never meant as one.

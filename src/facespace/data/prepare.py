@@ -57,18 +57,13 @@ def prepare(
     ('black', '#rrggbb'). `align` (True or "yes") finds faces and aligns them to CelebA's template first;
     "auto" does so for photographs of a folder whose faces lie at different places, where no crop is named.
     `cropped` names the crop that the pictures already are: each is resized whole, and skipped where it is
-    smaller than `size`, unless `enlarge`. `split` (train, validation or test) is that of all faces without one in the source.
-    `attributes` keeps only these. An existing set is only replaced with `force`. Further `options` are those
-    of SourceOptions (limit, seed, table, …).
+    smaller than `size`, unless `enlarge`. `split` (train, validation or test) is that of all faces without
+    one in the source. `attributes` keeps only these. An existing set is only replaced with `force`. Further
+    `options` are those of SourceOptions (limit, seed, table, …).
 
     Raises UsageError for impossible options, FaceSetError where the source has no usable face."""
     source = rename_old_keys("faceset", {"source": source}, report=True)["source"]
-    if source not in SOURCES and Path(source).is_dir():
-        raise UsageError(
-            f"{source} is a folder, not a source. "
-            f"For photographs of your own: facespace prepare folder {source} --to {to}"
-        )
-    chosen, to = choose(SOURCES, source, "source"), Path(to)
+    chosen, to = _source(source, to), Path(to)
     auto = not isinstance(align, Alignment) and align_mode(align) == "auto"
     pixels = partial(
         check_pixels, chosen, source, size, crop, gray, background, cropped=cropped, enlarge=enlarge
@@ -76,23 +71,46 @@ def prepare(
     spec = pixels(align=False if auto else align)
     checked = check_options(chosen, source, options)
     check_split(split)
-    if workers is not None and workers < 1:
-        raise UsageError(f"--workers must be at least 1; got {workers}.")
+    processes = _processes(workers)
     check_target(to, "a prepared set", is_face_set, force)
     if background != "keep" and not chosen.has_masks:
         raise UsageError(f"The source {source} has no masks, so --background cannot be replaced.")
     listed = without_other_files(_list(chosen, source, root, checked))
     listing = _select(_subsample(listed, checked.limit), attributes)
     if auto and chosen.unaligned and not (crop or cropped):
-        layout = look(listing.faces)
-        listing = replace(listing, notes=(*listing.notes, *filter(None, [layout.note])))
-        spec = pixels(align=layout.unaligned)
+        listing, unaligned = _with_layout(listing)
+        spec = pixels(align=unaligned)
     with build_folder(to, resumable=True) as folder:
         job = job_digest(listing, source, root and Path(root).resolve(), checked, spec)
-        results = write_images(folder, job, listing, spec, workers or os.cpu_count() or 1)
+        results = write_images(folder, job, listing, spec, processes)
         _write(folder, Origin(source, root, chosen), listing, spec, results, split)
         (folder / LOG).unlink()
     return FaceSet(to)
+
+
+def _source(name: str, to: Path | str) -> Source:
+    """The row of SOURCES of that name. Raises UsageError for another name, with the command for a folder."""
+    if name not in SOURCES and Path(name).is_dir():
+        raise UsageError(
+            f"{name} is a folder, not a source. "
+            f"For photographs of your own: facespace prepare folder {name} --to {to}"
+        )
+    return choose(SOURCES, name, "source")
+
+
+def _processes(workers: int | None) -> int:
+    """The number of processes that read images, by default one for each core."""
+    if workers is not None and workers < 1:
+        raise UsageError(f"--workers must be at least 1; got {workers}.")
+    return workers or os.cpu_count() or 1
+
+
+def _with_layout(listing: SourceListing) -> tuple[SourceListing, bool]:
+    """The listing with a note on where its faces lie, and whether they lie at different places."""
+    layout = look(listing.faces)
+    if layout.note:
+        listing = replace(listing, notes=(*listing.notes, layout.note))
+    return listing, layout.unaligned
 
 
 class Origin(NamedTuple):

@@ -1,4 +1,5 @@
-"""The docstring of a printed file: what the recipe is, its data, model, loss and training. Imports no torch."""
+"""The docstring of a printed file: what the recipe is, its data, model, loss and training. Imports no
+torch."""
 
 import inspect
 import textwrap
@@ -44,8 +45,8 @@ def recipe_docstring(plan: Recipe, settings: Sequence[str]) -> str:
     if missing := left_out(plan):
         del rows["Train"]
         rows["Left out"] = (
-            f"the loop of `facespace train {plan.name}`, since its further losses need networks of their own: "
-            f"{', '.join(missing)}"
+            f"the loop of `facespace train {plan.name}`, since its further losses need networks of their "
+            f"own: {', '.join(missing)}"
         )
         usage = "    from FILE import {cls}    # loss, terms = {cls}()(images)".format(
             cls=CLASSES[plan.model.bottleneck]

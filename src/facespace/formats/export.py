@@ -1,5 +1,5 @@
-"""A trained space as files that other programs open: one row of FORMATS for each format. Writes a new folder, or
-replaces one that it wrote."""
+"""A trained space as files that other programs open: one row of FORMATS for each format. Writes a new
+folder, or replaces one that it wrote."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -41,16 +41,16 @@ def export(
     format: str = "pytorch",
     force: bool = False,
 ) -> Card:
-    """Writes a space into the folder `to` in a format of FORMATS, and returns the facts: folder, format, files
-    with their bytes.
+    """Writes a space into the folder `to` in a format of FORMATS, and returns the facts: folder, format,
+    files with their bytes.
 
     "pytorch" writes model.py, which imports torch, numpy and Pillow alone, weights.pt (a state dict of 32-bit
     floats for `torch.load(…, weights_only=True)`), and prior.pt where new faces come from a fitted prior: the
     parameters of a Gaussian or a mixture; of other priors latents that were drawn from it. `space` is a
     FaceSpace, or the folder of a run or a bundle; without one the default space.
 
-    Raises UsageError for an unknown format, a space that the format cannot hold, and a folder that is not to be
-    replaced; BundleError for a missing or damaged bundle."""
+    Raises UsageError for an unknown format, a space that the format cannot hold, and a folder that is not
+    to be replaced; BundleError for a missing or damaged bundle."""
     chosen, folder = choose(FORMATS, format, "format"), Path(to)
     check_target(folder, "an exported space", holds_only(*chosen.files), force)
     loaded = bundle.load(space if isinstance(space, Path | str | None) else space.folder)

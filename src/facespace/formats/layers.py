@@ -217,7 +217,7 @@ def _projection(config: ModelConfig, small: tuple[int, int, int]) -> list[str]:
     latents = config.latent_dim
     if not config.spatial:
         return [f"nn.Linear({latents}, {math.prod(small)})", f"nn.Unflatten(1, {small})"]
-    channels = cell_channels(config, latents, small[1] * small[2])
+    channels = cell_channels(config, latents, small[1:])
     return [
         f"nn.Unflatten(1, {(channels, *small[1:])})",
         f"nn.Conv2d({channels}, {small[0]}, 3, 1, 1)",
@@ -233,8 +233,7 @@ def _heads(config: ModelConfig, features: int, grid: tuple[int, int] | None) -> 
             f"model.spatial: the {config.backbone} backbone does not end in a map of features; take conv, "
             "residual or progressive."
         )
-    cells = math.prod(grid)
-    channels, each = features // cells, cell_channels(config, config.latent_dim, cells)
+    channels, each = features // math.prod(grid), cell_channels(config, config.latent_dim, grid)
     convolution = f"nn.Conv2d({channels}, {each * parts}, 1)"
     return f"nn.Sequential(nn.Unflatten(1, {(channels, *grid)}), {convolution}, nn.Flatten())"
 

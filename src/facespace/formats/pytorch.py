@@ -1,5 +1,5 @@
-"""A space as one file of plain PyTorch: model.py with the network, weights.pt with its state dict, prior.pt with
-what new faces come from."""
+"""A space as one file of plain PyTorch: model.py with the network, weights.pt with its state dict, prior.pt
+with what new faces come from."""
 
 import math
 from collections.abc import Mapping
@@ -80,10 +80,11 @@ def _docstring(loaded: Bundle, recipe: Recipe | None, prior: str) -> str:
     config, card = loaded.model.config, loaded.card
     parameters = sum(math.prod(weight.shape) for weight in loaded.model.parameters())
     rows = {
-        "Model": f"{shape_text(config.image)} pixels, {config.latent_dim} latents, {parameters:,} parameters; "
-        f"{config.backbone} backbone",
+        "Model": f"{shape_text(config.image)} pixels, {config.latent_dim} latents, {parameters:,} "
+        f"parameters; {config.backbone} backbone",
         "Weights": _weights_line(card, recipe),
-        "Pixels": f"uint8 divided by 255, so floats in [0, 1]; no other normalisation. {_crop(loaded.template)}",
+        "Pixels": "uint8 divided by 255, so floats in [0, 1]; no other normalisation. "
+        + _crop(loaded.template),
         "New faces": prior,
         "Data": _data_line(card),
     }

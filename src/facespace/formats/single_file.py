@@ -1,6 +1,6 @@
-"""A recipe as one file of plain PyTorch: network, loss and training loop, from the templates of this folder and
-the lines of layers.py. The model has the parameter names of facespace's, so weights fit both. Imports no
-torch."""
+"""A recipe as one file of plain PyTorch: network, loss and training loop, from the templates of this folder
+and the lines of layers.py. The model has the parameter names of facespace's, so weights fit both. Imports
+no torch."""
 
 import re
 import textwrap
@@ -48,10 +48,10 @@ def recipe_code(recipe: Recipe | str, settings: Sequence[str] = ()) -> str:
     """The text of one Python file that is a recipe: network, loss and training loop in plain PyTorch, at most
     150 lines for the recipes of published systems. It imports torch, numpy and Pillow, and not facespace.
 
-    `settings` are overrides such as "model.latent_dim=32". The parameters have the names and shapes of those of
-    the model that `facespace.train` trains. Auxiliary losses, which need networks of their own, are named in the
-    file's docstring and left out. Raises UsageError for an unknown recipe or setting, and for a recipe without
-    a file, such as a hierarchical or a conditional one."""
+    `settings` are overrides such as "model.latent_dim=32". The parameters have the names and shapes of
+    those of the model that `facespace.train` trains. Auxiliary losses, which need networks of their own,
+    are named in the file's docstring and left out. Raises UsageError for an unknown recipe or setting, and
+    for a recipe without a file, such as a hierarchical or a conditional one."""
     plan = override(named_recipe(recipe) if isinstance(recipe, str) else recipe, settings)
     return code_of(plan, settings)
 
@@ -113,7 +113,9 @@ def _model_fields(config: ModelConfig, net: Network) -> dict[str, Any]:
     dropout = f"nn.Dropout2d({config.dropout}), " if config.dropout else ""
     fields = {
         "cls": CLASSES[config.bottleneck],
-        "class_doc": f"{shape_text(config.image)} values, {config.latent_dim} latents, {shape_text(net.image)} values.",
+        "class_doc": (
+            f"{shape_text(config.image)} values, {config.latent_dim} latents, {shape_text(net.image)} values."
+        ),
         "encoder": net.encoder,
         "heads": net.heads,
         "decoder": net.decoder,

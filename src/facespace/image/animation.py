@@ -49,10 +49,10 @@ class Frames(Protocol):
 
 
 def save_animation(frames: Frames, path: Path, *, fps: float = 30, scale: int | None = None) -> None:
-    """Saves (N, H, W, C) frames as a looping GIF or WebP, or as an MP4 (H.264), enlarged by Lanczos resampling
-    to 256 px or by a `scale`, with a provenance tag in the file. Frames are read in parts of 64, once, and up
-    to 16 of them before for the palette of a GIF: memory does not grow with their number. Raises
-    FacespaceError for an MP4 without ffmpeg."""
+    """Saves (N, H, W, C) frames as a looping GIF or WebP, or as an MP4 (H.264), enlarged by Lanczos
+    resampling to 256 px or by a `scale`, with a provenance tag in the file. Frames are read in parts of 64,
+    once, and up to 16 of them before for the palette of a GIF: memory does not grow with their number.
+    Raises FacespaceError for an MP4 without ffmpeg."""
     check_ending(path, ANIMATIONS)
     pictures, ending = _pictures(frames, scale), path.suffix.lower()
     if ending == ".mp4":

@@ -196,7 +196,8 @@ class Template:
         return (points - (left, top)) * (self.width / (right - left))
 
     def box(self, width: int, height: int) -> Box:
-        """The part of a picture of that size that `prepare` takes: the crop, cut to the face's proportions."""
+        """The part of a picture of that size that `prepare` takes: the crop, cut to the face's
+        proportions."""
         return _trim(crop_named(self.crop)(width, height), self.width / self.height)
 
     def prepare(self, image: Image.Image) -> np.ndarray:

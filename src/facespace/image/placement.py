@@ -10,8 +10,8 @@ from facespace.image.align import WEIGHTS, similarity
 from facespace.image.photos import Template
 
 Size = tuple[int, int]  # width, height in pixels
-# Of 98 % of CelebA's pictures the scale lies within 0.85 and 1.16, the roll below 8° and the shift below 0.16;
-# photographs of LFW and of portraits have scales of 0.3 to 0.86 with shifts of 0.28 and more (YuNet).
+# Of 98 % of CelebA's pictures the scale lies within 0.85 and 1.16, the roll below 8° and the shift below
+# 0.16; photographs of LFW and of portraits have scales of 0.3 to 0.86 with shifts of 0.28 and more (YuNet).
 MOST_SCALE = 0.2  # difference of the natural logarithm from 0
 MOST_ROLL = 10.0  # degrees
 MOST_SHIFT = 0.22  # eye distances
@@ -42,8 +42,8 @@ def placement(points: np.ndarray, template: Template, size: Size) -> Placement:
 
 
 def lies_in_crop(points: np.ndarray, template: Template, size: Size, tolerance: float = 1.0) -> bool:
-    """Whether a face with these landmarks lies where the template's crop has faces; `tolerance` multiplies what
-    it may be off."""
+    """Whether a face with these landmarks lies where the template's crop has faces; `tolerance` multiplies
+    what it may be off."""
     found = placement(points, template, size)
     return (
         abs(math.log(found.scale)) <= tolerance * MOST_SCALE

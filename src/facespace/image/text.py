@@ -12,8 +12,8 @@ ELLIPSIS = "…"
 
 def load_font(size: int) -> ImageFont.FreeTypeFont:
     """DejaVu Sans of so many pixels."""
-    # matplotlib includes it, with ×, … and most scripts; Pillow's own font has little beyond ASCII. Its import
-    # takes longer than the drawing, so only its folder is looked up.
+    # matplotlib includes it, with ×, … and most scripts; Pillow's own font has little beyond ASCII. Its
+    # import takes longer than the drawing, so only its folder is looked up.
     spec = importlib.util.find_spec("matplotlib")
     assert spec and spec.origin
     return ImageFont.truetype(
@@ -70,6 +70,8 @@ def write_lines(
     page: Image.Image, lines: Sequence[str], size: int, left: int, top: int, width: int | None = None
 ) -> None:
     """Writes lines below each other from a corner; with a `width`, each is centred in it."""
+    if not lines:
+        return
     pen, font, step = ImageDraw.Draw(page), load_font(size), line_height(size)
     for index, line in enumerate(lines):
         indent = 0.0 if width is None else (width - font.getlength(line)) / 2

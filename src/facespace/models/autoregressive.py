@@ -26,12 +26,12 @@ MEASURED = 16_384  # codes in one batch of log_prob
 
 
 class Autoregressive(FittedPrior):
-    """A categorical distribution of each code given those before it. All entries are equally likely until it is
-    fitted.
+    """A categorical distribution of each code given those before it. All entries are equally likely until
+    it is fitted.
 
-    `log_prob` is the log-probability of the codes nearest to a latent, at most 0: its measure counts codes, so
-    it cannot be compared with the density of a continuous prior. `temperature` divides the logits; at 0 each
-    code is the most probable one."""
+    `log_prob` is the log-probability of the codes nearest to a latent, at most 0: its measure counts codes,
+    so it cannot be compared with the density of a continuous prior. `temperature` divides the logits; at 0
+    each code is the most probable one."""
 
     origin = "an autoregressive prior"
     discrete = True
@@ -68,8 +68,8 @@ class Autoregressive(FittedPrior):
         """An unfitted prior for the codes of a model. Raises UsageError for a model without codes."""
         if not grids:
             raise UsageError(
-                "The autoregressive prior is for latents of codes (model.bottleneck=vq), and this model's are "
-                "continuous. Choose another kind: flow, diffusion, mixture or normal."
+                "The autoregressive prior is for latents of codes (model.bottleneck=vq), and this model's "
+                "are continuous. Choose another kind: flow, diffusion, mixture or normal."
             )
         shapes = [(grid.depth, grid.height, grid.width, *grid.entries.shape) for grid in grids]
         prior = cls(dim, grids=shapes, **options)
@@ -101,8 +101,8 @@ class Autoregressive(FittedPrior):
     def fit(self, z: Tensor, seed: int = 0, y: Tensor | None = None) -> None:
         """Fits the prior to latents (N, D), N ≥ 2, or (N, V, D), V views of each face.
 
-        Some faces are held out for early stopping. With fewer than MIN_FACES faces no network is trained, with
-        a note: all entries stay equally likely."""
+        Some faces are held out for early stopping. With fewer than MIN_FACES faces no network is trained,
+        with a note: all entries stay equally likely."""
         faces = len(z)
         z = z.detach().to(self.center).unflatten(0, (faces, -1)).flatten(1, -2)  # (N, V, D)
         self.center.copy_(z.flatten(0, 1).mean(0))

@@ -171,7 +171,7 @@ def latent_projection(config: ModelConfig, inputs: int, small: tuple[int, int, i
     which each number reaches the whole face, or for a spatial latent a convolution over its cells."""
     if not config.spatial:
         return [nn.Linear(inputs, math.prod(small)), nn.Unflatten(1, small)]
-    channels = cell_channels(config, inputs, small[1] * small[2])
+    channels = cell_channels(config, inputs, small[1:])
     return [nn.Unflatten(1, (channels, *small[1:])), nn.Conv2d(channels, small[0], 3, 1, 1)]
 
 

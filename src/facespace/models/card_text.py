@@ -289,8 +289,8 @@ def _aggregate_posterior(figures: Card) -> str:
     parts = []
     if "kl_to_standard_normal" in figures:
         parts.append(
-            f"{figures['kl_to_standard_normal']:,.1f} nats from N(0, I) (KL of the Gaussian with its mean and "
-            "covariance; 0 would be N(0, I))"
+            f"{figures['kl_to_standard_normal']:,.1f} nats from N(0, I) (KL of the Gaussian with its mean "
+            "and covariance; 0 would be N(0, I))"
         )
     densities = [f"{kind} {value:,.1f}" for kind, value in (figures.get("nats") or {}).items()]
     if densities:

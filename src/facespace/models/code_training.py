@@ -1,5 +1,5 @@
-"""Training of the autoregressive prior's network on the codes of faces: maximum likelihood, with early stopping
-on held-out faces. Takes codes alone; the prior itself is in autoregressive.py."""
+"""Training of the autoregressive prior's network on the codes of faces: maximum likelihood, with early
+stopping on held-out faces. Takes codes alone; the prior itself is in autoregressive.py."""
 
 import copy
 from collections.abc import Callable
@@ -31,9 +31,9 @@ DROPOUT, CLIP, EMA_DECAY = 0.1, 1.0, 0.995
 def fit_codes(
     make: Callable[[float], CodeTransformer], codes: Tensor, steps: int, seed: int
 ) -> CodeTransformer:
-    """The network `make(dropout)`, trained on codes (N, V, n), V views of each face, for at most `steps` steps.
-    All views of a face are held out, or none; the first views validate. Returns the moving average of the
-    weights at the validation with the highest likelihood."""
+    """The network `make(dropout)`, trained on codes (N, V, n), V views of each face, for at most `steps`
+    steps. All views of a face are held out, or none; the first views validate. Returns the moving average
+    of the weights at the validation with the highest likelihood."""
     with torch.random.fork_rng(devices=[]), torch.enable_grad(), torch.inference_mode(False):
         torch.manual_seed(seed % 2**63)
         most = max(1, MOST_HELD_OUT // codes.shape[2])

@@ -1,5 +1,5 @@
-"""The network of the autoregressive prior: a causal transformer (Vaswani et al., 2017) over the codes of one or
-more maps, coarse maps first. The prior itself is in autoregressive.py.
+"""The network of the autoregressive prior: a causal transformer (Vaswani et al., 2017) over the codes of
+one or more maps, coarse maps first. The prior itself is in autoregressive.py.
 
 The logits of a code depend on the codes before it alone: on all of them by attention, and directly on its
 neighbours, the local context of a PixelCNN (van den Oord et al., 2016), which attention would have to find
@@ -95,8 +95,8 @@ class CodeTransformer(nn.Module):
         return [Cache(like.new_zeros(shape), like.new_zeros(shape)) for _ in self.blocks]
 
     def next_logits(self, codes: Tensor, place: int, caches: Sequence[Cache]) -> Tensor:
-        """The logits (B, entries) of the code at a place, as in `forward`; of codes (B, N) only those before it
-        are read. Called for place 0, 1, 2 … with the same caches, which it fills."""
+        """The logits (B, entries) of the code at a place, as in `forward`; of codes (B, N) only those
+        before it are read. Called for place 0, 1, 2 … with the same caches, which it fills."""
         neighbours = self.codes(self._rows(codes)[:, self.context[place]])  # (B, M, EMBEDDING)
         h = (self.start(neighbours.flatten(1)) + self.places.weight[place])[:, None]  # (B, 1, W)
         for block, cache in zip(self.blocks, caches):

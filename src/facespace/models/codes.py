@@ -1,5 +1,5 @@
-"""Vector-quantized latents as codes, and back; and where the codes lie, which a prior over codes must know of a
-model. The codebooks themselves, which learn, are in quantizer.py."""
+"""Vector-quantized latents as codes, and back; and where the codes lie, which a prior over codes must know
+of a model. The codebooks themselves, which learn, are in quantizer.py."""
 
 from typing import NamedTuple
 
@@ -8,9 +8,9 @@ from torch import Tensor
 
 
 class CodeGrid(NamedTuple):
-    """A map of codes, with the codebook of its entries. A latent lists the numbers of its grids one grid after
-    the other; in a grid of n codes number j of code k stands at j · n + k, where k counts depth, then rows,
-    then columns."""
+    """A map of codes, with the codebook of its entries. A latent lists the numbers of its grids one grid
+    after the other; in a grid of n codes number j of code k stands at j · n + k, where k counts depth, then
+    rows, then columns."""
 
     depth: int  # codes of each cell
     height: int

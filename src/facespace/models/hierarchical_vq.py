@@ -1,5 +1,5 @@
-"""Vector quantization at several sizes (VQ-VAE-2: Razavi, van den Oord & Vinyals, 2019): a map of codes at the
-smallest size, and finer maps whose encodings are conditioned on the codes of the coarser ones.
+"""Vector quantization at several sizes (VQ-VAE-2: Razavi, van den Oord & Vinyals, 2019): a map of codes at
+the smallest size, and finer maps whose encodings are conditioned on the codes of the coarser ones.
 
 It is the hierarchical VAE of hierarchical.py with codebooks in place of Gaussians: the decoder runs from the
 coarsest codes to the finest, and a finer level is encoded from the encoder's features and the decoder's at

@@ -28,11 +28,11 @@ def measure_fit(
     """Figures of a `prior` fitted to latents `learned` (N, D) and of the model's `own`, on splits `others`
     (M, D) by name, of which `fitted_to` was learned. `snap` quantizes samples as the decoder does.
 
-    `nats`: for each split the mean log-density per latent vector under both priors; of a discrete prior, whose
-    log-probabilities of codes cannot be compared with densities, beside that of equally likely entries.
-    `discrete` says which of the two. `nearest`: the median
-    distance from a sample, and from a latent of each split that was not learned, to the nearest learned one.
-    Samples that copy learned latents lie nearer than held-out faces do."""
+    `nats`: for each split the mean log-density per latent vector under both priors; of a discrete prior,
+    whose log-probabilities of codes cannot be compared with densities, beside that of equally likely
+    entries. `discrete` says which of the two. `nearest`: the median distance from a sample, and from a
+    latent of each split that was not learned, to the nearest learned one. Samples that copy learned latents
+    lie nearer than held-out faces do."""
     nats, compared = {}, {}
     samples = prior.sample(MEASURED, generator=torch.Generator().manual_seed(0))
     compared["new"] = snap(samples)

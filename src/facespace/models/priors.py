@@ -176,16 +176,16 @@ class Mixture(FittedPrior):
 
 
 def default_kinds(grids: Sequence[CodeGrid]) -> tuple[str, ...]:
-    """The kinds of prior to choose from where none is named: of codes the one over codes, since the density of
-    a continuous one at codes, which are points, says nothing."""
+    """The kinds of prior to choose from where none is named: of codes the one over codes, since the density
+    of a continuous one at codes, which are points, says nothing."""
     if grids:
         return ("autoregressive",)
     return ("flow", "mixture", "normal")
 
 
 def fitted_prior(kind: str, dim: int, options: Options, grids: Sequence[CodeGrid] = ()) -> FittedPrior:
-    """An unfitted prior of FITTED for latents (dim,); `grids` are a model's `code_grids`. Raises UsageError for
-    an unknown kind or option, and for a prior over codes where there are none."""
+    """An unfitted prior of FITTED for latents (dim,); `grids` are a model's `code_grids`. Raises UsageError
+    for an unknown kind or option, and for a prior over codes where there are none."""
     make = choose(FITTED, kind, "prior")
     try:
         return make.for_latents(dim, grids, options)

@@ -39,15 +39,15 @@ def style(config: ModelConfig, inputs: int, raw_channels: int) -> Backbone:
 
 
 class StyleDecoder(nn.Module):
-    """Two modulated convolutions at each size, one at the smallest, and a to-RGB layer whose image is added to
-    the upsampled image of the size before."""
+    """Two modulated convolutions at each size, one at the smallest, and a to-RGB layer whose image is added
+    to the upsampled image of the size before."""
 
     def __init__(
         self, config: ModelConfig, inputs: int, small: tuple[int, int, int], raw_channels: int
     ) -> None:
         super().__init__()
         self.mapping = Mapping(inputs)
-        self.constant = nn.Parameter(torch.randn(small))
+        self.constant = Constant(small)
         widths = [*reversed(config.widths), FULL_SIZE_CHANNELS]
         noise = config.layer_noise
         self.first = StyledConvolution(widths[0], widths[0], noise=noise)
@@ -61,12 +61,24 @@ class StyleDecoder(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         """(B, inputs) -> (B, raw_channels, H, W)."""
         w = self.mapping(z)  # (B, STYLE)
-        h = self.first(self.constant.expand(len(z), -1, -1, -1), w)
+        h = self.first(self.constant(len(z)), w)
         image = self.to_rgb[0](h, w)
         for enlarge, refine, to_rgb in zip(self.enlarge, self.refine, [*self.to_rgb][1:]):
             h = refine(enlarge(h, w), w)
             image = _upsample(image) + to_rgb(h, w)
         return image
+
+
+class Constant(nn.Module):
+    """The learned map that every image starts from."""
+
+    def __init__(self, shape: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.value = nn.Parameter(torch.randn(shape))
+
+    def forward(self, count: int) -> Tensor:
+        """The map `count` times, (B, C, H, W)."""
+        return self.value.expand(count, -1, -1, -1)
 
 
 class Mapping(nn.Sequential):
@@ -125,8 +137,8 @@ class Modulated(nn.Module):
 
 class StyledConvolution(Modulated):
     """A modulated and demodulated 3×3 convolution with LeakyReLU, at the same size or, with `enlarge`, at
-    twice the size. `noise` adds normal noise of a learned strength in training; in eval mode there is none, so
-    that decoding is deterministic."""
+    twice the size. `noise` adds normal noise of a learned strength in training; in eval mode there is none,
+    so that decoding is deterministic."""
 
     gain = GAIN  # here, where it costs nothing: LeakyReLU(c · y) = c · LeakyReLU(y) for c > 0
 

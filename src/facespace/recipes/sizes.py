@@ -1,5 +1,5 @@
-"""Sizes of a model that follow from its config alone, without torch: the networks and the code that is printed
-of them read the same numbers."""
+"""Sizes of a model that follow from its config alone, without torch: the networks and the code that is
+printed of them read the same numbers."""
 
 from facespace.core.errors import UsageError
 from facespace.recipes.model_config import ModelConfig
@@ -28,8 +28,8 @@ def smallest_map(
 
 
 def pooled_map(config: ModelConfig) -> tuple[int, int, int]:
-    """(channels, height, width) of the smallest map of backbone=conv_pool, whose poolings drop the border of an
-    odd size. Raises UsageError where nothing is left."""
+    """(channels, height, width) of the smallest map of backbone=conv_pool, whose poolings drop the border
+    of an odd size. Raises UsageError where nothing is left."""
     _, height, width = config.image
     factor = 2 ** len(config.widths)
     small = (POOLED_WIDTH, height // factor, width // factor)
@@ -41,9 +41,10 @@ def pooled_map(config: ModelConfig) -> tuple[int, int, int]:
     return small
 
 
-def cell_channels(config: ModelConfig, inputs: int, cells: int) -> int:
-    """The latents of each of `cells` cells, of `inputs` in all, with model.spatial. Raises UsageError for
-    conditions, and where they are not a whole number."""
+def cell_channels(config: ModelConfig, inputs: int, grid: tuple[int, int]) -> int:
+    """The latents of each cell of a grid (rows, columns), of `inputs` in all, with model.spatial. Raises
+    UsageError for conditions, and where they are not a whole number."""
+    cells = grid[0] * grid[1]
     if config.conditions:
         raise UsageError(
             "model.spatial: a spatial latent cannot be conditioned on model.conditions; leave one of them "
@@ -51,7 +52,7 @@ def cell_channels(config: ModelConfig, inputs: int, cells: int) -> int:
         )
     if inputs % cells:
         raise UsageError(
-            f"model.spatial: the {config.backbone} backbone ends in {cells} cells, so "
+            f"model.spatial: the {config.backbone} backbone ends in {grid[0]}×{grid[1]} cells, so "
             f"model.latent_dim must be a multiple of {cells}; got {inputs}."
         )
     return inputs // cells

@@ -88,9 +88,9 @@ class BaseSpace:
         return self.torch_engine.prior(kind)
 
     def density_prior(self, kind: str | None = None) -> "Prior":
-        """The prior whose log-density bends a geodesic path: `prior`, but the model's own where the default is
-        discrete, since probabilities of codes have no gradient. Raises UsageError where a discrete one is
-        named."""
+        """The prior whose log-density bends a geodesic path: `prior`, but the model's own where the default
+        is discrete, since probabilities of codes have no gradient. Raises UsageError where a discrete one
+        is named."""
         found = self.prior(kind)
         if not found.discrete:
             return found

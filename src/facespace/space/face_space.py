@@ -147,11 +147,11 @@ class FaceSpace(BaseSpace):
         closed.
 
         `way` are the fields of `latent.morph.Way`: path ("linear", "spherical" about the prior's mean,
-        "geodesic" bent towards where the prior is denser, "flow" lines in the noise of a fitted flow), pace, easing, loop, pingpong. `prior` is a fitted
-        one's kind. An even pace divides the sum of `distance` over neighbouring faces equally, by default the
-        difference of blurred pixels; it must add up along a path, as a difference does and its square does
-        not. `adjust` changes the latents (N, D) of the path, keys included. Raises UsageError for unknown
-        options and impossible numbers."""
+        "geodesic" bent towards where the prior is denser, "flow" lines in the noise of a fitted flow),
+        pace, easing, loop, pingpong. `prior` is a fitted one's kind. An even pace divides the sum of
+        `distance` over neighbouring faces equally, by default the difference of blurred pixels; it must add
+        up along a path, as a difference does and its square does not. `adjust` changes the latents (N, D)
+        of the path, keys included. Raises UsageError for unknown options and impossible numbers."""
         plan, latents = morphing.PathSpec.of(**way), self.latents(*keys)
         segments = plan.segments(len(latents))
         center = self._codec.prior_mean(prior)

@@ -1,5 +1,5 @@
-"""Paths through the noise space of a fitted flow: straight lines between the noises of two latents, transported
-to latents. The plan of a morph in latent/morph.py takes these paths as a function."""
+"""Paths through the noise space of a fitted flow: straight lines between the noises of two latents,
+transported to latents. The plan of a morph in latent/morph.py takes these paths as a function."""
 
 from collections.abc import Callable
 

@@ -1,7 +1,7 @@
 """The prior of a finished model: a Gaussian, a mixture and a small flow are fitted to the latents of its
 training faces, and the one under which held-out faces are most likely is kept in the bundle, where it is
-better than the model's own prior. Also measures how far the latents are from N(0, I). Every step is a function
-of weights, faces and seed; none is bounded by the clock."""
+better than the model's own prior. Also measures how far the latents are from N(0, I). Every step is a
+function of weights, faces and seed; none is bounded by the clock."""
 
 import math
 import time
@@ -124,8 +124,8 @@ def kl_to_standard_normal(means: Tensor, variances: Tensor) -> float:
 
 
 def candidates(setting: str, z: Latents, model: LatentModel) -> dict[str, dict]:
-    """The kinds of prior to fit and their options: the one that is named, or for `auto` all that so many faces
-    allow. A Gaussian is the own prior of an autoencoder, and is not fitted a second time."""
+    """The kinds of prior to fit and their options: the one that is named, or for `auto` all that so many
+    faces allow. A Gaussian is the own prior of an autoencoder, and is not fitted a second time."""
     faces, views, dim = z.learned.shape
     components = COMPONENTS if dim <= MANY else COMPONENTS_OF_MANY
     components = max(1, min(components, faces * views // (FACES_PER_LATENT * dim)))

@@ -76,8 +76,8 @@ class LengthNotes:
         if train.steps is None and length.epochs > train.epochs:
             note(
                 f"train.epochs={train.epochs} would be {train.epochs * length.epoch_steps:,} steps with "
-                f"{self.count:,} faces. The recipe's least number, train.min_steps={train.min_steps}, makes it "
-                f"{length.epochs:,} epochs; --set train.epochs={train.epochs} keeps it short."
+                f"{self.count:,} faces. The recipe's least number, train.min_steps={train.min_steps}, makes "
+                f"it {length.epochs:,} epochs; --set train.epochs={train.epochs} keeps it short."
             )
         if length.validation_epochs > 1:
             note(f"The model is validated every {length.validation_epochs:,} epochs, which are short here.")
@@ -121,9 +121,9 @@ class LengthNotes:
         time = duration(self._seconds(epochs * self.length.epoch_steps, 1, seconds))
         flip = "" if self.plan.data.flip else " --set data.flip=true"
         note(
-            f"{self.length.steps:,} steps are few: {self.count:,} faces in {self.length.epochs:,} epochs. Expect "
-            f"blurs, or add --set train.epochs={epochs}{flip}, which takes about {time} at the {rate} of this "
-            "run. More photographs help most."
+            f"{self.length.steps:,} steps are few: {self.count:,} faces in {self.length.epochs:,} epochs. "
+            f"Expect blurs, or add --set train.epochs={epochs}{flip}, which takes about {time} at the {rate} "
+            "of this run. More photographs help most."
         )
 
     def _seconds(self, steps: int, validation_epochs: int, step_seconds: float) -> float:

@@ -1,5 +1,5 @@
-"""Auxiliary losses of a space's own recipe whose networks are not on this machine: `train --from SPACE` leaves
-them out, with one note that names them. What the user sets stays as it is."""
+"""Auxiliary losses of a space's own recipe whose networks are not on this machine: `train --from SPACE`
+leaves them out, with one note that names them. What the user sets stays as it is."""
 
 import os
 from collections.abc import Sequence

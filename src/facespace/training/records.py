@@ -58,8 +58,8 @@ class BundleState:
 
 @dataclass(frozen=True)
 class PriorReport:
-    """What the fit of the final prior found, for run.json and the terminal. Log-densities are means over held-out faces, in nats
-    per latent vector."""
+    """What the fit of the final prior found, for run.json and the terminal. Log-densities are means over
+    held-out faces, in nats per latent vector."""
 
     kind: str  # of the prior that `sample` uses; "model" is the model's own
     origin: str  # that prior in one sentence

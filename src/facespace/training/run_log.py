@@ -29,8 +29,8 @@ COLUMNS = (
 
 # What the columns are, by figure, above the table.
 LEGEND = {
-    "loss": "loss: what is minimised, in nats per image (a unit of information; lower is better, values below "
-    "0 are normal)",
+    "loss": "loss: what is minimised, in nats per image (a unit of information; lower is better, values "
+    "below 0 are normal)",
     "reconstruction": "reconstr., KL: the two terms of the loss; KL is the information in a latent",
     "elbo": "ELBO: minus their sum, whatever their weights in the loss; higher is better",
     "mse": "MSE: mean squared error of reconstructions, pixel values in [0, 1]",
@@ -173,8 +173,10 @@ def _row(record: EpochRecord, first: EpochRecord) -> str:
         for figures in (record.train, record.validation or {}):
             cells.append(f"{_cell(figures, name, form):>{width}}")
     cells.append(f"{record.images_per_second:>8,.0f}")
-    kept = f" {record.weights}" if record.other_loss is not None else ""
-    return " ".join(cells) + (" *" if record.best else "  " if kept else "") + kept
+    cells.append("*" if record.best else " ")
+    if record.other_loss is not None:
+        cells.append(record.weights or "")
+    return " ".join(cells).rstrip()
 
 
 def _cell(figures: Figures, name: str, form: str) -> str:

@@ -60,7 +60,8 @@ class Validator:
         seed: int = 0,
         stages: Sequence[Stage] = (),
     ) -> None:
-        """`origin` is the fingerprint of the bundle that training started from, and `stages` its trainings."""
+        """`origin` is the fingerprint of the bundle that training started from, and `stages` its
+        trainings."""
         self.seed, self.stages = seed, stages
         self.plan, self.loader, self.run, self.runtime, self.conditions_of = plan, loader, run, runtime, tell
         self.auxiliary = auxiliary
@@ -278,8 +279,8 @@ class Validator:
     def _figures_of_last(
         self, candidates: Mapping[str, LatentModel], kept: str, figures: Mapping[str, Figures]
     ) -> dict[str, dict[str, Figures]]:
-        """The validation and test figures of the last average and of the last weights, by their name; those of
-        the `kept` ones are known."""
+        """The validation and test figures of the last average and of the last weights, by their name; those
+        of the `kept` ones are known."""
         found = {}
         for name, model in candidates.items():
             if name == kept:

@@ -1,5 +1,6 @@
-"""Any tree of photographs. Every file under it is listed, skipped with a reason, or counted where its name says
-that it is no photograph; subfolder names become labels, and a CSV may add attributes. Images are taken whole; faces are found and aligned elsewhere."""
+"""Any tree of photographs. Every file under it is listed, skipped with a reason, or counted where its name
+says that it is no photograph; subfolder names become labels, and a CSV may add attributes. Images are taken
+whole; faces are found and aligned elsewhere."""
 
 import csv
 import mimetypes
