@@ -32,7 +32,7 @@ from facespace.core.configs import override
 from facespace.recipes import recipe
 import facespace.training.loop as loop
 plan = override(recipe("demo"), {small!r})
-loop.named_recipe = lambda name: plan
+training_plan.named_recipe = lambda name: plan
 demo.FACES, demo.STEPS, demo.DEFAULT_PARTS = 200, 60, ()
 demo.demo(Path(sys.argv[1]), resume=True)
 """
@@ -44,7 +44,7 @@ def small(monkeypatch):
     monkeypatch.setattr(demo_module, "FACES", 200)
     monkeypatch.setattr(demo_module, "STEPS", 60)
     plan = override(recipe("demo"), SMALL)
-    monkeypatch.setattr("facespace.training.loop.named_recipe", lambda name: plan)
+    monkeypatch.setattr("facespace.training.plan.named_recipe", lambda name: plan)
 
 
 def page_of(folder) -> tuple[str, list[str]]:
