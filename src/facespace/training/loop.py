@@ -279,7 +279,7 @@ class Training:
         if validated or stopped or paused or time.monotonic() >= self.save_at:
             self.save()
         if stopped:
-            note(f"Stopped at step {self.at.step:,}. The same command with --resume goes on from there.")
+            note(f"Stopped at step {self.at.step:,}. The same command with --resume continues from there.")
             raise stopping() or KeyboardInterrupt
         return paused
 
