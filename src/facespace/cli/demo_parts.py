@@ -15,6 +15,7 @@ from facespace.cli.demo_page import FACES_SET, RUN
 from facespace.data.faces import FaceSet
 from facespace.data.prepare import prepare
 from facespace.image import animation, grids
+from facespace.image.sheets import NO_LABELS, Labels, sheet
 from facespace.report import charts
 from facespace.space.edit_grids import Editor, edit_input, reconstruct_rows
 from facespace.space.face_space import FaceSpace, load
@@ -25,7 +26,6 @@ from facespace.training.run_log import RESULT, loss_panels, read_records
 EDITED = ("Smiling", "Eyeglasses", "Male", "Young")  # rows of the default space's edits
 EDITED_SYNTHETIC = ("skin_tone", "hair_length", "Sunglasses", "beard")  # and of the trained one's
 STRENGTHS = (-3, -2, -1, 0, 1, 2, 3)  # standard deviations
-SIDE = 128  # px of a face in the pictures; a page shows eight beside each other
 SAMPLE_TEMPERATURE = 0.85  # of the default space: fewer faces have artefacts than at 1
 TEMPERATURE = 0.7  # of the faces that are edited and blended: nearer to the mean, fewer have artefacts
 
@@ -162,9 +162,9 @@ def _held_out(demo: DemoFolder) -> np.ndarray:
     return demo.faces.images[demo.faces.rows("test")[:16]]
 
 
-def _save(faces: np.ndarray, columns: int, file: Path) -> None:
-    """Saves (N, H, W, C) faces in rows, enlarged smoothly."""
-    grids.save_still(grids.grid(grids.resized(faces, SIDE, SIDE), columns), file)
+def _save(faces: np.ndarray, columns: int, file: Path, labels: Labels = NO_LABELS) -> None:
+    """Saves (N, H, W, C) faces in rows, enlarged smoothly, with names."""
+    grids.save_still(sheet(faces, columns, labels), file)
 
 
 def _edit_rows(space: FaceSpace, z: np.ndarray, attributes: tuple[str, ...], file: Path) -> str:
@@ -175,9 +175,11 @@ def _edit_rows(space: FaceSpace, z: np.ndarray, attributes: tuple[str, ...], fil
     editor, strips = Editor(space), []
     for name, face in zip(names, z):
         strips.append(editor.strip(edit_input(space, face), name, STRENGTHS).faces[0])
-    _save(np.concatenate(strips), len(STRENGTHS), file)
-    listed = ", ".join(name.replace("_", " ") for name in names)
-    return f"{listed}: a row each, from −3 to +3 standard deviations; the middle is unedited."
+    rows = [name.replace("_", " ") for name in names]
+    heads = [f"{strength:+d} sd".replace("-", "−") for strength in STRENGTHS]
+    heads[STRENGTHS.index(0)] = "unedited"
+    _save(np.concatenate(strips), len(STRENGTHS), file, Labels(rows=rows, columns=heads))
+    return f"{', '.join(rows)}: a row each, from −3 to +3 standard deviations (sd)."
 
 
 DEFAULT_PARTS = (
