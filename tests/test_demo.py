@@ -30,7 +30,7 @@ from pathlib import Path
 from facespace.cli import demo
 from facespace.core.configs import override
 from facespace.recipes import recipe
-import facespace.training.loop as loop
+import facespace.training.plan as training_plan
 plan = override(recipe("demo"), {small!r})
 training_plan.named_recipe = lambda name: plan
 demo.FACES, demo.STEPS, demo.DEFAULT_PARTS = 200, 60, ()
