@@ -206,7 +206,7 @@ def save_morph(to: Path) -> None:
     """A morph through faces of the default space: MORPH_FACES, each a seed and a number."""
     space = load()
     z = np.stack([space.sample_latents(number + 1, seed)[number] for seed, number in MORPH_FACES])
-    frames = space.morph(z, frames=7 * len(z), loop=True, path="spherical")
+    frames = space.morph(z, frames=7 * len(z), loop=True, path="flow")
     animation.save_animation(grids.resized(frames, MORPH_SIDE, MORPH_SIDE), to, fps=12)
     check_size(to)
 
