@@ -17,7 +17,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import torch
 
 import facespace
 from facespace.data.faces import SPLITS, FaceSet, evenly_spaced
@@ -49,7 +48,7 @@ def main() -> None:
     asked = parser.parse_args()
     space, faces = facespace.load(asked.space), FaceSet(asked.set)
     latents = encoded(space, faces, asked.latents)
-    space.posterior_means = lambda faces, split: torch.from_numpy(latents[split])  # type: ignore[method-assign]
+    space.posterior_means = lambda faces, split: latents[split]  # type: ignore[method-assign]
     scorer, guide = load_classifier(SCORER), load_classifier()
     rows, signs = faces.rows("test"), faces.attribute_signs("test")[:, faces.attribute_names.index(NAME)]
     z = latents["test"]
