@@ -17,6 +17,18 @@ from facespace.core.console import quiet
 from facespace.data.faces import FaceSet
 from facespace.training import loop
 
+# Test functions that `make check` leaves out: those that take longest. Written by `python tests/slow.py LOG`.
+SLOW = Path(__file__).with_name("slow.txt")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks the functions that SLOW lists."""
+    slow = set(SLOW.read_text(encoding="utf-8").split())
+    for item in items:
+        if item.nodeid.split("[")[0] in slow:
+            item.add_marker(pytest.mark.slow)
+
+
 # Makes any recipe small enough for a test: 16 px faces, few units.
 # They fit no prior at the end, which tests/test_final_prior.py looks at.
 SIZES = ("model.image=3,16,16", "model.latent_dim=5", "model.widths=8,12", "train.batch=8", "train.epochs=2")

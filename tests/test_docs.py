@@ -79,3 +79,10 @@ def test_python_examples_name_what_exists():
                 assert hasattr(facespace, name)
             for name in re.findall(r"space\.(\w+)", block):
                 assert hasattr(FaceSpace, name) or name in ("card", "model") or hasattr(facespace, name)
+
+
+def test_slow_tests_are_tests():
+    """Names of slow.txt that no file has any more would be read as if they were left out."""
+    for name in (ROOT / "tests" / "slow.txt").read_text(encoding="utf-8").split():
+        file, _, function = name.partition("::")
+        assert f"def {function.rpartition('::')[2]}(" in (ROOT / file).read_text(encoding="utf-8"), name
