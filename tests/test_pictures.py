@@ -389,3 +389,17 @@ def test_photographs_without_a_face_are_left_out_of_a_film(cli, real, tmp_path, 
     assert "a-sky.png" in err and "z-sea.png" in err and len(facts["skipped"]) == 2
     code, _, err = cli("morph", tmp_path / "a-sky.png", photos[0], "--to", tmp_path / "no.npy")
     assert code == 2 and "1 of 2 files has one" in err and "no face" in err
+
+
+def test_a_weak_strength_names_its_class_gap(cli, tmp_path):
+    to = tmp_path / "e.png"
+    code, out, _ = cli("edit", "--random", 1, "--set", "Sunglasses=2", "--to", to)
+    assert code == 0 and "Sunglasses +2 sd is 0.4 class gaps" in out and "--set Sunglasses=1g (4.9 sd)" in out
+    code, out, _ = cli("edit", "--random", 1, "--set", "Sunglasses=1g", "--to", to)
+    assert code == 0 and "class gaps" not in out
+
+
+def test_on_for_an_attribute_that_no_classifier_knows(cli, tmp_path):
+    code, _, err = cli("edit", "--random", 1, "--set", "Sunglasses=on", "--to", tmp_path / "e.png")
+    assert code == 2 and "--set Sunglasses=on needs an attribute classifier that knows Sunglasses" in err
+    assert "--set Sunglasses=1g" in err and not list(tmp_path.iterdir())

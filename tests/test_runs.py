@@ -120,6 +120,15 @@ def test_a_resumed_run_is_not_finished_by_its_old_result(trained, tmp_path):
     assert (only(tmp_path)["state"], only(tmp_path)["steps"]) == ("stopped", 9_999)
 
 
+def test_a_run_that_was_paused_before_its_first_validation_is_listed(drawn, tmp_path):
+    with quiet():
+        facespace.train("demo", drawn, tmp_path / "r", settings=TINY, trackers=["none"], minutes=1e-9)
+    assert not (tmp_path / "r" / run_files.METRICS).exists()
+    (found,) = runs.find_runs(tmp_path)
+    assert (found.name, found.recipe, found.state, found.damage) == ("r", "demo", "stopped", None)
+    assert found.steps == json.loads((tmp_path / "r" / run_files.POSITION).read_text())["step"] > 0
+
+
 def test_an_empty_run_without_a_card(tmp_path):
     (tmp_path / "r").mkdir()
     (tmp_path / "r/metrics.jsonl").touch()

@@ -292,6 +292,19 @@ def test_a_run_that_pauses_by_the_clock_goes_on_to_the_same_weights(drawn, tmp_p
         train("demo", drawn, tmp_path / "s", minutes=0)
 
 
+def test_both_bundles_of_a_paused_decoder_have_what_was_fitted_to_the_latents(drawn, tmp_path):
+    train("demo", drawn, tmp_path / "whole", settings=["train.steps=2"])
+    origin = facespace.load(tmp_path / "whole")
+    origin.fit_prior(FaceSet(drawn), kind="normal")
+    options = {"settings": ["train.steps=40", "train.freeze=encoder"], "start": origin.folder}
+    result = train("demo", drawn, tmp_path / "r", minutes=1e-9, **options)
+    while not (tmp_path / "r" / "best").exists():
+        result = train("demo", drawn, tmp_path / "r", minutes=1e-9, resume=True, **options)
+    assert result["paused"]
+    for name in ("best", "last"):
+        assert "normal" in facespace.load(tmp_path / "r" / name).card["priors"], name
+
+
 def test_a_decoder_that_learned_alone_keeps_what_was_fitted_to_the_latents(drawn, tmp_path):
     train("demo", drawn, tmp_path / "whole", settings=["train.steps=4"])
     with quiet():

@@ -117,7 +117,7 @@ def test_the_default_space_is_trained_further_by_its_name(tmp_path, no_networks,
             trackers=["none"],
         )
         err = " ".join(capsys.readouterr().err.split())
-        assert err.count("losses on networks that are not here") == 1
+        assert err.count("without some optional networks") == 1
         assert "perceptual, on VGG-16 (FACESPACE_VGG16), here on the attribute classifier" in err
         for name in ("efficientnet (FACESPACE_EFFICIENTNET)", "recognition (FACESPACE_RECOGNITION)"):
             assert name in err

@@ -14,8 +14,8 @@ PAGE, STATE, FACES_SET, RUN = "index.html", "demo.json", "faces", "run"
 TITLE, TEMPLATE = "facespace demo", "demo.html"
 RELOAD = 5  # seconds after which a browser reads an unfinished page again
 DEFAULT_SPACE_PARTS = ("samples", "edits", "morph")
-OWN_PHOTOS = """{0} prepare folder MY-PHOTOS --to sets/mine --align
-{0} train celebamask-conv --data sets/mine --to runs/mine
+OWN_PHOTOS = """{0} prepare folder MY-PHOTOS --to sets/mine
+{0} train --from faces64 --data sets/mine --to runs/mine
 {0} sample runs/mine --to faces.png"""
 
 

@@ -29,6 +29,8 @@ STRENGTHS = (-3, -2, -1, 0, 1, 2, 3)  # standard deviations
 SAMPLE_TEMPERATURE = 0.85  # of the default space: fewer faces have artefacts than at 1
 TEMPERATURE = 0.7  # of the faces that are edited and blended: nearer to the mean, fewer have artefacts
 
+CURVES = ("loss, nats per image", "mse")  # that the page shows
+
 Made = tuple[dict[str, str], str]  # captions by file, and figures as text
 
 
@@ -103,8 +105,8 @@ def _training(demo: DemoFolder) -> Made:
         result = json.loads((run / RESULT).read_text(encoding="utf-8"))
     else:
         started = (run / CHECKPOINT).is_file()
-        # Samples of the demo are of N(0, I), which its recipe is made for; a fit would take a minute more.
-        settings = [f"train.steps={demo.steps}", "train.prior=none"]
+        # The one prior whose fit takes a second.
+        settings = [f"train.steps={demo.steps}", "train.prior=mixture"]
         result = train(
             "demo",
             demo.faces,
@@ -115,8 +117,13 @@ def _training(demo: DemoFolder) -> Made:
             force=not started,
             trackers=["none"],
         )
-    charts.save(charts.curves(loss_panels(read_records(run)), "step"), demo.to / "curves.png")
-    caption = "The loss during training: a validation loss that rises shows overfitting."
+    panels = loss_panels(read_records(run))
+    shown = {title: panels[title] for title in CURVES}
+    charts.save(charts.curves(shown, "step"), demo.to / "curves.png")
+    caption = (
+        "The loss in nats and the mean squared error of pixels during training: lower is better; validation "
+        "curves that rise show overfitting."
+    )
     return {"curves.png": caption}, _training_figures(result)
 
 

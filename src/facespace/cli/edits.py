@@ -11,8 +11,8 @@ from cyclopts import Parameter
 from facespace.cli.app import Done, Facts, verb
 from facespace.cli.options import ANY_FACES, FaceSource, Flag, Settings, words
 from facespace.cli.outputs import Scale
-from facespace.cli.strength_text import parse_edits, parse_strip
-from facespace.core.errors import UsageError
+from facespace.cli.strength_text import parse_edits, parse_strip, weak_edits
+from facespace.core.errors import BundleError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -129,9 +129,26 @@ def _classifier(
     """The attribute classifier where an edit to on or off needs one."""
     from facespace.perception.attributes import load_classifier
 
-    if not any(isinstance(value, str) for value in edits.values()):
+    goals = [name for name, value in edits.items() if isinstance(value, str)]
+    if not goals:
         return None
-    return load_classifier(folder, space.device)
+    classifier = load_classifier(folder, space.device)
+    for name in goals:
+        if name not in classifier.names and name in _directed(space):
+            raise UsageError(
+                f"--set {name}={edits[name]} needs an attribute classifier that knows {name}, and this one "
+                f"does not. Give a strength: --set {name}=1g"
+            )
+    return classifier
+
+
+def _directed(space: "FaceSpace") -> tuple[str, ...]:
+    """The attributes that have a direction; none where the space has no directions, which `on` can do
+    without."""
+    try:
+        return tuple(space.directions().names)
+    except BundleError:
+        return ()
 
 
 @dataclass(frozen=True)
@@ -158,13 +175,15 @@ class Request:
         amounts = ", ".join(f"{name} {amount_text(value)}" for name, value in self.edits.items())
         text = f"{_faces_text(count)} with {amounts}"
         done = self._done(text, list(self.edits), to, seconds, made.unchanged)
-        if not made.unchanged:
-            return done
         said = [done.text]
         for name, met in made.unchanged.items():
             if met:
                 said.append(_already(name, str(self.edits[name]), met, count))
-        return Done(done.facts, "\n".join(said))
+        for name, missed in made.missed.items():
+            if missed:
+                said.append(_missed(name, str(self.edits[name]), missed, count))
+        said += weak_edits(self.editor.space, self.edits)
+        return Done({**done.facts, "missed": dict(made.missed)}, "\n".join(said))
 
     def strip(self, strip: str) -> Done:
         """A row for each face over the strength of the first attribute."""
@@ -236,6 +255,16 @@ class Request:
             text += f"\nRefined in {gain.steps} steps, {gain.seconds:.1f} s: mean squared error "
             text += f"{gain.mse_before:.5f} -> {gain.mse_after:.5f} ({less:.0%} less)."
         return Done({**facts, "count": len(self.faces.latents), **space_facts(space)}, text)
+
+
+def _missed(name: str, goal: str, missed: int, count: int) -> str:
+    """What is said of faces in which the classifier does not find what an edit to on or off was to reach."""
+    which = "the face" if count == 1 else f"{missed} of {count} faces"
+    strength = "1g" if goal == "on" else "-1g"
+    return (
+        f"{name}={goal}: not reached in {which} by the attribute classifier. Lock fewer attributes, or give "
+        f"a strength: --set {name}={strength}"
+    )
 
 
 def _faces_text(count: int) -> str:

@@ -84,7 +84,9 @@ def sample(
     facts: Facts = {"to": str(file), "count": total, "grid": cells and list(cells), "seed": seed}
     facts |= {"temperature": temperature, "prior": origin, "conditions": conditions, "guidance": strength}
     facts |= {"keep": keep, **space_facts(opened)}
-    return Done(facts, f"{total} faces from {origin}{_kept_text(keep)} in {file}{_prior_text(origin)}")
+    return Done(
+        facts, f"{total} faces from {origin}{_kept_text(keep)} in {file}{_prior_text(opened, origin)}"
+    )
 
 
 def _guidance(guidance: float | None, conditions: dict[str, float]) -> float:
@@ -102,12 +104,19 @@ def _kept_text(keep: float) -> str:
     return f", the best {keep:.0%} by the discriminator," if keep != 1 else ""
 
 
-def _prior_text(origin: str) -> str:
-    """A line that explains the prior, where it needs one."""
+def _prior_text(space: "FaceSpace", origin: str) -> str:
+    """A line that explains the prior, where it needs one, and says how to get a better one."""
     from facespace.report.terms import prior_gloss
 
     gloss = prior_gloss(origin)
-    return f"\nThe prior: {gloss}. Another: --prior model, or facespace fit-prior." if gloss else ""
+    if not gloss:
+        return ""
+    if space.card.get("priors"):
+        return f"\nThe prior: {gloss}. Others: --prior NAME (facespace card lists them)."
+    return (
+        f"\nThe prior: {gloss}. No prior is fitted to the encoded faces of this space; one that is gives "
+        f"better samples: facespace fit-prior {space.folder} --data SET"
+    )
 
 
 def _total(cells: tuple[int, int] | None, count: int | None) -> int:

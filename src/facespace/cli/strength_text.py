@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from facespace.space.face_space import FaceSpace
 
 MOST = 25  # steps of a strip
+WEAK = 0.6  # class gaps, below which an edit may not show
 
 
 def parse_edits(space: "FaceSpace", texts: Sequence[str]) -> dict[str, float | str]:
@@ -27,6 +28,23 @@ def parse_edits(space: "FaceSpace", texts: Sequence[str]) -> dict[str, float | s
             raise UsageError(f"--set takes {strengths.FORM}; got {text!r}.")
         edits[name] = value if strength is None else deviations(space, name, strength)
     return edits
+
+
+def weak_edits(space: "FaceSpace", edits: dict[str, float | str]) -> list[str]:
+    """A sentence for each strength that is small against its class gap, so that little of it may be seen."""
+    from facespace.latent.strengths import gap_or_none
+
+    said = []
+    for name, value in edits.items():
+        if isinstance(value, str):
+            continue
+        gap = gap_or_none(space.directions(), name)
+        if gap and 0 < abs(value) < WEAK * gap:
+            said.append(
+                f"{name} {value:+.2g} sd is {abs(value) / gap:.1f} class gaps (from the mean of the faces "
+                f"without {name} to the mean of those with it). A whole one: --set {name}=1g ({gap:.1f} sd)"
+            )
+    return said
 
 
 def parse_strip(text: str) -> list["Strength"]:

@@ -25,10 +25,18 @@ STRIP_SIDE, STRIP_GAP = 80, 4  # pixels: the least size of a face in a labelled 
 Curve = tuple[Sequence[float], Sequence[float]]  # x, y
 
 
+MOST_PANELS = 3  # beside each other: more could not be read on a page
+
+
 def curves(panels: Mapping[str, Mapping[str, Curve]], across: str, width: float = 4.2) -> Figure:
-    """One panel for each title, with named (x, y) curves; `across` labels the x axes."""
-    figure = Figure(figsize=(width * len(panels), 3.2), layout="constrained")
-    places = figure.subplots(1, len(panels), squeeze=False)[0]
+    """One panel for each title, with named (x, y) curves, at most MOST_PANELS beside each other; `across`
+    labels the x axes."""
+    columns = min(len(panels), MOST_PANELS)
+    rows = math.ceil(len(panels) / columns)
+    figure = Figure(figsize=(width * columns, 3.2 * rows), layout="constrained")
+    places = figure.subplots(rows, columns, squeeze=False).ravel()
+    for unused in places[len(panels) :]:
+        unused.remove()
     for place, (title, lines) in zip(places, panels.items()):
         for index, (name, (x, y)) in enumerate(lines.items()):
             mark = "o" if len(x) < 3 else None

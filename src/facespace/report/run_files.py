@@ -31,6 +31,8 @@ def read_epochs(run: Path, damage: list[str]) -> list[Card]:
     line without a line feed is what a killed process leaves: it is skipped, and is no damage."""
     try:
         text = (run / METRICS).read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return []
     except OSError as error:
         damage.append(f"{METRICS} cannot be read ({error.strerror})")
         return []

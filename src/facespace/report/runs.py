@@ -94,7 +94,8 @@ def find_runs(folder: Path | str) -> list[RunFacts]:
         )
     rows: list[RunFacts] = []
     for path in _folders(folder):
-        if (path / METRICS).is_file():
+        # Before the first validation there are no metrics, but a checkpoint.
+        if (path / METRICS).is_file() or (path / POSITION).is_file():
             name = path.relative_to(folder).as_posix()
             if path == folder:
                 name = folder.resolve().name

@@ -112,7 +112,8 @@ def locked_names(space: "FaceSpace", lock: Sequence[str] | str, edited: Sequence
 class EditRows:
     """Edited faces (N, H, W, C) beside their originals, where there are any, and their reconstructions, all
     uint8; the edited latents float32 (N, D); the name of the edit; and by attribute that was set on or off
-    how many of the faces needed no edit for it."""
+    how many of the faces needed no edit for it, and in how many the classifier does not find it after the
+    edit."""
 
     edited: np.ndarray
     latents: np.ndarray
@@ -120,6 +121,7 @@ class EditRows:
     originals: np.ndarray | None
     name: str = "edited"
     unchanged: Mapping[str, int] = field(default_factory=dict)
+    missed: Mapping[str, int] = field(default_factory=dict)
 
     def sheet(
         self, columns: int | None = None, names: Sequence[str] = (), scale: int | None = None
@@ -175,11 +177,12 @@ class Editor:
         reconstructions = self.space.decode(faces.latents)
         edited = self._decode(z, self._lost(faces, reconstructions))
         name = ", ".join(f"{attribute} {amount_text(value)}" for attribute, value in edits.items())
-        unchanged = self._unchanged(faces.latents, edits)
-        return EditRows(edited, z, reconstructions, faces.originals, name, unchanged)
+        unchanged, reached = self._met(faces.latents, edits), self._met(z, edits)
+        missed = {goal: len(z) - met for goal, met in reached.items()}
+        return EditRows(edited, z, reconstructions, faces.originals, name, unchanged, missed)
 
-    def _unchanged(self, z: np.ndarray, edits: Edits) -> dict[str, int]:
-        """How many of the latents (N, D) the classifier finds at each goal of on or off before the edit."""
+    def _met(self, z: np.ndarray, edits: Edits) -> dict[str, int]:
+        """How many of the latents (N, D) the classifier finds at each goal of on or off."""
         goals = {name: value == "on" for name, value in edits.items() if value in ("on", "off")}
         if self.classifier is None or not goals:
             return {}

@@ -33,8 +33,8 @@ def without_missing_networks(plan: Recipe, settings: Sequence[str]) -> tuple[Rec
         return plan, ""
     kept = replace(plan, objective=replace(plan.objective, **changes))
     return kept, (
-        f"The recipe of this space has losses on networks that are not here: {'; '.join(said)}. "
-        "With the variables that are named, training has them too."
+        "Training works without some optional networks that this space was trained with: "
+        f"{'; '.join(said)}. To use them too, set the variables named (docs/objectives.md)."
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from facespace.core.cards import CARD
 from facespace.core.configs import to_dict
 from facespace.core.console import note, since_start
 from facespace.data.faces import evenly_spaced
@@ -140,7 +141,7 @@ class Validator:
         """Writes the last bundle of a run that continues later, without validation. For the main process.
 
         Of the `candidates` it holds the one that was better at the last validation. What was fitted to the
-        latents of the bundle `carried` is copied into it."""
+        latents of the bundle `carried` is copied into it, and into the best one."""
         assert self.logger
         name = next(iter(candidates))
         for record in self.logger.records[-1:]:
@@ -148,8 +149,9 @@ class Validator:
                 name = record.weights
         self.fit_prior(candidates[name])
         self.save(locations.LAST, candidates[name], BundleState(at.step, at.training_seconds, name))
-        if carried is not None:
-            fitted.carry_over(carried, self.run / locations.LAST)
+        for folder in (self.run / locations.LAST, self.run / locations.BEST):
+            if carried is not None and (folder / CARD).is_file():
+                fitted.carry_over(carried, folder)
         note(f"Paused at step {at.step:,} of {total:,}. The same command with --resume continues from there.")
         return PausedRun(str(self.run), at.step, total)
 
