@@ -16,12 +16,11 @@ from typing import Annotated, Any, NoReturn
 from cyclopts import App, CycloptsError, Parameter
 
 from facespace.cli.options import complete_align
+from facespace.core import interrupts
 from facespace.core.aliases import current_verb, rename_arguments
 from facespace.core.console import is_main_process
 from facespace.core.errors import FacespaceError, describe_os_error
 from facespace.core.version import __version__
-
-INTERRUPTED = 130
 
 
 class VerbApp(App):
@@ -125,6 +124,7 @@ def overview() -> str:
 
 def main() -> NoReturn:
     """The console script."""
+    interrupts.install()
     for stream in (sys.stdout, sys.stderr):  # a file's name may hold what the terminal's encoding cannot say
         getattr(stream, "reconfigure", lambda **_: None)(errors="backslashreplace")
     code = 1
@@ -134,6 +134,7 @@ def main() -> NoReturn:
         # this runs last.
         atexit.register(lambda: os._exit(code))
     code = run(sys.argv[1:])
+    interrupts.finish(code)
     sys.stdout.flush()
     sys.exit(code)
 
@@ -144,17 +145,30 @@ def run(tokens: Sequence[str]) -> int:
     try:
         _run_verb(tokens, as_json)
         return 0
-    except BrokenPipeError:  # the reader of the output ended, as `| head` does
+    except BaseException as error:
+        if interrupts.is_leaving():  # whatever became of it: an import turns it into an ImportError
+            return _fail("Interrupted.", interrupts.EXIT_CODE, as_json)
+        return _handle(error, tokens, as_json)
+
+
+def _handle(error: BaseException, tokens: Sequence[str], as_json: bool) -> int:
+    """The exit code of an error, after its sentence. Raises what has none."""
+    if isinstance(error, BrokenPipeError):  # the reader of the output ended, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except SystemExit as leaving:  # --help and --version leave this way
-        return leaving.code if isinstance(leaving.code, int) else 0
-    except (FacespaceError, OSError, CycloptsError, KeyboardInterrupt) as error:
-        sentence, code = _explain(error, tokens)
-        print(f"facespace: {sentence}", file=sys.stderr)
-        if as_json:
-            print(json.dumps({"error": sentence, "exit_code": code}))
-        return code
+    if isinstance(error, SystemExit):  # --help and --version leave this way
+        return error.code if isinstance(error.code, int) else 0
+    if isinstance(error, FacespaceError | OSError | CycloptsError | KeyboardInterrupt):
+        return _fail(*_explain(error, tokens), as_json)
+    raise error
+
+
+def _fail(sentence: str, code: int, as_json: bool) -> int:
+    print(f"facespace: {sentence}", file=sys.stderr)
+    interrupts.said()
+    if as_json:
+        print(json.dumps({"error": sentence, "exit_code": code}))
+    return code
 
 
 def _run_verb(tokens: Sequence[str], as_json: bool) -> None:
@@ -174,7 +188,7 @@ def _explain(error: BaseException, tokens: Sequence[str]) -> tuple[str, int]:
         return describe_os_error(error), 1
     if isinstance(error, CycloptsError):
         return f"{' '.join(str(error).split())} Try: facespace {_verb(tokens)}--help", 2
-    return "Interrupted.", INTERRUPTED
+    return "Interrupted.", interrupts.EXIT_CODE
 
 
 def _verb(tokens: Sequence[str]) -> str:

@@ -15,6 +15,7 @@ from facespace.cli.terminal import program
 from facespace.core.console import note
 from facespace.core.errors import UsageError
 from facespace.core.files import check_target, write_json
+from facespace.core.locks import writing
 from facespace.data.faces import is_face_set
 from facespace.models.locations import default_space
 from facespace.training.checkpoint import CHECKPOINT
@@ -33,9 +34,10 @@ def demo(to: Path, seed: int = 0, resume: bool = False, force: bool = False) -> 
     and starts again with `force`. Raises UsageError for an unfinished demo without either, for one of another
     seed, and for a folder of other files."""
     made = Demo(to, seed)
-    made.begin(resume, force)
-    made.run()
-    return made.facts()
+    with writing(to):
+        made.begin(resume, force)
+        made.run()
+        return made.facts()
 
 
 class Demo:

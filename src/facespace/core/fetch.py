@@ -27,6 +27,7 @@ from urllib.parse import unquote, urlsplit
 
 from facespace.core import console, files
 from facespace.core.errors import FacespaceError
+from facespace.core.locks import WAIT, writing
 
 TIMEOUT = 30.0  # seconds without a byte
 TRIES = 4  # in a row without a new byte
@@ -70,11 +71,16 @@ def fetch(url: str, to: Path, *, sha256: str | None = None, tries: int | None = 
     once. Raises FetchError, also after so many `tries` (TRIES by default) in a row without a new
     byte."""
     _check_scheme(url)
-    if to.is_file() and (not sha256 or files.sha256(to) == sha256):
-        return to
+    with writing(to, WAIT):
+        if not to.is_file() or (sha256 and files.sha256(to) != sha256):
+            _fetch(url, to, sha256, tries or TRIES)
+    return to
+
+
+def _fetch(url: str, to: Path, sha256: str | None, tries: int) -> None:
     to.parent.mkdir(parents=True, exist_ok=True)
     part, tag = to.with_name(f"{to.name}.part"), to.with_name(f"{to.name}.part.tag")
-    _receive_all(url, part, tag, tries or TRIES)
+    _receive_all(url, part, tag, tries)
     found = sha256 and files.sha256(part)
     if found != sha256:
         part.unlink()
@@ -87,7 +93,6 @@ def fetch(url: str, to: Path, *, sha256: str | None = None, tries: int | None = 
     files.flush(part)
     part.replace(to)
     tag.unlink(missing_ok=True)
-    return to
 
 
 def _receive_all(url: str, part: Path, tag: Path, tries: int) -> None:

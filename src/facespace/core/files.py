@@ -1,16 +1,29 @@
 """Atomic writes of files and folders: write under a temporary name, flush, then rename. Independent of the
 content."""
 
+import contextlib
 import hashlib
 import json
 import os
+import re
+import secrets
 import shutil
+import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from facespace.core.errors import UsageError
+from facespace.core.locks import WAIT, is_lock, short_name, writing
+
+# Names of what is being written: .NAME.HOST-PROCESS-NUMBER.facespace-partial, of a file with its ending. The
+# number tells the writes of one process apart; host and process tell who would still need it.
+PARTIAL = "facespace-partial"
+_OWNED = re.compile(r"\.(?P<host>[0-9a-f]{4})-(?P<process>\d+)-[0-9a-f]{8}\." + PARTIAL)
+_OLDER = re.compile(r"^\..+\.(?P<process>\d+)\.partial(\.|$)")  # as older versions named those of files
+ABANDONED = 24 * 3600.0  # seconds after which a partial of another host counts as nobody's
 
 
 @contextmanager
@@ -18,7 +31,9 @@ def write_atomically(path: Path) -> Iterator[Path]:
     """Yields a temporary path in the same folder, with the same ending; renamed to `path` if the block
     succeeds and removed if it does not."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    stem = short_name(path.with_suffix(""))
+    clear_partials(path.parent, stem)
+    beside = path.with_name(f".{stem}{_owner()}{path.suffix}")
     try:
         with _named(path):
             yield beside
@@ -28,37 +43,122 @@ def write_atomically(path: Path) -> Iterator[Path]:
         beside.unlink(missing_ok=True)
 
 
+def _owner() -> str:
+    """The part of a partial's name that says whose it is."""
+    return f".{_host()}-{os.getpid()}-{secrets.token_hex(4)}.{PARTIAL}"
+
+
+def _host() -> str:
+    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:4]
+
+
+def is_partial(path: Path) -> bool:
+    """Whether a name is that of an unfinished file or folder of facespace, of this version or an older one."""
+    name = path.name
+    return name.startswith(".") and (PARTIAL in name or bool(_OLDER.match(name)))
+
+
+def is_own(path: Path) -> bool:
+    """Whether a name is one that facespace gives to what is not a result: partials, locks, folders that are
+    being replaced. They are never in the way of a command."""
+    return is_partial(path) or is_lock(path) or path.name.endswith(OLD)
+
+
+def clear_partials(folder: Path, stem: str | None = None) -> None:
+    """Removes what processes that were killed left in a folder: unfinished files and folders, of one target
+    where its `stem` is given. Those of running processes stay."""
+    with contextlib.suppress(OSError):
+        for path in folder.iterdir():
+            owned = _OWNED.search(path.name) or _OLDER.match(path.name)
+            mine = stem is None or path.name.startswith(f".{stem}.")
+            if owned and mine and _is_abandoned(path, owned):
+                _remove(path)
+
+
+def _is_abandoned(path: Path, owned: re.Match[str]) -> bool:
+    if owned.groupdict().get("host", _host()) != _host():
+        with contextlib.suppress(OSError):
+            return time.time() - path.lstat().st_mtime > ABANDONED
+        return False
+    return int(owned["process"]) != os.getpid() and not _runs(int(owned["process"]))
+
+
+def _runs(process: int) -> bool:
+    """Whether a process of this machine runs. Where that cannot be asked without harm, as on Windows, it
+    counts as running."""
+    if os.name != "posix":
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
+def clear_folder(folder: Path) -> None:
+    """Removes what a folder holds, but for the locks of those who write in it."""
+    if folder.is_dir():
+        for path in folder.iterdir():
+            if not is_lock(path):
+                _remove(path)
+
+
 @contextmanager
 def build_folder(path: Path, resumable: bool = False) -> Iterator[Path]:
     """Yields a temporary folder beside `path` that replaces it if the block succeeds, and is removed if it
     fails.
 
     The folder is empty, unless it is `resumable`: then it stays when the block is interrupted or the disk is
-    full, and the next call yields it with its content. An older folder is replaced in two renames; `settle`
-    repairs an interruption between them."""
+    full, and the next call yields it with its content. An older folder is replaced in two renames;
+    `restore_interrupted` repairs an interruption between them. One writer at a time: raises BusyError."""
     path = path.resolve()
-    beside, old = unfinished_folder(path), _old(path)
+    with writing(path, WAIT):
+        _clear_unfinished(path, resumable)
+        restore_interrupted(path)
+        beside = unfinished_folder(path) if resumable else path.with_name(f".{short_name(path)}{_owner()}")
+        beside.mkdir(parents=True, exist_ok=True)
+        try:
+            with _named(path):
+                yield beside
+                for file in beside.iterdir():
+                    if file.is_file():
+                        flush(file)
+                _put_in_place(beside, path)
+        except BaseException as error:
+            if not (resumable and isinstance(error, KeyboardInterrupt | OSError)):
+                shutil.rmtree(beside, ignore_errors=True)
+            raise
+
+
+def _clear_unfinished(path: Path, resumable: bool) -> None:
+    """Removes what killed writers of the folder left beside it."""
+    clear_partials(path.parent, short_name(path))
     if not resumable:
-        shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(unfinished_folder(path), ignore_errors=True)
+
+
+def _put_in_place(beside: Path, path: Path) -> None:
+    """Renames a finished folder to its name, in place of an older one."""
+    old = _old(path)
+    shutil.rmtree(old, ignore_errors=True)
+    if path.exists():
+        path.replace(old)
     try:
-        with _named(path):
-            yield beside
-            for file in beside.iterdir():
-                if file.is_file():
-                    flush(file)
-            if path.exists():
-                shutil.rmtree(old, ignore_errors=True)
-                path.replace(old)
-            beside.replace(path)
-            shutil.rmtree(old, ignore_errors=True)
-    except (KeyboardInterrupt, OSError):
-        if not resumable:
-            shutil.rmtree(beside, ignore_errors=True)
-        raise
+        beside.replace(path)
     except BaseException:
-        shutil.rmtree(beside, ignore_errors=True)
+        restore_interrupted(path)
         raise
+    shutil.rmtree(old, ignore_errors=True)
 
 
 @contextmanager
@@ -74,7 +174,9 @@ def _named(path: Path) -> Iterator[None]:
 def restore_interrupted(path: Path) -> None:
     """If a replacement of the folder `path` was killed between its two renames, restores the older one."""
     if not path.exists() and _old(path).is_dir():
-        _old(path).replace(path)
+        with writing(path, WAIT):  # not between the two renames of one who is still writing
+            if not path.exists() and _old(path).is_dir():
+                _old(path).replace(path)
 
 
 def check_target(to: Path, kind: str, recognise: Callable[[Path], bool], force: bool = False) -> None:
@@ -88,7 +190,7 @@ def check_target(to: Path, kind: str, recognise: Callable[[Path], bool], force: 
         raise UsageError(f"--to {to} is the working directory, which cannot be replaced; name a new folder.")
     if to.exists() and not to.is_dir():
         raise UsageError(f"--to {to} is a file; name a folder for {kind}.")
-    if not to.is_dir() or not any(to.iterdir()):
+    if not to.is_dir() or all(map(is_own, to.iterdir())):
         return
     if not recognise(to):
         raise UsageError(
@@ -100,7 +202,7 @@ def check_target(to: Path, kind: str, recognise: Callable[[Path], bool], force: 
 
 def holds_only(*names: str) -> Callable[[Path], bool]:
     """A predicate: whether all entries of a folder have one of these names."""
-    return lambda folder: all(path.name in names for path in folder.iterdir())
+    return lambda folder: all(path.name in names or is_own(path) for path in folder.iterdir())
 
 
 def flush(path: Path) -> None:
@@ -125,10 +227,16 @@ def sha256(path: Path) -> str:
 
 
 # Hidden names that no user chooses, since folders with these names may be removed.
+OLD = ".facespace-old"
+
+
 def unfinished_folder(path: Path) -> Path:
-    """The temporary folder in which the folder `path` is written until it is complete."""
-    return path.with_name(f".{path.resolve().name}.facespace-partial")
+    """The temporary folder in which the folder `path` is written until it is complete, where an interrupted
+    command may go on."""
+    path = path.resolve()
+    return path.with_name(f".{short_name(path)}.{PARTIAL}")
 
 
 def _old(path: Path) -> Path:
-    return path.with_name(f".{path.resolve().name}.facespace-old")
+    path = path.resolve()
+    return path.with_name(f".{short_name(path)}{OLD}")

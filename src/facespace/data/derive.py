@@ -3,6 +3,7 @@ tables are reconciled."""
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +13,7 @@ import numpy as np
 from facespace.core.cards import Card
 from facespace.core.errors import FaceSetError, UsageError, check_seed, suggest
 from facespace.core.files import build_folder, check_target
+from facespace.core.locks import writing
 from facespace.data.faces import IMAGES, SPLITS, FaceSet, is_face_set
 from facespace.data.splits import SHARES, by_hash
 from facespace.data.writing import write_card, write_header, write_table
@@ -319,9 +321,8 @@ def _write(
     for faces, _ in picked:
         if to.resolve() == faces.root.resolve():
             raise UsageError(f"--to {to} is one of the sets themselves; name a new folder.")
-    check_target(to, "a prepared set", is_face_set, force)
     digests: list[str] = []
-    with build_folder(to) as folder:
+    with writing(to), _replacing(to, force) as folder:
         with (folder / IMAGES).open("wb") as file:
             write_header(file, len(table.rows), template)
             for images in _chunks(picked):
@@ -330,6 +331,13 @@ def _write(
         write_table(folder, table.rows, table.attributes, table.values)
         write_card(folder, template, [split for _, split, _ in table.rows], digests, (), facts)
     return FaceSet(to)
+
+
+@contextmanager
+def _replacing(to: Path, force: bool) -> Iterator[Path]:
+    check_target(to, "a prepared set", is_face_set, force)
+    with build_folder(to) as folder:
+        yield folder
 
 
 def _chunks(picked: Sequence[tuple[FaceSet, np.ndarray]]) -> Iterator[np.ndarray]:

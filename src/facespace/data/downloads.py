@@ -18,6 +18,7 @@ from facespace.core import console, files
 from facespace.core.errors import UsageError, choose
 from facespace.core.extras import install_command
 from facespace.core.fetch import DamagedArchive, FetchError, cache_folder, fetch, unpack
+from facespace.core.locks import writing
 
 PICTURES = {".jpg", ".png"}
 
@@ -143,6 +144,11 @@ def download(name: str, to: Path, *, accept_terms: bool, client: Any = None) -> 
     if to.exists() and not to.is_dir():
         raise UsageError(f"--to {to} is a file. Name a folder.")
     console.note(f"{chosen.title}. Terms: {chosen.terms}")
+    with writing(to):
+        return _download(name, chosen, to, client, start)
+
+
+def _download(name: str, chosen: Download, to: Path, client: Any, start: float) -> Downloaded:
     root = to.resolve()
     stage = root.with_name(f".{root.name}.download")
     if not stage.is_dir() and not _count(root, chosen):

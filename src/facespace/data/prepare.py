@@ -16,6 +16,7 @@ from facespace.core.aliases import rename_old_keys
 from facespace.core.cards import Card
 from facespace.core.errors import FaceSetError, UsageError, choose, suggest
 from facespace.core.files import build_folder, check_target
+from facespace.core.locks import writing
 from facespace.data.alignment_report import report_alignment
 from facespace.data.faces import FaceSet, SourceListing, evenly_spaced, is_face_set
 from facespace.data.layout import look
@@ -72,20 +73,21 @@ def prepare(
     checked = check_options(chosen, source, options)
     check_split(split)
     processes = _processes(workers)
-    check_target(to, "a prepared set", is_face_set, force)
-    if background != "keep" and not chosen.has_masks:
-        raise UsageError(f"The source {source} has no masks, so --background cannot be replaced.")
-    listed = without_other_files(_list(chosen, source, root, checked))
-    listing = _select(_subsample(listed, checked.limit), attributes)
-    if auto and chosen.unaligned and not (crop or cropped):
-        listing, unaligned = _with_layout(listing)
-        spec = pixels(align=unaligned)
-    with build_folder(to, resumable=True) as folder:
-        job = job_digest(listing, source, root and Path(root).resolve(), checked, spec)
-        results = write_images(folder, job, listing, spec, processes)
-        _write(folder, Origin(source, root, chosen), listing, spec, results, split)
-        (folder / LOG).unlink()
-    return FaceSet(to)
+    with writing(to):
+        check_target(to, "a prepared set", is_face_set, force)
+        if background != "keep" and not chosen.has_masks:
+            raise UsageError(f"The source {source} has no masks, so --background cannot be replaced.")
+        listed = without_other_files(_list(chosen, source, root, checked))
+        listing = _select(_subsample(listed, checked.limit), attributes)
+        if auto and chosen.unaligned and not (crop or cropped):
+            listing, unaligned = _with_layout(listing)
+            spec = pixels(align=unaligned)
+        with build_folder(to, resumable=True) as folder:
+            job = job_digest(listing, source, root and Path(root).resolve(), checked, spec)
+            results = write_images(folder, job, listing, spec, processes)
+            _write(folder, Origin(source, root, chosen), listing, spec, results, split)
+            (folder / LOG).unlink()
+        return FaceSet(to)
 
 
 def _source(name: str, to: Path | str) -> Source:

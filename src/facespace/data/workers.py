@@ -13,6 +13,7 @@ from multiprocessing.connection import wait
 from typing import TypeVar
 
 from facespace.core.errors import FacespaceError
+from facespace.core.interrupts import deferred
 
 Input = TypeVar("Input")
 Output = TypeVar("Output")
@@ -30,20 +31,26 @@ def map_in_order(
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
     # The inputs are sent once, at a worker's start (a forked one shares them); later only their numbers are.
     pool = ProcessPoolExecutor(workers, context, _start_worker, (function, inputs))
+    older, done = set(multiprocessing.active_children()), False
     waiting: deque = deque()
     try:
         for number in range(len(inputs)):
-            waiting.append(pool.submit(_work_on, number))
+            with deferred():  # a submission may start workers, to which Ctrl-C is not sent
+                waiting.append(pool.submit(_work_on, number))
             if len(waiting) >= 4 * workers:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+        done = True
     except BrokenProcessPool as error:
         raise FacespaceError(
             "A worker process died, most likely for lack of memory. Run again with --workers 1."
         ) from error
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        if not done:  # workers write nothing, so they need no time to end
+            for process in set(multiprocessing.active_children()) - older:
+                process.kill()
+        pool.shutdown(wait=done, cancel_futures=True)
 
 
 _job: tuple[Callable, Sequence] | None = None  # in a worker: the function and its inputs

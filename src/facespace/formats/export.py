@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 from facespace.core.cards import Card
 from facespace.core.errors import choose
 from facespace.core.files import build_folder, check_target, holds_only
+from facespace.core.locks import writing
 from facespace.formats import pytorch
 from facespace.models import bundle
 from facespace.models.bundle import Bundle
@@ -52,10 +53,11 @@ def export(
     Raises UsageError for an unknown format, a space that the format cannot hold, and a folder that is not
     to be replaced; BundleError for a missing or damaged bundle."""
     chosen, folder = choose(FORMATS, format, "format"), Path(to)
-    check_target(folder, "an exported space", holds_only(*chosen.files), force)
-    loaded = bundle.load(space if isinstance(space, Path | str | None) else space.folder)
-    chosen.check(loaded)
-    with build_folder(folder) as beside:
-        chosen.write(loaded, beside)
+    with writing(folder):
+        check_target(folder, "an exported space", holds_only(*chosen.files), force)
+        loaded = bundle.load(space if isinstance(space, Path | str | None) else space.folder)
+        chosen.check(loaded)
+        with build_folder(folder) as beside:
+            chosen.write(loaded, beside)
     sizes = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
     return {"space": str(loaded.folder), "to": str(folder), "format": format, "bytes": sizes}

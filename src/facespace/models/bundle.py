@@ -35,10 +35,15 @@ class Bundle(NamedTuple):
 
 
 def save(
-    folder: Path, model: LatentModel, config: ModelConfig, template: Template, facts: Mapping[str, object]
+    folder: Path,
+    model: LatentModel,
+    config: ModelConfig,
+    template: Template,
+    facts: Mapping[str, object],
+    files: Mapping[str, Tensors] | None = None,
 ) -> None:
     """Writes a bundle in place of an older one. `facts` are further fields of its card: recipe, data,
-    metrics, step."""
+    metrics, step; `files` are further files."""
     weights = tensors_of(model)
     card = {
         "kind": "bundle",
@@ -49,7 +54,7 @@ def save(
         "template": to_dict(template),
         **facts,
     }
-    write(folder, card, {WEIGHTS: weights})
+    write(folder, card, {WEIGHTS: weights, **(files or {})})
 
 
 def tensors_of(module: torch.nn.Module) -> Tensors:

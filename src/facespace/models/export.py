@@ -11,9 +11,12 @@ import torch
 from facespace.core.cards import CARD, DIRECTIONS, RESTORE_HINT, WEIGHTS, Card, fingerprint, read_tensors
 from facespace.core.console import note
 from facespace.core.errors import UsageError
+from facespace.core.files import is_own, restore_interrupted
+from facespace.core.locks import writing
 from facespace.models.bundle import Bundle, Tensors, card_of, read_card, write
 from facespace.models.bundle_card import FORMAT, FORMAT_8_BITS, BundleCard, PackedEntry
 from facespace.models.fitted import (
+    BUNDLE_FILES,
     DISCRIMINATOR,
     ENCODED,
     load_directions,
@@ -57,7 +60,14 @@ def pack(
 
     Raises UsageError for other bits and where `to` holds something else than a packed bundle, BundleError
     where a part of the bundle is damaged."""
-    check(to, bits)
+    with writing(to):
+        check(to, bits)
+        return _pack(loaded, to, facts or {}, encoded, bits)
+
+
+def _pack(
+    loaded: Bundle, to: Path, facts: Mapping[str, object], encoded: np.ndarray | None, bits: int
+) -> int:
     source = card_of(loaded.folder)
     _note_more_bits(loaded.folder, source, bits)
     weights = stored(loaded.model, bits)
@@ -72,7 +82,7 @@ def pack(
     if encoded is not None:
         latents = {"z": torch.from_numpy(encoded).half()}
         packed.card["encoded"] = packed.entry({"faces": len(encoded)}, ENCODED, latents)
-    card = {**source, **packed.card, **(facts or {})}
+    card = {**source, **packed.card, **facts}
     card |= {"format": BITS[bits], "fingerprint": packed.weights, "packed": _origin(packed, source, bits)}
     write(to, card, packed.files)
     return sum(file.stat().st_size for file in to.iterdir())
@@ -123,9 +133,14 @@ def check(to: Path, bits: int) -> None:
             f"A packed space has weights of {' or '.join(map(str, BITS))} bits; got {bits}. Choose one of "
             "these."
         )
-    if to.exists() and not _is_packed(to):
+    restore_interrupted(to)
+    if not to.exists():
+        return
+    if not (to / CARD).is_file() or "packed" not in read_card(to):
         raise UsageError(f"{to} is not a packed space, and is not replaced. Name a new folder.")
-
-
-def _is_packed(folder: Path) -> bool:
-    return (folder / CARD).is_file() and "packed" in read_card(folder)
+    foreign = [path.name for path in to.iterdir() if path.name not in BUNDLE_FILES and not is_own(path)]
+    if foreign:
+        raise UsageError(
+            f"{to} also holds {', '.join(sorted(foreign)[:3])}, which would be lost. Move that away, or name "
+            "a new folder."
+        )

@@ -4,23 +4,29 @@ the weights it belongs to."""
 
 import math
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeGuard, cast
+from typing import Any, NamedTuple, TypeGuard, cast
 
 import numpy as np
 import torch
 from safetensors.torch import save as to_bytes
 
-from facespace.core.cards import CARD, DIRECTIONS, RESTORE_HINT, Card, fingerprint, read_tensors
+from facespace.core.cards import CARD, DIRECTIONS, RESTORE_HINT, WEIGHTS, Card, fingerprint, read_tensors
+from facespace.core.console import note
 from facespace.core.errors import BundleError, UsageError, suggest
-from facespace.core.files import build_folder, write_json
+from facespace.core.files import build_folder, is_own, restore_interrupted, write_json
+from facespace.core.locks import WAIT, writing
+from facespace.image.photos import Template
 from facespace.latent.directions import Directions, Whitening
-from facespace.models.bundle import Bundle, Tensors, card_of, read_card, tensors_of
+from facespace.models.bundle import Bundle, Tensors, card_of, read_card, save, tensors_of
 from facespace.models.bundle_card import DirectionsEntry, Entry, Fields, PriorEntry
+from facespace.models.interface import LatentModel
 from facespace.models.locations import check_writable
 from facespace.models.priors import FITTED, FittedPrior
 from facespace.models.weight_quantization import restored, restored_kernels
+from facespace.recipes.model_config import ModelConfig
 
 DISCRIMINATOR = "discriminator.safetensors"
 ENCODED = "encoded.safetensors"
@@ -29,6 +35,10 @@ ENCODED = "encoded.safetensors"
 def prior_file(kind: str) -> str:
     """The name of the file of a fitted prior."""
     return f"prior-{kind}.safetensors"
+
+
+# All files of a bundle that facespace writes.
+BUNDLE_FILES = frozenset((CARD, WEIGHTS, DIRECTIONS, DISCRIMINATOR, ENCODED, *map(prior_file, FITTED)))
 
 
 def save_prior(loaded: Bundle, kind: str, prior: FittedPrior, facts: Fields) -> PriorEntry:
@@ -158,34 +168,87 @@ def latent_size(loaded: Bundle) -> int:
 def carry_over(origin: Bundle, folder: Path) -> None:
     """Copies priors, directions and encoded faces of the bundle `origin` into the bundle in `folder`, whose
     encoder is the same. Entries that belong to other weights are left out."""
-    card, source = read_card(folder), read_card(origin.folder)
-    fitted_to, weights = origin.card["fingerprint"], card["fingerprint"]
-    files = []
-    priors = {}
-    for kind, entry in source.get("priors", {}).items():
-        if _belongs(entry, fitted_to):
+    source = read_card(origin.folder)
+    with writing(folder, WAIT):
+        card = read_card(folder)
+        found = _fitted(origin.folder, source, origin.card["fingerprint"], card["fingerprint"])
+        if "aggregate_posterior" in source:
+            card["aggregate_posterior"] = source["aggregate_posterior"]
+        card |= found.entries
+        with _changed(folder) as beside:
+            for file, tensors in found.files.items():
+                (beside / file).write_bytes(to_bytes(tensors))
+            write_json(beside / CARD, card)
+
+
+class _Fitted(NamedTuple):
+    """What was fitted to the latents of a model: entries of the card and files, and names of what belongs to
+    other weights."""
+
+    entries: Card
+    files: dict[str, Tensors]
+    others: list[str]
+
+
+def _fitted(folder: Path, card: Card, fitted_to: str, weights: str) -> _Fitted:
+    """What in a bundle was fitted to the weights `fitted_to`, as entries of a bundle with `weights`."""
+    found, priors = _Fitted({}, {}, []), {}
+    for kind, entry in (card.get("priors") or {}).items():
+        if kind in FITTED and _belongs(entry, fitted_to):
             priors[kind] = {**entry, "weights": weights}
-            files.append(prior_file(kind))
+            found.files[prior_file(kind)] = _tensors(folder, prior_file(kind), entry)
+        elif not (isinstance(entry, dict) and entry.get("automatic")):
+            found.others.append(f"the prior {kind!r}")
     if priors:
-        card["priors"] = priors
+        found.entries["priors"] = priors
     for key, file in (("directions", DIRECTIONS), ("encoded", ENCODED)):
-        entry = source.get(key)
+        entry = card.get(key)
         if _belongs(entry, fitted_to):
-            card[key] = {**entry, "weights": weights}
-            files.append(file)
-    if "aggregate_posterior" in source:
-        card["aggregate_posterior"] = source["aggregate_posterior"]
-    with build_folder(folder) as beside:
-        shutil.copytree(folder, beside, dirs_exist_ok=True)
-        for file in files:
-            shutil.copy2(origin.folder / file, beside / file)
-        write_json(beside / CARD, card)
+            found.entries[key] = {**entry, "weights": weights}
+            found.files[file] = _tensors(folder, file, entry)
+        elif entry:
+            found.others.append(f"the {key.replace('encoded', 'encoded faces')}")
+    return found
+
+
+def _tensors(folder: Path, file: str, entry: Card) -> Tensors:
+    return read_tensors(folder / file, entry.get("fingerprint"), RESTORE_HINT)
+
+
+def save_over(
+    folder: Path,
+    model: LatentModel,
+    config: ModelConfig,
+    template: Template,
+    facts: Fields,
+    same_encoder: bool = False,
+) -> None:
+    """Writes a bundle in place of an older one of the same run. Priors, directions and encoded faces that
+    somebody fitted to the older one are kept where its weights, or only its encoder, are the same; a note
+    names those that no longer fit."""
+    with writing(folder, WAIT):
+        restore_interrupted(folder)
+        older = read_card(folder) if (folder / CARD).is_file() else {}
+        kept, entries = _Fitted({}, {}, []), {}
+        if older:
+            weights = fingerprint(tensors_of(model))
+            belongs_to = older["fingerprint"] if same_encoder else weights
+            kept = _fitted(folder, older, belongs_to, weights)
+            if older["fingerprint"] == weights and "aggregate_posterior" in older:
+                entries["aggregate_posterior"] = older["aggregate_posterior"]
+        save(folder, model, config, template, {**facts, **entries, **kept.entries}, kept.files)
+    if kept.others:
+        note(
+            f"{' and '.join(kept.others)} in {folder} belonged to other weights and went with them. Fit them "
+            "again when training has ended (facespace fit-prior, facespace directions)."
+        )
 
 
 def add_facts(loaded: Bundle, key: str, facts: Fields) -> None:
     """Writes an entry without tensors into the card of a bundle, in place of an older one."""
-    card = read_card(loaded.folder)
-    write_json(loaded.folder / CARD, {**card, key: facts})
+    with writing(loaded.folder, WAIT):
+        card = read_card(loaded.folder)
+        write_json(loaded.folder / CARD, {**card, key: facts})
 
 
 def _belongs(entry: Any, weights: str) -> TypeGuard[Card]:
@@ -196,18 +259,44 @@ def _add(loaded: Bundle, file: str, tensors: Tensors, about: Fields, place: tupl
     """Writes a file of tensors into a bundle, and an entry with the fields `about` into its card under the
     keys `place`, one or two; returns the entry. Raises BundleError where the folder holds another model by
     now."""
-    card, folder = read_card(loaded.folder), loaded.folder
+    folder = loaded.folder
     check_writable(folder)
-    if card.get("fingerprint") != loaded.card["fingerprint"]:
-        raise BundleError(
-            f"{folder} holds another model than the one that was opened. Open it and try again."
-        )
-    entry = {**about, "weights": card["fingerprint"], "fingerprint": fingerprint(tensors)}
-    table = card if len(place) == 1 else card.setdefault(place[0], {})
-    table[place[-1]] = entry
-    # The card and the file change together or not at all, so the folder is replaced whole.
-    with build_folder(folder) as beside:
-        shutil.copytree(folder, beside, dirs_exist_ok=True)
-        (beside / file).write_bytes(to_bytes(tensors))
-        write_json(beside / CARD, card)
+    with writing(folder, WAIT):  # the card is read inside: another process may have added an entry
+        card = read_card(folder)
+        if card.get("fingerprint") != loaded.card["fingerprint"]:
+            raise BundleError(
+                f"{folder} holds another model than the one that was opened. Open it and try again."
+            )
+        entry = {**about, "weights": card["fingerprint"], "fingerprint": fingerprint(tensors)}
+        table = card if len(place) == 1 else card.setdefault(place[0], {})
+        table[place[-1]] = entry
+        # The card and the file change together or not at all, so the folder is replaced whole.
+        with _changed(folder) as beside:
+            (beside / file).unlink(missing_ok=True)  # a link: what it names is not written
+            (beside / file).write_bytes(to_bytes(tensors))
+            write_json(beside / CARD, card)
     return cast(Entry, entry)
+
+
+@contextmanager
+def _changed(folder: Path) -> Iterator[Path]:
+    """A copy of a bundle's folder, which takes its place after the block.
+
+    What links point to is never copied, since whoever sent the bundle chose it: links of a bundle's own files
+    stay links, and others are left out, with a note."""
+    with build_folder(folder) as beside:
+        for path in folder.iterdir():
+            if path.is_symlink():
+                _copy_link(path, beside)
+            elif path.is_file() and not is_own(path):
+                shutil.copy2(path, beside / path.name)
+            elif path.is_dir() and not is_own(path):
+                shutil.copytree(path, beside / path.name, symlinks=True)
+        yield beside
+
+
+def _copy_link(path: Path, to: Path) -> None:
+    if path.name in BUNDLE_FILES:
+        (to / path.name).symlink_to(path.readlink())
+    else:
+        note(f"{path} is a link to {path.readlink()}, and was left out.")

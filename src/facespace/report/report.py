@@ -12,6 +12,7 @@ from PIL import Image
 
 from facespace.core.cards import Card
 from facespace.core.files import build_folder, check_target, holds_only, write_atomically, write_json
+from facespace.core.locks import writing
 from facespace.report import charts
 from facespace.report.glossary import glossary
 from facespace.report.page import REPORT, Section, protocol_rows, render_page
@@ -81,9 +82,10 @@ class Report:
         """Writes the folder `to`, whole or not at all, and returns the path of the page, or of the JSON file
         if there is no page. Raises UsageError if the folder may not be replaced (see `Layout.check`)."""
         to = Path(to)
-        self.layout.check(to, force)
-        with build_folder(to) as folder:
-            self.write_files(folder)
+        with writing(to):
+            self.layout.check(to, force)
+            with build_folder(to) as folder:
+                self.write_files(folder)
         return to / (self.layout.page or self.layout.json)
 
     def write_files(self, folder: Path) -> None:

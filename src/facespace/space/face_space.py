@@ -10,6 +10,7 @@ import numpy as np
 
 from facespace.core.cards import Card
 from facespace.core.errors import BundleError, UsageError, check_seed, suggest
+from facespace.core.locks import WAIT, writing
 from facespace.data.faces import BATCH_SIZE, FaceSet
 from facespace.image.pixels import to_float
 from facespace.latent import directions as finding
@@ -26,7 +27,7 @@ from facespace.space.inputs import Given, Images, check_latents, number
 from facespace.space.noise_paths import has_noise, noise_paths
 from facespace.space.rejection import check_keep
 from facespace.space.set_faces import check_crop
-from facespace.space.torch_engine import written_at
+from facespace.space.torch_engine import Written, written_at
 
 if TYPE_CHECKING:
     import torch
@@ -42,7 +43,7 @@ class FaceSpace(BaseSpace):
     fitted by the space's template; results are uint8 (N, H, W, C) and float32 latents (N, D)."""
 
     # The directions, and the time at which the card that names them was written.
-    _read: tuple[int, Directions] | None = None
+    _read: tuple[Written, Directions] | None = None
 
     def fit_prior(
         self,
@@ -69,7 +70,7 @@ class FaceSpace(BaseSpace):
         opened = self._open_set(faces)
         prior, facts = prior_fitting.fit(self, opened, kind, split, seed, mirror, conditions, options)
         entry = fitted.save_prior(self._loaded, facts["kind"], prior, facts)
-        self.card["priors"] = {**self.card.get("priors", {}), facts["kind"]: entry}
+        self.card["priors"] = bundle.card_of(self.folder).get("priors", {})
         return {**entry}
 
     def sample(
@@ -260,7 +261,8 @@ class FaceSpace(BaseSpace):
         kept in the bundle. Raises UsageError for fewer, or a name that is not a word."""
         if not name.strip() or set(name) & set("=,:"):
             raise UsageError(f"A direction's name is a word without = , and :, such as squint; got {name!r}.")
-        return self._keep(finding.custom_direction(name, positive, negative, self.whitening()))
+        with writing(self.folder, WAIT):
+            return self._keep(finding.custom_direction(name, positive, negative, self.whitening()))
 
     def edit(
         self,
@@ -341,8 +343,11 @@ class FaceSpace(BaseSpace):
         return opened
 
     def _keep(self, found: Directions) -> Directions:
-        merged = finding.merged(self._known(), found)
-        fitted.save_directions(self._loaded, merged)
+        with writing(self.folder, WAIT):  # with those that another process has added meanwhile
+            self._read = None
+            merged = finding.merged(self._known(), found)
+            fitted.save_directions(self._loaded, merged)
+            self._read = None
         return merged
 
     def _known(self) -> Directions | None:

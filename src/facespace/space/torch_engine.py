@@ -19,6 +19,9 @@ from facespace.models.priors import Flow, Prior
 from facespace.space.inputs import number
 
 
+Written = tuple[int, int, int]  # time in ns, number and size of a file
+
+
 class TorchEngine:
     """A `Codec` of a loaded bundle. Networks run in batches of `BATCH` faces on the device of the model."""
 
@@ -26,7 +29,7 @@ class TorchEngine:
         self.bundle = loaded
         self.model: LatentModel = loaded.model
         # Fitted priors by kind, each with the time at which the card was written when it was read.
-        self._opened: dict[str, tuple[int, Prior]] = {}
+        self._opened: dict[str, tuple[Written, Prior]] = {}
 
     @property
     def device(self) -> torch.device:
@@ -61,9 +64,10 @@ class TorchEngine:
         if name == bundle_card.MODEL_PRIOR:
             return self.model.prior
         written = written_at(self.bundle)
-        if self._opened.get(name, (None,))[0] != written:
-            self._opened[name] = written, fitted.load_prior(self.bundle, name)
-        return self._opened[name][1]
+        known = self._opened.get(name)
+        if known is None or known[0] != written:
+            known = self._opened[name] = written, fitted.load_prior(self.bundle, name)
+        return known[1]
 
     @torch.inference_mode()
     def encode(self, faces: np.ndarray, attributes: np.ndarray) -> np.ndarray:
@@ -131,11 +135,15 @@ class TorchEngine:
         return moved.float().cpu().numpy()
 
 
-def written_at(loaded: bundle.Bundle) -> int:
-    """When a bundle's card was written last, ns; 0 without one. The page asks for priors and directions at
-    every move of a slider, and files are read again only when this has changed."""
-    card = loaded.folder / cards.CARD
-    return card.stat().st_mtime_ns if card.is_file() else 0
+def written_at(loaded: bundle.Bundle) -> Written:
+    """When a bundle's card was written last, and which file it is: clocks of disks are coarse. The page asks
+    for priors and directions at every move of a slider, and files are read again only when this has
+    changed."""
+    try:
+        facts = (loaded.folder / cards.CARD).stat()
+    except OSError:
+        return 0, 0, 0
+    return facts.st_mtime_ns, facts.st_ino, facts.st_size
 
 
 def condition_values(prior: Prior, given: Mapping[str, float]) -> Tensor:

@@ -19,6 +19,7 @@ from facespace.core.configs import override, to_dict
 from facespace.core.console import Advance, note, progress, quiet
 from facespace.core.errors import TrainingError, check_seed
 from facespace.core.files import build_folder, check_target, unfinished_folder
+from facespace.core.locks import writing
 from facespace.data.faces import FaceSet, map_images
 from facespace.image.photos import Template
 from facespace.image.pixels import to_float
@@ -67,8 +68,20 @@ def train_attributes(
     TrainingError where the loss is not finite or there is nothing to resume."""
     check_seed(seed)
     faces, to = data if isinstance(data, FaceSet) else FaceSet(data), Path(to)
-    check_target(to, "an attribute network", _holds_network, force)
-    plan = override(plan or AttributePlan(), settings)
+    with writing(to):
+        check_target(to, "an attribute network", _holds_network, force)
+        return _train(faces, to, attributes, override(plan or AttributePlan(), settings), device, seed, resume)
+
+
+def _train(
+    faces: FaceSet,
+    to: Path,
+    attributes: Sequence[str],
+    plan: AttributePlan,
+    device: str,
+    seed: int,
+    resume: bool,
+) -> Card:
     names = learnable(faces, attributes)
     training = _Training(plan, faces, names, Runtime(device, plan.schedule()), seed)
     beside = unfinished_folder(to)

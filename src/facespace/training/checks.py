@@ -1,6 +1,8 @@
 """Checks before a run starts, the start from another bundle's weights, and a shutdown that loses nothing."""
 
+import os
 import signal
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,8 +10,10 @@ from typing import Any
 
 import torch
 
+from facespace.core import interrupts
 from facespace.core.console import note
 from facespace.core.errors import TrainingError, UsageError
+from facespace.core.files import is_own
 from facespace.data.faces import FaceSet
 from facespace.models import LatentModel
 from facespace.models.bundle import Bundle
@@ -58,18 +62,24 @@ def _check_faces(plan: Recipe, faces: FaceSet) -> None:
 
 
 def _check_target(run: Path, force: bool) -> None:
-    """That the folder of a new run does not exist, is empty, or holds a run that `force` replaces."""
+    """That the folder of a new run does not exist, holds nothing that a run could go on from, or holds a run
+    that `force` replaces."""
     if run.exists() and not run.is_dir():
         raise UsageError(f"--to {run} is a file; name a folder for the run.")
-    if not run.is_dir() or not any(run.iterdir()):
+    if not run.is_dir():
         return
-    for path in run.iterdir():
-        if path.name not in RUN_FILES and ".facespace-" not in path.name:
-            raise UsageError(f"--to {run} holds other files; name a new folder for the run.")
-    if not force:
+    names = {path.name for path in run.iterdir() if not is_own(path)}
+    if not names <= set(RUN_FILES):
+        raise UsageError(f"--to {run} holds other files; name a new folder for the run.")
+    # A run that was killed before its first checkpoint has left nothing of worth.
+    if not names <= {SHEETS, *TRACKERS} and not force:
         raise UsageError(
             f"--to {run} already holds a run. Add --resume to go on, --force to replace it, or name another."
         )
+
+
+# Seconds within which further signals belong to the first: `timeout` sends one to the process and one to its group.
+SAME_PRESS = 1.0
 
 
 class NotFinite(Exception):
@@ -149,14 +159,21 @@ def graceful_shutdown() -> Iterator[Callable[[], BaseException | None]]:
     """Yields a function that returns the exception to raise once SIGINT or SIGTERM has arrived, and None
     before.
 
-    So the step in progress is finished; a second signal raises at once. Outside the main thread nothing
-    changes."""
+    So the step in progress is finished; a second signal, SAME_PRESS later, raises at once. Outside the main
+    thread nothing changes."""
     pending: list[BaseException] = []
+    process, first = os.getpid(), 0.0
 
     def handle(number: int, _frame: Any) -> None:
-        if pending:
+        nonlocal first
+        if os.getpid() != process or interrupts.is_leaving():
+            return
+        if not pending:
+            pending.append(KeyboardInterrupt() if number == signal.SIGINT else SystemExit(128 + number))
+            first = time.monotonic()
+        elif time.monotonic() - first > SAME_PRESS:
+            interrupts.leave_soon()
             raise pending[0]
-        pending.append(KeyboardInterrupt() if number == signal.SIGINT else SystemExit(128 + number))
 
     signals = (signal.SIGINT, signal.SIGTERM)
     previous = []

@@ -10,6 +10,7 @@ from facespace.core.attribute_names import check_names
 from facespace.core.console import note
 from facespace.core.errors import UsageError
 from facespace.core.files import check_target
+from facespace.core.locks import writing
 from facespace.data import derive
 from facespace.data.faces import FaceSet, is_face_set, map_images
 from facespace.perception.attributes import AttributeClassifier, load_classifier
@@ -34,7 +35,20 @@ def label(
 
     Raises UsageError for an unknown attribute, a margin outside [0, 1) or a folder with other files."""
     faces = data if isinstance(data, FaceSet) else FaceSet(data)
-    check_target(Path(to), "a prepared set", is_face_set, force)
+    with writing(Path(to)):
+        check_target(Path(to), "a prepared set", is_face_set, force)
+        return _label(faces, net, Path(to), attributes, keep_known, margin, force)
+
+
+def _label(
+    faces: FaceSet,
+    net: AttributeClassifier | Path | str | None,
+    to: Path,
+    attributes: Sequence[str],
+    keep_known: bool,
+    margin: float,
+    force: bool,
+) -> FaceSet:
     net = net if isinstance(net, AttributeClassifier) else load_classifier(net)
     chosen = check_names(attributes, net.names, "The attribute network does not know") or net.names
     if not 0 <= margin < 1:

@@ -2,9 +2,9 @@
 and the processes in runtime.py. The random numbers of a step are a function of (seed, step), so a resumed run
 equals an uninterrupted one to the bit."""
 
+import contextlib
 import json
 import math
-import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -15,10 +15,13 @@ from typing import cast
 import torch
 from torch import Tensor
 
+from facespace.core import interrupts
 from facespace.core.cards import Card
 from facespace.core.configs import to_dict
 from facespace.core.console import Advance, note, progress
 from facespace.core.errors import TrainingError, UsageError, check_seed
+from facespace.core.files import clear_folder, clear_partials
+from facespace.core.locks import writing
 from facespace.data.faces import FaceSet
 from facespace.models import LatentModel, build, bundle
 from facespace.models.bundle_card import stages_of
@@ -84,9 +87,11 @@ def train(
     plan = plan_of(recipe, origin, settings)
     faces, run = data if isinstance(data, FaceSet) else FaceSet(data), Path(to)
     runtime = Runtime(device, plan.train)
-    runtime.on_main_process(lambda: check(plan, faces, run, origin is not None, resume, force, trackers))
     # The caller's random state is restored afterwards.
-    with torch.random.fork_rng([runtime.device] if runtime.device.type == "cuda" else []):
+    random = torch.random.fork_rng([runtime.device] if runtime.device.type == "cuda" else [])
+    with contextlib.ExitStack() as held, random:
+        runtime.on_main_process(lambda: held.enter_context(writing(run)))
+        runtime.on_main_process(lambda: check(plan, faces, run, origin is not None, resume, force, trackers))
         training = Training(plan, faces, run, runtime, seed, resume, origin, trackers)
         return training.fit(resume, until).to_json()
 
@@ -135,10 +140,11 @@ class Training:
         self.check_forward()
         self.network = runtime.prepare(self.model, self.stepper.optimizer)
         self._check_processes()
-        if (
-            runtime.is_main_process and run.is_dir() and not resume
-        ):  # allowed by `force`, and all checks have passed
-            shutil.rmtree(run)
+        if runtime.is_main_process:
+            if resume:
+                clear_partials(run)
+            else:  # allowed by `force`, and all checks have passed
+                clear_folder(run)
         self.review = Validator(
             plan,
             self.loader,
@@ -280,7 +286,10 @@ class Training:
             self.save()
         if stopped:
             note(f"Stopped at step {self.at.step:,}. The same command with --resume continues from there.")
-            raise stopping() or KeyboardInterrupt
+            reason = stopping() or KeyboardInterrupt()
+            if isinstance(reason, KeyboardInterrupt):
+                interrupts.leave_soon()
+            raise reason
         return paused
 
     def _announce(self) -> None:

@@ -166,7 +166,10 @@ class Validator:
         facts["stages"] = [*self.stages, self._stage(metrics)]
         if self.origin:
             facts["started_from"] = self.origin
-        bundle.save(self.run / name, model, self.plan.model, self.faces.template, facts)
+        same_encoder = self.plan.train.freeze == "encoder"
+        fitted.save_over(
+            self.run / name, model, self.plan.model, self.faces.template, facts, same_encoder
+        )
 
     def _fit_priors(self, bundles: Sequence[bundle.Bundle], carried: bool) -> dict[str, PriorReport]:
         """Fits the final prior in each bundle; one with the weights of an earlier one gets a copy of its."""

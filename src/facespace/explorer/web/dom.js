@@ -118,16 +118,19 @@ export async function loadIcons() {
 }
 
 /**
- * A button with an icon and a label. With `quiet`, the label is only read aloud and shown on hover.
+ * A button with an icon and a label. With `quiet`, the label is only read aloud and shown on hover; with `once`, it
+ * is busy until the promise of its handler ends, and further clicks do nothing.
  * @param {string} iconName
  * @param {string} label
- * @param {(event: Event) => void} onclick
- * @param {Record<string, any> & {quiet?: boolean}} [props]
+ * @param {(event: Event) => void | Promise<void>} onclick
+ * @param {Record<string, any> & {quiet?: boolean, once?: boolean}} [props]
  */
 export function button(iconName, label, onclick, props = {}) {
-  const { quiet, class: extra = '', ...rest } = props;
+  const { quiet, once, class: extra = '', ...rest } = props;
   const className = `button ${quiet ? 'quiet' : ''} ${extra}`;
-  const element = h('button', { type: 'button', onclick, class: className, ...rest });
+  /** @param {Event} event */
+  const handle = once ? (event) => whileBusy(element, () => onclick(event)) : onclick;
+  const element = h('button', { type: 'button', onclick: handle, class: className, ...rest });
   if (iconName) element.append(icon(iconName));
   if (!quiet) {
     element.append(h('span', {}, label));
@@ -136,6 +139,23 @@ export function button(iconName, label, onclick, props = {}) {
   element.setAttribute('aria-label', label);
   if (!element.dataset.tip) element.dataset.tip = label;
   return element;
+}
+
+/**
+ * Does work unless the element is busy with it already. The element keeps the focus, which a disabled one would lose.
+ * @param {HTMLElement} element
+ * @param {() => void | Promise<void>} work
+ */
+async function whileBusy(element, work) {
+  if (element.getAttribute('aria-busy') === 'true') return;
+  element.setAttribute('aria-busy', 'true');
+  element.setAttribute('aria-disabled', 'true');
+  try {
+    await work();
+  } finally {
+    element.removeAttribute('aria-busy');
+    element.removeAttribute('aria-disabled');
+  }
 }
 
 /**

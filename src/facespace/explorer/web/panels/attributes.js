@@ -242,7 +242,10 @@ function fillNewDirection() {
     placeholder: 'Name',
     'aria-label': 'Name of the direction',
   });
-  const create = button('', 'Create', () => createDirection(name.value.trim()), { class: 'primary' });
+  const create = button('', 'Create', () => createDirection(name.value.trim()), {
+    class: 'primary',
+    once: true,
+  });
   setChildren(
     newDirection,
     h('summary', {}, 'Create a direction'),

@@ -91,7 +91,8 @@ function createControls() {
   });
   const playProps = { quiet: true, 'aria-pressed': 'false', id: 'play' };
   playButton = button('play', 'Play the morph (Space)', togglePlayback, playProps);
-  const saveProps = { id: 'animation-save', dataset: { tip: 'Saves the animation as a file.' } };
+  const tip = 'Saves the animation as a file.';
+  const saveProps = { once: true, id: 'animation-save', dataset: { tip } };
   const save = button('export', 'Save', saveAnimation, saveProps);
   const unit = h('span', { class: 'unit' }, 's');
   const parts = [playButton, scrubber, interpolation, loopMode, seconds, unit, format, save];

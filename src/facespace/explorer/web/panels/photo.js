@@ -229,7 +229,7 @@ async function useCamera() {
     await usePicture(video, video.videoWidth, video.videoHeight);
     stopCamera();
   };
-  const takeButton = button('camera', 'Take the picture', take, { class: 'primary' });
+  const takeButton = button('camera', 'Take the picture', take, { class: 'primary', once: true });
   const cancel = button('close', 'Cancel', forget);
   setChildren(body, video, h('div', { class: 'line' }, takeButton, cancel), hint(PRIVACY));
 }

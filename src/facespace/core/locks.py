@@ -1,0 +1,109 @@
+"""One writer at a time: an exclusive lock of a file or a folder that is about to be written. The operating
+system holds it, so a process that died keeps none. Readers take no lock, since everything is replaced whole."""
+
+import contextlib
+import hashlib
+import os
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from facespace.core.errors import FacespaceError
+
+WAIT = 60.0  # seconds that a short change waits for another one of the same target
+LOCK = ".facespace-lock"
+LONGEST_NAME = 120  # bytes of a name within the names of its lock and its partials
+
+_held = threading.local()  # .paths: what this thread has locked, since its locks may be nested
+
+
+class BusyError(FacespaceError):
+    """Another process, or another thread, is writing the target."""
+
+
+@contextmanager
+def writing(path: Path, wait: float = 0.0) -> Iterator[None]:
+    """Holds the exclusive lock of a target inside the block; in the same thread blocks may be nested.
+
+    Long work refuses to start while another holds the lock; a short change waits up to `wait` seconds. What
+    the block decides about the target, it must read inside. Raises BusyError."""
+    target = path.resolve()
+    paths: set[Path] = _held.__dict__.setdefault("paths", set())
+    if target in paths:
+        yield
+        return
+    with _parents(target.parent), _locked(target, path, wait):
+        paths.add(target)
+        try:
+            yield
+        finally:
+            paths.discard(target)
+
+
+@contextmanager
+def _locked(target: Path, shown: Path, wait: float) -> Iterator[None]:
+    from filelock import FileLock, Timeout  # here, since only writing needs it
+
+    for place in (_beside(target), _elsewhere(target)):
+        lock = FileLock(place, thread_local=False)
+        try:
+            lock.acquire(timeout=wait)
+            break
+        except Timeout as error:
+            raise BusyError(
+                f"Another facespace command is writing {shown}. Wait until it has ended, or name another place."
+            ) from error
+        except OSError:  # a folder that cannot be written to, such as that of a mounted one
+            continue
+    else:
+        raise BusyError(f"{shown} cannot be locked, so it is not written. Choose another folder.")
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):  # removed while it is held: one who waits finds it gone, and retries
+            place.unlink()
+        lock.release()
+
+
+def _beside(target: Path) -> Path:
+    return target.with_name(f".{short_name(target)}{LOCK}") if target.name else target / LOCK
+
+
+def _elsewhere(target: Path) -> Path:
+    """A lock of this machine alone."""
+    digest = hashlib.sha256(os.fsencode(target)).hexdigest()[:24]
+    return Path(tempfile.gettempdir(), f".{digest}{LOCK}")
+
+
+def short_name(path: Path) -> str:
+    """The name of a target as part of another name; of a long one a digest."""
+    raw = os.fsencode(path.name)
+    if len(raw) <= LONGEST_NAME:
+        return path.name
+    return hashlib.sha256(raw).hexdigest()[:24]
+
+
+@contextmanager
+def _parents(folder: Path) -> Iterator[None]:
+    """Creates a folder and its parents; those that are empty after the block, such as one that failed, are
+    removed again."""
+    created: list[Path] = []
+    for place in (folder, *folder.parents):
+        if place.exists():
+            break
+        created.append(place)
+    with contextlib.suppress(OSError):  # the block says what it cannot write
+        folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    finally:
+        for place in created:
+            with contextlib.suppress(OSError):
+                place.rmdir()
+
+
+def is_lock(path: Path) -> bool:
+    """Whether a path is that of a lock."""
+    return path.name.startswith(".") and path.name.endswith(LOCK)
