@@ -9,7 +9,6 @@ the page's server. Each prints its attempts and its failures, and exits with 1 w
 
 import argparse
 import contextlib
-import json
 import os
 import random
 import shutil
@@ -18,10 +17,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-TINY = ("model.image=3,16,16", "model.latent_dim=5", "model.widths=8,12", "train.batch=8", "train.epochs=2")
+import numpy as np
+
+from facespace.core.console import quiet
+
+TINY = ("model.image=3,16,16", "model.latent_dim=5", "model.widths=8,12", "train.batch=8", "train.epochs=2", "train.prior=normal")
 GONE = 3.0  # seconds after the first signal in which all processes have ended
 Failures = list[str]
 
@@ -115,7 +119,176 @@ def interrupts(options: argparse.Namespace) -> Failures:
     return failures
 
 
-VERBS: dict[str, Callable[[argparse.Namespace], Failures]] = {"interrupts": interrupts}
+# Kills ----------------------------------------------------------------------------------------------------------
+
+WRITES = ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate", "fsync")
+
+
+@dataclass(frozen=True)
+class Victim:
+    """A verb that is killed: `before` makes what it needs, `work` is the verb, `whole` raises where what a kill
+    has left cannot be opened, and `result` tells what the verb has made."""
+
+    before: Callable[[Path], object]
+    work: Callable[[Path], object]
+    whole: Callable[[Path], object]
+    result: Callable[[Path], object]
+
+
+def in_child(work: Callable[[], object], root: Path | None = None, at: int = 0) -> tuple[int, str]:
+    """Runs `work` in a process of its own, which kills itself at its file event number `at` below `root`. Returns
+    the signal that ended it or 0, and its result or error as text; without `at` the number of events."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        os.close(reader)
+        seen = watch(root, at) if root else [0]
+        try:
+            with quiet():
+                said = f"{work()}"
+            said = said if root is None or at else str(seen[0])
+        except BaseException as error:
+            said = f"FAILED {type(error).__name__}: {error}"
+        os.write(writer, said.encode()[:4000])
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as pipe:
+        said = pipe.read()
+    _, status = os.waitpid(child, 0)
+    return (os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0), said
+
+
+def watch(root: Path, at: int) -> list[int]:
+    """Counts this process's changes of files below a folder, and kills it at one of them."""
+    seen, flush = [0], os.fsync
+
+    def hook(event: str, arguments: tuple) -> None:
+        writes = event in WRITES or (event == "open" and isinstance(arguments[2], int) and arguments[2] & 3)
+        if writes and str(root) in os.fsdecode(os.fspath(arguments[0])):
+            seen[0] += 1
+            if seen[0] == at:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    def flushed(file: int) -> None:
+        hook("fsync", (root,))
+        flush(file)
+
+    os.fsync = flushed
+    sys.addaudithook(lambda event, arguments: hook(event, arguments) if event in (*WRITES, "open") else None)
+    return seen
+
+
+def victims(drawn: Path, trained: Path) -> dict[str, Victim]:
+    """The five verbs, on a set of 60 faces and a run of a tiny model."""
+    import facespace
+    from facespace.models import bundle, export
+
+    def train(to: Path) -> object:
+        going_on = (to / "run" / "checkpoint.pt").is_file()
+        return facespace.train("demo", drawn, to / "run", settings=TINY, trackers=["none"], resume=going_on)
+
+    def opens(to: Path) -> None:
+        for card in to.glob("**/card.json"):
+            if ".facespace-" not in str(card.relative_to(to)):
+                facespace.load(card.parent)
+
+    def weights(to: Path) -> object:
+        return [bundle.card_of(to / "run" / name)["fingerprint"] for name in ("best", "last")]
+
+    def prepare(to: Path, seed: int = 0) -> object:
+        options = {"size": 16, "limit": 150, "workers": 1, "force": True}
+        return facespace.prepare("synthetic", to=to / "set", seed=seed, **options)
+
+    def pack(to: Path, bits: int = 8) -> object:
+        return export.pack(bundle.load(trained), to / "space", bits=bits)
+
+    def space(to: Path) -> None:
+        pack(to)
+        z = np.random.default_rng(0).normal(size=(10, 5)).astype(np.float32)
+        facespace.load(to / "space").add_direction("mine", z[:5], z[5:])
+
+    def fitted(to: Path) -> object:
+        opened = facespace.load(to / "space")
+        priors = sorted(opened.card.get("priors", {}))
+        return priors, opened.directions().names, [opened.prior(kind).origin for kind in priors]
+
+    def kept(to: Path) -> None:
+        assert "mine" in facespace.load(to / "space").directions().names
+
+    return {
+        "train": Victim(lambda to: None, train, opens, weights),
+        "prepare": Victim(
+            lambda to: prepare(to, 1),
+            prepare,
+            lambda to: facespace.FaceSet(to / "set"),
+            lambda to: facespace.FaceSet(to / "set").fingerprint,
+        ),
+        "fit-prior": Victim(
+            space, lambda to: facespace.load(to / "space").fit_prior(drawn, "normal"), kept, fitted
+        ),
+        "directions": Victim(
+            space, lambda to: facespace.load(to / "space").fit_directions(drawn, ["smile"]), kept, fitted
+        ),
+        "pack": Victim(
+            lambda to: pack(to, 16), pack, opens, lambda to: bundle.card_of(to / "space")["fingerprint"]
+        ),
+    }
+
+
+def kills(options: argparse.Namespace) -> Failures:
+    """Each verb is killed at random file events; what it replaces can be opened, and the same command goes on to
+    the same result, and leaves nothing behind."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    import facespace
+
+    failures, choice = [], random.Random(options.seed)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary).resolve()
+        drawn, trained = folder / "drawn", folder / "trained"
+        in_child(lambda: facespace.prepare("synthetic", to=drawn, size=16, limit=60, workers=1))
+        in_child(lambda: facespace.train("demo", drawn, trained, settings=TINY, trackers=["none"]))
+        chosen = victims(drawn, trained)
+        for name, victim in chosen.items():
+            failures += kill_verb(name, victim, folder / name, -(-options.attempts // len(chosen)), choice)
+    return failures
+
+
+def kill_verb(name: str, victim: Victim, folder: Path, attempts: int, choice: random.Random) -> Failures:
+    """The attempts on one verb."""
+    made = in_child(lambda: victim.before(folder / "before"))[1]
+    assert not made.startswith("FAILED"), made
+    (folder / "before").mkdir(parents=True, exist_ok=True)
+    shutil.copytree(folder / "before", folder / "whole")
+    events = int(in_child(lambda: victim.work(folder / "whole"), folder / "whole")[1])
+    expected = in_child(lambda: victim.result(folder / "whole"))[1]
+    listed = listing(folder / "whole")
+    failures: Failures = []
+    for number in range(attempts):
+        to, at = folder / f"attempt{number}", choice.randint(1, events)
+        shutil.copytree(folder / "before", to)
+        killed, _ = in_child(lambda to=to: victim.work(to), to, at)
+        left = {"": listing(to)}
+        steps = {"opens": victim.whole, "goes on": victim.work, "makes the same": victim.result}
+        said = {what: in_child(lambda step=step, to=to: step(to))[1] for what, step in steps.items()}
+        problems = [f"{what}: {text}" for what, text in said.items() if text.startswith("FAILED")]
+        if said["makes the same"] != expected:
+            problems.append(f"made {said['makes the same']}, not {expected}")
+        if listing(to) != listed:
+            problems.append(f"left {sorted(set(listing(to)) ^ set(listed))}")
+        if killed != signal.SIGKILL:
+            problems.append("was not killed")
+        failures += [f"{name} at {at} of {events} ({left['']}): {problem}" for problem in problems]
+        shutil.rmtree(to)
+    print(f"{name}: {attempts} kills at {events} file events, {len(failures)} failures", flush=True)
+    return failures
+
+
+def listing(folder: Path) -> list[str]:
+    """All files below a folder."""
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir())
+
+
+VERBS: dict[str, Callable[[argparse.Namespace], Failures]] = {"interrupts": interrupts, "kills": kills}
 
 
 def main() -> None:
@@ -130,7 +303,7 @@ def main() -> None:
     options = parser.parse_args()
     failures = VERBS[options.attack](options)
     for failure in failures:
-        print("FAILED", failure)
+        print("FAILED", failure[:400])
     print(f"{options.attack}: {len(failures)} failures")
     sys.exit(1 if failures else 0)
 

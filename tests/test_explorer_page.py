@@ -608,3 +608,21 @@ def test_a_second_tab_gets_the_token_from_the_first(tab, address):
     other = tab.context.new_page()
     other.goto(address.split("#")[0])
     expect(other.locator("#history .tile").first).to_be_visible(timeout=WAIT)
+
+
+def test_a_button_is_busy_while_it_works_so_that_a_double_click_creates_one_direction(tab):
+    sent = []
+    tab.page.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(frame)))
+    tab.page.reload()
+    tab.ready()
+    tab.page.click("#tab-attributes")
+    tab.page.get_by_text("Create a direction").click()
+    for side in (0, 1):
+        for _ in range(5):
+            tab.page.get_by_role("button", name="This face").nth(side).click()
+    tab.page.get_by_label("Name of the direction").fill("Twice")
+    tab.page.get_by_role("button", name="Create", exact=True).dblclick()
+    expect(tab.at("#toasts")).to_contain_text("is now one of the attributes")
+    assert sum(b"add_direction" in bytes(frame) for frame in sent if not isinstance(frame, str)) == 1
+    create = tab.page.get_by_role("button", name="Create", exact=True)
+    expect(create).not_to_have_attribute("aria-busy", "true")

@@ -128,8 +128,7 @@ export async function loadIcons() {
 export function button(iconName, label, onclick, props = {}) {
   const { quiet, once, class: extra = '', ...rest } = props;
   const className = `button ${quiet ? 'quiet' : ''} ${extra}`;
-  /** @param {Event} event */
-  const handle = once ? (event) => whileBusy(element, () => onclick(event)) : onclick;
+  const handle = once ? busyHandler(onclick) : onclick;
   const element = h('button', { type: 'button', onclick: handle, class: className, ...rest });
   if (iconName) element.append(icon(iconName));
   if (!quiet) {
@@ -142,20 +141,22 @@ export function button(iconName, label, onclick, props = {}) {
 }
 
 /**
- * Does work unless the element is busy with it already. The element keeps the focus, which a disabled one would lose.
- * @param {HTMLElement} element
- * @param {() => void | Promise<void>} work
+ * A handler that does nothing while the element is busy. A busy element keeps the focus, which a disabled one would lose.
+ * @param {(event: Event) => void | Promise<void>} work
  */
-async function whileBusy(element, work) {
-  if (element.getAttribute('aria-busy') === 'true') return;
-  element.setAttribute('aria-busy', 'true');
-  element.setAttribute('aria-disabled', 'true');
-  try {
-    await work();
-  } finally {
-    element.removeAttribute('aria-busy');
-    element.removeAttribute('aria-disabled');
-  }
+function busyHandler(work) {
+  return async (/** @type {Event} */ event) => {
+    const element = event.currentTarget;
+    if (!(element instanceof HTMLElement) || element.getAttribute('aria-busy') === 'true') return;
+    element.setAttribute('aria-busy', 'true');
+    element.setAttribute('aria-disabled', 'true');
+    try {
+      await work(event);
+    } finally {
+      element.removeAttribute('aria-busy');
+      element.removeAttribute('aria-disabled');
+    }
+  };
 }
 
 /**
