@@ -25,7 +25,14 @@ import numpy as np
 
 from facespace.core.console import quiet
 
-TINY = ("model.image=3,16,16", "model.latent_dim=5", "model.widths=8,12", "train.batch=8", "train.epochs=2", "train.prior=normal")
+TINY = (
+    "model.image=3,16,16",
+    "model.latent_dim=5",
+    "model.widths=8,12",
+    "train.batch=8",
+    "train.epochs=2",
+    "train.prior=normal",
+)
 GONE = 3.0  # seconds after the first signal in which all processes have ended
 Failures = list[str]
 
@@ -47,7 +54,9 @@ def interrupted_verbs(folder: Path) -> dict[str, Callable[[int], list[str]]]:
     """Verbs with worker processes, as command lines of an attempt."""
     prepare = ("--workers", 2, "--limit", 3000, "--size", 64)
     return {
-        "prepare": lambda number: command("prepare", "synthetic", "--to", folder / f"set{number % 5}", *prepare),
+        "prepare": lambda number: command(
+            "prepare", "synthetic", "--to", folder / f"set{number % 5}", *prepare
+        ),
         "demo": lambda number: command("demo", "--to", folder / f"demo{number}"),
     }
 
@@ -293,11 +302,15 @@ VERBS: dict[str, Callable[[argparse.Namespace], Failures]] = {"interrupts": inte
 
 def main() -> None:
     """Runs an attack."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("attack", choices=VERBS)
     parser.add_argument("--attempts", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--latest", type=float, default=4.0, help="seconds after which signals come at the latest")
+    parser.add_argument(
+        "--latest", type=float, default=4.0, help="seconds after which signals come at the latest"
+    )
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--verbose", action="store_true")
     options = parser.parse_args()

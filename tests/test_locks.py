@@ -1,7 +1,6 @@
 """One writer at a time: processes and requests of the page that write one bundle, set or run."""
 
 import os
-import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -114,7 +113,9 @@ def test_long_work_refuses_a_target_that_another_writes(tmp_path, drawn, trained
 
 def test_of_two_prepares_into_one_folder_one_is_refused_and_the_set_is_whole(tmp_path):
     def prepare(seed):
-        return lambda: facespace.prepare("synthetic", to=tmp_path / "set", size=16, limit=192, seed=seed, workers=1)
+        return lambda: facespace.prepare(
+            "synthetic", to=tmp_path / "set", size=16, limit=192, seed=seed, workers=1
+        )
 
     codes = at_once(prepare(1), prepare(2))
     assert sorted(codes) == [0, 3]

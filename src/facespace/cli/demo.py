@@ -3,10 +3,12 @@ Runs the parts of demo_parts.py one by one, each followed by a new page, and hol
 needs to go on."""
 
 import contextlib
-import json
 import shutil
 import time
 from pathlib import Path
+from typing import TypedDict
+
+import msgspec
 
 from facespace.cli.app import Facts
 from facespace.cli.demo_page import FACES_SET, PAGE, RUN, STATE, DemoPage, MadePart, commands, is_demo
@@ -16,6 +18,7 @@ from facespace.core.console import note
 from facespace.core.errors import UsageError
 from facespace.core.files import check_target, write_json
 from facespace.core.locks import writing
+from facespace.core.reading import read_json
 from facespace.data.faces import is_face_set
 from facespace.models.locations import default_space
 from facespace.training.checkpoint import CHECKPOINT
@@ -127,7 +130,7 @@ class Demo:
     def facts(self) -> Facts:
         """The JSON object of the verb."""
         seconds = round(sum(part.seconds for part in self.made.values()), 1)
-        result = json.loads((self.to / RUN / RESULT).read_text(encoding="utf-8"))
+        result = read_json(self.to / RUN / RESULT)
         file = self.to / PAGE
         following = "\n".join(f"  {line}" for line in commands())
         text = f"Done, {seconds:,.0f} s in all. The page: {file}\nTry next:\n{following}"
@@ -136,9 +139,24 @@ class Demo:
         return {**facts, "training": result, "text": text}
 
 
+class _PartState(TypedDict):
+    seconds: float
+    captions: dict[str, str]
+    figures: str
+
+
+class _State(TypedDict):
+    """The content of STATE."""
+
+    seed: int
+    faces: int
+    steps: int
+    parts: dict[str, _PartState]
+
+
 def _read_state(to: Path) -> Facts | None:
     """The state of a demo; None where there is none, or it cannot be read."""
     try:
-        return json.loads((to / STATE).read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+        return {**msgspec.convert(read_json(to / STATE), _State)}
+    except (OSError, ValueError):
         return None

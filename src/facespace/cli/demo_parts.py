@@ -1,7 +1,6 @@
 """The parts of the demo, each a function that makes pictures by the library calls of the verbs. Their order
 is that of the tables at the end; demo.py runs them."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +11,7 @@ import numpy as np
 
 from facespace.cli.app import Facts
 from facespace.cli.demo_page import FACES_SET, RUN
+from facespace.core.reading import read_json
 from facespace.data.faces import FaceSet
 from facespace.data.prepare import prepare
 from facespace.image import animation, grids
@@ -102,7 +102,7 @@ def _synthetic_faces(demo: DemoFolder) -> Made:
 def _training(demo: DemoFolder) -> Made:
     run = demo.to / RUN
     if (run / RESULT).is_file():  # stopped between the end of the training and the next page
-        result = json.loads((run / RESULT).read_text(encoding="utf-8"))
+        result = read_json(run / RESULT)
     else:
         started = (run / CHECKPOINT).is_file()
         # The one prior whose fit takes a second.

@@ -3,17 +3,19 @@ reader for each whose errors say what is wrong and what to do. torch is imported
 hashed, not at the start."""
 
 import hashlib
-import json
 import math
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
 
 from facespace.core.aliases import rename_nested
 from facespace.core.errors import BundleError, FacespaceError
+from facespace.core.reading import MEGABYTE, RefusedFile, check_regular, parse_json, read_bounded, read_json
 
 if TYPE_CHECKING:  # 2 s that reading a card does not need
     import torch
@@ -24,6 +26,17 @@ BUFFERS = ("running_mean", "running_var", "num_batches_tracked", "codes", "uses"
 SCALE = ".scale"
 WEIGHTS, CARD, DIRECTIONS = "model.safetensors", "card.json", "directions.safetensors"
 RESTORE_HINT = "Copy the folder again from where it came from, or train it again."
+
+
+LARGEST_HEADER = 16 * MEGABYTE  # of a safetensors file
+LARGEST_WEIGHTS = 4096 * MEGABYTE
+Side = Annotated[int, msgspec.Meta(ge=0, le=2**40)]
+
+
+class _TensorEntry(msgspec.Struct):
+    """Of one tensor in the header of a safetensors file."""
+
+    shape: Annotated[list[Side], msgspec.Meta(max_length=8)]
 
 
 Card = dict[str, Any]  # the JSON object of a card; the entries depend on its kind
@@ -40,6 +53,7 @@ class CardKind:
     unreadable: str  # next step where the card is damaged
     wrong_kind: str  # next step where the card is of another kind
     wrong_format: str  # next step where the format is unknown
+    schema: Any = dict[str, Any]  # the type of its fields, which msgspec checks; further fields are allowed
 
 
 def read_card(path: Path | Traversable, expected: CardKind) -> Card:
@@ -47,7 +61,7 @@ def read_card(path: Path | Traversable, expected: CardKind) -> Card:
 
     Raises `expected.error` where it cannot be read, or is of another kind or format."""
     try:
-        card = json.loads(path.read_bytes().decode("utf-8", "surrogateescape"))
+        card = read_json(path) if isinstance(path, Path) else parse_json(path.read_bytes())
         kind, version = card["kind"], card["format"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise expected.error(f"{path} cannot be read ({error}). {expected.unreadable}") from error
@@ -60,7 +74,12 @@ def read_card(path: Path | Traversable, expected: CardKind) -> Card:
         raise expected.error(
             f"{holder} has {kind} format {version}; this facespace reads {readable}. {expected.wrong_format}"
         )
-    return rename_nested(expected.kind, card)
+    card = rename_nested(expected.kind, card)
+    try:
+        msgspec.convert(card, expected.schema)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise expected.error(f"{path} is damaged ({error}). {expected.unreadable}") from error
+    return card
 
 
 def fingerprint(weights: "Mapping[str, torch.Tensor]") -> str:
@@ -76,21 +95,55 @@ def fingerprint(weights: "Mapping[str, torch.Tensor]") -> str:
     return digest.hexdigest()
 
 
-def read_tensors(path: Path | Traversable, expected: str | None, remedy: str) -> "dict[str, torch.Tensor]":
+def read_tensors(
+    path: Path | Traversable,
+    expected: str | None,
+    remedy: str,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+) -> "dict[str, torch.Tensor]":
     """The tensors of a file with the fingerprint that its card gives; BundleError, ending in `remedy`, for
-    any other file."""
+    any other file, and for numbers that are not finite. Where the `shapes` of a model's tensors are given,
+    the file's header is compared with them before a tensor is read."""
     from safetensors import SafetensorError
     from safetensors.torch import load
 
     try:
-        tensors = load(path.read_bytes())
+        most = LARGEST_WEIGHTS
+        if shapes is not None and isinstance(path, Path) and path.exists():
+            most = _largest(tensor_shapes(path), shapes)
+        tensors = load(read_bounded(path, most) if isinstance(path, Path) else path.read_bytes())
     except FileNotFoundError as error:
         raise BundleError(f"{path} is missing. {remedy}") from error
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, ValueError, KeyError) as error:  # KeyError: an unknown number format
         raise BundleError(f"{path} is cut short or damaged ({error}). {remedy}") from error
     if fingerprint(tensors) != expected:
         raise BundleError(f"{path} is not the file that its card describes. {remedy}")
+    check_finite(tensors, path, remedy)
     return tensors
+
+
+def _largest(found: Mapping[str, Sequence[int]], shapes: Mapping[str, Sequence[int]]) -> int:
+    """The bytes that a file with tensors of the given shapes has at most, its header and the scales of 8-bit
+    weights included. Raises RefusedFile where its header says otherwise."""
+    total = LARGEST_HEADER
+    for name, shape in found.items():
+        scale = name.endswith(SCALE) and name.removesuffix(SCALE) in shapes
+        if not scale and list(shapes.get(name, (-1,))) != list(shape):
+            raise RefusedFile(f"it does not fit the model in {CARD}: {name} has the shape {list(shape)}")
+        total += 8 * math.prod(shape)
+    if missing := sorted(set(shapes) - set(found)):
+        raise RefusedFile(f"it does not fit the model in {CARD}: {missing[0]} is missing")
+    return min(total, LARGEST_WEIGHTS)
+
+
+def check_finite(tensors: "Mapping[str, torch.Tensor]", path: Path | Traversable, remedy: str) -> None:
+    """Raises BundleError for tensors with NaN or infinity, of which only black or gray pictures come."""
+    for name, tensor in tensors.items():
+        checked = tensor.is_floating_point() and not name.endswith(
+            SCALE
+        )  # scales are checked with their weights
+        if checked and not tensor.isfinite().all():
+            raise BundleError(f"{path} holds numbers that are not finite, in {name}. {remedy}")
 
 
 def parameter_count(shapes: Mapping[str, Sequence[int]]) -> int:
@@ -108,9 +161,14 @@ def tensor_shapes(path: Path) -> dict[str, list[int]]:
     """The shapes of the tensors in a safetensors file, from its header: a length of 8 bytes, then JSON.
     Raises BundleError."""
     try:
+        check_regular(path, LARGEST_WEIGHTS)
         with path.open("rb") as file:
             (length,) = struct.unpack("<Q", file.read(8))
-            header = json.loads(file.read(min(length, 2**27)))
-        return {name: entry["shape"] for name, entry in header.items() if name != "__metadata__"}
-    except (OSError, ValueError, KeyError, TypeError, struct.error) as error:
+            header = parse_json(file.read(min(length, LARGEST_HEADER)))
+        header.pop("__metadata__", None)
+        entries = msgspec.convert(header, dict[str, _TensorEntry])
+        return {name: list(entry.shape) for name, entry in entries.items()}
+    except FileNotFoundError as error:
+        raise BundleError(f"{path} is missing.") from error
+    except (OSError, ValueError, AttributeError, struct.error) as error:
         raise BundleError(f"{path} is missing or damaged ({error}).") from error

@@ -53,7 +53,7 @@ def _host() -> str:
 
 
 def is_partial(path: Path) -> bool:
-    """Whether a name is that of an unfinished file or folder of facespace, of this version or an older one."""
+    """Whether a name is that of an unfinished file or folder, of this version or an older one."""
     name = path.name
     return name.startswith(".") and (PARTIAL in name or bool(_OLDER.match(name)))
 

@@ -1,6 +1,6 @@
-"""Ctrl-C on the command line. The first one raises KeyboardInterrupt in the main thread; the cleanup that follows
-is not disturbed by further ones, and a deadline ends a process whose cleanup hangs. Libraries and notebooks keep
-Python's own handling."""
+"""Ctrl-C on the command line. The first one raises KeyboardInterrupt in the main thread; the cleanup that
+follows is not disturbed by further ones, and a deadline ends a process whose cleanup hangs. Libraries and
+notebooks keep Python's own handling."""
 
 import _thread
 import atexit
@@ -56,8 +56,8 @@ def _handle(_number: int, _frame: FrameType | None) -> None:
 
 
 def leave_soon(code: int = EXIT_CODE, sentence: str = SENTENCE) -> None:
-    """Starts the deadline, after which the process ends at once with the exit code, after the sentence where none
-    was printed. Without `install` nothing happens."""
+    """Starts the deadline, after which the process ends at once with the exit code, after the sentence where
+    none was printed. Without `install` nothing happens."""
     if _State.process != os.getpid() or _State.leaving:
         return
     _State.leaving = True
@@ -83,8 +83,8 @@ def finish(code: int) -> None:
     _State.finished = code
     if _State.leaving:
         _ignore()
-        # CPython notes a KeyboardInterrupt that leaves exec(), of which dataclasses make use, as one that nobody
-        # handles, and ends the process by the signal instead of the exit code. The next exec() clears the note.
+        # CPython notes a KeyboardInterrupt that leaves exec(), of which dataclasses make use, as one that
+        # nobody handles, and ends the process by the signal. The next exec() clears the note.
         exec("")
 
 
@@ -108,8 +108,8 @@ def kill_children() -> None:
 
 @contextmanager
 def deferred() -> Iterator[None]:
-    """Ctrl-C waits until the end of the block. Processes that are started in it never receive one: who started
-    them ends them."""
+    """Ctrl-C waits until the end of the block. Processes that are started in it never receive one: who
+    started them ends them."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return

@@ -1,5 +1,6 @@
 """One writer at a time: an exclusive lock of a file or a folder that is about to be written. The operating
-system holds it, so a process that died keeps none. Readers take no lock, since everything is replaced whole."""
+system holds it, so a process that died keeps none. Readers take no lock, since everything is replaced
+whole."""
 
 import contextlib
 import hashlib
@@ -53,7 +54,7 @@ def _locked(target: Path, shown: Path, wait: float) -> Iterator[None]:
             break
         except Timeout as error:
             raise BusyError(
-                f"Another facespace command is writing {shown}. Wait until it has ended, or name another place."
+                f"Another facespace command is writing {shown}. Wait until it has ended, or name another."
             ) from error
         except OSError:  # a folder that cannot be written to, such as that of a mounted one
             continue
@@ -62,7 +63,9 @@ def _locked(target: Path, shown: Path, wait: float) -> Iterator[None]:
     try:
         yield
     finally:
-        with contextlib.suppress(OSError):  # removed while it is held: one who waits finds it gone, and retries
+        with contextlib.suppress(
+            OSError
+        ):  # removed while it is held: one who waits finds it gone, and retries
             place.unlink()
         lock.release()
 

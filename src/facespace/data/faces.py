@@ -8,14 +8,16 @@ import csv
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Annotated, Any, NotRequired, Protocol, TypedDict
 
+import msgspec
 import numpy as np
 
 from facespace.core.cards import CARD, Card, CardKind, read_card
 from facespace.core.console import progress
 from facespace.core.errors import FaceSetError, UsageError
 from facespace.core.files import restore_interrupted
+from facespace.core.reading import MEGABYTE, check_regular
 from facespace.image.photos import Template
 
 BATCH_SIZE = 64  # faces a forward pass of a space, which bounds the memory
@@ -24,6 +26,8 @@ SMALL_NETWORK_BATCH_SIZE = 256  # a forward pass of a smaller network
 FORMAT = 1
 SPLITS = ("train", "validation", "test")
 IMAGES, TABLE, SKIPPED = "images.npy", "table.csv", "skipped.csv"
+LARGEST_TABLE = 1024 * MEGABYTE  # of a table, and of its texts as an array of characters
+Length = Annotated[int, msgspec.Meta(ge=1, le=2**20)]  # a side in pixels
 COLUMNS = ("id", "split", "identity")  # then one column an attribute
 
 
@@ -77,6 +81,7 @@ class FaceSet:
         restore_interrupted(self.root)
         self.card = _read_card(self.root)
         self.images = self._map_images()
+        self._check_template()
         (self.ids, self.splits, self.identities), self.attribute_names, self.attributes = self._read_table()
         self.attributes.setflags(write=False)
 
@@ -122,20 +127,39 @@ class FaceSet:
             raise _damaged(self.root, f"{IMAGES} is missing")
         try:
             images = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (ValueError, OSError, EOFError) as error:
+        except Exception as error:  # a made-up header can raise almost anything
             raise _damaged(self.root, f"{IMAGES} is cut short or not an array ({error})") from error
+        if not isinstance(images, np.ndarray):  # an archive of arrays, whatever its name
+            raise _damaged(self.root, f"{IMAGES} is not an array")
         if images.ndim != 4 or images.dtype != np.uint8 or len(images) != count:
             raise _damaged(self.root, f"{IMAGES} holds {images.dtype} {images.shape}, the card {count} faces")
         return images
+
+    def _check_template(self) -> None:
+        try:
+            template = self.template
+        except UsageError as error:
+            raise _damaged(self.root, f"its {CARD} does not describe its faces ({error})") from error
+        if template.channels not in (1, 3):
+            raise _damaged(self.root, f"{IMAGES} has {template.channels} channels")
 
     def _read_table(self) -> tuple[list[np.ndarray], tuple[str, ...], np.ndarray]:
         path, count = self.root / TABLE, len(self.images)
         if not path.is_file():
             raise _damaged(self.root, f"{TABLE} is missing")
+        try:
+            return self._rows_of(path, count)
+        except (csv.Error, ValueError, OSError) as error:
+            raise _damaged(self.root, f"{TABLE} cannot be read ({error})") from error
+
+    def _rows_of(self, path: Path, count: int) -> tuple[list[np.ndarray], tuple[str, ...], np.ndarray]:
+        size = check_regular(path, LARGEST_TABLE)
         with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
             lines = csv.reader(file)
             header = next(lines, [])
             names = tuple(header[3:])
+            if count * (len(header) - 1) > size:  # so many commas it has not; before memory is taken for it
+                raise ValueError("it is cut short")
             texts, values = np.empty((3, count), object), np.full((count, len(names)), np.nan, np.float32)
             whole = 0
             for row in lines:  # one at a time: as lists of words a large table would fill the memory
@@ -147,6 +171,9 @@ class FaceSet:
                 whole += 1
         if tuple(header[:3]) != COLUMNS or whole != count:
             raise _damaged(self.root, f"{TABLE} does not have one whole row for each of the {count} images")
+        longest = max(map(len, texts.ravel()), default=0)
+        if count * longest > LARGEST_TABLE:  # as an array every text takes as much as the longest
+            raise ValueError(f"it holds a name of {longest:,} characters")
         return [column.astype(str) for column in texts], names, values
 
 
@@ -162,6 +189,34 @@ def is_face_set(root: Path) -> bool:
     return (root / CARD).is_file() and (root / IMAGES).is_file()
 
 
+class SetCard(TypedDict):
+    """The card of a prepared set, as far as it is read again; what a source or a derived set adds is free."""
+
+    kind: str
+    format: int
+    faces: Annotated[int, msgspec.Meta(ge=1)]
+    fingerprint: str
+    crop: str
+    source: str
+    terms: str
+    source_size: tuple[Length, Length] | None
+    splits: dict[str, int]
+    notes: list[str]
+    attributes: NotRequired[list[str]]
+    identities: NotRequired[str]
+    skipped: NotRequired[dict[str, Any]]
+    size: NotRequired[tuple[Length, Length]]
+    channels: NotRequired[int]
+    resize: NotRequired[str]
+    stored_size: NotRequired[tuple[Length, Length] | None]
+    background: NotRequired[str | list[int]]
+    masked_share: NotRequired[float | None]
+    alignment: NotRequired[dict[str, Any]]
+    labelled: NotRequired[dict[str, Any]]
+    parts: NotRequired[list[dict[str, Any]]]
+    other_files: NotRequired[int]
+
+
 _CARD = CardKind(
     "faceset",
     "a prepared set",
@@ -170,6 +225,7 @@ _CARD = CardKind(
     unreadable="Delete the folder and prepare it again.",
     wrong_kind="Name a folder that `facespace prepare` made.",
     wrong_format="Prepare it again.",
+    schema=SetCard,
 )
 
 

@@ -1,12 +1,12 @@
 """What the card of a packed space gains by evaluation: the figures, and known limitations."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from facespace.core.aliases import rename_nested
 from facespace.core.cards import Card
 from facespace.core.errors import UsageError
+from facespace.core.reading import read_json
 from facespace.evaluation.reconstruction import QUANTITIES, hardest
 from facespace.report.metrics import with_network
 
@@ -31,7 +31,7 @@ def figures_of(evaluation: Path, fingerprint: str) -> dict[str, str]:
     where the folder holds no evaluation, or that of another space."""
     file = evaluation / METRICS
     try:
-        found = rename_nested("evaluation", json.loads(file.read_text(encoding="utf-8")))
+        found = rename_nested("evaluation", read_json(file))
         protocol, reconstruction = found["protocol"], found["reconstruction"]
         measured = protocol["space"]["fingerprint"]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -43,6 +43,13 @@ def figures_of(evaluation: Path, fingerprint: str) -> dict[str, str]:
             f"{evaluation} measured another space. Evaluate this one: "
             "facespace evaluate SPACE --data SET --to DIR"
         )
+    try:
+        return _rows(found, protocol, reconstruction)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f"{file} is damaged ({error}). Make it again with facespace evaluate.") from error
+
+
+def _rows(found: Card, protocol: Card, reconstruction: Card) -> dict[str, str]:
     rows = {}
     for name, (label, form, _) in QUANTITIES.items():
         if name in reconstruction:

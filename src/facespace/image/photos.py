@@ -13,12 +13,16 @@ import numpy as np
 from PIL import Image, ImageCms, ImageFile, ImageOps, UnidentifiedImageError
 
 from facespace.core.errors import ImageError, UsageError, suggest
+from facespace.core.reading import MEGABYTE, RefusedFile, read_bounded
 from facespace.image.align import TEMPLATES
 
+LARGEST_FILE = 512 * MEGABYTE  # a file of more is not read; 100 million pixels of 8 bits have 286
 MAX_PIXELS = 100_000_000  # a picture of more is taken as a decompression bomb
 SMALLEST, LARGEST = 8, 1024  # pixels a side of a prepared face
 # Formats that Pillow decodes by itself; PostScript and others would start other programs.
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "BMP", "TIFF", "GIF", "PPM", "JPEG2000", "TGA", "ICO")
+
+ROWS = 64  # of a deep picture that are converted at a time
 
 TOO_SMALL = "smaller than the crop {}"
 
@@ -33,7 +37,9 @@ def read_photo(source: Path | bytes) -> Image.Image:
     if isinstance(source, Path) and not source.is_file():
         raise ImageError("not a regular file" if source.exists() else "no such file")
     try:
-        data = source.read_bytes() if isinstance(source, Path) else source
+        data = read_bounded(source, LARGEST_FILE) if isinstance(source, Path) else source
+    except RefusedFile as error:
+        raise ImageError(f"larger than {LARGEST_FILE // MEGABYTE} MB") from error
     except OSError as error:
         raise ImageError(f"unreadable: {(error.strerror or 'input error').lower()}") from error
     if not data:
@@ -102,14 +108,20 @@ def _from_profile(image: Image.Image) -> Image.Image:
 
 
 def _deep_gray(image: Image.Image) -> Image.Image:
-    values = np.asarray(image, dtype=np.float64)
+    values = np.asarray(image)
     top = float(np.nanmax(values, initial=0.0))
     white = 65535.0
     if image.mode == "F" and top <= 1.0:
         white = 1.0
     elif top <= 255:
         white = 255.0
-    return Image.fromarray(np.nan_to_num(values / white * 255).clip(0, 255).round().astype(np.uint8))
+    gray = np.empty(values.shape, np.uint8)
+    for first in range(
+        0, len(values), ROWS
+    ):  # in parts: as floats the whole would take many times the memory
+        part = values[first : first + ROWS].astype(np.float64)
+        gray[first : first + ROWS] = np.nan_to_num(part / white * 255).clip(0, 255).round()
+    return Image.fromarray(gray)
 
 
 def centered(side: int) -> Callable[[int, int], Box]:

@@ -4,7 +4,7 @@ Arrays in and out; nothing is fitted here."""
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple, Required, TypedDict
+from typing import NamedTuple, TypedDict
 
 import numpy as np
 
@@ -28,7 +28,7 @@ class FitFacts(TypedDict, total=False):
 class DirectionFacts(FitFacts, total=False):
     """What a bundle's card says of a direction. Scores are in standard deviations from the mean face."""
 
-    method: Required[str]  # a row of METHODS, or OWN, COMPONENTS, PAIRED
+    method: str  # a row of METHODS, or OWN, COMPONENTS, PAIRED
     yes: int  # faces with the attribute that it was found from
     no: int
     length: float  # of one unit, in the latents' own numbers

@@ -2,9 +2,9 @@
 is fitted to a model and kept beside it is in fitted.py, the folders of bundles are in locations.py, the
 fields of a card in bundle_card.py."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import torch
 from safetensors.torch import save as to_bytes
@@ -15,7 +15,7 @@ from facespace.core.errors import BundleError, UsageError
 from facespace.core.files import build_folder, write_json
 from facespace.core.version import __version__
 from facespace.image.photos import Template
-from facespace.models.bundle_card import FORMAT, BundleCard, read_card
+from facespace.models.bundle_card import FORMAT, BundleCard, checked, read_card
 from facespace.models.interface import LatentModel
 from facespace.models.locations import find, require_default_space
 from facespace.models.registry import build
@@ -78,10 +78,11 @@ def load(folder: Path | str | None = None, device: torch.device | str = "cpu") -
     card = card_of(folder)
     try:
         config, template = from_dict(ModelConfig, card["model"]), from_dict(Template, card["template"])
-        model = build(config)
-    except (KeyError, UsageError) as error:
+        shapes = shapes_of(lambda: build(config))
+    except (KeyError, UsageError, ValueError, RuntimeError, ArithmeticError) as error:
         raise BundleError(f"{folder / CARD} does not describe a model ({error}). {RESTORE_HINT}") from error
-    weights = read_tensors(folder / WEIGHTS, card.get("fingerprint"), RESTORE_HINT)
+    weights = read_tensors(folder / WEIGHTS, card.get("fingerprint"), RESTORE_HINT, shapes)
+    model = build(config)  # now that so much is known to be there
     try:
         model.load_state_dict(restored(model, weights))
     except ValueError as error:
@@ -91,6 +92,12 @@ def load(folder: Path | str | None = None, device: torch.device | str = "cpu") -
     return Bundle(model.to(device).eval().requires_grad_(False), template, card, folder)
 
 
+def shapes_of(make: Callable[[], torch.nn.Module]) -> dict[str, list[int]]:
+    """The shapes of the tensors of a module that `make` makes, without memory for them."""
+    with torch.device("meta"):
+        return {name: list(tensor.shape) for name, tensor in make().state_dict().items()}
+
+
 def card_of(folder: Path) -> BundleCard:
     """The card of a bundle, with typed fields. Raises BundleError."""
-    return cast(BundleCard, read_card(folder))
+    return checked(read_card(folder))

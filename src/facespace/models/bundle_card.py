@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict, cast
+
+import msgspec
 
 from facespace.core import cards
 from facespace.core.cards import CARD, RESTORE_HINT, Card, CardKind
@@ -11,15 +13,6 @@ from facespace.latent.direction_set import DirectionFacts
 
 FORMAT = 1
 FORMAT_8_BITS = 2  # of 8-bit weights: a facespace that cannot read them refuses the bundle by its format
-BUNDLE = CardKind(
-    "bundle",
-    "a trained model",
-    (FORMAT, FORMAT_8_BITS),
-    BundleError,
-    unreadable=RESTORE_HINT,
-    wrong_kind="Name the folder of a run or of a trained model.",
-    wrong_format="Update facespace.",
-)
 MODEL_PRIOR = "model"  # the name of the prior that is part of the model
 
 Fields = Mapping[str, Any]  # JSON of a config or of figures, whose fields belong to whoever wrote it
@@ -45,7 +38,7 @@ class PriorEntry(Entry):
     """A fitted prior."""
 
     origin: str  # one sentence
-    options: Fields  # of its constructor
+    options: dict[str, Any]  # of its constructor
     nats: NotRequired[dict[str, LogLikelihoods]]  # by split
     discrete: NotRequired[bool]  # whether it is a distribution of codes
 
@@ -87,27 +80,87 @@ class EncodedEntry(Entry):
 PackedEntry = TypedDict("PackedEntry", {"from": str, "bits": int})
 
 
-class BundleCard(TypedDict):
-    """The card of a bundle. Training, packing and the user's own facts add fields."""
+class Part(TypedDict, total=False):
+    """Of one of the sets that a merged set is made of."""
+
+    source: str
+    faces: int
+
+
+class SetFacts(TypedDict, total=False):
+    """What a bundle's card says of the set that it was trained on: the set's card."""
+
+    source: str | None
+    terms: str | None
+    faces: int
+    splits: dict[str, int] | None
+    notes: list[str] | None
+    fingerprint: str
+    parts: list[Part] | None
+
+
+class RecipeFacts(TypedDict, total=False):
+    """The recipe of a training. Its settings belong to whoever wrote them."""
+
+    name: str | None
+    summary: str | None
+    train: dict[str, Any] | None
+    objective: dict[str, Any] | None
+
+
+class Metrics(TypedDict, total=False):
+    """The figures of the epoch that a bundle was saved at."""
+
+    epoch: int
+    training_seconds: float | None
+    weights: str | None
+    train: dict[str, float | None] | None
+    validation: dict[str, float | None] | None
+
+
+class BundleFacts(TypedDict):
+    """The fields of a bundle's card without which it cannot be opened or described. Training, packing and the
+    user's own facts add fields."""
 
     kind: str
     format: int
     facespace: str  # version that wrote it
     fingerprint: str  # of the weights
-    model: Fields
-    template: Fields
-    step: int  # this and the next three are written by training
-    recipe: Fields
-    data: Fields
-    metrics: Fields
-    started_from: NotRequired[str]  # fingerprint of the bundle that training started from
+    model: dict[str, Any]
+    template: dict[str, Any]
+    step: NotRequired[int]  # this and the next three are written by training
+    recipe: NotRequired[RecipeFacts | None]
+    data: NotRequired[SetFacts | None]
+    metrics: NotRequired[Metrics | None]
+    started_from: NotRequired[str | None]  # fingerprint of the bundle that training started from
     stages: NotRequired[list[Stage]]  # all trainings that the weights come from, the first one first
     aggregate_posterior: NotRequired[AggregatePosterior]
+    packed: NotRequired[PackedEntry]
+    history: NotRequired[list[str] | None]  # sentences on the trainings, in place of stages
+    figures: NotRequired[dict[str, str | float] | None]
+    limitations: NotRequired[list[str] | None]
+
+
+class BundleCard(BundleFacts):
+    """The card of a bundle, with what was fitted to it."""
+
     priors: NotRequired[dict[str, PriorEntry]]
     directions: NotRequired[DirectionsEntry]
     discriminator: NotRequired[Entry]
     encoded: NotRequired[EncodedEntry]
-    packed: NotRequired[PackedEntry]
+    damaged: NotRequired[list[str]]  # names of entries of these that are not as they must be; not on disk
+
+
+BUNDLE = CardKind(
+    "bundle",
+    "a trained model",
+    (FORMAT, FORMAT_8_BITS),
+    BundleError,
+    unreadable=RESTORE_HINT,
+    wrong_kind="Name the folder of a run or of a trained model.",
+    wrong_format="Update facespace.",
+    schema=BundleFacts,
+)
 
 
 def default_prior(card: Card | BundleCard) -> str:
@@ -137,6 +190,42 @@ def likelihood_text(nats: Mapping[str, float]) -> str:
 def read_card(folder: Path) -> Card:
     """The card of a bundle's own folder."""
     return cards.read_card(folder / CARD, BUNDLE)
+
+
+def checked(card: Card) -> BundleCard:
+    """A card without the priors and directions whose entries are damaged; `damaged` names them. The space
+    itself can still be used."""
+    found, damaged = {**card}, []
+    priors = card.get("priors") or {}
+    if not isinstance(priors, dict):
+        priors, damaged = {}, ["priors"]
+    found["priors"] = {}
+    for kind, entry in priors.items():
+        if fits(entry, PriorEntry):
+            found["priors"][kind] = entry
+        else:
+            damaged.append(kind)
+    if not found["priors"]:
+        del found["priors"]
+    if "directions" in card and not fits(card["directions"], DirectionsEntry):
+        del found["directions"]
+        damaged.append("directions")
+    for name in ("encoded", "discriminator"):
+        if name in card and not fits(card[name], Entry):
+            del found[name]
+            damaged.append(name)
+    if damaged:
+        found["damaged"] = damaged
+    return cast(BundleCard, found)
+
+
+def fits(value: object, kind: Any) -> bool:
+    """Whether a JSON value has the fields of a type."""
+    try:
+        msgspec.convert(value, kind)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 def stages_of(card: Card | BundleCard) -> list[Stage]:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from facespace.core.cards import WEIGHTS, Card, parameter_count, tensor_shapes
 from facespace.core.configs import from_dict
 from facespace.core.errors import BundleError, UsageError
-from facespace.models.bundle_card import MODEL_PRIOR, Stage, likelihood_text, read_card, stages_of
+from facespace.models.bundle_card import MODEL_PRIOR, Stage, checked, likelihood_text, read_card, stages_of
 from facespace.models.locations import find, require_default_space
 from facespace.recipes.model_config import HIERARCHICAL, ModelConfig
 from facespace.report.run_files import objective
@@ -101,7 +101,7 @@ def read(space: Path | str | None = None) -> SpaceCard:
     """The card of a run (its best bundle) or a bundle, without one of the default space. Fields that it lacks
     are left out. Raises BundleError where the card is missing or damaged."""
     folder = find(require_default_space() if space is None else Path(space))
-    card = read_card(folder)
+    card: Card = {**checked(read_card(folder))}
     recipe = card.get("recipe") or {}
     parts = {
         "Model": _model(card, folder),

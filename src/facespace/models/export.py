@@ -10,7 +10,7 @@ import torch
 
 from facespace.core.cards import CARD, DIRECTIONS, RESTORE_HINT, WEIGHTS, Card, fingerprint, read_tensors
 from facespace.core.console import note
-from facespace.core.errors import UsageError
+from facespace.core.errors import BundleError, UsageError
 from facespace.core.files import is_own, restore_interrupted
 from facespace.core.locks import writing
 from facespace.models.bundle import Bundle, Tensors, card_of, read_card, write
@@ -69,6 +69,10 @@ def _pack(
     loaded: Bundle, to: Path, facts: Mapping[str, object], encoded: np.ndarray | None, bits: int
 ) -> int:
     source = card_of(loaded.folder)
+    if damaged := source.pop("damaged", []):
+        raise BundleError(
+            f"{loaded.folder / CARD} does not describe its {damaged[0]} rightly. {RESTORE_HINT}"
+        )
     _note_more_bits(loaded.folder, source, bits)
     weights = stored(loaded.model, bits)
     packed = _Packed(fingerprint(weights), {WEIGHTS: weights})

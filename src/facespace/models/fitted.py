@@ -20,7 +20,7 @@ from facespace.core.files import build_folder, is_own, restore_interrupted, writ
 from facespace.core.locks import WAIT, writing
 from facespace.image.photos import Template
 from facespace.latent.directions import Directions, Whitening
-from facespace.models.bundle import Bundle, Tensors, card_of, read_card, save, tensors_of
+from facespace.models.bundle import Bundle, Tensors, card_of, read_card, save, shapes_of, tensors_of
 from facespace.models.bundle_card import DirectionsEntry, Entry, Fields, PriorEntry
 from facespace.models.interface import LatentModel
 from facespace.models.locations import check_writable
@@ -30,6 +30,7 @@ from facespace.recipes.model_config import ModelConfig
 
 DISCRIMINATOR = "discriminator.safetensors"
 ENCODED = "encoded.safetensors"
+MOST_OPTION, MOST_BLOCKS = 2**24, 256  # of a prior's numbers, and of the blocks of its network
 
 
 def prior_file(kind: str) -> str:
@@ -57,24 +58,44 @@ def load_prior(loaded: Bundle, kind: str) -> FittedPrior:
         raise UsageError(f"Unknown prior {kind!r}. {suggest(kind, FITTED)} Fit one with: {fit}")
     repair = f"Fit it again: {fit} --kind {kind}"
     try:
-        entry = card_of(folder).get("priors", {}).get(kind)
+        card = card_of(folder)
+        if {kind, "priors"} & set(card.get("damaged", ())):
+            raise KeyError(kind)
+        entry = card.get("priors", {}).get(kind)
         if entry is None:
             raise BundleError(f"{folder} has no fitted prior {kind!r} yet. Fit it: {fit} --kind {kind}")
         if entry["weights"] != loaded.card["fingerprint"]:
             raise BundleError(
                 f"The prior {kind!r} in {folder} was fitted to a model with other weights. {repair}"
             )
-        tensors = read_tensors(folder / prior_file(kind), entry["fingerprint"], repair)
-        prior = FITTED[kind].from_card(latent_size(loaded), entry["options"])
+        options = check_options({**entry["options"]})
+        size = latent_size(loaded)
+        shapes = shapes_of(lambda: FITTED[kind].from_card(size, options))
+        tensors = read_tensors(folder / prior_file(kind), entry["fingerprint"], repair, shapes)
+        prior = FITTED[kind].from_card(size, options)
         prior.load_state_dict(restored(prior, tensors))
         prior.origin = str(entry["origin"])
     except ValueError as error:
         raise BundleError(f"{folder / prior_file(kind)} is damaged: {error}. {repair}") from error
-    except (AttributeError, KeyError, TypeError, RuntimeError, UsageError) as error:
+    except (AttributeError, KeyError, TypeError, RuntimeError, ArithmeticError, UsageError) as error:
         raise BundleError(
             f"{folder / CARD} does not describe its prior {kind!r} rightly. {repair}"
         ) from error
     return prior
+
+
+def check_options(options: Any, most: int = MOST_OPTION) -> dict[str, Any]:
+    """The options of a prior in a card. Raises ValueError where one is a number or a list beyond what any
+    prior has, which would only take time."""
+    if not isinstance(options, dict):
+        raise ValueError("its options are not a table")
+    for name, value in options.items():
+        limit = MOST_BLOCKS if name == "blocks" else most
+        if isinstance(value, list) and len(value) <= most:
+            check_options(dict(enumerate(value)), most)
+        elif isinstance(value, dict | list) or (isinstance(value, int | float) and not abs(value) <= limit):
+            raise ValueError(f"its option {name} is out of range")
+    return options
 
 
 def save_directions(loaded: Bundle, directions: Directions) -> None:
@@ -97,7 +118,10 @@ def load_directions(loaded: Bundle) -> Directions:
     damaged, or belong to other weights."""
     folder, find_them = loaded.folder, f"facespace directions {loaded.folder} --data SET"
     repair = f"Find them again: {find_them}"
-    entry = card_of(folder).get("directions")
+    card = card_of(folder)
+    if "directions" in card.get("damaged", ()):
+        raise BundleError(f"{folder / CARD} does not describe its directions rightly. {repair}")
+    entry = card.get("directions")
     if entry is None:
         raise BundleError(
             f"{folder} has no directions (vectors along which attributes change). Compute them: {find_them}"
@@ -109,7 +133,7 @@ def load_directions(loaded: Bundle) -> Directions:
             )
         tensors = read_tensors(folder / DIRECTIONS, entry["fingerprint"], repair)
         return _directions(entry, tensors, latent_size(loaded))
-    except (AttributeError, KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
         raise BundleError(f"{folder / CARD} does not describe its directions rightly. {repair}") from error
 
 
@@ -120,7 +144,8 @@ def _directions(entry: DirectionsEntry, tensors: Tensors, latent: int) -> Direct
     whitening = Whitening(arrays["center"], arrays["root"])
     names = entry["names"]
     found = Directions(tuple(names), arrays["units"], arrays["probes"], whitening, names)
-    if found.units.shape != (len(names), latent) or whitening.root.shape != (latent, latent):
+    shapes = [array.shape for array in (found.units, found.probes, whitening.center, whitening.root)]
+    if shapes != [(len(names), latent), (len(names), latent), (latent,), (latent, latent)]:
         raise KeyError("shapes")
     return found
 
@@ -155,7 +180,7 @@ def load_encoded(loaded: Bundle) -> np.ndarray | None:
     if not isinstance(entry, dict) or entry.get("weights") != loaded.card["fingerprint"]:
         return None
     z = read_tensors(loaded.folder / ENCODED, entry.get("fingerprint"), RESTORE_HINT).get("z")
-    if z is None or z.shape[1:] != (latent_size(loaded),):
+    if z is None or z.shape[1:] != (latent_size(loaded),) or not len(z) or not z.is_floating_point():
         raise BundleError(f"{loaded.folder / ENCODED} does not fit the model. {RESTORE_HINT}")
     return z.float().numpy()
 

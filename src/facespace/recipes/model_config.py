@@ -8,6 +8,19 @@ from facespace.core.errors import UsageError
 HIERARCHICAL = ("hierarchical", "hierarchical_vq")  # kinds of model with several levels of latents
 FAMILIES = {"deterministic": "autoencoder", "gaussian": "VAE", "vq": "VQ autoencoder"}
 
+# The largest numbers of a model that any memory holds; a card that says more is not from a training.
+LARGEST = {
+    "image": 4096,
+    "latent_dim": 2**20,
+    "widths": 2**16,
+    "codebook_size": 2**20,
+    "code_dim": 2**16,
+    "levels": 2**16,
+    "refinement_steps": 64,
+    "decoder_blocks": 64,
+}
+MOST_LAYERS = 64
+
 Rule = tuple[bool, str]  # whether a rule holds, and the error sentence where it does not
 
 
@@ -16,6 +29,11 @@ def check_rules(rules: Iterable[Rule]) -> None:
     for holds, sentence in rules:
         if not holds:
             raise UsageError(sentence)
+
+
+def _shown(value: object) -> str:
+    text = f"{list(value)}" if isinstance(value, tuple) else f"{value}"
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 @dataclass(frozen=True)
@@ -55,6 +73,13 @@ class ModelConfig:
         check_rules(self._noise_rules())
 
     def _size_rules(self) -> Iterator[Rule]:
+        for name, most in LARGEST.items():
+            value = getattr(self, name)
+            numbers = value if isinstance(value, tuple) else (value,)
+            yield (
+                len(numbers) <= MOST_LAYERS and all(number <= most for number in numbers),
+                f"model.{name} is at most {most:,}, in at most {MOST_LAYERS} layers; got {_shown(value)}.",
+            )
         yield (
             self.image[0] in (1, 3) and min(self.image) >= 1,
             f"model.image is channels, height, width with 1 or 3 channels; got {list(self.image)}.",

@@ -11,6 +11,7 @@ from typing import Any, TypeGuard
 from facespace.core.aliases import rename_nested
 from facespace.core.cards import Card, parameter_count, tensor_shapes
 from facespace.core.errors import BundleError
+from facespace.core.reading import LARGEST_LOG, read_bounded, read_json
 
 # The file names that run_log.py writes; importing it would load torch and matplotlib.
 METRICS, RESULT, POSITION = "metrics.jsonl", "run.json", "checkpoint.json"
@@ -30,11 +31,11 @@ def read_epochs(run: Path, damage: list[str]) -> list[Card]:
     """The lines of a run's metrics.jsonl before the first damaged one, which is reported in `damage`. A last
     line without a line feed is what a killed process leaves: it is skipped, and is no damage."""
     try:
-        text = (run / METRICS).read_text(encoding="utf-8", errors="replace")
+        text = read_bounded(run / METRICS, LARGEST_LOG).decode("utf-8", "replace")
     except FileNotFoundError:
         return []
-    except OSError as error:
-        damage.append(f"{METRICS} cannot be read ({error.strerror})")
+    except (OSError, ValueError) as error:
+        damage.append(f"{METRICS} cannot be read ({getattr(error, 'strerror', '') or error})")
         return []
     rows = text.split("\n")
     epochs: list[Card] = []
@@ -58,10 +59,10 @@ def read_object(path: Path, damage: list[str]) -> Card:
     """The JSON object in a file, {} if there is no such file. A file of other content is reported in
     `damage`."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))
+        content = read_json(path)
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, RecursionError):
+    except (OSError, ValueError):
         content = None
     if not isinstance(content, dict):
         damage.append(f"{path.name} cannot be read")

@@ -18,7 +18,6 @@ from facespace.models import LatentModel, bundle, bundle_card, fitted
 from facespace.models.priors import Flow, Prior
 from facespace.space.inputs import number
 
-
 Written = tuple[int, int, int]  # time in ns, number and size of a file
 
 

@@ -70,7 +70,9 @@ def train_attributes(
     faces, to = data if isinstance(data, FaceSet) else FaceSet(data), Path(to)
     with writing(to):
         check_target(to, "an attribute network", _holds_network, force)
-        return _train(faces, to, attributes, override(plan or AttributePlan(), settings), device, seed, resume)
+        return _train(
+            faces, to, attributes, override(plan or AttributePlan(), settings), device, seed, resume
+        )
 
 
 def _train(

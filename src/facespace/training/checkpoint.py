@@ -15,10 +15,12 @@ from facespace.core.configs import from_dict
 from facespace.core.console import note
 from facespace.core.errors import TrainingError, UsageError
 from facespace.core.files import write_atomically, write_json
+from facespace.core.reading import MEGABYTE, check_regular
 from facespace.models.optimization import EarlyStopping
 from facespace.recipes.config import Recipe
 
 CHECKPOINT, PREVIOUS = "checkpoint.pt", "checkpoint.previous.pt"
+LARGEST = 64 * 1024 * MEGABYTE  # bytes of a checkpoint that is read
 POSITION = "checkpoint.json"  # the step of the checkpoint, for listings that do not load torch
 
 
@@ -129,6 +131,7 @@ def _equal(name: str, old: object, new: object) -> bool:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
+        check_regular(path, LARGEST)
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged archive or pickle stream can raise almost anything
         reason = str(error).splitlines()[0]

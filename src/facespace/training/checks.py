@@ -78,7 +78,8 @@ def _check_target(run: Path, force: bool) -> None:
         )
 
 
-# Seconds within which further signals belong to the first: `timeout` sends one to the process and one to its group.
+# Seconds within which further signals belong to the first: `timeout` sends one to the process and one to its
+# group.
 SAME_PRESS = 1.0
 
 

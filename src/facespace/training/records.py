@@ -5,6 +5,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
 
+import msgspec
+
 from facespace.core.aliases import rename_nested
 from facespace.core.cards import Card
 
@@ -41,9 +43,9 @@ def read_record(line: str) -> EpochRecord | None:
         for field in fields(EpochRecord):
             if field.name in values or field.default is MISSING:
                 known[field.name] = values[field.name]
-    except (json.JSONDecodeError, KeyError, TypeError):
+        return msgspec.convert(rename_nested("epoch", known), EpochRecord)
+    except (ValueError, RecursionError, KeyError, TypeError):  # a ValidationError is a ValueError
         return None
-    return EpochRecord(**rename_nested("epoch", known))
 
 
 @dataclass(frozen=True)

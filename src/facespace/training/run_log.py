@@ -9,6 +9,7 @@ import numpy as np
 
 from facespace.core.console import note
 from facespace.core.files import write_atomically, write_json
+from facespace.core.reading import LARGEST_LOG, read_bounded
 from facespace.training.records import EpochRecord, Figures, RunResult, read_record
 from facespace.training.trackers import Tracker
 
@@ -98,7 +99,9 @@ class RunLogger:
 
 def read_lines(path: Path) -> list[str]:
     """The lines of a text file; none where it does not exist."""
-    return path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    if not path.is_file():
+        return []
+    return read_bounded(path, LARGEST_LOG).decode("utf-8", "replace").splitlines()
 
 
 def read_records(run: Path) -> list[EpochRecord]:

@@ -167,9 +167,7 @@ class Validator:
         if self.origin:
             facts["started_from"] = self.origin
         same_encoder = self.plan.train.freeze == "encoder"
-        fitted.save_over(
-            self.run / name, model, self.plan.model, self.faces.template, facts, same_encoder
-        )
+        fitted.save_over(self.run / name, model, self.plan.model, self.faces.template, facts, same_encoder)
 
     def _fit_priors(self, bundles: Sequence[bundle.Bundle], carried: bool) -> dict[str, PriorReport]:
         """Fits the final prior in each bundle; one with the weights of an earlier one gets a copy of its."""
