@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,9 +14,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-import facespace
 from facespace.core.cards import CARD, DIRECTIONS, WEIGHTS, fingerprint
-from facespace.core.errors import BundleError, FacespaceError, FaceSetError, ImageError
+from facespace.core.errors import BundleError, FaceSetError, FacespaceError, ImageError
 from facespace.core.reading import RefusedFile, read_bounded, read_json
 from facespace.data.derive import subsample
 from facespace.data.faces import FaceSet
@@ -298,10 +298,8 @@ def _peak_of(work):
     reader, writer = os.pipe()
     child = os.fork()
     if not child:
-        with contextlib.suppress(OSError):
-            # The peak of this process starts again at what it has now.
-            with open("/proc/self/clear_refs", "w") as file:
-                file.write("5")
+        with contextlib.suppress(OSError):  # the peak of this process starts again at what it has now
+            Path("/proc/self/clear_refs").write_text("5")
         before = _high_water()
         work()
         os.write(writer, str(_high_water() - before).encode())
@@ -313,6 +311,5 @@ def _peak_of(work):
 
 
 def _high_water():
-    with open("/proc/self/status") as file:
-        line = next(line for line in file if line.startswith("VmHWM"))
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in line)
     return int(line.split()[1]) * 1024

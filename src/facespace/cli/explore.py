@@ -1,5 +1,10 @@
 """The verb that opens the explorer."""
 
+import contextlib
+import html
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from facespace.cli.app import Done, verb
@@ -50,12 +55,30 @@ def explore(
     def ready(address: str) -> None:
         note(f"Explore {', '.join(opened.names)} at {address}  (Ctrl-C stops)")
         if open:
-            import webbrowser
+            opened_by.enter_context(in_browser(address))
 
-            webbrowser.open(address)
-
-    service.serve_until_stopped(ready)
+    with contextlib.ExitStack() as opened_by:
+        service.serve_until_stopped(ready)
     return Done({"address": service.address, "spaces": [str(space) for space in chosen]}, "Stopped.")
+
+
+@contextmanager
+def in_browser(address: str) -> Iterator[None]:
+    """Opens an address in the browser. Not by a command line, which every user of the machine can read and
+    which would show the token, but by a file of this user alone that leads to it and is removed afterwards."""
+    import webbrowser
+
+    with tempfile.TemporaryDirectory(prefix="facespace-", ignore_cleanup_errors=True) as folder:
+        page = Path(folder, "explorer.html")
+        page.touch(0o600)
+        link = html.escape(address)
+        page.write_text(
+            f'<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="0; url={link}">'
+            f'<title>facespace</title><a href="{link}">Open the explorer</a>',
+            encoding="utf-8",
+        )
+        webbrowser.open(page.as_uri())
+        yield
 
 
 def at_hand(*places: Path) -> list[Path]:

@@ -184,7 +184,7 @@ class Engine:
     def export_animation(self, keyframes: np.ndarray, spec: PathSpec, fps: float, file_format: str) -> bytes:
         """The animation of a path as a file of that format."""
         choose(dict.fromkeys(_formats()), file_format, "animation format")
-        faces = self.decode(self.path(keyframes, spec))
+        faces = _Decoded(self, self.path(keyframes, spec))
         with tempfile.TemporaryDirectory(prefix="facespace-") as folder:
             file = Path(folder) / f"morph.{file_format}"
             animation.save_animation(faces, file, fps=fps)
@@ -229,6 +229,18 @@ class Engine:
         for face in faces:
             small.append(np.asarray(grids.to_image(face).resize(size, Image.Resampling.LANCZOS)))
         return np.stack(small)
+
+
+class _Decoded:
+    """Faces of latents as the frames of an animation, decoded when they are asked for."""
+
+    def __init__(self, engine: Engine, z: np.ndarray) -> None:
+        self._engine, self._z = engine, z
+        channels, height, width = engine.space.image_shape
+        self.shape = (len(z), height, width, channels)
+
+    def __getitem__(self, places: slice, /) -> np.ndarray:
+        return self._engine.decode(self._z[places])
 
 
 def _formats() -> list[str]:

@@ -2,8 +2,9 @@
 header and a payload. No handler opens a file or a path. A photograph stays in memory while its page is
 connected; nothing else is kept."""
 
+import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -39,6 +40,8 @@ class Page:
     it or leaves."""
 
     photo: np.ndarray | None = None
+    left: bool = False  # it has disconnected
+    exporting: threading.Lock = field(default_factory=threading.Lock)  # one animation at a time
 
 
 class Call(NamedTuple):
@@ -217,7 +220,12 @@ def _export_animation(call: Call) -> Answer:
     keyframes, spec = call.latents(MOST_KEYFRAMES), _path_spec(call)
     fps = messages.number(call.fields, "fps", 1, 60, 30)
     file_format = messages.word(call.fields, "format", "gif")
-    return {"format": file_format}, call.engine.export_animation(keyframes, spec, fps, file_format)
+    if not call.page.exporting.acquire(blocking=False):
+        raise UsageError("An animation of this page is being created already. Wait until it is there.")
+    try:
+        return {"format": file_format}, call.engine.export_animation(keyframes, spec, fps, file_format)
+    finally:
+        call.page.exporting.release()
 
 
 def _map(call: Call) -> Answer:

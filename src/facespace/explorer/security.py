@@ -10,6 +10,7 @@ import re
 import secrets
 import socket
 from collections.abc import Iterable
+from itertools import pairwise
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -17,6 +18,25 @@ from facespace.core.errors import UsageError
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 PROTOCOL = "facespace.v1"  # the WebSocket subprotocol; the token is sent beside it
+FEWEST_CHARACTERS = 8  # different ones in a token
+FEWEST_OTHERS = 12  # characters of a token beside common words
+WORDS = (
+    "facespace",
+    "password",
+    "passwort",
+    "secret",
+    "token",
+    "admin",
+    "letmein",
+    "changeme",
+    "welcome",
+    "test",
+)
+ROWS = {
+    f"{row[place]}{row[place + 1]}"
+    for row in ("qwertyuiop", "asdfghjkl", "zxcvbnm")
+    for place in range(len(row) - 1)
+}
 NOTEBOOKS = "http://localhost:* http://127.0.0.1:*"
 
 
@@ -30,7 +50,29 @@ def check_token(host: str, token: str | None) -> str:
         )
     if token is not None and not re.fullmatch(r"[A-Za-z0-9_-]{16,128}", token):
         raise UsageError("--token takes 16 to 128 of the characters A-Z a-z 0-9 _ and -.")
+    if token is not None and host not in LOOPBACK and is_weak(token):
+        raise UsageError(
+            f"--host {host} lets other machines in, and this token is easy to guess. Take a random one: "
+            f"--token {secrets.token_urlsafe(24)}"
+        )
     return token or secrets.token_urlsafe(24)
+
+
+def is_weak(token: str) -> bool:
+    """Whether a token is one that people think of: few different characters, a part that repeats, characters
+    in a row, or common words with little else."""
+    if len(set(token)) < FEWEST_CHARACTERS:
+        return True
+    if any(token == (token[:part] * len(token))[: len(token)] for part in range(1, len(token) // 2 + 1)):
+        return True
+    lower = token.lower()
+    steps = [abs(ord(after) - ord(before)) for before, after in pairwise(lower)]
+    rows = sum(pair in ROWS for pair in map("".join, pairwise(lower)))
+    if sum(step <= 1 for step in steps) + rows > len(steps) / 2:
+        return True
+    for word in WORDS:
+        lower = lower.replace(word, "")
+    return len(lower) < FEWEST_OTHERS
 
 
 def allowed_hosts(host: str, port: int) -> frozenset[str]:

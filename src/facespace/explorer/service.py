@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from importlib import resources
 from pathlib import Path
+from types import FrameType
 
 import anyio.to_thread
 import uvicorn
@@ -20,14 +21,18 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from facespace.core import interrupts
 from facespace.core.errors import FacespaceError, UsageError
+from facespace.core.waiting import Abandoned, while_wanted
 from facespace.data.faces import FaceSet
 from facespace.explorer import handlers, messages, security
+from facespace.explorer.connections import BoundedProtocol
 from facespace.explorer.engine import Engine
 from facespace.models import locations
 from facespace.space.face_space import FaceSpace, load
 
 PORT, TRIED = 8420, 20  # the default port, and how many ports from it on are tried
+QUEUED = 64  # requests of one page that are read before one of them is answered
 AT_ONCE = 4  # requests of one page that are handled at the same time
 PAGES = 16  # open pages
 
@@ -38,6 +43,7 @@ class Spaces:
     def __init__(self, spaces: Sequence[FaceSpace | Path], faces: FaceSet | None = None) -> None:
         self._given, self._faces = list(spaces), faces
         self._engines: dict[int, Engine] = {}
+        self.stopped = False  # all work ends at its next step
         self.names = [_name(_folder(space)) for space in spaces]
 
     def open(self, index: int) -> Engine:
@@ -49,7 +55,8 @@ class Spaces:
         return self._engines[index]
 
     def stop(self) -> None:
-        """Ends all work in the background."""
+        """Ends all work, of requests and in the background."""
+        self.stopped = True
         for engine in self._engines.values():
             engine.stop()
 
@@ -107,23 +114,25 @@ async def _serve(socket: WebSocket, spaces: Spaces) -> None:
     is answered with an error sentence."""
     await socket.accept(subprotocol=security.PROTOCOL)
     page = handlers.Page()
-    gate, tasks = asyncio.Semaphore(AT_ONCE), set()
+    gate, queue, tasks = asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(QUEUED), set()
 
     async def work(request: messages.Request) -> None:
         try:
-            reply = await anyio.to_thread.run_sync(_reply, spaces, request, page)
-            # The page may have disconnected meanwhile.
-            with contextlib.suppress(RuntimeError, WebSocketDisconnect, OSError):
-                await socket.send_bytes(reply)
+            async with gate:
+                reply = await anyio.to_thread.run_sync(_reply, spaces, request, page)
+            if reply is not None:
+                # The page may have disconnected meanwhile.
+                with contextlib.suppress(RuntimeError, WebSocketDisconnect, OSError):
+                    await socket.send_bytes(reply)
         finally:
-            gate.release()
+            queue.release()
 
     try:
         while True:
             message = await socket.receive()
             if message["type"] != "websocket.receive":
                 return
-            await gate.acquire()
+            await queue.acquire()
             try:
                 request = messages.read(message.get("bytes") or b"")
             except UsageError:
@@ -133,20 +142,25 @@ async def _serve(socket: WebSocket, spaces: Spaces) -> None:
             tasks.add(task)
             task.add_done_callback(tasks.discard)
     finally:
+        page.left = True  # what it has asked for stops at its next step
         for task in tasks:
             task.cancel()
 
 
-def _reply(spaces: Spaces, request: messages.Request, page: handlers.Page) -> bytes:
-    """The reply to one request as a message; an exception becomes an error sentence."""
+def _reply(spaces: Spaces, request: messages.Request, page: handlers.Page) -> bytes | None:
+    """The reply to one request as a message; an exception becomes an error sentence. None where nobody waits
+    for it any more."""
     start = time.perf_counter()
     try:
         index = messages.whole(request.fields, "space", 0, len(spaces.names) - 1, 0)
-        header, payload = handlers.answer(spaces.open(index), request, page)
+        with while_wanted(lambda: not (page.left or spaces.stopped)):
+            header, payload = handlers.answer(spaces.open(index), request, page)
         taken = round(1000 * (time.perf_counter() - start), 2)
         return messages.write(
             {**header, "spaces": spaces.names, "milliseconds": taken, "id": request.id, "ok": True}, payload
         )
+    except Abandoned:
+        return None
     except FacespaceError as error:
         sentence = str(error)
     except Exception as error:  # a programming error must not close the connection
@@ -194,6 +208,7 @@ class Service(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
+                http=BoundedProtocol,
                 ws_max_size=messages.LARGEST,
                 ws_per_message_deflate=False,  # raw pixels on loopback: packing costs more than sending
                 log_config=None,
@@ -206,6 +221,12 @@ class Service(uvicorn.Server):
             )
         )
         self._ready: Callable[[str], None] = lambda address: None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Ctrl-C: work in progress stops, and a deadline ends what does not."""
+        self._spaces.stopped = True
+        interrupts.leave_soon(0, "Stopped.")
+        super().handle_exit(sig, frame)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Starts, and calls `ready`."""

@@ -17,6 +17,7 @@ from PIL.ExifTags import Base
 from facespace.core.errors import FacespaceError, UsageError
 from facespace.core.extras import install_command
 from facespace.core.files import write_atomically
+from facespace.core.waiting import step
 from facespace.image import gif
 from facespace.image.grids import check_ending
 from facespace.image.sheets import enlarged
@@ -87,6 +88,7 @@ def _pictures(frames: Frames, scale: int | None) -> Iterator[Image.Image]:
     size = shown_size(height, width, scale)
     for start in range(0, frames.shape[0], BATCH):
         for frame in frames[start : start + BATCH]:
+            step()
             yield enlarged(frame, size)
 
 

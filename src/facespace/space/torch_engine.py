@@ -12,6 +12,7 @@ from torch import Generator, Tensor
 from facespace.core import cards
 from facespace.core.aliases import current_argument
 from facespace.core.errors import UsageError, choose
+from facespace.core.waiting import step
 from facespace.data.faces import BATCH_SIZE
 from facespace.image.pixels import to_float, to_uint8
 from facespace.models import LatentModel, bundle, bundle_card, fitted
@@ -74,6 +75,7 @@ class TorchEngine:
         y = torch.from_numpy(attributes).to(self.device)
         parts = [np.empty((0, self.latent_dim), np.float32)]
         for start in range(0, len(faces), BATCH_SIZE):
+            step()
             part = to_float(faces[start : start + BATCH_SIZE], self.device)
             posterior = self.model.encode(part, y.expand(len(part), -1))
             parts.append(posterior.mean.flatten(1).float().cpu().numpy())
@@ -86,6 +88,7 @@ class TorchEngine:
         channels, height, width = self.image_shape
         parts = [np.empty((0, height, width, channels), np.uint8)]
         for part in latents.split(BATCH_SIZE):
+            step()
             if len(part):
                 parts.append(to_uint8(self.image(part, y)))
         return np.concatenate(parts)
@@ -95,6 +98,7 @@ class TorchEngine:
         same attributes y (A,) for all; None is unknown."""
         if y is None:
             y = torch.full((len(self.conditions),), torch.nan, device=self.device)
+        step()
         return self.model.decode(z.reshape(-1, *self.model.latent_shape), y.expand(len(z), -1))
 
     def sample(
