@@ -284,19 +284,6 @@ def test_archives_that_leave_their_folder_are_refused(tmp_path, content):
     assert [path.name for path in tmp_path.rglob("*")] == ["home", "archive"]
 
 
-def test_a_link_in_a_zip_becomes_a_plain_file(tmp_path):
-    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
-        entry = zipfile.ZipInfo("away")
-        entry.external_attr = (stat.S_IFLNK | 0o777) << 16
-        archive.writestr(entry, "/etc/hostname")
-    with quiet():
-        unpack(tmp_path / "a.zip", tmp_path / "to")
-    assert (
-        not (tmp_path / "to" / "away").is_symlink()
-        and (tmp_path / "to" / "away").read_text() == "/etc/hostname"
-    )
-
-
 @pytest.mark.parametrize("content", [b"", b"<html>moved</html>", zipped(FILES)[:-40], tarred(FILES)[:-30]])
 def test_a_damaged_archive_is_a_sentence_and_leaves_nothing(tmp_path, content):
     (tmp_path / "archive").write_bytes(content)

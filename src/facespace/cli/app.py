@@ -18,7 +18,7 @@ from cyclopts import App, CycloptsError, Parameter
 from facespace.cli.options import complete_align
 from facespace.core import interrupts
 from facespace.core.aliases import current_verb, rename_arguments
-from facespace.core.console import is_main_process
+from facespace.core.console import is_main_process, visible
 from facespace.core.errors import FacespaceError, describe_os_error
 from facespace.core.version import __version__
 
@@ -164,7 +164,7 @@ def _handle(error: BaseException, tokens: Sequence[str], as_json: bool) -> int:
 
 
 def _fail(sentence: str, code: int, as_json: bool) -> int:
-    print(f"facespace: {sentence}", file=sys.stderr)
+    print(f"facespace: {visible(sentence)}", file=sys.stderr)
     interrupts.said()
     if as_json:
         print(json.dumps({"error": sentence, "exit_code": code}))
@@ -177,7 +177,7 @@ def _run_verb(tokens: Sequence[str], as_json: bool) -> None:
         return
     done = app(rename_arguments(tokens))
     if isinstance(done, Done) and is_main_process():
-        print(json.dumps(done.facts, default=str) if as_json else done.text)
+        print(json.dumps(done.facts, default=str) if as_json else visible(done.text))
 
 
 def _explain(error: BaseException, tokens: Sequence[str]) -> tuple[str, int]:

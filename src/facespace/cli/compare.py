@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from facespace.cli.app import Done, verb
-from facespace.cli.options import Force, Prior, SetFaces, words
+from facespace.cli.options import Flag, Force, Prior, SetFaces, check_trust, words
 from facespace.core.errors import UsageError
 
 
@@ -15,6 +15,7 @@ def compare(
     to: Path | None = None,
     metrics: str | None = None,
     features: str = "inception",
+    trust: Flag = False,
     lpips: Path | None = None,
     identity: Path | None = None,
     prior: Prior = None,
@@ -43,7 +44,9 @@ def compare(
         are measured as facespace evaluate measures them.
     features
         With --metrics, the network of FID, KID, precision and recall: inception (the FID Inception, fetched
-        once), inception-bf16, attributes (the bundled attribute classifier), or a TorchScript file.
+        once), inception-bf16, attributes (the bundled attribute classifier), or a TorchScript file (--trust).
+    trust
+        Opens the TorchScript file that --features names, which is a program and runs.
     lpips
         LPIPS weights for the metric lpips, else those that FACESPACE_LPIPS names.
     identity
@@ -53,6 +56,7 @@ def compare(
     seed
         Random seed of the samples.
     """
+    check_trust(features, trust)
     if metrics is None:
         only_with_metrics(features, lpips, identity, prior, temperature)
         return _comparison(spaces, faces, to, seed, force)

@@ -6,7 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from facespace.cli.app import Done, verb
-from facespace.cli.options import Force, Prior, SetFaces, words
+from facespace.cli.options import Flag, Force, Prior, SetFaces, check_trust, words
 
 
 @verb("facespace evaluate [SPACE] --data SET --to DIR")
@@ -18,6 +18,7 @@ def evaluate(
     to: Path,
     samples: int | None = None,
     features: str = "inception",
+    trust: Flag = False,
     lpips: Path | None = None,
     identity: Path | None = None,
     prior: Prior = None,
@@ -40,7 +41,9 @@ def evaluate(
         Number of new faces that are measured. [default: as many as faces]
     features
         The network whose features FID and KID compare: inception (the FID Inception, fetched once),
-        inception-bf16 (twice as fast), attributes, a TorchScript file, or none.
+        inception-bf16 (twice as fast), attributes, a TorchScript file (with --trust), or none.
+    trust
+        Opens the TorchScript file that --features names, which is a program and runs.
     lpips
         LPIPS weights, else those that FACESPACE_LPIPS names.
     identity
@@ -52,6 +55,7 @@ def evaluate(
     seed
         Random seed of samples, noise and intervals.
     """
+    check_trust(features, trust)
     from facespace.evaluation.evaluate import LAYOUT, brief
     from facespace.evaluation.evaluate import evaluate as measure
 

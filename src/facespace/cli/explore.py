@@ -65,7 +65,7 @@ def explore(
 @contextmanager
 def in_browser(address: str) -> Iterator[None]:
     """Opens an address in the browser. Not by a command line, which every user of the machine can read and
-    which would show the token, but by a file of this user alone that leads to it and is removed afterwards."""
+    which would show the token, but by a file of this user alone, which is removed afterwards."""
     import webbrowser
 
     with tempfile.TemporaryDirectory(prefix="facespace-", ignore_cleanup_errors=True) as folder:

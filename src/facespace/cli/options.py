@@ -187,3 +187,12 @@ def _yes_no_or_number(text: str) -> float | None:
 
 
 YES_NO = {"yes": 1.0, "no": -1.0}
+
+
+def check_trust(features: str, trust: bool) -> None:
+    """Raises UsageError for a network that is a program, unless the user says that it may run."""
+    if not trust and Path(features).is_file():
+        raise UsageError(
+            f"--features {features} is a TorchScript file: a program, which can do all that you can. If you "
+            "trust whoever made it, add --trust."
+        )

@@ -2,6 +2,7 @@
 shows a bar, a log a plain line every LOG_EVERY seconds."""
 
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +15,9 @@ if TYPE_CHECKING:  # rich takes longer to import than the rest of a short comman
     from rich.progress import Progress
 
 LOG_EVERY = 15.0  # seconds between progress lines when stderr is not a terminal
+
+# All control characters but tab and line feed, and those that turn the direction of writing.
+CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 Advance = Callable[[int], None]
 _STARTED = time.monotonic()
@@ -56,10 +60,16 @@ def is_quiet() -> bool:
     return _quiet.get()
 
 
+def visible(text: str) -> str:
+    """A text whose control characters are shown in place of doing something: names of files and fields of
+    cards come from others, and a terminal obeys them."""
+    return CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+
+
 def note(text: str) -> None:
     """One plain line on stderr."""
     if not _quiet.get():
-        stderr().print(text, markup=False)
+        stderr().print(visible(text), markup=False)
 
 
 @contextmanager

@@ -5,7 +5,6 @@ Not pooch: it has no HTTP range requests (an interrupted download of 3 GB starts
 file's version (If-Range) and does not check the free space, which are most of this file; its checksums would
 replace six lines."""
 
-import functools
 import gzip
 import http.client
 import json
@@ -13,6 +12,7 @@ import lzma
 import os
 import re
 import shutil
+import stat
 import sys
 import tarfile
 import time
@@ -242,51 +242,90 @@ def unpack(archive: Path, to: Path) -> int:
         raise FetchError(
             f"{to} is not an empty folder; {archive.name} is unpacked into an empty or a new one only."
         )
-    if not hasattr(tarfile, "data_filter"):
-        raise FetchError("Unpacking archives safely needs Python 3.11.4 or newer.")
     try:
         with archive.open("rb") as file:
             zipped = file.read(2) == b"PK"
         return _unpack_zip(archive, to) if zipped else _unpack_tar(archive, to)
-    except tarfile.FilterError as error:
-        raise FetchError(f"{archive} is refused: {error}. Do not use it.") from error
     except DAMAGE as error:
         reason = str(error).partition(":")[0]
         raise DamagedArchive(f"{archive} is damaged or no archive ({reason}). Fetch it again.") from error
 
 
 class _Member(NamedTuple):
-    """A file in an archive."""
+    """An entry of an archive that is no folder."""
 
     name: str
     size: int  # bytes
+    regular: bool  # neither a link nor a device nor a pipe
     handle: Any  # the archive's own description of it
 
 
 def _unpack_zip(archive: Path, to: Path) -> int:
-    with zipfile.ZipFile(archive) as opened:  # writes a link as a plain file, so none can lead out
-        members = [_Member(m.filename, m.file_size, m) for m in opened.infolist() if not m.is_dir()]
-        return _extract(archive, to, members, opened.extract)
+    with zipfile.ZipFile(archive) as opened:
+        members: list[_Member] = []
+        for entry in opened.infolist():
+            kind = stat.S_IFMT(entry.external_attr >> 16)
+            if not entry.is_dir():
+                members.append(_Member(entry.filename, entry.file_size, kind in (0, stat.S_IFREG), entry))
+        return _extract(archive, to, members, opened.open)
 
 
 def _unpack_tar(archive: Path, to: Path) -> int:
     with tarfile.open(archive) as opened:
-        members = [_Member(m.name, m.size, m) for m in opened.getmembers() if not m.isdir()]
-        return _extract(archive, to, members, functools.partial(opened.extract, filter="data"))
+        members: list[_Member] = []
+        for entry in opened.getmembers():
+            if not entry.isdir():
+                members.append(_Member(entry.name, entry.size, entry.isreg(), entry))
+        return _extract(archive, to, members, opened.extractfile)
 
 
-def _extract(archive: Path, to: Path, members: Sequence[_Member], extract: Callable[..., object]) -> int:
+def _extract(
+    archive: Path, to: Path, members: Sequence[_Member], content_of: Callable[[Any], IO[bytes] | None]
+) -> int:
+    """Writes the members as plain files of this process's own making: of what an archive says of its entries,
+    names and bytes alone count. The filters of tarfile are not used: those of some Pythons let links out
+    (CVE-2025-4517)."""
     by_name = {member.name: member for member in members}  # of several files of one name the last one counts
-    for name in by_name:
-        path = PureWindowsPath(name)  # splits at both slashes and finds drives
-        if path.anchor or ".." in path.parts:
-            raise FetchError(
-                f"{archive} is refused: its file {name!r} would leave the folder. Do not use it."
-            )
+    for member in by_name.values():
+        _check_member(archive, member)
     _check_space(to, sum(member.size for member in by_name.values()), archive.name)
     title = f"Unpacking {archive.name}"
     with files.build_folder(to) as folder, console.progress(len(by_name), title, "files") as advance:
         for member in by_name.values():
-            extract(member.handle, folder)
+            target = folder / member.name
+            try:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with target.open("xb") as written:
+                    _copy_member(content_of(member.handle), written, member.size)
+            except (FileExistsError, NotADirectoryError) as error:
+                raise DamagedArchive(
+                    f"{archive} is damaged: {member.name!r} is a file and a folder. Fetch it again."
+                ) from error
             advance(1)
     return len(by_name)
+
+
+def _check_member(archive: Path, member: _Member) -> None:
+    path = PureWindowsPath(member.name)  # splits at both slashes and finds drives
+    if path.anchor or ".." in path.parts or not path.parts or "\0" in member.name:
+        raise FetchError(
+            f"{archive} is refused: its file {member.name!r} would leave the folder. Do not use it."
+        )
+    if not member.regular:
+        raise FetchError(
+            f"{archive} is refused: {member.name!r} is a link or a device, which no data set needs. "
+            "Do not use it."
+        )
+
+
+def _copy_member(source: IO[bytes] | None, to: IO[bytes], size: int) -> None:
+    """Copies at most the bytes that the archive has announced."""
+    if source is None:
+        raise EOFError
+    with source:
+        left = size
+        while block := source.read(min(left, 1 << 20)):
+            to.write(block)
+            left -= len(block)
+    if left:
+        raise EOFError

@@ -2,8 +2,10 @@
 content."""
 
 import contextlib
+import errno
 import hashlib
 import json
+import math
 import os
 import re
 import secrets
@@ -23,6 +25,7 @@ from facespace.core.locks import WAIT, is_lock, short_name, writing
 PARTIAL = "facespace-partial"
 _OWNED = re.compile(r"\.(?P<host>[0-9a-f]{4})-(?P<process>\d+)-[0-9a-f]{8}\." + PARTIAL)
 _OLDER = re.compile(r"^\..+\.(?P<process>\d+)\.partial(\.|$)")  # as older versions named those of files
+FULL = 2**20  # bytes: a disk with less is full
 ABANDONED = 24 * 3600.0  # seconds after which a partial of another host counts as nobody's
 
 
@@ -167,8 +170,21 @@ def _named(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if (
+            error.errno is None
+        ):  # of a library, such as Pillow's "encoder error -2", which comes of a full disk
+            full = _free(path) < FULL
+            raise OSError(errno.ENOSPC if full else errno.EIO, str(error), str(path)) from error
         error.filename = error.filename or str(path)
         raise
+
+
+def _free(path: Path) -> float:
+    """The free bytes of a path's disk."""
+    try:
+        return shutil.disk_usage(path.parent).free
+    except OSError:
+        return math.inf
 
 
 def restore_interrupted(path: Path) -> None:

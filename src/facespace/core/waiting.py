@@ -1,5 +1,5 @@
-"""Long work that somebody waits for: it stops at its next step once nobody does. Whoever starts it says how to
-ask; without that it goes on."""
+"""Long work that somebody waits for: it stops at its next step once nobody does. Whoever starts it says how
+to ask; without that it goes on."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 
 from facespace.core.cards import CARD, Card, CardKind, read_card
+from facespace.core.cells import from_text
 from facespace.core.console import progress
 from facespace.core.errors import FaceSetError, UsageError
 from facespace.core.files import restore_interrupted
@@ -157,7 +158,7 @@ class FaceSet:
         with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
             lines = csv.reader(file)
             header = next(lines, [])
-            names = tuple(header[3:])
+            names = tuple(map(from_text, header[3:]))
             if count * (len(header) - 1) > size:  # so many commas it has not; before memory is taken for it
                 raise ValueError("it is cut short")
             texts, values = np.empty((3, count), object), np.full((count, len(names)), np.nan, np.float32)
@@ -166,7 +167,7 @@ class FaceSet:
                 if whole == count or len(row) != len(header):
                     whole = -1
                     break
-                texts[:, whole] = row[:3]
+                texts[:, whole] = from_text(row[0]), row[1], from_text(row[2])
                 values[whole] = _numbers(row[3:])
                 whole += 1
         if tuple(header[:3]) != COLUMNS or whole != count:

@@ -30,6 +30,8 @@ from facespace.data.writing import write_card, write_table
 from facespace.image.aligned_photos import align_mode
 from facespace.image.photos import TOO_SMALL
 
+MOST_WORKERS = 64  # more are refused, unless the machine has so many cores
+
 Size = tuple[int, int]  # height, width in pixels
 
 
@@ -102,9 +104,13 @@ def _source(name: str, to: Path | str) -> Source:
 
 def _processes(workers: int | None) -> int:
     """The number of processes that read images, by default one for each core."""
-    if workers is not None and workers < 1:
-        raise UsageError(f"--workers must be at least 1; got {workers}.")
-    return workers or os.cpu_count() or 1
+    cores = os.cpu_count() or 1
+    most = max(MOST_WORKERS, 4 * cores)
+    if workers is not None and not 1 <= workers <= most:
+        raise UsageError(
+            f"--workers must be from 1 to {most}; got {workers}. This machine has {cores} cores."
+        )
+    return workers or cores
 
 
 def _with_layout(listing: SourceListing) -> tuple[SourceListing, bool]:

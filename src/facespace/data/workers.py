@@ -23,7 +23,8 @@ def map_in_order(
     function: Callable[[Input], Output], inputs: Sequence[Input], workers: int
 ) -> Iterator[Output]:
     """function(input) for each input, in order. One worker runs here, in this process."""
-    if workers == 1:
+    workers = min(workers, len(inputs))
+    if workers <= 1:
         yield from map(function, inputs)
         return
     # Fork starts fast and needs no `if __name__ == "__main__"` in a user's script; elsewhere workers import

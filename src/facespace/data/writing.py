@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from facespace.core.cards import CARD, Card
+from facespace.core.cells import as_text
 from facespace.core.files import sha256, write_json
 from facespace.core.version import __version__
 from facespace.data.faces import COLUMNS, FORMAT, SKIPPED, SPLITS, TABLE
@@ -33,12 +34,12 @@ def write_table(
     values: np.ndarray,
 ) -> None:
     """table.csv from (id, split, identity) rows and their (N, A) attributes; NaN is left empty."""
-    write_csv(folder / TABLE, (*COLUMNS, *attributes), _lines(rows, values))
+    write_csv(folder / TABLE, (*COLUMNS, *map(as_text, attributes)), _lines(rows, values))
 
 
 def _lines(rows: Iterable[tuple[str, str, str | None]], values: np.ndarray) -> Iterator[tuple[str, ...]]:
     for (key, split, identity), line in zip(rows, values):
-        yield key, split, identity or "", *map(_cell, line.tolist())
+        yield as_text(key), split, as_text(identity or ""), *map(_cell, line.tolist())
 
 
 def _cell(value: float) -> str:
@@ -69,7 +70,7 @@ def write_card(
     """card.json: the set's facts, counts and fingerprint (of each image's SHA-256, in order, and of the
     table); and skipped.csv where something was skipped."""
     if skipped:
-        write_csv(folder / SKIPPED, ("id", "reason"), skipped)
+        write_csv(folder / SKIPPED, ("id", "reason"), [(as_text(key), reason) for key, reason in skipped])
     reasons = Counter(reason for _, reason in skipped)
     content = f"{' '.join(digests)} {sha256(folder / TABLE)}"
     counts = Counter(splits)

@@ -1,5 +1,5 @@
-"""The connections of the page's server: one that sends no whole request in time is closed, and of many such ones
-the oldest, so that idle connections never keep a page out."""
+"""The connections of the page's server: one that sends no whole request in time is closed, and of many such
+ones the oldest, so that idle connections never keep a page out."""
 
 import asyncio
 from typing import Any, cast

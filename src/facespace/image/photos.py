@@ -34,12 +34,14 @@ def read_photo(source: Path | bytes) -> Image.Image:
 
     Reads gray, palette, CMYK, 16-bit and EXIF-rotated files. Raises ImageError with a short countable
     reason."""
-    if isinstance(source, Path) and not source.is_file():
-        raise ImageError("not a regular file" if source.exists() else "no such file")
     try:
+        if isinstance(source, Path) and not source.is_file():
+            raise ImageError("not a regular file" if source.exists() else "no such file")
         data = read_bounded(source, LARGEST_FILE) if isinstance(source, Path) else source
     except RefusedFile as error:
         raise ImageError(f"larger than {LARGEST_FILE // MEGABYTE} MB") from error
+    except ValueError as error:  # a NUL, which no path has
+        raise ImageError("no such file") from error
     except OSError as error:
         raise ImageError(f"unreadable: {(error.strerror or 'input error').lower()}") from error
     if not data:

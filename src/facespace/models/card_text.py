@@ -2,6 +2,7 @@
 went, and what was fitted to it since. Reads card.json and the header of the weights, without torch; opens no
 model and measures nothing."""
 
+import html
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -84,9 +85,9 @@ class SpaceCard(NamedTuple):
 
     def markdown(self) -> str:
         """As a page."""
-        lines = [f"# {self.title}", ""]
+        lines = [f"# {_cell(self.title)}", ""]
         if self.summary:
-            lines += [self.summary, ""]
+            lines += [_cell(self.summary), ""]
         for heading, rows in self.sections.items():
             lines += [f"## {heading}", "", "| | |", "|---|---|"]
             for name, text in rows:
@@ -319,4 +320,6 @@ def _failings(card: Card) -> Rows:
 
 
 def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
+    """A text of one line, in which nothing is HTML, a picture or a column."""
+    plain = html.escape(" ".join(text.split()), quote=False)
+    return plain.replace("|", "\\|").replace("![", "!\\[")

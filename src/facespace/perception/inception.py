@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from facespace.core import console
 from facespace.core.errors import BundleError, describe_os_error
 from facespace.core.fetch import FetchError, cache_folder, fetch
 from facespace.perception.attributes import load_classifier
@@ -57,6 +58,7 @@ def open_features(which: str | Path = INCEPTION_NAME, device: torch.device | str
             "or a "
             "TorchScript file's path."
         )
+    console.note(f"{path} is a TorchScript file: a program, which runs now. Open only those that you trust.")
     return open_torchscript(path, path.name, place, is_inception=False)
 
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from facespace.core.cells import as_text
 from facespace.core.errors import UsageError, choose
 from facespace.core.extras import install_command
 from facespace.core.files import write_atomically
@@ -82,7 +83,8 @@ def csv_text(records: Sequence[NamedTuple]) -> str:
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(records[0]._fields)
-    rows.writerows(records)
+    for record in records:
+        rows.writerow([as_text(cell) if isinstance(cell, str) else cell for cell in record])
     return text.getvalue()
 
 
@@ -94,7 +96,7 @@ def _signs(values: np.ndarray) -> np.ndarray:
 def _write_csv(columns: Mapping[str, np.ndarray], path: Path) -> None:
     with path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
         rows = csv.writer(file, lineterminator="\n")
-        rows.writerow(columns)
+        rows.writerow(map(as_text, columns))
         rows.writerows(_text_rows(columns))
 
 
@@ -108,7 +110,7 @@ def _text_rows(columns: Mapping[str, np.ndarray]) -> Iterator[list[str]]:
 def _text_cell(cell: object) -> str:
     if cell != cell:
         return ""
-    return str(cell)
+    return as_text(cell) if isinstance(cell, str) else str(cell)
 
 
 def _write_parquet(columns: Mapping[str, np.ndarray], path: Path) -> None:

@@ -5,6 +5,7 @@ import io
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from facespace.core.cells import as_text
 from facespace.report.metrics import HIGHER, LOWER
 from facespace.report.run_files import at
 from facespace.report.tables import NONE, markdown, plain
@@ -232,4 +233,4 @@ def _csv_cell(value: object) -> str:
         return repr(value)  # the shortest text that reads back as the same number
     if isinstance(value, list | tuple):
         return "x".join(map(str, value))
-    return plain(str(value))
+    return as_text(plain(str(value)))

@@ -79,7 +79,7 @@ def _find_files(root: Path, table: Path | None) -> tuple[list[Path], list[tuple[
     files that are no photographs by name."""
     paths, skipped, others = [], [], 0
     for path, problem in _walk(root):
-        if table and path.exists() and path.samefile(table):
+        if table and _is_same(path, table):
             continue
         if is_other_file(_id(path, root)):
             others += 1
@@ -88,6 +88,14 @@ def _find_files(root: Path, table: Path | None) -> tuple[list[Path], list[tuple[
         else:
             paths.append(path)
     return paths, skipped, others
+
+
+def _is_same(path: Path, table: Path) -> bool:
+    """Whether two paths are one file. One that cannot be followed, such as a too long one, is not."""
+    try:
+        return path.samefile(table)
+    except OSError:
+        return False
 
 
 def _subfolders(root: Path, paths: Sequence[Path]) -> Subfolders:
@@ -110,7 +118,7 @@ def _walk(root: Path) -> Iterator[tuple[Path, str | None]]:
         for name in files:
             found.append((Path(here, name), None))
         for name in folders:
-            if Path(here, name).is_symlink():
+            if os.path.islink(Path(here, name)):  # noqa: PTH114 (which also answers for a path that is too long)
                 found.append((Path(here, name), "a link to a folder"))
     yield from sorted(found, key=_path_as_text)
 

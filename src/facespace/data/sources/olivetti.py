@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 
 from facespace.core.errors import FaceSetError
+from facespace.core.reading import MEGABYTE, read_bounded
 from facespace.data.faces import Face, SourceListing
 from facespace.data.sources.source import Source, SourceOptions
 
+LARGEST = 64 * MEGABYTE  # of the file and of what it unpacks to, which is 6.5 MB
 SIDE, SHOTS = 64, 10  # pixels; pictures of each person
 
 
@@ -46,16 +48,22 @@ def _from_matlab(path: Path) -> np.ndarray:
 
 def _from_cache(path: Path) -> np.ndarray:
     """The same from scikit-learn's compressed pickle, by an unpickler that allows numpy arrays only."""
-    from joblib.numpy_pickle import NumpyUnpickler
+    from joblib.numpy_pickle import NumpyArrayWrapper, NumpyUnpickler
 
     class ArraysOnly(NumpyUnpickler):
         def find_class(self, module: str, name: str) -> Any:
             if (module, name) not in ARRAYS:
                 raise FaceSetError(f"{path} holds more than numbers ({module}.{name}) and is not opened.")
-            return super().find_class(module, name)
+            return Numbers if name == NumpyArrayWrapper.__name__ else super().find_class(module, name)
+
+    class Numbers(NumpyArrayWrapper):
+        def read(self, *arguments: Any) -> Any:
+            if self.dtype.hasobject:  # which joblib reads by an unpickler without limits
+                raise FaceSetError(f"{path} holds objects in place of numbers and is not opened.")
+            return super().read(*arguments)
 
     try:
-        content = io.BytesIO(zlib.decompress(path.read_bytes()))
+        content = io.BytesIO(zlib.decompressobj().decompress(read_bounded(path, LARGEST), LARGEST))
         rows = ArraysOnly(str(path), content, ensure_native_byte_order=True).load()
     except FaceSetError:
         raise
