@@ -5,7 +5,6 @@ import io
 import json
 import os
 import shlex
-import stat
 import sys
 import tarfile
 import threading
