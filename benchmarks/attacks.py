@@ -9,6 +9,7 @@ the page's server. Each prints its attempts and its failures, and exits with 1 w
 
 import argparse
 import contextlib
+import json
 import os
 import random
 import shutil
@@ -22,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from attacks_server import soak
 
 from facespace.core.console import quiet
 
@@ -297,7 +299,72 @@ def listing(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir())
 
 
-VERBS: dict[str, Callable[[argparse.Namespace], Failures]] = {"interrupts": interrupts, "kills": kills}
+# Writers --------------------------------------------------------------------------------------------------------
+
+
+def writers(options: argparse.Namespace) -> Failures:
+    """Two commands that keep directions in one bundle at the same instant, and two that prepare one set."""
+    failures: Failures = []
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        run("prepare", "synthetic", "--to", folder / "drawn", "--size", 16, "--limit", 60, "--workers", 1)
+        settings = [word for setting in TINY for word in ("--set", setting)]
+        run(
+            "train",
+            "demo",
+            "--data",
+            folder / "drawn",
+            "--to",
+            folder / "run",
+            "--tracker",
+            "none",
+            *settings,
+        )
+        for number in range(options.attempts):
+            space = shutil.copytree(folder / "run" / "best", folder / f"space{number}")
+            directions = ("directions", space, "--data", folder / "drawn", "--attributes")
+            said = both((*directions, "smile"), (*directions, "skin_tone"))
+            names = json.loads((space / "card.json").read_text()).get("directions", {}).get("names", {})
+            if {code for code, _ in said} != {0} or set(names) != {"smile", "skin_tone"}:
+                failures.append(f"directions, attempt {number}: {said}, {sorted(names)}")
+            to = folder / f"set{number}"
+            prepare = (
+                "prepare",
+                "synthetic",
+                "--to",
+                to,
+                "--size",
+                16,
+                "--limit",
+                500,
+                "--workers",
+                1,
+                "--seed",
+            )
+            said = both((*prepare, 1), (*prepare, 2))
+            whole = run("show", to, "--to", folder / "sheet.png")
+            if sorted(code for code, _ in said)[0] != 0 or whole.returncode:
+                failures.append(f"prepare, attempt {number}: {said}, {whole.stderr[-200:]}")
+    print(f"writers: {2 * options.attempts} attempts")
+    return failures
+
+
+def both(*commands: tuple) -> list[tuple[int, str]]:
+    """The exit codes and the last words of commands that run at the same time."""
+    running = [
+        subprocess.Popen(command(*words), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        for words in commands
+    ]
+    said = [process.communicate()[1][-200:] for process in running]
+    return [(process.returncode, text) for process, text in zip(running, said)]
+
+
+VERBS: dict[str, Callable[[argparse.Namespace], Failures]] = {
+    "interrupts": interrupts,
+    "kills": kills,
+    "writers": writers,
+    "soak": soak,
+}
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
 """One writer at a time: processes and requests of the page that write one bundle, set or run."""
 
 import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -217,3 +218,21 @@ def test_what_was_fitted_to_the_best_bundle_stays_while_its_weights_stay_and_is_
     said = capsys.readouterr().err
     assert "the prior 'normal' and the directions" in said and "other weights" in said
     assert "directions" not in load(folder).card
+
+
+def test_a_bundle_that_is_replaced_while_it_is_read_is_read_whole(space):
+    z = np.random.default_rng(0).normal(size=(10, 5)).astype(np.float32)
+    load(space).add_direction("first", z[:5], z[5:])
+    done = threading.Event()
+
+    def write():
+        for number in range(12):
+            load(space).add_direction("second", z[:5] + number, z[5:])
+        done.set()
+
+    with ThreadPoolExecutor(1) as pool:
+        writing_it, reads = pool.submit(write), 0
+        while not done.is_set() and not writing_it.done():
+            assert "first" in load(space).directions().names
+            reads += 1
+    assert writing_it.result() is None and reads

@@ -15,7 +15,7 @@ import msgspec
 
 from facespace.core.aliases import rename_nested
 from facespace.core.errors import BundleError, FacespaceError
-from facespace.core.reading import MEGABYTE, RefusedFile, check_regular, parse_json, read_bounded, read_json
+from facespace.core.reading import MEGABYTE, check_regular, parse_json, read_bounded, read_json
 
 if TYPE_CHECKING:  # 2 s that reading a card does not need
     import torch
@@ -31,6 +31,14 @@ RESTORE_HINT = "Copy the folder again from where it came from, or train it again
 LARGEST_HEADER = 16 * MEGABYTE  # of a safetensors file
 LARGEST_WEIGHTS = 4096 * MEGABYTE
 Side = Annotated[int, msgspec.Meta(ge=0, le=2**40)]
+
+
+class MisfitError(BundleError):
+    """A file of tensors that are not those of the model that its card describes."""
+
+
+class _Misfit(ValueError):
+    pass
 
 
 class _TensorEntry(msgspec.Struct):
@@ -109,12 +117,21 @@ def read_tensors(
 
     try:
         most = LARGEST_WEIGHTS
-        if shapes is not None and isinstance(path, Path) and path.exists():
-            most = _largest(tensor_shapes(path), shapes)
+        if shapes is not None and isinstance(path, Path):
+            most = _largest(_header(path), shapes)
         tensors = load(read_bounded(path, most) if isinstance(path, Path) else path.read_bytes())
     except FileNotFoundError as error:
         raise BundleError(f"{path} is missing. {remedy}") from error
-    except (SafetensorError, OSError, ValueError, KeyError) as error:  # KeyError: an unknown number format
+    except _Misfit as error:
+        raise MisfitError(f"{path} does not fit the model in {CARD}: {error}. {remedy}") from error
+    except (
+        SafetensorError,
+        OSError,
+        ValueError,
+        KeyError,
+        AttributeError,
+        struct.error,
+    ) as error:  # KeyError: an unknown number format
         raise BundleError(f"{path} is cut short or damaged ({error}). {remedy}") from error
     if fingerprint(tensors) != expected:
         raise BundleError(f"{path} is not the file that its card describes. {remedy}")
@@ -124,15 +141,15 @@ def read_tensors(
 
 def _largest(found: Mapping[str, Sequence[int]], shapes: Mapping[str, Sequence[int]]) -> int:
     """The bytes that a file with tensors of the given shapes has at most, its header and the scales of 8-bit
-    weights included. Raises RefusedFile where its header says otherwise."""
+    weights included. Raises _Misfit where its header says otherwise."""
     total = LARGEST_HEADER
     for name, shape in found.items():
         scale = name.endswith(SCALE) and name.removesuffix(SCALE) in shapes
         if not scale and list(shapes.get(name, (-1,))) != list(shape):
-            raise RefusedFile(f"it does not fit the model in {CARD}: {name} has the shape {list(shape)}")
+            raise _Misfit(f"{name} has the shape {list(shape)}")
         total += 8 * math.prod(shape)
     if missing := sorted(set(shapes) - set(found)):
-        raise RefusedFile(f"it does not fit the model in {CARD}: {missing[0]} is missing")
+        raise _Misfit(f"{missing[0]} is missing")
     return min(total, LARGEST_WEIGHTS)
 
 
@@ -161,14 +178,16 @@ def tensor_shapes(path: Path) -> dict[str, list[int]]:
     """The shapes of the tensors in a safetensors file, from its header: a length of 8 bytes, then JSON.
     Raises BundleError."""
     try:
-        check_regular(path, LARGEST_WEIGHTS)
-        with path.open("rb") as file:
-            (length,) = struct.unpack("<Q", file.read(8))
-            header = parse_json(file.read(min(length, LARGEST_HEADER)))
-        header.pop("__metadata__", None)
-        entries = msgspec.convert(header, dict[str, _TensorEntry])
-        return {name: list(entry.shape) for name, entry in entries.items()}
-    except FileNotFoundError as error:
-        raise BundleError(f"{path} is missing.") from error
+        return _header(path)
     except (OSError, ValueError, AttributeError, struct.error) as error:
         raise BundleError(f"{path} is missing or damaged ({error}).") from error
+
+
+def _header(path: Path) -> dict[str, list[int]]:
+    check_regular(path, LARGEST_WEIGHTS)
+    with path.open("rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        header = parse_json(file.read(min(length, LARGEST_HEADER)))
+    header.pop("__metadata__", None)
+    entries = msgspec.convert(header, dict[str, _TensorEntry])
+    return {name: list(entry.shape) for name, entry in entries.items()}

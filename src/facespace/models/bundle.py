@@ -2,9 +2,10 @@
 is fitted to a model and kept beside it is in fitted.py, the folders of bundles are in locations.py, the
 fields of a card in bundle_card.py."""
 
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from safetensors.torch import save as to_bytes
@@ -23,6 +24,8 @@ from facespace.models.weight_quantization import restored
 from facespace.recipes.model_config import ModelConfig
 
 Tensors = dict[str, torch.Tensor]
+Result = TypeVar("Result")
+REREADS = 5
 
 
 class Bundle(NamedTuple):
@@ -74,7 +77,34 @@ def load(folder: Path | str | None = None, device: torch.device | str = "cpu") -
     """Opens the bundle in a folder, or the best one of a run; without a folder the default space. 16-bit and
     8-bit weights become 32-bit. Raises BundleError for a missing or damaged bundle, UsageError where there is
     no default space."""
-    folder = find(require_default_space() if folder is None else Path(folder))
+    found = find(require_default_space() if folder is None else Path(folder))
+    return steady(found, lambda: _open(found, device))
+
+
+def steady(folder: Path, read: Callable[[], Result]) -> Result:
+    """What `read` reads of a bundle's files. Where another process replaces the bundle in between, its card
+    and its other files may not belong together: then they are read again."""
+    for _ in range(REREADS):
+        before = _stamp(folder)
+        try:
+            return read()
+        except BundleError:
+            if before is not None and _stamp(folder) == before:
+                raise
+            time.sleep(0.02)
+    return read()
+
+
+def _stamp(folder: Path) -> tuple[int, int] | None:
+    """Which card lies in a folder; None while it is being replaced."""
+    try:
+        facts = (folder / CARD).stat()
+    except OSError:
+        return None
+    return facts.st_ino, facts.st_mtime_ns
+
+
+def _open(folder: Path, device: torch.device | str) -> Bundle:
     card = card_of(folder)
     try:
         config, template = from_dict(ModelConfig, card["model"]), from_dict(Template, card["template"])

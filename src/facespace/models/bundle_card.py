@@ -196,8 +196,10 @@ def checked(card: Card) -> BundleCard:
     """A card without the priors and directions whose entries are damaged; `damaged` names them. The space
     itself can still be used."""
     found, damaged = {**card}, []
-    priors = card.get("priors") or {}
-    if not isinstance(priors, dict):
+    priors = card.get("priors")
+    if priors is None:
+        priors = {}
+    elif not isinstance(priors, dict):
         priors, damaged = {}, ["priors"]
     found["priors"] = {}
     for kind, entry in priors.items():

@@ -13,14 +13,23 @@ import numpy as np
 import torch
 from safetensors.torch import save as to_bytes
 
-from facespace.core.cards import CARD, DIRECTIONS, RESTORE_HINT, WEIGHTS, Card, fingerprint, read_tensors
+from facespace.core.cards import (
+    CARD,
+    DIRECTIONS,
+    RESTORE_HINT,
+    WEIGHTS,
+    Card,
+    MisfitError,
+    fingerprint,
+    read_tensors,
+)
 from facespace.core.console import note
 from facespace.core.errors import BundleError, UsageError, suggest
 from facespace.core.files import build_folder, is_own, restore_interrupted, write_json
 from facespace.core.locks import WAIT, writing
 from facespace.image.photos import Template
 from facespace.latent.directions import Directions, Whitening
-from facespace.models.bundle import Bundle, Tensors, card_of, read_card, save, shapes_of, tensors_of
+from facespace.models.bundle import Bundle, Tensors, card_of, read_card, save, shapes_of, steady, tensors_of
 from facespace.models.bundle_card import DirectionsEntry, Entry, Fields, PriorEntry
 from facespace.models.interface import LatentModel
 from facespace.models.locations import check_writable
@@ -53,6 +62,10 @@ def save_prior(loaded: Bundle, kind: str, prior: FittedPrior, facts: Fields) -> 
 def load_prior(loaded: Bundle, kind: str) -> FittedPrior:
     """A prior that was fitted to this model. Raises UsageError for an unknown kind, BundleError for one that
     is missing, damaged or was fitted to other weights."""
+    return steady(loaded.folder, lambda: _load_prior(loaded, kind))
+
+
+def _load_prior(loaded: Bundle, kind: str) -> FittedPrior:
     folder, fit = loaded.folder, f"facespace fit-prior {loaded.folder} --data SET"
     if kind not in FITTED:
         raise UsageError(f"Unknown prior {kind!r}. {suggest(kind, FITTED)} Fit one with: {fit}")
@@ -77,7 +90,15 @@ def load_prior(loaded: Bundle, kind: str) -> FittedPrior:
         prior.origin = str(entry["origin"])
     except ValueError as error:
         raise BundleError(f"{folder / prior_file(kind)} is damaged: {error}. {repair}") from error
-    except (AttributeError, KeyError, TypeError, RuntimeError, ArithmeticError, UsageError) as error:
+    except (
+        AttributeError,
+        KeyError,
+        TypeError,
+        RuntimeError,
+        ArithmeticError,
+        UsageError,
+        MisfitError,
+    ) as error:
         raise BundleError(
             f"{folder / CARD} does not describe its prior {kind!r} rightly. {repair}"
         ) from error
@@ -116,6 +137,10 @@ def save_directions(loaded: Bundle, directions: Directions) -> None:
 def load_directions(loaded: Bundle) -> Directions:
     """The directions that were fitted in this model. Raises BundleError where there are none, where they are
     damaged, or belong to other weights."""
+    return steady(loaded.folder, lambda: _load_directions(loaded))
+
+
+def _load_directions(loaded: Bundle) -> Directions:
     folder, find_them = loaded.folder, f"facespace directions {loaded.folder} --data SET"
     repair = f"Find them again: {find_them}"
     card = card_of(folder)
