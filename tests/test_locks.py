@@ -236,3 +236,16 @@ def test_a_bundle_that_is_replaced_while_it_is_read_is_read_whole(space):
             assert "first" in load(space).directions().names
             reads += 1
     assert writing_it.result() is None and reads
+
+
+def test_a_lock_that_is_removed_at_its_end_excludes_those_who_wait_for_it(tmp_path):
+    counter = tmp_path / "counter"
+    counter.write_text("0")
+
+    def count():
+        for _ in range(25):
+            with writing(counter, 30):
+                counter.write_text(str(int(counter.read_text()) + 1))
+
+    assert at_once(count, count, count) == [0, 0, 0]
+    assert counter.read_text() == "75" and [path.name for path in tmp_path.iterdir()] == ["counter"]

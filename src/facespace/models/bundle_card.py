@@ -119,8 +119,8 @@ class Metrics(TypedDict, total=False):
 
 
 class BundleFacts(TypedDict):
-    """The fields of a bundle's card without which it cannot be opened or described. Training, packing and the
-    user's own facts add fields."""
+    """The types of a bundle's card that are checked where it is read; a bundle need not come from a training.
+    What was fitted to it is checked by `checked`; further fields are free."""
 
     kind: str
     format: int
@@ -141,13 +141,27 @@ class BundleFacts(TypedDict):
     limitations: NotRequired[list[str] | None]
 
 
-class BundleCard(BundleFacts):
-    """The card of a bundle, with what was fitted to it."""
+class BundleCard(TypedDict):
+    """The card of a bundle, as code uses it: of a trained one, with what was fitted to it."""
 
+    kind: str
+    format: int
+    facespace: str  # version that wrote it
+    fingerprint: str  # of the weights
+    model: Fields
+    template: Fields
+    step: int  # this and the next three are written by training
+    recipe: Fields
+    data: Fields
+    metrics: Fields
+    started_from: NotRequired[str]  # fingerprint of the bundle that training started from
+    stages: NotRequired[list[Stage]]  # all trainings that the weights come from, the first one first
+    aggregate_posterior: NotRequired[AggregatePosterior]
     priors: NotRequired[dict[str, PriorEntry]]
     directions: NotRequired[DirectionsEntry]
     discriminator: NotRequired[Entry]
     encoded: NotRequired[EncodedEntry]
+    packed: NotRequired[PackedEntry]
     damaged: NotRequired[list[str]]  # names of entries of these that are not as they must be; not on disk
 
 
