@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from facespace.core import waiting
 from facespace.latent import morph
 from facespace.models.priors import FittedNormal, Flow, Prior
 
@@ -107,6 +108,7 @@ def _minimise(loss: Callable[[Tensor], Tensor], start: Tensor) -> Tensor:
         search = torch.optim.LBFGS([found], max_iter=MAX_ITERATIONS, line_search_fn="strong_wolfe")
 
         def closure() -> Tensor:
+            waiting.step()
             search.zero_grad()
             value = loss(found)
             value.backward()
