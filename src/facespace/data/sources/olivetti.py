@@ -57,7 +57,7 @@ def _from_cache(path: Path) -> np.ndarray:
             return Numbers if name == NumpyArrayWrapper.__name__ else super().find_class(module, name)
 
     class Numbers(NumpyArrayWrapper):
-        def read(self, *arguments: Any) -> Any:
+        def read(self, *arguments: Any) -> Any:  # type: ignore[override]
             if self.dtype.hasobject:  # which joblib reads by an unpickler without limits
                 raise FaceSetError(f"{path} holds objects in place of numbers and is not opened.")
             return super().read(*arguments)
