@@ -6,6 +6,7 @@ function of weights, faces and seed; none is bounded by the clock."""
 import math
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import NamedTuple
 
 import numpy as np
@@ -196,16 +197,10 @@ def _keep(
     figures = prior_fit.measure_fit(
         prior, model.prior, z.learned.flatten(0, 1), others, "train", _on_cpu(model.quantize, model)
     )
-    facts = {
-        "kind": kind,
-        "data": faces.fingerprint,
-        "split": "train",
-        "faces": len(z.learned),
-        "mirror": z.learned.shape[1] > 1,
-        "seed": seed,
-        "automatic": True,  # fitted at the end of training, not by fit-prior
-    }
-    fitted.save_prior(opened, kind, prior, {**facts, **figures})
+    count, views, _ = z.learned.shape
+    facts = asdict(prior_fit.PriorFacts(kind, faces.fingerprint, "train", count, views > 1, seed))
+    # Fitted at the end of training, not by fit-prior.
+    fitted.save_prior(opened, kind, prior, {**facts, "automatic": True, **figures})
 
 
 def _on_cpu(quantize: Callable[[Tensor], Tensor], model: LatentModel) -> Callable[[Tensor], Tensor]:
