@@ -247,8 +247,8 @@ class Training:
         self._announce()
         self.auxiliary.begin(self.loader, self.seed, resume)
         images = self.loader.size
-        with graceful_shutdown() as stopping, progress(self.total * images, "Training", "images") as advance:
-            advance(self.at.step * images)
+        bar = progress(self.total * images, "Training", "images", self.at.step * images)
+        with graceful_shutdown() as stopping, bar as advance:
             if not resume:
                 self.save()  # so that there is always a finite state to return to
             while self.unfinished:
