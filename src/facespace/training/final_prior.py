@@ -26,7 +26,6 @@ from facespace.training.loaders import Loader
 from facespace.training.records import PriorReport
 
 MOST = 8_000  # latents that are encoded for the fit, mirror images included
-BATCH = 256  # faces in a batch of the encoder
 HELD_OUT = 0.1  # share of the training faces that is held out where there are no validation faces
 FEWEST = 10  # training faces
 SMALL_FLOW = {"steps": 600, "width": 256, "blocks": 2}  # 20 s of one core for 256 latents
@@ -106,7 +105,7 @@ def _encode(
 ) -> tuple[Tensor, Tensor | None]:
     """Posterior means (N, D) of rows, and the posterior variances of a Gaussian posterior, on the CPU."""
     means, variances = [], []
-    for batch in loader.with_rows(rows, BATCH, all_rows=True).in_order():
+    for batch in loader.with_rows(rows, all_rows=True).in_order():
         q = model.encode(batch.image.flip(3) if mirrored else batch.image)
         means.append(q.mean.flatten(1).float().cpu())
         if isinstance(q, Gaussian):

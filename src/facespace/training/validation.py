@@ -30,7 +30,6 @@ from facespace.training.run_log import RunLogger
 from facespace.training.runtime import Runtime
 from facespace.training.trackers import open_trackers
 
-VALIDATION_BATCH = 256
 PRIOR_FACES = 5_000  # training faces whose latents an autoencoder's prior is fitted to
 COMPARED = 1_000  # training faces on which average and weights are compared without validation faces
 SHOWN = 64  # samples on a sheet
@@ -184,7 +183,7 @@ class Validator:
         model.eval()
         rows = self.loader.rows[:: math.ceil(len(self.loader.rows) / PRIOR_FACES)]
         latents = []
-        for batch in self.loader.with_rows(rows, VALIDATION_BATCH, all_rows=True).in_order():
+        for batch in self.loader.with_rows(rows, all_rows=True).in_order():
             latents.append(model.encode(batch.image, self.conditions_of(batch)).mean)
         model.prior.fit(torch.cat(latents))
 
@@ -236,7 +235,7 @@ class Validator:
 
     def measure_rows(self, model: LatentModel, rows: np.ndarray, alone: bool = False) -> Figures | None:
         """The same on the given rows of the set."""
-        loader = self.loader.with_rows(rows, VALIDATION_BATCH, alone)
+        loader = self.loader.with_rows(rows, all_rows=alone)
         add_up = dict if alone else self.runtime.all_reduce_sum
         figures = evaluate(
             model, loader, self.plan.objective, self.conditions_of, add_up, self.auxiliary.add_to
