@@ -215,7 +215,7 @@ def _row(found: "Directions", name: str, names: Sequence[str]) -> list[str]:
     facts = found.facts[name]
     auc, gap = _number(facts.get("auc"), 3), _number(gap_or_none(found, name), 2)
     counts = [str(facts.get("yes", "")), str(facts.get("no", ""))]
-    return [name, str(facts["method"]), *counts, auc, gap, _most_correlated(found, name, names)]
+    return [name, str(facts.get("method", "")), *counts, auc, gap, _most_correlated(found, name, names)]
 
 
 def _most_correlated(found: "Directions", name: str, names: Sequence[str]) -> str:

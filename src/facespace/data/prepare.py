@@ -77,8 +77,6 @@ def prepare(
     processes = _processes(workers)
     with writing(to):
         check_target(to, "a prepared set", is_face_set, force)
-        if background != "keep" and not chosen.has_masks:
-            raise UsageError(f"The source {source} has no masks, so --background cannot be replaced.")
         listed = without_other_files(_list(chosen, source, root, checked))
         listing = _select(_subsample(listed, checked.limit), attributes)
         if auto and chosen.unaligned and not (crop or cropped):

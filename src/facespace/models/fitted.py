@@ -224,11 +224,26 @@ def carry_over(origin: Bundle, folder: Path) -> None:
         found = _fitted(origin.folder, source, origin.card["fingerprint"], card["fingerprint"])
         if "aggregate_posterior" in source:
             card["aggregate_posterior"] = source["aggregate_posterior"]
+        _leave_out(found, card)
         card |= found.entries
         with _changed(folder) as beside:
             for file, tensors in found.files.items():
                 (beside / file).write_bytes(to_bytes(tensors))
             write_json(beside / CARD, card)
+
+
+def _leave_out(found: "_Fitted", card: Card) -> None:
+    """Leaves out of what was found what a bundle has already: that may be newer."""
+    weights = card["fingerprint"]
+    priors = {kind: entry for kind, entry in (card.get("priors") or {}).items() if _belongs(entry, weights)}
+    for kind in priors:
+        found.files.pop(prior_file(kind), None)
+    if priors or "priors" in found.entries:
+        found.entries["priors"] = {**found.entries.get("priors", {}), **priors}
+    for key, file in (("directions", DIRECTIONS), ("encoded", ENCODED)):
+        if _belongs(card.get(key), weights):
+            found.entries.pop(key, None)
+            found.files.pop(file, None)
 
 
 class _Fitted(NamedTuple):
