@@ -52,20 +52,20 @@ def _locked(target: Path, shown: Path, wait: float) -> Iterator[None]:
         try:
             lock.acquire(timeout=wait)
             break
-        except Timeout as error:
-            raise BusyError(
-                f"Another facespace command is writing {shown}. Wait until it has ended, or name another."
-            ) from error
-        except OSError:  # a folder that cannot be written to, such as that of a mounted one
-            continue
+        except OSError as error:  # Timeout is one, too
+            # A folder that cannot be written to, such as that of a mounted one, has its lock elsewhere. A lock
+            # that is there is held, or that of another user.
+            if isinstance(error, Timeout) or place.exists():
+                raise BusyError(
+                    f"Another facespace command is writing {shown}. Wait until it has ended, or name another."
+                ) from error
     else:
         raise BusyError(f"{shown} cannot be locked, so it is not written. Choose another folder.")
     try:
         yield
     finally:
-        with contextlib.suppress(
-            OSError
-        ):  # removed while it is held: one who waits finds it gone, and retries
+        # Removed while it is held: filelock sees that the file it waited for is gone, and takes a new one.
+        with contextlib.suppress(OSError):
             place.unlink()
         lock.release()
 
