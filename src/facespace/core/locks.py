@@ -53,8 +53,8 @@ def _locked(target: Path, shown: Path, wait: float) -> Iterator[None]:
             lock.acquire(timeout=wait)
             break
         except OSError as error:  # Timeout is one, too
-            # A folder that cannot be written to, such as that of a mounted one, has its lock elsewhere. A lock
-            # that is there is held, or that of another user.
+            # A folder that cannot be written to, such as that of a mount, has its lock elsewhere. A lock that
+            # is there is held, or another user's.
             if isinstance(error, Timeout) or place.exists():
                 raise BusyError(
                     f"Another facespace command is writing {shown}. Wait until it has ended, or name another."
