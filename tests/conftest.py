@@ -18,8 +18,12 @@ from facespace.core.console import quiet
 from facespace.data.faces import FaceSet
 from facespace.training import loop
 
-# Test functions that `make check` leaves out: those that take longest. Written by `python tests/slow.py LOG`.
+# Test functions that `make check` leaves out: those that take longest. Written by `python tests/slow.py FILE`.
 SLOW = Path(__file__).with_name("slow.txt")
+
+# A file to which each test appends `seconds name`: the processor time of its process and of the children that ended
+# meanwhile, with setup and teardown. Unlike the time of the clock it depends little on what else the machine does.
+PROCESSOR_TIME = os.environ.get("FACESPACE_TEST_TIMES")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -28,6 +32,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.nodeid.split("[")[0] in slow:
             item.add_marker(pytest.mark.slow)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item):
+    """Writes what a test took, where PROCESSOR_TIME asks for it."""
+    start = sum(os.times()[:4])
+    result = yield
+    if PROCESSOR_TIME:
+        with Path(PROCESSOR_TIME).open("a", encoding="utf-8") as file:
+            file.write(f"{sum(os.times()[:4]) - start:.2f} {item.nodeid}\n")
+    return result
 
 
 # Makes any recipe small enough for a test: 16 px faces, few units.
