@@ -16,7 +16,9 @@ import facespace
 from facespace.cli import run as run_cli
 from facespace.core.console import quiet
 from facespace.data.faces import FaceSet
+from facespace.report import charts
 from facespace.training import loop
+from facespace.training.run_log import CURVES, RunLogger, loss_panels
 
 # Test functions that `make check` leaves out: those that take longest. Written by `python tests/slow.py FILE`.
 SLOW = Path(__file__).with_name("slow.txt")
@@ -51,6 +53,23 @@ SIZES = ("model.image=3,16,16", "model.latent_dim=5", "model.widths=8,12", "trai
 TINY = (*SIZES, "train.prior=none")
 
 
+draw_curves = RunLogger.draw_curves
+
+
+@pytest.fixture(scope="session", autouse=True)
+def undrawn_curves() -> Iterator[None]:
+    """Runs of this process lay out their curves but leave an empty picture: to render text and axes takes several
+    times as long as the training of a tiny model. Kept real in `trained` and `told`, and in every process of its own."""
+
+    def lay_out(log: RunLogger) -> None:
+        charts.curves(loss_panels(log.records), "step")
+        Image.new("L", (8, 8)).save(log.run / CURVES)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RunLogger, "draw_curves", lay_out)
+        yield
+
+
 @pytest.fixture(scope="session")
 def drawn(tmp_path_factory) -> Path:
     """A prepared set of 60 drawn faces of 16 px."""
@@ -64,7 +83,8 @@ def drawn(tmp_path_factory) -> Path:
 def trained(drawn, tmp_path_factory) -> Path:
     """A finished tiny run on the drawn faces. Tests must not change it."""
     to = tmp_path_factory.mktemp("runs") / "tiny"
-    with quiet():
+    with pytest.MonkeyPatch.context() as patch, quiet():
+        patch.setattr(RunLogger, "draw_curves", draw_curves)
         facespace.train("demo", drawn, to, settings=TINY, trackers=["none"])
     return to
 
@@ -89,7 +109,8 @@ def lively(drawn, tmp_path_factory) -> Path:
 def told(drawn, tmp_path_factory) -> Path:
     """A finished tiny run whose model is told two attributes. Tests must not change it."""
     to = tmp_path_factory.mktemp("runs") / "told"
-    with quiet():
+    with pytest.MonkeyPatch.context() as patch, quiet():
+        patch.setattr(RunLogger, "draw_curves", draw_curves)
         facespace.train("demo", drawn, to, settings=(*TINY, "model.conditions=Hat,smile"), trackers=["none"])
     return to
 
