@@ -1,5 +1,6 @@
 """Processes that tests start, to kill them or to let them run beside the test."""
 
+import io
 import multiprocessing
 import os
 import signal
@@ -77,7 +78,8 @@ def _call(function: Callable, args: tuple, out: Path, err: Path) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     for number, path in ((1, out), (2, err)):
-        file = os.open(path, os.O_WRONLY | os.O_APPEND)
-        os.dup2(file, number)
-    sys.stdout, sys.stderr = (open(number, "w", buffering=1, encoding="utf-8") for number in (1, 2))  # noqa: PTH123
+        os.dup2(os.open(path, os.O_WRONLY | os.O_APPEND), number)
+    sys.stdout, sys.stderr = (
+        io.TextIOWrapper(io.FileIO(number, "w"), encoding="utf-8", line_buffering=True) for number in (1, 2)
+    )
     function(*args)

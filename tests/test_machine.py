@@ -1,11 +1,13 @@
 """Where a step runs: number formats, compilation, several processes on one machine and on two."""
 
+import importlib
 import json
 import os
 import shutil
 import socket
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -107,7 +109,9 @@ def test_a_compiled_run_learns_the_same_and_one_that_cannot_compile_says_so(
 
 @pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a compiler on a processor")
-def test_compiling_changes_no_figure(drawn, tmp_path, capsys):
+def test_compiling_changes_no_figure(drawn, tmp_path, capsys, monkeypatch):
+    # Not in workers, each of which would load torch.
+    monkeypatch.setattr(importlib.import_module("torch._inductor.config"), "compile_threads", 1)
     # One width: the compiler takes its time for each layer, and a second one has no other code.
     one_layer = ("model.widths=8", "train.precision=fp32", "train.steps=4")
     train(drawn, tmp_path / "plain", *one_layer)
@@ -172,11 +176,15 @@ CODES = ("model.bottleneck=vq", "model.latent_dim=8", "model.codebook_size=6", "
 
 def train_as_rank(rank: int, port: str, tokens: list[str]) -> None:
     """One of two processes, told so as torchrun tells it; for a process of its own."""
-    os.environ.update({"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"})
+    os.environ.update(
+        {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+    )
     os.environ.update({"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port})
-    AcceleratorState._reset_state(reset_partial_state=True)  # of a process that was copied
+    # What an import of facespace and of accelerate under these variables would have set.
+    AcceleratorState._reset_state(reset_partial_state=True)
     sys.argv = ["facespace", *tokens]
-    main()
+    with quiet() if rank else nullcontext():
+        main()
 
 
 def in_two_processes(tokens: list[str]) -> tuple[list[int], str, str]:
