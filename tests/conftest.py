@@ -16,6 +16,7 @@ import facespace
 from facespace.cli import run as run_cli
 from facespace.core.console import quiet
 from facespace.data.faces import FaceSet
+from facespace.models import autoregressive, flow
 from facespace.report import charts
 from facespace.training import loop
 from facespace.training.run_log import CURVES, RunLogger, loss_panels
@@ -164,6 +165,13 @@ def pressed_after(steps: int, monkeypatch) -> Iterator[None]:
         patch.setattr(loop, "graceful_shutdown", Gently)
         with pytest.raises(KeyboardInterrupt):
             yield
+
+
+@pytest.fixture
+def large_batches(monkeypatch):
+    """Fitted priors draw up to 1,000 samples at once instead of a few: for statistics of many."""
+    monkeypatch.setattr(flow, "CHUNK", 1_000)
+    monkeypatch.setattr(autoregressive, "CHUNK", 1_000)
 
 
 @pytest.fixture

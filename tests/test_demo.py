@@ -10,6 +10,7 @@ from conftest import TINY
 from PIL import Image
 
 from facespace.cli import demo as demo_module
+from facespace.cli import demo_parts
 from facespace.cli import run as facespace
 from facespace.cli.demo_page import commands
 from facespace.core.configs import override
@@ -27,7 +28,7 @@ def make_small_demo(folder: Path) -> None:
     """In a process that can be killed: the small demo without the default space."""
     plan = override(recipe("demo"), SMALL)
     training_plan.named_recipe = lambda name: plan
-    demo_module.FACES, demo_module.STEPS, demo_module.DEFAULT_PARTS = 120, 26, ()
+    demo_module.FACES, demo_module.STEPS, demo_module.DEFAULT_PARTS, demo_parts.FRAMES = 120, 26, (), 20
     demo_module.demo(folder, resume=True)
 
 
@@ -36,6 +37,7 @@ def small(monkeypatch):
     """A demo of few faces and steps."""
     monkeypatch.setattr(demo_module, "FACES", 120)
     monkeypatch.setattr(demo_module, "STEPS", 26)
+    monkeypatch.setattr(demo_parts, "FRAMES", 20)
     plan = override(recipe("demo"), SMALL)
     monkeypatch.setattr("facespace.training.plan.named_recipe", lambda name: plan)
 

@@ -401,7 +401,7 @@ def test_new_faces_come_from_the_fitted_prior(kind, lively, trained, drawn, tmp_
     module = exported(space, tmp_path / "space")
     torch.manual_seed(0)
     z = module.sample(module.load(), 3000).cpu()
-    latents = torch.from_numpy(space.sample_latents(3000, prior=kind))
+    latents = torch.from_numpy(space.sample_latents_batched(3000, prior=kind))
     spread = latents.std(0)
     assert ((z.mean(0) - latents.mean(0)).abs() < 0.15 * spread + 0.01).all()
     assert ((z.std(0) / spread - 1).abs() < 0.15).all()
