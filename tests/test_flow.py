@@ -31,7 +31,7 @@ def fitted(kind: str, z: torch.Tensor, seed: int = 0, **options) -> torch.nn.Mod
 
 @pytest.fixture(scope="module")
 def on_ring():
-    return fitted("flow", ring(2_000, 0), steps=600, width=32)
+    return fitted("flow", ring(2_000, 0), steps=450, width=32, blocks=1)
 
 
 def test_an_untrained_flow_is_the_gaussian_of_the_latents(large_batches):
@@ -126,7 +126,7 @@ def test_an_untrained_diffusion_prior_is_the_gaussian_of_the_latents(large_batch
 
 
 def test_a_diffusion_prior_learns_a_ring_and_draws_the_same_first_latents():
-    prior = fitted("diffusion", ring(2_000, 0), steps=600, width=32)
+    prior = fitted("diffusion", ring(2_000, 0), steps=450, width=32, blocks=1)
     drawn = prior.sample_many(1_000, GENERATOR().manual_seed(0))
     radius = (drawn - torch.tensor([1.0, -2.0])).norm(dim=1)
     assert radius.mean() == pytest.approx(2, abs=0.1) and (radius < 1).float().mean() < 0.05
@@ -255,7 +255,7 @@ def test_few_latents_leave_a_flow_a_gaussian_and_say_so(capsys):
 def prior(request, on_ring):
     if request.param in ("model", "flow"):
         return StandardNormal(2) if request.param == "model" else on_ring
-    quick = {"steps": 300, "width": 32, "blocks": 2} if request.param == "diffusion" else {}
+    quick = {"steps": 300, "width": 32, "blocks": 1} if request.param == "diffusion" else {}
     return fitted(request.param, ring(2_000, 0), **quick)
 
 
