@@ -16,6 +16,7 @@ import facespace
 from facespace.cli import run as run_cli
 from facespace.core.console import quiet
 from facespace.data.faces import FaceSet
+from facespace.explorer import photos as photos_module
 from facespace.models import autoregressive, flow
 from facespace.report import charts
 from facespace.training import loop
@@ -165,6 +166,15 @@ def pressed_after(steps: int, monkeypatch) -> Iterator[None]:
         patch.setattr(loop, "graceful_shutdown", Gently)
         with pytest.raises(KeyboardInterrupt):
             yield
+
+
+@pytest.fixture(scope="module")
+def few_samples() -> Iterator[None]:
+    """The explorer looks for landmarks in 4 samples of a space instead of 12, each of which takes the detector a
+    second."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(photos_module, "SAMPLES", 4)
+        yield
 
 
 @pytest.fixture

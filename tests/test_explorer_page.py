@@ -42,7 +42,7 @@ def browser():
 
 
 @pytest.fixture(scope="module")
-def address(lively, told) -> str:
+def address(lively, told, few_samples) -> str:
     """A server with two spaces, the first with made-up directions."""
     names = ("Smiling", "Eyeglasses", "Male")
     service = Service(Spaces([with_directions(load(lively), names), told]), "127.0.0.1", 0, None)
