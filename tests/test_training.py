@@ -440,7 +440,8 @@ def test_recipes_survive_json_and_settings_reach_every_kind_of_field():
 def test_real_faces_are_learned(real, tmp_path):
     with quiet():
         faces = facespace.prepare("celeba", real / "celeba", to=tmp_path / "set", limit=1_500, workers=2)
-        settings = ["train.epochs=4", "train.prior=none"]
+        # Half as wide as the recipe, which tests/test_formats.py looks at whole.
+        settings = ["train.epochs=4", "train.prior=none", "model.widths=16,32,64,128"]
         result = facespace.train("celebamask-conv", faces, tmp_path / "r", settings=settings)
     # What one knows without a model: the mean training face.
     train, unseen = (faces.images[faces.rows(split)] / 255 for split in ("train", "validation"))
