@@ -454,7 +454,8 @@ def test_an_export_replaces_nothing_unasked(trained, told, cli, tmp_path):
     assert code == 2 and "model.conditions" in err and not (tmp_path / "new").exists()
 
 
-def test_the_default_space_exports(tmp_path):
+def test_the_default_space_exports(tmp_path, monkeypatch):
+    monkeypatch.setattr("facespace.formats.pytorch.DRAWN", 128)  # latents of its flow; all 4,096 take seconds
     module = exported(None, tmp_path / "space")
     code = (tmp_path / "space/model.py").read_text(encoding="utf-8")
     assert "flow" in code and "center-148" in code and len(code.splitlines()) <= 150
