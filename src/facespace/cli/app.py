@@ -54,6 +54,7 @@ HEADINGS = {
     "sets": "Faces in",
     "attributes": "Faces in",
     "learn": "Learning",
+    "adapt": "Learning",
     "priors": "Learning",
     "evaluate": "Understanding a space",
     "compare": "Understanding a space",

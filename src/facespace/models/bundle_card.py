@@ -108,6 +108,8 @@ class BundleCard(TypedDict):
     discriminator: NotRequired[Entry]
     encoded: NotRequired[EncodedEntry]
     packed: NotRequired[PackedEntry]
+    in_memory: NotRequired[bool]  # of a tuned space that was not saved: its folder is that of its base
+    adapted: NotRequired[Fields]  # by `facespace adapt`: to which faces, with which results
 
 
 def default_prior(card: Card | BundleCard) -> str:

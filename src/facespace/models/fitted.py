@@ -19,8 +19,8 @@ from facespace.latent.directions import Directions, Whitening
 from facespace.models.bundle import Bundle, Tensors, card_of, read_card, tensors_of
 from facespace.models.bundle_card import DirectionsEntry, Entry, Fields, PriorEntry
 from facespace.models.locations import check_writable
-from facespace.models.priors import FITTED, FittedPrior
-from facespace.models.weight_quantization import restored, restored_kernels
+from facespace.models.priors import STORED, FittedPrior
+from facespace.models.weight_quantization import restored, restored_kernels, stored
 
 DISCRIMINATOR = "discriminator.safetensors"
 ENCODED = "encoded.safetensors"
@@ -31,11 +31,15 @@ def prior_file(kind: str) -> str:
     return f"prior-{kind}.safetensors"
 
 
-def save_prior(loaded: Bundle, kind: str, prior: FittedPrior, facts: Fields) -> PriorEntry:
+def save_prior(
+    loaded: Bundle, kind: str, prior: FittedPrior, facts: Fields, bits: int | None = None
+) -> PriorEntry:
     """Writes a fitted prior into the bundle, in place of an older one of its kind, and returns its entry of
-    the card. `facts` are further fields of the entry: the data it was fitted to and figures of its fit."""
+    the card. `facts` are further fields of the entry: the data it was fitted to and figures of its fit. With
+    `bits` 16 or 8 its matrices are stored in fewer bits."""
     about = {"origin": prior.origin, "options": prior.options, **facts}
-    entry = _add(loaded, prior_file(kind), tensors_of(prior), about, ("priors", kind))
+    tensors = stored(prior, bits) if bits else tensors_of(prior)
+    entry = _add(loaded, prior_file(kind), tensors, about, ("priors", kind))
     return cast(PriorEntry, entry)
 
 
@@ -43,8 +47,8 @@ def load_prior(loaded: Bundle, kind: str) -> FittedPrior:
     """A prior that was fitted to this model. Raises UsageError for an unknown kind, BundleError for one that
     is missing, damaged or was fitted to other weights."""
     folder, fit = loaded.folder, f"facespace fit-prior {loaded.folder} --data SET"
-    if kind not in FITTED:
-        raise UsageError(f"Unknown prior {kind!r}. {suggest(kind, FITTED)} Fit one with: {fit}")
+    if kind not in STORED:
+        raise UsageError(f"Unknown prior {kind!r}. {suggest(kind, STORED)} Fit one with: {fit}")
     repair = f"Fit it again: {fit} --kind {kind}"
     try:
         entry = card_of(folder).get("priors", {}).get(kind)
@@ -55,7 +59,7 @@ def load_prior(loaded: Bundle, kind: str) -> FittedPrior:
                 f"The prior {kind!r} in {folder} was fitted to a model with other weights. {repair}"
             )
         tensors = read_tensors(folder / prior_file(kind), entry["fingerprint"], repair)
-        prior = FITTED[kind].from_card(latent_size(loaded), entry["options"])
+        prior = STORED[kind].from_card(latent_size(loaded), entry["options"])
         prior.load_state_dict(restored(prior, tensors))
         prior.origin = str(entry["origin"])
     except ValueError as error:
@@ -197,6 +201,11 @@ def _add(loaded: Bundle, file: str, tensors: Tensors, about: Fields, place: tupl
     keys `place`, one or two; returns the entry. Raises BundleError where the folder holds another model by
     now."""
     card, folder = read_card(loaded.folder), loaded.folder
+    if loaded.card.get("in_memory"):
+        raise BundleError(
+            "This tuned space is in memory alone, and nothing can be kept with it. Save one: facespace adapt "
+            "PHOTOS --to SPACE"
+        )
     check_writable(folder)
     if card.get("fingerprint") != loaded.card["fingerprint"]:
         raise BundleError(
