@@ -1,2 +1,2 @@
-"""A space adapted to a few photographs: inversion, pivotal tuning, a prior for the set, and checks of what was
-carried over."""
+"""A space adapted to a few photographs: inversion, pivotal tuning, a prior for the set, and checks of what
+was carried over."""

@@ -1,5 +1,6 @@
-"""Photographs to a space of their own: reads them, adapts a base, fits the prior, checks what was carried over, and
-writes bundle and report. A killed process goes on with `resume`; an interrupted one keeps the best so far."""
+"""Photographs to a space of their own: reads them, adapts a base, fits the prior, checks what was carried
+over, and writes bundle and report. A killed process goes on with `resume`; an interrupted one keeps the best
+so far."""
 
 import hashlib
 import json
@@ -42,8 +43,8 @@ COMPLETE, STOPPED, EARLY = "complete", "stopped", "held-out faces no longer impr
 
 @dataclass(frozen=True)
 class Adapted:
-    """A saved space with its report, and how tuning ended: COMPLETE, EARLY, STOPPED by the caller, or after the
-    minutes."""
+    """A saved space with its report, and how tuning ended: COMPLETE, EARLY, STOPPED by the caller, or after
+    the minutes."""
 
     space: FaceSpace
     report: Report
@@ -65,18 +66,19 @@ def adapt(
     on_step: OnStep = ignore,
     stop: Stop = never,
 ) -> FaceSpace:
-    """A space of a few photographs: the `base`, by default the default space, tuned until it shows them (pivotal
-    tuning: Roich et al., 2021), while the faces of its prior stay as they are.
+    """A space of a few photographs: the `base`, by default the default space, tuned until it shows them
+    (pivotal tuning: Roich et al., 2021), while the faces of its prior stay as they are.
 
-    `photos` is a folder, files, pictures, uint8 arrays or a prepared set, 1 to 5,000 faces; photographs are aligned
-    as `align` says (see `read_photos`). With 20 and more faces a tenth is held out, the encoder learns along, and a
-    prior of the set is fitted. The result is written into the folder `to` with a report, index.html; without `to`
-    it is a space in memory. Steps depend on the number of faces and on `minutes`, which also are the limit:
-    tuning that reaches it ends with the best so far. `resume` goes on where a killed or stopped adaptation with the
-    same arguments was. The same seed gives the same space on the same processor.
+    `photos` is a folder, files, pictures, uint8 arrays or a prepared set, 1 to 5,000 faces; photographs are
+    aligned as `align` says (see `read_photos`). With 20 and more faces a tenth is held out, the encoder
+    learns along, and a prior of the set is fitted. The result is written into the folder `to` with a report,
+    index.html; without `to` it is a space in memory. Steps depend on the number of faces and on `minutes`,
+    which also are the limit: tuning that reaches it ends with the best so far. `resume` goes on where a
+    killed or stopped adaptation with the same arguments was. The same seed gives the same space on the same
+    processor.
 
-    Raises UsageError and ImageError for photographs and bases that cannot be used, TrainingError where there is
-    nothing to resume."""
+    Raises UsageError and ImageError for photographs and bases that cannot be used, TrainingError where there
+    is nothing to resume."""
     opened = base if isinstance(base, FaceSpace) else load(base)
     if to is not None:
         return adapt_to(photos, Path(to), opened, minutes, seed, align, resume, force, on_step, stop).space
@@ -122,7 +124,8 @@ def adapt_to(
 
 
 def _run(adapter: Adapter, minutes: float, on_step: OnStep, stop: Stop, between: Callable[[], object]) -> str:
-    """Inversion and tuning within the minutes; how they ended. `between` is called once the latents are found."""
+    """Inversion and tuning within the minutes; how they ended. `between` is called once the latents are
+    found."""
     began, seconds = time.monotonic(), 60 * minutes
     limits = {"inversion": INVERSION_SHARE * seconds, "tuning": seconds}
     out_of_time = [False]
@@ -213,8 +216,8 @@ def _finish(to: Path, adapter: Adapter, faces: Faces, ending: str, commands: Seq
 
 
 def _figures(base: FaceSpace, pictures: Pictures) -> dict[str, Any]:
-    """Errors before and after, of the tuned and of the held-out photographs; LPIPS and identity by networks that
-    the user names, if there are any. Nothing learns from these."""
+    """Errors before and after, of the tuned and of the held-out photographs; LPIPS and identity by networks
+    that the user names, if there are any. Nothing learns from these."""
     distance = open_lpips(device=base.device) if is_available() else None
     identity = open_arcface(base.template)
     figures: dict[str, Any] = {}
@@ -242,8 +245,8 @@ def _with_notes(faces: Faces, base: FaceSpace) -> Faces:
         spread = float((faces.pixels.astype(np.float32) / 255).std(0).mean())
         if spread < 0.05:
             notes.append(
-                f"The {len(faces)} faces are nearly alike (standard deviation of a pixel {spread:.3f}), so the space "
-                "learns little from each further one."
+                f"The {len(faces)} faces are nearly alike (standard deviation of a pixel {spread:.3f}), so "
+                "that the space learns little from each further one."
             )
     return replace(faces, notes=notes)
 
@@ -287,8 +290,8 @@ def _read_checkpoint(to: Path, identity: Mapping[str, Any]) -> Mapping[str, Any]
     for name, value in identity.items():
         if found.get(name) != value:
             raise TrainingError(
-                f"{to} was started with another {name}. Resume with the same command as before, or start again "
-                "with --force."
+                f"{to} was started with another {name}. Resume with the same command as before, or start "
+                "again with --force."
             )
     return adapter
 

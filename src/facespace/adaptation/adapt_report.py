@@ -1,5 +1,5 @@
-"""The page of an adapted space: originals, before and after, held-out faces, new faces, edits, what became of the
-rest of the space, and in plain words what to expect."""
+"""The page of an adapted space: originals, before and after, held-out faces, new faces, edits, what became of
+the rest of the space, and in plain words what to expect."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -82,22 +82,22 @@ def build_report(
         summary=" ".join([_expectation(len(faces)), *faces.notes]),
         sections=sections,
         seconds=dict(adapter.seconds),
-        protocol_text="Before: the base's encoder and decoder. After: the tuned decoder at each photograph's latent; "
-        "held-out photographs are encoded by the space.",
+        protocol_text="Before: the base's encoder and decoder. After: the tuned decoder at each "
+        "photograph's latent; held-out photographs are encoded by the space.",
     )
 
 
 def _expectation(count: int) -> str:
     if count < SET:
         return (
-            "Photographs of a person: the space shows these almost as they are, edits keep the person, and other "
-            "photographs of the same person come out better than before. New faces are those of the base; "
-            "--prior noise-normal draws from the neighbourhood of the photographs."
+            "Photographs of a person: the space shows these almost as they are, edits keep the person, and "
+            "other photographs of the same person come out better than before. New faces are those of the "
+            "base; --prior noise-normal draws from the neighbourhood of the photographs."
         )
     return (
-        "A set: the space shows its photographs, and draws new faces that resemble the set. Faces outside the set are "
-        "shown about as well as before. A few dozen photographs teach style, light and poses; they do not teach "
-        "what none of them shows."
+        "A set: the space shows its photographs, and draws new faces that resemble the set. Faces outside "
+        "the set are shown about as well as before. A few dozen photographs teach style, light and poses; "
+        "they do not teach what none of them shows."
     )
 
 
@@ -180,7 +180,8 @@ def _edits(space: FaceSpace, tuned: Tuned) -> Section | None:
 
 
 def _rest(pictures: Pictures, figures: Mapping[str, Any]) -> Section:
-    text = f"Faces of the base's prior, which tuning held: changed by {figures['prior_change']:.4f} of a pixel's range."
+    change = figures["prior_change"]
+    text = f"Faces of the base's prior, which tuning held: changed by {change:.4f} of a pixel's range."
     stacks = [("before", pictures.prior_before[:8]), ("after", pictures.prior_after[:8])]
     rows = [["", "before", "after"]]
     for name, (label, form) in FIGURES.items():
@@ -195,9 +196,10 @@ def _directions(checks: Sequence[DirectionCheck]) -> Section | None:
     if not checks:
         return None
     text = (
-        "Each direction of the base, two standard deviations on the base's new faces: the change of the attribute "
-        f"classifier's logit in the base and here, or the correlation of the changes of pixels. Below {LOST:.0%} of "
-        "the base's effect a direction is marked as lost; – stands where the base's own effect is too small."
+        "Each direction of the base, two standard deviations on the base's new faces: the change of the "
+        "attribute classifier's logit in the base and here, or the correlation of the changes of pixels. "
+        f"Below {LOST:.0%} of the base's effect a direction is marked as lost; – stands where the base's own "
+        "effect is too small."
     )
     rows = [["direction", "base", "here", "keeps its meaning"]]
     for check in checks:

@@ -1,5 +1,5 @@
-"""One adaptation in memory: inversion, then tuning, each of which reports its progress and can be stopped, then a
-space that shares nothing with the base but its files. Writes nothing."""
+"""One adaptation in memory: inversion, then tuning, each of which reports its progress and can be stopped,
+then a space that shares nothing with the base but its files. Writes nothing."""
 
 import time
 from collections.abc import Mapping
@@ -33,8 +33,8 @@ class Tuned(NamedTuple):
 
 @dataclass
 class Adapter:
-    """Adapts a space to faces uint8 (N, H, W, C) of the size that it takes (`FaceSpace.fit`). Call `invert`, then
-    `tune`, then `result`; between two steps `state` holds all that another process needs to go on."""
+    """Adapts a space to faces uint8 (N, H, W, C) of the size that it takes (`FaceSpace.fit`). Call `invert`,
+    then `tune`, then `result`; between two steps `state` holds all that another process needs to go on."""
 
     base: FaceSpace
     faces: np.ndarray
@@ -91,8 +91,8 @@ class Adapter:
         return self._tuner
 
     def result(self) -> Tuned:
-        """The tuned space and the photographs' latents in it: pivots of those that were tuned, encodings of those
-        that were held out."""
+        """The tuned space and the photographs' latents in it: pivots of those that were tuned, encodings of
+        those that were held out."""
         model = self.tuner.model
         space = in_memory(self.base, model)
         assert self.pivots is not None
@@ -121,10 +121,10 @@ def personalize(
     on_step: OnStep = ignore,
     stop: Stop = never,
 ) -> Tuned:
-    """A copy of a space, in memory alone, that is tuned to a few photographs, and their latents in it, float32
-    (N, D). `photos` are pictures or arrays as `FaceSpace.encode` takes them. `on_step` is called after each step;
-    once `stop()` is True, the result is the best so far. Priors and directions of the space stay valid. Raises
-    UsageError for no photographs and for a space that cannot be tuned."""
+    """A copy of a space, in memory alone, that is tuned to a few photographs, and their latents in it,
+    float32 (N, D). `photos` are pictures or arrays as `FaceSpace.encode` takes them. `on_step` is called
+    after each step; once `stop()` is True, the result is the best so far. Priors and directions of the space
+    stay valid. Raises UsageError for no photographs and for a space that cannot be tuned."""
     faces = space.fit(photos)
     if not len(faces):
         raise UsageError("A space is tuned to at least one photograph.")
@@ -138,14 +138,15 @@ def check_base(space: FaceSpace) -> None:
     """Raises UsageError for a space whose latents are codes, which have no gradients to follow."""
     if space.model.code_grids:
         raise UsageError(
-            f"{space.folder} has latents of codes (model.bottleneck=vq), which cannot be optimised. Adapt a space "
-            "with continuous latents, such as the default one, or train on: facespace train --from SPACE"
+            f"{space.folder} has latents of codes (model.bottleneck=vq), which cannot be optimised. Adapt a "
+            "space with continuous latents, such as the default one, or train on: facespace train "
+            "--from SPACE"
         )
 
 
 def in_memory(base: FaceSpace, model: LatentModel) -> FaceSpace:
-    """A space of another model with the template, card, priors and directions of the base, which stay where they
-    are; nothing can be written to it. Several passes encode its photographs, if the model can."""
+    """A space of another model with the template, card, priors and directions of the base, which stay where
+    they are; nothing can be written to it. Several passes encode its photographs, if the model can."""
     if can_refine(model):
         model.config = replace(model.config, refinement_steps=PASSES)
     card: BundleCard = {**base.card, "in_memory": True}

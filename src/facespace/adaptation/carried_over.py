@@ -21,9 +21,9 @@ WEAK = 0.3  # logits of an effect in the base, below which the classifier cannot
 
 @dataclass(frozen=True)
 class DirectionCheck:
-    """The effect of one direction in the base and after: logits of its attribute, or 1 and the correlation of the
-    changes of pixels for one that the classifier does not know. `kept` is None where the base's effect is too
-    small to judge."""
+    """The effect of one direction in the base and after: logits of its attribute, or 1 and the correlation of
+    the changes of pixels for one that the classifier does not know. `kept` is None where the base's effect is
+    too small to judge."""
 
     name: str
     measure: str  # "logit" or "pixels"
@@ -84,8 +84,8 @@ def _correlation(a: np.ndarray, b: np.ndarray) -> float:
 def prior_change(
     base: FaceSpace, adapted: FaceSpace, count: int, seed: int
 ) -> tuple[float, np.ndarray, np.ndarray]:
-    """The mean absolute change of pixels in [0, 1] of faces of the base's prior, and these faces in the base and
-    in the adapted space, uint8 (N, H, W, C)."""
+    """The mean absolute change of pixels in [0, 1] of faces of the base's prior, and these faces in the base
+    and in the adapted space, uint8 (N, H, W, C)."""
     z = torch.from_numpy(base.sample_latents_batched(count, seed)).to(base.device)
     change = (images(base.model, z) - images(adapted.model, z)).abs().mean()
     return float(change), base.decode(z.cpu().numpy()), adapted.decode(z.cpu().numpy())

@@ -24,8 +24,8 @@ SHOWN = 16  # faces of a picture of the progress
 @torch.no_grad()
 def encode(model: LatentModel, x: Tensor, passes: int = PASSES) -> Tensor:
     """Latents (N, D) of faces (N, C, H, W) in [0, 1] by several passes of the encoder (Alaluf et al., 2021).
-    There is one pass where the decoder's images are smaller than the encoder's, and of a model that refines its
-    latents by itself."""
+    There is one pass where the decoder's images are smaller than the encoder's, and of a model that refines
+    its latents by itself."""
     if not can_refine(model):
         passes = 1
     parts = []
@@ -66,8 +66,8 @@ def invert(
     stop: Stop = never,
 ) -> Tensor:
     """Latents (N, D) of faces uint8 (N, H, W, C) of the size that the space decodes, optimised from `start`
-    (N, D) by Adam in whitened space (`root` (D, D), see Whitening). Each latent keeps the best of its steps, so
-    that no distance grows. Deterministic."""
+    (N, D) by Adam in whitened space (`root` (D, D), see Whitening). Each latent keeps the best of its steps,
+    so that no distance grows. Deterministic."""
     unit = torch.from_numpy(root).float().to(space.device)
     total = plan.inversion_steps * -(-len(faces) // BATCH)
     found, done = start.clone(), 0

@@ -1,5 +1,5 @@
-"""The faces that a space is adapted to: from files, folders, pictures or a prepared set, as the space takes them,
-without copies; and what is said of faces that are few, alike or of several people."""
+"""The faces that a space is adapted to: from files, folders, pictures or a prepared set, as the space takes
+them, without copies; and what is said of faces that are few, alike or of several people."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -41,9 +41,10 @@ class Faces:
 
 
 def read_faces(space: FaceSpace, photos: Photos, align: bool | str = "auto") -> Faces:
-    """The faces of `photos`: a prepared set or its folder, a folder of photographs, files, or pictures, without
-    copies and pictures that show nothing. Photographs in which no face is found are left out, with a note. Raises
-    UsageError where none is left or there are more than 5,000, ImageError for a file that cannot be read."""
+    """The faces of `photos`: a prepared set or its folder, a folder of photographs, files, or pictures,
+    without copies and pictures that show nothing. Photographs in which no face is found are left out, with a
+    note. Raises UsageError where none is left or there are more than 5,000, ImageError for a file that cannot
+    be read."""
     found = _found(space, photos, align)
     usable, notes = _usable(found)
     if not usable:
@@ -160,8 +161,8 @@ def identity_notes(faces: Faces, identity: IdentityNetwork, few: int) -> list[st
         return []
     first, second = np.unravel_index(int(cosines.argmin()), cosines.shape)
     return [
-        f"{faces.names[first]} and {faces.names[second]} look like two people (cosine {least:.2f}). The space "
-        "learns both; for one person, leave the others out."
+        f"{faces.names[first]} and {faces.names[second]} look like two people (cosine {least:.2f}). The "
+        "space learns both; for one person, leave the others out."
     ]
 
 

@@ -1,5 +1,5 @@
-"""How long and with which weights a space is adapted: a function of the number of faces and of the minutes that
-were asked for, never of the machine's speed, so that the same command gives the same space."""
+"""How long and with which weights a space is adapted: a function of the number of faces and of the minutes
+that were asked for, never of the machine's speed, so that the same command gives the same space."""
 
 import math
 from dataclasses import dataclass

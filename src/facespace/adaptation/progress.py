@@ -10,8 +10,8 @@ INVERSION, TUNING = "inversion", "tuning"
 
 
 class AdaptProgress(NamedTuple):
-    """One step of a stage. `faces()` decodes the photographs as the space shows them at this step, uint8 (N, H,
-    W, C), at most 16 of them; it costs as much as a step."""
+    """One step of a stage. `faces()` decodes the photographs as the space shows them at this step, uint8 (N,
+    H, W, C), at most 16 of them; it costs as much as a step."""
 
     stage: str  # INVERSION or TUNING
     step: int  # steps done

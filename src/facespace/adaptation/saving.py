@@ -1,5 +1,5 @@
-"""An adapted space as a bundle: tuned weights, what was carried over from the base, the prior of the set, and a
-card that says whose likeness it is."""
+"""An adapted space as a bundle: tuned weights, what was carried over from the base, the prior of the set, and
+a card that says whose likeness it is."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -15,10 +15,10 @@ from facespace.models import bundle, fitted
 from facespace.models.bundle_card import Stage, read_card, stages_of
 
 LIKENESS = (
-    "This space was tuned on photographs of people and shows them almost as they are: it is their likeness, and "
-    "whoever has the file can draw their faces, also with expressions they never had.",
-    "Adapt a space to photographs of people who agree to it, or whose pictures may be used for it; keep and pass it "
-    "on only as they allow, and say of its pictures that they are generated.",
+    "This space was tuned on photographs of people and shows them almost as they are: it is their likeness, "
+    "and whoever has the file can draw their faces, also with expressions they never had.",
+    "Adapt a space to photographs of people who agree to it, or whose pictures may be used for it; keep and "
+    "pass it on only as they allow, and say of its pictures that they are generated.",
     "Reconstructions of the tuned photographs say nothing about other faces: those were learned by heart.",
 )
 

@@ -1,5 +1,5 @@
-"""The prior of an adapted space: of a set a Gaussian that is shrunk towards the base's prior, in the noise of the
-base's flow where it has one; of a few faces their neighbourhood, beside the base's prior."""
+"""The prior of an adapted space: of a set a Gaussian that is shrunk towards the base's prior, in the noise of
+the base's flow where it has one; of a few faces their neighbourhood, beside the base's prior."""
 
 from typing import Any, NamedTuple
 
@@ -27,10 +27,10 @@ class SetPrior(NamedTuple):
 
 
 def fit_set_prior(space: FaceSpace, latents: np.ndarray) -> SetPrior | None:
-    """The prior of the latents (N, D) of faces. With 20 and more it is the likeliest of its shrinkages on latents
-    that a fit did not see, and `facts["nats"]` has their mean log-density under it and under the model's own
-    prior, so that it becomes the default. Of fewer it is a neighbourhood, which never is the default; None where
-    the base has no flow. Deterministic."""
+    """The prior of the latents (N, D) of faces. With 20 and more it is the likeliest of its shrinkages on
+    latents that a fit did not see, and `facts["nats"]` has their mean log-density under it and under the
+    model's own prior, so that it becomes the default. Of fewer it is a neighbourhood, which never is the
+    default; None where the base has no flow. Deterministic."""
     z = torch.from_numpy(latents)
     flow = space.prior()
     if len(z) < SET:
@@ -47,7 +47,10 @@ def _in_noise(flow: Flow, z: Tensor, own: float) -> SetPrior:
         center, covariance, share, density = shrunk_normal(e)
         before = mean_density(flow, z)  # of faces that the flow was not fitted to
     standard = float((-0.5 * (e.square() + np.log(2 * np.pi)).sum(1)).mean())
-    origin = f"a Gaussian in the noise of {flow.origin}, fitted to {len(z):,} faces and shrunk by {share:g} towards it"
+    origin = (
+        f"a Gaussian in the noise of {flow.origin}, fitted to {len(z):,} faces and shrunk by {share:g} "
+        "towards it"
+    )
     prior = NoiseNormal.around(flow, center, covariance, origin)
     # The flow's Jacobian is common to both, so the densities of noise tell the difference of the latents'.
     facts = _facts(NOISE_NORMAL, len(z), share, before - standard + density, own)
@@ -78,8 +81,8 @@ def _neighborhood(flow: Flow, z: Tensor) -> SetPrior:
 
 
 def _base_noise(flow: Flow, z: Tensor) -> Tensor:
-    """The noises (N, D) of latents in the base's flow, float64; of a space that was adapted before in the noise of
-    its prior."""
+    """The noises (N, D) of latents in the base's flow, float64; of a space that was adapted before in the
+    noise of its prior."""
     return flow.encode(z).double().cpu()
 
 

@@ -1,6 +1,6 @@
-"""Pivotal tuning (Roich et al., 2021): the decoder learns to show given faces at their latents, while faces of the
-base's prior must decode as before, so that the rest of the space stays. For a set the encoder learns along, from
-augmented photographs, and the step that serves held-out faces best is kept."""
+"""Pivotal tuning (Roich et al., 2021): the decoder learns to show given faces at their latents, while faces
+of the base's prior must decode as before, so that the rest of the space stays. For a set the encoder learns
+along, from augmented photographs, and the step that serves held-out faces best is kept."""
 
 import copy
 from collections.abc import Mapping, Sequence
@@ -27,8 +27,8 @@ ENCODER = ("encoder", "heads")  # the parts of a model with an encoder of its ow
 
 
 class Tuner:
-    """One tuning of a copy of a space's model. `faces` are uint8 (N, H, W, C) as the encoder takes them, `pivots`
-    (N, D) their latents, `held_out` further faces."""
+    """One tuning of a copy of a space's model. `faces` are uint8 (N, H, W, C) as the encoder takes them,
+    `pivots` (N, D) their latents, `held_out` further faces."""
 
     def __init__(
         self,
@@ -68,8 +68,8 @@ class Tuner:
         return torch.optim.AdamW(groups, betas=(0.9, 0.99), weight_decay=0.0)
 
     def run(self, on_step: OnStep = ignore, stop: Stop = never) -> None:
-        """Steps to the plan's end, until held-out faces no longer improve, or until `stop`; then the model has its
-        best weights. The random numbers of a step are a function of (seed, step)."""
+        """Steps to the plan's end, until held-out faces no longer improve, or until `stop`; then the model
+        has its best weights. The random numbers of a step are a function of (seed, step)."""
         steps = self.plan.tuning_steps
         if not self.history:
             self._validate()
@@ -120,7 +120,8 @@ class Tuner:
         return self.held_out is not None and self.stopping.exhausted(self.plan.patience)
 
     def _rows(self) -> Sequence[int]:
-        """The photographs of this step: every one once in a pass, in an order that depends on (seed, pass)."""
+        """The photographs of this step: every one once in a pass, in an order that depends on (seed,
+        pass)."""
         count, rows = len(self.x), []
         for place in range(self.step * self.plan.batch, (self.step + 1) * self.plan.batch):
             generator = torch.Generator().manual_seed((self.seed * 1_000_003 + place // count) % 2**63)
@@ -166,8 +167,8 @@ class Tuner:
 
     @torch.no_grad()
     def _validate(self) -> None:
-        """The distances of pivots, prior faces and held-out faces; the weights that serve held-out faces best are
-        kept."""
+        """The distances of pivots, prior faces and held-out faces; the weights that serve held-out faces best
+        are kept."""
         row = {"step": float(self.step), "pivots": self._distance(self.pivots, self.x)}
         row["prior"] = float(self.loss(images(self.model, self.prior_z[:SHOWN]), self.prior_x[:SHOWN]).mean())
         if self.held_out is not None:

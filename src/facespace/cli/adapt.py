@@ -29,7 +29,8 @@ def adapt(
     resume: Flag = False,
     force: Force = False,
 ) -> Done:
-    """Adapt a space to your photographs, in minutes: it shows them almost as they are, and edits keep the person.
+    """Adapt a space to your photographs, in minutes: it shows them almost as they are, and edits keep the
+    person.
 
     Example: facespace adapt my-photos --to spaces/mine
 
@@ -58,7 +59,7 @@ def adapt(
         )
     base = load(start)
     commands = _next(photos, to)
-    with graceful_shutdown() as arrived, _bars() as on_step:
+    with graceful_shutdown() as arrived, stage_bars() as on_step:
         made = adapt_to(
             list(photos), to, base, minutes, seed, align, resume, force,
             on_step, lambda: arrived() is not None, commands,
@@ -97,7 +98,7 @@ def _next(photos: tuple[Path, ...], to: Path) -> list[str]:
 
 
 @contextmanager
-def _bars() -> "Iterator[OnStep]":
+def stage_bars() -> "Iterator[OnStep]":
     """A bar for each stage."""
     current: list = []
 
