@@ -150,6 +150,8 @@ def train(
     """
     from facespace.training.loop import train as run_training
 
+    if start is not None and not resume:
+        note(f"The easier way for up to 5,000 faces: facespace adapt {data} --to DIR --from {start}")
     result = run_training(
         recipe,
         data,
