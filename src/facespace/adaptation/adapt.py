@@ -36,8 +36,8 @@ from facespace.space.face_space import FaceSpace, load
 
 EVERY = 30.0  # seconds between two pictures and checkpoints
 INVERSION_SHARE = 0.4  # of the minutes, at most
-CHECKED = 16  # latents on which directions are compared
-PRIOR_FACES = 64
+CHECKED = 8  # latents on which directions are compared
+PRIOR_FACES = 32
 COMPLETE, STOPPED, EARLY = "complete", "stopped", "held-out faces no longer improved"
 
 

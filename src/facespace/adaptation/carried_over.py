@@ -1,15 +1,15 @@
 """What a tuned space inherits from its base, checked: how far the faces of the base's prior have moved, and
 whether each direction still does in the tuned space what it does in the base."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 from facespace.adaptation.inversion import images
 from facespace.core.errors import BundleError
-from facespace.latent.directions import Directions
 from facespace.latent.edit import move
 from facespace.perception.attributes import AttributeClassifier
 from facespace.space.face_space import FaceSpace
@@ -50,28 +50,37 @@ def check_directions(
         known = base.directions()
     except BundleError:
         return []
-    before = [space.decode(z) for space in (base, adapted)]
-    return [_check(base, adapted, z, classifier, known, name, before) for name in known.names]
+    spaces = (base, adapted)
+    before = [_Seen.of(space.decode(z), classifier) for space in spaces]
+    found = []
+    for name in known.names:
+        moved = move(z, known, {name: STRENGTH})
+        after = [_Seen.of(space.decode(moved), classifier) for space in spaces]
+        found.append(_check(name, classifier, before, after))
+    return found
+
+
+class _Seen(NamedTuple):
+    """Faces uint8 (N, H, W, C) and the classifier's logits (N, A)."""
+
+    faces: np.ndarray
+    logits: np.ndarray
+
+    @classmethod
+    def of(cls, faces: np.ndarray, classifier: AttributeClassifier) -> "_Seen":
+        return cls(faces, classifier.logits(faces))
 
 
 def _check(
-    base: FaceSpace,
-    adapted: FaceSpace,
-    z: np.ndarray,
-    classifier: AttributeClassifier,
-    known: Directions,
-    name: str,
-    before: list[np.ndarray],
+    name: str, classifier: AttributeClassifier, before: Sequence[_Seen], after: Sequence[_Seen]
 ) -> DirectionCheck:
-    moved = move(z, known, {name: STRENGTH}, ())
-    after = [space.decode(moved) for space in (base, adapted)]
+    """The check of one direction, whose edit turned the faces `before` of base and adapted space into
+    `after`."""
     if name in classifier.names:
         column = classifier.names.index(name)
-        effects = []
-        for old, new in zip(before, after):
-            effects.append(float((classifier.logits(new) - classifier.logits(old))[:, column].mean()))
+        effects = [float((new.logits - old.logits)[:, column].mean()) for old, new in zip(before, after)]
         return DirectionCheck(name, "logit", *effects)
-    changes = [new.astype(np.float64) - old for old, new in zip(before, after)]
+    changes = [new.faces.astype(np.float64) - old.faces for old, new in zip(before, after)]
     return DirectionCheck(name, "pixels", 1.0, _correlation(changes[0].ravel(), changes[1].ravel()))
 
 
