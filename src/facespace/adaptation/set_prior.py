@@ -14,7 +14,9 @@ from facespace.models.prior_fit import mean_density
 from facespace.models.priors import NOISE_NORMAL, FittedNormal, FittedPrior, Flow
 from facespace.space.face_space import FaceSpace
 
-NEIGHBORHOOD = 0.35  # standard deviation of the noise around a few faces, against 1 of the base's prior
+# Standard deviations of the noise around the mean of a few faces: of what they vary in, against theirs, and of
+# everything else, against 1 of the base's prior. Larger ones extrapolate beyond the faces, which breaks them.
+OWN, OTHER = 0.35, 0.35
 NEIGHBORS = "the neighbourhood of {} in the noise of the base's flow"
 
 
@@ -74,7 +76,7 @@ def _neighborhood(flow: Flow, z: Tensor) -> SetPrior:
     with torch.no_grad():
         e = _base_noise(flow, z)
     spread = (e - e.mean(0)).T @ (e - e.mean(0)) / len(e)
-    covariance = spread + NEIGHBORHOOD**2 * torch.eye(e.shape[1], dtype=e.dtype)
+    covariance = OWN**2 * spread + OTHER**2 * torch.eye(e.shape[1], dtype=e.dtype)
     origin = NEIGHBORS.format(f"{len(z)} face{'s' * (len(z) > 1)}")
     prior = NoiseNormal.around(flow, e.mean(0), covariance, origin)
     return SetPrior(NOISE_NORMAL, prior, {"kind": NOISE_NORMAL, "faces": len(z)})

@@ -49,7 +49,7 @@ def adapt(
     resume
         Go on with an interrupted adaptation: the same command as before, with --resume.
     """
-    from facespace.adaptation.adapt import adapt_to
+    from facespace.adaptation.adapt import COMPLETE, EARLY, adapt_to
     from facespace.space.face_space import load
     from facespace.training.checks import graceful_shutdown
 
@@ -65,7 +65,7 @@ def adapt(
             on_step, lambda: arrived() is not None, commands,
         )  # fmt: skip
         interrupted = arrived()
-    if interrupted is not None:
+    if interrupted is not None and made.ending not in (COMPLETE, EARLY):
         note(f"The best so far is in {to}. To go on: the same command with --resume")
         raise interrupted
     facts = {"to": str(to), "page": str(made.page), "ending": made.ending, "figures": made.figures}
