@@ -67,8 +67,9 @@ def _found(space: FaceSpace, photos: Photos, align: bool | str) -> Faces:
         photos = [photos]
     if isinstance(photos, Image.Image | np.ndarray):
         return _of_pictures(space, photos)
-    if len(photos) == 1 and isinstance(photos[0], str | Path) and is_face_set(Path(photos[0])):
-        return _of_set(space, FaceSet(photos[0]))
+    only = photos[0] if len(photos) == 1 else None
+    if isinstance(only, str | Path) and is_face_set(Path(only)):
+        return _of_set(space, FaceSet(only))
     files = [Path(photo) for photo in photos if isinstance(photo, str | Path)]
     if len(files) < len(photos):
         return _of_pictures(space, photos)  # type: ignore[arg-type]

@@ -109,11 +109,9 @@ def stage_bars() -> "Iterator[OnStep]":
     def step(at: "AdaptProgress") -> None:
         if not current or current[0][0] != at.stage:
             close()
-            bar = progress(at.steps, STAGES[at.stage], "steps")
+            bar = progress(at.steps, STAGES[at.stage], "steps", at.step - 1)
             current.append((at.stage, bar, bar.__enter__()))
-            current[0][2](at.step)
-        else:
-            current[0][2](1)
+        current[0][2](1)
 
     try:
         yield step
