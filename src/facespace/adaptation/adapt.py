@@ -17,7 +17,7 @@ import torch
 from facespace.adaptation.adapt_report import BEST, CHECKPOINT, LAYOUT, PICTURE, Pictures, build_report
 from facespace.adaptation.adapter import Adapter, check_base
 from facespace.adaptation.carried_over import check_directions, prior_change
-from facespace.adaptation.photos import Faces, Photos, identity_notes, read_faces
+from facespace.adaptation.photos import Faces, Photos, attribute_notes, identity_notes, read_faces
 from facespace.adaptation.plan import MINUTES, SET, plan_for
 from facespace.adaptation.progress import AdaptProgress, OnStep, Stop, ignore, never
 from facespace.adaptation.saving import save_adapted
@@ -115,7 +115,15 @@ def adapt_to(
     else:
         _clear(to)
     keep = _Keeper(to, adapter, identity)
-    ending = _run(adapter, minutes, keep.around(on_step), stop, keep.checkpoint)
+    try:
+        ending = _run(adapter, minutes, keep.around(on_step), stop, keep.checkpoint)
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "memory" not in str(error).lower():
+            raise
+        raise TrainingError(
+            f"There is too little memory for {len(faces):,} faces. Close other programs and go "
+            "on with --resume, or name fewer photographs."
+        ) from error
     adapted = _finish(to, adapter, faces, ending, commands)
     (to / PICTURE).unlink(missing_ok=True)
     if ending in (COMPLETE, EARLY):
@@ -241,6 +249,8 @@ def _with_notes(faces: Faces, base: FaceSpace) -> Faces:
     identity = open_arcface(base.template)
     if identity:
         notes += identity_notes(faces, identity, SET)
+    else:
+        notes += attribute_notes(faces, load_classifier(device=base.device), SET)
     if len(faces) >= SET:
         spread = float((faces.pixels.astype(np.float32) / 255).std(0).mean())
         if spread < 0.05:

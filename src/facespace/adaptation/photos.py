@@ -13,6 +13,7 @@ from facespace.data.faces import FaceSet, is_face_set
 from facespace.image.aligned_photos import PhotoReader
 from facespace.image.photos import has_image_ending
 from facespace.perception.arcface import IdentityNetwork
+from facespace.perception.attributes import AttributeClassifier
 from facespace.space.face_space import FaceSpace
 from facespace.space.inputs import Images
 
@@ -21,6 +22,10 @@ FLAT = 4.0  # levels of 255: the standard deviation of a picture that shows noth
 ALIKE = 0.004  # mean absolute difference of pixels in [0, 1], below which two pictures are copies
 SEVERAL = 0.2  # cosine of a recognition network, below which two faces are hardly one person's
 NAMED = 3
+MALE, SURE = (
+    "Male",
+    0.95,
+)  # an attribute that photographs of one person share, and the probability that counts
 
 Photos = Path | str | FaceSet | Sequence[Path | str] | Images
 
@@ -164,6 +169,21 @@ def identity_notes(faces: Faces, identity: IdentityNetwork, few: int) -> list[st
     return [
         f"{faces.names[first]} and {faces.names[second]} look like two people (cosine {least:.2f}). The "
         "space learns both; for one person, leave the others out."
+    ]
+
+
+def attribute_notes(faces: Faces, classifier: AttributeClassifier, few: int) -> list[str]:
+    """The same without a recognition network, by the attribute classifier: where it is sure of one face that
+    it is a man's and of another that it is a woman's."""
+    if not 1 < len(faces) < few or MALE not in classifier.names:
+        return []
+    male = classifier.probabilities(faces.pixels)[:, classifier.names.index(MALE)]
+    if male.max() < SURE or male.min() > 1 - SURE:
+        return []
+    first, second = faces.names[int(male.argmax())], faces.names[int(male.argmin())]
+    return [
+        f"{first} and {second} may show two people. The space learns both; for one person, leave the "
+        "others out."
     ]
 
 

@@ -14,8 +14,8 @@ from facespace.models.prior_fit import mean_density
 from facespace.models.priors import NOISE_NORMAL, FittedNormal, FittedPrior, Flow
 from facespace.space.face_space import FaceSpace
 
-# Standard deviations of the noise around the mean of a few faces: of what they vary in, against theirs, and of
-# everything else, against 1 of the base's prior. Larger ones extrapolate beyond the faces, which breaks them.
+# Standard deviations of the noise around the mean of a few faces: of what they vary in, against theirs, and
+# of everything else, against 1 of the base's prior. Larger ones extrapolate beyond the faces and break them.
 OWN, OTHER = 0.35, 0.35
 NEIGHBORS = "the neighbourhood of {} in the noise of the base's flow"
 
