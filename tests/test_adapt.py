@@ -1,5 +1,6 @@
 """Spaces adapted to photographs: inversion, tuning, priors, checks, resuming, and the verb."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 
 import facespace
 from facespace.adaptation import adapt as adapting
+from facespace.adaptation import adapter as adapter_module
 from facespace.adaptation.adapter import Adapter, personalize
 from facespace.adaptation.photos import read_faces
 from facespace.adaptation.plan import AdaptPlan, plan_for
@@ -15,6 +17,8 @@ from facespace.core.console import quiet
 from facespace.core.errors import BundleError, TrainingError, UsageError
 from facespace.data.faces import FaceSet
 from facespace.image.pixels import to_float
+from facespace.models.noise_normal import NoiseNormal, shrunk_normal
+from facespace.models.priors import Flow
 
 QUICK = AdaptPlan(
     inversion_steps=3, tuning_steps=12, batch=4, prior_batch=2, prior_faces=8, decoder_rate=3e-3
@@ -39,7 +43,7 @@ def quick(monkeypatch):
         long = plan_for(count, minutes)
         return replace(QUICK, tune_encoder=long.tune_encoder, held_out=long.held_out, batch=min(4, count))
 
-    for module in (adapting, __import__("facespace.adaptation.adapter", fromlist=["plan_for"])):
+    for module in (adapting, adapter_module):
         monkeypatch.setattr(module, "plan_for", plan)
 
 
@@ -146,3 +150,45 @@ def test_the_verb(cli, lively, photos, tmp_path, quick):
     assert code == 0 and "facespace explore" in out
     assert cli("reconstruct", to, photos[0], "--to", tmp_path / "r.png", "--align", "no")[0] == 0
     assert cli("adapt", "--to", to)[0] == 2
+
+
+def test_edit_tune_keeps_nothing_and_needs_photographs(cli, lively, drawn, photos, tmp_path, quick):
+    space = shutil.copytree(lively / "best", tmp_path / "space")
+    name = facespace.load(space).fit_directions(drawn).names[0]
+    before = {path: path.read_bytes() for path in space.iterdir()}
+    edit = ("--set", f"{name}=1", "--to", tmp_path / "edited.png", "--tune")
+    code, _, err = cli("edit", space, photos[0], "--align", "no", *edit)
+    assert code == 0 and "mean squared error" in err
+    assert {path: path.read_bytes() for path in space.iterdir()} == before
+    code, _, err = cli("edit", space, "--random", 2, *edit)
+    assert code == 2 and "needs photographs" in err
+
+
+def test_the_density_in_the_noise_of_a_flow_is_that_of_the_transported_gaussian():
+    torch.manual_seed(0)
+    flow = Flow(3, steps=0, width=8)
+    flow.center.copy_(torch.tensor([1.0, -2.0, 0.5]))
+    flow.spread.copy_(torch.tensor([2.0, 1.0, 0.3]))  # an untrained velocity: latents are center + spread · e
+    center, covariance = torch.tensor([0.5, 0.0, -1.0]), torch.diag(torch.tensor([0.5, 2.0, 1.0]))
+    prior = NoiseNormal.around(flow, center, covariance, "a test")
+    scale = torch.diag(flow.spread)
+    expected = torch.distributions.MultivariateNormal(
+        flow.center + scale @ center, scale @ covariance @ scale
+    )
+    z = torch.randn(5, 3)
+    torch.testing.assert_close(prior.log_prob(z).float(), expected.log_prob(z), rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(prior.decode(prior.encode(z).float()), z, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(prior.mean, expected.mean, rtol=1e-4, atol=1e-4)
+    again = NoiseNormal.from_card(3, prior.options)
+    again.load_state_dict(prior.state_dict())
+    drawn = [one.sample(4, generator=torch.Generator().manual_seed(1)) for one in (prior, again)]
+    torch.testing.assert_close(drawn[0], drawn[1])
+
+
+def test_few_noises_are_shrunk_more_than_many():
+    torch.manual_seed(0)
+    scale = torch.linspace(0.3, 2.0, 12)
+    many, few = torch.randn(800, 12) * scale, torch.randn(14, 12) * scale
+    assert shrunk_normal(many)[2] < 0.2 < shrunk_normal(few)[2]
+    center, covariance, _, _ = shrunk_normal(many)
+    assert center.abs().max() < 0.3 and torch.allclose(covariance.diagonal().sqrt(), scale.double(), atol=0.2)

@@ -1,6 +1,6 @@
 """Pivotal tuning (Roich et al., 2021): the decoder learns to show given faces at their latents, while faces
 of the base's prior must decode as before, so that the rest of the space stays. For a set the encoder learns
-along, from augmented photographs, and the step that serves held-out faces best is kept."""
+along, from augmented photographs, and the step that serves tuned and held-out faces best together is kept."""
 
 import copy
 from collections.abc import Mapping, Sequence
@@ -167,13 +167,14 @@ class Tuner:
 
     @torch.no_grad()
     def _validate(self) -> None:
-        """The distances of pivots, prior faces and held-out faces; the weights that serve held-out faces best
+        """The distances of pivots, prior faces and held-out faces; the weights that serve both best
         are kept."""
         row = {"step": float(self.step), "pivots": self._distance(self.pivots, self.x)}
         row["prior"] = float(self.loss(images(self.model, self.prior_z[:SHOWN]), self.prior_x[:SHOWN]).mean())
         if self.held_out is not None:
             row["held_out"] = self._distance(encode(self.model, self.held_out), self.held_out)
-            if self.stopping.record(row["held_out"]):
+            # Both count: photographs learned by heart at the cost of others are no gain, nor is the reverse.
+            if self.stopping.record(row["held_out"] + row["pivots"]):
                 self.best = _copied(self.model)
         self.history.append(row)
 
