@@ -98,6 +98,26 @@ def check_target(to: Path, kind: str, recognise: Callable[[Path], bool], force: 
         raise UsageError(f"--to {to} already holds {kind}. Add --force to replace it, or name a new folder.")
 
 
+def is_same(path: Path, other: Path) -> bool:
+    """Whether two paths are one existing file or folder, also through links and on disks that ignore case."""
+    try:
+        return path.samefile(other)
+    except OSError:
+        return False
+
+
+def check_apart(to: Path, *inputs: Path) -> None:
+    """Raises UsageError where the file or folder `to` is one of the inputs, or a folder that holds one: what
+    is read is never replaced."""
+    for path in inputs:
+        if is_same(to, path):
+            raise UsageError(
+                f"--to {to} is what is read, and nothing that a command reads is replaced. Name another one."
+            )
+        if to.is_dir() and any(is_same(to, parent) for parent in path.resolve().parents):
+            raise UsageError(f"--to {to} holds {path}, which is read. Name a folder beside it.")
+
+
 def holds_only(*names: str) -> Callable[[Path], bool]:
     """A predicate: whether all entries of a folder have one of these names."""
     return lambda folder: all(path.name in names for path in folder.iterdir())

@@ -11,7 +11,7 @@ import numpy as np
 
 from facespace.core.cards import Card
 from facespace.core.errors import FaceSetError, UsageError, check_seed, suggest
-from facespace.core.files import build_folder, check_target
+from facespace.core.files import build_folder, check_apart, check_target
 from facespace.data.faces import IMAGES, SPLITS, FaceSet, is_face_set
 from facespace.data.splits import SHARES, by_hash
 from facespace.data.writing import write_card, write_header, write_table
@@ -316,9 +316,7 @@ def _write(
     facts: Card,
 ) -> FaceSet:
     """Copies the picked rows of some sets into a new one."""
-    for faces, _ in picked:
-        if to.resolve() == faces.root.resolve():
-            raise UsageError(f"--to {to} is one of the sets themselves; name a new folder.")
+    check_apart(to, *[faces.root for faces, _ in picked])
     check_target(to, "a prepared set", is_face_set, force)
     digests: list[str] = []
     with build_folder(to) as folder:

@@ -15,7 +15,7 @@ import numpy as np
 from facespace.core.aliases import rename_old_keys
 from facespace.core.cards import Card
 from facespace.core.errors import FaceSetError, UsageError, choose, suggest
-from facespace.core.files import build_folder, check_target
+from facespace.core.files import build_folder, check_apart, check_target
 from facespace.data.alignment_report import report_alignment
 from facespace.data.faces import FaceSet, SourceListing, evenly_spaced, is_face_set
 from facespace.data.layout import look
@@ -73,6 +73,7 @@ def prepare(
     check_split(split)
     processes = _processes(workers)
     check_target(to, "a prepared set", is_face_set, force)
+    check_apart(to, *[Path(path) for path in (root, checked.table, checked.celeba) if path])
     if background != "keep" and not chosen.has_masks:
         raise UsageError(f"The source {source} has no masks, so --background cannot be replaced.")
     listed = without_other_files(_list(chosen, source, root, checked))
