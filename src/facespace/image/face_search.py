@@ -39,11 +39,12 @@ def search(
     photo = image if image.mode == "RGB" else image.convert("RGB")
     scales = partial(_look_at, look, frame=frame, least=least, fast=fast)
     found = scales(photo)
-    if found.score < sure or not found.faces:
+    if found.score < sure:
         found = _turned(scales, photo, found)
     if not found.faces:
-        tilted = [Seen(_look_tilted(look, photo, degrees)) for degrees in ROTATIONS]
-        found = max(tilted, key=lambda seen: seen.score)
+        found = _tilted(look, photo)
+    if not found.faces and not sure:
+        found = _turned(scales, photo, found)
     coarse = [_look_again(look, photo, face, frame) or face for face in found.coarse]
     return sorted([*coarse, *found.fine], key=lambda face: -face.box[2] * face.box[3])
 
@@ -76,6 +77,12 @@ def _turned(scales: Callable[[Image.Image], Seen], photo: Image.Image, found: Se
         if seen.score > best.score + lead:
             best, lead = Seen(list(map(turn.back, seen.coarse)), list(map(turn.back, seen.fine))), 0.0
     return best
+
+
+def _tilted(look: DetectUpright, photo: Image.Image) -> Seen:
+    """The faces of the picture by the small rotation at which the detector is surest."""
+    tilted = [Seen(_look_tilted(look, photo, degrees)) for degrees in ROTATIONS]
+    return max(tilted, key=lambda seen: seen.score)
 
 
 class Quarter:
