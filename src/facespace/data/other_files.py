@@ -1,7 +1,7 @@
 """Files that lie beside photographs and are none: tables, notes, licences, what systems leave behind. They
 are counted, and not reported as photographs that cannot be used."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -15,6 +15,10 @@ _OTHERS = """json jsonl txt csv tsv md rst xml yaml yml toml ini cfg log html ht
     db sqlite py ipynb js css sh bat xmp aae url lnk md5 sha256 part tmp bak"""
 _NAMES = "license licence copying readme notice authors changelog makefile"
 PICTURES, OTHERS, NAMES = (frozenset(text.split()) for text in (_PICTURES, _OTHERS, _NAMES))
+# What systems, network disks and notebooks leave behind, at any place of a path and in any case.
+_LEFT_BEHIND = """__macosx @eadir @recycle #recycle $recycle.bin thumbs.db ehthumbs.db desktop.ini
+    __pycache__ lost+found @synoeastream"""
+LEFT_BEHIND = frozenset({*_LEFT_BEHIND.split(), "system volume information", "icon\r"})
 # Reasons that, for a file without a photograph's ending, mean that it was never meant as one.
 NO_PICTURE = ("not an image that can be read", "empty file")
 
@@ -22,9 +26,31 @@ NO_PICTURE = ("not an image that can be read", "empty file")
 def is_other_file(name: str) -> bool:
     """Whether a file's name, or its path below the folder of photographs, says that it is no photograph."""
     path = PurePosixPath(name)
-    if any(part.startswith(".") for part in path.parts):
+    if any(is_left_behind(part) for part in path.parts):
         return True
     return path.name.lower() in NAMES or _ending(name) in OTHERS
+
+
+def is_left_behind(name: str) -> bool:
+    """Whether the name of a file or a folder is one that systems leave behind, or hidden: never data."""
+    return name.startswith(".") or name.lower() in LEFT_BEHIND
+
+
+def entries(folder: Path) -> Iterator[Path]:
+    """What lies in a folder, in the order of names, without what systems leave behind."""
+    for path in sorted(folder.iterdir()):
+        if not is_left_behind(path.name):
+            yield path
+
+
+def folders(folder: Path) -> list[Path]:
+    """The folders among its entries."""
+    return [path for path in entries(folder) if path.is_dir()]
+
+
+def files(folder: Path) -> list[Path]:
+    """The files among its entries."""
+    return [path for path in entries(folder) if path.is_file()]
 
 
 def is_no_picture(name: str, reason: str) -> bool:
