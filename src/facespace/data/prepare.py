@@ -19,6 +19,7 @@ from facespace.core.files import build_folder, check_apart, check_target
 from facespace.data.alignment_report import report_alignment
 from facespace.data.faces import FaceSet, SourceListing, evenly_spaced, is_face_set
 from facespace.data.layout import look
+from facespace.data.masks import check_shares
 from facespace.data.other_files import is_no_picture, without_other_files
 from facespace.data.processing import Alignment, PrepareSpec
 from facespace.data.requests import check_options, check_pixels, check_split
@@ -226,6 +227,8 @@ def _facts(
         facts["stored_size"] = usual and list(usual)
     if source.has_masks:
         shares = [face.masked for face, _ in good if face.masked is not None]
+        if shares and spec.background != "keep":
+            check_shares(shares, "; --keep names the parts to keep" if "keep" in source.takes else "")
         facts["background"] = spec.background
         facts["masked_share"] = None
         if shares:

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from facespace.core.errors import FaceSetError, ImageError, UsageError, suggest
 from facespace.data import other_files
 from facespace.data.faces import Face, SourceListing
+from facespace.data.masks import read_binary, read_labels
 from facespace.data.sources import tables
 from facespace.data.sources.celeba import split
 from facespace.data.sources.source import Source, SourceOptions
@@ -33,9 +33,12 @@ class PartFiles:
         """bool (H, W): the union of the parts."""
         if not self.files:
             raise ImageError("no mask of the parts to keep")
-        union = _open(self.files[0], "L") > 127
+        union = read_binary(self.files[0])
         for path in self.files[1:]:
-            union = union | (_open(path, "L") > 127)
+            part = read_binary(path)
+            if part.shape != union.shape:
+                raise ImageError("masks of parts that differ in size")
+            union = union | part
         return union
 
 
@@ -48,17 +51,9 @@ class LabelMap:
 
     def load(self) -> np.ndarray:
         """bool (H, W): the pixels with one of the labels."""
-        return np.isin(_open(self.file, None), self.labels)
-
-
-def _open(path: Path, mode: str | None) -> np.ndarray:
-    try:
-        with Image.open(path, formats=("PNG",)) as image:
-            if mode:
-                image = image.convert(mode)
-            return np.asarray(image)
-    except (OSError, SyntaxError, ValueError) as error:
-        raise ImageError("mask cannot be read") from error
+        return np.isin(
+            read_labels(self.file, len(PARTS) + 1, parts=len(self.labels) < len(PARTS)), self.labels
+        )
 
 
 def read(root: Path, options: SourceOptions) -> SourceListing:

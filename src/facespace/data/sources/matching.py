@@ -59,7 +59,7 @@ def _folded(name: str) -> str:
 
 
 def _stem(name: str) -> str:
-    return stem_of_picture(_folded(name))
+    return stem_of_picture(_folded(name)).rstrip()
 
 
 def _last(name: str, count: int) -> str:
@@ -70,7 +70,7 @@ def _last(name: str, count: int) -> str:
 
 def _skeleton(name: str) -> str:
     """What every encoding leaves of a name: its letters of ASCII."""
-    return PLAIN.sub("*", stem_of_picture(_folded(name)).rpartition("/")[2])
+    return PLAIN.sub("*", _stem(name).rpartition("/")[2])
 
 
 def _number(name: str) -> str:

@@ -21,8 +21,8 @@ Parts = tuple[str, ...]  # the folders of a file below the root
 
 
 class Subfolders(NamedTuple):
-    """The meaning of the subfolders of some files: a split or None, and a label or person, '' without one, for
-    each file; and notes."""
+    """The meaning of the subfolders of some files: for each file a split or None, and a label or person, ''
+    without one; and notes."""
 
     splits: list[str | None]
     labels: list[str]
