@@ -14,9 +14,11 @@ from facespace.cli.options import AlignMode, FaceSource, Photos
 from facespace.core.errors import FacespaceError, UsageError
 from facespace.core.files import restore_interrupted
 from facespace.data.faces import is_face_set
+from facespace.data.other_files import is_left_behind
 from facespace.image import grids
 from facespace.image.aligned_photos import PhotoReader
 from facespace.image.photos import has_image_ending
+from facespace.image.provenance import is_own_sheet
 from facespace.image.sheets import sheet
 from facespace.models.locations import MODEL_ENDINGS, folder_of, is_space
 
@@ -88,7 +90,7 @@ def save_faces(
     if is_array(to):
         grids.save_array(np.asarray(faces), to)
     else:
-        grids.save_still(finish(sheet(faces, columns, scale=scale)), to)
+        grids.save_still(finish(sheet(faces, columns, scale=scale)), to, sheet=len(faces) > 1)
 
 
 def exactly(space: "FaceSpace", photos: Photos, count: int) -> np.ndarray:
@@ -134,8 +136,8 @@ def check_one_source(files: Sequence[Path], source: FaceSource) -> None:
 
 
 def files_in(path: Path) -> list[Path]:
-    """A file itself; of a folder its pictures and .npy files, by name. Raises FacespaceError for a folder
-    without any."""
+    """A file itself; of a folder its pictures and .npy files, by name, without the sheets and animations that
+    facespace wrote there. Raises FacespaceError for a folder without any."""
     if not path.exists():
         raise missing(path)
     if not path.is_dir():
@@ -143,7 +145,9 @@ def files_in(path: Path) -> list[Path]:
     _check_holds_faces(path)
     files = []
     for file in sorted(path.iterdir()):
-        if (has_image_ending(file) or is_array(file)) and not file.name.startswith("."):
+        if is_left_behind(file.name) or not (has_image_ending(file) or is_array(file)):
+            continue
+        if not is_own_sheet(file):
             files.append(file)
     if not files:
         raise FacespaceError(f"The folder {path} holds no pictures and no .npy files of latents.")

@@ -22,11 +22,18 @@ def check_keeps_inputs(arguments: Mapping[str, Any]) -> None:
     inputs = list(_paths([value for name, value in arguments.items() if name != "to"]))
     check_apart(to, *inputs)
     for path in inputs:
-        if to.suffix.lower() in FACES and path.is_dir() and is_same(path, to.parent):
+        if to.suffix.lower() in FACES and path.is_dir() and is_same(path, to.parent) and _is_read(to):
             raise UsageError(
                 f"--to {to} is one of the files in the folder {path}, which are read, and nothing that a "
                 "command reads is replaced. Name another file."
             )
+
+
+def _is_read(file: Path) -> bool:
+    """Whether a file of a folder is one of its faces, rather than a sheet that facespace wrote there."""
+    from facespace.image.provenance import is_own_sheet  # Pillow, which most commands do without
+
+    return not is_own_sheet(file)
 
 
 def _paths(value: Any) -> Iterator[Path]:

@@ -63,7 +63,7 @@ def sample(
         objective.discriminator=projected.
     """
     from facespace.cli.faces import check_still, open_one, save_faces
-    from facespace.image.sheets import check_scale
+    from facespace.image.sheets import check_fits, check_scale
     from facespace.space.face_space import space_facts
     from facespace.space.rejection import check_keep
 
@@ -76,6 +76,7 @@ def sample(
     columns = cells[1] if cells else None
     total = _total(cells, count)
     opened = open_one(space)
+    check_fits(to, (total, *opened.image_shape[1:]), columns, scale=scale)
     score = _discriminator_score(opened) if keep != 1 else None
     faces = opened.sample(total, seed, temperature, prior, conditions, strength, keep, score)
     with output_file(to, "samples.png") as file:
@@ -180,7 +181,7 @@ def decode(*paths: Path, to: Path | None = None, given: Conditions = (), scale: 
         unknown.
     """
     from facespace.cli.faces import check_still, open_space, read_array, save_faces
-    from facespace.image.sheets import check_scale
+    from facespace.image.sheets import check_fits, check_scale
     from facespace.space.face_space import space_facts
 
     check_still(to)
@@ -189,9 +190,11 @@ def decode(*paths: Path, to: Path | None = None, given: Conditions = (), scale: 
     space, files = open_space(paths)
     if len(files) != 1:
         raise UsageError(f"Name one .npy file of latents to decode; got {len(files)}.")
-    faces = space.decode(read_array(files[0]), conditions)
-    if not len(faces):
+    latents = read_array(files[0])
+    if not len(latents):
         raise UsageError(f"{files[0]} holds no latents to decode.")
+    check_fits(to, (len(latents), *space.image_shape[1:]), scale=scale)
+    faces = space.decode(latents, conditions)
     with output_file(to, "decoded.png") as file:
         save_faces(faces, file, scale=scale)
     facts = {"to": str(file), "count": len(faces), "conditions": conditions, **space_facts(space)}

@@ -63,4 +63,4 @@ def _save_rejects(path: Path, listing: SourceListing, rejects: Sequence[Result])
             captions.append(f"{len(tiles)}. {result.face.id}: {result.face.detail}")
     if tiles:
         sheet = grids.labelled(grids.grid(np.stack(tiles), COLUMNS), captions)
-        grids.save_still(sheet, path)
+        grids.save_still(sheet, path, "Photographs in which facespace found no face that could be used")

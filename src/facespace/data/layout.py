@@ -70,7 +70,7 @@ def look(faces: Sequence[Face]) -> Layout:
 
 def _read(path: Path) -> Image.Image | None:
     try:
-        return read_photo(path)
+        return read_photo(path, own=False)
     except ImageError:
         return None
 

@@ -14,6 +14,7 @@ from facespace.core.errors import ImageError, UsageError, suggest
 from facespace.image.align import TEMPLATES
 from facespace.image.colours import to_rgb
 from facespace.image.decoding import MAX_PIXELS, decode, has_image_ending
+from facespace.image.provenance import OWN, is_own
 
 SMALLEST, LARGEST = 8, 1024  # pixels a side of a prepared face
 
@@ -22,11 +23,12 @@ TOO_SMALL = "smaller than the crop {}"
 Box = tuple[float, float, float, float]  # left, top, right, bottom in source pixels
 
 
-def read_photo(source: Path | bytes) -> Image.Image:
+def read_photo(source: Path | bytes, own: bool = True) -> Image.Image:
     """The first frame of an image file as upright 8-bit RGB in sRGB; transparency is laid on white.
 
     Reads gray, palette, CMYK, 16-bit and EXIF-rotated files, with colours by their profile, and files that
-    break a rule of their format but have all pixels. Raises ImageError with a short countable reason."""
+    break a rule of their format but have all pixels; with `own` False no picture that facespace made. Raises
+    ImageError with a short countable reason."""
     if isinstance(source, Path) and not source.is_file():
         raise ImageError("not a regular file" if source.exists() else "no such file")
     try:
@@ -37,7 +39,10 @@ def read_photo(source: Path | bytes) -> Image.Image:
         raise ImageError("empty file")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of odd metadata; what cannot be read raises
-        return to_rgb(decode(data))
+        image = decode(data)
+        if not own and is_own(image):
+            raise ImageError(OWN)
+        return to_rgb(image)
 
 
 def centered(side: int) -> Callable[[int, int], Box]:

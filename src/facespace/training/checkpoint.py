@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import torch
 
 from facespace.core.aliases import rename_old_keys
-from facespace.core.configs import from_dict
+from facespace.core.configs import from_dict, to_dict
 from facespace.core.console import note
 from facespace.core.errors import TrainingError, UsageError
 from facespace.core.files import write_atomically, write_json
@@ -108,11 +108,49 @@ def _read_valid(run: Path, identity: Identity) -> dict[str, Any]:
         state = _read(run / PREVIOUS)
     for name, value in identity.items():
         if not _equal(name, state["identity"].get(name), value):
+            what = _difference(name, state["identity"].get(name), value)
             raise TrainingError(
-                f"{run} was trained with another {name}. Resume with the same command as before, "
+                f"{run} was trained with {what}. Resume with the same command as before, "
                 f"or start a new run with another --to."
             )
     return state
+
+
+def _difference(name: str, old: object, new: object) -> str:
+    """What differs between two identities: of recipes the fields, with both values."""
+    if name != "recipe" or not isinstance(old, str) or not isinstance(new, str):
+        return f"another {name}"
+    try:
+        before, after = (_flat(to_dict(from_dict(Recipe, json.loads(text)))) for text in (old, new))
+    except (ValueError, UsageError):
+        return f"another {name}"
+    changed = []
+    for key in dict.fromkeys([*before, *after]):
+        was, now = before.get(key), after.get(key)
+        if was != now and key != "summary":
+            changed.append(f"{key}={_shown(was)}, not {_shown(now)}")
+    more = f", and {len(changed) - SHOWN} more fields differ" if len(changed) > SHOWN else ""
+    return "; ".join(changed[:SHOWN]) + more or f"another {name}"
+
+
+SHOWN = 4  # fields of a recipe in a sentence
+
+
+def _flat(fields: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested fields with dots between their names, as --set has them."""
+    found: dict[str, Any] = {}
+    for name, value in fields.items():
+        if isinstance(value, Mapping):
+            found |= _flat(value, f"{prefix}{name}.")
+        else:
+            found[f"{prefix}{name}"] = value
+    return found
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return ",".join(map(str, value))
+    return "unset" if value is None else str(value)
 
 
 def _equal(name: str, old: object, new: object) -> bool:
