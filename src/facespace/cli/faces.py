@@ -13,8 +13,8 @@ from facespace.cli.missing import ARRAY, missing, no_space
 from facespace.cli.options import AlignMode, FaceSource, Photos
 from facespace.core.errors import FacespaceError, UsageError
 from facespace.core.files import restore_interrupted
+from facespace.core.left_behind import is_left_behind
 from facespace.data.faces import is_face_set
-from facespace.data.other_files import is_left_behind
 from facespace.image import grids
 from facespace.image.aligned_photos import PhotoReader
 from facespace.image.photos import has_image_ending

@@ -4,6 +4,7 @@ that folder has a similar name. Reads names of files only."""
 import difflib
 from pathlib import Path
 
+from facespace.core.console import quoted
 from facespace.core.errors import FacespaceError, UsageError
 from facespace.image.photos import has_image_ending
 from facespace.models.locations import NO_FOLDER
@@ -18,7 +19,8 @@ def missing(path: Path, may_be_space: bool = False) -> FacespaceError:
         return FacespaceError(f"No file matches {path}. {_contents(path.parent)}")
     if path.suffix.lower() == ARRAY:
         return FacespaceError(
-            f"{path} does not exist.{near(path)} Make it with: facespace encode SPACE IMAGE --to {path}"
+            f"{path} does not exist.{near(path)} "
+            f"Make it with: facespace encode SPACE IMAGE --to {quoted(path)}"
         )
     if has_image_ending(path):
         return FacespaceError(f"The photograph {path} does not exist.{near(path)}")

@@ -178,6 +178,7 @@ def _animation(
 
     plan = timing.plan(output.still, source.prior, len(keys.latents))
     plan = plan.with_path_of(space)
+    output.check((plan.frames, *space.image_shape[1:]), plan.frames)
     distance, measure = morph_grids.perceptual_distance(space)
     z = keys.latents
     options: dict[str, Any] = {"distance": distance, **plan._asdict()}
@@ -208,6 +209,8 @@ def _grid(
     rows, columns = cells
     distance, measure = morph_grids.perceptual_distance(space)
     pairs = rows if output.still else rows * columns
+    if output.still:
+        output.check((rows * columns, *space.image_shape[1:]), columns)
     keys = some_latents(space, source, 2 * pairs)
     if output.still:
         plan = plan._replace(frames=columns)

@@ -8,6 +8,7 @@ from cyclopts import Parameter
 from facespace.cli.app import Done, Facts, verb
 from facespace.cli.options import Align, Conditions, Prior, parse_conditions, parse_grid
 from facespace.cli.outputs import Scale, output_file
+from facespace.core.console import quoted
 from facespace.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def _prior_text(space: "FaceSpace", origin: str) -> str:
         return f"\nThe prior: {gloss}. Others: --prior NAME (facespace card lists them)."
     return (
         f"\nThe prior: {gloss}. No prior is fitted to the encoded faces of this space; one that is gives "
-        f"better samples: facespace fit-prior {space.folder} --data SET"
+        f"better samples: facespace fit-prior {quoted(space.folder)} --data SET"
     )
 
 

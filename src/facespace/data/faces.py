@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from facespace.core.cards import CARD, Card, CardKind, read_card
-from facespace.core.console import progress
+from facespace.core.console import progress, quoted
 from facespace.core.errors import FaceSetError, UsageError
 from facespace.core.files import restore_interrupted
 from facespace.image.photos import Template
@@ -182,11 +182,13 @@ def _read_card(root: Path) -> Card:
     if root.is_file():
         raise FaceSetError(f"{root} is a file, and a prepared set is a folder. Name the folder.")
     if not root.is_dir():
-        raise FaceSetError(f"{root} does not exist. Prepare a set: facespace prepare celeba ROOT --to {root}")
+        raise FaceSetError(
+            f"{root} does not exist. Prepare a set: facespace prepare celeba ROOT --to {quoted(root)}"
+        )
     if not (root / CARD).is_file():
         raise FaceSetError(
             f"{root} holds no prepared faces (no {CARD}). "
-            f"For a folder of photographs: facespace prepare folder {root} --to NEW"
+            f"For a folder of photographs: facespace prepare folder {quoted(root)} --to NEW"
         )
     return read_card(root / CARD, _CARD)
 

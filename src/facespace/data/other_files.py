@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
+from facespace.core.left_behind import is_left_behind
 from facespace.data.faces import SourceListing
 
 # Endings of photographs, also of those that Pillow does not read: such a file is reported.
@@ -15,10 +16,6 @@ _OTHERS = """json jsonl txt csv tsv md rst xml yaml yml toml ini cfg log html ht
     db sqlite py ipynb js css sh bat xmp aae url lnk md5 sha256 part tmp bak"""
 _NAMES = "license licence copying readme notice authors changelog makefile"
 PICTURES, OTHERS, NAMES = (frozenset(text.split()) for text in (_PICTURES, _OTHERS, _NAMES))
-# What systems, network disks and notebooks leave behind, at any place of a path and in any case.
-_LEFT_BEHIND = """__macosx @eadir @recycle #recycle $recycle.bin thumbs.db ehthumbs.db desktop.ini
-    __pycache__ lost+found @synoeastream"""
-LEFT_BEHIND = frozenset({*_LEFT_BEHIND.split(), "system volume information", "icon\r"})
 # Reasons that, for a file without a photograph's ending, mean that it was never meant as one.
 NO_PICTURE = ("not an image that can be read", "empty file")
 
@@ -29,11 +26,6 @@ def is_other_file(name: str) -> bool:
     if any(is_left_behind(part) for part in path.parts):
         return True
     return path.name.lower() in NAMES or _ending(name) in OTHERS
-
-
-def is_left_behind(name: str) -> bool:
-    """Whether the name of a file or a folder is one that systems leave behind, or hidden: never data."""
-    return name.startswith(".") or name.lower() in LEFT_BEHIND
 
 
 def entries(folder: Path) -> Iterator[Path]:

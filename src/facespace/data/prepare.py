@@ -14,6 +14,7 @@ import numpy as np
 
 from facespace.core.aliases import rename_old_keys
 from facespace.core.cards import Card
+from facespace.core.console import quoted
 from facespace.core.errors import FaceSetError, UsageError, choose, suggest
 from facespace.core.files import build_folder, check_apart, check_target
 from facespace.data.alignment_report import report_alignment
@@ -95,7 +96,7 @@ def _source(name: str, to: Path | str) -> Source:
     if name not in SOURCES and Path(name).is_dir():
         raise UsageError(
             f"{name} is a folder, not a source. "
-            f"For photographs of your own: facespace prepare folder {name} --to {to}"
+            f"For photographs of your own: facespace prepare folder {quoted(name)} --to {quoted(to)}"
         )
     return choose(SOURCES, name, "source")
 

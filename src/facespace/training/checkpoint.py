@@ -3,6 +3,7 @@ atomically. No random state is stored, since the random numbers of a step are a 
 
 import io
 import json
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -69,7 +70,10 @@ def save(
         if path.exists():  # a link and a rename: at no moment is there no complete checkpoint
             spare = run / f".{PREVIOUS}"
             spare.unlink(missing_ok=True)
-            spare.hardlink_to(path)
+            try:
+                spare.hardlink_to(path)
+            except (OSError, NotImplementedError):  # exFAT and network drives have no links
+                shutil.copyfile(path, spare)
             spare.replace(run / PREVIOUS)
     if steps is not None:
         write_json(run / POSITION, {"step": progress.step, "steps": steps})
@@ -170,4 +174,4 @@ def _read(path: Path) -> dict[str, Any]:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged archive or pickle stream can raise almost anything
         reason = str(error).splitlines()[0]
-        raise TrainingError(f"{path} is damaged ({reason}). Start a new run with --force.") from error
+        raise TrainingError(f"{path} is damaged ({reason}). Start a new run with --force.") from None
