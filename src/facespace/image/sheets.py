@@ -73,6 +73,8 @@ def check_fits(
     if path is None or path.suffix.lower() not in STILLS:
         return
     count, height, width = shape
+    if count < 1:
+        return
     columns = min(columns or math.ceil(math.sqrt(count)), count)
     rows = math.ceil(count / columns)
     factor = face_scale(height, width, columns, rows, scale)
