@@ -129,7 +129,7 @@ def mount(tmp_path, monkeypatch):
 @pytest.mark.parametrize("known", [True, False])
 def test_a_mount_point_takes_results(mount, monkeypatch, known):
     """Also one that only shows itself when a rename fails."""
-    monkeypatch.setattr(Path, "is_mount", lambda self: known and self == mount)
+    monkeypatch.setattr(files.os.path, "ismount", lambda path: known and Path(path) == mount)
     assert (unfinished_folder(mount).parent == mount) == known
     faces = facespace.prepare("synthetic", to=mount, size=16, limit=8, workers=1)
     assert len(faces) == 8

@@ -201,7 +201,7 @@ INSIDE = ".facespace-partial"  # in a mount point
 def unfinished_folder(path: Path) -> Path:
     """The temporary folder in which the folder `path` is written until it is complete: beside it, or in it
     where it is a mount point, which lies on a disk of its own."""
-    if path.is_mount():
+    if os.path.ismount(path):
         return path / INSIDE
     return path.with_name(f".{path.resolve().name}.facespace-partial")
 
