@@ -1,5 +1,6 @@
 """What the tests share: a small set of drawn faces, a small trained run, and the real faces where they are at hand."""
 
+import builtins
 import contextlib
 import os
 from collections.abc import Iterator
@@ -127,3 +128,16 @@ def pressed_after(steps: int, monkeypatch) -> Iterator[None]:
         patch.setattr(loop, "graceful_shutdown", Gently)
         with pytest.raises(KeyboardInterrupt):
             yield
+
+
+@pytest.fixture
+def no_package(monkeypatch):
+    """The package imageio-ffmpeg is not installed."""
+    real = builtins.__import__
+
+    def without(name, *args, **kwargs):
+        if name == "imageio_ffmpeg":
+            raise ImportError("No module named 'imageio_ffmpeg'")
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", without)

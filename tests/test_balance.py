@@ -234,3 +234,12 @@ def test_real_glasses_come_as_often_as_asked_for(real, tmp_path):
     )
     assert natural < 0.1 and share(held) == pytest.approx(0.2, abs=0.02)
     assert said[0].startswith(f"Eyeglasses 20.0% instead of {natural:.1%}")
+
+
+def test_forward_passes_of_large_images_take_fewer_faces_at_once(tmp_path):
+    for size, most in ((16, 256), (128, 64), (256, 16)):
+        to = tmp_path / str(size)
+        with quiet():
+            faces = facespace.prepare("synthetic", to=to, size=size, limit=20, workers=1)
+        rows = np.zeros(300, int)
+        assert Loader(faces, rows, 8).with_rows(rows).size == most

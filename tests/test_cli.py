@@ -13,7 +13,8 @@ from PIL import Image
 
 from facespace.cli import app
 from facespace.cli.terminal import table
-from facespace.core.console import note, quiet
+from facespace.core import console
+from facespace.core.console import note, progress_alone, quiet
 
 VERBS = (
     *(
@@ -442,6 +443,27 @@ def test_threads_that_are_quiet_at_once_leave_nobody_quiet(capsys):
         note("not said")
     note("afterwards")
     assert capsys.readouterr().err.split("\n") == ["while the other is", "afterwards", ""]
+
+
+def test_progress_counts_what_was_done_earlier_but_not_in_its_rate(capsys, monkeypatch):
+    seconds = iter((0.0, 20.0, 620.0))
+    monkeypatch.setattr(console.time, "monotonic", lambda: next(seconds))
+    with progress_alone(), console.progress(10_000, "Training", "images", 4_000) as advance:
+        note("not said")
+        advance(30)
+        advance(1_200)
+    lines = [
+        "Training: 4,030 of 10,000, 1.5 images/s, 66 min left",
+        "Training: 5,230 of 10,000, 2.0 images/s, 40 min left",
+    ]
+    assert capsys.readouterr().err.splitlines() == lines
+    note("said again")
+    assert capsys.readouterr().err == "said again\n"
+
+
+def test_what_is_missing_is_named_with_the_usage(cli):
+    code, _, err = cli("compare", "a", "b")
+    assert code == 2 and "--data is missing. Usage: facespace compare RUN RUN ... --data SET" in err
 
 
 def test_output_into_a_closed_pipe_is_quiet():

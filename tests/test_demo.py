@@ -95,9 +95,9 @@ def test_the_page_is_there_at_once_and_grows_with_each_part(tmp_path, monkeypatc
         [*DEFAULT, *SYNTHETIC],
     ]
     for page, _ in stages[:-1]:
-        assert 'http-equiv="refresh"' in page and "Being made" in page and "--resume" in page
+        assert "progress.js" in page and "Being made" in page and "--resume" in page
     last = stages[-1][0]
-    assert "refresh" not in last and "Being made" not in last and "nats per image" in last
+    assert "progress.js" not in last and "Being made" not in last and "nats per image" in last
     assert "http" not in last
     for name in stages[-1][1]:
         assert Image.open(folder / name).width >= 256
@@ -132,7 +132,7 @@ def test_an_unfinished_demo_is_a_sentence_and_other_files_are_not_replaced(tmp_p
     assert facespace(["demo", "--to", str(folder)]) == 130
     assert f"facespace demo --to {folder} --resume" in capsys.readouterr().err
     page, names = page_of(folder)
-    assert names == DEFAULT[:1] and "refresh" not in page and "was stopped" in page
+    assert names == DEFAULT[:1] and "progress.js" not in page and "was stopped" in page
     assert facespace(["demo", "--to", str(folder)]) == 2
     assert "unfinished demo (1 of 8 parts). Add --resume" in capsys.readouterr().err
     assert facespace(["demo", "--to", str(folder), "--resume", "--seed", "3"]) == 2

@@ -1,7 +1,6 @@
 """What is said about optional parts: the command that installs one here, what doctor lists, and which ffmpeg writes
 films."""
 
-import builtins
 import importlib.metadata
 import json
 import os
@@ -111,19 +110,6 @@ def test_a_system_ffmpeg_stands_in_for_the_package(monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: "/usr/bin/ffmpeg")
     facts = doctor.examine()
     assert facts["optional"] == {} and "not installed; /usr/bin/ffmpeg is used" in facts["text"]
-
-
-@pytest.fixture
-def no_package(monkeypatch):
-    """imageio-ffmpeg is not installed."""
-    real = builtins.__import__
-
-    def without(name, *args, **kwargs):
-        if name == "imageio_ffmpeg":
-            raise ImportError("No module named 'imageio_ffmpeg'")
-        return real(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", without)
 
 
 def program(folder: Path, script: str) -> Path:

@@ -135,4 +135,4 @@ def test_real_folders_are_aligned_where_they_have_to_be(real, monkeypatch, tmp_p
         whole = facespace.prepare("folder", tmp_path / "p", to=tmp_path / "whole", size=32)
     assert ("alignment" in faces.card) == aligned and faces.template.has_celeba_layout
     assert np.array_equal(faces.images[:], whole.images[:]) != aligned or len(faces) < len(whole)
-    assert any("have a face that was found" in note for note in faces.card["notes"])
+    assert any("photographs looked at show a face" in note for note in faces.card["notes"])

@@ -1,6 +1,5 @@
 """Morphs and mixes: the geometry of paths, their pace, films on disk, and the two verbs."""
 
-import builtins
 import json
 import math
 import shutil
@@ -334,15 +333,8 @@ def test_a_video_has_its_frames_colours_and_rate(tmp_path, shape):
     assert animation.PROVENANCE_TAG.encode() in (tmp_path / "a.mp4").read_bytes()
 
 
-def test_a_video_without_ffmpeg_says_what_to_install(cli, trained, photos, tmp_path, monkeypatch):
-    real = builtins.__import__
-
-    def without(name, *args, **kwargs):
-        if name == "imageio_ffmpeg":
-            raise ImportError("No module named 'imageio_ffmpeg'")
-        return real(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", without)
+@pytest.mark.usefixtures("no_package")
+def test_a_video_without_ffmpeg_says_what_to_install(cli, trained, photos, tmp_path):
     code, _, err = cli("morph", trained, *photos, "--to", tmp_path / "out" / "m.mp4")
     assert code == 1 and "[video]'" in err and not (tmp_path / "out").exists()
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, NoReturn
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, MissingArgumentError, Parameter
 
 from facespace.cli.options import complete_align
 from facespace.cli.overwriting import check_keeps_inputs
@@ -174,6 +174,8 @@ def _explain(error: BaseException, tokens: Sequence[str]) -> tuple[str, int]:
         return str(error), error.exit_code
     if isinstance(error, OSError):
         return describe_os_error(error), 1
+    if isinstance(error, MissingArgumentError) and error.argument is not None and _verb(tokens):
+        return f"{error.argument.name} is missing. {app[_verb(tokens).strip()].usage}", 2
     if isinstance(error, CycloptsError):
         return f"{' '.join(str(error).split())} Try: facespace {_verb(tokens)}--help", 2
     return "Interrupted.", INTERRUPTED

@@ -11,8 +11,9 @@ from facespace.core.files import write_atomically
 from facespace.report.page import Picture, Section, render_page
 
 PAGE, STATE, FACES_SET, RUN = "index.html", "demo.json", "faces", "run"
+PROGRESS = "progress.js"  # tells a page that is open in a browser which state the newest page shows
 TITLE, TEMPLATE = "facespace demo", "demo.html"
-RELOAD = 5  # seconds after which a browser reads an unfinished page again
+RELOAD = 5  # seconds after which a browser looks whether there is more
 DEFAULT_SPACE_PARTS = ("samples", "edits", "morph")
 OWN_PHOTOS = """{0} prepare folder MY-PHOTOS --to sets/mine
 {0} train --from faces64 --data sets/mine --to runs/mine
@@ -56,11 +57,14 @@ class DemoPage:
     stopped: bool = False
 
     def write(self) -> None:
-        """Replaces index.html."""
+        """Replaces index.html, then the script that makes an open page load it again."""
         refresh = RELOAD if self.missing and not self.stopped else 0
+        state = f"{len(self.made)} parts{', stopped' if self.stopped else ''}"
+        values = {"refresh": refresh, "state": state, "progress": PROGRESS}
         with write_atomically(self.to / PAGE) as beside:
-            text = render_page(TITLE, self._sections(), TEMPLATE, refresh=refresh)
-            beside.write_text(text, encoding="utf-8")
+            beside.write_text(render_page(TITLE, self._sections(), TEMPLATE, **values), encoding="utf-8")
+        with write_atomically(self.to / PROGRESS) as beside:
+            beside.write_text(f'facespaceDemo("{state}");\n', encoding="utf-8")
 
     def _sections(self) -> list[Section]:
         bundled = [part for name, part in self.made.items() if name in DEFAULT_SPACE_PARTS]
@@ -83,7 +87,7 @@ class DemoPage:
         resume = f"{program()} demo --to {self.to} --resume"
         if self.stopped:
             return Section("The demo was stopped", f"Missing: {'; '.join(lines)}. To go on:", code=resume)
-        reloads = f"This page reloads itself every {RELOAD} s until all is there."
+        reloads = "This page shows each part as soon as it is there."
         stopped = f"If the command was stopped, go on with: {resume}"
         return Section("Being made", f"{'; '.join(lines)}.\n\n{reloads} {stopped}")
 

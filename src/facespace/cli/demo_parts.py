@@ -12,6 +12,7 @@ import numpy as np
 
 from facespace.cli.app import Facts
 from facespace.cli.demo_page import FACES_SET, RUN
+from facespace.core.console import progress_alone
 from facespace.data.faces import FaceSet
 from facespace.data.prepare import prepare
 from facespace.image import animation, grids
@@ -107,16 +108,17 @@ def _training(demo: DemoFolder) -> Made:
         started = (run / CHECKPOINT).is_file()
         # The one prior whose fit takes a second.
         settings = [f"train.steps={demo.steps}", "train.prior=mixture"]
-        result = train(
-            "demo",
-            demo.faces,
-            run,
-            settings=settings,
-            seed=demo.seed,
-            resume=started,
-            force=not started,
-            trackers=["none"],
-        )
+        with progress_alone():  # the page has the curves; the table of losses would bury its address
+            result = train(
+                "demo",
+                demo.faces,
+                run,
+                settings=settings,
+                seed=demo.seed,
+                resume=started,
+                force=not started,
+                trackers=["none"],
+            )
     panels = loss_panels(read_records(run))
     shown = {title: panels[title] for title in CURVES}
     charts.save(charts.curves(shown, "step"), demo.to / "curves.png")

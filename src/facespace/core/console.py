@@ -27,11 +27,21 @@ def is_main_process() -> bool:
 
 # One value a thread: threads whose blocks overlap would otherwise restore each other's value.
 _quiet = ContextVar("quiet", default=not is_main_process())
+_notes = ContextVar("notes", default=True)
 
 
 def since_start() -> float:
     """Seconds since this process imported facespace."""
     return time.monotonic() - _STARTED
+
+
+def duration(seconds: float) -> str:
+    """Seconds in a readable unit: `90 s`, `15 min`, `2.5 h`."""
+    if seconds < 600:
+        return f"{seconds:.0f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
 
 
 def stderr() -> "Console":
@@ -52,6 +62,16 @@ def quiet() -> Iterator[None]:
         _quiet.reset(before)
 
 
+@contextmanager
+def progress_alone() -> Iterator[None]:
+    """Suppresses notes of this thread inside the block; progress is shown."""
+    before = _notes.set(False)
+    try:
+        yield
+    finally:
+        _notes.reset(before)
+
+
 def is_quiet() -> bool:
     """Whether notes and progress of this thread are suppressed."""
     return _quiet.get()
@@ -67,29 +87,37 @@ def quoted(path: object) -> str:
 
 def note(text: str) -> None:
     """One plain line on stderr."""
-    if not _quiet.get():
+    if _notes.get() and not _quiet.get():
         stderr().print(text, markup=False)
 
 
 @contextmanager
-def progress(total: int, doing: str, unit: str) -> Iterator[Advance]:
-    """Yields `advance(n)`; shows the progress, the rate (units per second) and the remaining time."""
+def progress(total: int, doing: str, unit: str, earlier: int = 0) -> Iterator[Advance]:
+    """Yields `advance(n)`; shows the progress, the rate (units per second) and the remaining time.
+
+    `earlier` units of the total were done by an interrupted run: they count as done, not in the rate."""
     if _quiet.get():
         yield lambda n: None
     elif stderr().is_terminal:
         with _bar() as bar:
-            task = bar.add_task(doing, total=total, speed="")
+            task = bar.add_task(doing, total=total, completed=earlier, speed="")
             start = time.monotonic()
             done = 0
 
             def advance(n: int) -> None:
                 nonlocal done
                 done += n
-                bar.update(task, advance=n, speed=f"{done / (time.monotonic() - start + 1e-9):,.0f} {unit}/s")
+                bar.update(task, advance=n, speed=_rate(done, time.monotonic() - start, unit))
 
             yield advance
     else:
-        yield _log_lines(total, doing, unit)
+        yield _log_lines(total, doing, unit, earlier)
+
+
+def _rate(done: int, seconds: float, unit: str) -> str:
+    """The speed of some work, with a decimal where a whole number would say little."""
+    speed = done / max(seconds, 1e-9)
+    return f"{speed:,.1f} {unit}/s" if speed < 10 else f"{speed:,.0f} {unit}/s"
 
 
 def _bar() -> "Progress":
@@ -104,7 +132,7 @@ def _bar() -> "Progress":
     return Progress(*columns, TimeRemainingColumn(), console=stderr(), transient=True)
 
 
-def _log_lines(total: int, doing: str, unit: str) -> Advance:
+def _log_lines(total: int, doing: str, unit: str, earlier: int) -> Advance:
     start = last = time.monotonic()
     done = 0
 
@@ -114,12 +142,8 @@ def _log_lines(total: int, doing: str, unit: str) -> Advance:
         now = time.monotonic()
         if now - last >= LOG_EVERY:
             last = now
-            speed = done / (now - start)
-            left = (total - done) / max(speed, 1e-9)
-            print(
-                f"{doing}: {done:,} of {total:,}, {speed:,.0f} {unit}/s, {left:,.0f} s left",
-                file=sys.stderr,
-                flush=True,
-            )
+            left = (total - earlier - done) * (now - start) / max(done, 1)
+            pace = f"{_rate(done, now - start, unit)}, {duration(left)} left"
+            print(f"{doing}: {earlier + done:,} of {total:,}, {pace}", file=sys.stderr, flush=True)
 
     return advance

@@ -41,7 +41,7 @@ class Layout(NamedTuple):
         """A sentence for the card of a set, or an empty text where nothing was looked at."""
         if not self.photographs:
             return ""
-        seen = f"of {self.photographs} photographs looked at {self.faces} have a face that was found"
+        seen = f"{self.faces} of {self.photographs} photographs looked at show a face"
         if self.unaligned:
             return f"{seen}, at different places, so faces were aligned (--align no takes pictures whole)"
         if self.faces < WITH_FACE * self.photographs:

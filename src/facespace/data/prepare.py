@@ -76,8 +76,6 @@ def prepare(
     processes = _processes(workers)
     check_target(to, "a prepared set", is_face_set, force)
     check_apart(to, *[Path(path) for path in (root, checked.table, checked.celeba) if path])
-    if background != "keep" and not chosen.has_masks:
-        raise UsageError(f"The source {source} has no masks, so --background cannot be replaced.")
     listed = without_other_files(_list(chosen, source, root, checked))
     listing = _select(_subsample(listed, checked.limit), attributes)
     if auto and chosen.unaligned and not (crop or cropped):

@@ -29,6 +29,8 @@ def check_pixels(
     enlarge: bool,
 ) -> PrepareSpec:
     """The decisions about pixels. Raises UsageError for contradictory ones."""
+    if background != "keep" and not chosen.has_masks:
+        raise UsageError(f"The source {source} has no masks, so --background cannot be replaced.")
     alignment = _alignment(align)
     _check_cropped(cropped, enlarge, crop, alignment)
     if not chosen.needs_root:

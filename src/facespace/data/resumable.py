@@ -38,19 +38,18 @@ def write_images(
     chunks = [faces[start : start + CHUNK] for start in range(0, len(faces), CHUNK)]
     results = list(_read_log(log, job))
     done = len({result.number // CHUNK for result in results})
+    kept = sum(map(len, chunks[:done]))
     mode = "a" if done else "w"
     with (
         (folder / IMAGES).open("r+b" if done else "wb") as file,
         log.open(mode, encoding="utf-8", errors="surrogateescape") as lines,
-        progress(len(faces), "Preparing faces", "faces") as advance,
+        progress(len(faces), "Preparing faces", "faces", kept) as advance,
     ):
         write_header(file, 0, spec.template)
         file.seek(_count(results) * int(np.prod(spec.template.shape)), os.SEEK_CUR)
         file.truncate()
         if done:
-            kept = sum(map(len, chunks[:done]))
             note(f"Continuing after {kept:,} of {len(faces):,} faces, which an interrupted run has finished.")
-            advance(kept)
         else:
             lines.write(json.dumps(job) + "\n")
         # An interruption leaves images and log as they are, for the same command to continue.

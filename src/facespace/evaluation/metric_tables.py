@@ -75,15 +75,16 @@ def evaluate(
 
     Raises UsageError for an unknown metric, another crop than the space's, numbers out of range or a folder
     with other files; FeaturesError for a metric whose network is missing; BundleError; FaceSetError."""
-    spaces = [load(space) if space is None else space]
+    opened = load(space) if space is None else comparison.opened(space)
     shared: dict[str, Any] = {
         **{"split": split, "count": count, "samples": samples, "features": features, "lpips": lpips},
         **{"identity": identity, "prior": prior, "temperature": temperature, "seed": seed, "force": force},
     }
     if metrics is not None:
-        return _measure_table(spaces, data, to, metrics, any_crop=False, **shared)
-    document = evaluation_of.evaluate(spaces[0], data, to, iwae_samples=iwae_samples, **shared)
-    opened, faces = comparison.opened(spaces[0]), _face_set(data)
+        path = opened.folder if space is None else comparison.path_of(space)
+        return _measure_table([opened], [path], data, to, metrics, any_crop=False, **shared)
+    faces = _face_set(data)
+    document = evaluation_of.evaluate(opened, faces, to, iwae_samples=iwae_samples, **shared)
     name = comparison.unique_names([opened.folder])[0]
     run = {**_facts(name, opened, faces), **document, **_origin(document["protocol"])}
     names = [name for name, metric in METRICS.items() if at(document, *metric.value) is not None]
@@ -120,9 +121,9 @@ def compare(
         facts = comparison.compare(spaces, data, to, split=split, count=count, seed=seed, force=force)
         protocol = {**facts["protocol"], "samples": facts["protocol"]["count"]}
         return metric_table(facts["runs"], COMPARED, protocol, facts)
-    comparison.open_all(spaces)  # refuses bad spaces before the networks are opened
     return _measure_table(
-        spaces,
+        comparison.open_all(spaces),  # refuses bad spaces before the networks are opened
+        list(map(comparison.path_of, spaces)),
         data,
         to,
         metrics,
@@ -141,7 +142,8 @@ def compare(
 
 
 def _measure_table(
-    spaces: Sequence[Space],
+    spaces: Sequence[FaceSpace],
+    paths: Sequence[Path],
     data: FaceSet | Path | str,
     to: Path | str | None,
     metrics: Sequence[str],
@@ -153,7 +155,8 @@ def _measure_table(
     lpips: Path | str | None,
     **others: Any,
 ) -> MetricTable:
-    """The table of some metrics, written into the folder `to` where one is named."""
+    """The table of some metrics of spaces, which were named by `paths`, written into the folder `to` where
+    one is named."""
     chosen = choose_metrics(metrics)
     if to is not None:
         LAYOUT.check(to, force)
@@ -165,14 +168,13 @@ def _measure_table(
         lpips=_open_lpips(needs.get("lpips"), lpips),
         **others,
     )
-    faces, opened = _face_set(data), [comparison.opened(space) for space in spaces]
-    names = comparison.unique_names([comparison.path_of(space) for space in spaces])
-    sessions = [EvaluationSession(space, faces, settings.split, settings.count, any_crop) for space in opened]
+    faces, names = _face_set(data), comparison.unique_names(paths)
+    sessions = [EvaluationSession(space, faces, settings.split, settings.count, any_crop) for space in spaces]
     evaluations = [
         _evaluation(session, chosen, settings) for session in sessions
     ]  # all checks before any work
     runs, protocol = [], {}
-    for name, path, evaluation in zip(names, map(comparison.path_of, spaces), evaluations):
+    for name, path, evaluation in zip(names, paths, evaluations):
         measured = _measured(evaluation, chosen)
         runs.append({**_facts(name, evaluation.session.space, faces, path), **measured})
         protocol = _protocol(measured["protocol"])

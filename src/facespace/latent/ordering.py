@@ -85,9 +85,9 @@ def _two_opt(distances: np.ndarray, path: np.ndarray, closed: bool) -> np.ndarra
         gains = (
             steps[:, None] + steps - distances[np.ix_(path, path)] - distances[np.ix_(following, following)]
         )  # (N, N) of reversing from i + 1 to j
-        best = int(np.triu(gains, 1).argmax())
-        first, last = divmod(best, len(path))
-        if np.triu(gains, 1).flat[best] <= least:
+        gains = np.triu(gains, 1)
+        first, last = divmod(int(gains.argmax()), len(path))
+        if gains[first, last] <= least:
             break
         path[first + 1 : last + 1] = path[first + 1 : last + 1][::-1].copy()
     if closed:

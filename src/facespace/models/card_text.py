@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 from facespace.core.cards import WEIGHTS, Card, parameter_count, tensor_shapes
 from facespace.core.configs import from_dict
+from facespace.core.console import duration
 from facespace.core.errors import BundleError, UsageError
 from facespace.models.bundle_card import MODEL_PRIOR, Stage, likelihood_text, read_card, stages_of
 from facespace.models.locations import find, require_default_space
 from facespace.recipes.model_config import HIERARCHICAL, ModelConfig
 from facespace.report.run_files import objective
-from facespace.report.run_listing import duration
 from facespace.report.terms import prior_gloss
 
 Rows = Iterator[tuple[str, str]]

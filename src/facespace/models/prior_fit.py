@@ -3,6 +3,7 @@ samples copy the latents that it was fitted to. Works on latents alone."""
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -11,6 +12,18 @@ from torch import Tensor
 from facespace.models.priors import Autoregressive, Prior
 
 MEASURED = 1_000  # latents of a split, evenly spaced: the density of a flow takes .01 s for each
+
+
+@dataclass(frozen=True)
+class PriorFacts:
+    """What a fitted prior's card entry says of the fit, beside its figures."""
+
+    kind: str
+    data: str  # the set's fingerprint
+    split: str
+    faces: int
+    mirror: bool
+    seed: int
 
 
 def _unchanged(z: Tensor) -> Tensor:

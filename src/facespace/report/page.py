@@ -53,10 +53,9 @@ class _EmbeddedImage(NamedTuple):
     height: int
 
 
-def render_page(title: str, sections: Sequence[Section], template: str = REPORT, refresh: int = 0) -> str:
-    """The page as HTML with embedded images. A page that still grows has the number of seconds after which a
-    browser loads it again as `refresh`."""
-    text = _environment().get_template(template).render(title=title, sections=sections, refresh=refresh)
+def render_page(title: str, sections: Sequence[Section], template: str = REPORT, **values: str | int) -> str:
+    """The page as HTML with embedded images. `values` are what a template needs beside title and sections."""
+    text = _environment().get_template(template).render(title=title, sections=sections, **values)
     return text.encode("utf-8", "replace").decode(
         "utf-8"
     )  # a file name may hold bytes that are not valid text

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from facespace.core.console import duration
 from facespace.report.runs import RunFacts, incomparable_losses
 from facespace.report.tables import NONE, aligned, format_number, plain
 
@@ -21,17 +22,6 @@ class Column(NamedTuple):
     heading: str
     right: bool
     cell: Callable[[RunFacts], str]
-
-
-def duration(seconds: float | None) -> str:
-    """Seconds in a readable unit: `90 s`, `15 min`, `2.5 h`."""
-    if seconds is None:
-        return NONE
-    if seconds < 600:
-        return f"{seconds:.0f} s"
-    if seconds < 7200:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"
 
 
 def state(row: RunFacts) -> str:
@@ -55,7 +45,7 @@ COLUMNS: Sequence[Column] = (
     Column("best loss", True, lambda row: format_number(row.best_loss, ",.1f")),
     Column("its MSE", True, lambda row: format_number(row.mse, ".5f")),
     Column("last loss", True, lambda row: format_number(row.last_loss, ",.1f")),
-    Column("time", True, lambda row: duration(row.seconds)),
+    Column("time", True, lambda row: NONE if row.seconds is None else duration(row.seconds)),
     Column("images/s", True, lambda row: format_number(row.images_per_second, ",.0f")),
     Column("state", False, state),
 )

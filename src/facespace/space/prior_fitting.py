@@ -2,7 +2,7 @@
 bundle."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -17,18 +17,6 @@ from facespace.latent.directions import MIN_FACES
 from facespace.models import prior_fit
 from facespace.models.priors import CONDITIONAL, FittedPrior, default_kinds, fitted_prior
 from facespace.space.base import BaseSpace
-
-
-@dataclass(frozen=True)
-class PriorFacts:
-    """What a fitted prior's card entry says of the fit, beside its figures."""
-
-    kind: str
-    data: str  # the set's fingerprint
-    split: str
-    faces: int
-    mirror: bool
-    seed: int
 
 
 def fit(
@@ -63,7 +51,7 @@ def fit(
         views.append(torch.from_numpy(space.posterior_means(faces, split, mirrored=True)))
     learned = torch.stack(views, 1)  # (N, V, D)
     prior.fit(learned, seed, attribute_signs(faces, split, names, mirror) if names else None)
-    facts = PriorFacts(kind, faces.fingerprint, split, count, mirror, seed)
+    facts = prior_fit.PriorFacts(kind, faces.fingerprint, split, count, mirror, seed)
     figures = prior_fit.measure_fit(prior, model.prior, learned.flatten(0, 1), z, split, model.quantize)
     return prior, {**asdict(facts), **figures}
 

@@ -6,6 +6,7 @@ function of weights, faces and seed; none is bounded by the clock."""
 import math
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import NamedTuple
 
 import numpy as np
@@ -25,7 +26,6 @@ from facespace.training.loaders import Loader
 from facespace.training.records import PriorReport
 
 MOST = 8_000  # latents that are encoded for the fit, mirror images included
-BATCH = 256  # faces in a batch of the encoder
 HELD_OUT = 0.1  # share of the training faces that is held out where there are no validation faces
 FEWEST = 10  # training faces
 SMALL_FLOW = {"steps": 600, "width": 256, "blocks": 2}  # 20 s of one core for 256 latents
@@ -105,7 +105,7 @@ def _encode(
 ) -> tuple[Tensor, Tensor | None]:
     """Posterior means (N, D) of rows, and the posterior variances of a Gaussian posterior, on the CPU."""
     means, variances = [], []
-    for batch in loader.with_rows(rows, BATCH, all_rows=True).in_order():
+    for batch in loader.with_rows(rows, all_rows=True).in_order():
         q = model.encode(batch.image.flip(3) if mirrored else batch.image)
         means.append(q.mean.flatten(1).float().cpu())
         if isinstance(q, Gaussian):
@@ -196,16 +196,10 @@ def _keep(
     figures = prior_fit.measure_fit(
         prior, model.prior, z.learned.flatten(0, 1), others, "train", _on_cpu(model.quantize, model)
     )
-    facts = {
-        "kind": kind,
-        "data": faces.fingerprint,
-        "split": "train",
-        "faces": len(z.learned),
-        "mirror": z.learned.shape[1] > 1,
-        "seed": seed,
-        "automatic": True,  # fitted at the end of training, not by fit-prior
-    }
-    fitted.save_prior(opened, kind, prior, {**facts, **figures})
+    count, views, _ = z.learned.shape
+    facts = asdict(prior_fit.PriorFacts(kind, faces.fingerprint, "train", count, views > 1, seed))
+    # Fitted at the end of training, not by fit-prior.
+    fitted.save_prior(opened, kind, prior, {**facts, "automatic": True, **figures})
 
 
 def _on_cpu(quantize: Callable[[Tensor], Tensor], model: LatentModel) -> Callable[[Tensor], Tensor]:

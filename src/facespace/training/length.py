@@ -4,10 +4,9 @@ Trains nothing."""
 import math
 from dataclasses import dataclass
 
-from facespace.core.console import note
+from facespace.core.console import duration, note
 from facespace.data.faces import FaceSet
 from facespace.recipes.config import Recipe, TrainConfig
-from facespace.report.run_listing import duration
 
 MOST_VALIDATIONS = 150  # of a run: with few faces an epoch is a few steps, and a validation costs more
 FEW_STEPS = 1_500  # fewer have not been enough for faces with any recipe here

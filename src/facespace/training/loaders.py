@@ -15,6 +15,9 @@ from facespace.data.faces import FaceSet
 from facespace.image.pixels import to_float
 from facespace.training import balancing
 
+# Faces of a forward pass without gradients, and pixels of a channel, which bound the memory of large images.
+FORWARD_BATCH, FORWARD_PIXELS = 256, 256 * 64 * 64
+
 
 class Batch(NamedTuple):
     """Some faces of a set."""
@@ -77,8 +80,11 @@ class Loader:
         self.expected = balancing.expected_counts(values, shares)
         return balancing.describe(values, shares, self.expected)
 
-    def with_rows(self, rows: np.ndarray, size: int, all_rows: bool = False) -> "Loader":
-        """The same set by other rows and batches; `alone` takes every row in this process."""
+    def with_rows(self, rows: np.ndarray, size: int | None = None, all_rows: bool = False) -> "Loader":
+        """The same set by other rows and batches, without a `size` those of a forward pass; `all_rows` takes
+        every row in this process."""
+        _, height, width = self.faces.image_shape
+        size = size or min(FORWARD_BATCH, max(1, FORWARD_PIXELS // (height * width)))
         rank, world = (0, 1) if all_rows else (self.rank, self.world)
         return Loader(self.faces, rows, size, self.device, rank, world, self.shelf)
 

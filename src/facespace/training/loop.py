@@ -111,8 +111,6 @@ class Training:
         self.model = cast(LatentModel, runtime.to_device(build(plan.model)))
         self.origin = load_pretrained(self.model, origin) if origin else None
         self.dropped = fitted_of(origin, plan.train) if origin else ""
-        # A frozen encoder's latents keep what was fitted to them.
-        self.frozen_origin = origin if plan.train.freeze == "encoder" else None
         self.stepper = self._stepper()
         self.loader = Loader(
             faces, faces.rows("train"), plan.train.batch, runtime.device, runtime.rank, runtime.world
@@ -150,6 +148,7 @@ class Training:
             trackers,
             seed,
             stages_of(origin.card) if origin else (),
+            origin if plan.train.freeze == "encoder" else None,  # a frozen encoder's latents stay
         )
 
     def _stepper(self) -> Stepper:
@@ -248,8 +247,8 @@ class Training:
         self._announce()
         self.auxiliary.begin(self.loader, self.seed, resume)
         images = self.loader.size
-        with graceful_shutdown() as stopping, progress(self.total * images, "Training", "images") as advance:
-            advance(self.at.step * images)
+        bar = progress(self.total * images, "Training", "images", self.at.step * images)
+        with graceful_shutdown() as stopping, bar as advance:
             if not resume:
                 self.save()  # so that there is always a finite state to return to
             while self.unfinished:
@@ -260,11 +259,9 @@ class Training:
                     continue
                 self.notes.at_speed(self.pace, self.at.step)
                 if self._ends_here(stopping, until):
-                    pause = partial(
-                        self.review.pause, self.candidates, self.at, self.total, self.frozen_origin
-                    )
+                    pause = partial(self.review.pause, self.candidates, self.at, self.total)
                     return self.runtime.on_main_process(pause)
-        close = partial(self.review.close, self.candidates, self.at, self.frozen_origin)
+        close = partial(self.review.close, self.candidates, self.at)
         return self.runtime.on_main_process(close)
 
     def _ends_here(self, stopping: Stopping, until: float) -> bool:

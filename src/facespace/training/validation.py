@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from facespace.core.cards import CARD
 from facespace.core.configs import to_dict
 from facespace.core.console import note, since_start
 from facespace.data.faces import evenly_spaced
@@ -31,7 +30,6 @@ from facespace.training.run_log import RunLogger
 from facespace.training.runtime import Runtime
 from facespace.training.trackers import open_trackers
 
-VALIDATION_BATCH = 256
 PRIOR_FACES = 5_000  # training faces whose latents an autoencoder's prior is fitted to
 COMPARED = 1_000  # training faces on which average and weights are compared without validation faces
 SHOWN = 64  # samples on a sheet
@@ -60,10 +58,11 @@ class Validator:
         trackers: Sequence[str],
         seed: int = 0,
         stages: Sequence[Stage] = (),
+        carried: bundle.Bundle | None = None,
     ) -> None:
-        """`origin` is the fingerprint of the bundle that training started from, and `stages` its
-        trainings."""
-        self.seed, self.stages = seed, stages
+        """`origin` is the fingerprint of the bundle that training started from, and `stages` its trainings.
+        What was fitted to the latents of the bundle `carried` is copied into every bundle of the run."""
+        self.seed, self.stages, self.carried = seed, stages, carried
         self.plan, self.loader, self.run, self.runtime, self.conditions_of = plan, loader, run, runtime, tell
         self.auxiliary = auxiliary
         self.faces, self.origin, self.started = loader.faces, origin, since_start()
@@ -131,17 +130,10 @@ class Validator:
         means = {name: total / counts[name] for name, total in sums.items()}
         return derived(means, model.image_shape)
 
-    def pause(
-        self,
-        candidates: Mapping[str, LatentModel],
-        at: Progress,
-        total: int,
-        carried: bundle.Bundle | None = None,
-    ) -> PausedRun:
+    def pause(self, candidates: Mapping[str, LatentModel], at: Progress, total: int) -> PausedRun:
         """Writes the last bundle of a run that continues later, without validation. For the main process.
 
-        Of the `candidates` it holds the one that was better at the last validation. What was fitted to the
-        latents of the bundle `carried` is copied into it, and into the best one."""
+        Of the `candidates` it holds the one that was better at the last validation."""
         assert self.logger
         name = next(iter(candidates))
         for record in self.logger.records[-1:]:
@@ -149,9 +141,6 @@ class Validator:
                 name = record.weights
         self.fit_prior(candidates[name])
         self.save(locations.LAST, candidates[name], BundleState(at.step, at.training_seconds, name))
-        for folder in (self.run / locations.LAST, self.run / locations.BEST):
-            if carried is not None and (folder / CARD).is_file():
-                fitted.carry_over(carried, folder)
         note(f"Paused at step {at.step:,} of {total:,}. The same command with --resume continues from there.")
         return PausedRun(str(self.run), at.step, total)
 
@@ -167,10 +156,12 @@ class Validator:
         if self.origin:
             facts["started_from"] = self.origin
         bundle.save(self.run / name, model, self.plan.model, self.faces.template, facts)
+        if self.carried is not None:
+            fitted.carry_over(self.carried, self.run / name)
 
-    def _fit_priors(self, bundles: Sequence[bundle.Bundle], carried: bool) -> dict[str, PriorReport]:
+    def _fit_priors(self, bundles: Sequence[bundle.Bundle]) -> dict[str, PriorReport]:
         """Fits the final prior in each bundle; one with the weights of an earlier one gets a copy of its."""
-        setting, reports = self.plan.train.prior, {}
+        setting, reports, carried = self.plan.train.prior, {}, self.carried is not None
         earlier: dict[str, bundle.Bundle] = {}
         for opened in bundles if setting != final_prior.NONE else ():
             same = earlier.setdefault(opened.card["fingerprint"], opened)
@@ -192,7 +183,7 @@ class Validator:
         model.eval()
         rows = self.loader.rows[:: math.ceil(len(self.loader.rows) / PRIOR_FACES)]
         latents = []
-        for batch in self.loader.with_rows(rows, VALIDATION_BATCH, all_rows=True).in_order():
+        for batch in self.loader.with_rows(rows, all_rows=True).in_order():
             latents.append(model.encode(batch.image, self.conditions_of(batch)).mean)
         model.prior.fit(torch.cat(latents))
 
@@ -244,7 +235,7 @@ class Validator:
 
     def measure_rows(self, model: LatentModel, rows: np.ndarray, alone: bool = False) -> Figures | None:
         """The same on the given rows of the set."""
-        loader = self.loader.with_rows(rows, VALIDATION_BATCH, alone)
+        loader = self.loader.with_rows(rows, all_rows=alone)
         add_up = dict if alone else self.runtime.all_reduce_sum
         figures = evaluate(
             model, loader, self.plan.objective, self.conditions_of, add_up, self.auxiliary.add_to
@@ -260,14 +251,11 @@ class Validator:
                 found[split] = figures
         return found
 
-    def _final_bundles(self, carried: bundle.Bundle | None) -> dict[str, bundle.Bundle]:
-        """Both bundles by name, with what goes along with them: the discriminator, and what was fitted to the
-        latents of the bundle `carried`."""
+    def _final_bundles(self) -> dict[str, bundle.Bundle]:
+        """Both bundles by name, with the discriminator."""
         bundles = {}
         for name in (locations.BEST, locations.LAST):
             opened = bundle.load(self.run / name, self.runtime.device)
-            if carried is not None:
-                fitted.carry_over(carried, opened.folder)
             save_discriminator(opened, self.plan.objective, self.auxiliary.projected)
             bundles[name] = opened
         return bundles
@@ -291,16 +279,12 @@ class Validator:
                 found[name] = self._measure_splits(model)
         return found
 
-    def close(
-        self, candidates: Mapping[str, LatentModel], at: Progress, carried: bundle.Bundle | None = None
-    ) -> RunResult:
+    def close(self, candidates: Mapping[str, LatentModel], at: Progress) -> RunResult:
         """Measures both bundles, and of the `candidates` the one that is not in the last one; writes the
-        result. For the main process.
-
-        What was fitted to the latents of the bundle `carried` is copied into both."""
+        result. For the main process."""
         assert self.logger
-        bundles = self._final_bundles(carried)
-        priors = self._fit_priors(list(bundles.values()), carried is not None)
+        bundles = self._final_bundles()
+        priors = self._fit_priors(list(bundles.values()))
         figures = {name: self._figures_of(opened) for name, opened in bundles.items()}
         kept = {}
         for name, opened in bundles.items():
