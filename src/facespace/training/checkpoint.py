@@ -134,7 +134,9 @@ def _difference(name: str, old: object, new: object) -> str:
         if was != now and key != "summary":
             changed.append(f"{key}={_shown(was)}, not {_shown(now)}")
     more = f", and {len(changed) - SHOWN} more fields differ" if len(changed) > SHOWN else ""
-    return "; ".join(changed[:SHOWN]) + more or f"another {name}"
+    if not changed:
+        return f"another {name}"
+    return f"another {name}: {'; '.join(changed[:SHOWN])}{more}"
 
 
 SHOWN = 4  # fields of a recipe in a sentence
