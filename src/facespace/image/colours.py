@@ -122,7 +122,8 @@ FAULTS = (ImageCms.PyCMSError, OSError, ValueError, TypeError)
 def _space_of(profile: bytes) -> str:
     """The colour space that a profile describes; empty where it is damaged."""
     try:
-        return ImageCms.ImageCmsProfile(io.BytesIO(profile)).profile.xcolor_space.strip()
+        opened = ImageCms.ImageCmsProfile(io.BytesIO(profile)).profile
+        return str(getattr(opened, "xcolor_space", "")).strip()
     except FAULTS:
         return ""
 

@@ -137,7 +137,7 @@ def _formats() -> tuple[str, ...]:
     Image.init()
     known = tuple(filter(Image.OPEN.__contains__, FORMATS))  # older Pillows lack AVIF
     try:
-        import pillow_heif  # the extra `heic`
+        import pillow_heif  # type: ignore[import-not-found]  # the extra `heic`
     except ImportError:
         return known
     pillow_heif.register_heif_opener()
