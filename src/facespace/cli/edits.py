@@ -236,6 +236,7 @@ class Request:
             raise UsageError(
                 "--strip runs over the first attribute of --set, by strength: --set Smiling=0 --strip -3:3:7."
             )
+        self._check_fits(len(self.faces.latents) * len(steps), len(steps))
         others = {name: value for name, value in self.edits.items() if name != first}
         made = self.editor.strip(self.faces, first, steps, others)
         to = self._save_grid(made)
@@ -250,9 +251,16 @@ class Request:
             raise UsageError(
                 f"--grid takes two attributes that --set does not, such as Smiling,Eyeglasses; got {grid!r}."
             )
+        self._check_fits(len(steps) ** 2, len(steps))
         to = self._save_grid(self.editor.square(self.faces, (names[0], names[1]), steps, self.edits))
         text = f"{names[0]} by {names[1]}, {len(steps)} × {len(steps)} faces"
         return self._done(text, [*self.edits, *names], to)
+
+    def _check_fits(self, count: int, columns: int) -> None:
+        """Raises UsageError, before the work, for a sheet of more pixels than its format has."""
+        from facespace.image.sheets import check_fits
+
+        check_fits(self.to, (count, *self.editor.space.image_shape[1:]), columns, scale=self.scale)
 
     def _save_grid(self, made: "EditGrid") -> Path:
         return self._save(made.faces.reshape(-1, *made.faces.shape[2:]), made.sheet)

@@ -2,6 +2,7 @@
 shows a bar, a log a plain line every LOG_EVERY seconds."""
 
 import os
+import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -74,6 +75,14 @@ def progress_alone() -> Iterator[None]:
 def is_quiet() -> bool:
     """Whether notes and progress of this thread are suppressed."""
     return _quiet.get()
+
+
+def quoted(path: object) -> str:
+    """A path as a word of a command that is printed: in quotes where it holds blanks or other signs."""
+    text = str(path)
+    if sys.platform == "win32":
+        return f'"{text}"' if set(text) & set(" &()^%;,") else text
+    return shlex.quote(text)
 
 
 def note(text: str) -> None:

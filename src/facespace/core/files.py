@@ -1,6 +1,7 @@
 """Atomic writes of files and folders: write under a temporary name, flush, then rename. Independent of the
 content."""
 
+import errno
 import hashlib
 import json
 import os
@@ -11,19 +12,22 @@ from pathlib import Path
 from typing import Any
 
 from facespace.core.errors import UsageError
+from facespace.core.left_behind import is_system_file
 
 
 @contextmanager
 def write_atomically(path: Path) -> Iterator[Path]:
     """Yields a temporary path in the same folder, with the same ending; renamed to `path` if the block
     succeeds and removed if it does not."""
+    if path.is_symlink():  # what the link leads to is written, and the link stays
+        path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
     try:
         with _named(path):
             yield beside
             flush(beside)
-            beside.replace(path)
+            _replace_file(beside, path)
     finally:
         beside.unlink(missing_ok=True)
 
@@ -34,10 +38,11 @@ def build_folder(path: Path, resumable: bool = False) -> Iterator[Path]:
     fails.
 
     The folder is empty, unless it is `resumable`: then it stays when the block is interrupted or the disk is
-    full, and the next call yields it with its content. An older folder is replaced in two renames; `settle`
-    repairs an interruption between them."""
+    full, and the next call yields it with its content. An older folder is replaced in two renames;
+    `restore_interrupted` repairs an interruption between them. A folder that cannot be renamed, such as a
+    mount point, keeps its place: its content is replaced, with the card last."""
     path = path.resolve()
-    beside, old = unfinished_folder(path), _old(path)
+    beside = unfinished_folder(path)
     if not resumable:
         shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True, exist_ok=True)
@@ -47,11 +52,7 @@ def build_folder(path: Path, resumable: bool = False) -> Iterator[Path]:
             for file in beside.iterdir():
                 if file.is_file():
                     flush(file)
-            if path.exists():
-                shutil.rmtree(old, ignore_errors=True)
-                path.replace(old)
-            beside.replace(path)
-            shutil.rmtree(old, ignore_errors=True)
+            _replace_folder(beside, path)
     except (KeyboardInterrupt, OSError):
         if not resumable:
             shutil.rmtree(beside, ignore_errors=True)
@@ -59,6 +60,55 @@ def build_folder(path: Path, resumable: bool = False) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(beside, ignore_errors=True)
         raise
+
+
+# Of a rename: another disk, a mount point, and a folder that another program holds open.
+NO_RENAME = (errno.EXDEV, errno.EBUSY)
+
+
+def _replace_file(beside: Path, path: Path) -> None:
+    try:
+        beside.replace(path)
+    except OSError as error:  # a file that is a mount point, as of a container
+        if error.errno not in NO_RENAME or not path.is_file():
+            raise
+        shutil.copyfile(beside, path)
+        flush(path)
+
+
+def _replace_folder(beside: Path, path: Path) -> None:
+    """Puts a finished folder in place of an older one."""
+    old = _old(path)
+    if beside.parent == path:
+        return _replace_content(beside, path)
+    try:
+        if path.exists():
+            shutil.rmtree(old, ignore_errors=True)
+            path.replace(old)
+        beside.replace(path)
+    except OSError as error:
+        if error.errno not in NO_RENAME or not path.is_dir():
+            raise
+        return _replace_content(beside, path)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _replace_content(beside: Path, path: Path) -> None:
+    """Moves the content of a finished folder into an existing one, whose own content goes: its card first,
+    and the new card last, so that at no moment half of it looks finished."""
+    for entry in sorted(path.iterdir(), key=lambda entry: entry.name != LAST_NAME):
+        if entry == beside or is_system_file(entry.name):
+            continue
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+    for entry in sorted(beside.iterdir(), key=lambda entry: entry.name == LAST_NAME):
+        shutil.move(entry, path / entry.name)
+    beside.rmdir()
+
+
+LAST_NAME = "card.json"  # what makes a folder of facespace's complete
 
 
 @contextmanager
@@ -88,7 +138,7 @@ def check_target(to: Path, kind: str, recognise: Callable[[Path], bool], force: 
         raise UsageError(f"--to {to} is the working directory, which cannot be replaced; name a new folder.")
     if to.exists() and not to.is_dir():
         raise UsageError(f"--to {to} is a file; name a folder for {kind}.")
-    if not to.is_dir() or not any(to.iterdir()):
+    if not to.is_dir() or all(is_system_file(path.name) for path in to.iterdir()):
         return
     if not recognise(to):
         raise UsageError(
@@ -98,14 +148,34 @@ def check_target(to: Path, kind: str, recognise: Callable[[Path], bool], force: 
         raise UsageError(f"--to {to} already holds {kind}. Add --force to replace it, or name a new folder.")
 
 
+def is_same(path: Path, other: Path) -> bool:
+    """Whether two paths are one existing file or folder, also through links and on disks that ignore case."""
+    try:
+        return path.samefile(other)
+    except OSError:
+        return False
+
+
+def check_apart(to: Path, *inputs: Path) -> None:
+    """Raises UsageError where the file or folder `to` is one of the inputs, or a folder that holds one: what
+    is read is never replaced."""
+    for path in inputs:
+        if is_same(to, path):
+            raise UsageError(
+                f"--to {to} is what is read, and nothing that a command reads is replaced. Name another one."
+            )
+        if to.is_dir() and any(is_same(to, parent) for parent in path.resolve().parents):
+            raise UsageError(f"--to {to} holds {path}, which is read. Name a folder beside it.")
+
+
 def holds_only(*names: str) -> Callable[[Path], bool]:
-    """A predicate: whether all entries of a folder have one of these names."""
-    return lambda folder: all(path.name in names for path in folder.iterdir())
+    """A predicate: whether all entries of a folder have one of these names, or are left behind by systems."""
+    return lambda folder: all(path.name in names or is_system_file(path.name) for path in folder.iterdir())
 
 
 def flush(path: Path) -> None:
     """Waits until the file's bytes are on the disk, so that a rename does not precede them."""
-    with path.open("rb") as file:
+    with path.open("r+b") as file:  # Windows flushes no file that is open for reading alone
         os.fsync(file.fileno())
 
 
@@ -124,9 +194,15 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+INSIDE = ".facespace-partial"  # in a mount point
+
+
 # Hidden names that no user chooses, since folders with these names may be removed.
 def unfinished_folder(path: Path) -> Path:
-    """The temporary folder in which the folder `path` is written until it is complete."""
+    """The temporary folder in which the folder `path` is written until it is complete: beside it, or in it
+    where it is a mount point, which lies on a disk of its own."""
+    if os.path.ismount(path):
+        return path / INSIDE
     return path.with_name(f".{path.resolve().name}.facespace-partial")
 
 

@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import save as to_bytes
 
 from facespace.core.cards import CARD, DIRECTIONS, RESTORE_HINT, Card, fingerprint, read_tensors
+from facespace.core.console import quoted
 from facespace.core.errors import BundleError, UsageError, suggest
 from facespace.core.files import build_folder, write_json
 from facespace.latent.directions import Directions, Whitening
@@ -46,7 +47,7 @@ def save_prior(
 def load_prior(loaded: Bundle, kind: str) -> FittedPrior:
     """A prior that was fitted to this model. Raises UsageError for an unknown kind, BundleError for one that
     is missing, damaged or was fitted to other weights."""
-    folder, fit = loaded.folder, f"facespace fit-prior {loaded.folder} --data SET"
+    folder, fit = loaded.folder, f"facespace fit-prior {quoted(loaded.folder)} --data SET"
     if kind not in STORED:
         raise UsageError(f"Unknown prior {kind!r}. {suggest(kind, STORED)} Fit one with: {fit}")
     repair = f"Fit it again: {fit} --kind {kind}"
@@ -89,7 +90,7 @@ def save_directions(loaded: Bundle, directions: Directions) -> None:
 def load_directions(loaded: Bundle) -> Directions:
     """The directions that were fitted in this model. Raises BundleError where there are none, where they are
     damaged, or belong to other weights."""
-    folder, find_them = loaded.folder, f"facespace directions {loaded.folder} --data SET"
+    folder, find_them = loaded.folder, f"facespace directions {quoted(loaded.folder)} --data SET"
     repair = f"Find them again: {find_them}"
     entry = card_of(folder).get("directions")
     if entry is None:

@@ -10,6 +10,7 @@ import torch
 
 from facespace.core.console import note
 from facespace.core.errors import TrainingError, UsageError
+from facespace.core.left_behind import is_system_file
 from facespace.data.faces import FaceSet
 from facespace.models import LatentModel
 from facespace.models.bundle import Bundle
@@ -61,10 +62,10 @@ def _check_target(run: Path, force: bool) -> None:
     """That the folder of a new run does not exist, is empty, or holds a run that `force` replaces."""
     if run.exists() and not run.is_dir():
         raise UsageError(f"--to {run} is a file; name a folder for the run.")
-    if not run.is_dir() or not any(run.iterdir()):
+    if not run.is_dir() or all(is_system_file(path.name) for path in run.iterdir()):
         return
     for path in run.iterdir():
-        if path.name not in RUN_FILES and ".facespace-" not in path.name:
+        if path.name not in RUN_FILES and not is_system_file(path.name):
             raise UsageError(f"--to {run} holds other files; name a new folder for the run.")
     if not force:
         raise UsageError(
