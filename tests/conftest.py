@@ -16,10 +16,18 @@ import facespace
 from facespace.cli import run as run_cli
 from facespace.core.console import quiet
 from facespace.data.faces import FaceSet
+from facespace.explorer import photos as photos_module
+from facespace.models import autoregressive, flow
+from facespace.report import charts
 from facespace.training import loop
+from facespace.training.run_log import CURVES, RunLogger, loss_panels
 
-# Test functions that `make check` leaves out: those that take longest. Written by `python tests/slow.py LOG`.
+# Test functions that `make check` leaves out: those that take longest. Written by `python tests/slow.py FILE`.
 SLOW = Path(__file__).with_name("slow.txt")
+
+# A file to which each test appends `seconds name`: the processor time of its process and of the children that ended
+# meanwhile, with setup and teardown. Unlike the time of the clock it depends little on what else the machine does.
+PROCESSOR_TIME = os.environ.get("FACESPACE_TEST_TIMES")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -30,10 +38,38 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
 
 
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item):
+    """Writes what a test took, where PROCESSOR_TIME asks for it."""
+    start = sum(os.times()[:4])
+    result = yield
+    if PROCESSOR_TIME:
+        with Path(PROCESSOR_TIME).open("a", encoding="utf-8") as file:
+            file.write(f"{sum(os.times()[:4]) - start:.2f} {item.nodeid}\n")
+    return result
+
+
 # Makes any recipe small enough for a test: 16 px faces, few units.
 # They fit no prior at the end, which tests/test_final_prior.py looks at.
 SIZES = ("model.image=3,16,16", "model.latent_dim=5", "model.widths=8,12", "train.batch=8", "train.epochs=2")
 TINY = (*SIZES, "train.prior=none")
+
+
+draw_curves = RunLogger.draw_curves
+
+
+@pytest.fixture(scope="session", autouse=True)
+def undrawn_curves() -> Iterator[None]:
+    """Runs of this process lay out their curves but leave an empty picture: to render text and axes takes several
+    times as long as the training of a tiny model. Kept real in `trained` and `told`, and in every process of its own."""
+
+    def lay_out(log: RunLogger) -> None:
+        charts.curves(loss_panels(log.records), "step")
+        Image.new("L", (8, 8)).save(log.run / CURVES)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RunLogger, "draw_curves", lay_out)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -49,7 +85,8 @@ def drawn(tmp_path_factory) -> Path:
 def trained(drawn, tmp_path_factory) -> Path:
     """A finished tiny run on the drawn faces. Tests must not change it."""
     to = tmp_path_factory.mktemp("runs") / "tiny"
-    with quiet():
+    with pytest.MonkeyPatch.context() as patch, quiet():
+        patch.setattr(RunLogger, "draw_curves", draw_curves)
         facespace.train("demo", drawn, to, settings=TINY, trackers=["none"])
     return to
 
@@ -74,7 +111,8 @@ def lively(drawn, tmp_path_factory) -> Path:
 def told(drawn, tmp_path_factory) -> Path:
     """A finished tiny run whose model is told two attributes. Tests must not change it."""
     to = tmp_path_factory.mktemp("runs") / "told"
-    with quiet():
+    with pytest.MonkeyPatch.context() as patch, quiet():
+        patch.setattr(RunLogger, "draw_curves", draw_curves)
         facespace.train("demo", drawn, to, settings=(*TINY, "model.conditions=Hat,smile"), trackers=["none"])
     return to
 
@@ -128,6 +166,22 @@ def pressed_after(steps: int, monkeypatch) -> Iterator[None]:
         patch.setattr(loop, "graceful_shutdown", Gently)
         with pytest.raises(KeyboardInterrupt):
             yield
+
+
+@pytest.fixture(scope="module")
+def few_samples() -> Iterator[None]:
+    """The explorer looks for landmarks in 4 samples of a space instead of 12, each of which takes the detector a
+    second."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(photos_module, "SAMPLES", 4)
+        yield
+
+
+@pytest.fixture
+def large_batches(monkeypatch):
+    """Fitted priors draw up to 1,000 samples at once instead of a few: for statistics of many."""
+    monkeypatch.setattr(flow, "CHUNK", 1_000)
+    monkeypatch.setattr(autoregressive, "CHUNK", 1_000)
 
 
 @pytest.fixture

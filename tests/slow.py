@@ -1,21 +1,37 @@
 """Writes slow.txt: the test functions that `make check` leaves out, so that the others take SECONDS of one core.
 
-pytest -n 2 --durations=0 --durations-min=0.05 > LOG; python tests/slow.py LOG"""
+FACESPACE_TEST_TIMES=FILE pytest -n 2; python tests/slow.py FILE [--files]   # --files: prints seconds per file, no list"""
 
-import re
 import sys
 from collections import defaultdict
 from pathlib import Path
 
-SECONDS = 80  # of the tests that are left; a function with its fixtures counts as a whole
-LINE = re.compile(r"([0-9.]+)s (?:call|setup|teardown) +([^\s\[]+::[^\s\[]+)")
+SECONDS = 80  # of processor time for the tests that are left; a function with its fixtures counts as a whole
+
+
+def read(path: Path) -> dict[str, float]:
+    """Seconds of processor time per test function; of a file that several runs wrote, the last run of each test."""
+    tests = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        duration, name = line.split(" ", 1)
+        tests[name] = float(duration)
+    seconds: dict[str, float] = defaultdict(float)
+    for name, duration in tests.items():
+        seconds[name.split("[")[0]] += duration
+    return seconds
 
 
 def main() -> None:
-    """Reads the durations of a whole run and writes the list."""
-    seconds: dict[str, float] = defaultdict(float)
-    for duration, name in LINE.findall(Path(sys.argv[1]).read_text(encoding="utf-8")):
-        seconds[name] += float(duration)
+    """Reads the processor times of a whole run and writes the list."""
+    seconds = read(Path(sys.argv[1]))
+    if "--files" in sys.argv:
+        files: dict[str, float] = defaultdict(float)
+        for name, duration in seconds.items():
+            files[name.split("::")[0]] += duration
+        for name in sorted(files, key=files.__getitem__, reverse=True):
+            print(f"{files[name]:7.1f}  {name}")
+        print(f"{sum(files.values()):7.1f}  all")
+        return
     left, slow = sum(seconds.values()), []
     for name in sorted(seconds, key=seconds.__getitem__, reverse=True):
         if left < SECONDS:

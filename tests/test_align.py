@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from facespace.core.errors import FacespaceError, ImageError, UsageError
-from facespace.image import detectors
+from facespace.image import detectors, face_search
 from facespace.image.align import (
     TEMPLATES,
     FoundFace,
@@ -293,7 +293,7 @@ class Marks:
 def test_points_come_back_in_the_photos_pixels(degrees, scale):
     matrix = turn(degrees, scale, (150 * scale, 150 * scale))
     face = painted(matrix, (int(450 * scale), int(500 * scale)))
-    found = detectors.search(Marks(), face, CELEBA.framed(2.0, 384, 448))
+    found = face_search.search(Marks(), face, CELEBA.framed(2.0, 384, 448))
     assert len(found) == 1
     assert np.abs(found[0].points[:2] - apply(matrix, CELEBA.points)[:2]).max() < 1.5 * max(1, scale)
 

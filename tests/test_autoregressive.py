@@ -99,7 +99,7 @@ def fitted_toy():
     return prior
 
 
-def test_samples_of_a_fitted_prior_have_the_statistics_of_the_codes(fitted_toy):
+def test_samples_of_a_fitted_prior_have_the_statistics_of_the_codes(fitted_toy, large_batches):
     drawn = fitted_toy.codes(fitted_toy.sample(3000, generator=torch.Generator().manual_seed(1)))
     coarse, fine = drawn[:, :1], drawn[:, 1:]
     assert abs(float(coarse.double().mean()) - 0.7) < 0.05

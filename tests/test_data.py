@@ -208,9 +208,10 @@ def test_names_that_need_care_in_tables_and_cards(tmp_path):
         photo(tmp_path / "p" / name, len(name))
     odd = Path(str(tmp_path / "p").encode().decode() + "/d\udcff")
     photo(odd / "x.png", 77)
+    photo(tmp_path / "p" / "other" / "y.png", 78)
     faces = prepare("folder", tmp_path / "p", to=tmp_path / "set")
-    assert set(faces.ids) == {"a\rb.png", "c\nd.png", 'e"f,g.png', "d\udcff/x.png"}
-    assert FaceSet(tmp_path / "set").attribute_names == ("d\udcff",)
+    assert set(faces.ids) == {"a\rb.png", "c\nd.png", 'e"f,g.png', "d\udcff/x.png", "other/y.png"}
+    assert FaceSet(tmp_path / "set").attribute_names == ("d\udcff", "other")
 
 
 def test_siblings_with_like_names_are_left_alone(tmp_path):

@@ -1,48 +1,43 @@
 """The demo, made small: its page grows, an interrupted one goes on to the same result, and nothing else is replaced."""
 
 import json
-import os
 import re
-import signal
-import subprocess
-import sys
-import time
+from pathlib import Path
 
+import processes
 import pytest
 from conftest import TINY
 from PIL import Image
 
 from facespace.cli import demo as demo_module
+from facespace.cli import demo_parts
 from facespace.cli import run as facespace
 from facespace.cli.demo_page import commands
 from facespace.core.configs import override
 from facespace.core.console import quiet
 from facespace.core.errors import UsageError
 from facespace.recipes import recipe
+from facespace.training import plan as training_plan
 
 DEFAULT = ["space-samples.png", "space-edits.png", "space-morph.gif"]
 SYNTHETIC = ["faces.png", "curves.png", "samples.png", "reconstructions.png", "edits.png", "morph.gif"]
 SMALL = [*TINY[1:], "model.image=3,64,64"]
-# A process that makes the small demo, without the default space, and can be killed.
-SCRIPT = """
-import sys
-from pathlib import Path
-from facespace.cli import demo
-from facespace.core.configs import override
-from facespace.recipes import recipe
-import facespace.training.plan as training_plan
-plan = override(recipe("demo"), {small!r})
-training_plan.named_recipe = lambda name: plan
-demo.FACES, demo.STEPS, demo.DEFAULT_PARTS = 200, 60, ()
-demo.demo(Path(sys.argv[1]), resume=True)
-"""
+
+
+def make_small_demo(folder: Path) -> None:
+    """In a process that can be killed: the small demo without the default space."""
+    plan = override(recipe("demo"), SMALL)
+    training_plan.named_recipe = lambda name: plan
+    demo_module.FACES, demo_module.STEPS, demo_module.DEFAULT_PARTS, demo_parts.FRAMES = 120, 26, (), 20
+    demo_module.demo(folder, resume=True)
 
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
     """A demo of few faces and steps."""
-    monkeypatch.setattr(demo_module, "FACES", 200)
-    monkeypatch.setattr(demo_module, "STEPS", 60)
+    monkeypatch.setattr(demo_module, "FACES", 120)
+    monkeypatch.setattr(demo_module, "STEPS", 26)
+    monkeypatch.setattr(demo_parts, "FRAMES", 20)
     plan = override(recipe("demo"), SMALL)
     monkeypatch.setattr("facespace.training.plan.named_recipe", lambda name: plan)
 
@@ -67,7 +62,7 @@ def result_of(folder) -> dict:
 def whole(tmp_path_factory) -> dict:
     """The result of a demo without interruption."""
     folder = tmp_path_factory.mktemp("whole") / "demo"
-    subprocess.run([sys.executable, "-c", SCRIPT.format(small=SMALL), folder], check=True, timeout=600)
+    assert processes.Started(make_small_demo, folder).finish(600)[0] == 0
     return result_of(folder)
 
 
@@ -155,19 +150,14 @@ def test_a_killed_demo_goes_on_to_the_same_result(tmp_path, whole, moment):
         "training": folder / "run/metrics.jsonl",
         "pictures": folder / "reconstructions.png",
     }
-    command = [sys.executable, "-c", SCRIPT.format(small=SMALL), folder]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
+    process = processes.Started(make_small_demo, folder)
     try:
-        until = time.monotonic() + 300
-        while not (signs[moment].exists() and signs[moment].stat().st_size):
-            assert process.poll() is None and time.monotonic() < until
-            time.sleep(0.01)
+        process.wait_until(lambda: signs[moment].exists() and signs[moment].stat().st_size, 300)
     finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        process.kill_all()
     page, names = page_of(folder)
     assert "Being made" in page and set(names) < set(SYNTHETIC)
-    subprocess.run(command, check=True, timeout=600)
+    assert processes.Started(make_small_demo, folder).finish(600)[0] == 0
     assert result_of(folder) == whole
 
 

@@ -1,20 +1,25 @@
 """Where a step runs: number formats, compilation, several processes on one machine and on two."""
 
+import importlib
 import json
 import os
 import shutil
 import socket
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
+import processes
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 from conftest import TINY
 from torch.nn import functional as F
 
 import facespace
+from facespace.cli import main
 from facespace.core.console import quiet
 from facespace.core.errors import UsageError
 from facespace.data.faces import FaceSet
@@ -104,9 +109,13 @@ def test_a_compiled_run_learns_the_same_and_one_that_cannot_compile_says_so(
 
 @pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a compiler on a processor")
-def test_compiling_changes_no_figure(drawn, tmp_path, capsys):
-    train(drawn, tmp_path / "plain", "train.precision=fp32", "train.steps=4")
-    settings = [*TINY, "train.precision=fp32", "train.steps=4", "train.compile=on"]
+def test_compiling_changes_no_figure(drawn, tmp_path, capsys, monkeypatch):
+    # Not in workers, each of which would load torch.
+    monkeypatch.setattr(importlib.import_module("torch._inductor.config"), "compile_threads", 1)
+    # One width: the compiler takes its time for each layer, and a second one has no other code.
+    one_layer = ("model.widths=8", "train.precision=fp32", "train.steps=4")
+    train(drawn, tmp_path / "plain", *one_layer)
+    settings = [*TINY, *one_layer, "train.compile=on"]
     facespace.train("demo", drawn, tmp_path / "compiled", settings=settings, trackers=["none"])
     assert "torch.compile failed" not in capsys.readouterr().err
     plain, compiled = (lines(tmp_path / run)[0]["train"] for run in ("plain", "compiled"))
@@ -165,23 +174,51 @@ TAUGHT = ("perceptual=1", "adversarial=0.01", "feature_matching=0.3", "adversari
 CODES = ("model.bottleneck=vq", "model.latent_dim=8", "model.codebook_size=6", "objective.weights={}")
 
 
+def train_as_rank(rank: int, port: str, tokens: list[str]) -> None:
+    """One of two processes, told so as torchrun tells it; for a process of its own."""
+    os.environ.update(
+        {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+    )
+    os.environ.update({"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port})
+    # What an import of facespace and of accelerate under these variables would have set.
+    AcceleratorState._reset_state(reset_partial_state=True)
+    sys.argv = ["facespace", *tokens]
+    with quiet() if rank else nullcontext():
+        main()
+
+
+def in_two_processes(tokens: list[str]) -> tuple[list[int], str, str]:
+    """Exit codes of both ranks, and what both said on stdout and stderr."""
+    port = free_port()
+    started = [processes.Started(train_as_rank, rank, port, tokens) for rank in range(2)]
+    ends = [process.finish(180) for process in started]
+    return [code for code, _, _ in ends], "".join(out for _, out, _ in ends), "".join(err for *_, err in ends)
+
+
 @pytest.mark.parametrize(
     "taught",
     [(), tuple(f"objective.{setting}" for setting in TAUGHT), CODES],
     ids=["plain", "taught", "codes"],
 )
 def test_two_processes_learn_what_one_learns(drawn, tmp_path, taught):
-    """Flips, position, posterior noise, hidden conditions, batch norm, clipping and EMA included; then with teachers; then with a codebook."""
+    """Flips, position, posterior noise, hidden conditions, batch norm, clipping and EMA included; then with teachers; then with a codebook.
+
+    The first of them is started by torchrun itself."""
     settings = [*PLAIN, "data.flip=true", "data.jitter=0.1", "data.affine=0.2", "model.conditions=smile"]
     settings += ["train.gradient_clip=500", "train.ema=0.5", *taught]
     with quiet():
         facespace.train("demo", drawn, tmp_path / "one", settings=settings, trackers=["none"])
     launch = ("torch.distributed.run", "--nproc-per-node", "2", "--master-port", free_port(), "-m")
     call = command(drawn, tmp_path / "two", settings, *launch)
-    done = subprocess.run([*call, "--json"], capture_output=True, text=True, timeout=180)
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["processes"] == 2  # one object: only the first process speaks
-    assert done.stderr.count("Training demo") == 1
+    tokens = call[call.index("facespace") + 1 :]
+    if taught:
+        codes, out, err = in_two_processes([*tokens, "--json"])
+    else:
+        done = subprocess.run([*call, "--json"], capture_output=True, text=True, timeout=180)
+        codes, out, err = [done.returncode], done.stdout, done.stderr
+    assert not any(codes), err
+    assert json.loads(out)["processes"] == 2  # one object: only the first process speaks
+    assert err.count("Training demo") == 1
     for one, two in zip(lines(tmp_path / "one"), lines(tmp_path / "two"), strict=True):
         # Logits of both signs whose mean is near 0, once for each pixel value: 1e-5 of a logit.
         logits = [line["train"].pop("adversarial", 0.0) / (3 * 16 * 16) for line in (one, two)]
@@ -189,11 +226,11 @@ def test_two_processes_learn_what_one_learns(drawn, tmp_path, taught):
         assert two["train"] == pytest.approx(one["train"], rel=1e-5)
         # Biases before a batch norm have no gradient but rounding, which Adam blows up; the norm's averages lag behind.
         assert two["validation"]["loss"] == pytest.approx(one["validation"]["loss"], rel=5e-3)
-    resumed = [word.replace("train.steps=9", "train.steps=12") for word in call]
-    done = subprocess.run([*resumed, "--resume"], capture_output=True, text=True, timeout=180)
-    assert done.returncode == 0 and "Resumed at step 9 of 12" in done.stderr, done.stderr
-    done = subprocess.run(call, capture_output=True, text=True, timeout=180)
-    assert done.returncode != 0 and done.stderr.count("already holds a run") == 1
+    resumed = [word.replace("train.steps=9", "train.steps=12") for word in tokens]
+    codes, _, err = in_two_processes([*resumed, "--resume"])
+    assert not any(codes) and "Resumed at step 9 of 12" in err, err
+    codes, _, err = in_two_processes(tokens)
+    assert all(codes) and err.count("already holds a run") == 1
 
 
 @pytest.fixture

@@ -1,16 +1,13 @@
 """The data sets that the five systems use, in every layout that they come in; and sets made from sets."""
 
-import functools
 import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
+import processes
 import pytest
 import torch
 from PIL import Image
@@ -117,8 +114,8 @@ def test_attribute_names_are_celebas():
 
 def hq_tree(root: Path) -> Path:
     """Three red pictures of 64 px; the left half of the first two is skin, a hat sits in the top right quarter."""
-    for number in (3, 20, 127):
-        picture(root / "CelebAMask-HQ/CelebA-HQ-img" / f"{number}.jpg", (64, 64), 200)
+    for place, number in enumerate((3, 20, 127)):  # copies would not stay in different splits
+        picture(root / "CelebAMask-HQ/CelebA-HQ-img" / f"{number}.jpg", (64, 64), 200 + 4 * place)
     anno = root / "CelebAMask-HQ/CelebAMask-HQ-mask-anno"
     for number in (3, 20):
         skin, hat = np.zeros((64, 64), np.uint8), np.zeros((64, 64), np.uint8)
@@ -376,36 +373,19 @@ def test_another_job_does_not_take_up_the_rest(tmp_path, monkeypatch):
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_a_killed_prepare_leaves_nothing_that_looks_finished_and_goes_on(tmp_path, how):
     to = tmp_path / "s"
-    command = [
-        sys.executable,
-        "-m",
-        "facespace",
-        "prepare",
-        "synthetic",
-        "--to",
-        str(to),
-        "--limit",
-        "800",
-        "--workers",
-        "2",
-    ]
-    # A shell's background jobs, and all that they start, ignore Ctrl-C; this one shall not.
-    heed = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heed)
+    tokens = ("prepare", "synthetic", "--to", to, "--limit", 320, "--workers", 2)
+    process = processes.command(*tokens)
     log = tmp_path / ".s.facespace-partial/made.jsonl"
-    for _ in range(1500):
-        if log.is_file() and log.read_text():
-            break
-        time.sleep(0.02)
+    process.wait_until(lambda: log.is_file() and log.read_text())
     process.send_signal(how)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode in (-9, 130) and "Traceback" not in err
+    code, _, err = process.finish()
+    assert code == (-9 if how == signal.SIGKILL else 130) and "Traceback" not in err
     assert not to.exists()
     with pytest.raises(FaceSetError):
         FaceSet(tmp_path / ".s.facespace-partial")
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0 and "Continuing after" in done.stderr
-    assert len(FaceSet(to)) == 800 and [path.name for path in tmp_path.iterdir()] == ["s"]
+    code, _, err = processes.command(*tokens).finish()
+    assert code == 0 and "Continuing after" in err
+    assert len(FaceSet(to)) == 320 and [path.name for path in tmp_path.iterdir()] == ["s"]
 
 
 # ---- sets from sets
@@ -486,7 +466,7 @@ def test_set_verbs(cli, tmp_path, drawn):
     code, out, _ = cli("balance", drawn, "--on", "Eyeglasses", "--to", tmp_path / "b", "--json")
     assert code == 0 and json.loads(out)["faces"] < 60
     code, _, err = cli("balance", drawn, "--on", "Eyeglasses", "--to", drawn, "--force")
-    assert code == 2 and "one of the sets themselves" in err
+    assert code == 2 and "nothing that a command reads is replaced" in err
 
 
 # ---- augmentation

@@ -4,11 +4,10 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 
 import numpy as np
+import processes
 import pytest
 import torch
 from conftest import TINY, pressed_after
@@ -117,31 +116,15 @@ def test_an_interrupted_run_resumes_to_the_very_same_weights(drawn, tmp_path, mo
         )
 
 
-def start(drawn, run, *more):
-    command = [sys.executable, "-m", "facespace", "train", "demo", "--data", drawn, "--to", run]
-    for setting in (*TINY, "train.epochs=4000"):
-        command += ["--set", setting]
-    return subprocess.Popen(
-        [*map(str, command), *more], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-
-
-def wait_for(path, process):
-    for _ in range(600):
-        if path.exists() or process.poll() is not None:
-            break
-        time.sleep(0.1)
-    assert path.exists(), process.stderr.read()
-
-
 @pytest.mark.parametrize(("how", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_killed_process_resumes(drawn, tmp_path, how, code):
-    process = start(drawn, tmp_path / "r")
-    wait_for(tmp_path / "r/last/card.json", process)
-    time.sleep(0.5)
+    settings = [word for setting in (*TINY, "train.epochs=4000") for word in ("--set", setting)]
+    process = processes.command("train", "demo", "--data", drawn, "--to", tmp_path / "r", *settings)
+    process.wait_until((tmp_path / "r/last/card.json").exists)
+    time.sleep(0.1)
     process.send_signal(how)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == code
+    found, _, err = process.finish()
+    assert found == code
     assert "Traceback" not in err
     if how != signal.SIGKILL:
         assert "--resume continues from there" in err
@@ -457,7 +440,9 @@ def test_recipes_survive_json_and_settings_reach_every_kind_of_field():
 def test_real_faces_are_learned(real, tmp_path):
     with quiet():
         faces = facespace.prepare("celeba", real / "celeba", to=tmp_path / "set", limit=1_500, workers=2)
-        result = facespace.train("celebamask-conv", faces, tmp_path / "r", settings=["train.epochs=4"])
+        # Half as wide as the recipe, which tests/test_formats.py looks at whole.
+        settings = ["train.epochs=4", "train.prior=none", "model.widths=16,32,64,128"]
+        result = facespace.train("celebamask-conv", faces, tmp_path / "r", settings=settings)
     # What one knows without a model: the mean training face.
     train, unseen = (faces.images[faces.rows(split)] / 255 for split in ("train", "validation"))
     mean = train.mean(0)

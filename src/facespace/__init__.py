@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from facespace.core.version import __version__
 
 if TYPE_CHECKING:
+    from facespace.adaptation.adapt import adapt
+    from facespace.adaptation.adapter import personalize
     from facespace.core.errors import FacespaceError
     from facespace.data.faces import FaceSet
     from facespace.data.prepare import prepare
@@ -33,6 +35,7 @@ __all__ = [
     "FaceSpace",
     "FacespaceError",
     "__version__",
+    "adapt",
     "analyze",
     "animation",
     "charts",
@@ -48,6 +51,7 @@ __all__ = [
     "load_discriminator",
     "maps",
     "morph_grids",
+    "personalize",
     "prepare",
     "read_photos",
     "recipe_code",
@@ -60,6 +64,7 @@ _MODULES = {
     "FaceSet": "facespace.data.faces",
     "FaceSpace": "facespace.space",
     "FacespaceError": "facespace.core.errors",
+    "adapt": "facespace.adaptation.adapt",
     "analyze": "facespace.evaluation.analyze",
     "compare": "facespace.evaluation.metric_tables",
     "evaluate": "facespace.evaluation.metric_tables",
@@ -67,6 +72,7 @@ _MODULES = {
     "export": "facespace.formats.export",
     "load": "facespace.space",
     "load_discriminator": "facespace.training.discriminators",
+    "personalize": "facespace.adaptation.adapter",
     "prepare": "facespace.data.prepare",
     "read_photos": "facespace.image.aligned_photos",
     "recipe_code": "facespace.formats.single_file",

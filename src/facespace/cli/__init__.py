@@ -4,10 +4,11 @@ notebook's reach, and nothing large is imported before a verb needs it."""
 from facespace.cli.app import app, main, run
 
 # Each registers its verbs, in the order of the help.
-from facespace.cli import data, sets, attributes, learn, priors, evaluate, compare, card  # isort: skip
+from facespace.cli import data, sets, attributes, learn, adapt, priors, evaluate, compare, card  # isort: skip
 from facespace.cli import spaces, reconstruct, morphs, mixes, directions, edits, explore  # isort: skip
 
 __all__ = [
+    "adapt",
     "app",
     "attributes",
     "card",

@@ -16,6 +16,7 @@ from typing import Annotated, Any, NoReturn
 from cyclopts import App, CycloptsError, MissingArgumentError, Parameter
 
 from facespace.cli.options import complete_align
+from facespace.cli.overwriting import check_keeps_inputs
 from facespace.core import interrupts
 from facespace.core.aliases import current_verb, rename_arguments
 from facespace.core.console import is_main_process, visible
@@ -53,6 +54,7 @@ HEADINGS = {
     "sets": "Faces in",
     "attributes": "Faces in",
     "learn": "Learning",
+    "adapt": "Learning",
     "priors": "Learning",
     "evaluate": "Understanding a space",
     "compare": "Understanding a space",
@@ -89,6 +91,7 @@ def verb(usage: str) -> Callable[[Callable[..., Done]], Callable[..., Done]]:
     def register(function: Callable[..., Done]) -> Callable[..., Done]:
         @functools.wraps(function)
         def run_verb(*args: Any, json: bool = False, **kwargs: Any) -> Done:
+            check_keeps_inputs(signature.bind(*args, **kwargs).arguments)
             return function(*args, **kwargs)
 
         signature = inspect.signature(function)

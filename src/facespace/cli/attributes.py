@@ -7,6 +7,7 @@ from cyclopts import Parameter
 
 from facespace.cli.app import Done, verb
 from facespace.cli.options import Flag, ForceSet, Settings, optional_words
+from facespace.core.console import quoted
 
 
 @verb("facespace train-attributes --data SET --to NET [OPTIONS]")
@@ -62,7 +63,7 @@ def train_attributes(
     facts = {"to": str(to)}
     for key in ("fingerprint", "parameters", "training", "held_out"):
         facts[key] = card[key]
-    following = f"The network is in {to}. Next: facespace label SET --classifier {to} --to NEWSET"
+    following = f"The network is in {to}. Next: facespace label SET --classifier {quoted(to)} --to NEWSET"
     return Done(facts, f"{table(card['held_out'])}\n{following}")
 
 

@@ -12,7 +12,7 @@ from cyclopts import Parameter
 from facespace.cli.app import Done, verb
 from facespace.cli.options import AlignMode, Flag, ForceSet, Split, optional_words, parse_size, words
 from facespace.cli.set_text import describe_set
-from facespace.core.console import note
+from facespace.core.console import note, quoted
 from facespace.core.errors import UsageError
 from facespace.core.files import unfinished_folder
 
@@ -167,7 +167,7 @@ def prepare(
         if key in card:
             facts[key] = card[key]
     facts["seconds"] = round(time.monotonic() - start, 2)
-    return Done(facts, f"{describe_set(card)}\nContact sheet: facespace show {to} --to sheet.png")
+    return Done(facts, f"{describe_set(card)}\nContact sheet: facespace show {quoted(to)} --to sheet.png")
 
 
 @verb("facespace show SET --to FILE")

@@ -29,6 +29,7 @@ EDITED_SYNTHETIC = ("skin_tone", "hair_length", "Sunglasses", "beard")  # and of
 STRENGTHS = (-3, -2, -1, 0, 1, 2, 3)  # standard deviations
 SAMPLE_TEMPERATURE = 0.85  # of the default space: fewer faces have artefacts than at 1
 TEMPERATURE = 0.7  # of the faces that are edited and blended: nearer to the mean, fewer have artefacts
+FRAMES = 120  # of a morph
 
 CURVES = ("loss, nats per image", "mse")  # that the page shows
 
@@ -89,7 +90,7 @@ def _default_edits(demo: DemoFolder) -> Made:
 
 def _default_morph(demo: DemoFolder) -> Made:
     z = demo.space.sample_latents(5, demo.seed, TEMPERATURE)
-    animation.save_animation(demo.space.morph(z, frames=120, loop=True), demo.to / "space-morph.gif")
+    animation.save_animation(demo.space.morph(z, frames=FRAMES, loop=True), demo.to / "space-morph.gif")
     return {"space-morph.gif": "A morph through five samples."}, ""
 
 
@@ -163,7 +164,7 @@ def _trained_edits(demo: DemoFolder) -> Made:
 def _trained_morph(demo: DemoFolder) -> Made:
     held_out = _held_out(demo)
     keys = held_out[np.linspace(0, len(held_out) - 1, 5).astype(int)]
-    animation.save_animation(demo.trained.morph(keys, frames=120, loop=True), demo.to / "morph.gif")
+    animation.save_animation(demo.trained.morph(keys, frames=FRAMES, loop=True), demo.to / "morph.gif")
     return {"morph.gif": "A morph through five held-out faces, on straight lines between their latents."}, ""
 
 

@@ -12,7 +12,9 @@ from facespace.cli.app import Done, Facts, verb
 from facespace.cli.options import ANY_FACES, FaceSource, Flag, Settings, words
 from facespace.cli.outputs import Scale
 from facespace.cli.strength_text import parse_edits, parse_strip, weak_edits
+from facespace.core.console import note
 from facespace.core.errors import BundleError, UsageError
+from facespace.image.pixels import squared_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from facespace.space.face_space import FaceSpace
 
 DEFAULT = "edited.png"
+MOST_TUNED = 20  # photographs: as many are a set, which takes minutes
 SQUARE = "-3:3:5"  # strengths of --grid by default
 
 
@@ -41,6 +44,7 @@ def edit(
     grid: str = "",
     keep_detail: Flag = False,
     refine: Annotated[int, Parameter(name="--optimize-steps")] = 0,
+    tune: Flag = False,
     classifier: Annotated[Path | None, Parameter(name="--classifier")] = None,
     scale: Scale = None,
     source: FaceSource = ANY_FACES,
@@ -78,6 +82,9 @@ def edit(
     refine
         Improve the latents of photographs by this many steps of optimisation, such as 50; the gain is
         printed.
+    tune
+        Tune the decoder to the photographs first, in up to a minute, so that the edited face stays the
+        person. Nothing of it is kept; facespace adapt PHOTO --to DIR keeps it.
     classifier
         The attribute classifier of edits to on and off: a folder of train-attributes. [default: the bundled
         one]
@@ -96,7 +103,12 @@ def edit(
         )
     space, files = open_space_of_faces(paths)
     amounts = parse_edits(space, edits)
-    faces = edit_input(space, _faces(space, files, source), refine)
+    asked = _faces(space, files, source)
+    if tune:
+        space, faces, changes = _tuned(space, asked, refine)
+        note(changes)
+    else:
+        faces = edit_input(space, asked, refine)
     editor = Editor(
         space, lock if lock == "all" else words(lock), _classifier(space, classifier, amounts), keep_detail
     )
@@ -105,6 +117,37 @@ def edit(
     if grid:
         return request.square(grid, strip or SQUARE)
     return request.strip(strip) if strip else request.rows()
+
+
+def _tuned(space: "FaceSpace", photos: Any, refine: int) -> tuple["FaceSpace", "EditInput", str]:
+    """A copy of the space that is tuned to photographs, these as faces to edit, and a sentence about the
+    tuning. Raises UsageError for faces that are no photographs."""
+    from facespace.adaptation.adapter import personalize
+    from facespace.cli.adapt import stage_bars
+    from facespace.space.edit_grids import EditInput
+    from facespace.space.inputs import is_latents
+
+    if refine:
+        raise UsageError("--tune optimises the latents too; leave out --optimize-steps.")
+    if is_latents(photos):
+        raise UsageError("--tune needs photographs; latents and new faces have none that could be learned.")
+    if len(photos) >= MOST_TUNED:
+        raise UsageError(
+            f"--tune takes up to {MOST_TUNED - 1} photographs; these are {len(photos):,}. Make a space of "
+            "them: facespace adapt PHOTOS --to DIR"
+        )
+    start = time.perf_counter()
+    with stage_bars() as on_step:
+        tuned = personalize(space, photos, on_step=on_step)
+    seconds = time.perf_counter() - start
+    originals = space.target(space.fit(photos))
+    before = float(squared_error(originals, space.reconstruct(photos)).mean())
+    after = float(squared_error(originals, tuned.space.decode(tuned.latents)).mean())
+    text = (
+        f"Tuned in {seconds:.0f} s: mean squared error {before:.4f} -> {after:.4f}. It is gone after this "
+        "command. To keep it: facespace adapt PHOTO --to DIR"
+    )
+    return tuned.space, EditInput(tuned.latents, originals), text
 
 
 def _faces(space: "FaceSpace", files: Sequence[Path], source: FaceSource) -> Any:
@@ -193,6 +236,7 @@ class Request:
             raise UsageError(
                 "--strip runs over the first attribute of --set, by strength: --set Smiling=0 --strip -3:3:7."
             )
+        self._check_fits(len(self.faces.latents) * len(steps), len(steps))
         others = {name: value for name, value in self.edits.items() if name != first}
         made = self.editor.strip(self.faces, first, steps, others)
         to = self._save_grid(made)
@@ -207,9 +251,16 @@ class Request:
             raise UsageError(
                 f"--grid takes two attributes that --set does not, such as Smiling,Eyeglasses; got {grid!r}."
             )
+        self._check_fits(len(steps) ** 2, len(steps))
         to = self._save_grid(self.editor.square(self.faces, (names[0], names[1]), steps, self.edits))
         text = f"{names[0]} by {names[1]}, {len(steps)} × {len(steps)} faces"
         return self._done(text, [*self.edits, *names], to)
+
+    def _check_fits(self, count: int, columns: int) -> None:
+        """Raises UsageError, before the work, for a sheet of more pixels than its format has."""
+        from facespace.image.sheets import check_fits
+
+        check_fits(self.to, (count, *self.editor.space.image_shape[1:]), columns, scale=self.scale)
 
     def _save_grid(self, made: "EditGrid") -> Path:
         return self._save(made.faces.reshape(-1, *made.faces.shape[2:]), made.sheet)

@@ -6,6 +6,9 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
 
 from facespace.cli.app import Done, verb
 from facespace.cli.options import Flag
@@ -19,6 +22,8 @@ def explore(
     port: int | None = None,
     host: str = "127.0.0.1",
     token: str | None = None,
+    allow_host: Annotated[tuple[str, ...], Parameter(name="--allow-host", negative="")] = (),
+    root_path: str = "",
     open: Flag = False,
 ) -> Done:
     """Explore a space in the browser: sliders, drawing, photographs, a map, morphs.
@@ -38,6 +43,11 @@ def explore(
         Another address to listen on lets other machines in, and requires --token.
     token
         The page's key, 16 characters or more. [default: a new one at each start]
+    allow_host
+        NAME or NAME:PORT under which a proxy of your own shows the page, such as that of JupyterHub or
+        Codespaces; may be repeated. Tunnels to localhost (ssh -L, docker -p) need none.
+    root_path
+        The path under which a proxy shows the page that leaves it in requests, such as /user/me/proxy/8420.
     open
         Open the browser too.
     """
@@ -50,7 +60,7 @@ def explore(
     chosen = list(spaces) or at_hand(Path("runs"), Path("demo"))
     opened = Spaces(chosen, FaceSet(data) if data else None)
     opened.open(0)  # a missing or damaged space raises before anything listens
-    service = Service(opened, host, port, token)
+    service = Service(opened, host, port, token, allowed=allow_host, root_path=root_path)
 
     def ready(address: str) -> None:
         note(f"Explore {', '.join(opened.names)} at {address}  (Ctrl-C stops)")

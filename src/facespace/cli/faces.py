@@ -1,6 +1,7 @@
 """Files to spaces, pictures and latents, and back: what the verbs that use a space share. Parses no
 options."""
 
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,10 +13,14 @@ from facespace.cli.missing import ARRAY, missing, no_space
 from facespace.cli.options import AlignMode, FaceSource, Photos
 from facespace.core.errors import FacespaceError, UsageError
 from facespace.core.files import restore_interrupted
+from facespace.core.left_behind import is_left_behind
+from facespace.data.faces import is_face_set
 from facespace.image import grids
 from facespace.image.aligned_photos import PhotoReader
 from facespace.image.photos import has_image_ending
+from facespace.image.provenance import is_own_sheet
 from facespace.image.sheets import sheet
+from facespace.models.locations import MODEL_ENDINGS, folder_of, is_space
 
 if TYPE_CHECKING:
     from facespace.space.face_space import FaceSpace
@@ -28,6 +33,7 @@ def open_space(paths: Sequence[Path]) -> tuple["FaceSpace", list[Path]]:
 
     if paths:
         restore_interrupted(paths[0])
+        paths = [_space_or_file(paths[0]), *paths[1:]]
     named = bool(paths) and paths[0].is_dir()
     files = list(paths[1:] if named else paths)
     for place, file in enumerate(files):
@@ -36,11 +42,21 @@ def open_space(paths: Sequence[Path]) -> tuple["FaceSpace", list[Path]]:
     return load(paths[0]) if named else load(), files
 
 
+def _space_or_file(path: Path) -> Path:
+    """The folder of the space that a first path names, be it by one of its files; or a file of faces. Raises
+    UsageError for a file that can only be meant as a model."""
+    folder = folder_of(path)
+    if folder.is_file() and folder.suffix.lower() in MODEL_ENDINGS:
+        raise no_space(path)
+    return folder
+
+
 def open_one(space: Path | None) -> "FaceSpace":
     """The space of that folder, or the default space. Raises FacespaceError for a path that is no folder."""
     if space is None:
         return open_space([])[0]
     restore_interrupted(space)
+    space = folder_of(space)
     if not space.is_dir():
         raise no_space(space)
     return open_space([space])[0]
@@ -74,7 +90,7 @@ def save_faces(
     if is_array(to):
         grids.save_array(np.asarray(faces), to)
     else:
-        grids.save_still(finish(sheet(faces, columns, scale=scale)), to)
+        grids.save_still(finish(sheet(faces, columns, scale=scale)), to, sheet=len(faces) > 1)
 
 
 def exactly(space: "FaceSpace", photos: Photos, count: int) -> np.ndarray:
@@ -120,19 +136,30 @@ def check_one_source(files: Sequence[Path], source: FaceSource) -> None:
 
 
 def files_in(path: Path) -> list[Path]:
-    """A file itself; of a folder its pictures and .npy files, by name. Raises FacespaceError for a folder
-    without any."""
+    """A file itself; of a folder its pictures and .npy files, by name, without the sheets and animations that
+    facespace wrote there. Raises FacespaceError for a folder without any."""
     if not path.exists():
         raise missing(path)
     if not path.is_dir():
         return [path]
+    _check_holds_faces(path)
     files = []
     for file in sorted(path.iterdir()):
-        if (has_image_ending(file) or is_array(file)) and not file.name.startswith("."):
+        if is_left_behind(file.name) or not (has_image_ending(file) or is_array(file)):
+            continue
+        if not is_own_sheet(file):
             files.append(file)
     if not files:
         raise FacespaceError(f"The folder {path} holds no pictures and no .npy files of latents.")
     return files
+
+
+def _check_holds_faces(folder: Path) -> None:
+    """Raises UsageError for a prepared set, a run or a bundle, whose pictures are not faces of their own."""
+    if is_face_set(folder):
+        raise UsageError(f"{folder} is a prepared set. Use its faces with: --data {shlex.quote(str(folder))}")
+    if is_space(folder):
+        raise UsageError(f"{folder} is a space, and a space is named first, before photographs and latents.")
 
 
 def read_latents(

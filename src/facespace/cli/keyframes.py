@@ -1,6 +1,7 @@
 """The faces that a morph goes through: from photographs, folders and latents, without the files in which
 there is no face, in the order that was asked for. Plans no path."""
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -18,6 +19,7 @@ from facespace.cli.faces import (
 from facespace.cli.options import FaceSource
 from facespace.core.console import note, progress
 from facespace.core.errors import BundleError, FacespaceError, ImageError, UsageError
+from facespace.data.faces import is_face_set
 from facespace.image.aligned_photos import PhotoReader
 from facespace.latent.ordering import GIVEN, ordered
 from facespace.models.locations import find
@@ -66,11 +68,11 @@ def _holds_faces(folder: Path) -> bool:
     """Whether a folder holds pictures or latents, and is neither a trained model nor an unfinished run."""
     if not folder.is_dir() or any((folder / name).exists() for name in RUN_FILES):
         return False
-    try:
+    if is_face_set(folder):
+        return True  # which is refused with a sentence that names --data
+    with contextlib.suppress(BundleError):
         find(folder)
         return False
-    except BundleError:
-        pass
     try:
         return bool(files_in(folder))
     except FacespaceError:

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from facespace.cli.app import Done, Facts, verb
 from facespace.cli.options import Flag, Settings
 from facespace.cli.terminal import table
-from facespace.core.console import note
+from facespace.core.console import note, quoted
 from facespace.core.errors import UsageError
 
 TERMS = {"reconstruction": "reconstruction", "kl": "KL", "elbo": "ELBO"}  # shown, and their names
@@ -150,6 +150,8 @@ def train(
     """
     from facespace.training.loop import train as run_training
 
+    if start is not None and not resume:
+        note(f"The easier way for up to 5,000 faces: facespace adapt {data} --to DIR --from {start}")
     result = run_training(
         recipe,
         data,
@@ -168,7 +170,7 @@ def train(
         return Done(result, f"{steps}; the current model is in {to}/last.")
     text = (
         f"{_speed(result)}\n{_losses(result)}\n{_prior(result)}The run is in {to}. "
-        f"Next: facespace sample {to} --to faces.png"
+        f"Next: facespace sample {quoted(to)} --to faces.png"
     )
     return Done(result, text)
 
@@ -230,7 +232,7 @@ def runs(folder: Path, /) -> Done:
     rows = find_runs(folder)
     facts = {"folder": str(folder), "runs": [asdict(row) for row in rows], "note": incomparable_losses(rows)}
     if not rows:
-        command = f"facespace train RECIPE --data SET --to {folder}/NAME"
+        command = f"facespace train RECIPE --data SET --to {quoted(folder / 'NAME')}"
         return Done(facts, f"No runs below {folder}. Train one: {command}")
     return Done(facts, listing(rows))
 

@@ -4,8 +4,10 @@ that folder has a similar name. Reads names of files only."""
 import difflib
 from pathlib import Path
 
+from facespace.core.console import quoted
 from facespace.core.errors import FacespaceError, UsageError
 from facespace.image.photos import has_image_ending
+from facespace.models.locations import NO_FOLDER
 
 ARRAY = ".npy"
 WILDCARDS = "*?["
@@ -17,7 +19,8 @@ def missing(path: Path, may_be_space: bool = False) -> FacespaceError:
         return FacespaceError(f"No file matches {path}. {_contents(path.parent)}")
     if path.suffix.lower() == ARRAY:
         return FacespaceError(
-            f"{path} does not exist.{near(path)} Make it with: facespace encode SPACE IMAGE --to {path}"
+            f"{path} does not exist.{near(path)} "
+            f"Make it with: facespace encode SPACE IMAGE --to {quoted(path)}"
         )
     if has_image_ending(path):
         return FacespaceError(f"The photograph {path} does not exist.{near(path)}")
@@ -34,10 +37,7 @@ def missing(path: Path, may_be_space: bool = False) -> FacespaceError:
 def no_space(path: Path) -> FacespaceError:
     """The error for a path that can only be a space and is no folder."""
     if path.exists():
-        return UsageError(
-            f"{path} is a file, and a space is a folder: a run's or a bundle's. Without one the default "
-            "space is used."
-        )
+        return UsageError(NO_FOLDER.format(path))
     return FacespaceError(
         f"{path} does not exist.{near(path)} Name a trained space, a run's folder or a bundle's; without one "
         "the default space is used."

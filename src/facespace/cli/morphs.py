@@ -105,6 +105,8 @@ class Output:
         from facespace.cli.outputs import output_file
         from facespace.image import animation, grids, sheets
 
+        timed = None
+        self.check(frames.shape, columns)
         with output_file(self.to, DEFAULT) as to:
             if is_array(to):
                 grids.save_array(frames[:], to)
@@ -112,8 +114,22 @@ class Output:
                 sheet = sheets.sheet(frames[:], columns, gap=self.padding, color=self.color, scale=self.scale)
                 grids.save_still(sheet, to)
             else:
-                animation.save_animation(frames, to, fps=self.fps, scale=self.scale)
-        return {"to": str(to), "bytes": to.stat().st_size}
+                timed = animation.save_animation(frames, to, fps=self.fps, scale=self.scale)
+        facts: Facts = {"to": str(to), "bytes": to.stat().st_size}
+        if timed:
+            facts |= {"seconds": round(timed.seconds, 3), "frames_shown": len(timed.shown)}
+        return facts
+
+    def check(self, shape: "tuple[int, ...]", columns: int) -> None:
+        """Raises UsageError, before frames (N, H, W, C) are rendered, for more pixels than the format has."""
+        from facespace.image import animation, sheets
+
+        to = self.to or Path(DEFAULT)
+        if self.still:
+            count, height, width = shape[:3]
+            sheets.check_fits(to, (count, height, width), columns, scale=self.scale, gap=self.padding)
+        elif to.suffix.lower() in animation.ANIMATIONS:
+            animation.check_animation(shape, to, self.scale)
 
     def warn(self, shape: "tuple[int, ...]") -> None:
         """A note before a GIF of frames (N, H, W, C) that will be large."""
@@ -162,6 +178,7 @@ def _animation(
 
     plan = timing.plan(output.still, source.prior, len(keys.latents))
     plan = plan.with_path_of(space)
+    output.check((plan.frames, *space.image_shape[1:]), plan.frames)
     distance, measure = morph_grids.perceptual_distance(space)
     z = keys.latents
     options: dict[str, Any] = {"distance": distance, **plan._asdict()}
@@ -192,6 +209,8 @@ def _grid(
     rows, columns = cells
     distance, measure = morph_grids.perceptual_distance(space)
     pairs = rows if output.still else rows * columns
+    if output.still:
+        output.check((rows * columns, *space.image_shape[1:]), columns)
     keys = some_latents(space, source, 2 * pairs)
     if output.still:
         plan = plan._replace(frames=columns)
@@ -227,13 +246,16 @@ def _corners(
 def _done(space: "FaceSpace", plan: MorphPlan, facts: Facts, text: str, output: Output) -> Done:
     from facespace.space.face_space import space_facts
 
-    seconds = plan.frames / output.fps
+    seconds = facts.get("seconds", plan.frames / output.fps)
     duration = "" if output.still else f", {seconds:.1f} s"
+    shown = facts.get("frames_shown", plan.frames)
+    if shown < plan.frames:
+        duration += f" ({shown} of them shown: browsers play more than 50 a second slowly)"
     size = f"{facts['to']} ({facts['bytes'] / 1e6:.1f} MB)"
     said = [f"{plan.frames} frames{duration}, {text}, path {plan.path}, in {size}."]
     said.append(
         f"The largest change from one frame to the next is {facts['step_ratio']:.2f} times the mean change "
         f"(1 is perfectly even; {facts['distance']})."
     )
-    made = {**plan._asdict(), **facts, "fps": output.fps, "seconds": seconds}
+    made = {**plan._asdict(), "fps": output.fps, "seconds": seconds, **facts}
     return Done({**made, **space_facts(space)}, "\n".join(said))

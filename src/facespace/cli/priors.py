@@ -8,6 +8,7 @@ from cyclopts import Parameter
 
 from facespace.cli.app import Done, verb
 from facespace.cli.options import Flag, Split, optional_words
+from facespace.core.console import quoted
 
 
 @Parameter(name="*")
@@ -99,5 +100,5 @@ def fit_prior(
             f"Distance to the nearest training latent: {nearest['new']:.2f} of new latents, "
             f"{nearest['validation']:.2f} of validation faces"
         )
-    lines.append(f"Next: facespace sample {space} --prior {entry['kind']} --to faces.png")
+    lines.append(f"Next: facespace sample {quoted(space)} --prior {entry['kind']} --to faces.png")
     return Done({**entry, "seconds": round(seconds, 2), **space_facts(opened)}, "\n".join(lines))

@@ -54,7 +54,7 @@ def reconstruct(
     from facespace.cli.faces import check_still, is_array, save_faces
     from facespace.cli.keyframes import open_space_of_faces
     from facespace.image import grids
-    from facespace.image.sheets import check_scale
+    from facespace.image.sheets import FEW, check_fits, check_scale
     from facespace.space.edit_grids import reconstruct_rows
     from facespace.space.face_space import space_facts
 
@@ -68,6 +68,8 @@ def reconstruct(
     facts |= space_facts(space)
     if diagnostics:
         return _diagnose(space, images, names, to, across or COLUMNS, conditions, facts)
+    across_sheet = (across or COLUMNS) if across or len(images) > FEW else 2
+    check_fits(to, (2 * len(images), *space.image_shape[1:]), across_sheet, scale=scale)
     found = reconstruct_rows(space, images, conditions)
     shown = [Path(name).name for name in names] if files else []
     with output_file(to, DEFAULT) as file:

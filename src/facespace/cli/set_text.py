@@ -33,4 +33,6 @@ def _skipped(skipped: Card) -> list[str]:
 
 def _alignment(facts: Card) -> str:
     found, photos = facts["photos_with_a_face"], facts["photos"]
-    return f"Aligned by {facts['detector']}: {found:,} of {photos:,} photographs gave a face"
+    text = f"Aligned by {facts['detector']}: {found:,} of {photos:,} photographs gave a face"
+    turned = facts.get("turned", 0)  # sets of older versions do not say
+    return f"{text}; {turned:,} lay on a side or upside down and were turned" if turned else text

@@ -8,6 +8,7 @@ from cyclopts import Parameter
 from facespace.cli.app import Done, Facts, verb
 from facespace.cli.options import Align, Conditions, Prior, parse_conditions, parse_grid
 from facespace.cli.outputs import Scale, output_file
+from facespace.core.console import quoted
 from facespace.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def sample(
         objective.discriminator=projected.
     """
     from facespace.cli.faces import check_still, open_one, save_faces
-    from facespace.image.sheets import check_scale
+    from facespace.image.sheets import check_fits, check_scale
     from facespace.space.face_space import space_facts
     from facespace.space.rejection import check_keep
 
@@ -76,6 +77,7 @@ def sample(
     columns = cells[1] if cells else None
     total = _total(cells, count)
     opened = open_one(space)
+    check_fits(to, (total, *opened.image_shape[1:]), columns, scale=scale)
     score = _discriminator_score(opened) if keep != 1 else None
     faces = opened.sample(total, seed, temperature, prior, conditions, strength, keep, score)
     with output_file(to, "samples.png") as file:
@@ -115,7 +117,7 @@ def _prior_text(space: "FaceSpace", origin: str) -> str:
         return f"\nThe prior: {gloss}. Others: --prior NAME (facespace card lists them)."
     return (
         f"\nThe prior: {gloss}. No prior is fitted to the encoded faces of this space; one that is gives "
-        f"better samples: facespace fit-prior {space.folder} --data SET"
+        f"better samples: facespace fit-prior {quoted(space.folder)} --data SET"
     )
 
 
@@ -180,7 +182,7 @@ def decode(*paths: Path, to: Path | None = None, given: Conditions = (), scale: 
         unknown.
     """
     from facespace.cli.faces import check_still, open_space, read_array, save_faces
-    from facespace.image.sheets import check_scale
+    from facespace.image.sheets import check_fits, check_scale
     from facespace.space.face_space import space_facts
 
     check_still(to)
@@ -189,9 +191,11 @@ def decode(*paths: Path, to: Path | None = None, given: Conditions = (), scale: 
     space, files = open_space(paths)
     if len(files) != 1:
         raise UsageError(f"Name one .npy file of latents to decode; got {len(files)}.")
-    faces = space.decode(read_array(files[0]), conditions)
-    if not len(faces):
+    latents = read_array(files[0])
+    if not len(latents):
         raise UsageError(f"{files[0]} holds no latents to decode.")
+    check_fits(to, (len(latents), *space.image_shape[1:]), scale=scale)
+    faces = space.decode(latents, conditions)
     with output_file(to, "decoded.png") as file:
         save_faces(faces, file, scale=scale)
     facts = {"to": str(file), "count": len(faces), "conditions": conditions, **space_facts(space)}

@@ -3,6 +3,7 @@ shows a bar, a log a plain line every LOG_EVERY seconds."""
 
 import os
 import re
+import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -84,6 +85,14 @@ def visible(text: str) -> str:
     """A text whose control characters are shown in place of doing something: names of files and fields of
     cards come from others, and a terminal obeys them."""
     return CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+
+
+def quoted(path: object) -> str:
+    """A path as a word of a command that is printed: in quotes where it holds blanks or other signs."""
+    text = str(path)
+    if sys.platform == "win32":
+        return f'"{text}"' if set(text) & set(" &()^%;,") else text
+    return shlex.quote(text)
 
 
 def note(text: str) -> None:

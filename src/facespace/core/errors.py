@@ -64,6 +64,8 @@ def check_seed(seed: int) -> None:
 def describe_os_error(error: OSError) -> str:
     """A sentence for an operating-system error that a user can act on."""
     where = error.filename or "the output"
+    if getattr(error, "winerror", None) == 32:  # a sharing violation of Windows
+        return f"{where} is open in another program. Close it there, and run again."
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return (
             f"The disk is full: {where} could not be written. "

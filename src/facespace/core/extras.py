@@ -20,6 +20,7 @@ class Extra:
 
 EXTRAS = {  # the optional dependencies of pyproject.toml that a user meets
     "align": Extra("opencv-python-headless", "finds faces in photographs (--align)"),
+    "heic": Extra("pillow-heif", "reads the photographs of iPhones (.heic)"),
     "video": Extra("imageio-ffmpeg", "writes .mp4 films, where no ffmpeg is installed"),
     "kaggle": Extra("kagglehub", "downloads CelebA, LFW and CelebAMask-HQ (facespace download)"),
     "identity": Extra("onnxruntime", "runs a face recognition network (facespace evaluate --identity)"),

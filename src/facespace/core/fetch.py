@@ -15,6 +15,7 @@ import shutil
 import stat
 import sys
 import tarfile
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -226,7 +227,10 @@ def cache_folder() -> Path:
         return Path(own)
     if shared:
         return Path(shared, "facespace")
-    home = Path.home()
+    try:
+        home = Path.home()
+    except RuntimeError:  # neither HOME nor an entry of the user, as in some containers
+        return Path(tempfile.gettempdir(), f"facespace-{os.getuid() if hasattr(os, 'getuid') else 'cache'}")
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA", home / "AppData/Local"), "facespace")
     if sys.platform == "darwin":

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from facespace.core.errors import UsageError
+from facespace.core.left_behind import is_system_file
 from facespace.core.locks import WAIT, is_lock, short_name, writing
 
 # Names of what is being written: .NAME.HOST-PROCESS-NUMBER.facespace-partial, of a file with its ending. The
@@ -33,6 +34,8 @@ ABANDONED = 24 * 3600.0  # seconds after which a partial of another host counts 
 def write_atomically(path: Path) -> Iterator[Path]:
     """Yields a temporary path in the same folder, with the same ending; renamed to `path` if the block
     succeeds and removed if it does not."""
+    if path.is_symlink():  # what the link leads to is written, and the link stays
+        path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
     stem = short_name(path.with_suffix(""))
     clear_partials(path.parent, stem)
@@ -41,7 +44,7 @@ def write_atomically(path: Path) -> Iterator[Path]:
         with _named(path):
             yield beside
             flush(beside)
-            beside.replace(path)
+            _replace_file(beside, path)
     finally:
         beside.unlink(missing_ok=True)
 
@@ -62,9 +65,9 @@ def is_partial(path: Path) -> bool:
 
 
 def is_own(path: Path) -> bool:
-    """Whether a name is one that facespace gives to what is not a result: partials, locks, folders that are
-    being replaced. They are never in the way of a command."""
-    return is_partial(path) or is_lock(path) or path.name.endswith(OLD)
+    """Whether a name is one that facespace gives to what is not a result (partials, locks, folders that are
+    being replaced), or that systems leave behind. They are never in the way of a command."""
+    return is_partial(path) or is_lock(path) or is_system_file(path.name)
 
 
 def clear_partials(folder: Path, stem: str | None = None) -> None:
@@ -123,12 +126,16 @@ def build_folder(path: Path, resumable: bool = False) -> Iterator[Path]:
 
     The folder is empty, unless it is `resumable`: then it stays when the block is interrupted or the disk is
     full, and the next call yields it with its content. An older folder is replaced in two renames;
-    `restore_interrupted` repairs an interruption between them. One writer at a time: raises BusyError."""
+    `restore_interrupted` repairs an interruption between them. A folder that cannot be renamed, such as a
+    mount point, keeps its place: its content is replaced, with the card last. One writer at a time: raises
+    BusyError."""
     path = path.resolve()
     with writing(path, WAIT):
         _clear_unfinished(path, resumable)
         restore_interrupted(path)
-        beside = unfinished_folder(path) if resumable else path.with_name(f".{short_name(path)}{_owner()}")
+        beside = unfinished_folder(path)
+        if not resumable and beside.parent != path:
+            beside = path.with_name(f".{short_name(path)}{_owner()}")
         beside.mkdir(parents=True, exist_ok=True)
         try:
             with _named(path):
@@ -136,7 +143,7 @@ def build_folder(path: Path, resumable: bool = False) -> Iterator[Path]:
                 for file in beside.iterdir():
                     if file.is_file():
                         flush(file)
-                _put_in_place(beside, path)
+                _replace_folder(beside, path)
         except BaseException as error:
             if not (resumable and isinstance(error, KeyboardInterrupt | OSError)):
                 shutil.rmtree(beside, ignore_errors=True)
@@ -150,18 +157,54 @@ def _clear_unfinished(path: Path, resumable: bool) -> None:
         shutil.rmtree(unfinished_folder(path), ignore_errors=True)
 
 
-def _put_in_place(beside: Path, path: Path) -> None:
-    """Renames a finished folder to its name, in place of an older one."""
-    old = _old(path)
-    shutil.rmtree(old, ignore_errors=True)
-    if path.exists():
-        path.replace(old)
+# Of a rename: another disk, a mount point, and a folder that another program holds open.
+NO_RENAME = (errno.EXDEV, errno.EBUSY)
+
+
+def _replace_file(beside: Path, path: Path) -> None:
     try:
         beside.replace(path)
-    except BaseException:
-        restore_interrupted(path)
-        raise
+    except OSError as error:  # a file that is a mount point, as of a container
+        if error.errno not in NO_RENAME or not path.is_file():
+            raise
+        shutil.copyfile(beside, path)
+        flush(path)
+
+
+def _replace_folder(beside: Path, path: Path) -> None:
+    """Puts a finished folder in place of an older one."""
+    old = _old(path)
+    if beside.parent == path:
+        return _replace_content(beside, path)
     shutil.rmtree(old, ignore_errors=True)
+    try:
+        if path.exists():
+            path.replace(old)
+        beside.replace(path)
+    except BaseException as error:
+        restore_interrupted(path)
+        if not isinstance(error, OSError) or error.errno not in NO_RENAME or not path.is_dir():
+            raise
+        return _replace_content(beside, path)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _replace_content(beside: Path, path: Path) -> None:
+    """Moves the content of a finished folder into an existing one, whose own content goes: its card first,
+    and the new card last, so that at no moment half of it looks finished."""
+    for entry in sorted(path.iterdir(), key=lambda entry: entry.name != LAST_NAME):
+        if entry == beside or is_system_file(entry.name):
+            continue
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+    for entry in sorted(beside.iterdir(), key=lambda entry: entry.name == LAST_NAME):
+        shutil.move(entry, path / entry.name)
+    beside.rmdir()
+
+
+LAST_NAME = "card.json"  # what makes a folder of facespace's complete
 
 
 @contextmanager
@@ -216,6 +259,26 @@ def check_target(to: Path, kind: str, recognise: Callable[[Path], bool], force: 
         raise UsageError(f"--to {to} already holds {kind}. Add --force to replace it, or name a new folder.")
 
 
+def is_same(path: Path, other: Path) -> bool:
+    """Whether two paths are one existing file or folder, also through links and on disks that ignore case."""
+    try:
+        return path.samefile(other)
+    except OSError:
+        return False
+
+
+def check_apart(to: Path, *inputs: Path) -> None:
+    """Raises UsageError where the file or folder `to` is one of the inputs, or a folder that holds one: what
+    is read is never replaced."""
+    for path in inputs:
+        if is_same(to, path):
+            raise UsageError(
+                f"--to {to} is what is read, and nothing that a command reads is replaced. Name another one."
+            )
+        if to.is_dir() and any(is_same(to, parent) for parent in path.resolve().parents):
+            raise UsageError(f"--to {to} holds {path}, which is read. Name a folder beside it.")
+
+
 def holds_only(*names: str) -> Callable[[Path], bool]:
     """A predicate: whether all entries of a folder have one of these names."""
     return lambda folder: all(path.name in names or is_own(path) for path in folder.iterdir())
@@ -223,7 +286,7 @@ def holds_only(*names: str) -> Callable[[Path], bool]:
 
 def flush(path: Path) -> None:
     """Waits until the file's bytes are on the disk, so that a rename does not precede them."""
-    with path.open("rb") as file:
+    with path.open("r+b") as file:  # Windows flushes no file that is open for reading alone
         os.fsync(file.fileno())
 
 
@@ -242,14 +305,19 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+INSIDE = ".facespace-partial"  # in a mount point
+
+
 # Hidden names that no user chooses, since folders with these names may be removed.
 OLD = ".facespace-old"
 
 
 def unfinished_folder(path: Path) -> Path:
-    """The temporary folder in which the folder `path` is written until it is complete, where an interrupted
-    command may go on."""
+    """The temporary folder in which the folder `path` is written until it is complete: beside it, or in it
+    where it is a mount point, which lies on a disk of its own."""
     path = path.resolve()
+    if os.path.ismount(path):
+        return path / INSIDE
     return path.with_name(f".{short_name(path)}.{PARTIAL}")
 
 

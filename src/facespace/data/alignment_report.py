@@ -42,13 +42,16 @@ def report_alignment(
     write_csv(folder / QUALITY, ("id", *names), lines)
     _save_rejects(folder / REJECTS, listing, rejects[:MOST_REJECTS])
     median = {}
+    turned = sum(quality["turn"] != 0 for quality in qualities)
     for name in names:
+        if name == "turn":
+            continue
         values = [quality[name] for quality in qualities]
         median[name] = round(float(np.median(values)), 4)
     options = asdict(alignment)
     del options["weights"]
     found = len(photos) - len(rejects)
-    return {**options, "photos": len(photos), "photos_with_a_face": found, "median": median}
+    return {**options, "photos": len(photos), "photos_with_a_face": found, "turned": turned, "median": median}
 
 
 def _save_rejects(path: Path, listing: SourceListing, rejects: Sequence[Result]) -> None:
@@ -60,4 +63,4 @@ def _save_rejects(path: Path, listing: SourceListing, rejects: Sequence[Result])
             captions.append(f"{len(tiles)}. {result.face.id}: {result.face.detail}")
     if tiles:
         sheet = grids.labelled(grids.grid(np.stack(tiles), COLUMNS), captions)
-        grids.save_still(sheet, path)
+        grids.save_still(sheet, path, "Photographs in which facespace found no face that could be used")

@@ -12,10 +12,10 @@ import numpy as np
 
 from facespace.core.cards import Card
 from facespace.core.errors import FaceSetError, UsageError, check_seed, suggest
-from facespace.core.files import build_folder, check_target
+from facespace.core.files import build_folder, check_apart, check_target
 from facespace.core.locks import writing
 from facespace.data.faces import IMAGES, SPLITS, FaceSet, is_face_set
-from facespace.data.splits import SHARES, by_hash
+from facespace.data.splits import SHARES, by_hash, groups_of, unite_copies
 from facespace.data.writing import write_card, write_header, write_table
 from facespace.image.photos import Template
 
@@ -68,7 +68,12 @@ def merge(sets: Sequence[FaceSet | Path | str], to: Path | str, force: bool = Fa
         known[:, places] = faces.attributes
         values.append(known)
     _check_splits(rows)
+    digests = [digest for faces in opened for digest in _digests(faces)]
+    splits, copies = unite_copies([split for _, split, _ in rows], digests)
+    rows = [(key, split, person) for (key, _, person), split in zip(rows, splits)]
     template, notes = _common_template(opened)
+    if copies:
+        notes.append(copies)
     facts = {
         "source": "merge",
         "attributes": list(names),
@@ -82,6 +87,11 @@ def merge(sets: Sequence[FaceSet | Path | str], to: Path | str, force: bool = Fa
 
 def _open(faces: FaceSet | Path | str) -> FaceSet:
     return faces if isinstance(faces, FaceSet) else FaceSet(faces)
+
+
+def _digests(faces: FaceSet) -> list[str]:
+    """The SHA-256 of the pixels of each face."""
+    return [hashlib.sha256(image.tobytes()).hexdigest() for image in faces.images]
 
 
 def _check_shapes(sets: Sequence[FaceSet]) -> None:
@@ -144,8 +154,8 @@ def split(
         )
     check_seed(seed)
     rows: list[Row] = []
-    for key, person, image in zip(faces.ids, faces.identities, faces.images):
-        group = f"person {person}" if person else f"pixels {hashlib.sha256(image.tobytes()).hexdigest()}"
+    groups = groups_of(list(faces.identities), _digests(faces))
+    for key, person, group in zip(faces.ids, faces.identities, groups):
         rows.append((key, by_hash(group, shares, seed), person))
     named = ", ".join(f"{name} {share:g}" for name, share in shares.items())
     note = f"split anew with seed {seed}: {named}"
@@ -318,9 +328,7 @@ def _write(
     facts: Card,
 ) -> FaceSet:
     """Copies the picked rows of some sets into a new one."""
-    for faces, _ in picked:
-        if to.resolve() == faces.root.resolve():
-            raise UsageError(f"--to {to} is one of the sets themselves; name a new folder.")
+    check_apart(to, *[faces.root for faces, _ in picked])
     digests: list[str] = []
     with writing(to), _replacing(to, force) as folder:
         with (folder / IMAGES).open("wb") as file:

@@ -5,7 +5,6 @@ sources/."""
 import contextlib
 import importlib
 import os
-import shlex
 import shutil
 import sys
 import time
@@ -15,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from facespace.core import console, files
+from facespace.core.console import quoted
 from facespace.core.errors import UsageError, choose
 from facespace.core.extras import install_command
 from facespace.core.fetch import DamagedArchive, FetchError, cache_folder, fetch, unpack
@@ -164,7 +164,7 @@ def _download(name: str, chosen: Download, to: Path, client: Any, start: float) 
     for table in chosen.tables:
         missing += _complete(name, table, root)
     sizes = [path.lstat().st_size for path in _files(root)]
-    prepare = f"facespace prepare {name} {shlex.quote(str(to))} --to sets/{name} {chosen.prepare}"
+    prepare = f"facespace prepare {name} {quoted(to)} --to sets/{name} {chosen.prepare}"
     seconds = round(time.monotonic() - start, 2)
     return Downloaded(name, str(to), len(sizes), sum(sizes), missing, prepare, seconds)
 
@@ -193,7 +193,7 @@ def offer(name: str, to: Path) -> str:
         f"{chosen.title}: {chosen.images:,} images, "
         f"about {packed / 1e9:.2f} GB to download and {unpacked / 1e9:.2f} GB on the disk.\n"
         f"From: {chosen.source}\nTerms: {chosen.terms}\n"
-        f"If you accept them: facespace download {name} --to {shlex.quote(str(to))} --accept-terms"
+        f"If you accept them: facespace download {name} --to {quoted(to)} --accept-terms"
     )
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from facespace.core.cards import CARD, Card, CardKind, read_card
 from facespace.core.cells import from_text
-from facespace.core.console import progress
+from facespace.core.console import progress, quoted
 from facespace.core.errors import FaceSetError, UsageError
 from facespace.core.files import restore_interrupted
 from facespace.core.reading import MEGABYTE, check_regular
@@ -78,7 +78,7 @@ class FaceSet:
     Raises FaceSetError where the folder is missing, unfinished or damaged."""
 
     def __init__(self, root: Path | str) -> None:
-        self.root = Path(root)
+        self.root = _folder_of(Path(root))
         restore_interrupted(self.root)
         self.card = _read_card(self.root)
         self.images = self._map_images()
@@ -178,6 +178,11 @@ class FaceSet:
         return [column.astype(str) for column in texts], names, values
 
 
+def _folder_of(path: Path) -> Path:
+    """The folder of the set that a file such as images.npy belongs to; any other path as it is."""
+    return path.parent if path.is_file() and is_face_set(path.parent) else path
+
+
 def _numbers(cells: list[str]) -> list[str]:
     """The cells with "nan" where they are empty."""
     if "" not in cells:
@@ -231,12 +236,16 @@ _CARD = CardKind(
 
 
 def _read_card(root: Path) -> Card:
+    if root.is_file():
+        raise FaceSetError(f"{root} is a file, and a prepared set is a folder. Name the folder.")
     if not root.is_dir():
-        raise FaceSetError(f"{root} does not exist. Prepare a set: facespace prepare celeba ROOT --to {root}")
+        raise FaceSetError(
+            f"{root} does not exist. Prepare a set: facespace prepare celeba ROOT --to {quoted(root)}"
+        )
     if not (root / CARD).is_file():
         raise FaceSetError(
             f"{root} holds no prepared faces (no {CARD}). "
-            f"For a folder of photographs: facespace prepare folder {root} --to NEW"
+            f"For a folder of photographs: facespace prepare folder {quoted(root)} --to NEW"
         )
     return read_card(root / CARD, _CARD)
 

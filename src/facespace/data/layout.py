@@ -19,6 +19,7 @@ SMALLEST = 96  # px of the shorter side; prepared faces are often smaller, and d
 WITH_FACE = 0.8  # share of the photographs looked at, above which a folder counts as one of faces
 SHIFT = 0.2  # eye distances: standard deviation of the place of the eyes, above which faces lie anywhere
 SCALE = 0.16  # standard deviation of the logarithm of the eye distance, above which they do
+UPRIGHT = 45.0  # degrees: median of that line, above which faces do not stand upright
 ROLL = 4.5  # degrees: standard deviation of the line through the eyes, above which they do
 
 
@@ -69,7 +70,7 @@ def look(faces: Sequence[Face]) -> Layout:
 
 def _read(path: Path) -> Image.Image | None:
     try:
-        return read_photo(path)
+        return read_photo(path, own=False)
     except ImageError:
         return None
 
@@ -90,6 +91,8 @@ def _place(detector: Detector, photo: Image.Image) -> tuple[float, float, float,
 def _consistent(places: np.ndarray) -> bool:
     if len(places) < 2:
         return True
+    if abs(np.median(places[:, 3])) > UPRIGHT:  # a stack of scans that all lie on one side
+        return False
     measures = np.column_stack((places[:, :2], np.log(places[:, 2]), places[:, 3]))
     x, y, scale, roll = _deviation(measures).tolist()
     shift = np.hypot(x, y) / np.median(places[:, 2])

@@ -1,10 +1,11 @@
 """Files that lie beside photographs and are none: tables, notes, licences, what systems leave behind. They
 are counted, and not reported as photographs that cannot be used."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
+from facespace.core.left_behind import is_left_behind
 from facespace.data.faces import SourceListing
 
 # Endings of photographs, also of those that Pillow does not read: such a file is reported.
@@ -22,9 +23,26 @@ NO_PICTURE = ("not an image that can be read", "empty file")
 def is_other_file(name: str) -> bool:
     """Whether a file's name, or its path below the folder of photographs, says that it is no photograph."""
     path = PurePosixPath(name)
-    if any(part.startswith(".") for part in path.parts):
+    if any(is_left_behind(part) for part in path.parts):
         return True
     return path.name.lower() in NAMES or _ending(name) in OTHERS
+
+
+def entries(folder: Path) -> Iterator[Path]:
+    """What lies in a folder, in the order of names, without what systems leave behind."""
+    for path in sorted(folder.iterdir()):
+        if not is_left_behind(path.name):
+            yield path
+
+
+def folders(folder: Path) -> list[Path]:
+    """The folders among its entries."""
+    return [path for path in entries(folder) if path.is_dir()]
+
+
+def files(folder: Path) -> list[Path]:
+    """The files among its entries."""
+    return [path for path in entries(folder) if path.is_file()]
 
 
 def is_no_picture(name: str, reason: str) -> bool:

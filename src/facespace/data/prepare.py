@@ -14,12 +14,14 @@ import numpy as np
 
 from facespace.core.aliases import rename_old_keys
 from facespace.core.cards import Card
+from facespace.core.console import quoted
 from facespace.core.errors import FaceSetError, UsageError, choose, suggest
-from facespace.core.files import build_folder, check_target
+from facespace.core.files import build_folder, check_apart, check_target
 from facespace.core.locks import writing
 from facespace.data.alignment_report import report_alignment
 from facespace.data.faces import FaceSet, SourceListing, evenly_spaced, is_face_set
 from facespace.data.layout import look
+from facespace.data.masks import check_shares
 from facespace.data.other_files import is_no_picture, without_other_files
 from facespace.data.processing import Alignment, PrepareSpec
 from facespace.data.requests import check_options, check_pixels, check_split
@@ -77,6 +79,7 @@ def prepare(
     processes = _processes(workers)
     with writing(to):
         check_target(to, "a prepared set", is_face_set, force)
+        check_apart(to, *[Path(path) for path in (root, checked.table, checked.celeba) if path])
         listed = without_other_files(_list(chosen, source, root, checked))
         listing = _select(_subsample(listed, checked.limit), attributes)
         if auto and chosen.unaligned and not (crop or cropped):
@@ -95,7 +98,7 @@ def _source(name: str, to: Path | str) -> Source:
     if name not in SOURCES and Path(name).is_dir():
         raise UsageError(
             f"{name} is a folder, not a source. "
-            f"For photographs of your own: facespace prepare folder {name} --to {to}"
+            f"For photographs of your own: facespace prepare folder {quoted(name)} --to {quoted(to)}"
         )
     return choose(SOURCES, name, "source")
 
@@ -231,6 +234,8 @@ def _facts(
         facts["stored_size"] = usual and list(usual)
     if source.has_masks:
         shares = [face.masked for face, _ in good if face.masked is not None]
+        if shares and spec.background != "keep":
+            check_shares(shares, "; --keep names the parts to keep" if "keep" in source.takes else "")
         facts["background"] = spec.background
         facts["masked_share"] = None
         if shares:

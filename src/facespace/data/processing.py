@@ -88,7 +88,7 @@ def prepare_chunk(spec: PrepareSpec, faces: Sequence[Face]) -> tuple[list[list[P
 
 def _picture(spec: PrepareSpec, face: Face) -> tuple[Image.Image, float | None]:
     if isinstance(face.image, Path):
-        image = read_photo(face.image)
+        image = read_photo(face.image, own=False)
     elif isinstance(face.image, np.ndarray):
         image = to_rgb(Image.fromarray(face.image))
     else:

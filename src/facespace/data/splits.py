@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from facespace.data.faces import Face
 
+ORDER = ("train", "validation", "test")
 SHARES = {"train": 0.8, "validation": 0.1, "test": 0.1}  # of the hash's range, in this order
 
 
@@ -13,25 +14,70 @@ def assign_splits(rows: Sequence[tuple[Face, str]], to: str | None = None) -> tu
     """For (face, digest of its pixels): a split for each, and a note where it differs from the source's and
     the hash's.
 
-    A source's own split is kept. Others get the split `to` where it is named, else one by identity where that
-    is known, by pixels where not."""
+    A source's own split is kept. Others get the split `to` where it is named, else that of a copy or of the
+    same person, else one by identity where that is known, by pixels where not. Copies of a picture that the
+    source itself has in several splits all get the last of them in the order train, validation, test: the
+    figures of a test set then stay comparable, and nothing in it was trained on."""
+    digests = [digest for _, digest in rows]
+    own = [face.split for face, _ in rows]
     if to:
-        moved = sum(face.split is None for face, _ in rows)
-        return [face.split or to for face, _ in rows], _note_on(to, moved, len(rows))
-    groups, splits = [], []
-    movable: set[str] = set()  # groups without a split of the source
-    for face, digest in rows:
-        group = f"person {face.identity}" if face.identity else f"pixels {digest}"
-        groups.append(group)
-        splits.append(face.split or by_hash(group))
-        if face.split is None:
-            movable.add(group)
+        moved = sum(split is None for split in own)
+        splits, copies = unite_copies([split or to for split in own], digests)
+        return splits, _joined(_note_on(to, moved, len(rows)), copies)
+    groups = groups_of([face.identity for face, _ in rows], digests)
+    known: dict[str, str] = {}  # the source's split of a group, and of a picture
+    for split, digest, group in zip(own, digests, groups):
+        if split is not None:
+            known[group] = max(split, known.get(group, split), key=ORDER.index)
+            known[digest] = max(split, known.get(digest, split), key=ORDER.index)
+    splits = []
+    for split, digest, group in zip(own, digests, groups):
+        splits.append(split or known.get(digest) or known.get(group) or by_hash(group))
+    splits, copies = unite_copies(splits, digests)
+    movable = set(groups) - known.keys()
     filled = _fill(groups, splits, movable, "train", donors=("validation", "test"), least=1)
     # Training keeps a group of its own: validation takes one only where two could move.
     filled |= _fill(groups, splits, movable, "validation", donors=("train", "test"), least=2)
     if not filled:
-        return splits, None
-    return splits, "a small set: one group was moved so that training and validation both have faces"
+        return splits, copies
+    moved_group = "a small set: one group was moved so that training and validation both have faces"
+    return splits, _joined(moved_group, copies)
+
+
+def _joined(*notes: str | None) -> str | None:
+    return "; ".join(filter(None, notes)) or None
+
+
+def groups_of(people: Sequence[str | None], digests: Sequence[str]) -> list[str]:
+    """A key for each face: faces of one person have the same, and so have copies of one picture, also where
+    they are of several people by name."""
+    leader: dict[str, str] = {}
+
+    def lead(key: str) -> str:
+        while leader.setdefault(key, key) != key:
+            leader[key] = leader[leader[key]]
+            key = leader[key]
+        return key
+
+    keys = [f"person {person}" if person else f"pixels {digest}" for person, digest in zip(people, digests)]
+    for key, digest in zip(keys, digests):
+        # A person leads a picture, and of several people the first by name: keys do not depend on order.
+        first, other = sorted((lead(key), lead(f"pixels {digest}")))
+        leader[other] = first
+    return [lead(key) for key in keys]
+
+
+def unite_copies(splits: Sequence[str], digests: Sequence[str]) -> tuple[list[str], str | None]:
+    """The splits with all copies of a picture in one: the last of those that they have in the order train,
+    validation, test; and a note where some were moved."""
+    last: dict[str, str] = {}
+    for split, digest in zip(splits, digests):
+        last[digest] = max(split, last.get(digest, split), key=ORDER.index)
+    united = [last[digest] for digest in digests]
+    moved = sum(before != after for before, after in zip(splits, united))
+    if not moved:
+        return united, None
+    return united, f"{moved:,} copies of pictures of another split were moved there"
 
 
 def _fill(

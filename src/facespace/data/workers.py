@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from facespace.core.errors import FacespaceError
 from facespace.core.interrupts import deferred
+from facespace.data.spawning import is_unguarded_script, note_one_process
 
 Input = TypeVar("Input")
 Output = TypeVar("Output")
@@ -24,12 +25,16 @@ def map_in_order(
 ) -> Iterator[Output]:
     """function(input) for each input, in order. One worker runs here, in this process."""
     workers = min(workers, len(inputs))
+    method = "fork" if sys.platform == "linux" else "spawn"
+    if workers > 1 and method == "spawn" and is_unguarded_script():
+        note_one_process()
+        workers = 1
     if workers <= 1:
         yield from map(function, inputs)
         return
     # Fork starts fast and needs no `if __name__ == "__main__"` in a user's script; elsewhere workers import
     # anew.
-    context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+    context = multiprocessing.get_context(method)
     # The inputs are sent once, at a worker's start (a forked one shares them); later only their numbers are.
     pool = ProcessPoolExecutor(workers, context, _start_worker, (function, inputs))
     older, done = set(multiprocessing.active_children()), False

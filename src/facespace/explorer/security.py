@@ -9,7 +9,7 @@ import hmac
 import re
 import secrets
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from facespace.core.errors import UsageError
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "[::1]")  # as a Host header has them
 PROTOCOL = "facespace.v1"  # the WebSocket subprotocol; the token is sent beside it
 FEWEST_CHARACTERS = 8  # different ones in a token
 FEWEST_OTHERS = 12  # characters of a token beside common words
@@ -96,13 +97,52 @@ def _own_addresses() -> set[str]:
     return addresses
 
 
+def check_hosts(names: Sequence[str]) -> tuple[str, ...]:
+    """The names, or NAME:PORT, under which a proxy shows the page, in lower case. Raises UsageError for what
+    is no host."""
+    for name in names:
+        if not re.fullmatch(r"([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?", name):
+            raise UsageError(
+                f"--allow-host takes NAME or NAME:PORT, such as hub.example.org; got {name!r}. "
+                "Leave out http:// and the path."
+            )
+    return tuple(name.lower() for name in names)
+
+
+def check_root_path(path: str) -> str:
+    """The path under which a proxy shows the page, without the slash at its end. Raises UsageError for what
+    is no path."""
+    if path and not re.fullmatch(r"(/[A-Za-z0-9_.~@%+=-]+)+/?", path):
+        raise UsageError(f"--root-path takes a path, such as /user/me/proxy/8420; got {path!r}.")
+    return path.rstrip("/")
+
+
+def name_of(host: str) -> str:
+    """A Host header without its port."""
+    return re.sub(r":[0-9]+$", "", host)
+
+
 class Guard:
     """Middleware of the whole application: refuses a wrong Host or Origin, a WebSocket without the token, and
     every method but GET and HEAD; adds the security headers to every response. `frames` are origins that may
-    show the page in a frame."""
+    show the page in a frame.
 
-    def __init__(self, app: ASGIApp, hosts: frozenset[str], token: str, frames: str = "") -> None:
+    Hosts are this server's own, loopback names with any port, which tunnels (ssh -L, docker -p) change, and
+    `allowed` names of proxies, with any port unless they have one; requests have `root_path` before their
+    path. A page of another loopback port has another Origin than its Host, and no name of another site is
+    loopback, so neither gets in."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        hosts: frozenset[str],
+        token: str,
+        frames: str = "",
+        allowed: Sequence[str] = (),
+        root_path: str = "",
+    ) -> None:
         self.app, self.hosts, self.token, self.frames = app, hosts, token, frames
+        self.allowed, self.root_path = frozenset(allowed), root_path
         self.origins = {f"http://{host}" for host in hosts}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -114,22 +154,44 @@ class Guard:
         else:
             await self.app(scope, receive, send)
 
+    def _is_allowed(self, host: str) -> bool:
+        """Whether a proxy was allowed to show the page under that host."""
+        return host in self.allowed or name_of(host) in self.allowed
+
+    def _is_host(self, host: str) -> bool:
+        return host in self.hosts or name_of(host) in LOOPBACK_HOSTS or self._is_allowed(host)
+
+    def _is_origin(self, origin: str, host: str) -> bool:
+        """Whether a page of that origin is this server's own, in a request to that host."""
+        if origin in self.origins or origin == f"http://{host}":
+            return True
+        scheme, _, name = origin.partition("://")
+        return scheme in ("http", "https") and self._is_allowed(name)
+
+    def _without_root_path(self, scope: Scope) -> Scope:
+        path = scope["path"]
+        if self.root_path and (path == self.root_path or path.startswith(f"{self.root_path}/")):
+            return {**scope, "path": path[len(self.root_path) :] or "/", "raw_path": None}
+        return scope
+
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         host = _header(scope, b"host").lower()
         origins = {origin.lower() for origin in _headers(scope, b"origin")}
-        if host not in self.hosts or not origins <= self.origins:
+        if not self._is_host(host):
+            await _refuse(send, 403, _unknown_host(host))
+        elif not all(self._is_origin(origin, host) for origin in origins):
             await _refuse(send, 403, "This server answers its own page alone.")
         elif scope["method"] not in ("GET", "HEAD"):
             await _refuse(send, 405, "Only GET.")
         else:
-            await self.app(scope, receive, self._adding(send, host))
+            await self.app(self._without_root_path(scope), receive, self._adding(send, host))
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         host, origin = _header(scope, b"host").lower(), _header(scope, b"origin").lower()
         protocols = list(map(str.strip, _header(scope, b"sec-websocket-protocol").split(",")))
-        allowed = host in self.hosts and origin in self.origins
+        allowed = self._is_host(host) and self._is_origin(origin, host)
         if allowed and PROTOCOL in protocols and self._has_token(protocols):
-            await self.app(scope, receive, send)
+            await self.app(self._without_root_path(scope), receive, send)
         else:
             await receive()  # the connect event; a close before an accept answers 403
             await send({"type": "websocket.close", "code": 1008})
@@ -142,7 +204,7 @@ class Guard:
         policy = (
             "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; media-src "
             "blob:; "
-            f"connect-src 'self' ws://{host}; base-uri 'none'; form-action 'none'; "
+            f"connect-src 'self' ws://{host} wss://{host}; base-uri 'none'; form-action 'none'; "
             f"frame-ancestors {self.frames or repr('none')}"
         )
         extra = {**HEADERS, "content-security-policy": policy}
@@ -166,6 +228,15 @@ HEADERS = {
     "permissions-policy": "camera=(self), microphone=(), geolocation=()",
     "cache-control": "no-store",
 }
+
+
+def _unknown_host(host: str) -> str:
+    """The sentence for a Host that is not known, with the way on."""
+    name = host if re.fullmatch(r"[a-z0-9_.:\[\]-]{1,200}", host) else "NAME"
+    return (
+        f"This server was not told that its page is shown as {name}. Where a proxy or a tunnel of your own "
+        f"does so, start it with: facespace explore --allow-host {name}"
+    )
 
 
 def _headers(scope: Scope, name: bytes) -> list[str]:

@@ -4,7 +4,6 @@ handlers.py; access is controlled in security.py."""
 import asyncio
 import contextlib
 import errno
-import mimetypes
 import socket
 import time
 from collections.abc import Callable, Sequence
@@ -73,7 +72,31 @@ def _name(folder: Path) -> str:
     return path.name or "space"
 
 
-def application(spaces: Spaces, hosts: frozenset[str], token: str, frames: str = "") -> ASGIApp:
+# Written here: the types of `mimetypes` are those of the system, and a Windows registry may say that a script
+# is plain text, which no browser runs.
+TYPES = {
+    ".html": "text/html",
+    ".js": "text/javascript",
+    ".css": "text/css",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+    ".json": "application/json",
+}
+
+
+def media_type(name: str) -> str:
+    """The type of a file of the page, by its ending."""
+    return TYPES.get(Path(name).suffix.lower(), "application/octet-stream")
+
+
+def application(
+    spaces: Spaces,
+    hosts: frozenset[str],
+    token: str,
+    frames: str = "",
+    allowed: Sequence[str] = (),
+    root_path: str = "",
+) -> ASGIApp:
     """The application: the page's files and its WebSocket, behind the guard."""
     files = _page_files()
 
@@ -81,7 +104,7 @@ def application(spaces: Spaces, hosts: frozenset[str], token: str, frames: str =
         name = request.path_params.get("name") or "index.html"
         if name not in files:  # a table, not a folder: no path of the request reaches the disk
             return PlainTextResponse("There is no such file.", 404)
-        return Response(files[name], media_type=mimetypes.guess_type(name)[0] or "application/octet-stream")
+        return Response(files[name], media_type=media_type(name))
 
     async def connect(socket: WebSocket) -> None:
         if len(open_pages) >= PAGES:
@@ -95,7 +118,7 @@ def application(spaces: Spaces, hosts: frozenset[str], token: str, frames: str =
 
     open_pages: set[WebSocket] = set()
     routes = [WebSocketRoute("/ws", connect), Route("/", page), Route("/{name:path}", page)]
-    return security.Guard(Starlette(routes=routes), hosts, token, frames)
+    return security.Guard(Starlette(routes=routes), hosts, token, frames, allowed, root_path)
 
 
 def _page_files() -> dict[str, bytes]:
@@ -197,12 +220,20 @@ class Service(uvicorn.Server):
     """A server that is ready to start; `address` contains the token."""
 
     def __init__(
-        self, spaces: Spaces, host: str, port: int | None, token: str | None, frames: str = ""
+        self,
+        spaces: Spaces,
+        host: str,
+        port: int | None,
+        token: str | None,
+        frames: str = "",
+        allowed: Sequence[str] = (),
+        root_path: str = "",
     ) -> None:
+        allowed, root_path = security.check_hosts(allowed), security.check_root_path(root_path)
         self._spaces, key = spaces, security.check_token(host, token)
         self.listening = bind(host, port)
         number = self.listening.getsockname()[1]
-        app = application(spaces, security.allowed_hosts(host, number), key, frames)
+        app = application(spaces, security.allowed_hosts(host, number), key, frames, allowed, root_path)
         shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
         self.address = f"http://{security.authority(shown)}:{number}/#token={key}"
         super().__init__(

@@ -29,6 +29,13 @@ class FoundFace:
         """Pixels between the centres of the eyes."""
         return float(np.linalg.norm(self.points[1] - self.points[0]))
 
+    @property
+    def turn(self) -> int:
+        """The quarter turns that lie in the face, in degrees: 0 upright, 180 upside down, 90 and 270 on a
+        side."""
+        across, down = self.points[1] - self.points[0]
+        return round(float(np.degrees(np.arctan2(down, across))) / 90) * 90 % 360
+
 
 @dataclass(frozen=True, eq=False)
 class FaceTemplate:
@@ -173,7 +180,8 @@ def quality(
     face: FoundFace, image: Image.Image, template: FaceTemplate = TEMPLATES["celeba"]
 ) -> dict[str, float]:
     """Measures of a face: `eye_distance` in photo pixels, the detector's `score`, the `sharpness` of the
-    aligned picture, and the share of it that is `inside` the photo."""
+    aligned picture, the share of it that is `inside` the photo, and the quarter `turn` in which it lies, in
+    degrees."""
     matrix = similarity(face.points, template.points)
     inside = _inside(invert(matrix), (template.width, template.height), image.size)
     return {
@@ -181,4 +189,5 @@ def quality(
         "score": face.score,
         "sharpness": sharpness(warp(image, matrix, template.width, template.height)),
         "inside": float(inside.mean()),
+        "turn": float(face.turn),
     }

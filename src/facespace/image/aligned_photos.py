@@ -46,10 +46,12 @@ class PhotoReader:
         self.template = template or USUAL
         self.skip_faceless = skip_faceless
         self.files: dict[str, list[Path]] = {"aligned": [], "in the crop": [], "as it is": [], "no face": []}
+        self.turned: list[Path] = []  # of the aligned ones, those that lay on a side or upside down
+        self._turn = 0  # of the photograph that was read last
 
     def read(self, path: Path | str) -> Image.Image | None:
         """The photograph, aligned where it has to be. Raises ImageError where it cannot be used."""
-        path = Path(path)
+        path, self._turn = Path(path), 0
         try:
             photo, how = self._align(read_photo(path))
         except NoFaceError:
@@ -64,6 +66,8 @@ class PhotoReader:
                 f"{path} cannot be used: {error}. Name a photograph (JPEG, PNG, WebP, TIFF …).{hint}"
             ) from error
         self.files[how].append(path)
+        if self._turn:
+            self.turned.append(path)
         return photo
 
     def summary(self) -> str:
@@ -72,7 +76,7 @@ class PhotoReader:
         aligned, inside = self.files["aligned"], self.files["in the crop"]
         parts = []
         if aligned:
-            parts.append(f"{_photographs(len(aligned))} aligned")
+            parts.append(f"{_photographs(len(aligned))} aligned{self._turned_text()}")
         if inside:
             count = f"{len(inside)}" if aligned else _photographs(len(inside))
             parts.append(f"{count} already in the crop{_names(inside) if aligned else ''}")
@@ -80,6 +84,13 @@ class PhotoReader:
             faceless = self.files["no face"]
             parts.append(f"{len(faceless)} left out, since no face was found{_names(faceless)}")
         return ", ".join(parts)
+
+    def _turned_text(self) -> str:
+        """', 2 of them turned upright (a.jpg, b.jpg)' where photographs lay on a side or upside down."""
+        if not self.turned:
+            return ""
+        count = f", {len(self.turned)} of them turned" if len(self.files["aligned"]) > 1 else " and turned"
+        return f"{count} upright{_names(self.turned)}"
 
     def report(self) -> None:
         """Shows the summary of `auto`, and of photographs left out."""
@@ -101,6 +112,7 @@ class PhotoReader:
             return photo, "in the crop"
         if face is None:
             raise NoFaceError("no face found in it")
+        self._turn = face.turn
         return align(photo, face, CELEBA), "aligned"
 
     def _stays(self, face: FoundFace | None, photo: Image.Image) -> bool:

@@ -8,18 +8,18 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from PIL import Image, ImageColor
-from PIL.ExifTags import Base
 
 from facespace.core.errors import FacespaceError, UsageError
 from facespace.core.extras import install_command
 from facespace.core.files import write_atomically
 from facespace.core.waiting import step
 from facespace.image import gif
-from facespace.image.grids import check_ending
+from facespace.image.grids import check_ending, check_size
+from facespace.image.provenance import PROVENANCE_TAG, exif
 from facespace.image.sheets import enlarged
 
 ANIMATIONS = (".gif", ".webp", ".mp4")
@@ -29,8 +29,7 @@ BATCH = 64  # frames in memory at once
 PALETTE_FRAMES = 16  # of which the palette of a GIF is made
 GIF_BYTES_PER_PIXEL = 0.45  # of a morph of faces
 MOST_BYTES = 2**31  # of the frames of one animation
-# The provenance tag of every file.
-PROVENANCE_TAG = "AI-generated faces, drawn by facespace (IPTC digital source type: trainedAlgorithmicMedia)"
+SHORTEST = 20  # milliseconds of a frame: browsers show shorter ones of a GIF or WebP for 100
 
 Distance = Callable[[np.ndarray, np.ndarray], np.ndarray]  # uint8 (N, H, W, C) twice -> (N,)
 
@@ -49,25 +48,60 @@ class Frames(Protocol):
         ...
 
 
-def save_animation(frames: Frames, path: Path, *, fps: float = 30, scale: int | None = None) -> None:
+class Timing(NamedTuple):
+    """The frames of an animation that are shown, by number, the milliseconds of each, and the true duration
+    in seconds."""
+
+    shown: list[int]
+    delays: list[int]
+    seconds: float
+
+
+def timing(count: int, fps: float, ending: str) -> Timing:
+    """When the frames of a file of that ending are shown. A GIF counts in hundredths of a second, a WebP in
+    thousandths, and browsers show a frame of less than two hundredths for ten: of more than 50 frames a
+    second some are left out, evenly, so that the duration stays."""
+    if ending == ".mp4":
+        return Timing(list(range(count)), [], count / fps)
+    total = 1000 * count / fps
+    kept = count if 1000 / fps >= SHORTEST else max(1, int(total // SHORTEST))
+    shown = [place * count // kept for place in range(kept)]
+    unit = 10 if ending == ".gif" else 1
+    times = [max(SHORTEST, delay) for delay in delays(kept, 1000 * kept / total, unit)]
+    return Timing(shown, times, sum(times) / 1000)
+
+
+def save_animation(frames: Frames, path: Path, *, fps: float = 30, scale: int | None = None) -> Timing:
     """Saves (N, H, W, C) frames as a looping GIF or WebP, or as an MP4 (H.264), enlarged by Lanczos
     resampling to 256 px or by a `scale`, with a provenance tag in the file. Frames are read in parts of 64,
     once, and up to 16 of them before for the palette of a GIF: memory does not grow with their number.
-    Raises FacespaceError for an MP4 without ffmpeg."""
-    check_ending(path, ANIMATIONS)
+    Returns which frames are shown, and for how long. Raises FacespaceError for an MP4 without ffmpeg,
+    UsageError for more pixels than the format has."""
+    check_animation(frames.shape, path, scale)
     pictures, ending = _pictures(frames, scale), path.suffix.lower()
+    timed = timing(frames.shape[0], fps, ending)
     if ending == ".mp4":
-        return _save_video(pictures, path, fps)
+        _save_video(pictures, path, fps)
+        return timed
+    shown = set(timed.shown)
+    pictures = (picture for place, picture in enumerate(pictures) if place in shown)
     with write_atomically(path) as beside:
         if ending == ".gif":
             palette = gif.palette_of(_spread(frames, scale))
             with beside.open("wb") as file:
-                gif.write_gif(file, pictures, palette, delays(frames.shape[0], fps, 10), PROVENANCE_TAG)
+                gif.write_gif(file, pictures, palette, timed.delays, PROVENANCE_TAG)
         else:
-            options = {"duration": delays(frames.shape[0], fps, 1), "exif": _exif(PROVENANCE_TAG)}
-            _Reel(pictures, frames.shape[0]).save(
-                beside, save_all=True, loop=0, quality=92, method=4, **options
-            )
+            options = {"duration": timed.delays, "exif": exif(sheet=True)}
+            _Reel(pictures, len(shown)).save(beside, save_all=True, loop=0, quality=92, method=4, **options)
+    return timed
+
+
+def check_animation(shape: tuple[int, ...], path: Path, scale: int | None = None) -> None:
+    """Raises UsageError for an ending that is no animation's, and for frames (N, H, W, C) of more pixels than
+    its format has; done before the work."""
+    check_ending(path, ANIMATIONS)
+    height, width = shown_size(shape[1], shape[2], scale)
+    check_size(path, width, height)
 
 
 def shown_size(height: int, width: int, scale: int | None = None) -> tuple[int, int]:
@@ -221,12 +255,6 @@ def step_ratio(frames: np.ndarray, distance: Distance = blurred_distance, closed
     if not closed:
         steps = steps[:-1]
     return float(steps.max() / steps.mean()) if steps.mean() > 0 else 1.0
-
-
-def _exif(text: str) -> Image.Exif:
-    exif = Image.Exif()
-    exif[Base.ImageDescription] = text
-    return exif
 
 
 def _save_video(pictures: Iterable[Image.Image], path: Path, fps: float) -> None:

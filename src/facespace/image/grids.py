@@ -10,6 +10,7 @@ from PIL import Image, ImageOps
 
 from facespace.core.errors import UsageError
 from facespace.core.files import write_atomically
+from facespace.image import provenance
 from facespace.image.text import line_height, load_font, widest, wrap, write_lines
 
 BACKGROUND = (255, 255, 255)
@@ -148,12 +149,36 @@ def check_ending(path: Path, endings: Sequence[str]) -> None:
         raise UsageError(f"--to {path} cannot be written: its name must end in {', '.join(endings)}.")
 
 
-def save_still(image: Image.Image, path: Path) -> None:
-    """Saves a picture by its ending; JPEG at quality 95 without chroma subsampling."""
+LIMITS = {".webp": 16_383, ".jpg": 65_500, ".jpeg": 65_500, ".gif": 65_535, ".mp4": 16_384}  # px a side
+LARGEST = 2**31  # bytes of a picture in memory
+
+
+def check_size(path: Path, width: int, height: int) -> None:
+    """Raises UsageError for a picture or an animation of more pixels than its format has; done before the
+    work."""
+    limit = LIMITS.get(path.suffix.lower())
+    if limit and max(width, height) > limit:
+        raise UsageError(
+            f"{path} would be {width:,} × {height:,} px, and a {path.suffix.lower()} has at most {limit:,} a "
+            "side. Write a .png, choose fewer faces or a smaller --scale."
+        )
+    if 3 * width * height > LARGEST:
+        raise UsageError(
+            f"{path} would be {width:,} × {height:,} px, more than 2 GiB. Choose fewer faces or a smaller "
+            "--scale, or write an .npy."
+        )
+
+
+def save_still(
+    image: Image.Image, path: Path, text: str = provenance.PROVENANCE_TAG, sheet: bool = True
+) -> None:
+    """Saves a picture by its ending, with a provenance tag of that text; JPEG at quality 95 without chroma
+    subsampling. A `sheet` is one of several faces. Raises UsageError for more pixels than the format has."""
     check_ending(path, STILLS)
-    options: dict = {}
+    check_size(path, *image.size)
+    options: dict = {"exif": provenance.exif(text, sheet)}
     if path.suffix.lower() in (".jpg", ".jpeg"):
-        options = {"quality": 95, "subsampling": 0}
+        options |= {"quality": 95, "subsampling": 0}
     with write_atomically(path) as beside:
         image.save(beside, **options)
 

@@ -1,39 +1,36 @@
 """From any image file to upright RGB, and from a picture to a face crop of a fixed size. Needs Pillow and
 numpy only, so that worker processes start fast. Faces are found in detectors.py."""
 
-import io
 import re
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageCms, ImageFile, ImageOps, UnidentifiedImageError
+from PIL import Image
 
 from facespace.core.errors import ImageError, UsageError, suggest
 from facespace.core.reading import MEGABYTE, RefusedFile, read_bounded
 from facespace.image.align import TEMPLATES
+from facespace.image.colours import to_rgb
+from facespace.image.decoding import MAX_PIXELS, decode, has_image_ending
+from facespace.image.provenance import OWN, is_own
 
 LARGEST_FILE = 512 * MEGABYTE  # a file of more is not read; 100 million pixels of 8 bits have 286
-MAX_PIXELS = 100_000_000  # a picture of more is taken as a decompression bomb
 SMALLEST, LARGEST = 8, 1024  # pixels a side of a prepared face
-# Formats that Pillow decodes by itself; PostScript and others would start other programs.
-FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "BMP", "TIFF", "GIF", "PPM", "JPEG2000", "TGA", "ICO")
-
-ROWS = 64  # of a deep picture that are converted at a time
 
 TOO_SMALL = "smaller than the crop {}"
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom in source pixels
 
 
-def read_photo(source: Path | bytes) -> Image.Image:
+def read_photo(source: Path | bytes, own: bool = True) -> Image.Image:
     """The first frame of an image file as upright 8-bit RGB in sRGB; transparency is laid on white.
 
-    Reads gray, palette, CMYK, 16-bit and EXIF-rotated files. Raises ImageError with a short countable
-    reason."""
+    Reads gray, palette, CMYK, 16-bit and EXIF-rotated files, with colours by their profile, and files that
+    break a rule of their format but have all pixels; with `own` False no picture that facespace made. Raises
+    ImageError with a short countable reason."""
     try:
         if isinstance(source, Path) and not source.is_file():
             raise ImageError("not a regular file" if source.exists() else "no such file")
@@ -48,82 +45,10 @@ def read_photo(source: Path | bytes) -> Image.Image:
         raise ImageError("empty file")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of odd metadata; what cannot be read raises
-        return to_rgb(_decode(data))
-
-
-def _decode(data: bytes) -> Image.Image:
-    try:
-        image = Image.open(io.BytesIO(data), formats=_formats())
-    except Image.DecompressionBombError as error:
-        raise ImageError(f"more than {MAX_PIXELS // 1_000_000} million pixels") from error
-    except UnidentifiedImageError as error:
-        raise ImageError("not an image that can be read") from error
-    except Exception as error:  # a hostile header can raise almost anything
-        raise ImageError("broken image header") from error
-    if image.width * image.height > MAX_PIXELS:
-        raise ImageError(f"more than {MAX_PIXELS // 1_000_000} million pixels")
-    try:
-        image.load()
-        ImageOps.exif_transpose(image, in_place=True)
-        return image
-    except Exception as error:  # OSError, SyntaxError, struct.error, EOFError … by format
-        cut = "truncat" in str(error) or isinstance(error, EOFError)
-        raise ImageError("cut short" if cut else "broken image data") from error
-
-
-@cache
-def _formats() -> tuple[str, ...]:
-    Image.init()
-    return tuple(filter(Image.OPEN.__contains__, FORMATS))  # older Pillows lack AVIF
-
-
-def has_image_ending(path: Path) -> bool:
-    """Whether a file's name ends as those of the image formats do that are read."""
-    Image.init()
-    return Image.EXTENSION.get(path.suffix.lower()) in FORMATS
-
-
-def to_rgb(image: Image.Image) -> Image.Image:
-    """Any Pillow mode to 8-bit sRGB. 16-bit and floating gray keep their full range instead of being
-    clipped."""
-    if image.mode.startswith(("I", "F")):
-        image = _deep_gray(image)
-    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    elif image.mode in ("RGB", "CMYK"):
-        image = _from_profile(image)
-    return image if image.mode == "RGB" else image.convert("RGB")
-
-
-def _from_profile(image: Image.Image) -> Image.Image:
-    """The image in sRGB where it has another colour profile that can be used, else unchanged."""
-    profile = image.info.get("icc_profile")
-    if not profile or b"sRGB" in profile:
-        return image
-    try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
-    except (ImageCms.PyCMSError, OSError):
-        return image
-    return converted or image
-
-
-def _deep_gray(image: Image.Image) -> Image.Image:
-    values = np.asarray(image)
-    top = float(np.nanmax(values, initial=0.0))
-    white = 65535.0
-    if image.mode == "F" and top <= 1.0:
-        white = 1.0
-    elif top <= 255:
-        white = 255.0
-    gray = np.empty(values.shape, np.uint8)
-    for first in range(
-        0, len(values), ROWS
-    ):  # in parts: as floats the whole would take many times the memory
-        part = values[first : first + ROWS].astype(np.float64)
-        gray[first : first + ROWS] = np.nan_to_num(part / white * 255).clip(0, 255).round()
-    return Image.fromarray(gray)
+        image = decode(data)
+        if not own and is_own(image):
+            raise ImageError(OWN)
+        return to_rgb(image)
 
 
 def centered(side: int) -> Callable[[int, int], Box]:
@@ -277,6 +202,18 @@ def _trim(box: Box, aspect: float) -> Box:
     return x - width / 2, y - height / 2, x + width / 2, y + height / 2
 
 
-# Files that end early must be an error, whatever another library has set.
-ImageFile.LOAD_TRUNCATED_IMAGES = False
-Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+__all__ = [
+    "CROPS",
+    "LARGEST",
+    "MAX_PIXELS",
+    "SMALLEST",
+    "TOO_SMALL",
+    "Box",
+    "Template",
+    "around",
+    "centered",
+    "crop_named",
+    "has_image_ending",
+    "read_photo",
+    "to_rgb",
+]

@@ -4,12 +4,13 @@ below. Input is uint8 (N, H, W, C); grids.py has grids of raw pixels."""
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from facespace.core.errors import UsageError
-from facespace.image.grids import BACKGROUND, to_image
+from facespace.image.grids import BACKGROUND, STILLS, check_size, to_image
 from facespace.image.text import fitted_lines, line_height, load_font, widest, write_lines
 
 FACE = 256  # px of a face's shorter side, while the picture is not wider than WIDTH
@@ -56,6 +57,29 @@ def check_scale(scale: int | None) -> None:
     """Raises UsageError for an enlargement outside 1 to 32."""
     if scale is not None and not 1 <= scale <= SCALE_LIMIT:
         raise UsageError(f"--scale enlarges each face by a whole number, 1 to {SCALE_LIMIT}; got {scale}.")
+
+
+def check_fits(
+    path: Path | None,
+    shape: tuple[int, int, int],
+    columns: int | None = None,
+    labels: Labels = NO_LABELS,
+    *,
+    scale: int | None = None,
+    gap: int = 2,
+) -> None:
+    """Raises UsageError where a sheet of so many faces, `shape` (N, H, W), has more pixels than the format of
+    the file; None and files of other kinds have no limit. Done before the work."""
+    if path is None or path.suffix.lower() not in STILLS:
+        return
+    count, height, width = shape
+    if count < 1:
+        return
+    columns = min(columns or math.ceil(math.sqrt(count)), count)
+    rows = math.ceil(count / columns)
+    factor = face_scale(height, width, columns, rows, scale)
+    page = _Layout((round(height * factor), round(width * factor)), rows, columns, gap, labels)
+    check_size(path, *page.size)
 
 
 def sheet(

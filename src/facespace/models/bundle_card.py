@@ -163,6 +163,8 @@ class BundleCard(TypedDict):
     encoded: NotRequired[EncodedEntry]
     packed: NotRequired[PackedEntry]
     damaged: NotRequired[list[str]]  # names of entries of these that are not as they must be; not on disk
+    in_memory: NotRequired[bool]  # of a tuned space that was not saved: its folder is that of its base
+    adapted: NotRequired[Fields]  # by `facespace adapt`: to which faces, with which results
 
 
 BUNDLE = CardKind(

@@ -110,6 +110,7 @@ def read(space: Path | str | None = None) -> SpaceCard:
         "Training": _training(card),
         "Losses": _losses(card),
         "Figures": _figures(card),
+        "Likeness": _likeness(card),
         "Known limitations": _failings(card),
         "Priors": _priors(card),
         "Directions": _directions(card),
@@ -277,10 +278,12 @@ def _priors(card: Card) -> Rows:
     yield MODEL_PRIOR, _explained(origin)
     yield "aggregate posterior", _aggregate_posterior(card.get("aggregate_posterior") or {})
     for kind, entry in (card.get("priors") or {}).items():
-        nats = (entry.get("nats") or {}).get("validation")
+        measured = entry.get("nats") or {}
+        nats = measured.get("validation") or measured.get("held-out")
         text = _explained(str(entry["origin"]))
         if nats:
-            text += f"; {nats['fitted']:,.1f} nats on validation faces, "
+            split = "validation" if "validation" in measured else "held-out"
+            text += f"; {nats['fitted']:,.1f} nats on {split} faces, "
             text += likelihood_text(nats)
         yield kind, text
 
@@ -312,6 +315,18 @@ def _directions(card: Card) -> Rows:
         if auc is not None:
             text += f", AUC {auc:.3f}"
         yield name, text
+
+
+def _likeness(card: Card) -> Rows:
+    """Of an adapted space whose likeness it is, and what became of the base's directions."""
+    adapted = card.get("adapted") or {}
+    for place, sentence in enumerate(adapted.get("likeness") or []):
+        yield ("whose" if not place else ""), str(sentence)
+    directions = adapted.get("directions") or {}
+    lost = [name for name, check in directions.items() if check.get("kept") is False]
+    if directions:
+        text = f"{len(directions) - len(lost)} of {len(directions)} keep their effect or cannot be judged"
+        yield "directions", f"{text}; lost: {', '.join(lost)}" if lost else text
 
 
 def _failings(card: Card) -> Rows:

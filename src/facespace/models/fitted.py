@@ -23,7 +23,7 @@ from facespace.core.cards import (
     fingerprint,
     read_tensors,
 )
-from facespace.core.console import note
+from facespace.core.console import note, quoted
 from facespace.core.errors import BundleError, UsageError, suggest
 from facespace.core.files import build_folder, is_own, restore_interrupted, write_json
 from facespace.core.locks import WAIT, writing
@@ -33,8 +33,8 @@ from facespace.models.bundle import Bundle, Tensors, card_of, read_card, save, s
 from facespace.models.bundle_card import DirectionsEntry, Entry, Fields, PriorEntry
 from facespace.models.interface import LatentModel
 from facespace.models.locations import check_writable
-from facespace.models.priors import FITTED, FittedPrior
-from facespace.models.weight_quantization import restored, restored_kernels
+from facespace.models.priors import STORED, FittedPrior
+from facespace.models.weight_quantization import restored, restored_kernels, stored
 from facespace.recipes.model_config import ModelConfig
 
 DISCRIMINATOR = "discriminator.safetensors"
@@ -48,14 +48,18 @@ def prior_file(kind: str) -> str:
 
 
 # All files of a bundle that facespace writes.
-BUNDLE_FILES = frozenset((CARD, WEIGHTS, DIRECTIONS, DISCRIMINATOR, ENCODED, *map(prior_file, FITTED)))
+BUNDLE_FILES = frozenset((CARD, WEIGHTS, DIRECTIONS, DISCRIMINATOR, ENCODED, *map(prior_file, STORED)))
 
 
-def save_prior(loaded: Bundle, kind: str, prior: FittedPrior, facts: Fields) -> PriorEntry:
+def save_prior(
+    loaded: Bundle, kind: str, prior: FittedPrior, facts: Fields, bits: int | None = None
+) -> PriorEntry:
     """Writes a fitted prior into the bundle, in place of an older one of its kind, and returns its entry of
-    the card. `facts` are further fields of the entry: the data it was fitted to and figures of its fit."""
+    the card. `facts` are further fields of the entry: the data it was fitted to and figures of its fit. With
+    `bits` 16 or 8 its matrices are stored in fewer bits."""
     about = {"origin": prior.origin, "options": prior.options, **facts}
-    entry = _add(loaded, prior_file(kind), tensors_of(prior), about, ("priors", kind))
+    tensors = stored(prior, bits) if bits else tensors_of(prior)
+    entry = _add(loaded, prior_file(kind), tensors, about, ("priors", kind))
     return cast(PriorEntry, entry)
 
 
@@ -66,9 +70,9 @@ def load_prior(loaded: Bundle, kind: str) -> FittedPrior:
 
 
 def _load_prior(loaded: Bundle, kind: str) -> FittedPrior:
-    folder, fit = loaded.folder, f"facespace fit-prior {loaded.folder} --data SET"
-    if kind not in FITTED:
-        raise UsageError(f"Unknown prior {kind!r}. {suggest(kind, FITTED)} Fit one with: {fit}")
+    folder, fit = loaded.folder, f"facespace fit-prior {quoted(loaded.folder)} --data SET"
+    if kind not in STORED:
+        raise UsageError(f"Unknown prior {kind!r}. {suggest(kind, STORED)} Fit one with: {fit}")
     repair = f"Fit it again: {fit} --kind {kind}"
     try:
         card = card_of(folder)
@@ -83,9 +87,9 @@ def _load_prior(loaded: Bundle, kind: str) -> FittedPrior:
             )
         options = check_options({**entry["options"]})
         size = latent_size(loaded)
-        shapes = shapes_of(lambda: FITTED[kind].from_card(size, options))
+        shapes = shapes_of(lambda: STORED[kind].from_card(size, options))
         tensors = read_tensors(folder / prior_file(kind), entry["fingerprint"], repair, shapes)
-        prior = FITTED[kind].from_card(size, options)
+        prior = STORED[kind].from_card(size, options)
         prior.load_state_dict(restored(prior, tensors))
         prior.origin = str(entry["origin"])
     except ValueError as error:
@@ -141,7 +145,7 @@ def load_directions(loaded: Bundle) -> Directions:
 
 
 def _load_directions(loaded: Bundle) -> Directions:
-    folder, find_them = loaded.folder, f"facespace directions {loaded.folder} --data SET"
+    folder, find_them = loaded.folder, f"facespace directions {quoted(loaded.folder)} --data SET"
     repair = f"Find them again: {find_them}"
     card = card_of(folder)
     if "directions" in card.get("damaged", ()):
@@ -227,9 +231,7 @@ def carry_over(origin: Bundle, folder: Path) -> None:
         _leave_out(found, card)
         card |= found.entries
         with _changed(folder) as beside:
-            for file, tensors in found.files.items():
-                (beside / file).write_bytes(to_bytes(tensors))
-            write_json(beside / CARD, card)
+            _write(beside, found.files, card)
 
 
 def _leave_out(found: "_Fitted", card: Card) -> None:
@@ -259,7 +261,7 @@ def _fitted(folder: Path, card: Card, fitted_to: str, weights: str) -> _Fitted:
     """What in a bundle was fitted to the weights `fitted_to`, as entries of a bundle with `weights`."""
     found, priors = _Fitted({}, {}, []), {}
     for kind, entry in (card.get("priors") or {}).items():
-        if kind in FITTED and _belongs(entry, fitted_to):
+        if kind in STORED and _belongs(entry, fitted_to):
             priors[kind] = {**entry, "weights": weights}
             found.files[prior_file(kind)] = _tensors(folder, prior_file(kind), entry)
         elif not (isinstance(entry, dict) and entry.get("automatic")):
@@ -313,7 +315,8 @@ def add_facts(loaded: Bundle, key: str, facts: Fields) -> None:
     """Writes an entry without tensors into the card of a bundle, in place of an older one."""
     with writing(loaded.folder, WAIT):
         card = read_card(loaded.folder)
-        write_json(loaded.folder / CARD, {**card, key: facts})
+        with _changed(loaded.folder) as beside:
+            _write(beside, {}, {**card, key: facts})
 
 
 def _belongs(entry: Any, weights: str) -> TypeGuard[Card]:
@@ -325,6 +328,11 @@ def _add(loaded: Bundle, file: str, tensors: Tensors, about: Fields, place: tupl
     keys `place`, one or two; returns the entry. Raises BundleError where the folder holds another model by
     now."""
     folder = loaded.folder
+    if loaded.card.get("in_memory"):
+        raise BundleError(
+            "This tuned space is in memory alone, and nothing can be kept with it. Save one: facespace adapt "
+            "PHOTOS --to SPACE"
+        )
     check_writable(folder)
     with writing(folder, WAIT):  # the card is read inside: another process may have added an entry
         card = read_card(folder)
@@ -337,9 +345,7 @@ def _add(loaded: Bundle, file: str, tensors: Tensors, about: Fields, place: tupl
         table[place[-1]] = entry
         # The card and the file change together or not at all, so the folder is replaced whole.
         with _changed(folder) as beside:
-            (beside / file).unlink(missing_ok=True)  # a link: what it names is not written
-            (beside / file).write_bytes(to_bytes(tensors))
-            write_json(beside / CARD, card)
+            _write(beside, {file: tensors}, card)
     return cast(Entry, entry)
 
 
@@ -358,6 +364,15 @@ def _changed(folder: Path) -> Iterator[Path]:
             elif path.is_dir() and not is_own(path):
                 shutil.copytree(path, beside / path.name, symlinks=True)
         yield beside
+
+
+def _write(folder: Path, files: Mapping[str, Tensors], card: Card) -> None:
+    """Writes files of tensors and the card. In place of a link, never to where it leads."""
+    for name in (*files, CARD):
+        (folder / name).unlink(missing_ok=True)
+    for name, tensors in files.items():
+        (folder / name).write_bytes(to_bytes(tensors))
+    write_json(folder / CARD, card)
 
 
 def _copy_link(path: Path, to: Path) -> None:

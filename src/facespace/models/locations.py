@@ -3,11 +3,15 @@ model."""
 
 from pathlib import Path
 
-from facespace.core.cards import CARD
+from facespace.core.cards import CARD, WEIGHTS
 from facespace.core.errors import BundleError, UsageError
 from facespace.core.files import restore_interrupted
 
 BEST, LAST = "best", "last"  # the two bundles of a run
+RUN = "metrics.jsonl"  # in the folder of every run
+# Endings of the files of runs and bundles, and of other programs' models: never photographs or latents.
+_ENDINGS = ".safetensors .json .jsonl .pt .pth .ckpt .bin .onnx .pkl .pickle .h5 .tar .zip .gz"
+MODEL_ENDINGS = frozenset(_ENDINGS.split())
 DEFAULT_SPACE = Path(__file__).parents[1] / "weights" / "faces64"
 
 
@@ -36,9 +40,27 @@ def check_writable(folder: Path) -> None:
         raise BundleError(f"The default space stays as it is. Copy the folder {folder}, and name the copy.")
 
 
+def folder_of(path: Path) -> Path:
+    """The folder of the bundle or the run that a file such as model.safetensors, card.json or checkpoint.pt
+    belongs to; any other path as it is."""
+    if path.suffix.lower() not in MODEL_ENDINGS or not path.is_file():
+        return path
+    parent = path.absolute().parent if path.parent == Path() else path.parent
+    return parent if _bundle_in(parent) or (parent / RUN).is_file() else path
+
+
+def is_space(folder: Path) -> bool:
+    """Whether a folder is a bundle or a run, finished or not."""
+    if (folder / RUN).is_file() or any((folder / name / CARD).is_file() for name in (BEST, LAST)):
+        return True
+    return (folder / CARD).is_file() and (folder / WEIGHTS).is_file()
+
+
 def find(folder: Path) -> Path:
-    """The folder of a bundle: `folder` itself, or `best`, else `last`, in the folder of a run; of the name
-    faces64, where nothing else has it, the default space. Raises BundleError where there is none."""
+    """The folder of a bundle: `folder` itself, or `best`, else `last`, in the folder of a run; for a file of
+    a bundle or a run the same of its folder; of the name faces64, where nothing else has it, the default
+    space. Raises BundleError where there is none."""
+    folder = folder_of(folder)
     restore_interrupted(folder)
     if not folder.exists() and folder == Path(DEFAULT_SPACE.name) and default_space() is not None:
         return DEFAULT_SPACE  # by its name
@@ -47,13 +69,29 @@ def find(folder: Path) -> Path:
             f"{folder} does not exist. Name the folder of a run or of a trained model: facespace train "
             "RECIPE --data SET --to RUN"
         )
+    if folder.is_file():
+        raise UsageError(NO_FOLDER.format(folder))
+    found = _bundle_in(folder)
+    if found is not None:
+        return found
+    raise BundleError(
+        f"{folder} holds no trained model (no {CARD}, no {BEST}/{CARD}). Name the folder of a run or of a "
+        "trained model."
+    )
+
+
+NO_FOLDER = (
+    "{} is a file, and a space is a folder: a run's or a bundle's, which may be named by one of its own "
+    "files. Without one the default space is used."
+)
+
+
+def _bundle_in(folder: Path) -> Path | None:
+    """The folder itself where it is a bundle, or the best or last bundle of a run."""
     if (folder / CARD).is_file():
         return folder
     for name in (BEST, LAST):
         restore_interrupted(folder / name)
         if (folder / name / CARD).is_file():
             return folder / name
-    raise BundleError(
-        f"{folder} holds no trained model (no {CARD}, no {BEST}/{CARD}). Name the folder of a run or of a "
-        "trained model."
-    )
+    return None

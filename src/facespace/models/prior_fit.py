@@ -47,7 +47,7 @@ def measure_fit(
     latent of each split that was not learned, to the nearest learned one. Samples that copy learned latents
     lie nearer than held-out faces do."""
     nats, compared = {}, {}
-    samples = prior.sample(MEASURED, generator=torch.Generator().manual_seed(0))
+    samples = prior.sample_many(MEASURED, torch.Generator().manual_seed(0))
     compared["new"] = snap(samples)
     for name, z in others.items():
         subset = z[:: math.ceil(len(z) / MEASURED)]

@@ -17,6 +17,8 @@ from facespace.models.autoregressive import Autoregressive
 from facespace.models.codes import CodeGrid
 from facespace.models.diffusion import Diffusion
 from facespace.models.flow import Flow
+from facespace.models.noise_normal import NAME as NOISE_NORMAL
+from facespace.models.noise_normal import NoiseNormal
 from facespace.models.prior import FittedPrior, Options, Prior, noise, variance_floor
 
 FACES_PER_LATENT = 2  # for each component: fitted to fewer, it overfits
@@ -208,17 +210,23 @@ FITTED: dict[str, type[FittedPrior]] = {
     "normal": FittedNormal,
 }
 
+# Priors that a bundle may hold: those, and the one that `facespace adapt` makes from a base's flow.
+STORED: dict[str, type[FittedPrior]] = {**FITTED, NOISE_NORMAL: NoiseNormal}
+
 CONDITIONAL = tuple(kind for kind, row in FITTED.items() if issubclass(row, Flow))  # by attributes
 
 __all__ = [
     "CONDITIONAL",
     "FITTED",
+    "NOISE_NORMAL",
     "PRIORS",
+    "STORED",
     "Autoregressive",
     "FittedNormal",
     "FittedPrior",
     "Flow",
     "Mixture",
+    "NoiseNormal",
     "Prior",
     "StandardNormal",
     "default_kinds",

@@ -82,7 +82,7 @@ def _read_manifest(path: Path) -> dict[str, np.ndarray]:
     """The arrays of a TensorFlow.js manifest, float32, from the files beside it that it names."""
     found = {}
     try:
-        for group in json.loads(path.read_text()):
+        for group in json.loads(path.read_text(encoding="utf-8")):
             data = b"".join((path.parent / Path(name).name).read_bytes() for name in group["paths"])
             offset = 0
             for entry in group["weights"]:

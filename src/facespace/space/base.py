@@ -38,8 +38,9 @@ if TYPE_CHECKING:
 
 
 class BaseSpace:
-    """Pictures are Pillow images or uint8 arrays (N, H, W, C) of any size and mode, fitted by the template;
-    results are uint8 (N, H, W, C) and float32 latents (N, D)."""
+    """Pictures are Pillow images of any size and mode, uint8 arrays (N, H, W, C), or paths of photographs,
+    fitted by the template; results are uint8 (N, H, W, C) and float32 latents (N, D). Pillow images and files
+    are turned as their EXIF orientation says; arrays are taken as they are."""
 
     template: Template
     card: BundleCard
@@ -129,7 +130,10 @@ class BaseSpace:
         return faces[:, top : top + height, left : left + width]
 
     def encode(self, images: Images, conditions: Given = None) -> np.ndarray:
-        """Posterior means, float32 (N, D)."""
+        """Posterior means, float32 (N, D), of pictures: Pillow images and paths (str, Path), both turned as
+        their EXIF orientation says, or uint8 arrays, which are taken as they are. No face is aligned;
+        `read_photos` does that. Raises UsageError for anything else, ImageError for a file that cannot be
+        read."""
         return self._codec.encode(self.fit(images), self.attribute_values(conditions))
 
     def decode(self, z: np.ndarray, conditions: Given = None) -> np.ndarray:

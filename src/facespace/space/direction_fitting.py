@@ -163,6 +163,9 @@ def _with_auc(fit: _Fit, found: Directions, signs_of: SignsOf) -> Directions:
 
 
 def _held_out_split(fit: _Fit) -> str | None:
+    """A split whose faces the directions were not found in; None where they were found in all of them."""
+    if fit.split == "all":
+        return None
     for name in ("validation", "test"):
         if name != fit.split and len(fit.faces.rows(name)):
             return name

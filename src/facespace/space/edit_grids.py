@@ -17,6 +17,7 @@ from facespace.image.sheets import Labels, comparison, sheet
 from facespace.latent import strengths
 from facespace.latent.strengths import Strength
 from facespace.space.closed_loop import goals_reached
+from facespace.space.inputs import is_latents
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -86,7 +87,7 @@ class EditInput:
 def edit_input(space: "FaceSpace", faces: "Images", optimize_steps: int = 0) -> EditInput:
     """Pictures, or latents float (N, D), as faces to edit. The latents of pictures are improved by
     `optimize_steps` of FaceSpace.refine. Raises UsageError for steps where there are no pictures."""
-    if isinstance(faces, np.ndarray) and faces.ndim < 3 and faces.dtype.kind == "f":
+    if is_latents(faces):
         if optimize_steps:
             raise UsageError(WITHOUT_ORIGINALS)
         return EditInput(space.latents(faces))

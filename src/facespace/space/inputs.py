@@ -1,31 +1,50 @@
 """What callers hand to a space, checked: pictures, latents, attributes and numbers. Arrays out; no model."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from facespace.core.errors import UsageError, suggest
+from facespace.core.errors import ImageError, UsageError, suggest
+from facespace.image.photos import read_photo
 
 GUIDANCE_LIMIT = 20  # beyond it samples leave the distribution of faces
 LARGEST = float(np.finfo(np.float32).max)
 
-Images = Image.Image | np.ndarray | Sequence[Image.Image] | Sequence[np.ndarray]
+Picture = Image.Image | np.ndarray | str | Path
+Images = Picture | Sequence[Image.Image] | Sequence[np.ndarray] | Sequence[str] | Sequence[Path]
 Given = Mapping[str, float] | None  # attributes by name: > 0 yes, < 0 no; others are unknown
 
 
 def pictures(images: Images) -> list[Image.Image]:
-    """Pillow images of a picture, an array uint8 (H, W, C) or (N, H, W, C), or a sequence of these."""
+    """Pillow images of a picture, an array uint8 (H, W, C) or (N, H, W, C), the path of a file (str or Path),
+    or an iterable of these. Files and Pillow images are turned as their EXIF orientation says, arrays are
+    taken as they are. Raises UsageError for anything else, ImageError for a file that cannot be read."""
     if isinstance(images, Image.Image):
         return [images]
     if isinstance(images, np.ndarray):
         return _pictures_of_array(images)
+    if isinstance(images, str | Path):
+        return [_read(Path(images))]
+    if not isinstance(images, list | tuple | Iterator):
+        raise UsageError(
+            "Faces are Pillow images, uint8 arrays (N, H, W, C), paths of photographs, or lists of these; "
+            f"got {type(images).__name__}."
+        )
     found: list[Image.Image] = []
     for image in images:
         found += pictures(image)
     return found
+
+
+def _read(path: Path) -> Image.Image:
+    try:
+        return read_photo(path)
+    except ImageError as error:
+        raise ImageError(f"{path} cannot be used: {error}. Name a photograph.") from error
 
 
 def _pictures_of_array(images: np.ndarray) -> list[Image.Image]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from facespace.core.attribute_names import check_names, mirror_attributes
-from facespace.core.console import note
+from facespace.core.console import note, quoted
 from facespace.core.errors import UsageError
 from facespace.data.faces import FaceSet
 from facespace.perception.classifier import ClassifierConfig
@@ -70,7 +70,8 @@ def learnable(faces: FaceSet, requested: Sequence[str]) -> tuple[str, ...]:
     for split in ("train", "validation"):
         if not len(faces.rows(split)):
             raise UsageError(
-                f"{faces.root} has no {split} faces. Give it some: facespace split {faces.root} --to NEW"
+                f"{faces.root} has no {split} faces. "
+                f"Give it some: facespace split {quoted(faces.root)} --to NEW"
             )
     names = check_names(requested, known, f"{faces.root} has no attribute") or known
     signs = np.sign(np.nan_to_num(faces.attributes[faces.rows("train")]))

@@ -3,6 +3,7 @@ atomically. No random state is stored, since the random numbers of a step are a 
 
 import io
 import json
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any, Protocol
 import torch
 
 from facespace.core.aliases import rename_old_keys
-from facespace.core.configs import from_dict
+from facespace.core.configs import from_dict, to_dict
 from facespace.core.console import note
 from facespace.core.errors import TrainingError, UsageError
 from facespace.core.files import write_atomically, write_json
@@ -71,7 +72,10 @@ def save(
         if path.exists():  # a link and a rename: at no moment is there no complete checkpoint
             spare = run / f".{PREVIOUS}"
             spare.unlink(missing_ok=True)
-            spare.hardlink_to(path)
+            try:
+                spare.hardlink_to(path)
+            except (OSError, NotImplementedError):  # exFAT and network drives have no links
+                shutil.copyfile(path, spare)
             spare.replace(run / PREVIOUS)
     if steps is not None:
         write_json(run / POSITION, {"step": progress.step, "steps": steps})
@@ -110,11 +114,51 @@ def _read_valid(run: Path, identity: Identity) -> dict[str, Any]:
         state = _read(run / PREVIOUS)
     for name, value in identity.items():
         if not _equal(name, state["identity"].get(name), value):
+            what = _difference(name, state["identity"].get(name), value)
             raise TrainingError(
-                f"{run} was trained with another {name}. Resume with the same command as before, "
+                f"{run} was trained with {what}. Resume with the same command as before, "
                 f"or start a new run with another --to."
             )
     return state
+
+
+def _difference(name: str, old: object, new: object) -> str:
+    """What differs between two identities: of recipes the fields, with both values."""
+    if name != "recipe" or not isinstance(old, str) or not isinstance(new, str):
+        return f"another {name}"
+    try:
+        before, after = (_flat(to_dict(from_dict(Recipe, json.loads(text)))) for text in (old, new))
+    except (ValueError, UsageError):
+        return f"another {name}"
+    changed = []
+    for key in dict.fromkeys([*before, *after]):
+        was, now = before.get(key), after.get(key)
+        if was != now and key != "summary":
+            changed.append(f"{key}={_shown(was)}, not {_shown(now)}")
+    more = f", and {len(changed) - SHOWN} more fields differ" if len(changed) > SHOWN else ""
+    if not changed:
+        return f"another {name}"
+    return f"another {name}: {'; '.join(changed[:SHOWN])}{more}"
+
+
+SHOWN = 4  # fields of a recipe in a sentence
+
+
+def _flat(fields: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested fields with dots between their names, as --set has them."""
+    found: dict[str, Any] = {}
+    for name, value in fields.items():
+        if isinstance(value, Mapping):
+            found |= _flat(value, f"{prefix}{name}.")
+        else:
+            found[f"{prefix}{name}"] = value
+    return found
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return ",".join(map(str, value))
+    return "unset" if value is None else str(value)
 
 
 def _equal(name: str, old: object, new: object) -> bool:
@@ -135,4 +179,4 @@ def _read(path: Path) -> dict[str, Any]:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged archive or pickle stream can raise almost anything
         reason = str(error).splitlines()[0]
-        raise TrainingError(f"{path} is damaged ({reason}). Start a new run with --force.") from error
+        raise TrainingError(f"{path} is damaged ({reason}). Start a new run with --force.") from None

@@ -121,9 +121,7 @@ class Training:
             faces, faces.rows("train"), plan.train.batch, runtime.device, runtime.rank, runtime.world
         )
         self.balance_notes = self.loader.balance(plan.data.balance)  # phrases for a note
-        self.condition_columns = self.loader.attribute_columns(
-            plan.model.conditions
-        )  # columns of the attributes of a conditional model
+        self.condition_columns = self.loader.attribute_columns(plan.model.conditions)
         self.epoch_steps = self.loader.steps
         self.length = run_length(plan.train, self.epoch_steps)
         self.total = self.length.steps
@@ -143,18 +141,22 @@ class Training:
                 clear_partials(run)
             else:  # allowed by `force`, and all checks have passed
                 clear_folder(run)
-        self.review = Validator(
-            plan,
+        self.review = self._validator(origin, trackers)
+
+    def _validator(self, origin: bundle.Bundle | None, trackers: Sequence[str]) -> Validator:
+        """The measuring of the model and the writing of the run's folder."""
+        return Validator(
+            self.plan,
             self.loader,
-            run,
-            runtime,
+            self.run,
+            self.runtime,
             self.conditions,
             self.auxiliary,
             self.origin,
             trackers,
-            seed,
+            self.seed,
             stages_of(origin.card) if origin else (),
-            origin if plan.train.freeze == "encoder" else None,  # a frozen encoder's latents stay
+            origin if self.plan.train.freeze == "encoder" else None,  # a frozen encoder's latents stay
         )
 
     def _stepper(self) -> Stepper:

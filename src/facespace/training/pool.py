@@ -5,7 +5,7 @@ latents than for a batch."""
 import torch
 from torch import Tensor
 
-from facespace.core.console import note
+from facespace.core.console import note, quoted
 from facespace.core.errors import UsageError
 from facespace.models import bundle, bundle_card, fitted
 from facespace.models.priors import FittedPrior
@@ -56,7 +56,7 @@ def _open(origin: bundle.Bundle, kind: str) -> FittedPrior:
         name = f" {kind!r}" if kind else ""
         raise UsageError(
             f"objective.adversarial_on needs a fitted prior{name}, and {origin.folder} {found}. "
-            f"Fit one: facespace fit-prior {origin.folder} --data SET --kind {kind or 'flow'}"
+            f"Fit one: facespace fit-prior {quoted(origin.folder)} --data SET --kind {kind or 'flow'}"
         )
     if kind:
         return fitted.load_prior(origin, kind)

@@ -89,12 +89,16 @@ class RunLogger:
 
     def close(self, result: RunResult) -> None:
         """Writes the curves and the figures of a finished run, and ends the trackers."""
-        from facespace.report import charts
-
-        charts.save(charts.curves(loss_panels(self.records), "step"), self.run / CURVES)
+        self.draw_curves()
         write_json(self.run / RESULT, result.to_json())
         for tracker in self.trackers:
             tracker.close(result, self.run)
+
+    def draw_curves(self) -> None:
+        """Writes curves.png, a panel for each term of the loss."""
+        from facespace.report import charts
+
+        charts.save(charts.curves(loss_panels(self.records), "step"), self.run / CURVES)
 
 
 def read_lines(path: Path) -> list[str]:

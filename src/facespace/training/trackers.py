@@ -3,6 +3,7 @@ figures and images, W&B the best bundle too; none is needed, and none changes a 
 
 import importlib.util
 import os
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from facespace.core.configs import to_dict
-from facespace.core.errors import UsageError, choose
+from facespace.core.console import note
+from facespace.core.errors import UsageError, choose, describe_os_error
 from facespace.core.extras import EXTRAS, install_command
 from facespace.models.locations import BEST
 from facespace.recipes.config import Recipe
@@ -149,7 +151,26 @@ def open_trackers(names: Sequence[str], run: Path, plan: Recipe) -> list[Tracker
     """The trackers of those names; without any, TensorBoard where it is installed. `none` opens none."""
     if not names and importlib.util.find_spec("tensorboard"):
         names = ["tensorboard"]
+    _quiet_threads()
     return [TRACKERS[name](name, run, plan) for name in names if name != "none"]
+
+
+def _quiet_threads() -> None:
+    """A tracker that writes in a thread of its own, as TensorBoard's does, says in one sentence that it
+    cannot go on, such as on a full disk, in place of a traceback."""
+    before = threading.excepthook
+    if getattr(before, "of_trackers", False):
+        return
+
+    def hook(arguments: threading.ExceptHookArgs) -> None:
+        module = type(arguments.thread).__module__.partition(".")[0]
+        if module not in TRACKERS or not isinstance(arguments.exc_value, OSError):
+            before(arguments)
+            return
+        note(f"{module} has stopped: {describe_os_error(arguments.exc_value)}")
+
+    hook.of_trackers = True  # type: ignore[attr-defined]
+    threading.excepthook = hook
 
 
 def check_trackers(names: Sequence[str]) -> None:

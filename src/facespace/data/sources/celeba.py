@@ -3,18 +3,19 @@ attributes, identity where its table exists, and the official split. Copies that
 elsewhere are in a folder `images` or beside the tables. Liu et al., Deep Learning Face Attributes in the
 Wild, ICCV 2015."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from facespace.core.errors import FaceSetError
+from facespace.data import other_files
 from facespace.data.faces import SPLITS, Face, SourceListing
 from facespace.data.sources import tables
 from facespace.data.sources.source import Source, SourceOptions
 
 IMAGES = "img_align_celeba"
+SPLIT_WORDS = {"train": "0", "val": "1", "valid": "1", "validation": "1", "test": "2"}
 TABLES = ("list_attr_celeba", "list_eval_partition", "identity_CelebA")
 
 
@@ -27,8 +28,10 @@ def read(root: Path, options: SourceOptions) -> SourceListing:
     partition = tables.column(partition_file)
     identity = tables.column(identity_file)
     faces = []
-    for stem, path in files.items():
-        faces.append(Face(path.name, path, identity.get(stem), split(partition.get(stem))))
+    tables.check_matches(files.keys(), attributes.keys(), attribute_file)
+    tables.check_matches(files.keys(), partition.keys(), partition_file)
+    for name, path in files.items():
+        faces.append(Face(path.name, path, identity.get(name), split(partition.get(name))))
     missing = (attributes.keys() | partition.keys() | identity.keys()) - files.keys()
     written = tables.names(missing, (attribute_file, partition_file, identity_file))
     for stem in sorted(missing):
@@ -53,6 +56,7 @@ def _notes(files: Mapping[str, Path], by_name: Mapping[str, Mapping[str, object]
 
 def split(code: str | None) -> str | None:
     """The split of a code in list_eval_partition; None where there is no row."""
+    code = SPLIT_WORDS.get((code or "").casefold(), code)
     if code not in (None, "0", "1", "2"):
         raise FaceSetError(
             f"list_eval_partition: the split is 0, 1 or 2; found {code!r}. Fetch the file again."
@@ -63,20 +67,18 @@ def split(code: str | None) -> str | None:
 
 
 def _files(folder: Path, root: Path) -> tuple[dict[str, Path], list[tuple[str, str]]]:
-    """Stem -> image file, in the order of names, and files that share their stem with an earlier one. Beside
+    """Key -> image file, in the order of names, and files that share their stem with an earlier one. Beside
     the tables only image files are taken."""
-    with os.scandir(folder) as entries:
-        listed = sorted(entry.name for entry in entries if entry.is_file())
     files: dict[str, Path] = {}
     skipped = []
-    for name in listed:
-        stem = tables.stem(name)
-        if folder == root and not _is_picture(name):
+    for path in other_files.files(folder):
+        name = tables.key(path.name)
+        if folder == root and not _is_picture(path.name):
             continue
-        if stem in files:
-            skipped.append((name, "another file has the same number"))
+        if name in files:
+            skipped.append((path.name, "another file has the same number"))
         else:
-            files[stem] = folder / name
+            files[name] = path
     return files, skipped
 
 
@@ -113,8 +115,7 @@ def _image_folder(root: Path) -> Path:
 
 
 def _holds_pictures(folder: Path) -> bool:
-    files = filter(Path.is_file, folder.iterdir())
-    return any(_is_picture(path.name) for path in files)
+    return any(_is_picture(path.name) for path in other_files.files(folder))
 
 
 SOURCE = Source(

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from facespace.core.errors import FaceSetError, ImageError, UsageError, suggest
+from facespace.data import other_files
 from facespace.data.faces import Face, SourceListing
+from facespace.data.masks import read_binary, read_labels
 from facespace.data.sources import tables
 from facespace.data.sources.celeba import split
 from facespace.data.sources.source import Source, SourceOptions
@@ -32,9 +33,12 @@ class PartFiles:
         """bool (H, W): the union of the parts."""
         if not self.files:
             raise ImageError("no mask of the parts to keep")
-        union = _open(self.files[0], "L") > 127
+        union = read_binary(self.files[0])
         for path in self.files[1:]:
-            union = union | (_open(path, "L") > 127)
+            part = read_binary(path)
+            if part.shape != union.shape:
+                raise ImageError("masks of parts that differ in size")
+            union = union | part
         return union
 
 
@@ -47,17 +51,9 @@ class LabelMap:
 
     def load(self) -> np.ndarray:
         """bool (H, W): the pixels with one of the labels."""
-        return np.isin(_open(self.file, None), self.labels)
-
-
-def _open(path: Path, mode: str | None) -> np.ndarray:
-    try:
-        with Image.open(path, formats=("PNG",)) as image:
-            if mode:
-                image = image.convert(mode)
-            return np.asarray(image)
-    except (OSError, SyntaxError, ValueError) as error:
-        raise ImageError("mask cannot be read") from error
+        return np.isin(
+            read_labels(self.file, len(PARTS) + 1, parts=len(self.labels) < len(PARTS)), self.labels
+        )
 
 
 def read(root: Path, options: SourceOptions) -> SourceListing:
@@ -66,8 +62,7 @@ def read(root: Path, options: SourceOptions) -> SourceListing:
     for part in parts:
         if part not in PARTS:
             raise UsageError(f"Unknown face part {part!r} in --keep. {suggest(part, [*PARTS, *ALIASES])}")
-    below = sorted(filter(Path.is_dir, root.iterdir()))
-    for place in (root, root / "CelebAMask-HQ", *below):
+    for place in (root, root / "CelebAMask-HQ", *other_files.folders(root)):
         if (place / "CelebA-HQ-img").is_dir():
             return _read_parts(place, parts, options)
         if (place / "images").is_dir() and (place / "masks").is_dir():
@@ -78,7 +73,7 @@ def read(root: Path, options: SourceOptions) -> SourceListing:
 
 
 def _read_parts(root: Path, parts: tuple[str, ...], options: SourceOptions) -> SourceListing:
-    files = sorted((root / "CelebA-HQ-img").iterdir(), key=_by_number)
+    files = sorted(other_files.files(root / "CelebA-HQ-img"), key=_by_number)
     masks = _part_files(root, parts)
     original = _mapping(root)
     identity = {}
@@ -89,7 +84,7 @@ def _read_parts(root: Path, parts: tuple[str, ...], options: SourceOptions) -> S
         mask = PartFiles(tuple(masks[path.stem])) if path.stem in masks else None
         celeba = original.get(path.stem)
         faces.append(Face(path.name, path, identity.get(celeba or ""), official_split(celeba), mask))
-    stems = [path.stem for path in files]
+    stems = [tables.key(path.name) for path in files]
     names, values = _numbers(root, stems)
     skipped = []
     for key in sorted(masks.keys() - set(stems)):
@@ -114,6 +109,8 @@ def _part_files(root: Path, parts: tuple[str, ...]) -> dict[str, list[Path]]:
     """Stem of an image -> its files of these parts, such as 00012_hair.png."""
     masks: dict[str, list[Path]] = {}
     for path in sorted(root.glob("CelebAMask-HQ-mask-anno/*/*.png")):
+        if other_files.is_other_file(path.relative_to(root).as_posix()):
+            continue
         number, _, part = path.stem.partition("_")
         if part not in parts:
             continue
@@ -128,7 +125,7 @@ def _mapping(root: Path) -> dict[str, str]:
     original = {}
     for row in tables.rows(tables.find((root,), "CelebA-HQ-to-CelebA-mapping")):
         if len(row) == 3 and row[0].isdigit():
-            original[row[0]] = Path(row[2]).stem
+            original[row[0]] = tables.key(row[2])
     return original
 
 
@@ -160,9 +157,9 @@ def _numbers(root: Path, stems: list[str]) -> tuple[tuple[str, ...], np.ndarray]
 
 def _read_labels(root: Path, parts: tuple[str, ...]) -> SourceListing:
     labels = tuple(PARTS.index(part) + 1 for part in PARTS if part in parts)
-    masks = {path.stem: path for path in (root / "masks").iterdir()}
+    masks = {path.stem: path for path in other_files.files(root / "masks")}
     faces, stems = [], set()
-    for path in sorted((root / "images").iterdir()):
+    for path in other_files.files(root / "images"):
         mask = LabelMap(masks[path.stem], labels) if path.stem in masks else None
         faces.append(Face(path.name, path, mask=mask))
         stems.add(path.stem)

@@ -2,17 +2,20 @@
 attributes of Kumar et al. (ICCV 2009), whose sign means yes or no, or a table of 0 and 1. Huang et al., UMass
 07-49, 2007."""
 
-import csv
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from facespace.core.errors import FaceSetError, UsageError
+from facespace.data import other_files
 from facespace.data.faces import Face, SourceListing
 from facespace.data.sources import tables
+from facespace.data.sources.reading import rows
 from facespace.data.sources.source import Source, SourceOptions
+from facespace.data.sources.values import parse_row
 from facespace.data.splits import by_hash
 
 TABLES = ("lfw_attributes.txt", "lfw_binary_attributes.csv", "lfw_attributes.csv")
@@ -36,16 +39,25 @@ def read(root: Path, options: SourceOptions) -> SourceListing:
             reason = "its name is not its folder's with an image number"
             skipped.append((path.relative_to(folder).as_posix(), reason))
             continue
-        keys.append((match[1], int(match[2])))
+        keys.append((person(match[1]), int(match[2])))
         faces.append(Face(path.name, path, identity=match[1], split=splits.get(match[1])))
-    for person, shot in sorted(attributes.keys() - set(keys)):
-        skipped.append((f"{person}_{shot:04d}", "in the attribute table, but no image file"))
+    if attributes and keys and attributes.keys().isdisjoint(keys):
+        raise FaceSetError(
+            f"{table}: none of its {len(attributes):,} rows names one of the {len(keys):,} photographs. "
+            f"A row names {_shot(*next(iter(attributes)))!r}, a photograph {_shot(*keys[0])!r}."
+        )
+    for name, shot in sorted(attributes.keys() - set(keys)):
+        skipped.append((_shot(name, shot), "in the attribute table, but no image file"))
     values = np.full((len(keys), len(names)), np.nan, np.float32)
     for place, key in enumerate(keys):
         if key in attributes:
             values[place] = attributes[key]
     notes = _notes(folder, others, table, len(keys) - _count(keys, attributes), splits)
     return SourceListing(faces, names, values, skipped, notes)
+
+
+def _shot(name: str, number: int) -> str:
+    return f"{name}_{number:04d}"
 
 
 def _find_table(places: Iterable[Path]) -> Path | None:
@@ -59,8 +71,8 @@ def _find_table(places: Iterable[Path]) -> Path | None:
 def _files(folder: Path) -> list[Path]:
     """All files in the folders of people, in the order of paths."""
     found: list[Path] = []
-    for person in filter(Path.is_dir, folder.iterdir()):
-        found += person.iterdir()
+    for folder_of_person in other_files.folders(folder):
+        found += other_files.files(folder_of_person)
     return sorted(found)
 
 
@@ -73,7 +85,7 @@ def _image_folder(root: Path) -> tuple[Path, list[str]]:
     """The folder of people, deep-funneled before funneled before original, and the names of the other
     layouts."""
     places = [root]
-    below = sorted(filter(Path.is_dir, root.glob("*")))
+    below = other_files.folders(root)
     nested: list[Path] = []
     for place in below:
         if place.name.startswith("lfw"):
@@ -94,10 +106,15 @@ def _by_layout(path: Path) -> tuple[bool, bool]:
 
 
 def _holds_people(folder: Path) -> bool:
-    for person in filter(Path.is_dir, folder.iterdir()):
-        if any(file.stem == f"{person.name}_0001" for file in person.iterdir()):
+    for named in other_files.folders(folder):
+        if any(file.stem == f"{named.name}_0001" for file in other_files.files(named)):
             return True
     return False
+
+
+def person(name: str) -> str:
+    """A person's name as tables and folders have in common: with underscores, in one Unicode form."""
+    return re.sub(r"[\s_]+", "_", unicodedata.normalize("NFC", name).strip())
 
 
 def clean(name: str) -> str:
@@ -117,8 +134,8 @@ def _attributes(path: Path, zeros: str) -> tuple[tuple[str, ...], dict[Key, np.n
     table = {}
     for row in lines:
         try:
-            scores = np.array(row[skip:], dtype=np.float32).reshape(len(header) - skip)
-            table[row[0].replace(" ", "_"), int(row[1])] = scores
+            scores = parse_row(row[skip:]).reshape(len(header) - skip)
+            table[person(row[0]), int(row[1])] = scores
         except (ValueError, IndexError) as error:
             raise FaceSetError(
                 f"{path}: the row of {row[0]} cannot be read ({error}). Fetch the file again."
@@ -142,16 +159,11 @@ def _lines(path: Path) -> Iterator[list[str]]:
     """Header and rows of Kumar's table (tabs, the header behind #) or of a CSV."""
     if not path.is_file():
         raise FaceSetError(f"--table {path} does not exist.")
-    with path.open(encoding="utf-8", errors="replace", newline="") as file:
-        if path.suffix == ".csv":
-            yield from filter(None, csv.reader(file))
-            return
-        for line in file:
-            cells = line.rstrip("\r\n").split("\t")
-            if cells[0] == "#":
-                yield cells[1:]
-            elif not line.startswith("#") and line.strip():
-                yield cells
+    for cells in rows(path):
+        if cells[0] == "#":
+            yield cells[1:]
+        elif not cells[0].startswith("#"):
+            yield cells
 
 
 def _official_splits(places: tuple[Path, ...]) -> dict[str, str]:

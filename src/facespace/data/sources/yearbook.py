@@ -8,9 +8,12 @@ from typing import NamedTuple
 import numpy as np
 
 from facespace.core.errors import FaceSetError
+from facespace.data import other_files
 from facespace.data.faces import Face, SourceListing
 from facespace.data.sources import tables
+from facespace.data.sources.matching import clean
 from facespace.data.sources.source import Source, SourceOptions
+from facespace.data.sources.values import parse
 
 SPLITS = {"train": "train", "valid": "validation", "test": "test"}  # folder -> split
 SEXES = {"M": 1.0, "F": -1.0}
@@ -29,7 +32,7 @@ class Portrait(NamedTuple):
 def read(root: Path, options: SourceOptions) -> SourceListing:
     """Every portrait with its year, NaN where neither label nor name has one; label rows without a file are
     reported."""
-    for place in (root, *sorted(filter(Path.is_dir, root.glob("*")))):
+    for place in (root, *other_files.folders(root)):
         if any(_has_sexes(place / name) for name in SPLITS):
             return _read_splits(place)
         if all((place / sex).is_dir() for sex in SEXES):
@@ -60,7 +63,7 @@ def _read_splits(root: Path) -> SourceListing:
         found = set()
         for sex in SEXES:
             for path in _files(root / folder / sex):
-                key = f"{sex}/{tables.stem(path.name)}"
+                key = f"{sex.casefold()}/{tables.key(path.name)}"
                 _, year = labels.get(key, ("", UNKNOWN))
                 portraits.append(Portrait(path, split, year))
                 found.add(key)
@@ -75,15 +78,20 @@ def _labels(path: Path | None) -> dict[str, tuple[str, float]]:
     images."""
     labels = {}
     for row in tables.rows(path):
-        if len(row) == 2:
-            labels[tables.stem(row[0])] = row[0], float(row[1])
+        if len(row) != 2:
+            continue
+        year = parse(row[1])
+        if year is None:
+            raise FaceSetError(f"{path}: the year of {row[0]} is {row[1]!r}. Fetch the file again.")
+        folder, _, name = clean(row[0]).rpartition("/")
+        labels[f"{folder.rpartition('/')[2].casefold()}/{tables.key(name)}"] = row[0], year
     return labels
 
 
 def _files(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
-    return sorted(filter(Path.is_file, folder.iterdir()))
+    return other_files.files(folder)
 
 
 def _year(name: str) -> float:

@@ -43,8 +43,10 @@ export function connect(accessToken) {
 
 function open() {
   let wasOpen = false;
-  const scheme = location.protocol === 'https:' ? 'wss' : 'ws';
-  socket = new WebSocket(`${scheme}://${location.host}/ws`, [SUBPROTOCOL, token]);
+  const address = new URL('ws', location.href); // beside the page, also below the path of a proxy
+  address.protocol = location.protocol === 'https:' ? 'wss:' : 'ws:';
+  address.hash = address.search = '';
+  socket = new WebSocket(address.href, [SUBPROTOCOL, token]);
   socket.binaryType = 'arraybuffer';
   socket.onopen = () => {
     wasOpen = true;

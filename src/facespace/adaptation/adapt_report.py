@@ -1,0 +1,208 @@
+"""The page of an adapted space: originals, before and after, held-out faces, new faces, edits, what became of
+the rest of the space, and in plain words what to expect."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from facespace.adaptation.adapter import Adapter, Tuned
+from facespace.adaptation.carried_over import LOST, DirectionCheck
+from facespace.adaptation.photos import Faces
+from facespace.adaptation.plan import SET
+from facespace.adaptation.saving import LIKENESS
+from facespace.core.errors import BundleError, UsageError
+from facespace.image.sheets import comparison, sheet
+from facespace.report.page import Section
+from facespace.report.report import GOOD, NOTE, POOR, Finding, Layout, Report
+from facespace.space.face_space import FaceSpace
+
+NAME = "adapt"
+PICTURE, CHECKPOINT, BEST = "progress.png", "checkpoint.pt", "best"
+LAYOUT = Layout("an adapted space", NAME, others=(PICTURE, CHECKPOINT, BEST))
+SHOWN, NEW, PERSON = 16, 32, 6
+EDITS = ({"Smiling": 3.0}, {"Eyeglasses": 3.0}, {"Young": -2.0}, {"Male": 2.0})
+FIGURES = {  # name -> label, number format
+    "mse": ("mean squared error", ".5f"),
+    "lpips": ("LPIPS (AlexNet)", ".3f"),
+    "identity": ("identity (ArcFace), cosine", ".2f"),
+}
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Faces uint8 (N, H, W, C): of the photographs, and of the base's prior before and after."""
+
+    originals: np.ndarray
+    before: np.ndarray
+    after: np.ndarray
+    held_out: np.ndarray  # bool (N,)
+    prior_before: np.ndarray
+    prior_after: np.ndarray
+
+
+def build_report(
+    adapter: Adapter,
+    tuned: Tuned,
+    saved: FaceSpace,
+    faces: Faces,
+    pictures: Pictures,
+    checks: Sequence[DirectionCheck],
+    figures: Mapping[str, Any],
+    ending: str,
+    commands: Sequence[str],
+) -> Report:
+    """The report of a saved space; `ending` says how tuning ended."""
+    protocol = {
+        "base": f"{adapter.base.folder.name}, {adapter.base.card['fingerprint'][:16]}",
+        "faces": len(faces),
+        "held_out": int(adapter.held_out.sum()),
+        "inversion_steps": adapter.plan.inversion_steps,
+        "tuning_steps": f"{adapter.tuner.step} of {adapter.plan.tuning_steps}, {ending}",
+        "seed": adapter.seed,
+        "encoder": "tuned too" if adapter.tuner.encodes else "as in the base",
+    }
+    sections = [
+        _photographs(pictures, faces),
+        _held_out(pictures, faces),
+        _new_faces(saved, len(faces)),
+        _edits(saved, tuned),
+        _rest(pictures, figures),
+        _directions(checks),
+        Section("Whose likeness this is", "\n\n".join(LIKENESS)),
+        Section("Next", "These commands go on from here.", code="\n".join(commands)),
+    ]
+    return Report(
+        LAYOUT,
+        "A space adapted to photographs",
+        protocol,
+        {"figures": dict(figures), "history": adapter.tuner.history, "notes": faces.notes, "ending": ending},
+        findings(adapter, checks, figures),
+        summary=" ".join([_expectation(len(faces)), *faces.notes]),
+        sections=sections,
+        seconds=dict(adapter.seconds),
+        protocol_text="Before: the base's encoder and decoder. After: the tuned decoder at each "
+        "photograph's latent; held-out photographs are encoded by the space.",
+    )
+
+
+def _expectation(count: int) -> str:
+    if count < SET:
+        return (
+            "Photographs of a person: the space shows these almost as they are, edits keep the person, and "
+            "other photographs of the same person come out better than before. New faces are those of the "
+            "base; --prior noise-normal draws from the neighbourhood of the photographs."
+        )
+    return (
+        "A set: the space shows its photographs, and draws new faces that resemble the set. Faces outside "
+        "the set are shown about as well as before. A few dozen photographs teach style, light and poses; "
+        "they do not teach what none of them shows."
+    )
+
+
+def findings(adapter: Adapter, checks: Sequence[DirectionCheck], figures: Mapping[str, Any]) -> list[Finding]:
+    """What the figures say."""
+    found = []
+    before, after = figures["before"]["mse"], figures["after"]["mse"]
+    kind = GOOD if after < 0.5 * before else POOR
+    text = f"The photographs' mean squared error fell from {before:.4f} to {after:.4f}."
+    found.append(Finding(kind, text, "" if kind == GOOD else "Give more --minutes."))
+    if "held_out_before" in figures:
+        first, last = figures["held_out_before"], figures["held_out_after"]
+        name = "lpips" if "lpips" in last else "mse"
+        better = last[name] <= first[name]
+        words = f"Held-out photographs: {FIGURES[name][0]} {first[name]:.4f} before, {last[name]:.4f} after."
+        found.append(Finding(GOOD if better else POOR, words, "" if better else "More photographs help."))
+    change = figures["prior_change"]
+    kind = GOOD if change < 0.03 else POOR
+    found.append(Finding(kind, f"Faces of the base's prior changed by {change:.3f} of the range of a pixel."))
+    lost = [check.name for check in checks if check.kept is False]
+    if lost:
+        found.append(
+            Finding(NOTE, f"These directions lost at least half of their effect: {', '.join(lost)}.")
+        )
+    elif checks:
+        found.append(
+            Finding(GOOD, f"All {len(checks)} directions keep their effect, where it can be judged.")
+        )
+    return found
+
+
+def _photographs(pictures: Pictures, faces: Faces) -> Section:
+    rows = np.flatnonzero(~pictures.held_out)[:SHOWN]
+    return Section(
+        "Photographs",
+        "The photographs, and how the space showed them before and shows them now.",
+        [("Original, before, after.", _rows(pictures, faces, rows))],
+    )
+
+
+def _held_out(pictures: Pictures, faces: Faces) -> Section | None:
+    rows = np.flatnonzero(pictures.held_out)[:SHOWN]
+    if not len(rows):
+        return None
+    text = "Photographs that the space did not learn from: what it does with others of their kind."
+    return Section("Held-out photographs", text, [("Original, before, after.", _rows(pictures, faces, rows))])
+
+
+def _rows(pictures: Pictures, faces: Faces, rows: np.ndarray) -> Any:
+    stacks = [("original", pictures.originals), ("before", pictures.before), ("after", pictures.after)]
+    return comparison(
+        [(name, stack[rows]) for name, stack in stacks], [faces.names[row] for row in rows], scale=2
+    )
+
+
+def _new_faces(space: FaceSpace, count: int) -> Section:
+    kind = space.default_prior
+    new = [(f"From the prior {kind}.", sheet(space.sample(NEW, seed=0), 8, scale=2))]
+    others = [name for name in space.card.get("priors", {}) if name != kind]
+    if count < SET and "noise-normal" in others:
+        near = sheet(space.sample(8, seed=0, prior="noise-normal"), 8, scale=2)
+        new.append(("From the neighbourhood of the photographs: --prior noise-normal.", near))
+    return Section("New faces", "Faces that the space draws. These people do not exist.", new)
+
+
+def _edits(space: FaceSpace, tuned: Tuned) -> Section | None:
+    z = tuned.latents[:PERSON]
+    states = [("unedited", space.decode(z))]
+    for edit in EDITS:
+        try:
+            name, strength = next(iter(edit.items()))
+            states.append((f"{name} {strength:+g}", space.decode(space.edit(z, edit))))
+        except (UsageError, BundleError):
+            continue
+    if len(states) == 1:
+        return None
+    return Section(
+        "Edits", "The first photographs, edited.", [("Strengths in sd.", comparison(states, scale=2))]
+    )
+
+
+def _rest(pictures: Pictures, figures: Mapping[str, Any]) -> Section:
+    change = figures["prior_change"]
+    text = f"Faces of the base's prior, which tuning held: changed by {change:.4f} of a pixel's range."
+    stacks = [("before", pictures.prior_before[:8]), ("after", pictures.prior_after[:8])]
+    rows = [["", "before", "after"]]
+    for name, (label, form) in FIGURES.items():
+        for where, prefix in (("photographs", ""), ("held-out photographs", "held_out_")):
+            values = [figures.get(f"{prefix}{state}", {}).get(name) for state in ("before", "after")]
+            if None not in values:
+                rows.append([f"{label}, {where}", *[f"{value:{form}}" for value in values]])
+    return Section("Figures, and the rest of the space", text, [("", comparison(stacks, scale=2))], rows)
+
+
+def _directions(checks: Sequence[DirectionCheck]) -> Section | None:
+    if not checks:
+        return None
+    text = (
+        "Each direction of the base, two standard deviations on the base's new faces: the change of the "
+        "attribute classifier's logit in the base and here, or the correlation of the changes of pixels. "
+        f"Below {LOST:.0%} of the base's effect a direction is marked as lost; – stands where the base's own "
+        "effect is too small."
+    )
+    rows = [["direction", "base", "here", "keeps its meaning"]]
+    for check in checks:
+        verdict = {True: "yes", False: "lost", None: "–"}[check.kept]
+        rows.append([check.name, f"{check.base:.2f}", f"{check.adapted:.2f}", verdict])
+    return Section("Directions", text, table=rows)

@@ -1,0 +1,108 @@
+"""The latents from which a space decodes given faces: the encoder's, refined by its own error, then optimised
+with the decoder frozen. They stay near the encoder's, so that what was fitted to latents of faces, such as
+directions and priors, holds for them (Roich et al., 2021, call them pivots)."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from facespace.adaptation.losses import FaceLoss
+from facespace.adaptation.plan import AdaptPlan
+from facespace.adaptation.progress import INVERSION, AdaptProgress, OnStep, Stop, ignore, never
+from facespace.image.pixels import to_float, to_uint8
+from facespace.models import LatentModel
+from facespace.models.precision import autocast
+from facespace.space.base import BaseSpace
+
+PASSES = 3  # of the encoder: each corrects the latents by the encoding of the decoder's error
+BATCH = 16
+SHOWN = 16  # faces of a picture of the progress
+
+
+@torch.no_grad()
+def encode(model: LatentModel, x: Tensor, passes: int = PASSES) -> Tensor:
+    """Latents (N, D) of faces (N, C, H, W) in [0, 1] by several passes of the encoder (Alaluf et al., 2021).
+    There is one pass where the decoder's images are smaller than the encoder's, and of a model that refines
+    its latents by itself."""
+    if not can_refine(model):
+        passes = 1
+    parts = []
+    for batch in x.split(BATCH):
+        first = model.encode(batch).mean.flatten(1)
+        z = first
+        for _ in range(passes - 1):
+            again = model.encode(decode(model, z)).mean.flatten(1)
+            z = z + first - again
+        parts.append(z)
+    return torch.cat(parts).float()
+
+
+def can_refine(model: LatentModel) -> bool:
+    """Whether several passes of the encoder are possible and not made by the model itself."""
+    return model.image_shape == model.config.image and model.config.refinement_steps == 1
+
+
+def decode(model: LatentModel, z: Tensor) -> Tensor:
+    """Latents (N, D) to faces (N, C, H, W) in [0, 1], with gradients."""
+    return model.decode(z.reshape(-1, *model.latent_shape)).float()
+
+
+@torch.no_grad()
+def images(model: LatentModel, z: Tensor) -> Tensor:
+    """The same in batches without gradients."""
+    return torch.cat([decode(model, batch) for batch in z.split(BATCH)])
+
+
+def invert(
+    space: BaseSpace,
+    faces: np.ndarray,
+    start: Tensor,
+    root: np.ndarray,
+    loss: FaceLoss,
+    plan: AdaptPlan,
+    on_step: OnStep = ignore,
+    stop: Stop = never,
+) -> Tensor:
+    """Latents (N, D) of faces uint8 (N, H, W, C) of the size that the space decodes, optimised from `start`
+    (N, D) by Adam in whitened space (`root` (D, D), see Whitening). Each latent keeps the best of its steps,
+    so that no distance grows. Deterministic."""
+    unit = torch.from_numpy(root).float().to(space.device)
+    total = plan.inversion_steps * -(-len(faces) // BATCH)
+    found, done = start.clone(), 0
+
+    def shown() -> np.ndarray:
+        return to_uint8(images(space.model, found[:SHOWN]))
+
+    for first in range(0, len(faces), BATCH):
+        rows = slice(first, first + BATCH)
+        goal = to_float(faces[rows], space.device)
+        for best in _optimized(space.model, goal, start[rows], unit, loss, plan):
+            found[rows] = best
+            done += 1
+            on_step(AdaptProgress(INVERSION, done, total, shown))
+            if stop():
+                return found
+    return found
+
+
+def _optimized(
+    model: LatentModel, goal: Tensor, start: Tensor, unit: Tensor, loss: FaceLoss, plan: AdaptPlan
+) -> Iterator[Tensor]:
+    """The best latents (B, D) so far after each step."""
+    moved = torch.zeros_like(start, requires_grad=True)
+    optimizer = torch.optim.Adam([moved], plan.inversion_rate)
+    best, least = start.clone(), torch.full((len(start),), torch.inf, device=start.device)
+    for _ in range(plan.inversion_steps):
+        with torch.enable_grad():
+            at = start + moved @ unit
+            with autocast(start.device):
+                image = decode(model, at)
+            error = loss(image, goal) + plan.distance * moved.square().sum(1)
+            optimizer.zero_grad()
+            error.sum().backward()
+        better = error.detach() < least
+        best[better], least[better] = at.detach()[better], error.detach()[better]
+        optimizer.step()
+        yield best

@@ -1,0 +1,297 @@
+"""From the bytes of an image file to a decoded Pillow image: the formats that are read, the limits of size,
+and files that browsers show although they break a rule of their format. Knows no colours."""
+
+import io
+import struct
+import zlib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, ImageFile, UnidentifiedImageError
+
+from facespace.core.errors import ImageError
+from facespace.core.extras import install_command
+from facespace.image.colours import EXIF, WHITE, white_of
+
+MAX_PIXELS = 100_000_000  # a picture of more is taken as a decompression bomb
+MAX_JPEG_PIXELS = (
+    256_000_000  # JPEG's decoder makes a half of that in each direction: phones have 200 million
+)
+# Formats that Pillow decodes by itself; PostScript and others would start other programs.
+FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "BMP", "TIFF", "GIF", "PPM", "JPEG2000", "TGA", "ICO")
+HEIF_ENDINGS = (".heic", ".heif", ".hif")
+HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+CUT, BROKEN, HEADER, UNKNOWN = (
+    "cut short",
+    "broken image data",
+    "broken image header",
+    "not an image that can be read",
+)
+MAX_TEXT = 1_000_000  # bytes of a PNG's text or profile that Pillow takes
+MAX_PROFILE = 16_000_000  # bytes of an unpacked profile; those of presses have some
+
+
+def decode(data: bytes) -> Image.Image:
+    """The first frame of an image file, loaded, as it is stored; JPEGs of more than 100 million pixels at
+    half the size. What is damaged beside the pixels, and an end that lacks its mark, are mended where every
+    pixel is there. Raises ImageError with a short reason that can be counted."""
+    try:
+        return _decode(data)
+    except ImageError as error:
+        mended = _mend_png(data) if data.startswith(PNG) else _mend_jpeg(data, str(error) == CUT)
+        if mended is None:
+            raise
+        return mended
+
+
+def _decode(data: bytes) -> Image.Image:
+    image = _open(data)
+    _check_size(image)
+    try:
+        image.load()
+    except Exception as error:  # OSError, SyntaxError, struct.error, EOFError … by format
+        cut = "truncat" in str(error) or isinstance(error, EOFError)
+        raise ImageError(CUT if cut else BROKEN) from error
+    if data.startswith(PNG):
+        bits = _significant_bits(data)
+        if bits:
+            image.info[WHITE] = 2**bits - 1
+    return _with_low_bytes(data, image)
+
+
+def _with_low_bytes(data: bytes, image: Image.Image) -> Image.Image:
+    """A picture of 16 bits a colour, of which Pillow keeps the high bytes, with levels up to its own white:
+    10, 12 or 14 bits in 16 are nearly black otherwise. Other pictures as they are."""
+    swapped = LOW_BYTES.get(_raw_mode(data, image.mode))
+    if swapped is None:
+        return image
+    high = np.asarray(image, np.float64)
+    colours = slice(3) if high.ndim == 3 and high.shape[-1] >= 3 else slice(1)
+    if high[..., colours].max(initial=0) >= 64:
+        return image
+    low = _open(data)
+    low.tile = [tile._replace(args=_swapped(tile.args, swapped)) for tile in low.tile]  # type: ignore[attr-defined]
+    low.load()
+    levels = 256 * high + np.asarray(low, np.float64)
+    white = white_of(image, float(levels[..., colours].max()))
+    shown = high
+    shown[..., colours] = (levels[..., colours] / white * 255).clip(0, 255).round()
+    deep = Image.fromarray(shown.astype(np.uint8), image.mode)
+    deep.info.update(image.info)
+    return deep
+
+
+# Pillow's modes of raw 16-bit samples, and those that take the other byte of each for the high one.
+LOW_BYTES = {"RGB;16B": "RGB;16L", "RGB;16L": "RGB;16B", "RGBA;16B": "RGBA;16L", "RGBA;16L": "RGBA;16B"}
+
+
+def _raw_mode(data: bytes, mode: str) -> str:
+    """How the pixels lie in the file, in Pillow's words; empty for all but PNG and TIFF."""
+    if mode not in ("RGB", "RGBA") or not data.startswith((PNG, b"II*", b"MM*")):
+        return ""
+    tiles = getattr(_open(data), "tile", None)
+    args = tiles[0].args if tiles else ""
+    return str(args[0] if isinstance(args, tuple) else args)
+
+
+def _swapped(args: object, raw_mode: str) -> object:
+    return (raw_mode, *args[1:]) if isinstance(args, tuple) else raw_mode
+
+
+def _open(data: bytes) -> Image.Image:
+    try:
+        return Image.open(io.BytesIO(data), formats=_formats())
+    except Image.DecompressionBombError as error:
+        raise ImageError(_too_many(MAX_PIXELS)) from error
+    except UnidentifiedImageError as error:
+        if data[4:8] == b"ftyp" and data[8:12] in HEIF_BRANDS and "HEIF" not in _formats():
+            raise ImageError(f"HEIC, which needs: {install_command('heic')}") from error
+        raise ImageError(UNKNOWN) from error
+    except Exception as error:  # a hostile header can raise almost anything
+        raise ImageError(HEADER) from error
+
+
+def _check_size(image: Image.Image) -> None:
+    """Raises ImageError for a decompression bomb, and asks for half the size of a very large JPEG."""
+    pixels = image.width * image.height
+    if pixels <= MAX_PIXELS:
+        return
+    if image.format not in ("JPEG", "MPO"):
+        raise ImageError(_too_many(MAX_PIXELS))
+    if pixels > MAX_JPEG_PIXELS:
+        raise ImageError(_too_many(MAX_JPEG_PIXELS))
+    image.draft(None, (image.width // 2, image.height // 2))
+    if image.width * image.height > MAX_PIXELS:
+        raise ImageError(_too_many(MAX_PIXELS))
+
+
+def _too_many(limit: int) -> str:
+    return f"more than {limit // 1_000_000} million pixels"
+
+
+@cache
+def _formats() -> tuple[str, ...]:
+    Image.init()
+    known = tuple(filter(Image.OPEN.__contains__, FORMATS))  # older Pillows lack AVIF
+    try:
+        import pillow_heif  # type: ignore[import-not-found]  # the extra `heic`
+    except ImportError:
+        return known
+    pillow_heif.register_heif_opener()
+    return (*known, "HEIF")
+
+
+def has_image_ending(path: Path) -> bool:
+    """Whether a file's name ends as those of the image formats do that are read, HEIC among them whether it
+    can be read here or not."""
+    Image.init()
+    ending = path.suffix.lower()
+    return ending in HEIF_ENDINGS or Image.EXTENSION.get(ending) in FORMATS
+
+
+# --- PNG: whatever is wrong in an ancillary chunk is left out, as libpng does
+
+PNG = b"\x89PNG\r\n\x1a\n"
+CRITICAL = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
+WANTED = (b"tRNS", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"eXIf", b"sBIT")
+
+
+class Chunk(NamedTuple):
+    """A chunk of a PNG."""
+
+    name: bytes
+    content: bytes
+    whole: bool  # whether its checksum is right
+    packed: bytes  # with length and checksum
+
+
+def _chunks(data: bytes) -> Iterator[Chunk]:
+    at = len(PNG)
+    while at + 12 <= len(data):
+        (length,) = struct.unpack_from(">I", data, at)
+        end = at + 12 + length
+        if end > len(data):
+            return
+        name, content = data[at + 4 : at + 8], data[at + 8 : end - 4]
+        whole = zlib.crc32(name + content) == struct.unpack_from(">I", data, end - 4)[0]
+        yield Chunk(name, content, whole, data[at:end])
+        at = end
+
+
+def _significant_bits(data: bytes) -> int:
+    """The bits of a sample that the chunk sBIT states; 0 without one."""
+    for chunk in _chunks(data):
+        if chunk.name == b"sBIT" and chunk.whole and chunk.content:
+            return max(chunk.content)
+        if chunk.name == b"IDAT":
+            break
+    return 0
+
+
+def _mend_png(data: bytes) -> Image.Image | None:
+    """A PNG without its texts, without ancillary chunks whose checksum is wrong, and with its profile however
+    long that is; None where its pixels are broken."""
+    kept, profile = [PNG], b""
+    for chunk in _chunks(data):
+        if chunk.name == b"iCCP" and chunk.whole:
+            profile = _unpacked_profile(chunk.content)
+            if not 0 < len(profile) < MAX_TEXT:
+                continue
+        if chunk.name in CRITICAL or (chunk.whole and (chunk.name in WANTED or _states_xmp(chunk))):
+            kept.append(chunk.packed)
+    mended = b"".join(kept)
+    if len(mended) == len(data):
+        return None
+    try:
+        image = _decode(mended)
+    except ImageError:
+        return None
+    if len(profile) >= MAX_TEXT:
+        image.info["icc_profile"] = profile
+    return image
+
+
+def _states_xmp(chunk: Chunk) -> bool:
+    """Whether a chunk is a short XMP packet, which may state the orientation."""
+    return (
+        chunk.name == b"iTXt"
+        and chunk.content[:22] == b"XML:com.adobe.xmp\0\0\0\0\0"
+        and (len(chunk.content) < MAX_TEXT)
+    )
+
+
+def _unpacked_profile(content: bytes) -> bytes:
+    """The profile of a chunk iCCP: a name, a zero, a zero for zlib, and the packed profile; empty where it is
+    damaged or too long."""
+    name_end = content.find(b"\0")
+    unpacker = zlib.decompressobj()
+    try:
+        profile = unpacker.decompress(content[name_end + 2 :], MAX_PROFILE)
+    except zlib.error:
+        return b""
+    return b"" if unpacker.unconsumed_tail else profile
+
+
+# --- JPEG: metadata that Pillow stumbles over is left out, and a missing end mark is added
+
+END = b"\xff\xd9"
+APP_KEPT = {0xE0: b"JFIF", 0xE1: b"Exif", 0xE2: b"ICC_PROFILE", 0xEE: b"Adobe"}
+# Bytes that a scan without its last blocks would decode as some: pixels that depend on them are missing.
+PADDING = (b"", b"\x55\xaa" * 64, b"\xaa\x2d" * 64)
+
+
+def _mend_jpeg(data: bytes, cut: bool) -> Image.Image | None:
+    """A JPEG whose end mark or metadata are damaged; None for other files, and where pixels are missing."""
+    if not data.startswith(b"\xff\xd8\xff"):
+        return None
+    if cut:
+        return _with_end(data)
+    for app in (dict(APP_KEPT), {key: name for key, name in APP_KEPT.items() if key != 0xE1}):
+        shorter, exif = _without_metadata(data, app)
+        try:
+            image = _decode(shorter)
+        except ImageError:
+            continue
+        if exif:
+            image.info.setdefault(EXIF, exif)
+        return image
+    return None
+
+
+def _with_end(data: bytes) -> Image.Image | None:
+    """The JPEG with an end mark, where the pixels do not depend on what stands before that."""
+    whole = data[:-1] if data.endswith(b"\xff") else data
+    seen: list[Image.Image] = []
+    for padding in PADDING:
+        try:
+            seen.append(_decode(whole + padding + END))
+        except ImageError:
+            return None
+    first = np.asarray(seen[0])
+    return seen[0] if all(np.array_equal(first, np.asarray(other)) for other in seen[1:]) else None
+
+
+def _without_metadata(data: bytes, kept: dict[int, bytes]) -> tuple[bytes, bytes]:
+    """A JPEG with those application segments alone, and the content of the Exif segment."""
+    parts, exif, at = [data[:2]], b"", 2
+    while at + 4 <= len(data) and data[at] == 0xFF:
+        marker, (length,) = data[at + 1], struct.unpack_from(">H", data, at + 2)
+        segment = data[at : at + 2 + length]
+        content = segment[4:]
+        if marker == 0xE1 and content.startswith(b"Exif"):
+            exif = exif or content
+        application = 0xE0 <= marker <= 0xEF or marker == 0xFE
+        if not application or (marker in kept and content.startswith(kept[marker])):
+            parts.append(segment)
+        at += 2 + length
+        if marker == 0xDA:  # the scan, up to the end
+            break
+    return b"".join([*parts, data[at:]]), exif
+
+
+# Files that end early must be an error, whatever another library has set.
+ImageFile.LOAD_TRUNCATED_IMAGES = False
+Image.MAX_IMAGE_PIXELS = MAX_JPEG_PIXELS // 2  # Pillow refuses twice that; _check_size has the limit of each
