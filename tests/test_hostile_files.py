@@ -194,9 +194,11 @@ def test_cells_that_look_like_formulas_are_texts_and_come_back(tmp_path, drawn):
     photos = tmp_path / "photos"
     (photos / "=cmd").mkdir(parents=True)
     Image.fromarray(FaceSet(drawn).images[0]).save(photos / "=cmd" / "=1+1.png")
-    Image.fromarray(FaceSet(drawn).images[1]).save(photos / "plain.png")
+    (photos / "other").mkdir()
+    Image.fromarray(FaceSet(drawn).images[1]).save(photos / "other" / "plain.png")
     faces = facespace.prepare("folder", photos, to=tmp_path / "set", size=16, workers=1)
-    assert list(faces.ids) == ["=cmd/=1+1.png", "plain.png"] and faces.attribute_names == ("=cmd",)
+    assert list(faces.ids) == ["=cmd/=1+1.png", "other/plain.png"]
+    assert faces.attribute_names == ("=cmd", "other")
     for line in (tmp_path / "set" / "table.csv").read_text().splitlines():
         assert not any(cell.startswith("=") for cell in line.split(","))
 

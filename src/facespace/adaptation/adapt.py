@@ -26,6 +26,7 @@ from facespace.core.cards import CARD
 from facespace.core.console import note
 from facespace.core.errors import TrainingError, UsageError
 from facespace.core.files import write_atomically, write_json
+from facespace.core.locks import writing
 from facespace.image.pixels import squared_error
 from facespace.image.sheets import comparison
 from facespace.perception.arcface import open_arcface
@@ -102,9 +103,25 @@ def adapt_to(
     commands: Sequence[str] = (),
 ) -> Adapted:
     """What `adapt` writes, with its report. `commands` are shown at the end of the page."""
-    check_base(base)
-    plan_for(1, minutes)
-    _check_folder(to, resume, force)
+    with writing(to):
+        check_base(base)
+        plan_for(1, minutes)
+        _check_folder(to, resume, force)
+        return _adapt_to(photos, to, base, minutes, seed, align, resume, on_step, stop, commands)
+
+
+def _adapt_to(
+    photos: Photos,
+    to: Path,
+    base: FaceSpace,
+    minutes: float,
+    seed: int,
+    align: bool | str,
+    resume: bool,
+    on_step: OnStep,
+    stop: Stop,
+    commands: Sequence[str],
+) -> Adapted:
     faces = _with_notes(read_faces(base, photos, align), base)
     for text in faces.notes:
         note(text)

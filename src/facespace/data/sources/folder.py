@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from facespace.core.files import is_same
 from facespace.data.faces import Face, SourceListing
 from facespace.data.other_files import is_other_file
 from facespace.data.sources.attribute_table import read_table
@@ -55,7 +56,7 @@ def _find_files(root: Path, table: Path | None) -> tuple[list[Path], list[tuple[
     files that are no photographs by name."""
     paths, skipped, others = [], [], 0
     for path, problem in _walk(root):
-        if table and _is_same(path, table):
+        if table and is_same(path, table):
             continue
         if is_other_file(_id(path, root)):
             others += 1
