@@ -14,6 +14,7 @@ def explore(
     port: int | None = None,
     host: str = "127.0.0.1",
     token: str | None = None,
+    new_token: Flag = False,
     open: Flag = False,
 ) -> Done:
     """Explore a space in the browser: sliders, drawing, photographs, a map, morphs.
@@ -32,7 +33,10 @@ def explore(
     host
         Another address to listen on lets other machines in, and requires --token.
     token
-        The page's key, 16 characters or more. [default: a new one at each start]
+        The page's key, 16 characters or more. [default: one that is kept for this port and this user, so that an
+        open page reconnects after a restart]
+    new_token
+        Replace the kept key by another one.
     open
         Open the browser too.
     """
@@ -45,7 +49,7 @@ def explore(
     chosen = list(spaces) or at_hand(Path("runs"), Path("demo"))
     opened = Spaces(chosen, FaceSet(data) if data else None)
     opened.open(0)  # a missing or damaged space raises before anything listens
-    service = Service(opened, host, port, token)
+    service = Service(opened, host, port, token, new_token=new_token)
 
     def ready(address: str) -> None:
         note(f"Explore {', '.join(opened.names)} at {address}  (Ctrl-C stops)")

@@ -8,6 +8,7 @@ import mimetypes
 import socket
 import time
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from importlib import resources
 from pathlib import Path
 
@@ -23,8 +24,9 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from facespace.core.errors import FacespaceError, UsageError
 from facespace.data.faces import FaceSet
 from facespace.explorer import handlers, messages, security
-from facespace.explorer.engine import Engine
+from facespace.explorer.engine import Engine, short_fingerprint
 from facespace.models import locations
+from facespace.models.bundle_card import read_card
 from facespace.space.face_space import FaceSpace, load
 
 PORT, TRIED = 8420, 20  # the default port, and how many ports from it on are tried
@@ -38,15 +40,29 @@ class Spaces:
     def __init__(self, spaces: Sequence[FaceSpace | Path], faces: FaceSet | None = None) -> None:
         self._given, self._faces = list(spaces), faces
         self._engines: dict[int, Engine] = {}
-        self.names = [_name(_folder(space)) for space in spaces]
+        folders = [_folder(space) for space in spaces]
+        self.names = [_name(folder) for folder in folders]
+        self._folders = folders
 
     def open(self, index: int) -> Engine:
         """The engine of a space by its number."""
         if index not in self._engines:
             given = self._given[index]
             space = given if isinstance(given, FaceSpace) else load(given)
-            self._engines.setdefault(index, Engine(space, self.names[index], self._faces))
+            engine = Engine(space, self.names[index], self._faces, lambda: self.fingerprints)
+            self._engines.setdefault(index, engine)
         return self._engines[index]
+
+    @cached_property
+    def fingerprints(self) -> list[str]:
+        """What tells the spaces apart in links; empty for a space whose card cannot be read."""
+        found: list[str] = []
+        for folder in self._folders:
+            try:
+                found.append(short_fingerprint(read_card(folder)))
+            except FacespaceError:
+                found.append("")
+        return found
 
     def stop(self) -> None:
         """Ends all work in the background."""
@@ -183,11 +199,19 @@ class Service(uvicorn.Server):
     """A server that is ready to start; `address` contains the token."""
 
     def __init__(
-        self, spaces: Spaces, host: str, port: int | None, token: str | None, frames: str = ""
+        self,
+        spaces: Spaces,
+        host: str,
+        port: int | None,
+        token: str | None,
+        frames: str = "",
+        new_token: bool = False,
     ) -> None:
         self._spaces, key = spaces, security.check_token(host, token)
         self.listening = bind(host, port)
         number = self.listening.getsockname()[1]
+        if token is None and port != 0:  # a page finds no server again on a port that is any free one
+            key = security.kept_token(number, key, new_token)
         app = application(spaces, security.allowed_hosts(host, number), key, frames)
         shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
         self.address = f"http://{security.authority(shown)}:{number}/#token={key}"

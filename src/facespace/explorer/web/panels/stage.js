@@ -3,6 +3,7 @@
  * set the latent, or a preview. */
 
 import { $, announce, button, find, h, setChildren, setPressed } from '../dom.js';
+import { bindToggle } from '../fields.js';
 import { latestWins } from '../latest.js';
 import { distancePercentile } from '../maths.js';
 import { cachePicture, measurePaint, paint, pictureOf } from '../pictures.js';
@@ -15,6 +16,9 @@ const EXPORTED_SIDE = 512; // pixels of an exported picture, about
 const CAPTION_HEIGHT = 30; // pixels
 const LEAST_HEIGHT = 120; // pixels
 const WASTED_ROOM = 1.2; // from which a smooth face is not kept at whole steps of zoom
+
+/** What the face is called beside a drawing. @type {Record<string, string>} */
+const CAPTIONS = { draw: 'Face' };
 
 const COMPARE_TIP =
   'Hold this, or the key X, to see the original: the face before your edits, or the photo that it was encoded ' +
@@ -35,7 +39,7 @@ const BEYOND = 'Beyond the model';
 let current = null;
 /** What a drawing or an animation shows instead of the face. @type {Picture | null} */
 let preview = null;
-let split = false;
+let previewText = '';
 let comparing = false;
 let updates = 0;
 
@@ -97,19 +101,15 @@ function createCompareButton() {
 }
 
 function splitButton() {
-  const toggle = () => {
-    split = !split;
-    setPressed(element, split);
-    refresh();
-  };
-  const element = button('compare', 'Split', toggle, { 'aria-pressed': 'false', dataset: { tip: SPLIT_TIP } });
-  return element;
+  return bindToggle(button('compare', 'Split', () => {}, { dataset: { tip: SPLIT_TIP } }), 'split');
 }
 
 function pixelsButton() {
   const toggle = () => setView({ smooth: !state.view.smooth });
   const element = button('pixels', 'Pixels', toggle, { dataset: { tip: PIXELS_TIP } });
-  on('view', () => setPressed(element, !state.view.smooth));
+  const show = () => setPressed(element, !state.view.smooth);
+  on('view', show);
+  show();
   return element;
 }
 
@@ -133,8 +133,7 @@ export function loadFace({ z, picture }, label, photo = null) {
  */
 export function showPreview(picture, text = '') {
   preview = picture;
-  caption.textContent = text;
-  caption.hidden = !picture || !text;
+  previewText = text;
   refresh();
 }
 
@@ -183,6 +182,9 @@ async function originalPicture() {
 
 async function refresh() {
   if (!state.facts || !face) return;
+  const { split } = state.view;
+  caption.textContent = preview ? previewText : CAPTIONS[state.view.source] ?? '';
+  caption.hidden = !caption.textContent;
   const zoom = Math.ceil(setFaceSize());
   if (!current && !preview) return;
   const shown = preview ?? /** @type {Picture} */ (current);
@@ -247,7 +249,7 @@ function placeDivider() {
   const faces = $('#faces');
   original.style.clipPath = comparing ? 'none' : `inset(0 ${100 - position}% 0 0)`;
   faces.style.setProperty('--at', `${position}%`);
-  faces.classList.toggle('split', split && !comparing && !preview);
+  faces.classList.toggle('split', state.view.split && !comparing && !preview);
 }
 
 // ---- Typicality
