@@ -22,6 +22,7 @@ import { clamp, signed } from './maths.js';
  * @typedef {object} RowActions
  * @property {(value: number) => boolean} onMove returns false where the axis is locked
  * @property {() => void} onFinish
+ * @property {() => void} onCancel takes the move back that goes on
  * @property {() => void} onLock
  * @property {() => void} onReset
  * @property {() => void} onRandomise
@@ -157,6 +158,10 @@ export class SliderRow {
     const { slider, number, actions } = this;
     slider.addEventListener('input', () => this.#move(Number(slider.value)));
     slider.addEventListener('change', actions.onFinish);
+    slider.addEventListener('swiped', (event) => {
+      event.preventDefault();
+      actions.onCancel();
+    });
     slider.addEventListener('keydown', (event) => this.#handleKey(event));
     number.addEventListener('input', () => {
       this.typing = true;

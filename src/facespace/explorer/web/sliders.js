@@ -275,6 +275,7 @@ export class SliderPanel {
   #cancel() {
     if (this.base) move(this.base);
     this.#forgetMove();
+    this.refresh();
   }
 
   /** The face is another one: a move that went on has ended. */
@@ -368,6 +369,7 @@ export class SliderPanel {
       {
         onMove: (value) => this.#moveRow(key, value),
         onFinish: () => this.#finish(label),
+        onCancel: () => this.#cancel(),
         onLock: () => toggleLock(panel, key),
         onReset: () => setTo(read(state.original.z).get(key) ?? 0),
         onRandomise: () => setTo(state.view.truncation * randomNormal()),

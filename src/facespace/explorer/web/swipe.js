@@ -17,6 +17,8 @@ export function undoSwipes() {
     if (!held) return;
     const { slider, value } = held;
     held = null;
+    const undone = new Event('swiped', { bubbles: true, cancelable: true });
+    if (!slider.dispatchEvent(undone)) return; // it has its own way back
     slider.value = value;
     for (const type of ['input', 'change']) slider.dispatchEvent(new Event(type, { bubbles: true }));
   });

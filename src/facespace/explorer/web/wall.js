@@ -34,10 +34,10 @@ export class Cell {
         'aria-valuemax': limit,
         dataset: { tip: `${axis.label}. ${axis.tip}`, key: String(axis.key) },
       },
-      h('span', { class: 'bar' }),
+      h('span', { class: 'fader' }),
       h('span', { class: 'name' }, name),
     );
-    this.element.style.setProperty('--share', `${Math.round(100 * (axis.share ?? 0))}%`);
+    this.element.style.setProperty('--share', `${Math.round(100 * Math.sqrt(axis.share ?? 0))}%`);
   }
 
   get focused() {

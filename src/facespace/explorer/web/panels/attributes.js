@@ -101,7 +101,8 @@ async function load() {
   reason = loaded.reason;
   collect();
   panel.build();
-  const open = state.view.edit === 'attributes';
+  const { positive, negative } = state.examples;
+  const open = state.view.edit === 'attributes' && !positive.length && !negative.length;
   const other = document.querySelector('#tab-components');
   if (!directions.size && open && other) setView({ edit: 'components' });
 }
