@@ -26,7 +26,11 @@ def with_directions(space: FaceSpace, names=("Smiling", "Eyeglasses", "Male"), u
     def add_direction(name, having, lacking):
         known[0] = merged(known[0], custom_direction(name, having, lacking, whitening))
 
-    space.directions, space.whitening, space.add_direction = lambda: known[0], lambda: whitening, add_direction  # type: ignore[method-assign]
+    space.directions, space.whitening, space.add_direction = (
+        lambda: known[0],
+        lambda: whitening,
+        add_direction,
+    )  # type: ignore[method-assign]
     return space
 
 

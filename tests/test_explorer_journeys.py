@@ -220,7 +220,7 @@ def test_in_a_space_that_takes_no_directions_they_live_in_the_browser_and_travel
     for side in (0, 1):
         for _ in range(5):
             page.keyboard.press("r")
-            page.get_by_role("button", name="This face").nth(side).click()
+            page.get_by_role("button", name="This face", exact=True).nth(side).click()
     page.reload()
     expect(tab.at(".meter b")).to_be_visible(timeout=WAIT)
     page.get_by_text("Create a direction").click()
@@ -236,7 +236,9 @@ def test_in_a_space_that_takes_no_directions_they_live_in_the_browser_and_travel
     other = Tab(browser, address)
     try:
         other.ready()
-        other.page.evaluate(f"location.hash = {page.url.split('#')[1]!r}")  # the link is pasted into an open tab
+        other.page.evaluate(
+            f"location.hash = {page.url.split('#')[1]!r}"
+        )  # the link is pasted into an open tab
         expect(other.page.get_by_role("group", name="Mine").locator(".typed")).to_have_value("2.00")
         assert same(other.picture(), moved)
     finally:
@@ -328,7 +330,7 @@ def test_the_camera_is_off_as_soon_as_its_picture_is_out_of_sight(browser, addre
     tab.page.evaluate(
         "window.tracks = []; navigator.mediaDevices.getUserMedia = async () => {"
         "const stream = document.createElement('canvas').captureStream();"
-        "window.tracks.push(...stream.getTracks()); return stream; }"
+        "window.tracks.push(...stream.getTracks()); return stream; }; 0"
     )
     try:
         tab.ready()
@@ -360,7 +362,12 @@ def test_two_tabs_keep_each_other_s_saved_faces_and_a_full_list_says_so(tab, add
     )
     other.keyboard.press("s")
     expect(other.locator(".toast.error")).to_contain_text("keeps 100 faces of a space")
-    assert other.evaluate("JSON.parse(localStorage[Object.keys(localStorage).find(k => k.endsWith(':saved'))]).length") == 100
+    assert (
+        other.evaluate(
+            "JSON.parse(localStorage[Object.keys(localStorage).find(k => k.endsWith(':saved'))]).length"
+        )
+        == 100
+    )
 
 
 # ---- Hands
@@ -369,7 +376,9 @@ def test_two_tabs_keep_each_other_s_saved_faces_and_a_full_list_says_so(tab, add
 def touch(tab, start, end):
     """A finger that swipes, as the browser gets it."""
     session = tab.context.new_cdp_session(tab.page)
-    session.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [{"x": start[0], "y": start[1]}]})
+    session.send(
+        "Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [{"x": start[0], "y": start[1]}]}
+    )
     for part in range(1, 9):
         x, y = (start[axis] + (end[axis] - start[axis]) * part / 8 for axis in (0, 1))
         session.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [{"x": x, "y": y}]})
@@ -383,7 +392,9 @@ def test_a_swipe_that_starts_on_a_slider_scrolls_and_moves_no_slider(browser, ad
         tab.ready()
         tab.page.click(f"[data-part={'source' if panel == 'random' else 'edit'}]")
         tab.page.click(f"#tab-{panel}")
-        slider = {"raw": "#raw .cell >> nth=3", "random": "#variety"}.get(panel, "#components input[data-row] >> nth=0")
+        slider = {"raw": "#raw .cell >> nth=3", "random": "#variety"}.get(
+            panel, "#components input[data-row] >> nth=0"
+        )
         slider = tab.at(slider)
         slider.scroll_into_view_if_needed()
         box = slider.bounding_box()
@@ -416,8 +427,12 @@ def test_the_wall_has_a_slider_for_every_latent_and_a_drag_goes_across_them(tab)
     cells.nth(1).dblclick()
     expect(cells.nth(1)).to_have_attribute("aria-valuenow", "0.00")
     tab.page.keyboard.press("ArrowRight")
-    expect(tab.page.locator(":focus")).to_have_attribute("aria-label", cells.nth(2).get_attribute("aria-label"))
+    expect(tab.page.locator(":focus")).to_have_attribute(
+        "aria-label", cells.nth(2).get_attribute("aria-label")
+    )
     tab.page.keyboard.press("ArrowDown")
-    expect(tab.at("#raw .detail .row")).to_have_attribute("aria-label", cells.nth(2).get_attribute("aria-label"))
+    expect(tab.at("#raw .detail .row")).to_have_attribute(
+        "aria-label", cells.nth(2).get_attribute("aria-label")
+    )
     reachable = tab.page.evaluate("document.querySelectorAll('#raw .cell[tabindex=\"0\"]').length")
     assert reachable == 1

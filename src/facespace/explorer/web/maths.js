@@ -122,6 +122,15 @@ export function solve(matrix, right) {
 }
 
 /**
+ * How far a latent lies from the mean face, as a multiple of a usual face's distance (the median).
+ * @param {Statistics} statistics
+ * @param {Float32Array} z
+ */
+export function distanceRatio(statistics, z) {
+  return Math.hypot(...coordinates(statistics, z)) / Math.max(statistics.distances[50], 1e-6);
+}
+
+/**
  * The percentage of the space's faces whose Mahalanobis distance from the mean is smaller than this latent's.
  * @param {Statistics} statistics
  * @param {Float32Array} z

@@ -23,7 +23,7 @@ const FIRST = [
   ...['Wearing_Hat', 'Hat', 'Beard', 'Mustache', 'Goatee'],
 ];
 const SIDE_EFFECT = 0.25; // standard deviations from which another attribute counts as moved
-const SIDE_EFFECTS = 6; // shown at most
+const SIDE_EFFECTS = 4; // shown at most
 const FEWEST_EXAMPLES = 5;
 const GOOD_AUC = 0.9;
 const FAIR_AUC = 0.75;
@@ -217,7 +217,9 @@ function ownList() {
 function showSideEffects() {
   const moved = state.original.z === state.z ? [] : movedAttributes(state.original.z);
   effects.hidden = !moved.length;
-  setChildren(effects, h('b', {}, 'Moved: '), moved.slice(0, SIDE_EFFECTS).map(effectChip));
+  const more = moved.length - SIDE_EFFECTS;
+  const rest = more > 0 ? h('span', {}, `and ${more} more`) : null;
+  setChildren(effects, h('b', {}, 'Moved: '), moved.slice(0, SIDE_EFFECTS).map(effectChip), rest);
 }
 
 /** @param {Float32Array} before */

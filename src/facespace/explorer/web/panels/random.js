@@ -85,14 +85,19 @@ function seedField() {
 
 function fillPriors() {
   const { prior, priors } = openFacts();
+  const kinds = [prior, ...Object.keys(priors).filter((kind) => kind !== prior)];
   /** @type {[string, string][]} */
-  const choices = Object.keys(priors).map((kind) => [kind, priorLabel(kind)]);
+  const choices = kinds.map((kind) => [kind, priorLabel(kind)]);
   fillSelect(priorSelect, choices, 'prior');
   if (!(state.view.prior in priors)) priorSelect.value = prior;
 }
 
 /** @param {string} kind */
-const priorLabel = (kind) => (kind === MODEL_PRIOR ? "the model's own prior" : `fitted prior: ${kind}`);
+function priorLabel(kind) {
+  if (kind !== MODEL_PRIOR) return `fitted prior: ${kind}`;
+  // Another prior is the default only where it fits held-out faces better.
+  return openFacts().prior === MODEL_PRIOR ? "the model's own prior" : 'for study: the own prior, which fits less';
+}
 
 function showOrigin() {
   origin.textContent = `Drawn from ${openFacts().priors[priorSelect.value]}.`;

@@ -5,7 +5,7 @@
 import { $, announce, button, find, h, setChildren, setPressed } from '../dom.js';
 import { bindToggle } from '../fields.js';
 import { latestWins } from '../latest.js';
-import { distancePercentile } from '../maths.js';
+import { distancePercentile, distanceRatio } from '../maths.js';
 import { cachePicture, measurePaint, paint, pictureOf } from '../pictures.js';
 import { on, openFacts, setFace, setView, state } from '../state.js';
 
@@ -26,14 +26,14 @@ const COMPARE_TIP =
 const SPLIT_TIP = 'The original on the left of a line, the edited face on its right.';
 const PIXELS_TIP = 'Shows the pixels of this face instead of a smooth enlargement.';
 
-/** Percentiles of the Mahalanobis distance, and a word for what lies below. @type {[number, string][]} */
-const TYPICALITY = [
-  [50, 'Very typical'],
-  [85, 'Typical'],
-  [97, 'Unusual'],
-  [100, 'Rare'],
+/** Distances as multiples of a usual face's, and a word for what lies below. @type {[number, string][]} */
+const DISTANCES = [
+  [0.5, 'Near average'],
+  [1.15, 'Usual'],
+  [1.5, 'Far out'],
 ];
 const BEYOND = 'Beyond the model';
+const LONGEST_RATIO = 2; // that the gauge shows
 
 /** @type {Picture | null} */
 let current = null;
@@ -263,13 +263,15 @@ function showTypicality() {
     delete meter.dataset.tip;
     return;
   }
+  const ratio = distanceRatio(statistics, state.z);
   const percent = distancePercentile(statistics, state.z);
-  const [, words] = TYPICALITY.find(([limit]) => percent < limit) ?? [101, BEYOND];
+  const [, words] = DISTANCES.find(([limit]) => ratio < limit) ?? [0, BEYOND];
   const gauge = h('span', { class: 'gauge', 'aria-hidden': 'true' });
-  gauge.style.setProperty('--share', `${percent}%`);
-  const comparison = percent < 100 ? h('span', {}, `farther out than ${percent} %`) : null;
-  setChildren(meter, h('b', {}, words), gauge, comparison);
+  gauge.style.setProperty('--share', `${Math.min(100, (100 * ratio) / LONGEST_RATIO)}%`);
+  const comparison = `${ratio.toFixed(2)} × a usual face`;
+  setChildren(meter, h('b', {}, words), gauge, h('span', {}, comparison));
   meter.dataset.tip =
-    `Typicality: the Mahalanobis distance of this latent from the mean, as a percentile of ${statistics.origin}. The ` +
-    'decoder is less reliable at large distances.';
+    `The Mahalanobis distance of this latent from the mean, beside the median of ${statistics.origin}: farther out ` +
+    `than ${percent} % of them. The decoder is less reliable at large distances; a small one says that a face is near ` +
+    'the average, not that it looks right.';
 }
