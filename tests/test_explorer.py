@@ -543,3 +543,20 @@ def test_a_notebook_shows_the_page(trained):
         shown.stop()
     with pytest.raises(OSError):
         socket.create_connection(("127.0.0.1", port), timeout=2).close()
+
+
+def test_the_key_of_a_port_is_kept_for_its_user_alone(tmp_path, monkeypatch):
+    monkeypatch.setenv("FACESPACE_CACHE", str(tmp_path))
+    first = security.kept_token(8420, "a" * 20)
+    assert first == "a" * 20 == security.kept_token(8420, "b" * 20)
+    assert security.kept_token(8421, "c" * 20) == "c" * 20
+    assert security.kept_token(8420, "d" * 20, new=True) == "d" * 20 == security.kept_token(8420, "e" * 20)
+    file = tmp_path / "explorer" / "8420.token"
+    assert file.stat().st_mode & 0o777 == 0o600
+    file.chmod(0o644)  # others could have read it
+    assert security.kept_token(8420, "f" * 20) == "f" * 20 and file.stat().st_mode & 0o777 == 0o600
+    file.write_text("not a key")
+    assert security.kept_token(8420, "g" * 20) == "g" * 20
+    file.unlink()
+    file.symlink_to(tmp_path / "explorer" / "8421.token")
+    assert security.kept_token(8420, "h" * 20) == "h" * 20 and not file.is_symlink()

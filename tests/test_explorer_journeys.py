@@ -436,3 +436,54 @@ def test_the_wall_has_a_slider_for_every_latent_and_a_drag_goes_across_them(tab)
     )
     reachable = tab.page.evaluate("document.querySelectorAll('#raw .cell[tabindex=\"0\"]').length")
     assert reachable == 1
+
+
+# ---- The first second, and narrow pages
+
+
+def test_nothing_on_the_page_jumps_while_it_opens(browser, address):
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    try:
+        page = context.new_page()
+        page.add_init_script(
+            "window.shift = 0; new PerformanceObserver(list => { for (const entry of list.getEntries()) "
+            "window.shift += entry.value }).observe({type: 'layout-shift', buffered: true})"
+        )
+        page.goto(address)
+        expect(page.locator("#history .tile")).to_have_count(2, timeout=WAIT)
+        expect(page.locator(".meter b")).to_be_visible(timeout=WAIT)
+        expect(page.locator("#attributes .row").first).to_be_visible()
+        assert page.evaluate("window.shift") < 0.1
+    finally:
+        context.close()
+
+
+@pytest.mark.parametrize("width", (641, 700, 768, 880, 1024))
+def test_nothing_in_the_bar_overlaps(tab, width):
+    tab.page.set_viewport_size({"width": width, "height": 900})
+    overlaps = tab.page.evaluate(
+        "(() => { const boxes = [...document.querySelectorAll('.bar .brand, .bar .space > *, .bar .actions > *')]"
+        ".filter(e => e.offsetParent && !e.classList.contains('visually-hidden')).map(e => e.getBoundingClientRect());"
+        "return boxes.some((a, i) => boxes.some((b, j) => i < j && a.left < b.right - 1 && b.left < a.right - 1 && "
+        "a.top < b.bottom - 1 && b.top < a.bottom - 1)) || boxes.some(a => a.right > innerWidth) })()"
+    )
+    assert not overlaps
+
+
+def test_the_keyboard_needs_few_stops_and_the_board_of_a_phone_is_large(browser, address):
+    tab = Tab(browser, address, viewport={"width": 390, "height": 844})
+    stops = (
+        "[...document.querySelectorAll('button, input, select, summary, [tabindex]')]"
+        ".filter(e => e.tabIndex >= 0 && !e.disabled && e.checkVisibility()).length"
+    )
+    try:
+        tab.ready()
+        tab.page.set_viewport_size({"width": 1440, "height": 900})
+        tab.page.click("#tab-components")
+        assert tab.page.evaluate(stops) < 60
+        tab.page.set_viewport_size({"width": 390, "height": 844})
+        tab.page.evaluate("document.getElementById('tab-draw').click()")
+        assert tab.at(".board").bounding_box()["width"] > 220
+        assert tab.at("#stage").bounding_box()["height"] < 0.45 * 844
+    finally:
+        tab.context.close()

@@ -33,8 +33,8 @@ def explore(
     host
         Another address to listen on lets other machines in, and requires --token.
     token
-        The page's key, 16 characters or more. [default: one that is kept for this port and this user, so that an
-        open page reconnects after a restart]
+        The page's key, 16 characters or more. [default: one that is kept for this port and user, so that
+        an open page reconnects after a restart]
     new_token
         Replace the kept key by another one.
     open

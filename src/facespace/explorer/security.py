@@ -48,7 +48,7 @@ def kept_token(port: int, fresh: str, new: bool = False) -> str:
     with contextlib.suppress(OSError):
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         beside = file.with_name(f"{file.name}.{secrets.token_hex(4)}")
-        with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as written:
+        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as written:
             written.write(fresh)
         beside.replace(file)
     return fresh
@@ -57,7 +57,7 @@ def kept_token(port: int, fresh: str, new: bool = False) -> str:
 def _private_text(file: Path) -> str | None:
     """The text of a small file that nobody but this user can read or has made; None for any other."""
     try:
-        with open(os.open(file, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))) as opened:
+        with os.fdopen(os.open(file, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))) as opened:
             facts = os.fstat(opened.fileno())
             own = not hasattr(os, "getuid") or (facts.st_uid == os.getuid() and not facts.st_mode & 0o077)
             return opened.read(200) if own and stat.S_ISREG(facts.st_mode) else None

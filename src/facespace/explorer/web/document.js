@@ -75,7 +75,7 @@ function readLocks(given) {
 }
 
 /**
- * Takes the open tabs of a document, before the tabs are created.
+ * Takes the open tabs of a document.
  * @param {any} document
  */
 export function restoreView(document) {

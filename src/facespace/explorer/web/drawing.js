@@ -46,7 +46,8 @@ export class Drawing {
   set(list) {
     if (list === this.list) return;
     const grown = this.list.every((stroke, i) => stroke === list[i]);
-    if (!grown) context2d(this.strokes, { willReadFrequently: true }).clearRect(0, 0, this.board.width, this.board.height);
+    const { width, height } = this.board;
+    if (!grown) context2d(this.strokes, { willReadFrequently: true }).clearRect(0, 0, width, height);
     const start = grown ? this.list.length : 0;
     this.list = list;
     for (const stroke of list.slice(start)) {

@@ -4,7 +4,8 @@
 
 import { connect, connection, request } from './connection.js';
 import { latentsToBytes } from './maths.js';
-import { readAligned, readDirections, readFaces, readMap, readPictures, readStatistics, splitRows } from './protocol.js';
+import { readAligned, readDirections, readFaces, readMap, readPictures } from './protocol.js';
+import { readStatistics, splitRows } from './protocol.js';
 
 /** @typedef {import('./types.js').ExportRequest} ExportRequest */
 /** @typedef {import('./types.js').Landmarks} Landmarks */

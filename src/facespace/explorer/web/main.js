@@ -127,7 +127,7 @@ function takeAddress() {
     storeToken(token);
     engine.connect(token);
   }
-  if (text && state.facts) attempt(() => openLink(text, 'Link'));
+  if (text && state.facts) attempt(() => openLink(text));
   if (text && !state.facts) linkText = text;
   updateAddress();
 }

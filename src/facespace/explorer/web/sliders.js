@@ -80,7 +80,7 @@ export class SliderPanel {
     this.footer = h('div', { class: 'foot' });
     this.search = this.#createSearch();
     this.truncation = this.#createTruncation();
-    this.showAll = button('', '', () => setView({ all: !state.view.all }), { class: 'link' });
+    this.showAll = button('', 'Show all', () => setView({ all: !state.view.all }), { class: 'link' });
     const top = h('div', { class: 'top' }, this.#createHead(), options.pinned);
     setChildren(options.root, top, this.search, this.detailBox, this.list, this.showAll, this.footer);
     this.#listen();
@@ -101,7 +101,8 @@ export class SliderPanel {
         if (row instanceof SliderRow) row.setReachable(row.element.contains(/** @type {Node} */ (event.target)));
       }
     });
-    listenToWall(this.list, () => /** @type {Cell[]} */ ([...this.rows.values()].filter((row) => row instanceof Cell)), {
+    const cells = () => [...this.rows.values()].filter((row) => row instanceof Cell);
+    listenToWall(this.list, cells, {
       onMove: (cell, value) => this.#moveRow(/** @type {K} */ (cell.axis.key), value),
       onFinish: () => this.#finish(this.#label()),
       onCancel: () => this.#cancel(),
@@ -135,7 +136,8 @@ export class SliderPanel {
     const { title } = this.options;
     const field = (/** @type {string} */ name, /** @type {HTMLElement} */ control) =>
       h('label', { class: 'choice' }, h('span', {}, name), control);
-    const summary = h('summary', { class: 'button quiet', 'aria-label': `Settings of ${title}`, dataset: { tip: 'Settings' } }, '⋯');
+    const label = { 'aria-label': `Settings of ${title}`, dataset: { tip: 'Settings' } };
+    const summary = h('summary', { class: 'button quiet', ...label }, '⋯');
     const fields = h(
       'div',
       { class: 'menu-box' },

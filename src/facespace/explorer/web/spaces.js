@@ -2,13 +2,14 @@
 /** Opens spaces, and faces of a document in the space that they belong to. */
 
 import { attempt, toast } from './dom.js';
-import { fromDocument, fromLink } from './document.js';
+import { fromDocument, fromLink, restoreView } from './document.js';
 import { engine } from './engine.js';
 import { showRandomFace } from './panels/random.js';
 import { cachePicture } from './pictures.js';
-import { openFacts, openSpace, setFace, setStatistics, state } from './state.js';
+import { openFacts, openSpace, setFace, setStatistics, setView, state } from './state.js';
 import { sessionStore } from './storage.js';
 
+const LINK = 'Link'; // label of a step
 const SPACE = 'facespace:space';
 const POLL_MS = 700;
 const LAST_STAGE = 2; // of the statistics
@@ -22,7 +23,7 @@ export const lastSpace = () => Number(sessionStore?.getItem(SPACE)) || 0;
  * @param {any} [document]
  * @param {string} [label]
  */
-export async function showSpace(index, document = null, label = 'Link') {
+export async function showSpace(index, document = null, label = LINK) {
   const facts = await engine.selectSpace(index);
   const other = document ? indexOf(document, facts.fingerprints) : index;
   if (other !== index) {
@@ -34,7 +35,7 @@ export async function showSpace(index, document = null, label = 'Link') {
   const hadHistory = openSpace(facts);
   const mean = await engine.mean();
   cachePicture(mean.z, mean.picture);
-  if (document) await attempt(async () => fromDocument(document, label));
+  if (document) await attempt(async () => restoreDocument(document, label));
   if (!state.history.length && !hadHistory) {
     setFace(mean.z, 'Mean face');
     await showRandomFace();
@@ -59,16 +60,26 @@ function indexOf(document, fingerprints) {
  */
 export async function openDocument(document, label) {
   const index = indexOf(document, openFacts().fingerprints);
-  if (index === engine.space) fromDocument(document, label);
+  if (index === engine.space) restoreDocument(document, label);
   else await showSpace(index, document, label);
 }
 
 /**
- * Restores the face of a link.
- * @param {string} text the document in its fragment
+ * @param {any} document
  * @param {string} label
  */
-export const openLink = (text, label) => openDocument(fromLink(text), label);
+function restoreDocument(document, label) {
+  fromDocument(document, label);
+  if (label !== LINK) return;
+  restoreView(document);
+  setView({});
+}
+
+/**
+ * Restores the face and the open tabs of a link.
+ * @param {string} text the document in its fragment
+ */
+export const openLink = (text) => openDocument(fromLink(text), LINK);
 
 /**
  * Asks until all statistics are measured; the page works without them meanwhile.

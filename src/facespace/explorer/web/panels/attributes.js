@@ -45,6 +45,7 @@ const KEPT_IN_BROWSER =
 let directions = new Map();
 /** @type {Direction[]} */
 let bundled = [];
+let loaded = false; // whether the space's are known
 let reason = ''; // why the space has none
 /** @type {SliderPanel<string>} */
 let panel;
@@ -73,6 +74,7 @@ export function startAttributes() {
   on('facts', () => {
     bundled = [];
     reason = '';
+    loaded = false;
     collect();
     load();
   });
@@ -95,10 +97,11 @@ function collect() {
 
 async function load() {
   const { latents } = openFacts();
-  const loaded = await attempt(() => engine.directions(latents));
-  if (!loaded) return;
-  bundled = loaded.directions;
-  reason = loaded.reason;
+  const reply = await attempt(() => engine.directions(latents));
+  if (!reply) return;
+  bundled = reply.directions;
+  reason = reply.reason;
+  loaded = true;
   collect();
   panel.build();
   const { positive, negative } = state.examples;
@@ -188,7 +191,12 @@ function read(z) {
  * @param {Map<string, number>} changes
  */
 function move(z, changes) {
-  const targets = new Map([...changes].map(([name, value]) => [/** @type {Direction} */ (directions.get(name)), value]));
+  /** @type {Map<Direction, number>} */
+  const targets = new Map();
+  for (const [name, value] of changes) {
+    const direction = directions.get(name);
+    if (direction) targets.set(direction, value);
+  }
   const locked = [...directions.values()].filter(({ name }) => state.locks.attributes.has(name) && !changes.has(name));
   return moveToScores(z, targets, locked);
 }
@@ -196,6 +204,7 @@ function move(z, changes) {
 // ---- Around the sliders
 
 function footer() {
+  if (!loaded) return [];
   fillNewDirection();
   const count = [...directions.keys()].filter(isSensitive).length;
   const label = `Show ${count} subjective or protected labels`;
@@ -247,7 +256,7 @@ function fillNewDirection() {
   setChildren(
     newDirection,
     h('summary', {}, 'Create a direction'),
-    h('p', { class: 'hint' }, `${EXAMPLES_HINT} ${openFacts().writable ? KEPT_IN_SPACE : KEPT_IN_BROWSER}`),
+    h('p', { class: 'hint' }, `${EXAMPLES_HINT} ${state.facts?.writable ? KEPT_IN_SPACE : KEPT_IN_BROWSER}`),
     examplesLine('positive'),
     examplesLine('negative'),
     h('div', { class: 'line' }, name, create),

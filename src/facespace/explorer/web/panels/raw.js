@@ -8,8 +8,8 @@ import { on, openStatistics, state } from '../state.js';
 /** @typedef {import('../types.js').Statistics} Statistics */
 
 const UNUSED_HINT =
-  'Faces hardly differ in these dimensions; the last sliders are theirs. The less a dimension changes the picture, the ' +
-  'lighter its slider.';
+  'faces hardly differ in these dimensions; the last sliders are theirs. The less a dimension changes the picture, ' +
+  'the lighter its slider.';
 
 export function startRaw() {
   const panel = new SliderPanel({

@@ -272,6 +272,6 @@ function showTypicality() {
   setChildren(meter, h('b', {}, words), gauge, h('span', {}, comparison));
   meter.dataset.tip =
     `The Mahalanobis distance of this latent from the mean, beside the median of ${statistics.origin}: farther out ` +
-    `than ${percent} % of them. The decoder is less reliable at large distances; a small one says that a face is near ` +
-    'the average, not that it looks right.';
+    `than ${percent} % of them. The decoder is less reliable at large distances; a small one says that a face is ` +
+    'near the average, not that it looks right.';
 }
