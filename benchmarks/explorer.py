@@ -55,13 +55,12 @@ def launch(playwright: Playwright) -> Browser:
     return playwright.chromium.launch(executable_path=chromium, args=root)
 
 
-def slide(page: Page, moves: int) -> tuple[int, list[float]]:
-    """Drags a slider of raw dimensions, all of them on the page: how many, and the times from its event to the paint."""
-    page.click("#tab-raw")
-    page.wait_for_selector("#raw .strength", timeout=SETTLED)
-    if page.locator("#raw > .link").is_visible():
-        page.click("#raw > .link")
-    box, middle = grip(page, page.locator("#raw input[data-row]").first)
+def slide(page: Page, panel: str, moves: int) -> tuple[int, list[float]]:
+    """Drags a slider of a panel, all of its sliders on the page: how many, and the times from its event to the paint."""
+    page.wait_for_selector(f"#{panel} input[data-row]", timeout=SETTLED)
+    if page.locator(f"#{panel} > .link").is_visible():
+        page.click(f"#{panel} > .link")
+    box, middle = grip(page, page.locator(f"#{panel} input[data-row]").first)
     page.wait_for_timeout(300)
     measured(page, "facespace:painted")
     for move in range(moves):
@@ -70,7 +69,7 @@ def slide(page: Page, moves: int) -> tuple[int, list[float]]:
         page.wait_for_timeout(30)
     page.mouse.up()
     page.wait_for_timeout(300)
-    return page.locator("#raw input[data-row]").count(), measured(page, "facespace:painted")
+    return page.locator(f"#{panel} :is(.rows .row, .cell)").count(), measured(page, "facespace:painted")
 
 
 def draw(page: Page, moves: int) -> list[float]:
@@ -113,13 +112,17 @@ def main() -> None:
             page.goto(address)
             page.wait_for_selector("#history .tile", timeout=SETTLED)
             interactive = time.perf_counter() - began
-            count, slid = slide(page, asked.moves)
-            drawn = draw(page, asked.moves // 2)
+            print(f"{page.title():<24} listening {listening:4.1f} s, first face {interactive:3.1f} s later")
+            page.click("#tab-raw")
+            page.wait_for_selector("#raw .strength", timeout=SETTLED)  # all is measured then
+            for panel in ("raw", "components", "attributes"):
+                page.click(f"#tab-{panel}")
+                if page.locator(f"#{panel}").evaluate("panel => panel.matches('.empty')"):
+                    continue  # a space without directions
+                count, slid = slide(page, panel, asked.moves)
+                print(f"  {panel:<10} → painted, {count:3} sliders: {shown(slid)} ms", flush=True)
             print(
-                f"{page.title():<24} listening {listening:4.1f} s, first face {interactive:3.1f} s later\n"
-                f"  slider → painted, {count:3} sliders: {shown(slid)} ms\n"
-                f"  drawing → painted:             {shown(drawn)} ms",
-                flush=True,
+                f"  drawing    → painted:              {shown(draw(page, asked.moves // 2))} ms", flush=True
             )
             page.close()
             server.terminate()

@@ -42,7 +42,7 @@ def slide(page: Page, panel: str, chance: random.Random) -> int:
 
 
 def draw(page: Page, chance: random.Random) -> None:
-    """Some strokes, one taken back, and all of it sent to the sliders or cleared."""
+    """Some strokes, one taken back, and all of it cleared."""
     page.click("#tab-draw")
     box = page.locator(".board").bounding_box()
     assert box
@@ -56,7 +56,7 @@ def draw(page: Page, chance: random.Random) -> None:
             page.wait_for_timeout(20)
         page.mouse.up()
     page.get_by_role("button", name="Undo the last stroke").click()
-    page.click("#draw-send")
+    page.click("#draw-clear")
 
 
 def animate(page: Page) -> None:

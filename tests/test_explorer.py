@@ -222,9 +222,6 @@ def floats(*numbers) -> bytes:
         ("align", b"", {"points": [[0, 0]]}, "five pairs"),
         ("align", b"", {"points": [["a", 0]] * 5}, "points is a number"),
         ("align", b"", {"points": [None] * 5}, "fewer than two"),
-        ("edit", floats(*[0] * DIM), {"changes": {"Nose": 1}}, "Nose"),
-        ("edit", floats(*[0] * DIM), {"changes": {"Smiling": 1e9}}, "from -20 to 20"),
-        ("edit", floats(*[0] * DIM), {"changes": [1]}, "table of names"),
         ("add_direction", bytes(4 * DIM * 8), {"name": "x", "positive": 5}, "5 faces or more"),
         ("path", floats(*[0] * DIM), {"frames": 9}, "at least two faces"),
         ("path", bytes(4 * DIM * 13), {"frames": 9}, "1 to 12 rows"),
@@ -348,19 +345,30 @@ def test_a_map_is_drawn_by_the_space(page):
     assert names[:3] == ["Smiling", "Eyeglasses", "Male"]
 
 
-def test_edit_moves_one_attribute_and_says_the_scores(page):
-    names = page.ask("directions")[0]["names"]
-    before = np.frombuffer(page.ask("scores", floats(*range(DIM)))[1], "<f4")
-    header, body = page.ask("edit", floats(*range(DIM)), changes={"Smiling": 2}, lock=["Male"])
-    after = np.array(header["scores"])
-    assert after[names.index("Smiling")] - before[names.index("Smiling")] == pytest.approx(2, abs=1e-3)
-    assert len(body) == 4 * DIM + 4 * 16 * 16
+def table(body: bytes) -> np.ndarray:
+    """What the page gets of each direction: offset, row, step and lock."""
+    return np.frombuffer(body, "<f4").reshape(-1, 1 + 3 * DIM)
 
 
-def test_a_direction_of_one_s_own_is_kept(page):
-    assert page.ask("add_direction", bytes(4 * DIM * 5) + floats(*range(DIM)) * 5, name="Mine", positive=5)[
-        0
-    ]["ok"]
+def test_the_page_gets_what_reading_and_moving_an_attribute_takes(page):
+    header, body = page.ask("directions")
+    found = table(body)
+    assert header["names"][:3] == ["Smiling", "Eyeglasses", "Male"] and len(found) == len(header["names"])
+    row, step, lock = (found[:3, 1 + part * DIM : 1 + (part + 1) * DIM] for part in range(3))
+    assert np.allclose(row @ step.T, np.eye(3), atol=1e-5)  # one step is one standard deviation of the score
+    assert np.allclose(row @ lock.T, np.eye(3), atol=1e-5)  # cosines of the probes
+    assert np.allclose(np.linalg.norm(step, axis=1), 2, atol=1e-5)
+
+
+def test_a_direction_of_one_s_own_is_fitted_for_the_page_or_kept(page):
+    examples = np.random.default_rng(0).normal(size=(10, DIM)).astype("<f4")
+    examples[:5, 0] += 3
+    before = page.ask("directions")[0]["names"]
+    header, body = page.ask("fit_direction", examples.tobytes(), name="Mine", positive=5)
+    scores = examples @ table(body)[0, 1 : 1 + DIM]
+    assert scores[:5].mean() > scores[5:].mean() and 0.5 < header["facts"]["auc"] <= 1
+    assert page.ask("directions")[0]["names"] == before
+    assert page.ask("add_direction", examples.tobytes(), name="Mine", positive=5)[0]["ok"]
     assert "Mine" in page.ask("directions")[0]["names"]
 
 
@@ -538,3 +546,20 @@ def test_a_notebook_shows_the_page(trained):
         shown.stop()
     with pytest.raises(OSError):
         socket.create_connection(("127.0.0.1", port), timeout=2).close()
+
+
+def test_the_key_of_a_port_is_kept_for_its_user_alone(tmp_path, monkeypatch):
+    monkeypatch.setenv("FACESPACE_CACHE", str(tmp_path))
+    first = security.kept_token(8420, "a" * 20)
+    assert first == "a" * 20 == security.kept_token(8420, "b" * 20)
+    assert security.kept_token(8421, "c" * 20) == "c" * 20
+    assert security.kept_token(8420, "d" * 20, new=True) == "d" * 20 == security.kept_token(8420, "e" * 20)
+    file = tmp_path / "explorer" / "8420.token"
+    assert file.stat().st_mode & 0o777 == 0o600
+    file.chmod(0o644)  # others could have read it
+    assert security.kept_token(8420, "f" * 20) == "f" * 20 and file.stat().st_mode & 0o777 == 0o600
+    file.write_text("not a key")
+    assert security.kept_token(8420, "g" * 20) == "g" * 20
+    file.unlink()
+    file.symlink_to(tmp_path / "explorer" / "8421.token")
+    assert security.kept_token(8420, "h" * 20) == "h" * 20 and not file.is_symlink()

@@ -24,6 +24,7 @@ def explore(
     token: str | None = None,
     allow_host: Annotated[tuple[str, ...], Parameter(name="--allow-host", negative="")] = (),
     root_path: str = "",
+    new_token: Flag = False,
     open: Flag = False,
 ) -> Done:
     """Explore a space in the browser: sliders, drawing, photographs, a map, morphs.
@@ -42,7 +43,10 @@ def explore(
     host
         Another address to listen on lets other machines in, and requires --token.
     token
-        The page's key, 16 characters or more. [default: a new one at each start]
+        The page's key, 16 characters or more. [default: one that is kept for this port and user, so that
+        an open page reconnects after a restart]
+    new_token
+        Replace the kept key by another one.
     allow_host
         NAME or NAME:PORT under which a proxy of your own shows the page, such as that of JupyterHub or
         Codespaces; may be repeated. Tunnels to localhost (ssh -L, docker -p) need none.
@@ -60,7 +64,7 @@ def explore(
     chosen = list(spaces) or at_hand(Path("runs"), Path("demo"))
     opened = Spaces(chosen, FaceSet(data) if data else None)
     opened.open(0)  # a missing or damaged space raises before anything listens
-    service = Service(opened, host, port, token, allowed=allow_host, root_path=root_path)
+    service = Service(opened, host, port, token, allowed=allow_host, root_path=root_path, new_token=new_token)
 
     def ready(address: str) -> None:
         note(f"Explore {', '.join(opened.names)} at {address}  (Ctrl-C stops)")

@@ -1,13 +1,14 @@
 """The operations that the page needs of one space, with arrays as arguments and results. Keeps the statistics
 of the space, which a background thread computes, and nothing of what a user does."""
 
+import os
 import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -19,7 +20,8 @@ from facespace.explorer import statistics
 from facespace.explorer.messages import Header
 from facespace.explorer.photos import Photos
 from facespace.image import animation, grids
-from facespace.latent.directions import Directions
+from facespace.latent.directions import Directions, custom_direction
+from facespace.models import locations
 from facespace.models.bundle_card import MODEL_PRIOR as OWN
 from facespace.space.face_space import FaceSpace
 
@@ -27,6 +29,11 @@ THUMBNAIL = 40  # pixels of the longer side of a face on the map
 IDLE = 0.25  # seconds without a request after which the background work continues
 LOOP_MODES = {"once": {}, "loop": {"loop": True}, "pingpong": {"pingpong": True}}
 INTERPOLATIONS = {"linear": "linear", "spherical": "spherical", "geodesic": "dense"}  # -> path of a morph
+
+
+def short_fingerprint(card: Mapping[str, Any]) -> str:
+    """What the page knows a space by."""
+    return str(card["fingerprint"])[:16]
 
 
 class _Leaving(Exception):
@@ -46,8 +53,14 @@ class Engine:
     """One space. Its statistics and its map are those of `faces`, a prepared set; without one see
     statistics.py."""
 
-    def __init__(self, space: FaceSpace, name: str, faces: FaceSet | None = None) -> None:
-        self.space, self.name, self.faces = space, name, faces
+    def __init__(
+        self,
+        space: FaceSpace,
+        name: str,
+        faces: FaceSet | None = None,
+        fingerprints: Callable[[], Sequence[str]] = tuple,
+    ) -> None:
+        self.space, self.name, self.faces, self._fingerprints = space, name, faces, fingerprints
         self.photos = Photos(space)
         self.known: statistics.FaceLatents | None = None
         self.found: statistics.Statistics | None = None
@@ -109,7 +122,9 @@ class Engine:
             priors[kind] = str(entry["origin"])
         return {
             "name": self.name,
-            "fingerprint": card["fingerprint"][:16],
+            "fingerprint": short_fingerprint(card),
+            "fingerprints": list(self._fingerprints()),
+            "writable": self._writable(),
             "latents": space.latent_dim,
             "picture": {"width": width, "height": height, "channels": channels},
             "input": {"width": space.template.width, "height": space.template.height},
@@ -124,6 +139,14 @@ class Engine:
             "formats": _formats(),
             "parameters": sum(part.numel() for part in space.model.parameters()),
         }
+
+    def _writable(self) -> bool:
+        """Whether the bundle takes directions of one's own."""
+        try:
+            locations.check_writable(self.space.folder)
+        except FacespaceError:
+            return False
+        return os.access(self.space.folder, os.W_OK)
 
     def decode(self, z: np.ndarray) -> np.ndarray:
         """Latents (N, D) to faces uint8 (N, H, W, C)."""
@@ -166,14 +189,14 @@ class Engine:
         """Attribute scores (N, A) in standard deviations."""
         return np.asarray(self.directions.scores(z), np.float32)
 
-    def edit(self, z: np.ndarray, changes: Mapping[str, float], lock: Sequence[str]) -> np.ndarray:
-        """Latents (N, D) after the changes, in standard deviations, with the locked attributes held."""
-        return self.space.edit(z, dict(changes), lock=list(lock))
-
     def add_direction(self, name: str, positive: np.ndarray, negative: np.ndarray) -> None:
         """Stores a user's direction in the bundle, fitted to latents of faces with and without a property."""
         self.space.add_direction(name, positive, negative)
         self.__dict__.pop("directions", None)
+
+    def fit_direction(self, name: str, positive: np.ndarray, negative: np.ndarray) -> Directions:
+        """A user's direction, as add_direction fits it, without storing it."""
+        return custom_direction(name, positive, negative, self.space.whitening())
 
     def path(self, keyframes: np.ndarray, spec: PathSpec) -> np.ndarray:
         """Latents (frames, D) of a path through keyframes (K, D)."""

@@ -13,6 +13,7 @@ from facespace.core.errors import BundleError, UsageError, choose
 from facespace.explorer import messages
 from facespace.explorer.engine import Engine, PathSpec
 from facespace.explorer.messages import Header, Request
+from facespace.latent.directions import Directions
 from facespace.latent.strengths import gap_or_none
 
 MOST_FACES = 64  # latents of one request
@@ -78,7 +79,7 @@ def _faces(faces: np.ndarray) -> tuple[Header, np.ndarray]:
 
 
 def _with_faces(engine: Engine, z: np.ndarray, facts: Header | None = None) -> Answer:
-    """Latents and their faces in one reply, so that a moved slider takes one round trip."""
+    """Latents and their faces in one reply."""
     header, pixels = _faces(engine.decode(z))
     header |= facts or {}
     return {**header, "latent_bytes": z.nbytes}, z.astype("<f4").tobytes() + pixels.tobytes()
@@ -164,7 +165,17 @@ def _directions(call: Call) -> Answer:
     facts: dict[str, dict[str, float]] = {}
     for name in directions.names:
         facts[name] = _direction_facts(directions.facts.get(name, {}), gap_or_none(directions, name))
-    return {"names": list(directions.names), "facts": facts, "reason": ""}, b""
+    return {"names": list(directions.names), "facts": facts, "reason": ""}, _direction_rows(directions)
+
+
+def _direction_rows(directions: Directions) -> np.ndarray:
+    """What the page moves and reads attributes with, float32 (A, 1 + 3 D): of each direction the score of the
+    latent 0; the score's change with each latent; the latent's move for one standard deviation; and the
+    shortest move that changes the score, in whitened space."""
+    center, root = directions.whitening.center, directions.whitening.root
+    offsets = directions.scores(np.zeros_like(center))[0]
+    parts = (offsets[:, None], directions.probe_map.T, directions.steps, directions.probes @ root)
+    return np.concatenate(parts, 1).astype("<f4")
 
 
 def _direction_facts(facts: Mapping[str, object], gap: float | None) -> dict[str, float]:
@@ -179,17 +190,22 @@ def _direction_facts(facts: Mapping[str, object], gap: float | None) -> dict[str
     return finite
 
 
-def _scores(call: Call) -> Answer:
-    return {}, call.engine.scores(call.latents()).astype("<f4")
-
-
-def _edit(call: Call) -> Answer:
-    changes, lock = messages.changes(call.fields, "changes"), messages.words(call.fields, "lock")
-    edited = call.engine.edit(call.latents(1), changes, lock)
-    return _with_faces(call.engine, edited, {"scores": call.engine.scores(edited)[0].tolist()})
-
-
 def _add_direction(call: Call) -> Answer:
+    """Stores a user's direction in the bundle."""
+    call.engine.add_direction(*_examples(call))
+    return {}, b""
+
+
+def _fit_direction(call: Call) -> Answer:
+    """A user's direction, which the page keeps. The payload is as that of `directions`."""
+    found = call.engine.fit_direction(*_examples(call))
+    name = found.names[0]
+    facts = _direction_facts(found.facts[name], gap_or_none(found, name))
+    return {"facts": facts}, _direction_rows(found)
+
+
+def _examples(call: Call) -> tuple[str, np.ndarray, np.ndarray]:
+    """A direction's name, and latents of faces with and without its property."""
     z = call.latents(MOST_EXAMPLES)
     positive = messages.whole(call.fields, "positive", FEWEST_EXAMPLES, len(z))
     negative = len(z) - positive
@@ -199,8 +215,7 @@ def _add_direction(call: Call) -> Answer:
             f"{negative} without."
         )
     name = messages.word(call.fields, "name", most=40)
-    call.engine.add_direction(name, z[:positive], z[positive:])
-    return {}, b""
+    return name, z[:positive], z[positive:]
 
 
 def _path_spec(call: Call) -> PathSpec:
@@ -258,9 +273,8 @@ HANDLERS: dict[str, Handler] = {
     "align": _align,
     "forget": _forget,
     "directions": _directions,
-    "scores": _scores,
-    "edit": _edit,
     "add_direction": _add_direction,
+    "fit_direction": _fit_direction,
     "path": _path,
     "export_animation": _export_animation,
     "map": _map,

@@ -84,22 +84,6 @@ def number(fields: Fields, name: str, low: float, high: float, default: float | 
     return float(value)
 
 
-def words(fields: Fields, name: str, most: int = 64) -> list[str]:
-    """A list of short texts, empty where the field is missing."""
-    values = fields.get(name, [])
-    if not isinstance(values, list) or len(values) > most:
-        raise UsageError(f"{name} is a list of at most {most} names; got {_shown(values)}.")
-    return [word({name: value}, name) for value in values]
-
-
-def changes(fields: Fields, name: str) -> dict[str, float]:
-    """A table of short texts and numbers from −20 to 20."""
-    table = fields.get(name)
-    if not isinstance(table, dict) or len(table) > 64:
-        raise UsageError(f"{name} is a table of names and numbers; got {_shown(table)}.")
-    return {word({"name": key}, "name"): number(table, key, -20, 20) for key in table}
-
-
 def points(fields: Fields, name: str) -> np.ndarray:
     """The five landmarks of a face as float (5, 2) pixels, NaN for null."""
     given = fields.get(name)

@@ -6,16 +6,21 @@ another program on the machine has no token."""
 
 import contextlib
 import hmac
+import os
 import re
 import secrets
 import socket
+import stat
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
+from pathlib import Path
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from facespace.core.errors import UsageError
+from facespace.core.fetch import cache_folder
 
+TOKEN = r"[A-Za-z0-9_-]{16,128}"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "[::1]")  # as a Host header has them
 PROTOCOL = "facespace.v1"  # the WebSocket subprotocol; the token is sent beside it
@@ -49,7 +54,7 @@ def check_token(host: str, token: str | None) -> str:
             f"--host {host} lets other machines in, so it needs a token of your own: --token with 16 "
             "letters or more."
         )
-    if token is not None and not re.fullmatch(r"[A-Za-z0-9_-]{16,128}", token):
+    if token is not None and not re.fullmatch(TOKEN, token):
         raise UsageError("--token takes 16 to 128 of the characters A-Z a-z 0-9 _ and -.")
     if token is not None and host not in LOOPBACK and is_weak(token):
         raise UsageError(
@@ -74,6 +79,33 @@ def is_weak(token: str) -> bool:
     for word in WORDS:
         lower = lower.replace(word, "")
     return len(lower) < FEWEST_OTHERS
+
+
+def kept_token(port: int, fresh: str, new: bool = False) -> str:
+    """The token of this user's earlier server on the port, so that its page reconnects after a restart; else,
+    and with `new`, the fresh one, which is kept. Where no file can be written, the fresh one is used."""
+    file = cache_folder() / "explorer" / f"{port}.token"
+    known = None if new else _private_text(file)
+    if known and re.fullmatch(TOKEN, known):
+        return known
+    with contextlib.suppress(OSError):
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        beside = file.with_name(f"{file.name}.{secrets.token_hex(4)}")
+        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as written:
+            written.write(fresh)
+        beside.replace(file)
+    return fresh
+
+
+def _private_text(file: Path) -> str | None:
+    """The text of a small file that nobody but this user can read or has made; None for any other."""
+    try:
+        with os.fdopen(os.open(file, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))) as opened:
+            facts = os.fstat(opened.fileno())
+            own = not hasattr(os, "getuid") or (facts.st_uid == os.getuid() and not facts.st_mode & 0o077)
+            return opened.read(200) if own and stat.S_ISREG(facts.st_mode) else None
+    except (OSError, UnicodeDecodeError):
+        return None
 
 
 def allowed_hosts(host: str, port: int) -> frozenset[str]:

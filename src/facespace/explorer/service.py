@@ -7,6 +7,7 @@ import errno
 import socket
 import time
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from types import FrameType
@@ -26,8 +27,9 @@ from facespace.core.waiting import Abandoned, while_wanted
 from facespace.data.faces import FaceSet
 from facespace.explorer import handlers, messages, security
 from facespace.explorer.connections import BoundedProtocol
-from facespace.explorer.engine import Engine
+from facespace.explorer.engine import Engine, short_fingerprint
 from facespace.models import locations
+from facespace.models.bundle_card import read_card
 from facespace.space.face_space import FaceSpace, load
 
 PORT, TRIED = 8420, 20  # the default port, and how many ports from it on are tried
@@ -43,15 +45,29 @@ class Spaces:
         self._given, self._faces = list(spaces), faces
         self._engines: dict[int, Engine] = {}
         self.stopped = False  # all work ends at its next step
-        self.names = [_name(_folder(space)) for space in spaces]
+        folders = [_folder(space) for space in spaces]
+        self.names = [_name(folder) for folder in folders]
+        self._folders = folders
 
     def open(self, index: int) -> Engine:
         """The engine of a space by its number."""
         if index not in self._engines:
             given = self._given[index]
             space = given if isinstance(given, FaceSpace) else load(given)
-            self._engines.setdefault(index, Engine(space, self.names[index], self._faces))
+            engine = Engine(space, self.names[index], self._faces, lambda: self.fingerprints)
+            self._engines.setdefault(index, engine)
         return self._engines[index]
+
+    @cached_property
+    def fingerprints(self) -> list[str]:
+        """What tells the spaces apart in links; empty for a space whose card cannot be read."""
+        found: list[str] = []
+        for folder in self._folders:
+            try:
+                found.append(short_fingerprint(read_card(folder)))
+            except FacespaceError:
+                found.append("")
+        return found
 
     def stop(self) -> None:
         """Ends all work, of requests and in the background."""
@@ -228,12 +244,16 @@ class Service(uvicorn.Server):
         frames: str = "",
         allowed: Sequence[str] = (),
         root_path: str = "",
+        new_token: bool = False,
     ) -> None:
         allowed, root_path = security.check_hosts(allowed), security.check_root_path(root_path)
         self._spaces, key = spaces, security.check_token(host, token)
         self.listening = bind(host, port)
         number = self.listening.getsockname()[1]
-        app = application(spaces, security.allowed_hosts(host, number), key, frames, allowed, root_path)
+        if token is None and port != 0:  # a page finds no server again on a port that is any free one
+            key = security.kept_token(number, key, new_token)
+        hosts = security.allowed_hosts(host, number)
+        app = application(spaces, hosts, key, frames, allowed, root_path)
         shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
         self.address = f"http://{security.authority(shown)}:{number}/#token={key}"
         super().__init__(

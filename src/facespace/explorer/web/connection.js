@@ -25,6 +25,8 @@ const pending = new Map();
 let token = '';
 let nextId = 1;
 let retries = 0;
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let retryTimer;
 
 export const connection = {
   /** Number of the current connection: what the server keeps for the page ends with it. */
@@ -38,7 +40,16 @@ export const connection = {
 /** @param {string} accessToken */
 export function connect(accessToken) {
   token = accessToken;
+  clearTimeout(retryTimer);
+  if (socket) socket.onclose = null; // a new token: the old connection is of no use
+  socket?.close();
+  abandon();
   open();
+}
+
+function abandon() {
+  for (const { reject } of pending.values()) reject(new Error(DISCONNECTED));
+  pending.clear();
 }
 
 function open() {
@@ -56,11 +67,10 @@ function open() {
   };
   socket.onmessage = (event) => settle(event.data);
   socket.onclose = () => {
-    for (const { reject } of pending.values()) reject(new Error(DISCONNECTED));
-    pending.clear();
+    abandon();
     const refused = !wasOpen && retries === 0;
     connection.onstatus(refused ? 'refused' : 'disconnected');
-    setTimeout(open, refused ? FIRST_RETRY_MS : nextDelay());
+    retryTimer = setTimeout(open, refused ? FIRST_RETRY_MS : nextDelay());
   };
 }
 

@@ -3,7 +3,8 @@
  * the locks and the open tabs, bound to the model's fingerprint. What is read here is untrusted. */
 
 import { fromUrlBase64, latentToText, toUrlBase64 } from './maths.js';
-import { openFacts, readLatent, restore, state } from './state.js';
+import { directionsFromText, directionsToText } from './own_directions.js';
+import { changeOwn, openFacts, readLatent, restore, state } from './state.js';
 
 /** @typedef {import('./types.js').EditPanel} EditPanel */
 /** @typedef {import('./types.js').SourcePanel} SourcePanel */
@@ -28,6 +29,7 @@ export function toDocument() {
     z: latentToText(state.z),
     original: latentToText(state.original.z),
     locks,
+    own: directionsToText(state.own),
     view: { source: state.view.source, edit: state.view.edit },
   };
 }
@@ -44,6 +46,9 @@ export function fromDocument(document, label) {
   const original = readLatent(document.original ?? document.z);
   const locks = /** @type {Record<EditPanel, (string | number)[]>} */ ({});
   for (const panel of EDIT_PANELS) locks[panel] = readLocks(document.locks?.[panel]);
+  const own = directionsFromText(document.own, openFacts().latents);
+  const names = new Set(own.map(({ name }) => name));
+  if (own.length) changeOwn((known) => [...known.filter(({ name }) => !names.has(name)), ...own]);
   restore({ z, original, locks }, label);
 }
 
@@ -70,7 +75,7 @@ function readLocks(given) {
 }
 
 /**
- * Takes the open tabs of a document, before the tabs are created.
+ * Takes the open tabs of a document.
  * @param {any} document
  */
 export function restoreView(document) {

@@ -4,7 +4,8 @@
 
 import { connect, connection, request } from './connection.js';
 import { latentsToBytes } from './maths.js';
-import { readAligned, readFaces, readMap, readPictures, readStatistics, splitRows } from './protocol.js';
+import { readAligned, readDirections, readFaces, readMap, readPictures } from './protocol.js';
+import { readStatistics, splitRows } from './protocol.js';
 
 /** @typedef {import('./types.js').ExportRequest} ExportRequest */
 /** @typedef {import('./types.js').Landmarks} Landmarks */
@@ -119,37 +120,36 @@ export const engine = {
     if (sent) await ask('forget');
   },
 
-  /** The attribute directions of the space. */
-  async directions() {
-    const { header } = await ask('directions');
-    return header;
-  },
-
-  /** @param {Float32Array} z */
-  async scores(z) {
-    const { payload } = await ask('scores', {}, latentsToBytes([z]));
-    return new Float32Array(payload);
-  },
-
   /**
-   * Moves attributes by standard deviations while others are locked.
-   * @param {Float32Array} z
-   * @param {Record<string, number>} changes
-   * @param {string[]} lock
+   * The attribute directions of the space.
+   * @param {number} dimensions of a latent
    */
-  async edit(z, changes, lock) {
-    const { header, payload } = await ask('edit', { changes, lock }, latentsToBytes([z]));
-    const [face] = readFaces(header, payload);
-    return { ...face, scores: Float32Array.from(header.scores) };
+  async directions(dimensions) {
+    const { header, payload } = await ask('directions');
+    const { names, facts, reason } = header;
+    return { directions: readDirections(names, facts, payload, dimensions), reason };
   },
 
   /**
+   * Stores a direction of one's own in the space.
    * @param {string} name
    * @param {Float32Array[]} positive
    * @param {Float32Array[]} negative
    */
   addDirection(name, positive, negative) {
     return ask('add_direction', { name, positive: positive.length }, latentsToBytes([...positive, ...negative]));
+  },
+
+  /**
+   * A direction of one's own, which the server does not keep.
+   * @param {string} name
+   * @param {Float32Array[]} positive
+   * @param {Float32Array[]} negative
+   */
+  async fitDirection(name, positive, negative) {
+    const examples = latentsToBytes([...positive, ...negative]);
+    const { header, payload } = await ask('fit_direction', { name, positive: positive.length }, examples);
+    return readDirections([name], { [name]: header.facts }, payload, positive[0].length)[0];
   },
 
   /**

@@ -18,7 +18,7 @@ const TABS = { d: 'draw', p: 'photo', m: 'map', a: 'attributes' };
 /** @type {Record<string, () => void>} */
 const SHORTCUTS = {
   r: showRandomFace,
-  0: () => find(`#${state.view.edit} .panel-head button:last-of-type`)?.click(),
+  0: () => find(`#${state.view.edit} [data-reset]`)?.click(),
   x: () => compare(true),
   s: saveFace,
   e: exportDialog,

@@ -2,7 +2,7 @@
 /** Assembles the page: the access token, the connection, the panels, and the face that the address asks for. */
 
 import { $, announce, attempt, button, find, h, loadIcons, setPressed, toast } from './dom.js';
-import { fromDocument, fromLink, restoreView, shareLink } from './document.js';
+import { fromLink, restoreView, shareLink } from './document.js';
 import { engine } from './engine.js';
 import { startKeyboard } from './keyboard.js';
 import { startAttributes } from './panels/attributes.js';
@@ -13,24 +13,20 @@ import { startHistory } from './panels/history.js';
 import { startMap } from './panels/map.js';
 import { startMorph } from './panels/morph.js';
 import { startPhoto } from './panels/photo.js';
-import { showRandomFace, startRandom } from './panels/random.js';
+import { startRandom } from './panels/random.js';
 import { startRaw } from './panels/raw.js';
 import { startSaved } from './panels/saved.js';
 import { startStage } from './panels/stage.js';
 import { startTopbar } from './panels/topbar.js';
-import { cachePicture } from './pictures.js';
-import { accessToken, storeToken } from './session.js';
-import { on, openSpace, setFace, setStatistics, setView, state } from './state.js';
-import { sessionStore } from './storage.js';
+import { accessToken, storeToken, tokenIn } from './session.js';
+import { lastSpace, openLink, showSpace } from './spaces.js';
+import { on, panelShown, setView, state } from './state.js';
+import { undoSwipes } from './swipe.js';
 import { createTabs } from './tabs.js';
 import { startTooltips } from './tooltips.js';
 
 /** @typedef {import('./connection.js').Status} Status */
 /** @typedef {import('./tabs.js').Tabs} Tabs */
-
-const SPACE = 'facespace:space';
-const POLL_MS = 700;
-const LAST_STAGE = 2; // of the statistics
 
 const PANELS = [
   startRandom,
@@ -95,6 +91,7 @@ let spaceOpened = false;
 async function start() {
   loadIcons();
   startTooltips();
+  undoSwipes();
   startStage();
   const badge = startTopbar((index) => attempt(() => showSpace(index)));
   for (const startPanel of PANELS) startPanel();
@@ -102,6 +99,7 @@ async function start() {
   layOut();
   startKeyboard();
   on('face view', updateAddress);
+  addEventListener('hashchange', takeAddress);
   engine.connection.onstatus = (status) => handleStatus(status, badge);
   const token = await accessToken(linkText);
   if (!token) {
@@ -119,6 +117,19 @@ function restoreLinkedView() {
   } catch {
     // Reported when the face is restored.
   }
+}
+
+/** Takes an address that was pasted into this tab: the one that a server printed, or a link to a face. */
+function takeAddress() {
+  const token = tokenIn(location.hash);
+  const text = new URLSearchParams(location.hash.slice(1)).get('s');
+  if (token) {
+    storeToken(token);
+    engine.connect(token);
+  }
+  if (text && state.facts) attempt(() => openLink(text));
+  if (text && !state.facts) linkText = text;
+  updateAddress();
 }
 
 /** Keeps the face of the page in its address. */
@@ -145,11 +156,12 @@ function handleStatus(status, badge) {
   if (!find('#disconnected')) document.body.append(refused ? tokenBanner() : disconnectedBanner());
 }
 
-/** Opens the space that this tab showed last, else the first. */
-function openFirstSpace() {
+/** Opens the space that this tab showed last, else the first; with a link, the one of its face. */
+async function openFirstSpace() {
   spaceOpened = true;
-  const last = Number(sessionStore?.getItem(SPACE)) || 0;
-  attempt(() => showSpace(last).catch(() => showSpace(0)));
+  const document = linkText ? await attempt(async () => fromLink(/** @type {string} */ (linkText))) : null;
+  linkText = null;
+  await attempt(() => showSpace(lastSpace(), document).catch(() => showSpace(0, document)));
 }
 
 const banner = (/** @type {HTMLElement[]} */ ...content) =>
@@ -171,7 +183,7 @@ function tokenBanner() {
     autocomplete: 'off',
   });
   const use = () => {
-    const token = /token=([\w-]+)/.exec(field.value)?.[1];
+    const token = tokenIn(field.value);
     if (!token) {
       toast('This address has no access token. It ends in #token=…', 'error');
       return;
@@ -182,61 +194,18 @@ function tokenBanner() {
   return banner(h('span', {}, words), field, button('', 'Use it', use, { class: 'primary' }));
 }
 
-/**
- * Opens one of the spaces.
- * @param {number} index
- */
-async function showSpace(index) {
-  const facts = await engine.selectSpace(index);
-  sessionStore?.setItem(SPACE, String(index));
-  document.title = `${facts.name} · facespace`;
-  const hadHistory = openSpace(facts);
-  const mean = await engine.mean();
-  cachePicture(mean.z, mean.picture);
-  if (linkText) {
-    const text = linkText;
-    await attempt(async () => fromDocument(fromLink(text), 'Link'));
-    linkText = null;
-  }
-  if (!state.history.length && !hadHistory) {
-    setFace(mean.z, 'Mean face');
-    await showRandomFace();
-  }
-  pollStatistics(index);
-}
-
-/**
- * Asks until all statistics are measured; the page works without them meanwhile.
- * @param {number} index
- */
-async function pollStatistics(index) {
-  let stage = 0;
-  while (index === engine.space && stage < LAST_STAGE) {
-    const reply = await engine.statistics().catch(() => null);
-    if (index !== engine.space) return;
-    if (reply?.failed) {
-      toast(reply.failed, 'error');
-      return;
-    }
-    const statistics = reply?.statistics;
-    if (statistics && statistics.stage > stage) {
-      stage = statistics.stage;
-      setStatistics(statistics);
-    }
-    if (stage < LAST_STAGE) await new Promise((resolve) => setTimeout(resolve, POLL_MS));
-  }
-}
-
 function layOut() {
   for (const group of TAB_GROUPS) addTabs(group);
   for (const [name, label] of PARTS) {
-    const props = { type: 'button', dataset: { part: name }, onclick: () => showPart(name) };
+    const props = { type: 'button', dataset: { part: name }, onclick: () => setView({ part: name }) };
     $('#switch').append(h('button', props, label));
   }
-  on('view', () => {
+  const showView = () => {
     document.body.dataset.tab = state.view.source;
-  });
-  showPart('source');
+    showPart(state.view.part);
+  };
+  on('view', showView);
+  showView();
 }
 
 /**
@@ -253,14 +222,16 @@ function addTabs({ list, view, part, tabs }) {
     if (section) section.hidden = true;
     return;
   }
+  let started = false; // a tab that is restored does not bring its part to the front
   const show = createTabs(list, visible, (id) => {
-    if (state.view[view] !== id) setView({ [view]: id });
-    showPart(part);
+    if (started && (state.view[view] !== id || state.view.part !== part)) setView({ [view]: id, part });
+    panelShown();
   });
   const ids = visible.map(([id]) => id);
   const first = ids.includes(state.view[view]) ? state.view[view] : ids[0];
   Object.assign(state.view, { [view]: first });
   show(first);
+  started = true;
   on('view', () => {
     const selected = find(`#tab-${state.view[view]}`)?.getAttribute('aria-selected');
     if (selected === 'false') show(state.view[view]);

@@ -4,6 +4,7 @@
 /** @typedef {import('./types.js').Statistics} Statistics */
 
 const LARGEST_VALUE = 1e6;
+const RIDGE = 1e-6; // relative to probes of length 1
 
 /** A draw from N(0, 1), by the Box-Muller transform. */
 export function randomNormal() {
@@ -60,6 +61,73 @@ export function moveAlong(statistics, z, k, by) {
   const size = moved.length;
   for (let d = 0; d < size; d++) moved[d] += by * componentStd[k] * components[k * size + d];
   return moved;
+}
+
+/**
+ * A latent drawn from the Gaussian of the space's faces: its numbers vary together as theirs do.
+ * @param {Statistics} statistics
+ * @param {number} truncation standard deviation of the draw, 1 as the faces
+ */
+export function randomLatent(statistics, truncation) {
+  let z = statistics.mean;
+  for (const k of statistics.componentStd.keys()) z = moveAlong(statistics, z, k, truncation * randomNormal());
+  return z;
+}
+
+/**
+ * @param {Float32Array} a
+ * @param {Float32Array} b
+ */
+export function dot(a, b) {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += a[i] * b[i];
+  return sum;
+}
+
+/**
+ * z plus the sum of vectors by weights.
+ * @param {Float32Array} z
+ * @param {Float32Array[]} vectors
+ * @param {ArrayLike<number>} weights
+ */
+export function plus(z, vectors, weights) {
+  const sum = z.slice();
+  for (const [i, vector] of vectors.entries()) {
+    for (let d = 0; d < sum.length; d++) sum[d] += weights[i] * vector[d];
+  }
+  return sum;
+}
+
+/**
+ * Solves a symmetric positive system by Gaussian elimination; a small ridge keeps it regular.
+ * @param {number[][]} matrix (N, N), which is changed
+ * @param {number[]} right (N,)
+ */
+export function solve(matrix, right) {
+  const size = right.length;
+  const x = [...right];
+  for (let i = 0; i < size; i++) matrix[i][i] += RIDGE;
+  for (let i = 0; i < size; i++) {
+    for (let row = i + 1; row < size; row++) {
+      const factor = matrix[row][i] / matrix[i][i];
+      for (let column = i; column < size; column++) matrix[row][column] -= factor * matrix[i][column];
+      x[row] -= factor * x[i];
+    }
+  }
+  for (let i = size - 1; i >= 0; i--) {
+    for (let column = i + 1; column < size; column++) x[i] -= matrix[i][column] * x[column];
+    x[i] /= matrix[i][i];
+  }
+  return x;
+}
+
+/**
+ * How far a latent lies from the mean face, as a multiple of a usual face's distance (the median).
+ * @param {Statistics} statistics
+ * @param {Float32Array} z
+ */
+export function distanceRatio(statistics, z) {
+  return Math.hypot(...coordinates(statistics, z)) / Math.max(statistics.distances[50], 1e-6);
 }
 
 /**

@@ -3,6 +3,8 @@
  * functions; see types.js for the headers. */
 
 /** @typedef {import('./types.js').AlignHeader} AlignHeader */
+/** @typedef {import('./types.js').AttributeFacts} AttributeFacts */
+/** @typedef {import('./types.js').Direction} Direction */
 /** @typedef {import('./types.js').Face} Face */
 /** @typedef {import('./types.js').FaceHeader} FaceHeader */
 /** @typedef {import('./types.js').FaceMap} FaceMap */
@@ -147,4 +149,21 @@ export function readMap(header, payload, dimensions) {
   const z = takeRows(dimensions);
   const scores = takeRows(names.length);
   return { ...header, positions, z, scores, faces: readPictures(header, payload.slice(offset)) };
+}
+
+/**
+ * Directions, one after another: the offset, then row, step and lock of `size` numbers each.
+ * @param {string[]} names
+ * @param {Record<string, AttributeFacts>} facts
+ * @param {ArrayBuffer} payload
+ * @param {number} size dimensions of a latent
+ * @returns {Direction[]}
+ */
+export function readDirections(names, facts, payload, size) {
+  const rows = splitRows(new Float32Array(payload), 1 + 3 * size);
+  return names.map((name, i) => {
+    const values = rows[i].subarray(1);
+    const [row, step, lock] = [0, 1, 2].map((part) => values.slice(part * size, (part + 1) * size));
+    return { name, facts: facts[name] ?? {}, offset: rows[i][0], row, step, lock };
+  });
 }

@@ -11,6 +11,12 @@ const WAIT_MS = 400;
 
 const storedToken = () => sessionStore?.getItem(TOKEN) ?? null;
 
+/**
+ * The token of an address or its fragment.
+ * @param {string} address
+ */
+export const tokenIn = (address) => /token=([\w-]+)/.exec(address)?.[1] ?? null;
+
 /** @param {string} token */
 export function storeToken(token) {
   sessionStore?.setItem(TOKEN, token);
@@ -21,7 +27,7 @@ export function storeToken(token) {
  * @param {string | null} linkText what stays in the address: the document of a shared link
  */
 export async function accessToken(linkText) {
-  const given = new URLSearchParams(location.hash.slice(1)).get('token');
+  const given = tokenIn(location.hash);
   const hash = linkText ? `#s=${linkText}` : '';
   history.replaceState(null, '', `${location.pathname}${location.search}${hash}`);
   if (given) storeToken(given);

@@ -3,6 +3,7 @@
  * its axis and shows values; what a move does is decided by its panel. */
 
 import { button, h, icon, setPressed } from './dom.js';
+import { onTyped } from './fields.js';
 import { clamp, signed } from './maths.js';
 
 /**
@@ -13,6 +14,7 @@ import { clamp, signed } from './maths.js';
  * @property {string} tip
  * @property {HTMLElement | null} [badge]
  * @property {ClassMeans} [classMeans]
+ * @property {number} [share] how much of the picture it changes, from 0 to 1 of the strongest axis
  */
 /** @typedef {{negative: number, positive: number}} ClassMeans mean values of faces without and with an attribute */
 
@@ -20,6 +22,7 @@ import { clamp, signed } from './maths.js';
  * @typedef {object} RowActions
  * @property {(value: number) => boolean} onMove returns false where the axis is locked
  * @property {() => void} onFinish
+ * @property {() => void} onCancel takes the move back that goes on
  * @property {() => void} onLock
  * @property {() => void} onReset
  * @property {() => void} onRandomise
@@ -84,6 +87,8 @@ export class SliderRow {
   constructor(axis, { id, limit, unit }, actions) {
     this.axis = axis;
     this.limit = limit;
+    this.shown = 0; // the value, which may lie beyond the slider's reach
+    this.typing = false;
     this.actions = actions;
     this.slider = h('input', {
       type: 'range',
@@ -153,11 +158,20 @@ export class SliderRow {
     const { slider, number, actions } = this;
     slider.addEventListener('input', () => this.#move(Number(slider.value)));
     slider.addEventListener('change', actions.onFinish);
-    slider.addEventListener('keydown', (event) => this.#handleKey(event));
-    number.addEventListener('change', () => {
-      const value = number.valueAsNumber;
-      if (Number.isFinite(value)) this.#moveAndFinish(clamp(value, -LARGEST, LARGEST));
+    slider.addEventListener('swiped', (event) => {
+      event.preventDefault();
+      actions.onCancel();
     });
+    slider.addEventListener('keydown', (event) => this.#handleKey(event));
+    number.addEventListener('input', () => {
+      this.typing = true;
+    });
+    const endTyping = () => {
+      this.typing = false;
+    };
+    number.addEventListener('change', endTyping);
+    number.addEventListener('blur', endTyping);
+    onTyped(number, () => this.shown, (value) => this.#moveAndFinish(value));
   }
 
   /** @param {KeyboardEvent} event */
@@ -166,12 +180,12 @@ export class SliderRow {
     if (step === undefined || event.ctrlKey || event.metaKey) return;
     event.preventDefault();
     const by = event.altKey ? step / 10 : step;
-    this.#moveAndFinish(clamp(Number(this.number.value) + by, -LARGEST, LARGEST));
+    this.#nudge(by);
   }
 
   /** @param {number} by */
   #nudge(by) {
-    this.#moveAndFinish(Number(this.number.value) + by);
+    this.#moveAndFinish(clamp(this.shown + by, -LARGEST, LARGEST));
   }
 
   /**
@@ -193,7 +207,8 @@ export class SliderRow {
    */
   setValue(value) {
     const { axis, slider, number, gaps } = this;
-    if (document.activeElement !== number) number.value = value.toFixed(2);
+    this.shown = value;
+    if (!this.typing) number.value = value.toFixed(2);
     slider.value = String(value);
     let spoken = `${axis.label} ${signed(value)}, ${strength(value)}`;
     if (gaps && axis.classMeans) {
@@ -205,9 +220,19 @@ export class SliderRow {
     slider.style.setProperty('--at', `${position}%`);
   }
 
-  /** The value that the slider shows. */
+  /** The value that is shown. */
   get value() {
-    return Number(this.slider.value);
+    return this.shown;
+  }
+
+  /**
+   * Makes the row's controls tab stops, or not.
+   * @param {boolean} reachable
+   */
+  setReachable(reachable) {
+    for (const control of this.element.querySelectorAll('button, input')) {
+      /** @type {HTMLElement} */ (control).tabIndex = reachable ? 0 : -1;
+    }
   }
 
   get focused() {

@@ -2,27 +2,20 @@
 /** A panel of sliders: rows that move the face along one axis each, with locks, randomise, reset and animation. What
  * an axis is, the options say; see panels/raw.js, components.js and attributes.js. */
 
-import { announce, attempt, button, h, options as selectOptions, prefersReducedMotion, setChildren } from './dom.js';
-import { latestWins } from './latest.js';
-import { randomNormal } from './maths.js';
-import { cachePicture } from './pictures.js';
+import { announce, button, h, options as selectOptions, prefersReducedMotion, setChildren, toast } from './dom.js';
+import { bindToggle, fillSelect } from './fields.js';
+import { randomLatent, randomNormal } from './maths.js';
+import { whenShown } from './panel.js';
 import { SWEEP, SliderRow } from './slider_row.js';
-import { commit, move, on, setFace, setView, state, toggleLock } from './state.js';
+import { commit, move, on, openStatistics, setFace, setView, state, toggleLock } from './state.js';
+import { Cell, listenToWall } from './wall.js';
 
 /** @typedef {import('./types.js').Child} Child */
 /** @typedef {import('./types.js').EditPanel} EditPanel */
-/** @typedef {import('./types.js').Picture} Picture */
 
 /**
  * @template {string | number} K
  * @typedef {import('./slider_row.js').Axis<K>} Axis
- */
-
-/** @typedef {{z: Float32Array, picture?: Picture}} Moved */
-
-/**
- * @template {string | number} K
- * @typedef {{from: Float32Array, changes: Map<K, number>}} Step
  */
 
 /**
@@ -35,7 +28,9 @@ import { commit, move, on, setFace, setView, state, toggleLock } from './state.j
  * @property {Record<string, string>} sorts the orders of the rows; the first is the default
  * @property {(sort: string) => Axis<K>[]} axes
  * @property {(z: Float32Array) => Map<K, number>} read values in standard deviations
- * @property {(z: Float32Array, changes: Map<K, number>) => Moved | Promise<Moved>} move `changes` are new values
+ * @property {(z: Float32Array, changes: Map<K, number>) => Float32Array} move `changes` are new values
+ * @property {boolean} [wall] whether all axes can be shown at once, as a wall of small sliders
+ * @property {HTMLElement} [pinned] what stays in sight under the panel's head
  * @property {() => Child[]} [footer]
  * @property {() => Node | string} [emptyText]
  * @property {() => void} [onRefresh]
@@ -49,16 +44,26 @@ const TOLERANCE = 0.004; // below which a slider need not be set again
 
 const RANGE_TIP = 'How far the sliders reach, in standard deviations (σ) of the faces of this space.';
 const TRUNCATION_TIP =
-  'Truncation: the standard deviation (σ) of random slider values. Small values stay near the mean face.';
+  'Truncation: the standard deviation (σ) of random values, which vary together as those of faces do. Small values ' +
+  'stay near the mean face.';
+const WALL_TIP = 'All sliders at once: drag across several, double-click one to set it to zero.';
 
 /** @template {string | number} K */
 export class SliderPanel {
+  /** Creates the rows again, when the panel is in sight. @type {() => void} */
+  build = () => {};
+
   /** @param {SliderPanelOptions<K>} options */
   constructor(options) {
     this.options = options;
-    /** @type {Map<K, SliderRow>} */
+    /** @type {Map<K, SliderRow | Cell>} */
     this.rows = new Map();
-    this.sort = Object.keys(options.sorts)[0];
+    /** The row of the wall's cell that is worked on. @type {SliderRow | null} */
+    this.detail = null;
+    /** @type {Map<K, Axis<K>>} */
+    this.axes = new Map();
+    /** @type {K | null} */
+    this.activeKey = null;
     this.filter = '';
     this.animationFrame = 0;
     this.refreshFrame = 0;
@@ -66,37 +71,90 @@ export class SliderPanel {
     this.animatedKey = null;
     /** The face when a move began: each step starts from it, so that nothing drifts. @type {Float32Array | null} */
     this.base = null;
-    this.lastMove = Promise.resolve();
+    /** @type {Map<K, number>} */
+    this.changes = new Map(); // of the move that goes on
     this.builtView = '';
-    this.applyLatest = latestWins((/** @type {Step<K>} */ step) => this.#apply(step));
 
-    this.list = h('div', { class: 'rows' });
+    this.list = h('div', { class: 'rows', role: 'group', 'aria-label': options.title });
+    this.detailBox = h('div', { class: 'detail' });
     this.footer = h('div', { class: 'foot' });
     this.search = this.#createSearch();
-    this.range = this.#createRange();
-    this.order = this.#createOrder();
     this.truncation = this.#createTruncation();
-    this.showAll = button('', '', () => setView({ all: !state.view.all }), { class: 'link' });
-    const controls = h('div', { class: 'line controls' }, this.search, this.order, this.range, this.truncation);
-    setChildren(options.root, this.#createHead(), controls, this.list, this.showAll, this.footer);
+    this.showAll = button('', 'Show all', () => setView({ all: !state.view.all }), { class: 'link' });
+    const top = h('div', { class: 'top' }, this.#createHead(), options.pinned);
+    setChildren(options.root, top, this.search, this.detailBox, this.list, this.showAll, this.footer);
+    this.#listen();
+  }
 
-    on('z face', () => this.#scheduleRefresh());
+  #listen() {
+    const { root } = this.options;
+    this.build = whenShown(root, 'facts', () => this.#build());
+    whenShown(root, 'z face', () => this.#scheduleRefresh());
+    whenShown(root, 'view', () => {
+      if (this.#viewKey() !== this.builtView) this.#build();
+    });
+    on('shown', () => this.refresh());
+    on('face', () => this.#forgetMove());
     on('locks', () => this.#showLocks());
-    on('view', () => this.#handleView());
+    this.list.addEventListener('focusin', (event) => {
+      for (const row of this.rows.values()) {
+        if (row instanceof SliderRow) row.setReachable(row.element.contains(/** @type {Node} */ (event.target)));
+      }
+    });
+    const cells = () => [...this.rows.values()].filter((row) => row instanceof Cell);
+    listenToWall(this.list, cells, {
+      onMove: (cell, value) => this.#moveRow(/** @type {K} */ (cell.axis.key), value),
+      onFinish: () => this.#finish(this.#label()),
+      onCancel: () => this.#cancel(),
+      onActive: (cell) => this.#activate(/** @type {K} */ (cell.axis.key)),
+    });
+  }
+
+  get walled() {
+    return Boolean(this.options.wall && state.view.wall);
   }
 
   // ---- The panel's own controls
 
   #createHead() {
-    const { title } = this.options;
+    const { title, wall } = this.options;
     const randomise = `Randomise all ${title.toLowerCase()} that are not locked`;
+    const quiet = { quiet: true };
     const buttons = h(
       'div',
-      { class: 'line' },
-      button('dice', randomise, () => this.#randomiseAll(), { quiet: true }),
-      button('reset', 'Reset to the original face', () => this.#resetAll(), { quiet: true }),
+      { class: 'line tight' },
+      wall && bindToggle(button('wall', WALL_TIP, () => {}, quiet), 'wall'),
+      button('dice', randomise, () => this.#randomiseAll(), quiet),
+      button('reset', 'Reset to the original face', () => this.#resetAll(), { ...quiet, dataset: { reset: '' } }),
+      this.#createMenu(),
     );
     return h('div', { class: 'panel-head' }, h('h2', {}, title), buttons);
+  }
+
+  /** The settings of the panel, behind one button. */
+  #createMenu() {
+    const { title } = this.options;
+    const field = (/** @type {string} */ name, /** @type {HTMLElement} */ control) =>
+      h('label', { class: 'choice' }, h('span', {}, name), control);
+    const label = { 'aria-label': `Settings of ${title}`, dataset: { tip: 'Settings' } };
+    const summary = h('summary', { class: 'button quiet', ...label }, '⋯');
+    const fields = h(
+      'div',
+      { class: 'menu-box' },
+      field('Order', this.#createOrder()),
+      field('Range', this.#createRange()),
+      field('Random', this.truncation),
+    );
+    const menu = h('details', { class: 'menu' }, summary, fields);
+    menu.addEventListener('focusout', ({ relatedTarget }) => {
+      if (relatedTarget instanceof Node && !menu.contains(relatedTarget)) menu.open = false;
+    });
+    menu.addEventListener('keydown', ({ key }) => {
+      if (key !== 'Escape') return;
+      menu.open = false;
+      summary.focus();
+    });
+    return menu;
   }
 
   #createSearch() {
@@ -115,16 +173,25 @@ export class SliderPanel {
     const props = { 'aria-label': 'Range of the sliders', dataset: { tip: RANGE_TIP } };
     const range = h('select', props, selectOptions(choices));
     range.addEventListener('change', () => setView({ range: Number(range.value) }));
+    const show = () => {
+      range.value = String(state.view.range);
+    };
+    on('view', show);
+    show();
     return range;
   }
 
+  get sort() {
+    const { panel, sorts } = this.options;
+    const chosen = state.view.sorts[panel];
+    return chosen in sorts ? chosen : Object.keys(sorts)[0];
+  }
+
   #createOrder() {
-    const choices = Object.entries(this.options.sorts);
-    const order = h('select', { 'aria-label': 'Order of the sliders' }, selectOptions(choices));
-    order.addEventListener('change', () => {
-      this.sort = order.value;
-      this.build();
-    });
+    const { panel, sorts } = this.options;
+    const order = h('select', { 'aria-label': 'Order of the sliders' }, selectOptions(Object.entries(sorts)));
+    order.value = this.sort;
+    order.addEventListener('change', () => setView({ sorts: { ...state.view.sorts, [panel]: order.value } }));
     return order;
   }
 
@@ -132,16 +199,13 @@ export class SliderPanel {
     const props = { 'aria-label': 'Truncation of random values', dataset: { tip: TRUNCATION_TIP } };
     const truncation = h('select', props);
     truncation.addEventListener('change', () => setView({ truncation: Number(truncation.value) }));
+    on('view', () => this.#fillTruncation());
     return truncation;
   }
 
   #fillTruncation() {
-    const current = state.view.truncation;
-    const values = [...new Set([...TRUNCATIONS, current])].sort((a, b) => a - b);
-    /** @type {[string, string][]} */
-    const choices = values.map((value) => [String(value), `Random ${value} σ`]);
-    setChildren(this.truncation, selectOptions(choices));
-    this.truncation.value = String(current);
+    const values = [...new Set([...TRUNCATIONS, state.view.truncation])].sort((a, b) => a - b);
+    fillSelect(this.truncation, values.map((value) => [String(value), `${value} σ`]), 'truncation');
   }
 
   // ---- Moves
@@ -155,78 +219,120 @@ export class SliderPanel {
     return this.options.read(state.z).get(key) ?? 0;
   }
 
-  /** @param {Step<K>} step */
-  async #apply({ from, changes }) {
-    const moved = await attempt(async () => this.options.move(from, changes));
-    if (!moved) return;
-    if (moved.picture) cachePicture(moved.z, moved.picture);
-    move(moved.z);
+  #label() {
+    const labels = [...this.changes.keys()].map((key) => this.axes.get(key)?.label ?? '');
+    return labels.length > 1 ? `${labels.length} sliders` : (labels[0] ?? '');
   }
 
   /**
-   * One step of a move that goes on.
+   * The face moved, or null with a notice where that cannot be.
+   * @param {Float32Array} from
    * @param {Map<K, number>} changes
    */
-  #slide(changes) {
-    this.base ??= state.z;
-    this.lastMove = this.applyLatest({ from: this.base, changes });
+  #moved(from, changes) {
+    try {
+      return this.options.move(from, changes);
+    } catch (error) {
+      toast(error instanceof Error ? error.message : String(error), 'error');
+      return null;
+    }
   }
 
   /**
-   * Commits a move when its last step has come back.
-   * @param {string} label
+   * One step of a move that goes on, of one slider or across several.
+   * @param {K} key
+   * @param {number} value
    */
-  async #finish(label) {
-    await this.lastMove;
+  #slide(key, value) {
+    this.base ??= state.z;
+    this.changes.set(key, value);
+    const moved = this.#moved(this.base, this.changes);
+    if (moved) move(moved);
+  }
+
+  /**
+   * Moves a row by hand. Returns false where it is locked.
+   * @param {K} key
+   * @param {number} value
+   */
+  #moveRow(key, value) {
+    if (this.#locked().has(key)) {
+      this.#showValue(key, this.#currentValue(key));
+      announce(`${this.axes.get(key)?.label} is locked.`);
+      return false;
+    }
+    this.#showValue(key, value);
+    this.#slide(key, value);
+    return true;
+  }
+
+  /** @param {string} label */
+  #finish(label) {
+    if (this.base) commit(label);
+    this.#forgetMove();
+    this.#scheduleRefresh();
+  }
+
+  /** Takes a move back that was none. */
+  #cancel() {
+    if (this.base) move(this.base);
+    this.#forgetMove();
+    this.refresh();
+  }
+
+  /** The face is another one: a move that went on has ended. */
+  #forgetMove() {
     this.base = null;
-    commit(label);
+    this.changes.clear();
+    this.#endAnimation();
   }
 
   /**
    * A change in one step.
    * @param {Map<K, number>} changes
    * @param {string} label
+   * @param {Float32Array} [from]
    */
-  async #change(changes, label) {
+  #change(changes, label, from = state.z) {
     this.#stop();
-    this.base = null;
-    const moved = await attempt(async () => this.options.move(state.z, changes));
-    if (!moved) return;
-    if (moved.picture) cachePicture(moved.z, moved.picture);
-    commit(label, moved.z);
+    const moved = this.#moved(from, changes);
+    if (moved) commit(label, moved);
   }
 
+  /** A draw from the distribution of faces, in which values vary together; what is locked stays. */
   #randomiseAll() {
+    if (!state.statistics) {
+      toast('The space is still being measured. Try again in a moment.', 'error');
+      return;
+    }
+    const values = this.options.read(randomLatent(openStatistics(), state.view.truncation));
     /** @type {Map<K, number>} */
     const changes = new Map();
     for (const { key } of this.options.axes(this.sort)) {
-      if (!this.#locked().has(key)) changes.set(key, state.view.truncation * randomNormal());
+      if (!this.#locked().has(key)) changes.set(key, values.get(key) ?? 0);
     }
     this.#change(changes, `Random ${this.options.title.toLowerCase()}`);
   }
 
+  /** The original face, but for the values that are locked. */
   #resetAll() {
-    this.#stop();
-    this.base = null;
     const { z, picture } = state.original;
-    const locked = this.#locked();
-    if (locked.size === 0) {
-      setFace(z, 'Reset', picture);
-      return;
-    }
-    const changes = this.options.read(z);
-    for (const key of [...changes.keys()]) {
-      if (locked.has(key)) changes.delete(key);
-    }
-    this.#change(changes, 'Reset');
+    const current = this.options.read(state.z);
+    const kept = new Map([...current].filter(([key]) => this.#locked().has(key)));
+    if (kept.size) this.#change(kept, 'Reset', z);
+    else setFace(z, 'Reset', picture);
   }
 
   #stop() {
+    if (this.animatedKey !== null) this.#finish('Animation');
+  }
+
+  #endAnimation() {
     cancelAnimationFrame(this.animationFrame);
     if (this.animatedKey === null) return;
-    this.rows.get(this.animatedKey)?.setPlaying(false);
+    const key = this.animatedKey;
     this.animatedKey = null;
-    this.#finish('Animation');
+    for (const row of this.#shownRows(key)) row.setPlaying(false);
   }
 
   /** @param {K} key */
@@ -239,69 +345,108 @@ export class SliderPanel {
     const centre = this.#currentValue(key);
     const start = performance.now();
     const period = prefersReducedMotion() ? 3 * PERIOD_MS : PERIOD_MS;
-    this.rows.get(key)?.setPlaying(true);
+    for (const row of this.#shownRows(key)) row.setPlaying(true);
     const showFrame = (/** @type {number} */ now) => {
       if (this.animatedKey !== key) return;
       const value = centre + SWEEP * Math.sin((2 * Math.PI * (now - start)) / period);
-      this.#slide(new Map([[key, value]]));
-      this.rows.get(key)?.setValue(value);
+      this.#slide(key, value);
+      this.#showValue(key, value);
       this.animationFrame = requestAnimationFrame(showFrame);
     };
     this.animationFrame = requestAnimationFrame(showFrame);
   }
 
-  /** @param {Axis<K>} axis */
-  #createRow(axis) {
+  /**
+   * @param {Axis<K>} axis
+   * @param {string} [prefix] of the identifiers
+   */
+  #createRow(axis, prefix = '') {
     const { key, label } = axis;
     const { panel, read, unit } = this.options;
-    const id = `${panel}-${String(key).replace(/\W/g, '_')}`;
+    const id = `${panel}-${prefix}${String(key).replace(/\W/g, '_')}`;
     const setTo = (/** @type {number} */ value) => this.#change(new Map([[key, value]]), label);
-    const row = new SliderRow(
+    return new SliderRow(
       axis,
       { id, limit: state.view.range, unit },
       {
-        onMove: (value) => {
-          if (this.#locked().has(key)) {
-            row.setValue(this.#currentValue(key));
-            announce(`${label} is locked.`);
-            return false;
-          }
-          row.setValue(value);
-          this.#slide(new Map([[key, value]]));
-          return true;
-        },
+        onMove: (value) => this.#moveRow(key, value),
         onFinish: () => this.#finish(label),
+        onCancel: () => this.#cancel(),
         onLock: () => toggleLock(panel, key),
         onReset: () => setTo(read(state.original.z).get(key) ?? 0),
         onRandomise: () => setTo(state.view.truncation * randomNormal()),
         onAnimate: () => this.#toggleAnimation(key),
       },
     );
-    return row;
   }
 
   // ---- What is shown
 
-  /** Creates all rows again. */
-  build() {
+  #viewKey() {
+    const { range, all } = state.view;
+    return `${range} ${all} ${this.sort} ${this.walled}`;
+  }
+
+  #build() {
     const { axes, footer, root } = this.options;
     this.#stop();
-    this.rows.clear();
-    this.range.value = String(state.view.range);
+    this.builtView = this.#viewKey();
     this.#fillTruncation();
     const all = axes(this.sort);
+    this.axes = new Map(all.map((axis) => [axis.key, axis]));
     const matching = all.filter((axis) => axis.label.toLowerCase().includes(this.filter));
-    const shown = state.view.all || this.filter ? matching : matching.slice(0, FEW);
-    for (const axis of shown) this.rows.set(axis.key, this.#createRow(axis));
+    const shown = state.view.all || this.walled || this.filter ? matching : matching.slice(0, FEW);
+    this.rows = new Map(shown.map((axis) => [axis.key, this.#createItem(axis)]));
     const elements = [...this.rows.values()].map((row) => row.element);
     const empty = matching.length ? null : h('p', { class: 'waiting' }, this.#emptyText(all.length));
     setChildren(this.list, elements, empty);
     root.classList.toggle('empty', !all.length);
-    this.showAll.hidden = all.length <= FEW || Boolean(this.filter);
+    this.list.classList.toggle('wall', this.walled);
+    this.#makeReachable();
+    this.showAll.hidden = this.walled || all.length <= FEW || Boolean(this.filter);
     this.showAll.textContent = state.view.all ? `Show the first ${FEW}` : `Show all ${all.length}`;
     setChildren(this.footer, ...(footer?.() ?? []));
     this.refresh();
     this.#showLocks();
+  }
+
+  /** @param {Axis<K>} axis */
+  #createItem(axis) {
+    return this.walled ? new Cell(axis, state.view.range) : this.#createRow(axis);
+  }
+
+  /** One row, or one cell, is a tab stop. */
+  #makeReachable() {
+    const [first] = this.rows.keys();
+    this.detail = null;
+    setChildren(this.detailBox);
+    if (this.walled) {
+      const known = this.activeKey !== null && this.rows.has(this.activeKey);
+      this.activeKey = known ? this.activeKey : null;
+      if (this.rows.size) this.#activate(this.activeKey ?? first);
+      return;
+    }
+    for (const [key, row] of this.rows) /** @type {SliderRow} */ (row).setReachable(key === first);
+  }
+
+  /**
+   * Makes a cell of the wall the one that is worked on: its whole row stands above the wall.
+   * @param {K} key
+   */
+  #activate(key) {
+    if (this.activeKey === key && this.detail) return;
+    if (this.animatedKey !== null) this.#stop();
+    for (const [other, { element }] of this.rows) {
+      element.tabIndex = other === key ? 0 : -1;
+      element.classList.toggle('active', other === key);
+    }
+    this.activeKey = key;
+    const axis = this.axes.get(key);
+    if (!axis) return;
+    this.detail = this.#createRow(axis, 'one-');
+    setChildren(this.detailBox, this.detail.element);
+    this.detail.setValue(this.rows.get(key)?.value ?? 0);
+    this.detail.setLocked(this.#locked().has(key));
   }
 
   /** @param {number} count of axes before the filter */
@@ -320,17 +465,27 @@ export class SliderPanel {
     this.build();
   }
 
-  #handleView() {
-    this.#fillTruncation();
-    const view = `${state.view.range} ${state.view.all}`;
-    if (view !== this.builtView) this.build();
-    else this.refresh(); // the panel may have been hidden while the face changed
-    this.builtView = view;
-  }
-
   #scheduleRefresh() {
     cancelAnimationFrame(this.refreshFrame);
     this.refreshFrame = requestAnimationFrame(() => this.refresh());
+  }
+
+  /**
+   * The rows that show an axis.
+   * @param {K} key
+   */
+  #shownRows(key) {
+    const row = this.rows.get(key);
+    const detail = key === this.activeKey ? this.detail : null;
+    return [row, detail].filter((one) => one !== null && one !== undefined);
+  }
+
+  /**
+   * @param {K} key
+   * @param {number} value
+   */
+  #showValue(key, value) {
+    for (const row of this.#shownRows(key)) row.setValue(value);
   }
 
   /** Sets the visible sliders to the values of the face. */
@@ -338,16 +493,16 @@ export class SliderPanel {
     const { onRefresh, read, root } = this.options;
     if (root.hidden || !this.rows.size) return;
     for (const [key, value] of read(state.z)) {
-      const row = this.rows.get(key);
-      if (!row) continue;
-      const differs = Math.abs(row.value - value) > TOLERANCE;
-      if (!this.base || (differs && !row.focused)) row.setValue(value);
+      for (const row of this.#shownRows(key)) {
+        const differs = Math.abs(row.value - value) > TOLERANCE;
+        if (!this.base || (differs && !row.focused)) row.setValue(value);
+      }
     }
     onRefresh?.();
   }
 
   #showLocks() {
     const locked = this.#locked();
-    for (const [key, row] of this.rows) row.setLocked(locked.has(key));
+    for (const key of this.rows.keys()) for (const row of this.#shownRows(key)) row.setLocked(locked.has(key));
   }
 }

@@ -3,8 +3,12 @@
  * Panels call the functions below and subscribe to topics. */
 
 import { latentFromText, latentToText } from './maths.js';
-import { localStore, readItem, sessionStore, writeItem } from './storage.js';
+import { directionsFromText, directionsToText } from './own_directions.js';
+import { readStroke } from './strokes.js';
+import { localStore, onStored, readItem, sessionStore, writeItem } from './storage.js';
+import { storeView, view } from './view.js';
 
+/** @typedef {import('./types.js').Direction} Direction */
 /** @typedef {import('./types.js').EditPanel} EditPanel */
 /** @typedef {import('./types.js').HistoryEntry} HistoryEntry */
 /** @typedef {import('./types.js').NamedLatent} NamedLatent */
@@ -13,7 +17,8 @@ import { localStore, readItem, sessionStore, writeItem } from './storage.js';
 /** @typedef {import('./types.js').Side} Side */
 /** @typedef {import('./types.js').SpaceFacts} SpaceFacts */
 /** @typedef {import('./types.js').Statistics} Statistics */
-/** @typedef {import('./types.js').View} View */
+/** @typedef {import('./types.js').Stroke} Stroke */
+/** @typedef {import('./view.js').View} View */
 
 const UNDO_STEPS = 200;
 const SAVED_FACES = 100;
@@ -29,9 +34,11 @@ const LABEL_LENGTH = 60;
  * @property {Original} original
  * @property {HistoryEntry[]} history
  * @property {number} historyIndex
+ * @property {Stroke[]} drawing what is on the drawing board; its history is the face's
  * @property {NamedLatent[]} saved
  * @property {NamedLatent[]} keyframes
  * @property {Record<Side, Float32Array[]>} examples
+ * @property {Direction[]} own directions that live in this browser
  * @property {Record<EditPanel, Set<string | number>>} locks
  * @property {View} view
  */
@@ -44,19 +51,13 @@ export const state = {
   original: { z: new Float32Array(), picture: null },
   history: [],
   historyIndex: -1,
+  drawing: [],
   saved: [],
   keyframes: [],
   examples: { positive: [], negative: [] },
+  own: [],
   locks: { attributes: new Set(), components: new Set(), raw: new Set() },
-  view: {
-    source: 'random',
-    edit: 'attributes',
-    bottom: 'history',
-    smooth: true,
-    range: 3,
-    truncation: 0.8,
-    all: false,
-  },
+  view,
 };
 
 let moved = state.z; // the latent of the last move, which may not be committed yet
@@ -66,7 +67,7 @@ const listeners = new Map();
 
 /**
  * Calls back when one of the topics changes: facts, statistics, z (while a control moves), face (a finished change),
- * saved, keyframes, examples, locks, view.
+ * drawing, saved, keyframes, examples, own, locks, view, shown (a panel has come into sight).
  * @param {string} topics separated by spaces
  * @param {() => void} callback
  */
@@ -104,23 +105,41 @@ export function openStatistics() {
 export const readLatent = (text) => latentFromText(text, openFacts().latents);
 
 /**
- * Opens a space with the history and the saved faces that this browser has of it. Returns whether there was a history.
+ * Opens a space with what this browser has of it: saved faces, and of this tab the history, the keyframes and the
+ * examples. Returns whether there was a history.
  * @param {SpaceFacts} facts
  */
 export function openSpace(facts) {
   const z = new Float32Array(facts.latents);
-  Object.assign(state, { facts, z, statistics: null, history: [], historyIndex: -1, keyframes: [] });
+  Object.assign(state, { facts, z, statistics: null, history: [], historyIndex: -1, drawing: [] });
   state.original = { z, picture: null };
-  state.examples = { positive: [], negative: [] };
   for (const locked of Object.values(state.locks)) locked.clear();
   state.saved = readItem(localStore, facts.fingerprint, 'saved', parseSaved) ?? [];
+  state.keyframes = readItem(sessionStore, facts.fingerprint, 'keyframes', parseSaved) ?? [];
+  state.examples = readItem(sessionStore, facts.fingerprint, 'examples', parseExamples) ?? noExamples();
+  state.own = readItem(localStore, facts.fingerprint, 'own', parseOwn) ?? [];
   const stored = readItem(sessionStore, facts.fingerprint, 'history', parseHistory);
-  emit('facts', 'saved', 'keyframes', 'examples', 'locks');
+  emit('facts', 'saved', 'keyframes', 'examples', 'locks', 'drawing');
   if (!stored?.entries[stored.index]) return false;
   state.history = stored.entries;
   step(stored.index);
   return true;
 }
+
+/** @param {any} stored */
+const parseOwn = (stored) => directionsFromText(stored, openFacts().latents);
+
+/** @returns {Record<Side, Float32Array[]>} */
+const noExamples = () => ({ positive: [], negative: [] });
+
+/**
+ * @param {any} stored
+ * @returns {Record<Side, Float32Array[]>}
+ */
+const parseExamples = (stored) => ({
+  positive: stored.positive.map(readLatent),
+  negative: stored.negative.map(readLatent),
+});
 
 /**
  * @param {any} items
@@ -129,9 +148,20 @@ export function openSpace(facts) {
 function parseSaved(items) {
   return items.map((/** @type {any} */ item) => {
     const name = String(item.name).slice(0, LABEL_LENGTH);
-    return { name, z: readLatent(item.z) };
+    return { id: String(item.id ?? item.z), name, z: readLatent(item.z) };
   });
 }
+
+/**
+ * A face with a name, to be saved or to be a keyframe.
+ * @param {string} name
+ * @param {Float32Array} z
+ * @returns {NamedLatent}
+ */
+export const newNamed = (name, z) => ({ id: `${Date.now()}-${Math.random()}`, name, z });
+
+/** @param {NamedLatent[]} faces */
+const storable = (faces) => faces.map(({ id, name, z }) => ({ id, name, z: latentToText(z) }));
 
 /**
  * @param {any} stored
@@ -140,17 +170,23 @@ function parseSaved(items) {
 function parseHistory(stored) {
   const entries = stored.entries.map((/** @type {any} */ entry) => {
     const label = String(entry.label).slice(0, LABEL_LENGTH);
-    const original = { z: readLatent(entry.original), picture: null };
-    return { label, z: readLatent(entry.z), original };
+    const original = { z: readLatent(entry.original), picture: null, drawn: Boolean(entry.drawn) };
+    const drawing = (entry.drawing ?? []).map((/** @type {number} */ index) => readStroke(stored.strokes[index]));
+    return { label, z: readLatent(entry.z), original, drawing };
   });
   return { index: Number(stored.index), entries };
 }
 
 function storeHistory() {
-  const entries = state.history.map(({ label, z, original }) => {
-    return { label, z: latentToText(z), original: latentToText(original.z) };
+  /** @type {Map<Stroke, number>} */
+  const strokes = new Map();
+  const entries = state.history.map(({ label, z, original, drawing }) => {
+    for (const stroke of drawing) if (!strokes.has(stroke)) strokes.set(stroke, strokes.size);
+    const indices = drawing.map((stroke) => strokes.get(stroke));
+    return { label, z: latentToText(z), original: latentToText(original.z), drawn: original.drawn, drawing: indices };
   });
-  writeItem(sessionStore, openFacts().fingerprint, 'history', { index: state.historyIndex, entries });
+  const stored = { index: state.historyIndex, entries, strokes: [...strokes.keys()] };
+  writeItem(sessionStore, openFacts().fingerprint, 'history', stored);
 }
 
 /** @param {Statistics} statistics */
@@ -189,7 +225,8 @@ export function commit(label, z = moved) {
   const before = state.history[state.historyIndex];
   moved = z;
   state.z = z;
-  if (!before || !equal(before.z, z)) appendHistory({ z, label, original: state.original });
+  const changed = !before || !equal(before.z, z) || before.drawing !== state.drawing;
+  if (changed) appendHistory({ z, label, original: state.original, drawing: state.drawing });
   emit('z', 'face');
 }
 
@@ -213,8 +250,33 @@ export function step(index) {
   moved = entry.z;
   state.z = entry.z;
   state.original = entry.original;
+  const redrawn = state.drawing !== entry.drawing;
+  state.drawing = entry.drawing;
   storeHistory();
-  emit('z', 'face');
+  emit('z', 'face', ...(redrawn ? ['drawing'] : []));
+}
+
+/**
+ * What is on the drawing board, as far as it is drawn; the next commit makes it part of the history.
+ * @param {Stroke[]} strokes
+ */
+export function setDrawing(strokes) {
+  state.drawing = strokes;
+  emit('drawing');
+}
+
+/**
+ * Makes another face the one before edits, with the next move or commit.
+ * @param {Original} original
+ */
+export function setOriginal(original) {
+  state.original = original;
+}
+
+/** Forgets the photographs behind this and all earlier faces. */
+export function forgetPhotographs() {
+  for (const { original } of [state, ...state.history]) original.picture = null;
+  emit('z');
 }
 
 export const undo = () => step(state.historyIndex - 1);
@@ -235,8 +297,12 @@ export function restore({ z, original, locks }, label) {
 /** @param {Partial<View>} changes */
 export function setView(changes) {
   Object.assign(state.view, changes);
+  storeView();
   emit('view');
 }
+
+/** A panel that was hidden is in sight now. */
+export const panelShown = () => emit('shown');
 
 /**
  * @param {EditPanel} panel
@@ -249,17 +315,57 @@ export function toggleLock(panel, axis) {
   emit('locks');
 }
 
-/** @param {NamedLatent[]} saved */
-export function setSaved(saved) {
-  state.saved = saved.slice(0, SAVED_FACES);
-  const items = state.saved.map(({ name, z }) => ({ name, z: latentToText(z) }));
-  writeItem(localStore, openFacts().fingerprint, 'saved', items);
+/**
+ * Changes the saved faces. Other tabs may have changed them meanwhile: the change is made to what is stored. Throws an
+ * Error with a sentence where there is no room.
+ * @param {(saved: NamedLatent[]) => NamedLatent[]} change
+ */
+export function changeSaved(change) {
+  const { fingerprint } = openFacts();
+  const before = readItem(localStore, fingerprint, 'saved', parseSaved) ?? [];
+  const saved = change(localStore ? before : state.saved);
+  if (saved.length > SAVED_FACES && saved.length > before.length) {
+    throw new Error(`This browser keeps ${SAVED_FACES} faces of a space. Remove one first, or export this one.`);
+  }
+  if (!writeItem(localStore, fingerprint, 'saved', storable(saved))) {
+    throw new Error('The store of this browser is full: the face was not saved. Remove others, or export it.');
+  }
+  state.saved = saved;
   emit('saved');
 }
+
+/**
+ * Changes the directions of one's own, those of other tabs included; see changeSaved.
+ * @param {(own: Direction[]) => Direction[]} change
+ */
+export function changeOwn(change) {
+  const { fingerprint } = openFacts();
+  const before = readItem(localStore, fingerprint, 'own', parseOwn) ?? [];
+  const own = change(localStore ? before : state.own);
+  if (!writeItem(localStore, fingerprint, 'own', directionsToText(own))) {
+    throw new Error('The store of this browser is full: the direction was not kept.');
+  }
+  state.own = own;
+  emit('own');
+}
+
+onStored((key) => {
+  if (!state.facts) return;
+  const { fingerprint } = state.facts;
+  if (key === `${fingerprint}:saved`) {
+    state.saved = readItem(localStore, fingerprint, 'saved', parseSaved) ?? [];
+    emit('saved');
+  }
+  if (key === `${fingerprint}:own`) {
+    state.own = readItem(localStore, fingerprint, 'own', parseOwn) ?? [];
+    emit('own');
+  }
+});
 
 /** @param {NamedLatent[]} keyframes at most 12 */
 export function setKeyframes(keyframes) {
   state.keyframes = keyframes.slice(0, KEYFRAMES);
+  writeItem(sessionStore, openFacts().fingerprint, 'keyframes', storable(state.keyframes));
   emit('keyframes');
 }
 
@@ -268,7 +374,10 @@ export function setKeyframes(keyframes) {
  * @param {Float32Array[]} rows
  */
 export function setExamples(side, rows) {
-  state.examples[side] = rows.slice(0, EXAMPLES);
+  state.examples = { ...state.examples, [side]: rows.slice(0, EXAMPLES) };
+  const { positive, negative } = state.examples;
+  const stored = { positive: positive.map(latentToText), negative: negative.map(latentToText) };
+  writeItem(sessionStore, openFacts().fingerprint, 'examples', stored);
   emit('examples');
 }
 

@@ -3,6 +3,7 @@
 
 import { h } from './dom.js';
 
+const DELAY_MS = 500; // for the pointer; the keyboard's focus shows it at once
 const GAP = 8; // pixels between the tooltip, its element and the window's edge
 
 /**
@@ -27,7 +28,11 @@ export function startTooltips() {
   /** @type {HTMLElement | null} */
   let owner = null;
 
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
+
   const hide = () => {
+    clearTimeout(timer);
     tooltip.hidden = true;
     owner?.removeAttribute('aria-describedby');
     owner = null;
@@ -41,10 +46,15 @@ export function startTooltips() {
     if (!element) return;
     if (event.type === 'focusin' && !element.matches(':focus-visible')) return;
     owner = element;
-    tooltip.textContent = element.dataset.tip ?? '';
-    tooltip.hidden = false;
-    element.setAttribute('aria-describedby', 'tip');
-    place(tooltip, element);
+    timer = setTimeout(
+      () => {
+        tooltip.textContent = element.dataset.tip ?? '';
+        tooltip.hidden = false;
+        element.setAttribute('aria-describedby', 'tip');
+        place(tooltip, element);
+      },
+      event.type === 'focusin' ? 0 : DELAY_MS,
+    );
   };
 
   for (const type of ['pointerover', 'focusin']) document.addEventListener(type, show);

@@ -8,9 +8,14 @@
 /** @typedef {{width: number, height: number}} Size */
 /** @typedef {Size & {pixels: Uint8ClampedArray<ArrayBuffer>}} Picture RGBA */
 /** @typedef {{z: Float32Array, picture: Picture}} Face a latent and its decoded picture */
-/** @typedef {{z: Float32Array, picture: Picture | null}} Original before edits; `picture`: its photo */
-/** @typedef {{z: Float32Array, label: string, original: Original}} HistoryEntry */
-/** @typedef {{name: string, z: Float32Array}} NamedLatent a saved face or a keyframe */
+/** @typedef {{z: Float32Array, picture: Picture | null, drawn?: boolean}} Original `picture`: its photo */
+/** @typedef {{z: Float32Array, label: string, original: Original, drawing: Stroke[]}} HistoryEntry */
+/** @typedef {{id: string, name: string, z: Float32Array}} NamedLatent a saved face or a keyframe */
+/** @typedef {'pen' | 'brush' | 'eraser' | 'fill'} Tool */
+/**
+ * @typedef {{tool: Tool, colour: string, width: number, mirror: boolean, points: Point[]}} Stroke of a drawing;
+ *   points and width in pixels of the board
+ */
 /** @typedef {'positive' | 'negative'} Side faces with or without a property */
 /** @typedef {'attributes' | 'components' | 'raw'} EditPanel */
 /** @typedef {'random' | 'draw' | 'photo' | 'map' | 'saved'} SourcePanel */
@@ -18,17 +23,6 @@
 /** @typedef {[number, number]} Point x and y in pixels */
 /** @typedef {Node | string | false | null | undefined} Leaf */
 /** @typedef {Leaf | Leaf[] | Leaf[][]} Child what an element can hold; empty values are skipped */
-
-/**
- * @typedef {object} View
- * @property {SourcePanel} source
- * @property {EditPanel} edit
- * @property {BottomPanel} bottom
- * @property {boolean} smooth whether enlarged faces are interpolated
- * @property {number} range reach of the sliders in standard deviations
- * @property {number} truncation standard deviation of random draws
- * @property {boolean} all whether every slider is shown
- */
 
 /**
  * Statistics of D latents and K principal components.
@@ -81,11 +75,12 @@
  * @property {string[]} formats of animations
  * @property {number} parameters
  * @property {string[]} spaces
+ * @property {string[]} fingerprints of all spaces
+ * @property {boolean} writable whether the bundle takes directions of one's own
  */
 
 /** @typedef {Size & {count: number}} PictureHeader */
 /** @typedef {PictureHeader & {latent_bytes: number}} FaceHeader `latent_bytes`: of latents before the pixels */
-/** @typedef {FaceHeader & {scores: number[]}} EditHeader */
 /** @typedef {FaceHeader & {aligned: PictureHeader}} AlignHeader */
 /** @typedef {{stage: number, origin: string, latents: number, components: number, failed: string}} StatisticsHeader */
 
@@ -94,7 +89,21 @@
  * @typedef {{auc?: number, positives?: number, negatives?: number, positive_mean?: number, negative_mean?: number,
  *   gap?: number}} AttributeFacts
  */
-/** @typedef {{names: string[], facts: Record<string, AttributeFacts>, reason: string}} Directions */
+/** @typedef {{names: string[], facts: Record<string, AttributeFacts>, reason: string}} DirectionsHeader */
+/** @typedef {{facts: AttributeFacts}} FitHeader */
+/**
+ * A direction of D latents, all that reading and moving an attribute takes. The score of a latent is
+ * `offset` + `row` · z, in standard deviations of faces.
+ * @typedef {object} Direction
+ * @property {string} name
+ * @property {AttributeFacts} facts
+ * @property {number} offset
+ * @property {Float32Array} row (D,)
+ * @property {Float32Array} step (D,) the move of one standard deviation
+ * @property {Float32Array} lock (D,) the shortest move that changes the score
+ * @property {boolean} [own] whether it lives in this browser alone
+ */
+/** @typedef {{directions: Direction[], reason: string}} Directions */
 
 /** @typedef {(number[] | null)[]} Landmarks eyes, nose, corners of the mouth as [x, y]; null where unknown */
 /** @typedef {{points: Landmarks, box: number[], eye_distance: number, small: boolean}} DetectedFace */
@@ -121,9 +130,8 @@
  * @property {Detection} detect
  * @property {AlignHeader} align
  * @property {{}} forget
- * @property {Directions} directions
- * @property {{}} scores
- * @property {EditHeader} edit
+ * @property {DirectionsHeader} directions
+ * @property {FitHeader} fit_direction
  * @property {{}} add_direction
  * @property {{count: number}} path
  * @property {{format: string}} export_animation

@@ -3,14 +3,17 @@
  * new directions from examples. */
 
 import { $, attempt, button, h, setChildren, toast } from '../dom.js';
+import { moveToScores, scoreOf } from '../directions.js';
 import { engine } from '../engine.js';
-import { latestWins } from '../latest.js';
+import { checkbox } from '../fields.js';
+import { displayName, isSensitive, isShown } from '../labels.js';
 import { signed } from '../maths.js';
+import { whenShown } from '../panel.js';
 import { SliderPanel } from '../sliders.js';
-import { on, setExamples, setView, state } from '../state.js';
+import { changeOwn, on, openFacts, setExamples, setView, state } from '../state.js';
 
 /** @typedef {import('../types.js').AttributeFacts} AttributeFacts */
-/** @typedef {import('../types.js').Directions} Directions */
+/** @typedef {import('../types.js').Direction} Direction */
 /** @typedef {import('../types.js').Side} Side */
 
 // Attributes that most users want; they come first.
@@ -19,14 +22,8 @@ const FIRST = [
   ...['Brown_Hair', 'Gray_Hair', 'Bald', 'Wavy_Hair', 'Straight_Hair', 'Young', 'Senior', 'Youth', 'Child'],
   ...['Wearing_Hat', 'Hat', 'Beard', 'Mustache', 'Goatee'],
 ];
-// Judgements about a person, or traits that a picture cannot show: shown on request only.
-const SENSITIVE = new Set([
-  ...['Attractive', 'Attractive_Man', 'Attractive_Woman', 'Chubby', 'Double_Chin', 'Pale_Skin', 'Big_Nose', 'Big_Lips'],
-  ...['Pointy_Nose', 'Asian', 'White', 'Black', 'Indian', 'Male', 'Ugly', 'Obese', 'Narrow_Eyes', 'Oval_Face'],
-  ...['Round_Jaw', 'Heavy_Makeup'],
-]);
 const SIDE_EFFECT = 0.25; // standard deviations from which another attribute counts as moved
-const SIDE_EFFECTS = 6; // shown at most
+const SIDE_EFFECTS = 4; // shown at most
 const FEWEST_EXAMPLES = 5;
 const GOOD_AUC = 0.9;
 const FAIR_AUC = 0.75;
@@ -40,12 +37,16 @@ const EXAMPLES_HINT =
   'Collect at least 5 faces with a property and 5 without it: this face, saved faces, or faces that the lasso ' +
   'on the map encloses.';
 
-/** @type {Directions} */
-let directions = { names: [], facts: {}, reason: '' };
-let scores = new Float32Array(); // of the face, one for each direction
-/** @type {{z: Float32Array, scores: Float32Array} | null} */
-let original = null; // the scores before edits
-let showSensitive = false;
+const KEPT_IN_SPACE = 'The direction is stored with the space.';
+const KEPT_IN_BROWSER =
+  'This space is not changed: the direction is kept in this browser, and travels in links and exported pictures.';
+
+/** Of the space, then of this browser. @type {Map<string, Direction>} */
+let directions = new Map();
+/** @type {Direction[]} */
+let bundled = [];
+let loaded = false; // whether the space's are known
+let reason = ''; // why the space has none
 /** @type {SliderPanel<string>} */
 let panel;
 /** @type {HTMLElement} */
@@ -54,7 +55,7 @@ let effects;
 let newDirection;
 
 export function startAttributes() {
-  effects = h('p', { class: 'effects', hidden: true });
+  effects = h('p', { class: 'effects', hidden: true, dataset: { tip: EFFECTS_TIP } });
   newDirection = h('details', { class: 'new-direction' });
   panel = new SliderPanel({
     panel: 'attributes',
@@ -67,45 +68,56 @@ export function startAttributes() {
     move,
     footer,
     emptyText,
-    onRefresh: () => showSideEffects(),
+    pinned: effects,
+    onRefresh: showSideEffects,
   });
   on('facts', () => {
-    directions = { names: [], facts: {}, reason: '' };
-    panel.build();
+    bundled = [];
+    reason = '';
+    loaded = false;
+    collect();
     load();
   });
-  on('face', () => updateScores(state.z));
-  on('examples', fillNewDirection);
+  on('own', () => {
+    collect();
+    panel.rebuild();
+  });
+  let sensitive = state.view.sensitive;
+  whenShown($('#attributes'), 'view', () => {
+    if (sensitive !== state.view.sensitive) panel.build();
+    sensitive = state.view.sensitive;
+  });
+  on('examples facts', fillNewDirection);
+}
+
+/** All directions by name; one of this browser never takes the place of one of the space. */
+function collect() {
+  directions = new Map([...state.own, ...bundled].map((direction) => [direction.name, direction]));
 }
 
 async function load() {
-  const loaded = await attempt(() => engine.directions());
-  if (!loaded) return;
-  directions = loaded;
-  scores = new Float32Array(directions.names.length);
-  await updateScores(state.z);
+  const { latents } = openFacts();
+  const reply = await attempt(() => engine.directions(latents));
+  if (!reply) return;
+  bundled = reply.directions;
+  reason = reply.reason;
+  loaded = true;
+  collect();
   panel.build();
-  const open = state.view.edit === 'attributes';
+  const { positive, negative } = state.examples;
+  const open = state.view.edit === 'attributes' && !positive.length && !negative.length;
   const other = document.querySelector('#tab-components');
-  if (!directions.names.length && open && other) setView({ edit: 'components' });
+  if (!directions.size && open && other) setView({ edit: 'components' });
 }
 
-const updateScores = latestWins(async (/** @type {Float32Array} */ z) => {
-  if (!directions.names.length) return;
-  if (z.some(Boolean)) scores = await engine.scores(z);
-  panel.refresh();
-});
-
 function emptyText() {
-  if (!directions.reason) return 'Loading attribute directions…';
-  return h('span', {}, `${directions.reason} Until then, use Components or Raw to edit this face.`);
+  if (!reason) return 'Loading attribute directions…';
+  return h('span', {}, `${reason} Until then, use Components or Raw to edit this face.`);
 }
 
 // ---- Axes
 
-const displayName = (/** @type {string} */ name) => name.replaceAll('_', ' ');
-const isShown = (/** @type {string} */ name) => showSensitive || !SENSITIVE.has(name);
-const aucOf = (/** @type {string} */ name) => directions.facts[name]?.auc ?? 0;
+const aucOf = (/** @type {string} */ name) => directions.get(name)?.facts.auc ?? 0;
 
 /** @param {string} name */
 function usualRank(name) {
@@ -122,23 +134,30 @@ const ORDERS = {
 
 /** @param {string} sort */
 function axes(sort) {
-  const shown = directions.names.filter(isShown).sort(ORDERS[sort]);
-  return shown.map((name) => axis(name, directions.facts[name] ?? {}));
+  const shown = [...directions.keys()].filter(isShown).sort(ORDERS[sort]);
+  return shown.map((name) => axis(/** @type {Direction} */ (directions.get(name))));
 }
 
-/**
- * @param {string} name
- * @param {AttributeFacts} facts
- */
-function axis(name, facts) {
+/** @param {Direction} direction */
+function axis({ name, facts, own }) {
   const quality = qualityOf(facts.auc);
   return {
     key: name,
     label: displayName(name),
     tip: qualityTip(facts),
-    badge: h('span', { class: `badge ${quality}` }, quality),
+    badge: badges(quality, own),
     classMeans: classMeans(facts),
   };
+}
+
+/**
+ * A good direction needs no word: only doubts are shown, and what lives in this browser alone.
+ * @param {string} quality
+ * @param {boolean} [own]
+ */
+function badges(quality, own) {
+  const words = [own ? 'own' : '', quality === 'good' ? '' : quality].filter(Boolean);
+  return words.length ? h('span', { class: `badge ${quality}` }, words.join(', ')) : null;
 }
 
 /** @param {AttributeFacts} facts */
@@ -162,71 +181,62 @@ function qualityTip({ auc, positives, negatives }) {
   return `Quality: held-out area under the ROC curve ${area} (0.5 is chance, 1 is perfect).${counts}`;
 }
 
-/** @param {Float32Array} z the face of the page or its original */
+/** @param {Float32Array} z */
 function read(z) {
-  const known = z === original?.z ? original.scores : scores;
-  /** @type {Map<string, number>} */
-  const values = new Map();
-  for (const [i, name] of directions.names.entries()) values.set(name, known[i] ?? 0);
-  return values;
+  return new Map([...directions].map(([name, direction]) => [name, scoreOf(direction, z)]));
 }
 
 /**
  * @param {Float32Array} z
  * @param {Map<string, number>} changes
  */
-async function move(z, changes) {
-  if (!changes.size) return { z };
-  const { names } = directions;
-  const before = await engine.scores(z);
-  /** @type {Record<string, number>} */
-  const differences = {};
-  for (const [name, value] of changes) differences[name] = value - before[names.indexOf(name)];
-  const locked = names.filter((name) => state.locks.attributes.has(name) && !changes.has(name));
-  const edited = await engine.edit(z, differences, locked);
-  scores = edited.scores;
-  return { z: edited.z, picture: edited.picture };
+function move(z, changes) {
+  /** @type {Map<Direction, number>} */
+  const targets = new Map();
+  for (const [name, value] of changes) {
+    const direction = directions.get(name);
+    if (direction) targets.set(direction, value);
+  }
+  const locked = [...directions.values()].filter(({ name }) => state.locks.attributes.has(name) && !changes.has(name));
+  return moveToScores(z, targets, locked);
 }
 
-// ---- Below the sliders
+// ---- Around the sliders
 
 function footer() {
+  if (!loaded) return [];
   fillNewDirection();
-  return [effects, sensitiveCheckbox(), newDirection];
+  const count = [...directions.keys()].filter(isSensitive).length;
+  const label = `Show ${count} subjective or protected labels`;
+  return [count ? checkbox(label, 'sensitive', { dataset: { tip: SENSITIVE_TIP } }) : null, ownList(), newDirection];
 }
 
-function sensitiveCheckbox() {
-  const count = directions.names.filter((name) => SENSITIVE.has(name)).length;
-  if (!count) return null;
-  const box = h('input', { type: 'checkbox', checked: showSensitive });
-  box.addEventListener('change', () => {
-    showSensitive = box.checked;
-    panel.build();
+/** Directions of this browser, which can be removed. */
+function ownList() {
+  if (!state.own.length) return null;
+  const items = state.own.map(({ name }) => {
+    const remove = () => attempt(async () => changeOwn((own) => own.filter((other) => other.name !== name)));
+    const label = `Remove the direction ${name}`;
+    return h('li', { class: 'line' }, displayName(name), button('trash', label, remove, { quiet: true }));
   });
-  const props = { class: 'check', dataset: { tip: SENSITIVE_TIP } };
-  return h('label', props, box, `Show ${count} subjective or protected labels`);
+  return h('ul', { class: 'own', 'aria-label': 'Directions of your own' }, items);
 }
 
 /** Shows which other attributes an edit has moved, relative to the original face. */
-const showSideEffects = latestWins(async () => {
-  const { z } = state.original;
-  if (!directions.names.length || z === state.z || !z.some(Boolean)) {
-    effects.hidden = true;
-    return;
-  }
-  if (original?.z !== z) original = { z, scores: await engine.scores(z) };
-  const moved = movedAttributes(original.scores);
+function showSideEffects() {
+  const moved = state.original.z === state.z ? [] : movedAttributes(state.original.z);
   effects.hidden = !moved.length;
-  setChildren(effects, h('b', {}, 'Moved: '), moved.slice(0, SIDE_EFFECTS).map(effectChip));
-  effects.dataset.tip = EFFECTS_TIP;
-});
+  const more = moved.length - SIDE_EFFECTS;
+  const rest = more > 0 ? h('span', {}, `and ${more} more`) : null;
+  setChildren(effects, h('b', {}, 'Moved: '), moved.slice(0, SIDE_EFFECTS).map(effectChip), rest);
+}
 
 /** @param {Float32Array} before */
 function movedAttributes(before) {
   /** @type {{name: string, by: number}[]} */
   const moved = [];
-  for (const [i, name] of directions.names.entries()) {
-    const by = scores[i] - before[i];
+  for (const [name, direction] of directions) {
+    const by = scoreOf(direction, state.z) - scoreOf(direction, before);
     if (Math.abs(by) > SIDE_EFFECT && isShown(name)) moved.push({ name, by });
   }
   return moved.sort((a, b) => Math.abs(b.by) - Math.abs(a.by));
@@ -249,7 +259,7 @@ function fillNewDirection() {
   setChildren(
     newDirection,
     h('summary', {}, 'Create a direction'),
-    h('p', { class: 'hint' }, EXAMPLES_HINT),
+    h('p', { class: 'hint' }, `${EXAMPLES_HINT} ${state.facts?.writable ? KEPT_IN_SPACE : KEPT_IN_BROWSER}`),
     examplesLine('positive'),
     examplesLine('negative'),
     h('div', { class: 'line' }, name, create),
@@ -272,10 +282,28 @@ async function createDirection(name) {
     toast('A direction needs a name and at least 5 positive and 5 negative examples.', 'error');
     return;
   }
-  const done = await attempt(() => engine.addDirection(name, positive, negative));
+  const done = await attempt(() => (openFacts().writable ? addToSpace(name) : addToBrowser(name)));
   if (!done) return;
-  toast(`“${name}” is now one of the attributes and stored with the space.`);
+  toast(`“${name}” is now one of the attributes and ${done}.`);
   setExamples('positive', []);
   setExamples('negative', []);
-  load();
+}
+
+/** @param {string} name */
+async function addToSpace(name) {
+  const { positive, negative } = state.examples;
+  await engine.addDirection(name, positive, negative);
+  await load();
+  return 'stored with the space';
+}
+
+/** @param {string} name */
+async function addToBrowser(name) {
+  const { positive, negative } = state.examples;
+  if (bundled.some((direction) => direction.name === name)) {
+    throw new Error(`The space has a direction ${name} already. Take another name.`);
+  }
+  const direction = { ...(await engine.fitDirection(name, positive, negative)), own: true };
+  changeOwn((own) => [...own.filter((other) => other.name !== name), direction]);
+  return 'kept in this browser';
 }

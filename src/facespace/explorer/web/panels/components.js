@@ -21,7 +21,6 @@ export function startComponents() {
     move,
     footer: () => [h('p', { class: 'hint' }, `Principal components of ${state.statistics?.origin ?? ''}.`)],
   });
-  on('facts', () => panel.build());
   on('statistics', () => panel.rebuild());
 }
 
@@ -66,5 +65,5 @@ function move(z, changes) {
   const current = coordinates(statistics, z);
   let moved = z;
   for (const [k, value] of changes) moved = moveAlong(statistics, moved, k, value - current[k]);
-  return { z: moved };
+  return moved;
 }

@@ -1,18 +1,23 @@
 // @ts-check
-/** Draw a face and see live how the model reconstructs it. The drawing has its own undo; only "Send to sliders"
- * makes the reconstruction the face of the page. */
+/** Draw a face: from the first stroke on, what the model sees in the drawing is the face of the page, so that sliders,
+ * undo and export act on what is seen. Edits stay on top of further strokes. */
 
-import { $, button, context2d, h, setChildren, setPressed } from '../dom.js';
+import { $, attempt, button, context2d, h, setChildren, setPressed } from '../dom.js';
 import { Drawing } from '../drawing.js';
 import { engine } from '../engine.js';
+import { bind, bindToggle, checkbox } from '../fields.js';
 import { latestWins } from '../latest.js';
-import { measurePaint, paint } from '../pictures.js';
-import { on, openFacts, setView, state } from '../state.js';
-import { loadFace, showPreview } from './stage.js';
+import { plus } from '../maths.js';
+import { whenShown } from '../panel.js';
+import { cachePicture, measurePaint, paint } from '../pictures.js';
+import { roving } from '../roving.js';
+import { commit, move, on, openFacts, setDrawing, setOriginal, setView, state, undo } from '../state.js';
 
-/** @typedef {import('../drawing.js').Tool} Tool */
 /** @typedef {import('../types.js').Face} Face */
 /** @typedef {import('../types.js').Picture} Picture */
+/** @typedef {import('../types.js').Stroke} Stroke */
+/** @typedef {import('../types.js').Tool} Tool */
+/** @typedef {{strokes: Stroke[], finished: boolean, label: string, step: number}} Drawn `step`: of the history */
 
 const CANVAS = 448; // pixels of the longer side
 const INTERVAL_MS = 33; // between two requests
@@ -31,17 +36,19 @@ const COLOURS = [
   ...['#b4473f', '#3f5f8f', '#587a4a', '#8f8f8f', '#d9b45a'],
 ];
 const GRAYS = ['#000000', '#2b2b2b', '#555555', '#808080', '#aaaaaa', '#d5d5d5', '#ffffff'];
+/** How a drawing is read: its blend towards the mean. @type {[number, string][]} */
+const READINGS = [
+  [0, 'As drawn'],
+  [0.5, 'Balanced'],
+  [0.8, 'Like a face'],
+];
 
 const SIZE_TIP = 'The width of pen, brush and eraser in pixels of the canvas.';
 const BLEND_TIP =
   'Blend towards the mean: drawings lie far from the training data, and a latent near the mean decodes better. 0 is ' +
   'the encoding of your drawing, 1 the mean face.';
-const SEND_TIP = 'Makes the reconstruction the face of the page, to edit it with the sliders.';
+const HINT = 'The face follows your strokes. Sliders change it further, and undo takes back strokes and edits alike.';
 
-let blend = 0.15; // towards the mean latent
-let showMeanFace = true;
-let showReconstruction = true;
-let active = false;
 let lastRequest = 0;
 /** @type {Drawing} */
 let drawing;
@@ -50,121 +57,103 @@ let tools;
 /** @type {HTMLElement} */
 let colours;
 /** @type {Face | null} */
-let reconstruction = null;
-/** @type {Face | null} */
 let mean = null;
+/** What was edited on top of the drawing, while a stroke goes on. @type {Float32Array | null} */
+let edits = null;
+let editsKnown = false;
 
 export function startDraw() {
   const label = 'Your drawing. Draw with a mouse, a pen or a finger.';
   const board = h('canvas', { class: 'board', role: 'img', tabindex: 0, 'aria-label': label });
-  drawing = new Drawing(board, () => requestReconstruction());
+  const pen = () => {
+    const { tool, colour, width, mirror } = state.view;
+    return { tool, colour, width, mirror };
+  };
+  drawing = new Drawing(board, pen, (strokes, finished) => draw(strokes, finished, 'Stroke'));
   tools = h('div', { class: 'line', role: 'group', 'aria-label': 'Tool' }, TOOLS.map(toolButton));
   colours = h('div', { class: 'swatches', role: 'group', 'aria-label': 'Colour' });
+  roving(tools);
+  roving(colours);
+  const mirror = button('mirror', 'Mirror: draw both halves at once', () => {}, { quiet: true });
   setChildren(
     $('#draw'),
     head(),
-    h('div', { class: 'line' }, tools, mirrorButton()),
+    h('div', { class: 'line' }, tools, bindToggle(mirror, 'mirror')),
     colours,
-    sizeField(),
+    field('draw-size', 'Size', bindRange('width', { min: 2, max: 60, step: 1 }, SIZE_TIP)),
+    readings(),
     blendField(),
-    checkbox('Show the mean face in the background', showMeanFace, setMeanFace),
-    checkbox('Show the reconstruction', showReconstruction, setReconstruction),
-    h('div', { class: 'line' }, sendButton()),
+    checkbox('Show the mean face in the background', 'meanFace'),
+    checkbox('Show the face beside the drawing', 'reconstruction'),
+    h('p', { class: 'hint' }, HINT),
   );
   setChildren($('#drawing'), h('p', { class: 'caption' }, 'Drawing'), board);
   on('facts', reset);
-  on('view', () => {
-    const selected = state.view.source === 'draw';
-    if (selected !== active) open(selected);
-  });
+  on('view', follow);
+  whenShown($('#draw'), 'drawing facts', () => drawing.set(state.drawing));
 }
 
 // ---- Controls
 
 function head() {
-  const undo = button('undo', 'Undo the last stroke', () => drawing.undo(), { quiet: true });
-  const clear = button('trash', 'Clear the drawing', () => drawing.clear(), { quiet: true, id: 'draw-clear' });
-  return h('div', { class: 'panel-head' }, h('h2', {}, 'Draw'), h('div', { class: 'line' }, undo, clear));
+  const back = button('undo', 'Undo the last stroke', undo, { quiet: true });
+  const empty = () => draw([], true, 'Empty drawing');
+  const clear = button('trash', 'Clear the drawing', empty, { quiet: true, id: 'draw-clear' });
+  return h('div', { class: 'panel-head' }, h('h2', {}, 'Draw'), h('div', { class: 'line' }, back, clear));
 }
 
 /** @param {[Tool, string]} tool its name is the icon's too */
 function toolButton([name, label]) {
-  const select = () => {
-    drawing.tool = name;
-    showSelection();
-  };
-  return button(name, label, select, { quiet: true, dataset: { tool: name, tip: label } });
+  return button(name, label, () => setView({ tool: name }), { quiet: true, dataset: { tool: name, tip: label } });
 }
 
-function mirrorButton() {
-  const toggle = () => {
-    drawing.mirror = !drawing.mirror;
-    setPressed(element, drawing.mirror);
-  };
-  const label = 'Mirror: draw both halves at once';
-  const element = button('mirror', label, toggle, { quiet: true, 'aria-pressed': 'false' });
-  return element;
-}
-
-function sendButton() {
-  return button('send', 'Send to sliders', send, { class: 'primary', id: 'draw-send', dataset: { tip: SEND_TIP } });
-}
-
-function sizeField() {
-  const range = { min: 2, max: 60, step: 1, value: drawing.size };
-  return field('draw-size', 'Size', range, SIZE_TIP, (value) => {
-    drawing.size = value;
+/** Three usual blends; the slider below has all others. */
+function readings() {
+  const buttons = READINGS.map(([blend, label]) => {
+    const choose = () => {
+      setView({ blend });
+      drawAgain(true);
+    };
+    return button('', label, choose, { class: 'small', dataset: { blend: String(blend) } });
   });
+  const group = h('div', { class: 'line segments', role: 'group', 'aria-label': 'How the drawing is read' }, buttons);
+  const show = () => {
+    for (const element of buttons) setPressed(element, Number(element.dataset.blend) === state.view.blend);
+  };
+  on('view', show);
+  show();
+  return group;
 }
 
 function blendField() {
-  const range = { min: 0, max: 1, step: 0.01, value: blend };
-  return field('draw-blend', 'Mean blend', range, BLEND_TIP, (value) => {
-    blend = value;
-    requestReconstruction();
-  });
+  const input = bindRange('blend', { min: 0, max: 1, step: 0.01 }, BLEND_TIP, () => drawAgain(false));
+  input.addEventListener('change', () => drawAgain(true));
+  return field('draw-blend', 'Mean blend', input);
+}
+
+/**
+ * @param {'width' | 'blend'} name of the setting
+ * @param {{min: number, max: number, step: number}} range
+ * @param {string} tip
+ * @param {() => void} [onChange]
+ */
+function bindRange(name, range, tip, onChange) {
+  return bind(h('input', { type: 'range', ...range, dataset: { tip } }), name, onChange);
 }
 
 /**
  * A slider with a label and its value.
  * @param {string} id
  * @param {string} label
- * @param {{min: number, max: number, step: number, value: number}} range
- * @param {string} tip
- * @param {(value: number) => void} onChange
+ * @param {HTMLInputElement} input
  */
-function field(id, label, range, tip, onChange) {
-  const output = h('output', {}, String(range.value));
-  const input = h('input', { type: 'range', id, ...range, dataset: { tip } });
-  input.addEventListener('input', () => {
+function field(id, label, input) {
+  input.id = id;
+  const output = h('output', {}, input.value);
+  on('view', () => {
     output.textContent = input.value;
-    onChange(Number(input.value));
   });
   return h('div', { class: 'field' }, h('label', { for: id }, label), input, output);
-}
-
-/**
- * @param {string} label
- * @param {boolean} checked
- * @param {(checked: boolean) => void} onChange
- */
-function checkbox(label, checked, onChange) {
-  const box = h('input', { type: 'checkbox', checked });
-  box.addEventListener('change', () => onChange(box.checked));
-  return h('label', { class: 'check' }, box, label);
-}
-
-/** @param {boolean} shown */
-function setMeanFace(shown) {
-  showMeanFace = shown;
-  drawBackground();
-  requestReconstruction();
-}
-
-/** @param {boolean} shown */
-function setReconstruction(shown) {
-  showReconstruction = shown;
-  updateReconstruction();
 }
 
 /** @param {string[]} palette */
@@ -176,8 +165,10 @@ function fillColours(palette) {
     'aria-label': 'Another colour',
     dataset: { tip: 'Another colour' },
   });
-  custom.addEventListener('input', () => selectColour(custom.value));
+  custom.addEventListener('input', () => setView({ colour: custom.value }));
   setChildren(colours, palette.map(swatch), gray ? null : custom);
+  const { colour } = state.view;
+  if (!colour || (gray && !palette.includes(colour))) setView({ colour: palette[0] });
 }
 
 /** @param {string} code */
@@ -187,54 +178,49 @@ function swatch(code) {
     class: 'swatch',
     'aria-label': `Colour ${code}`,
     dataset: { colour: code },
-    onclick: () => selectColour(code),
+    onclick: () => setView({ colour: code }),
   });
   element.style.background = code;
   return element;
 }
 
-/** @param {string} code */
-function selectColour(code) {
-  drawing.colour = code;
-  showSelection();
-}
+// ---- The board
 
-/** Marks the selected tool and colour. */
-function showSelection() {
-  for (const element of tools.querySelectorAll('button')) setPressed(element, element.dataset.tool === drawing.tool);
-  for (const element of colours.querySelectorAll('button')) {
-    setPressed(element, element.dataset.colour === drawing.colour);
-  }
-}
-
-// ---- The drawing and its reconstruction
-
-/** Starts an empty drawing for the open space. */
+/** Starts a board for the open space. */
 function reset() {
   const { input, picture } = openFacts();
   const zoom = CANVAS / Math.max(input.width, input.height);
-  drawing.reset(Math.round(input.width * zoom), Math.round(input.height * zoom));
-  reconstruction = null;
+  drawing.resize(Math.round(input.width * zoom), Math.round(input.height * zoom));
   mean = null;
-  const palette = picture.channels === 1 ? GRAYS : COLOURS;
-  fillColours(palette);
-  selectColour(palette[0]);
-  if (active) open(true);
+  fillColours(picture.channels === 1 ? GRAYS : COLOURS);
+  follow();
 }
 
-/** @param {boolean} selected whether the tab is open */
-async function open(selected) {
-  active = selected;
-  $('#drawing').hidden = !selected;
-  document.body.classList.toggle('drawing', selected);
-  if (!selected) {
-    showPreview(null);
-    return;
-  }
+let shownBackground = '';
+
+/** Shows the board while its tab is open, with the settings of the view. */
+function follow() {
+  const { source, tool, colour, reconstruction } = state.view;
+  const open = source === 'draw';
+  $('#drawing').hidden = !open;
+  document.body.classList.toggle('drawing', open);
+  document.body.classList.toggle('alone', open && !reconstruction);
+  for (const element of tools.querySelectorAll('button')) setPressed(element, element.dataset.tool === tool);
+  for (const element of colours.querySelectorAll('button')) setPressed(element, element.dataset.colour === colour);
+  if (open && state.facts) showBackground();
+}
+
+/** Draws the background where it is another one than before. */
+async function showBackground() {
+  const { fingerprint } = openFacts();
   mean ??= await engine.mean().catch(() => null);
+  const wanted = `${fingerprint} ${state.view.meanFace} ${Boolean(mean)}`;
+  if (wanted === shownBackground || fingerprint !== state.facts?.fingerprint) return;
+  const changed = shownBackground.startsWith(fingerprint);
+  shownBackground = wanted;
   drawBackground();
-  if (drawing.empty || !reconstruction) await requestReconstruction();
-  updateReconstruction();
+  drawing.set(state.drawing);
+  if (changed) drawAgain(true);
 }
 
 /** The background: the mean face, faint, over its mean colour; or that colour alone. */
@@ -244,7 +230,7 @@ function drawBackground() {
   context.globalAlpha = 1;
   context.fillStyle = mean ? meanColour(mean.picture) : BACKGROUND;
   context.fillRect(0, 0, background.width, background.height);
-  if (mean && showMeanFace) drawMeanFace(context, mean.picture);
+  if (mean && state.view.meanFace) drawMeanFace(context, mean.picture);
   drawing.show();
 }
 
@@ -276,16 +262,58 @@ function meanColour({ pixels, width, height }) {
   return `rgb(${means.join(' ')})`;
 }
 
-const requestReconstruction = latestWins(async () => {
+// ---- From the drawing to the face
+
+/**
+ * @param {Stroke[]} strokes
+ * @param {boolean} finished whether a step of the history is complete
+ * @param {string} label
+ */
+function draw(strokes, finished, label) {
+  if (!editsKnown) {
+    const { original, z } = state;
+    edits = original.drawn && original.z !== z ? plus(z, [original.z], [-1]) : null;
+    editsKnown = true;
+  }
+  drawing.set(strokes);
+  setDrawing(strokes);
+  requestFace({ strokes, finished, label, step: state.historyIndex });
+}
+
+/**
+ * The same drawing, read in another way.
+ * @param {boolean} finished
+ */
+function drawAgain(finished) {
+  if (state.drawing.length && state.original.drawn) draw(state.drawing, finished, 'Reading');
+}
+
+const requestFace = latestWins(async (/** @type {Drawn} */ { strokes, finished, label, step }) => {
   const wait = lastRequest + INTERVAL_MS - performance.now();
   if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
   lastRequest = performance.now();
-  const image = encoderInput();
   const start = performance.now();
-  reconstruction = await engine.encode(image, blend);
-  updateReconstruction();
+  const face = await attempt(() => engine.encode(encoderInput(), state.view.blend));
+  // Undone, or another face was set meanwhile: this one is of the past.
+  if (step !== state.historyIndex || strokes !== state.drawing) {
+    editsKnown = false;
+    return;
+  }
+  if (face) show(face);
+  if (finished) {
+    editsKnown = false;
+    commit(label, state.z);
+  }
   measurePaint('facespace:drawn', start);
 });
+
+/** @param {Face} face of the drawing */
+function show({ z, picture }) {
+  const edited = edits ? plus(z, [edits], [1]) : z;
+  if (!edits) cachePicture(z, picture);
+  setOriginal({ z, picture: null, drawn: true });
+  move(edited);
+}
 
 /** The drawing in the encoder's size. */
 function encoderInput() {
@@ -297,17 +325,4 @@ function encoderInput() {
   context.imageSmoothingQuality = 'high';
   context.drawImage(drawing.composite, 0, 0, width, height);
   return context.getImageData(0, 0, width, height);
-}
-
-function updateReconstruction() {
-  if (!active) return;
-  if (reconstruction && showReconstruction) showPreview(reconstruction.picture, 'Reconstruction');
-  document.body.classList.toggle('alone', !showReconstruction);
-}
-
-async function send() {
-  await requestReconstruction();
-  if (!reconstruction) return;
-  loadFace(reconstruction, 'Drawing');
-  setView({ source: 'random' });
 }

@@ -2,10 +2,12 @@
 /** The keyboard shortcuts, what the page does with the user's data, and a tour of half a minute. */
 
 import { $, button, dialog, h } from '../dom.js';
+import { state } from '../state.js';
 import { localStore } from '../storage.js';
 
 const TOUR = 'facespace:tour';
 const SEEN = 'seen';
+const TOUCHES = ['pointerup', 'keyup'];
 const GAP = 12; // pixels between the tour and its target or the window's edge
 
 /** Keys and what they do. Keys are separated by a comma or two spaces. */
@@ -19,14 +21,16 @@ const SHORTCUTS = [
   ['E', 'export'],
   ['Space', 'play or stop the morph'],
   ['[  ]', 'previous and next slider'],
+  ['arrows', 'in the wall: up and down change a slider, left and right go to the next'],
+  ['Delete', 'in the wall: back to zero'],
   ['L', 'lock the slider that has the focus'],
   ['Alt+arrows', 'fine steps of a slider'],
   ['PageUp, PageDown', 'half a standard deviation'],
   ['?', 'this help'],
 ];
 const PRIVACY =
-  'Everything runs on this computer. Photos and drawings are neither uploaded nor stored; saved faces are ' +
-  'stored in this browser.';
+  'Everything runs on this computer. Photos are neither uploaded nor stored; a drawing stays in this tab, and saved ' +
+  'faces and directions of your own in this browser.';
 
 const STEPS = [
   {
@@ -106,13 +110,17 @@ function tour() {
       end();
       return;
     }
+    const target = $(step.target);
+    if (!target.checkVisibility()) {
+      goTo(index + 1); // on a narrow page, another part is in front
+      return;
+    }
     current = index;
     clearHighlight();
     title.textContent = step.title;
     text.textContent = step.text;
     count.textContent = `${index + 1} of ${STEPS.length}`;
     next.textContent = index === STEPS.length - 1 ? 'Done' : 'Next';
-    const target = $(step.target);
     target.classList.add('highlighted');
     placeNear(box, target);
     next.focus({ preventScroll: true });
@@ -144,7 +152,13 @@ function placeNear(box, target) {
   box.style.top = `${Math.max(GAP, top)}px`;
 }
 
-/** Starts the tour at the first visit. */
+/** Starts the tour at the first visit: once there is a face to show, and somebody who has touched the page. */
 export function startFirstTour() {
-  if (localStore?.getItem(TOUR) !== SEEN) tour();
+  if (localStore?.getItem(TOUR) === SEEN) return;
+  const start = () => {
+    if (!state.history.length) return;
+    for (const type of TOUCHES) removeEventListener(type, start, true);
+    setTimeout(tour); // after what the touch itself does
+  };
+  for (const type of TOUCHES) addEventListener(type, start, true);
 }

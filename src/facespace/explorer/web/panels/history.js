@@ -3,7 +3,9 @@
 
 import { $, h, setChildren } from '../dom.js';
 import { thumbnails } from '../pictures.js';
-import { on, state, step } from '../state.js';
+import { whenShown } from '../panel.js';
+import { roving } from '../roving.js';
+import { state, step } from '../state.js';
 
 /** @typedef {import('../types.js').HistoryEntry} HistoryEntry */
 
@@ -16,7 +18,8 @@ let updates = 0;
 export function startHistory() {
   strip = h('div', { class: 'strip' });
   setChildren($('#history'), strip);
-  on('face facts', update);
+  roving(strip);
+  whenShown($('#history'), 'face facts', update);
 }
 
 async function update() {

@@ -5,7 +5,9 @@
 import { $, attempt, button, h, options, setChildren, toast } from '../dom.js';
 import { engine } from '../engine.js';
 import { SIDE, drawMap, faceAt, faceBeside, latentsInside, pointerPlace } from '../map_view.js';
-import { on, openFacts, setExamples, setFace, setKeyframes, setView, state } from '../state.js';
+import { fillSelect, bind } from '../fields.js';
+import { displayName, isShown } from '../labels.js';
+import { newNamed, on, openFacts, setExamples, setFace, setKeyframes, setView, state } from '../state.js';
 import { showPreview } from './stage.js';
 
 /** @typedef {import('../types.js').FaceMap} FaceMap */
@@ -39,6 +41,7 @@ let selected = []; // indices for a morph
 /** @type {Point[]} */
 let lasso = [];
 let drawingLasso = false;
+let sensitive = false; // whether the labels of the map are all shown
 
 /** @type {HTMLCanvasElement} */
 let board;
@@ -77,10 +80,9 @@ function createElements() {
   const size = { width: SIDE, height: SIDE };
   board = h('canvas', { class: 'map', ...size, tabindex: 0, role: 'application', 'aria-label': BOARD_LABEL });
   methodSelect = h('select', { 'aria-label': 'Kind of map', dataset: { tip: METHOD_TIP } }, options(METHODS));
-  methodSelect.addEventListener('change', load);
-  colourSelect = h('select', { 'aria-label': 'Coloured by' });
-  colourSelect.addEventListener('change', draw);
-  modeSelect = h('select', { 'aria-label': 'Click action' }, options(MODES));
+  bind(methodSelect, 'mapMethod', load);
+  colourSelect = bind(h('select', { 'aria-label': 'Coloured by' }), 'mapColour', draw);
+  modeSelect = bind(h('select', { 'aria-label': 'Click action' }, options(MODES)), 'mapMode');
   note = h('p', { class: 'hint' });
   waiting = h('p', { class: 'waiting' }, 'Computing the map…');
 }
@@ -88,7 +90,9 @@ function createElements() {
 // ---- Loading
 
 function loadWhenOpen() {
-  if (state.view.source === 'map' && !map) load();
+  if (state.view.source !== 'map') return;
+  if (!map) load();
+  else if (sensitive !== state.view.sensitive) show(map);
 }
 
 function reload() {
@@ -115,6 +119,7 @@ async function load() {
 /** @param {FaceMap} loaded */
 function show(loaded) {
   map = loaded;
+  sensitive = state.view.sensitive;
   waiting.hidden = true;
   board.hidden = false;
   fillColours(loaded);
@@ -125,12 +130,10 @@ function show(loaded) {
 
 /** @param {FaceMap} loaded */
 function fillColours({ names, labels }) {
-  const previous = colourSelect.value;
-  const attributes = [...new Set([...names, ...Object.keys(labels)])];
+  const attributes = [...new Set([...names, ...Object.keys(labels)])].filter(isShown);
   /** @type {[string, string][]} */
-  const choices = attributes.map((name) => [name, name.replaceAll('_', ' ')]);
-  setChildren(colourSelect, options([['', 'No colours'], ...choices]));
-  colourSelect.value = attributes.includes(previous) ? previous : '';
+  const choices = attributes.map((name) => [name, displayName(name)]);
+  fillSelect(colourSelect, [['', 'No colours'], ...choices], 'mapColour');
   colourSelect.hidden = !attributes.length;
 }
 
@@ -195,7 +198,7 @@ function click(shown, index) {
 function selectForMorph(shown, index) {
   selected = [...selected, index].slice(-2);
   if (selected.length === 2) {
-    setKeyframes(selected.map((face, i) => ({ name: `Map ${i + 1}`, z: shown.z[face] })));
+    setKeyframes(selected.map((face, i) => newNamed(`Map ${i + 1}`, shown.z[face])));
     setView({ bottom: 'morph' });
     toast('Both faces are keyframes of the morph now.');
     selected = [];
@@ -243,6 +246,11 @@ function listen() {
     board.setPointerCapture(event.pointerId);
     lasso = [pointerPlace(board, event)];
     event.preventDefault();
+  });
+  board.addEventListener('pointercancel', () => {
+    drawingLasso = false;
+    lasso = [];
+    draw();
   });
   board.addEventListener('pointerup', () => {
     if (!drawingLasso) return;

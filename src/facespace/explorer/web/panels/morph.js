@@ -4,9 +4,11 @@
 import { $, attempt, button, download, h, icon, options, setChildren, setPressed, toast } from '../dom.js';
 import { engine } from '../engine.js';
 import { latestWins } from '../latest.js';
+import { bind, fillSelect } from '../fields.js';
 import { clamp } from '../maths.js';
+import { whenShown } from '../panel.js';
 import { thumbnails } from '../pictures.js';
-import { on, openFacts, setKeyframes, state } from '../state.js';
+import { newNamed, on, openFacts, setKeyframes, state } from '../state.js';
 import { showPreview } from './stage.js';
 
 /** @typedef {import('../types.js').NamedLatent} NamedLatent */
@@ -14,7 +16,6 @@ import { showPreview } from './stage.js';
 const FPS = 30;
 const MOST_KEYFRAMES = 12;
 const MOST_SECONDS = 10;
-const DEFAULT_SECONDS = 4;
 
 /** Values of the protocol and their labels. @type {[string, string][]} */
 const INTERPOLATIONS = [
@@ -61,7 +62,7 @@ export function startMorph() {
   strip = h('div', { class: 'strip' });
   createControls();
   setChildren($('#morph'), strip, controls);
-  on('keyframes facts', rebuild);
+  whenShown($('#morph'), 'keyframes facts', rebuild);
   on('facts', fillFormats);
   on('face view', () => {
     if (!animationFrame) endPreview();
@@ -69,20 +70,19 @@ export function startMorph() {
 }
 
 function createControls() {
-  interpolation = pathSelect('Interpolation', INTERPOLATIONS, INTERPOLATION_TIP);
-  loopMode = pathSelect('Loop mode', LOOP_MODES, 'What follows the last keyframe.');
+  interpolation = pathSelect('Interpolation', 'interpolation', INTERPOLATIONS, INTERPOLATION_TIP);
+  loopMode = pathSelect('Loop mode', 'loopMode', LOOP_MODES, 'What follows the last keyframe.');
   seconds = h('input', {
     type: 'number',
     min: 1,
     max: MOST_SECONDS,
     step: 0.5,
-    value: DEFAULT_SECONDS,
     'aria-label': 'Seconds',
     class: 'typed',
-    dataset: { tip: `Length of the animation in seconds, at ${FPS} frames a second.` },
+    dataset: { tip: `Length of the animation in seconds, ${MOST_SECONDS} at most, at ${FPS} frames a second.` },
   });
-  seconds.addEventListener('change', () => updatePath());
-  format = h('select', { 'aria-label': 'File format' });
+  bind(seconds, 'seconds', () => updatePath());
+  format = bind(h('select', { 'aria-label': 'File format' }), 'format');
   const range = { min: 0, max: 100, value: 0 };
   scrubber = h('input', { type: 'range', ...range, 'aria-label': 'Frame of the morph', class: 'scrub' });
   scrubber.addEventListener('input', () => {
@@ -102,24 +102,23 @@ function createControls() {
 /**
  * A select that changes the path.
  * @param {string} label
+ * @param {'interpolation' | 'loopMode'} name of the setting
  * @param {[string, string][]} choices
  * @param {string} tip
  */
-function pathSelect(label, choices, tip) {
+function pathSelect(label, name, choices, tip) {
   const select = h('select', { 'aria-label': label, dataset: { tip } }, options(choices));
-  select.addEventListener('change', () => updatePath());
-  return select;
+  return bind(select, name, () => updatePath());
 }
 
 function fillFormats() {
   /** @type {[string, string][]} */
   const choices = openFacts().formats.map((name) => [name, name.toUpperCase()]);
-  setChildren(format, options(choices));
+  fillSelect(format, choices, 'format');
 }
 
 function pathRequest() {
-  const length = Math.min(MOST_SECONDS, Number(seconds.value) || DEFAULT_SECONDS);
-  const count = clamp(Math.round(FPS * length), 2, FPS * MOST_SECONDS);
+  const count = clamp(Math.round(FPS * state.view.seconds), 2, FPS * MOST_SECONDS);
   return { frames: count, interpolation: interpolation.value, loop_mode: loopMode.value };
 }
 
@@ -131,7 +130,7 @@ function addKeyframe() {
     toast(`A morph has at most ${MOST_KEYFRAMES} keyframes.`, 'error');
     return;
   }
-  setKeyframes([...keyframes, { name: `Face ${keyframes.length + 1}`, z }]);
+  setKeyframes([...keyframes, newNamed(`Face ${keyframes.length + 1}`, z)]);
 }
 
 /**

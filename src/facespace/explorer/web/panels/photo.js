@@ -7,7 +7,7 @@ import { engine } from '../engine.js';
 import { addHandles } from '../landmarks.js';
 import { latestWins } from '../latest.js';
 import { thumbnail } from '../pictures.js';
-import { openFacts } from '../state.js';
+import { forgetPhotographs, on, openFacts } from '../state.js';
 import { loadFace } from './stage.js';
 
 /** @typedef {import('../types.js').DetectedFace} DetectedFace */
@@ -40,17 +40,25 @@ export function startPhoto() {
   body = h('div');
   const forgetButton = button('trash', 'Forget this photo', forget, { quiet: true, id: 'forget' });
   setChildren($('#photo'), h('div', { class: 'panel-head' }, h('h2', {}, 'Photo'), forgetButton), body);
-  forget();
+  restart();
+  on('view shown', leaveCamera);
+  document.addEventListener('visibilitychange', leaveCamera);
+  addEventListener('pagehide', stopCamera);
 }
 
 const hint = (/** @type {string} */ text) => h('p', { class: 'hint' }, text);
 
-/** Forgets the photo and shows how to open another. */
+/** Forgets the photo, here, on the server and behind the faces that came from it. */
 function forget() {
-  photo = null;
   engine.forgetPhoto().catch(console.debug);
+  forgetPhotographs();
+  restart();
+}
+
+/** Shows how to open a photo. */
+function restart() {
+  photo = null;
   stopCamera();
-  stream = null;
   const input = h('input', { type: 'file', accept: 'image/*', id: 'photo-file', class: 'visually-hidden' });
   input.addEventListener('change', () => {
     if (input.files?.[0]) openPhoto(input.files[0]);
@@ -212,24 +220,38 @@ function resemblance() {
 
 function stopCamera() {
   for (const track of stream?.getTracks() ?? []) track.stop();
+  stream = null;
+}
+
+const inSight = () => !document.hidden && $('#photo').checkVisibility();
+
+/** The camera is on only while its picture is in sight. */
+function leaveCamera() {
+  if (stream && !inSight()) restart();
 }
 
 async function useCamera() {
   try {
+    stopCamera();
     stream = await navigator.mediaDevices.getUserMedia({ video: { width: 640, height: 480 } });
   } catch (error) {
     const denied = error instanceof DOMException && error.name === 'NotAllowedError';
     toast(denied ? CAMERA_DENIED : NO_CAMERA, 'error');
     return;
   }
+  if (!inSight()) {
+    stopCamera(); // the user has left while the browser asked
+    return;
+  }
   const props = { autoplay: true, muted: true, playsInline: true, class: 'photo', 'aria-label': 'Your camera' };
   const video = h('video', props);
   video.srcObject = stream;
   const take = async () => {
-    await usePicture(video, video.videoWidth, video.videoHeight);
-    stopCamera();
+    const used = usePicture(video, video.videoWidth, video.videoHeight);
+    stopCamera(); // its picture is taken; detection goes on without it
+    await used;
   };
   const takeButton = button('camera', 'Take the picture', take, { class: 'primary', once: true });
-  const cancel = button('close', 'Cancel', forget);
+  const cancel = button('close', 'Cancel', restart);
   setChildren(body, video, h('div', { class: 'line' }, takeButton, cancel), hint(PRIVACY));
 }

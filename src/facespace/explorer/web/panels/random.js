@@ -1,9 +1,11 @@
 // @ts-check
 /** New faces from a prior: a grid to choose from, their truncation, the prior and the seed. */
 
-import { $, attempt, button, h, options, setChildren } from '../dom.js';
+import { $, attempt, button, h, setChildren } from '../dom.js';
 import { engine } from '../engine.js';
-import { clamp, randomSeed } from '../maths.js';
+import { bind, fillSelect } from '../fields.js';
+import { randomSeed } from '../maths.js';
+import { roving } from '../roving.js';
 import { thumbnail } from '../pictures.js';
 import { on, openFacts, setView, state } from '../state.js';
 import { loadFace } from './stage.js';
@@ -20,18 +22,16 @@ const VARIETY_TIP =
 const SEED_TIP = 'The same seed gives the same faces, here and with facespace sample.';
 const NEW_FACES_TIP = 'Draws nine other faces. The key R shows one on the stage.';
 
-let seed = randomSeed();
 /** @type {HTMLElement} */
 let grid;
 /** @type {HTMLElement} */
 let origin;
 /** @type {HTMLSelectElement} */
 let priorSelect;
-/** @type {HTMLInputElement} */
-let seedInput;
 
 export function startRandom() {
   grid = h('div', { class: 'image-grid', role: 'group', 'aria-label': 'Random faces' });
+  roving(grid);
   origin = h('p', { class: 'hint' });
   const newFaces = button('dice', 'New faces', drawNewFaces, { class: 'primary', dataset: { tip: NEW_FACES_TIP } });
   const meanFace = button('', 'Mean face', showMeanFace, { dataset: { tip: 'The decoded mean of the latents.' } });
@@ -55,25 +55,21 @@ export function startRandom() {
 const varietyText = () => state.view.truncation.toFixed(2);
 
 function varietyField() {
-  const value = state.view.truncation;
-  const props = { type: 'range', min: 0, max: 1.5, step: 0.05, value, id: 'variety', dataset: { tip: VARIETY_TIP } };
-  const input = h('input', props);
+  const props = { type: 'range', min: 0, max: 1.5, step: 0.05, id: 'variety', dataset: { tip: VARIETY_TIP } };
+  const input = bind(h('input', props), 'truncation');
   const output = h('output');
   const show = () => {
-    input.value = String(state.view.truncation);
     input.setAttribute('aria-valuetext', varietyText());
     output.textContent = varietyText();
   };
   show();
-  input.addEventListener('input', () => setView({ truncation: Number(input.value) }));
   input.addEventListener('change', drawFaces);
   on('view', show);
   return h('div', { class: 'field' }, h('label', { for: 'variety' }, 'Variety'), input, output);
 }
 
 function priorField() {
-  priorSelect = h('select', { id: 'prior' });
-  priorSelect.addEventListener('change', () => {
+  priorSelect = bind(h('select', { id: 'prior' }), 'prior', () => {
     showOrigin();
     drawFaces();
   });
@@ -81,26 +77,27 @@ function priorField() {
 }
 
 function seedField() {
-  const range = { min: 0, max: LARGEST_SEED, step: 1, value: seed };
-  seedInput = h('input', { type: 'number', id: 'seed', class: 'wide', ...range, dataset: { tip: SEED_TIP } });
-  seedInput.addEventListener('change', () => {
-    const whole = Math.floor(Number(seedInput.value)) || 0;
-    seed = clamp(whole, 0, LARGEST_SEED);
-    drawFaces();
-  });
-  return h('div', { class: 'field' }, h('label', { for: 'seed' }, 'Seed'), seedInput);
+  const range = { min: 0, max: LARGEST_SEED, step: 1 };
+  const input = h('input', { type: 'number', id: 'seed', class: 'wide', ...range, dataset: { tip: SEED_TIP } });
+  bind(input, 'seed', drawFaces);
+  return h('div', { class: 'field' }, h('label', { for: 'seed' }, 'Seed'), input);
 }
 
 function fillPriors() {
   const { prior, priors } = openFacts();
+  const kinds = [prior, ...Object.keys(priors).filter((kind) => kind !== prior)];
   /** @type {[string, string][]} */
-  const choices = Object.keys(priors).map((kind) => [kind, priorLabel(kind)]);
-  setChildren(priorSelect, options(choices));
-  priorSelect.value = prior;
+  const choices = kinds.map((kind) => [kind, priorLabel(kind)]);
+  fillSelect(priorSelect, choices, 'prior');
+  if (!(state.view.prior in priors)) priorSelect.value = prior;
 }
 
 /** @param {string} kind */
-const priorLabel = (kind) => (kind === MODEL_PRIOR ? "the model's own prior" : `fitted prior: ${kind}`);
+function priorLabel(kind) {
+  if (kind !== MODEL_PRIOR) return `fitted prior: ${kind}`;
+  // Another prior is the default only where it fits held-out faces better.
+  return openFacts().prior === MODEL_PRIOR ? "the model's own prior" : 'for study: the own prior, which fits less';
+}
 
 function showOrigin() {
   origin.textContent = `Drawn from ${openFacts().priors[priorSelect.value]}.`;
@@ -110,13 +107,12 @@ function showOrigin() {
 const showRandom = (face) => loadFace(face, 'Random face');
 
 function drawNewFaces() {
-  seed = randomSeed();
-  seedInput.value = String(seed);
+  setView({ seed: randomSeed() });
   drawFaces();
 }
 
 async function drawFaces() {
-  const faces = await attempt(() => engine.random(FACES, seed, state.view.truncation, priorSelect.value));
+  const faces = await attempt(() => engine.random(FACES, state.view.seed, state.view.truncation, priorSelect.value));
   if (faces) setChildren(grid, faces.map(tile));
 }
 

@@ -1,5 +1,5 @@
 // @ts-check
-/** One slider for each latent dimension, the most influential first; unused dimensions are folded away. */
+/** One slider for each latent dimension, the most influential first: as a wall of all of them, or as rows. */
 
 import { $, h } from '../dom.js';
 import { SliderPanel } from '../sliders.js';
@@ -7,12 +7,9 @@ import { on, openStatistics, state } from '../state.js';
 
 /** @typedef {import('../types.js').Statistics} Statistics */
 
-const ALL_UNUSED =
-  'No dimension is used: all faces of this space are alike. Train it for longer, or with a smaller weight on ' +
-  'the KL term.';
 const UNUSED_HINT =
-  'Faces hardly differ in them: the posterior of these dimensions collapsed in training. A move along them ' +
-  'changes nothing that is visible.';
+  'faces hardly differ in these dimensions; the last sliders are theirs. The less a dimension changes the picture, ' +
+  'the lighter its slider.';
 
 export function startRaw() {
   const panel = new SliderPanel({
@@ -25,9 +22,8 @@ export function startRaw() {
     read,
     move,
     footer,
-    emptyText: () => (state.statistics ? ALL_UNUSED : 'Measuring the space…'),
+    wall: true,
   });
-  on('facts', () => panel.build());
   on('statistics', () => panel.rebuild());
 }
 
@@ -35,11 +31,11 @@ export function startRaw() {
 function axes(sort) {
   const { statistics } = state;
   if (!statistics) return [];
-  const { active, influence, std } = statistics;
-  const order = influence ?? std;
-  const used = [...active.keys()].filter((d) => active[d]);
-  if (sort === 'influence') used.sort((a, b) => order[b] - order[a]);
-  return used.map((d) => axis(statistics, d));
+  const { influence, std } = statistics;
+  const measure = influence ?? std;
+  const order = [...std.keys()];
+  if (sort === 'influence') order.sort((a, b) => measure[b] - measure[a]);
+  return order.map((d) => axis(statistics, d));
 }
 
 /**
@@ -51,7 +47,8 @@ function axis({ influence, std }, d) {
   const scale = `1 σ is ${std[d].toFixed(2)}`;
   if (!influence) return { key: d, label, tip: `${scale}; its influence is still being measured.`, badge: null };
   const tip = `At ±2 σ it changes a pixel by ${(100 * influence[d]).toFixed(1)} % on average. ${scale}.`;
-  return { key: d, label, tip, badge: strengthBar(influence[d] / Math.max(...influence)) };
+  const share = influence[d] / Math.max(...influence);
+  return { key: d, label, tip, badge: strengthBar(share), share };
 }
 
 /**
@@ -68,9 +65,7 @@ function footer() {
   const { statistics } = state;
   if (!statistics) return [];
   const unused = statistics.active.filter((active) => !active).length;
-  if (!unused) return [];
-  const summary = h('summary', {}, `${unused} unused dimensions`);
-  return [h('details', {}, summary, h('p', { class: 'hint' }, UNUSED_HINT))];
+  return unused ? [h('p', { class: 'hint' }, `${unused} of ${statistics.active.length}: ${UNUSED_HINT}`)] : [];
 }
 
 /** @param {Float32Array} z */
@@ -90,5 +85,5 @@ function move(z, changes) {
   const { mean, std } = openStatistics();
   const moved = z.slice();
   for (const [d, value] of changes) moved[d] = mean[d] + value * std[d];
-  return { z: moved };
+  return moved;
 }

@@ -3,7 +3,8 @@
 
 import { $, attempt, button, h, setChildren, toast } from '../dom.js';
 import { thumbnails } from '../pictures.js';
-import { on, setExamples, setFace, setKeyframes, setSaved, state } from '../state.js';
+import { whenShown } from '../panel.js';
+import { changeSaved, newNamed, setExamples, setFace, setKeyframes, state } from '../state.js';
 
 /** @typedef {import('../types.js').NamedLatent} NamedLatent */
 /** @typedef {import('../types.js').Side} Side */
@@ -18,14 +19,23 @@ export function startSaved() {
   const tip = 'Saves this face in this browser (S).';
   const save = button('star', 'Save this face', saveFace, { class: 'primary', dataset: { tip } });
   setChildren($('#saved'), h('div', { class: 'panel-head' }, h('h2', {}, 'Saved faces'), save), list);
-  on('saved facts', update);
+  whenShown($('#saved'), 'saved facts', update);
 }
 
 /** Saves the face of the page. */
 export function saveFace() {
-  const face = { name: `Face ${state.saved.length + 1}`, z: state.z };
-  setSaved([face, ...state.saved]);
-  toast('Saved in this browser.');
+  changeWith((saved) => [newNamed(`Face ${saved.length + 1}`, state.z), ...saved], 'Saved in this browser.');
+}
+
+/**
+ * @param {(saved: NamedLatent[]) => NamedLatent[]} change
+ * @param {string} [done]
+ */
+function changeWith(change, done = '') {
+  attempt(async () => {
+    changeSaved(change);
+    if (done) toast(done);
+  });
 }
 
 async function update() {
@@ -68,13 +78,13 @@ function savedFace(face, picture) {
  * @param {string} name
  */
 function rename(face, name) {
-  const renamed = { ...face, name: name || face.name };
-  setSaved(state.saved.map((other) => (other === face ? renamed : other)));
+  const renamed = { ...face, name: name.trim() || face.name };
+  changeWith((saved) => saved.map((other) => (other.id === face.id ? renamed : other)));
 }
 
 /** @param {NamedLatent} face */
 function remove(face) {
-  setSaved(state.saved.filter((other) => other !== face));
+  changeWith((saved) => saved.filter((other) => other.id !== face.id));
 }
 
 /** @param {NamedLatent} face */

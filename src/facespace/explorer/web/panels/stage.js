@@ -3,8 +3,9 @@
  * set the latent, or a preview. */
 
 import { $, announce, button, find, h, setChildren, setPressed } from '../dom.js';
+import { bindToggle } from '../fields.js';
 import { latestWins } from '../latest.js';
-import { distancePercentile } from '../maths.js';
+import { distancePercentile, distanceRatio } from '../maths.js';
 import { cachePicture, measurePaint, paint, pictureOf } from '../pictures.js';
 import { on, openFacts, setFace, setView, state } from '../state.js';
 
@@ -16,26 +17,29 @@ const CAPTION_HEIGHT = 30; // pixels
 const LEAST_HEIGHT = 120; // pixels
 const WASTED_ROOM = 1.2; // from which a smooth face is not kept at whole steps of zoom
 
+/** What the face is called beside a drawing. @type {Record<string, string>} */
+const CAPTIONS = { draw: 'Face' };
+
 const COMPARE_TIP =
   'Hold this, or the key X, to see the original: the face before your edits, or the photo that it was encoded ' +
   'from.';
 const SPLIT_TIP = 'The original on the left of a line, the edited face on its right.';
 const PIXELS_TIP = 'Shows the pixels of this face instead of a smooth enlargement.';
 
-/** Percentiles of the Mahalanobis distance, and a word for what lies below. @type {[number, string][]} */
-const TYPICALITY = [
-  [50, 'Very typical'],
-  [85, 'Typical'],
-  [97, 'Unusual'],
-  [100, 'Rare'],
+/** Distances as multiples of a usual face's, and a word for what lies below. @type {[number, string][]} */
+const DISTANCES = [
+  [0.5, 'Near average'],
+  [1.15, 'Usual'],
+  [1.5, 'Far out'],
 ];
 const BEYOND = 'Beyond the model';
+const LONGEST_RATIO = 2; // that the gauge shows
 
 /** @type {Picture | null} */
 let current = null;
 /** What a drawing or an animation shows instead of the face. @type {Picture | null} */
 let preview = null;
-let split = false;
+let previewText = '';
 let comparing = false;
 let updates = 0;
 
@@ -97,19 +101,15 @@ function createCompareButton() {
 }
 
 function splitButton() {
-  const toggle = () => {
-    split = !split;
-    setPressed(element, split);
-    refresh();
-  };
-  const element = button('compare', 'Split', toggle, { 'aria-pressed': 'false', dataset: { tip: SPLIT_TIP } });
-  return element;
+  return bindToggle(button('compare', 'Split', () => {}, { dataset: { tip: SPLIT_TIP } }), 'split');
 }
 
 function pixelsButton() {
   const toggle = () => setView({ smooth: !state.view.smooth });
   const element = button('pixels', 'Pixels', toggle, { dataset: { tip: PIXELS_TIP } });
-  on('view', () => setPressed(element, !state.view.smooth));
+  const show = () => setPressed(element, !state.view.smooth);
+  on('view', show);
+  show();
   return element;
 }
 
@@ -133,8 +133,7 @@ export function loadFace({ z, picture }, label, photo = null) {
  */
 export function showPreview(picture, text = '') {
   preview = picture;
-  caption.textContent = text;
-  caption.hidden = !picture || !text;
+  previewText = text;
   refresh();
 }
 
@@ -183,6 +182,9 @@ async function originalPicture() {
 
 async function refresh() {
   if (!state.facts || !face) return;
+  const { split } = state.view;
+  caption.textContent = preview ? previewText : CAPTIONS[state.view.source] ?? '';
+  caption.hidden = !caption.textContent;
   const zoom = Math.ceil(setFaceSize());
   if (!current && !preview) return;
   const shown = preview ?? /** @type {Picture} */ (current);
@@ -247,7 +249,7 @@ function placeDivider() {
   const faces = $('#faces');
   original.style.clipPath = comparing ? 'none' : `inset(0 ${100 - position}% 0 0)`;
   faces.style.setProperty('--at', `${position}%`);
-  faces.classList.toggle('split', split && !comparing && !preview);
+  faces.classList.toggle('split', state.view.split && !comparing && !preview);
 }
 
 // ---- Typicality
@@ -261,13 +263,15 @@ function showTypicality() {
     delete meter.dataset.tip;
     return;
   }
+  const ratio = distanceRatio(statistics, state.z);
   const percent = distancePercentile(statistics, state.z);
-  const [, words] = TYPICALITY.find(([limit]) => percent < limit) ?? [101, BEYOND];
+  const [, words] = DISTANCES.find(([limit]) => ratio < limit) ?? [0, BEYOND];
   const gauge = h('span', { class: 'gauge', 'aria-hidden': 'true' });
-  gauge.style.setProperty('--share', `${percent}%`);
-  const comparison = percent < 100 ? h('span', {}, `farther out than ${percent} %`) : null;
-  setChildren(meter, h('b', {}, words), gauge, comparison);
+  gauge.style.setProperty('--share', `${Math.min(100, (100 * ratio) / LONGEST_RATIO)}%`);
+  const comparison = `${ratio.toFixed(2)} × a usual face`;
+  setChildren(meter, h('b', {}, words), gauge, h('span', {}, comparison));
   meter.dataset.tip =
-    `Typicality: the Mahalanobis distance of this latent from the mean, as a percentile of ${statistics.origin}. The ` +
-    'decoder is less reliable at large distances.';
+    `The Mahalanobis distance of this latent from the mean, beside the median of ${statistics.origin}: farther out ` +
+    `than ${percent} % of them. The decoder is less reliable at large distances; a small one says that a face is ` +
+    'near the average, not that it looks right.';
 }

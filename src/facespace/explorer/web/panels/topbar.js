@@ -2,10 +2,11 @@
 /** The top bar: the open space and its facts, undo, share, export, import, help, and the state of the engine. */
 
 import { $, attempt, button, dialog, download, h, setChildren, toast } from '../dom.js';
-import { fromDocument, fromLink, shareLink, toDocument } from '../document.js';
+import { fromLink, shareLink, toDocument } from '../document.js';
 import { engine } from '../engine.js';
 import { paint } from '../pictures.js';
 import { readDocument, withDocument } from '../png.js';
+import { openDocument } from '../spaces.js';
 import { on, openFacts, redo, state, undo } from '../state.js';
 import { help } from './help.js';
 import { openPhoto } from './photo.js';
@@ -225,7 +226,7 @@ async function openFile(file) {
       await openPhoto(file);
       return;
     }
-    fromDocument(document, 'Opened');
+    await openDocument(document, 'Opened');
     toast('The face is restored.');
   });
 }
@@ -254,7 +255,7 @@ function paste(event) {
   const text = event.clipboardData?.getData('text/plain').trim() ?? '';
   const intoField = event.target instanceof Element && event.target.matches('input');
   if (intoField || text.length >= LARGEST_JSON || !/^\{|#s=/.test(text)) return;
-  attempt(async () => fromDocument(readPasted(text), 'Pasted'));
+  attempt(async () => openDocument(readPasted(text), 'Pasted'));
 }
 
 /** @param {string} text */

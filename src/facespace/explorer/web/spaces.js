@@ -1,0 +1,104 @@
+// @ts-check
+/** Opens spaces, and faces of a document in the space that they belong to. */
+
+import { attempt, toast } from './dom.js';
+import { fromDocument, fromLink, restoreView } from './document.js';
+import { engine } from './engine.js';
+import { showRandomFace } from './panels/random.js';
+import { cachePicture } from './pictures.js';
+import { openFacts, openSpace, setFace, setStatistics, setView, state } from './state.js';
+import { sessionStore } from './storage.js';
+
+const LINK = 'Link'; // label of a step
+const SPACE = 'facespace:space';
+const POLL_MS = 700;
+const LAST_STAGE = 2; // of the statistics
+
+/** The number of the space that this tab showed last. */
+export const lastSpace = () => Number(sessionStore?.getItem(SPACE)) || 0;
+
+/**
+ * Opens one of the spaces, with the face of a document or else the one that this tab had.
+ * @param {number} index
+ * @param {any} [document]
+ * @param {string} [label]
+ */
+export async function showSpace(index, document = null, label = LINK) {
+  const facts = await engine.selectSpace(index);
+  const other = document ? indexOf(document, facts.fingerprints) : index;
+  if (other !== index) {
+    await showSpace(other, document, label);
+    return;
+  }
+  sessionStore?.setItem(SPACE, String(index));
+  window.document.title = `${facts.name} · facespace`;
+  const hadHistory = openSpace(facts);
+  const mean = await engine.mean();
+  cachePicture(mean.z, mean.picture);
+  if (document) await attempt(async () => restoreDocument(document, label));
+  if (!state.history.length && !hadHistory) {
+    setFace(mean.z, 'Mean face');
+    await showRandomFace();
+  }
+  pollStatistics(index);
+}
+
+/**
+ * The number of the loaded space that a document belongs to: the open one where none is known.
+ * @param {any} document
+ * @param {string[]} fingerprints
+ */
+function indexOf(document, fingerprints) {
+  const index = fingerprints.indexOf(document?.fingerprint);
+  return index < 0 || fingerprints[engine.space] === document?.fingerprint ? engine.space : index;
+}
+
+/**
+ * Restores the face of a document, in another loaded space where it belongs there.
+ * @param {any} document
+ * @param {string} label
+ */
+export async function openDocument(document, label) {
+  const index = indexOf(document, openFacts().fingerprints);
+  if (index === engine.space) restoreDocument(document, label);
+  else await showSpace(index, document, label);
+}
+
+/**
+ * @param {any} document
+ * @param {string} label
+ */
+function restoreDocument(document, label) {
+  fromDocument(document, label);
+  if (label !== LINK) return;
+  restoreView(document);
+  setView({});
+}
+
+/**
+ * Restores the face and the open tabs of a link.
+ * @param {string} text the document in its fragment
+ */
+export const openLink = (text) => openDocument(fromLink(text), LINK);
+
+/**
+ * Asks until all statistics are measured; the page works without them meanwhile.
+ * @param {number} index
+ */
+async function pollStatistics(index) {
+  let stage = 0;
+  while (index === engine.space && stage < LAST_STAGE) {
+    const reply = await engine.statistics().catch(() => null);
+    if (index !== engine.space) return;
+    if (reply?.failed) {
+      toast(reply.failed, 'error');
+      return;
+    }
+    const statistics = reply?.statistics;
+    if (statistics && statistics.stage > stage) {
+      stage = statistics.stage;
+      setStatistics(statistics);
+    }
+    if (stage < LAST_STAGE) await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+}

@@ -1,0 +1,80 @@
+// @ts-check
+/** What is set on the page beside the face: open tabs and the settings of every panel. Kept for this tab, so that a
+ * reload finds all of it. Panels read and change it through state.js and fields.js. */
+
+import { sessionStore } from './storage.js';
+
+/** @typedef {import('./types.js').BottomPanel} BottomPanel */
+/** @typedef {import('./types.js').EditPanel} EditPanel */
+/** @typedef {import('./types.js').SourcePanel} SourcePanel */
+/** @typedef {import('./types.js').Tool} Tool */
+/** @typedef {typeof view} View */
+
+const KEY = 'facespace:view';
+const LONGEST = 80; // characters of a setting
+
+export const view = {
+  source: /** @type {SourcePanel} */ ('random'),
+  edit: /** @type {EditPanel} */ ('attributes'),
+  bottom: /** @type {BottomPanel} */ ('history'),
+  part: 'source', // of a narrow page
+  smooth: true, // whether enlarged faces are interpolated
+  split: false, // whether the original is shown beside the face
+  range: 3, // reach of the sliders in standard deviations
+  truncation: 0.8, // standard deviation of random draws
+  all: false, // whether every slider is shown
+  wall: true, // whether raw dimensions are a wall of sliders
+  sensitive: false, // whether labels that judge a person are shown
+  sorts: /** @type {Record<string, string>} */ ({}), // order of the sliders by panel
+  prior: '', // empty: the space's default
+  seed: Math.floor(Math.random() * 2 ** 32),
+  interpolation: 'linear',
+  loopMode: 'loop',
+  seconds: 4,
+  format: 'gif',
+  tool: /** @type {Tool} */ ('pen'),
+  colour: '',
+  width: 10, // of a stroke, in pixels of the canvas
+  mirror: false,
+  blend: 0.5, // of a drawing towards the mean
+  meanFace: true, // whether it lies under the drawing
+  reconstruction: true, // whether it is shown beside the drawing
+  mapMethod: 'pca',
+  mapColour: '',
+  mapMode: 'load',
+};
+
+/** @type {Record<string, (value: any) => boolean>} */
+const VALID = {
+  string: (value) => value.length <= LONGEST,
+  number: Number.isFinite,
+  boolean: () => true,
+  object: (value) => value !== null && Object.values(value).every((item) => typeof item === 'string'),
+};
+
+/** Takes those settings of an untrusted object that are of the right kind. @param {any} given */
+function take(given) {
+  for (const [name, value] of Object.entries(view)) {
+    const other = given?.[name];
+    if (typeof other === typeof value && VALID[typeof value](other)) Object.assign(view, { [name]: other });
+  }
+}
+
+/** Takes what this tab had before it was loaded again. */
+function restoreView() {
+  try {
+    take(JSON.parse(sessionStore?.getItem(KEY) ?? '{}'));
+  } catch {
+    // Damaged: the defaults stay.
+  }
+}
+
+export function storeView() {
+  try {
+    sessionStore?.setItem(KEY, JSON.stringify(view));
+  } catch {
+    // The store is full; the page goes on without it.
+  }
+}
+
+restoreView();

@@ -1,0 +1,103 @@
+"""The explorer's page in a real browser, for the tests of its journeys. Skipped where there is no Chromium, unless CI asks
+for it. The page's policy forbids evaluated text, so tests wait by locators."""
+
+import base64
+import io
+import os
+import shutil
+import threading
+
+import numpy as np
+import pytest
+from explorer_help import with_directions
+from PIL import Image
+
+from facespace.explorer.service import Service, Spaces
+from facespace.space.face_space import load
+
+CHROMIUM = next(
+    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
+)
+if not CHROMIUM and not os.environ.get("CI"):
+    pytest.skip("no Chromium here", allow_module_level=True)
+sync_api = pytest.importorskip("playwright.sync_api")
+expect = sync_api.expect
+WAIT = 30_000  # milliseconds
+SEEN = "localStorage.setItem('facespace:tour', 'seen')"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    arguments = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
+    with sync_api.sync_playwright() as playwright:
+        opened = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=[*arguments, "--use-fake-ui-for-media-stream=deny"]
+        )
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def address(lively, told, trained, few_samples) -> str:
+    """A server with three spaces: the first with made-up directions, the last as if it could not be written."""
+    names = ("Smiling", "Eyeglasses", "Male")
+    spaces = Spaces([with_directions(load(lively), names), told, trained])
+    spaces.open(2)._writable = lambda: False
+    service = Service(spaces, "127.0.0.1", 0, None)
+    ready = threading.Event()
+    thread = threading.Thread(target=service.serve_until_stopped, args=(lambda _: ready.set(),), daemon=True)
+    thread.start()
+    assert ready.wait(20)
+    yield service.address
+    service.should_exit = True
+    thread.join(10)
+
+
+class Tab:
+    """A page of the explorer with what it did wrong."""
+
+    def __init__(self, browser, address, path="", tour=False, **options) -> None:
+        self.context = browser.new_context(**{"viewport": {"width": 1440, "height": 900}, **options})
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(WAIT)
+        self.errors, self.requests = [], []
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("console", lambda said: self.errors.append(said.text) if said.type == "error" else None)
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        if not tour:
+            self.page.add_init_script(SEEN)
+        host, key = address.split("#")
+        self.page.goto(f"{host}{path}#{key}")
+
+    def at(self, selector):
+        return self.page.locator(selector)
+
+    def ready(self, steps=2):
+        """So many faces are in the history, and the statistics are there."""
+        expect(self.at("#history .tile")).to_have_count(steps, timeout=WAIT)
+        expect(self.at(".meter b")).to_be_visible(timeout=WAIT)
+        return self
+
+    def picture(self, selector="#face") -> np.ndarray:
+        """The face as it is painted."""
+        self.page.wait_for_timeout(250)
+        expect(self.at("#faces")).to_have_attribute("aria-busy", "false", timeout=WAIT)
+        url = self.page.evaluate(f"document.querySelector('{selector}').toDataURL()")
+        file = base64.b64decode(url.split(",")[1])
+        return np.asarray(Image.open(io.BytesIO(file)).convert("RGB")).astype(int)
+
+    def moments(self) -> int:
+        return self.at("#history .tile").count()
+
+
+def same(picture: np.ndarray, other: np.ndarray) -> bool:
+    """Equal to a level of gray, to which two canvases may round a smooth enlargement differently."""
+    return np.abs(picture - other).max() <= 1
+
+
+@pytest.fixture
+def tab(browser, address):
+    made = Tab(browser, address).ready()
+    yield made
+    made.context.close()
+    assert made.errors == []
