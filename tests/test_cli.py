@@ -18,6 +18,7 @@ from facespace.core.console import note, progress_alone, quiet
 
 VERBS = (
     *(
+        "adapt",
         "balance",
         "decode",
         "demo",

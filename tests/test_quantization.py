@@ -365,7 +365,7 @@ DAMAGE = [
     pytest.param(replaced(lambda scale: -scale), "not finite and above 0", id="negative"),
     pytest.param(without_a_scale, r"8-bit numbers without .*weight\.scale", id="missing"),
     pytest.param(a_vector_of_8_bits, "bias is no weight that is kept as 8-bit numbers", id="vector"),
-    pytest.param(a_flat_weight, r"has the shape \[\]|does not fit", id="shape"),
+    pytest.param(a_flat_weight, r"has the shape \[\]|does not fit|does not describe its prior", id="shape"),
     pytest.param(a_scale_of_nothing, "does not fit the model|does not describe its prior", id="left-over"),
 ]
 

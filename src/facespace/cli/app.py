@@ -190,7 +190,8 @@ def _explain(error: BaseException, tokens: Sequence[str]) -> tuple[str, int]:
     if isinstance(error, OSError):
         return describe_os_error(error), 1
     if isinstance(error, MissingArgumentError) and error.argument is not None and _verb(tokens):
-        return f"{error.argument.name} is missing. {app[_verb(tokens).strip()].usage}", 2
+        usage = app[_verb(tokens).strip()].usage
+        return f"{error.argument.name} is missing. {usage} Try: facespace {_verb(tokens)}--help", 2
     if isinstance(error, CycloptsError):
         return f"{' '.join(str(error).split())} Try: facespace {_verb(tokens)}--help", 2
     return "Interrupted.", interrupts.EXIT_CODE

@@ -14,7 +14,6 @@ from facespace.cli.outputs import Scale
 from facespace.cli.strength_text import parse_edits, parse_strip, weak_edits
 from facespace.core.console import note
 from facespace.core.errors import BundleError, UsageError
-from facespace.image.pixels import squared_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -136,6 +135,8 @@ def _tuned(space: "FaceSpace", photos: Any, refine: int) -> tuple["FaceSpace", "
             f"--tune takes up to {MOST_TUNED - 1} photographs; these are {len(photos):,}. Make a space of "
             "them: facespace adapt PHOTOS --to DIR"
         )
+    from facespace.image.pixels import squared_error
+
     start = time.perf_counter()
     with stage_bars() as on_step:
         tuned = personalize(space, photos, on_step=on_step)

@@ -21,6 +21,7 @@ from facespace.core.files import restore_interrupted
 from facespace.core.reading import MEGABYTE, check_regular
 from facespace.image.photos import Template
 
+LONGEST_TEXT = 100_000  # characters of a file's id or a person's name
 BATCH_SIZE = 64  # faces a forward pass of a space, which bounds the memory
 SMALL_NETWORK_BATCH_SIZE = 256  # a forward pass of a smaller network
 
@@ -167,6 +168,8 @@ class FaceSet:
                 if whole == count or len(row) != len(header):
                     whole = -1
                     break
+                if max(len(row[0]), len(row[2])) > LONGEST_TEXT:
+                    raise ValueError(f"it holds a text of more than {LONGEST_TEXT:,} characters")
                 texts[:, whole] = from_text(row[0]), row[1], from_text(row[2])
                 values[whole] = _numbers(row[3:])
                 whole += 1
