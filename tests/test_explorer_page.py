@@ -512,6 +512,8 @@ def test_a_button_is_busy_while_it_works_so_that_a_double_click_creates_one_dire
     for side in (0, 1):
         for _ in range(5):
             tab.page.get_by_role("button", name="This face", exact=True).nth(side).click()
+        tab.page.keyboard.press("r")
+        expect(tab.at("#history .tile")).to_have_count(3 + side)
     tab.page.get_by_label("Name of the direction").fill("Twice")
     tab.page.get_by_role("button", name="Create", exact=True).dblclick()
     expect(tab.at("#toasts")).to_contain_text("is now one of the attributes")

@@ -141,7 +141,7 @@ export function button(iconName, label, onclick, props = {}) {
 }
 
 /**
- * A handler that does nothing while the element is busy. A busy element keeps the focus, which a disabled one would lose.
+ * A handler that does nothing while the element is busy. It keeps the focus, which a disabled one would lose.
  * @param {(event: Event) => void | Promise<void>} work
  */
 function busyHandler(work) {
