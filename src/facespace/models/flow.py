@@ -21,7 +21,7 @@ from torch import Generator, Tensor
 from facespace.core.console import note
 from facespace.core.errors import UsageError
 from facespace.models.flow_training import MIN_FACES, fit_velocity, uniform_angles
-from facespace.models.prior import FittedPrior, Options, noise, variance_floor
+from facespace.models.prior import FittedPrior, Options, identity, noise, variance_floor
 from facespace.models.velocity import Velocity, untrained
 
 STEPS = 6_000  # of training, at most
@@ -78,7 +78,7 @@ class Flow(FittedPrior):
         self.steps, self.width, self.seen = steps, width, dim if seen is None else seen
         self.blocks, self.modulated, self.conditions = blocks, modulated, tuple(conditions)
         self.register_buffer("center", torch.zeros(dim))
-        self.register_buffer("axes", torch.eye(dim))
+        self.register_buffer("axes", identity(dim))
         self.register_buffer("spread", torch.ones(dim))
         self.velocity = untrained(self._new_network)
 

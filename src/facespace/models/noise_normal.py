@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from facespace.models.flow import Condition, Flow
-from facespace.models.prior import Options
+from facespace.models.prior import Options, identity
 
 NAME = "noise-normal"
 SHRINKAGES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
@@ -37,7 +37,7 @@ class NoiseNormal(Flow):
     def __init__(self, dim: int, **options: object) -> None:
         super().__init__(dim, **options)  # type: ignore[arg-type]
         self.register_buffer("noise_center", torch.zeros(dim))
-        self.register_buffer("noise_root", torch.eye(dim))
+        self.register_buffer("noise_root", identity(dim))
 
     @classmethod
     def around(cls, flow: Flow, center: Tensor, covariance: Tensor, origin: str) -> "NoiseNormal":
@@ -134,5 +134,5 @@ def _shrunk(e: Tensor, share: float) -> tuple[Tensor, Tensor]:
     """Mean and covariance of noises (N, D), the covariance with a share of I."""
     centered = e - e.mean(0)
     covariance = centered.T @ centered / len(e)
-    identity = torch.eye(e.shape[1], dtype=e.dtype, device=e.device)
-    return e.mean(0), (1 - share) * covariance + share * identity
+    unit = torch.eye(e.shape[1], dtype=e.dtype, device=e.device)
+    return e.mean(0), (1 - share) * covariance + share * unit

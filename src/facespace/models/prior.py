@@ -72,6 +72,12 @@ class FittedPrior(Prior):
         raise NotImplementedError
 
 
+def identity(size: int) -> Tensor:
+    """The identity matrix (size, size). `torch.eye` is not used, since for shapes without memory it imports
+    half of the compiler, which takes longer than opening a space."""
+    return torch.zeros(size, size).fill_diagonal_(1)
+
+
 def variance_floor(variances: Tensor) -> float:
     """The lowest variance that is kept, of variances (D,)."""
     return FLOOR * max(float(variances.mean()), FLOOR)

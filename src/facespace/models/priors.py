@@ -19,7 +19,7 @@ from facespace.models.diffusion import Diffusion
 from facespace.models.flow import Flow
 from facespace.models.noise_normal import NAME as NOISE_NORMAL
 from facespace.models.noise_normal import NoiseNormal
-from facespace.models.prior import FittedPrior, Options, Prior, noise, variance_floor
+from facespace.models.prior import FittedPrior, Options, Prior, identity, noise, variance_floor
 
 FACES_PER_LATENT = 2  # for each component: fitted to fewer, it overfits
 
@@ -58,7 +58,7 @@ class FittedNormal(FittedPrior):
     def __init__(self, dim: int) -> None:
         super().__init__()
         self.register_buffer("center", torch.zeros(dim))
-        self.register_buffer("covariance", torch.eye(dim))
+        self.register_buffer("covariance", identity(dim))
 
     @property
     def mean(self) -> Tensor:
@@ -106,7 +106,7 @@ class Mixture(FittedPrior):
             raise UsageError(f"A mixture has at least 1 component; got {components}.")
         self.register_buffer("weights", torch.full((components,), 1 / components))
         self.register_buffer("means", torch.zeros(components, dim))
-        self.register_buffer("factors", torch.eye(dim).repeat(components, 1, 1))
+        self.register_buffer("factors", identity(dim).repeat(components, 1, 1))
 
     @property
     def options(self) -> Options:
