@@ -6,7 +6,7 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-SECONDS = 80  # of processor time for the tests that are left; a function with its fixtures counts as a whole
+SECONDS = 50  # of processor time for the tests that are left; a function with its fixtures counts as a whole
 
 
 def read(path: Path) -> dict[str, float]:
