@@ -156,10 +156,9 @@ def _largest(found: Mapping[str, Sequence[int]], shapes: Mapping[str, Sequence[i
 def check_finite(tensors: "Mapping[str, torch.Tensor]", path: Path | Traversable, remedy: str) -> None:
     """Raises BundleError for tensors with NaN or infinity, of which only black or gray pictures come."""
     for name, tensor in tensors.items():
-        checked = tensor.is_floating_point() and not name.endswith(
-            SCALE
-        )  # scales are checked with their weights
-        if checked and not tensor.isfinite().all():
+        if not tensor.is_floating_point() or name.endswith(SCALE):  # scales are checked with their weights
+            continue
+        if not tensor.isfinite().all():
             raise BundleError(f"{path} holds numbers that are not finite, in {name}. {remedy}")
 
 

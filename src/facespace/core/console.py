@@ -7,7 +7,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
@@ -56,24 +56,24 @@ def stderr() -> "Console":
     return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
-@contextmanager
-def quiet() -> Iterator[None]:
+def quiet() -> AbstractContextManager[None]:
     """Suppresses notes and progress of this thread inside the block, for tests and for worker processes."""
-    before = _quiet.set(True)
-    try:
-        yield
-    finally:
-        _quiet.reset(before)
+    return _inside(_quiet, True)
+
+
+def progress_alone() -> AbstractContextManager[None]:
+    """Suppresses notes of this thread inside the block; progress is shown."""
+    return _inside(_notes, False)
 
 
 @contextmanager
-def progress_alone() -> Iterator[None]:
-    """Suppresses notes of this thread inside the block; progress is shown."""
-    before = _notes.set(False)
+def _inside(variable: ContextVar[bool], value: bool) -> Iterator[None]:
+    """The variable has the value inside the block."""
+    before = variable.set(value)
     try:
         yield
     finally:
-        _notes.reset(before)
+        variable.reset(before)
 
 
 def is_quiet() -> bool:

@@ -58,16 +58,10 @@ def _host() -> str:
     return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:4]
 
 
-def is_partial(path: Path) -> bool:
-    """Whether a name is that of an unfinished file or folder, of this version or an older one."""
-    name = path.name
-    return name.startswith(".") and (PARTIAL in name or bool(_OLDER.match(name)))
-
-
 def is_own(path: Path) -> bool:
     """Whether a name is one that facespace gives to what is not a result (partials, locks, folders that are
     being replaced), or that systems leave behind. They are never in the way of a command."""
-    return is_partial(path) or is_lock(path) or is_system_file(path.name)
+    return is_system_file(path.name) or bool(_OLDER.match(path.name))
 
 
 def clear_partials(folder: Path, stem: str | None = None) -> None:
@@ -213,9 +207,7 @@ def _named(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if (
-            error.errno is None
-        ):  # of a library, such as Pillow's "encoder error -2", which comes of a full disk
+        if error.errno is None:  # of a library, such as Pillow's "encoder error -2" on a full disk
             full = _free(path) < FULL
             raise OSError(errno.ENOSPC if full else errno.EIO, str(error), str(path)) from error
         error.filename = error.filename or str(path)
@@ -305,7 +297,7 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-INSIDE = ".facespace-partial"  # in a mount point
+INSIDE = f".{PARTIAL}"  # in a mount point
 
 
 # Hidden names that no user chooses, since folders with these names may be removed.

@@ -11,6 +11,7 @@ from typing import Protocol
 from facespace.core.aliases import rename_nested
 from facespace.core.cards import CARD, WEIGHTS, Card
 from facespace.core.errors import FacespaceError
+from facespace.core.left_behind import OWN
 from facespace.report.run_files import (
     BUNDLES,
     METRICS,
@@ -241,7 +242,7 @@ def _subfolders(folder: Path) -> tuple[list[Path], list[Path]]:
     real: list[Path] = []
     linked: list[Path] = []
     for entry in inside:
-        if ".facespace-" in entry.name:
+        if OWN in entry.name:
             continue
         (linked if entry.is_symlink() else real).append(folder / entry.name)
     return real, linked
