@@ -2,8 +2,8 @@
 tables are reconciled."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -68,7 +68,7 @@ def merge(sets: Sequence[FaceSet | Path | str], to: Path | str, force: bool = Fa
         known[:, places] = faces.attributes
         values.append(known)
     _check_splits(rows)
-    digests = [digest for faces in opened for digest in _digests(faces)]
+    digests = list(itertools.chain.from_iterable(_digests(faces.images) for faces in opened))
     splits, copies = unite_copies([split for _, split, _ in rows], digests)
     rows = [(key, split, person) for (key, _, person), split in zip(rows, splits)]
     template, notes = _common_template(opened)
@@ -82,16 +82,16 @@ def merge(sets: Sequence[FaceSet | Path | str], to: Path | str, force: bool = Fa
         "parts": parts,
     }
     table = Table(rows, names, np.concatenate(values))
-    return _write(Path(to), force, picked, table, template, facts)
+    return _write(Path(to), force, picked, table, template, facts, digests)
 
 
 def _open(faces: FaceSet | Path | str) -> FaceSet:
     return faces if isinstance(faces, FaceSet) else FaceSet(faces)
 
 
-def _digests(faces: FaceSet) -> list[str]:
-    """The SHA-256 of the pixels of each face."""
-    return [hashlib.sha256(image.tobytes()).hexdigest() for image in faces.images]
+def _digests(images: Iterable[np.ndarray]) -> list[str]:
+    """The SHA-256 of the pixels of each image."""
+    return [hashlib.sha256(image.tobytes()).hexdigest() for image in images]
 
 
 def _check_shapes(sets: Sequence[FaceSet]) -> None:
@@ -154,12 +154,13 @@ def split(
         )
     check_seed(seed)
     rows: list[Row] = []
-    groups = groups_of(list(faces.identities), _digests(faces))
+    digests = _digests(faces.images)
+    groups = groups_of(list(faces.identities), digests)
     for key, person, group in zip(faces.ids, faces.identities, groups):
         rows.append((key, by_hash(group, shares, seed), person))
     named = ", ".join(f"{name} {share:g}" for name, share in shares.items())
     note = f"split anew with seed {seed}: {named}"
-    return _derived(faces, np.arange(len(faces)), rows, Path(to), force, note)
+    return _derived(faces, np.arange(len(faces)), rows, Path(to), force, note, digests)
 
 
 def balance(
@@ -300,10 +301,16 @@ def _carried(faces: FaceSet) -> Card:
 
 
 def _derived(
-    faces: FaceSet, chosen: np.ndarray, rows: Sequence[Row], to: Path, force: bool, note: str
+    faces: FaceSet,
+    chosen: np.ndarray,
+    rows: Sequence[Row],
+    to: Path,
+    force: bool,
+    note: str,
+    digests: Sequence[str] = (),
 ) -> FaceSet:
     table = Table(rows, faces.attribute_names, faces.attributes[chosen])
-    return _write(to, force, [(faces, chosen)], table, faces.template, _facts(faces, note))
+    return _write(to, force, [(faces, chosen)], table, faces.template, _facts(faces, note), digests)
 
 
 def _facts(faces: FaceSet, note: str) -> Card:
@@ -326,26 +333,24 @@ def _write(
     table: Table,
     template: Template,
     facts: Card,
+    digests: Sequence[str] = (),
 ) -> FaceSet:
-    """Copies the picked rows of some sets into a new one."""
+    """Copies the picked rows of some sets into a new one. `digests` are those of the rows, where they are
+    known."""
     check_apart(to, *[faces.root for faces, _ in picked])
-    digests: list[str] = []
-    with writing(to), _replacing(to, force) as folder:
-        with (folder / IMAGES).open("wb") as file:
-            write_header(file, len(table.rows), template)
-            for images in _chunks(picked):
-                file.write(images.tobytes())
-                digests += [hashlib.sha256(image.tobytes()).hexdigest() for image in images]
-        write_table(folder, table.rows, table.attributes, table.values)
-        write_card(folder, template, [split for _, split, _ in table.rows], digests, (), facts)
+    found = list(digests)
+    with writing(to):
+        check_target(to, "a prepared set", is_face_set, force)
+        with build_folder(to) as folder:
+            with (folder / IMAGES).open("wb") as file:
+                write_header(file, len(table.rows), template)
+                for images in _chunks(picked):
+                    file.write(images.tobytes())
+                    if not digests:
+                        found += _digests(images)
+            write_table(folder, table.rows, table.attributes, table.values)
+            write_card(folder, template, [split for _, split, _ in table.rows], found, (), facts)
     return FaceSet(to)
-
-
-@contextmanager
-def _replacing(to: Path, force: bool) -> Iterator[Path]:
-    check_target(to, "a prepared set", is_face_set, force)
-    with build_folder(to) as folder:
-        yield folder
 
 
 def _chunks(picked: Sequence[tuple[FaceSet, np.ndarray]]) -> Iterator[np.ndarray]:
