@@ -50,22 +50,23 @@ def decode(data: bytes) -> Image.Image:
 def _decode(data: bytes) -> Image.Image:
     image = _open(data)
     _check_size(image)
+    raw_mode = _raw_mode(data, image)
     try:
         image.load()
     except Exception as error:  # OSError, SyntaxError, struct.error, EOFError … by format
         cut = "truncat" in str(error) or isinstance(error, EOFError)
         raise ImageError(CUT if cut else BROKEN) from error
-    if data.startswith(PNG):
+    if data.startswith(PNG) and (image.mode.startswith("I") or raw_mode in LOW_BYTES):
         bits = _significant_bits(data)
         if bits:
             image.info[WHITE] = 2**bits - 1
-    return _with_low_bytes(data, image)
+    return _with_low_bytes(data, image, raw_mode)
 
 
-def _with_low_bytes(data: bytes, image: Image.Image) -> Image.Image:
+def _with_low_bytes(data: bytes, image: Image.Image, raw_mode: str) -> Image.Image:
     """A picture of 16 bits a colour, of which Pillow keeps the high bytes, with levels up to its own white:
     10, 12 or 14 bits in 16 are nearly black otherwise. Other pictures as they are."""
-    swapped = LOW_BYTES.get(_raw_mode(data, image.mode))
+    swapped = LOW_BYTES.get(raw_mode)
     if swapped is None:
         return image
     high = np.asarray(image, np.float64)
@@ -73,7 +74,8 @@ def _with_low_bytes(data: bytes, image: Image.Image) -> Image.Image:
     if high[..., colours].max(initial=0) >= 64:
         return image
     low = _open(data)
-    low.tile = [tile._replace(args=_swapped(tile.args, swapped)) for tile in low.tile]  # type: ignore[attr-defined]
+    tiles = [tile._replace(args=_swapped(tile.args, swapped)) for tile in low.tile]  # type: ignore[attr-defined]
+    low.tile = tiles  # type: ignore[attr-defined]
     low.load()
     levels = 256 * high + np.asarray(low, np.float64)
     white = white_of(image, float(levels[..., colours].max()))
@@ -88,11 +90,12 @@ def _with_low_bytes(data: bytes, image: Image.Image) -> Image.Image:
 LOW_BYTES = {"RGB;16B": "RGB;16L", "RGB;16L": "RGB;16B", "RGBA;16B": "RGBA;16L", "RGBA;16L": "RGBA;16B"}
 
 
-def _raw_mode(data: bytes, mode: str) -> str:
-    """How the pixels lie in the file, in Pillow's words; empty for all but PNG and TIFF."""
-    if mode not in ("RGB", "RGBA") or not data.startswith((PNG, b"II*", b"MM*")):
+def _raw_mode(data: bytes, image: Image.Image) -> str:
+    """How the pixels of an image that is not loaded yet lie in the file, in Pillow's words; empty for all but
+    colour PNG and TIFF."""
+    if image.mode not in ("RGB", "RGBA") or not data.startswith((PNG, b"II*", b"MM*")):
         return ""
-    tiles = getattr(_open(data), "tile", None)
+    tiles = getattr(image, "tile", None)
     args = tiles[0].args if tiles else ""
     return str(args[0] if isinstance(args, tuple) else args)
 

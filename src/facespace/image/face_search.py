@@ -81,7 +81,9 @@ def _turned(scales: Callable[[Image.Image], Seen], photo: Image.Image, found: Se
 
 def _tilted(look: DetectUpright, photo: Image.Image) -> Seen:
     """The faces of the picture by the small rotation at which the detector is surest."""
-    tilted = [Seen(_look_tilted(look, photo, degrees)) for degrees in ROTATIONS]
+    padded, grown = _padded(photo, min(max(*photo.size, SMALL), LARGE))
+    image = Image.fromarray(padded)
+    tilted = [Seen(_look_tilted(look, image, grown, degrees)) for degrees in ROTATIONS]
     return max(tilted, key=lambda seen: seen.score)
 
 
@@ -154,10 +156,11 @@ def _padded(photo: Image.Image, longer: int) -> tuple[np.ndarray, np.ndarray]:
     return padded, np.array([(1 / scale, 0, -margin / scale), (0, 1 / scale, -margin / scale)])
 
 
-def _look_tilted(look: DetectUpright, photo: Image.Image, degrees: float) -> list[FoundFace]:
-    """The faces of a picture that is rotated by a few degrees, in pixels of the picture."""
-    padded, grown = _padded(photo, min(max(*photo.size, SMALL), LARGE))
-    image = Image.fromarray(padded)
+def _look_tilted(
+    look: DetectUpright, image: Image.Image, grown: np.ndarray, degrees: float
+) -> list[FoundFace]:
+    """The faces of a padded copy that is rotated by a few degrees, in pixels of the picture, to which the
+    (2, 3) matrix `grown` leads back."""
     turned = image.rotate(degrees, Image.Resampling.BILINEAR, expand=True, fillcolor=(128, 128, 128))
     cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
     back = np.array([(cos, -sin), (sin, cos)])
