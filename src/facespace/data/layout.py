@@ -84,8 +84,7 @@ def _place(detector: Detector, photo: Image.Image) -> tuple[float, float, float,
     face, _ = main_face(found, photo)
     x, y = face.points[:2].mean(0) - np.array(photo.size) / 2
     side = min(photo.size)
-    across, down = face.points[1] - face.points[0]
-    return x / side, y / side, face.eye_distance / side, float(np.degrees(np.arctan2(down, across)))
+    return x / side, y / side, face.eye_distance / side, face.roll
 
 
 def _consistent(places: np.ndarray) -> bool:

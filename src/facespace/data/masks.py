@@ -43,7 +43,7 @@ def read_binary(path: Path) -> np.ndarray:
     # Soft edges, and what JPEG leaves, lie between: a mask is mostly one of its two levels.
     white = 255.0 if top <= 255 else 65535.0
     sharp = (levels < 0.25 * top) | (levels > 0.75 * top)
-    if top < 0.5 * white and top > 1 and len(np.unique(levels)) > 2:
+    if top < 0.5 * white and len(np.unique(levels)) > 2:
         raise ImageError("mask of a part that holds labels")
     if sharp.mean() < 0.9:
         raise ImageError("mask of a part that is no mask of two levels")
@@ -112,11 +112,11 @@ def _palettes(count: int) -> tuple[dict[int, int], ...]:
             for channel in range(3):
                 voc[label, channel] |= (label >> (3 * bit + channel) & 1) << (7 - bit)
     found = []
-    for colours in (np.array(CELEBAMASK_COLOURS)[:count], voc):
-        for order in (slice(None), slice(None, None, -1)):
+    for order in (slice(None), slice(None, None, -1)):
+        for colours in (np.array(CELEBAMASK_COLOURS)[:count], voc):
             codes = (colours[:, order] @ CODE).tolist()
             found.append(dict(zip(codes, range(count))))
-    return found[0], found[2], found[1], found[3]
+    return tuple(found)
 
 
 def _open(path: Path) -> Image.Image:

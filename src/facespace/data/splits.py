@@ -4,9 +4,8 @@ removed, and no person and no picture is in two splits."""
 import hashlib
 from collections.abc import Mapping, Sequence
 
-from facespace.data.faces import Face
+from facespace.data.faces import SPLITS, Face
 
-ORDER = ("train", "validation", "test")
 SHARES = {"train": 0.8, "validation": 0.1, "test": 0.1}  # of the hash's range, in this order
 
 
@@ -25,11 +24,7 @@ def assign_splits(rows: Sequence[tuple[Face, str]], to: str | None = None) -> tu
         splits, copies = unite_copies([split or to for split in own], digests)
         return splits, _joined(_note_on(to, moved, len(rows)), copies)
     groups = groups_of([face.identity for face, _ in rows], digests)
-    known: dict[str, str] = {}  # the source's split of a group, and of a picture
-    for split, digest, group in zip(own, digests, groups):
-        if split is not None:
-            known[group] = max(split, known.get(group, split), key=ORDER.index)
-            known[digest] = max(split, known.get(digest, split), key=ORDER.index)
+    known = {**_last(groups, own), **_last(digests, own)}  # the source's split of a group, and of a picture
     splits = []
     for split, digest, group in zip(own, digests, groups):
         splits.append(split or known.get(digest) or known.get(group) or by_hash(group))
@@ -42,6 +37,15 @@ def assign_splits(rows: Sequence[tuple[Face, str]], to: str | None = None) -> tu
         return splits, copies
     moved_group = "a small set: one group was moved so that training and validation both have faces"
     return splits, _joined(moved_group, copies)
+
+
+def _last(keys: Sequence[str], splits: Sequence[str | None]) -> dict[str, str]:
+    """For each key the last of its splits in the order train, validation, test; none for unknown ones."""
+    last: dict[str, str] = {}
+    for key, split in zip(keys, splits):
+        if split is not None:
+            last[key] = max(split, last.get(key, split), key=SPLITS.index)
+    return last
 
 
 def _joined(*notes: str | None) -> str | None:
@@ -70,9 +74,7 @@ def groups_of(people: Sequence[str | None], digests: Sequence[str]) -> list[str]
 def unite_copies(splits: Sequence[str], digests: Sequence[str]) -> tuple[list[str], str | None]:
     """The splits with all copies of a picture in one: the last of those that they have in the order train,
     validation, test; and a note where some were moved."""
-    last: dict[str, str] = {}
-    for split, digest in zip(splits, digests):
-        last[digest] = max(split, last.get(digest, split), key=ORDER.index)
+    last = _last(digests, splits)
     united = [last[digest] for digest in digests]
     moved = sum(before != after for before, after in zip(splits, united))
     if not moved:

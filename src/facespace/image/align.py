@@ -30,11 +30,16 @@ class FoundFace:
         return float(np.linalg.norm(self.points[1] - self.points[0]))
 
     @property
+    def roll(self) -> float:
+        """The angle of the line through the eyes, in degrees."""
+        across, down = self.points[1] - self.points[0]
+        return float(np.degrees(np.arctan2(down, across)))
+
+    @property
     def turn(self) -> int:
         """The quarter turns that lie in the face, in degrees: 0 upright, 180 upside down, 90 and 270 on a
         side."""
-        across, down = self.points[1] - self.points[0]
-        return round(float(np.degrees(np.arctan2(down, across))) / 90) * 90 % 360
+        return round(self.roll / 90) * 90 % 360
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from facespace.core.errors import FaceSetError
-from facespace.data.sources.matching import match
+from facespace.data.sources.matching import match, match_columns
 from facespace.data.sources.reading import rows as read_rows
 from facespace.data.sources.values import UNKNOWN, parse, parse_column
 
@@ -77,13 +77,15 @@ def _read(path: Path) -> tuple[list[str], list[list[str]]]:
 
 def _name_column(header: Sequence[str], rows: Sequence[Sequence[str]], files: Sequence[str]) -> int:
     """The column whose cells name the most files; the first of equal ones."""
-    counts = []
+    possible: dict[int, list[str]] = {}
     for column in range(len(header)):
         names = [row[column] for row in rows[:LOOKED_AT]]
-        if column and all(parse(name) is not None for name in names):
-            counts.append(0)  # numbers are names only in the first column
-            continue
-        counts.append(sum(row is not None for row in match(files, names).rows))
+        # Numbers are names only in the first column.
+        if not column or any(parse(name) is None for name in names):
+            possible[column] = names
+    counts = [0] * len(header)
+    for column, found in zip(possible, match_columns(files, list(possible.values()))):
+        counts[column] = sum(row is not None for row in found.rows)
     return counts.index(max(counts))
 
 

@@ -10,6 +10,8 @@ from facespace.data.sources.names import stem_of_picture
 
 PLAIN = re.compile(r"[^\x21-\x7e]+|\?+|_+")  # what encodings and systems write in place of a letter
 
+Groups = Mapping[str, list[int]]  # the places of the texts that have the same form
+
 
 class Matches(NamedTuple):
     """The row of each file, by numbers; None where it has none. And the rows that fit several files."""
@@ -21,24 +23,47 @@ class Matches(NamedTuple):
 def match(files: Sequence[str], names: Sequence[str]) -> Matches:
     """The row of a table for each file, whose paths are relative to the folder of photographs. Names are
     compared ever more loosely; at each step a name is matched only where one file and one row have it."""
-    found: list[int | None] = [None] * len(files)
-    used: set[int] = set()
-    ambiguous: set[int] = set()
+    return match_columns(files, [names])[0]
+
+
+def match_columns(files: Sequence[str], columns: Sequence[Sequence[str]]) -> list[Matches]:
+    """The same for the names in each of several columns. The forms of the files are made once for all."""
+    columns_found = [_Column(len(files), names) for names in columns]
     for form in FORMS:
-        by_file, by_row = _grouped(form, files), _grouped(form, names)
+        left = [column for column in columns_found if not column.complete]
+        if not left:
+            break
+        by_file = _grouped(form, files)
+        for column in left:
+            column.match(by_file, _grouped(form, column.names))
+    return [Matches(column.found, len(column.ambiguous - column.used)) for column in columns_found]
+
+
+class _Column:
+    """What was found so far of the names in one column."""
+
+    def __init__(self, files: int, names: Sequence[str]) -> None:
+        self.names = names
+        self.found: list[int | None] = [None] * files
+        self.used: set[int] = set()
+        self.ambiguous: set[int] = set()
+
+    @property
+    def complete(self) -> bool:
+        return len(self.used) == min(len(self.found), len(self.names))
+
+    def match(self, by_file: Groups, by_row: Groups) -> None:
+        """Matches names of one form, each where one file and one row have it."""
         for key in by_row.keys() & by_file.keys():
             (place, *others), (row, *more) = by_file[key], by_row[key]
             if others or more:
-                ambiguous.update(by_row[key])
-            elif found[place] is None and row not in used:
-                found[place] = row
-                used.add(row)
-        if len(used) == min(len(files), len(names)):
-            break
-    return Matches(found, len(ambiguous - used))
+                self.ambiguous.update(by_row[key])
+            elif self.found[place] is None and row not in self.used:
+                self.found[place] = row
+                self.used.add(row)
 
 
-def _grouped(form: Callable[[str], str], texts: Sequence[str]) -> Mapping[str, list[int]]:
+def _grouped(form: Callable[[str], str], texts: Sequence[str]) -> Groups:
     groups: dict[str, list[int]] = {}
     for place, text in enumerate(texts):
         key = form(text)

@@ -9,7 +9,7 @@ import re
 import statistics
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple, TextIO
+from typing import NamedTuple
 
 from facespace.core.errors import FaceSetError
 
@@ -154,8 +154,3 @@ def _separator(lines: list[str]) -> str:
         if usual > 1 and score > best:
             best, found = score, separator
     return found
-
-
-def open_text(path: Path) -> TextIO:
-    """A text file in its own encoding, for tables of a layout of their own."""
-    return path.open(encoding=find_dialect(path).encoding, errors="surrogateescape", newline="")
