@@ -1,7 +1,7 @@
 """The verb that adapts a space to photographs: adapt."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from facespace.cli.app import Done, verb
 from facespace.cli.options import Align, Flag, Force
-from facespace.core.console import note, progress
+from facespace.core.console import Advance, note, progress, quoted
 from facespace.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -81,15 +81,12 @@ def _sentence(ending: str) -> str:
 
 def _next(photos: tuple[Path, ...], to: Path) -> list[str]:
     """A film through all photographs, the page, and a small copy to publish."""
-    import shlex
-
-    files = " ".join(shlex.quote(str(photo)) for photo in photos)
-    space = shlex.quote(str(to))
+    files, space = " ".join(map(quoted, photos)), quoted(to)
     source = files
     if len(photos) == 1 and (photos[0] / "card.json").is_file():
         source = f"--data {files} --split train --count 8"
-    film = shlex.quote(str(to.with_name(f"{to.name}.gif")))
-    small = shlex.quote(str(to.with_name(f"{to.name}-small")))
+    film = quoted(to.with_name(f"{to.name}.gif"))
+    small = quoted(to.with_name(f"{to.name}-small"))
     return [
         f"facespace morph {space} {source} --loop --to {film}",
         f"facespace explore {space} --open",
@@ -100,20 +97,16 @@ def _next(photos: tuple[Path, ...], to: Path) -> list[str]:
 @contextmanager
 def stage_bars() -> "Iterator[OnStep]":
     """A bar for each stage."""
-    current: list = []
+    stage = ""
+    advance: Advance
+    with ExitStack() as bar:
 
-    def close() -> None:
-        if current:
-            current.pop()[1].__exit__(None, None, None)
+        def step(at: "AdaptProgress") -> None:
+            nonlocal stage, advance
+            if at.stage != stage:
+                bar.close()
+                stage = at.stage
+                advance = bar.enter_context(progress(at.steps, STAGES[stage], "steps", at.step - 1))
+            advance(1)
 
-    def step(at: "AdaptProgress") -> None:
-        if not current or current[0][0] != at.stage:
-            close()
-            bar = progress(at.steps, STAGES[at.stage], "steps", at.step - 1)
-            current.append((at.stage, bar, bar.__enter__()))
-        current[0][2](1)
-
-    try:
         yield step
-    finally:
-        close()

@@ -1,8 +1,7 @@
 """Files to spaces, pictures and latents, and back: what the verbs that use a space share. Parses no
 options."""
 
-import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from PIL import Image
 
 from facespace.cli.missing import ARRAY, missing, no_space
 from facespace.cli.options import AlignMode, FaceSource, Photos
+from facespace.core.console import quoted
 from facespace.core.errors import FacespaceError, UsageError
 from facespace.core.files import restore_interrupted
 from facespace.core.left_behind import is_left_behind
@@ -143,21 +143,25 @@ def files_in(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
     _check_holds_faces(path)
-    files = []
-    for file in sorted(path.iterdir()):
-        if is_left_behind(file.name) or not (has_image_ending(file) or is_array(file)):
-            continue
-        if not is_own_sheet(file):
-            files.append(file)
+    files = list(faces_in(path))
     if not files:
         raise FacespaceError(f"The folder {path} holds no pictures and no .npy files of latents.")
     return files
 
 
+def faces_in(folder: Path) -> Iterator[Path]:
+    """The pictures and .npy files of a folder, by name, without facespace's own sheets and animations."""
+    for file in sorted(folder.iterdir()):
+        if is_left_behind(file.name):
+            continue
+        if is_array(file) or (has_image_ending(file) and not is_own_sheet(file)):
+            yield file
+
+
 def _check_holds_faces(folder: Path) -> None:
     """Raises UsageError for a prepared set, a run or a bundle, whose pictures are not faces of their own."""
     if is_face_set(folder):
-        raise UsageError(f"{folder} is a prepared set. Use its faces with: --data {shlex.quote(str(folder))}")
+        raise UsageError(f"{folder} is a prepared set. Use its faces with: --data {quoted(folder)}")
     if is_space(folder):
         raise UsageError(f"{folder} is a space, and a space is named first, before photographs and latents.")
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from facespace.cli.faces import (
     check_one_source,
+    faces_in,
     files_in,
     is_array,
     open_space,
@@ -18,7 +19,7 @@ from facespace.cli.faces import (
 )
 from facespace.cli.options import FaceSource
 from facespace.core.console import note, progress
-from facespace.core.errors import BundleError, FacespaceError, ImageError, UsageError
+from facespace.core.errors import BundleError, ImageError, UsageError
 from facespace.data.faces import is_face_set
 from facespace.image.aligned_photos import PhotoReader
 from facespace.latent.ordering import GIVEN, ordered
@@ -73,10 +74,7 @@ def _holds_faces(folder: Path) -> bool:
     with contextlib.suppress(BundleError):
         find(folder)
         return False
-    try:
-        return bool(files_in(folder))
-    except FacespaceError:
-        return False
+    return next(faces_in(folder), None) is not None
 
 
 def find_keyframes(space: "FaceSpace", files: Sequence[Path], source: FaceSource) -> Keyframes:

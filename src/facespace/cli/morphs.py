@@ -106,7 +106,6 @@ class Output:
         from facespace.image import animation, grids, sheets
 
         timed = None
-        self.check(frames.shape, columns)
         with output_file(self.to, DEFAULT) as to:
             if is_array(to):
                 grids.save_array(frames[:], to)
@@ -238,6 +237,7 @@ def _corners(
             f"{len(keys)} for {output.to or DEFAULT} and --path {path or 'linear'}. For a pair in each cell "
             "name no faces."
         )
+    output.check((rows * columns, *space.image_shape[1:]), columns)
     saved = output.save(corner_blends(space, keys, rows, columns), columns)
     facts = {**saved, "keys": 4, "grid": [rows, columns], **space_facts(space)}
     return Done(facts, f"{rows} × {columns} blends of four faces in {saved['to']}")

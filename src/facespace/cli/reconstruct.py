@@ -68,7 +68,7 @@ def reconstruct(
     facts |= space_facts(space)
     if diagnostics:
         return _diagnose(space, images, names, to, across or COLUMNS, conditions, facts)
-    across_sheet = (across or COLUMNS) if across or len(images) > FEW else 2
+    across_sheet = across or (COLUMNS if len(images) > FEW else 2)
     check_fits(to, (2 * len(images), *space.image_shape[1:]), across_sheet, scale=scale)
     found = reconstruct_rows(space, images, conditions)
     shown = [Path(name).name for name in names] if files else []

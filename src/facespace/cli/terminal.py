@@ -2,11 +2,12 @@
 as on a screen; and the name of this program at the prompt."""
 
 import io
-import shlex
 import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+from facespace.core.console import quoted
 
 
 def program() -> str:
@@ -22,7 +23,7 @@ def program() -> str:
         return "facespace"
     if script.is_relative_to(Path.cwd()):
         script = script.relative_to(Path.cwd())
-    return shlex.quote(str(script))
+    return quoted(script)
 
 
 def table(rows: Sequence[Sequence[str]], right: Sequence[int] = (), indent: int = 0) -> str:

@@ -63,7 +63,6 @@ def check_fits(
     path: Path | None,
     shape: tuple[int, int, int],
     columns: int | None = None,
-    labels: Labels = NO_LABELS,
     *,
     scale: int | None = None,
     gap: int = 2,
@@ -75,11 +74,7 @@ def check_fits(
     count, height, width = shape
     if count < 1:
         return
-    columns = min(columns or math.ceil(math.sqrt(count)), count)
-    rows = math.ceil(count / columns)
-    factor = face_scale(height, width, columns, rows, scale)
-    page = _Layout((round(height * factor), round(width * factor)), rows, columns, gap, labels)
-    check_size(path, *page.size)
+    check_size(path, *_layout(count, height, width, columns, NO_LABELS, scale, gap).size)
 
 
 def sheet(
@@ -94,14 +89,11 @@ def sheet(
     """(N, H, W, C) faces in rows, left to right, top to bottom, a square grid unless `columns` is given, with
     labels, and with `gap` pixels of a colour between and around them. `scale` as in `face_scale`."""
     count, height, width, _ = faces.shape
-    columns = min(columns or math.ceil(math.sqrt(count)), count)
-    rows = math.ceil(count / columns)
-    factor = face_scale(height, width, columns, rows, scale)
-    page = _Layout((round(height * factor), round(width * factor)), rows, columns, gap, labels)
+    page = _layout(count, height, width, columns, labels, scale, gap)
     image = Image.new("RGB", page.size, color)
     page.write(image)
     for index, face in enumerate(faces):
-        image.paste(enlarged(face, page.face), page.corner(*divmod(index, columns)))
+        image.paste(enlarged(face, page.face), page.corner(*divmod(index, page.columns)))
     return image
 
 
@@ -111,6 +103,16 @@ def enlarged(face: np.ndarray, size: tuple[int, int]) -> Image.Image:
     if image.size == (width, height):
         return image
     return image.resize((width, height), Image.Resampling.LANCZOS)
+
+
+def _layout(
+    count: int, height: int, width: int, columns: int | None, labels: Labels, scale: int | None, gap: int
+) -> "_Layout":
+    """The layout of so many faces of a size, a square grid unless `columns` is given."""
+    columns = min(columns or math.ceil(math.sqrt(count)), count)
+    rows = math.ceil(count / columns)
+    factor = face_scale(height, width, columns, rows, scale)
+    return _Layout((round(height * factor), round(width * factor)), rows, columns, gap, labels)
 
 
 class _Layout:
