@@ -104,13 +104,11 @@ def edit(
     amounts = parse_edits(space, edits)
     asked = _faces(space, files, source)
     if tune:
-        space, faces, changes = _tuned(space, asked, refine)
-        note(changes)
+        space, faces = _tuned(space, asked, refine)
     else:
         faces = edit_input(space, asked, refine)
-    editor = Editor(
-        space, lock if lock == "all" else words(lock), _classifier(space, classifier, amounts), keep_detail
-    )
+    locked = lock if lock == "all" else words(lock)
+    editor = Editor(space, locked, _classifier(space, classifier, amounts), keep_detail)
     names = [] if faces.originals is None else [file.name for file in files]
     request = Request(editor, faces, amounts, to, names, scale)
     if grid:
@@ -118,9 +116,9 @@ def edit(
     return request.strip(strip) if strip else request.rows()
 
 
-def _tuned(space: "FaceSpace", photos: Any, refine: int) -> tuple["FaceSpace", "EditInput", str]:
-    """A copy of the space that is tuned to photographs, these as faces to edit, and a sentence about the
-    tuning. Raises UsageError for faces that are no photographs."""
+def _tuned(space: "FaceSpace", photos: Any, refine: int) -> tuple["FaceSpace", "EditInput"]:
+    """A copy of the space that is tuned to photographs, and these as faces to edit; a note says what the
+    tuning has done. Raises UsageError for faces that are no photographs."""
     from facespace.adaptation.adapter import personalize
     from facespace.cli.adapt import stage_bars
     from facespace.space.edit_grids import EditInput
@@ -144,11 +142,11 @@ def _tuned(space: "FaceSpace", photos: Any, refine: int) -> tuple["FaceSpace", "
     originals = space.target(space.fit(photos))
     before = float(squared_error(originals, space.reconstruct(photos)).mean())
     after = float(squared_error(originals, tuned.space.decode(tuned.latents)).mean())
-    text = (
+    note(
         f"Tuned in {seconds:.0f} s: mean squared error {before:.4f} -> {after:.4f}. It is gone after this "
         "command. To keep it: facespace adapt PHOTO --to DIR"
     )
-    return tuned.space, EditInput(tuned.latents, originals), text
+    return tuned.space, EditInput(tuned.latents, originals)
 
 
 def _faces(space: "FaceSpace", files: Sequence[Path], source: FaceSource) -> Any:

@@ -86,9 +86,8 @@ def sample(
     facts: Facts = {"to": str(file), "count": total, "grid": cells and list(cells), "seed": seed}
     facts |= {"temperature": temperature, "prior": origin, "conditions": conditions, "guidance": strength}
     facts |= {"keep": keep, **space_facts(opened)}
-    return Done(
-        facts, f"{total} faces from {origin}{_kept_text(keep)} in {file}{_prior_text(opened, origin)}"
-    )
+    text = f"{total} faces from {origin}{_kept_text(keep)} in {file}{_prior_text(opened, origin)}"
+    return Done(facts, text)
 
 
 def _guidance(guidance: float | None, conditions: dict[str, float]) -> float:

@@ -21,11 +21,14 @@ from facespace.core.errors import UsageError
 from facespace.core.left_behind import is_system_file
 from facespace.core.locks import WAIT, is_lock, short_name, writing
 
+# Hidden names that no user chooses, since files and folders with these names may be removed.
+OLD = ".facespace-old"
 # Names of what is being written: .NAME.HOST-PROCESS-NUMBER.facespace-partial, of a file with its ending. The
 # number tells the writes of one process apart; host and process tell who would still need it.
 PARTIAL = "facespace-partial"
 _OWNED = re.compile(r"\.(?P<host>[0-9a-f]{4})-(?P<process>\d+)-[0-9a-f]{8}\." + PARTIAL)
 _OLDER = re.compile(r"^\..+\.(?P<process>\d+)\.partial(\.|$)")  # as older versions named those of files
+LAST_NAME = "card.json"  # what makes a folder of facespace's complete
 FULL = 2**20  # bytes: a disk with less is full
 ABANDONED = 24 * 3600.0  # seconds after which a partial of another host counts as nobody's
 
@@ -198,9 +201,6 @@ def _replace_content(beside: Path, path: Path) -> None:
     beside.rmdir()
 
 
-LAST_NAME = "card.json"  # what makes a folder of facespace's complete
-
-
 @contextmanager
 def _named(path: Path) -> Iterator[None]:
     """Adds the path to an error of the operating system that has no file name."""
@@ -286,9 +286,8 @@ def write_json(path: Path, content: Any) -> None:
     """Readable JSON with a final newline, written whole or not at all."""
     with write_atomically(path) as beside:
         text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-        beside.write_text(
-            text, encoding="utf-8", errors="surrogateescape"
-        )  # file names may hold bytes that are no text
+        # File names may hold bytes that are no text.
+        beside.write_text(text, encoding="utf-8", errors="surrogateescape")
 
 
 def sha256(path: Path) -> str:
@@ -297,19 +296,12 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-INSIDE = f".{PARTIAL}"  # in a mount point
-
-
-# Hidden names that no user chooses, since folders with these names may be removed.
-OLD = ".facespace-old"
-
-
 def unfinished_folder(path: Path) -> Path:
     """The temporary folder in which the folder `path` is written until it is complete: beside it, or in it
     where it is a mount point, which lies on a disk of its own."""
     path = path.resolve()
     if os.path.ismount(path):
-        return path / INSIDE
+        return path / f".{PARTIAL}"
     return path.with_name(f".{short_name(path)}.{PARTIAL}")
 
 

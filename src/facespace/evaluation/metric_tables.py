@@ -170,9 +170,8 @@ def _measure_table(
     )
     faces, names = _face_set(data), comparison.unique_names(paths)
     sessions = [EvaluationSession(space, faces, settings.split, settings.count, any_crop) for space in spaces]
-    evaluations = [
-        _evaluation(session, chosen, settings) for session in sessions
-    ]  # all checks before any work
+    # All checks before any work.
+    evaluations = [_evaluation(session, chosen, settings) for session in sessions]
     runs, protocol = [], {}
     for name, path, evaluation in zip(names, paths, evaluations):
         measured = _measured(evaluation, chosen)

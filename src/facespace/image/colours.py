@@ -10,10 +10,8 @@ import numpy as np
 from PIL import Image, ImageCms
 
 ORIENTATION = 0x0112  # the EXIF tag
-EXIF, WHITE = (
-    "exif",
-    "facespace_white",
-)  # of an image's info; the second: the level of white that a file states
+# Keys of an image's info; the second has the level of white that a file states.
+EXIF, WHITE = "exif", "facespace_white"
 BITS_PER_SAMPLE, MAX_SAMPLE, MAX_TYPED_SAMPLE = 258, 281, 341  # TIFF tags
 # Of 16-bit files that state no depth: cameras, scanners and sensors store 10, 12 or 14 bits.
 DEPTHS = (10, 12, 14)

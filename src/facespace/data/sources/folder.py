@@ -78,7 +78,7 @@ def _walk(root: Path) -> Iterator[tuple[Path, str | None]]:
         for name in files:
             found.append((Path(here, name), None))
         for name in folders:
-            if os.path.islink(Path(here, name)):  # noqa: PTH114 (which also answers for a path that is too long)
+            if os.path.islink(Path(here, name)):  # noqa: PTH114 (answers for too long a path, too)
                 found.append((Path(here, name), "a link to a folder"))
     yield from sorted(found, key=_path_as_text)
 
