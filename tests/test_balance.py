@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 from conftest import TINY, pressed_after
-from hypothesis import given, settings
+from fuzz import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 
@@ -77,7 +78,7 @@ def test_attributes_that_are_independent_multiply():
     st.lists(st.floats(0.01, 9), min_size=1, max_size=80),
     st.integers(0, 2**32),
 )
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_a_drawn_epoch_repeats_and_leaves_out_as_few_as_it_can(weights, seed):
     expected = np.array(weights) * len(weights) / sum(weights)
     times = np.bincount(resample(expected, np.random.default_rng(seed)), minlength=len(expected))

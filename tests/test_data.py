@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from fuzz import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -170,7 +171,7 @@ FILES = st.dictionaries(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(25)
 @given(files=FILES)
 def test_any_folder_is_counted_right(tmp_path, files):
     root, to = tmp_path / "any", tmp_path / "set"

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from fuzz import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -396,7 +397,7 @@ FACES = st.tuples(
 )
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(st.lists(FACES, min_size=1, max_size=12))
 def test_no_picture_is_ever_on_two_sides(faces):
     listed = [
@@ -427,11 +428,7 @@ FORMS = {
 MEANT = {"yes": 1, "no": -1, "1,5": 1.5, "-2.25": -2.25, "NA": np.nan, "": np.nan}
 
 
-@settings(
-    max_examples=60,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-)
+@examples(60)
 @given(
     names=st.lists(NAMES, min_size=2, max_size=6, unique_by=str.casefold),
     separator=st.sampled_from([",", ";", "\t", "|"]),

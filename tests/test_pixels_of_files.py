@@ -7,7 +7,8 @@ import zlib
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from fuzz import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from pictures import profile, saved, shown
 from PIL import Image, PngImagePlugin
@@ -318,7 +319,7 @@ def stored(mode: str, bits: int) -> tuple[Image.Image, np.ndarray, float]:
     return image, pixels, 1.0
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     kind=st.sampled_from(KINDS),
     icc=st.sampled_from([None, "RGB ", "GRAY", "broken"]),

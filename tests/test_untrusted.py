@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from fuzz import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from safetensors.torch import load_file, save_file
@@ -95,14 +96,7 @@ def mutated(card, draw):
     return card
 
 
-FUZZ = settings(
-    max_examples=40,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
-
-
-@FUZZ
+@examples(40)
 @given(data=st.data())
 def test_a_changed_card_of_a_bundle_opens_or_is_a_sentence(rich, tmp_path, data):
     run = tmp_path / "run"
@@ -119,7 +113,7 @@ def test_a_changed_card_of_a_bundle_opens_or_is_a_sentence(rich, tmp_path, data)
             assert len(str(error)) < 2_000
 
 
-@FUZZ
+@examples(40)
 @given(data=st.data())
 def test_a_changed_card_of_a_set_opens_or_is_a_sentence(drawn, tmp_path, data):
     to = tmp_path / "set"
@@ -313,3 +307,33 @@ def _peak_of(work):
 def _high_water():
     line = next(line for line in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in line)
     return int(line.split()[1]) * 1024
+
+
+def test_half_a_character_is_a_sentence_and_bytes_of_a_name_are_read(tmp_path):
+    path = tmp_path / "card.json"
+    path.write_text('{"a": ["\\ud800"]}')
+    with pytest.raises(RefusedFile, match="half a character"):
+        read_json(path)
+    path.write_text('{"\\udfff": 1}')
+    with pytest.raises(RefusedFile, match="half a character"):
+        read_json(path)
+    path.write_text(
+        '{"\\ud83d\\ude00": "\\udce9"}'
+    )  # a pair is one character; the other is a byte of Latin-1
+    assert read_json(path) == {"\U0001f600": "\udce9"}
+
+
+def test_a_wrong_value_that_is_no_text_or_has_no_end_is_a_short_sentence(drawn, tmp_path):
+    to = tmp_path / "set"
+    shutil.copytree(drawn, to)
+    card = json.loads((drawn / CARD).read_text())
+    for change in (
+        {"faces": "\udce9"},
+        {"kind": "x" * 9000},
+        {"format": ["x" * 9000]},
+        {"splits": {"\udce9": "x"}},
+    ):
+        (to / CARD).write_text(json.dumps({**card, **change}))
+        with pytest.raises(FaceSetError) as caught:
+            FaceSet(to)
+        assert len(str(caught.value)) < 1_000, change

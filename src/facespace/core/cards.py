@@ -72,21 +72,22 @@ def read_card(path: Path | Traversable, expected: CardKind) -> Card:
         card = read_json(path) if isinstance(path, Path) else parse_json(path.read_bytes())
         kind, version = card["kind"], card["format"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise expected.error(f"{path} cannot be read ({error}). {expected.unreadable}") from error
+        raise expected.error(f"{path} cannot be read ({error!s:.300}). {expected.unreadable}") from error
     holder = path.parent if isinstance(path, Path) else path
     if kind != expected.kind:
-        raise expected.error(f"{holder} holds a {kind}, not {expected.title}. {expected.wrong_kind}")
+        raise expected.error(f"{holder} holds a {kind!s:.80}, not {expected.title}. {expected.wrong_kind}")
     if version not in expected.formats:
         known = " and ".join(map(str, expected.formats))
         readable = f"format {known}" if len(expected.formats) == 1 else f"the formats {known}"
         raise expected.error(
-            f"{holder} has {kind} format {version}; this facespace reads {readable}. {expected.wrong_format}"
+            f"{holder} has {kind} format {version!s:.80}; this facespace reads {readable}. "
+            f"{expected.wrong_format}"
         )
     card = rename_nested(expected.kind, card)
     try:
         msgspec.convert(card, expected.schema)
-    except (msgspec.ValidationError, RecursionError) as error:
-        raise expected.error(f"{path} is damaged ({error}). {expected.unreadable}") from error
+    except (ValueError, RecursionError) as error:  # of a text with bytes that are no text too
+        raise expected.error(f"{path} is damaged ({error!s:.300}). {expected.unreadable}") from error
     return card
 
 

@@ -143,9 +143,9 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         converted = msgspec.convert(value, hint)
         if _is_finite(converted):
             return converted
-    except msgspec.ValidationError:
+    except ValueError:  # a ValidationError, or the encoding of a text that holds bytes
         pass
-    raise UsageError(f"{where} takes {_expected(hint)}; got {json.dumps(value, default=str)}.")
+    raise UsageError(f"{where} takes {_expected(hint)}; got {json.dumps(value, default=str):.300}.")
 
 
 def _is_open_tuple(kind: Any) -> bool:

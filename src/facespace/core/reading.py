@@ -3,6 +3,7 @@ Every refusal is a ValueError whose message follows the file's name in a sentenc
 
 import json
 import os
+import re
 import stat
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +13,8 @@ MEGABYTE = 2**20
 LARGEST_JSON = 4 * MEGABYTE  # of a card, a result, a state; those of facespace have less than a tenth
 LARGEST_LOG = 256 * MEGABYTE
 DEEPEST = 40  # tables and lists within each other in a JSON file
+# Halves of a character, which no file can hold. U+DC80 to U+DCFF are bytes of a file name that is no text.
+_HALF_CHARACTER = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 
 
 class RefusedFile(ValueError):
@@ -51,19 +54,21 @@ def parse_json(content: bytes) -> Any:
         value = json.loads(content.decode("utf-8", "surrogateescape"))
     except RecursionError as error:
         raise RefusedFile("its tables are nested too deeply") from error
-    _check_depth(value)
+    _check_content(value)
     return value
 
 
-def _check_depth(value: Any) -> None:
+def _check_content(value: Any) -> None:
     level = [value]
     for _ in range(DEEPEST):
         below: list[Any] = []
         for item in level:
             if isinstance(item, Mapping):
-                below += item.values()
+                below += [*item, *item.values()]
             elif isinstance(item, list):
                 below += item
+            elif isinstance(item, str) and _HALF_CHARACTER.search(item):
+                raise RefusedFile(f"its text {item[:40]!r} holds half a character")
         level = below
         if not level:
             return

@@ -197,10 +197,12 @@ def default_prior(card: Card | BundleCard) -> str:
 
 
 def likelihood_text(nats: Mapping[str, float]) -> str:
-    """The figure that a prior's log-likelihood is compared with, as text."""
+    """The figure that a prior's log-likelihood is compared with, as text; empty where a card has none."""
     if "uniform" in nats:
         return f"{nats['uniform']:,.1f} if all codes were equally likely (nats of codes, not of a density)"
-    return f"{nats['model']:,.1f} under the model's own prior"
+    if "model" in nats:
+        return f"{nats['model']:,.1f} under the model's own prior"
+    return ""
 
 
 def read_card(folder: Path) -> Card:
@@ -241,7 +243,7 @@ def fits(value: object, kind: Any) -> bool:
     """Whether a JSON value has the fields of a type."""
     try:
         msgspec.convert(value, kind)
-    except msgspec.ValidationError:
+    except ValueError:  # a ValidationError, or the encoding of a text that holds bytes
         return False
     return True
 

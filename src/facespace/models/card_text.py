@@ -283,8 +283,8 @@ def _priors(card: Card) -> Rows:
         text = _explained(str(entry["origin"]))
         if nats:
             split = "validation" if "validation" in measured else "held-out"
-            text += f"; {nats['fitted']:,.1f} nats on {split} faces, "
-            text += likelihood_text(nats)
+            found = [f"{nats['fitted']:,.1f} nats on {split} faces", likelihood_text(nats)]
+            text += "; " + ", ".join(filter(None, found))
         yield kind, text
 
 
