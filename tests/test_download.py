@@ -343,7 +343,9 @@ def test_yearbook_from_the_server_to_one_json_object(cli, shelf, tmp_path):
     to = tmp_path / "faces" / "yearbook"
     code, out, _ = cli("download", "yearbook", "--to", to, "--accept-terms", "--json")
     facts = json.loads(out)
-    assert code == 0 and set(facts) == {"name", "to", "files", "bytes", "missing", "prepare", "seconds"}
+    assert code == 0
+    assert set(facts) == {"name", "to", "files", "bytes", "missing", "prepare", "seconds", "sha256"}
+    assert facts["sha256"] == hashlib.sha256(shelf.files[ARCHIVE]).hexdigest()
     assert (facts["name"], facts["to"], facts["files"], facts["bytes"]) == ("yearbook", str(to), 3, 11)
     assert facts["prepare"] == f"facespace prepare yearbook {to} --to sets/yearbook --size 171x186 --gray"
     assert (to / TOP / "F" / "1905_a.png").read_bytes() == b"one"
@@ -362,6 +364,26 @@ def test_a_damaged_download_is_fetched_anew(shelf, tmp_path):
     assert not (tmp_path / "faces").exists()
     shelf.files[ARCHIVE] = tarred(YEARBOOK)
     assert download("yearbook", tmp_path / "faces", accept_terms=True).files == 3
+
+
+def test_an_archive_with_another_sha256_is_not_unpacked(cli, shelf, tmp_path):
+    shelf.files[ARCHIVE] = tarred(YEARBOOK)
+    digest = hashlib.sha256(shelf.files[ARCHIVE]).hexdigest()
+    line = ("download", "yearbook", "--to", tmp_path / "faces", "--accept-terms", "--sha256")
+    code, _, err = cli(*line, "0" * 64)
+    assert code == 1 and digest in err and "0" * 64 in err and not (tmp_path / "faces").exists()
+    code, out, _ = cli(*line, digest.upper())
+    assert code == 0 and (tmp_path / "faces" / TOP).is_dir()
+
+
+@pytest.mark.parametrize(("name", "digest"), [("yearbook", "abc"), ("celeba", "0" * 64)])
+def test_a_digest_that_cannot_be_checked_is_refused_before_the_download(
+    cli, shelf, tmp_path, monkeypatch, name, digest
+):
+    if name == "celeba":
+        monkeypatch.delenv("FACESPACE_MIRROR")
+    code, _, err = cli("download", name, "--to", tmp_path / "faces", "--accept-terms", "--sha256", digest)
+    assert code == 2 and "--sha256" in err and shelf.asked == []
 
 
 def test_another_archive_than_expected_is_refused(shelf, tmp_path):

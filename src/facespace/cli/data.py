@@ -227,6 +227,7 @@ def download(
     *,
     to: Path,
     accept_terms: Annotated[bool, Parameter(negative="", show_default=True)] = False,
+    sha256: str | None = None,
 ) -> Done:
     """Fetch a set of face photographs, with its attributes, for facespace prepare.
 
@@ -243,10 +244,14 @@ def download(
         The folder to bring it to. Files that are already in it stay.
     accept_terms
         You have read the terms and accept them.
+    sha256
+        SHA-256 of the archive, in hexadecimal: any other archive is refused. The first download prints it.
     """
     from facespace.data.downloads import download as bring
 
-    done = bring(name, to, accept_terms=accept_terms)
+    done = bring(name, to, accept_terms=accept_terms, sha256=sha256)
     lines = [f"{name}: {done.files:,} files, {done.bytes / 1e9:,.2f} GB, in {to}"]
+    if done.sha256:
+        lines.append(f"SHA-256 of the archive: {done.sha256} (--sha256 refuses any other)")
     lines += [f"Missing: {sentence}" for sentence in done.missing]
     return Done(asdict(done), "\n".join([*lines, f"Next: {done.prepare}"]))

@@ -5,6 +5,7 @@ sources/."""
 import contextlib
 import importlib
 import os
+import re
 import shutil
 import sys
 import time
@@ -130,29 +131,54 @@ class Downloaded:
     missing: list[str]  # sentences
     prepare: str  # the next command
     seconds: float
+    sha256: str | None = None  # of the archive; None where none was fetched as one file
 
 
-def download(name: str, to: Path, *, accept_terms: bool, client: Any = None) -> Downloaded:
+def download(
+    name: str, to: Path, *, accept_terms: bool, sha256: str | None = None, client: Any = None
+) -> Downloaded:
     """Downloads the data set `name` into the folder `to`; returns what it holds, what is missing and the next
     command.
 
-    Existing files stay; an interrupted download continues. `client` replaces kagglehub in tests."""
+    Existing files stay; an interrupted download continues. An archive whose SHA-256 is not the given one is
+    not unpacked; the authors publish none, so the digest of an earlier download serves (it is in the result).
+    `client` replaces kagglehub in tests. Raises UsageError, FetchError."""
     start = time.monotonic()
     chosen = choose(DOWNLOADS, name, "data set to download")
+    _check_digest(chosen, sha256)
     if not accept_terms:
         raise UsageError(offer(name, to))
     if to.exists() and not to.is_dir():
         raise UsageError(f"--to {to} is a file. Name a folder.")
     console.note(f"{chosen.title}. Terms: {chosen.terms}")
     with writing(to):
-        return _download(name, chosen, to, client, start)
+        return _download(name, chosen, to, sha256, client, start)
 
 
-def _download(name: str, chosen: Download, to: Path, client: Any, start: float) -> Downloaded:
-    root = to.resolve()
+def _check_digest(chosen: Download, sha256: str | None) -> None:
+    if sha256 is None:
+        return
+    if not re.fullmatch("[0-9a-fA-F]{64}", sha256):
+        raise UsageError(f"--sha256 takes 64 hexadecimal digits; got {sha256!r:.90}.")
+    if _has_client(chosen):
+        raise UsageError(
+            "--sha256 is of an archive that is fetched as one file; Kaggle's client fetches and checks this "
+            "set itself. Leave it out."
+        )
+
+
+def _has_client(chosen: Download) -> bool:
+    """Whether Kaggle's client fetches a set, and not an archive at an address."""
+    return chosen.source.startswith(KAGGLE) and not os.environ.get("FACESPACE_MIRROR")
+
+
+def _download(
+    name: str, chosen: Download, to: Path, sha256: str | None, client: Any, start: float
+) -> Downloaded:
+    root, digest = to.resolve(), None
     stage = root.with_name(f".{root.name}.download")
     if not stage.is_dir() and not _count(root, chosen):
-        _bring(name, chosen, stage, _by_hand(chosen, to), client)
+        digest = _bring(name, chosen, stage, sha256, _by_hand(chosen, to), client)
     if stage.is_dir():
         if not _count(stage, chosen) + _count(root, chosen):
             shutil.rmtree(stage)
@@ -166,7 +192,7 @@ def _download(name: str, chosen: Download, to: Path, client: Any, start: float) 
     sizes = [path.lstat().st_size for path in _files(root)]
     prepare = f"facespace prepare {name} {quoted(to)} --to sets/{name} {chosen.prepare}"
     seconds = round(time.monotonic() - start, 2)
-    return Downloaded(name, str(to), len(sizes), sum(sizes), missing, prepare, seconds)
+    return Downloaded(name, str(to), len(sizes), sum(sizes), missing, prepare, seconds, digest)
 
 
 def _missing_images(chosen: Download, root: Path, to: Path) -> list[str]:
@@ -201,15 +227,19 @@ def _by_hand(chosen: Download, to: Path) -> str:
     return f"By hand: download {chosen.source} in a browser, unpack it into {to}, and run this again."
 
 
-def _bring(name: str, chosen: Download, stage: Path, by_hand: str, client: Any) -> None:
-    """Creates the complete folder `stage` from Kaggle, a mirror or the authors' archive."""
+def _bring(
+    name: str, chosen: Download, stage: Path, sha256: str | None, by_hand: str, client: Any
+) -> str | None:
+    """Creates the complete folder `stage` from Kaggle, a mirror or the authors' archive. Returns the SHA-256
+    of the archive; None of a set that Kaggle's client fetched."""
     at_kaggle = chosen.source.startswith(KAGGLE)
-    if at_kaggle and (client is not None or not os.environ.get("FACESPACE_MIRROR")):
+    if client is not None or _has_client(chosen):
         _link_tree(_from_kaggle(chosen.source.removeprefix(KAGGLE), by_hand, client), stage)
-        return
+        return None
     url = f"{chosen.source}.zip" if at_kaggle else chosen.source  # .zip: as Kaggle names it
     try:
-        archive = _fetch(name, url)
+        archive = _fetch(name, url, sha256 and sha256.lower())
+        digest = sha256 or files.sha256(archive)
         try:
             unpack(archive, stage)
         except DamagedArchive:
@@ -218,15 +248,16 @@ def _bring(name: str, chosen: Download, stage: Path, by_hand: str, client: Any) 
     except FetchError as error:
         raise FetchError(f"{error} {by_hand}") from error
     archive.unlink()
+    return digest
 
 
-def _fetch(name: str, url: str) -> Path:
+def _fetch(name: str, url: str, sha256: str | None = None) -> Path:
     """The file at `url`, or of that name at $FACESPACE_MIRROR/<name>/, in the cache."""
     file = urlsplit(url).path.rsplit("/", 1)[-1]
     mirror = os.environ.get("FACESPACE_MIRROR")
     if mirror:
         url = f"{mirror.rstrip('/')}/{name}/{file}"
-    return fetch(url, cache_folder() / "downloads" / name / file)
+    return fetch(url, cache_folder() / "downloads" / name / file, sha256=sha256)
 
 
 def _from_kaggle(handle: str, by_hand: str, client: Any) -> Path:
