@@ -372,7 +372,7 @@ def test_an_archive_with_another_sha256_is_not_unpacked(cli, shelf, tmp_path):
     line = ("download", "yearbook", "--to", tmp_path / "faces", "--accept-terms", "--sha256")
     code, _, err = cli(*line, "0" * 64)
     assert code == 1 and digest in err and "0" * 64 in err and not (tmp_path / "faces").exists()
-    code, out, _ = cli(*line, digest.upper())
+    code, _, _ = cli(*line, digest.upper())
     assert code == 0 and (tmp_path / "faces" / TOP).is_dir()
 
 
