@@ -54,6 +54,38 @@ def test_a_jpeg_without_its_end_is_read_in_full_or_not_at_all(progressive):
             read_photo(data[:-cut])
 
 
+@pytest.mark.parametrize("bare", [False, True])
+def test_a_jpeg_2000_without_its_end_is_read_in_full_or_not_at_all(bare):
+    data = saved(Image.fromarray(BASE), "JPEG2000", no_jp2=bare)
+    whole = np.asarray(Image.open(io.BytesIO(data)), float)
+    for cut in (1, 2):
+        assert distance(data[:-cut], whole) == 0
+    for cut in (3, 5, 10, 60, 200):
+        with pytest.raises(ImageError, match="broken image data"):
+            read_photo(data[:-cut])
+
+
+@pytest.mark.parametrize("quality", range(70, 78))  # pixels of odd and of even lengths
+def test_a_webp_whose_metadata_are_cut_off_has_its_pixels(quality):
+    plain = saved(Image.fromarray(BASE), "WEBP", quality=quality)
+    tags = Image.Exif()
+    tags[0x0112] = 6
+    tags[0x010E] = "a description " * 20
+    data = saved(Image.fromarray(BASE), "WEBP", quality=quality, exif=tags.tobytes())
+    whole = np.asarray(Image.open(io.BytesIO(plain)), float)
+    for cut in (1, 2, 9, 100, 270):
+        assert distance(data[:-cut], np.rot90(whole, -1)) == 0
+    with pytest.raises(ImageError, match="cut short"):  # whether it is turned is not known
+        read_photo(data[:-300])
+    with pytest.raises(ImageError, match="cut short"):
+        read_photo(data[: data.index(b"EXIF")])
+    pixels = struct.unpack_from("<I", plain, 16)[0]
+    for length in (20 + pixels - 1, 20 + pixels // 2, 21, 12):
+        with pytest.raises(ImageError, match="cut short"):
+            read_photo(plain[:length])
+    assert distance(plain[: 20 + pixels], whole) == 0  # without the byte that makes an odd length even
+
+
 @pytest.mark.parametrize(
     "bad", [(2, 9_999_999, 0x7FFFFFFF), (5, 1, 0xFFFFFFF0), (77, 3, 5), (7, 4, 0x1000000), (12, 2, 8)]
 )

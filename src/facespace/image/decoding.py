@@ -1,13 +1,11 @@
 """From the bytes of an image file to a decoded Pillow image: the formats that are read, the limits of size,
 and files that browsers show although they break a rule of their format. Knows no colours."""
 
+import contextlib
 import io
-import struct
-import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
@@ -15,6 +13,21 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from facespace.core.errors import ImageError
 from facespace.core.extras import install_command
 from facespace.image.colours import EXIF, WHITE, white_of
+from facespace.image.repair import (
+    APP_KEPT,
+    JPEG,
+    JPEG_2000,
+    MAX_TEXT,
+    PADDING,
+    PNG,
+    ends_early,
+    is_webp,
+    significant_bits,
+    with_cut_metadata,
+    with_end,
+    without_damaged_chunks,
+    without_metadata,
+)
 
 MAX_PIXELS = 100_000_000  # a picture of more is taken as a decompression bomb
 MAX_JPEG_PIXELS = (
@@ -30,8 +43,6 @@ CUT, BROKEN, HEADER, UNKNOWN = (
     "broken image header",
     "not an image that can be read",
 )
-MAX_TEXT = 1_000_000  # bytes of a PNG's text or profile that Pillow takes
-MAX_PROFILE = 16_000_000  # bytes of an unpacked profile; those of presses have some
 
 
 def decode(data: bytes) -> Image.Image:
@@ -41,10 +52,12 @@ def decode(data: bytes) -> Image.Image:
     try:
         return _decode(data)
     except ImageError as error:
-        mended = _mend_png(data) if data.startswith(PNG) else _mend_jpeg(data, str(error) == CUT)
-        if mended is None:
-            raise
-        return mended
+        mended = _mended(data, str(error))
+        if mended:
+            return mended
+        if is_webp(data) and ends_early(data):
+            raise ImageError(CUT) from error
+        raise
 
 
 def _decode(data: bytes) -> Image.Image:
@@ -57,7 +70,7 @@ def _decode(data: bytes) -> Image.Image:
         cut = "truncat" in str(error) or isinstance(error, EOFError)
         raise ImageError(CUT if cut else BROKEN) from error
     if data.startswith(PNG) and (image.mode.startswith("I") or raw_mode in LOW_BYTES):
-        bits = _significant_bits(data)
+        bits = significant_bits(data)
         if bits:
             image.info[WHITE] = 2**bits - 1
     return _with_low_bytes(data, image, raw_mode)
@@ -155,144 +168,62 @@ def has_image_ending(path: Path) -> bool:
     return ending in HEIF_ENDINGS or Image.EXTENSION.get(ending) in FORMATS
 
 
-# --- PNG: whatever is wrong in an ancillary chunk is left out, as libpng does
-
-PNG = b"\x89PNG\r\n\x1a\n"
-CRITICAL = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
-WANTED = (b"tRNS", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"eXIf", b"sBIT")
-
-
-class Chunk(NamedTuple):
-    """A chunk of a PNG."""
-
-    name: bytes
-    content: bytes
-    whole: bool  # whether its checksum is right
-    packed: bytes  # with length and checksum
+def _mended(data: bytes, reason: str) -> Image.Image | None:
+    """The picture of a file that could not be decoded for that reason, where all its pixels are there."""
+    if data.startswith(PNG):
+        return _mend_png(data)
+    if data.startswith(JPEG):
+        return _mend_jpeg(data, reason == CUT)
+    if data.startswith(JPEG_2000):
+        return _first_decoded([with_end(data)])
+    if is_webp(data):
+        return _first_decoded(filter(None, [with_cut_metadata(data)]))
+    return None
 
 
-def _chunks(data: bytes) -> Iterator[Chunk]:
-    at = len(PNG)
-    while at + 12 <= len(data):
-        (length,) = struct.unpack_from(">I", data, at)
-        end = at + 12 + length
-        if end > len(data):
-            return
-        name, content = data[at + 4 : at + 8], data[at + 8 : end - 4]
-        whole = zlib.crc32(name + content) == struct.unpack_from(">I", data, end - 4)[0]
-        yield Chunk(name, content, whole, data[at:end])
-        at = end
-
-
-def _significant_bits(data: bytes) -> int:
-    """The bits of a sample that the chunk sBIT states; 0 without one."""
-    for chunk in _chunks(data):
-        if chunk.name == b"sBIT" and chunk.whole and chunk.content:
-            return max(chunk.content)
-        if chunk.name == b"IDAT":
-            break
-    return 0
+def _first_decoded(versions: Iterable[bytes]) -> Image.Image | None:
+    for version in versions:
+        with contextlib.suppress(ImageError):
+            return _decode(version)
+    return None
 
 
 def _mend_png(data: bytes) -> Image.Image | None:
-    """A PNG without its texts, without ancillary chunks whose checksum is wrong, and with its profile however
-    long that is; None where its pixels are broken."""
-    kept, profile = [PNG], b""
-    for chunk in _chunks(data):
-        if chunk.name == b"iCCP" and chunk.whole:
-            profile = _unpacked_profile(chunk.content)
-            if not 0 < len(profile) < MAX_TEXT:
-                continue
-        if chunk.name in CRITICAL or (chunk.whole and (chunk.name in WANTED or _states_xmp(chunk))):
-            kept.append(chunk.packed)
-    mended = b"".join(kept)
+    """A PNG without what is damaged beside its pixels, and with its profile however long that is."""
+    mended, profile = without_damaged_chunks(data)
     if len(mended) == len(data):
         return None
-    try:
-        image = _decode(mended)
-    except ImageError:
-        return None
-    if len(profile) >= MAX_TEXT:
+    image = _first_decoded([mended])
+    if image and len(profile) >= MAX_TEXT:
         image.info["icc_profile"] = profile
     return image
 
 
-def _states_xmp(chunk: Chunk) -> bool:
-    """Whether a chunk is a short XMP packet, which may state the orientation."""
-    return (
-        chunk.name == b"iTXt"
-        and chunk.content[:22] == b"XML:com.adobe.xmp\0\0\0\0\0"
-        and (len(chunk.content) < MAX_TEXT)
-    )
-
-
-def _unpacked_profile(content: bytes) -> bytes:
-    """The profile of a chunk iCCP: a name, a zero, a zero for zlib, and the packed profile; empty where it is
-    damaged or too long."""
-    name_end = content.find(b"\0")
-    unpacker = zlib.decompressobj()
-    try:
-        profile = unpacker.decompress(content[name_end + 2 :], MAX_PROFILE)
-    except zlib.error:
-        return b""
-    return b"" if unpacker.unconsumed_tail else profile
-
-
-# --- JPEG: metadata that Pillow stumbles over is left out, and a missing end mark is added
-
-END = b"\xff\xd9"
-APP_KEPT = {0xE0: b"JFIF", 0xE1: b"Exif", 0xE2: b"ICC_PROFILE", 0xEE: b"Adobe"}
-# Bytes that a scan without its last blocks would decode as some: pixels that depend on them are missing.
-PADDING = (b"", b"\x55\xaa" * 64, b"\xaa\x2d" * 64)
-
-
 def _mend_jpeg(data: bytes, cut: bool) -> Image.Image | None:
-    """A JPEG whose end mark or metadata are damaged; None for other files, and where pixels are missing."""
-    if not data.startswith(b"\xff\xd8\xff"):
-        return None
+    """A JPEG whose end mark or metadata are damaged; None where pixels are missing."""
     if cut:
         return _with_end(data)
     for app in (dict(APP_KEPT), {key: name for key, name in APP_KEPT.items() if key != 0xE1}):
-        shorter, exif = _without_metadata(data, app)
-        try:
-            image = _decode(shorter)
-        except ImageError:
-            continue
-        if exif:
-            image.info.setdefault(EXIF, exif)
-        return image
+        shorter, exif = without_metadata(data, app)
+        image = _first_decoded([shorter])
+        if image:
+            if exif:
+                image.info.setdefault(EXIF, exif)
+            return image
     return None
 
 
 def _with_end(data: bytes) -> Image.Image | None:
     """The JPEG with an end mark, where the pixels do not depend on what stands before that."""
-    whole = data[:-1] if data.endswith(b"\xff") else data
-    seen: list[Image.Image] = []
-    for padding in PADDING:
-        try:
-            seen.append(_decode(whole + padding + END))
-        except ImageError:
-            return None
-    first = np.asarray(seen[0])
-    return seen[0] if all(np.array_equal(first, np.asarray(other)) for other in seen[1:]) else None
-
-
-def _without_metadata(data: bytes, kept: dict[int, bytes]) -> tuple[bytes, bytes]:
-    """A JPEG with those application segments alone, and the content of the Exif segment."""
-    parts, exif, at = [data[:2]], b"", 2
-    while at + 4 <= len(data) and data[at] == 0xFF:
-        marker, (length,) = data[at + 1], struct.unpack_from(">H", data, at + 2)
-        segment = data[at : at + 2 + length]
-        content = segment[4:]
-        if marker == 0xE1 and content.startswith(b"Exif"):
-            exif = exif or content
-        application = 0xE0 <= marker <= 0xEF or marker == 0xFE
-        if not application or (marker in kept and content.startswith(kept[marker])):
-            parts.append(segment)
-        at += 2 + length
-        if marker == 0xDA:  # the scan, up to the end
-            break
-    return b"".join([*parts, data[at:]]), exif
+    seen = [_first_decoded([with_end(data, padding)]) for padding in PADDING]
+    first = seen[0]
+    if first is None:
+        return None
+    return (
+        first
+        if all(other and np.array_equal(np.asarray(first), np.asarray(other)) for other in seen)
+        else None
+    )
 
 
 # Files that end early must be an error, whatever another library has set.
