@@ -3,6 +3,7 @@ Processor time beside wall time, since other work on the machine adds to the lat
 
 python benchmarks/startup.py [RUNS]"""
 
+import os
 import resource
 import statistics
 import subprocess
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 CYCLOPTS, TORCH = "import cyclopts", "import torch"
+# An installed package has its bytecode on the disk; a checkout gets it where Python may write it.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 class Timing(NamedTuple):
@@ -41,7 +44,7 @@ def commands(folder: Path) -> dict[str, tuple[list[str], str]]:
 def measure(command: list[str]) -> Timing:
     """Wall and processor time of one process."""
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    subprocess.run(command, check=True, capture_output=True)
+    subprocess.run(command, check=True, capture_output=True, env=ENVIRONMENT)
     wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
     return Timing(wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
 
