@@ -6,6 +6,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -40,6 +41,17 @@ class _Leaving(Exception):
     """The explorer is being closed."""
 
 
+@dataclass
+class _Measured:
+    """What is known of the distribution of faces."""
+
+    started: bool = False
+    known: statistics.FaceLatents | None = None
+    found: statistics.Statistics | None = None
+    influence: statistics.Influence | None = None
+    failed: str = ""
+
+
 class PathSpec(NamedTuple):
     """A path through keyframes. The loop mode says what follows the last keyframe: nothing ("once"), the path
     to the first one ("loop"), or the reversed path ("pingpong")."""
@@ -51,7 +63,8 @@ class PathSpec(NamedTuple):
 
 class Engine:
     """One space. Its statistics and its map are those of `faces`, a prepared set; without one see
-    statistics.py."""
+    statistics.py. A copy that was tuned to a photograph has those of its `base`, whose latents mean the
+    same."""
 
     def __init__(
         self,
@@ -59,16 +72,38 @@ class Engine:
         name: str,
         faces: FaceSet | None = None,
         fingerprints: Callable[[], Sequence[str]] = tuple,
+        base: "Engine | None" = None,
     ) -> None:
         self.space, self.name, self.faces, self._fingerprints = space, name, faces, fingerprints
-        self.photos = Photos(space)
-        self.known: statistics.FaceLatents | None = None
-        self.found: statistics.Statistics | None = None
-        self.influence: statistics.Influence | None = None
-        self.failed = ""
+        self.photos = base.photos if base else Photos(space)
+        self._measured = base._measured if base else _Measured()
         self._worker: threading.Thread | None = None
         self._leaving = threading.Event()
         self._touched = -IDLE
+
+    def tuned_to(self, space: FaceSpace) -> "Engine":
+        """The engine of a copy of this space that was tuned to a photograph."""
+        return Engine(space, self.name, self.faces, self._fingerprints, self)
+
+    @property
+    def known(self) -> statistics.FaceLatents | None:
+        """Latents of faces, once they are computed."""
+        return self._measured.known
+
+    @property
+    def found(self) -> statistics.Statistics | None:
+        """The distribution of faces, once it is measured."""
+        return self._measured.found
+
+    @property
+    def influence(self) -> statistics.Influence | None:
+        """What each latent changes, once it is measured."""
+        return self._measured.influence
+
+    @property
+    def failed(self) -> str:
+        """Why the space cannot be measured; empty where it can."""
+        return self._measured.failed
 
     @property
     def variational(self) -> bool:
@@ -77,7 +112,8 @@ class Engine:
 
     def start(self) -> None:
         """Starts to compute the statistics, once."""
-        if self._worker is None:
+        if not self._measured.started:
+            self._measured.started = True
             self._worker = threading.Thread(
                 target=self._measure, name=f"statistics of {self.name}", daemon=True
             )
@@ -100,16 +136,17 @@ class Engine:
             raise _Leaving
 
     def _measure(self) -> None:
+        made = self._measured
         try:
-            self.known = statistics.known_latents(self.space, self.faces, self._check)
-            self.found = statistics.measure(self.known, self.variational)
+            made.known = statistics.known_latents(self.space, self.faces, self._check)
+            made.found = statistics.measure(made.known, self.variational)
             with quiet():
-                self.influence = statistics.measure_influence(self.space, self.known, self.found, self._check)
+                made.influence = statistics.measure_influence(self.space, made.known, made.found, self._check)
             self.photos.detect_in_samples(self._check)  # for the first photograph
         except _Leaving:
             pass
         except FacespaceError as error:
-            self.failed = str(error)
+            made.failed = str(error)
 
     @cached_property
     def facts(self) -> Header:
@@ -125,6 +162,7 @@ class Engine:
             "fingerprint": short_fingerprint(card),
             "fingerprints": list(self._fingerprints()),
             "writable": self._writable(),
+            "tunable": not space.model.code_grids,
             "latents": space.latent_dim,
             "picture": {"width": width, "height": height, "channels": channels},
             "input": {"width": space.template.width, "height": space.template.height},
@@ -142,6 +180,8 @@ class Engine:
 
     def _writable(self) -> bool:
         """Whether the bundle takes directions of one's own."""
+        if self.space.card.get("in_memory"):
+            return False
         try:
             locations.check_writable(self.space.folder)
         except FacespaceError:

@@ -1,28 +1,24 @@
 """The handler of every request of the page: checked fields to one call of the engine, and its result to a
-header and a payload. No handler opens a file or a path. A photograph stays in memory while its page is
-connected; nothing else is kept."""
+header and a payload. No handler opens a file or a path. A photograph, and what was tuned to it, stay in
+memory while their page is connected; nothing else is kept."""
 
-import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from collections.abc import Mapping
 
 import numpy as np
 
 from facespace.core.errors import BundleError, UsageError, choose
-from facespace.explorer import messages
+from facespace.explorer import messages, photo_handlers
+from facespace.explorer.calls import MOST_FACES, Answer, Call, Handler, Page, faces, with_faces
 from facespace.explorer.engine import Engine, PathSpec
-from facespace.explorer.messages import Header, Request
+from facespace.explorer.messages import Request
 from facespace.latent.directions import Directions
 from facespace.latent.strengths import gap_or_none
 
-MOST_FACES = 64  # latents of one request
 MOST_FRAMES = 300
 MOST_KEYFRAMES = 12
 MOST_EXAMPLES = 2_000  # of a new direction
 FEWEST_EXAMPLES = 5  # with and without the property
 SEEDS = 2**32 - 1
-NO_PHOTO = "No photograph is open on this page. Open it again."
 # The numbers of a direction that the page shows: the key in the bundle, and the key in the reply.
 DIRECTION_FACTS = {
     "auc": "auc",
@@ -32,57 +28,13 @@ DIRECTION_FACTS = {
     "off": "negative_mean",
 }
 
-Answer = tuple[Header, bytes | np.ndarray]
-
-
-@dataclass
-class Page:
-    """One connected page. Its photograph, uint8 (H, W, 3), is kept until the page opens another one, forgets
-    it or leaves."""
-
-    photo: np.ndarray | None = None
-    left: bool = False  # it has disconnected
-    exporting: threading.Lock = field(default_factory=threading.Lock)  # one animation at a time
-
-
-class Call(NamedTuple):
-    """A request with what it refers to."""
-
-    engine: Engine
-    request: Request
-    page: Page
-
-    @property
-    def fields(self) -> messages.Fields:
-        """The fields of the request."""
-        return self.request.fields
-
-    def latents(self, most: int = MOST_FACES) -> np.ndarray:
-        """The payload as latents, float32 (N, D), 1 ≤ N ≤ most."""
-        return messages.latents(self.request.payload, self.engine.space.latent_dim, most)
-
-
-Handler = Callable[[Call], Answer]
-
 
 def answer(engine: Engine, request: Request, page: Page) -> Answer:
     """The reply to a request. Raises FacespaceError with a sentence for the user."""
     handler = choose(HANDLERS, request.name, "request")
     if handler not in (_facts, _statistics):
         engine.touch()
-    return handler(Call(engine, request, page))
-
-
-def _faces(faces: np.ndarray) -> tuple[Header, np.ndarray]:
-    count, height, width, _ = faces.shape
-    return {"count": count, "width": width, "height": height}, messages.rgba(faces)
-
-
-def _with_faces(engine: Engine, z: np.ndarray, facts: Header | None = None) -> Answer:
-    """Latents and their faces in one reply."""
-    header, pixels = _faces(engine.decode(z))
-    header |= facts or {}
-    return {**header, "latent_bytes": z.nbytes}, z.astype("<f4").tobytes() + pixels.tobytes()
+    return handler(Call(page.engine_for(engine, request), request, page))
 
 
 def _facts(call: Call) -> Answer:
@@ -91,11 +43,11 @@ def _facts(call: Call) -> Answer:
 
 
 def _decode(call: Call) -> Answer:
-    return _faces(call.engine.decode(call.latents()))
+    return faces(call.engine.decode(call.latents()))
 
 
 def _mean(call: Call) -> Answer:
-    return _with_faces(call.engine, call.engine.mean_latent())
+    return with_faces(call.engine, call.engine.mean_latent())
 
 
 def _random(call: Call) -> Answer:
@@ -105,12 +57,12 @@ def _random(call: Call) -> Answer:
         messages.number(call.fields, "truncation", 0, 3, 1.0),
         messages.word(call.fields, "prior", "model"),
     )
-    return _with_faces(call.engine, z)
+    return with_faces(call.engine, z)
 
 
 def _encode(call: Call) -> Answer:
     mean_blend = messages.number(call.fields, "mean_blend", 0, 1, 0.0)
-    return _with_faces(call.engine, call.engine.encode(messages.picture(call.request), mean_blend))
+    return with_faces(call.engine, call.engine.encode(messages.picture(call.request), mean_blend))
 
 
 def _statistics(call: Call) -> Answer:
@@ -130,31 +82,6 @@ def _statistics(call: Call) -> Answer:
         "failed": call.engine.failed,
     }
     return header, np.concatenate([np.asarray(part, "<f4").ravel() for part in parts])
-
-
-def _detect(call: Call) -> Answer:
-    """Detects the faces in a photograph, which is kept for `align`."""
-    photo = messages.picture(call.request)
-    call.page.photo = photo.copy()  # not the whole message
-    return call.engine.photos.detect(photo), b""
-
-
-def _align(call: Call) -> Answer:
-    """Aligns and encodes the photograph's face with these landmarks. The payload: its latent, its
-    reconstruction, and the aligned face."""
-    photo, points = call.page.photo, messages.points(call.fields, "points")
-    if photo is None:
-        raise UsageError(NO_PHOTO)
-    aligned = call.engine.photos.align(photo, points)[None]
-    header, pixels = _faces(aligned)
-    face_header, face = _with_faces(call.engine, call.engine.space.encode(aligned), {"aligned": header})
-    return face_header, bytes(face) + pixels.tobytes()
-
-
-def _forget(call: Call) -> Answer:
-    """Deletes the photograph from memory."""
-    call.page.photo = None
-    return {}, b""
 
 
 def _directions(call: Call) -> Answer:
@@ -246,12 +173,12 @@ def _export_animation(call: Call) -> Answer:
 def _map(call: Call) -> Answer:
     """The payload: positions, latents, scores (float32), then thumbnails (RGBA)."""
     engine = call.engine
-    positions, z, faces = engine.map(messages.word(call.fields, "method", "pca"))
+    positions, z, thumbnails = engine.map(messages.word(call.fields, "method", "pca"))
     try:
         names, scores = list(engine.directions.names), engine.scores(z)
     except BundleError:
         names, scores = [], np.empty((len(z), 0), np.float32)
-    header, pixels = _faces(faces)
+    header, pixels = faces(thumbnails)
     header |= {
         "origin": engine.on_map.origin,
         "names": names,
@@ -263,15 +190,13 @@ def _map(call: Call) -> Answer:
 
 
 HANDLERS: dict[str, Handler] = {
+    **photo_handlers.HANDLERS,
     "facts": _facts,
     "decode": _decode,
     "mean": _mean,
     "random": _random,
     "encode": _encode,
     "statistics": _statistics,
-    "detect": _detect,
-    "align": _align,
-    "forget": _forget,
     "directions": _directions,
     "add_direction": _add_direction,
     "fit_direction": _fit_direction,

@@ -21,14 +21,33 @@ let space = 0; // index of the space that requests are about
 /** @type {{image: ImageData, connection: number} | null} */
 let photo = null;
 
+/** Spaces with a copy that is tuned to the photo, and the connection that keeps it. @type {Map<number, number>} */
+const tunedOver = new Map();
+const isTuned = () => tunedOver.get(space) === connection.number;
+
 /**
- * A request about the selected space.
+ * A request about the selected space, or about its tuned copy where there is one.
  * @template {keyof ReplyHeaders} N
  * @param {N} name
  * @param {Record<string, unknown>} [fields]
  * @param {Uint8Array | Uint8ClampedArray} [payload]
  */
-const ask = (name, fields = {}, payload = NO_PAYLOAD) => request(name, { ...fields, space }, payload);
+const ask = (name, fields = {}, payload = NO_PAYLOAD) =>
+  request(name, isTuned() ? { ...fields, space, tuned: true } : { ...fields, space }, payload);
+
+/**
+ * A request about the selected space as it was before any tuning.
+ * @template {keyof ReplyHeaders} N
+ * @param {N} name
+ * @param {Record<string, unknown>} [fields]
+ * @param {Uint8Array | Uint8ClampedArray} [payload]
+ */
+const askUntuned = (name, fields = {}, payload = NO_PAYLOAD) => request(name, { ...fields, space }, payload);
+
+/** @param {ImageData} image */
+async function sendPhoto(image) {
+  if (photo?.image !== image || photo.connection !== connection.number) await engine.detectFaces(image);
+}
 
 export const engine = {
   connection,
@@ -45,7 +64,7 @@ export const engine = {
    */
   async selectSpace(index) {
     space = index;
-    const { header } = await ask('facts');
+    const { header } = await askUntuned('facts');
     return header;
   },
 
@@ -97,7 +116,7 @@ export const engine = {
   async detectFaces(image) {
     const { width, height } = image;
     photo = { image, connection: connection.number };
-    const { header } = await ask('detect', { width, height }, image.data);
+    const { header } = await askUntuned('detect', { width, height }, image.data);
     return header;
   },
 
@@ -108,16 +127,62 @@ export const engine = {
    * @param {Landmarks} points
    */
   async alignFace(image, points) {
-    if (photo?.image !== image || photo.connection !== connection.number) await engine.detectFaces(image);
+    await sendPhoto(image);
     const { header, payload } = await ask('align', { points });
     return readAligned(header, payload);
   },
 
-  /** Deletes the photo from the memory of the server. */
+  /** Whether requests are about a copy of the space that is tuned to the photo. */
+  get tuned() {
+    return isTuned();
+  },
+
+  /**
+   * Tunes a copy of the space to the photo's face with these landmarks, and selects it. Null where it was cancelled.
+   * @param {ImageData} image
+   * @param {Landmarks} points
+   */
+  async tune(image, points) {
+    await sendPhoto(image);
+    const index = space;
+    const { header, payload } = await askUntuned('tune', { points });
+    if (header.cancelled) return null;
+    tunedOver.set(index, connection.number);
+    return { face: readFaces(header, payload)[0], change: header.change };
+  },
+
+  /** How far the tuning is; null where none runs. */
+  async tuningProgress() {
+    const { header, payload } = await askUntuned('tuning');
+    if (!header.running) return null;
+    const picture = header.count ? readPictures(header, payload)[0] : null;
+    return { share: header.share, secondsLeft: header.seconds_left, picture };
+  },
+
+  /** Ends the tuning; nothing of it is kept. */
+  cancelTuning() {
+    return askUntuned('cancel_tuning');
+  },
+
+  /** Goes back to the space as it was before the tuning. */
+  async untune() {
+    tunedOver.delete(space);
+    await askUntuned('untune');
+  },
+
+  /** Forgets tuned copies that ended with an earlier connection. Returns whether there were any. */
+  dropLostTunings() {
+    const count = tunedOver.size;
+    for (const [index, number] of tunedOver) if (number !== connection.number) tunedOver.delete(index);
+    return tunedOver.size < count;
+  },
+
+  /** Deletes the photo, and what is tuned to it, from the memory of the server. */
   async forgetPhoto() {
     const sent = photo?.connection === connection.number;
     photo = null;
-    if (sent) await ask('forget');
+    tunedOver.clear();
+    if (sent) await askUntuned('forget');
   },
 
   /**

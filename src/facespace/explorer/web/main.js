@@ -20,7 +20,7 @@ import { startStage } from './panels/stage.js';
 import { startTopbar } from './panels/topbar.js';
 import { accessToken, storeToken, tokenIn } from './session.js';
 import { lastSpace, openLink, showSpace } from './spaces.js';
-import { on, panelShown, setView, state } from './state.js';
+import { decoderChanged, on, panelShown, setView, state } from './state.js';
 import { undoSwipes } from './swipe.js';
 import { createTabs } from './tabs.js';
 import { startTooltips } from './tooltips.js';
@@ -82,6 +82,8 @@ const PARTS = [
   ['edit', 'Edit'],
   ['below', 'Timeline'],
 ];
+
+const TUNING_LOST = 'The connection was lost, and with it the copy that was tuned to your photo. Tune again in Photo.';
 
 const hideParameter = new URLSearchParams(location.search).get('hide') ?? '';
 const hidden = new Set(hideParameter.split(',').filter(Boolean));
@@ -147,6 +149,10 @@ function handleStatus(status, badge) {
   document.body.dataset.engine = status;
   if (status === 'ready') {
     find('#disconnected')?.remove();
+    if (engine.dropLostTunings()) {
+      toast(TUNING_LOST);
+      decoderChanged();
+    }
     if (!spaceOpened) openFirstSpace();
     return;
   }

@@ -3,6 +3,7 @@
 
 import { context2d, h } from './dom.js';
 import { engine } from './engine.js';
+import { on } from './state.js';
 
 /** @typedef {import('./types.js').Picture} Picture */
 
@@ -12,9 +13,14 @@ const MEASURES = 2000; // entries of one name in the browser's performance log
 
 const scratch = document.createElement('canvas');
 /** @type {WeakMap<Float32Array, Picture>} */
-const decoded = new WeakMap();
+let decoded = new WeakMap();
 /** @type {Map<Float32Array, Picture>} */
 const thumbnailPictures = new Map();
+
+on('decoder', () => {
+  decoded = new WeakMap();
+  thumbnailPictures.clear();
+});
 
 /**
  * Keeps the picture of a latent that came with a reply, so that it is not requested again.

@@ -66,7 +66,7 @@ let moved = state.z; // the latent of the last move, which may not be committed 
 const listeners = new Map();
 
 /**
- * Calls back when one of the topics changes: facts, statistics, z (while a control moves), face (a finished change),
+ * Calls back when one of the topics changes: facts, decoder, statistics, z (while a control moves), face (a finished change),
  * drawing, saved, keyframes, examples, own, locks, view, shown (a panel has come into sight).
  * @param {string} topics separated by spaces
  * @param {() => void} callback
@@ -187,6 +187,11 @@ function storeHistory() {
   });
   const stored = { index: state.historyIndex, entries, strokes: [...strokes.keys()] };
   writeItem(sessionStore, openFacts().fingerprint, 'history', stored);
+}
+
+/** Latents are decoded otherwise from now on: all faces are shown anew. */
+export function decoderChanged() {
+  emit('decoder', 'z', 'face', 'saved', 'keyframes');
 }
 
 /** @param {Statistics} statistics */

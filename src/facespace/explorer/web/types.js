@@ -76,6 +76,7 @@
  * @property {number} parameters
  * @property {string[]} spaces
  * @property {string[]} fingerprints of all spaces
+ * @property {boolean} tunable whether a copy can be tuned to a photo
  * @property {boolean} writable whether the bundle takes directions of one's own
  */
 
@@ -129,6 +130,10 @@
  * @property {StatisticsHeader} statistics
  * @property {Detection} detect
  * @property {AlignHeader} align
+ * @property {FaceHeader & {cancelled: boolean, change: number}} tune
+ * @property {PictureHeader & {running: boolean, share: number, seconds_left: number | null}} tuning
+ * @property {{}} cancel_tuning
+ * @property {{}} untune
  * @property {{}} forget
  * @property {DirectionsHeader} directions
  * @property {FitHeader} fit_direction

@@ -7,8 +7,9 @@ import { engine } from '../engine.js';
 import { addHandles } from '../landmarks.js';
 import { latestWins } from '../latest.js';
 import { thumbnail } from '../pictures.js';
-import { forgetPhotographs, on, openFacts } from '../state.js';
+import { decoderChanged, forgetPhotographs, on, openFacts } from '../state.js';
 import { loadFace } from './stage.js';
+import { tuneSection } from './tune.js';
 
 /** @typedef {import('../types.js').DetectedFace} DetectedFace */
 /** @typedef {import('../types.js').Face} Face */
@@ -50,8 +51,10 @@ const hint = (/** @type {string} */ text) => h('p', { class: 'hint' }, text);
 
 /** Forgets the photo, here, on the server and behind the faces that came from it. */
 function forget() {
+  const wasTuned = engine.tuned;
   engine.forgetPhoto().catch(console.debug);
   forgetPhotographs();
+  if (wasTuned) decoderChanged();
   restart();
 }
 
@@ -200,7 +203,8 @@ function editLandmarks(image, landmarks, warning) {
   const advice = warning ? h('p', { class: 'warn' }, warning) : hint(CHECK_LANDMARKS);
   const another = button('close', 'Another photo', forget);
   const actions = h('div', { class: 'line' }, useButton, another);
-  setChildren(body, box, advice, pictures, actions, hint(`${resemblance()} ${PRIVACY}`));
+  const tuning = tuneSection(() => engine.tune(image, landmarks), () => encoded?.aligned ?? null);
+  setChildren(body, box, advice, pictures, actions, hint(resemblance()), tuning, hint(PRIVACY));
   update();
 }
 

@@ -50,6 +50,7 @@ export function startRandom() {
     showOrigin();
     drawFaces();
   });
+  on('decoder', drawFaces);
 }
 
 const varietyText = () => state.view.truncation.toFixed(2);

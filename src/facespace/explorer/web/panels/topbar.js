@@ -16,6 +16,8 @@ const LARGEST_FILE = 20e6; // bytes
 const LARGEST_JSON = 1e5; // bytes
 const LATENCIES = 20; // replies that the shown median is taken over
 
+const TUNED_TIP =
+  'All panels play a copy of the space that was tuned to your photo. It is in memory alone; Photo has the way back.';
 const ENGINE_TIP =
   'The model runs on this computer and nothing leaves it. The number is the median time that it takes for a ' +
   'picture.';
@@ -50,7 +52,7 @@ export function startTopbar(showSpace) {
     undoButton.disabled = state.historyIndex <= 0;
     redoButton.disabled = state.historyIndex >= state.history.length - 1;
   });
-  on('facts', () => showSpaceName(showSpace));
+  on('facts decoder', () => showSpaceName(showSpace));
   acceptDrops();
   document.addEventListener('paste', paste);
   return badge;
@@ -77,7 +79,15 @@ function showLatency(badge) {
 function showSpaceName(showSpace) {
   const { name, spaces } = openFacts();
   const element = spaces.length > 1 ? spaceSelect(spaces, showSpace) : h('strong', {}, name);
-  setChildren($('#space'), element, button('info', 'About this space', about, { quiet: true }), researchChip());
+  const info = button('info', 'About this space', about, { quiet: true });
+  setChildren($('#space'), element, info, tunedChip(), researchChip());
+}
+
+/** Says that the space is not the one that its name promises. */
+function tunedChip() {
+  if (!engine.tuned) return null;
+  const props = { class: 'chip', tabindex: 0, role: 'note', id: 'tuned', dataset: { tip: TUNED_TIP } };
+  return h('span', props, 'tuned to a photo');
 }
 
 /**
