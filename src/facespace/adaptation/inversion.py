@@ -24,8 +24,7 @@ SHOWN = 16  # faces of a picture of the progress
 @torch.no_grad()
 def encode(model: LatentModel, x: Tensor, passes: int = PASSES) -> Tensor:
     """Latents (N, D) of faces (N, C, H, W) in [0, 1] by several passes of the encoder (Alaluf et al., 2021).
-    There is one pass where the decoder's images are smaller than the encoder's, and of a model that refines
-    its latents by itself."""
+    There is one pass where the model cannot refine its latents, or does so by itself."""
     if not can_refine(model):
         passes = 1
     parts = []
@@ -40,8 +39,10 @@ def encode(model: LatentModel, x: Tensor, passes: int = PASSES) -> Tensor:
 
 
 def can_refine(model: LatentModel) -> bool:
-    """Whether several passes of the encoder are possible and not made by the model itself."""
-    return model.image_shape == model.config.image and model.config.refinement_steps == 1
+    """Whether several passes of the encoder are possible and not made by the model itself: the decoder's
+    images are as large as the encoder's, and the latent is flat and has both signs."""
+    config = model.config
+    return config.refinable and config.refinement_steps == 1 and model.image_shape == config.image
 
 
 def decode(model: LatentModel, z: Tensor) -> Tensor:
