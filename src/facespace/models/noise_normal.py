@@ -42,7 +42,12 @@ class NoiseNormal(Flow):
     @classmethod
     def around(cls, flow: Flow, center: Tensor, covariance: Tensor, origin: str) -> "NoiseNormal":
         """The prior of a flow and a Gaussian of its noises: `center` (D,), `covariance` (D, D) positive
-        definite."""
+        definite. The noises of a flow that is such a prior itself are those that its `encode` gives, which
+        are white; in its place the result has the composition of both Gaussians."""
+        if isinstance(flow, NoiseNormal):
+            root = flow.noise_root.to(covariance)
+            center = flow.noise_center.to(center) + root @ center
+            covariance = root @ covariance @ root
         made = cls.from_card(len(flow.center), flow.options)
         made.load_state_dict(flow.state_dict(), strict=False)
         values, vectors = torch.linalg.eigh(covariance.double())
