@@ -1,6 +1,7 @@
 """Spaces adapted to photographs: inversion, tuning, priors, checks, resuming, and the verb."""
 
 import shutil
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -12,11 +13,13 @@ from facespace.adaptation import adapt as adapting
 from facespace.adaptation import adapter as adapter_module
 from facespace.adaptation.adapter import Adapter, personalize
 from facespace.adaptation.inversion import encode
-from facespace.adaptation.photos import read_faces
+from facespace.adaptation.photos import ALIKE, Faces, read_faces
+from facespace.adaptation.photos import _usable as usable
 from facespace.adaptation.plan import AdaptPlan, plan_for
 from facespace.core.console import quiet
 from facespace.core.errors import BundleError, TrainingError, UsageError
 from facespace.data.faces import FaceSet
+from facespace.image.aligned_photos import PhotoReader
 from facespace.image.pixels import to_float
 from facespace.models import ModelConfig, build
 from facespace.models.bundle import Bundle
@@ -169,6 +172,36 @@ def test_photographs_that_cannot_be_used(base, faces, tmp_path):
         read_faces(base, tmp_path / "none.jpg")
     with pytest.raises(UsageError, match="--minutes"):
         facespace.adapt(faces[:1], tmp_path / "x", base=base, minutes=0)
+
+
+def test_photographs_are_not_kept_in_memory_beside_their_faces(base, photos, monkeypatch):
+    read, known, alive = PhotoReader.read, [], []
+
+    def counted(reader, path):
+        alive.append(sum(photo() is not None for photo in known))
+        photo = read(reader, path)
+        known.append(weakref.ref(photo))
+        return photo
+
+    monkeypatch.setattr(PhotoReader, "read", counted)
+    found = read_faces(base, [*photos, *photos], "no")
+    assert len(alive) == 2 * len(photos) and max(alive) <= 1  # the loop's own
+    assert len(found) == len(photos) and "a copy of another" in found.notes[-1]
+
+
+def test_copies_are_those_that_a_comparison_of_all_pairs_finds():
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 240, (40, 6, 5, 3)).astype(np.uint8)
+    pixels[10:20] = pixels[:10] + rng.integers(0, 3, (10, 1, 1, 1)).astype(
+        np.uint8
+    )  # 1 of 255 is a copy, 2 not
+    pixels[20:30] = pixels[:10, ::-1]  # of the same colours, and no copies
+    kept = []
+    for row, face in enumerate(pixels / 255):
+        if all(np.abs(pixels[other] / 255 - face).mean() >= ALIKE for other in kept):
+            kept.append(row)
+    assert usable(Faces(pixels, [str(row) for row in range(40)]))[0] == kept
+    assert 30 < len(kept) < 40
 
 
 def test_the_verb(cli, lively, photos, tmp_path, quick):
