@@ -1,6 +1,7 @@
 """Spaces adapted to photographs: inversion, tuning, priors, checks, resuming, and the verb."""
 
 import shutil
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -11,14 +12,20 @@ import facespace
 from facespace.adaptation import adapt as adapting
 from facespace.adaptation import adapter as adapter_module
 from facespace.adaptation.adapter import Adapter, personalize
-from facespace.adaptation.photos import read_faces
+from facespace.adaptation.inversion import encode
+from facespace.adaptation.photos import ALIKE, Faces, read_faces
+from facespace.adaptation.photos import _usable as usable
 from facespace.adaptation.plan import AdaptPlan, plan_for
 from facespace.core.console import quiet
 from facespace.core.errors import BundleError, TrainingError, UsageError
 from facespace.data.faces import FaceSet
+from facespace.image.aligned_photos import PhotoReader
 from facespace.image.pixels import to_float
+from facespace.models import ModelConfig, build
+from facespace.models.bundle import Bundle
 from facespace.models.noise_normal import NoiseNormal, shrunk_normal
 from facespace.models.priors import Flow
+from facespace.space.face_space import FaceSpace
 
 QUICK = AdaptPlan(
     inversion_steps=3, tuning_steps=12, batch=4, prior_batch=2, prior_faces=8, decoder_rate=3e-3
@@ -78,6 +85,29 @@ def test_the_base_does_not_change_and_nothing_is_written_to_its_folder(base, fac
     assert all(torch.equal(tensor, base.model.state_dict()[name]) for name, tensor in weights.items())
     with pytest.raises(BundleError, match="in memory alone"):
         tuned.space.fit_components(drawn, 2)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    (
+        {"latent_dim": 128, "spatial": True},
+        {"bottleneck": "deterministic", "latent_relu": True},
+        {"kind": "hierarchical", "backbone": "residual", "levels": (2,)},
+    ),
+    ids=("spatial", "relu", "hierarchical"),
+)
+def test_bases_whose_latents_cannot_be_refined_are_adapted(base, faces, fields):
+    config = ModelConfig(**{"image": (3, 16, 16), "latent_dim": 5, "widths": (8, 12), **fields})
+    card = {name: value for name, value in base.card.items() if name not in ("priors", "directions")}
+    model = build(config).eval().requires_grad_(False)
+    plain = FaceSpace(Bundle(model, base.template, card, base.folder))
+    tuned = Adapter(plain, faces[:2], QUICK)
+    tuned.invert()
+    tuned.tune()
+    space, z = tuned.result()
+    assert space.model.config.refinement_steps == 1
+    assert np.allclose(encode(plain.model, to_float(faces[:2])), plain.encode(faces[:2]), atol=1e-5)
+    assert distance(tuned, space, z) < distance(tuned, plain, plain.encode(faces[:2]))
 
 
 def test_stopping_keeps_the_best_so_far(base, faces):
@@ -144,6 +174,36 @@ def test_photographs_that_cannot_be_used(base, faces, tmp_path):
         facespace.adapt(faces[:1], tmp_path / "x", base=base, minutes=0)
 
 
+def test_photographs_are_not_kept_in_memory_beside_their_faces(base, photos, monkeypatch):
+    read, known, alive = PhotoReader.read, [], []
+
+    def counted(reader, path):
+        alive.append(sum(photo() is not None for photo in known))
+        photo = read(reader, path)
+        known.append(weakref.ref(photo))
+        return photo
+
+    monkeypatch.setattr(PhotoReader, "read", counted)
+    found = read_faces(base, [*photos, *photos], "no")
+    assert len(alive) == 2 * len(photos) and max(alive) <= 1  # the loop's own
+    assert len(found) == len(photos) and "a copy of another" in found.notes[-1]
+
+
+def test_copies_are_those_that_a_comparison_of_all_pairs_finds():
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 240, (40, 6, 5, 3)).astype(np.uint8)
+    pixels[10:20] = pixels[:10] + rng.integers(0, 3, (10, 1, 1, 1)).astype(
+        np.uint8
+    )  # 1 of 255 is a copy, 2 not
+    pixels[20:30] = pixels[:10, ::-1]  # of the same colours, and no copies
+    kept = []
+    for row, face in enumerate(pixels / 255):
+        if all(np.abs(pixels[other] / 255 - face).mean() >= ALIKE for other in kept):
+            kept.append(row)
+    assert usable(Faces(pixels, [str(row) for row in range(40)]))[0] == kept
+    assert 30 < len(kept) < 40
+
+
 def test_the_verb(cli, lively, photos, tmp_path, quick):
     to = tmp_path / "mine"
     code, out, _ = cli("adapt", *photos, "--to", to, "--from", lively, "--align", "no")
@@ -183,6 +243,23 @@ def test_the_density_in_the_noise_of_a_flow_is_that_of_the_transported_gaussian(
     again.load_state_dict(prior.state_dict())
     drawn = [one.sample(4, generator=torch.Generator().manual_seed(1)) for one in (prior, again)]
     torch.testing.assert_close(drawn[0], drawn[1])
+
+
+def test_a_gaussian_in_the_noise_of_a_gaussian_is_that_of_both():
+    torch.manual_seed(0)
+    flow = Flow(3, steps=0, width=8)
+    mixed = torch.tensor([[2.0, 0.5, 0.0], [0.5, 1.0, 0.3], [0.0, 0.3, 0.6]])
+    first = NoiseNormal.around(flow, torch.tensor([1.0, 2.0, 3.0]), mixed, "first")
+    center, covariance = torch.tensor([0.5, 0.0, -1.0]), torch.diag(torch.tensor([0.5, 2.0, 1.0]))
+    second = NoiseNormal.around(first, center, covariance, "second")
+    # An untrained velocity changes nothing: latents of the first prior are its center + root · white noise.
+    root = first.noise_root
+    expected = torch.distributions.MultivariateNormal(
+        first.noise_center + root @ center, root @ covariance @ root
+    )
+    z = torch.randn(5, 3)
+    torch.testing.assert_close(second.log_prob(z).float(), expected.log_prob(z), rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(second.mean, expected.mean, rtol=1e-4, atol=1e-4)
 
 
 def test_few_noises_are_shrunk_more_than_many():

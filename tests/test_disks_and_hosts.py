@@ -103,8 +103,8 @@ def test_a_checkpoint_is_kept_where_a_disk_has_no_hard_links(tmp_path, monkeypat
     monkeypatch.setattr(Path, "hardlink_to", refused)
     for step in (1, 2):
         checkpoint.save(tmp_path, checkpoint.Progress(step=step), {}, {"seed": 0})
-    assert checkpoint._read(tmp_path / checkpoint.CHECKPOINT)["progress"]["step"] == 2
-    assert checkpoint._read(tmp_path / checkpoint.PREVIOUS)["progress"]["step"] == 1
+    assert checkpoint._read(tmp_path / checkpoint.CHECKPOINT).progress.step == 2
+    assert checkpoint._read(tmp_path / checkpoint.PREVIOUS).progress.step == 1
 
 
 @pytest.fixture

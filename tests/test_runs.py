@@ -25,7 +25,6 @@ from facespace.latent.structure import latent_structure
 from facespace.models import bundle, count_parameters, locations
 from facespace.report import charts, latent_charts, run_files, runs
 from facespace.report.tables import markdown
-from facespace.training import checkpoint, run_log
 
 AE = ("model.bottleneck=deterministic", "model.image=1,24,20", "model.likelihood=mse", "objective.weights={}")
 
@@ -67,8 +66,6 @@ def only(folder: Path) -> dict:
 
 
 def test_the_names_of_files_are_the_writers():
-    assert (run_files.METRICS, run_files.RESULT) == (run_log.METRICS, run_log.RESULT)
-    assert run_files.POSITION == checkpoint.POSITION
     assert (runs.CARD, runs.WEIGHTS, set(run_files.BUNDLES)) == (
         cards.CARD,
         cards.WEIGHTS,

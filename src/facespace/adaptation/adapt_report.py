@@ -1,26 +1,24 @@
 """The page of an adapted space: originals, before and after, held-out faces, new faces, edits, what became of
 the rest of the space, and in plain words what to expect."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
+from PIL import Image
 
 from facespace.adaptation.adapter import Adapter, Tuned
 from facespace.adaptation.carried_over import LOST, DirectionCheck
+from facespace.adaptation.figures import AdaptFigures, Errors, Pictures
+from facespace.adaptation.folder import LAYOUT
 from facespace.adaptation.photos import Faces
 from facespace.adaptation.plan import SET
-from facespace.adaptation.saving import LIKENESS
+from facespace.adaptation.saving import LIKENESS, Outcome
 from facespace.core.errors import BundleError, UsageError
 from facespace.image.sheets import comparison, sheet
 from facespace.report.page import Section
-from facespace.report.report import GOOD, NOTE, POOR, Finding, Layout, Report
+from facespace.report.report import GOOD, NOTE, POOR, Finding, Report
 from facespace.space.face_space import FaceSpace
 
-NAME = "adapt"
-PICTURE, CHECKPOINT, BEST = "progress.png", "checkpoint.pt", "best"
-LAYOUT = Layout("an adapted space", NAME, others=(PICTURE, CHECKPOINT, BEST))
 SHOWN, NEW, PERSON = 16, 32, 6
 EDITS = ({"Smiling": 3.0}, {"Eyeglasses": 3.0}, {"Young": -2.0}, {"Male": 2.0})
 FIGURES = {  # name -> label, number format
@@ -30,61 +28,49 @@ FIGURES = {  # name -> label, number format
 }
 
 
-@dataclass(frozen=True)
-class Pictures:
-    """Faces uint8 (N, H, W, C): of the photographs, and of the base's prior before and after."""
-
-    originals: np.ndarray
-    before: np.ndarray
-    after: np.ndarray
-    held_out: np.ndarray  # bool (N,)
-    prior_before: np.ndarray
-    prior_after: np.ndarray
-
-
-def build_report(
-    adapter: Adapter,
-    tuned: Tuned,
-    saved: FaceSpace,
-    faces: Faces,
-    pictures: Pictures,
-    checks: Sequence[DirectionCheck],
-    figures: Mapping[str, Any],
-    ending: str,
-    commands: Sequence[str],
-) -> Report:
+def build_report(outcome: Outcome, saved: FaceSpace, ending: str, commands: Sequence[str]) -> Report:
     """The report of a saved space; `ending` says how tuning ended."""
-    protocol = {
-        "base": f"{adapter.base.folder.name}, {adapter.base.card['fingerprint'][:16]}",
-        "faces": len(faces),
-        "held_out": int(adapter.held_out.sum()),
-        "inversion_steps": adapter.plan.inversion_steps,
-        "tuning_steps": f"{adapter.tuner.step} of {adapter.plan.tuning_steps}, {ending}",
-        "seed": adapter.seed,
-        "encoder": "tuned too" if adapter.tuner.encodes else "as in the base",
-    }
+    adapter, faces, pictures = outcome.adapter, outcome.faces, outcome.pictures
     sections = [
         _photographs(pictures, faces),
         _held_out(pictures, faces),
         _new_faces(saved, len(faces)),
-        _edits(saved, tuned),
-        _rest(pictures, figures),
-        _directions(checks),
+        _edits(saved, outcome.tuned),
+        _rest(pictures, outcome.figures),
+        _directions(outcome.checks),
         Section("Whose likeness this is", "\n\n".join(LIKENESS)),
         Section("Next", "These commands go on from here.", code="\n".join(commands)),
     ]
+    results = {
+        "figures": outcome.figures.to_json(),
+        "history": adapter.tuner.history,
+        "notes": faces.notes,
+        "ending": ending,
+    }
     return Report(
         LAYOUT,
         "A space adapted to photographs",
-        protocol,
-        {"figures": dict(figures), "history": adapter.tuner.history, "notes": faces.notes, "ending": ending},
-        findings(adapter, checks, figures),
+        _protocol(adapter, ending),
+        results,
+        findings(outcome.checks, outcome.figures),
         summary=" ".join([_expectation(len(faces)), *faces.notes]),
         sections=sections,
         seconds=dict(adapter.seconds),
         protocol_text="Before: the base's encoder and decoder. After: the tuned decoder at each "
         "photograph's latent; held-out photographs are encoded by the space.",
     )
+
+
+def _protocol(adapter: Adapter, ending: str) -> dict[str, object]:
+    return {
+        "base": f"{adapter.base.folder.name}, {adapter.base.card['fingerprint'][:16]}",
+        "faces": len(adapter.faces),
+        "held_out": int(adapter.held_out.sum()),
+        "inversion_steps": adapter.plan.inversion_steps,
+        "tuning_steps": f"{adapter.tuner.step} of {adapter.plan.tuning_steps}, {ending}",
+        "seed": adapter.seed,
+        "encoder": "tuned too" if adapter.tuner.encodes else "as in the base",
+    }
 
 
 def _expectation(count: int) -> str:
@@ -101,20 +87,16 @@ def _expectation(count: int) -> str:
     )
 
 
-def findings(adapter: Adapter, checks: Sequence[DirectionCheck], figures: Mapping[str, Any]) -> list[Finding]:
+def findings(checks: Sequence[DirectionCheck], figures: AdaptFigures) -> list[Finding]:
     """What the figures say."""
     found = []
-    before, after = figures["before"]["mse"], figures["after"]["mse"]
+    before, after = figures.before.mse, figures.after.mse
     kind = GOOD if after < 0.5 * before else POOR
     text = f"The photographs' mean squared error fell from {before:.4f} to {after:.4f}."
     found.append(Finding(kind, text, "" if kind == GOOD else "Give more --minutes."))
-    if "held_out_before" in figures:
-        first, last = figures["held_out_before"], figures["held_out_after"]
-        name = "lpips" if "lpips" in last else "mse"
-        better = last[name] <= first[name]
-        words = f"Held-out photographs: {FIGURES[name][0]} {first[name]:.4f} before, {last[name]:.4f} after."
-        found.append(Finding(GOOD if better else POOR, words, "" if better else "More photographs help."))
-    change = figures["prior_change"]
+    if figures.held_out_before and figures.held_out_after:
+        found.append(_held_out_finding(figures.held_out_before, figures.held_out_after))
+    change = figures.prior_change
     kind = GOOD if change < 0.03 else POOR
     found.append(Finding(kind, f"Faces of the base's prior changed by {change:.3f} of the range of a pixel."))
     lost = [check.name for check in checks if check.kept is False]
@@ -127,6 +109,17 @@ def findings(adapter: Adapter, checks: Sequence[DirectionCheck], figures: Mappin
             Finding(GOOD, f"All {len(checks)} directions keep their effect, where it can be judged.")
         )
     return found
+
+
+def _held_out_finding(before: Errors, after: Errors) -> Finding:
+    if before.lpips is not None and after.lpips is not None:
+        name, first, last = "lpips", before.lpips, after.lpips
+    else:
+        name, first, last = "mse", before.mse, after.mse
+    words = f"Held-out photographs: {FIGURES[name][0]} {first:.4f} before, {last:.4f} after."
+    if last <= first:
+        return Finding(GOOD, words)
+    return Finding(POOR, words, "More photographs help.")
 
 
 def _photographs(pictures: Pictures, faces: Faces) -> Section:
@@ -146,7 +139,7 @@ def _held_out(pictures: Pictures, faces: Faces) -> Section | None:
     return Section("Held-out photographs", text, [("Original, before, after.", _rows(pictures, faces, rows))])
 
 
-def _rows(pictures: Pictures, faces: Faces, rows: np.ndarray) -> Any:
+def _rows(pictures: Pictures, faces: Faces, rows: np.ndarray) -> Image.Image:
     stacks = [("original", pictures.originals), ("before", pictures.before), ("after", pictures.after)]
     return comparison(
         [(name, stack[rows]) for name, stack in stacks], [faces.names[row] for row in rows], scale=2
@@ -179,14 +172,20 @@ def _edits(space: FaceSpace, tuned: Tuned) -> Section | None:
     )
 
 
-def _rest(pictures: Pictures, figures: Mapping[str, Any]) -> Section:
-    change = figures["prior_change"]
-    text = f"Faces of the base's prior, which tuning held: changed by {change:.4f} of a pixel's range."
+def _rest(pictures: Pictures, figures: AdaptFigures) -> Section:
+    text = (
+        "Faces of the base's prior, which tuning held: changed by "
+        f"{figures.prior_change:.4f} of a pixel's range."
+    )
     stacks = [("before", pictures.prior_before[:8]), ("after", pictures.prior_after[:8])]
+    pairs = {
+        "photographs": (figures.before, figures.after),
+        "held-out photographs": (figures.held_out_before, figures.held_out_after),
+    }
     rows = [["", "before", "after"]]
     for name, (label, form) in FIGURES.items():
-        for where, prefix in (("photographs", ""), ("held-out photographs", "held_out_")):
-            values = [figures.get(f"{prefix}{state}", {}).get(name) for state in ("before", "after")]
+        for where, states in pairs.items():
+            values = [getattr(state, name, None) for state in states]
             if None not in values:
                 rows.append([f"{label}, {where}", *[f"{value:{form}}" for value in values]])
     return Section("Figures, and the rest of the space", text, [("", comparison(stacks, scale=2))], rows)

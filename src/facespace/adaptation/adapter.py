@@ -2,9 +2,8 @@
 then a space that shares nothing with the base but its files. Writes nothing."""
 
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypedDict
 
 import numpy as np
 import torch
@@ -14,7 +13,7 @@ from facespace.adaptation.inversion import PASSES, can_refine, encode, invert
 from facespace.adaptation.losses import FaceLoss
 from facespace.adaptation.plan import MINUTES, AdaptPlan, plan_for
 from facespace.adaptation.progress import OnStep, Stop, ignore, never
-from facespace.adaptation.tuning import Tuner
+from facespace.adaptation.tuning import Tuner, TunerState
 from facespace.core.errors import UsageError, check_seed
 from facespace.image.pixels import to_float
 from facespace.models import LatentModel
@@ -29,6 +28,14 @@ class Tuned(NamedTuple):
 
     space: FaceSpace
     latents: np.ndarray
+
+
+class AdapterState(TypedDict):
+    """What another process needs to go on."""
+
+    seconds: dict[str, float]
+    pivots: Tensor | None
+    tuner: TunerState | None
 
 
 @dataclass
@@ -48,7 +55,7 @@ class Adapter:
         self.seconds = {"inversion": 0.0, "tuning": 0.0}
         self.pivots: Tensor | None = None  # (N, D), once inversion is done
         self._tuner: Tuner | None = None
-        self._restored: Mapping[str, Any] | None = None
+        self._restored: TunerState | None = None
         count = len(self.faces)
         held_out = round(self.plan.held_out * count)
         # Evenly spaced, from the middle of each part.
@@ -101,12 +108,12 @@ class Adapter:
             latents[self.held_out] = space.encode(self.faces[self.held_out])
         return Tuned(space, latents)
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> AdapterState:
         """Tensors and numbers to go on from, for `restore`."""
         tuner = None if self._tuner is None else self._tuner.state()
         return {"seconds": self.seconds, "pivots": self.pivots, "tuner": tuner}
 
-    def restore(self, state: Mapping[str, Any]) -> None:
+    def restore(self, state: AdapterState) -> None:
         """Goes on from the state of another adapter with the same faces, plan, base and seed."""
         self.seconds, self.pivots = dict(state["seconds"]), state["pivots"]
         self._restored = state["tuner"]

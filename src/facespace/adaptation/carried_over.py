@@ -3,13 +3,14 @@ whether each direction still does in the tuned space what it does in the base.""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypedDict
 
 import numpy as np
 import torch
 
 from facespace.adaptation.inversion import images
 from facespace.core.errors import BundleError
+from facespace.image.pixels import to_uint8
 from facespace.latent.edit import move
 from facespace.perception.attributes import AttributeClassifier
 from facespace.space.face_space import FaceSpace
@@ -17,6 +18,15 @@ from facespace.space.face_space import FaceSpace
 STRENGTH = 2.0  # standard deviations of the edits that are compared
 LOST = 0.5  # of the base's effect, below which a direction has lost its meaning
 WEAK = 0.3  # logits of an effect in the base, below which the classifier cannot judge
+
+
+class CheckFacts(TypedDict):
+    """A `DirectionCheck` in the card."""
+
+    measure: str
+    base: float
+    adapted: float
+    kept: bool | None
 
 
 @dataclass(frozen=True)
@@ -36,7 +46,7 @@ class DirectionCheck:
             return None
         return self.adapted / self.base >= LOST
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> CheckFacts:
         """For the card and the report."""
         return {"measure": self.measure, "base": self.base, "adapted": self.adapted, "kept": self.kept}
 
@@ -96,5 +106,5 @@ def prior_change(
     """The mean absolute change of pixels in [0, 1] of faces of the base's prior, and these faces in the base
     and in the adapted space, uint8 (N, H, W, C)."""
     z = torch.from_numpy(base.sample_latents_batched(count, seed)).to(base.device)
-    change = (images(base.model, z) - images(adapted.model, z)).abs().mean()
-    return float(change), base.decode(z.cpu().numpy()), adapted.decode(z.cpu().numpy())
+    before, after = images(base.model, z), images(adapted.model, z)
+    return float((before - after).abs().mean()), to_uint8(before), to_uint8(after)

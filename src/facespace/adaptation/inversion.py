@@ -2,7 +2,7 @@
 with the decoder frozen. They stay near the encoder's, so that what was fitted to latents of faces, such as
 directions and priors, holds for them (Roich et al., 2021, call them pivots)."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from facespace.image.pixels import to_float, to_uint8
 from facespace.models import LatentModel
 from facespace.models.precision import autocast
 from facespace.space.base import BaseSpace
+from facespace.space.latent_optimization import best_latents
 
 PASSES = 3  # of the encoder: each corrects the latents by the encoding of the decoder's error
 BATCH = 16
@@ -24,8 +25,7 @@ SHOWN = 16  # faces of a picture of the progress
 @torch.no_grad()
 def encode(model: LatentModel, x: Tensor, passes: int = PASSES) -> Tensor:
     """Latents (N, D) of faces (N, C, H, W) in [0, 1] by several passes of the encoder (Alaluf et al., 2021).
-    There is one pass where the decoder's images are smaller than the encoder's, and of a model that refines
-    its latents by itself."""
+    There is one pass where the model cannot refine its latents, or does so by itself."""
     if not can_refine(model):
         passes = 1
     parts = []
@@ -40,8 +40,10 @@ def encode(model: LatentModel, x: Tensor, passes: int = PASSES) -> Tensor:
 
 
 def can_refine(model: LatentModel) -> bool:
-    """Whether several passes of the encoder are possible and not made by the model itself."""
-    return model.image_shape == model.config.image and model.config.refinement_steps == 1
+    """Whether several passes of the encoder are possible and not made by the model itself: the decoder's
+    images are as large as the encoder's, and the latent is flat and has both signs."""
+    config = model.config
+    return config.refinable and config.refinement_steps == 1 and model.image_shape == config.image
 
 
 def decode(model: LatentModel, z: Tensor) -> Tensor:
@@ -77,8 +79,8 @@ def invert(
 
     for first in range(0, len(faces), BATCH):
         rows = slice(first, first + BATCH)
-        goal = to_float(faces[rows], space.device)
-        for best in _optimized(space.model, goal, start[rows], unit, loss, plan):
+        error = _errors(space.model, to_float(faces[rows], space.device), loss, plan)
+        for best in best_latents(start[rows], unit, error, plan.inversion_rate, plan.inversion_steps):
             found[rows] = best
             done += 1
             on_step(AdaptProgress(INVERSION, done, total, shown))
@@ -87,22 +89,15 @@ def invert(
     return found
 
 
-def _optimized(
-    model: LatentModel, goal: Tensor, start: Tensor, unit: Tensor, loss: FaceLoss, plan: AdaptPlan
-) -> Iterator[Tensor]:
-    """The best latents (B, D) so far after each step."""
-    moved = torch.zeros_like(start, requires_grad=True)
-    optimizer = torch.optim.Adam([moved], plan.inversion_rate)
-    best, least = start.clone(), torch.full((len(start),), torch.inf, device=start.device)
-    for _ in range(plan.inversion_steps):
-        with torch.enable_grad():
-            at = start + moved @ unit
-            with autocast(start.device):
-                image = decode(model, at)
-            error = loss(image, goal) + plan.distance * moved.square().sum(1)
-            optimizer.zero_grad()
-            error.sum().backward()
-        better = error.detach() < least
-        best[better], least[better] = at.detach()[better], error.detach()[better]
-        optimizer.step()
-        yield best
+def _errors(
+    model: LatentModel, goal: Tensor, loss: FaceLoss, plan: AdaptPlan
+) -> Callable[[Tensor, Tensor], Tensor]:
+    """What inversion minimises for faces `goal` (B, C, H, W): a function of latents and their whitened
+    distances from the start (B, D) each, that gives (B,)."""
+
+    def errors(at: Tensor, moved: Tensor) -> Tensor:
+        with autocast(at.device):
+            image = decode(model, at)
+        return loss(image, goal) + plan.distance * moved.square().sum(1)
+
+    return errors

@@ -97,7 +97,8 @@ def _of_set(space: FaceSpace, faces: FaceSet) -> Faces:
 
 
 def _of_files(space: FaceSpace, files: Sequence[Path], align: bool | str) -> Faces:
-    reader, photos, names, unreadable = PhotoReader(align, space.template, skip_faceless=True), [], [], []
+    reader = PhotoReader(align, space.template, skip_faceless=True)
+    fitted, names, unreadable = [space.fit([])], [], []
     for file in _expanded(files):
         try:
             photo = reader.read(file)
@@ -107,12 +108,12 @@ def _of_files(space: FaceSpace, files: Sequence[Path], align: bool | str) -> Fac
             unreadable.append(file.name)
             continue
         if photo is not None:
-            photos.append(photo)
+            fitted.append(space.fit([photo]))  # at once, since thousands of photographs fill the memory
             names.append(file.name)
     notes = [f"{reader.summary()}."] if reader.summary() else []
     if unreadable:
         notes.append(f"{len(unreadable)} files cannot be read as photographs{_some(unreadable)}.")
-    return Faces(space.fit(photos), names, notes)
+    return Faces(np.concatenate(fitted), names, notes)
 
 
 def _expanded(files: Sequence[Path]) -> list[Path]:
@@ -136,23 +137,29 @@ def _expanded(files: Sequence[Path]) -> list[Path]:
 def _usable(found: Faces) -> tuple[list[int], list[str]]:
     """The rows of faces that show something and are no copies, and sentences about the others."""
     flat, copies, kept = [], [], []
-    small: list[np.ndarray] = []
+    means = found.pixels.mean((1, 2)) / 255
     for row, face in enumerate(found.pixels):
         if face.std() < FLAT:
             flat.append(found.names[row])
-            continue
-        pixels = face.astype(np.float32) / 255
-        if small and np.abs(np.stack(small) - pixels).mean((1, 2, 3)).min() < ALIKE:
+        elif _is_copy(found.pixels, row, kept, means):
             copies.append(found.names[row])
-            continue
-        small.append(pixels)
-        kept.append(row)
+        else:
+            kept.append(row)
     notes = []
     if flat:
         notes.append(f"{len(flat)} left out, since it shows one colour alone{_some(flat)}.")
     if copies:
         notes.append(f"{len(copies)} left out, a copy of another{_some(copies)}.")
     return kept, notes
+
+
+def _is_copy(pixels: np.ndarray, row: int, kept: Sequence[int], means: np.ndarray) -> bool:
+    """Whether a face of (N, H, W, C) is a copy of one that is kept. Only faces of nearly the same colour, by
+    `means` (N, C) in [0, 1], are compared: two pictures differ by at least as much as their means."""
+    others = np.array(kept, int)
+    near = others[np.abs(means[others] - means[row]).mean(1) < ALIKE]
+    face = pixels[row].astype(np.float32) / 255
+    return any(np.abs(pixels[other].astype(np.float32) / 255 - face).mean() < ALIKE for other in near)
 
 
 def identity_notes(faces: Faces, identity: IdentityNetwork, few: int) -> list[str]:

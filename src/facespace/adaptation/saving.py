@@ -1,18 +1,20 @@
 """An adapted space as a bundle: tuned weights, what was carried over from the base, the prior of the set, and
 a card that says whose likeness it is."""
 
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from facespace.adaptation.adapter import Adapter, Tuned
-from facespace.adaptation.carried_over import DirectionCheck
+from facespace.adaptation.carried_over import CheckFacts, DirectionCheck
+from facespace.adaptation.figures import AdaptFigures, Pictures
 from facespace.adaptation.photos import Faces
 from facespace.adaptation.set_prior import SetPrior
+from facespace.core.cards import Card
 from facespace.core.files import write_json
 from facespace.models import bundle, fitted
-from facespace.models.bundle_card import Stage, read_card, stages_of
+from facespace.models.bundle_card import SetFacts, Stage, checked, read_card, stages_of
 
 LIKENESS = (
     "This space was tuned on photographs of people and shows them almost as they are: it is their likeness, "
@@ -23,50 +25,74 @@ LIKENESS = (
 )
 
 
-def save_adapted(
-    folder: Path,
-    adapter: Adapter,
-    tuned: Tuned,
-    faces: Faces,
-    prior: SetPrior | None,
-    checks: list[DirectionCheck],
-    figures: Mapping[str, Any],
-) -> None:
+@dataclass(frozen=True)
+class Outcome:
+    """A finished adaptation, its faces, and what was measured of it."""
+
+    adapter: Adapter
+    tuned: Tuned
+    faces: Faces
+    pictures: Pictures
+    checks: Sequence[DirectionCheck]
+    figures: AdaptFigures
+
+
+class PhotographFacts(SetFacts, total=False):
+    """What the card says of the photographs."""
+
+    kind: str
+    crop: str
+
+
+class AdaptedFacts(TypedDict):
+    """What the card says of the adaptation."""
+
+    faces: int
+    held_out: int
+    seed: int
+    plan: dict[str, float]
+    figures: Card
+    directions: dict[str, CheckFacts]  # by name
+    likeness: list[str]
+
+
+def save_adapted(folder: Path, outcome: Outcome, prior: SetPrior | None) -> None:
     """Writes the bundle into `folder`, in place of an older one."""
-    base = adapter.base
-    card = base.card
+    adapter = outcome.adapter
+    base, card = adapter.base, adapter.base.card
     name = folder.parent.resolve().name
+    summary = _summary(adapter, outcome.faces)
     facts = {
-        "recipe": {**(card.get("recipe") or {}), "name": name, "summary": _summary(adapter, faces)},
-        "data": _data(adapter, faces),
+        "recipe": {**(card.get("recipe") or {}), "name": name, "summary": summary},
+        "data": _data(adapter, outcome.faces),
         "step": adapter.tuner.step,
         "metrics": {"step": adapter.tuner.step, "training_seconds": sum(adapter.seconds.values())},
         "started_from": card["fingerprint"],
         "stages": [*stages_of(card), _stage(adapter)],
-        "limitations": [*(card.get("limitations") or []), *_lost(checks)],
-        "adapted": _adapted(adapter, checks, figures),
+        "limitations": [*(card.get("limitations") or []), *_lost(outcome.checks)],
+        "adapted": _adapted(outcome),
     }
-    model = tuned.space.model
+    model = outcome.tuned.space.model
     bundle.save(folder, model, model.config, base.template, facts)
     fitted.carry_over(base.torch_engine.bundle, folder)
     if prior is not None:
-        _add_prior(folder, prior)
+        _add_prior(folder, outcome, prior)
 
 
-def _add_prior(folder: Path, prior: SetPrior) -> None:
+def _add_prior(folder: Path, outcome: Outcome, prior: SetPrior) -> None:
     """Adds the set's prior. Of the base's priors the card then has the density of the set's faces, since only
     densities of the same faces can be compared, and the highest one makes the default."""
-    facts = {key: value for key, value in prior.facts.items() if key != "base_nats"}
-    if "nats" in facts:
-        card = read_card(folder)
-        own = facts["nats"]["held-out"]["model"]
+    card = read_card(folder)
+    if "nats" in prior.facts:
+        own = prior.facts["nats"]["held-out"].get("model")
         for entry in card.get("priors", {}).values():
-            known = prior.facts.get("base_nats")
             entry.pop("nats", None)
-            if known is not None and len(card["priors"]) == 1:
-                entry["nats"] = {"held-out": {"fitted": known, "model": own}}
+            if prior.base_nats is not None and len(card["priors"]) == 1:
+                entry["nats"] = {"held-out": {"fitted": prior.base_nats, "model": own}}
         write_json(folder / bundle.CARD, card)
-    fitted.save_prior(bundle.load(folder), prior.kind, prior.prior, facts, bits=16)
+    model, template = outcome.tuned.space.model, outcome.adapter.base.template
+    saved = bundle.Bundle(model, template, checked(card), folder)
+    fitted.save_prior(saved, prior.kind, prior.prior, prior.facts, bits=16)
 
 
 def _summary(adapter: Adapter, faces: Faces) -> str:
@@ -80,7 +106,7 @@ def _count(count: int, source: str) -> str:
     return f"{count:,} photograph{'s' * (count > 1)}"
 
 
-def _data(adapter: Adapter, faces: Faces) -> dict[str, Any]:
+def _data(adapter: Adapter, faces: Faces) -> PhotographFacts:
     held_out = int(adapter.held_out.sum())
     base_terms = (adapter.base.card.get("data") or {}).get("terms") or "none stated"
     terms = faces.terms or "those of the people in the photographs, and of the photographers"
@@ -107,19 +133,20 @@ def _stage(adapter: Adapter) -> Stage:
     }
 
 
-def _adapted(adapter: Adapter, checks: list[DirectionCheck], figures: Mapping[str, Any]) -> dict[str, Any]:
+def _adapted(outcome: Outcome) -> AdaptedFacts:
+    adapter = outcome.adapter
     return {
         "faces": len(adapter.faces),
         "held_out": int(adapter.held_out.sum()),
         "seed": adapter.seed,
         "plan": asdict(adapter.plan),
-        "figures": dict(figures),
-        "directions": {check.name: check.to_json() for check in checks},
+        "figures": outcome.figures.to_json(),
+        "directions": {check.name: check.to_json() for check in outcome.checks},
         "likeness": list(LIKENESS),
     }
 
 
-def _lost(checks: list[DirectionCheck]) -> list[str]:
+def _lost(checks: Sequence[DirectionCheck]) -> list[str]:
     """A sentence about directions that no longer do what they did."""
     lost = [check.name for check in checks if check.kept is False]
     if not lost:

@@ -1,14 +1,14 @@
 """The prior of an adapted space: of a set a Gaussian that is shrunk towards the base's prior, in the noise of
 the base's flow where it has one; of a few faces their neighbourhood, beside the base's prior."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple, NotRequired, TypedDict
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from facespace.adaptation.plan import SET
-from facespace.models.bundle_card import MODEL_PRIOR
+from facespace.models.bundle_card import MODEL_PRIOR, LogLikelihoods
 from facespace.models.noise_normal import NoiseNormal, shrunk_normal
 from facespace.models.prior_fit import mean_density
 from facespace.models.priors import NOISE_NORMAL, FittedNormal, FittedPrior, Flow
@@ -20,12 +20,22 @@ OWN, OTHER = 0.35, 0.35
 NEIGHBORS = "the neighbourhood of {} in the noise of the base's flow"
 
 
+class SetPriorFacts(TypedDict):
+    """What the card entry of the prior says of its fit."""
+
+    kind: str
+    faces: int
+    shrinkage: NotRequired[float]  # share of the base's prior
+    nats: NotRequired[dict[str, LogLikelihoods]]  # of held-out faces
+
+
 class SetPrior(NamedTuple):
     """A prior and what its card entry says."""
 
     kind: str
     prior: FittedPrior
-    facts: dict[str, Any]
+    facts: SetPriorFacts
+    base_nats: float | None = None  # mean log-density of the faces under the base's flow
 
 
 def fit_set_prior(space: FaceSpace, latents: np.ndarray) -> SetPrior | None:
@@ -56,7 +66,7 @@ def _in_noise(flow: Flow, z: Tensor, own: float) -> SetPrior:
     prior = NoiseNormal.around(flow, center, covariance, origin)
     # The flow's Jacobian is common to both, so the densities of noise tell the difference of the latents'.
     facts = _facts(NOISE_NORMAL, len(z), share, before - standard + density, own)
-    return SetPrior(NOISE_NORMAL, prior, {**facts, "base_nats": before})
+    return SetPrior(NOISE_NORMAL, prior, facts, before)
 
 
 def _in_latents(space: FaceSpace, z: Tensor, own: float) -> SetPrior:
@@ -88,7 +98,7 @@ def _base_noise(flow: Flow, z: Tensor) -> Tensor:
     return flow.encode(z).double().cpu()
 
 
-def _facts(kind: str, faces: int, share: float, fitted: float, own: float) -> dict[str, Any]:
+def _facts(kind: str, faces: int, share: float, fitted: float, own: float) -> SetPriorFacts:
     return {
         "kind": kind,
         "faces": faces,

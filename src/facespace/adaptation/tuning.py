@@ -3,8 +3,8 @@ of the base's prior must decode as before, so that the rest of the space stays. 
 along, from augmented photographs, and the step that serves tuned and held-out faces best together is kept."""
 
 import copy
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import TypedDict
 
 import numpy as np
 import torch
@@ -24,6 +24,17 @@ from facespace.training.augment import affine, jitter, mirror
 WARMUP, LAST_RATE, CLIP = 10, 0.02, 1.0
 AFFINE, JITTER = 0.4, 0.1  # of augmented photographs, see training/augment.py
 ENCODER = ("encoder", "heads")  # the parts of a model with an encoder of its own weights
+
+
+class TunerState(TypedDict):
+    """All that a later process needs to go on."""
+
+    step: int
+    history: list[dict[str, float]]
+    stopping: list[float]  # the best validation, and the count since
+    model: dict[str, Tensor]
+    best: dict[str, Tensor]
+    optimizer: dict[str, object]
 
 
 class Tuner:
@@ -97,8 +108,8 @@ class Tuner:
         """Whether held-out faces ended the tuning before the plan's last step."""
         return self._exhausted() and self.step < self.plan.tuning_steps
 
-    def state(self) -> dict[str, Any]:
-        """All that a later process needs to go on: tensors and numbers."""
+    def state(self) -> TunerState:
+        """Tensors and numbers to go on from, for `restore`."""
         return {
             "step": self.step,
             "history": self.history,
@@ -108,10 +119,11 @@ class Tuner:
             "optimizer": self.optimizer.state_dict(),
         }
 
-    def restore(self, state: Mapping[str, Any]) -> None:
+    def restore(self, state: TunerState) -> None:
         """Goes on from such a state."""
         self.step, self.history = int(state["step"]), list(state["history"])
-        self.stopping = EarlyStopping(*state["stopping"])
+        best, since_best = state["stopping"]
+        self.stopping = EarlyStopping(best, int(since_best))
         self.model.load_state_dict(state["model"])
         self.best = dict(state["best"])
         self.optimizer.load_state_dict(state["optimizer"])

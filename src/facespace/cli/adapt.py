@@ -49,7 +49,7 @@ def adapt(
     resume
         Go on with an interrupted adaptation: the same command as before, with --resume.
     """
-    from facespace.adaptation.adapt import COMPLETE, EARLY, adapt_to
+    from facespace.adaptation.adapt import AdaptSpec, adapt_to
     from facespace.space.face_space import load
     from facespace.training.checks import graceful_shutdown
 
@@ -60,15 +60,14 @@ def adapt(
     base = load(start)
     commands = _next(photos, to)
     with graceful_shutdown() as arrived, stage_bars() as on_step:
-        made = adapt_to(
-            list(photos), to, base, minutes, seed, align, resume, force,
-            on_step, lambda: arrived() is not None, commands,
-        )  # fmt: skip
+        stop = lambda: arrived() is not None  # noqa: E731
+        spec = AdaptSpec(list(photos), base, minutes, seed, align, resume, force, on_step, stop, commands)
+        made = adapt_to(to, spec)
         interrupted = arrived()
-    if interrupted is not None and made.ending not in (COMPLETE, EARLY):
+    if interrupted is not None and not made.finished:
         note(f"The best so far is in {to}. To go on: the same command with --resume")
         raise interrupted
-    facts = {"to": str(to), "page": str(made.page), "ending": made.ending, "figures": made.figures}
+    facts = {"to": str(to), "page": str(made.page), "ending": made.ending, "figures": made.figures.to_json()}
     facts["commands"] = commands
     lines = [f"{_sentence(made.ending)} The space is in {to}, and what it can do in {made.page}", ""]
     lines += [made.report.brief(), "", "Next:", *[f"  {command}" for command in commands]]

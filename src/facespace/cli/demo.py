@@ -21,8 +21,8 @@ from facespace.core.locks import writing
 from facespace.core.reading import read_json
 from facespace.data.faces import is_face_set
 from facespace.models.locations import default_space
+from facespace.report.run_files import RESULT
 from facespace.training.checkpoint import CHECKPOINT
-from facespace.training.run_log import RESULT
 
 # The budget: rendering and training together take under three minutes on two idle cores.
 FACES = 2_400

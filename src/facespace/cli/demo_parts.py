@@ -18,11 +18,12 @@ from facespace.data.prepare import prepare
 from facespace.image import animation, grids
 from facespace.image.sheets import NO_LABELS, Labels, sheet
 from facespace.report import charts
+from facespace.report.run_files import RESULT
 from facespace.space.edit_grids import Editor, edit_input, reconstruct_rows
 from facespace.space.face_space import FaceSpace, load
 from facespace.training.checkpoint import CHECKPOINT
 from facespace.training.loop import train
-from facespace.training.run_log import RESULT, loss_panels, read_records
+from facespace.training.run_log import loss_panels, read_records
 
 EDITED = ("Smiling", "Eyeglasses", "Male", "Young")  # rows of the default space's edits
 EDITED_SYNTHETIC = ("skin_tone", "hair_length", "Sunglasses", "beard")  # and of the trained one's

@@ -30,6 +30,17 @@ def to_dict(config: Any) -> dict[str, Any]:
     return json.loads(json.dumps(dataclasses.asdict(config)))
 
 
+def flat(values: Mapping[str, object], prefix: str = "") -> dict[str, object]:
+    """Nested tables as one, with dots between the names, as --set has them."""
+    found: dict[str, object] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            found |= flat(value, f"{prefix}{name}.")
+        else:
+            found[f"{prefix}{name}"] = value
+    return found
+
+
 def from_dict(kind: type[Config], values: Mapping[str, Any], where: str = "") -> Config:
     """A config of the given dataclass from plain values; missing fields keep their defaults and old names are
     accepted.

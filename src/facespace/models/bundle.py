@@ -24,6 +24,7 @@ from facespace.models.weight_quantization import restored
 from facespace.recipes.model_config import ModelConfig
 
 Tensors = dict[str, torch.Tensor]
+Written = tuple[int, int, int]  # time in ns, number and size of a file
 Result = TypeVar("Result")
 REREADS = 5
 
@@ -68,9 +69,16 @@ def tensors_of(module: torch.nn.Module) -> Tensors:
 def write(folder: Path, card: Mapping[str, object], files: Mapping[str, Tensors]) -> None:
     """Writes the card and files of tensors as the folder, in place of an older one."""
     with build_folder(folder) as beside:
-        for name, tensors in files.items():
-            (beside / name).write_bytes(to_bytes(tensors))
-        write_json(beside / CARD, card)
+        write_files(beside, card, files)
+
+
+def write_files(folder: Path, card: Mapping[str, object], files: Mapping[str, Tensors]) -> None:
+    """Writes the card and files of tensors into a folder. In place of a link, never to where it leads."""
+    for name in (*files, CARD):
+        (folder / name).unlink(missing_ok=True)
+    for name, tensors in files.items():
+        (folder / name).write_bytes(to_bytes(tensors))
+    write_json(folder / CARD, card)
 
 
 def load(folder: Path | str | None = None, device: torch.device | str = "cpu") -> Bundle:
@@ -85,23 +93,25 @@ def steady(folder: Path, read: Callable[[], Result]) -> Result:
     """What `read` reads of a bundle's files. Where another process replaces the bundle in between, its card
     and its other files may not belong together: then they are read again."""
     for _ in range(REREADS):
-        before = _stamp(folder)
+        before = written_at(folder)
         try:
             return read()
         except BundleError:
-            if before is not None and _stamp(folder) == before:
+            if before is not None and written_at(folder) == before:
                 raise
             time.sleep(0.02)
     return read()
 
 
-def _stamp(folder: Path) -> tuple[int, int] | None:
-    """Which card lies in a folder; None while it is being replaced."""
+def written_at(folder: Path) -> Written | None:
+    """When the card of a bundle was written last, and which file it is: clocks of disks are coarse. None
+    while it is being replaced. The page asks for priors and directions at every move of a slider, and files
+    are read again only when this has changed."""
     try:
         facts = (folder / CARD).stat()
     except OSError:
         return None
-    return facts.st_ino, facts.st_mtime_ns
+    return facts.st_mtime_ns, facts.st_ino, facts.st_size
 
 
 def _open(folder: Path, device: torch.device | str) -> Bundle:

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple, TypeGuard, cast
 
 import numpy as np
 import torch
-from safetensors.torch import save as to_bytes
 
 from facespace.core.cards import (
     CARD,
@@ -25,15 +24,25 @@ from facespace.core.cards import (
 )
 from facespace.core.console import note, quoted
 from facespace.core.errors import BundleError, UsageError, suggest
-from facespace.core.files import build_folder, is_own, restore_interrupted, write_json
+from facespace.core.files import build_folder, is_own, restore_interrupted
 from facespace.core.locks import WAIT, writing
 from facespace.image.photos import Template
 from facespace.latent.directions import Directions, Whitening
-from facespace.models.bundle import Bundle, Tensors, card_of, read_card, save, shapes_of, steady, tensors_of
+from facespace.models.bundle import (
+    Bundle,
+    Tensors,
+    card_of,
+    read_card,
+    save,
+    shapes_of,
+    steady,
+    tensors_of,
+    write_files,
+)
 from facespace.models.bundle_card import DirectionsEntry, Entry, Fields, PriorEntry
 from facespace.models.interface import LatentModel
 from facespace.models.locations import check_writable
-from facespace.models.priors import STORED, FittedPrior
+from facespace.models.priors import STORED, FittedPrior, Options
 from facespace.models.weight_quantization import restored, restored_kernels, stored
 from facespace.recipes.model_config import ModelConfig
 
@@ -85,7 +94,8 @@ def _load_prior(loaded: Bundle, kind: str) -> FittedPrior:
             raise BundleError(
                 f"The prior {kind!r} in {folder} was fitted to a model with other weights. {repair}"
             )
-        options = check_options({**entry["options"]})
+        options = entry["options"]
+        _check_options(options)
         size = latent_size(loaded)
         shapes = shapes_of(lambda: STORED[kind].from_card(size, options))
         tensors = read_tensors(folder / prior_file(kind), entry["fingerprint"], repair, shapes)
@@ -109,18 +119,21 @@ def _load_prior(loaded: Bundle, kind: str) -> FittedPrior:
     return prior
 
 
-def check_options(options: Any, most: int = MOST_OPTION) -> dict[str, Any]:
-    """The options of a prior in a card. Raises ValueError where one is a number or a list beyond what any
-    prior has, which would only take time."""
-    if not isinstance(options, dict):
-        raise ValueError("its options are not a table")
+def _check_options(options: Options) -> None:
+    """Raises ValueError where an option of a prior in a card is a number or a list beyond what any prior has,
+    which would only take time."""
     for name, value in options.items():
-        limit = MOST_BLOCKS if name == "blocks" else most
-        if isinstance(value, list) and len(value) <= most:
-            check_options(dict(enumerate(value)), most)
-        elif isinstance(value, dict | list) or (isinstance(value, int | float) and not abs(value) <= limit):
+        limit = MOST_BLOCKS if name == "blocks" else MOST_OPTION
+        if not _in_range(value, limit):
             raise ValueError(f"its option {name} is out of range")
-    return options
+
+
+def _in_range(value: object, limit: int) -> bool:
+    if isinstance(value, list):
+        return len(value) <= MOST_OPTION and all(_in_range(part, MOST_OPTION) for part in value)
+    if isinstance(value, int | float):
+        return abs(value) <= limit
+    return not isinstance(value, dict)
 
 
 def save_directions(loaded: Bundle, directions: Directions) -> None:
@@ -231,7 +244,7 @@ def carry_over(origin: Bundle, folder: Path) -> None:
         _leave_out(found, card)
         card |= found.entries
         with _changed(folder) as beside:
-            _write(beside, found.files, card)
+            write_files(beside, card, found.files)
 
 
 def _leave_out(found: "_Fitted", card: Card) -> None:
@@ -316,7 +329,7 @@ def add_facts(loaded: Bundle, key: str, facts: Fields) -> None:
     with writing(loaded.folder, WAIT):
         card = read_card(loaded.folder)
         with _changed(loaded.folder) as beside:
-            _write(beside, {}, {**card, key: facts})
+            write_files(beside, {**card, key: facts}, {})
 
 
 def _belongs(entry: Any, weights: str) -> TypeGuard[Card]:
@@ -345,7 +358,7 @@ def _add(loaded: Bundle, file: str, tensors: Tensors, about: Fields, place: tupl
         table[place[-1]] = entry
         # The card and the file change together or not at all, so the folder is replaced whole.
         with _changed(folder) as beside:
-            _write(beside, {file: tensors}, card)
+            write_files(beside, card, {file: tensors})
     return cast(Entry, entry)
 
 
@@ -364,15 +377,6 @@ def _changed(folder: Path) -> Iterator[Path]:
             elif path.is_dir() and not is_own(path):
                 shutil.copytree(path, beside / path.name, symlinks=True)
         yield beside
-
-
-def _write(folder: Path, files: Mapping[str, Tensors], card: Card) -> None:
-    """Writes files of tensors and the card. In place of a link, never to where it leads."""
-    for name in (*files, CARD):
-        (folder / name).unlink(missing_ok=True)
-    for name, tensors in files.items():
-        (folder / name).write_bytes(to_bytes(tensors))
-    write_json(folder / CARD, card)
 
 
 def _copy_link(path: Path, to: Path) -> None:

@@ -13,7 +13,7 @@ adds the difference from it."""
 import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import torch
 from torch import Generator, Tensor
@@ -83,7 +83,7 @@ class Flow(FittedPrior):
         self.velocity = untrained(self._new_network)
 
     @classmethod
-    def from_card(cls, dim: int, options: Options) -> "Flow":
+    def from_card(cls, dim: int, options: Options) -> Self:
         """An unfitted flow with the `options` of a card. Networks of older cards have no modulation."""
         return cls(dim, **{**DEFAULTS_OF_OLDER_CARDS, **options})
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from facespace.core.cards import CARD, WEIGHTS
 from facespace.core.errors import BundleError, UsageError
 from facespace.core.files import restore_interrupted
+from facespace.report.run_files import METRICS
 
 BEST, LAST = "best", "last"  # the two bundles of a run
-RUN = "metrics.jsonl"  # in the folder of every run
 # Endings of the files of runs and bundles, and of other programs' models: never photographs or latents.
 _ENDINGS = ".safetensors .json .jsonl .pt .pth .ckpt .bin .onnx .pkl .pickle .h5 .tar .zip .gz"
 MODEL_ENDINGS = frozenset(_ENDINGS.split())
@@ -46,12 +46,12 @@ def folder_of(path: Path) -> Path:
     if path.suffix.lower() not in MODEL_ENDINGS or not path.is_file():
         return path
     parent = path.absolute().parent if path.parent == Path() else path.parent
-    return parent if _bundle_in(parent) or (parent / RUN).is_file() else path
+    return parent if _bundle_in(parent) or (parent / METRICS).is_file() else path
 
 
 def is_space(folder: Path) -> bool:
     """Whether a folder is a bundle or a run, finished or not."""
-    if (folder / RUN).is_file() or any((folder / name / CARD).is_file() for name in (BEST, LAST)):
+    if (folder / METRICS).is_file() or any((folder / name / CARD).is_file() for name in (BEST, LAST)):
         return True
     return (folder / CARD).is_file() and (folder / WEIGHTS).is_file()
 

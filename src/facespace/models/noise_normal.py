@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from facespace.models.flow import Condition, Flow
-from facespace.models.prior import Options, identity
+from facespace.models.prior import identity
 
 NAME = "noise-normal"
 SHRINKAGES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
@@ -42,7 +42,12 @@ class NoiseNormal(Flow):
     @classmethod
     def around(cls, flow: Flow, center: Tensor, covariance: Tensor, origin: str) -> "NoiseNormal":
         """The prior of a flow and a Gaussian of its noises: `center` (D,), `covariance` (D, D) positive
-        definite."""
+        definite. The noises of a flow that is such a prior itself are those that its `encode` gives, which
+        are white; in its place the result has the composition of both Gaussians."""
+        if isinstance(flow, NoiseNormal):
+            root = flow.noise_root.to(covariance)
+            center = flow.noise_center.to(center) + root @ center
+            covariance = root @ covariance @ root
         made = cls.from_card(len(flow.center), flow.options)
         made.load_state_dict(flow.state_dict(), strict=False)
         values, vectors = torch.linalg.eigh(covariance.double())
@@ -50,12 +55,6 @@ class NoiseNormal(Flow):
         made.noise_root.copy_((vectors * values.clamp(min=0).sqrt()) @ vectors.T)
         made.origin = origin
         return made.to(flow.center.device).eval().requires_grad_(False)
-
-    @classmethod
-    def from_card(cls, dim: int, options: Options) -> "NoiseNormal":
-        """An unfitted one with the `options` of a card."""
-        plain = Flow.from_card(dim, options)
-        return cls(dim, **plain.options)
 
     @property
     def mean(self) -> Tensor:
@@ -82,14 +81,6 @@ class NoiseNormal(Flow):
         e = Flow.encode(self, z).double()
         standard = -0.5 * (e.square() + math.log(2 * math.pi)).sum(1)
         return super().log_prob(z) - standard + self._noise_density(e)
-
-    def fit(self, z: Tensor, seed: int = 0, y: Tensor | None = None) -> None:
-        """Fits the Gaussian to latents (N, D) or (N, V, D); the flow stays. Deterministic."""
-        e = Flow.encode(self, z.flatten(0, -2)).double()
-        center, covariance, share, _ = shrunk_normal(e)
-        fitted = NoiseNormal.around(self, center, covariance, self.origin)
-        self.load_state_dict(fitted.state_dict())
-        self.origin = f"{self.name}, fitted to the latents of {len(e):,} faces, shrunk by {share:g}"
 
     def _colored(self, e: Tensor) -> Tensor:
         e = e.to(self.noise_center)

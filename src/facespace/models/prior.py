@@ -51,7 +51,7 @@ class FittedPrior(Prior):
     """A prior that is fitted to latents. Its state dict and its `options` describe it completely."""
 
     @classmethod
-    def from_card(cls, dim: int, options: Options) -> "FittedPrior":
+    def from_card(cls, dim: int, options: Options) -> Self:
         """An unfitted prior with the `options` of a card."""
         return cls(dim, **options)  # type: ignore[call-arg]
 

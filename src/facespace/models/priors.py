@@ -227,6 +227,7 @@ __all__ = [
     "Flow",
     "Mixture",
     "NoiseNormal",
+    "Options",
     "Prior",
     "StandardNormal",
     "default_kinds",

@@ -103,9 +103,8 @@ class ModelConfig:
             not self.layer_noise or self.backbone == "style",
             "model.layer_noise is for model.backbone=style.",
         )
-        signed = self.flat and not self.latent_relu
         yield (
-            self.refinement_steps == 1 or (self.refinement_steps > 1 and signed),
+            self.refinement_steps == 1 or (self.refinement_steps > 1 and self.refinable),
             "model.refinement_steps must be at least 1, and 1 but for a flat latent of both signs; "
             f"got {self.refinement_steps}.",
         )
@@ -129,6 +128,12 @@ class ModelConfig:
     def flat(self) -> bool:
         """Whether the latent is one vector of model.latent_dim dimensions: no spatial layout, no codebook."""
         return self.kind not in HIERARCHICAL and not self.spatial and self.bottleneck != "vq"
+
+    @property
+    def refinable(self) -> bool:
+        """Whether the encoder may take several passes (refinement_steps): the latent is flat and has both
+        signs."""
+        return self.flat and not self.latent_relu
 
     @property
     def family(self) -> str:

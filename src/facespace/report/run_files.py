@@ -13,7 +13,7 @@ from facespace.core.cards import Card, parameter_count, tensor_shapes
 from facespace.core.errors import BundleError
 from facespace.core.reading import LARGEST_LOG, read_bounded, read_json
 
-# The file names that run_log.py writes; importing it would load torch and matplotlib.
+# Names of files in the folder of a run: a line an epoch, the result, and the step of the checkpoint.
 METRICS, RESULT, POSITION = "metrics.jsonl", "run.json", "checkpoint.json"
 BUNDLES = ("last", "best")
 REGULARIZERS = {"gaussian": {"kl": 1.0}, "vq": {"commitment": 1.0}}  # of each bottleneck, by default

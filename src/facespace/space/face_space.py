@@ -27,7 +27,6 @@ from facespace.space.inputs import Given, Images, check_latents, number
 from facespace.space.noise_paths import has_noise, noise_paths
 from facespace.space.rejection import check_keep
 from facespace.space.set_faces import check_crop
-from facespace.space.torch_engine import Written, written_at
 
 if TYPE_CHECKING:
     import torch
@@ -43,7 +42,7 @@ class FaceSpace(BaseSpace):
     fitted by the space's template; results are uint8 (N, H, W, C) and float32 latents (N, D)."""
 
     # The directions, and the time at which the card that names them was written.
-    _read: tuple[Written, Directions] | None = None
+    _read: tuple[bundle.Written | None, Directions] | None = None
 
     def fit_prior(
         self,
@@ -192,7 +191,7 @@ class FaceSpace(BaseSpace):
     def directions(self) -> Directions:
         """The directions that `fit_directions` and `add_direction` left in the bundle. Raises BundleError
         without any."""
-        written = written_at(self._loaded)
+        written = bundle.written_at(self._loaded.folder)
         if self._read is None or self._read[0] != written:
             self._read = written, fitted.load_directions(self._loaded)
         return self._read[1]

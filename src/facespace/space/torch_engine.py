@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from facespace.core import cards
 from facespace.core.aliases import current_argument
 from facespace.core.errors import UsageError, choose
 from facespace.core.waiting import step
@@ -19,8 +18,6 @@ from facespace.models import LatentModel, bundle, bundle_card, fitted
 from facespace.models.priors import Flow, Prior
 from facespace.space.inputs import number
 
-Written = tuple[int, int, int]  # time in ns, number and size of a file
-
 
 class TorchEngine:
     """A `Codec` of a loaded bundle. Networks run in batches of `BATCH` faces on the device of the model."""
@@ -29,7 +26,7 @@ class TorchEngine:
         self.bundle = loaded
         self.model: LatentModel = loaded.model
         # Fitted priors by kind, each with the time at which the card was written when it was read.
-        self._opened: dict[str, tuple[Written, Prior]] = {}
+        self._opened: dict[str, tuple[bundle.Written | None, Prior]] = {}
 
     @property
     def device(self) -> torch.device:
@@ -63,7 +60,7 @@ class TorchEngine:
         name: str = current_argument("prior", kind) or self.default_prior
         if name == bundle_card.MODEL_PRIOR:
             return self.model.prior
-        written = written_at(self.bundle)
+        written = bundle.written_at(self.bundle.folder)
         known = self._opened.get(name)
         if known is None or known[0] != written:
             known = self._opened[name] = written, fitted.load_prior(self.bundle, name)
@@ -136,17 +133,6 @@ class TorchEngine:
         """Latents (N, D) moved by a `strength` in [0, 1] towards the centre of a prior, float32 (N, D)."""
         moved = self.prior(prior).truncate(torch.from_numpy(z).to(self.device), strength)
         return moved.float().cpu().numpy()
-
-
-def written_at(loaded: bundle.Bundle) -> Written:
-    """When a bundle's card was written last, and which file it is: clocks of disks are coarse. The page asks
-    for priors and directions at every move of a slider, and files are read again only when this has
-    changed."""
-    try:
-        facts = (loaded.folder / cards.CARD).stat()
-    except OSError:
-        return 0, 0, 0
-    return facts.st_mtime_ns, facts.st_ino, facts.st_size
 
 
 def condition_values(prior: Prior, given: Mapping[str, float]) -> Tensor:

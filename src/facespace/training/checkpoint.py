@@ -9,26 +9,27 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+import msgspec
 import torch
 
 from facespace.core.aliases import rename_old_keys
-from facespace.core.configs import from_dict, to_dict
+from facespace.core.configs import flat, from_dict, to_dict
 from facespace.core.console import note
 from facespace.core.errors import TrainingError, UsageError
 from facespace.core.files import write_atomically, write_json
 from facespace.core.reading import MEGABYTE, check_regular
 from facespace.models.optimization import EarlyStopping
 from facespace.recipes.config import Recipe
+from facespace.report.run_files import POSITION
 
 CHECKPOINT, PREVIOUS = "checkpoint.pt", "checkpoint.previous.pt"
 LARGEST = 64 * 1024 * MEGABYTE  # bytes of a checkpoint that is read
-POSITION = "checkpoint.json"  # the step of the checkpoint, for listings that do not load torch
 
 
 class Stateful(Protocol):
     """A part of a checkpoint: a module, an optimizer or a gradient scaler."""
 
-    def state_dict(self) -> dict[str, Any]: ...
+    def state_dict(self) -> Mapping[str, object]: ...
 
     def load_state_dict(self, state_dict: Any) -> Any: ...
 
@@ -52,6 +53,16 @@ class Progress(EarlyStopping):
     done: bool = False
 
 
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a file holds: the identity and the position of its training, and the state of each part by
+    name."""
+
+    identity: Identity
+    progress: Progress
+    parts: Mapping[str, object]
+
+
 def save(
     run: Path,
     progress: Progress,
@@ -66,9 +77,7 @@ def save(
         state[name] = part.state_dict()
     path = run / CHECKPOINT
     with write_atomically(path) as beside:
-        content = io.BytesIO()  # so that a full disk is the error of a plain write
-        torch.save(state, content)
-        beside.write_bytes(content.getbuffer())
+        write_state(beside, state)
         if path.exists():  # a link and a rename: at no moment is there no complete checkpoint
             spare = run / f".{PREVIOUS}"
             spare.unlink(missing_ok=True)
@@ -92,34 +101,31 @@ def load(
 
     `first` reads in the main process and hands the result to all. Raises TrainingError where there is no
     checkpoint, both are damaged, or the identity differs."""
-    state = on_main_process(lambda: _read_valid(run, identity))
-    position = dict(state["progress"])
-    for table in ("sums", "counts"):
-        position[table] = rename_old_keys("terms", position[table])
+    found = on_main_process(lambda: _read_valid(run, identity))
     for name, part in parts.items():
-        part.load_state_dict(state[name])
-    return Progress(**position)
+        part.load_state_dict(found.parts[name])
+    return found.progress
 
 
-def _read_valid(run: Path, identity: Identity) -> dict[str, Any]:
+def _read_valid(run: Path, identity: Identity) -> Checkpoint:
     """The checkpoint, or the previous one, of a training with that identity."""
     if not (run / CHECKPOINT).is_file() and not (run / PREVIOUS).is_file():
         raise TrainingError(
             f"{run} has no {CHECKPOINT} to resume from. Leave out --resume to start a new run."
         )
     try:
-        state = _read(run / CHECKPOINT)
+        found = _read(run / CHECKPOINT)
     except TrainingError as error:
         note(f"{error} The previous one is used.")
-        state = _read(run / PREVIOUS)
+        found = _read(run / PREVIOUS)
     for name, value in identity.items():
-        if not _equal(name, state["identity"].get(name), value):
-            what = _difference(name, state["identity"].get(name), value)
+        if not _equal(name, found.identity.get(name), value):
+            what = _difference(name, found.identity.get(name), value)
             raise TrainingError(
                 f"{run} was trained with {what}. Resume with the same command as before, "
                 f"or start a new run with another --to."
             )
-    return state
+    return found
 
 
 def _difference(name: str, old: object, new: object) -> str:
@@ -127,7 +133,7 @@ def _difference(name: str, old: object, new: object) -> str:
     if name != "recipe" or not isinstance(old, str) or not isinstance(new, str):
         return f"another {name}"
     try:
-        before, after = (_flat(to_dict(from_dict(Recipe, json.loads(text)))) for text in (old, new))
+        before, after = (flat(to_dict(from_dict(Recipe, json.loads(text)))) for text in (old, new))
     except (ValueError, UsageError):
         return f"another {name}"
     changed = []
@@ -142,17 +148,6 @@ def _difference(name: str, old: object, new: object) -> str:
 
 
 SHOWN = 4  # fields of a recipe in a sentence
-
-
-def _flat(fields: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested fields with dots between their names, as --set has them."""
-    found: dict[str, Any] = {}
-    for name, value in fields.items():
-        if isinstance(value, Mapping):
-            found |= _flat(value, f"{prefix}{name}.")
-        else:
-            found[f"{prefix}{name}"] = value
-    return found
 
 
 def _shown(value: object) -> str:
@@ -173,10 +168,32 @@ def _equal(name: str, old: object, new: object) -> bool:
         return False
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> Checkpoint:
+    state = read_state(path, "Start a new run with --force.")
+    try:
+        identity = msgspec.convert(state.pop("identity"), dict[str, object])
+        progress = msgspec.convert(state.pop("progress"), Progress)
+    except (KeyError, msgspec.ValidationError) as error:
+        raise TrainingError(f"{path} is damaged ({error}). Start a new run with --force.") from None
+    progress.sums = rename_old_keys("terms", progress.sums)
+    progress.counts = rename_old_keys("terms", progress.counts)
+    return Checkpoint(identity, progress, state)
+
+
+def write_state(path: Path, state: Mapping[str, object]) -> None:
+    """Writes tensors, numbers and text by name. In one piece, so that a full disk is the error of a plain
+    write."""
+    content = io.BytesIO()
+    torch.save(dict(state), content)
+    path.write_bytes(content.getbuffer())
+
+
+def read_state(path: Path, repair: str) -> dict[str, object]:
+    """What `write_state` wrote. Raises TrainingError for a damaged file, which ends with the sentence
+    `repair`."""
     try:
         check_regular(path, LARGEST)
-        return torch.load(path, map_location="cpu", weights_only=True)
+        return {**torch.load(path, map_location="cpu", weights_only=True)}
     except Exception as error:  # a damaged archive or pickle stream can raise almost anything
         reason = str(error).splitlines()[0]
-        raise TrainingError(f"{path} is damaged ({reason}). Start a new run with --force.") from None
+        raise TrainingError(f"{path} is damaged ({reason}). {repair}") from None

@@ -19,9 +19,10 @@ from facespace.models import LatentModel
 from facespace.models.bundle import Bundle
 from facespace.models.locations import BEST, LAST
 from facespace.recipes.config import Recipe, TrainConfig
-from facespace.training.checkpoint import CHECKPOINT, POSITION, PREVIOUS
+from facespace.report.run_files import METRICS, POSITION, RESULT
+from facespace.training.checkpoint import CHECKPOINT, PREVIOUS
 from facespace.training.pool import check_samples
-from facespace.training.run_log import CURVES, METRICS, RESULT, SHEETS
+from facespace.training.run_log import CURVES, SHEETS
 from facespace.training.trackers import TRACKERS, check_trackers
 
 # All that a run's folder may hold; a folder with anything else in it is never replaced.

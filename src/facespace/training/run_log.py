@@ -10,6 +10,7 @@ import numpy as np
 from facespace.core.console import note
 from facespace.core.files import write_atomically, write_json
 from facespace.core.reading import LARGEST_LOG, read_bounded
+from facespace.report.run_files import METRICS, RESULT
 from facespace.training.records import EpochRecord, Figures, RunResult, read_record
 from facespace.training.trackers import Tracker
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from facespace.report.charts import Curve
 
 NOT_IN_NATS = {"mse", "perceptual", "identity", "adversarial", "feature_matching", "discriminator"}
-METRICS, RESULT, CURVES, SHEETS = "metrics.jsonl", "run.json", "curves.png", "sheets"
+CURVES, SHEETS = "curves.png", "sheets"
 # Columns of the table on the terminal, each for training and validation: title, figure, width, and format.
 COLUMNS = (
     ("loss", "loss", 9, ",.1f"),

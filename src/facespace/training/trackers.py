@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from facespace.core.configs import to_dict
+from facespace.core.configs import flat, to_dict
 from facespace.core.console import note
 from facespace.core.errors import UsageError, choose, describe_os_error
 from facespace.core.extras import EXTRAS, install_command
@@ -42,7 +42,7 @@ class Tracker:
 
     def log_recipe(self, plan: Recipe) -> None:
         """Logs the recipe's fields, such as `train.batch`, as the run's parameters."""
-        self.backend.store_init_configuration(_flat(to_dict(plan)))
+        self.backend.store_init_configuration(_scalars(to_dict(plan)))
 
     def log(self, record: EpochRecord) -> None:
         """Logs the figures of an epoch as scalars by step, such as `loss/validation`."""
@@ -125,17 +125,12 @@ class MLflow(Tracker):
         return {"experiment_name": PROJECT, "run_name": run.resolve().name}
 
 
-def _flat(values: Mapping[str, object], prefix: str = "") -> dict[str, str | int | float | bool]:
+def _scalars(values: Mapping[str, object]) -> dict[str, str | int | float | bool]:
     """A nested table as one of dotted names; lists and None become text."""
-    flat: dict[str, str | int | float | bool] = {}
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{name}.")
-        elif isinstance(value, str | int | float):
-            flat[prefix + name] = value
-        else:
-            flat[prefix + name] = str(value)
-    return flat
+    scalars: dict[str, str | int | float | bool] = {}
+    for name, value in flat(values).items():
+        scalars[name] = value if isinstance(value, str | int | float) else str(value)
+    return scalars
 
 
 # accelerate's name of the tracker, which is also that of its module and of the folder that it keeps in a run.
