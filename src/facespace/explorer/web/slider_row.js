@@ -87,7 +87,7 @@ export class SliderRow {
   constructor(axis, { id, limit, unit }, actions) {
     this.axis = axis;
     this.limit = limit;
-    this.shown = 0; // the value, which may lie beyond the slider's reach
+    this.value = 0; // which may lie beyond the slider's reach
     this.typing = false;
     this.actions = actions;
     this.slider = h('input', {
@@ -171,7 +171,7 @@ export class SliderRow {
     };
     number.addEventListener('change', endTyping);
     number.addEventListener('blur', endTyping);
-    onTyped(number, () => this.shown, (value) => this.#moveAndFinish(value));
+    onTyped(number, () => this.value, (value) => this.#moveAndFinish(value));
   }
 
   /** @param {KeyboardEvent} event */
@@ -185,7 +185,7 @@ export class SliderRow {
 
   /** @param {number} by */
   #nudge(by) {
-    this.#moveAndFinish(clamp(this.shown + by, -LARGEST, LARGEST));
+    this.#moveAndFinish(clamp(this.value + by, -LARGEST, LARGEST));
   }
 
   /**
@@ -207,7 +207,7 @@ export class SliderRow {
    */
   setValue(value) {
     const { axis, slider, number, gaps } = this;
-    this.shown = value;
+    this.value = value;
     if (!this.typing) number.value = value.toFixed(2);
     slider.value = String(value);
     let spoken = `${axis.label} ${signed(value)}, ${strength(value)}`;
@@ -218,11 +218,6 @@ export class SliderRow {
     slider.setAttribute('aria-valuetext', spoken);
     const position = 50 + 50 * clamp(value / this.limit, -1, 1);
     slider.style.setProperty('--at', `${position}%`);
-  }
-
-  /** The value that is shown. */
-  get value() {
-    return this.shown;
   }
 
   /**

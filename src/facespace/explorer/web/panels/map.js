@@ -6,6 +6,7 @@ import { $, attempt, button, h, options, setChildren, toast } from '../dom.js';
 import { engine } from '../engine.js';
 import { SIDE, drawMap, faceAt, faceBeside, latentsInside, pointerPlace } from '../map_view.js';
 import { fillSelect, bind } from '../fields.js';
+import { latestWins } from '../latest.js';
 import { displayName, isShown } from '../labels.js';
 import { newNamed, on, openFacts, setExamples, setFace, setKeyframes, setView, state } from '../state.js';
 import { showPreview } from './stage.js';
@@ -100,20 +101,29 @@ function reload() {
   load();
 }
 
-async function load() {
+/** Shows the chosen map; where it is not known, asks for it, once however often the page changes meanwhile. */
+const load = latestWins(async () => {
   const method = methodSelect.value;
-  if (!maps.has(method)) {
-    waiting.hidden = false;
-    waiting.textContent = state.statistics ? 'Computing the map…' : 'Measuring the space…';
-    if (!state.statistics) {
-      board.hidden = true;
-      return;
-    }
-    const loaded = await attempt(() => engine.map(method, openFacts().latents));
-    if (!loaded) return;
-    maps.set(method, loaded);
+  const loaded = maps.get(method) ?? (await request(method));
+  if (loaded && method === methodSelect.value) show(loaded);
+});
+
+/**
+ * The map of the open space, or null where there is none yet or another space has been opened meanwhile.
+ * @param {string} method
+ */
+async function request(method) {
+  waiting.hidden = false;
+  waiting.textContent = state.statistics ? 'Computing the map…' : 'Measuring the space…';
+  if (!state.statistics) {
+    board.hidden = true;
+    return null;
   }
-  show(/** @type {FaceMap} */ (maps.get(method)));
+  const { fingerprint, latents } = openFacts();
+  const loaded = await attempt(() => engine.map(method, latents));
+  if (!loaded || fingerprint !== openFacts().fingerprint) return null;
+  maps.set(method, loaded);
+  return loaded;
 }
 
 /** @param {FaceMap} loaded */
