@@ -1,10 +1,13 @@
 """The explorer's panels one by one: what each shows while spaces, tabs and settings change around it."""
 
 import base64
+import io
 import json
 
+import numpy as np
 import pytest
 from explorer_browser import Tab, address, browser, expect, tab  # noqa: F401
+from PIL import Image
 
 pytestmark = pytest.mark.slow
 
@@ -74,6 +77,31 @@ def test_an_own_direction_and_locks_are_in_the_address_at_once(tab):
     assert document(page)["view"]["source"] == "saved"
 
 
+# ---- Components
+
+
+def pixels(tab, selector) -> np.ndarray:
+    """What is painted on the first canvas of a selector, RGBA."""
+    url = tab.at(selector).first.evaluate("canvas => canvas.toDataURL()")
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(url.split(",")[1]))).convert("RGBA")).astype(int)
+
+
+def test_a_component_shows_what_it_changes_and_its_pictures_set_the_slider(tab):
+    tab.page.click("#tab-components")
+    row = tab.page.get_by_role("group", name="Component 1", exact=True)
+    expect(row.locator(".end canvas")).to_have_count(2)
+    tab.page.wait_for_timeout(500)
+    low, high = (
+        pixels(tab, f"#components .row:first-child .end:{place} canvas")
+        for place in ("first-child", "last-child")
+    )
+    assert low.shape[:2] == (16, 16) and (low[..., 3] == 255).all()
+    assert np.abs(low - high)[..., :3].mean() > 2
+    row.get_by_role("button", name="Component 1: −2.0 σ").click()
+    expect(row.locator(".typed")).to_have_value("-2.00")
+    expect(tab.at("#history .tile")).to_have_count(3)
+
+
 # ---- Map
 
 
@@ -89,6 +117,37 @@ def test_the_map_is_asked_for_once_however_often_the_page_changes_meanwhile(tab)
     expect(tab.at("canvas.map")).to_be_visible()
     expect(tab.at("#map .hint")).to_contain_text("decoded by the model")
     assert sum(b'"request":"map"' in frame for frame in sent) == 1
+
+
+# ---- Photo
+
+
+def test_a_magnifier_shows_the_place_of_the_point_that_is_dragged(tab, tmp_path):
+    photo = Image.new("RGB", (300, 300), (40, 90, 160))
+    photo.paste((220, 30, 30), (0, 0, 150, 300))
+    photo.save(tmp_path / "halves.png")
+    tab.page.keyboard.press("p")
+    tab.page.set_input_files("#photo-file", tmp_path / "halves.png")
+    expect(tab.at("#photo-use")).to_be_enabled()
+    magnifier, handle = tab.at("#photo .magnifier"), tab.at("#photo .landmark").first
+    expect(magnifier).to_be_hidden()
+    box, area = handle.bounding_box(), tab.at("#photo .pick").bounding_box()
+    tab.page.mouse.move(box["x"] + 12, box["y"] + 12)
+    tab.page.mouse.down()
+    shares = []
+    for share in (0.2, 0.5, 0.8):
+        tab.page.mouse.move(area["x"] + share * area["width"], area["y"] + 0.8 * area["height"], steps=3)
+        expect(magnifier).to_be_visible()
+        shown = pixels(tab, "#photo .magnifier")
+        shares.append((shown[..., 0] > shown[..., 2]).mean())  # how much of it is the photo's red half
+        inside = magnifier.bounding_box()
+        middle = inside["x"] + inside["width"] / 2
+        assert (middle < area["x"] + area["width"] / 2) == (share > 0.4)  # never over the point
+    assert shares[0] > 0.9 and shares[1] == pytest.approx(0.5, abs=0.1) and shares[2] < 0.1
+    tab.page.mouse.up()
+    expect(magnifier).to_be_hidden()
+    tab.page.keyboard.press("ArrowLeft")
+    expect(magnifier).to_be_visible()
 
 
 # ---- Random
