@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from explorer_browser import Tab, address, browser, expect, tab  # noqa: F401
+from explorer_browser import Tab, address, browser, expect, same, tab  # noqa: F401
 from PIL import Image
 
 pytestmark = pytest.mark.slow
@@ -117,6 +117,111 @@ def test_the_map_is_asked_for_once_however_often_the_page_changes_meanwhile(tab)
     expect(tab.at("canvas.map")).to_be_visible()
     expect(tab.at("#map .hint")).to_contain_text("decoded by the model")
     assert sum(b'"request":"map"' in frame for frame in sent) == 1
+
+
+LAID_OUT = """async () => {
+  const { layOut } = await import('./map_layout.js');
+  const positions = [];
+  for (let i = 0; i < 600; i++) positions.push([(i * 0.618034) % 1, ((i * i) % 601) / 601]);
+  const map = { count: 600, width: 16, height: 20, positions };
+  const found = [];
+  for (const scale of [1, 1.9, 2, 16]) {
+    const { columns, rows, centres, shown } = layOut(map, scale);
+    const off = shown.map((face) => Math.max(
+      Math.abs(positions[face][0] - centres[face][0]) * columns, Math.abs(1 - positions[face][1] - centres[face][1]) * rows));
+    found.push([columns, rows, shown.filter((face) => face !== undefined).length, Math.max(...off.filter(Number.isFinite))]);
+  }
+  return found;
+}"""
+
+
+def test_faces_of_the_map_lie_in_cells_which_are_smaller_the_closer_the_view(tab):
+    whole, between, twice, closest = tab.page.evaluate(LAID_OUT)
+    assert whole[:2] == between[:2] == [15, 12] and twice[:2] == [30, 24]  # pixels of a face are 16 × 20
+    assert 120 < whole[2] < twice[2] < closest[2] and closest[2] > 590
+    assert max(found[3] for found in (whole, twice, closest)) <= 0.501  # each in the cell that it belongs to
+
+
+def open_map(tab):
+    tab.page.click("#tab-map")
+    expect(tab.at("#map .hint")).to_contain_text("decoded by the model")
+    return tab.at("canvas.map"), tab.at("#map .zoom")
+
+
+def test_the_map_is_zoomed_and_moved_by_the_wheel_a_drag_buttons_and_keys(tab):
+    board, zoom = open_map(tab)
+    whole, count = pixels(tab, "canvas.map"), tab.moments()
+    box = board.bounding_box()
+    centre = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    tab.page.mouse.move(*centre)
+    tab.page.mouse.wheel(0, -600)
+    expect(zoom).to_have_text("2.6×")
+    near = pixels(tab, "canvas.map")
+    assert not np.array_equal(near, whole)
+    tab.page.mouse.down()
+    tab.page.mouse.move(centre[0] + 80, centre[1] + 40, steps=4)
+    tab.page.mouse.up()
+    assert (
+        not np.array_equal(pixels(tab, "canvas.map"), near) and tab.moments() == count
+    )  # a drag loads no face
+    tab.page.get_by_role("button", name="Zoom out").click()
+    expect(zoom).to_have_text("1.7×")
+    tab.page.get_by_role("button", name="Zoom in").click()
+    expect(zoom).to_have_text("2.6×")
+    zoom.click()
+    expect(zoom).to_have_text("1.0×")
+    board.focus()
+    for key, shown in (("+", "1.5×"), ("+", "2.3×"), ("-", "1.5×"), ("0", "1.0×")):
+        tab.page.keyboard.press(key)
+        expect(zoom).to_have_text(shown)
+    tab.page.keyboard.press("+")
+    tab.page.keyboard.press("ArrowRight")
+    for _ in range(30):
+        tab.page.keyboard.press("ArrowRight")
+    tab.page.keyboard.press("Enter")
+    expect(tab.at("#history .tile")).to_have_count(count + 1)
+    expect(zoom).to_have_text("1.5×")
+
+
+def test_a_click_on_a_zoomed_map_loads_the_face_under_it(tab):
+    board, zoom = open_map(tab)
+    board.focus()
+    tab.page.keyboard.press("ArrowRight")
+    for _ in range(4):
+        tab.page.keyboard.press("+")
+    expect(zoom).to_have_text("5.1×")
+    expect(tab.at(".frame .caption")).to_have_text("On the map")
+    shown, box = tab.picture(), board.bounding_box()
+    canvas = pixels(tab, "canvas.map")[..., :3]
+    accent = np.abs(canvas - (85, 70, 214)).max(2) < 3  # the outline of the face that is pointed at
+    y, x = (np.flatnonzero(accent.any(axis)).mean() / 640 for axis in (1, 0))
+    tab.page.mouse.click(box["x"] + x * box["width"], box["y"] + y * box["height"])
+    expect(tab.at("#history .tile")).to_have_count(3)
+    assert same(tab.picture(), shown)
+
+
+def test_two_fingers_zoom_the_map(browser, address):
+    tab = Tab(browser, address, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    try:
+        tab.ready()
+        tab.page.click("[data-part=source]")
+        board, zoom = open_map(tab)
+        tab.page.get_by_label("Click action").select_option("positive")
+        board.scroll_into_view_if_needed()
+        box = board.bounding_box()
+        x, y = box["x"] + box["width"] / 2, box["y"] + 40
+        session = tab.context.new_cdp_session(tab.page)
+        for kind, apart in (("touchStart", 20), ("touchMove", 30), ("touchMove", 40), ("touchEnd", None)):
+            points = (
+                []
+                if apart is None
+                else [{"x": x - apart, "y": y, "id": 0}, {"x": x + apart, "y": y, "id": 1}]
+            )
+            session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+        expect(zoom).to_have_text("2.0×")
+        expect(tab.at(".toast")).to_have_count(0)  # no lasso was drawn meanwhile
+    finally:
+        tab.context.close()
 
 
 # ---- Photo

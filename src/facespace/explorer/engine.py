@@ -26,7 +26,7 @@ from facespace.models.bundle_card import MODEL_PRIOR as OWN
 from facespace.space.face_space import FaceSpace
 from facespace.space.film import Decoded
 
-THUMBNAIL = 40  # pixels of the longer side of a face on the map
+THUMBNAIL = 64  # pixels of the longer side of a face on the map, which can be zoomed
 IDLE = 0.25  # seconds without a request after which the background work continues
 LOOP_MODES = {"once": {}, "loop": {"loop": True}, "pingpong": {"pingpong": True}}
 INTERPOLATIONS = {"linear": "linear", "spherical": "spherical", "geodesic": "dense"}  # -> path of a morph

@@ -26,6 +26,7 @@ const SHORTCUTS = [
   ['L', 'lock the slider that has the focus'],
   ['Alt+arrows', 'fine steps of a slider'],
   ['PageUp, PageDown', 'half a standard deviation'],
+  ['arrows, Enter, +, −, 0', 'on the map: the next face, load it, zoom, the whole map'],
   ['?', 'this help'],
 ];
 const PRIVACY =
