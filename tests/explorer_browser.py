@@ -5,14 +5,13 @@ import base64
 import io
 import os
 import shutil
-import threading
 
 import numpy as np
 import pytest
-from explorer_help import with_directions
+from explorer_help import running, with_directions
 from PIL import Image
 
-from facespace.explorer.service import Service, Spaces
+from facespace.explorer.service import Spaces
 from facespace.space.face_space import load
 
 CHROMIUM = next(
@@ -43,14 +42,8 @@ def address(lively, told, trained, few_samples) -> str:
     names = ("Smiling", "Eyeglasses", "Male")
     spaces = Spaces([with_directions(load(lively), names), told, trained])
     spaces.open(2)._writable = lambda: False
-    service = Service(spaces, "127.0.0.1", 0, None)
-    ready = threading.Event()
-    thread = threading.Thread(target=service.serve_until_stopped, args=(lambda _: ready.set(),), daemon=True)
-    thread.start()
-    assert ready.wait(20)
-    yield service.address
-    service.should_exit = True
-    thread.join(10)
+    with running(spaces) as service:
+        yield service.address
 
 
 class Tab:

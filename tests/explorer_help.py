@@ -1,12 +1,16 @@
-"""Helpers of the explorer's tests: a space with directions that are made up, and a running server."""
+"""Helpers of the explorer's tests: a space with directions that are made up, and a running server, in a thread or as a
+process of its own."""
 
 import re
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
 
+from facespace.explorer.service import Service, Spaces
 from facespace.latent.directions import Directions, Whitening, custom_direction, merged
 from facespace.space.face_space import FaceSpace
 
@@ -32,6 +36,24 @@ def with_directions(space: FaceSpace, names=("Smiling", "Eyeglasses", "Male"), u
         add_direction,
     )  # type: ignore[method-assign]
     return space
+
+
+@contextmanager
+def running(
+    spaces: Spaces, token: str | None = None, port: int = 0, new_token: bool = False
+) -> Iterator[Service]:
+    """A server in a thread, which must have ended 10 seconds after the block."""
+    service = Service(spaces, "127.0.0.1", port, token, new_token=new_token)
+    ready = threading.Event()
+    thread = threading.Thread(target=service.serve_until_stopped, args=(lambda _: ready.set(),), daemon=True)
+    thread.start()
+    assert ready.wait(20)
+    try:
+        yield service
+    finally:
+        service.should_exit = True
+        thread.join(10)
+    assert not thread.is_alive()
 
 
 @contextmanager

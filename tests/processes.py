@@ -1,9 +1,10 @@
-"""Processes that tests start, to kill them or to let them run beside the test."""
+"""Processes that tests start, to kill them or to let them run beside the test, and a port for one of them."""
 
 import io
 import multiprocessing
 import os
 import signal
+import socket
 import sys
 import tempfile
 import time
@@ -17,6 +18,13 @@ from facespace.cli import main
 # A copy of this process has torch already, which a new interpreter loads for seconds. It cannot use an accelerator that
 # this process has used, and on other systems a copy is not sound.
 COPIES = sys.platform == "linux" and not torch.cuda.is_available()
+
+
+def free_port() -> int:
+    """A port of this machine that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 class Started:

@@ -223,7 +223,9 @@ def page(
     root_path: str = "",
     path: str = "/main.js",
 ):
-    app = service.application(service.Spaces([]), OWN, TOKEN, "", security.check_hosts(allowed), root_path)
+    app = service.application(
+        service.Spaces([]), OWN, TOKEN, security.Access("", allowed, root_path).checked()
+    )
     headers = {"host": host} | ({"origin": origin} if origin else {})
     return TestClient(app).get(path, headers=headers)
 
@@ -238,7 +240,9 @@ def talks(
 ) -> bool:
     from starlette.websockets import WebSocketDisconnect
 
-    app = service.application(service.Spaces([]), OWN, TOKEN, "", security.check_hosts(allowed), root_path)
+    app = service.application(
+        service.Spaces([]), OWN, TOKEN, security.Access("", allowed, root_path).checked()
+    )
     try:
         with TestClient(app).websocket_connect(
             path, headers={"host": host, "origin": origin}, subprotocols=[security.PROTOCOL, token]

@@ -14,7 +14,7 @@ import urllib.request
 
 import numpy as np
 import pytest
-from explorer_help import serving, with_directions
+from explorer_help import running, serving, with_directions
 from PIL import Image
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
@@ -26,7 +26,7 @@ from facespace.explorer import messages, security, statistics
 from facespace.explorer import photos as photos_module
 from facespace.explorer.engine import Engine
 from facespace.explorer.photos import Photos
-from facespace.explorer.service import PORT, TRIED, Service, Spaces, bind
+from facespace.explorer.service import PORT, TRIED, Spaces, bind
 from facespace.models import bundle, export, locations
 from facespace.space.face_space import load
 
@@ -64,15 +64,8 @@ class Page:
 @pytest.fixture(scope="module")
 def service(trained, told, few_samples):
     """A server with two spaces, the first of them with made-up directions, in a thread."""
-    made = Service(Spaces([with_directions(load(trained)), told]), "127.0.0.1", 0, TOKEN)
-    ready = threading.Event()
-    thread = threading.Thread(target=made.serve_until_stopped, args=(lambda _: ready.set(),), daemon=True)
-    thread.start()
-    assert ready.wait(20)
-    yield made
-    made.should_exit = True
-    thread.join(10)
-    assert not thread.is_alive()
+    with running(Spaces([with_directions(load(trained)), told]), TOKEN) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

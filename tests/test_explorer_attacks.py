@@ -12,15 +12,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from explorer_help import serving
+from explorer_help import running, serving
 from test_explorer import TOKEN, Page, pack
 
 from facespace.cli.explore import in_browser
 from facespace.core.errors import UsageError
 from facespace.core.waiting import Abandoned, step, while_wanted
 from facespace.explorer import connections, security
-from facespace.explorer.engine import Engine
-from facespace.explorer.service import Service, Spaces
+from facespace.explorer.service import Spaces
+from facespace.space.face_space import FaceSpace
 
 MORPH = {"frames": 300, "interpolation": "linear", "fps": 30, "format": "gif"}
 
@@ -28,14 +28,8 @@ MORPH = {"frames": 300, "interpolation": "linear", "fps": 30, "format": "gif"}
 @pytest.fixture
 def port(trained):
     """A running server."""
-    service = Service(Spaces([trained]), "127.0.0.1", 0, TOKEN)
-    ready = threading.Event()
-    thread = threading.Thread(target=service.serve_until_stopped, args=(lambda _: ready.set(),), daemon=True)
-    thread.start()
-    assert ready.wait(20)
-    yield service.listening.getsockname()[1]
-    service.should_exit = True
-    thread.join(10)
+    with running(Spaces([trained]), TOKEN) as service:
+        yield service.listening.getsockname()[1]
 
 
 def get(port, headers="", method="GET"):
@@ -50,7 +44,7 @@ def get(port, headers="", method="GET"):
 def test_work_stops_at_its_next_step_where_nobody_waits_and_a_page_has_one_export(port, monkeypatch):
     begun, steps, ended = threading.Event(), [], threading.Event()
 
-    def slow(engine, z):
+    def slow(space, z):
         begun.set()
         try:
             for _ in range(200):
@@ -62,7 +56,7 @@ def test_work_stops_at_its_next_step_where_nobody_waits_and_a_page_has_one_expor
             raise
         return np.zeros((len(z), 16, 16, 3), np.uint8)
 
-    monkeypatch.setattr(Engine, "decode", slow)
+    monkeypatch.setattr(FaceSpace, "decode", slow)
     page, z = Page(port), np.zeros((2, 5), "<f4").tobytes()
     page.socket.send(pack(z, id=7, request="export_animation", **MORPH))
     assert begun.wait(10)

@@ -1,17 +1,16 @@
 """Journeys through the explorer's page on which people met faults: what is shown is what is, one undo for what is seen,
 and what is kept or forgotten."""
 
-import contextlib
 import re
-import socket
-import threading
 
 import numpy as np
 import pytest
 from explorer_browser import WAIT, Tab, address, browser, expect, same, tab  # noqa: F401
+from explorer_help import running
 from PIL import Image
+from processes import free_port
 
-from facespace.explorer.service import Service, Spaces
+from facespace.explorer.service import Spaces
 
 pytestmark = pytest.mark.slow
 
@@ -248,48 +247,30 @@ def test_in_a_space_that_takes_no_directions_they_live_in_the_browser_and_travel
 # ---- The server and its key
 
 
-@contextlib.contextmanager
-def server(run, port, new_token=False):
-    """A server in a thread, on a port of its own choice: yields its address."""
-    service = Service(Spaces([run]), "127.0.0.1", port, None, new_token=new_token)
-    ready = threading.Event()
-    thread = threading.Thread(target=service.serve_until_stopped, args=(lambda _: ready.set(),), daemon=True)
-    thread.start()
-    assert ready.wait(20)
-    yield service.address
-    service.should_exit = True
-    thread.join(10)
-
-
 def test_a_page_finds_its_server_again_after_a_restart_and_takes_an_address_that_is_pasted_into_it(
     browser, trained, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("FACESPACE_CACHE", str(tmp_path))
     port = free_port()
-    with server(trained, port) as address:
+    with running(Spaces([trained]), port=port) as service:
+        address = service.address
         tab = Tab(browser, address).ready()
     try:
         expect(tab.at("#disconnected")).to_be_visible(timeout=WAIT)
-        with server(trained, port) as again:
-            assert again == address
+        with running(Spaces([trained]), port=port) as again:
+            assert again.address == address
             (kept,) = tmp_path.rglob("*.token")
             assert kept.stat().st_mode & 0o777 == 0o600
             expect(tab.at("#disconnected")).to_have_count(0, timeout=WAIT)
-        with server(trained, port, new_token=True) as other:
-            assert other != address
-            tab.page.evaluate(f"location.hash = {other.split('#')[1]!r}")
+        with running(Spaces([trained]), port=port, new_token=True) as other:
+            assert other.address != address
+            tab.page.evaluate(f"location.hash = {other.address.split('#')[1]!r}")
             expect(tab.at("#disconnected")).to_have_count(0, timeout=WAIT)
             tab.page.keyboard.press("r")
             steps(tab, 3)
             assert "token" not in tab.page.url
     finally:
         tab.context.close()
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
 
 
 def test_a_link_to_a_face_of_another_loaded_space_opens_that_space(tab):

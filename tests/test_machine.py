@@ -4,7 +4,6 @@ import importlib
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from contextlib import nullcontext
@@ -162,12 +161,6 @@ def command(drawn, to, settings, *launch):
     return [str(part) for part in parts]
 
 
-def free_port() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return str(probe.getsockname()[1])
-
-
 TAUGHT = ("perceptual=1", "adversarial=0.01", "feature_matching=0.3", "adversarial_start=0.4")
 
 
@@ -189,7 +182,7 @@ def train_as_rank(rank: int, port: str, tokens: list[str]) -> None:
 
 def in_two_processes(tokens: list[str]) -> tuple[list[int], str, str]:
     """Exit codes of both ranks, and what both said on stdout and stderr."""
-    port = free_port()
+    port = str(processes.free_port())
     started = [processes.Started(train_as_rank, rank, port, tokens) for rank in range(2)]
     ends = [process.finish(180) for process in started]
     return [code for code, _, _ in ends], "".join(out for _, out, _ in ends), "".join(err for *_, err in ends)
@@ -208,7 +201,14 @@ def test_two_processes_learn_what_one_learns(drawn, tmp_path, taught):
     settings += ["train.gradient_clip=500", "train.ema=0.5", *taught]
     with quiet():
         facespace.train("demo", drawn, tmp_path / "one", settings=settings, trackers=["none"])
-    launch = ("torch.distributed.run", "--nproc-per-node", "2", "--master-port", free_port(), "-m")
+    launch = (
+        "torch.distributed.run",
+        "--nproc-per-node",
+        "2",
+        "--master-port",
+        str(processes.free_port()),
+        "-m",
+    )
     call = command(drawn, tmp_path / "two", settings, *launch)
     tokens = call[call.index("facespace") + 1 :]
     if taught:

@@ -57,6 +57,7 @@ def explore(
     """
     from facespace.core.console import note
     from facespace.data.faces import FaceSet
+    from facespace.explorer.security import Access
     from facespace.explorer.service import Service, Spaces
     from facespace.training.memory import keep_freed_memory
 
@@ -64,7 +65,8 @@ def explore(
     chosen = list(spaces) or at_hand(Path("runs"), Path("demo"))
     opened = Spaces(chosen, FaceSet(data) if data else None)
     opened.open(0)  # a missing or damaged space raises before anything listens
-    service = Service(opened, host, port, token, allowed=allow_host, root_path=root_path, new_token=new_token)
+    access = Access(allowed=allow_host, root_path=root_path)
+    service = Service(opened, host, port, token, access, new_token)
 
     def ready(address: str) -> None:
         note(f"Explore {', '.join(opened.names)} at {address}  (Ctrl-C stops)")

@@ -25,8 +25,9 @@ from facespace.latent.directions import Directions, custom_direction
 from facespace.models import locations
 from facespace.models.bundle_card import MODEL_PRIOR as OWN
 from facespace.space.face_space import FaceSpace
+from facespace.space.film import Decoded
 
-THUMBNAIL = 40  # pixels of the longer side of a face on the map
+THUMBNAIL = 64  # pixels of the longer side of a face on the map, which can be zoomed
 IDLE = 0.25  # seconds without a request after which the background work continues
 LOOP_MODES = {"once": {}, "loop": {"loop": True}, "pingpong": {"pingpong": True}}
 INTERPOLATIONS = {"linear": "linear", "spherical": "spherical", "geodesic": "dense"}  # -> path of a morph
@@ -247,7 +248,7 @@ class Engine:
     def export_animation(self, keyframes: np.ndarray, spec: PathSpec, fps: float, file_format: str) -> bytes:
         """The animation of a path as a file of that format."""
         choose(dict.fromkeys(_formats()), file_format, "animation format")
-        faces = _Decoded(self, self.path(keyframes, spec))
+        faces = Decoded(self.space, self.path(keyframes, spec))
         with tempfile.TemporaryDirectory(prefix="facespace-") as folder:
             file = Path(folder) / f"morph.{file_format}"
             animation.save_animation(faces, file, fps=fps)
@@ -292,18 +293,6 @@ class Engine:
         for face in faces:
             small.append(np.asarray(grids.to_image(face).resize(size, Image.Resampling.LANCZOS)))
         return np.stack(small)
-
-
-class _Decoded:
-    """Faces of latents as the frames of an animation, decoded when they are asked for."""
-
-    def __init__(self, engine: Engine, z: np.ndarray) -> None:
-        self._engine, self._z = engine, z
-        channels, height, width = engine.space.image_shape
-        self.shape = (len(z), height, width, channels)
-
-    def __getitem__(self, places: slice, /) -> np.ndarray:
-        return self._engine.decode(self._z[places])
 
 
 def _formats() -> list[str]:

@@ -4,7 +4,7 @@ import threading
 from pathlib import Path
 
 from facespace.data.faces import FaceSet
-from facespace.explorer.security import NOTEBOOKS
+from facespace.explorer.security import NOTEBOOKS, Access
 from facespace.explorer.service import Service, Spaces
 from facespace.space.face_space import FaceSpace
 
@@ -45,4 +45,4 @@ def explore(
     opened: list[FaceSpace | Path] = []
     for space in spaces:
         opened.append(space if isinstance(space, FaceSpace) else Path(space))
-    return Explorer(Service(Spaces(opened, data), "127.0.0.1", port, None, NOTEBOOKS))
+    return Explorer(Service(Spaces(opened, data), "127.0.0.1", port, None, Access(NOTEBOOKS)))

@@ -14,6 +14,7 @@ import stat
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -154,27 +155,30 @@ def name_of(host: str) -> str:
     return re.sub(r":[0-9]+$", "", host)
 
 
+class Access(NamedTuple):
+    """From where the page may be shown, beside this server's own address."""
+
+    frames: str = ""  # origins that may show it in a frame
+    allowed: Sequence[str] = ()  # NAME or NAME:PORT of proxies
+    root_path: str = ""  # which proxies have before the path of a request
+
+    def checked(self) -> "Access":
+        """With the names in lower case and no slash at the path's end. Raises UsageError for what is no host
+        or path."""
+        return Access(self.frames, check_hosts(self.allowed), check_root_path(self.root_path))
+
+
 class Guard:
     """Middleware of the whole application: refuses a wrong Host or Origin, a WebSocket without the token, and
-    every method but GET and HEAD; adds the security headers to every response. `frames` are origins that may
-    show the page in a frame.
+    every method but GET and HEAD; adds the security headers to every response.
 
     Hosts are this server's own, loopback names with any port, which tunnels (ssh -L, docker -p) change, and
-    `allowed` names of proxies, with any port unless they have one; requests have `root_path` before their
-    path. A page of another loopback port has another Origin than its Host, and no name of another site is
-    loopback, so neither gets in."""
+    the allowed names of proxies, with any port unless they have one. A page of another loopback port has
+    another Origin than its Host, and no name of another site is loopback, so neither gets in."""
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        hosts: frozenset[str],
-        token: str,
-        frames: str = "",
-        allowed: Sequence[str] = (),
-        root_path: str = "",
-    ) -> None:
-        self.app, self.hosts, self.token, self.frames = app, hosts, token, frames
-        self.allowed, self.root_path = frozenset(allowed), root_path
+    def __init__(self, app: ASGIApp, hosts: frozenset[str], token: str, access: Access) -> None:
+        self.app, self.hosts, self.token, self.frames = app, hosts, token, access.frames
+        self.allowed, self.root_path = frozenset(access.allowed), access.root_path
         self.origins = {f"http://{host}" for host in hosts}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

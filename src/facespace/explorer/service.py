@@ -28,6 +28,7 @@ from facespace.data.faces import FaceSet
 from facespace.explorer import handlers, messages, security
 from facespace.explorer.connections import BoundedProtocol
 from facespace.explorer.engine import Engine, short_fingerprint
+from facespace.explorer.security import Access
 from facespace.models import locations
 from facespace.models.bundle_card import read_card
 from facespace.space.face_space import FaceSpace, load
@@ -36,6 +37,7 @@ PORT, TRIED = 8420, 20  # the default port, and how many ports from it on are tr
 QUEUED = 64  # requests of one page that are read before one of them is answered
 AT_ONCE = 4  # requests of one page that are handled at the same time
 PAGES = 16  # open pages
+NO_PROXY = Access()  # the page is shown at the server's own address alone
 
 
 class Spaces:
@@ -105,14 +107,7 @@ def media_type(name: str) -> str:
     return TYPES.get(Path(name).suffix.lower(), "application/octet-stream")
 
 
-def application(
-    spaces: Spaces,
-    hosts: frozenset[str],
-    token: str,
-    frames: str = "",
-    allowed: Sequence[str] = (),
-    root_path: str = "",
-) -> ASGIApp:
+def application(spaces: Spaces, hosts: frozenset[str], token: str, access: Access = NO_PROXY) -> ASGIApp:
     """The application: the page's files and its WebSocket, behind the guard."""
     files = _page_files()
 
@@ -134,7 +129,7 @@ def application(
 
     open_pages: set[WebSocket] = set()
     routes = [WebSocketRoute("/ws", connect), Route("/", page), Route("/{name:path}", page)]
-    return security.Guard(Starlette(routes=routes), hosts, token, frames, allowed, root_path)
+    return security.Guard(Starlette(routes=routes), hosts, token, access)
 
 
 def _page_files() -> dict[str, bytes]:
@@ -241,19 +236,17 @@ class Service(uvicorn.Server):
         host: str,
         port: int | None,
         token: str | None,
-        frames: str = "",
-        allowed: Sequence[str] = (),
-        root_path: str = "",
+        access: Access = NO_PROXY,
         new_token: bool = False,
     ) -> None:
-        allowed, root_path = security.check_hosts(allowed), security.check_root_path(root_path)
+        access = access.checked()
         self._spaces, key = spaces, security.check_token(host, token)
         self.listening = bind(host, port)
         number = self.listening.getsockname()[1]
         if token is None and port != 0:  # a page finds no server again on a port that is any free one
             key = security.kept_token(number, key, new_token)
         hosts = security.allowed_hosts(host, number)
-        app = application(spaces, hosts, key, frames, allowed, root_path)
+        app = application(spaces, hosts, key, access)
         shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
         self.address = f"http://{security.authority(shown)}:{number}/#token={key}"
         super().__init__(

@@ -1,5 +1,6 @@
-"""A morph as a film: its frames are decoded where they are read, and its steps measured on the way. Which
-latents they have is FaceSpace.morph_latents."""
+"""Latents as the frames of an animation, which are decoded where they are read, in parts, so that memory does
+not grow with its length; and a morph as a film, whose steps are measured on the way. Which latents it has is
+FaceSpace.morph_latents."""
 
 from typing import TYPE_CHECKING
 
@@ -11,10 +12,21 @@ if TYPE_CHECKING:
     from facespace.space.face_space import FaceSpace
 
 
-class Film:
-    """A morph whose frames are decoded where they are read, in parts, so that memory does not grow with its
-    length: `shape` (F, H, W, C) and slices of frames uint8 (K, H, W, C), as an array has them. `latents` are
-    float32 (F, D)."""
+class Decoded:
+    """Faces of latents float32 (F, D): `shape` (F, H, W, C) and slices of frames uint8 (K, H, W, C), as an
+    array has them."""
+
+    def __init__(self, space: "FaceSpace", latents: np.ndarray) -> None:
+        self._space, self.latents = space, latents
+        channels, height, width = space.image_shape
+        self.shape = (len(latents), height, width, channels)
+
+    def __getitem__(self, places: slice, /) -> np.ndarray:
+        return self._space.decode(self.latents[places])
+
+
+class Film(Decoded):
+    """A morph whose steps are measured while its frames are read in order."""
 
     def __init__(
         self,
@@ -24,16 +36,14 @@ class Film:
         closed: bool,
         ratios: dict[str, float],
     ) -> None:
-        self.latents = latents
-        self._space, self._distance, self._closed, self._predicted = space, distance, closed, ratios
+        super().__init__(space, latents)
+        self._distance, self._closed, self._predicted = distance, closed, ratios
         self._first: np.ndarray | None = None
         self._last: np.ndarray | None = None  # of the frames that were read in order
         self._read, self._steps = 0, [np.empty(0)]  # how many these are, and the steps between them
-        channels, height, width = space.image_shape
-        self.shape = (len(latents), height, width, channels)
 
-    def __getitem__(self, places: slice) -> np.ndarray:
-        faces = self._space.decode(self.latents[places])
+    def __getitem__(self, places: slice, /) -> np.ndarray:
+        faces = super().__getitem__(places)
         start, _, step = places.indices(len(self.latents))
         if start == 0:  # read once more
             self._read, self._last, self._steps = 0, None, [np.empty(0)]

@@ -5,7 +5,27 @@
 
 import { dot, plus, solve } from './maths.js';
 
+/** @typedef {import('./types.js').AttributeFacts} AttributeFacts */
 /** @typedef {import('./types.js').Direction} Direction */
+
+/**
+ * How many numbers describe a direction of latents of a size.
+ * @param {number} size
+ */
+export const directionLength = (size) => 1 + 3 * size;
+
+/**
+ * The direction of its numbers: the offset, then row, step and lock.
+ * @param {string} name
+ * @param {AttributeFacts} facts
+ * @param {Float32Array} values (1 + 3 D,)
+ * @returns {Direction}
+ */
+export function directionOf(name, facts, values) {
+  const size = (values.length - 1) / 3;
+  const [row, step, lock] = [0, 1, 2].map((part) => values.slice(1 + part * size, 1 + (part + 1) * size));
+  return { name, facts, offset: values[0], row, step, lock };
+}
 
 const LEAST_GAIN = 0.05; // of a score for each standard deviation moved; below it nothing would change
 const LEAST_REST = 0.05; // of a move's effect that locks must leave

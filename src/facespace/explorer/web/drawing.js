@@ -51,7 +51,7 @@ export class Drawing {
     const start = grown ? this.list.length : 0;
     this.list = list;
     for (const stroke of list.slice(start)) {
-      this.show();
+      if (stroke.tool === 'fill') this.show(); // it looks at what is seen
       paintStroke(this.strokes, this.composite, stroke);
     }
     this.show();

@@ -8,10 +8,14 @@ import { on, setView, state } from './state.js';
 /** @typedef {import('./view.js').View} View */
 /** @typedef {HTMLInputElement | HTMLSelectElement} Control */
 
-/** @param {Control} control */
-function read(control) {
+/**
+ * What a control is set to, in the type of its setting.
+ * @param {Control} control
+ * @param {keyof View} name
+ */
+function read(control, name) {
   if (control.type === 'checkbox') return /** @type {HTMLInputElement} */ (control).checked;
-  return control.type === 'range' || control.type === 'number' ? Number(control.value) : control.value;
+  return typeof state.view[name] === 'number' ? Number(control.value) : control.value;
 }
 
 /**
@@ -47,7 +51,7 @@ export function bind(control, name, onChange = () => {}) {
   };
   if (control.type === 'number') {
     onTyped(/** @type {HTMLInputElement} */ (control), () => Number(state.view[name]), take);
-  } else control.addEventListener(control.type === 'range' ? 'input' : 'change', () => take(read(control)));
+  } else control.addEventListener(control.type === 'range' ? 'input' : 'change', () => take(read(control, name)));
   on('view', show);
   show();
   return control;
@@ -79,7 +83,7 @@ export function bindToggle(element, name) {
 
 /**
  * A labelled checkbox of a setting.
- * @param {string} label
+ * @param {string | HTMLElement} label
  * @param {keyof View} name
  * @param {Record<string, any>} [props]
  */
@@ -88,15 +92,16 @@ export function checkbox(label, name, props = {}) {
 }
 
 /**
- * Takes a typed number: within the field's bounds, and the field then shows what was taken. What is no number is
- * replaced by the current value.
+ * Takes a typed number: within the field's bounds, whole where its step is 1, and the field then shows what was taken.
+ * What is no number is replaced by the current value.
  * @param {HTMLInputElement} field
  * @param {() => number} current
  * @param {(value: number) => void} use
  */
 export function onTyped(field, current, use) {
   field.addEventListener('change', () => {
-    const given = field.valueAsNumber;
+    const typed = field.valueAsNumber;
+    const given = field.step === '1' ? Math.round(typed) : typed;
     const value = Number.isFinite(given) ? clamp(given, Number(field.min), Number(field.max)) : current();
     field.value = String(value);
     if (Number.isFinite(given)) use(value);

@@ -100,7 +100,7 @@ async function start() {
   restoreLinkedView();
   layOut();
   startKeyboard();
-  on('face view', updateAddress);
+  on('face own locks shown', updateAddress); // of what the address holds
   addEventListener('hashchange', takeAddress);
   engine.connection.onstatus = (status) => handleStatus(status, badge);
   const token = await accessToken(linkText);

@@ -1,6 +1,7 @@
 // @ts-check
 /** Directions of one's own as text, for the browser's store and for documents. What is read here is untrusted. */
 
+import { directionLength, directionOf } from './directions.js';
 import { latentFromText, latentToText } from './maths.js';
 
 /** @typedef {import('./types.js').AttributeFacts} AttributeFacts */
@@ -8,7 +9,6 @@ import { latentFromText, latentToText } from './maths.js';
 
 const MOST = 8;
 const NAME_LENGTH = 40;
-const PARTS = /** @type {const} */ (['row', 'step', 'lock']);
 
 /** @param {Direction[]} directions */
 export function directionsToText(directions) {
@@ -26,10 +26,9 @@ export function directionsToText(directions) {
 export function directionsFromText(given, size) {
   if (!Array.isArray(given)) return [];
   return given.slice(0, MOST).map((item) => {
-    const values = latentFromText(item.values, 1 + PARTS.length * size);
-    const [row, step, lock] = PARTS.map((_, i) => values.slice(1 + i * size, 1 + (i + 1) * size));
+    const values = latentFromText(item.values, directionLength(size));
     const name = String(item.name).slice(0, NAME_LENGTH);
-    return { name, facts: readFacts(item.facts), offset: values[0], row, step, lock, own: true };
+    return { ...directionOf(name, readFacts(item.facts), values), own: true };
   });
 }
 

@@ -92,20 +92,26 @@ export function thumbnail(picture, label = '') {
 }
 
 /**
- * Thumbnails of latents; only those that are not cached are decoded.
+ * Pictures of latents; only those that are not cached are decoded.
  * @param {Float32Array[]} rows
  */
-export async function thumbnails(rows) {
+export async function picturesOf(rows) {
   const missing = rows.filter((z) => !thumbnailPictures.has(z));
-  const pictures = missing.length ? await engine.decode(missing) : [];
-  for (const [i, z] of missing.entries()) thumbnailPictures.set(z, pictures[i]);
-  const canvases = rows.map((z) => thumbnail(/** @type {Picture} */ (thumbnailPictures.get(z))));
+  const decodedNow = missing.length ? await engine.decode(missing) : [];
+  for (const [i, z] of missing.entries()) thumbnailPictures.set(z, decodedNow[i]);
+  const pictures = rows.map((z) => /** @type {Picture} */ (thumbnailPictures.get(z)));
   for (const oldest of thumbnailPictures.keys()) {
     if (thumbnailPictures.size <= CACHED_THUMBNAILS) break;
     thumbnailPictures.delete(oldest);
   }
-  return canvases;
+  return pictures;
 }
+
+/**
+ * Thumbnails of latents; see picturesOf.
+ * @param {Float32Array[]} rows
+ */
+export const thumbnails = async (rows) => (await picturesOf(rows)).map((picture) => thumbnail(picture));
 
 /**
  * Measures how long a picture took until it was on the screen, which is with the next frame. Benchmarks read it.

@@ -2,6 +2,8 @@
 /** The binary form of messages: packs a request, and reads pictures, faces, statistics and maps from a reply. Pure
  * functions; see types.js for the headers. */
 
+import { directionLength, directionOf } from './directions.js';
+
 /** @typedef {import('./types.js').AlignHeader} AlignHeader */
 /** @typedef {import('./types.js').AttributeFacts} AttributeFacts */
 /** @typedef {import('./types.js').Direction} Direction */
@@ -152,7 +154,7 @@ export function readMap(header, payload, dimensions) {
 }
 
 /**
- * Directions, one after another: the offset, then row, step and lock of `size` numbers each.
+ * Directions, one after another.
  * @param {string[]} names
  * @param {Record<string, AttributeFacts>} facts
  * @param {ArrayBuffer} payload
@@ -160,10 +162,6 @@ export function readMap(header, payload, dimensions) {
  * @returns {Direction[]}
  */
 export function readDirections(names, facts, payload, size) {
-  const rows = splitRows(new Float32Array(payload), 1 + 3 * size);
-  return names.map((name, i) => {
-    const values = rows[i].subarray(1);
-    const [row, step, lock] = [0, 1, 2].map((part) => values.slice(part * size, (part + 1) * size));
-    return { name, facts: facts[name] ?? {}, offset: rows[i][0], row, step, lock };
-  });
+  const rows = splitRows(new Float32Array(payload), directionLength(size));
+  return names.map((name, i) => directionOf(name, facts[name] ?? {}, rows[i]));
 }

@@ -2,14 +2,14 @@
 /** The access token of this session. It comes in the address, leaves it at once, and stays with this tab; another
  * tab of the page gets it over a BroadcastChannel. */
 
-import { sessionStore } from './storage.js';
+import { readText, sessionStore, writeText } from './storage.js';
 
-const TOKEN = 'facespace:token';
+const TOKEN = 'token';
 const CHANNEL = 'facespace';
 const QUESTION = 'token?';
 const WAIT_MS = 400;
 
-const storedToken = () => sessionStore?.getItem(TOKEN) ?? null;
+const storedToken = () => readText(sessionStore, TOKEN);
 
 /**
  * The token of an address or its fragment.
@@ -19,7 +19,7 @@ export const tokenIn = (address) => /token=([\w-]+)/.exec(address)?.[1] ?? null;
 
 /** @param {string} token */
 export function storeToken(token) {
-  sessionStore?.setItem(TOKEN, token);
+  writeText(sessionStore, TOKEN, token);
 }
 
 /**

@@ -15,6 +15,7 @@ import { clamp, signed } from './maths.js';
  * @property {HTMLElement | null} [badge]
  * @property {ClassMeans} [classMeans]
  * @property {number} [share] how much of the picture it changes, from 0 to 1 of the strongest axis
+ * @property {() => HTMLElement[]} [ends] pictures of the face at −END and +END, for a row that is created
  */
 /** @typedef {{negative: number, positive: number}} ClassMeans mean values of faces without and with an attribute */
 
@@ -30,6 +31,7 @@ import { clamp, signed } from './maths.js';
  */
 
 export const SWEEP = 2; // standard deviations of an animation, to either side
+export const END = 2; // standard deviations of the pictures beside a slider, to either side
 const LARGEST = 20; // standard deviations that can be typed
 const SMALL_STEP = 0.1;
 const LARGE_STEP = 0.5;
@@ -87,7 +89,7 @@ export class SliderRow {
   constructor(axis, { id, limit, unit }, actions) {
     this.axis = axis;
     this.limit = limit;
-    this.shown = 0; // the value, which may lie beyond the slider's reach
+    this.value = 0; // which may lie beyond the slider's reach
     this.typing = false;
     this.actions = actions;
     this.slider = h('input', {
@@ -143,15 +145,30 @@ export class SliderRow {
       button('dice', `Randomise ${axis.label}`, actions.onRandomise, quiet),
       this.playButton,
     );
+    const [low, high] = axis.ends?.() ?? [];
     const slide = h(
       'div',
       { class: 'slide' },
+      low && this.#createEnd(low, -END),
       button('minus', `${axis.label}: less`, () => this.#nudge(-SMALL_STEP), quiet),
       h('div', { class: 'track' }, this.slider, classMark(axis.classMeans, this.limit)),
       button('plus', `${axis.label}: more`, () => this.#nudge(SMALL_STEP), quiet),
+      high && this.#createEnd(high, END),
     );
     const props = { class: 'row', role: 'group', 'aria-label': axis.label };
     return h('div', props, label, extra, this.gaps, this.number, slide);
+  }
+
+  /**
+   * A picture that sets the slider to its value.
+   * @param {HTMLElement} picture
+   * @param {number} value
+   */
+  #createEnd(picture, value) {
+    const label = `${this.axis.label}: ${signed(value)} σ`;
+    const tip = `The mean face with ${this.axis.label} at ${signed(value)} σ. A click moves this face there.`;
+    const props = { type: 'button', class: 'end', 'aria-label': label, dataset: { tip } };
+    return h('button', { ...props, onclick: () => this.#moveAndFinish(value) }, picture);
   }
 
   #listen() {
@@ -171,7 +188,7 @@ export class SliderRow {
     };
     number.addEventListener('change', endTyping);
     number.addEventListener('blur', endTyping);
-    onTyped(number, () => this.shown, (value) => this.#moveAndFinish(value));
+    onTyped(number, () => this.value, (value) => this.#moveAndFinish(value));
   }
 
   /** @param {KeyboardEvent} event */
@@ -185,7 +202,7 @@ export class SliderRow {
 
   /** @param {number} by */
   #nudge(by) {
-    this.#moveAndFinish(clamp(this.shown + by, -LARGEST, LARGEST));
+    this.#moveAndFinish(clamp(this.value + by, -LARGEST, LARGEST));
   }
 
   /**
@@ -207,7 +224,7 @@ export class SliderRow {
    */
   setValue(value) {
     const { axis, slider, number, gaps } = this;
-    this.shown = value;
+    this.value = value;
     if (!this.typing) number.value = value.toFixed(2);
     slider.value = String(value);
     let spoken = `${axis.label} ${signed(value)}, ${strength(value)}`;
@@ -218,11 +235,6 @@ export class SliderRow {
     slider.setAttribute('aria-valuetext', spoken);
     const position = 50 + 50 * clamp(value / this.limit, -1, 1);
     slider.style.setProperty('--at', `${position}%`);
-  }
-
-  /** The value that is shown. */
-  get value() {
-    return this.shown;
   }
 
   /**

@@ -7,15 +7,15 @@ import { engine } from './engine.js';
 import { showRandomFace } from './panels/random.js';
 import { cachePicture } from './pictures.js';
 import { openFacts, openSpace, setFace, setStatistics, setView, state } from './state.js';
-import { sessionStore } from './storage.js';
+import { readText, sessionStore, writeText } from './storage.js';
 
 const LINK = 'Link'; // label of a step
-const SPACE = 'facespace:space';
+const SPACE = 'space';
 const POLL_MS = 700;
 const LAST_STAGE = 2; // of the statistics
 
 /** The number of the space that this tab showed last. */
-export const lastSpace = () => Number(sessionStore?.getItem(SPACE)) || 0;
+export const lastSpace = () => Number(readText(sessionStore, SPACE)) || 0;
 
 /**
  * Opens one of the spaces, with the face of a document or else the one that this tab had.
@@ -30,7 +30,7 @@ export async function showSpace(index, document = null, label = LINK) {
     await showSpace(other, document, label);
     return;
   }
-  sessionStore?.setItem(SPACE, String(index));
+  writeText(sessionStore, SPACE, String(index));
   window.document.title = `${facts.name} · facespace`;
   const hadHistory = openSpace(facts);
   const mean = await engine.mean();

@@ -114,17 +114,23 @@ export function openSpace(facts) {
   Object.assign(state, { facts, z, statistics: null, history: [], historyIndex: -1, drawing: [] });
   state.original = { z, picture: null };
   for (const locked of Object.values(state.locks)) locked.clear();
-  state.saved = readItem(localStore, facts.fingerprint, 'saved', parseSaved) ?? [];
-  state.keyframes = readItem(sessionStore, facts.fingerprint, 'keyframes', parseSaved) ?? [];
-  state.examples = readItem(sessionStore, facts.fingerprint, 'examples', parseExamples) ?? noExamples();
-  state.own = readItem(localStore, facts.fingerprint, 'own', parseOwn) ?? [];
-  const stored = readItem(sessionStore, facts.fingerprint, 'history', parseHistory);
+  state.saved = readSaved();
+  state.keyframes = readItem(sessionStore, keyOf('keyframes'), parseSaved) ?? [];
+  state.examples = readItem(sessionStore, keyOf('examples'), parseExamples) ?? noExamples();
+  state.own = readOwn();
+  const stored = readItem(sessionStore, keyOf('history'), parseHistory);
   emit('facts', 'saved', 'keyframes', 'examples', 'locks', 'drawing');
   if (!stored?.entries[stored.index]) return false;
   state.history = stored.entries;
   step(stored.index);
   return true;
 }
+
+/** The key of what a store holds of the open space. @param {'saved' | 'own' | 'keyframes' | 'examples' | 'history'} name */
+const keyOf = (name) => `${openFacts().fingerprint}:${name}`;
+
+const readSaved = () => readItem(localStore, keyOf('saved'), parseSaved) ?? [];
+const readOwn = () => readItem(localStore, keyOf('own'), parseOwn) ?? [];
 
 /** @param {any} stored */
 const parseOwn = (stored) => directionsFromText(stored, openFacts().latents);
@@ -168,10 +174,12 @@ const storable = (faces) => faces.map(({ id, name, z }) => ({ id, name, z: laten
  * @returns {{index: number, entries: HistoryEntry[]}}
  */
 function parseHistory(stored) {
+  const strokes = (stored.strokes ?? []).map(readStroke);
   const entries = stored.entries.map((/** @type {any} */ entry) => {
     const label = String(entry.label).slice(0, LABEL_LENGTH);
     const original = { z: readLatent(entry.original), picture: null, drawn: Boolean(entry.drawn) };
-    const drawing = (entry.drawing ?? []).map((/** @type {number} */ index) => readStroke(stored.strokes[index]));
+    const drawing = (entry.drawing ?? []).map((/** @type {number} */ index) => strokes[index]);
+    if (drawing.includes(undefined)) throw new Error('A stroke is missing.');
     return { label, z: readLatent(entry.z), original, drawing };
   });
   return { index: Number(stored.index), entries };
@@ -186,7 +194,7 @@ function storeHistory() {
     return { label, z: latentToText(z), original: latentToText(original.z), drawn: original.drawn, drawing: indices };
   });
   const stored = { index: state.historyIndex, entries, strokes: [...strokes.keys()] };
-  writeItem(sessionStore, openFacts().fingerprint, 'history', stored);
+  writeItem(sessionStore, keyOf('history'), stored);
 }
 
 /** Latents are decoded otherwise from now on: all faces are shown anew. */
@@ -326,13 +334,12 @@ export function toggleLock(panel, axis) {
  * @param {(saved: NamedLatent[]) => NamedLatent[]} change
  */
 export function changeSaved(change) {
-  const { fingerprint } = openFacts();
-  const before = readItem(localStore, fingerprint, 'saved', parseSaved) ?? [];
+  const before = readSaved();
   const saved = change(localStore ? before : state.saved);
   if (saved.length > SAVED_FACES && saved.length > before.length) {
     throw new Error(`This browser keeps ${SAVED_FACES} faces of a space. Remove one first, or export this one.`);
   }
-  if (!writeItem(localStore, fingerprint, 'saved', storable(saved))) {
+  if (!writeItem(localStore, keyOf('saved'), storable(saved))) {
     throw new Error('The store of this browser is full: the face was not saved. Remove others, or export it.');
   }
   state.saved = saved;
@@ -344,10 +351,8 @@ export function changeSaved(change) {
  * @param {(own: Direction[]) => Direction[]} change
  */
 export function changeOwn(change) {
-  const { fingerprint } = openFacts();
-  const before = readItem(localStore, fingerprint, 'own', parseOwn) ?? [];
-  const own = change(localStore ? before : state.own);
-  if (!writeItem(localStore, fingerprint, 'own', directionsToText(own))) {
+  const own = change(localStore ? readOwn() : state.own);
+  if (!writeItem(localStore, keyOf('own'), directionsToText(own))) {
     throw new Error('The store of this browser is full: the direction was not kept.');
   }
   state.own = own;
@@ -356,13 +361,12 @@ export function changeOwn(change) {
 
 onStored((key) => {
   if (!state.facts) return;
-  const { fingerprint } = state.facts;
-  if (key === `${fingerprint}:saved`) {
-    state.saved = readItem(localStore, fingerprint, 'saved', parseSaved) ?? [];
+  if (key === keyOf('saved')) {
+    state.saved = readSaved();
     emit('saved');
   }
-  if (key === `${fingerprint}:own`) {
-    state.own = readItem(localStore, fingerprint, 'own', parseOwn) ?? [];
+  if (key === keyOf('own')) {
+    state.own = readOwn();
     emit('own');
   }
 });
@@ -370,7 +374,7 @@ onStored((key) => {
 /** @param {NamedLatent[]} keyframes at most 12 */
 export function setKeyframes(keyframes) {
   state.keyframes = keyframes.slice(0, KEYFRAMES);
-  writeItem(sessionStore, openFacts().fingerprint, 'keyframes', storable(state.keyframes));
+  writeItem(sessionStore, keyOf('keyframes'), storable(state.keyframes));
   emit('keyframes');
 }
 
@@ -382,7 +386,7 @@ export function setExamples(side, rows) {
   state.examples = { ...state.examples, [side]: rows.slice(0, EXAMPLES) };
   const { positive, negative } = state.examples;
   const stored = { positive: positive.map(latentToText), negative: negative.map(latentToText) };
-  writeItem(sessionStore, openFacts().fingerprint, 'examples', stored);
+  writeItem(sessionStore, keyOf('examples'), stored);
   emit('examples');
 }
 

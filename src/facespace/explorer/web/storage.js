@@ -17,16 +17,15 @@ export const localStore = openStore('localStorage');
 export const sessionStore = openStore('sessionStorage');
 
 /**
- * Stores a value of one model. Returns false where the store is full, which then keeps the old value; a browser
- * without a store keeps nothing and says so nowhere.
+ * Stores a text. Returns false where the store is full, which then keeps the old one; a browser without a store keeps
+ * nothing and says so nowhere.
  * @param {Storage | null} store
- * @param {string} fingerprint
- * @param {string} name
- * @param {unknown} value
+ * @param {string} key
+ * @param {string} text
  */
-export function writeItem(store, fingerprint, name, value) {
+export function writeText(store, key, text) {
   try {
-    store?.setItem(`${PREFIX}${fingerprint}:${name}`, JSON.stringify(value));
+    store?.setItem(PREFIX + key, text);
     return true;
   } catch {
     return false;
@@ -34,17 +33,31 @@ export function writeItem(store, fingerprint, name, value) {
 }
 
 /**
- * Reads a value of one model; null where it is missing or `parse` throws.
+ * The text of a key, or null.
+ * @param {Storage | null} store
+ * @param {string} key
+ */
+export const readText = (store, key) => store?.getItem(PREFIX + key) ?? null;
+
+/**
+ * Stores a value as JSON; see writeText.
+ * @param {Storage | null} store
+ * @param {string} key
+ * @param {unknown} value
+ */
+export const writeItem = (store, key, value) => writeText(store, key, JSON.stringify(value));
+
+/**
+ * Reads a value; null where it is missing or `parse` throws.
  * @template T
  * @param {Storage | null} store
- * @param {string} fingerprint
- * @param {string} name
+ * @param {string} key
  * @param {(value: any) => T} parse
  * @returns {T | null}
  */
-export function readItem(store, fingerprint, name, parse) {
+export function readItem(store, key, parse) {
   try {
-    const text = store?.getItem(`${PREFIX}${fingerprint}:${name}`);
+    const text = readText(store, key);
     return text ? parse(JSON.parse(text)) : null;
   } catch {
     return null;

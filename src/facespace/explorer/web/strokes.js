@@ -7,7 +7,7 @@ import { context2d } from './dom.js';
 /** @typedef {import('./types.js').Stroke} Stroke */
 
 /** @type {import('./types.js').Tool[]} */
-export const TOOLS = ['pen', 'brush', 'eraser', 'fill'];
+const TOOLS = ['pen', 'brush', 'eraser', 'fill'];
 const POINTS = 20_000; // of one stroke, at most
 const FILL_TOLERANCE = 48; // sum of colour differences up to which the fill goes on
 const CHANNELS = 4;
@@ -18,20 +18,13 @@ const CHANNELS = 4;
  * @returns {Stroke}
  */
 export function readStroke(given) {
-  const known = readStrokes.get(given);
-  if (known) return known;
   const { tool, colour, width, mirror, points } = given;
   const valid =
     TOOLS.includes(tool) && /^#[0-9a-f]{6}$/i.test(colour) && Number.isFinite(width) && points.length <= POINTS &&
     points.every((/** @type {any} */ point) => point.length === 2 && point.every(Number.isFinite));
   if (!valid) throw new Error('This is no stroke.');
-  const stroke = { tool, colour, width, mirror: Boolean(mirror), points };
-  readStrokes.set(given, stroke);
-  return stroke;
+  return { tool, colour, width, mirror: Boolean(mirror), points };
 }
-
-/** Strokes that were read, so that one stroke of several drawings stays one. @type {WeakMap<object, Stroke>} */
-const readStrokes = new WeakMap();
 
 /**
  * Paints a stroke, or what was added to it.

@@ -104,7 +104,6 @@
  * @property {Float32Array} lock (D,) the shortest move that changes the score
  * @property {boolean} [own] whether it lives in this browser alone
  */
-/** @typedef {{directions: Direction[], reason: string}} Directions */
 
 /** @typedef {(number[] | null)[]} Landmarks eyes, nose, corners of the mouth as [x, y]; null where unknown */
 /** @typedef {{points: Landmarks, box: number[], eye_distance: number, small: boolean}} DetectedFace */

@@ -2,7 +2,7 @@
 /** What is set on the page beside the face: open tabs and the settings of every panel. Kept for this tab, so that a
  * reload finds all of it. Panels read and change it through state.js and fields.js. */
 
-import { sessionStore } from './storage.js';
+import { readItem, sessionStore, writeItem } from './storage.js';
 
 /** @typedef {import('./types.js').BottomPanel} BottomPanel */
 /** @typedef {import('./types.js').EditPanel} EditPanel */
@@ -10,7 +10,7 @@ import { sessionStore } from './storage.js';
 /** @typedef {import('./types.js').Tool} Tool */
 /** @typedef {typeof view} View */
 
-const KEY = 'facespace:view';
+const KEY = 'view';
 const LONGEST = 80; // characters of a setting
 
 export const view = {
@@ -60,21 +60,7 @@ function take(given) {
   }
 }
 
-/** Takes what this tab had before it was loaded again. */
-function restoreView() {
-  try {
-    take(JSON.parse(sessionStore?.getItem(KEY) ?? '{}'));
-  } catch {
-    // Damaged: the defaults stay.
-  }
-}
+/** Keeps the settings for this tab; where the store is full, the page goes on without it. */
+export const storeView = () => writeItem(sessionStore, KEY, view);
 
-export function storeView() {
-  try {
-    sessionStore?.setItem(KEY, JSON.stringify(view));
-  } catch {
-    // The store is full; the page goes on without it.
-  }
-}
-
-restoreView();
+readItem(sessionStore, KEY, take); // what this tab had before it was loaded again

@@ -22,6 +22,7 @@ export class Cell {
     this.limit = limit;
     this.value = 0;
     const name = axis.label.replace(/^\D+/, '');
+    this.fader = h('span', { class: 'fader' });
     this.element = h(
       'div',
       {
@@ -34,7 +35,7 @@ export class Cell {
         'aria-valuemax': limit,
         dataset: { tip: `${axis.label}. ${axis.tip}`, key: String(axis.key) },
       },
-      h('span', { class: 'fader' }),
+      this.fader,
       h('span', { class: 'name' }, name),
     );
     this.element.style.setProperty('--share', `${Math.round(100 * Math.sqrt(axis.share ?? 0))}%`);
@@ -59,11 +60,6 @@ export class Cell {
   setLocked(locked) {
     this.element.classList.toggle('locked', locked);
     this.element.setAttribute('aria-disabled', String(locked));
-  }
-
-  /** @param {boolean} playing */
-  setPlaying(playing) {
-    this.element.classList.toggle('playing', playing);
   }
 }
 
@@ -130,17 +126,14 @@ function focusBeside(cells, cell, key) {
  * @param {WallActions} actions
  */
 function listenToDrags(wall, cellOf, cells, actions) {
-  /** The cells of the row that a drag began in, with their places. @type {{cell: Cell, box: DOMRect}[]} */
+  /** The cells of the row that a drag began in, measured then: later the layout is stale at every move. */
+  /** @type {{cell: Cell, box: DOMRect}[]} */
   let row = [];
   let last = { x: 0, y: 0 };
   let clicked = { time: 0, key: '' };
-  const moveAt = (/** @type {number} */ x, /** @type {number} */ y) => {
-    const found = row.find(({ box }) => x >= box.left && x < box.right);
-    if (!found) return;
-    const { cell, box } = found;
-    const bar = /** @type {HTMLElement} */ (cell.element.firstElementChild).offsetHeight;
-    const share = clamp(1 - (y - box.top) / bar, 0, 1);
-    actions.onMove(cell, Math.round(100 * (2 * share - 1) * cell.limit) / 100);
+  const moveTo = (/** @type {{x: number, y: number}} */ place) => {
+    for (const [cell, value] of valuesAlong(row, last, place)) actions.onMove(cell, value);
+    last = place;
   };
   wall.addEventListener('pointerdown', (event) => {
     const cell = cellOf(event.target);
@@ -157,18 +150,14 @@ function listenToDrags(wall, cellOf, cells, actions) {
       actions.onFinish();
       return;
     }
-    const { top } = cell.element.getBoundingClientRect();
-    row = cells().map((one) => ({ cell: one, box: one.element.getBoundingClientRect() }));
-    row = row.filter(({ box }) => Math.abs(box.top - top) < 1);
+    const { top } = cell.fader.getBoundingClientRect();
+    const faders = cells().map((one) => ({ cell: one, box: one.fader.getBoundingClientRect() }));
+    row = faders.filter(({ box }) => Math.abs(box.top - top) < 1);
     last = { x: event.clientX, y: event.clientY };
-    moveAt(last.x, last.y);
+    moveTo(last);
   });
   wall.addEventListener('pointermove', (event) => {
-    if (!row.length) return;
-    const { clientX: x, clientY: y } = event;
-    const count = Math.max(1, Math.ceil(Math.abs(x - last.x) / DENSITY));
-    for (let i = 1; i <= count; i++) moveAt(last.x + ((x - last.x) * i) / count, last.y + ((y - last.y) * i) / count);
-    last = { x, y };
+    if (row.length) moveTo({ x: event.clientX, y: event.clientY });
   });
   wall.addEventListener('pointerup', () => {
     if (row.length) actions.onFinish();
@@ -178,4 +167,26 @@ function listenToDrags(wall, cellOf, cells, actions) {
     if (row.length) actions.onCancel();
     row = [];
   });
+}
+
+/**
+ * The values of the cells that a drag has crossed, the last one of each.
+ * @param {{cell: Cell, box: DOMRect}[]} row of faders
+ * @param {{x: number, y: number}} from
+ * @param {{x: number, y: number}} to
+ */
+function valuesAlong(row, from, to) {
+  /** @type {Map<Cell, number>} */
+  const values = new Map();
+  const count = Math.max(1, Math.ceil(Math.abs(to.x - from.x) / DENSITY));
+  for (let i = 1; i <= count; i++) {
+    const x = from.x + ((to.x - from.x) * i) / count;
+    const y = from.y + ((to.y - from.y) * i) / count;
+    const found = row.find(({ box }) => x >= box.left && x < box.right);
+    if (!found) continue;
+    const { cell, box } = found;
+    const share = clamp(1 - (y - box.top) / box.height, 0, 1);
+    values.set(cell, Math.round(100 * (2 * share - 1) * cell.limit) / 100);
+  }
+  return values;
 }

@@ -8,7 +8,6 @@ import { engine } from '../engine.js';
 import { checkbox } from '../fields.js';
 import { displayName, isSensitive, isShown } from '../labels.js';
 import { signed } from '../maths.js';
-import { whenShown } from '../panel.js';
 import { SliderPanel } from '../sliders.js';
 import { changeOwn, on, openFacts, setExamples, setView, state } from '../state.js';
 
@@ -53,10 +52,24 @@ let panel;
 let effects;
 /** @type {HTMLElement} */
 let newDirection;
+/** @type {HTMLInputElement} */
+let nameField;
+/** @type {HTMLElement} */
+let sensitiveField;
+/** @type {HTMLElement} */
+let sensitiveCount;
 
 export function startAttributes() {
-  effects = h('p', { class: 'effects', hidden: true, dataset: { tip: EFFECTS_TIP } });
-  newDirection = h('details', { class: 'new-direction' });
+  createElements();
+  // Before the panel, which builds its rows of the directions at the same news.
+  on('facts', () => {
+    bundled = [];
+    reason = '';
+    loaded = false;
+    nameField.value = '';
+    collect();
+    load();
+  });
   panel = new SliderPanel({
     panel: 'attributes',
     title: 'Attributes',
@@ -71,23 +84,19 @@ export function startAttributes() {
     pinned: effects,
     onRefresh: showSideEffects,
   });
-  on('facts', () => {
-    bundled = [];
-    reason = '';
-    loaded = false;
-    collect();
-    load();
-  });
   on('own', () => {
     collect();
     panel.rebuild();
   });
-  let sensitive = state.view.sensitive;
-  whenShown($('#attributes'), 'view', () => {
-    if (sensitive !== state.view.sensitive) panel.build();
-    sensitive = state.view.sensitive;
-  });
   on('examples facts', fillNewDirection);
+}
+
+function createElements() {
+  effects = h('p', { class: 'effects', hidden: true, dataset: { tip: EFFECTS_TIP } });
+  newDirection = h('details', { class: 'new-direction' });
+  nameField = h('input', { type: 'text', maxLength: 40, placeholder: 'Name', 'aria-label': 'Name of the direction' });
+  sensitiveCount = h('span');
+  sensitiveField = checkbox(sensitiveCount, 'sensitive', { dataset: { tip: SENSITIVE_TIP } });
 }
 
 /** All directions by name; one of this browser never takes the place of one of the space. */
@@ -205,10 +214,9 @@ function move(z, changes) {
 
 function footer() {
   if (!loaded) return [];
-  fillNewDirection();
   const count = [...directions.keys()].filter(isSensitive).length;
-  const label = `Show ${count} subjective or protected labels`;
-  return [count ? checkbox(label, 'sensitive', { dataset: { tip: SENSITIVE_TIP } }) : null, ownList(), newDirection];
+  sensitiveCount.textContent = `Show ${count} subjective or protected labels`;
+  return [count ? sensitiveField : null, ownList(), newDirection];
 }
 
 /** Directions of this browser, which can be removed. */
@@ -246,13 +254,7 @@ function movedAttributes(before) {
 const effectChip = ({ name, by }) => h('span', { class: 'chip' }, `${displayName(name)} ${signed(by)}`);
 
 function fillNewDirection() {
-  const name = h('input', {
-    type: 'text',
-    maxLength: 40,
-    placeholder: 'Name',
-    'aria-label': 'Name of the direction',
-  });
-  const create = button('', 'Create', () => createDirection(name.value.trim()), {
+  const create = button('', 'Create', () => createDirection(nameField.value.trim()), {
     class: 'primary',
     once: true,
   });
@@ -262,7 +264,7 @@ function fillNewDirection() {
     h('p', { class: 'hint' }, `${EXAMPLES_HINT} ${state.facts?.writable ? KEPT_IN_SPACE : KEPT_IN_BROWSER}`),
     examplesLine('positive'),
     examplesLine('negative'),
-    h('div', { class: 'line' }, name, create),
+    h('div', { class: 'line' }, nameField, create),
   );
 }
 
@@ -285,6 +287,7 @@ async function createDirection(name) {
   const done = await attempt(() => (openFacts().writable ? addToSpace(name) : addToBrowser(name)));
   if (!done) return;
   toast(`“${name}” is now one of the attributes and ${done}.`);
+  nameField.value = '';
   setExamples('positive', []);
   setExamples('negative', []);
 }

@@ -1,15 +1,24 @@
 // @ts-check
-/** One slider for each principal component of the space: the directions in which its faces differ most. */
+/** One slider for each principal component of the space, the directions in which its faces differ most, with pictures
+ * of what each one changes. */
 
 import { $, h } from '../dom.js';
 import { coordinates, moveAlong } from '../maths.js';
+import { paint, picturesOf } from '../pictures.js';
+import { END } from '../slider_row.js';
 import { SliderPanel } from '../sliders.js';
-import { on, openStatistics, state } from '../state.js';
+import { on, openFacts, openStatistics, state } from '../state.js';
 import { strengthBar } from './raw.js';
 
 /** @typedef {import('../types.js').Statistics} Statistics */
 
+/** Of this space: the latents of the pictures beside a slider, by component. @type {Map<number, Float32Array[]>} */
+const ends = new Map();
+/** @type {{z: Float32Array, canvas: HTMLCanvasElement}[]} */
+let waiting = [];
+
 export function startComponents() {
+  on('facts', () => ends.clear()); // before the panel builds its rows
   const panel = new SliderPanel({
     panel: 'components',
     title: 'Components',
@@ -21,7 +30,7 @@ export function startComponents() {
     move,
     footer: () => [h('p', { class: 'hint' }, `Principal components of ${state.statistics?.origin ?? ''}.`)],
   });
-  on('statistics', () => panel.rebuild());
+  on('statistics decoder', () => panel.rebuild());
 }
 
 /** @param {string} sort */
@@ -45,10 +54,36 @@ function axis({ impact, componentStd }, k, variance) {
   const label = `Component ${k + 1}`;
   const share = ((100 * componentStd[k] ** 2) / variance).toFixed(1);
   const tip = `Explains ${share} % of the variance of latents.`;
-  if (!impact) return { key: k, label, tip, badge: null };
+  const pictures = () => endPictures(k);
+  if (!impact) return { key: k, label, tip, badge: null, ends: pictures };
   const change = (100 * impact[k]).toFixed(1);
   const impactTip = `${tip} At ±2 σ it changes a pixel by ${change} % on average.`;
-  return { key: k, label, tip: impactTip, badge: strengthBar(impact[k] / Math.max(...impact)) };
+  return { key: k, label, tip: impactTip, badge: strengthBar(impact[k] / Math.max(...impact)), ends: pictures };
+}
+
+/**
+ * Canvases of the mean face moved along component `k` to either side. They are painted together with those of the other
+ * rows that are created now.
+ * @param {number} k
+ */
+function endPictures(k) {
+  const statistics = openStatistics();
+  const latents = ends.get(k) ?? [-END, END].map((value) => moveAlong(statistics, statistics.mean, k, value));
+  ends.set(k, latents);
+  const { width, height } = openFacts().picture;
+  return latents.map((z) => {
+    const canvas = h('canvas', { width, height, 'aria-hidden': 'true' });
+    if (!waiting.length) queueMicrotask(paintWaiting);
+    waiting.push({ z, canvas });
+    return canvas;
+  });
+}
+
+async function paintWaiting() {
+  const batch = waiting;
+  waiting = [];
+  const pictures = await picturesOf(batch.map(({ z }) => z)).catch(() => []); // without a server they stay empty
+  for (const [i, picture] of pictures.entries()) paint(batch[i].canvas, picture);
 }
 
 /** @param {Float32Array} z */

@@ -3,9 +3,9 @@
 
 import { $, button, dialog, h } from '../dom.js';
 import { state } from '../state.js';
-import { localStore } from '../storage.js';
+import { localStore, readText, writeText } from '../storage.js';
 
-const TOUR = 'facespace:tour';
+const TOUR = 'tour';
 const SEEN = 'seen';
 const TOUCHES = ['pointerup', 'keyup'];
 const GAP = 12; // pixels between the tour and its target or the window's edge
@@ -26,6 +26,7 @@ const SHORTCUTS = [
   ['L', 'lock the slider that has the focus'],
   ['Alt+arrows', 'fine steps of a slider'],
   ['PageUp, PageDown', 'half a standard deviation'],
+  ['arrows, Enter, +, −, 0', 'on the map: the next face, load it, zoom, the whole map'],
   ['?', 'this help'],
 ];
 const PRIVACY =
@@ -100,7 +101,7 @@ function tour() {
   function end() {
     clearHighlight();
     box.remove();
-    localStore?.setItem(TOUR, SEEN);
+    writeText(localStore, TOUR, SEEN);
   }
 
   /** @param {number} index */
@@ -154,7 +155,7 @@ function placeNear(box, target) {
 
 /** Starts the tour at the first visit: once there is a face to show, and somebody who has touched the page. */
 export function startFirstTour() {
-  if (localStore?.getItem(TOUR) === SEEN) return;
+  if (readText(localStore, TOUR) === SEEN) return;
   const start = () => {
     if (!state.history.length) return;
     for (const type of TOUCHES) removeEventListener(type, start, true);

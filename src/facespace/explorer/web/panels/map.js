@@ -1,12 +1,15 @@
 // @ts-check
-/** A two-dimensional map of faces, all of them decoded by the model: hover shows a face, a click loads it, two
- * clicks morph, and the lasso collects examples for a direction. */
+/** A two-dimensional map of faces, all of them decoded by the model, that can be zoomed: hover shows a face, a click
+ * loads it, two clicks morph, and the lasso collects examples for a direction. */
 
 import { $, attempt, button, h, options, setChildren, toast } from '../dom.js';
 import { engine } from '../engine.js';
-import { SIDE, drawMap, faceAt, faceBeside, latentsInside, pointerPlace } from '../map_view.js';
 import { fillSelect, bind } from '../fields.js';
 import { displayName, isShown } from '../labels.js';
+import { latestWins } from '../latest.js';
+import { faceAt, faceBeside, latentsInside, layOut, level, nearestFace } from '../map_layout.js';
+import { drawMap } from '../map_view.js';
+import { MapZoom, SIDE } from '../map_zoom.js';
 import { newNamed, on, openFacts, setExamples, setFace, setKeyframes, setView, state } from '../state.js';
 import { showPreview } from './stage.js';
 
@@ -15,7 +18,9 @@ import { showPreview } from './stage.js';
 /** @typedef {import('../types.js').Side} Side */
 
 const METHOD_TIP = 'Principal components keep straight lines and large distances; t-SNE keeps neighbours together.';
-const BOARD_LABEL = 'Map of faces. Arrow keys go from face to face, Enter loads one.';
+const BOARD_LABEL =
+  'Map of faces. Arrow keys go from face to face, Enter loads one, plus and minus zoom, 0 shows the whole map.';
+const ZOOM_TIP = 'Zoom: the wheel, two fingers, or the keys + and −; a drag moves the map. A click shows all of it.';
 /** @type {[string, string][]} */
 const METHODS = [
   ['pca', 'Principal components'],
@@ -28,18 +33,21 @@ const MODES = [
   ['positive', 'Lasso: positive examples'],
   ['negative', 'Lasso: negative examples'],
 ];
+const ZOOM_KEYS = /** @type {Record<string, 1 | -1>} */ ({ '+': 1, '=': 1, '-': -1 });
 /** @type {Record<string, Point>} */
 const DIRECTIONS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 /** @type {FaceMap | null} */
 let map = null;
+/** Of the map, at the level of the view. @type {{layout: import('../map_layout.js').Layout, level: number} | null} */
+let laidOut = null;
 /** @type {Map<string, FaceMap>} */
 const maps = new Map(); // by method
 let pointed = -1; // index of the face that is pointed at
 /** @type {number[]} */
 let selected = []; // indices for a morph
 /** @type {Point[]} */
-let lasso = [];
+let lasso = []; // on the map
 let drawingLasso = false;
 let sensitive = false; // whether the labels of the map are all shown
 
@@ -55,20 +63,24 @@ let modeSelect;
 let note;
 /** @type {HTMLElement} */
 let waiting;
+/** @type {HTMLElement} */
+let zoomButton;
+/** @type {MapZoom} */
+let zoom;
 
 export function startMap() {
   createElements();
   const redraw = button('reset', 'Compute the map again', reload, { quiet: true });
   setChildren(
     $('#map'),
-    h('div', { class: 'panel-head' }, h('h2', {}, 'Map'), redraw),
+    h('div', { class: 'panel-head' }, h('h2', {}, 'Map'), h('div', { class: 'line tight' }, zoomButtons(), redraw)),
     h('div', { class: 'line controls' }, methodSelect, colourSelect, modeSelect),
     waiting,
     board,
     note,
   );
   listen();
-  on('facts', () => {
+  on('facts decoder', () => {
     maps.clear();
     map = null;
     loadWhenOpen();
@@ -85,6 +97,23 @@ function createElements() {
   modeSelect = bind(h('select', { 'aria-label': 'Click action' }, options(MODES)), 'mapMode');
   note = h('p', { class: 'hint' });
   waiting = h('p', { class: 'waiting' }, 'Computing the map…');
+  zoom = new MapZoom(board, () => {
+    zoomButton.textContent = zoomText();
+    draw();
+  });
+}
+
+const zoomText = () => `${zoom.viewport.scale.toFixed(1)}×`;
+
+function zoomButtons() {
+  const props = { class: 'zoom', dataset: { tip: ZOOM_TIP } };
+  zoomButton = button('', '', () => zoom.reset(), props);
+  zoomButton.textContent = zoomText();
+  return [
+    button('minus', 'Zoom out', () => zoom.step(-1), { quiet: true }),
+    zoomButton,
+    button('plus', 'Zoom in', () => zoom.step(1), { quiet: true }),
+  ];
 }
 
 // ---- Loading
@@ -100,31 +129,43 @@ function reload() {
   load();
 }
 
-async function load() {
+/** Shows the chosen map; where it is not known, asks for it, once however often the page changes meanwhile. */
+const load = latestWins(async () => {
   const method = methodSelect.value;
-  if (!maps.has(method)) {
-    waiting.hidden = false;
-    waiting.textContent = state.statistics ? 'Computing the map…' : 'Measuring the space…';
-    if (!state.statistics) {
-      board.hidden = true;
-      return;
-    }
-    const loaded = await attempt(() => engine.map(method, openFacts().latents));
-    if (!loaded) return;
-    maps.set(method, loaded);
+  const loaded = maps.get(method) ?? (await request(method));
+  if (loaded && method === methodSelect.value) show(loaded);
+});
+
+/**
+ * The map of the open space, or null where there is none yet or another space has been opened meanwhile.
+ * @param {string} method
+ */
+async function request(method) {
+  waiting.hidden = false;
+  waiting.textContent = state.statistics ? 'Computing the map…' : 'Measuring the space…';
+  if (!state.statistics) {
+    board.hidden = true;
+    return null;
   }
-  show(/** @type {FaceMap} */ (maps.get(method)));
+  const { fingerprint, latents } = openFacts();
+  const loaded = await attempt(() => engine.map(method, latents));
+  if (!loaded || fingerprint !== openFacts().fingerprint) return null;
+  maps.set(method, loaded);
+  return loaded;
 }
 
 /** @param {FaceMap} loaded */
 function show(loaded) {
+  if (map !== loaded) zoom.reset();
   map = loaded;
+  laidOut = null;
   sensitive = state.view.sensitive;
   waiting.hidden = true;
   board.hidden = false;
   fillColours(loaded);
   const source = loaded.encoded ? 'latents of encoded faces' : 'latents';
-  note.textContent = `${loaded.count} faces decoded by the model from ${source}: ${loaded.origin}.`;
+  note.textContent =
+    `${loaded.count} faces decoded by the model from ${source}: ${loaded.origin}. Zoom in where several share a place.`;
   draw();
 }
 
@@ -142,7 +183,18 @@ function fillColours({ names, labels }) {
 function draw() {
   if (!map) return;
   const highlighted = pointed >= 0 ? [...selected, pointed] : selected;
-  drawMap(board, { map, values: colourValues(map), highlighted, lasso });
+  const { viewport } = zoom;
+  drawMap(board, { map, layout: layoutOf(map), viewport, values: colourValues(map), highlighted, lasso });
+}
+
+/**
+ * The cells of the faces in the view of now.
+ * @param {FaceMap} shown
+ */
+function layoutOf(shown) {
+  const { scale } = zoom.viewport;
+  if (laidOut?.level !== level(scale)) laidOut = { layout: layOut(shown, scale), level: level(scale) };
+  return laidOut.layout;
 }
 
 /**
@@ -218,7 +270,7 @@ function lassoSide() {
  * @param {Side} side
  */
 function collect(shown, side) {
-  const inside = latentsInside(shown, lasso);
+  const inside = latentsInside(shown, layoutOf(shown), lasso);
   lasso = [];
   draw();
   if (!inside.length) return;
@@ -229,9 +281,10 @@ function collect(shown, side) {
 function listen() {
   board.addEventListener('pointermove', (event) => {
     if (!map) return;
-    const place = pointerPlace(board, event);
+    const place = zoom.placeOf(event);
+    if (zoom.pinching) endLasso();
     if (!drawingLasso) {
-      pointAt(map, faceAt(map, place));
+      pointAt(map, zoom.pointers.size && zoom.dragged ? -1 : faceAt(layoutOf(map), place));
       return;
     }
     lasso.push(place);
@@ -241,17 +294,13 @@ function listen() {
     if (map && !drawingLasso) pointAt(map, -1);
   });
   board.addEventListener('pointerdown', (event) => {
-    if (!lassoSide()) return;
-    drawingLasso = true;
+    if (!lassoSide() || event.button) return;
+    drawingLasso = !zoom.pinching;
     board.setPointerCapture(event.pointerId);
-    lasso = [pointerPlace(board, event)];
+    lasso = [zoom.placeOf(event)];
     event.preventDefault();
   });
-  board.addEventListener('pointercancel', () => {
-    drawingLasso = false;
-    lasso = [];
-    draw();
-  });
+  board.addEventListener('pointercancel', endLasso);
   board.addEventListener('pointerup', () => {
     if (!drawingLasso) return;
     drawingLasso = false;
@@ -259,32 +308,50 @@ function listen() {
     if (map && side) collect(map, side);
   });
   board.addEventListener('click', (event) => {
-    if (map && !lassoSide()) click(map, faceAt(map, pointerPlace(board, event)));
+    if (map && !lassoSide() && !zoom.dragged) click(map, faceAt(layoutOf(map), zoom.placeOf(event)));
   });
   board.addEventListener('blur', () => {
     if (map) pointAt(map, -1);
   });
   board.addEventListener('keydown', handleKey);
+  const follow = () => {
+    zoom.draggable = !lassoSide();
+  };
+  on('view', follow);
+  follow();
+}
+
+function endLasso() {
+  if (!drawingLasso) return;
+  drawingLasso = false;
+  lasso = [];
+  draw();
 }
 
 /** @param {KeyboardEvent} event */
 function handleKey(event) {
-  if (!map) return;
+  if (!map || event.ctrlKey || event.metaKey) return;
   const direction = DIRECTIONS[event.key];
-  if (direction) {
-    event.preventDefault();
-    pointAt(map, pointed < 0 ? firstPointed(map) : faceBeside(map, pointed, direction));
-    return;
-  }
-  if (event.key !== 'Enter') return;
+  const zoomKey = ZOOM_KEYS[event.key];
+  if (direction) pointBeside(map, direction);
+  else if (zoomKey) zoom.step(zoomKey, pointed < 0 ? undefined : layoutOf(map).centres[pointed]);
+  else if (event.key === '0') zoom.reset();
+  else if (event.key === 'Enter') click(map, pointed);
+  else return;
   event.preventDefault();
-  click(map, pointed);
+  event.stopPropagation(); // 0 resets the face elsewhere
 }
 
 /**
- * The face in the middle of the map, else the first.
+ * Points at the next face in a direction, at first at the one in the middle of the view.
  * @param {FaceMap} shown
+ * @param {Point} direction
  */
-function firstPointed(shown) {
-  return Math.max(0, faceAt(shown, [SIDE / 2, SIDE / 2]));
+function pointBeside(shown, direction) {
+  const layout = layoutOf(shown);
+  const { scale, x, y } = zoom.viewport;
+  const centre = /** @type {Point} */ ([x + 0.5 / scale, y + 0.5 / scale]);
+  const next = pointed < 0 ? nearestFace(layout, centre) : faceBeside(layout, pointed, direction);
+  pointAt(shown, next);
+  zoom.bringIntoSight(layout.centres[next]);
 }

@@ -151,7 +151,7 @@ function photoBox(image) {
   canvas.width = image.width;
   canvas.height = image.height;
   context2d(canvas).putImageData(image, 0, 0);
-  return h('div', { class: 'pick' }, canvas);
+  return { box: h('div', { class: 'pick' }, canvas), canvas };
 }
 
 /**
@@ -160,7 +160,7 @@ function photoBox(image) {
  * @param {DetectedFace[]} faces
  */
 function chooseFace(image, faces) {
-  const box = photoBox(image);
+  const { box } = photoBox(image);
   for (const [index, face] of faces.entries()) {
     const label = `Face ${index + 1} of ${faces.length}${face.small ? ', small' : ''}`;
     const element = h('button', { type: 'button', class: 'face-box', 'aria-label': label });
@@ -182,7 +182,7 @@ function chooseFace(image, faces) {
  * @param {string} warning
  */
 function editLandmarks(image, landmarks, warning) {
-  const box = photoBox(image);
+  const { box, canvas } = photoBox(image);
   const pictures = h('div', { class: 'result' });
   /** @type {{aligned: Picture, face: Face} | null} */
   let encoded = null;
@@ -199,7 +199,7 @@ function editLandmarks(image, landmarks, warning) {
     useButton.disabled = false;
     setChildren(pictures, figure(result.aligned, 'Aligned'), figure(result.face.picture, 'Reconstruction'));
   });
-  addHandles(box, image, landmarks, update);
+  addHandles(box, canvas, landmarks, update);
   const advice = warning ? h('p', { class: 'warn' }, warning) : hint(CHECK_LANDMARKS);
   const another = button('close', 'Another photo', forget);
   const actions = h('div', { class: 'line' }, useButton, another);
