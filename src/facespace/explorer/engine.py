@@ -5,14 +5,15 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
+from facespace.core.cards import Card
 from facespace.core.console import quiet
 from facespace.core.errors import FacespaceError, UsageError, choose
 from facespace.data.faces import FaceSet, evenly_spaced
@@ -23,6 +24,7 @@ from facespace.image import animation, grids
 from facespace.latent.directions import Directions, custom_direction
 from facespace.models import locations
 from facespace.models.bundle_card import MODEL_PRIOR as OWN
+from facespace.models.bundle_card import BundleCard
 from facespace.space.face_space import FaceSpace
 
 THUMBNAIL = 40  # pixels of the longer side of a face on the map
@@ -31,7 +33,7 @@ LOOP_MODES = {"once": {}, "loop": {"loop": True}, "pingpong": {"pingpong": True}
 INTERPOLATIONS = {"linear": "linear", "spherical": "spherical", "geodesic": "dense"}  # -> path of a morph
 
 
-def short_fingerprint(card: Mapping[str, Any]) -> str:
+def short_fingerprint(card: Card | BundleCard) -> str:
     """What the page knows a space by."""
     return str(card["fingerprint"])[:16]
 
