@@ -26,7 +26,7 @@ from facespace.perception.arcface import open_arcface
 from facespace.perception.attributes import load_classifier
 from facespace.perception.feature_distances import fid
 from facespace.perception.inception import Features, open_features
-from facespace.perception.lpips import is_available, open_lpips
+from facespace.perception.lpips import lpips_if_available
 from facespace.perception.store import SCORER
 from facespace.report.metrics import network_label
 from facespace.space.face_space import FaceSpace
@@ -106,9 +106,7 @@ class Row:
         weights = self.space.card["fingerprint"]
         if weights not in KEPT:
             real = self.subject.originals
-            shown = measure_reconstruction(
-                real, self.subject.reconstructions, open_lpips() if is_available() else None
-            )
+            shown = measure_reconstruction(real, self.subject.reconstructions, lpips_if_available())
             KEPT[weights] = f"{shown.psnr:.2f} | {_shown(shown.lpips)} | {_shown(self.alike())}"
         return KEPT[weights]
 

@@ -11,7 +11,7 @@ from facespace.core.cards import Card
 from facespace.image.pixels import squared_error
 from facespace.perception.arcface import IdentityNetwork, open_arcface
 from facespace.perception.attributes import AttributeClassifier, load_classifier
-from facespace.perception.lpips import SMALLEST, Distance, is_available, open_lpips
+from facespace.perception.lpips import SMALLEST, Distance, lpips_if_available
 from facespace.space.face_space import FaceSpace
 
 
@@ -80,7 +80,7 @@ class Networks:
     @cached_property
     def lpips(self) -> Distance | None:
         """LPIPS, where the user names its weights."""
-        return open_lpips(device=self.base.device) if is_available() else None
+        return lpips_if_available(device=self.base.device)
 
 
 def measure(

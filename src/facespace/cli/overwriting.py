@@ -13,7 +13,7 @@ _ENDINGS = ".png .jpg .jpeg .jpe .jfif .webp .gif .bmp .tif .tiff .npy .avif"
 FACES = frozenset(_ENDINGS.split())
 
 
-def check_keeps_inputs(arguments: Mapping[str, Any]) -> None:
+def check_keeps_inputs(arguments: Mapping[str, object]) -> None:
     """Raises UsageError where `to` is one of the other paths of a verb's arguments, lies among the
     photographs of a folder that it names, or is a folder that holds one of them."""
     to = arguments.get("to")

@@ -8,25 +8,25 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from facespace.core.aliases import rename_old_keys
 from facespace.core.cards import Card
-from facespace.core.console import quoted
-from facespace.core.errors import FaceSetError, UsageError, choose, suggest
+from facespace.core.errors import FaceSetError, UsageError
 from facespace.core.files import build_folder, check_apart, check_target
 from facespace.core.locks import writing
 from facespace.data.alignment_report import report_alignment
-from facespace.data.faces import FaceSet, SourceListing, evenly_spaced, is_face_set
+from facespace.data.faces import FaceSet, SourceListing, is_face_set
 from facespace.data.layout import look
+from facespace.data.listing import Origin, listing_of, source_of
 from facespace.data.masks import check_shares
-from facespace.data.other_files import is_no_picture, without_other_files
+from facespace.data.other_files import is_no_picture
 from facespace.data.processing import Alignment, PrepareSpec
 from facespace.data.requests import check_options, check_pixels, check_split
 from facespace.data.resumable import LOG, Result, job_digest, write_images
-from facespace.data.sources import SOURCES, Source, SourceOptions
+from facespace.data.sources import SourceOptions
 from facespace.data.splits import assign_splits
 from facespace.data.writing import write_card, write_table
 from facespace.image.aligned_photos import align_mode
@@ -68,7 +68,8 @@ def prepare(
 
     Raises UsageError for impossible options, FaceSetError where the source has no usable face."""
     source = rename_old_keys("faceset", {"source": source}, report=True)["source"]
-    chosen, to = _source(source, to), Path(to)
+    chosen, to = source_of(source, to), Path(to)
+    origin = Origin(source, root, chosen)
     auto = not isinstance(align, Alignment) and align_mode(align) == "auto"
     pixels = partial(
         check_pixels, chosen, source, size, crop, gray, background, cropped=cropped, enlarge=enlarge
@@ -80,27 +81,30 @@ def prepare(
     with writing(to):
         check_target(to, "a prepared set", is_face_set, force)
         check_apart(to, *[Path(path) for path in (root, checked.table, checked.celeba) if path])
-        listed = without_other_files(_list(chosen, source, root, checked))
-        listing = _select(_subsample(listed, checked.limit), attributes)
+        listing = listing_of(origin, checked, attributes)
         if auto and chosen.unaligned and not (crop or cropped):
             listing, unaligned = _with_layout(listing)
             spec = pixels(align=unaligned)
         with build_folder(to, resumable=True) as folder:
-            job = job_digest(listing, source, root and Path(root).resolve(), checked, spec)
-            results = write_images(folder, job, listing, spec, processes)
-            _write(folder, Origin(source, root, chosen), listing, spec, results, split)
-            (folder / LOG).unlink()
+            _make(folder, origin, listing, spec, checked, processes, split)
         return FaceSet(to)
 
 
-def _source(name: str, to: Path | str) -> Source:
-    """The row of SOURCES of that name. Raises UsageError for another name, with the command for a folder."""
-    if name not in SOURCES and Path(name).is_dir():
-        raise UsageError(
-            f"{name} is a folder, not a source. "
-            f"For photographs of your own: facespace prepare folder {quoted(name)} --to {quoted(to)}"
-        )
-    return choose(SOURCES, name, "source")
+def _make(
+    folder: Path,
+    origin: Origin,
+    listing: SourceListing,
+    spec: PrepareSpec,
+    options: SourceOptions,
+    processes: int,
+    split: str | None,
+) -> None:
+    """Reads the pictures, from where an interrupted process was, and writes the set."""
+    root = origin.root and Path(origin.root).resolve()
+    job = job_digest(listing, origin.name, root, options, spec)
+    results = write_images(folder, job, listing, spec, processes)
+    _write(folder, origin, listing, spec, results, split)
+    (folder / LOG).unlink()
 
 
 def _processes(workers: int | None) -> int:
@@ -120,51 +124,6 @@ def _with_layout(listing: SourceListing) -> tuple[SourceListing, bool]:
     if layout.note:
         listing = replace(listing, notes=(*listing.notes, layout.note))
     return listing, layout.unaligned
-
-
-class Origin(NamedTuple):
-    """The source as it was named, its folder, and its row of SOURCES."""
-
-    name: str
-    root: Path | str | None
-    source: Source
-
-
-def _list(source: Source, name: str, root: Path | str | None, options: SourceOptions) -> SourceListing:
-    if source.needs_root:
-        if root is None:
-            raise UsageError(
-                f"The source {name} needs the folder it lies in: facespace prepare {name} ROOT --to SET"
-            )
-        if not Path(root).is_dir():
-            raise FaceSetError(f"{root} is not a folder. Name the folder that holds {source.holds}.")
-        return source.read(Path(root), options)
-    if root is not None:
-        raise UsageError(f"The source {name} is drawn and needs no folder; leave out {root}.")
-    return source.read(Path(), options)
-
-
-def _subsample(listing: SourceListing, limit: int | None) -> SourceListing:
-    """At most `limit` faces, evenly spaced, so that every split and label stays represented."""
-    count = len(listing.faces)
-    if limit is None or count <= limit:
-        return listing
-    kept = evenly_spaced(np.arange(count), limit)
-    note = f"{limit:,} of {count:,} listed faces taken, evenly spread (--limit)"
-    faces = [listing.faces[index] for index in kept]
-    return replace(listing, faces=faces, values=listing.values[kept], notes=(*listing.notes, note))
-
-
-def _select(listing: SourceListing, attributes: Sequence[str] | None) -> SourceListing:
-    """Only the named attributes, in the order named."""
-    if attributes is None:
-        return listing
-    attributes = list(dict.fromkeys(attributes))
-    for name in attributes:
-        if name not in listing.attributes:
-            raise UsageError(f"Unknown attribute {name!r}. {suggest(name, listing.attributes)}")
-    columns = [listing.attributes.index(name) for name in attributes]
-    return replace(listing, attributes=tuple(attributes), values=listing.values[:, columns])
 
 
 def _write(

@@ -36,9 +36,7 @@ from facespace.evaluation.edit_methods import (
     EditOutcome,
     run,
 )
-from facespace.evaluation.interpolation import PIXELS
 from facespace.evaluation.session import EvaluationSession
-from facespace.image.pixels import pixel_distance
 from facespace.latent.directions import (
     DECORRELATED,
     Directions,
@@ -51,8 +49,8 @@ from facespace.latent.edit import move
 from facespace.latent.strengths import UNITS, Strength, parse
 from facespace.perception.arcface import open_identity
 from facespace.perception.attributes import AttributeClassifier, load_classifier
-from facespace.perception.lpips import Distance, is_available, open_lpips
-from facespace.perception.similarity import usable_lpips
+from facespace.perception.lpips import lpips_if_available
+from facespace.perception.similarity import distance_text, lpips_or_pixels
 from facespace.perception.store import SCORER
 from facespace.report.report import Layout, Report
 from facespace.report.results import as_document
@@ -111,38 +109,43 @@ def benchmark_edits(
     LAYOUT.check(to, force)
     check_seed(seed)
     rising = check_strengths(strengths or STRENGTHS)
-    if count < FEWEST_FACES:
-        raise UsageError(f"--count must be at least {FEWEST_FACES} faces an attribute; got {count}.")
+    _check_count(count)
     session = EvaluationSession(space, data, split, None)
-    scoring, guide = (
-        load_classifier(classifier or SCORER, session.space.device),
-        load_classifier(None, session.space.device),
-    )
+    scoring = load_classifier(classifier or SCORER, session.space.device)
     names = choose_attributes(attributes, scoring, session.faces)
-    z, signs = _training_latents(session), session.faces.attribute_signs("train")
+    z = session.space.posterior_means(session.faces, "train").astype(np.float64)
+    signs = session.faces.attribute_signs("train")
     benchmark = EditBenchmark(
         session=session,
         names=names,
         scorer=scoring,
-        guide=guide,
+        guide=load_classifier(None, session.space.device),
         identity=open_identity(session.space.template, scoring, session.reconstructions, identity),
-        distance=open_distance(lpips, session.reconstructions),
+        distance=lpips_or_pixels(lpips_if_available(lpips), session.reconstructions),
         count=count,
         seed=seed,
         directions=_directions(session, names, z, signs),
         strengths=rising,
         margins=MARGINS,
     )
-    outcome = run(benchmark)
-    results = EditBenchmarkResults(
-        describe(benchmark),
-        summarize(benchmark, outcome),
-        by_attribute(benchmark, outcome),
-        few_faces(benchmark, z, signs),
-    )
-    report = make_report(benchmark, outcome, results)
+    report = _measured(benchmark, z, signs)
     page = report.write(to, force)
     return {**report.document(), "to": str(to), "page": str(page), "text": report.brief()}
+
+
+def _measured(benchmark: EditBenchmark, z: np.ndarray, signs: np.ndarray) -> Report:
+    """The report of a benchmark whose directions were fitted to latents z (N, D) with signs (N, A)."""
+    outcome = run(benchmark)
+    methods, attributes = summarize(benchmark, outcome), by_attribute(benchmark, outcome)
+    few = few_faces(benchmark, z, signs)
+    return make_report(
+        benchmark, outcome, EditBenchmarkResults(describe(benchmark), methods, attributes, few)
+    )
+
+
+def _check_count(count: int) -> None:
+    if count < FEWEST_FACES:
+        raise UsageError(f"--count must be at least {FEWEST_FACES} faces an attribute; got {count}.")
 
 
 def check_strengths(texts: Sequence[float | str]) -> list[Strength]:
@@ -173,14 +176,6 @@ def choose_attributes(names: Sequence[str], scorer: AttributeClassifier, faces: 
     return chosen
 
 
-def open_distance(lpips: Path | str | None, faces: np.ndarray) -> Distance:
-    """LPIPS if its weights are available and it takes faces (N, H, W, C) of this size, else a difference of
-    pixels."""
-    network = open_lpips(lpips) if lpips or is_available() else None
-    network, _ = usable_lpips(network, faces)
-    return network or pixel_distance
-
-
 def _directions(
     session: EvaluationSession, names: Sequence[str], z: np.ndarray, signs: np.ndarray
 ) -> dict[str, Directions]:
@@ -189,10 +184,6 @@ def _directions(
     for method in ("mean", "probe", DECORRELATED):
         found[method] = fit_directions(z, signs, session.faces.attribute_names, names, method)
     return found
-
-
-def _training_latents(session: EvaluationSession) -> np.ndarray:
-    return session.space.posterior_means(session.faces, "train").astype(np.float64)
 
 
 def summarize(benchmark: EditBenchmark, outcome: EditOutcome) -> dict[str, MethodResults]:
@@ -253,9 +244,7 @@ def _few_faces_of(
 
 def describe(benchmark: EditBenchmark) -> EditProtocol:
     """Everything that is needed to reproduce the results."""
-    card, distance = benchmark.scorer.card, str(getattr(benchmark.distance, "about", "LPIPS"))
-    if benchmark.distance is pixel_distance:
-        distance = PIXELS
+    card = benchmark.scorer.card
     return EditProtocol(
         **vars(benchmark.session.protocol()),
         edited=(
@@ -271,7 +260,7 @@ def describe(benchmark: EditBenchmark) -> EditProtocol:
         guide=GuideProtocol(BEST, benchmark.guide.fingerprint),
         against="the reconstruction of each face",
         identity=benchmark.identity.about,
-        distance=distance,
+        distance=distance_text(benchmark.distance),
         strengths=[strength.value for strength in benchmark.strengths],
         strength_unit=UNITS[benchmark.strengths[0].unit],
         margins=list(benchmark.margins),

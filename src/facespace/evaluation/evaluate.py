@@ -25,7 +25,7 @@ from facespace.evaluation import (
 from facespace.evaluation.session import Evaluation, EvaluationSession, SessionProtocol, SpaceIdentity
 from facespace.perception.arcface import open_arcface
 from facespace.perception.inception import INCEPTION_BF16, Features, FeaturesError, open_features
-from facespace.perception.lpips import is_available, open_lpips
+from facespace.perception.lpips import lpips_if_available
 from facespace.report.metrics import network_label
 from facespace.report.page import Section
 from facespace.report.report import Finding, Layout, Report
@@ -119,7 +119,7 @@ def evaluate(
     samples = sample_count(session, samples)
     kind: str = current_argument("prior", prior) or session.space.default_prior
     session.space.prior(kind)  # raises if it is missing, before any work
-    distance = open_lpips(lpips) if lpips or is_available() else None
+    distance = lpips_if_available(lpips)
     arcface = open_arcface(session.space.template, identity)
     evaluation = Evaluation(session, samples, distance, arcface, kind, temperature, iwae_samples, seed)
     if features:

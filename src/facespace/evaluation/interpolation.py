@@ -13,7 +13,7 @@ from facespace.image import grids
 from facespace.image.pixels import pixel_distance
 from facespace.latent.morph import piecewise_linear
 from facespace.perception.lpips import Distance
-from facespace.perception.similarity import usable_lpips
+from facespace.perception.similarity import PIXELS, distance_text, lpips_or_pixels
 from facespace.report.metrics import network_label
 from facespace.report.page import Section
 from facespace.report.report import GOOD, NOTE, Finding
@@ -22,7 +22,6 @@ from facespace.space.face_space import FaceSpace
 
 PAIRS, STEPS = 100, 24  # morphs that are measured, and the frames of each
 SHOWN, FRAMES = 3, 10  # morphs on the page, and the frames of each
-PIXELS = "root mean squared difference of pixels in [0, 1]"
 
 PROTOCOL = {
     "path": "straight lines between posterior means, ends included",
@@ -123,8 +122,7 @@ def measure_interpolation(
     pairs = _checked(pairs, len(faces), steps)
     z = space.encode(faces)
     ends = space.decode(z)
-    distance, _ = usable_lpips(distance, ends)
-    measured_by = distance or pixel_distance
+    measured_by = lpips_or_pixels(distance, ends)
     steps_of_pairs = np.empty((len(pairs), steps - 1))
     errors = np.empty(len(pairs))
     with progress(len(pairs), "Morphing", "pairs") as advance:
@@ -133,7 +131,7 @@ def measure_interpolation(
             steps_of_pairs[place] = np.asarray(measured_by(frames[:-1], frames[1:]), np.float64)
             errors[place] = pixel_distance(frames[[0, -1]], ends[[first, last]]).mean()
             advance(1)
-    return _result(errors, steps_of_pairs, distance)
+    return _result(errors, steps_of_pairs, distance_text(measured_by))
 
 
 def _checked(pairs: np.ndarray | None, count: int, steps: int) -> np.ndarray:
@@ -149,7 +147,7 @@ def _checked(pairs: np.ndarray | None, count: int, steps: int) -> np.ndarray:
     return pairs
 
 
-def _result(errors: np.ndarray, steps: np.ndarray, distance: Distance | None) -> Interpolation:
+def _result(errors: np.ndarray, steps: np.ndarray, distance: str) -> Interpolation:
     """Means and intervals over P pairs, from the endpoint error (P,) and the steps (P, S) of each."""
     mean_steps = steps.mean(1)
     moved = mean_steps > 0
@@ -167,7 +165,7 @@ def _result(errors: np.ndarray, steps: np.ndarray, distance: Distance | None) ->
         step_ratio=means["step_ratio"],
         pairs=len(errors),
         steps=steps.shape[1] + 1,
-        distance=PIXELS if distance is None else str(getattr(distance, "about", "LPIPS")),
+        distance=distance,
         intervals=intervals,
         protocol=PROTOCOL,
     )

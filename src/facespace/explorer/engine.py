@@ -5,15 +5,16 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
+from facespace.core.cards import Card
 from facespace.core.console import quiet
 from facespace.core.errors import FacespaceError, UsageError, choose
 from facespace.data.faces import FaceSet, evenly_spaced
@@ -24,6 +25,7 @@ from facespace.image import animation, grids
 from facespace.latent.directions import Directions, custom_direction
 from facespace.models import locations
 from facespace.models.bundle_card import MODEL_PRIOR as OWN
+from facespace.models.bundle_card import BundleCard
 from facespace.space.face_space import FaceSpace
 from facespace.space.film import Decoded
 
@@ -33,7 +35,7 @@ LOOP_MODES = {"once": {}, "loop": {"loop": True}, "pingpong": {"pingpong": True}
 INTERPOLATIONS = {"linear": "linear", "spherical": "spherical", "geodesic": "dense"}  # -> path of a morph
 
 
-def short_fingerprint(card: Mapping[str, Any]) -> str:
+def short_fingerprint(card: Card | BundleCard) -> str:
     """What the page knows a space by."""
     return str(card["fingerprint"])[:16]
 

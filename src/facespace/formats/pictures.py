@@ -1,7 +1,7 @@
 """How a file reads photographs: the crop and size of a template, as variables of pictures.jinja. Imports no
 torch."""
 
-from typing import Any
+from typing import NotRequired, TypedDict
 
 from facespace.formats.docstrings import plain_text
 from facespace.image.photos import Template
@@ -18,10 +18,26 @@ def template_of(plan: Recipe) -> Template:
     return Template(height, width, channels, plan.data.crop, None if plan.data.crop == "fit" else source)
 
 
-def picture_fields(template: Template, source: str) -> dict[str, Any]:
+class PictureFields(TypedDict):
+    """The variables of pictures.jinja; the last two only where the size of whole pictures is known."""
+
+    height: int
+    width: int
+    channels: int
+    gray: bool
+    pixels: str  # (H, W, C) as text
+    pixels_plain: str
+    pixels_plain_tuple: tuple[int, int, int]
+    resized: tuple[int, int]
+    source_size: tuple[int, int] | None  # width, height
+    source_note: NotRequired[str]
+    box: NotRequired[tuple[float, float, float, float]]
+
+
+def picture_fields(template: Template, source: str) -> PictureFields:
     """The variables of pictures.jinja."""
     shape = (template.height, template.width, template.channels)
-    fields = {
+    fields: PictureFields = {
         "height": template.height,
         "width": template.width,
         "channels": template.channels,

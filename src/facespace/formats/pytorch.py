@@ -2,9 +2,7 @@
 with what new faces come from."""
 
 import math
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -14,11 +12,11 @@ from facespace.formats.checks import TERMS, check_model
 from facespace.formats.docstrings import KINDS, plain_text, rows_of_text
 from facespace.formats.layers import network, shape_text
 from facespace.formats.pictures import picture_fields
-from facespace.formats.single_file import model_code
+from facespace.formats.single_file import PriorFields, model_code
 from facespace.image.photos import Template
 from facespace.models import fitted
 from facespace.models.bundle import Bundle, Tensors, tensors_of
-from facespace.models.bundle_card import MODEL_PRIOR, default_prior
+from facespace.models.bundle_card import MODEL_PRIOR, BundleCard, default_prior
 from facespace.models.priors import FittedNormal, Mixture, Prior
 from facespace.recipes.config import Recipe
 
@@ -26,8 +24,6 @@ CODE, WEIGHTS, PRIOR = "model.py", "weights.pt", "prior.pt"
 # The pictures are those that model.py writes.
 FILES = (CODE, WEIGHTS, PRIOR, "samples.png", "reconstructions.png", "__pycache__")
 DRAWN = 4096  # latents of a prior without a short formula
-
-Fields = dict[str, Any]  # variables of a template
 
 
 def check(loaded: Bundle) -> None:
@@ -57,7 +53,7 @@ def _recipe(loaded: Bundle) -> Recipe | None:
     return from_dict(Recipe, values) if values else None
 
 
-def _prior(loaded: Bundle) -> tuple[Fields, Tensors]:
+def _prior(loaded: Bundle) -> tuple[PriorFields, Tensors]:
     """The variables of export.jinja for the space's default prior, and the tensors of prior.pt."""
     name = default_prior(loaded.card)
     if name == MODEL_PRIOR:
@@ -97,7 +93,7 @@ def _docstring(loaded: Bundle, recipe: Recipe | None, prior: str) -> str:
     return "\n".join([title, "", *rows_of_text(rows), "", *commands, ""])
 
 
-def _weights_line(card: Mapping[str, Any], recipe: Recipe | None) -> str:
+def _weights_line(card: BundleCard, recipe: Recipe | None) -> str:
     parts = [f"{WEIGHTS}, a state dict of 32-bit floats"]
     kept = (card.get("metrics") or {}).get("weights")
     if recipe and recipe.train.decay and kept != "raw":
@@ -117,7 +113,7 @@ def _crop(template: Template) -> str:
     return f"Crop {template.crop} of pictures of {height}×{width}, {size}."
 
 
-def _data_line(card: Mapping[str, Any]) -> str:
+def _data_line(card: BundleCard) -> str:
     data = card.get("data", {})
     if not data:
         return "unknown"

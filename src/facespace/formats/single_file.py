@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict
 
 import jinja2
 
@@ -15,7 +15,7 @@ from facespace.core.configs import override
 from facespace.formats.checks import TERMS, check_model, check_recipe, left_out
 from facespace.formats.docstrings import CLASSES, OPTIMIZERS, length, recipe_docstring
 from facespace.formats.layers import Network, network, norm_activation, shape_text
-from facespace.formats.pictures import picture_fields, template_of
+from facespace.formats.pictures import PictureFields, picture_fields, template_of
 from facespace.recipes import recipe as named_recipe
 from facespace.recipes.config import Recipe, TrainConfig
 from facespace.recipes.model_config import ModelConfig
@@ -41,7 +41,15 @@ LIBRARIES = {
 }
 DEVICE = {"DEVICE": '"cuda" if torch.cuda.is_available() else "cpu"'}
 
-Fields = dict[str, Any]  # the variables of a template
+Fields = dict[str, object]  # the variables of a template
+
+
+class PriorFields(TypedDict):
+    """The variables of export.jinja."""
+
+    prior_kind: str
+    prior_doc: str  # one sentence
+    weight: NotRequired[float]  # of the regularizer
 
 
 def recipe_code(recipe: Recipe | str, settings: Sequence[str] = ()) -> str:
@@ -60,19 +68,19 @@ def code_of(plan: Recipe, settings: Sequence[str] = ()) -> str:
     """The same for a recipe in which the settings are made; here they are only named in the file's title."""
     check_recipe(plan)
     net = network(plan.model)
-    fields = _model_fields(plan.model, net) | picture_fields(template_of(plan), plan.data.source)
-    fields |= _training_fields(plan)
+    pictures = picture_fields(template_of(plan), plan.data.source)
+    fields = {**_model_fields(plan.model, net), **pictures, **_training_fields(plan)}
     body = _render("network_only.jinja" if left_out(plan) else "train.jinja", fields)
     return _file(recipe_docstring(plan, settings), body, {} if left_out(plan) else DEVICE, plan.model)
 
 
-def model_code(config: ModelConfig, docstring: str, pictures: Fields, prior: Fields) -> str:
+def model_code(config: ModelConfig, docstring: str, pictures: PictureFields, prior: PriorFields) -> str:
     """The text of one Python file that opens exported weights of a model. `pictures` are the variables of
     pictures.jinja, `prior` those of export.jinja. Raises UsageError for a model without a file."""
     check_model(config)
     fields = _model_fields(config, network(config)) | {"warmup": 0, "free_bits": 0.0, "weight": 1.0}
-    prior = prior | {"prior_doc": "\n    ".join(textwrap.wrap(prior["prior_doc"], 100))}
-    body = _render("export.jinja", fields | pictures | prior)
+    doc = "\n    ".join(textwrap.wrap(prior["prior_doc"], 100))
+    body = _render("export.jinja", {**fields, **pictures, **prior, "prior_doc": doc})
     return _file(docstring, body, {"HERE": "Path(__file__).parent", **DEVICE}, config)
 
 
@@ -107,11 +115,11 @@ def _environment() -> jinja2.Environment:
     )
 
 
-def _model_fields(config: ModelConfig, net: Network) -> dict[str, Any]:
+def _model_fields(config: ModelConfig, net: Network) -> Fields:
     """The variables of network.jinja."""
     channels, height, width = net.image
     dropout = f"nn.Dropout2d({config.dropout}), " if config.dropout else ""
-    fields = {
+    fields: Fields = {
         "cls": CLASSES[config.bottleneck],
         "class_doc": (
             f"{shape_text(config.image)} values, {config.latent_dim} latents, {shape_text(net.image)} values."
@@ -138,10 +146,10 @@ def _model_fields(config: ModelConfig, net: Network) -> dict[str, Any]:
         "codebook_rate": 0.02,
         "codebook_restart": 0.05,
     }
-    return fields | dict(net.extra) | _expressions(config, net) | _bottleneck_fields(config)
+    return {**fields, **net.extra, **_expressions(config, net), **_bottleneck_fields(config)}
 
 
-def _expressions(config: ModelConfig, net: Network) -> dict[str, Any]:
+def _expressions(config: ModelConfig, net: Network) -> Fields:
     """Expressions of the file that depend on the model's sizes."""
     _, height, width = net.image
     trimmed = mean = ""
@@ -178,7 +186,7 @@ def _bottleneck_fields(config: ModelConfig) -> dict[str, str]:
     return {"heads_note": heads[config.bottleneck], "prior_reason": reasons[config.bottleneck]}
 
 
-def _training_fields(plan: Recipe) -> dict[str, Any]:
+def _training_fields(plan: Recipe) -> Fields:
     """The variables of train.jinja."""
     goal, train, term = plan.objective, plan.train, TERMS[plan.model.bottleneck]
     decay = f", weight_decay={train.weight_decay}" if train.weight_decay else ""

@@ -87,7 +87,9 @@ def _with_low_bytes(data: bytes, image: Image.Image, raw_mode: str) -> Image.Ima
     if high[..., colours].max(initial=0) >= 64:
         return image
     low = _open(data)
-    tiles = [tile._replace(args=_swapped(tile.args, swapped)) for tile in low.tile]  # type: ignore[attr-defined]
+    tiles = []
+    for tile in low.tile:  # type: ignore[attr-defined]
+        tiles.append(tile._replace(args=_swapped(tile.args, swapped)))
     low.tile = tiles  # type: ignore[attr-defined]
     low.load()
     levels = 256 * high + np.asarray(low, np.float64)

@@ -4,11 +4,12 @@ samples copy the latents that it was fitted to. Works on latents alone."""
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict
 
 import torch
 from torch import Tensor
 
+from facespace.models.bundle_card import LogLikelihoods
 from facespace.models.priors import Autoregressive, Prior
 
 MEASURED = 1_000  # latents of a split, evenly spaced: the density of a flow takes .01 s for each
@@ -26,6 +27,14 @@ class PriorFacts:
     seed: int
 
 
+class FitFigures(TypedDict):
+    """What a fit is measured by, as `measure_fit` says."""
+
+    nats: dict[str, LogLikelihoods]  # by split
+    discrete: bool
+    nearest: dict[str, float]  # by split, "new" of samples
+
+
 def _unchanged(z: Tensor) -> Tensor:
     return z
 
@@ -37,7 +46,7 @@ def measure_fit(
     others: Mapping[str, Tensor],
     fitted_to: str,
     snap: Callable[[Tensor], Tensor] = _unchanged,
-) -> dict[str, Any]:
+) -> FitFigures:
     """Figures of a `prior` fitted to latents `learned` (N, D) and of the model's `own`, on splits `others`
     (M, D) by name, of which `fitted_to` was learned. `snap` quantizes samples as the decoder does.
 
@@ -46,7 +55,8 @@ def measure_fit(
     entries. `discrete` says which of the two. `nearest`: the median distance from a sample, and from a
     latent of each split that was not learned, to the nearest learned one. Samples that copy learned latents
     lie nearer than held-out faces do."""
-    nats, compared = {}, {}
+    nats: dict[str, LogLikelihoods] = {}
+    compared: dict[str, Tensor] = {}
     samples = prior.sample_many(MEASURED, torch.Generator().manual_seed(0))
     compared["new"] = snap(samples)
     for name, z in others.items():

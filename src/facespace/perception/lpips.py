@@ -120,6 +120,11 @@ def open_lpips(path: Path | str | None = None, device: torch.device | str = "cpu
         raise FeaturesError(f"{path} does not fit: {error}. {FORMATS}") from error
 
 
+def lpips_if_available(path: Path | str | None = None, device: torch.device | str = "cpu") -> Distance | None:
+    """The same; None where neither `path` nor FACESPACE_LPIPS names weights."""
+    return open_lpips(path, device) if path or is_available() else None
+
+
 def read_weights(path: Path) -> dict[str, np.ndarray]:
     """The arrays of a file by the names in LPIPS. Raises FeaturesError for a damaged file and for a pickle of
     other objects than arrays, KeyError for one without LPIPS's layers."""

@@ -12,13 +12,14 @@ from torchmetrics.functional.image import (
 )
 
 from facespace.core.errors import UsageError
-from facespace.image.pixels import psnr, to_float, to_uint8
+from facespace.image.pixels import pixel_distance, psnr, to_float, to_uint8
 from facespace.perception.lpips import Distance
 
 BATCH = 32  # faces at a time, which bounds the memory
 WINDOW = 11  # pixels of SSIM's window, the smallest side that SSIM can measure
 SCALES = 5  # of MS-SSIM: each halves the image, and the smallest must still hold the window
 SMALLEST = WINDOW * 2 ** (SCALES - 1)  # px a side
+PIXELS = "root mean squared difference of pixels in [0, 1]"
 
 PROTOCOL = {
     "mse": "mean squared error of all pixel values in [0, 1]",
@@ -58,6 +59,19 @@ def usable_lpips(lpips: Distance | None, faces: np.ndarray) -> tuple[Distance | 
     except UsageError as error:
         return None, f"LPIPS is left out: {error}"
     return lpips, ""
+
+
+def lpips_or_pixels(lpips: Distance | None, faces: np.ndarray) -> Distance:
+    """LPIPS if it is given and accepts faces (N, H, W, C) of this size, else a difference of pixels."""
+    network, _ = usable_lpips(lpips, faces)
+    return network or pixel_distance
+
+
+def distance_text(distance: Distance) -> str:
+    """What such a distance is."""
+    if distance is pixel_distance:
+        return PIXELS
+    return str(getattr(distance, "about", "LPIPS"))
 
 
 def lpips_protocol(lpips: Distance | None) -> str:

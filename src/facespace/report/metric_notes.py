@@ -59,7 +59,7 @@ def _differences(runs: Sequence[Card], metrics: Sequence[str]) -> Iterator[tuple
         yield f"{heading} differ: {'; '.join(listed)}.", _unusual(values)
 
 
-def _unusual(values: Mapping[str, Any]) -> list[str]:
+def _unusual(values: Mapping[str, object]) -> list[str]:
     """The names whose value is not the one that most have; all names if no value has a majority."""
     (common, count), *_ = Counter(values.values()).most_common(1)
     if 2 * count <= len(values):
@@ -216,7 +216,7 @@ def _faces(protocol: Card) -> str:
     )
 
 
-def _spreads(metrics: Sequence[str], distances: Mapping[str, Any]) -> Iterator[str]:
+def _spreads(metrics: Sequence[str], distances: Mapping[str, object]) -> Iterator[str]:
     """What each ± is."""
     subsets, size = at(distances, "kid", "subsets"), at(distances, "kid", "size")
     if "kid" in metrics and subsets:

@@ -3,7 +3,6 @@ bundle."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +14,7 @@ from facespace.core.errors import UsageError, check_seed, choose
 from facespace.data.faces import FaceSet
 from facespace.latent.directions import MIN_FACES
 from facespace.models import prior_fit
-from facespace.models.priors import CONDITIONAL, FittedPrior, default_kinds, fitted_prior
+from facespace.models.priors import CONDITIONAL, FittedPrior, Options, default_kinds, fitted_prior
 from facespace.space.base import BaseSpace
 
 
@@ -27,7 +26,7 @@ def fit(
     seed: int,
     mirror: bool,
     conditions: Sequence[str] | None,
-    options: dict[str, Any],
+    options: Options,
 ) -> tuple[FittedPrior, Card]:
     """A prior fitted to posterior means as `FaceSpace.fit_prior` says, and the facts for its card entry.
     Raises UsageError for an unknown kind, option or attribute, a set of another crop, and fewer than 2

@@ -137,11 +137,15 @@ class Training:
         self.network = runtime.prepare(self.model, self.stepper.optimizer)
         self._check_processes()
         if runtime.is_main_process:
-            if resume:
-                clear_partials(run)
-            else:  # allowed by `force`, and all checks have passed
-                clear_folder(run)
+            self._clear(resume)
         self.review = self._validator(origin, trackers)
+
+    def _clear(self, resume: bool) -> None:
+        """Removes an older run, which `force` has allowed, and of one to resume what was half written."""
+        if resume:
+            clear_partials(self.run)
+        else:
+            clear_folder(self.run)
 
     def _validator(self, origin: bundle.Bundle | None, trackers: Sequence[str]) -> Validator:
         """The measuring of the model and the writing of the run's folder."""

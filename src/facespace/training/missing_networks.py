@@ -5,7 +5,6 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from facespace.perception import dlib_resnet, efficientnet, vgg
 from facespace.perception.store import BUNDLED
@@ -18,21 +17,22 @@ DISCRIMINATOR_NETWORKS = {
 }
 
 
+Part = tuple[ObjectiveConfig, str]  # the objective without what is missing, and a phrase on that
+
+
 def without_missing_networks(plan: Recipe, settings: Sequence[str]) -> tuple[Recipe, str]:
     """The recipe without the auxiliary losses whose networks are not here, and a sentence on these, empty
     where all are here. Losses that one of the settings (FIELD=VALUE) changes are kept."""
     given = {setting.partition("=")[0] for setting in settings}
-    changes: dict[str, Any] = {}
-    said: list[str] = []
+    goal, said = plan.objective, []
     for part, names in PARTS.items():
-        fields, text = part(plan.objective)
+        kept, text = part(goal)
         if text and not given.intersection(f"objective.{name}" for name in names):
-            changes |= fields
+            goal = kept
             said.append(text)
     if not said:
         return plan, ""
-    kept = replace(plan, objective=replace(plan.objective, **changes))
-    return kept, (
+    return replace(plan, objective=goal), (
         "Training works without some optional networks that this space was trained with: "
         f"{'; '.join(said)}. To use them too, set the variables named (docs/objectives.md)."
     )
@@ -43,43 +43,42 @@ def _here(variable: str) -> bool:
     return Path(os.environ.get(variable, "")).is_file()
 
 
-def _perceptual(goal: ObjectiveConfig) -> tuple[dict[str, Any], str]:
+def _perceptual(goal: ObjectiveConfig) -> Part:
     if not goal.perceptual or goal.features == BUNDLED:
-        return {}, ""
+        return goal, ""
     if goal.features == vgg.NAME:
         if _here(vgg.ENVIRONMENT_VARIABLE):
-            return {}, ""
+            return goal, ""
         network = f"VGG-16 ({vgg.ENVIRONMENT_VARIABLE})"
     elif Path(goal.features).exists():
-        return {}, ""
+        return goal, ""
     else:
         network = f"the attribute classifier {goal.features}"
     text = f"perceptual, on {network}, here on the attribute classifier that comes along instead"
-    return {"features": BUNDLED}, text
+    return replace(goal, features=BUNDLED), text
 
 
-def _identity(goal: ObjectiveConfig) -> tuple[dict[str, Any], str]:
+def _identity(goal: ObjectiveConfig) -> Part:
     if not goal.identity or _here(dlib_resnet.ENVIRONMENT_VARIABLE):
-        return {}, ""
-    return {"identity": 0.0}, f"identity, left out ({dlib_resnet.ENVIRONMENT_VARIABLE})"
+        return goal, ""
+    return replace(goal, identity=0.0), f"identity, left out ({dlib_resnet.ENVIRONMENT_VARIABLE})"
 
 
-def _discriminator(goal: ObjectiveConfig) -> tuple[dict[str, Any], str]:
+def _discriminator(goal: ObjectiveConfig) -> Part:
     projected = goal.discriminator == "projected" and goal.adversarial
     if not projected and not goal.moments:
-        return {}, ""
+        return goal, ""
     names = goal.discriminator_features
     missing = [name for name in names if not _here(DISCRIMINATOR_NETWORKS[name])]
     if not missing:
-        return {}, ""
+        return goal, ""
     words = ", ".join(f"{name} ({DISCRIMINATOR_NETWORKS[name]})" for name in missing)
     rest = tuple(name for name in names if name not in missing)
     if rest:
-        return {"discriminator_features": rest}, f"adversarial, here without {words}"
-    fields: dict[str, Any] = {"moments": 0.0}
-    if projected:
-        fields["adversarial"] = 0.0
-    return fields, f"adversarial, left out without {words}"
+        return replace(goal, discriminator_features=rest), f"adversarial, here without {words}"
+    adversarial = 0.0 if projected else goal.adversarial
+    kept = replace(goal, moments=0.0, adversarial=adversarial)
+    return kept, f"adversarial, left out without {words}"
 
 
 # Each group of losses, and the fields of the objective by which a user asks for it.
