@@ -18,8 +18,8 @@ from facespace.adaptation.photos import _usable as usable
 from facespace.adaptation.plan import AdaptPlan, plan_for
 from facespace.core.console import quiet
 from facespace.core.errors import BundleError, TrainingError, UsageError
+from facespace.data.aligned_photos import PhotoReader
 from facespace.data.faces import FaceSet
-from facespace.image.aligned_photos import PhotoReader
 from facespace.image.pixels import to_float
 from facespace.models import ModelConfig, build
 from facespace.models.bundle import Bundle

@@ -12,11 +12,11 @@ from test_align import CELEBA, Marks, apply, centre, detector, painted, turn  # 
 
 import facespace
 from facespace.core.errors import ImageError, UsageError
+from facespace.data.aligned_photos import PhotoReader
 from facespace.data.faces import FaceSet
 from facespace.data.processing import Alignment
 from facespace.image import face_search
 from facespace.image.align import FoundFace
-from facespace.image.aligned_photos import PhotoReader
 from facespace.models import locations
 
 # --- a file in place of a space
@@ -157,7 +157,7 @@ def test_a_turned_photograph_is_turned_back(degrees):
 def test_real_scans_are_turned_and_counted(detector, real, tmp_path, monkeypatch, capsys):  # noqa: F811
     if detector.name != "yunet":
         pytest.skip("Haar cascades do not tell turned faces")
-    monkeypatch.setattr("facespace.image.aligned_photos.open_detector", lambda: detector)
+    monkeypatch.setattr("facespace.data.aligned_photos.open_detector", lambda: detector)
     names = sorted((real / "photos-unaligned").glob("*.jpg"))[3:200:60]
     files = []
     for number, name in enumerate(names):

@@ -13,9 +13,10 @@ import facespace
 from facespace.cli.options import complete_align
 from facespace.core import once
 from facespace.core.errors import FacespaceError, UsageError
-from facespace.image import aligned_photos, detectors
+from facespace.data import aligned_photos
+from facespace.data.aligned_photos import NoFaceError, PhotoReader, read_photos
+from facespace.image import detectors
 from facespace.image.align import TEMPLATES, FoundFace
-from facespace.image.aligned_photos import NoFaceError, PhotoReader, read_photos
 from facespace.image.photos import Template
 from facespace.image.placement import lies_in_crop, placement
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from facespace.adaptation.adapt import adapt
     from facespace.adaptation.adapter import personalize
     from facespace.core.errors import FacespaceError
+    from facespace.data.aligned_photos import read_photos
     from facespace.data.faces import FaceSet
     from facespace.data.prepare import prepare
     from facespace.data.synthetic import factors as synthetic
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from facespace.formats.export import export
     from facespace.formats.single_file import recipe_code
     from facespace.image import animation, grids
-    from facespace.image.aligned_photos import read_photos
     from facespace.latent import maps
     from facespace.report import charts, latent_charts
     from facespace.space import diagnostics, edit_grids, morph_grids
@@ -74,7 +74,7 @@ _MODULES = {
     "load_discriminator": "facespace.training.discriminators",
     "personalize": "facespace.adaptation.adapter",
     "prepare": "facespace.data.prepare",
-    "read_photos": "facespace.image.aligned_photos",
+    "read_photos": "facespace.data.aligned_photos",
     "recipe_code": "facespace.formats.single_file",
     "train": "facespace.training.loop",
 }

@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image
 
 from facespace.core.errors import ImageError, UsageError
+from facespace.data.aligned_photos import PhotoReader
 from facespace.data.faces import FaceSet, is_face_set
-from facespace.image.aligned_photos import PhotoReader
 from facespace.image.photos import has_image_ending
 from facespace.perception.arcface import IdentityNetwork
 from facespace.perception.attributes import AttributeClassifier

@@ -152,7 +152,7 @@ def _tuned(space: "FaceSpace", photos: Any, refine: int) -> tuple["FaceSpace", "
 def _faces(space: "FaceSpace", files: Sequence[Path], source: FaceSource) -> Any:
     """Photographs, faces of a set, or latents float32 (N, D), as `edit_input` takes them."""
     from facespace.cli.faces import check_one_source, exactly, is_array, key_latents
-    from facespace.image.aligned_photos import read_photos
+    from facespace.data.aligned_photos import read_photos
 
     check_one_source(files, source)
     if source.data:

@@ -14,9 +14,9 @@ from facespace.core.console import quoted
 from facespace.core.errors import FacespaceError, UsageError
 from facespace.core.files import restore_interrupted
 from facespace.core.left_behind import is_left_behind
+from facespace.data.aligned_photos import PhotoReader
 from facespace.data.faces import is_face_set
 from facespace.image import grids
-from facespace.image.aligned_photos import PhotoReader
 from facespace.image.photos import has_image_ending
 from facespace.image.provenance import is_own_sheet
 from facespace.image.sheets import sheet

@@ -20,8 +20,8 @@ from facespace.cli.faces import (
 from facespace.cli.options import FaceSource
 from facespace.core.console import note, progress
 from facespace.core.errors import BundleError, ImageError, UsageError
+from facespace.data.aligned_photos import PhotoReader
 from facespace.data.faces import is_face_set
-from facespace.image.aligned_photos import PhotoReader
 from facespace.latent.ordering import GIVEN, ordered
 from facespace.models.locations import find
 

@@ -111,7 +111,7 @@ def _originals(
     space: "FaceSpace", files: list[Path], source: Photos, count: int, exact: bool
 ) -> tuple["np.ndarray", list[str]]:
     """Photographs or the faces of the set as the space takes them, uint8 (N, H, W, C), and their names."""
-    from facespace.image.aligned_photos import read_photos
+    from facespace.data.aligned_photos import read_photos
 
     if bool(files) == bool(source.data):
         raise UsageError("Name either photographs or --data SET to reconstruct.")

@@ -147,8 +147,8 @@ def encode(*paths: Path, to: Path | None = None, align: Align = "auto") -> Done:
     """
     from facespace.cli.keyframes import open_space_of_faces
     from facespace.cli.missing import ARRAY
+    from facespace.data.aligned_photos import read_photos
     from facespace.image import grids
-    from facespace.image.aligned_photos import read_photos
     from facespace.space.face_space import space_facts
 
     if to is not None:

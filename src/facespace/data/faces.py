@@ -58,6 +58,7 @@ class Face:
     identity: str | None = None
     split: str | None = None  # one of SPLITS, or None: by a stable hash of identity or pixels
     mask: Mask | None = None
+    points: np.ndarray | None = None  # given landmarks (5, 2) in pixels of the upright image, NaN unknown
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from facespace.core.cards import Card
 from facespace.core.errors import FaceSetError, UsageError
 from facespace.core.files import build_folder, check_apart, check_target
 from facespace.core.locks import writing
+from facespace.data.aligned_photos import align_mode
 from facespace.data.alignment_report import report_alignment
 from facespace.data.faces import FaceSet, SourceListing, is_face_set
 from facespace.data.layout import look
@@ -29,7 +30,6 @@ from facespace.data.resumable import LOG, Result, job_digest, write_images
 from facespace.data.sources import SourceOptions
 from facespace.data.splits import assign_splits
 from facespace.data.writing import write_card, write_table
-from facespace.image.aligned_photos import align_mode
 from facespace.image.photos import TOO_SMALL
 
 MOST_WORKERS = 64  # more are refused, unless the machine has so many cores
@@ -120,6 +120,10 @@ def _processes(workers: int | None) -> int:
 
 def _with_layout(listing: SourceListing) -> tuple[SourceListing, bool]:
     """The listing with a note on where its faces lie, and whether they lie at different places."""
+    given = sum(face.points is not None for face in listing.faces)
+    if given:
+        note = f"the landmarks of {given:,} photographs were read from points.csv, so faces were aligned"
+        return replace(listing, notes=(*listing.notes, note)), True
     layout = look(listing.faces)
     if layout.note:
         listing = replace(listing, notes=(*listing.notes, layout.note))

@@ -66,7 +66,7 @@ def prepare_faces(spec: PrepareSpec, face: Face) -> list[tuple[PreparedFace, byt
         if spec.alignment is None:
             return [_finish(spec, face.id, image, size, masked)]
         finished = []
-        for number, (picture, quality) in enumerate(_aligned(spec.alignment, image), start=1):
+        for number, (picture, quality) in enumerate(_aligned(spec.alignment, image, face.points), start=1):
             key = face.id if number == 1 else f"{face.id}#{number}"
             size_aligned = (picture.height, picture.width)
             finished.append(_finish(spec, key, picture, size_aligned, masked, quality))
@@ -154,8 +154,15 @@ def _blurred_behind(image: Image.Image, mask: Image.Image, radius: float) -> Ima
     return Image.fromarray(blurred.clip(0, 255).astype(np.uint8))
 
 
-def _aligned(alignment: Alignment, image: Image.Image) -> list[tuple[Image.Image, dict[str, float]]]:
-    found = detector(alignment.detector, alignment.weights)(image)
+def _aligned(
+    alignment: Alignment, image: Image.Image, points: np.ndarray | None
+) -> list[tuple[Image.Image, dict[str, float]]]:
+    """The aligned faces of a picture with their quality: the one with the given points, else those that the
+    detector finds."""
+    if points is None:
+        found = detector(alignment.detector, alignment.weights)(image)
+    else:
+        found = [align.given_face(points, image.size)]
     if not found:
         raise ImageError("no face found")
     template = align.TEMPLATES[alignment.template]

@@ -85,6 +85,8 @@ def job_digest(listing: SourceListing, *options: Any) -> str:
     digest.update(listing.values.tobytes())
     for face in listing.faces:
         digest.update(_bytes((face.id, _identity(face), face.identity, face.split, face.mask)))
+        if face.points is not None:
+            digest.update(face.points.tobytes())
     return digest.hexdigest()
 
 

@@ -94,6 +94,18 @@ def similarity(points: np.ndarray, target: np.ndarray, weights: tuple[float, ...
     return np.array([(a.real, -a.imag, b.real), (a.imag, a.real, b.imag)])
 
 
+def given_face(points: np.ndarray, size: tuple[int, int]) -> FoundFace:
+    """The face with these landmarks (5, 2), NaN where unknown, in a picture of that width and height. Raises
+    ImageError where they lie outside it: they are of another picture, or of this one at another size."""
+    known = points[np.isfinite(points).all(1)]
+    low, high = known.min(0), known.max(0)
+    if (low < 0).any() or (high > size).any():
+        raise ImageError(f"its given points lie outside the picture of {size[0]}×{size[1]} pixels")
+    left, top = low.tolist()
+    width, height = (high - low).tolist()
+    return FoundFace((left, top, width, height), points, 1.0)
+
+
 def apply(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
     """(N, 2) points through a (2, 3) matrix."""
     return points @ matrix[:, :2].T + matrix[:, 2]

@@ -12,8 +12,8 @@ import numpy as np
 from PIL import Image
 
 from facespace.core.errors import UsageError, check_seed
+from facespace.data.aligned_photos import read_photos
 from facespace.data.faces import FaceSet
-from facespace.image.aligned_photos import read_photos
 from facespace.image.photos import Template, to_rgb
 from facespace.models import bundle, fitted
 from facespace.models.bundle_card import MODEL_PRIOR, BundleCard

@@ -13,6 +13,7 @@ from facespace.core.files import is_same
 from facespace.data.faces import Face, SourceListing
 from facespace.data.other_files import is_other_file
 from facespace.data.sources.attribute_table import read_table
+from facespace.data.sources.landmarks import PointsBeside
 from facespace.data.sources.source import Source, SourceOptions
 from facespace.data.sources.subfolders import understand
 
@@ -31,13 +32,15 @@ def read(root: Path, options: SourceOptions) -> SourceListing:
     labels: list[str] = []
     if not subfolders.identities:
         labels = [name for name in subfolders.names if name not in table.columns]
+    points = PointsBeside()
     faces = []
     values = np.full((len(paths), len(labels) + len(table.columns)), np.nan, np.float32)
     values[:, len(labels) :] = table.values
     for place, path in enumerate(paths):
         label = subfolders.labels[place]
         identity = label if subfolders.identities and label else None
-        faces.append(Face(ids[place], path, identity, subfolders.splits[place]))
+        split = subfolders.splits[place]
+        faces.append(Face(ids[place], path, identity, split, points=points(path)))
         values[place, : len(labels)] = _signs(label, labels)
     notes = (*subfolders.notes, *table.notes)
     return SourceListing(faces, (*labels, *table.columns), values, skipped, notes, others)

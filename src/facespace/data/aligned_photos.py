@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from facespace.core.console import note
 from facespace.core.errors import FacespaceError, ImageError, choose
-from facespace.image.align import TEMPLATES, FoundFace, align, main_face
+from facespace.data.sources.landmarks import PointsBeside
+from facespace.image.align import TEMPLATES, FoundFace, align, given_face, main_face
 from facespace.image.detectors import Detector, open_detector
 from facespace.image.photos import Template, read_photo
 from facespace.image.placement import Size, lies_in_crop
@@ -36,8 +38,9 @@ class PhotoReader:
     `align`: "auto" aligns a photograph unless its face already lies where the template's crop has it; for a
     template without CelebA's layout, and where OpenCV is not installed, it takes photographs as they are.
     "yes" aligns every photograph, "no" none. A `template` of None is the crop center-148 of CelebA. With
-    `skip_faceless`, `read` gives None for a photograph without a face. Raises UsageError for another
-    `align`."""
+    `skip_faceless`, `read` gives None for a photograph without a face. A photograph whose
+    landmarks a table points.csv beside it holds is aligned by them unless `align` is "no". Raises UsageError
+    for another `align`."""
 
     def __init__(
         self, align: bool | str = "auto", template: Template | None = None, skip_faceless: bool = False
@@ -45,6 +48,7 @@ class PhotoReader:
         self.mode = align_mode(align)
         self.template = template or USUAL
         self.skip_faceless = skip_faceless
+        self._points = PointsBeside()
         self.files: dict[str, list[Path]] = {"aligned": [], "in the crop": [], "as it is": [], "no face": []}
         self.turned: list[Path] = []  # of the aligned ones, those that lay on a side or upside down
         self._turn = 0  # of the photograph that was read last
@@ -53,7 +57,7 @@ class PhotoReader:
         """The photograph, aligned where it has to be. Raises ImageError where it cannot be used."""
         path, self._turn = Path(path), 0
         try:
-            photo, how = self._align(read_photo(path))
+            photo, how = self._align(read_photo(path), self._points(path))
         except NoFaceError:
             if not self.skip_faceless:
                 raise NoFaceError(
@@ -97,10 +101,12 @@ class PhotoReader:
         if self.summary() and (self.mode == "auto" or self.files["no face"]):
             note(f"{self.summary()}.")
 
-    def _align(self, photo: Image.Image) -> tuple[Image.Image, str]:
+    def _align(self, photo: Image.Image, points: np.ndarray | None) -> tuple[Image.Image, str]:
         """The photograph, and what happened to it: a key of `files`. Raises NoFaceError."""
         if self.mode == "no":
             return photo, "as it is"
+        if points is not None:
+            return align(photo, given_face(points, photo.size), CELEBA), "aligned"
         if self.mode == "auto" and self._is_prepared(photo):
             return photo, "in the crop"
         detector = self._detector
