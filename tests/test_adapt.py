@@ -11,6 +11,7 @@ import torch
 import facespace
 from facespace.adaptation import adapt as adapting
 from facespace.adaptation import adapter as adapter_module
+from facespace.adaptation import figures
 from facespace.adaptation.adapter import Adapter, personalize
 from facespace.adaptation.inversion import encode
 from facespace.adaptation.photos import ALIKE, Faces, read_faces
@@ -204,10 +205,15 @@ def test_copies_are_those_that_a_comparison_of_all_pairs_finds():
     assert 30 < len(kept) < 40
 
 
-def test_the_verb(cli, lively, photos, tmp_path, quick):
+def test_the_verb(cli, lively, photos, tmp_path, quick, monkeypatch):
+    opened, load_classifier = [], figures.load_classifier
+    monkeypatch.setattr(
+        figures, "load_classifier", lambda **how: opened.append(how) or load_classifier(**how)
+    )
     to = tmp_path / "mine"
     code, out, _ = cli("adapt", *photos, "--to", to, "--from", lively, "--align", "no")
     assert code == 0 and "facespace explore" in out
+    assert len(opened) == 1  # for the notes on photographs and the checks of directions
     assert cli("reconstruct", to, photos[0], "--to", tmp_path / "r.png", "--align", "no")[0] == 0
     assert cli("adapt", "--to", to)[0] == 2
 

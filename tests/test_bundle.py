@@ -14,7 +14,7 @@ from facespace.core import cards
 from facespace.core.console import quiet
 from facespace.core.errors import BundleError, UsageError
 from facespace.data.faces import FaceSet
-from facespace.models import bundle, fitted, locations
+from facespace.models import bundle, locations
 
 
 def test_saving_and_loading_is_exact(trained, tmp_path):
@@ -192,7 +192,7 @@ def test_an_interrupted_write_leaves_the_older_prior(with_prior, drawn, tmp_path
     def stop(*_):
         raise error
 
-    monkeypatch.setattr(fitted, "write_json", stop)
+    monkeypatch.setattr(bundle, "write_json", stop)
     with quiet(), pytest.raises(error):
         facespace.load(run).fit_prior(FaceSet(drawn), components=1, seed=1)
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before

@@ -10,6 +10,7 @@ from torch import Tensor
 from facespace.adaptation.plan import SET
 from facespace.models.bundle_card import MODEL_PRIOR, LogLikelihoods
 from facespace.models.noise_normal import NoiseNormal, shrunk_normal
+from facespace.models.prior import standard_density
 from facespace.models.prior_fit import mean_density
 from facespace.models.priors import NOISE_NORMAL, FittedNormal, FittedPrior, Flow
 from facespace.space.face_space import FaceSpace
@@ -58,7 +59,7 @@ def _in_noise(flow: Flow, z: Tensor, own: float) -> SetPrior:
         e = _base_noise(flow, z)
         center, covariance, share, density = shrunk_normal(e)
         before = mean_density(flow, z)  # of faces that the flow was not fitted to
-    standard = float((-0.5 * (e.square() + np.log(2 * np.pi)).sum(1)).mean())
+    standard = float(standard_density(e).mean())
     origin = (
         f"a Gaussian in the noise of {flow.origin}, fitted to {len(z):,} faces and shrunk by {share:g} "
         "towards it"

@@ -60,8 +60,18 @@ def adapt(
     base = load(start)
     commands = _next(photos, to)
     with graceful_shutdown() as arrived, stage_bars() as on_step:
-        stop = lambda: arrived() is not None  # noqa: E731
-        spec = AdaptSpec(list(photos), base, minutes, seed, align, resume, force, on_step, stop, commands)
+        spec = AdaptSpec(
+            list(photos),
+            base,
+            minutes,
+            seed,
+            align,
+            resume,
+            force,
+            on_step,
+            stop=lambda: arrived() is not None,
+            commands=commands,
+        )
         made = adapt_to(to, spec)
         interrupted = arrived()
     if interrupted is not None and not made.finished:

@@ -21,7 +21,7 @@ from torch import Generator, Tensor
 from facespace.core.console import note
 from facespace.core.errors import UsageError
 from facespace.models.flow_training import MIN_FACES, fit_velocity, uniform_angles
-from facespace.models.prior import FittedPrior, Options, identity, noise, variance_floor
+from facespace.models.prior import FittedPrior, Options, identity, noise, standard_density, variance_floor
 from facespace.models.velocity import Velocity, untrained
 
 STEPS = 6_000  # of training, at most
@@ -205,8 +205,7 @@ class Flow(FittedPrior):
             signs = torch.rand(PROBES, self.seen, generator=Generator().manual_seed(0)).round() * 2 - 1
             probes = signs.to(self.center) / math.sqrt(PROBES)
         e, volume = self._integrate(self._white(z).to(self.center), math.pi / 2, 0.0, probes)
-        normal = -0.5 * (e.double().square() + math.log(2 * math.pi)).sum(1)
-        return normal + volume.double() - self.spread.double().log().sum()
+        return standard_density(e) + volume.double() - self.spread.double().log().sum()
 
     def truncate(self, z: Tensor, strength: float) -> Tensor:
         """Truncation: latents (N, D) are encoded to noise, which shrinks by `strength` and is transported

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from facespace.models.flow import Condition, Flow
-from facespace.models.prior import identity
+from facespace.models.prior import identity, standard_density
 
 NAME = "noise-normal"
 SHRINKAGES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
@@ -79,8 +79,7 @@ class NoiseNormal(Flow):
     def log_prob(self, z: Tensor) -> Tensor:
         """(N,) nats: the flow's density, with the Gaussian's in place of N(0, I) for the noise."""
         e = Flow.encode(self, z).double()
-        standard = -0.5 * (e.square() + math.log(2 * math.pi)).sum(1)
-        return super().log_prob(z) - standard + self._noise_density(e)
+        return super().log_prob(z) - standard_density(e) + self._noise_density(e)
 
     def _colored(self, e: Tensor) -> Tensor:
         e = e.to(self.noise_center)

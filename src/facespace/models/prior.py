@@ -1,6 +1,7 @@
 """The interface of every distribution of latents, and the noise that all of them sample from. The
 distributions are in priors.py, flow.py and diffusion.py."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
@@ -76,6 +77,11 @@ def identity(size: int) -> Tensor:
     """The identity matrix (size, size). `torch.eye` is not used, since for shapes without memory it imports
     half of the compiler, which takes longer than opening a space."""
     return torch.zeros(size, size).fill_diagonal_(1)
+
+
+def standard_density(e: Tensor) -> Tensor:
+    """Log-densities (N,) of vectors (N, D) under N(0, I), float64, in nats."""
+    return -0.5 * (e.double().square() + math.log(2 * math.pi)).sum(1)
 
 
 def variance_floor(variances: Tensor) -> float:

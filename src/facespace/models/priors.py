@@ -3,7 +3,6 @@ Gaussian is fitted to its training latents, and `origin` says so. Further priors
 of any model (FITTED): the Gaussian ones are here, the others in flow.py, diffusion.py and
 autoregressive.py."""
 
-import math
 import warnings
 from collections.abc import Sequence
 
@@ -19,7 +18,15 @@ from facespace.models.diffusion import Diffusion
 from facespace.models.flow import Flow
 from facespace.models.noise_normal import NAME as NOISE_NORMAL
 from facespace.models.noise_normal import NoiseNormal
-from facespace.models.prior import FittedPrior, Options, Prior, identity, noise, variance_floor
+from facespace.models.prior import (
+    FittedPrior,
+    Options,
+    Prior,
+    identity,
+    noise,
+    standard_density,
+    variance_floor,
+)
 
 FACES_PER_LATENT = 2  # for each component: fitted to fewer, it overfits
 
@@ -45,7 +52,7 @@ class StandardNormal(Prior):
 
     def log_prob(self, z: Tensor) -> Tensor:
         """(N,) nats."""
-        return -0.5 * (z.double().square() + math.log(2 * math.pi)).sum(1)
+        return standard_density(z)
 
 
 class FittedNormal(FittedPrior):
