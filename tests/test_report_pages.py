@@ -13,6 +13,7 @@ PROTOCOL = {
     "prior": "a flow fitted to the latents of 37,540 faces",
 }
 WIDE = [["figure", *(f"a long column {i}" for i in range(9))], ["PSNR, dB", *["24.27"] * 9]]
+pytestmark = pytest.mark.slow
 REPORT = pytest.mark.parametrize("page", ["report.html"], indirect=True)
 COLOURS = "body => [getComputedStyle(body).backgroundColor, getComputedStyle(body).color]"
 
