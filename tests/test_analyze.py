@@ -2,6 +2,7 @@
 
 import copy
 import csv
+import dataclasses
 import json
 import sys
 from html.parser import HTMLParser
@@ -20,7 +21,7 @@ import facespace
 from facespace.core.console import quiet
 from facespace.core.errors import UsageError
 from facespace.data.faces import FaceSet
-from facespace.evaluation import analysis_charts
+from facespace.evaluation import analysis_charts, analysis_sections
 from facespace.evaluation.analysis import Analysis
 from facespace.evaluation.analyze import analyze, gather
 from facespace.evaluation.session import EvaluationSession
@@ -347,6 +348,26 @@ def test_the_figures_are_those_of_the_encoder(looked, alive, drawn):
     assert 0 <= facts["disentanglement"]["mig"] <= 1  # the factors of drawn faces are known
 
 
+def test_the_verdict_is_that_of_an_evaluation(looked, alive, drawn):
+    _, facts = looked
+    with quiet():
+        metrics = facespace.evaluate(alive, drawn, split="all", count=50, features=None, seed=3)
+    assert json.loads(json.dumps(facts["health"])) == json.loads(json.dumps(metrics["latents"]))
+    about = [one["text"] for one in metrics["findings"] if "latent" in one["text"] or "prior" in one["text"]]
+    assert about and all(text in facts["text"] for text in about)
+    assert "N(0, I)" in " ".join(about)  # the prior is named
+
+
+def test_the_page_names_the_prior_of_new_faces(alive, drawn):
+    results = gather(Analysis(EvaluationSession(alive, drawn, "all", 50), [], 3))
+    shown = {analysis_charts.POSTERIOR: b""}
+    own = analysis_sections.posterior(results, shown).text
+    assert "the prior N(0, I), the model's own." in own and "New faces are sampled from it." in own
+    fitted = dataclasses.replace(results.health, prior_fitted=True, prior="a flow fitted to 9 faces")
+    text = analysis_sections.posterior(dataclasses.replace(results, health=fitted), shown).text
+    assert "New faces are sampled from another prior, a flow fitted to 9 faces." in text
+
+
 def test_a_seed_gives_the_same_analysis(looked, alive, drawn, monkeypatch):
     to, facts = looked
     monkeypatch.setattr(
@@ -389,7 +410,7 @@ def test_the_page_stands_alone(looked):
     for heading in (
         "In short",
         "Single latents",
-        "Faces against the prior",
+        "Faces against the model's own prior",
         "Disentanglement",
         "How this was measured",
     ):

@@ -1,6 +1,7 @@
 """Directions, edits and their benchmark: the mathematics by hand, the verbs on drawn faces."""
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -401,6 +402,8 @@ def test_scorecard(cli, bundle, drawn, tmp_path, nets, monkeypatch):
         and 'src="data:image/png' in page
         and "http" not in page.split("</style>")[1]
     )
+    headings = re.findall(r"<h2[^>]*>([^<]+)</h2>", page)
+    assert headings[:2] == ["Best, median and worst", "In short"]  # pictures first
     assert (to / "table.md").read_text().startswith("| attribute |")
     code, _, err = cli("benchmark-edits", bundle, *options)
     assert code == 2 and "already holds an edit benchmark" in err

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import re
 
 import numpy as np
 import pytest
@@ -253,6 +254,28 @@ def test_a_magnifier_shows_the_place_of_the_point_that_is_dragged(tab, tmp_path)
     expect(magnifier).to_be_hidden()
     tab.page.keyboard.press("ArrowLeft")
     expect(magnifier).to_be_visible()
+
+
+# ---- Stage
+
+
+def test_the_meter_speaks_of_the_distance_alone_and_says_of_a_drawing_that_it_is_one(tab):
+    meter = tab.at(".meter")
+    expect(meter.locator("b")).to_have_text(
+        re.compile("Near average|Usual distance|Far out|Beyond the model")
+    )
+    expect(meter).not_to_contain_text("drawing")
+    tab.page.keyboard.press("d")
+    box = tab.at(".board").bounding_box()
+    tab.page.mouse.move(box["x"] + 20, box["y"] + 40)
+    tab.page.mouse.down()
+    tab.page.mouse.move(box["x"] + 160, box["y"] + 90, steps=4)
+    tab.page.mouse.up()
+    expect(tab.at("#history .tile")).to_have_count(3)
+    expect(meter).to_contain_text("from a drawing")
+    expect(meter).to_have_attribute("data-tip", re.compile("look like no face: judge it by eye"))
+    tab.page.keyboard.press("r")
+    expect(meter).not_to_contain_text("drawing")
 
 
 # ---- Random

@@ -9,8 +9,10 @@ from sklearn.decomposition import PCA
 from facespace.core.console import note
 from facespace.data.faces import evenly_spaced
 from facespace.evaluation.analysis_results import CorrelationResults
+from facespace.evaluation.latents import health_of
 from facespace.evaluation.session import Encoded, EvaluationSession
 from facespace.latent import structure
+from facespace.latent.health import LatentHealth
 from facespace.latent.maps import Map, components, draw_maps
 from facespace.models.priors import FittedNormal, Prior
 from facespace.report.table_export import LatentTable
@@ -127,6 +129,12 @@ class Analysis:
         if isinstance(prior, FittedNormal):
             return prior.center.double().cpu().numpy(), prior.covariance.double().cpu().numpy()
         return np.zeros(size), np.eye(size)
+
+    @cached_property
+    def health(self) -> LatentHealth:
+        """The state of the latent space as an evaluation measures it, against the prior that new faces are
+        drawn from by default."""
+        return health_of(self.session, self.session.space.default_prior, self.seed)
 
     @cached_property
     def whitened(self) -> np.ndarray:

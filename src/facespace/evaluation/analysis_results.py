@@ -7,6 +7,7 @@ import numpy as np
 from facespace.evaluation.disentanglement import NotMeasured
 from facespace.evaluation.session import SessionProtocol, SpaceIdentity
 from facespace.latent.disentanglement import Disentanglement
+from facespace.latent.health import LatentHealth
 from facespace.latent.structure import LatentRow, LatentStructure, Separability
 
 
@@ -91,6 +92,7 @@ class AnalysisResults:
     latents: LatentResults
     components: ComponentResults
     posterior: PosteriorResults
+    health: LatentHealth  # as in an evaluation
     maps: dict[str, MapResults]
     maps_missing: list[str]  # a sentence for each map that could not be made
     coloured_by: list[str]

@@ -7,6 +7,7 @@ from facespace.evaluation import analysis_charts as pictures
 from facespace.evaluation.analysis_charts import Pictures, plain_name, signed
 from facespace.evaluation.analysis_results import AnalysisResults, AnalyzedSpace
 from facespace.evaluation.disentanglement import NotMeasured
+from facespace.evaluation.latents import advise
 from facespace.latent.disentanglement import FactorScores
 from facespace.latent.maps import METHODS
 from facespace.latent.structure import LatentRow
@@ -32,7 +33,7 @@ LATENT_HEAD = [
     "KL, nats",
     "correlates with",
 ]
-COMPARED = "against the prior", "found", "ideal"
+COMPARED = "against the model's own prior", "found", "ideal"
 
 
 def sections(results: AnalysisResults, shown: Pictures) -> list[Section | None]:
@@ -71,7 +72,7 @@ def _observations(results: AnalysisResults) -> dict[str, str]:
         "Latents": _latent_observation(results),
         "Components": _component_observation(results),
         "Attributes": _attribute_observation(results),
-        "Prior": _prior_observation(results),
+        "Prior": _verdict(results),
     }
 
 
@@ -130,7 +131,13 @@ def _attribute_observation(results: AnalysisResults) -> str:
     return f"{text} Lowest: {', '.join(worst)}." if worst else text
 
 
-def _prior_observation(results: AnalysisResults) -> str:
+def _verdict(results: AnalysisResults) -> str:
+    """The conclusions of an evaluation from the same figures."""
+    return " ".join(f"{one.text} {one.change}".strip() for one in advise(results.health))
+
+
+def _own_prior_observation(results: AnalysisResults) -> str:
+    """How the faces lie in the model's own prior, from which new faces need not be drawn."""
     found = results.posterior
     typical = found.dimensions**0.5
     size = "The latents of encoded faces are as long as samples of the prior"
@@ -263,10 +270,10 @@ def posterior(results: AnalysisResults, shown: Pictures) -> Section:
     """The aggregate posterior against the prior."""
     found = results.posterior
     text = (
-        f"New faces are sampled from {found.prior}. They are good if the aggregate posterior of real faces "
-        "equals it: the filled shapes should fill the space below the lines, triangles lie at 1 and "
-        "circles at 0. A gap below a line is a "
-        "region on which the decoder was never trained.\n\n" + _prior_observation(results)
+        f"{_verdict(results)}\n\nThe picture and the table compare the aggregate posterior of real faces "
+        f"with {found.prior}, the model's own. Where they are equal, the filled shapes fill the space "
+        "below the lines, triangles lie at 1 and circles at 0. A gap below a line is a region on which the "
+        "decoder was never trained. " + _drawn_from(results) + "\n\n" + _own_prior_observation(results)
     )
     rows = [
         list(COMPARED),
@@ -276,7 +283,16 @@ def posterior(results: AnalysisResults, shown: Pictures) -> Section:
         ["mean absolute correlation", format_number(found.mean_absolute_correlation, ".3f"), "0"],
     ]
     caption = "The most influential latents, the least influential active ones, and all together."
-    return Section("Faces against the prior", text, [Picture(caption, shown[pictures.POSTERIOR])], rows)
+    return Section(
+        "Faces against the model's own prior", text, [Picture(caption, shown[pictures.POSTERIOR])], rows
+    )
+
+
+def _drawn_from(results: AnalysisResults) -> str:
+    """Whose samples new faces are."""
+    if not results.health.prior_fitted:
+        return "New faces are sampled from it."
+    return f"New faces are sampled from another prior, {results.health.prior}."
 
 
 def factors(results: AnalysisResults, shown: Pictures) -> Section | None:

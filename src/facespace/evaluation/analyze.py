@@ -105,6 +105,7 @@ def gather(analysis: Analysis) -> AnalysisResults:
         latents=_latents(analysis),
         components=_components(analysis),
         posterior=_posterior(analysis),
+        health=analysis.health,
         maps=maps,
         maps_missing=missing,
         coloured_by=analysis.coloured,

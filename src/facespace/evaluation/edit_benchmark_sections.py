@@ -1,5 +1,5 @@
-"""The texts of an edit benchmark: the sections of its page with curves, the change matrix and strips of the
-best, the median and the worst faces; a table for a paper; and a summary for the terminal. Measures
+"""The texts of an edit benchmark: the sections of its page with strips of the best, the median and the worst
+faces, curves and the change matrix; a table for a paper; and a summary for the terminal. Measures
 nothing."""
 
 from collections.abc import Sequence
@@ -47,12 +47,12 @@ METHOD_HEAD = [
 def sections(
     benchmark: EditBenchmark, outcome: EditOutcome, results: EditBenchmarkResults
 ) -> list[Section | None]:
-    """The sections of the page but the protocol."""
+    """The sections of the page but the protocol: what edits look like, then how they are judged."""
     return [
+        strips(benchmark, outcome),
         verdict(results),
         methods(benchmark, outcome, results),
         matrix(benchmark, outcome),
-        strips(benchmark, outcome),
         few(results),
     ]
 

@@ -1,9 +1,9 @@
-"""The part of an evaluation about the latent space: whether its latents are in use and distributed like the
-prior."""
+"""The state of the latent space, as a part of an evaluation and as the verdict of an analysis: whether its
+latents are in use and distributed like the prior that new faces are drawn from."""
 
 from dataclasses import replace
 
-from facespace.evaluation.session import Evaluation
+from facespace.evaluation.session import Evaluation, EvaluationSession
 from facespace.latent.health import LatentHealth, latent_health, latent_warnings
 from facespace.models.bundle_card import MODEL_PRIOR as OWN
 from facespace.report.page import Section
@@ -21,11 +21,19 @@ ROWS = {  # name -> label, number format
 
 def measure(evaluation: Evaluation) -> LatentHealth:
     """The posteriors of the selected faces against the prior that samples are drawn from."""
-    encoded, space = evaluation.session.encoded, evaluation.session.space
-    count = len(encoded.mean)
-    drawn = space.sample_latents(count, evaluation.seed, evaluation.temperature, evaluation.prior)
-    fitted = evaluation.prior != OWN
-    found = latent_health(encoded.mean, encoded.variance, drawn, encoded.kl, evaluation.seed, fitted)
+    return health_of(evaluation.session, evaluation.prior, evaluation.seed, evaluation.temperature)
+
+
+def health_of(
+    session: EvaluationSession, prior: str, seed: int = 0, temperature: float = 1.0
+) -> LatentHealth:
+    """The figures and warnings of the posteriors of a session's faces against as many draws from a prior of
+    its space, by the prior's kind."""
+    encoded, space = session.encoded, session.space
+    drawn = space.sample_latents(len(encoded.mean), seed, temperature, prior)
+    found = latent_health(
+        encoded.mean, encoded.variance, drawn, encoded.kl, seed, prior != OWN, space.prior(prior).origin
+    )
     return replace(found, warnings=latent_warnings(found, space.model.config.flat))
 
 
@@ -37,8 +45,8 @@ def section(evaluation: Evaluation, found: LatentHealth) -> Section:
         if value is not None:
             rows.append([label, f"{value:{form}}"])
     text = (
-        "Whether encoded faces are distributed like the prior. A classifier that cannot separate them has "
-        "an AUC of 0.5."
+        f"Whether encoded faces are distributed like draws from {found.prior}. A classifier that cannot "
+        "separate them has an AUC of 0.5."
     )
     return Section("The latent space", text, table=rows)
 
@@ -51,7 +59,7 @@ def advise(found: LatentHealth) -> list[Finding]:
     text = f"The latent space is healthy: {found.active_units} of {found.dimensions} latents are in use"
     if found.classifier_auc is not None:
         text += (
-            ", and encoded faces and draws from the prior are separated with an AUC of "
+            f", and encoded faces and draws from {found.prior} are separated with an AUC of "
             f"{found.classifier_auc:.2f} only (0.5 is chance)"
         )
     return [Finding(GOOD, f"{text}.")]

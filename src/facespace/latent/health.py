@@ -74,6 +74,7 @@ class LatentHealth:
     per_dimension: dict[str, list[float]]
     prior_fitted: bool
     protocol: dict[str, str]
+    prior: str = "the prior"  # where the draws are from
     kl: float | None = None
     mutual_information: float | None = None
     mutual_information_bound: float | None = None
@@ -93,19 +94,20 @@ def latent_health(
     kl_per_dim: np.ndarray | None = None,
     seed: int = 0,
     fitted: bool = False,
+    origin: str = "the prior",
 ) -> LatentHealth:
     """Figures of posteriors with `means` (N, D) and `variances` (N, D), None for an autoencoder. `prior` is
     draws (M, D), or a function of their number; `kl_per_dim` (N, D) or (D,) nats, by default the closed form
     against N(0, I). A `fitted` prior was fitted to posterior means (FaceSpace.fit_prior), so its draws are
-    tested against means instead of samples.
+    tested against means instead of samples. `origin` names the prior in sentences.
 
     Raises UsageError for fewer than 2 faces or shapes that do not fit."""
     drawn = _checked_draws(means, variances, prior)
     means = means.astype(np.float64)
     if variances is None:
-        return _tested(_health(means, None, fitted), means, drawn, seed)
+        return _tested(_health(means, None, fitted, origin), means, drawn, seed)
     variances = variances.astype(np.float64)
-    health = _health(means, variances, fitted)
+    health = _health(means, variances, fitted, origin)
     random = np.random.default_rng(seed)
     z = means + np.sqrt(variances) * random.standard_normal(means.shape)
     if kl_per_dim is None:
@@ -114,7 +116,7 @@ def latent_health(
     return _tested(health, means if fitted else z, drawn, seed)
 
 
-def _health(means: np.ndarray, variances: np.ndarray | None, fitted: bool) -> LatentHealth:
+def _health(means: np.ndarray, variances: np.ndarray | None, fitted: bool, origin: str) -> LatentHealth:
     """What means (N, D) and variances alone determine."""
     spread = means.var(0, ddof=1)  # (D,)
     scale = 1.0 if variances is not None else spread.mean()
@@ -128,6 +130,7 @@ def _health(means: np.ndarray, variances: np.ndarray | None, fitted: bool) -> La
         aggregate=aggregate(means, variances),
         per_dimension={"mean": means.mean(0).tolist(), "variance": spread.tolist()},
         prior_fitted=fitted,
+        prior=origin,
         protocol=PROTOCOL,
     )
 
@@ -261,7 +264,7 @@ def _holes(health: LatentHealth) -> LatentWarning | None:
         better += ", or train with a higher KL weight (--set objective.weights.kl=2)"
     return LatentWarning(
         "The prior does not match the faces",
-        f"a classifier separates encoded faces from draws of the prior (AUC {auc:.2f}; 0.5 is ideal), so "
-        "that some new faces come from regions without training faces.",
+        f"a classifier separates encoded faces from draws of {health.prior} (AUC {auc:.2f}; 0.5 is ideal), "
+        "so that some new faces come from regions without training faces.",
         f"{better}.",
     )

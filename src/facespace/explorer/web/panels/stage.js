@@ -26,14 +26,17 @@ const COMPARE_TIP =
 const SPLIT_TIP = 'The original on the left of a line, the edited face on its right.';
 const PIXELS_TIP = 'Shows the pixels of this face instead of a smooth enlargement.';
 
-/** Distances as multiples of a usual face's, and a word for what lies below. @type {[number, string][]} */
+/** Distances as multiples of a usual face's, and words for what lies below, of the distance alone. */
+/** @type {[number, string][]} */
 const DISTANCES = [
   [0.5, 'Near average'],
-  [1.15, 'Usual'],
+  [1.15, 'Usual distance'],
   [1.5, 'Far out'],
 ];
 const BEYOND = 'Beyond the model';
 const LONGEST_RATIO = 2; // that the gauge shows
+const DRAWN_TIP =
+  ' This face was read from a drawing, which can lie at a usual distance and look like no face: judge it by eye.';
 
 /** @type {Picture | null} */
 let current = null;
@@ -268,10 +271,12 @@ function showTypicality() {
   const [, words] = DISTANCES.find(([limit]) => ratio < limit) ?? [0, BEYOND];
   const gauge = h('span', { class: 'gauge', 'aria-hidden': 'true' });
   gauge.style.setProperty('--share', `${Math.min(100, (100 * ratio) / LONGEST_RATIO)}%`);
+  const { drawn } = state.original;
   const comparison = `${ratio.toFixed(2)} × a usual face`;
-  setChildren(meter, h('b', {}, words), gauge, h('span', {}, comparison));
+  const origin = drawn ? h('span', { class: 'drawn' }, '· from a drawing') : null;
+  setChildren(meter, h('b', {}, words), gauge, h('span', {}, comparison), origin);
   meter.dataset.tip =
     `The Mahalanobis distance of this latent from the mean, beside the median of ${statistics.origin}: farther out ` +
     `than ${percent} % of them. The decoder is less reliable at large distances; a small one says that a face is ` +
-    'near the average, not that it looks right.';
+    `near the average, not that it looks right.${drawn ? DRAWN_TIP : ''}`;
 }
