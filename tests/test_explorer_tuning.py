@@ -9,11 +9,13 @@ import pytest
 from explorer_browser import WAIT, Tab, address, browser, expect  # noqa: F401
 from PIL import Image, ImageDraw
 
+import facespace
 from facespace.adaptation import adapter
 from facespace.adaptation.plan import plan_for
 from facespace.core.errors import UsageError
 from facespace.core.waiting import Abandoned, while_wanted
 from facespace.data.faces import FaceSet
+from facespace.data.sources.landmarks import read_landmarks
 from facespace.explorer import handlers, messages, tuning
 from facespace.explorer.calls import Page
 from facespace.explorer.engine import Engine
@@ -217,5 +219,31 @@ def test_make_it_me_in_the_page(browser, address, tmp_path):
     expect(tab.at("#tuned")).to_be_visible(timeout=WAIT)
     tab.page.click("#forget")
     expect(tab.at("#tuned")).to_have_count(0)
+    assert not tab.errors
+    tab.context.close()
+
+
+def test_points_set_by_hand_are_saved_as_a_table_that_prepare_reads(browser, address, tmp_path):
+    folder = tmp_path / "drawings"
+    folder.mkdir()
+    for name in ("one.png", "two, or so.png"):
+        Image.new("RGB", (1200, 900), (180, 170, 160)).save(folder / name)
+    tab = Tab(browser, address).ready()
+    tab.page.keyboard.press("p")
+    for number, name in enumerate(sorted(path.name for path in folder.glob("*.png")), start=1):
+        tab.page.set_input_files("#photo-file", folder / name)
+        expect(tab.at("#save-points")).to_be_visible(timeout=WAIT)
+        expect(tab.at("#photo-use")).to_be_enabled(timeout=WAIT)
+        with tab.page.expect_download() as saved:
+            tab.page.click("#save-points")
+        assert saved.value.suggested_filename == "points.csv"
+        saved.value.save_as(folder / "points.csv")
+        assert len(read_landmarks(folder / "points.csv")) == number
+        tab.page.get_by_role("button", name="Another photo").click()
+    points = read_landmarks(folder / "points.csv")["one.png"]
+    np.testing.assert_allclose(points[0], (0.38 * 1200, 0.45 * 900), atol=2)  # pixels of the file
+    assert np.isnan(points[2]).all()
+    faces = facespace.prepare("folder", folder, to=tmp_path / "set", size=32, align="auto", workers=1)
+    assert len(faces) == 2
     assert not tab.errors
     tab.context.close()

@@ -1,6 +1,6 @@
 // @ts-check
-/** Facial landmarks over a photo that can be dragged or moved with the arrow keys, under a magnifier: a finger covers the
- * place that it points at. */
+/** Facial landmarks over a photo that can be dragged or moved with the arrow keys, under a magnifier: a finger covers
+ * the place that it points at. */
 
 import { context2d, h } from './dom.js';
 import { clamp } from './maths.js';

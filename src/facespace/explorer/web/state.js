@@ -66,8 +66,8 @@ let moved = state.z; // the latent of the last move, which may not be committed 
 const listeners = new Map();
 
 /**
- * Calls back when one of the topics changes: facts, decoder, statistics, z (while a control moves), face (a finished change),
- * drawing, saved, keyframes, examples, own, locks, view, shown (a panel has come into sight).
+ * Calls back when one of the topics changes: facts, decoder, statistics, z (while a control moves), face (a finished
+ * change), drawing, saved, keyframes, examples, own, locks, view, shown (a panel has come into sight).
  * @param {string} topics separated by spaces
  * @param {() => void} callback
  */
@@ -126,7 +126,10 @@ export function openSpace(facts) {
   return true;
 }
 
-/** The key of what a store holds of the open space. @param {'saved' | 'own' | 'keyframes' | 'examples' | 'history'} name */
+/**
+ * The key of what a store holds of the open space.
+ * @param {'saved' | 'own' | 'keyframes' | 'examples' | 'history'} name
+ */
 const keyOf = (name) => `${openFacts().fingerprint}:${name}`;
 
 const readSaved = () => readItem(localStore, keyOf('saved'), parseSaved) ?? [];

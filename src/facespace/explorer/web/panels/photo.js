@@ -2,11 +2,12 @@
 /** A photo becomes a face of the space: the browser reads and scales it, the server on this computer detects and
  * aligns its face, and the landmarks are corrected by hand where they are wrong. Nothing is stored. */
 
-import { $, attempt, button, context2d, h, setChildren, toast } from '../dom.js';
+import { $, attempt, button, context2d, download, h, setChildren, toast } from '../dom.js';
 import { engine } from '../engine.js';
 import { addHandles } from '../landmarks.js';
 import { latestWins } from '../latest.js';
 import { thumbnail } from '../pictures.js';
+import { addPoints, forgetPoints, pointsFile, POINTS_FILE } from '../points_table.js';
 import { decoderChanged, forgetPhotographs, on, openFacts } from '../state.js';
 import { loadFace } from './stage.js';
 import { tuneSection } from './tune.js';
@@ -26,12 +27,17 @@ const NOT_A_PICTURE = 'This file is not a picture that the browser can read. Try
 const NO_FACE = 'No face was detected: drag the points onto eyes and mouth.';
 const NO_FACE_ERROR = 'No face was detected in this photo. Drag the points onto eyes and mouth, or try another photo.';
 const CHECK_LANDMARKS = 'Are the points on eyes and mouth? Drag them if not.';
+const SAVE_POINTS_TIP =
+  'Saves points.csv with the points of all photos of this tab whose points you have saved. Put it beside the photos, ' +
+  'and facespace adapt, edit and prepare align them by it.';
 const ENCODED = 'The face is on the stage. Hold X to compare it with the photo.';
 const CAMERA_DENIED = 'The camera was not allowed. Allow it in the address bar, or choose a file.';
 const NO_CAMERA = 'No camera can be used here. Choose a file instead.';
 
 /** @type {ImageData | null} */
 let photo = null;
+/** The file of the photo: its name, empty without one, and its pixels for each pixel of `photo`. */
+let source = { name: '', scale: 1 };
 /** @type {MediaStream | null} */
 let stream = null;
 /** @type {HTMLElement} */
@@ -39,7 +45,7 @@ let body;
 
 export function startPhoto() {
   body = h('div');
-  const forgetButton = button('trash', 'Forget this photo', forget, { quiet: true, id: 'forget' });
+  const forgetButton = button('trash', 'Forget the photos', forgetAll, { quiet: true, id: 'forget' });
   setChildren($('#photo'), h('div', { class: 'panel-head' }, h('h2', {}, 'Photo'), forgetButton), body);
   restart();
   on('view shown', leaveCamera);
@@ -48,6 +54,12 @@ export function startPhoto() {
 }
 
 const hint = (/** @type {string} */ text) => h('p', { class: 'hint' }, text);
+
+/** Forgets all photos of this tab. */
+function forgetAll() {
+  forgetPoints();
+  forget();
+}
 
 /** Forgets the photo, here, on the server and behind the faces that came from it. */
 function forget() {
@@ -81,16 +93,16 @@ export async function openPhoto(file) {
     toast(NOT_A_PICTURE, 'error');
     return;
   }
-  usePicture(bitmap, bitmap.width, bitmap.height);
+  usePicture(bitmap, bitmap.width, bitmap.height, file instanceof File ? file.name : '');
 }
 
 /**
  * Scales a picture, so that the server gets at most 512 pixels on a side.
- * @param {ImageBitmap | HTMLVideoElement} source
+ * @param {ImageBitmap | HTMLVideoElement} picture
  * @param {number} width
  * @param {number} height
  */
-function scaled(source, width, height) {
+function scaled(picture, width, height) {
   const scale = Math.min(1, LARGEST_SIDE / Math.max(width, height));
   const canvas = document.createElement('canvas');
   canvas.width = Math.max(SMALLEST_SIDE, Math.round(width * scale));
@@ -99,18 +111,20 @@ function scaled(source, width, height) {
   context.imageSmoothingQuality = 'high';
   context.fillStyle = '#fff'; // behind transparent pixels
   context.fillRect(0, 0, canvas.width, canvas.height);
-  context.drawImage(source, 0, 0, canvas.width, canvas.height);
+  context.drawImage(picture, 0, 0, canvas.width, canvas.height);
   return context.getImageData(0, 0, canvas.width, canvas.height);
 }
 
 /**
- * @param {ImageBitmap | HTMLVideoElement} source
+ * @param {ImageBitmap | HTMLVideoElement} picture
  * @param {number} width
  * @param {number} height
+ * @param {string} [name] of its file
  */
-async function usePicture(source, width, height) {
-  const image = scaled(source, width, height);
+async function usePicture(picture, width, height, name = '') {
+  const image = scaled(picture, width, height);
   photo = image;
+  source = { name, scale: width / image.width };
   setChildren(body, h('p', { class: 'waiting' }, 'Detecting faces…'));
   const detection = await attempt(() => engine.detectFaces(image));
   if (!detection) {
@@ -202,7 +216,7 @@ function editLandmarks(image, landmarks, warning) {
   addHandles(box, canvas, landmarks, update);
   const advice = warning ? h('p', { class: 'warn' }, warning) : hint(CHECK_LANDMARKS);
   const another = button('close', 'Another photo', forget);
-  const actions = h('div', { class: 'line' }, useButton, another);
+  const actions = h('div', { class: 'line' }, useButton, another, savePointsButton(landmarks));
   const tuning = tuneSection(() => engine.tune(image, landmarks), () => encoded?.aligned ?? null);
   setChildren(body, box, advice, pictures, actions, hint(resemblance()), tuning, hint(PRIVACY));
   update();
@@ -214,6 +228,21 @@ function editLandmarks(image, landmarks, warning) {
  */
 function figure(picture, caption) {
   return h('figure', {}, thumbnail(picture, caption), h('figcaption', {}, caption));
+}
+
+/**
+ * Saves the landmarks of all photos whose points were saved in this tab; nothing for a photo without a file.
+ * @param {Landmarks} landmarks
+ */
+function savePointsButton(landmarks) {
+  const { name, scale } = source;
+  if (!name) return null;
+  const save = () => {
+    const count = addPoints(name, landmarks, scale);
+    download(pointsFile(), POINTS_FILE);
+    toast(`${POINTS_FILE} has the points of ${count === 1 ? 'this photo' : `${count} photos`}.`);
+  };
+  return button('export', 'Save the points', save, { id: 'save-points', dataset: { tip: SAVE_POINTS_TIP } });
 }
 
 function resemblance() {

@@ -15,8 +15,8 @@ import { loadFace } from './stage.js';
 const POLL_MS = 700;
 const WHAT =
   'Make it me: a copy of this space learns the photo, so that the face is not only like yours. It takes half a ' +
-  'minute to two minutes on this computer, and you can go on meanwhile. The copy stays in memory, and goes with Forget or ' +
-  'when the page is closed. Other faces change a little in it.';
+  'minute to two minutes on this computer, and you can go on meanwhile. The copy stays in memory, and goes with ' +
+  'Forget or when the page is closed. Other faces change a little in it.';
 const NOT_TUNABLE = 'The latents of this space are codes: a copy of it cannot be tuned to a photo.';
 const DONE = 'The space is tuned to your photo: sliders, morphs and all other panels play the copy.';
 
