@@ -1,5 +1,7 @@
 """What every recipe's model must keep, at tiny size and as published."""
 
+import threading
+
 import pytest
 import torch
 from conftest import TINY
@@ -9,6 +11,7 @@ from facespace.core.errors import UsageError
 from facespace.models import ModelConfig, build, count_parameters
 from facespace.models.autoencoder import interpolate_batch
 from facespace.models.likelihoods import LIKELIHOODS
+from facespace.models.uninitialized import uninitialized
 from facespace.recipes import RECIPES, recipe
 
 PUBLISHED = {
@@ -210,3 +213,33 @@ def test_a_second_look_adds_what_the_decoder_lacked_once_training_is_over(bottle
     assert (z[2] - z[0]).abs().max() > 1e-3
     torch.testing.assert_close(twice.eval().encode(x).mean, z[2])
     torch.testing.assert_close(twice.train().encode(x).mean, plain.train().encode(x).mean)
+
+
+@pytest.mark.parametrize("config", cases())
+def test_a_model_that_is_made_to_be_loaded_is_the_same_once_it_is(config):
+    model = build(config).eval()
+    empty = uninitialized(lambda: build(config)).eval()
+    empty.load_state_dict(model.state_dict())
+    buffers = dict(empty.named_buffers())
+    for name, buffer in model.named_buffers():  # those that no file holds, too
+        torch.testing.assert_close(buffers[name], buffer, rtol=0, atol=0)
+    z = torch.randn(2, *model.latent_shape)
+    torch.testing.assert_close(empty.decode(z), model.decode(z), rtol=0, atol=0)
+
+
+def test_only_the_thread_that_loads_leaves_the_initialization_out():
+    made = {}
+
+    def other_thread():
+        thread = threading.Thread(target=lambda: made.update(other=torch.nn.Linear(64, 64)))
+        thread.start()
+        thread.join()
+        return torch.nn.Linear(64, 64)
+
+    state = torch.get_rng_state()
+    torch.nn.Linear(64, 64)
+    after_one = torch.get_rng_state()
+    torch.set_rng_state(state)
+    uninitialized(other_thread)
+    assert torch.equal(torch.get_rng_state(), after_one)  # one layer has drawn its numbers, not two
+    assert 0.05 < made["other"].weight.abs().max() <= 1 / 8

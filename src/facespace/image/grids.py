@@ -179,6 +179,8 @@ def save_still(
     options: dict = {"exif": provenance.exif(text, sheet)}
     if path.suffix.lower() in (".jpg", ".jpeg"):
         options |= {"quality": 95, "subsampling": 0}
+    if path.suffix.lower() == ".png":
+        options["compress_level"] = 3  # a third of the time of Pillow's 6, for a twelfth more bytes
     with write_atomically(path) as beside:
         image.save(beside, **options)
 

@@ -20,6 +20,7 @@ from facespace.models.bundle_card import FORMAT, BundleCard, checked, read_card
 from facespace.models.interface import LatentModel
 from facespace.models.locations import find, require_default_space
 from facespace.models.registry import build
+from facespace.models.uninitialized import shapes_of, uninitialized
 from facespace.models.weight_quantization import restored
 from facespace.recipes.model_config import ModelConfig
 
@@ -122,7 +123,7 @@ def _open(folder: Path, device: torch.device | str) -> Bundle:
     except (KeyError, UsageError, ValueError, RuntimeError, ArithmeticError) as error:
         raise BundleError(f"{folder / CARD} does not describe a model ({error}). {RESTORE_HINT}") from error
     weights = read_tensors(folder / WEIGHTS, card.get("fingerprint"), RESTORE_HINT, shapes)
-    model = build(config)  # now that so much is known to be there
+    model = uninitialized(lambda: build(config))  # now that so much is known to be there
     try:
         model.load_state_dict(restored(model, weights))
     except ValueError as error:
@@ -130,12 +131,6 @@ def _open(folder: Path, device: torch.device | str) -> Bundle:
     except RuntimeError as error:
         raise BundleError(f"{folder / WEIGHTS} does not fit the model in {CARD}. {RESTORE_HINT}") from error
     return Bundle(model.to(device).eval().requires_grad_(False), template, card, folder)
-
-
-def shapes_of(make: Callable[[], torch.nn.Module]) -> dict[str, list[int]]:
-    """The shapes of the tensors of a module that `make` makes, without memory for them."""
-    with torch.device("meta"):
-        return {name: list(tensor.shape) for name, tensor in make().state_dict().items()}
 
 
 def card_of(folder: Path) -> BundleCard:

@@ -34,7 +34,6 @@ from facespace.models.bundle import (
     card_of,
     read_card,
     save,
-    shapes_of,
     steady,
     tensors_of,
     write_files,
@@ -43,6 +42,7 @@ from facespace.models.bundle_card import DirectionsEntry, Entry, Fields, PriorEn
 from facespace.models.interface import LatentModel
 from facespace.models.locations import check_writable
 from facespace.models.priors import STORED, FittedPrior, Options
+from facespace.models.uninitialized import shapes_of, uninitialized
 from facespace.models.weight_quantization import restored, restored_kernels, stored
 from facespace.recipes.model_config import ModelConfig
 
@@ -99,7 +99,7 @@ def _load_prior(loaded: Bundle, kind: str) -> FittedPrior:
         size = latent_size(loaded)
         shapes = shapes_of(lambda: STORED[kind].from_card(size, options))
         tensors = read_tensors(folder / prior_file(kind), entry["fingerprint"], repair, shapes)
-        prior = STORED[kind].from_card(size, options)
+        prior = uninitialized(lambda: STORED[kind].from_card(size, options))
         prior.load_state_dict(restored(prior, tensors))
         prior.origin = str(entry["origin"])
     except ValueError as error:
