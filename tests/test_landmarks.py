@@ -11,17 +11,19 @@ from facespace.core.errors import FaceSetError, ImageError
 from facespace.data import aligned_photos
 from facespace.data.aligned_photos import PhotoReader
 from facespace.data.sources.landmarks import COLUMNS, read_landmarks
+from facespace.image import decoding
 from facespace.image.align import TEMPLATES
+from facespace.image.photos import read_photo
 
 CELEBA = TEMPLATES["celeba"]
 HEADER = ",".join(["image_id", *COLUMNS])
 
 
-def drawing(path, points, gray=120, size=(320, 300)):
+def drawing(path, points, gray=120, size=(320, 300), dot=7):
     """A picture with a dot of another colour at each point."""
     image = Image.new("RGB", size, (gray,) * 3)
     for (x, y), colour in zip(points, ("red", "lime", "blue", "yellow", "cyan")):
-        ImageDraw.Draw(image).ellipse((x - 7, y - 7, x + 7, y + 7), fill=colour)
+        ImageDraw.Draw(image).ellipse((x - dot, y - dot, x + dot, y + dot), fill=colour)
     image.save(path)
     return path
 
@@ -146,6 +148,16 @@ def test_a_table_that_cannot_be_used_is_a_sentence(folder, cli, trained, tmp_pat
         assert code == 1 and "points.csv" in err and "Traceback" not in err
     code, _, err = cli("prepare", "folder", folder, "--to", tmp_path / "set")
     assert code == 1 and "points.csv" in err and not (tmp_path / "set").exists()
+
+
+def test_points_are_pixels_of_the_file_also_of_a_jpeg_that_is_decoded_at_half_its_size(folder, monkeypatch):
+    drawing(folder / "large.jpg", 4 * turned(), size=(1280, 1200), dot=28)
+    (folder / "points.csv").write_text(f"{HEADER}\n{row('large.jpg', 4 * turned())}\n")
+    whole = PhotoReader().read(folder / "large.jpg")
+    monkeypatch.setattr(decoding, "MAX_PIXELS", 640 * 640)
+    photo = PhotoReader().read(folder / "large.jpg")
+    assert read_photo(folder / "large.jpg").size == (640, 600)
+    assert np.abs(np.asarray(photo, float) - np.asarray(whole, float)).mean() < 3
 
 
 def test_points_outside_the_picture_are_of_another_one(folder):

@@ -106,7 +106,7 @@ class PhotoReader:
         if self.mode == "no":
             return photo, "as it is"
         if points is not None:
-            return align(photo, given_face(points, photo.size), CELEBA), "aligned"
+            return align(photo, given_face(points, photo), CELEBA), "aligned"
         if self.mode == "auto" and self._is_prepared(photo):
             return photo, "in the crop"
         detector = self._detector

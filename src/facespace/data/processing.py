@@ -162,7 +162,7 @@ def _aligned(
     if points is None:
         found = detector(alignment.detector, alignment.weights)(image)
     else:
-        found = [align.given_face(points, image.size)]
+        found = [align.given_face(points, image)]
     if not found:
         raise ImageError("no face found")
     template = align.TEMPLATES[alignment.template]

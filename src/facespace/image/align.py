@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from facespace.core.errors import ImageError
+from facespace.image.colours import REDUCED
 
 # Least-squares weight of each point. The nose has none: it moves most when a head turns.
 WEIGHTS = (1.0, 1.0, 0.0, 0.3, 0.3)
@@ -94,13 +95,16 @@ def similarity(points: np.ndarray, target: np.ndarray, weights: tuple[float, ...
     return np.array([(a.real, -a.imag, b.real), (a.imag, a.real, b.imag)])
 
 
-def given_face(points: np.ndarray, size: tuple[int, int]) -> FoundFace:
-    """The face with these landmarks (5, 2), NaN where unknown, in a picture of that width and height. Raises
+def given_face(points: np.ndarray, photo: Image.Image) -> FoundFace:
+    """The face with these landmarks (5, 2) in a photograph, in pixels of its file, NaN where unknown. Raises
     ImageError where they lie outside it: they are of another picture, or of this one at another size."""
+    reduced = photo.info.get(REDUCED, 1.0)
+    points = points / reduced
     known = points[np.isfinite(points).all(1)]
     low, high = known.min(0), known.max(0)
-    if (low < 0).any() or (high > size).any():
-        raise ImageError(f"its given points lie outside the picture of {size[0]}×{size[1]} pixels")
+    if (low < 0).any() or (high > photo.size).any():
+        width, height = (round(side * reduced) for side in photo.size)
+        raise ImageError(f"its given points lie outside the picture of {width}×{height} pixels")
     left, top = low.tolist()
     width, height = (high - low).tolist()
     return FoundFace((left, top, width, height), points, 1.0)

@@ -10,8 +10,9 @@ import numpy as np
 from PIL import Image, ImageCms
 
 ORIENTATION = 0x0112  # the EXIF tag
-# Keys of an image's info; the second has the level of white that a file states.
-EXIF, WHITE = "exif", "facespace_white"
+# Keys of an image's info; the second has the level of white that a file states, the third the pixels of the
+# file for each one that was decoded, where these are fewer.
+EXIF, WHITE, REDUCED = "exif", "facespace_white", "facespace_reduced"
 BITS_PER_SAMPLE, MAX_SAMPLE, MAX_TYPED_SAMPLE = 258, 281, 341  # TIFF tags
 # Of 16-bit files that state no depth: cameras, scanners and sensors store 10, 12 or 14 bits.
 DEPTHS = (10, 12, 14)

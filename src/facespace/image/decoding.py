@@ -12,7 +12,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 
 from facespace.core.errors import ImageError
 from facespace.core.extras import install_command
-from facespace.image.colours import EXIF, WHITE, white_of
+from facespace.image.colours import EXIF, REDUCED, WHITE, white_of
 from facespace.image.repair import (
     APP_KEPT,
     JPEG,
@@ -141,7 +141,9 @@ def _check_size(image: Image.Image) -> None:
         raise ImageError(_too_many(MAX_PIXELS))
     if pixels > MAX_JPEG_PIXELS:
         raise ImageError(_too_many(MAX_JPEG_PIXELS))
+    width = image.width
     image.draft(None, (image.width // 2, image.height // 2))
+    image.info[REDUCED] = width / image.width
     if image.width * image.height > MAX_PIXELS:
         raise ImageError(_too_many(MAX_PIXELS))
 

@@ -13,7 +13,7 @@ from PIL import Image
 from facespace.core.errors import ImageError, UsageError, suggest
 from facespace.core.reading import MEGABYTE, RefusedFile, read_bounded
 from facespace.image.align import TEMPLATES
-from facespace.image.colours import to_rgb
+from facespace.image.colours import REDUCED, to_rgb
 from facespace.image.decoding import MAX_PIXELS, decode, has_image_ending
 from facespace.image.provenance import OWN, is_own
 
@@ -48,7 +48,9 @@ def read_photo(source: Path | bytes, own: bool = True) -> Image.Image:
         image = decode(data)
         if not own and is_own(image):
             raise ImageError(OWN)
-        return to_rgb(image)
+        photo = to_rgb(image)
+    photo.info[REDUCED] = image.info.get(REDUCED, 1.0)
+    return photo
 
 
 def centered(side: int) -> Callable[[int, int], Box]:
