@@ -87,6 +87,16 @@ def strengths_to_class_means(
     return found
 
 
+ALL = "all"  # as a lock: every attribute with a direction that is not edited
+
+
+def locked_names(lock: Sequence[str] | str, known: Iterable[str], edited: Iterable[str]) -> list[str]:
+    """The attributes of `lock`: its names, one name, or for "all" every known one that is not edited."""
+    if lock == ALL:
+        return [name for name in known if name not in set(edited)]
+    return [lock] if isinstance(lock, str) else list(lock)
+
+
 def check_locks(directions: Directions, edited: Iterable[str], lock: Sequence[str]) -> None:
     """Raises UsageError for unknown names, and for a lock on what is edited."""
     for name in (*edited, *lock):

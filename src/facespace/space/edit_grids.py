@@ -14,6 +14,7 @@ from PIL import Image
 from facespace.core.errors import UsageError
 from facespace.image.pixels import squared_error
 from facespace.image.sheets import Labels, comparison, sheet
+from facespace.latent import edit as editing
 from facespace.latent import strengths
 from facespace.latent.strengths import Strength
 from facespace.space.closed_loop import goals_reached
@@ -30,7 +31,6 @@ WITHOUT_ORIGINALS = (
     "Detail transfer and optimised latents need photographs (--keep-detail, --optimize-steps); latents and "
     "new faces have no original."
 )
-ALL = "all"  # as `lock`: every attribute with a direction that is not edited
 Edits = Mapping[
     str, float | str
 ]  # by attribute: a strength in standard deviations, "1g", "0.5d", "on" or "off"
@@ -104,9 +104,8 @@ def edit_input(space: "FaceSpace", faces: "Images", optimize_steps: int = 0) -> 
 
 def locked_names(space: "FaceSpace", lock: Sequence[str] | str, edited: Sequence[str]) -> list[str]:
     """The attributes of `lock`; for "all" every attribute with a direction that is not edited."""
-    if lock == ALL:
-        return [name for name in space.directions().names if name not in edited]
-    return list(lock)
+    known = space.directions().names if lock == editing.ALL else ()
+    return editing.locked_names(lock, known, edited)
 
 
 @dataclass(frozen=True)

@@ -267,13 +267,13 @@ class FaceSpace(BaseSpace):
         self,
         z: np.ndarray,
         edits: Mapping[str, float | str],
-        lock: Sequence[str] = (),
+        lock: Sequence[str] | str = (),
         classifier: closed_loop.ImageClassifier | None = None,
     ) -> np.ndarray:
         """Latents (N, D) with attributes changed, float32 (N, D): by a strength in standard deviations, or as
         text in class gaps ("1g": from the mean of the faces without it to the mean of those with it), or to
-        "on" or "off". The scores of locked attributes stay, and with a `classifier`, an attribute classifier
-        of images, its logits of them.
+        "on" or "off". The scores of locked attributes ("all": of all others) stay, and with a `classifier`,
+        an attribute classifier of images, its logits of them.
 
         "on" is the mean score of faces that have the attribute; with a classifier, the nearest latent in
         whose face it finds the attribute. Raises UsageError for unknown names, an attribute that is both
@@ -281,6 +281,7 @@ class FaceSpace(BaseSpace):
         z = np.atleast_2d(np.asarray(z, np.float32))
         goals = {name: value == ON for name, value in edits.items() if value in (ON, OFF)}
         along = {name: value for name, value in edits.items() if name not in goals}
+        lock = editing.locked_names(lock, self.directions().names if lock == editing.ALL else (), edits)
         if classifier is None:
             return self._move(z, along, goals, lock)
         if along:
