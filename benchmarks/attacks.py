@@ -258,7 +258,8 @@ def kills(options: argparse.Namespace) -> Failures:
         drawn, trained = folder / "drawn", folder / "trained"
         in_child(lambda: facespace.prepare("synthetic", to=drawn, size=16, limit=60, workers=1))
         in_child(lambda: facespace.train("demo", drawn, trained, settings=TINY, trackers=["none"]))
-        chosen = victims(drawn, trained)
+        known = victims(drawn, trained)
+        chosen = {name: known[name] for name in options.verbs.split(",")} if options.verbs else known
         for name, victim in chosen.items():
             failures += kill_verb(name, victim, folder / name, -(-options.attempts // len(chosen)), choice)
     return failures
@@ -379,6 +380,7 @@ def main() -> None:
         "--latest", type=float, default=4.0, help="seconds after which signals come at the latest"
     )
     parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("--verbs", default="", help="of kills: these alone, with commas between them")
     parser.add_argument("--verbose", action="store_true")
     options = parser.parse_args()
     failures = VERBS[options.attack](options)
