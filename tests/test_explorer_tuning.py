@@ -192,6 +192,7 @@ def test_the_progress_rises_to_its_end_with_pictures(engine, with_photo, monkeyp
     assert shares == sorted(shares) and shares[-1] == 1 and set(counts) == {1}
 
 
+@pytest.mark.slow  # a browser
 def test_make_it_me_in_the_page(browser, address, tmp_path):
     image = Image.new("RGB", (300, 260), (180, 170, 160))
     ImageDraw.Draw(image).ellipse((100, 60, 200, 200), fill=(230, 190, 160))
@@ -223,6 +224,7 @@ def test_make_it_me_in_the_page(browser, address, tmp_path):
     tab.context.close()
 
 
+@pytest.mark.slow  # a browser
 def test_points_set_by_hand_are_saved_as_a_table_that_prepare_reads(browser, address, tmp_path):
     folder = tmp_path / "drawings"
     folder.mkdir()
