@@ -56,3 +56,14 @@ def test_several_signals_end_prepare_and_its_workers_and_the_same_command_goes_o
     assert again.returncode == 0
     assert len(FaceSet(tmp_path / "set")) == 192
     assert [path.name for path in tmp_path.iterdir()] == ["set"]
+
+
+def test_the_deadline_holds_where_ctrl_c_is_ignored_as_in_a_background_job():
+    script = (
+        "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        "from facespace.core import interrupts; interrupts.install()\n"
+        "assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN\n"
+        "interrupts.leave_soon(0, 'Stopped.'); time.sleep(60)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stderr) == (0, "Stopped.\n")

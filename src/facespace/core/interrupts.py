@@ -23,20 +23,21 @@ DEADLINE = 1.7  # seconds for the cleanup; nothing is half written, whenever the
 class _State:
     """Of this process."""
 
-    process: int | None = None  # the one whose handler is installed; a forked worker has another number
+    process: int | None = None  # the one that `install` was called in; a forked worker has another number
     leaving = False  # the deadline runs, and further signals are ignored
     finished: int | None = None  # the exit code, once only the end of the interpreter remains
     said = False  # the sentence was printed
 
 
 def install() -> None:
-    """Takes over SIGINT, where it is not ignored as in a background job. For the console script."""
+    """Takes over SIGINT, where it is not ignored as in a background job; the deadline of `leave_soon` holds
+    there too. For the console script."""
     if _State.process == os.getpid() or threading.current_thread() is not threading.main_thread():
         return
     if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
         signal.signal(signal.SIGINT, _handle)
-        _State.process = os.getpid()
-        atexit.register(_ignore)  # the first one registered is the last one called
+    _State.process = os.getpid()
+    atexit.register(_ignore)  # the first one registered is the last one called
 
 
 def _ignore() -> None:
