@@ -67,7 +67,7 @@ const listeners = new Map();
 
 /**
  * Calls back when one of the topics changes: facts, decoder, statistics, z (while a control moves), face (a finished
- * change), drawing, saved, keyframes, examples, own, locks, view, shown (a panel has come into sight).
+ * change), drawing, saved, keyframes, examples, own, directions, locks, view, shown (a panel has come into sight).
  * @param {string} topics separated by spaces
  * @param {() => void} callback
  */
@@ -205,6 +205,9 @@ export function decoderChanged() {
   emit('decoder', 'z', 'face', 'saved', 'keyframes');
 }
 
+/** The attributes of the open space are known. */
+export const directionsChanged = () => emit('directions');
+
 /** @param {Statistics} statistics */
 export function setStatistics(statistics) {
   state.statistics = statistics;
@@ -243,6 +246,20 @@ export function commit(label, z = moved) {
   state.z = z;
   const changed = !before || !equal(before.z, z) || before.drawing !== state.drawing;
   if (changed) appendHistory({ z, label, original: state.original, drawing: state.drawing });
+  emit('z', 'face');
+}
+
+/**
+ * Puts another face in the place of the current step.
+ * @param {Float32Array} z
+ */
+export function amend(z) {
+  const entry = state.history[state.historyIndex];
+  if (!entry) return;
+  state.history = state.history.with(state.historyIndex, { ...entry, z });
+  moved = z;
+  state.z = z;
+  storeHistory();
   emit('z', 'face');
 }
 
