@@ -49,7 +49,7 @@ def with_photo(drawn):
     return lambda: Page(photo=face.repeat(ENLARGED, 0).repeat(ENLARGED, 1).repeat(3 // face.shape[-1], 2))
 
 
-def ask(engine, page, name, payload=b"", **fields):
+def ask(engine, page, name, payload=b"", /, **fields):
     return handlers.answer(engine, messages.Request(1, name, fields, memoryview(payload)), page)
 
 
