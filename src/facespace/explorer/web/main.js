@@ -9,11 +9,9 @@ import { startAttributes } from './panels/attributes.js';
 import { startComponents } from './panels/components.js';
 import { startDraw } from './panels/draw.js';
 import { startFirstTour } from './panels/help.js';
-import { startHeat } from './panels/heat.js';
 import { startHistory } from './panels/history.js';
 import { startMap } from './panels/map.js';
 import { startMorph } from './panels/morph.js';
-import { startPad } from './panels/pad.js';
 import { startPhoto } from './panels/photo.js';
 import { startRandom } from './panels/random.js';
 import { startRaw } from './panels/raw.js';
@@ -39,8 +37,6 @@ const PANELS = [
   startAttributes,
   startComponents,
   startRaw,
-  startPad,
-  startHeat,
   startHistory,
   startMorph,
 ];
@@ -67,7 +63,6 @@ const TAB_GROUPS = [
       ['attributes', 'Attributes'],
       ['components', 'Components'],
       ['raw', 'Raw'],
-      ['pad', 'Pad'],
     ],
   },
   {

@@ -5,7 +5,7 @@
 import { readItem, sessionStore, writeItem } from './storage.js';
 
 /** @typedef {import('./types.js').BottomPanel} BottomPanel */
-/** @typedef {import('./types.js').EditTab} EditTab */
+/** @typedef {import('./types.js').EditPanel} EditPanel */
 /** @typedef {import('./types.js').SourcePanel} SourcePanel */
 /** @typedef {import('./types.js').Tool} Tool */
 /** @typedef {typeof view} View */
@@ -15,21 +15,17 @@ const LONGEST = 80; // characters of a setting
 
 export const view = {
   source: /** @type {SourcePanel} */ ('random'),
-  edit: /** @type {EditTab} */ ('attributes'),
+  edit: /** @type {EditPanel} */ ('attributes'),
   bottom: /** @type {BottomPanel} */ ('history'),
   part: 'source', // of a narrow page
   smooth: true, // whether enlarged faces are interpolated
   split: false, // whether the original is shown beside the face
   range: 3, // reach of the sliders in standard deviations
   truncation: 0.8, // standard deviation of random draws
-  heat: true, // whether the heat map of a slider is shown
   all: false, // whether every slider is shown
   wall: true, // whether raw dimensions are a wall of sliders
   sensitive: false, // whether labels that judge a person are shown
   sorts: /** @type {Record<string, string>} */ ({}), // order of the sliders by panel
-  padX: '', // the axis of the pad from left to right, as in pad_axes.js; empty: the first
-  padY: '', // from bottom to top; empty: the second
-  padSheet: '5', // faces of its contact sheet in a row; 0: none
   prior: '', // empty: the space's default
   seed: Math.floor(Math.random() * 2 ** 32),
   interpolation: 'linear',
