@@ -94,3 +94,13 @@ def tab(browser, address):
     yield made
     made.context.close()
     assert made.errors == []
+
+
+def collect_examples(tab):
+    """Five positive and five negative examples, all of this face and the next."""
+    tab.page.get_by_text("Create a direction").click()
+    for side in (0, 1):
+        for _ in range(5):
+            tab.page.get_by_role("button", name="This face", exact=True).nth(side).click()
+        tab.page.keyboard.press("r")
+        expect(tab.at("#history .tile")).to_have_count(3 + side)

@@ -8,7 +8,7 @@ import struct
 
 import numpy as np
 import pytest
-from explorer_browser import SEEN, WAIT, Tab, address, browser, expect, same, tab  # noqa: F401
+from explorer_browser import SEEN, WAIT, Tab, address, browser, collect_examples, expect, same, tab  # noqa: F401
 from explorer_help import serving
 from PIL import Image, ImageDraw
 
@@ -508,12 +508,7 @@ def test_a_button_is_busy_while_it_works_so_that_a_double_click_creates_one_dire
     tab.page.reload()
     tab.ready()
     tab.page.click("#tab-attributes")
-    tab.page.get_by_text("Create a direction").click()
-    for side in (0, 1):
-        for _ in range(5):
-            tab.page.get_by_role("button", name="This face", exact=True).nth(side).click()
-        tab.page.keyboard.press("r")
-        expect(tab.at("#history .tile")).to_have_count(3 + side)
+    collect_examples(tab)
     tab.page.get_by_label("Name of the direction").fill("Twice")
     tab.page.get_by_role("button", name="Create", exact=True).dblclick()
     expect(tab.at("#toasts")).to_contain_text("is now one of the attributes")

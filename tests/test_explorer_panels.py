@@ -7,7 +7,7 @@ import re
 
 import numpy as np
 import pytest
-from explorer_browser import Tab, address, browser, expect, same, tab  # noqa: F401
+from explorer_browser import Tab, address, browser, collect_examples, expect, same, tab  # noqa: F401
 from PIL import Image
 
 pytestmark = pytest.mark.slow
@@ -17,16 +17,6 @@ def document(page) -> dict:
     """The document that the page's address holds."""
     text = page.url.split("#s=")[1].replace("-", "+").replace("_", "/")
     return json.loads(base64.b64decode(text + "=" * (-len(text) % 4)))
-
-
-def collect_examples(tab):
-    """Five positive and five negative examples, all of this face and the next."""
-    tab.page.get_by_text("Create a direction").click()
-    for side in (0, 1):
-        for _ in range(5):
-            tab.page.get_by_role("button", name="This face", exact=True).nth(side).click()
-        tab.page.keyboard.press("r")
-        expect(tab.at("#history .tile")).to_have_count(3 + side)
 
 
 # ---- Attributes

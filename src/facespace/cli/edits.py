@@ -285,11 +285,10 @@ class Request:
         seconds: float | None = None,
         unchanged: "Mapping[str, int] | None" = None,
     ) -> Done:
-        from facespace.space.edit_grids import locked_names
         from facespace.space.face_space import space_facts
 
         space = self.editor.space
-        locks = locked_names(space, self.editor.lock, edited)
+        locks = space.locked_names(self.editor.lock, edited)
         facts: Facts = {"to": str(to), "edits": self.edits, "lock": locks}
         facts |= {"keep_detail": self.editor.keep_detail, "optimization": None, "seconds": seconds}
         facts["unchanged"] = dict(unchanged or {})

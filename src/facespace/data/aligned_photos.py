@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 
 from facespace.core.console import note
@@ -57,7 +56,7 @@ class PhotoReader:
         """The photograph, aligned where it has to be. Raises ImageError where it cannot be used."""
         path, self._turn = Path(path), 0
         try:
-            photo, how = self._align(read_photo(path), self._points(path))
+            photo, how = self._align(path, read_photo(path))
         except NoFaceError:
             if not self.skip_faceless:
                 raise NoFaceError(
@@ -101,10 +100,11 @@ class PhotoReader:
         if self.summary() and (self.mode == "auto" or self.files["no face"]):
             note(f"{self.summary()}.")
 
-    def _align(self, photo: Image.Image, points: np.ndarray | None) -> tuple[Image.Image, str]:
+    def _align(self, path: Path, photo: Image.Image) -> tuple[Image.Image, str]:
         """The photograph, and what happened to it: a key of `files`. Raises NoFaceError."""
         if self.mode == "no":
             return photo, "as it is"
+        points = self._points(path)
         if points is not None:
             return align(photo, given_face(points, photo), CELEBA), "aligned"
         if self.mode == "auto" and self._is_prepared(photo):

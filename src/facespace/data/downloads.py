@@ -145,7 +145,7 @@ def download(
     `client` replaces kagglehub in tests. Raises UsageError, FetchError."""
     start = time.monotonic()
     chosen = choose(DOWNLOADS, name, "data set to download")
-    _check_digest(chosen, sha256)
+    sha256 = _checked_digest(chosen, sha256)
     if not accept_terms:
         raise UsageError(offer(name, to))
     if to.exists() and not to.is_dir():
@@ -155,9 +155,10 @@ def download(
         return _download(name, chosen, to, sha256, client, start)
 
 
-def _check_digest(chosen: Download, sha256: str | None) -> None:
+def _checked_digest(chosen: Download, sha256: str | None) -> str | None:
+    """The digest in lower case. Raises UsageError for another text, and for a set that has none."""
     if sha256 is None:
-        return
+        return None
     if not re.fullmatch("[0-9a-fA-F]{64}", sha256):
         raise UsageError(f"--sha256 takes 64 hexadecimal digits; got {sha256!r:.90}.")
     if _has_client(chosen):
@@ -165,6 +166,7 @@ def _check_digest(chosen: Download, sha256: str | None) -> None:
             "--sha256 is of an archive that is fetched as one file; Kaggle's client fetches and checks this "
             "set itself. Leave it out."
         )
+    return sha256.lower()
 
 
 def _has_client(chosen: Download) -> bool:
@@ -238,7 +240,7 @@ def _bring(
         return None
     url = f"{chosen.source}.zip" if at_kaggle else chosen.source  # .zip: as Kaggle names it
     try:
-        archive = _fetch(name, url, sha256 and sha256.lower())
+        archive = _fetch(name, url, sha256)
         digest = sha256 or files.sha256(archive)
         try:
             unpack(archive, stage)

@@ -27,7 +27,7 @@ from facespace.data.other_files import is_no_picture
 from facespace.data.processing import Alignment, PrepareSpec
 from facespace.data.requests import check_options, check_pixels, check_split
 from facespace.data.resumable import LOG, Result, job_digest, write_images
-from facespace.data.sources import SourceOptions
+from facespace.data.sources import SourceOptions, landmarks
 from facespace.data.splits import assign_splits
 from facespace.data.writing import write_card, write_table
 from facespace.image.photos import TOO_SMALL
@@ -122,7 +122,9 @@ def _with_layout(listing: SourceListing) -> tuple[SourceListing, bool]:
     """The listing with a note on where its faces lie, and whether they lie at different places."""
     given = sum(face.points is not None for face in listing.faces)
     if given:
-        note = f"the landmarks of {given:,} photographs were read from points.csv, so faces were aligned"
+        note = (
+            f"the landmarks of {given:,} photographs were read from {landmarks.TABLE}, so faces were aligned"
+        )
         return replace(listing, notes=(*listing.notes, note)), True
     layout = look(listing.faces)
     if layout.note:

@@ -22,8 +22,8 @@ Answer = tuple[Header, bytes | np.ndarray]
 
 @dataclass
 class Page:
-    """One connected page. Its photograph, uint8 (H, W, 3), and the spaces that were tuned to it are kept
-    until the page opens another one, forgets it or leaves."""
+    """One connected page. Its photograph, uint8 (H, W, 3), is kept until the page opens another one, forgets
+    it or leaves; the spaces that were tuned to it until it forgets or leaves."""
 
     photo: np.ndarray | None = None
     tuning: Tuning | None = None  # the one that runs

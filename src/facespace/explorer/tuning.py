@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from facespace.adaptation.adapter import personalize
+from facespace.adaptation.carried_over import prior_change
 from facespace.adaptation.progress import INVERSION, AdaptProgress
 from facespace.core import waiting
 from facespace.core.errors import UsageError
@@ -56,7 +57,8 @@ class Tuning:
         if self.cancelled:
             return None
         copy = base.tuned_to(tuned.space)
-        return Tuned(copy, tuned.latents, _change(base, copy))
+        change, *_ = prior_change(base.space, copy.space, COMPARED, seed=0)
+        return Tuned(copy, tuned.latents, 255 * change)
 
     def _step(self, at: AdaptProgress) -> None:
         waiting.step()
@@ -78,10 +80,3 @@ def only_tuning() -> Iterator[None]:
         yield
     finally:
         _ONE_AT_A_TIME.release()
-
-
-def _change(before: Engine, after: Engine) -> float:
-    """The mean absolute difference of pixels of faces of the prior, in levels."""
-    z = before.space.sample_latents(COMPARED, seed=0)
-    first, second = before.decode(z).astype(np.float32), after.decode(z).astype(np.float32)
-    return float(np.abs(first - second).mean())

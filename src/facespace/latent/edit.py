@@ -93,7 +93,8 @@ ALL = "all"  # as a lock: every attribute with a direction that is not edited
 def locked_names(lock: Sequence[str] | str, known: Iterable[str], edited: Iterable[str]) -> list[str]:
     """The attributes of `lock`: its names, one name, or for "all" every known one that is not edited."""
     if lock == ALL:
-        return [name for name in known if name not in set(edited)]
+        left_out = set(edited)
+        return [name for name in known if name not in left_out]
     return [lock] if isinstance(lock, str) else list(lock)
 
 

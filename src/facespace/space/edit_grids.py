@@ -14,7 +14,6 @@ from PIL import Image
 from facespace.core.errors import UsageError
 from facespace.image.pixels import squared_error
 from facespace.image.sheets import Labels, comparison, sheet
-from facespace.latent import edit as editing
 from facespace.latent import strengths
 from facespace.latent.strengths import Strength
 from facespace.space.closed_loop import goals_reached
@@ -100,12 +99,6 @@ def edit_input(space: "FaceSpace", faces: "Images", optimize_steps: int = 0) -> 
     seconds = round(time.perf_counter() - start, 2)
     errors = [float(squared_error(space.decode(latents), originals).mean()) for latents in (z, better)]
     return EditInput(better, originals, Optimization(optimize_steps, seconds, *errors))
-
-
-def locked_names(space: "FaceSpace", lock: Sequence[str] | str, edited: Sequence[str]) -> list[str]:
-    """The attributes of `lock`; for "all" every attribute with a direction that is not edited."""
-    known = space.directions().names if lock == editing.ALL else ()
-    return editing.locked_names(lock, known, edited)
 
 
 @dataclass(frozen=True)
@@ -236,7 +229,7 @@ class Editor:
         )
 
     def _edit(self, z: np.ndarray, edits: Edits) -> np.ndarray:
-        return self.space.edit(z, edits, locked_names(self.space, self.lock, list(edits)), self.classifier)
+        return self.space.edit(z, edits, self.lock, self.classifier)
 
     def _decode(self, z: np.ndarray, lost: np.ndarray | None) -> np.ndarray:
         decoded = self.space.decode(z)

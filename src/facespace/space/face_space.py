@@ -2,7 +2,7 @@
 in, pictures out; the mathematics is in latent/ and models/, the pixels in image/."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -281,7 +281,7 @@ class FaceSpace(BaseSpace):
         z = np.atleast_2d(np.asarray(z, np.float32))
         goals = {name: value == ON for name, value in edits.items() if value in (ON, OFF)}
         along = {name: value for name, value in edits.items() if name not in goals}
-        lock = editing.locked_names(lock, self.directions().names if lock == editing.ALL else (), edits)
+        lock = self.locked_names(lock, edits)
         if classifier is None:
             return self._move(z, along, goals, lock)
         if along:
@@ -307,6 +307,12 @@ class FaceSpace(BaseSpace):
         editing.check_locks(known, (*along, *goals), lock)
         moves |= editing.strengths_to_class_means(z, known, goals, lock)
         return editing.move(z, known, moves, lock)
+
+    def locked_names(self, lock: Sequence[str] | str, edited: Iterable[str]) -> list[str]:
+        """The attributes of `lock` as `edit` takes it: names, one name, or "all" that are not edited. Raises
+        BundleError for "all" in a space without directions."""
+        known = self.directions().names if lock == editing.ALL else ()
+        return editing.locked_names(lock, known, edited)
 
     def locked_scores(self, lock: Sequence[str], like: np.ndarray) -> morphing.Projection:
         """What `morph` takes as `adjust` so that the scores of the locked attributes stay those of a latent

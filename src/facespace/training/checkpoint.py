@@ -173,7 +173,7 @@ def _read(path: Path) -> Checkpoint:
     try:
         identity = msgspec.convert(state.pop("identity"), dict[str, object])
         progress = msgspec.convert(state.pop("progress"), Progress)
-    except (KeyError, msgspec.ValidationError) as error:
+    except (KeyError, ValueError) as error:
         raise TrainingError(f"{path} is damaged ({error}). Start a new run with --force.") from None
     progress.sums = rename_old_keys("terms", progress.sums)
     progress.counts = rename_old_keys("terms", progress.counts)

@@ -15,11 +15,11 @@ const scratch = document.createElement('canvas');
 /** @type {WeakMap<Float32Array, Picture>} */
 let decoded = new WeakMap();
 /** @type {Map<Float32Array, Picture>} */
-const thumbnailPictures = new Map();
+let thumbnailPictures = new Map();
 
 on('decoder', () => {
   decoded = new WeakMap();
-  thumbnailPictures.clear();
+  thumbnailPictures = new Map();
 });
 
 /**
@@ -36,10 +36,11 @@ export function cachePicture(z, picture) {
  * @param {Float32Array} z
  */
 export async function pictureOf(z) {
-  const known = decoded.get(z);
+  const cache = decoded; // a reply of the decoder before is not kept among those of the next
+  const known = cache.get(z);
   if (known) return known;
   const [picture] = await engine.decode([z]);
-  decoded.set(z, picture);
+  cache.set(z, picture);
   return picture;
 }
 
@@ -96,13 +97,14 @@ export function thumbnail(picture, label = '') {
  * @param {Float32Array[]} rows
  */
 export async function picturesOf(rows) {
-  const missing = rows.filter((z) => !thumbnailPictures.has(z));
+  const cache = thumbnailPictures; // as in pictureOf
+  const missing = rows.filter((z) => !cache.has(z));
   const decodedNow = missing.length ? await engine.decode(missing) : [];
-  for (const [i, z] of missing.entries()) thumbnailPictures.set(z, decodedNow[i]);
-  const pictures = rows.map((z) => /** @type {Picture} */ (thumbnailPictures.get(z)));
-  for (const oldest of thumbnailPictures.keys()) {
-    if (thumbnailPictures.size <= CACHED_THUMBNAILS) break;
-    thumbnailPictures.delete(oldest);
+  for (const [i, z] of missing.entries()) cache.set(z, decodedNow[i]);
+  const pictures = rows.map((z) => /** @type {Picture} */ (cache.get(z)));
+  for (const oldest of cache.keys()) {
+    if (cache.size <= CACHED_THUMBNAILS) break;
+    cache.delete(oldest);
   }
   return pictures;
 }

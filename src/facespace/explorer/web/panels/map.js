@@ -42,7 +42,7 @@ let map = null;
 /** Of the map, at the level of the view. @type {{layout: import('../map_layout.js').Layout, level: number} | null} */
 let laidOut = null;
 /** @type {Map<string, FaceMap>} */
-const maps = new Map(); // by method
+let maps = new Map(); // by method, of the space and its decoder of now
 let pointed = -1; // index of the face that is pointed at
 /** @type {number[]} */
 let selected = []; // indices for a morph
@@ -81,7 +81,7 @@ export function startMap() {
   );
   listen();
   on('facts decoder', () => {
-    maps.clear();
+    maps = new Map();
     map = null;
     loadWhenOpen();
   });
@@ -125,7 +125,7 @@ function loadWhenOpen() {
 }
 
 function reload() {
-  maps.clear();
+  maps = new Map();
   load();
 }
 
@@ -137,7 +137,7 @@ const load = latestWins(async () => {
 });
 
 /**
- * The map of the open space, or null where there is none yet or another space has been opened meanwhile.
+ * The map of the open space, or null where there is none yet or another space or decoder is open meanwhile.
  * @param {string} method
  */
 async function request(method) {
@@ -147,9 +147,9 @@ async function request(method) {
     board.hidden = true;
     return null;
   }
-  const { fingerprint, latents } = openFacts();
-  const loaded = await attempt(() => engine.map(method, latents));
-  if (!loaded || fingerprint !== openFacts().fingerprint) return null;
+  const asked = maps;
+  const loaded = await attempt(() => engine.map(method, openFacts().latents));
+  if (!loaded || asked !== maps) return null;
   maps.set(method, loaded);
   return loaded;
 }

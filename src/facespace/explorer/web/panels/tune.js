@@ -27,59 +27,42 @@ const DONE = 'The space is tuned to your photo: sliders, morphs and all other pa
  */
 export function tuneSection(tune, aligned) {
   const box = h('section', { class: 'tuning', 'aria-label': 'Make it me' });
-  if (openFacts().tunable) offer(box, tune, aligned, WHAT);
+
+  /** @param {string} text */
+  const offer = (text) => {
+    const make = button('star', engine.tuned ? 'Tune again' : 'Make it me', run, { id: 'tune' });
+    const back = button('reset', 'Back to the space as it was', untune, { id: 'untune' });
+    setChildren(box, h('div', { class: 'line' }, make, engine.tuned ? back : null), h('p', { class: 'hint' }, text));
+  };
+  const run = async () => {
+    const space = engine.space;
+    const started = performance.now();
+    const watching = { on: true };
+    showProgress(box, watching);
+    announce('Tuning has begun.');
+    const done = await attempt(tune);
+    watching.on = false;
+    if (!done || engine.space !== space) {
+      offer(WHAT);
+      return;
+    }
+    decoderChanged();
+    loadFace(done.face, 'Photo, tuned', aligned());
+    toast(DONE);
+    announce(DONE);
+    const seconds = Math.round((performance.now() - started) / 1000);
+    const change = `A pixel of another face has changed by ${done.change.toFixed(1)} of 255 levels on average.`;
+    offer(`Tuned in ${seconds} seconds. ${change}`);
+  };
+  const untune = async () => {
+    await attempt(() => engine.untune());
+    decoderChanged();
+    offer(WHAT);
+  };
+
+  if (openFacts().tunable) offer(WHAT);
   else setChildren(box, h('p', { class: 'hint' }, NOT_TUNABLE));
   return box;
-}
-
-/**
- * @param {HTMLElement} box
- * @param {() => Promise<Tuned | null>} tune
- * @param {() => Picture | null} aligned
- * @param {string} text
- */
-function offer(box, tune, aligned, text) {
-  const start = () => run(box, tune, aligned);
-  const make = button('star', engine.tuned ? 'Tune again' : 'Make it me', start, { id: 'tune' });
-  const back = button('reset', 'Back to the space as it was', () => untune(box, tune, aligned), { id: 'untune' });
-  setChildren(box, h('div', { class: 'line' }, make, engine.tuned ? back : null), h('p', { class: 'hint' }, text));
-}
-
-/**
- * @param {HTMLElement} box
- * @param {() => Promise<Tuned | null>} tune
- * @param {() => Picture | null} aligned
- */
-async function run(box, tune, aligned) {
-  const space = engine.space;
-  const started = performance.now();
-  const watching = { on: true };
-  showProgress(box, watching);
-  announce('Tuning has begun.');
-  const done = await attempt(tune);
-  watching.on = false;
-  if (!done || engine.space !== space) {
-    offer(box, tune, aligned, WHAT);
-    return;
-  }
-  decoderChanged();
-  loadFace(done.face, 'Photo, tuned', aligned());
-  toast(DONE);
-  announce(DONE);
-  const seconds = Math.round((performance.now() - started) / 1000);
-  const change = `A pixel of another face has changed by ${done.change.toFixed(1)} of 255 levels on average.`;
-  offer(box, tune, aligned, `Tuned in ${seconds} seconds. ${change}`);
-}
-
-/**
- * @param {HTMLElement} box
- * @param {() => Promise<Tuned | null>} tune
- * @param {() => Picture | null} aligned
- */
-async function untune(box, tune, aligned) {
-  await attempt(() => engine.untune());
-  decoderChanged();
-  offer(box, tune, aligned, WHAT);
 }
 
 /**
