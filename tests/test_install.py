@@ -65,6 +65,7 @@ def test_an_install_from_a_folder_names_that_folder(installed_from, tmp_path):
     assert install_command("align") == "pip install opencv-python-headless"
     installed_from("git+https://example.org/facespace.git")
     assert install_command("video") == "pip install imageio-ffmpeg"
+    assert install_command("onnx") == "pip install onnx onnxruntime"
 
 
 def test_every_optional_part_is_an_extra_of_the_package():
@@ -72,7 +73,7 @@ def test_every_optional_part_is_an_extra_of_the_package():
     for name, row in EXTRAS.items():
         assert any(line.startswith(row.package) for line in project[name])
     assert set(project) - set(EXTRAS) == {"all", "dev"}
-    assert project["all"] == ["facespace[align,video,kaggle]"]
+    assert project["all"] == ["facespace[align,video,kaggle,onnx]"]
 
 
 def absent(monkeypatch, *packages: str) -> None:

@@ -86,8 +86,16 @@ def pack(
     return Done(facts, f"{loaded.folder} in {to}: {size}; {bits}-bit weights")
 
 
-@verb("facespace export [SPACE] --to DIR [--format pytorch]")
-def export(space: Path | None = None, /, *, to: Path, format: str = "pytorch", force: Force = False) -> Done:
+@verb("facespace export [SPACE] --to DIR [--format pytorch|onnx] [--precision fp16]")
+def export(
+    space: Path | None = None,
+    /,
+    *,
+    to: Path,
+    format: str = "pytorch",
+    precision: str = "fp32",
+    force: Force = False,
+) -> Done:
     """Write a space as files that programs without facespace open.
 
     Example: facespace export runs/celeba --format pytorch --to celeba-pytorch
@@ -98,15 +106,23 @@ def export(space: Path | None = None, /, *, to: Path, format: str = "pytorch", f
         A run or a bundle. [default: the default space]
     to
         The folder to make. With pytorch it holds model.py, one file that imports torch, numpy and Pillow
-        alone, and weights.pt: python model.py writes samples.png.
+        alone, and weights.pt: python model.py writes samples.png. With onnx it holds encoder.onnx,
+        decoder.onnx, prior.onnx and space.json, for onnxruntime in any language and for the browser.
     format
-        pytorch.
+        pytorch or onnx.
+    precision
+        Of the weights in ONNX files: fp32; fp16, half the size; or int8, a quarter. They are computed with as
+        fp32.
     """
     from facespace.formats.export import export as run_export
 
-    facts = run_export(space, to, format, force)
+    facts = run_export(space, to, format, force, precision)
     files = ", ".join(f"{name} ({size / 1e6:.2f} MB)" for name, size in facts["bytes"].items())
-    return Done(facts, f"{facts['space']} in {to}: {files}")
+    lines = [f"{facts['space']} in {to}: {files}"]
+    for name, found in facts.get("differences", {}).items():
+        largest = f"{found['levels']:.2g} levels" if "levels" in found else f"{found['latents']:.2g}"
+        lines.append(f"{name}: differs from the space by at most {largest}; PSNR {found['psnr']:.1f} dB")
+    return Done(facts, "\n".join(lines))
 
 
 @verb("facespace diagram RECIPE|SPACE|autoencoder|ae-vs-vae --to FILE")

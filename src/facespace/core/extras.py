@@ -16,6 +16,7 @@ class Extra:
 
     package: str
     purpose: str
+    also: tuple[str, ...] = ()  # further distributions
 
 
 EXTRAS = {  # the optional dependencies of pyproject.toml that a user meets
@@ -24,6 +25,7 @@ EXTRAS = {  # the optional dependencies of pyproject.toml that a user meets
     "video": Extra("imageio-ffmpeg", "writes .mp4 films, where no ffmpeg is installed"),
     "kaggle": Extra("kagglehub", "downloads CelebA, LFW and CelebAMask-HQ (facespace download)"),
     "identity": Extra("onnxruntime", "runs a face recognition network (facespace evaluate --identity)"),
+    "onnx": Extra("onnx", "writes spaces as ONNX files (facespace export --format onnx)", ("onnxruntime",)),
     "umap": Extra("umap-learn", "draws UMAP maps of latents (facespace analyze)"),
     "parquet": Extra("pyarrow", "writes tables as Parquet (--table parquet)"),
     "tensorboard": Extra("tensorboard", "shows training curves (--tracker tensorboard)"),
@@ -39,7 +41,7 @@ def install_command(extra: str) -> str:
         place = "." if clone == _here() else str(clone)
         return f"pip install {_quote(f'{place}[{extra}]')}"
     if _direct_url():  # a wheel or a repository whose address may no longer hold what is installed
-        return f"pip install {EXTRAS[extra].package}"
+        return f"pip install {' '.join((EXTRAS[extra].package, *EXTRAS[extra].also))}"
     return f"pip install {_quote(f'facespace[{extra}]')}"
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from facespace.core.cards import Card
 from facespace.core.configs import from_dict
 from facespace.core.version import __version__
 from facespace.formats.checks import TERMS, check_model
@@ -32,8 +33,8 @@ def check(loaded: Bundle) -> None:
     network(loaded.model.config)
 
 
-def write(loaded: Bundle, folder: Path) -> None:
-    """Writes the three files, prior.pt only where the prior is not the model's own."""
+def write(loaded: Bundle, folder: Path, precision: str = "fp32") -> Card:
+    """Writes the three files, prior.pt only where the prior is not the model's own. Measures nothing."""
     fields, tensors = _prior(loaded)
     source = str(loaded.card.get("data", {}).get("source", "the training set"))
     pictures = picture_fields(loaded.template, source)
@@ -45,6 +46,7 @@ def write(loaded: Bundle, folder: Path) -> None:
     torch.save(tensors_of(loaded.model), folder / WEIGHTS)
     if tensors:
         torch.save(tensors, folder / PRIOR)
+    return {}
 
 
 def _recipe(loaded: Bundle) -> Recipe | None:

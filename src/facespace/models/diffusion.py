@@ -54,8 +54,13 @@ class Diffusion(Flow):
 def _churn(x: Tensor, angle: float, fresh: Tensor) -> tuple[Tensor, float]:
     """White vectors (N, K) at an angle, with `fresh` noise (N, K) added, and the angle of the higher noise
     level (Karras et al., 2022, algorithm 2, where noise of deviation σ = cot θ is added to x / sin θ)."""
+    back, deviation = raised_level(angle)
+    noisy = x / math.sin(angle) + deviation * fresh
+    return math.sin(back) * noisy, back
+
+
+def raised_level(angle: float) -> tuple[float, float]:
+    """The angle of the higher noise level before a step, and the standard deviation of what is added."""
     level = 1 / math.tan(angle)
     raised = level * (1 + CHURN)
-    back = math.atan2(1, raised)
-    noisy = x / math.sin(angle) + math.sqrt(raised**2 - level**2) * fresh
-    return math.sin(back) * noisy, back
+    return math.atan2(1, raised), math.sqrt(raised**2 - level**2)

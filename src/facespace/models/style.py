@@ -61,7 +61,7 @@ class StyleDecoder(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         """(B, inputs) -> (B, raw_channels, H, W)."""
         w = self.mapping(z)  # (B, STYLE)
-        h = self.first(self.constant(len(z)), w)
+        h = self.first(self.constant(z.shape[0]), w)
         image = self.to_rgb[0](h, w)
         for enlarge, refine, to_rgb in zip(self.enlarge, self.refine, [*self.to_rgb][1:]):
             h = refine(enlarge(h, w), w)

@@ -1,7 +1,7 @@
 """The network of a flow: a residual MLP for the mean velocity at a point and an angle, optionally under known
 attributes, together with its directional derivatives. The flow itself is in flow.py."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -50,6 +50,21 @@ class Velocity(nn.Module):
 
     def along(self, x: Dual, angle: Tensor, y: Tensor | None = None) -> Dual:
         """The velocities at points (B, K), and their derivatives along directions (P, B, K)."""
+        return self.modulated_along(x, self.modulations(angle, y))
+
+    def modulations(self, angle: Tensor, y: Tensor | None = None) -> list[Tensor]:
+        """What depends on angle and attributes alone: the scales, shifts and gates (B, 3W) of each block;
+        without modulation what is added at the input, (B, W). One row serves a whole batch."""
+        embedding = self._embed(angle, y)
+        if not isinstance(self.angle, nn.Sequential):
+            return [embedding]
+        found = []
+        for block in self.blocks:
+            found.append(block.modulation(embedding))  # type: ignore[operator]
+        return found
+
+    def modulated_along(self, x: Dual, modulations: Sequence[Tensor]) -> Dual:
+        """`along`, from the modulations."""
         # Latents of faces differ most in their length, so the length is an input, and x is scaled in the
         # output.
         value, tangent = x
@@ -58,11 +73,11 @@ class Velocity(nn.Module):
         if tangent is not None:
             input_tangent = torch.cat([tangent, 2 * (tangent * value).mean(2, keepdim=True) / size], 2)
         h = _linear(self.start, (torch.cat([value, size.log()], 1), input_tangent))
-        embedding = self._embed(angle, y)
+        by_block: Sequence[Tensor | None] = modulations
         if not isinstance(self.angle, nn.Sequential):
-            h, embedding = (h[0] + embedding, h[1]), None
-        for block in self.blocks:
-            h = block(h, embedding)
+            h, by_block = (h[0] + modulations[0], h[1]), [None] * len(self.blocks)
+        for block, modulation in zip(self.blocks, by_block):
+            h = block(h, modulation)
         h = _silu(_normed(self.norm, h))
         (shift, shift_tangent), (scale, scale_tangent) = _linear(self.shift, h), _linear(self.scale, h)
         velocity = shift + value * scale
@@ -94,11 +109,11 @@ class Block(nn.Module):
             nn.init.zeros_(self.modulation.weight)
             nn.init.zeros_(self.modulation.bias)
 
-    def forward(self, h: Dual, embedding: Tensor | None) -> Dual:
-        """(B, W) with derivatives (P, B, W) to the same shapes."""
+    def forward(self, h: Dual, modulation: Tensor | None) -> Dual:
+        """(B, W) with derivatives (P, B, W) to the same shapes, modulated by (B, 3W) or not."""
         inner, gate = _normed(self.norm, h), None
-        if self.modulation is not None and embedding is not None:
-            scale, shift, gate = self.modulation(embedding).chunk(3, 1)
+        if modulation is not None:
+            scale, shift, gate = modulation.chunk(3, 1)
             inner = _scaled(inner, 1 + scale, shift)
         inner, tangent = _silu(_linear(self.first, inner))
         added = _linear(self.last, (self.dropout(inner), tangent))
