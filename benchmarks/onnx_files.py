@@ -25,13 +25,17 @@ BATCHES = (1, 16)
 
 def main() -> None:
     """Prints two tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("space", type=Path, nargs="?")
     parser.add_argument("--repeats", type=int, default=15)
     asked = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as scratch:
-        print("| precision | encoder | decoder | prior | PSNR of decoder, encoder, prior |\n|---|---|---|---|---|")
+        print(
+            "| precision | encoder | decoder | prior | PSNR of decoder, encoder, prior |\n|---|---|---|---|---|"
+        )
         for precision in PRECISIONS:
             facts = facespace.export(asked.space, Path(scratch, precision), "onnx", precision=precision)
             print(size_row(precision, facts))

@@ -49,7 +49,11 @@ def saved(config, folder: Path, **card) -> Path:
     model = build(config).eval()
     if isinstance(model.prior, FittedNormal):
         model.prior.fit(torch.randn(40, *model.latent_shape))
-    facts = {"recipe": to_dict(recipe("demo")), "data": {"source": "nowhere", "faces": 40, "terms": "none"}, "step": 7}
+    facts = {
+        "recipe": to_dict(recipe("demo")),
+        "data": {"source": "nowhere", "faces": 40, "terms": "none"},
+        "step": 7,
+    }
     plan = recipe("demo")
     template = template_of(plan.__class__(**{**plan.__dict__, "model": config}))
     bundle.save(folder, model, config, template, {**facts, **card})
@@ -204,6 +208,10 @@ def test_the_example_of_the_docs_needs_neither_torch_nor_facespace(tmp_path):
     text = (DOCS / "onnx.md").read_text(encoding="utf-8")
     example = re.findall(r"```python\n(.*?)```", text, re.DOTALL)[0]
     blocked = "import sys\nsys.modules.update(torch=None, facespace=None)\n"
-    check = "\nassert faces.shape == (4, 3, 64, 64) and edited.std() > 0.05 and abs(edited - faces).max() > 0.1\n"
-    done = subprocess.run([sys.executable, "-c", blocked + example + check], cwd=tmp_path, capture_output=True, text=True)
+    check = (
+        "\nassert faces.shape == (4, 3, 64, 64) and edited.std() > 0.05 and abs(edited - faces).max() > 0.1\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", blocked + example + check], cwd=tmp_path, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr

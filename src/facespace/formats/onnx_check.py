@@ -30,16 +30,16 @@ class ExportError(FacespaceError):
 
 @torch.inference_mode()
 def compare(model: LatentModel, sampler: Sampler, graphs: Mapping[str, bytes], precision: str) -> Card:
-    """The differences of the graphs "encoder", "decoder" and "prior" from torch, on FACES samples of the prior
-    and on the faces decoded from them: `latents` or `levels`, largest differences, and `psnr` in dB, of faces
-    decoded from what differs. Raises ExportError where one in fp32 differs by more than rounding, or one of
-    any precision is not finite."""
+    """The differences of the graphs "encoder", "decoder" and "prior" from torch, on FACES samples of the
+    prior and on the faces decoded from them: `latents` or `levels`, largest differences, and `psnr` in dB, of
+    faces decoded from what differs. Raises ExportError where one in fp32 differs by more than rounding, or
+    where one of any precision is not finite."""
     generator = torch.Generator().manual_seed(0)
     noise = torch.randn(FACES, sampler.noise, generator=generator)
     latents, y = sampler.forward(noise), _attributes(model, generator)
     drawn = Decoder(model)(latents, *y)
-    faces = F.interpolate(drawn, size=model.config.image[1:]) if drawn.shape[2:] != model.config.image[1:] else drawn
-    faces = (faces * 255).round() / 255
+    # Some decoders give smaller faces than the encoder takes. Faces are rounded as pictures are.
+    faces = (F.interpolate(drawn, size=model.config.image[1:]) * 255).round() / 255
     encoded = Encoder(model)(faces, *y)
     cases = {
         "encoder": ((faces, *y), encoded),

@@ -78,7 +78,7 @@ def _models(loaded: Bundle, sampler: Sampler) -> dict[str, tuple[Any, list[nn.Mo
     model, dim = loaded.model, math.prod(loaded.model.latent_shape)
     faces, latents = {"faces": tuple(model.config.image)}, {"latents": (dim,)}
     attributes = {"attributes": (len(model.config.conditions),)} if model.config.conditions else {}
-    encoder, decoder = Encoder(model).eval(), Decoder(model).eval()
+    encoder, decoder = Encoder(model), Decoder(model)
     found: dict[str, tuple[Any, list[nn.Module]]] = {
         "encoder": (graph_of(Network(encoder, {**faces, **attributes}, latents)), [encoder]),
         "decoder": (
@@ -166,6 +166,6 @@ def _write_directions(loaded: Bundle, folder: Path) -> Card:
     (folder / DIRECTIONS).write_bytes(to_bytes(tensors))
     known = {}
     for name in found.names:
-        facts = found.facts[name]
+        facts: Card = {**found.facts[name]}
         known[name] = {key: facts[key] for key in ("on", "off", "gap", "auc") if key in facts}
     return {"file": DIRECTIONS, "names": list(found.names), "facts": known}

@@ -46,9 +46,9 @@ def graph_of(network: Network) -> Any:
 
 
 def looped(start: Any, step: Any, end: Any, steps: int) -> Any:
-    """The ONNX model of `start` (noise to state), `steps` times `step` (number, noise and state to state) in a
-    Loop, and `end` (state to latents): ONNX models with inputs and outputs of these names. A loop, since with
-    thousands of nodes in a row opening the file would take longer than all samples."""
+    """The ONNX model of `start` (noise to next), `steps` times `step` (number, noise and state to next) in a
+    Loop, and `end` (state to latents): ONNX models with inputs and outputs of these names. A loop, since
+    tracing and opening thousands of nodes in a row would take minutes."""
     onnx = importlib.import_module("onnx")
     helper = onnx.helper
     parts = {}
@@ -104,11 +104,12 @@ def _options(runtime: Any) -> Any:
 
 
 def _traced(network: Network) -> bytes:
-    """The graph that the exporter of torch traces, with a dynamic batch."""
+    """The graph of a network in eval mode, as the exporter of torch traces it, with a dynamic batch."""
     shapes = {**network.inputs, **network.outputs}
     axes = {name: {0: BATCH} for name, shape in shapes.items() if shape}
     examples = tuple(_example(shape) for shape in network.inputs.values())
     file = BytesIO()
+    network.module.eval()  # the exporter restores this mode, also of the model inside
     with warnings.catch_warnings(), torch.no_grad():
         # Of Python numbers that become constants, which is meant, and of the newer exporter, which has no
         # rule for a part of these networks in torch 2.6.

@@ -84,10 +84,12 @@ def sampler_of(model: LatentModel, prior: Prior) -> Sampler:
         return Sampler(1 + dim, nn.Identity(), Quantized(model, _MixtureTransport(prior)))
     if isinstance(prior, Flow):
         noise = SOLVER_STEPS * dim if isinstance(prior, Diffusion) else dim
-        return Sampler(noise, FlowStart(prior), Quantized(model, FlowEnd(prior)), FlowStep(prior), SOLVER_STEPS)
+        return Sampler(
+            noise, FlowStart(prior), Quantized(model, FlowEnd(prior)), FlowStep(prior), SOLVER_STEPS
+        )
     raise UsageError(
-        f"New latents of this space come from {prior.origin}, which draws one code after another; there is no "
-        "ONNX file of such a prior."
+        f"New latents of this space come from {prior.origin}, which draws one code after another; there is "
+        "no ONNX file of such a prior."
     )
 
 
@@ -144,8 +146,8 @@ class FlowStart(nn.Module):
 
 
 class FlowStep(nn.Module):
-    """Step i of the solver, of `Flow.transport` without a condition and of `Diffusion.transport`. What depends
-    on the angle alone is in tables with a row for each step."""
+    """Step i of the solver, of `Flow.transport` without a condition and of `Diffusion.transport`. What
+    depends on the angle alone is in tables with a row for each step."""
 
     before: Tensor  # (steps, blocks, 3W) modulations at the beginning of each step
     after: Tensor  # and at its end
