@@ -39,7 +39,7 @@ class Decoder(nn.Module):
 
     def forward(self, latents: Tensor, attributes: Tensor | None = None) -> Tensor:
         """(N, D) and attributes (N, A), NaN unknown, to (N, C, H, W) in [0, 1]."""
-        return self.model.decode(latents.unflatten(1, self.model.latent_shape), attributes)
+        return self.model.decode(latents.reshape(-1, *self.model.latent_shape), attributes)
 
 
 class Sampler(NamedTuple):
@@ -70,7 +70,7 @@ class Quantized(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """What the module takes to latents (N, D)."""
-        return self.model.quantize(self.inner(x).unflatten(1, self.model.latent_shape)).flatten(1)
+        return self.model.quantize(self.inner(x).reshape(-1, *self.model.latent_shape)).flatten(1)
 
 
 def sampler_of(model: LatentModel, prior: Prior) -> Sampler:

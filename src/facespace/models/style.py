@@ -61,7 +61,7 @@ class StyleDecoder(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         """(B, inputs) -> (B, raw_channels, H, W)."""
         w = self.mapping(z)  # (B, STYLE)
-        h = self.first(self.constant(z.shape[0]), w)
+        h = self.first(self.constant(w), w)
         image = self.to_rgb[0](h, w)
         for enlarge, refine, to_rgb in zip(self.enlarge, self.refine, [*self.to_rgb][1:]):
             h = refine(enlarge(h, w), w)
@@ -76,9 +76,9 @@ class Constant(nn.Module):
         super().__init__()
         self.value = nn.Parameter(torch.randn(shape))
 
-    def forward(self, count: int) -> Tensor:
-        """The map `count` times, (B, C, H, W)."""
-        return self.value.expand(count, -1, -1, -1)
+    def forward(self, w: Tensor) -> Tensor:
+        """The map for each style (B, STYLE), (B, C, H, W)."""
+        return self.value.expand(w.shape[0], -1, -1, -1)  # not len(w), which is a constant in a trace
 
 
 class Mapping(nn.Sequential):
