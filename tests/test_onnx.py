@@ -166,6 +166,20 @@ def test_the_default_space(precision, tmp_path, cli):
 
 
 @needs_onnx
+@pytest.mark.parametrize(("precision", "share", "least"), [("fp16", 0.5, 60), ("int8", 0.25, 30)])
+def test_smaller_weights_change_pictures_little(precision, share, least, tmp_path):
+    """Of 32-bit weights, unlike those of the default space."""
+    space = saved(recipe("demo").model, tmp_path / "space")
+    full = facespace.export(space, tmp_path / "fp32", format="onnx")["bytes"]
+    facts = facespace.export(space, tmp_path / "onnx", format="onnx", precision=precision)
+    for name in ("encoder.onnx", "decoder.onnx"):
+        assert share - 0.01 < facts["bytes"][name] / full[name] < share + 0.05
+    found = facts["differences"]
+    assert found["decoder"]["psnr"] > least and found["decoder"]["levels"] > 1e-3
+    assert 1e-6 < found["encoder"]["latents"] < 0.05
+
+
+@needs_onnx
 def test_a_file_that_computes_something_else_is_not_written(trained, tmp_path, monkeypatch):
     run_graph = onnx_check._run
     monkeypatch.setattr(onnx_check, "_run", lambda *given: run_graph(*given) + 2 / 255)
