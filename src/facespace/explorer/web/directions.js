@@ -7,6 +7,7 @@ import { dot, plus, solve } from './maths.js';
 
 /** @typedef {import('./types.js').AttributeFacts} AttributeFacts */
 /** @typedef {import('./types.js').Direction} Direction */
+/** @typedef {import('./types.js').Statistics} Statistics */
 
 /**
  * How many numbers describe a direction of latents of a size.
@@ -49,7 +50,16 @@ export function moveToScores(z, targets, locked) {
   const edited = [...targets.keys()];
   const lacking = edited.map((direction) => /** @type {number} */ (targets.get(direction)) - scoreOf(direction, z));
   if (edited.length !== 1) return moveTogether(z, [...edited, ...locked], [...lacking, ...locked.map(() => 0)]);
-  const [direction] = edited;
+  return plus(z, [moveOf(edited[0], locked)], lacking);
+}
+
+/**
+ * The move along a direction that raises its score by one and leaves the locked ones as they are. Throws an Error with
+ * a sentence where the locks leave nothing.
+ * @param {Direction} direction
+ * @param {Direction[]} locked
+ */
+export function moveOf(direction, locked) {
   const step = withoutLocked(direction.step, locked);
   const gain = dot(direction.row, step);
   const before = dot(direction.row, direction.step);
@@ -58,7 +68,20 @@ export function moveToScores(z, targets, locked) {
     const names = locked.map(({ name }) => name).join(', ');
     throw new Error(`With ${names} locked, ${direction.name} cannot be changed. Lock fewer.`);
   }
-  return plus(z, [step], [lacking[0] / gain]);
+  return step.map((value) => value / gain);
+}
+
+/**
+ * A principal component as a direction. What changes its coordinate alone is also the shortest move that does.
+ * @param {Statistics} statistics
+ * @param {number} k
+ * @returns {Direction}
+ */
+export function componentDirection({ mean, components, componentStd }, k) {
+  const axis = components.slice(k * mean.length, (k + 1) * mean.length);
+  const row = axis.map((value) => value / componentStd[k]);
+  const step = axis.map((value) => value * componentStd[k]);
+  return { name: `Component ${k + 1}`, facts: {}, offset: -dot(row, mean), row, step, lock: step };
 }
 
 /**

@@ -7,6 +7,7 @@ import { directionsFromText, directionsToText } from './own_directions.js';
 import { changeOwn, openFacts, readLatent, restore, state } from './state.js';
 
 /** @typedef {import('./types.js').EditPanel} EditPanel */
+/** @typedef {import('./types.js').EditTab} EditTab */
 /** @typedef {import('./types.js').SourcePanel} SourcePanel */
 
 const KIND = 'facespace-explorer';
@@ -14,6 +15,7 @@ const VERSION = 1;
 const LOCKS = 64; // at most, for each panel
 const SOURCE_PANELS = /** @type {SourcePanel[]} */ (['random', 'draw', 'photo', 'map', 'saved']);
 const EDIT_PANELS = /** @type {EditPanel[]} */ (['attributes', 'components', 'raw']);
+const EDIT_TABS = /** @type {EditTab[]} */ ([...EDIT_PANELS, 'pad']);
 
 /** The state of the page as a document. */
 export function toDocument() {
@@ -81,7 +83,7 @@ function readLocks(given) {
 export function restoreView(document) {
   const { source, edit } = document.view ?? {};
   if (SOURCE_PANELS.includes(source)) state.view.source = source;
-  if (EDIT_PANELS.includes(edit)) state.view.edit = edit;
+  if (EDIT_TABS.includes(edit)) state.view.edit = edit;
 }
 
 /**

@@ -12,6 +12,7 @@ import { startFirstTour } from './panels/help.js';
 import { startHistory } from './panels/history.js';
 import { startMap } from './panels/map.js';
 import { startMorph } from './panels/morph.js';
+import { startPad } from './panels/pad.js';
 import { startPhoto } from './panels/photo.js';
 import { startRandom } from './panels/random.js';
 import { startRaw } from './panels/raw.js';
@@ -37,6 +38,7 @@ const PANELS = [
   startAttributes,
   startComponents,
   startRaw,
+  startPad,
   startHistory,
   startMorph,
 ];
@@ -63,6 +65,7 @@ const TAB_GROUPS = [
       ['attributes', 'Attributes'],
       ['components', 'Components'],
       ['raw', 'Raw'],
+      ['pad', 'Pad'],
     ],
   },
   {

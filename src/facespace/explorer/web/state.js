@@ -67,7 +67,7 @@ const listeners = new Map();
 
 /**
  * Calls back when one of the topics changes: facts, decoder, statistics, z (while a control moves), face (a finished
- * change), drawing, saved, keyframes, examples, own, locks, view, shown (a panel has come into sight).
+ * change), drawing, saved, keyframes, examples, own, directions, locks, view, shown (a panel has come into sight).
  * @param {string} topics separated by spaces
  * @param {() => void} callback
  */
@@ -204,6 +204,9 @@ function storeHistory() {
 export function decoderChanged() {
   emit('decoder', 'z', 'face', 'saved', 'keyframes');
 }
+
+/** The attributes of the open space are known. */
+export const directionsChanged = () => emit('directions');
 
 /** @param {Statistics} statistics */
 export function setStatistics(statistics) {

@@ -17,7 +17,8 @@
  *   points and width in pixels of the board
  */
 /** @typedef {'positive' | 'negative'} Side faces with or without a property */
-/** @typedef {'attributes' | 'components' | 'raw'} EditPanel */
+/** @typedef {'attributes' | 'components' | 'raw'} EditPanel with sliders, which can be locked */
+/** @typedef {EditPanel | 'pad'} EditTab */
 /** @typedef {'random' | 'draw' | 'photo' | 'map' | 'saved'} SourcePanel */
 /** @typedef {'history' | 'morph'} BottomPanel */
 /** @typedef {[number, number]} Point x and y in pixels */

@@ -5,7 +5,7 @@
 import { readItem, sessionStore, writeItem } from './storage.js';
 
 /** @typedef {import('./types.js').BottomPanel} BottomPanel */
-/** @typedef {import('./types.js').EditPanel} EditPanel */
+/** @typedef {import('./types.js').EditTab} EditTab */
 /** @typedef {import('./types.js').SourcePanel} SourcePanel */
 /** @typedef {import('./types.js').Tool} Tool */
 /** @typedef {typeof view} View */
@@ -15,7 +15,7 @@ const LONGEST = 80; // characters of a setting
 
 export const view = {
   source: /** @type {SourcePanel} */ ('random'),
-  edit: /** @type {EditPanel} */ ('attributes'),
+  edit: /** @type {EditTab} */ ('attributes'),
   bottom: /** @type {BottomPanel} */ ('history'),
   part: 'source', // of a narrow page
   smooth: true, // whether enlarged faces are interpolated
@@ -26,6 +26,9 @@ export const view = {
   wall: true, // whether raw dimensions are a wall of sliders
   sensitive: false, // whether labels that judge a person are shown
   sorts: /** @type {Record<string, string>} */ ({}), // order of the sliders by panel
+  padX: '', // the axis of the pad from left to right, as in pad_axes.js; empty: the first
+  padY: '', // from bottom to top; empty: the second
+  padSheet: '5', // faces of its contact sheet in a row; 0: none
   prior: '', // empty: the space's default
   seed: Math.floor(Math.random() * 2 ** 32),
   interpolation: 'linear',

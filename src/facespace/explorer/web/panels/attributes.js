@@ -1,9 +1,11 @@
 // @ts-check
-/** Sliders for attributes: the directions that the space has learned, their quality, what else an edit moves, and
- * new directions from examples. */
+/** Sliders for attributes (attribute_axes.js): the quality of their directions, what else an edit moves, and new
+ * directions from examples. */
 
+import { allDirections, directionsFacts, isBundled, loadDirections } from '../attribute_axes.js';
+import { moveAttributes, readAttributes, shownDirections } from '../attribute_axes.js';
 import { $, attempt, button, h, setChildren, toast } from '../dom.js';
-import { moveToScores, scoreOf } from '../directions.js';
+import { scoreOf } from '../directions.js';
 import { engine } from '../engine.js';
 import { checkbox } from '../fields.js';
 import { displayName, isSensitive, isShown } from '../labels.js';
@@ -15,12 +17,6 @@ import { changeOwn, on, openFacts, setExamples, setView, state } from '../state.
 /** @typedef {import('../types.js').Direction} Direction */
 /** @typedef {import('../types.js').Side} Side */
 
-// Attributes that most users want; they come first.
-const FIRST = [
-  ...['Smiling', 'smile', 'Mouth_Slightly_Open', 'Eyeglasses', 'Sunglasses', 'Bangs', 'Black_Hair', 'Blond_Hair'],
-  ...['Brown_Hair', 'Gray_Hair', 'Bald', 'Wavy_Hair', 'Straight_Hair', 'Young', 'Senior', 'Youth', 'Child'],
-  ...['Wearing_Hat', 'Hat', 'Beard', 'Mustache', 'Goatee'],
-];
 const SIDE_EFFECT = 0.25; // standard deviations from which another attribute counts as moved
 const SIDE_EFFECTS = 4; // shown at most
 const FEWEST_EXAMPLES = 5;
@@ -40,12 +36,6 @@ const KEPT_IN_SPACE = 'The direction is stored with the space.';
 const KEPT_IN_BROWSER =
   'This space is not changed: the direction is kept in this browser, and travels in links and exported pictures.';
 
-/** Of the space, then of this browser. @type {Map<string, Direction>} */
-let directions = new Map();
-/** @type {Direction[]} */
-let bundled = [];
-let loaded = false; // whether the space's are known
-let reason = ''; // why the space has none
 /** @type {SliderPanel<string>} */
 let panel;
 /** @type {HTMLElement} */
@@ -61,14 +51,8 @@ let sensitiveCount;
 
 export function startAttributes() {
   createElements();
-  // Before the panel, which builds its rows of the directions at the same news.
   on('facts', () => {
-    bundled = [];
-    reason = '';
-    loaded = false;
     nameField.value = '';
-    collect();
-    load();
   });
   panel = new SliderPanel({
     panel: 'attributes',
@@ -76,18 +60,16 @@ export function startAttributes() {
     root: $('#attributes'),
     unit: 'standard deviations (σ) of this attribute over faces',
     sorts: { usual: 'Usual', quality: 'Quality', name: 'Name' },
-    axes,
-    read,
-    move,
+    axes: (sort) => shownDirections(sort).map(axis),
+    read: readAttributes,
+    move: moveAttributes,
     footer,
     emptyText,
     pinned: effects,
     onRefresh: showSideEffects,
   });
-  on('own', () => {
-    collect();
-    panel.rebuild();
-  });
+  on('own', () => panel.rebuild());
+  on('directions', showDirections);
   on('examples facts', fillNewDirection);
 }
 
@@ -99,53 +81,22 @@ function createElements() {
   sensitiveField = checkbox(sensitiveCount, 'sensitive', { dataset: { tip: SENSITIVE_TIP } });
 }
 
-/** All directions by name; one of this browser never takes the place of one of the space. */
-function collect() {
-  directions = new Map([...state.own, ...bundled].map((direction) => [direction.name, direction]));
-}
-
-async function load() {
-  const { latents } = openFacts();
-  const reply = await attempt(() => engine.directions(latents));
-  if (!reply) return;
-  bundled = reply.directions;
-  reason = reply.reason;
-  loaded = true;
-  collect();
+/** Builds the rows. A space without directions opens Components instead. */
+function showDirections() {
   panel.build();
   const { positive, negative } = state.examples;
   const open = state.view.edit === 'attributes' && !positive.length && !negative.length;
   const other = document.querySelector('#tab-components');
-  if (!directions.size && open && other) setView({ edit: 'components' });
+  if (!allDirections().size && open && other) setView({ edit: 'components' });
 }
 
 function emptyText() {
+  const { reason } = directionsFacts();
   if (!reason) return 'Loading attribute directions…';
   return h('span', {}, `${reason} Until then, use Components or Raw to edit this face.`);
 }
 
 // ---- Axes
-
-const aucOf = (/** @type {string} */ name) => directions.get(name)?.facts.auc ?? 0;
-
-/** @param {string} name */
-function usualRank(name) {
-  const index = FIRST.indexOf(name);
-  return index < 0 ? FIRST.length : index;
-}
-
-/** @type {Record<string, (a: string, b: string) => number>} */
-const ORDERS = {
-  usual: (a, b) => usualRank(a) - usualRank(b) || aucOf(b) - aucOf(a),
-  quality: (a, b) => aucOf(b) - aucOf(a),
-  name: (a, b) => a.localeCompare(b),
-};
-
-/** @param {string} sort */
-function axes(sort) {
-  const shown = [...directions.keys()].filter(isShown).sort(ORDERS[sort]);
-  return shown.map((name) => axis(/** @type {Direction} */ (directions.get(name))));
-}
 
 /** @param {Direction} direction */
 function axis({ name, facts, own }) {
@@ -190,31 +141,11 @@ function qualityTip({ auc, positives, negatives }) {
   return `Quality: held-out area under the ROC curve ${area} (0.5 is chance, 1 is perfect).${counts}`;
 }
 
-/** @param {Float32Array} z */
-function read(z) {
-  return new Map([...directions].map(([name, direction]) => [name, scoreOf(direction, z)]));
-}
-
-/**
- * @param {Float32Array} z
- * @param {Map<string, number>} changes
- */
-function move(z, changes) {
-  /** @type {Map<Direction, number>} */
-  const targets = new Map();
-  for (const [name, value] of changes) {
-    const direction = directions.get(name);
-    if (direction) targets.set(direction, value);
-  }
-  const locked = [...directions.values()].filter(({ name }) => state.locks.attributes.has(name) && !changes.has(name));
-  return moveToScores(z, targets, locked);
-}
-
 // ---- Around the sliders
 
 function footer() {
-  if (!loaded) return [];
-  const count = [...directions.keys()].filter(isSensitive).length;
+  if (!directionsFacts().loaded) return [];
+  const count = [...allDirections().keys()].filter(isSensitive).length;
   sensitiveCount.textContent = `Show ${count} subjective or protected labels`;
   return [count ? sensitiveField : null, ownList(), newDirection];
 }
@@ -243,7 +174,7 @@ function showSideEffects() {
 function movedAttributes(before) {
   /** @type {{name: string, by: number}[]} */
   const moved = [];
-  for (const [name, direction] of directions) {
+  for (const [name, direction] of allDirections()) {
     const by = scoreOf(direction, state.z) - scoreOf(direction, before);
     if (Math.abs(by) > SIDE_EFFECT && isShown(name)) moved.push({ name, by });
   }
@@ -296,14 +227,14 @@ async function createDirection(name) {
 async function addToSpace(name) {
   const { positive, negative } = state.examples;
   await engine.addDirection(name, positive, negative);
-  await load();
+  await loadDirections();
   return 'stored with the space';
 }
 
 /** @param {string} name */
 async function addToBrowser(name) {
   const { positive, negative } = state.examples;
-  if (bundled.some((direction) => direction.name === name)) {
+  if (isBundled(name)) {
     throw new Error(`The space has a direction ${name} already. Take another name.`);
   }
   const direction = { ...(await engine.fitDirection(name, positive, negative)), own: true };
