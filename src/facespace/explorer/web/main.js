@@ -9,6 +9,7 @@ import { startAttributes } from './panels/attributes.js';
 import { startComponents } from './panels/components.js';
 import { startDraw } from './panels/draw.js';
 import { startFirstTour } from './panels/help.js';
+import { startHeat } from './panels/heat.js';
 import { startHistory } from './panels/history.js';
 import { startMap } from './panels/map.js';
 import { startMorph } from './panels/morph.js';
@@ -39,6 +40,7 @@ const PANELS = [
   startComponents,
   startRaw,
   startPad,
+  startHeat,
   startHistory,
   startMorph,
 ];

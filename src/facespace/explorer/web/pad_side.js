@@ -58,7 +58,7 @@ export class PadSide {
     this.number.setAttribute('aria-label', `${axis?.label ?? 'Value'}, typed`);
     this.lock.hidden = !axis?.locked;
     this.edge.hidden = !axis;
-    this.edge.textContent = `${axis?.label ?? ''} ${this.arrow}`;
+    this.edge.textContent = `${this.arrow} ${axis?.label ?? ''}`;
   }
 
   /**

@@ -116,6 +116,20 @@ export async function picturesOf(rows) {
 export const thumbnails = async (rows) => (await picturesOf(rows)).map((picture) => thumbnail(picture));
 
 /**
+ * @param {HTMLCanvasElement} canvas
+ * @returns {Promise<Blob>}
+ */
+export function toPng(canvas) {
+  return new Promise((resolve, reject) => {
+    const settle = (/** @type {Blob | null} */ blob) => {
+      if (blob) resolve(blob);
+      else reject(new Error('The browser could not write the PNG.'));
+    };
+    canvas.toBlob(settle, 'image/png');
+  });
+}
+
+/**
  * Measures how long a picture took until it was on the screen, which is with the next frame. Benchmarks read it.
  * @param {string} name
  * @param {number} start

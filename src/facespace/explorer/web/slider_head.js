@@ -2,7 +2,7 @@
 /** The head of a slider panel: its title, what acts on all of its sliders at once, and its settings. */
 
 import { button, h, options as selectOptions } from './dom.js';
-import { bind, bindToggle, fillSelect } from './fields.js';
+import { bind, bindToggle, checkbox, fillSelect } from './fields.js';
 import { on, setView, state } from './state.js';
 
 /** @typedef {import('./types.js').EditPanel} EditPanel */
@@ -27,6 +27,8 @@ const RANGE_TIP = 'How far the sliders reach, in standard deviations (σ) of the
 const TRUNCATION_TIP =
   'Truncation: the standard deviation (σ) of random values, which vary together as those of faces do. Small values ' +
   'stay near the mean face.';
+const HEAT_TIP =
+  'Where a slider changes the face, while the pointer rests on its label or handle, its label is held, or H is pressed.';
 const WALL_TIP = 'All sliders at once: drag across several, double-click one to set it to zero.';
 
 /**
@@ -71,6 +73,7 @@ function createMenu(options) {
     field('Order', createOrder(options)),
     field('Range', createRange()),
     field('Random', createTruncation()),
+    checkbox('Heat map', 'heat', { dataset: { tip: HEAT_TIP } }),
   );
   const menu = h('details', { class: 'menu' }, summary, fields);
   menu.addEventListener('focusout', ({ relatedTarget }) => {

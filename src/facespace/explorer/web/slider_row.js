@@ -5,6 +5,7 @@
 import { button, h, icon, setPressed } from './dom.js';
 import { onTyped } from './fields.js';
 import { clamp, signed } from './maths.js';
+import { watchPeek } from './peek.js';
 
 /**
  * @template {string | number} K
@@ -28,6 +29,8 @@ import { clamp, signed } from './maths.js';
  * @property {() => void} onReset
  * @property {() => void} onRandomise
  * @property {() => void} onAnimate
+ * @property {() => void} onSheet
+ * @property {(looked: boolean) => void} onPeek the slider is looked at, or no more
  */
 
 export const SWEEP = 2; // standard deviations of an animation, to either side
@@ -144,7 +147,9 @@ export class SliderRow {
       button('reset', `Reset ${axis.label}`, actions.onReset, quiet),
       button('dice', `Randomise ${axis.label}`, actions.onRandomise, quiet),
       this.playButton,
+      button('sheet', `Contact sheet of ${axis.label}`, actions.onSheet, { ...quiet, once: true }),
     );
+    watchPeek(label, this.slider, actions.onPeek);
     const [low, high] = axis.ends?.() ?? [];
     const slide = h(
       'div',

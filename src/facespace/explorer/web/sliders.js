@@ -4,10 +4,12 @@
 
 import { button, h, setChildren } from './dom.js';
 import { randomNormal } from './maths.js';
+import { hideHeat, showHeat } from './panels/heat.js';
 import { whenShown } from './panel.js';
 import { chosenSort, createHead } from './slider_head.js';
 import { SliderMoves } from './slider_moves.js';
 import { SliderRow } from './slider_row.js';
+import { openSheet } from './slider_sheet.js';
 import { on, setView, state, toggleLock } from './state.js';
 import { Cell, listenToWall } from './wall.js';
 
@@ -189,8 +191,43 @@ export class SliderPanel {
         onReset: () => setTo(moves.valueOf(key, state.original.z)),
         onRandomise: () => setTo(state.view.truncation * randomNormal()),
         onAnimate: () => moves.toggleAnimation(key),
+        onSheet: () => this.#openSheet(key, label),
+        onPeek: (looked) => this.#peek(key, label, looked),
       },
     );
+  }
+
+  /**
+   * The face of now at a value of an axis.
+   * @param {K} key
+   * @param {number} value
+   */
+  #faceAt(key, value) {
+    return this.options.move(state.z, new Map([[key, value]]));
+  }
+
+  /**
+   * @param {K} key
+   * @param {string} label
+   */
+  #openSheet(key, label) {
+    return openSheet(label, (value) => this.#faceAt(key, value), (value) => {
+      if (this.moves.moveBy(key, value)) this.moves.finish(label);
+    });
+  }
+
+  /**
+   * @param {K} key
+   * @param {string} label
+   * @param {boolean} looked
+   */
+  #peek(key, label, looked) {
+    if (!looked) {
+      hideHeat();
+      return;
+    }
+    const value = this.moves.valueOf(key);
+    showHeat(label, (by) => this.#faceAt(key, value + by)).catch(console.debug); // a locked axis has no such faces
   }
 
   /** One row, or one cell, is a tab stop. */

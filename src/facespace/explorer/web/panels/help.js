@@ -24,8 +24,10 @@ const SHORTCUTS = [
   ['arrows', 'in the wall: up and down change a slider, left and right go to the next'],
   ['Delete', 'in the wall: back to zero'],
   ['L', 'lock the slider that has the focus'],
+  ['H', 'hold to see where this slider changes the face'],
   ['Alt+arrows', 'fine steps of a slider'],
   ['PageUp, PageDown', 'half a standard deviation'],
+  ['arrows', 'on the pad: move the point'],
   ['arrows, Enter, +, −, 0', 'on the map: the next face, load it, zoom, the whole map'],
   ['?', 'this help'],
 ];

@@ -41,9 +41,7 @@ const RANGES = [
   ['3', '±3 σ'],
   ['4', '±4 σ'],
 ];
-const HINT =
-  'Drag in the square, or use the arrow keys. One moves along while the other stays; attributes that are locked ' +
-  'stay too.';
+const HINT = 'Drag the point, or use the arrow keys. Attributes that are locked stay.';
 const SHEET_TIP = 'The faces at the centres of cells, faintly behind the point.';
 const RANGE_TIP = 'How far the square and the sliders reach, in standard deviations (σ) of the faces of this space.';
 

@@ -4,7 +4,7 @@
 import { $, attempt, button, dialog, download, h, setChildren, toast } from '../dom.js';
 import { fromLink, shareLink, toDocument } from '../document.js';
 import { engine } from '../engine.js';
-import { paint } from '../pictures.js';
+import { paint, toPng } from '../pictures.js';
 import { readDocument, withDocument } from '../png.js';
 import { openDocument } from '../spaces.js';
 import { on, openFacts, redo, state, undo } from '../state.js';
@@ -175,20 +175,6 @@ async function savePng() {
   paint(canvas, picture, exportZoom(), state.view.smooth);
   const blob = await toPng(canvas);
   download(await withDocument(blob, toDocument()), 'face.png');
-}
-
-/**
- * @param {HTMLCanvasElement} canvas
- * @returns {Promise<Blob>}
- */
-function toPng(canvas) {
-  return new Promise((resolve, reject) => {
-    const settle = (/** @type {Blob | null} */ blob) => {
-      if (blob) resolve(blob);
-      else reject(new Error('The browser could not write the PNG.'));
-    };
-    canvas.toBlob(settle, 'image/png');
-  });
 }
 
 // ---- Import
