@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
+import torch
 
 from facespace.explorer.service import Service, Spaces
 from facespace.latent.directions import Directions, Whitening, custom_direction, merged
@@ -36,6 +37,22 @@ def with_directions(space: FaceSpace, names=("Smiling", "Eyeglasses", "Male"), u
         add_direction,
     )  # type: ignore[method-assign]
     return space
+
+
+class Judge:
+    """A classifier of brightness above and below the middle of the picture, as if these were attributes."""
+
+    names = ("Smiling", "Eyeglasses")
+
+    def __init__(self, on_look=lambda: None) -> None:
+        self.on_look, self.looks = on_look, 0
+
+    def differentiable_logits(self, image: torch.Tensor) -> torch.Tensor:
+        self.looks += 1
+        self.on_look()
+        middle = image.shape[2] // 2
+        halves = (image[:, :, middle:].mean((1, 2, 3)), image[:, :, :middle].mean((1, 2, 3)))
+        return 60.0 * (torch.stack(halves, 1) - 0.5)
 
 
 @contextmanager

@@ -21,8 +21,9 @@ def step() -> None:
 
 @contextmanager
 def while_wanted(wanted: Callable[[], bool]) -> Iterator[None]:
-    """Inside the block, and in this thread, `step` asks `wanted`."""
-    before = _wanted.set(wanted)
+    """Inside the block, and in this thread, `step` asks `wanted`, and whom a block around it asks."""
+    around = _wanted.get()
+    before = _wanted.set(lambda: wanted() and (around is None or around()))
     try:
         yield
     finally:

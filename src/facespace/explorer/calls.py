@@ -20,6 +20,12 @@ NOT_TUNED = "The tuned face is gone: it lived in the memory of the server. Open 
 Answer = tuple[Header, bytes | np.ndarray]
 
 
+class Edit:
+    """A closed-loop edit that runs, which another move of the page cancels."""
+
+    cancelled = False
+
+
 @dataclass
 class Page:
     """One connected page. Its photograph, uint8 (H, W, 3), is kept until the page opens another one, forgets
@@ -27,6 +33,7 @@ class Page:
 
     photo: np.ndarray | None = None
     tuning: Tuning | None = None  # the one that runs
+    edit: Edit | None = None  # the one that runs
     tuned: dict[Engine, Engine] = field(default_factory=dict)  # by the engine of the untuned space
     left: bool = False  # it has disconnected
     exporting: threading.Lock = field(default_factory=threading.Lock)  # one animation at a time

@@ -26,6 +26,7 @@ from facespace.latent.directions import Directions, custom_direction
 from facespace.models import locations
 from facespace.models.bundle_card import MODEL_PRIOR as OWN
 from facespace.models.bundle_card import BundleCard
+from facespace.perception.attributes import AttributeClassifier, load_classifier
 from facespace.space.face_space import FaceSpace
 from facespace.space.film import Decoded
 
@@ -236,6 +237,11 @@ class Engine:
         """Stores a user's direction in the bundle, fitted to latents of faces with and without a property."""
         self.space.add_direction(name, positive, negative)
         self.__dict__.pop("directions", None)
+
+    @cached_property
+    def classifier(self) -> AttributeClassifier:
+        """The bundled attribute classifier, read once."""
+        return load_classifier(device=self.space.device)
 
     def fit_direction(self, name: str, positive: np.ndarray, negative: np.ndarray) -> Directions:
         """A user's direction, as add_direction fits it, without storing it."""

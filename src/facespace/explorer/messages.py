@@ -84,6 +84,14 @@ def number(fields: Fields, name: str, low: float, high: float, default: float | 
     return float(value)
 
 
+def flag(fields: Fields, name: str) -> bool:
+    """True or false; UsageError where it is missing or of another type."""
+    value = fields.get(name)
+    if not isinstance(value, bool):
+        raise UsageError(f"{name} is true or false; got {_shown(value)}.")
+    return value
+
+
 def points(fields: Fields, name: str) -> np.ndarray:
     """The five landmarks of a face as float (5, 2) pixels, NaN for null."""
     given = fields.get(name)

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from facespace.core import waiting
 from facespace.core.errors import choose
 from facespace.latent.directions import Directions
 from facespace.latent.edit import check_disjoint
@@ -59,7 +60,8 @@ def closed_loop_edit(
     the squared distance in standard deviations (`root` (D, D), as in Whitening) and the squared change of the
     picture, which keeps hair and background. Starts at the first strength along a known direction that
     reaches the goal: for rare attributes, such as glasses, gradients alone find adversarial changes. Raises
-    UsageError for attributes that the classifier lacks."""
+    UsageError for attributes that the classifier lacks, and Abandoned where nobody waits any more (see
+    core/waiting.py)."""
     for name in (*goals, *lock):
         choose(dict.fromkeys(classifier.names), name, "attribute of the classifier")
     check_disjoint(goals, lock)
@@ -77,6 +79,7 @@ def closed_loop_edit(
     moved.requires_grad_()
     optimizer = torch.optim.Adam([moved], RATE)
     for _ in range(steps):
+        waiting.step()
         image = classifier.decode(start + moved @ unit_root)
         logits = classifier.logits(image)
         lacking = torch.relu(margin - sign * logits[:, edited]).square().sum(1)
@@ -125,6 +128,7 @@ def _start(
         unit = torch.from_numpy(known.units[known.index(name)]).float() * sign
         strength, reached = torch.zeros(len(start)), torch.zeros(len(start), dtype=torch.bool)
         for candidate in (0.0, *START_STRENGTHS):
+            waiting.step()
             strength[~reached] = candidate
             logits = classifier.logits(classifier.decode(start + candidate * unit @ root))
             reached |= sign * logits[:, column] >= clearly

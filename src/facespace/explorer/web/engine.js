@@ -218,6 +218,25 @@ export const engine = {
   },
 
   /**
+   * The face moved until an attribute classifier finds an attribute in it, or does not, while all other attributes
+   * stay. Null where it was cancelled.
+   * @param {Float32Array} z
+   * @param {string} name
+   * @param {boolean} on
+   */
+  async closedLoopEdit(z, name, on) {
+    const { header, payload } = await ask('edit', { name, on }, latentsToBytes([z]));
+    if (header.cancelled) return null;
+    const { already, reached, held } = header;
+    return { face: readFaces(header, payload)[0], already, reached, held };
+  },
+
+  /** Ends the closed-loop edit of this page. */
+  cancelEdit() {
+    return ask('cancel_edit');
+  },
+
+  /**
    * The latents of a morph through keyframes, one for each frame.
    * @param {Float32Array[]} keyframes
    * @param {PathRequest} fields

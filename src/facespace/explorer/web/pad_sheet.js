@@ -61,7 +61,9 @@ function latentsOf({ plane, z, count, limit }) {
  * @param {Float32Array[]} others
  */
 function same(rows, others) {
-  return rows.length === others.length && rows.every((row, i) => row.every((v, d) => Math.abs(v - others[i][d]) < SAME));
+  const near = (/** @type {Float32Array} */ row, /** @type {Float32Array} */ other) =>
+    row.every((value, d) => Math.abs(value - other[d]) < SAME);
+  return rows.length === others.length && rows.every((row, i) => near(row, others[i]));
 }
 
 /**

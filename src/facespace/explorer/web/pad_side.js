@@ -1,5 +1,5 @@
 // @ts-check
-/** The controls of one axis of the pad: which direction it is, its typed value, its lock, and its name in the square. */
+/** The controls of one axis of the pad: its direction, its typed value, its lock, and its name in the square. */
 
 import { h, icon, setChildren } from './dom.js';
 import { onTyped } from './fields.js';

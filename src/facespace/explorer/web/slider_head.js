@@ -28,7 +28,8 @@ const TRUNCATION_TIP =
   'Truncation: the standard deviation (σ) of random values, which vary together as those of faces do. Small values ' +
   'stay near the mean face.';
 const HEAT_TIP =
-  'Where a slider changes the face, while the pointer rests on its label or handle, its label is held, or H is pressed.';
+  'Where a slider changes the face: shown while the pointer rests on its label or handle, or its label or the key H ' +
+  'is held.';
 const WALL_TIP = 'All sliders at once: drag across several, double-click one to set it to zero.';
 
 /**

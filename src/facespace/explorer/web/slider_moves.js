@@ -17,6 +17,7 @@ import { commit, move, openStatistics, setFace, state } from './state.js';
  * @property {string} title
  * @property {(z: Float32Array) => Map<K, number>} read values in standard deviations
  * @property {(z: Float32Array, changes: Map<K, number>) => Float32Array} move `changes` are new values
+ * @property {(key: K, from: Float32Array) => void} [onMoved] one slider was moved by hand, and the step is done
  */
 
 /**
@@ -108,9 +109,13 @@ export class SliderMoves {
    * @param {string} [label]
    */
   finish(label = this.#label()) {
-    if (this.base) commit(label);
+    const { base, changes, animatedKey } = this;
+    const [key] = changes.keys();
+    const byHand = changes.size === 1 && animatedKey === null;
+    if (base) commit(label); // after which the move is forgotten
     this.forget();
     this.shown.onEnd();
+    if (base && byHand) this.motion.onMoved?.(key, base);
   }
 
   #label() {

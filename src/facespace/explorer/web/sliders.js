@@ -280,6 +280,15 @@ export class SliderPanel {
     this.build();
   }
 
+  /**
+   * Shows that the server works on an axis.
+   * @param {K} key
+   * @param {boolean} busy
+   */
+  showBusy(key, busy) {
+    for (const row of this.#shownRows(key)) row.element.setAttribute('aria-busy', String(busy));
+  }
+
   // ---- Values
 
   #scheduleRefresh() {

@@ -249,6 +249,20 @@ export function commit(label, z = moved) {
   emit('z', 'face');
 }
 
+/**
+ * Puts another face in the place of the current step.
+ * @param {Float32Array} z
+ */
+export function amend(z) {
+  const entry = state.history[state.historyIndex];
+  if (!entry) return;
+  state.history = state.history.with(state.historyIndex, { ...entry, z });
+  moved = z;
+  state.z = z;
+  storeHistory();
+  emit('z', 'face');
+}
+
 /** @param {HistoryEntry} entry */
 function appendHistory(entry) {
   const end = state.historyIndex + 1;

@@ -138,6 +138,8 @@
  * @property {DirectionsHeader} directions
  * @property {FitHeader} fit_direction
  * @property {{}} add_direction
+ * @property {FaceHeader & {cancelled: boolean, already: boolean, reached: boolean, held: string[]}} edit
+ * @property {{}} cancel_edit
  * @property {{count: number}} path
  * @property {{format: string}} export_animation
  * @property {MapHeader} map

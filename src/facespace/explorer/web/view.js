@@ -25,6 +25,7 @@ export const view = {
   heat: true, // whether the heat map of a slider is shown
   all: false, // whether every slider is shown
   wall: true, // whether raw dimensions are a wall of sliders
+  keepPerson: false, // whether an edit of an attribute is closed-loop
   sensitive: false, // whether labels that judge a person are shown
   sorts: /** @type {Record<string, string>} */ ({}), // order of the sliders by panel
   padX: '', // the axis of the pad from left to right, as in pad_axes.js; empty: the first

@@ -8,6 +8,7 @@ import { $, attempt, button, h, setChildren, toast } from '../dom.js';
 import { scoreOf } from '../directions.js';
 import { engine } from '../engine.js';
 import { checkbox } from '../fields.js';
+import { keepPerson } from '../keep_person.js';
 import { displayName, isSensitive, isShown } from '../labels.js';
 import { signed } from '../maths.js';
 import { SliderPanel } from '../sliders.js';
@@ -26,6 +27,9 @@ const FAIR_AUC = 0.75;
 const EFFECTS_TIP =
   'How far each attribute has moved since the face was loaded, in standard deviations. Lock an attribute to ' +
   'keep it fixed while you move another.';
+const KEEP_TIP =
+  'After a slider is moved, the model edits the face anew until an attribute classifier finds the attribute (or no ' +
+  'longer does), while all others stay. It takes seconds; another move cancels it.';
 const SENSITIVE_TIP =
   'Labels that judge a person, or that a picture cannot show, describe the annotators more than the face.';
 const EXAMPLES_HINT =
@@ -38,6 +42,8 @@ const KEPT_IN_BROWSER =
 
 /** @type {SliderPanel<string>} */
 let panel;
+/** @type {HTMLElement} */
+let keepField;
 /** @type {HTMLElement} */
 let effects;
 /** @type {HTMLElement} */
@@ -63,9 +69,10 @@ export function startAttributes() {
     axes: (sort) => shownDirections(sort).map(axis),
     read: readAttributes,
     move: moveAttributes,
+    onMoved,
     footer,
     emptyText,
-    pinned: effects,
+    pinned: h('div', {}, keepField, effects),
     onRefresh: showSideEffects,
   });
   on('own', () => panel.rebuild());
@@ -74,6 +81,7 @@ export function startAttributes() {
 }
 
 function createElements() {
+  keepField = checkbox('Keep the person', 'keepPerson', { dataset: { tip: KEEP_TIP } });
   effects = h('p', { class: 'effects', hidden: true, dataset: { tip: EFFECTS_TIP } });
   newDirection = h('details', { class: 'new-direction' });
   nameField = h('input', { type: 'text', maxLength: 40, placeholder: 'Name', 'aria-label': 'Name of the direction' });
@@ -139,6 +147,15 @@ function qualityTip({ auc, positives, negatives }) {
   const area = auc.toFixed(2);
   const counts = positives ? ` It was fitted to ${positives} faces with and ${negatives} without the attribute.` : '';
   return `Quality: held-out area under the ROC curve ${area} (0.5 is chance, 1 is perfect).${counts}`;
+}
+
+/**
+ * @param {string} name
+ * @param {Float32Array} from
+ */
+function onMoved(name, from) {
+  const direction = allDirections().get(name);
+  if (state.view.keepPerson && direction) keepPerson(direction, from, (busy) => panel.showBusy(name, busy));
 }
 
 // ---- Around the sliders
