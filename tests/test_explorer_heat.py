@@ -9,6 +9,7 @@ from PIL import Image
 from test_explorer_panels import pixels
 
 pytestmark = pytest.mark.slow
+ON_NAME = {"x": 20, "y": 14}  # beside the buttons, which lie over the rest of a label
 
 
 def row_of(tab, name="Smiling"):
@@ -30,7 +31,7 @@ def decoded(tab, latents) -> np.ndarray:
 
 def test_the_heat_map_comes_after_a_rest_of_the_pointer_and_goes_with_it(tab):
     heat = tab.at("#heat")
-    row_of(tab).locator("label").hover()
+    row_of(tab).locator("label").hover(position=ON_NAME)
     expect(heat).to_be_hidden()
     expect(heat).to_be_visible()
     expect(tab.at("#heat-legend")).to_have_text(re.compile(r"^Smiling±2 σ: up to \d+(\.\d)? %$"))
@@ -69,7 +70,7 @@ def test_the_heat_map_can_be_switched_off_for_good(tab):
     tab.page.get_by_label("Heat map").first.uncheck()
     tab.page.reload()
     tab.ready()
-    row_of(tab).locator("label").hover()
+    row_of(tab).locator("label").hover(position=ON_NAME)
     tab.page.wait_for_timeout(1200)
     expect(tab.at("#heat")).to_be_hidden()
 

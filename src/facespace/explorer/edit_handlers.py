@@ -21,7 +21,7 @@ class Edited(NamedTuple):
 
     z: np.ndarray
     already: bool  # the classifier found the goal in the face before, which is not moved
-    reached: bool  # the classifier finds the goal in the face
+    reached: bool  # the classifier finds the goal in the face more likely than not
     held: list[str]  # attributes whose logits stay
 
 
@@ -38,10 +38,10 @@ def closed_loop_edit(engine: Engine, z: np.ndarray, name: str, on: bool) -> Edit
     held = _held(engine, name)
     latents = engine.space.latent_classifier(classifier)
     goal = {name: on}
-    if _reached(z, latents, goal):
+    if _reached(z, latents, goal, closed_loop.MARGIN):
         return Edited(z, already=True, reached=True, held=held)
     edited = engine.space.edit(z, {name: ON if on else OFF}, held, classifier)
-    return Edited(edited, already=False, reached=_reached(edited, latents, goal), held=held)
+    return Edited(edited, already=False, reached=_reached(edited, latents, goal, 0.0), held=held)
 
 
 def _held(engine: Engine, name: str) -> list[str]:
@@ -53,8 +53,10 @@ def _held(engine: Engine, name: str) -> list[str]:
     return [other for other in directed if other in engine.classifier.names and other != name]
 
 
-def _reached(z: np.ndarray, latents: closed_loop.LatentClassifier, goal: Mapping[str, bool]) -> bool:
-    return all(found[0] for found in closed_loop.goals_reached(z, latents, goal).values())
+def _reached(
+    z: np.ndarray, latents: closed_loop.LatentClassifier, goal: Mapping[str, bool], margin: float
+) -> bool:
+    return all(found[0] for found in closed_loop.goals_reached(z, latents, goal, margin).values())
 
 
 def _edit(call: Call) -> Answer:
