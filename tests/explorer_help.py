@@ -42,10 +42,8 @@ def with_directions(space: FaceSpace, names=("Smiling", "Eyeglasses", "Male"), u
 class Judge:
     """A classifier of brightness above and below the middle of the picture, as if these were attributes."""
 
-    names = ("Smiling", "Eyeglasses")
-
-    def __init__(self, on_look=lambda: None) -> None:
-        self.on_look, self.looks = on_look, 0
+    def __init__(self, on_look=lambda: None, names=("Smiling", "Eyeglasses")) -> None:
+        self.on_look, self.names, self.looks = on_look, names, 0
 
     def differentiable_logits(self, image: torch.Tensor) -> torch.Tensor:
         self.looks += 1

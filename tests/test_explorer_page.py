@@ -423,6 +423,7 @@ def test_axe_finds_nothing(browser, address, width, scheme):
             ("draw", "raw", "edit"),
             ("map", "components", "source"),
             ("photo", "raw", "below"),
+            ("saved", "pad", "edit"),
         ):
             for name in (source, edit):
                 tab.page.evaluate(f"document.getElementById('tab-{name}').click()")
