@@ -21,7 +21,8 @@ if not CHROMIUM and not os.environ.get("CI"):
     pytest.skip("no Chromium here", allow_module_level=True)
 sync_api = pytest.importorskip("playwright.sync_api")
 expect = sync_api.expect
-WAIT = 30_000  # milliseconds
+WAIT = 30_000  # milliseconds, which a busy machine may take
+expect.set_options(timeout=WAIT)
 SEEN = "localStorage.setItem('facespace:tour', 'seen')"
 
 

@@ -31,8 +31,8 @@ def decoded(tab, latents) -> np.ndarray:
 
 def test_the_heat_map_comes_after_a_rest_of_the_pointer_and_goes_with_it(tab):
     heat = tab.at("#heat")
-    row_of(tab).locator("label").hover(position=ON_NAME)
     expect(heat).to_be_hidden()
+    row_of(tab).locator("label").hover(position=ON_NAME)
     expect(heat).to_be_visible()
     expect(tab.at("#heat-legend")).to_have_text(re.compile(r"^Smiling±2 σ: up to \d+(\.\d)? %$"))
     assert tab.moments() == 2
