@@ -41,6 +41,7 @@ class PriorEntry(Entry):
     options: dict[str, Any]  # of its constructor
     nats: NotRequired[dict[str, LogLikelihoods]]  # by split
     discrete: NotRequired[bool]  # whether it is a distribution of codes
+    preferred: NotRequired[bool]  # drawn from where none is named, whatever the likelihoods
 
 
 class AggregatePosterior(TypedDict):
@@ -181,15 +182,16 @@ BUNDLE = CardKind(
 
 def default_prior(card: Card | BundleCard) -> str:
     """The name of the prior that is used where none is named: a discrete one, since the density of a
-    continuous prior at codes, which are points, says nothing; else the fitted one with the highest held-out
-    log-likelihood, if that is above the one of the model's own prior; else "model"."""
+    continuous prior at codes, which are points, says nothing; else one that is preferred, since likelihood
+    does not tell what its faces look like; else the fitted one with the highest held-out log-likelihood, if
+    that is above the one of the model's own prior; else "model"."""
     best, highest = MODEL_PRIOR, float("-inf")
     for kind, entry in card.get("priors", {}).items():
         nats = entry.get("nats", {})
         found = nats.get("validation") or nats.get("held-out") or {}
         if not found or entry["weights"] != card["fingerprint"]:
             continue
-        if entry.get("discrete"):
+        if entry.get("discrete") or entry.get("preferred"):
             return kind
         if found["fitted"] > max(highest, found.get("model", float("inf"))):
             best, highest = kind, found["fitted"]
