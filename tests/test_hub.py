@@ -5,10 +5,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 from hub_server import TOKEN, Hub, serving
+from huggingface_hub import constants
 
 import facespace
 from facespace.cli import run as run_cli
@@ -17,41 +19,60 @@ from facespace.core.errors import UsageError
 from facespace.core.hub_address import Address, address_of, origin_of
 from facespace.models import fitted, hub_download, locations
 
-SCRIPT = "import sys; from facespace.__main__ import main; main()"
 KEPT = ("PATH", "PYTHONPATH", "OMP_NUM_THREADS", "SYSTEMROOT")
+NO_HUB = "http://127.0.0.1:9"  # nothing listens there
+
+
+class Result(NamedTuple):
+    """What a verb left behind."""
+
+    code: int
+    out: str
+    err: str
 
 
 class Desk:
-    """A user's machine: a home of its own, a token or none, and the hub."""
+    """A user's machine: a home of its own, a token or none, and the hub. Verbs run in this process, with what
+    huggingface_hub read of the environment when it was imported set anew."""
 
-    def __init__(self, hub: Hub, home: Path, token: str | None = TOKEN) -> None:
-        self.hub, self.home, self.token = hub, home, token
+    def __init__(self, hub: Hub, home: Path, capsys, token: str | None = TOKEN) -> None:
+        self.hub, self.home, self.capsys, self.token = hub, home, capsys, token
         home.mkdir(exist_ok=True)
 
-    def __call__(self, *tokens: object, **more: str) -> subprocess.CompletedProcess:
-        """Runs a verb in a process of its own, since huggingface_hub reads the environment when it is imported."""
-        environment = {name: os.environ[name] for name in KEPT if name in os.environ}
-        environment |= {"HF_ENDPOINT": self.hub.url, "HF_HOME": str(self.home / "hf"), "HOME": str(self.home)}
-        environment |= {"HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "COLUMNS": "200"}
-        environment |= {"HF_TOKEN": self.token} if self.token else {}
-        words = [str(token) for token in tokens]
-        done = subprocess.run(
-            [sys.executable, "-c", SCRIPT, *words],
-            env={**environment, **more},
-            cwd=self.home,
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
-        assert TOKEN not in done.stdout + done.stderr
-        assert "Traceback" not in done.stderr
+    def other(self, token: str | None) -> "Desk":
+        """The machine of somebody else."""
+        return Desk(self.hub, self.home / "other", self.capsys, token)
+
+    @property
+    def snapshots(self) -> Path:
+        return self.home / "hub/models--ada--faces/snapshots"
+
+    def __call__(self, *words: object, endpoint: str | None = None, offline: bool = False) -> Result:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(self.home)
+            patch.setenv("HF_TOKEN", self.token or "")
+            patch.setenv("HF_ENDPOINT", endpoint or self.hub.url)
+            patch.setattr(constants, "HF_HUB_CACHE", str(self.home / "hub"))
+            patch.setattr(constants, "HF_TOKEN_PATH", str(self.home / "token"))
+            patch.setattr(constants, "HF_HUB_OFFLINE", offline)
+            patch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+            hub_download._found.clear()
+            self.capsys.readouterr()
+            code = run_cli([str(word) for word in words])
+            found = Result(code, *self.capsys.readouterr())
+        assert TOKEN not in found.out + found.err and not self.hub.leaks
+        return found
+
+    def works(self, *words: object, **more) -> Result:
+        done = self(*words, **more)
+        assert done.code == 0, done.err
         return done
 
-    def refused(self, *tokens: object, code: int = 1, **more: str) -> str:
+    def refused(self, *words: object, code: int = 1, **more) -> str:
         """The sentence with which a verb ends."""
-        done = self(*tokens, **more)
-        assert done.returncode == code, done.stderr
-        last = done.stderr.strip().splitlines()[-1]
+        done = self(*words, **more)
+        assert done.code == code, done.err
+        last = done.err.strip().splitlines()[-1]
         assert last.startswith("facespace: ") and len(last) < 500
         return last
 
@@ -63,8 +84,8 @@ def hub():
 
 
 @pytest.fixture
-def desk(hub, tmp_path) -> Desk:
-    return Desk(hub, tmp_path / "home")
+def desk(hub, tmp_path, capsys) -> Desk:
+    return Desk(hub, tmp_path / "home", capsys)
 
 
 @pytest.fixture(scope="module")
@@ -84,10 +105,8 @@ def files_of(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.name in fitted.BUNDLE_FILES}
 
 
-def test_there_and_back(hub, desk, bundle, tmp_path):
-    done = desk("push", bundle, "ada/faces", "--json")
-    assert done.returncode == 0, done.stderr
-    facts = json.loads(done.stdout)
+def test_there_and_back(hub, desk, bundle):
+    facts = json.loads(desk.works("push", bundle, "ada/faces", "--json").out)
     repository = hub.repositories["models/ada/faces"]
     assert facts["page"] == f"{hub.url}/ada/faces" and facts["commit"] == repository.branches["main"]
     held = set(repository.head()) - {".gitattributes"}
@@ -95,11 +114,10 @@ def test_there_and_back(hub, desk, bundle, tmp_path):
     assert {"prior-normal.safetensors", "encoded.safetensors"} <= own
     assert held == own | {"README.md", "samples.png", "LICENSE.md"}
 
-    other = Desk(hub, tmp_path / "other", token=None)
+    other = desk.other(token=None)
     for space in ("hf://ada/faces", facts["address"]):
-        done = other("sample", space, "-n", 4, "--to", "faces.npy", "--json")
-        assert done.returncode == 0, done.stderr
-        assert json.loads(done.stdout)["origin"] == f"hf://ada/faces@{facts['commit']}"
+        done = other.works("sample", space, "-n", 4, "--to", "faces.npy", "--json")
+        assert json.loads(done.out)["origin"] == f"hf://ada/faces@{facts['commit']}"
         faces = np.load(other.home / "faces.npy", allow_pickle=False)
         np.testing.assert_array_equal(faces, facespace.load(bundle).sample(4))
 
@@ -111,7 +129,7 @@ def test_the_page_of_a_space(hub, desk, bundle):
     card["figures"]["measured on"] = "60 faces of the split test"
     card["data"] |= {"source": "celeba", "terms": "non-commercial research only <script>"}
     hub.add("ada/other", {**files_of(bundle), "card.json": json.dumps(card).encode()})
-    assert desk("push", "hf://ada/other", "ada/faces").returncode == 0
+    desk.works("push", "hf://ada/other", "ada/faces")
     files = hub.repositories["models/ada/faces"].head()
     _, front, page = files["README.md"].decode().split("---\n", 2)
     facts = yaml.safe_load(front)
@@ -129,31 +147,30 @@ def test_the_page_of_a_space(hub, desk, bundle):
 def test_a_commit_opens_without_a_network(hub, desk, bundle):
     repository = hub.add("ada/faces", files_of(bundle))
     commit = repository.branches["main"]
-    assert desk("card", "hf://ada/faces").returncode == 0
+    desk.works("card", "hf://ada/faces")
     asked = len(hub.requests)
-    assert desk("card", f"hf://ada/faces@{commit}").returncode == 0
+    desk.works("card", f"hf://ada/faces@{commit}")
     assert len(hub.requests) == asked
     hub.fail = 503
-    done = desk("card", "hf://ada/faces")
-    assert done.returncode == 0 and f"taken from the cache: commit {commit[:12]}" in done.stderr
-    done = desk("card", "hf://ada/faces", HF_ENDPOINT="http://127.0.0.1:9")
-    assert done.returncode == 0 and "could not be reached" in done.stderr
-    assert desk("card", "hf://ada/faces", HF_HUB_OFFLINE="1").returncode == 0
-    assert "cache" in desk.refused("card", "hf://ada/unknown", HF_HUB_OFFLINE="1")
+    note = f"taken from the cache: commit {commit[:12]}"
+    assert note in desk.works("card", "hf://ada/faces").err
+    assert "could not be reached" in desk.works("card", "hf://ada/faces", endpoint=NO_HUB).err
+    assert note in desk.works("card", "hf://ada/faces", offline=True).err
+    assert "cache" in desk.refused("card", "hf://ada/unknown", offline=True)
 
 
 def test_a_branch_moves_and_a_tag_stays(hub, desk, bundle, tmp_path):
     repository = hub.add("ada/faces", files_of(bundle))
     first = repository.branches["v1"] = repository.branches["main"]
-    assert desk("card", "hf://ada/faces@v1").returncode == 0
+    desk.works("card", "hf://ada/faces@v1")
     card = json.loads((bundle / "card.json").read_text())
     card["recipe"]["summary"] = "the second one"
     second = repository.commit({**files_of(bundle), "card.json": json.dumps(card).encode()})
-    assert "the second one" in desk("card", "hf://ada/faces").stdout
-    assert "the second one" not in desk("card", "hf://ada/faces@v1").stdout
+    assert "the second one" in desk.works("card", "hf://ada/faces").out
+    assert "the second one" not in desk.works("card", "hf://ada/faces@v1").out
     made = tmp_path / "packed"
     for revision, commit in (("main", second), ("v1", first)):
-        assert desk("pack", f"hf://ada/faces@{revision}", "--to", made).returncode == 0
+        desk.works("pack", f"hf://ada/faces@{revision}", "--to", made)
         assert json.loads((made / "card.json").read_text())["origin"] == f"hf://ada/faces@{commit}"
 
 
@@ -172,26 +189,23 @@ def test_what_is_not_opened(hub, desk, bundle):
     assert "not as long" in desk.refused("card", "hf://ada/longer")
     assert "is no repository of" in desk.refused("card", "hf://ada/nothing")
     assert "no revision" in desk.refused("card", "hf://ada/text@v7")
-    assert desk("card", "hf://ada/private").returncode == 0
-    nobody = Desk(hub, desk.home.parent / "nobody", token=None)
-    assert "HF_TOKEN" in nobody.refused("card", "hf://ada/private")
-    wrong = Desk(hub, desk.home.parent / "wrong", token="hf_someOtherSecret")
-    said = wrong.refused("card", "hf://ada/private")
+    desk.works("card", "hf://ada/private")
+    assert "HF_TOKEN" in desk.other(None).refused("card", "hf://ada/private")
+    said = desk.other("hf_someOtherSecret").refused("card", "hf://ada/private")
     assert "not valid" in said and "someOtherSecret" not in said
     hub.fail = 500
     assert "500" in desk.refused("card", "hf://ada/unseen")
     for endpoint in ("hub", "ftp://hub.example.org", "http://127.0.0.1:x"):
-        assert "HF_ENDPOINT" in desk.refused("card", "hf://ada/unseen", code=2, HF_ENDPOINT=endpoint)
-    assert "could not be reached" in desk.refused("card", "hf://ada/x", HF_ENDPOINT="http://127.0.0.1:9")
+        assert "HF_ENDPOINT" in desk.refused("card", "hf://ada/unseen", code=2, endpoint=endpoint)
+    assert "could not be reached" in desk.refused("card", "hf://ada/x", endpoint=NO_HUB)
 
 
 def test_other_files_stay_where_they_are(hub, desk, bundle):
     hub.add(
         "ada/faces", {**files_of(bundle), "notes.md": b"", "README.md": b"", "setup.py": b"raise SystemExit"}
     )
-    done = desk("card", "hf://ada/faces")
-    assert done.returncode == 0 and "notes.md, setup.py" in done.stderr
-    (kept,) = (desk.home / "hf/hub/models--ada--faces/snapshots").iterdir()
+    assert "notes.md, setup.py" in desk.works("card", "hf://ada/faces").err
+    (kept,) = desk.snapshots.iterdir()
     assert {path.name for path in kept.iterdir()} == set(files_of(bundle))
 
 
@@ -200,7 +214,7 @@ def test_the_cache_is_not_written(hub, desk, bundle, drawn):
     assert "facespace pack" in desk.refused(
         "fit-prior", "hf://ada/faces", "--data", drawn, "--kind", "mixture"
     )
-    (kept,) = (desk.home / "hf/hub/models--ada--faces/snapshots").iterdir()
+    (kept,) = desk.snapshots.iterdir()
     assert {path.name: path.read_bytes() for path in kept.iterdir()} == files_of(bundle)
 
 
@@ -212,7 +226,7 @@ def test_what_is_not_sent(hub, desk, bundle, tmp_path):
     hub.add("ada/else", {"README.md": b"", "config.json": b"{}"})
     hub.add("ada/fake", {"card.json": b'{"kind": "recipe"}', "model.safetensors": b""})
     hub.add("ada/public", files_of(bundle))
-    for name in ("faces", "ada/b/c", "ada/..", "ada/a b", "-/x", "ada/x.git"):
+    for name in ("faces", "ada/b/c", "ada/..", "ada/a b", "ada/-x", "ada/x.git"):
         assert "no repository" in desk.refused("push", bundle, name, code=2)
     assert "no revision" in desk.refused("push", bundle, "ada/faces", "--revision", "a..b", code=2)
     assert "damaged" in desk.refused("push", broken, "ada/faces")
@@ -220,12 +234,9 @@ def test_what_is_not_sent(hub, desk, bundle, tmp_path):
     assert "config.json" in desk.refused("push", bundle, "ada/else", code=2)
     assert "card.json" in desk.refused("push", bundle, "ada/fake", code=2)
     assert "public" in desk.refused("push", bundle, "ada/public", "--private", code=2)
-    assert "HF_TOKEN" in Desk(hub, tmp_path / "nobody", token=None).refused("push", bundle, "ada/faces")
-    wrong = Desk(hub, tmp_path / "wrong", token="hf_someOtherSecret")
-    assert "not valid" in wrong.refused("push", bundle, "ada/faces")
-    assert "could not be reached" in desk.refused(
-        "push", bundle, "ada/faces", HF_ENDPOINT="http://127.0.0.1:9"
-    )
+    assert "HF_TOKEN" in desk.other(None).refused("push", bundle, "ada/faces")
+    assert "not valid" in desk.other("hf_someOtherSecret").refused("push", bundle, "ada/faces")
+    assert "could not be reached" in desk.refused("push", bundle, "ada/faces", endpoint=NO_HUB)
     assert not hub.sent
     assert "no rights" in desk.refused("push", bundle, "bob/faces")
     assert set(hub.sent) == {"/api/repos/create"}
@@ -238,14 +249,14 @@ def test_a_failure_in_the_middle_leaves_the_older_one(hub, desk, bundle):
     assert "507" in desk.refused("push", bundle, "ada/faces")
     assert repository.commits == before
     hub.fail = 0
-    assert desk("push", bundle, "ada/faces", "--revision", "next").returncode == 0
+    desk.works("push", bundle, "ada/faces", "--revision", "next")
     assert repository.head() == next(iter(before.values()))
     assert "directions.safetensors" not in repository.head("next")  # of the older bundle alone
 
 
 def test_force_keeps_the_files_of_others(hub, desk, bundle):
     repository = hub.add("ada/else", {"README.md": b"old", "config.json": b"{}"})
-    assert desk("push", bundle, "ada/else", "--force").returncode == 0
+    desk.works("push", bundle, "ada/else", "--force")
     assert repository.head()["config.json"] == b"{}" and "card.json" in repository.head()
 
 
@@ -258,8 +269,7 @@ def test_the_likeness_of_people_is_private(hub, desk, bundle, tmp_path):
         (adapted / name).write_bytes(content)
     card = json.loads((bundle / "card.json").read_text())
     (adapted / "card.json").write_text(json.dumps({**card, "adapted": {"likeness": list(LIKENESS)}}))
-    done = desk("push", adapted, "ada/me")
-    assert done.returncode == 0 and "is private" in done.stderr
+    assert "is private" in desk.works("push", adapted, "ada/me").err
     repository = hub.repositories["models/ada/me"]
     assert repository.private and "samples.png" not in repository.head()
     assert "likeness" in repository.head()["README.md"].decode()
@@ -277,16 +287,15 @@ def site(folder: Path) -> Path:
 
 def test_a_site_becomes_a_static_space(hub, desk, bundle, tmp_path):
     folder = site(tmp_path / "site")
-    done = desk("push", bundle, "ada/page", "--site", folder)
-    assert done.returncode == 0, done.stderr
+    done = desk.works("push", bundle, "ada/page", "--site", folder)
     repository = hub.repositories["spaces/ada/page"]
-    assert f"{hub.url}/spaces/ada/page" in done.stdout and repository.sdk == "static"
+    assert f"{hub.url}/spaces/ada/page" in done.out and repository.sdk == "static"
     assert set(repository.head()) == {".gitattributes", "README.md", "index.html", "panels/face.js"}
     assert "sdk: static" in repository.head()["README.md"].decode()
 
     (folder / "panels/face.js").unlink()
     (folder / "README.md").write_text("---\ntitle: mine\nsdk: static\ntags:\n- art\n---\nMine.\n")
-    assert desk("push", bundle, "ada/page", "--site", folder).returncode == 0
+    desk.works("push", bundle, "ada/page", "--site", folder)
     assert set(repository.head()) == {".gitattributes", "README.md", "index.html"}
     page = repository.head()["README.md"].decode()
     assert "title: mine" in page and "- art\n- facespace" in page and "Mine." in page
@@ -323,7 +332,7 @@ def test_addresses():
     for text in ("hf://", "hf://ada", "hf://ada/", "hf://ada/faces/best", "hf://../faces", "hf://ada/a--b"):
         with pytest.raises(UsageError, match="no repository"):
             address_of(text)
-    for revision in ("", "../main", "a b", "-x", "a//b", "x" * 200):
+    for revision in ("", "../main", "a b", "-x", "x" * 200):
         with pytest.raises(UsageError):
             address_of(f"hf://ada/faces@{revision}")
     commit = "0" * 40
@@ -355,3 +364,17 @@ def test_nothing_of_the_hub_is_imported_for_local_names(words):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_verb_in_a_process_of_its_own(hub, bundle, tmp_path):
+    """With what the environment alone says; neither the output nor a process's arguments hold the token."""
+    environment = {name: os.environ[name] for name in KEPT if name in os.environ}
+    environment |= {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path), "HF_HUB_DISABLE_XET": "1"}
+    (tmp_path / "token").write_text(TOKEN)
+    words = [sys.executable, "-m", "facespace", "push", str(bundle), "ada/faces"]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert "card.json" in hub.repositories["models/ada/faces"].head()
+    assert TOKEN not in done.stdout + done.stderr and "%" not in done.stderr  # no bar of progress
+    for path in tmp_path.rglob("*"):
+        assert path.name == "token" or not path.is_file() or TOKEN.encode() not in path.read_bytes()

@@ -40,6 +40,8 @@ def endpoint() -> str:
             f"HF_ENDPOINT is {_SECRET.sub('…', given)!r}, which is no address of a hub. Unset it, or set it "
             "to one that starts with https://."
         )
+    if given is not None:
+        return given.rstrip("/")
     from huggingface_hub import constants
 
     return constants.ENDPOINT
@@ -66,6 +68,11 @@ def api(signed: bool = False) -> "HfApi":
 
     token = True if signed else None
     return HfApi(endpoint=endpoint(), token=token, library_name="facespace", library_version=__version__)
+
+
+def files_of(info: object) -> dict[str, int | None]:
+    """The bytes of each file that the hub lists for a repository; None where it does not say."""
+    return {file.rfilename: file.size for file in getattr(info, "siblings", None) or ()}
 
 
 def has_token() -> bool:
@@ -112,7 +119,7 @@ def _explained(error: BaseException, subject: str) -> HubError:
             f"For a private one: {LOGIN}"
         )
     if isinstance(error, errors.RevisionNotFoundError):
-        return HubError(f"{subject} is no revision of its repository. Name a branch, a tag or a commit.")
+        return HubError(f"{subject} is no revision of its repository. Name a branch, tag or commit.")
     if isinstance(error, errors.EntryNotFoundError):
         return HubError(f"{subject} lacks a file that it lists. Try again later.")
     if isinstance(error, errors.OfflineModeIsEnabled):
@@ -125,13 +132,14 @@ def _explained(error: BaseException, subject: str) -> HubError:
         reason = _reason(error)
         return HubUnreachable(f"The hub at {at} could not be reached ({reason}). Check the network.")
     return HubError(
-        f"{at} does not answer as a hub does ({type(error).__name__}: {_reason(error)}). Is HF_ENDPOINT right?"
+        f"{at} does not answer as a hub does ({type(error).__name__}: {_reason(error)}). Check HF_ENDPOINT."
     )
 
 
 def _of_status(status: int, error: Exception, subject: str) -> HubError:
-    said = _without_secrets(str(getattr(error, "server_message", "") or ""))[:200]
-    about = f"the hub answered {status}" + (f": {said.rstrip('.')}" if said else "")
+    lines = _without_secrets(str(getattr(error, "server_message", "") or "")).splitlines()
+    said = lines[0][:200].rstrip(". ") if lines else ""
+    about = f"the hub answered {status}" + (f": {said}" if said else "")
     if status >= 500 or status in BUSY:
         return HubUnreachable(f"{subject}: {about}. Try again later.")
     if status == 401:

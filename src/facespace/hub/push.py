@@ -128,7 +128,7 @@ def _inspect(repository: str, branch: str, kind: str) -> _Target:
                 has_branch = True
             except RevisionNotFoundError:
                 pass
-    files = {file.rfilename: file.size or 0 for file in head.siblings or []}
+    files = {name: size or 0 for name, size in hub.files_of(head).items()}
     return _Target(repository, branch, kind, True, bool(head.private), files, head.sha, has_branch)
 
 
@@ -145,8 +145,8 @@ def _check_replaceable(target: _Target, content: Content, may_replace: bool) -> 
         return
     what = "no published site" if target.kind == SPACE else "no facespace bundle"
     raise UsageError(
-        f"{target.page} holds {', '.join(others)}, which is {what}. Name another repository, or add --force to "
-        "write beside these files."
+        f"{target.page} holds {', '.join(others)}, which is {what}. Name another repository, or add --force "
+        "to write beside these files."
     )
 
 

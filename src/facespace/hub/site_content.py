@@ -51,7 +51,7 @@ def of_site(folder: Path, card: Card, repository: str) -> Content:
         if any(map(is_left_behind, name.split("/"))):
             note(f"{path} is left out: hidden files are not sent.")
         elif path.is_symlink() or not (path.is_dir() or path.is_file()):
-            raise UsageError(f"{path} is a link or no regular file, which no site needs. Remove it.")
+            raise UsageError(f"{path} is a link or no regular file, and is not sent. Remove it.")
         elif path.is_file():
             files[name] = _checked(path)
     page = _readme(folder, card, repository).encode()
@@ -60,7 +60,7 @@ def of_site(folder: Path, card: Card, repository: str) -> Content:
     total = sum(content.sizes.values())
     if total > MOST_BYTES or len(files) > MOST_FILES:
         raise UsageError(
-            f"--site {folder} has {len(files):,} files and {total / 1e6:,.0f} MB; a static Space takes at most "
+            f"--site {folder} has {len(files):,} files, {total / 1e6:,.0f} MB; a static Space takes at most "
             f"{MOST_FILES:,} and {MOST_BYTES // 10**6:,} MB."
         )
     return content
@@ -98,7 +98,7 @@ def _tagged(readme: str, file: Path) -> str:
 
     try:
         card = RepoCard(readme)
-        card.data.tags = [*(card.data.get("tags") or []), "facespace"]
+        card.data["tags"] = [*(card.data.get("tags") or []), "facespace"]
     except (ValueError, TypeError) as error:
         raise UsageError(f"The metadata of {file} cannot be read ({error!s:.200}). Repair it.") from error
     return str(card)

@@ -93,8 +93,8 @@ def listing(address: Address, kind: str = "model") -> Listing:
             files_metadata=True,
             timeout=hub.TIMEOUT,
         )
-        sizes = {file.rfilename: LARGEST_WEIGHTS + 1 for file in info.siblings or []}
-        sizes |= {file.rfilename: file.size for file in info.siblings or [] if file.size is not None}
+        files = hub.files_of(info)
+        sizes = {name: LARGEST_WEIGHTS + 1 if size is None else size for name, size in files.items()}
         commit = str(info.sha)
     if not is_commit(commit):
         raise hub.HubError(f"{address}: the hub named no commit. Is HF_ENDPOINT right?")
