@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facespace.core.cards import Card
+from facespace.core.console import quoted
 from facespace.core.hub_address import address_of
 from facespace.data.sources import SOURCES
 from facespace.models import card_text
@@ -25,10 +26,10 @@ _SPLIT = re.compile(r"split (\w+)")
 
 USE = """## Use
 
+With facespace installed, and the space fetched once:
+
 ```sh
-pip install facespace
-facespace sample hf://{0}
-facespace edit hf://{0} me.jpg --set Smiling=2
+facespace sample hf://{0}{1}
 facespace explore hf://{0} --open
 ```
 
@@ -51,9 +52,18 @@ def model_card(folder: Path, repository: str, page: str, pictures: Sequence[str]
     heading, _, sections = found._replace(title=title).markdown().partition("\n## ")
     parts.append(f"{heading.rstrip()}\n")
     parts += [PICTURE.format(name) for name in pictures]
-    parts.append(USE.format(repository))
+    parts.append(USE.format(repository, _edit(found.card, repository)))
     parts.append(f"## {sections}")
     return "\n".join(parts)
+
+
+def _edit(card: Card, repository: str) -> str:
+    """A line of a command that edits, where the space has directions."""
+    names = list((card.get("directions") or {}).get("names") or {})
+    if not names:
+        return ""
+    name = "Smiling" if "Smiling" in names else names[0]
+    return f"\nfacespace edit hf://{repository} me.jpg --set {quoted(name)}=2"
 
 
 def metadata(card: Card, title: str, page: str, pictures: Sequence[str] = ()) -> str:

@@ -183,6 +183,7 @@ def _send(target: _Target, content: Content, private: bool, own: bool) -> Pushed
         if not target.exists:
             sdk = "static" if target.kind == SPACE else None
             api.create_repo(target.repository, private=private, repo_type=target.kind, space_sdk=sdk)
+            note(f"Made the {'private' if private else 'public'} repository {target.page}, still empty.")
         if target.branch != MAIN and not target.has_branch:
             api.create_branch(target.repository, branch=target.branch, repo_type=target.kind, exist_ok=True)
         made = api.create_commit(
