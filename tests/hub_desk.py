@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pytest
 from hub_server import TOKEN, Hub, serving
-from huggingface_hub import constants
+from huggingface_hub import constants, file_download, hf_api
 
 import facespace
 from facespace.cli import run as run_cli
@@ -40,15 +40,25 @@ class Desk:
     def snapshots(self) -> Path:
         return self.home / "hub/models--ada--faces/snapshots"
 
+    def settings(self, endpoint: str) -> dict[str, object]:
+        return {
+            "ENDPOINT": endpoint,
+            "HUGGINGFACE_CO_URL_TEMPLATE": endpoint + "/{repo_id}/resolve/{revision}/{filename}",
+            "HF_HUB_CACHE": str(self.home / "hub"),
+            "HF_TOKEN_PATH": str(self.home / "token"),
+            "HF_HUB_DISABLE_XET": True,
+        }
+
     def __call__(self, *words: object, endpoint: str | None = None, offline: bool = False) -> Result:
         with pytest.MonkeyPatch.context() as patch:
             patch.chdir(self.home)
             patch.setenv("HF_TOKEN", self.token or "")
             patch.setenv("HF_ENDPOINT", endpoint or self.hub.url)
-            patch.setattr(constants, "HF_HUB_CACHE", str(self.home / "hub"))
-            patch.setattr(constants, "HF_TOKEN_PATH", str(self.home / "token"))
+            for name, value in self.settings(endpoint or self.hub.url).items():
+                for module in (constants, file_download, hf_api):  # older versions keep copies
+                    if hasattr(module, name):
+                        patch.setattr(module, name, value)
             patch.setattr(constants, "HF_HUB_OFFLINE", offline)
-            patch.setattr(constants, "HF_HUB_DISABLE_XET", True)
             hub_download._found.clear()
             self.capsys.readouterr()
             code = run_cli([str(word) for word in words])

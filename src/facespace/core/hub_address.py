@@ -45,7 +45,7 @@ def address_of(path: Path | str) -> Address | None:
     """The address that a SPACE names, also as a path, in which hf:// has lost a slash; None for any other
     path. Raises UsageError for an address that names no repository or no revision."""
     parts = Path(path).parts
-    if not parts or parts[0].lower() not in (SCHEME, SCHEME + "\\"):
+    if not parts or parts[0].lower() != SCHEME:
         return None
     repository, at, revision = "/".join(parts[1:]).partition("@")
     check_repository(repository, "hf://USER/NAME or hf://USER/NAME@REVISION")
