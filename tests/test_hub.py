@@ -118,6 +118,8 @@ def test_what_is_not_opened(hub, desk, bundle):
     assert "HF_TOKEN" in desk.other(None).refused("card", "hf://ada/private")
     said = desk.other("hf_someOtherSecret").refused("card", "hf://ada/private")
     assert "not valid" in said and "someOtherSecret" not in said
+    said = desk.other("hf_some\u2603OtherSecret").refused("card", "hf://ada/private")
+    assert "no token has" in said and "OtherSecret" not in said
     hub.fail = 500
     assert "500" in desk.refused("card", "hf://ada/unseen")
     for endpoint in ("hub", "ftp://hub.example.org", "http://127.0.0.1:x"):

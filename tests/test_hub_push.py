@@ -119,7 +119,12 @@ def test_a_site_becomes_a_static_space(hub, desk, bundle, tmp_path):
     desk.works("push", bundle, "ada/page", "--site", folder)
     assert set(repository.head()) == {".gitattributes", "README.md", "index.html"}
     page = repository.head()["README.md"].decode()
-    assert "title: mine" in page and "- art\n- facespace" in page and "Mine." in page
+    assert (
+        "title: mine" in page
+        and "license: other" in page
+        and "- art\n- facespace" in page
+        and "Mine." in page
+    )
 
 
 def test_what_is_no_site(hub, desk, bundle, tmp_path):

@@ -109,6 +109,8 @@ def _explained(error: BaseException, subject: str) -> HubError:
     from huggingface_hub import errors
 
     at = _shown_endpoint()
+    if isinstance(error, UnicodeError):  # of a header
+        return HubError(f"The token of this machine holds characters that no token has. {LOGIN}")
     if isinstance(error, errors.GatedRepoError):
         return HubError(
             f"{subject} is open to those alone who accept its terms. Accept them at {at}, then: {LOGIN}"

@@ -45,15 +45,19 @@ def of_site(folder: Path, card: Card, repository: str) -> Content:
     Raises UsageError for a folder without index.html, with files that no web page has, or too large."""
     if not (folder / INDEX).is_file():
         raise UsageError(f"--site {folder} holds no {INDEX}. Name the folder of a published site.")
-    files = {}
+    files, hidden = {}, set()
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
-        if any(map(is_left_behind, name.split("/"))):
-            note(f"{path} is left out: hidden files are not sent.")
+        left_behind = [part for part in name.split("/") if is_left_behind(part)]
+        if left_behind:
+            hidden.add(left_behind[0])
         elif path.is_symlink() or not (path.is_dir() or path.is_file()):
             raise UsageError(f"{path} is a link or no regular file, and is not sent. Remove it.")
         elif path.is_file():
             files[name] = _checked(path)
+    hidden.discard(".nojekyll")  # for another host
+    if hidden:
+        note(f"Left out, since hidden files are not sent: {', '.join(sorted(hidden)[:5])}.")
     page = _readme(folder, card, repository).encode()
     content = Content(files, {README: page}, likeness="adapted" in card)
     files.pop(README, None)
@@ -85,23 +89,26 @@ def _readme(folder: Path, card: Card, repository: str) -> str:
         raise UsageError(f"{folder / README} cannot be read ({error}). Remove it, or repair it.") from error
     front = FRONT.match(own)
     if front is not None and STATIC.search(front["fields"]):
-        return own if is_own(own) else _tagged(own, folder / README)
+        return own if is_own(own) else _tagged(own, folder / README, card)
     terms = terms_of(card)
     named = f"\n\nTerms of use: {terms}." if terms else ""
     kind = f"other\nlicense_name: {licence_name(card)}" if terms else "unknown"
     return HEADER.format(title=repository.partition("/")[2], license=kind, terms=named)
 
 
-def _tagged(readme: str, file: Path) -> str:
-    """The same page with the tag by which `push` knows its own Spaces."""
+def _tagged(readme: str, file: Path, card: Card) -> str:
+    """The same page with the tag by which `push` knows its own Spaces, and the licence of the space where it
+    names none."""
     from huggingface_hub import RepoCard
 
     try:
-        card = RepoCard(readme)
-        card.data["tags"] = [*(card.data.get("tags") or []), "facespace"]
+        page = RepoCard(readme)
+        page.data["tags"] = [*(page.data.get("tags") or []), "facespace"]
+        if terms_of(card) and not page.data.get("license"):
+            page.data["license"], page.data["license_name"] = "other", licence_name(card)
     except (ValueError, TypeError) as error:
         raise UsageError(f"The metadata of {file} cannot be read ({error!s:.200}). Repair it.") from error
-    return str(card)
+    return str(page)
 
 
 def is_own(readme: str) -> bool:
