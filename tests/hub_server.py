@@ -55,6 +55,7 @@ class Hub:
     )  # requests with a token to the store, which is another host's
     fail: int = 0
     fail_at: str = ""
+    fail_code: str = ""  # the hub's name for that error
 
     def add(self, name: str, files: Files, kind: str = "models", private: bool = False) -> Repository:
         """A repository that somebody else made."""
@@ -95,7 +96,7 @@ class Handler(BaseHTTPRequestHandler):
         self.hub.requests.append((self.command, path))
         try:
             if self.hub.fail and self.hub.fail_at in path:
-                raise Answer(self.hub.fail, {"error": "the stand-in was told to fail"})
+                raise missing(self.hub.fail_code or "told to fail", self.hub.fail)
             raise self.route([unquote(part) for part in path.strip("/").split("/")])
         except Answer as answer:
             self.send_response(answer.status)

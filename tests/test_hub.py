@@ -120,7 +120,9 @@ def test_what_is_not_opened(hub, desk, bundle):
     assert "not valid" in said and "someOtherSecret" not in said
     said = desk.other("hf_some\u2603OtherSecret").refused("card", "hf://ada/private")
     assert "no token has" in said and "OtherSecret" not in said
-    hub.fail = 500
+    hub.fail, hub.fail_code = 403, "GatedRepo"
+    assert "Accept them" in desk.refused("card", "hf://ada/unseen")
+    hub.fail, hub.fail_code = 500, ""
     assert "500" in desk.refused("card", "hf://ada/unseen")
     for endpoint in ("hub", "ftp://hub.example.org", "http://127.0.0.1:x"):
         assert "HF_ENDPOINT" in desk.refused("card", "hf://ada/unseen", code=2, endpoint=endpoint)
@@ -177,7 +179,7 @@ def test_every_file_of_a_bundle_is_fetched():
         assert not hub_download.KNOWN.fullmatch(name)
 
 
-@pytest.mark.parametrize("words", ["--help", "card --help", "card", "recipes"])
+@pytest.mark.parametrize("words", ["--help", "push --help", "card", "recipes"])
 def test_nothing_of_the_hub_is_imported_for_local_names(words):
     code = (
         "import sys; from facespace.cli import run; "

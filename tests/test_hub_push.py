@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ from hub_server import TOKEN
 
 import facespace
 from facespace.adaptation.saving import LIKENESS
-from facespace.hub.bundle_content import of_space
+from facespace.hub.bundle_content import held, of_space
 
 KEPT = ("PATH", "PYTHONPATH", "OMP_NUM_THREADS", "SYSTEMROOT")
 
@@ -139,6 +140,21 @@ def test_what_is_no_site(hub, desk, bundle, tmp_path):
     hub.add("ada/page", {"README.md": b"---\nsdk: gradio\n---\n", "index.html": b"", "app.py": b""}, "spaces")
     assert "app.py" in desk.refused("push", bundle, "ada/page", "--site", folder, code=2)
     assert not hub.sent
+
+
+def test_a_bundle_that_is_replaced_meanwhile_is_not_sent(bundle, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(bundle, copy)
+    content = of_space(facespace.load(copy), "ada/faces", "")
+    with held(content) as files:
+        for path in copy.iterdir():
+            path.unlink()
+        kept = {name: path.read_bytes() for name, path in files.items()}
+    assert kept == files_of(bundle)
+    shutil.copytree(bundle, copy, dirs_exist_ok=True)
+    (copy / "card.json").write_text((bundle / "card.json").read_text() + " ")
+    with pytest.raises(facespace.FacespaceError, match="replaced meanwhile"), held(content):
+        pass
 
 
 def test_a_space_in_memory_has_no_files(bundle):

@@ -2,6 +2,10 @@
 makes, its card and its licence. Sends nothing."""
 
 import io
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +14,7 @@ from facespace.core.errors import BundleError
 from facespace.hub.model_card import LICENSE, licence_text, model_card
 from facespace.image import provenance
 from facespace.image.sheets import sheet
-from facespace.models import fitted, hub_download
+from facespace.models import bundle, fitted, hub_download
 from facespace.models.bundle_card import checked, read_card
 from facespace.space.face_space import FaceSpace
 
@@ -20,12 +24,13 @@ PICTURE, README = "samples.png", "README.md"
 
 @dataclass(frozen=True)
 class Content:
-    """What becomes of a repository in one commit: files of this machine and texts by their names there, and
-    whether it shows people whose likeness it is."""
+    """What becomes of a repository in one commit: files of this machine and texts by their names there,
+    whether it shows people whose likeness it is, and of a bundle its folder and when it was written."""
 
     files: dict[str, Path]
     texts: dict[str, bytes]
     likeness: bool = False
+    checked: tuple[Path, bundle.Written | None] | None = None
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -43,6 +48,7 @@ def of_space(space: FaceSpace, repository: str, page: str) -> Content:
             "facespace adapt PHOTOS --to SPACE"
         )
     folder = space.folder
+    written = bundle.written_at(folder)
     card: Card = {**checked(read_card(folder))}
     names = [name for name in hub_download.files_of(card) if name in fitted.BUNDLE_FILES]
     _open_all(space, card)
@@ -54,7 +60,24 @@ def of_space(space: FaceSpace, repository: str, page: str) -> Content:
     texts[README] = model_card(folder, repository, page, [*texts]).encode()
     if terms := licence_text(card):
         texts[LICENSE] = terms.encode()
-    return Content(files, texts, likeness)
+    return Content(files, texts, likeness, (folder, written))
+
+
+@contextmanager
+def held(content: Content) -> Iterator[dict[str, Path]]:
+    """The files of a content under names of their own, by which they stay what was checked: a run that
+    goes on replaces its bundle. Raises BundleError where that has happened already."""
+    with tempfile.TemporaryDirectory(prefix="facespace-") as folder:
+        found = {}
+        for number, (name, path) in enumerate(content.files.items()):
+            found[name] = Path(folder, f"{number}{path.suffix}")
+            try:
+                found[name].hardlink_to(path.resolve())
+            except OSError:  # another disk, or one without links
+                shutil.copyfile(path, found[name])
+        if content.checked and bundle.written_at(content.checked[0]) != content.checked[1]:
+            raise BundleError(f"{content.checked[0]} was replaced meanwhile. Run the command again.")
+        yield found
 
 
 def _open_all(space: FaceSpace, card: Card) -> None:

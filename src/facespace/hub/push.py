@@ -12,7 +12,7 @@ from facespace.core.console import note
 from facespace.core.errors import BundleError, UsageError
 from facespace.core.hub_address import MAIN, Address, check_repository, check_revision, is_commit
 from facespace.core.reading import LARGEST_JSON, read_bounded, read_json
-from facespace.hub.bundle_content import README, Content, of_space
+from facespace.hub.bundle_content import README, Content, held, of_space
 from facespace.hub.site_content import INDEX, is_own, of_site
 from facespace.models.bundle_card import BUNDLE
 from facespace.models.hub_download import BESIDE, KNOWN
@@ -20,6 +20,8 @@ from facespace.space.face_space import FaceSpace, load
 
 if TYPE_CHECKING:
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete
+
+    Operations = list[CommitOperationAdd | CommitOperationDelete]
 
 MODEL, SPACE = "model", "space"  # kinds of repositories
 
@@ -177,7 +179,15 @@ def _send(target: _Target, content: Content, private: bool, own: bool) -> Pushed
     if content.likeness and not target.exists:
         note("This space shows people almost as they are, so its new repository is private.")
     note(f"Sending {len(sizes)} files, {sum(sizes.values()) / 1e6:,.1f} MB, to {target.page} …")
-    operations = _operations(_stale(target) if own else set(), content)
+    with held(content) as files:
+        operations = _operations(_stale(target) if own else set(), files, content.texts)
+        commit = _commit(target, operations, private)
+    address = str(Address(target.repository, commit)) if target.kind == MODEL else None
+    return Pushed(target.page, commit, address, target.private if target.exists else private, sizes)
+
+
+def _commit(target: _Target, operations: "Operations", private: bool) -> str:
+    """Makes what does not exist, and the commit; returns its hash."""
     with hub.speaking(str(target.address)), hub.bars():
         api = hub.api(signed=True)
         if not target.exists:
@@ -194,24 +204,22 @@ def _send(target: _Target, content: Content, private: bool, own: bool) -> Pushed
             revision=target.branch,
             parent_commit=target.commit,
         )
-        commit = str(made.oid)
-    address = str(Address(target.repository, commit)) if target.kind == MODEL else None
-    return Pushed(target.page, commit, address, target.private if target.exists else private, sizes)
+        return str(made.oid)
 
 
-def _operations(stale: set[str], content: Content) -> "list[CommitOperationAdd | CommitOperationDelete]":
+def _operations(stale: set[str], files: Mapping[str, Path], texts: Mapping[str, bytes]) -> "Operations":
     """Adds what is sent, and deletes the `stale` files that are not."""
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
     operations: list[CommitOperationAdd | CommitOperationDelete] = []
-    for name in sorted(stale - set(content.sizes)):
+    for name in sorted(stale - {*files, *texts}):
         operations.append(CommitOperationDelete(path_in_repo=name))
     try:
-        for name, path in content.files.items():
+        for name, path in files.items():
             operations.append(CommitOperationAdd(path_in_repo=name, path_or_fileobj=str(path)))
     except ValueError as error:
         raise BundleError(f"A file cannot be sent ({error!s:.200}).") from error
-    for name, text in content.texts.items():
+    for name, text in texts.items():
         operations.append(CommitOperationAdd(path_in_repo=name, path_or_fileobj=text))
     return operations
 
