@@ -33,6 +33,7 @@ def test_there_and_back(hub, desk, bundle):
         np.testing.assert_array_equal(faces, facespace.load(bundle).sample(4))
 
 
+@pytest.mark.slow
 def test_what_is_made_from_a_space_names_its_commit(hub, desk, bundle, drawn):
     commit = hub.add("ada/faces", files_of(bundle)).branches["main"]
     place = f"hf://ada/faces@{commit}"
