@@ -112,7 +112,7 @@ def test_what_is_not_opened(hub, desk, bundle):
     assert "card.json" in desk.refused("card", "hf://ada/text")
     fetched = [path for _, path in hub.requests if "/resolve/" in path]
     assert not fetched  # listed, and nothing more
-    assert "not as long" in desk.refused("card", "hf://ada/longer")
+    assert "not the file" in desk.refused("card", "hf://ada/longer")
     assert "is no repository of" in desk.refused("card", "hf://ada/nothing")
     assert "no revision" in desk.refused("card", "hf://ada/text@v7")
     desk.works("card", "hf://ada/private")

@@ -161,8 +161,8 @@ def _download(address: Address, found: Listing) -> Path:
         api, folder = hub.api(), kept
         for name in names if kept is None else ():
             file = Path(api.hf_hub_download(address.repository, name, revision=found.commit))
-            if file.stat().st_size != found.sizes[name]:
-                raise hub.HubError(f"{address}: {name} is not as long as the hub lists it. Try again later.")
+            if file.stat().st_size != found.sizes[name] or file.parent.name != found.commit:
+                raise hub.HubError(f"{address}: {name} is not the file that the hub lists. Try again later.")
             folder = file.parent
         if not address.is_commit:  # the cache notes which commit the branch is, for when there is no network
             api.hf_hub_download(address.repository, CARD, revision=address.revision)
