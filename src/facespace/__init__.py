@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from facespace.explorer.notebook import explore
     from facespace.formats.export import export
     from facespace.formats.single_file import recipe_code
+    from facespace.hub.push import push
     from facespace.image import animation, grids
     from facespace.latent import maps
     from facespace.report import charts, latent_charts
@@ -53,6 +54,7 @@ __all__ = [
     "morph_grids",
     "personalize",
     "prepare",
+    "push",
     "read_photos",
     "recipe_code",
     "synthetic",
@@ -74,6 +76,7 @@ _MODULES = {
     "load_discriminator": "facespace.training.discriminators",
     "personalize": "facespace.adaptation.adapter",
     "prepare": "facespace.data.prepare",
+    "push": "facespace.hub.push",
     "read_photos": "facespace.data.aligned_photos",
     "recipe_code": "facespace.formats.single_file",
     "train": "facespace.training.loop",

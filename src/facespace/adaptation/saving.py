@@ -68,6 +68,7 @@ def save_adapted(folder: Path, outcome: Outcome, priors: Sequence[SetPrior]) -> 
         "step": adapter.tuner.step,
         "metrics": {"step": adapter.tuner.step, "training_seconds": sum(adapter.seconds.values())},
         "started_from": card["fingerprint"],
+        **({"origin": card["origin"]} if "origin" in card else {}),
         "stages": [*stages_of(card), _stage(adapter)],
         "limitations": [*(card.get("limitations") or []), *_lost(outcome.checks)],
         "adapted": _adapted(outcome),
