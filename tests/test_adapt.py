@@ -11,7 +11,7 @@ import torch
 import facespace
 from facespace.adaptation import adapt as adapting
 from facespace.adaptation import adapter as adapter_module
-from facespace.adaptation import figures
+from facespace.adaptation import figures, tuning
 from facespace.adaptation.adapter import Adapter, personalize
 from facespace.adaptation.inversion import encode
 from facespace.adaptation.photos import ALIKE, Faces, read_faces
@@ -136,6 +136,17 @@ def test_a_set_gets_a_prior_of_its_own_and_a_page(base, faces, tmp_path, quick):
         assert torch.equal(one, other)
     with pytest.raises(UsageError, match="already holds an adapted space"):
         facespace.adapt(faces, to, base=base)
+
+
+@pytest.mark.parametrize("far", [0.0, 1.0])
+def test_the_encoder_learns_along_where_the_base_does_not_know_such_faces(base, faces, monkeypatch, far):
+    monkeypatch.setattr(tuning, "FAR", far)
+    adapter = Adapter(base, faces, replace(QUICK, tune_encoder=True, tuning_steps=4))
+    adapter.invert()
+    adapter.tune()
+    before, after = base.model.encoder.state_dict(), adapter.result().space.model.encoder.state_dict()
+    learned = any(not torch.equal(before[name], after[name]) for name in before)
+    assert learned == adapter.tuner.encodes == (far == 0)
 
 
 def test_where_the_base_has_a_flow_a_set_draws_mixes_of_pairs(lively, drawn, faces, tmp_path, quick):
