@@ -11,13 +11,16 @@ import { plus } from '../maths.js';
 import { whenShown } from '../panel.js';
 import { cachePicture, measurePaint, paint } from '../pictures.js';
 import { roving } from '../roving.js';
-import { commit, move, on, openFacts, setDrawing, setOriginal, setView, state, undo } from '../state.js';
+import {
+  commit, move, on, openFacts, setDrawing, setOriginal, settleDrawing, setView, state, step, undo,
+} from '../state.js';
 
 /** @typedef {import('../types.js').Face} Face */
 /** @typedef {import('../types.js').Picture} Picture */
 /** @typedef {import('../types.js').Stroke} Stroke */
 /** @typedef {import('../types.js').Tool} Tool */
-/** @typedef {{strokes: Stroke[], finished: boolean, label: string, step: number}} Drawn `step`: of the history */
+/** @typedef {import('../types.js').Original} Original */
+/** @typedef {{strokes: Stroke[], step: number}} Drawn `step`: of the history */
 
 const CANVAS = 448; // pixels of the longer side
 const INTERVAL_MS = 33; // between two requests
@@ -61,6 +64,8 @@ let mean = null;
 /** What was edited on top of the drawing, while a stroke goes on. @type {Float32Array | null} */
 let edits = null;
 let editsKnown = false;
+/** Strokes that are complete are read one after the other: each is a step of its own, however slow the server is. */
+let reading = Promise.resolve();
 
 export function startDraw() {
   const label = 'Your drawing. Draw with a mouse, a pen or a finger.';
@@ -69,7 +74,7 @@ export function startDraw() {
     const { tool, colour, width, mirror } = state.view;
     return { tool, colour, width, mirror };
   };
-  drawing = new Drawing(board, pen, (strokes, finished) => draw(strokes, finished, 'Stroke'));
+  drawing = new Drawing(board, pen, (strokes, finished) => draw(strokes, finished, 'Stroke'), cancel);
   tools = h('div', { class: 'line', role: 'group', 'aria-label': 'Tool' }, TOOLS.map(toolButton));
   colours = h('div', { class: 'swatches', role: 'group', 'aria-label': 'Colour' });
   roving(tools);
@@ -221,6 +226,7 @@ async function showBackground() {
   drawBackground();
   drawing.set(state.drawing);
   if (changed) drawAgain(true);
+  else if (state.original.unread) readDrawing(state.original); // the page was loaded again before the answer came
 }
 
 /** The background: the mean face, faint, over its mean colour; or that colour alone. */
@@ -277,7 +283,14 @@ function draw(strokes, finished, label) {
   }
   drawing.set(strokes);
   setDrawing(strokes);
-  requestFace({ strokes, finished, label, step: state.historyIndex });
+  if (finished) finish(label);
+  else requestPreview({ strokes, step: state.historyIndex });
+}
+
+/** The stroke was none. */
+function cancel() {
+  editsKnown = false;
+  step(state.historyIndex);
 }
 
 /**
@@ -285,25 +298,51 @@ function draw(strokes, finished, label) {
  * @param {boolean} finished
  */
 function drawAgain(finished) {
-  if (state.drawing.length && state.original.drawn) draw(state.drawing, finished, 'Reading');
+  if (state.drawing.length && state.original.drawn) draw([...state.drawing], finished, 'Reading');
 }
 
-const requestFace = latestWins(async (/** @type {Drawn} */ { strokes, finished, label, step }) => {
+/**
+ * The step of the history is there at once, so that undo and a reload find it; its face follows.
+ * @param {string} label
+ */
+function finish(label) {
+  const z = edits ? plus(state.z, [edits], [-1]) : state.z;
+  const original = { z, picture: null, drawn: true, unread: true };
+  editsKnown = false;
+  setOriginal(original);
+  commit(label, state.z);
+  readDrawing(original);
+}
+
+/**
+ * Reads what is on the board now, for the steps with this original.
+ * @param {Original} original
+ */
+function readDrawing(original) {
+  const image = encoderInput();
+  const { blend } = state.view;
+  const { fingerprint } = openFacts();
+  const isOpen = () => fingerprint === state.facts?.fingerprint;
+  reading = reading.then(async () => {
+    const start = performance.now();
+    const face = isOpen() ? await attempt(() => engine.encode(image, blend)) : null;
+    if (!face || !isOpen()) return;
+    cachePicture(face.z, face.picture);
+    settleDrawing(original, face.z);
+    measurePaint('facespace:drawn', start);
+  });
+}
+
+const requestPreview = latestWins(async (/** @type {Drawn} */ { strokes, step: index }) => {
   const wait = lastRequest + INTERVAL_MS - performance.now();
   if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
+  const isNew = () => strokes === state.drawing && index === state.historyIndex; // not finished, nor undone
+  if (!isNew()) return;
   lastRequest = performance.now();
-  const start = performance.now();
+  const start = lastRequest;
   const face = await attempt(() => engine.encode(encoderInput(), state.view.blend));
-  // Undone, or another face was set meanwhile: this one is of the past.
-  if (step !== state.historyIndex || strokes !== state.drawing) {
-    editsKnown = false;
-    return;
-  }
-  if (face) show(face);
-  if (finished) {
-    editsKnown = false;
-    commit(label, state.z);
-  }
+  if (!face || !isNew()) return;
+  show(face);
   measurePaint('facespace:drawn', start);
 });
 
