@@ -118,6 +118,18 @@ def same(picture: np.ndarray, other: np.ndarray) -> bool:
     return np.abs(picture - other).max() <= 1
 
 
+def touch(tab, start, end):
+    """A finger that swipes, as the browser gets it."""
+    session = tab.context.new_cdp_session(tab.page)
+    session.send(
+        "Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [{"x": start[0], "y": start[1]}]}
+    )
+    for part in range(1, 9):
+        x, y = (start[axis] + (end[axis] - start[axis]) * part / 8 for axis in (0, 1))
+        session.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [{"x": x, "y": y}]})
+    session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+
 @pytest.fixture
 def tab(browser, address):
     made = Tab(browser, address).ready()

@@ -4,7 +4,7 @@ while another picture is shown, or while another space is opened."""
 import re
 
 import pytest
-from explorer_browser import WAIT, Tab, address, browser, expect, same, tab  # noqa: F401
+from explorer_browser import WAIT, Tab, address, browser, expect, same, tab, touch  # noqa: F401
 from PIL import Image
 
 pytestmark = pytest.mark.slow
@@ -247,6 +247,33 @@ def test_an_emptied_field_shows_two_decimals_again_and_saved_faces_have_names_of
     names = tab.at(".saved-face")
     expect(names).to_have_count(2)
     assert sorted(name.get_attribute("aria-label") for name in names.all()) == ["Face 2", "Face 3"]
+
+
+def test_swipes_on_the_blend_of_a_drawing_and_on_the_whole_map_scroll_and_change_nothing(browser, address):
+    tab = Tab(
+        browser, address, viewport={"width": 390, "height": 640}, has_touch=True, is_mobile=True
+    ).ready()
+    try:
+        tab.page.click("#tab-draw")
+        box = tab.at(".board").bounding_box()
+        touch(tab, (box["x"] + 20, box["y"] + 60), (box["x"] + 120, box["y"] + 70))
+        expect(tab.at("#draw-blend")).to_have_value("0.5")
+        tab.page.wait_for_timeout(1000)
+        face = tab.picture()
+        for panel, place in (("draw", "#draw-blend"), ("map", "canvas.map")):
+            tab.page.click(f"#tab-{panel}")
+            if panel == "map":
+                expect(tab.at("#map .hint")).to_contain_text("faces decoded", timeout=WAIT)
+            tab.page.evaluate(f"document.querySelector('{place}').scrollIntoView({{block: 'end'}})")
+            box, before = tab.at(place).bounding_box(), tab.page.evaluate("scrollY")
+            x, y = box["x"] + 0.85 * box["width"], box["y"] + 0.9 * box["height"]
+            touch(tab, (x, y), (x, y - 100))
+            tab.page.wait_for_timeout(500)
+            assert tab.page.evaluate("scrollY") > before + 5, panel
+            assert tab.moments() == 3 and same(tab.picture(), face)
+            tab.page.evaluate("scrollTo(0, 0)")
+    finally:
+        tab.context.close()
 
 
 def test_the_tour_of_a_phone_shows_each_part_that_it_speaks_of(browser, address):

@@ -64,6 +64,7 @@ let mean = null;
 /** What was edited on top of the drawing, while a stroke goes on. @type {Float32Array | null} */
 let edits = null;
 let editsKnown = false;
+let readBlend = state.view.blend; // of the last drawing that was read for a step
 /** Strokes that are complete are read one after the other: each is a step of its own, however slow the server is. */
 let reading = Promise.resolve();
 
@@ -116,6 +117,7 @@ function toolButton([name, label]) {
 function readings() {
   const buttons = READINGS.map(([blend, label]) => {
     const choose = () => {
+      if (blend === state.view.blend) return;
       setView({ blend });
       drawAgain(true);
     };
@@ -132,7 +134,10 @@ function readings() {
 
 function blendField() {
   const input = bindRange('blend', { min: 0, max: 1, step: 0.01 }, BLEND_TIP, () => drawAgain(false));
-  input.addEventListener('change', () => drawAgain(true));
+  input.addEventListener('change', () => {
+    if (state.view.blend === readBlend) cancel(); // it is back where it was, as after a swipe that scrolls
+    else drawAgain(true);
+  });
   return field('draw-blend', 'Mean blend', input);
 }
 
@@ -321,6 +326,7 @@ function finish(label) {
 function readDrawing(original) {
   const image = encoderInput();
   const { blend } = state.view;
+  readBlend = blend;
   const { fingerprint } = openFacts();
   const isOpen = () => fingerprint === state.facts?.fingerprint;
   reading = reading.then(async () => {
