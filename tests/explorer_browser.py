@@ -68,9 +68,9 @@ class Gate:
     def close(self, *names) -> None:
         self.names = names
 
-    def open(self, newest_first=False) -> None:
+    def open(self) -> None:
         self.names = ()
-        for server, message in reversed(self.held) if newest_first else self.held:
+        for server, message in self.held:
             server.send(message)
         self.held = []
 

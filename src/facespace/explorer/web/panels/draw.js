@@ -1,29 +1,22 @@
 // @ts-check
-/** Draw a face: from the first stroke on, what the model sees in the drawing is the face of the page, so that sliders,
- * undo and export act on what is seen. Edits stay on top of further strokes. */
+/** Draw a face: the board, its tools, and how a drawing is read. From the first stroke on, what the model sees in the
+ * drawing is the face of the page (drawing_reader.js), so that sliders, undo and export act on what is seen. */
 
-import { $, attempt, button, context2d, h, setChildren, setPressed } from '../dom.js';
+import { $, button, context2d, h, setChildren, setPressed } from '../dom.js';
 import { Drawing } from '../drawing.js';
+import { cancelStroke, draw, drawAgain, endReading, readAgain, readFrom } from '../drawing_reader.js';
 import { engine } from '../engine.js';
 import { bind, bindToggle, checkbox } from '../fields.js';
-import { latestWins } from '../latest.js';
-import { plus } from '../maths.js';
 import { whenShown } from '../panel.js';
-import { cachePicture, measurePaint, paint } from '../pictures.js';
+import { paint } from '../pictures.js';
 import { roving } from '../roving.js';
-import {
-  commit, move, on, openFacts, setDrawing, setOriginal, settleDrawing, setView, state, step, undo,
-} from '../state.js';
+import { on, openFacts, setView, state, undo } from '../state.js';
 
 /** @typedef {import('../types.js').Face} Face */
 /** @typedef {import('../types.js').Picture} Picture */
-/** @typedef {import('../types.js').Stroke} Stroke */
 /** @typedef {import('../types.js').Tool} Tool */
-/** @typedef {import('../types.js').Original} Original */
-/** @typedef {{strokes: Stroke[], step: number}} Drawn `step`: of the history */
 
 const CANVAS = 448; // pixels of the longer side
-const INTERVAL_MS = 33; // between two requests
 const BACKGROUND = '#b9b2ad';
 const MEAN_FACE_OPACITY = 0.6;
 
@@ -52,7 +45,6 @@ const BLEND_TIP =
   'the encoding of your drawing, 1 the mean face.';
 const HINT = 'The face follows your strokes. Sliders change it further, and undo takes back strokes and edits alike.';
 
-let lastRequest = 0;
 /** @type {Drawing} */
 let drawing;
 /** @type {HTMLElement} */
@@ -61,12 +53,6 @@ let tools;
 let colours;
 /** @type {Face | null} */
 let mean = null;
-/** What was edited on top of the drawing, while a stroke goes on. @type {Float32Array | null} */
-let edits = null;
-let editsKnown = false;
-let readBlend = state.view.blend; // of the last drawing that was read for a step
-/** Strokes that are complete are read one after the other: each is a step of its own, however slow the server is. */
-let reading = Promise.resolve();
 
 export function startDraw() {
   const label = 'Your drawing. Draw with a mouse, a pen or a finger.';
@@ -75,7 +61,8 @@ export function startDraw() {
     const { tool, colour, width, mirror } = state.view;
     return { tool, colour, width, mirror };
   };
-  drawing = new Drawing(board, pen, (strokes, finished) => draw(strokes, finished, 'Stroke'), cancel);
+  drawing = new Drawing(board, pen, (strokes, finished) => draw(strokes, finished, 'Stroke'), cancelStroke);
+  readFrom(drawing);
   tools = h('div', { class: 'line', role: 'group', 'aria-label': 'Tool' }, TOOLS.map(toolButton));
   colours = h('div', { class: 'swatches', role: 'group', 'aria-label': 'Colour' });
   roving(tools);
@@ -134,10 +121,7 @@ function readings() {
 
 function blendField() {
   const input = bindRange('blend', { min: 0, max: 1, step: 0.01 }, BLEND_TIP, () => drawAgain(false));
-  input.addEventListener('change', () => {
-    if (state.view.blend === readBlend) cancel(); // it is back where it was, as after a swipe that scrolls
-    else drawAgain(true);
-  });
+  input.addEventListener('change', endReading);
   return field('draw-blend', 'Mean blend', input);
 }
 
@@ -231,7 +215,7 @@ async function showBackground() {
   drawBackground();
   drawing.set(state.drawing);
   if (changed) drawAgain(true);
-  else if (state.original.unread) readDrawing(state.original); // the page was loaded again before the answer came
+  else readAgain();
 }
 
 /** The background: the mean face, faint, over its mean colour; or that colour alone. */
@@ -271,103 +255,4 @@ function meanColour({ pixels, width, height }) {
   }
   const means = sums.map((sum) => Math.round(sum / (width * height)));
   return `rgb(${means.join(' ')})`;
-}
-
-// ---- From the drawing to the face
-
-/**
- * @param {Stroke[]} strokes
- * @param {boolean} finished whether a step of the history is complete
- * @param {string} label
- */
-function draw(strokes, finished, label) {
-  if (!editsKnown) {
-    const { original, z } = state;
-    edits = original.drawn && original.z !== z ? plus(z, [original.z], [-1]) : null;
-    editsKnown = true;
-  }
-  drawing.set(strokes);
-  setDrawing(strokes);
-  if (finished) finish(label);
-  else requestPreview({ strokes, step: state.historyIndex });
-}
-
-/** The stroke was none. */
-function cancel() {
-  editsKnown = false;
-  step(state.historyIndex);
-}
-
-/**
- * The same drawing, read in another way.
- * @param {boolean} finished
- */
-function drawAgain(finished) {
-  if (state.drawing.length && state.original.drawn) draw([...state.drawing], finished, 'Reading');
-}
-
-/**
- * The step of the history is there at once, so that undo and a reload find it; its face follows.
- * @param {string} label
- */
-function finish(label) {
-  const z = edits ? plus(state.z, [edits], [-1]) : state.z;
-  const original = { z, picture: null, drawn: true, unread: true };
-  editsKnown = false;
-  setOriginal(original);
-  commit(label, state.z);
-  readDrawing(original);
-}
-
-/**
- * Reads what is on the board now, for the steps with this original.
- * @param {Original} original
- */
-function readDrawing(original) {
-  const image = encoderInput();
-  const { blend } = state.view;
-  readBlend = blend;
-  const { fingerprint } = openFacts();
-  const isOpen = () => fingerprint === state.facts?.fingerprint;
-  reading = reading.then(async () => {
-    const start = performance.now();
-    const face = isOpen() ? await attempt(() => engine.encode(image, blend)) : null;
-    if (!face || !isOpen()) return;
-    cachePicture(face.z, face.picture);
-    settleDrawing(original, face.z);
-    measurePaint('facespace:drawn', start);
-  });
-}
-
-const requestPreview = latestWins(async (/** @type {Drawn} */ { strokes, step: index }) => {
-  const wait = lastRequest + INTERVAL_MS - performance.now();
-  if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
-  const isNew = () => strokes === state.drawing && index === state.historyIndex; // not finished, nor undone
-  if (!isNew()) return;
-  lastRequest = performance.now();
-  const start = lastRequest;
-  const face = await attempt(() => engine.encode(encoderInput(), state.view.blend));
-  if (!face || !isNew()) return;
-  show(face);
-  measurePaint('facespace:drawn', start);
-});
-
-/** @param {Face} face of the drawing */
-function show({ z, picture }) {
-  const edited = edits ? plus(z, [edits], [1]) : z;
-  if (!edits) cachePicture(z, picture);
-  setOriginal({ z, picture: null, drawn: true });
-  move(edited);
-}
-
-/** The drawing in the encoder's size. */
-function encoderInput() {
-  const { width, height } = openFacts().input;
-  const canvas = document.createElement('canvas');
-  canvas.width = width;
-  canvas.height = height;
-  const context = context2d(canvas, { willReadFrequently: true });
-  context.imageSmoothingQuality = 'high';
-  context.drawImage(drawing.composite, 0, 0, width, height);
-  return context.getImageData(0, 0, width, height);
 }
