@@ -103,7 +103,7 @@ export function onTyped(field, current, use) {
     const typed = field.valueAsNumber;
     const given = field.step === '1' ? Math.round(typed) : typed;
     const value = Number.isFinite(given) ? clamp(given, Number(field.min), Number(field.max)) : current();
-    field.value = String(value);
+    field.value = String(Number(value.toFixed(2)));
     if (Number.isFinite(given)) use(value);
   });
 }

@@ -93,7 +93,8 @@ function focusSlider(step) {
 }
 
 function toggleFocusedLock() {
-  const row = find('input[data-row]:focus')?.closest('.row');
+  const focused = document.activeElement;
+  const row = focused?.closest('.cell') ? focused.closest('.panel')?.querySelector('.detail .row') : focused?.closest('.row');
   /** @type {HTMLElement | null | undefined} */
   const lock = row?.querySelector('.extra button');
   lock?.click();

@@ -1,7 +1,7 @@
 // @ts-check
 /** Assembles the page: the access token, the connection, the panels, and the face that the address asks for. */
 
-import { $, announce, attempt, button, find, h, loadIcons, setPressed, toast } from './dom.js';
+import { $, announce, attempt, button, find, h, isAborted, loadIcons, setPressed, toast } from './dom.js';
 import { fromLink, restoreView, shareLink } from './document.js';
 import { engine } from './engine.js';
 import { startKeyboard } from './keyboard.js';
@@ -172,7 +172,11 @@ async function openFirstSpace() {
   spaceOpened = true;
   const document = linkText ? await attempt(async () => fromLink(/** @type {string} */ (linkText))) : null;
   linkText = null;
-  await attempt(() => showSpace(lastSpace(), document).catch(() => showSpace(0, document)));
+  const firstInstead = (/** @type {unknown} */ error) => {
+    if (isAborted(error)) throw error; // another one was chosen meanwhile
+    return showSpace(0, document);
+  };
+  await attempt(() => showSpace(lastSpace(), document).catch(firstInstead));
 }
 
 const banner = (/** @type {HTMLElement[]} */ ...content) =>

@@ -33,9 +33,10 @@ export async function showSpace(index, document = null, label = LINK) {
   writeText(sessionStore, SPACE, String(index));
   window.document.title = `${facts.name} · facespace`;
   const hadHistory = openSpace(facts);
+  if (document) await attempt(async () => restoreDocument(document, label)); // before what was stored goes on
   const mean = await engine.mean();
+  if (engine.space !== index) return; // another one was opened meanwhile
   cachePicture(mean.z, mean.picture);
-  if (document) await attempt(async () => restoreDocument(document, label));
   if (!state.history.length && !hadHistory) {
     setFace(mean.z, 'Mean face');
     await showRandomFace();

@@ -2,7 +2,7 @@
 /** The only owner of the page's state: one latent that every panel reads and changes, its history, and the view.
  * Panels call the functions below and subscribe to topics. */
 
-import { latentFromText, latentToText } from './maths.js';
+import { latentFromText, latentToText, plus } from './maths.js';
 import { directionsFromText, directionsToText } from './own_directions.js';
 import { readStroke } from './strokes.js';
 import { localStore, onStored, readItem, sessionStore, writeItem } from './storage.js';
@@ -180,7 +180,8 @@ function parseHistory(stored) {
   const strokes = (stored.strokes ?? []).map(readStroke);
   const entries = stored.entries.map((/** @type {any} */ entry) => {
     const label = String(entry.label).slice(0, LABEL_LENGTH);
-    const original = { z: readLatent(entry.original), picture: null, drawn: Boolean(entry.drawn) };
+    const { drawn, unread } = entry;
+    const original = { z: readLatent(entry.original), picture: null, drawn: Boolean(drawn), unread: Boolean(unread) };
     const drawing = (entry.drawing ?? []).map((/** @type {number} */ index) => strokes[index]);
     if (drawing.includes(undefined)) throw new Error('A stroke is missing.');
     return { label, z: readLatent(entry.z), original, drawing };
@@ -194,7 +195,8 @@ function storeHistory() {
   const entries = state.history.map(({ label, z, original, drawing }) => {
     for (const stroke of drawing) if (!strokes.has(stroke)) strokes.set(stroke, strokes.size);
     const indices = drawing.map((stroke) => strokes.get(stroke));
-    return { label, z: latentToText(z), original: latentToText(original.z), drawn: original.drawn, drawing: indices };
+    const { drawn, unread } = original;
+    return { label, z: latentToText(z), original: latentToText(original.z), drawn, unread, drawing: indices };
   });
   const stored = { index: state.historyIndex, entries, strokes: [...strokes.keys()] };
   writeItem(sessionStore, keyOf('history'), stored);
@@ -306,13 +308,39 @@ export function setOriginal(original) {
   state.original = original;
 }
 
+/**
+ * The model has read a drawing: the steps that were made meanwhile, edits included, move to what it sees.
+ * @param {Original} unread of those steps
+ * @param {Float32Array} read
+ */
+export function settleDrawing(unread, read) {
+  const original = { z: read, picture: null, drawn: true };
+  const settled = (/** @type {Float32Array} */ z) => (z === unread.z ? read : plus(z, [read, unread.z], [1, -1]));
+  state.history = state.history.map((entry) =>
+    entry.original === unread ? { ...entry, original, z: settled(entry.z) } : entry,
+  );
+  if (state.original === unread) {
+    state.original = original;
+    moved = settled(state.z);
+    state.z = moved;
+  }
+  storeHistory();
+  emit('z', 'face');
+}
+
 /** Forgets the photographs behind this and all earlier faces. */
 export function forgetPhotographs() {
   for (const { original } of [state, ...state.history]) original.picture = null;
   emit('z');
 }
 
-export const undo = () => step(state.historyIndex - 1);
+/** Takes the last change back: the one that goes on, where there is one, else the last step. */
+export function undo() {
+  const entry = state.history[state.historyIndex];
+  const goesOn = entry && (entry.drawing !== state.drawing || !equal(entry.z, state.z));
+  step(goesOn ? state.historyIndex : state.historyIndex - 1);
+}
+
 export const redo = () => step(state.historyIndex + 1);
 
 /**
@@ -322,7 +350,9 @@ export const redo = () => step(state.historyIndex + 1);
  */
 export function restore({ z, original, locks }, label) {
   for (const panel of /** @type {EditPanel[]} */ (Object.keys(state.locks))) state.locks[panel] = new Set(locks[panel]);
-  state.original = { z: original, picture: null };
+  const entry = state.history[state.historyIndex];
+  const known = entry && equal(entry.z, z) && equal(entry.original.z, original);
+  state.original = known ? entry.original : { z: original, picture: null };
   commit(label, z);
   emit('locks');
 }

@@ -8,7 +8,10 @@
 /** @typedef {{width: number, height: number}} Size */
 /** @typedef {Size & {pixels: Uint8ClampedArray<ArrayBuffer>}} Picture RGBA */
 /** @typedef {{z: Float32Array, picture: Picture}} Face a latent and its decoded picture */
-/** @typedef {{z: Float32Array, picture: Picture | null, drawn?: boolean}} Original `picture`: its photo */
+/**
+ * @typedef {{z: Float32Array, picture: Picture | null, drawn?: boolean, unread?: boolean}} Original `picture`: its
+ *   photo; `unread`: drawn, and the model has not read all strokes yet
+ */
 /** @typedef {{z: Float32Array, label: string, original: Original, drawing: Stroke[]}} HistoryEntry */
 /** @typedef {{id: string, name: string, z: Float32Array}} NamedLatent a saved face or a keyframe */
 /** @typedef {'pen' | 'brush' | 'eraser' | 'fill'} Tool */

@@ -42,13 +42,17 @@ let source = { name: '', scale: 1 };
 let stream = null;
 /** @type {HTMLElement} */
 let body;
+/** Aligns the photo that is shown for the open space; null without one. @type {(() => void) | null} */
+let alignShown = null;
 
 export function startPhoto() {
   body = h('div');
   const forgetButton = button('trash', 'Forget the photos', forgetAll, { quiet: true, id: 'forget' });
   setChildren($('#photo'), h('div', { class: 'panel-head' }, h('h2', {}, 'Photo'), forgetButton), body);
   restart();
+  on('facts', () => alignShown?.());
   on('view shown', leaveCamera);
+  new ResizeObserver(leaveCamera).observe($('#photo')); // a narrow page hides it together with its part
   document.addEventListener('visibilitychange', leaveCamera);
   addEventListener('pagehide', stopCamera);
 }
@@ -73,6 +77,7 @@ function forget() {
 /** Shows how to open a photo. */
 function restart() {
   photo = null;
+  alignShown = null;
   stopCamera();
   const input = h('input', { type: 'file', accept: 'image/*', id: 'photo-file', class: 'visually-hidden' });
   input.addEventListener('change', () => {
@@ -124,14 +129,15 @@ function scaled(picture, width, height) {
 async function usePicture(picture, width, height, name = '') {
   const image = scaled(picture, width, height);
   photo = image;
+  alignShown = null;
   source = { name, scale: width / image.width };
   setChildren(body, h('p', { class: 'waiting' }, 'Detecting faces…'));
   const detection = await attempt(() => engine.detectFaces(image));
+  if (photo !== image) return; // another one was opened meanwhile
   if (!detection) {
     forget();
     return;
   }
-  if (photo !== image) return;
   const { faces, detector_error: detectorError } = detection;
   if (faces.length > 1) {
     chooseFace(image, faces);
@@ -214,11 +220,18 @@ function editLandmarks(image, landmarks, warning) {
     setChildren(pictures, figure(result.aligned, 'Aligned'), figure(result.face.picture, 'Reconstruction'));
   });
   addHandles(box, canvas, landmarks, update);
+  const resembles = hint(resemblance());
+  alignShown = () => {
+    encoded = null; // it is of the space before
+    useButton.disabled = true;
+    resembles.textContent = resemblance();
+    update();
+  };
   const advice = warning ? h('p', { class: 'warn' }, warning) : hint(CHECK_LANDMARKS);
   const another = button('close', 'Another photo', forget);
   const actions = h('div', { class: 'line' }, useButton, another, savePointsButton(landmarks));
   const tuning = tuneSection(() => engine.tune(image, landmarks), () => encoded?.aligned ?? null);
-  setChildren(body, box, advice, pictures, actions, hint(resemblance()), tuning, hint(PRIVACY));
+  setChildren(body, box, advice, pictures, actions, resembles, tuning, hint(PRIVACY));
   update();
 }
 

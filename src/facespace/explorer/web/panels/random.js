@@ -28,6 +28,7 @@ let grid;
 let origin;
 /** @type {HTMLSelectElement} */
 let priorSelect;
+let draws = 0; // of the grid
 
 export function startRandom() {
   grid = h('div', { class: 'image-grid', role: 'group', 'aria-label': 'Random faces' });
@@ -48,6 +49,7 @@ export function startRandom() {
   on('facts', () => {
     fillPriors();
     showOrigin();
+    setChildren(grid); // those of the space before
     drawFaces();
   });
   on('decoder', drawFaces);
@@ -112,9 +114,13 @@ function drawNewFaces() {
   drawFaces();
 }
 
+/** The faces of the settings of now, whatever answers first. */
 async function drawFaces() {
-  const faces = await attempt(() => engine.random(FACES, state.view.seed, state.view.truncation, priorSelect.value));
-  if (faces) setChildren(grid, faces.map(tile));
+  draws += 1;
+  const current = draws;
+  const { seed, truncation } = state.view;
+  const faces = await attempt(() => engine.random(FACES, seed, truncation, priorSelect.value));
+  if (faces && current === draws) setChildren(grid, faces.map(tile));
 }
 
 /**

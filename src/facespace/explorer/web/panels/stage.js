@@ -165,6 +165,7 @@ export function compare(shown) {
 async function update() {
   updates += 1;
   const mine = updates;
+  preview = null; // it would hide what has just changed
   const faces = $('#faces');
   faces.setAttribute('aria-busy', 'true');
   await decodeLatest({ z: state.z, start: performance.now() });

@@ -29,7 +29,7 @@ const LINK_COPIED =
 
 /**
  * Returns the badge that shows the state of the engine.
- * @param {(index: number) => void} showSpace
+ * @param {(index: number) => Promise<void>} showSpace
  */
 export function startTopbar(showSpace) {
   const badge = h('span', { class: 'engine', tabindex: 0, role: 'note' }, 'connecting');
@@ -75,7 +75,7 @@ function showLatency(badge) {
 
 // ---- The space
 
-/** @param {(index: number) => void} showSpace */
+/** @param {(index: number) => Promise<void>} showSpace */
 function showSpaceName(showSpace) {
   const { name, spaces } = openFacts();
   const element = spaces.length > 1 ? spaceSelect(spaces, showSpace) : h('strong', {}, name);
@@ -92,13 +92,16 @@ function tunedChip() {
 
 /**
  * @param {string[]} spaces
- * @param {(index: number) => void} showSpace
+ * @param {(index: number) => Promise<void>} showSpace
  */
 function spaceSelect(spaces, showSpace) {
   const choices = spaces.map((name, index) => h('option', { value: index }, name));
   const select = h('select', { 'aria-label': 'Space', id: 'space-select' }, choices);
   select.value = String(engine.space);
-  select.addEventListener('change', () => showSpace(Number(select.value)));
+  select.addEventListener('change', async () => {
+    await showSpace(Number(select.value));
+    select.value = String(engine.space); // where that one could not be opened
+  });
   return select;
 }
 
