@@ -410,7 +410,9 @@ def test_a_lesson_s_link_hides_what_it_does_not_need(browser, address):
         tab.context.close()
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (1440, "dark"), (390, "light")])
+@pytest.mark.parametrize(
+    ("width", "scheme"), [(1440, "light"), (1440, "dark"), (1024, "light"), (768, "dark"), (390, "light")]
+)
 def test_axe_finds_nothing(browser, address, width, scheme):
     axe_core = pytest.importorskip("axe_core_python.sync_playwright")
     tab = Tab(
@@ -424,10 +426,14 @@ def test_axe_finds_nothing(browser, address, width, scheme):
             ("map", "components", "source"),
             ("photo", "raw", "below"),
             ("saved", "pad", "edit"),
+            ("mix", "pad", "source"),
         ):
             for name in (source, edit):
                 tab.page.evaluate(f"document.getElementById('tab-{name}').click()")
             tab.page.evaluate(f"document.querySelector('[data-part={part}]').click()")
+            if source == "mix":
+                for _ in range(3):
+                    tab.page.click("#mix-random")
             tab.page.wait_for_timeout(400)
             found = axe_core.Axe().run(tab.page)["violations"]
             assert [(one["id"], [node["html"][:120] for node in one["nodes"]]) for one in found] == []

@@ -2,7 +2,7 @@
 /** Opens spaces, and faces of a document in the space that they belong to. */
 
 import { attempt, toast } from './dom.js';
-import { fromDocument, fromLink, restoreView } from './document.js';
+import { fromDocument, fromLink, restoreMix, restoreView } from './document.js';
 import { engine } from './engine.js';
 import { showRandomFace } from './panels/random.js';
 import { cachePicture } from './pictures.js';
@@ -70,6 +70,7 @@ export async function openDocument(document, label) {
  */
 function restoreDocument(document, label) {
   fromDocument(document, label);
+  restoreMix(document, label === LINK);
   if (label !== LINK) return;
   restoreView(document);
   setView({});

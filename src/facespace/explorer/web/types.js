@@ -11,6 +11,10 @@
 /** @typedef {{z: Float32Array, picture: Picture | null, drawn?: boolean}} Original `picture`: its photo */
 /** @typedef {{z: Float32Array, label: string, original: Original, drawing: Stroke[]}} HistoryEntry */
 /** @typedef {{id: string, name: string, z: Float32Array}} NamedLatent a saved face or a keyframe */
+/**
+ * @typedef {{parents: NamedLatent[], x: number, y: number, strength: number, seed: number}} Mix of up to four faces:
+ *   the point between them, the strength of its children's mutation, 1 as the distribution of faces, and their seed
+ */
 /** @typedef {'pen' | 'brush' | 'eraser' | 'fill'} Tool */
 /**
  * @typedef {{tool: Tool, colour: string, width: number, mirror: boolean, points: Point[]}} Stroke of a drawing;
@@ -19,7 +23,7 @@
 /** @typedef {'positive' | 'negative'} Side faces with or without a property */
 /** @typedef {'attributes' | 'components' | 'raw'} EditPanel with sliders, which can be locked */
 /** @typedef {EditPanel | 'pad'} EditTab */
-/** @typedef {'random' | 'draw' | 'photo' | 'map' | 'saved'} SourcePanel */
+/** @typedef {'random' | 'draw' | 'photo' | 'map' | 'mix' | 'saved'} SourcePanel */
 /** @typedef {'history' | 'morph'} BottomPanel */
 /** @typedef {[number, number]} Point x and y in pixels */
 /** @typedef {Node | string | false | null | undefined} Leaf */

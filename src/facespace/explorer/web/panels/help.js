@@ -27,7 +27,7 @@ const SHORTCUTS = [
   ['H', 'hold to see where this slider changes the face'],
   ['Alt+arrows', 'fine steps of a slider'],
   ['PageUp, PageDown', 'half a standard deviation'],
-  ['arrows', 'on the pad: move the point'],
+  ['arrows', 'on the pad and the mix: move the point'],
   ['arrows, Enter, +, −, 0', 'on the map: the next face, load it, zoom, the whole map'],
   ['?', 'this help'],
 ];

@@ -126,10 +126,16 @@ function tile(face, index) {
   return h('button', { ...props, onclick: () => showRandom(face) }, thumbnail(face.picture));
 }
 
+/** One new face, as the panel is set; undefined where it failed, which is said. */
+export async function drawFace() {
+  const faces = await attempt(() => engine.random(1, randomSeed(), state.view.truncation, priorSelect.value));
+  return faces?.[0];
+}
+
 /** Shows one new face. */
 export async function showRandomFace() {
-  const faces = await attempt(() => engine.random(1, randomSeed(), state.view.truncation, priorSelect.value));
-  if (faces) showRandom(faces[0]);
+  const face = await drawFace();
+  if (face) showRandom(face);
 }
 
 async function showMeanFace() {
