@@ -434,6 +434,9 @@ def test_axe_finds_nothing(browser, address, width, scheme):
             if source == "mix":
                 for _ in range(3):
                     tab.page.click("#mix-random")
+                tab.page.click("#lessons")
+                tab.page.click(".lesson-item >> nth=2")
+                expect(tab.at("#lesson")).to_be_visible()
             tab.page.wait_for_timeout(400)
             found = axe_core.Axe().run(tab.page)["violations"]
             assert [(one["id"], [node["html"][:120] for node in one["nodes"]]) for one in found] == []

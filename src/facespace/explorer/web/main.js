@@ -11,6 +11,7 @@ import { startDraw } from './panels/draw.js';
 import { startFirstTour } from './panels/help.js';
 import { startHeat } from './panels/heat.js';
 import { startHistory } from './panels/history.js';
+import { startLesson } from './panels/lesson.js';
 import { startMap } from './panels/map.js';
 import { startMix } from './panels/mix.js';
 import { startMorph } from './panels/morph.js';
@@ -45,6 +46,7 @@ const PANELS = [
   startHeat,
   startHistory,
   startMorph,
+  startLesson,
 ];
 
 /** @type {{list: string, view: 'source' | 'edit' | 'bottom', part: string, tabs: Tabs}[]} */

@@ -4,7 +4,7 @@
 import { attempt, toast } from './dom.js';
 import { fromDocument, fromLink, restoreMix, restoreView } from './document.js';
 import { engine } from './engine.js';
-import { showRandomFace } from './panels/random.js';
+import { showFirstFace } from './panels/random.js';
 import { cachePicture } from './pictures.js';
 import { openFacts, openSpace, setFace, setStatistics, setView, state } from './state.js';
 import { readText, sessionStore, writeText } from './storage.js';
@@ -38,7 +38,7 @@ export async function showSpace(index, document = null, label = LINK) {
   if (document) await attempt(async () => restoreDocument(document, label));
   if (!state.history.length && !hadHistory) {
     setFace(mean.z, 'Mean face');
-    await showRandomFace();
+    await showFirstFace();
   }
   pollStatistics(index);
 }

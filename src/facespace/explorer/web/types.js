@@ -15,6 +15,12 @@
  * @typedef {{parents: NamedLatent[], x: number, y: number, strength: number, seed: number}} Mix of up to four faces:
  *   the point between them, the strength of its children's mutation, 1 as the distribution of faces, and their seed
  */
+/** @typedef {{kind: string, value: string | number, amount: number}} Condition of a step; see lesson_schema.js */
+/**
+ * @typedef {{title: string, text: string, hint: string, done: Condition[], spaces: number,
+ *   otherwise: string}} LessonStep `otherwise`: the text where fewer spaces are loaded
+ */
+/** @typedef {{title: string, summary: string, steps: LessonStep[]}} Lesson */
 /** @typedef {'pen' | 'brush' | 'eraser' | 'fill'} Tool */
 /**
  * @typedef {{tool: Tool, colour: string, width: number, mirror: boolean, points: Point[]}} Stroke of a drawing;

@@ -22,8 +22,8 @@ import { drawFace } from './random.js';
 const EMPTY = 'Add two to four faces as parents. Then drag the point between them.';
 const ONE = 'Add a second parent, or choose among the children of this one.';
 const FIGURE_TIP =
-  'Drag the point, or use the arrow keys. It is the weighted mean of the parents, which lies nearer the mean face than ' +
-  'they do.';
+  'Drag the point, or use the arrow keys. It is the weighted mean of the parents, which lies nearer the mean face ' +
+  'than they do.';
 const RANDOM_TIP = 'Adds a random face, drawn as in Random.';
 const CHOOSE_TIP = 'Adds a saved face or one of the history.';
 const FULL = `A mix has at most ${MOST_PARENTS} parents. Remove one first.`;

@@ -1,6 +1,7 @@
 // @ts-check
 /** New faces from a prior: a grid to choose from, their truncation, the prior and the seed. */
 
+import { did } from '../activity.js';
 import { $, attempt, button, h, setChildren } from '../dom.js';
 import { engine } from '../engine.js';
 import { bind, fillSelect } from '../fields.js';
@@ -105,7 +106,10 @@ function showOrigin() {
 }
 
 /** @param {Face} face */
-const showRandom = (face) => loadFace(face, 'Random face');
+function showRandom(face) {
+  loadFace(face, 'Random face');
+  did('drawn', priorSelect.value);
+}
 
 function drawNewFaces() {
   setView({ seed: randomSeed() });
@@ -136,6 +140,12 @@ export async function drawFace() {
 export async function showRandomFace() {
   const face = await drawFace();
   if (face) showRandom(face);
+}
+
+/** Shows one as the first face of a space, which nobody asked for. */
+export async function showFirstFace() {
+  const face = await drawFace();
+  if (face) loadFace(face, 'Random face');
 }
 
 async function showMeanFace() {

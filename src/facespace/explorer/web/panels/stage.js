@@ -2,6 +2,7 @@
 /** The stage: the face in large, its zoom, the comparison with the original, and its typicality. Other panels only
  * set the latent, or a preview. */
 
+import { did } from '../activity.js';
 import { $, announce, button, find, h, setChildren, setPressed } from '../dom.js';
 import { bindToggle } from '../fields.js';
 import { latestWins } from '../latest.js';
@@ -157,6 +158,7 @@ export function compare(shown) {
   if (comparing === shown) return;
   comparing = shown;
   setPressed(compareButton, shown);
+  if (shown) did('compared', state.original.picture ? 'photo' : 'face');
   refresh();
 }
 

@@ -8,7 +8,9 @@ import { paint, toPng } from '../pictures.js';
 import { readDocument, withDocument } from '../png.js';
 import { openDocument } from '../spaces.js';
 import { on, openFacts, redo, state, undo } from '../state.js';
+import { isLesson } from '../lesson_schema.js';
 import { help } from './help.js';
+import { lessonsDialog, openLessonFile } from './lesson.js';
 import { openPhoto } from './photo.js';
 import { currentPicture, exportZoom } from './stage.js';
 
@@ -45,6 +47,7 @@ export function startTopbar(showSpace) {
     button('import', 'Open a saved face (PNG or JSON)', () => fileInput.click(), { quiet: true }),
     fileInput,
     button('export', 'Export', exportDialog, { class: 'primary', id: 'export', 'aria-label': 'Export' }),
+    button('lesson', 'Lessons', lessonsDialog, { quiet: true, id: 'lessons' }),
     button('help', 'Help and keyboard shortcuts (?)', help, { quiet: true }),
   );
   showLatency(badge);
@@ -222,6 +225,10 @@ async function openFile(file) {
       await openPhoto(file);
       return;
     }
+    if (isLesson(document)) {
+      await openLessonFile(file);
+      return;
+    }
     await openDocument(document, 'Opened');
     toast('The face is restored.');
   });
@@ -229,7 +236,7 @@ async function openFile(file) {
 
 /** @param {File} file */
 async function readJson(file) {
-  if (file.size > LARGEST_JSON) throw new Error('This JSON file is too large for a face.');
+  if (file.size > LARGEST_JSON) throw new Error('This JSON file is too large for a face or a lesson.');
   try {
     return JSON.parse(await file.text());
   } catch {
