@@ -190,10 +190,11 @@ def test_a_morph_is_played_reordered_and_saved(tab):
     tab.page.keyboard.press("Space")
     tab.page.get_by_label("Seconds").fill("1")
     tab.page.get_by_label("Seconds").press("Enter")
+    tab.page.click("#animation-save")
     with tab.page.expect_download() as got:
-        tab.page.click("#animation-save")
+        tab.page.click("#morph-save")
     animation = Image.open(got.value.path())
-    assert got.value.suggested_filename == "morph.gif" and animation.n_frames == 30
+    assert got.value.suggested_filename == "morph.gif" and animation.n_frames == 60  # and back
 
 
 def test_a_link_restores_the_face_and_holds_no_token(browser, address, tab):

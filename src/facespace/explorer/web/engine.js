@@ -247,13 +247,24 @@ export const engine = {
   },
 
   /**
-   * The file of a morph.
+   * The file of a morph; null where it was cancelled.
    * @param {Float32Array[]} keyframes
    * @param {ExportRequest} fields
    */
   async exportAnimation(keyframes, fields) {
-    const { payload } = await ask('export_animation', { ...fields }, latentsToBytes(keyframes));
-    return payload;
+    const { header, payload } = await ask('export_animation', { ...fields }, latentsToBytes(keyframes));
+    return header.cancelled ? null : payload;
+  },
+
+  /** The share of the file that is written; null where none is. */
+  async exportProgress() {
+    const { header } = await ask('export_animation', { command: 'progress' });
+    return header.running ? header.share : null;
+  },
+
+  /** Ends the writing of the file. */
+  cancelExport() {
+    return ask('export_animation', { command: 'cancel' });
   },
 
   /** What is measured so far: null before the first stage, and an error sentence where measuring failed. */

@@ -53,8 +53,11 @@
 
 // ---- Requests
 
-/** @typedef {{frames: number, interpolation: string, loop_mode: string}} PathRequest */
-/** @typedef {PathRequest & {fps: number, format: string}} ExportRequest */
+/** @typedef {{frames: number, interpolation: string, loop_mode: string, easing: string}} PathRequest */
+/**
+ * @typedef {PathRequest & {fps: number, format: string, size: number, aspect: string}} ExportRequest `size`: pixels of
+ *   the shorter side
+ */
 
 // ---- Headers of replies
 
@@ -151,7 +154,7 @@
  * @property {FaceHeader & {cancelled: boolean, already: boolean, reached: boolean, held: string[]}} edit
  * @property {{}} cancel_edit
  * @property {{count: number}} path
- * @property {{format: string}} export_animation
+ * @property {{format: string, cancelled: boolean, running: boolean, share: number}} export_animation
  * @property {MapHeader} map
  */
 

@@ -36,8 +36,11 @@ export const view = {
   seed: Math.floor(Math.random() * 2 ** 32),
   interpolation: 'linear',
   loopMode: 'loop',
-  seconds: 4,
+  easing: 'linear',
+  keySeconds: 2, // of a morph, from one keyframe to the next
   format: 'gif',
+  exportSize: 512, // pixels of the shorter side of a morph's file
+  exportAspect: 'face',
   tool: /** @type {Tool} */ ('pen'),
   colour: '',
   width: 10, // of a stroke, in pixels of the canvas

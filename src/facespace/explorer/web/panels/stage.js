@@ -185,6 +185,9 @@ async function originalPicture() {
   return picture ?? pictureOf(z);
 }
 
+/** The picture of the original, as large as that of the face. */
+export const shownOriginal = async () => cropToFace(await originalPicture());
+
 async function refresh() {
   if (!state.facts || !face) return;
   const { split } = state.view;
@@ -195,8 +198,7 @@ async function refresh() {
   const shown = preview ?? /** @type {Picture} */ (current);
   face.setAttribute('aria-label', preview ? (caption.textContent ?? '') : `The face: ${typicalityText()}`);
   if ((split || comparing) && !preview) {
-    const before = await originalPicture();
-    paint(original, cropToFace(before), zoom, state.view.smooth);
+    paint(original, await shownOriginal(), zoom, state.view.smooth);
   }
   paint(face, shown, zoom, state.view.smooth);
   original.hidden = preview !== null || !(split || comparing);
