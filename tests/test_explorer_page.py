@@ -445,6 +445,51 @@ def test_axe_finds_nothing(browser, address, width, scheme):
         tab.context.close()
 
 
+@pytest.mark.parametrize(
+    ("width", "scheme"), [(1440, "dark"), (1024, "light"), (768, "light"), (390, "dark")]
+)
+def test_axe_finds_nothing_in_dialogs(browser, address, width, scheme):
+    axe_core = pytest.importorskip("axe_core_python.sync_playwright")
+    tab = Tab(
+        browser, address, viewport={"width": width, "height": 844}, color_scheme=scheme, bypass_csp=True
+    )
+    page = tab.page
+
+    def morph():
+        page.evaluate("document.getElementById('tab-morph').click()")
+        if width < 1024:
+            page.click("[data-part=below]")
+        for count in (1, 2):
+            page.click("#keyframe-add")
+            expect(tab.at(".keyframe")).to_have_count(count)
+        page.click("#animation-save")
+
+    def parents():
+        page.evaluate("document.getElementById('tab-mix').click()")
+        if width < 1024:
+            page.click("[data-part=source]")
+        page.click("#mix-choose")
+
+    try:
+        tab.ready()
+        for act in (
+            morph,
+            parents,
+            lambda: page.click("#export"),
+            lambda: page.click("#lessons"),
+            lambda: page.keyboard.press("?"),
+        ):
+            act()
+            expect(tab.at("dialog[open]")).to_be_visible()
+            page.wait_for_timeout(300)
+            found = axe_core.Axe().run(page)["violations"]
+            assert [(one["id"], [node["html"][:120] for node in one["nodes"]]) for one in found] == []
+            page.keyboard.press("Escape")
+            expect(tab.at("dialog[open]")).to_have_count(0)
+    finally:
+        tab.context.close()
+
+
 def test_a_page_of_320_pixels_needs_no_sideways_scrolling(browser, address):
     tab = Tab(browser, address, viewport={"width": 320, "height": 640})
     try:

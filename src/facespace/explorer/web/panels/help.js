@@ -4,6 +4,7 @@
 import { $, button, dialog, h } from '../dom.js';
 import { state } from '../state.js';
 import { localStore, readText, writeText } from '../storage.js';
+import { lessonsDialog } from './lesson.js';
 
 const TOUR = 'tour';
 const SEEN = 'seen';
@@ -69,11 +70,20 @@ export function help() {
     box.close();
     tour();
   };
+  const showLessons = () => {
+    box.close();
+    lessonsDialog();
+  };
   const box = dialog(
     'Help',
     h('table', { class: 'shortcuts' }, h('tbody', {}, rows)),
     h('p', { class: 'hint' }, PRIVACY),
-    h('div', { class: 'line' }, button('play', 'Take the tour (30 seconds)', startTour)),
+    h(
+      'div',
+      { class: 'line' },
+      button('play', 'Take the tour (30 seconds)', startTour),
+      button('lesson', 'Lessons', showLessons),
+    ),
   );
 }
 
