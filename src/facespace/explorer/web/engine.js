@@ -132,6 +132,28 @@ export const engine = {
     return readAligned(header, payload);
   },
 
+  /**
+   * Makes a photo the one that the server keeps, without a detection.
+   * @param {ImageData} image
+   */
+  async keepPhoto(image) {
+    const { width, height } = image;
+    photo = { image, connection: connection.number };
+    await askUntuned('detect', { width, height, find: false }, image.data);
+  },
+
+  /**
+   * As alignFace, in another space.
+   * @param {number} index of the space
+   * @param {ImageData} image
+   * @param {Landmarks} points
+   */
+  async alignFaceIn(index, image, points) {
+    await sendPhoto(image);
+    const { header, payload } = await request('align', { points, space: index }, NO_PAYLOAD);
+    return readAligned(header, payload);
+  },
+
   /** Whether requests are about a copy of the space that is tuned to the photo. */
   get tuned() {
     return isTuned();
