@@ -138,7 +138,7 @@ def _page_files() -> dict[str, bytes]:
     """The files of the page by their address."""
     root = resources.files("facespace.explorer") / "web"
     files: dict[str, bytes] = {}
-    for prefix, folder in (("", root), ("panels/", root / "panels")):
+    for prefix, folder in (("", root), ("panels/", root / "panels"), ("lessons/", root / "lessons")):
         for entry in folder.iterdir():
             if entry.is_file():
                 files[prefix + entry.name] = entry.read_bytes()

@@ -155,6 +155,28 @@ export const engine = {
     return readAligned(header, payload);
   },
 
+  /**
+   * Makes a photo the one that the server keeps, without a detection.
+   * @param {ImageData} image
+   */
+  async keepPhoto(image) {
+    const { width, height } = image;
+    photo = { image, connection: connection.number };
+    await askUntuned('detect', { width, height, find: false }, image.data);
+  },
+
+  /**
+   * As alignFace, in another space.
+   * @param {number} index of the space
+   * @param {ImageData} image
+   * @param {Landmarks} points
+   */
+  async alignFaceIn(index, image, points) {
+    await sendPhoto(image);
+    const { header, payload } = await request('align', { points, space: index }, NO_PAYLOAD);
+    return readAligned(header, payload);
+  },
+
   /** Whether requests are about a copy of the space that is tuned to the photo. */
   get tuned() {
     return isTuned();
@@ -270,13 +292,24 @@ export const engine = {
   },
 
   /**
-   * The file of a morph.
+   * The file of a morph; null where it was cancelled.
    * @param {Float32Array[]} keyframes
    * @param {ExportRequest} fields
    */
   async exportAnimation(keyframes, fields) {
-    const { payload } = await order('export_animation', { ...fields }, latentsToBytes(keyframes));
-    return payload;
+    const { header, payload } = await order('export_animation', { ...fields }, latentsToBytes(keyframes));
+    return header.cancelled ? null : payload;
+  },
+
+  /** The share of the file that is written; null where none is. */
+  async exportProgress() {
+    const { header } = await order('export_animation', { command: 'progress' });
+    return header.running ? header.share : null;
+  },
+
+  /** Ends the writing of the file. */
+  cancelExport() {
+    return order('export_animation', { command: 'cancel' });
   },
 
   /** What is measured so far: null before the first stage, and an error sentence where measuring failed. */

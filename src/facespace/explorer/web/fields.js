@@ -66,6 +66,7 @@ export function bind(control, name, onChange = () => {}) {
 export function fillSelect(select, choices, name) {
   setChildren(select, options(choices));
   write(select, state.view[name]);
+  return select;
 }
 
 /**

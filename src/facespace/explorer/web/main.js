@@ -11,7 +11,9 @@ import { startDraw } from './panels/draw.js';
 import { startFirstTour } from './panels/help.js';
 import { startHeat } from './panels/heat.js';
 import { startHistory } from './panels/history.js';
+import { startLesson } from './panels/lesson.js';
 import { startMap } from './panels/map.js';
+import { startMix } from './panels/mix.js';
 import { startMorph } from './panels/morph.js';
 import { startPad } from './panels/pad.js';
 import { startPhoto } from './panels/photo.js';
@@ -35,6 +37,7 @@ const PANELS = [
   startDraw,
   startPhoto,
   startMap,
+  startMix,
   startSaved,
   startAttributes,
   startComponents,
@@ -43,6 +46,7 @@ const PANELS = [
   startHeat,
   startHistory,
   startMorph,
+  startLesson,
 ];
 
 /** @type {{list: string, view: 'source' | 'edit' | 'bottom', part: string, tabs: Tabs}[]} */
@@ -56,6 +60,7 @@ const TAB_GROUPS = [
       ['draw', 'Draw'],
       ['photo', 'Photo'],
       ['map', 'Map'],
+      ['mix', 'Mix'],
       ['saved', 'Saved'],
     ],
   },
@@ -105,7 +110,7 @@ async function start() {
   restoreLinkedView();
   layOut();
   startKeyboard();
-  on('face own locks shown', updateAddress); // of what the address holds
+  on('face mix own locks shown', updateAddress); // of what the address holds
   addEventListener('hashchange', takeAddress);
   engine.connection.onstatus = (status) => handleStatus(status, badge);
   const token = await accessToken(linkText);

@@ -2,9 +2,9 @@
 /** Opens spaces, and faces of a document in the space that they belong to. */
 
 import { attempt, toast } from './dom.js';
-import { fromDocument, fromLink, restoreView } from './document.js';
+import { fromDocument, fromLink, restoreMix, restoreView } from './document.js';
 import { engine } from './engine.js';
-import { showRandomFace } from './panels/random.js';
+import { showFirstFace } from './panels/random.js';
 import { cachePicture } from './pictures.js';
 import { openFacts, openSpace, setFace, setStatistics, setView, state } from './state.js';
 import { readText, sessionStore, writeText } from './storage.js';
@@ -39,7 +39,7 @@ export async function showSpace(index, document = null, label = LINK) {
   cachePicture(mean.z, mean.picture);
   if (!state.history.length && !hadHistory) {
     setFace(mean.z, 'Mean face');
-    await showRandomFace();
+    await showFirstFace();
   }
   pollStatistics(index);
 }
@@ -71,6 +71,7 @@ export async function openDocument(document, label) {
  */
 function restoreDocument(document, label) {
   fromDocument(document, label);
+  restoreMix(document, label === LINK);
   if (label !== LINK) return;
   restoreView(document);
   setView({});

@@ -4,6 +4,7 @@
 import { $, button, dialog, h } from '../dom.js';
 import { setView, state } from '../state.js';
 import { localStore, readText, writeText } from '../storage.js';
+import { lessonsDialog } from './lesson.js';
 
 const TOUR = 'tour';
 const SEEN = 'seen';
@@ -27,7 +28,7 @@ const SHORTCUTS = [
   ['H', 'hold to see where this slider changes the face'],
   ['Alt+arrows', 'fine steps of a slider'],
   ['PageUp, PageDown', 'half a standard deviation'],
-  ['arrows', 'on the pad: move the point'],
+  ['arrows', 'on the pad and the mix: move the point'],
   ['arrows, Enter, +, −, 0', 'on the map: the next face, load it, zoom, the whole map'],
   ['?', 'this help'],
 ];
@@ -76,11 +77,20 @@ export function help() {
     box.close();
     tour();
   };
+  const showLessons = () => {
+    box.close();
+    lessonsDialog();
+  };
   const box = dialog(
     'Help',
     h('table', { class: 'shortcuts' }, h('tbody', {}, rows)),
     h('p', { class: 'hint' }, PRIVACY),
-    h('div', { class: 'line' }, button('play', 'Take the tour (30 seconds)', startTour)),
+    h(
+      'div',
+      { class: 'line' },
+      button('play', 'Take the tour (30 seconds)', startTour),
+      button('lesson', 'Lessons', showLessons),
+    ),
   );
 }
 

@@ -9,6 +9,7 @@ import { latestWins } from '../latest.js';
 import { thumbnail } from '../pictures.js';
 import { addPoints, forgetPoints, pointsFile, POINTS_FILE } from '../points_table.js';
 import { decoderChanged, forgetPhotographs, on, openFacts } from '../state.js';
+import { mirrorSection } from './mirror.js';
 import { loadFace } from './stage.js';
 import { tuneSection } from './tune.js';
 
@@ -18,6 +19,7 @@ import { tuneSection } from './tune.js';
 /** @typedef {import('../types.js').Picture} Picture */
 
 const LARGEST_SIDE = 512; // pixels of the photo that is sent
+const MIRROR_SIDE = 320; // pixels of the mirror's pictures
 const SMALLEST_SIDE = 8;
 /** Landmarks as shares of the picture, where no face was detected. @type {Landmarks} */
 const DEFAULT_LANDMARKS = [[0.38, 0.45], [0.62, 0.45], null, [0.41, 0.68], [0.59, 0.68]];
@@ -106,9 +108,10 @@ export async function openPhoto(file) {
  * @param {ImageBitmap | HTMLVideoElement} picture
  * @param {number} width
  * @param {number} height
+ * @param {number} [largest] side
  */
-function scaled(picture, width, height) {
-  const scale = Math.min(1, LARGEST_SIDE / Math.max(width, height));
+function scaled(picture, width, height, largest = LARGEST_SIDE) {
+  const scale = Math.min(1, largest / Math.max(width, height));
   const canvas = document.createElement('canvas');
   canvas.width = Math.max(SMALLEST_SIDE, Math.round(width * scale));
   canvas.height = Math.max(SMALLEST_SIDE, Math.round(height * scale));
@@ -289,7 +292,8 @@ async function useCamera() {
     stopCamera(); // the user has left while the browser asked
     return;
   }
-  const props = { autoplay: true, muted: true, playsInline: true, class: 'photo', 'aria-label': 'Your camera' };
+  const label = { 'aria-label': 'Your camera', class: 'photo mirrored' };
+  const props = { autoplay: true, muted: true, playsInline: true, ...label };
   const video = h('video', props);
   video.srcObject = stream;
   const take = async () => {
@@ -299,5 +303,7 @@ async function useCamera() {
   };
   const takeButton = button('camera', 'Take the picture', take, { class: 'primary', once: true });
   const cancel = button('close', 'Cancel', restart);
-  setChildren(body, video, h('div', { class: 'line' }, takeButton, cancel), hint(PRIVACY));
+  const grab = () => scaled(video, video.videoWidth, video.videoHeight, MIRROR_SIDE);
+  const mirror = mirrorSection(video, grab);
+  setChildren(body, video, h('div', { class: 'line' }, takeButton, cancel), mirror, hint(PRIVACY));
 }

@@ -1,6 +1,7 @@
 // @ts-check
 /** New faces from a prior: a grid to choose from, their truncation, the prior and the seed. */
 
+import { did } from '../activity.js';
 import { $, attempt, button, h, setChildren } from '../dom.js';
 import { engine } from '../engine.js';
 import { bind, fillSelect } from '../fields.js';
@@ -107,7 +108,10 @@ function showOrigin() {
 }
 
 /** @param {Face} face */
-const showRandom = (face) => loadFace(face, 'Random face');
+function showRandom(face) {
+  loadFace(face, 'Random face');
+  did('drawn', priorSelect.value);
+}
 
 function drawNewFaces() {
   setView({ seed: randomSeed() });
@@ -132,10 +136,22 @@ function tile(face, index) {
   return h('button', { ...props, onclick: () => showRandom(face) }, thumbnail(face.picture));
 }
 
+/** One new face, as the panel is set; undefined where it failed, which is said. */
+export async function drawFace() {
+  const faces = await attempt(() => engine.random(1, randomSeed(), state.view.truncation, priorSelect.value));
+  return faces?.[0];
+}
+
 /** Shows one new face. */
 export async function showRandomFace() {
-  const faces = await attempt(() => engine.random(1, randomSeed(), state.view.truncation, priorSelect.value));
-  if (faces) showRandom(faces[0]);
+  const face = await drawFace();
+  if (face) showRandom(face);
+}
+
+/** Shows one as the first face of a space, which nobody asked for. */
+export async function showFirstFace() {
+  const face = await drawFace();
+  if (face) loadFace(face, 'Random face');
 }
 
 async function showMeanFace() {

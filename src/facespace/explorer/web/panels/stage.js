@@ -2,6 +2,7 @@
 /** The stage: the face in large, its zoom, the comparison with the original, and its typicality. Other panels only
  * set the latent, or a preview. */
 
+import { did } from '../activity.js';
 import { $, announce, button, find, h, setChildren, setPressed } from '../dom.js';
 import { bindToggle } from '../fields.js';
 import { latestWins } from '../latest.js';
@@ -157,6 +158,7 @@ export function compare(shown) {
   if (comparing === shown) return;
   comparing = shown;
   setPressed(compareButton, shown);
+  if (shown) did('compared', state.original.picture ? 'photo' : 'face');
   refresh();
 }
 
@@ -184,6 +186,9 @@ async function originalPicture() {
   return picture ?? pictureOf(z);
 }
 
+/** The picture of the original, as large as that of the face. */
+export const shownOriginal = async () => cropToFace(await originalPicture());
+
 async function refresh() {
   if (!state.facts || !face) return;
   const { split } = state.view;
@@ -194,8 +199,7 @@ async function refresh() {
   const shown = preview ?? /** @type {Picture} */ (current);
   face.setAttribute('aria-label', preview ? (caption.textContent ?? '') : `The face: ${typicalityText()}`);
   if ((split || comparing) && !preview) {
-    const before = await originalPicture();
-    paint(original, cropToFace(before), zoom, state.view.smooth);
+    paint(original, await shownOriginal(), zoom, state.view.smooth);
   }
   paint(face, shown, zoom, state.view.smooth);
   original.hidden = preview !== null || !(split || comparing);

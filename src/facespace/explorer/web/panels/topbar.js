@@ -1,16 +1,17 @@
 // @ts-check
-/** The top bar: the open space and its facts, undo, share, export, import, help, and the state of the engine. */
+/** The top bar: the open space and its facts, undo, share, export, import, lessons, help, and the engine's state. */
 
-import { $, attempt, button, dialog, download, h, setChildren, toast } from '../dom.js';
-import { fromLink, shareLink, toDocument } from '../document.js';
+import { $, attempt, button, dialog, h, setChildren, toast } from '../dom.js';
+import { fromLink } from '../document.js';
 import { engine } from '../engine.js';
-import { paint, toPng } from '../pictures.js';
-import { readDocument, withDocument } from '../png.js';
+import { readDocument } from '../png.js';
 import { openDocument } from '../spaces.js';
 import { on, openFacts, redo, state, undo } from '../state.js';
+import { isLesson } from '../lesson_schema.js';
+import { exportDialog, share } from './export.js';
 import { help } from './help.js';
+import { lessonsDialog, openLessonFile } from './lesson.js';
 import { openPhoto } from './photo.js';
-import { currentPicture, exportZoom } from './stage.js';
 
 const LARGEST_FILE = 20e6; // bytes
 const LARGEST_JSON = 1e5; // bytes
@@ -21,11 +22,6 @@ const TUNED_TIP =
 const ENGINE_TIP =
   'The model runs on this computer and nothing leaves it. The number is the median time that it takes for a ' +
   'picture.';
-const EXPORT_TEXT =
-  'The picture holds the latent, so that dropping it on this page restores the face, and a provenance tag that ' +
-  'says that a trained model made it.';
-const LINK_COPIED =
-  'The link is copied. It opens this face on this computer while the explorer runs; it holds no access token.';
 
 /**
  * Returns the badge that shows the state of the engine.
@@ -45,6 +41,7 @@ export function startTopbar(showSpace) {
     button('import', 'Open a saved face (PNG or JSON)', () => fileInput.click(), { quiet: true }),
     fileInput,
     button('export', 'Export', exportDialog, { class: 'primary', id: 'export', 'aria-label': 'Export' }),
+    button('lesson', 'Lessons', lessonsDialog, { quiet: true, id: 'lessons' }),
     button('help', 'Help and keyboard shortcuts (?)', help, { quiet: true }),
   );
   showLatency(badge);
@@ -133,53 +130,6 @@ function about() {
   dialog(facts.name, list);
 }
 
-// ---- Share and export
-
-async function share() {
-  const link = shareLink();
-  try {
-    await navigator.clipboard.writeText(link);
-    toast(LINK_COPIED);
-  } catch {
-    const field = h('input', { type: 'text', readOnly: true, value: link, class: 'long', 'aria-label': 'Link' });
-    field.addEventListener('focus', () => field.select());
-    dialog('Link to this face', field);
-  }
-}
-
-export function exportDialog() {
-  const exportAs = (/** @type {() => void} */ work) => () => {
-    work();
-    box.close();
-  };
-  const png = button(
-    'photo',
-    'Picture (PNG)',
-    exportAs(() => attempt(savePng)),
-    { class: 'primary', id: 'export-png' },
-  );
-  const json = button('export', 'Latent (JSON)', exportAs(saveJson), { id: 'export-json' });
-  const link = button('share', 'Link', () => {
-    box.close();
-    share();
-  });
-  const box = dialog('Export this face', h('p', {}, EXPORT_TEXT), h('div', { class: 'line' }, png, json, link));
-}
-
-function saveJson() {
-  const text = JSON.stringify(toDocument(), null, 2);
-  download(new Blob([text], { type: 'application/json' }), 'face.json');
-}
-
-async function savePng() {
-  const picture = currentPicture();
-  if (!picture) return;
-  const canvas = document.createElement('canvas');
-  paint(canvas, picture, exportZoom(), state.view.smooth);
-  const blob = await toPng(canvas);
-  download(await withDocument(blob, toDocument()), 'face.png');
-}
-
 // ---- Import
 
 function createFileInput() {
@@ -225,6 +175,10 @@ async function openFile(file) {
       await openPhoto(file);
       return;
     }
+    if (isLesson(document)) {
+      await openLessonFile(file);
+      return;
+    }
     await openDocument(document, 'Opened');
     toast('The face is restored.');
   });
@@ -232,7 +186,7 @@ async function openFile(file) {
 
 /** @param {File} file */
 async function readJson(file) {
-  if (file.size > LARGEST_JSON) throw new Error('This JSON file is too large for a face.');
+  if (file.size > LARGEST_JSON) throw new Error('This JSON file is too large for a face or a lesson.');
   try {
     return JSON.parse(await file.text());
   } catch {
