@@ -109,7 +109,7 @@ def media_type(name: str) -> str:
 
 def application(spaces: Spaces, hosts: frozenset[str], token: str, access: Access = NO_PROXY) -> ASGIApp:
     """The application: the page's files and its WebSocket, behind the guard."""
-    files = _page_files()
+    files = page_files()
 
     async def page(request: HttpRequest) -> Response:
         name = request.path_params.get("name") or "index.html"
@@ -132,11 +132,11 @@ def application(spaces: Spaces, hosts: frozenset[str], token: str, access: Acces
     return security.Guard(Starlette(routes=routes), hosts, token, access)
 
 
-def _page_files() -> dict[str, bytes]:
+def page_files() -> dict[str, bytes]:
     """The files of the page by their address."""
     root = resources.files("facespace.explorer") / "web"
     files: dict[str, bytes] = {}
-    for prefix, folder in (("", root), ("panels/", root / "panels")):
+    for prefix, folder in (("", root), ("panels/", root / "panels"), ("local/", root / "local")):
         for entry in folder.iterdir():
             if entry.is_file():
                 files[prefix + entry.name] = entry.read_bytes()

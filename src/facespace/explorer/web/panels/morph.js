@@ -63,7 +63,10 @@ export function startMorph() {
   createControls();
   setChildren($('#morph'), strip, controls);
   whenShown($('#morph'), 'keyframes facts', rebuild);
-  on('facts', fillFormats);
+  on('facts', () => {
+    fillFormats();
+    fillInterpolations();
+  });
   on('face view', () => {
     if (!animationFrame) endPreview();
   });
@@ -115,6 +118,13 @@ function fillFormats() {
   /** @type {[string, string][]} */
   const choices = openFacts().formats.map((name) => [name, name.toUpperCase()]);
   fillSelect(format, choices, 'format');
+}
+
+/** Leaves out what a static page cannot compute, and says why. */
+function fillInterpolations() {
+  const { unavailable } = openFacts();
+  fillSelect(interpolation, INTERPOLATIONS.filter(([name]) => !unavailable[name]), 'interpolation');
+  interpolation.dataset.tip = `${INTERPOLATION_TIP} ${unavailable.geodesic ?? ''}`.trim();
 }
 
 function pathRequest() {

@@ -1,0 +1,150 @@
+// @ts-check
+/** The networks of the open space in onnxruntime-web: opened when they are first needed, and run one at a time. */
+
+import { Turns } from './turns.js';
+
+/** @typedef {import('./files.js').Files} Files */
+/** @typedef {import('./messages.js').Start} Start */
+/** @typedef {import('./messages.js').SiteSpace} SiteSpace */
+/** @typedef {{data: Float32Array, dims: readonly number[], dispose?: () => void}} Tensor */
+/** @typedef {{run: (feeds: Record<string, Tensor>) => Promise<Record<string, Tensor>>, release: () => Promise<void>}} Session */
+/**
+ * The part of onnxruntime-web that is used.
+ * @typedef {object} Runtime
+ * @property {{wasm: {numThreads: number, wasmBinary?: ArrayBuffer}, logLevel: string}} env
+ * @property {{create: (model: Uint8Array, options: object) => Promise<Session>}} InferenceSession
+ * @property {new (type: string, data: Float32Array, dims: number[]) => Tensor} Tensor
+ */
+
+const WASM = 'runtime/ort-wasm-simd-threaded.wasm.gz';
+const MOST_THREADS = 4;
+const NO_SIMD = 'This browser cannot run the model: it needs WebAssembly with SIMD. The map and the mean face are shown.';
+const NO_MEMORY =
+  'The model did not start: this device has too little free memory for it. Close other tabs and load the page again.';
+
+export class Networks {
+  #turns = new Turns();
+  /** @type {Promise<Runtime> | null} */
+  #runtime = null;
+  /** Of the open space, by name. @type {Map<string, Promise<Session>>} */
+  #sessions = new Map();
+  /** @type {SiteSpace | null} */
+  #space = null;
+
+  /**
+   * @param {Start} start
+   * @param {Files} files
+   */
+  constructor(start, files) {
+    this.start = start;
+    this.files = files;
+  }
+
+  /** The path of the runtime's WebAssembly in a site. */
+  static runtimeFile = WASM;
+
+  /**
+   * The path of a network's file.
+   * @param {SiteSpace} space
+   * @param {string} name encoder, decoder or prior
+   */
+  static fileOf = (space, name) => `${space.folder}/${name}.onnx.gz`;
+
+  /**
+   * Opens a network, so that its first run does not wait for that.
+   * @param {SiteSpace} space
+   * @param {string} name
+   */
+  async open(space, name) {
+    if (space !== this.#space) await this.#leave(space);
+    const known = this.#sessions.get(name);
+    if (known) return known;
+    const opened = this.#create(space, name);
+    this.#sessions.set(name, opened);
+    opened.catch(() => this.#sessions.delete(name));
+    return opened;
+  }
+
+  /**
+   * Runs a network on one row of floats.
+   * @param {SiteSpace} space
+   * @param {string} name
+   * @param {string} input name of what goes in
+   * @param {Float32Array} values
+   * @param {number[]} shape of one row
+   * @param {boolean} [urgent] before all work that is not
+   * @returns {Promise<Float32Array>}
+   */
+  async run(space, name, input, values, shape, urgent = false) {
+    const session = await this.open(space, name);
+    const { Tensor } = await this.#ready();
+    /** @type {Record<string, Tensor>} */
+    const feeds = { [input]: new Tensor('float32', values, [1, ...shape]) };
+    if (name !== 'prior' && space.conditions) {
+      const unknown = new Float32Array(space.conditions).fill(NaN);
+      feeds.attributes = new Tensor('float32', unknown, [1, space.conditions]);
+    }
+    const results = await this.#turns.run(() => guarded(() => session.run(feeds)), urgent);
+    return Object.values(results)[0].data;
+  }
+
+  #ready() {
+    this.#runtime ??= this.#load();
+    return this.#runtime;
+  }
+
+  async #load() {
+    if (!this.start.simd) throw new Error(NO_SIMD);
+    /** @type {[Runtime, Uint8Array<ArrayBuffer>]} */
+    const [runtime, binary] = await Promise.all([import(this.start.runtime), this.files.read(WASM)]);
+    runtime.env.wasm.wasmBinary = binary.buffer;
+    // Threads need shared memory, which only an isolated page has.
+    runtime.env.wasm.numThreads = crossOriginIsolated ? Math.min(MOST_THREADS, navigator.hardwareConcurrency) : 1;
+    runtime.env.logLevel = 'error';
+    return runtime;
+  }
+
+  /**
+   * @param {SiteSpace} space
+   * @param {string} name
+   */
+  async #create(space, name) {
+    const path = Networks.fileOf(space, name);
+    const [runtime, model] = await Promise.all([this.#ready(), this.files.read(path)]);
+    // Weights that are stored as 8-bit or 16-bit numbers are computed once, when the graph is optimised.
+    const options = { executionProviders: ['wasm'], graphOptimizationLevel: 'all' };
+    const create = () => guarded(() => runtime.InferenceSession.create(model, options));
+    const session = await this.#turns.run(create, name === 'decoder');
+    await this.files.release(path);
+    return session;
+  }
+
+  /**
+   * Frees the memory of the space that was open before.
+   * @param {SiteSpace} space
+   */
+  async #leave(space) {
+    this.#space = space;
+    const left = [...this.#sessions.values()];
+    this.#sessions = new Map();
+    for (const session of left) {
+      const opened = await session.catch(() => null);
+      await this.#turns.run(async () => opened?.release(), false);
+    }
+  }
+}
+
+/**
+ * Runs work of the runtime, whose errors become sentences.
+ * @template T
+ * @param {() => Promise<T>} work
+ */
+async function guarded(work) {
+  try {
+    return await work();
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error);
+    if (error instanceof RangeError || /memory|allocat|bad_alloc|^\d+$/i.test(text)) throw new Error(NO_MEMORY);
+    throw new Error(`The model could not be run: ${text}`);
+  }
+}
