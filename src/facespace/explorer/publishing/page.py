@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from facespace.core.version import __version__
 
-SITE, CARD, WORKER, README = "site.json", "card.png", "sw.js", "README.md"
+SITE, CARD, WORKER, README = "site.json", "card.jpg", "sw.js", "README.md"
 GENERATOR = f"facespace {__version__}"
 MARK = '<meta name="generator" content="facespace '  # what every page of a site has
 DESCRIPTION = (

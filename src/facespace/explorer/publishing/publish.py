@@ -18,7 +18,7 @@ from facespace.explorer.publishing import page
 from facespace.explorer.publishing.page import CARD, README, SITE, WORKER, About, Policy
 from facespace.explorer.publishing.picture import draw_card
 from facespace.explorer.publishing.runtime import MODULE, WASM, Runtime, read_runtime
-from facespace.explorer.publishing.single import LEFT_OUT, single_file
+from facespace.explorer.publishing.single import single_file
 from facespace.explorer.publishing.spaces import MEAN, PRECISIONS, SiteSpace, folder_names, write_space
 from facespace.explorer.service import Spaces, page_files
 from facespace.space.face_space import FaceSpace
@@ -27,6 +27,8 @@ KIND = "facespace site"
 NAMES = ("index.html", README, CARD, SITE, WORKER, ".nojekyll", "page", "runtime", "spaces")
 LARGEST_SINGLE = 2**31  # bytes of a page in one file that may be replaced
 PACKED_WASM = f"runtime/{WASM}.gz"
+# Files of the explorer that are part of others in a site.
+LEFT_OUT = ("index.html", "icons.svg", "local/service_worker.js", "local/single_file.js")
 
 
 def publish(
@@ -94,7 +96,7 @@ def _write_site(
     (site / PACKED_WASM).write_bytes(gzip.compress(runtime.wasm, mtime=0))
     shell = ["./", SITE, f"runtime/{MODULE}", f"{written[0].folder}/{MEAN}"]
     for name, content in web.items():
-        if name not in ("index.html", "icons.svg", *LEFT_OUT):
+        if name not in LEFT_OUT:
             path = site / "page" / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
@@ -131,7 +133,7 @@ def _version(site: Path, web: dict[str, bytes]) -> str:
         if path.is_file():
             digest.update(f"{path.relative_to(site).as_posix()}\0".encode())
             digest.update(path.read_bytes())
-    for name in ("index.html", "icons.svg", *LEFT_OUT):
+    for name in LEFT_OUT:
         digest.update(web[name])
     return digest.hexdigest()[:16]
 

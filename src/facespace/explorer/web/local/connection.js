@@ -15,8 +15,7 @@ import { pageHandlers } from './page_handlers.js';
 /**
  * What a page in one file carries, which its script leaves here.
  * @typedef {object} Carried
- * @property {string} worker address of the worker's module
- * @property {string} runtime address of the runtime's module
+ * @property {string} worker address of the worker, which holds the runtime
  * @property {Record<string, Blob>} files by their path in the site
  */
 
@@ -40,7 +39,10 @@ export function connect() {
   if (worker) return;
   if (!canRun()) connection.onproblem(NO_WORKER);
   const inside = carried();
-  worker = new Worker(inside?.worker ?? new URL('./worker.js', import.meta.url), { type: 'module', name: 'facespace' });
+  // Browsers start no module in a worker for a page from a disk; the carried one is a script.
+  worker = inside
+    ? new Worker(inside.worker, { name: 'facespace' })
+    : new Worker(new URL('./worker.js', import.meta.url), { type: 'module', name: 'facespace' });
   worker.onmessage = ({ data }) => receive(data);
   worker.onerror = (event) => {
     fail(event.message ? `The model's worker has stopped: ${event.message}` : NO_WORKER);
@@ -60,7 +62,7 @@ function startMessage(inside) {
     base,
     list: siteList ?? '',
     version: document.body.dataset.version ?? '',
-    runtime: inside?.runtime ?? new URL('runtime/ort.wasm.bundle.min.mjs', base).href,
+    runtime: inside ? null : new URL('runtime/ort.wasm.bundle.min.mjs', base).href,
     files: inside?.files ?? null,
     simd: canRun(),
   };

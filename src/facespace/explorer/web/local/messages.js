@@ -7,7 +7,7 @@
  * @property {string} base address of the site
  * @property {string} list path of the list of the site's files
  * @property {string} version of the site's content
- * @property {string} runtime address of the module of onnxruntime-web
+ * @property {string | null} runtime address of the module of onnxruntime-web; null where the worker holds it
  * @property {Record<string, Blob> | null} files of a page in one file, by path; null where they are fetched
  * @property {boolean} simd whether the browser can run the model
  */

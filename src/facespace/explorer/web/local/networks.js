@@ -96,7 +96,7 @@ export class Networks {
   async #load() {
     if (!this.start.simd) throw new Error(NO_SIMD);
     /** @type {[Runtime, Uint8Array<ArrayBuffer>]} */
-    const [runtime, binary] = await Promise.all([import(this.start.runtime), this.files.read(WASM)]);
+    const [runtime, binary] = await Promise.all([runtimeOf(this.start), this.files.read(WASM)]);
     runtime.env.wasm.wasmBinary = binary.buffer;
     // Threads need shared memory, which only an isolated page has.
     runtime.env.wasm.numThreads = crossOriginIsolated ? Math.min(MOST_THREADS, navigator.hardwareConcurrency) : 1;
@@ -132,6 +132,14 @@ export class Networks {
       await this.#turns.run(async () => opened?.release(), false);
     }
   }
+}
+
+/**
+ * @param {Start} start
+ * @returns {Promise<Runtime>}
+ */
+async function runtimeOf({ runtime }) {
+  return runtime === null ? /** @type {any} */ (globalThis).facespaceRuntime : import(runtime);
 }
 
 /**

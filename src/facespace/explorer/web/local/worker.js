@@ -102,6 +102,7 @@ async function load(space) {
 }
 
 async function showProgress() {
+  if (!shown.length) return;
   const { site } = await ready;
   let loaded = 0;
   let total = 0;
