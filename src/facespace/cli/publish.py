@@ -46,7 +46,7 @@ def publish(
         Where the site will be, https://…, which links to it need for their picture.
     """
     from facespace.core.console import note
-    from facespace.explorer.publishing.publish import folder_sizes
+    from facespace.explorer.publishing.site import folder_sizes
     from facespace.explorer.publishing.publish import publish as run_publish
     from facespace.models.locations import require_default_space
 

@@ -76,7 +76,9 @@ def index(web: dict[str, bytes], about: About, policy: Policy, folder: str = "pa
     text = _replaced(text, 'tabindex="-1"></section>', f'tabindex="-1">{first}</section>')
     text = _replaced(text, "It is loaded from this computer only.", "The picture is the mean face of its space.")
     text = _replaced(text, "</body>", f"{icons}\n</body>")
-    return re.sub(r'(href|src)="(mark\.svg|style\.css|main\.js)"', rf'\1="{folder}\2"', text)
+    # A browser asks for the icon again at each change of the address, which is no request where it lies in the page.
+    text = text.replace('"mark.svg"', f'"{data_address(web["mark.svg"], "image/svg+xml")}"')
+    return re.sub(r'(href|src)="(style\.css|main\.js)"', rf'\1="{folder}\2"', text)
 
 
 def _replaced(text: str, old: str, new: str) -> str:
@@ -101,9 +103,9 @@ def _card(about: About) -> str:
     return "\n".join(lines) + "\n"
 
 
-def data_address(picture: bytes) -> str:
-    """The address of a PNG picture that holds the picture itself."""
-    return f"data:image/png;base64,{base64.b64encode(picture).decode()}"
+def data_address(picture: bytes, kind: str = "image/png") -> str:
+    """An address that holds the picture itself."""
+    return f"data:{kind};base64,{base64.b64encode(picture).decode()}"
 
 
 def service_worker(web: dict[str, bytes], version: str, shell: Sequence[str]) -> str:

@@ -13,6 +13,8 @@ from PIL import Image
 from facespace.explorer import handlers, messages
 from facespace.explorer.calls import Page
 from facespace.explorer.engine import Engine
+from facespace.explorer.local_arrays import local_arrays
+from facespace.explorer.local_photos import photo_layout
 from facespace.explorer.messages import Header, Request
 from facespace.image import grids, provenance
 
@@ -39,7 +41,7 @@ def write_replies(engine: Engine, folder: Path, priors: Mapping[str, str]) -> No
     write_reply(folder, "facts", static_facts(engine, priors))
     for name in STORED:
         write_reply(folder, name, *ask(engine, name))
-    write_reply(folder, "prior_mean", {}, _prior_mean(engine))
+    write_arrays(engine, folder)
     for method in MAPS:
         header, payload = _without_pixels(*ask(engine, "map", method=method))
         write_reply(folder, f"map-{method}", header, payload)
@@ -61,9 +63,13 @@ def static_facts(engine: Engine, priors: Mapping[str, str]) -> Header:
     return {**facts, "priors": dict(priors)}
 
 
-def _prior_mean(engine: Engine) -> np.ndarray:
-    """The centre of spherical paths, (D,)."""
-    return engine.space.prior().mean.detach().float().cpu().numpy().astype("<f4")
+def write_arrays(engine: Engine, folder: Path) -> None:
+    """Writes what the page computes with: numbers, and the layout of photographs."""
+    arrays = local_arrays(engine.space)
+    header: Header = {"counts": [[name, array.size] for name, array in arrays.items()]}
+    header["photo"] = photo_layout(engine.space)
+    numbers = np.concatenate([array.ravel() for array in arrays.values()]).astype("<f4")
+    write_reply(folder, "arrays", header, numbers)
 
 
 def mean_face(engine: Engine) -> Image.Image:

@@ -21,8 +21,6 @@ def single_file(web: dict[str, bytes], about: About, runtime: Runtime, files: Ma
     style = web["style.css"].decode()
     policy = Policy(scripts=[_checksum(script)], styles=[_checksum(style)], blob=True)
     text = index(web, about, policy, folder="")
-    mark = "data:image/svg+xml;base64," + _base64(web["mark.svg"])
-    text = text.replace('"mark.svg"', f'"{mark}"')
     text = text.replace('<link rel="stylesheet" href="style.css">', f"<style>{style}</style>")
     text = text.replace('<script type="module" src="main.js"></script>\n', "")
     worker = f"{library(runtime.module.decode(), RUNTIME)}\n{bundle(web, WORKER)}"

@@ -10,10 +10,10 @@ from pathlib import Path
 from facespace.core.console import note
 from facespace.core.reading import read_json
 from facespace.explorer.engine import Engine
-from facespace.explorer.publishing.replies import MAPS, MEAN, SHEET, STORED, write_replies
+from facespace.explorer.publishing.replies import MAPS, SHEET, write_replies
 from facespace.formats.export import export
 from facespace.models.bundle_card import MODEL_PRIOR
-from facespace.models.priors import Mixture, StandardNormal
+from facespace.models.priors import FittedNormal, Mixture, StandardNormal
 
 NETWORKS = ("decoder", "prior", "encoder")  # in the order in which a page loads them
 PRECISIONS = ("fp32", "fp16", "int8")
@@ -22,12 +22,12 @@ LEVELS = 1.0  # of 255, the largest mean difference of faces with int8 weights
 
 @dataclass(frozen=True)
 class SitePrior:
-    """How noise becomes latents: `noise` numbers from N(0, 1), of which the first `kept` are not scaled by the
-    truncation, are the latent or go through prior.onnx."""
+    """How `noise` numbers from N(0, 1) become a latent: by prior.onnx, of a mixture with the first one as it is, or
+    as the model's own Gaussian."""
 
     network: bool
     noise: int
-    kept: int = 0
+    mixture: bool = False
 
 
 @dataclass(frozen=True)
@@ -89,27 +89,25 @@ def _export(engine: Engine, to: Path, precision: str | None) -> str:
 
 
 def _priors(engine: Engine, facts: dict) -> dict[str, SitePrior]:
-    """The priors that a page can draw from: the default one, and N(0, I) of the model where it is another."""
+    """The priors that a page can draw from: the default one, and the model's own where it is a Gaussian."""
     kind = facts["prior"]["kind"]
-    model, dim = engine.space.model, engine.space.latent_dim
-    standard = isinstance(model.prior, StandardNormal) and not model.code_grids
+    model = engine.space.model
+    gaussian = isinstance(model.prior, StandardNormal | FittedNormal) and not model.code_grids
     found: dict[str, SitePrior] = {}
-    if kind != MODEL_PRIOR or not standard:
+    if kind != MODEL_PRIOR or not gaussian:
         noise = facts["networks"]["prior"]["inputs"]["noise"]["shape"][1]
-        kept = int(isinstance(engine.space.prior(kind), Mixture))
-        found[kind] = SitePrior(True, noise, kept)
-    if standard:
-        found[MODEL_PRIOR] = SitePrior(False, dim)
+        found[kind] = SitePrior(True, noise, isinstance(engine.space.prior(kind), Mixture))
+    if gaussian:
+        found[MODEL_PRIOR] = SitePrior(False, engine.space.latent_dim)
     return found
 
 
 def _files(folder: Path) -> list[str]:
     """The names of a space's files that a page loads, in that order."""
-    replies = [f"{name}.bin.gz" for name in ("facts", *STORED, "prior_mean", *(f"map-{name}" for name in MAPS))]
-    ordered = ["facts.bin.gz", "mean.bin.gz"]
-    ordered += [f"{name}.onnx.gz" for name in NETWORKS if (folder / f"{name}.onnx.gz").is_file()]
-    ordered += [name for name in (*replies, SHEET) if name not in ordered]
-    return ordered
+    replies = ("facts", "mean", "statistics", "directions", "arrays", *(f"map-{name}" for name in MAPS))
+    networks = [f"{name}.onnx.gz" for name in NETWORKS if (folder / f"{name}.onnx.gz").is_file()]
+    first, *others = [f"{name}.bin.gz" for name in replies]
+    return [first, *networks, *others, SHEET]
 
 
 def folder_names(names: Sequence[str]) -> list[str]:
@@ -123,5 +121,3 @@ def folder_names(names: Sequence[str]) -> list[str]:
         found.append(folder)
     return found
 
-
-__all__ = ["MEAN", "PRECISIONS", "SitePrior", "SiteSpace", "folder_names", "write_space"]

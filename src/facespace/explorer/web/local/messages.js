@@ -33,14 +33,15 @@
  */
 
 /**
- * How noise becomes latents: by prior.onnx, or as it is (`noise` numbers, of which the first `kept` are never scaled).
- * @typedef {{network: boolean, noise: number, kept: number}} SitePrior
+ * How noise becomes latents: `noise` numbers by prior.onnx, or as the model's own Gaussian.
+ * @typedef {{network: boolean, noise: number, mixture: boolean}} SitePrior
  */
 
 /**
  * @typedef {object} Site
  * @property {string} version
  * @property {SiteSpace[]} spaces
+ * @property {string | null} detector path of the face detector
  * @property {Record<string, number>} bytes of each file, by path
  */
 

@@ -1,19 +1,24 @@
 // @ts-check
-/** The networks of the open space in onnxruntime-web: opened when they are first needed, and run one at a time. */
+/** The networks of the open space, and the face detector of the site, in onnxruntime-web: opened when they are first
+ * needed, and run one at a time. */
 
 import { Turns } from './turns.js';
 
 /** @typedef {import('./files.js').Files} Files */
 /** @typedef {import('./messages.js').Start} Start */
 /** @typedef {import('./messages.js').SiteSpace} SiteSpace */
-/** @typedef {{data: Float32Array, dims: readonly number[], dispose?: () => void}} Tensor */
-/** @typedef {{run: (feeds: Record<string, Tensor>) => Promise<Record<string, Tensor>>, release: () => Promise<void>}} Session */
+/** @typedef {{data: Float32Array, dims: readonly number[]}} Tensor */
+/**
+ * @typedef {object} Session
+ * @property {(feeds: Record<string, Tensor>) => Promise<Record<string, Tensor>>} run
+ * @property {() => Promise<void>} release
+ */
 /**
  * The part of onnxruntime-web that is used.
  * @typedef {object} Runtime
  * @property {{wasm: {numThreads: number, wasmBinary?: ArrayBuffer}, logLevel: string}} env
  * @property {{create: (model: Uint8Array, options: object) => Promise<Session>}} InferenceSession
- * @property {new (type: string, data: Float32Array, dims: number[]) => Tensor} Tensor
+ * @property {new (type: string, data: Float32Array, dims: readonly number[]) => Tensor} Tensor
  */
 
 const WASM = 'runtime/ort-wasm-simd-threaded.wasm.gz';
@@ -26,7 +31,7 @@ export class Networks {
   #turns = new Turns();
   /** @type {Promise<Runtime> | null} */
   #runtime = null;
-  /** Of the open space, by name. @type {Map<string, Promise<Session>>} */
+  /** Of the open space and of the site, by path. @type {Map<string, Promise<Session>>} */
   #sessions = new Map();
   /** @type {SiteSpace | null} */
   #space = null;
@@ -51,22 +56,17 @@ export class Networks {
   static fileOf = (space, name) => `${space.folder}/${name}.onnx.gz`;
 
   /**
-   * Opens a network, so that its first run does not wait for that.
+   * Opens a network of a space, so that its first run does not wait for that.
    * @param {SiteSpace} space
    * @param {string} name
    */
   async open(space, name) {
     if (space !== this.#space) await this.#leave(space);
-    const known = this.#sessions.get(name);
-    if (known) return known;
-    const opened = this.#create(space, name);
-    this.#sessions.set(name, opened);
-    opened.catch(() => this.#sessions.delete(name));
-    return opened;
+    return this.#opened(Networks.fileOf(space, name));
   }
 
   /**
-   * Runs a network on one row of floats.
+   * Runs a network of a space on one row of floats.
    * @param {SiteSpace} space
    * @param {string} name
    * @param {string} input name of what goes in
@@ -77,15 +77,59 @@ export class Networks {
    */
   async run(space, name, input, values, shape, urgent = false) {
     const session = await this.open(space, name);
-    const { Tensor } = await this.#ready();
-    /** @type {Record<string, Tensor>} */
-    const feeds = { [input]: new Tensor('float32', values, [1, ...shape]) };
+    /** @type {Record<string, {data: Float32Array, dims: number[]}>} */
+    const feeds = { [input]: { data: values, dims: [1, ...shape] } };
     if (name !== 'prior' && space.conditions) {
       const unknown = new Float32Array(space.conditions).fill(NaN);
-      feeds.attributes = new Tensor('float32', unknown, [1, space.conditions]);
+      feeds.attributes = { data: unknown, dims: [1, space.conditions] };
     }
-    const results = await this.#turns.run(() => guarded(() => session.run(feeds)), urgent);
-    return Object.values(results)[0].data;
+    return Object.values(await this.#run(session, feeds, urgent))[0].data;
+  }
+
+  /**
+   * Runs another network of the site.
+   * @param {string} path
+   * @param {Record<string, {data: Float32Array, dims: number[]}>} feeds
+   */
+  async runFile(path, feeds) {
+    const results = await this.#run(await this.#opened(path), feeds, true);
+    /** @type {Record<string, Float32Array>} */
+    const outputs = {};
+    for (const [name, { data }] of Object.entries(results)) outputs[name] = data;
+    return outputs;
+  }
+
+  /**
+   * @param {Session} session
+   * @param {Record<string, {data: Float32Array, dims: number[]}>} feeds
+   * @param {boolean} urgent
+   */
+  async #run(session, feeds, urgent) {
+    const { Tensor } = await this.#ready();
+    /** @type {Record<string, Tensor>} */
+    const tensors = {};
+    for (const [name, { data, dims }] of Object.entries(feeds)) tensors[name] = new Tensor('float32', data, dims);
+    return this.#turns.run(() => guarded(() => session.run(tensors)), urgent);
+  }
+
+  /** @param {string} path */
+  #opened(path) {
+    const known = this.#sessions.get(path);
+    if (known) return known;
+    const opened = this.#create(path);
+    this.#sessions.set(path, opened);
+    opened.catch(() => this.#sessions.delete(path));
+    return opened;
+  }
+
+  /** @param {string} path */
+  async #create(path) {
+    const [runtime, model] = await Promise.all([this.#ready(), this.files.read(path)]);
+    // Weights that are stored as 8-bit or 16-bit numbers are computed once, when the graph is optimised.
+    const options = { executionProviders: ['wasm'], graphOptimizationLevel: 'all' };
+    const session = await this.#turns.run(() => guarded(() => runtime.InferenceSession.create(model, options)), false);
+    await this.files.release(path);
+    return session;
   }
 
   #ready() {
@@ -95,7 +139,6 @@ export class Networks {
 
   async #load() {
     if (!this.start.simd) throw new Error(NO_SIMD);
-    /** @type {[Runtime, Uint8Array<ArrayBuffer>]} */
     const [runtime, binary] = await Promise.all([runtimeOf(this.start), this.files.read(WASM)]);
     runtime.env.wasm.wasmBinary = binary.buffer;
     // Threads need shared memory, which only an isolated page has.
@@ -105,29 +148,16 @@ export class Networks {
   }
 
   /**
-   * @param {SiteSpace} space
-   * @param {string} name
-   */
-  async #create(space, name) {
-    const path = Networks.fileOf(space, name);
-    const [runtime, model] = await Promise.all([this.#ready(), this.files.read(path)]);
-    // Weights that are stored as 8-bit or 16-bit numbers are computed once, when the graph is optimised.
-    const options = { executionProviders: ['wasm'], graphOptimizationLevel: 'all' };
-    const create = () => guarded(() => runtime.InferenceSession.create(model, options));
-    const session = await this.#turns.run(create, name === 'decoder');
-    await this.files.release(path);
-    return session;
-  }
-
-  /**
    * Frees the memory of the space that was open before.
    * @param {SiteSpace} space
    */
   async #leave(space) {
+    const before = this.#space;
     this.#space = space;
-    const left = [...this.#sessions.values()];
-    this.#sessions = new Map();
-    for (const session of left) {
+    if (!before) return;
+    for (const [path, session] of this.#sessions) {
+      if (!path.startsWith(`${before.folder}/`)) continue;
+      this.#sessions.delete(path);
       const opened = await session.catch(() => null);
       await this.#turns.run(async () => opened?.release(), false);
     }

@@ -1,21 +1,25 @@
 // @ts-check
-/** One space of a static site, as its worker plays it: its stored replies, its networks on one latent, one picture or
- * one row of noise. */
+/** One space of a static site, as its worker plays it: its stored replies and arrays, and its networks on one latent, one
+ * picture or rows of noise. */
 
 import { joined, readStored } from './messages.js';
-import { normalNoise } from './noise.js';
 import { readSheet, toPlanes, toRgba } from './pixels.js';
+import { modelPriorLatents, priorNoise } from './random.js';
 
 /** @typedef {import('./files.js').Files} Files */
 /** @typedef {import('./messages.js').Answer} Answer */
 /** @typedef {import('./messages.js').SiteSpace} SiteSpace */
 /** @typedef {import('./networks.js').Networks} Networks */
+/** @typedef {import('./photo.js').PhotoLayout} PhotoLayout */
 /** @typedef {import('../types.js').Picture} Picture */
 /** @typedef {import('../types.js').SpaceFacts} SpaceFacts */
+/** @typedef {{arrays: Record<string, Float32Array>, photo: PhotoLayout}} Stored what the page computes with */
 
 export class LocalSpace {
   /** @type {Promise<SpaceFacts> | null} */
   #facts = null;
+  /** @type {Promise<Stored> | null} */
+  #arrays = null;
 
   /**
    * @param {SiteSpace} site
@@ -32,6 +36,24 @@ export class LocalSpace {
   facts() {
     this.#facts ??= this.stored('facts').then(({ header }) => header);
     return this.#facts;
+  }
+
+  /** Arrays by name (local_arrays.py), and how the space takes photographs. */
+  arrays() {
+    this.#arrays ??= this.#readArrays();
+    return this.#arrays;
+  }
+
+  async #readArrays() {
+    const { header, payload } = await this.stored('arrays');
+    /** @type {Record<string, Float32Array>} */
+    const arrays = {};
+    let offset = 0;
+    for (const [name, count] of /** @type {[string, number][]} */ (header.counts)) {
+      arrays[name] = new Float32Array(payload, offset, count);
+      offset += arrays[name].byteLength;
+    }
+    return { arrays, photo: header.photo };
   }
 
   /**
@@ -54,11 +76,6 @@ export class LocalSpace {
     return new Float32Array(payload, 0, header.latent_bytes / Float32Array.BYTES_PER_ELEMENT);
   }
 
-  /** The mean of the default prior (D,), the centre of spherical paths. */
-  async priorMean() {
-    return new Float32Array((await this.stored('prior_mean')).payload);
-  }
-
   /**
    * @param {Float32Array} z (D,)
    * @param {boolean} [urgent] whether somebody waits for this face
@@ -68,6 +85,17 @@ export class LocalSpace {
     const { width, height, channels } = (await this.facts()).picture;
     const planes = await this.networks.run(this.site, 'decoder', 'latents', z, [z.length], urgent);
     return { pixels: toRgba(planes, channels, width * height), width, height };
+  }
+
+  /**
+   * The faces of latents. One alone is what somebody looks at, and goes before those of grids.
+   * @param {Float32Array[]} rows
+   */
+  async decodeAll(rows) {
+    /** @type {Picture[]} */
+    const pictures = [];
+    for (const z of rows) pictures.push(await this.decode(z, rows.length === 1));
+    return pictures;
   }
 
   /**
@@ -84,18 +112,24 @@ export class LocalSpace {
   }
 
   /**
-   * A latent of a prior.
+   * Latents of a prior; the first ones are the same for every count.
    * @param {string} kind
+   * @param {number} count
    * @param {number} seed
-   * @param {number} place of the face among those of the seed
    * @param {number} truncation standard deviation of the noise
    */
-  async draw(kind, seed, place, truncation) {
+  async draw(kind, count, seed, truncation) {
     const prior = this.site.priors[kind];
     if (!prior) throw new Error(`This page has no prior '${kind}'. Choose another one.`);
-    const noise = normalNoise(prior.noise, seed, place);
-    for (let i = prior.kept; i < noise.length; i++) noise[i] *= truncation;
-    if (!prior.network) return noise;
-    return this.networks.run(this.site, 'prior', 'noise', noise, [prior.noise]);
+    if (!prior.network) {
+      const { model_prior_center: center, model_prior_root: root } = (await this.arrays()).arrays;
+      return modelPriorLatents(count, this.site.latents, seed, truncation, center ? { center, root } : null);
+    }
+    /** @type {Float32Array[]} */
+    const rows = [];
+    for (const noise of priorNoise(count, prior.noise, seed, truncation, prior.mixture)) {
+      rows.push(await this.networks.run(this.site, 'prior', 'noise', noise, [prior.noise]));
+    }
+    return rows;
   }
 }

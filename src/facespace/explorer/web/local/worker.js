@@ -16,6 +16,8 @@ import { LocalSpace } from './space.js';
 
 /** @typedef {{site: Site, spaces: LocalSpace[]}} Ready */
 
+const UPDATED = 'This site was published again while the page was loading. Load the page again.';
+
 /** @type {Files} */
 let files;
 /** @type {Networks} */
@@ -53,6 +55,7 @@ function begin(start) {
 async function openSite(start) {
   /** @type {Site} */
   const site = JSON.parse(new TextDecoder().decode(await files.read(start.list)));
+  if (site.version !== start.version) throw new Error(UPDATED);
   return { site, spaces: site.spaces.map((space) => new LocalSpace(space, files, networks)) };
 }
 
@@ -60,12 +63,12 @@ async function openSite(start) {
 async function answer({ id, name, fields, payload }) {
   const began = performance.now();
   try {
-    const { spaces } = await ready;
+    const { site, spaces } = await ready;
     const space = spaces[Number(fields.space) || 0];
     const handler = handlers[name];
     if (!space || !handler) throw new Error(`This page does not know the request ${name}.`);
     if (name === 'facts') load(space.site);
-    const reply = await handler({ space, fields, payload });
+    const reply = await handler({ site, space, fields, payload });
     const milliseconds = Math.round(100 * (performance.now() - began)) / 100;
     const names = spaces.map((other) => other.site.name);
     post({ id, header: { ...reply.header, id, ok: true, spaces: names, milliseconds }, payload: reply.payload }, [
@@ -93,6 +96,8 @@ async function load(space) {
     post({ progress: null });
     for (const path of space.files) await files.keep(path);
     await networks.open(space, 'encoder');
+    const { site } = await ready;
+    if (site.detector) await files.keep(site.detector);
     post({ loaded: space.folder });
   } catch (error) {
     begun.delete(space);
