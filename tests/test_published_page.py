@@ -40,6 +40,13 @@ ASK = """async ([module, space, rows]) => {
     faces: map.faces.map(({ pixels }) => [...pixels]), priors: Object.keys(facts.priors) };
 }"""
 
+# Resolves when another version of the site waits until no tab shows this one.
+UPDATED = """async () => {
+  const found = await navigator.serviceWorker.getRegistration();
+  await found.update();
+  while (!found.waiting) await new Promise((resolve) => setTimeout(resolve, 50));
+}"""
+
 
 @pytest.fixture
 def tab(browser, site_address):  # noqa: F811
@@ -192,9 +199,9 @@ def test_a_new_version_replaces_its_own_cache_and_no_other(browser, site, tmp_pa
         tab.page.reload()  # plays the version that it has, and learns of the other one
         tab.ready()
         assert tab.at("body").get_attribute("data-version") == old
-        tab.page.evaluate("navigator.serviceWorker.getRegistration().then(found => found.update())")
-        tab.page.goto("about:blank")  # no tab shows the old one
-        tab.page.wait_for_timeout(500)
+        tab.page.evaluate(UPDATED)
+        tab.page.close()  # no tab shows the old one
+        tab.page = tab.context.new_page()
         tab.page.goto(f"{shown.address}copy/")
         expect(tab.at("body[data-version=ffffffffffffffff]")).to_have_count(1)
         loaded(tab)
@@ -216,11 +223,11 @@ def test_one_file_plays_from_a_disk_without_a_network(browser, site, tmp_path):
         link = tab.page.url
         after = tab.picture()
         assert "#s=" in link
-        tab.page.goto("about:blank")
+        requests, tab.page = tab.requests, tab.context.new_page()
         tab.page.goto(link)
         expect(tab.at("#history .tile").first).to_be_visible()
         assert same(tab.picture(), after)
-        assert {url.split(":")[0] for url in tab.requests} <= {"file", "blob", "data", "about"}
+        assert {url.split(":")[0] for url in requests} <= {"file", "blob", "data", "about"}
         assert tab.errors == []
     finally:
         tab.context.close()

@@ -109,7 +109,7 @@ async function start() {
   on('face own locks shown', updateAddress); // of what the address holds
   addEventListener('hashchange', takeAddress);
   engine.connection.onstatus = (status) => handleStatus(status, badge);
-  engine.connection.onproblem = (sentence) => document.body.append(banner(h('span', {}, sentence)));
+  engine.connection.onproblem = showProblem;
   const token = isSite ? '' : await accessToken(linkText);
   if (token === null) {
     engine.connection.onstatus('refused');
@@ -175,6 +175,11 @@ async function openFirstSpace() {
   const document = linkText ? await attempt(async () => fromLink(/** @type {string} */ (linkText))) : null;
   linkText = null;
   await attempt(() => showSpace(lastSpace(), document).catch(() => showSpace(0, document)));
+}
+
+/** @param {string} sentence why this browser does not play a static page */
+function showProblem(sentence) {
+  if (!find('#problem')) document.body.append(h('div', { class: 'banner', id: 'problem', role: 'alert' }, sentence));
 }
 
 const banner = (/** @type {HTMLElement[]} */ ...content) =>
