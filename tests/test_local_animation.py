@@ -5,12 +5,14 @@ import io
 
 import numpy as np
 import pytest
-from browser_modules import browser, modules, received, sent  # noqa: F401 (fixtures)
+from browser_modules import HOST, browser, modules, received, sent  # noqa: F401 (fixtures)
 from PIL import Image, ImageSequence
+from test_local_photo import layout_of
 
 from facespace.explorer.engine import Engine, PathSpec
 from facespace.explorer.messages import rgba
 from facespace.image import animation, gif
+from facespace.image.photos import Template
 from facespace.image.provenance import PROVENANCE_TAG, is_own
 from facespace.image.sheets import enlarged
 from facespace.space.face_space import load
@@ -187,3 +189,34 @@ def test_a_video_of_an_unknown_format_gets_a_sentence(modules, morph):  # noqa: 
     argument = argument_of(morph, fps=8, format="avi", times=[])
     message = modules.error("record_video.js", PLAY, argument)
     assert message.startswith("This browser records no avi files. It can save: gif")
+
+
+WORKER = """
+const source = `
+  const names = ${JSON.stringify(a.names)};
+  Promise.all(names.map((name) => import('${a.host}/web/local/' + name))).then(
+    async (modules) => {
+      const { align } = modules[names.indexOf('photo.js')];
+      const { exportAnimation } = modules[names.indexOf('animation.js')];
+      const photo = { pixels: new Uint8ClampedArray(40000).fill(90), width: 100, height: 100 };
+      const points = [[40, 40], [60, 40], null, null, null];
+      const face = align(photo, points, ${JSON.stringify(a.layout)});
+      const file = await exportAnimation(
+        [Float32Array.of(0)], { fps: 10, format: 'gif' }, async () => [face]);
+      postMessage({ names, level: face.pixels[0], start: String.fromCharCode(...file.subarray(0, 6)) });
+    }).catch((error) => postMessage({ error: String(error) }));
+`;
+const worker = new Worker(URL.createObjectURL(new Blob([source], { type: 'text/javascript' })), { type: 'module' });
+const answer = await new Promise((resolve) => { worker.onmessage = ({ data }) => resolve(data); });
+worker.terminate();
+return answer;
+"""
+
+
+def test_the_modules_run_in_a_worker(modules):  # noqa: F811
+    """Where there is no document; what records videos is for the page."""
+    names = ["paths.js", "custom_direction.js", "photo.js", "animation.js", "random.js"]
+    layout = layout_of(Template(64, 64, 3, "center-148", (218, 178)))
+    argument = {"names": names, "host": HOST, "layout": layout}
+    answer = modules.run("photo.js", WORKER, argument)
+    assert answer == {"names": names, "level": 90, "start": "GIF89a"}
