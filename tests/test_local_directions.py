@@ -83,6 +83,9 @@ def test_the_arrays_of_a_space_fit_its_directions(modules, lively):  # noqa: F81
         "prior_center": (size,),
         "model_prior_center": (size,),
         "model_prior_root": (size, size),
+        "geodesic_center": (size,),
+        "geodesic_scale": (size,),
+        "geodesic_covariance": (size, size),
     }
     assert all(array.dtype == np.float32 for array in arrays.values())
     z = space.sample_latents(20, prior="model")
@@ -98,4 +101,5 @@ def test_the_arrays_of_a_space_fit_its_directions(modules, lively):  # noqa: F81
 
 
 def test_the_arrays_of_a_vae_leave_out_its_own_prior(trained):
-    assert local_arrays(load(trained)).keys() == {"whitening_center", "whitening_root", "prior_center"}
+    plain = {"whitening_center", "whitening_root", "prior_center", "geodesic_center", "geodesic_scale"}
+    assert local_arrays(load(trained)).keys() == plain

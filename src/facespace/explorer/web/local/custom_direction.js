@@ -121,19 +121,17 @@ function normalized(vector) {
 function ridgeProbe(having, lacking) {
   const count = having.length + lacking.length;
   const middle = meanOf([meanOf(having), meanOf(lacking)]);
-  const rows = [...having, ...lacking].map((row, place) => {
-    const weight = Math.sqrt(count / 2 / (place < having.length ? having.length : lacking.length));
-    return difference(row, middle).map((value) => value * weight);
-  });
-  const targets = rows.map((_, place) => {
-    const share = count / 2 / (place < having.length ? having.length : lacking.length);
-    return Math.sqrt(share) * (place < having.length ? 1 : -1);
-  });
+  const shares = [...having.map(() => count / 2 / having.length), ...lacking.map(() => count / 2 / lacking.length)];
+  const roots = shares.map(Math.sqrt);
+  const targets = roots.map((root, place) => (place < having.length ? root : -root));
+  const rows = [...having, ...lacking].map((row, place) =>
+    difference(row, middle).map((value) => value * roots[place]),
+  );
   return count <= middle.length ? solveBetweenFaces(rows, targets) : solveBetweenLatents(rows, targets);
 }
 
 /**
- * argmin |A w − b|² + RIDGE |w|² = Aᵀ (A Aᵀ + RIDGE I)⁻¹ b, the smaller system where there are fewer faces.
+ * argmin |A w − b|² + RIDGE · |w|² = Aᵀ (A Aᵀ + RIDGE I)⁻¹ b, the smaller system where there are fewer faces.
  * @param {Float64Array[]} rows of A, (N, D)
  * @param {number[]} targets b
  */

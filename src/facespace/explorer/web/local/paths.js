@@ -3,6 +3,7 @@
  * between, and at which of them each frame is taken. Decodes nothing itself; pictures come from a function. */
 
 import { plus } from '../maths.js';
+import { geodesicPaths } from './geodesic.js';
 
 /** @typedef {import('../types.js').Picture} Picture */
 /** @typedef {(where: number[]) => Float32Array[]} Path places on the path, whole at keyframes, to latents */
@@ -10,6 +11,7 @@ import { plus } from '../maths.js';
  * What a path depends on beside its keyframes.
  * @typedef {object} PathTools
  * @property {Float32Array} center (D,) of circles: the mean of the prior
+ * @property {import('./geodesic.js').Guide | null} [guide] of geodesic paths, where the space has one
  * @property {(rows: Float32Array[]) => Promise<Picture[]>} decode
  */
 /** @typedef {{frames: number, interpolation: string, loop_mode: string}} PathFields */
@@ -29,15 +31,15 @@ const RGB = [0, 1, 2]; // places in a pixel's RGBA
  * @param {PathTools} tools
  */
 export async function path(keyframes, fields, tools) {
-  check(keyframes, fields);
+  check(keyframes, fields, tools);
   const mode = fields.loop_mode;
   const stops = mode === 'loop' ? [...keyframes, keyframes[0]] : keyframes;
   const forward = stops.length - 1;
-  const between = INTERPOLATIONS[fields.interpolation];
+  const between = INTERPOLATIONS[fields.interpolation](stops, tools);
   const onPath = (/** @type {number} */ where) => {
     const at = mode === 'pingpong' ? forward - Math.abs(forward - where) : where;
     const segment = Math.min(Math.floor(at), forward - 1);
-    return between(stops[segment], stops[segment + 1], Math.fround(at - segment), tools.center);
+    return between(segment, Math.fround(at - segment));
   };
   const walk = (/** @type {number[]} */ places) => places.map(onPath);
   const closed = mode !== 'once';
@@ -55,8 +57,9 @@ export async function path(keyframes, fields, tools) {
 /**
  * @param {Float32Array[]} keyframes
  * @param {PathFields} fields
+ * @param {PathTools} tools
  */
-function check(keyframes, { frames, interpolation, loop_mode: mode }) {
+function check(keyframes, { frames, interpolation, loop_mode: mode }, { guide }) {
   if (keyframes.length > MOST_KEYFRAMES) {
     throw new Error(`A morph goes through at most ${MOST_KEYFRAMES} faces; got ${keyframes.length}.`);
   }
@@ -65,10 +68,10 @@ function check(keyframes, { frames, interpolation, loop_mode: mode }) {
     throw new Error(`frames is a whole number from 2 to ${MOST_FRAMES}; got ${frames}.`);
   }
   if (!LOOP_MODES.includes(mode)) throw new Error(`Unknown loop mode '${mode}'. Known: ${LOOP_MODES.join(', ')}.`);
-  if (interpolation === 'geodesic') {
+  if (interpolation === 'geodesic' && !guide) {
     throw new Error(
-      'A geodesic path follows the density of the prior, which this page cannot compute. Choose linear or ' +
-        'spherical, or open the space with: facespace explore',
+      'A geodesic path follows the density of the prior, which this page has of Gaussian priors and flows alone. ' +
+        'Choose linear or spherical, or open the space with: facespace explore',
     );
   }
   if (!Object.hasOwn(INTERPOLATIONS, interpolation)) {
@@ -105,8 +108,12 @@ function slerp(start, end, t, center) {
   return center.map((value, d) => value + length * (shareA * a[d] + shareB * b[d]));
 }
 
-/** @type {Record<string, (start: Float32Array, end: Float32Array, t: number, center: Float32Array) => Float32Array>} */
-const INTERPOLATIONS = { linear: lerp, spherical: slerp };
+/** @type {Record<string, (stops: Float32Array[], tools: PathTools) => import('./geodesic.js').Between>} */
+const INTERPOLATIONS = {
+  linear: (stops) => (segment, t) => lerp(stops[segment], stops[segment + 1], t),
+  spherical: (stops, { center }) => (segment, t) => slerp(stops[segment], stops[segment + 1], t, center),
+  geodesic: (stops, { guide }) => geodesicPaths(stops, /** @type {import('./geodesic.js').Guide} */ (guide)),
+};
 
 /**
  * For each segment how far the face has changed since its start, at each of 33 even places.
