@@ -9,6 +9,7 @@ from test_explorer_page import (  # noqa: F401
     test_a_link_restores_the_face_and_holds_no_token,
     test_a_locked_attribute_stays_where_it_is,
     test_a_lying_picture_is_refused,
+    test_a_morph_is_played_reordered_and_saved,
     test_a_page_of_320_pixels_needs_no_sideways_scrolling,
     test_a_panel_that_was_hidden_shows_the_values_of_the_new_face,
     test_a_photo_without_a_detected_face_is_aligned_by_hand,

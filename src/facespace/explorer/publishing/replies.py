@@ -17,6 +17,7 @@ from facespace.explorer.local_arrays import local_arrays
 from facespace.explorer.local_photos import photo_layout
 from facespace.explorer.messages import Header, Request
 from facespace.image import grids, provenance
+from facespace.space.geodesic import gaussian_guide
 
 STORED = ("mean", "statistics", "directions")  # requests without fields
 MAPS = ("pca", "tsne")
@@ -29,8 +30,8 @@ FULL = "facespace explore has that."
 UNAVAILABLE = {
     "edit": f"Keep the person, which needs a second network and gradients: {FULL}",
     "tune": f"Make it me needs a training of some minutes, which a page cannot do: {FULL}",
-    "geodesic": f"Geodesic morphs follow the density of the prior, which needs gradients: {FULL}",
 }
+GEODESIC = f"Geodesic morphs need a prior whose density is a Gaussian's or a flow's: {FULL}"
 
 
 def write_replies(engine: Engine, folder: Path, priors: Mapping[str, str]) -> None:
@@ -59,7 +60,11 @@ def ask(engine: Engine, name: str, **fields: object) -> tuple[Header, bytes]:
 def static_facts(engine: Engine, priors: Mapping[str, str]) -> Header:
     """The facts of a space on a static site: what needs gradients, a disk or another prior is not there."""
     facts = dict(engine.facts)
-    facts |= {"writable": False, "tunable": False, "formats": [], "unavailable": UNAVAILABLE}
+    absent = dict(UNAVAILABLE)
+    if gaussian_guide(engine.space.density_prior()) is None:
+        absent["geodesic"] = GEODESIC
+    # The page adds the formats that its browser can write.
+    facts |= {"writable": False, "tunable": False, "formats": [], "unavailable": absent}
     return {**facts, "priors": dict(priors)}
 
 

@@ -1,8 +1,10 @@
 // @ts-check
 /** What the worker of a static page answers: one row for each request of the page. */
 
+import { exportAnimation } from './animation.js';
 import { latents, nothing, withFaces, withPictures } from './answers.js';
 import { fitDirection, readWhitening } from './custom_direction.js';
+import { readGuide } from './geodesic.js';
 import { joined } from './messages.js';
 import { path as pathThrough } from './paths.js';
 import { photoHandlers } from './photo_handlers.js';
@@ -10,15 +12,10 @@ import { blendedWithMean } from './random.js';
 
 /** @typedef {import('./answers.js').Call} Call */
 /** @typedef {import('./answers.js').Handler} Handler */
-/** @typedef {import('./custom_direction.js').Whitening} Whitening */
-/** @typedef {import('./space.js').LocalSpace} LocalSpace */
 
 const MOST_KEYFRAMES = 12;
 const MOST_EXAMPLES = 2000;
 const ELSEWHERE = 'This page cannot do that. Open the space with: facespace explore';
-
-/** Made once for a space, since it takes an inverse of a matrix. @type {WeakMap<LocalSpace, Promise<Whitening>>} */
-const whitenings = new WeakMap();
 
 /**
  * A reply that was made when the site was published.
@@ -56,32 +53,47 @@ async function map({ space, fields }) {
   return space.stored(`map-${fields.method}`);
 }
 
-/** @type {Handler} */
-async function path(call) {
+/**
+ * The latents of a morph's frames.
+ * @param {Call} call
+ */
+async function frames(call) {
   const { space, fields } = call;
   const keyframes = latents(call, MOST_KEYFRAMES);
   const { prior_center: center } = (await space.arrays()).arrays;
+  const guide = fields.interpolation === 'geodesic' ? await space.made('guide', guideOf) : null;
   const spec = { frames: fields.frames, interpolation: fields.interpolation, loop_mode: fields.loop_mode };
-  const rows = await pathThrough(keyframes, spec, { center, decode: (faces) => space.decodeAll(faces) });
+  return pathThrough(keyframes, spec, { center, guide, decode: (rows) => space.decodeAll(rows) });
+}
+
+/** @param {Record<string, Float32Array>} arrays */
+function guideOf({ geodesic_center: center, geodesic_scale: scale, geodesic_covariance: covariance }) {
+  return center ? readGuide(center, scale, covariance ?? null) : null;
+}
+
+/** @type {Handler} */
+async function path(call) {
+  const rows = await frames(call);
   return { header: { count: rows.length }, payload: joined(...rows) };
+}
+
+/** @type {Handler} */
+async function animate(call) {
+  const { fps, format } = call.fields;
+  const decode = (/** @type {Float32Array[]} */ rows) => call.space.decodeAll(rows);
+  const file = await exportAnimation(await frames(call), { fps, format }, decode);
+  return { header: { format }, payload: joined(file) };
 }
 
 /** @type {Handler} */
 async function fit(call) {
   const examples = latents(call, MOST_EXAMPLES);
   const count = Number(call.fields.positive);
-  const whitening = await whiteningOf(call.space);
+  const whitening = await call.space.made('whitening', (arrays) =>
+    readWhitening(arrays.whitening_center, arrays.whitening_root),
+  );
   const { facts, values } = fitDirection(examples.slice(0, count), examples.slice(count), whitening);
   return { header: { facts }, payload: values.buffer };
-}
-
-/** @param {LocalSpace} space */
-function whiteningOf(space) {
-  const known = whitenings.get(space);
-  if (known) return known;
-  const made = space.arrays().then(({ arrays }) => readWhitening(arrays.whitening_center, arrays.whitening_root));
-  whitenings.set(space, made);
-  return made;
 }
 
 /** @type {Record<string, Handler>} */
@@ -97,8 +109,8 @@ export const handlers = {
   encode,
   path,
   fit_direction: fit,
+  export_animation: animate,
   // What a static page says that it cannot do: no panel offers it.
-  export_animation: refuse,
   edit: refuse,
   tune: refuse,
   add_direction: refuse,

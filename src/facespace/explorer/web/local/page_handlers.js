@@ -1,12 +1,40 @@
 // @ts-check
-/** The requests of a static page that need what only a page has, such as a canvas that is recorded, and that the
- * worker therefore cannot answer alone: one row for each. */
+/** The requests of a static page that need what only a page has, such as a canvas that is recorded, and that the worker
+ * therefore cannot answer alone: one row for each. */
 
-/** @typedef {(name: string, fields: Record<string, unknown>, payload: Uint8Array | Uint8ClampedArray) => Promise<any>} Ask */
-/**
- * @typedef {(fields: Record<string, unknown>, payload: Uint8Array | Uint8ClampedArray, ask: Ask) => Promise<any>}
- *   PageHandler the reply: a header and a payload
- */
+import { readPictures } from '../protocol.js';
+import { FORMATS } from './animation.js';
+import { recordVideo, videoFormats } from './record_video.js';
+
+/** @typedef {Record<string, unknown>} Fields */
+/** @typedef {Uint8Array | Uint8ClampedArray} Payload */
+/** @typedef {(name: string, fields: Fields, payload: Payload) => Promise<any>} Ask the worker */
+/** @typedef {(fields: Fields, payload: Payload, ask: Ask) => Promise<any>} PageHandler the reply: a header and a payload */
+
+const BATCH = 64; // latents of one request
+
+/** The facts, with the formats that this browser can write. @type {PageHandler} */
+async function facts(fields, payload, ask) {
+  const reply = await ask('facts', fields, payload);
+  reply.header.formats = [...FORMATS, ...videoFormats()];
+  return reply;
+}
+
+/** An animation: a picture by the worker, a video recorded here. @type {PageHandler} */
+async function exportAnimation(fields, payload, ask) {
+  const { format, fps } = fields;
+  if (FORMATS.includes(String(format))) return ask('export_animation', fields, payload);
+  const path = await ask('path', fields, payload);
+  const latents = new Uint8Array(path.payload);
+  const row = latents.length / path.header.count;
+  const pictures = [];
+  for (let start = 0; start < latents.length; start += BATCH * row) {
+    const { header, payload: pixels } = await ask('decode', fields, latents.slice(start, start + BATCH * row));
+    pictures.push(...readPictures(header, pixels));
+  }
+  const video = await recordVideo(pictures, Number(fps), String(format));
+  return { header: { format }, payload: await video.arrayBuffer() };
+}
 
 /** @type {Record<string, PageHandler>} */
-export const pageHandlers = {};
+export const pageHandlers = { facts, export_animation: exportAnimation };

@@ -20,6 +20,8 @@ export class LocalSpace {
   #facts = null;
   /** @type {Promise<Stored> | null} */
   #arrays = null;
+  /** @type {Map<string, Promise<any>>} */
+  #made = new Map();
 
   /**
    * @param {SiteSpace} site
@@ -68,6 +70,19 @@ export class LocalSpace {
     if (!sheet) return { header, payload: joined(payload) };
     const pixels = await readSheet(await this.files.blob(`${this.site.folder}/${sheet.file}`), sheet);
     return { header: rest, payload: joined(payload, pixels) };
+  }
+
+  /**
+   * What is made once of the space's arrays, since it takes long.
+   * @template T
+   * @param {string} name
+   * @param {(arrays: Record<string, Float32Array>) => T} make
+   * @returns {Promise<T>}
+   */
+  made(name, make) {
+    const known = this.#made.get(name) ?? this.arrays().then(({ arrays }) => make(arrays));
+    this.#made.set(name, known);
+    return known;
   }
 
   /** The mean latent (D,). */

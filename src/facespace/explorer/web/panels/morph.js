@@ -16,6 +16,7 @@ import { showPreview } from './stage.js';
 const FPS = 30;
 const MOST_KEYFRAMES = 12;
 const MOST_SECONDS = 10;
+const VIDEOS = ['mp4', 'webm']; // file formats
 
 /** Values of the protocol and their labels. @type {[string, string][]} */
 const INTERPOLATIONS = [
@@ -299,6 +300,6 @@ async function saveAnimation() {
   toast('Creating the animation…');
   const bytes = await attempt(() => engine.exportAnimation(latents, { ...pathRequest(), fps: FPS, format: extension }));
   if (!bytes) return;
-  const type = extension === 'mp4' ? 'video/mp4' : `image/${extension}`;
+  const type = VIDEOS.includes(extension) ? `video/${extension}` : `image/${extension}`;
   download(new Blob([bytes], { type }), `morph.${extension}`);
 }
