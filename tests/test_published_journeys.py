@@ -37,12 +37,12 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def address(site_address) -> str:  # noqa: F811
+def address(site_address) -> str:
     return site_address
 
 
 @pytest.fixture
-def tab(browser, address):  # noqa: F811
+def tab(browser, address):
     made = Tab(browser, address).ready()
     yield loaded(made)
     made.context.close()

@@ -49,7 +49,7 @@ UPDATED = """async () => {
 
 
 @pytest.fixture
-def tab(browser, site_address):  # noqa: F811
+def tab(browser, site_address):
     made = Tab(browser, site_address).ready()
     yield loaded(made)
     made.context.close()
@@ -105,7 +105,9 @@ def test_a_seed_draws_the_same_faces_again(tab):
     def faces() -> list[str]:
         expect(tab.at("#random .image-grid canvas")).to_have_count(9)
         tab.page.wait_for_timeout(300)
-        return tab.page.evaluate("[...document.querySelectorAll('#random .image-grid canvas')].map(c => c.toDataURL())")
+        return tab.page.evaluate(
+            "[...document.querySelectorAll('#random .image-grid canvas')].map(c => c.toDataURL())"
+        )
 
     tab.page.fill("#seed", "11")
     tab.page.press("#seed", "Enter")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from facespace.evaluation.analyze import analyze
     from facespace.evaluation.metric_tables import compare, evaluate
     from facespace.explorer.notebook import explore
+    from facespace.explorer.publishing.publish import publish
     from facespace.formats.export import export
     from facespace.formats.single_file import recipe_code
     from facespace.image import animation, grids
@@ -53,6 +54,7 @@ __all__ = [
     "morph_grids",
     "personalize",
     "prepare",
+    "publish",
     "read_photos",
     "recipe_code",
     "synthetic",
@@ -74,6 +76,7 @@ _MODULES = {
     "load_discriminator": "facespace.training.discriminators",
     "personalize": "facespace.adaptation.adapter",
     "prepare": "facespace.data.prepare",
+    "publish": "facespace.explorer.publishing.publish",
     "read_photos": "facespace.data.aligned_photos",
     "recipe_code": "facespace.formats.single_file",
     "train": "facespace.training.loop",

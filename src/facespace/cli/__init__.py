@@ -23,6 +23,7 @@ __all__ = [
     "mixes",
     "morphs",
     "priors",
+    "publish",
     "reconstruct",
     "run",
     "sets",

@@ -45,9 +45,9 @@ def publish(
     address
         Where the site will be, https://…, which links to it need for their picture.
     """
-    from facespace.core.console import note
-    from facespace.explorer.publishing.site import folder_sizes
+    from facespace.core.console import note, quoted
     from facespace.explorer.publishing.publish import publish as run_publish
+    from facespace.explorer.publishing.site import folder_sizes
     from facespace.models.locations import require_default_space
 
     if single and serve:
@@ -64,7 +64,7 @@ def publish(
     parts = ", ".join(f"{name} {size / 1e6:.1f} MB" for name, size in folders.items())
     text = f"{to}: {total / 1e6:.1f} MB ({parts})."
     if not serve:
-        return Done(facts, f"{text} Look at it: facespace publish --help, or python -m http.server -d {to}")
+        return Done(facts, f"{text} Look at it: python -m http.server -d {quoted(to)}")
     from facespace.explorer.publishing.serving import serve as run_server
 
     note(text)

@@ -32,8 +32,9 @@ class ExportError(FacespaceError):
 def compare(model: LatentModel, sampler: Sampler, graphs: Mapping[str, bytes], precision: str) -> Card:
     """The differences of the graphs "encoder", "decoder" and "prior" from torch, on FACES samples of the
     prior and on the faces decoded from them: `latents` or `levels`, largest differences; of faces decoded
-    from what differs `psnr` in dB and `mean_levels`, their mean absolute difference in levels of 255. Raises ExportError where one in fp32 differs by more than rounding, or
-    where one of any precision is not finite."""
+    from what differs `psnr` in dB and `mean_levels`, their mean absolute difference in levels of 255. Raises
+    ExportError where one in fp32 differs by more than rounding, or where one of any precision is not
+    finite."""
     generator = torch.Generator().manual_seed(0)
     noise = torch.randn(FACES, sampler.noise, generator=generator)
     latents, y = sampler.forward(noise), _attributes(model, generator)

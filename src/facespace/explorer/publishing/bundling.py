@@ -1,5 +1,6 @@
-"""Native ES modules as one text, for a page that can load no file: each module becomes a function that is called after
-those of the modules that it imports. Knows the forms of import and export that the page uses, and refuses others."""
+"""Native ES modules as one text, for a page that can load no file: each module becomes a function that is
+called after those of the modules that it imports. Knows the forms of import and export that the page uses,
+and refuses others."""
 
 import posixpath
 import re
@@ -15,8 +16,8 @@ MODULES = "facespaceModules"
 
 
 def bundle(sources: Mapping[str, bytes], first: str) -> str:
-    """The module `first` and all that it imports, by path, as one text. Raises AssertionError for a form of import or
-    export that is none of the page's, and for modules that import each other."""
+    """The module `first` and all that it imports, by path, as one text. Raises AssertionError for a form of
+    import or export that is none of the page's, and for modules that import each other."""
     written: dict[str, str] = {}
     open_modules: list[str] = []
 
@@ -61,8 +62,8 @@ def _as_function(name: str, source: str) -> str:
 
 
 def library(module: str, name: str) -> str:
-    """A bundled module of another project, which imports nothing, as a statement of a script (not a module) that sets
-    a global name."""
+    """A bundled module of another project, which imports nothing, as a statement of a script (not a module)
+    that sets a global name."""
     found = EXPORTS.search(module)
     assert found is not None, "the runtime has another form of export"
     pairs: list[str] = []

@@ -1,5 +1,5 @@
-"""The page of a static site: index.html of the explorer with a policy, a card for links and its first picture, the
-service worker, and README.md. Texts from texts; writes nothing."""
+"""The page of a static site: index.html of the explorer with a policy, a card for links and its first
+picture, the service worker, and README.md. Texts from texts; writes nothing."""
 
 import base64
 import html
@@ -14,8 +14,8 @@ SITE, CARD, WORKER, README = "site.json", "card.jpg", "sw.js", "README.md"
 GENERATOR = f"facespace {__version__}"
 MARK = '<meta name="generator" content="facespace '  # what every page of a site has
 DESCRIPTION = (
-    "A trained space of faces that plays in this browser: sliders, drawings, a map and morphs. The faces do not exist, "
-    "and nothing leaves this device."
+    "A trained space of faces that plays in this browser: sliders, drawings, a map and morphs. The faces do "
+    "not exist, and nothing leaves this device."
 )
 
 
@@ -37,8 +37,8 @@ class About:
 
 @dataclass(frozen=True)
 class Policy:
-    """What the page's Content-Security-Policy allows beside the site's own files: hashes of its inline texts, and
-    `blob` addresses of modules in memory."""
+    """What the page's Content-Security-Policy allows beside the site's own files: hashes of its inline texts,
+    and `blob` addresses of modules in memory."""
 
     scripts: Sequence[str] = ()
     styles: Sequence[str] = ()
@@ -52,7 +52,8 @@ class Policy:
         connect = "blob: data:" if self.blob else "'self'"
         return (
             f"default-src 'none'; script-src {scripts}; worker-src {own}; style-src {styles}; "
-            f"img-src 'self' blob: data:; media-src blob:; connect-src {connect}; base-uri 'none'; form-action 'none'"
+            f"img-src 'self' blob: data:; media-src blob:; connect-src {connect}; "
+            "base-uri 'none'; form-action 'none'"
         )
 
 
@@ -74,9 +75,11 @@ def index(web: dict[str, bytes], about: About, policy: Policy, folder: str = "pa
     text = _replaced(text, "<title>facespace explorer</title>", f"<title>{html.escape(about.title)}</title>")
     text = _replaced(text, "<body ", f'<body data-site="{SITE}" data-version="{about.version}" ')
     text = _replaced(text, 'tabindex="-1"></section>', f'tabindex="-1">{first}</section>')
-    text = _replaced(text, "It is loaded from this computer only.", "The picture is the mean face of its space.")
+    text = _replaced(
+        text, "It is loaded from this computer only.", "The picture is the mean face of its space."
+    )
     text = _replaced(text, "</body>", f"{icons}\n</body>")
-    # A browser asks for the icon again at each change of the address, which is no request where it lies in the page.
+    # A browser asks for the icon at each change of the address, which is no request where the page holds it.
     text = text.replace('"mark.svg"', f'"{data_address(web["mark.svg"], "image/svg+xml")}"')
     return re.sub(r'(href|src)="(style\.css|main\.js)"', rf'\1="{folder}\2"', text)
 
@@ -119,12 +122,13 @@ def readme(about: About, sizes: str) -> str:
     lines = []
     for name, terms in zip(about.names, about.terms):
         lines.append(f"* **{name}**: {terms or 'its data card states no terms of use'}")
+    title = ", ".join(about.names)
     return (
-        f"---\ntitle: {json.dumps(', '.join(about.names))}\nemoji: 🙂\ncolorFrom: gray\ncolorTo: green\nsdk: static\n"
-        f"pinned: false\n---\n\n# {', '.join(about.names)}\n\n{DESCRIPTION}\n\n"
+        f"---\ntitle: {json.dumps(title)}\nemoji: 🙂\ncolorFrom: gray\ncolorTo: green\n"
+        f"sdk: static\npinned: false\n---\n\n# {title}\n\n{DESCRIPTION}\n\n"
         "Any web server can show this folder: GitHub Pages, a static Space of Hugging Face, or "
         "`python -m http.server`. It works below any path.\n\n"
         "## Terms of use of the training data\n\n" + "\n".join(lines) + "\n\n"
-        f"## What is in it\n\n{sizes}\n\nMade by facespace {__version__}. The folder `runtime` holds onnxruntime-web "
-        "(MIT License, © Microsoft Corporation).\n"
+        f"## What is in it\n\n{sizes}\n\nMade by facespace {__version__}. The folder `runtime` holds "
+        "onnxruntime-web (MIT License, © Microsoft Corporation), `detector` YuNet (MIT License).\n"
     )

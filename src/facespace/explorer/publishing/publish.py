@@ -1,5 +1,5 @@
-"""`publish`: spaces as a folder of static files, or as one HTML file, that play in any browser. Written beside its
-place and moved, so that a site is whole or not there."""
+"""`publish`: spaces as a folder of static files, or as one HTML file, that play in any browser. Written
+beside its place and moved, so that a site is whole or not there."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -42,16 +42,16 @@ def publish(
     for their picture. With `force` an earlier site is replaced. The face detector YuNet becomes part of the
     site where its weights are on this machine.
 
-    Raises UsageError for an unknown precision, a missing package, a runtime of another version, a place that is
-    not to be replaced, and a space that ONNX files cannot hold; BundleError for a missing or damaged space;
-    FetchError where the runtime cannot be fetched."""
+    Raises UsageError for an unknown precision, a missing package, a runtime of another version, a place that
+    is not to be replaced, and a space that ONNX files cannot hold; BundleError for a missing or damaged
+    space; FetchError where the runtime cannot be fetched."""
     if precision is not None:
         choose(dict.fromkeys(PRECISIONS), precision, "precision")
     place, address = Path(to), _checked_address(address)
     given: list[FaceSpace | Path] = []
     for space in spaces:
         given.append(space if isinstance(space, FaceSpace) else Path(space))
-    check_packages()
+    check_packages("facespace publish")
     opened = Spaces(given)
     check_apart(place, *(space.folder if isinstance(space, FaceSpace) else space for space in given))
     with writing(place):

@@ -1,10 +1,11 @@
-"""The replies of a space that a static site stores: made by the handlers of the server when the site is published,
-and read by the page's worker. Pixels of many faces become one picture, which is a tenth of their bytes."""
+"""The replies of a space that a static site stores: made by the handlers of the server when the site is
+published, and read by the page's worker. Pixels of many faces become one picture, which is a tenth of their
+bytes."""
 
 import gzip
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -34,10 +35,10 @@ UNAVAILABLE = {
 GEODESIC = f"Geodesic morphs need a prior whose density is a Gaussian's or a flow's: {FULL}"
 
 
-def write_replies(engine: Engine, folder: Path, priors: Mapping[str, str]) -> None:
-    """Writes the replies of a space, whose statistics are computed first, into a folder: NAME.bin.gz each, the
-    sheet of faces on the map, and the mean face as a picture. `priors` are those that the site has, with
-    their origins. Raises FacespaceError where the statistics cannot be computed."""
+def write_replies(engine: Engine, folder: Path, priors: Sequence[str]) -> None:
+    """Writes the replies of a space, whose statistics are computed first, into a folder: NAME.bin.gz each,
+    the sheet of faces on the map, and the mean face as a picture. `priors` are the kinds that the site has.
+    Raises FacespaceError where the statistics cannot be computed."""
     engine.wait()
     write_reply(folder, "facts", static_facts(engine, priors))
     for name in STORED:
@@ -57,7 +58,7 @@ def ask(engine: Engine, name: str, **fields: object) -> tuple[Header, bytes]:
     return header, raw
 
 
-def static_facts(engine: Engine, priors: Mapping[str, str]) -> Header:
+def static_facts(engine: Engine, priors: Sequence[str]) -> Header:
     """The facts of a space on a static site: what needs gradients, a disk or another prior is not there."""
     facts = dict(engine.facts)
     absent = dict(UNAVAILABLE)
@@ -65,7 +66,8 @@ def static_facts(engine: Engine, priors: Mapping[str, str]) -> Header:
         absent["geodesic"] = GEODESIC
     # The page adds the formats that its browser can write.
     facts |= {"writable": False, "tunable": False, "formats": [], "unavailable": absent}
-    return {**facts, "priors": dict(priors)}
+    origins = {kind: engine.space.prior(kind).origin for kind in priors}
+    return {**facts, "priors": origins}
 
 
 def write_arrays(engine: Engine, folder: Path) -> None:

@@ -1,6 +1,6 @@
-"""onnxruntime-web, which plays a static site in the browser: its two files from a folder, from the user's cache,
-or from a public network of copies of npm packages, always of one version and with known checksums. It is never
-part of this repository."""
+"""onnxruntime-web, which plays a static site in the browser: its two files from a folder, from the user's
+cache, or from a public network of copies of npm packages, always of one version and with known checksums. It
+is never part of this repository."""
 
 import json
 from pathlib import Path
@@ -57,11 +57,12 @@ def _check(folder: Path, paths: dict[str, Path]) -> None:
             version = _version(path.parents[1])
             if version not in ("", VERSION):
                 raise UsageError(
-                    f"--runtime {folder} is onnxruntime-web {version}; a site is made with {VERSION}: {INSTALL}"
+                    f"--runtime {folder} is onnxruntime-web {version}; a site is made with {VERSION}: "
+                    f"{INSTALL}"
                 )
             raise UsageError(
-                f"{path} is not that of onnxruntime-web {VERSION}: its SHA-256 is another one. Install it again: "
-                f"{INSTALL}"
+                f"{path} is not that of onnxruntime-web {VERSION}: its SHA-256 is another one. "
+                f"Install it again: {INSTALL}"
             )
 
 
@@ -81,6 +82,7 @@ def _cached() -> dict[str, Path]:
             paths[name] = fetch(ADDRESS + name, folder / name, sha256=checksum)
         except FacespaceError as error:
             raise type(error)(
-                f"{error} Without this network, install it by {INSTALL}, and add --runtime node_modules/onnxruntime-web"
+                f"{error} Without this network, install it by {INSTALL}, and add "
+                "--runtime node_modules/onnxruntime-web"
             ) from error
     return paths

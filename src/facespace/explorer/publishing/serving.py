@@ -1,17 +1,19 @@
-"""A published site at an address of this machine, to look at it before it is uploaded. Serves files of one folder
-to this machine alone."""
+"""A published site at an address of this machine, to look at it before it is uploaded. Serves files of one
+folder to this machine alone."""
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
 from starlette.applications import Starlette
-from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.requests import Request
+from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from facespace.explorer.service import bind, media_type
 from facespace.core import interrupts
+from facespace.explorer.service import bind, media_type
 
 HEADERS = {"cache-control": "no-cache", "x-content-type-options": "nosniff"}
 
@@ -33,21 +35,21 @@ def application(site: Path) -> Starlette:
 
 
 def serve(site: Path, port: int | None, ready: Callable[[str], None]) -> str:
-    """Serves a folder until Ctrl-C; `ready` is called with the address, which is returned. Raises FacespaceError
-    where no port is free."""
+    """Serves a folder until Ctrl-C; `ready` is called with the address, which is returned. Raises
+    FacespaceError where no port is free."""
     listening = bind("127.0.0.1", port)
     address = f"http://127.0.0.1:{listening.getsockname()[1]}/"
-    server = _Server(uvicorn.Config(application(site), log_level="critical", access_log=False, lifespan="off"))
+    server = _Server(
+        uvicorn.Config(application(site), log_level="critical", access_log=False, lifespan="off")
+    )
     ready(address)
-    try:
+    with contextlib.suppress(KeyboardInterrupt):
         server.run(sockets=[listening])
-    except KeyboardInterrupt:
-        pass
     return address
 
 
 class _Server(uvicorn.Server):
-    def handle_exit(self, sig, frame) -> None:  # type: ignore[no-untyped-def]
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Ctrl-C ends it at once."""
         interrupts.leave_soon(0, "Stopped.")
         super().handle_exit(sig, frame)

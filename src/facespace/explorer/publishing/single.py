@@ -1,5 +1,5 @@
-"""A static site as one HTML file, which opens from a disk: the page's modules, the runtime and the files of its
-spaces are texts of the page, and its policy allows the hashes of those that run."""
+"""A static site as one HTML file, which opens from a disk: the page's modules, the runtime and the files of
+its spaces are texts of the page, and its policy allows the hashes of those that run."""
 
 import base64
 import hashlib

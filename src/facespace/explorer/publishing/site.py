@@ -1,5 +1,5 @@
-"""The files of a static site: those that a page's worker reads, and around them the page as a folder or as one HTML
-file. Writes into empty places; what may be replaced is decided in publish.py."""
+"""The files of a static site: those that a page's worker reads, and around them the page as a folder or as
+one HTML file. Writes into empty places; what may be replaced is decided in publish.py."""
 
 import gzip
 import hashlib
@@ -83,7 +83,11 @@ def _write_content(
     _write_packed(site / PACKED_WASM, spec.runtime.wasm)
     if spec.detector:
         _write_packed(site / DETECTOR, spec.detector)
-    around = [page.index(dict(web), _about(engines, "", ""), Policy()).encode(), spec.runtime.module, *web.values()]
+    around = [
+        page.index(dict(web), _about(engines, "", ""), Policy()).encode(),
+        spec.runtime.module,
+        *web.values(),
+    ]
     version = _digest(site, around)
     sizes = {path: (site / path).stat().st_size for path in _read_paths(spaces, spec)}
     content = {

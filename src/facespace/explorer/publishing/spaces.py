@@ -22,8 +22,8 @@ LEVELS = 1.0  # of 255, the largest mean difference of faces with int8 weights
 
 @dataclass(frozen=True)
 class SitePrior:
-    """How `noise` numbers from N(0, 1) become a latent: by prior.onnx, of a mixture with the first one as it is, or
-    as the model's own Gaussian."""
+    """How `noise` numbers from N(0, 1) become a latent: by prior.onnx, of a mixture with the first one as it
+    is, or as the model's own Gaussian."""
 
     network: bool
     noise: int
@@ -59,8 +59,7 @@ def write_space(engine: Engine, site: Path, folder: str, precision: str | None) 
             if name != "prior" or any(prior.network for prior in priors.values()):
                 graph = (exported / f"{name}.onnx").read_bytes()
                 (to / f"{name}.onnx.gz").write_bytes(gzip.compress(graph, mtime=0))
-    origins = {kind: engine.facts["priors"][kind] for kind in priors}
-    write_replies(engine, to, origins)
+    write_replies(engine, to, list(priors))
     return SiteSpace(
         name=engine.name,
         folder=folder,
@@ -120,4 +119,3 @@ def folder_names(names: Sequence[str]) -> list[str]:
             folder, number = f"spaces/{plain}-{number}", number + 1
         found.append(folder)
     return found
-

@@ -36,11 +36,11 @@ export async function showSpace(index, document = null, label = LINK) {
   const mean = await engine.mean();
   cachePicture(mean.z, mean.picture);
   if (document) await attempt(async () => restoreDocument(document, label));
+  pollStatistics(index);
   if (!state.history.length && !hadHistory) {
     setFace(mean.z, 'Mean face');
     await showRandomFace();
   }
-  pollStatistics(index);
 }
 
 /**

@@ -11,6 +11,8 @@ export class Files {
   loaded = new Map();
   /** Files that are asked for or kept, by path. @type {Map<string, Promise<Blob>>} */
   #blobs = new Map();
+  /** Paths of files that were loaded. @type {Set<string>} */
+  #whole = new Set();
   /** @type {Promise<Cache | null>} */
   #cache;
 
@@ -42,7 +44,10 @@ export class Files {
     if (known) return known;
     const asked = this.#load(path);
     this.#blobs.set(path, asked);
-    asked.catch(() => this.#blobs.delete(path)); // another try may succeed
+    asked.then(
+      () => this.#whole.add(path),
+      () => this.#blobs.delete(path), // another try may succeed
+    );
     return asked;
   }
 
@@ -51,7 +56,7 @@ export class Files {
    * @param {string} path
    */
   async keep(path) {
-    if (this.loaded.has(path)) return;
+    if (this.#whole.has(path)) return;
     await this.blob(path);
     await this.release(path);
   }

@@ -28,6 +28,8 @@ const NO_MEMORY =
   'The model did not start: this device has too little free memory for it. Close other tabs and load the page again.';
 
 export class Networks {
+  /** Time that the last run took, without waiting. */
+  milliseconds = 0;
   #turns = new Turns();
   /** @type {Promise<Runtime> | null} */
   #runtime = null;
@@ -109,7 +111,12 @@ export class Networks {
     /** @type {Record<string, Tensor>} */
     const tensors = {};
     for (const [name, { data, dims }] of Object.entries(feeds)) tensors[name] = new Tensor('float32', data, dims);
-    return this.#turns.run(() => guarded(() => session.run(tensors)), urgent);
+    return this.#turns.run(async () => {
+      const start = performance.now();
+      const results = await guarded(() => session.run(tensors));
+      this.milliseconds = performance.now() - start;
+      return results;
+    }, urgent);
   }
 
   /** @param {string} path */

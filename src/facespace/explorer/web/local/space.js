@@ -3,13 +3,13 @@
  * picture or rows of noise. */
 
 import { joined, readStored } from './messages.js';
+import { Networks } from './networks.js';
 import { readSheet, toPlanes, toRgba } from './pixels.js';
 import { modelPriorLatents, priorNoise } from './random.js';
 
 /** @typedef {import('./files.js').Files} Files */
 /** @typedef {import('./messages.js').Answer} Answer */
 /** @typedef {import('./messages.js').SiteSpace} SiteSpace */
-/** @typedef {import('./networks.js').Networks} Networks */
 /** @typedef {import('./photo.js').PhotoLayout} PhotoLayout */
 /** @typedef {import('../types.js').Picture} Picture */
 /** @typedef {import('../types.js').SpaceFacts} SpaceFacts */
@@ -140,6 +140,8 @@ export class LocalSpace {
       const { model_prior_center: center, model_prior_root: root } = (await this.arrays()).arrays;
       return modelPriorLatents(count, this.site.latents, seed, truncation, center ? { center, root } : null);
     }
+    // Over a slow line the decoder comes first, which also moves the mean face.
+    await this.files.keep(Networks.fileOf(this.site, 'decoder'));
     /** @type {Float32Array[]} */
     const rows = [];
     for (const noise of priorNoise(count, prior.noise, seed, truncation, prior.mixture)) {

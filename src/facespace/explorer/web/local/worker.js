@@ -61,7 +61,6 @@ async function openSite(start) {
 
 /** @param {Asked} asked */
 async function answer({ id, name, fields, payload }) {
-  const began = performance.now();
   try {
     const { site, spaces } = await ready;
     const space = spaces[Number(fields.space) || 0];
@@ -69,7 +68,7 @@ async function answer({ id, name, fields, payload }) {
     if (!space || !handler) throw new Error(`This page does not know the request ${name}.`);
     if (name === 'facts') load(space.site);
     const reply = await handler({ site, space, fields, payload });
-    const milliseconds = Math.round(100 * (performance.now() - began)) / 100;
+    const milliseconds = Math.round(100 * networks.milliseconds) / 100;
     const names = spaces.map((other) => other.site.name);
     post({ id, header: { ...reply.header, id, ok: true, spaces: names, milliseconds }, payload: reply.payload }, [
       reply.payload,
@@ -92,7 +91,7 @@ async function load(space) {
   const first = prior ? ['decoder', 'prior'] : ['decoder'];
   shown = [Networks.runtimeFile, ...first.map((name) => Networks.fileOf(space, name))];
   try {
-    await Promise.all(first.map((name) => networks.open(space, name)));
+    for (const name of first) await networks.open(space, name);
     post({ progress: null });
     for (const path of space.files) await files.keep(path);
     await networks.open(space, 'encoder');
