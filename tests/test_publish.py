@@ -271,7 +271,7 @@ def answered(app, path: str, method: str = "GET") -> tuple[int, str]:
     sent = []
 
     async def receive():
-        return {"type": "http.request"}
+        await asyncio.Event().wait()  # the client stays
 
     async def send(message):
         sent.append(message)
