@@ -53,10 +53,10 @@ def write_folder(engines: Sequence[Engine], site: Path, spec: SiteSpec) -> None:
             shell.append(f"page/{name}")
     draw_card(engines[0], site / CARD)
     about = _about(engines, f"{spaces[0].folder}/{MEAN}", version, spec.address)
-    (site / "index.html").write_text(page.index(web, about, Policy()), encoding="utf-8")
-    (site / WORKER).write_text(page.service_worker(web, version, shell), encoding="utf-8")
+    (site / "index.html").write_text(page.index(web, about, Policy()), encoding="utf-8", newline="\n")
+    (site / WORKER).write_text(page.service_worker(web, version, shell), encoding="utf-8", newline="\n")
     (site / ".nojekyll").touch()  # GitHub Pages then takes all files as they are
-    (site / README).write_text(page.readme(about, _size_table(site)), encoding="utf-8")
+    (site / README).write_text(page.readme(about, _size_table(site)), encoding="utf-8", newline="\n")
 
 
 def write_single(engines: Sequence[Engine], to: Path, spec: SiteSpec) -> None:
@@ -71,7 +71,7 @@ def write_single(engines: Sequence[Engine], to: Path, spec: SiteSpec) -> None:
         mean = page.data_address((site / spaces[0].folder / MEAN).read_bytes())
     text = single_file(web, _about(engines, mean, version), spec.runtime, carried)
     with write_atomically(to) as beside:
-        beside.write_text(text, encoding="utf-8")
+        beside.write_text(text, encoding="utf-8", newline="\n")
 
 
 def _write_content(
