@@ -105,6 +105,7 @@ def test_stored_facts_are_those_of_a_page_that_only_plays(published):
     assert facts["fingerprints"] == [space["fingerprint"] for space in site["spaces"]]
 
 
+@pytest.mark.slow
 def test_publishing_again_gives_the_same_bytes(published, told, few_samples, package, monkeypatch, tmp_path):
     monkeypatch.setattr(statistics, "MAPPED", (40, 40))
     monkeypatch.setattr(statistics, "REENCODED", (120, 120))
@@ -137,6 +138,7 @@ def test_nothing_of_the_user_s_is_replaced(published, told, package, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "page.html"]
 
 
+@pytest.mark.slow
 def test_a_site_that_cannot_be_made_leaves_nothing(told, package, tmp_path, monkeypatch):
     def fail(*_):
         raise FacespaceError("The disk is full.")
@@ -233,6 +235,7 @@ def test_folders_of_spaces_are_plain_and_differ():
     ]
 
 
+@pytest.mark.slow
 def test_one_file_holds_every_file_and_the_hashes_of_its_texts(
     published, lively, few_samples, package, monkeypatch, tmp_path
 ):
@@ -255,6 +258,7 @@ def test_one_file_holds_every_file_and_the_hashes_of_its_texts(
     assert not re.search(r'(src|href)="(?!#|data:)', text)
 
 
+@pytest.mark.slow
 def test_the_verb_says_sizes_and_what_does_not_fit(cli, told, package, few_samples, monkeypatch, tmp_path):
     monkeypatch.setattr(statistics, "MAPPED", (40, 40))
     monkeypatch.setattr(statistics, "REENCODED", (60, 60))
