@@ -25,7 +25,7 @@ from PIL import Image, ImageFilter, ImageOps
 import facespace
 from facespace.adaptation.adapter import Adapter
 from facespace.adaptation.plan import AdaptPlan, plan_for
-from facespace.adaptation.set_prior import fit_set_prior
+from facespace.adaptation.set_prior import fit_set_priors
 from facespace.core.errors import ImageError
 from facespace.image.photos import has_image_ending
 from facespace.image.pixels import squared_error
@@ -195,8 +195,7 @@ def a_set(space: FaceSpace, judges: Judges, asked: argparse.Namespace) -> None:
         adapter.tune()
         seconds = time.perf_counter() - start
         tuned, z = adapter.result()
-        prior = fit_set_prior(space, z)
-        assert prior is not None
+        prior = fit_set_priors(space, z)[-1]
         new = tuned.decode(draw(prior.prior, NEW))
         latents = space.sample_latents_batched(NEW, seed=1)
         after = [tuned.decode(z), tuned.reconstruct(others)]

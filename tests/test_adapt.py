@@ -11,7 +11,7 @@ import torch
 import facespace
 from facespace.adaptation import adapt as adapting
 from facespace.adaptation import adapter as adapter_module
-from facespace.adaptation import figures
+from facespace.adaptation import figures, tuning
 from facespace.adaptation.adapter import Adapter, personalize
 from facespace.adaptation.inversion import encode
 from facespace.adaptation.photos import ALIKE, Faces, read_faces
@@ -25,6 +25,7 @@ from facespace.image.pixels import to_float
 from facespace.models import ModelConfig, build
 from facespace.models.bundle import Bundle
 from facespace.models.noise_normal import NoiseNormal, shrunk_normal
+from facespace.models.noise_pairs import NoisePairs, mixed_pairs
 from facespace.models.priors import Flow
 from facespace.space.face_space import FaceSpace
 
@@ -135,6 +136,34 @@ def test_a_set_gets_a_prior_of_its_own_and_a_page(base, faces, tmp_path, quick):
         assert torch.equal(one, other)
     with pytest.raises(UsageError, match="already holds an adapted space"):
         facespace.adapt(faces, to, base=base)
+
+
+@pytest.mark.parametrize("far", [0.0, 1.0])
+def test_the_encoder_learns_along_where_the_base_does_not_know_such_faces(base, faces, monkeypatch, far):
+    monkeypatch.setattr(tuning, "FAR", far)
+    adapter = Adapter(base, faces, replace(QUICK, tune_encoder=True, tuning_steps=4))
+    adapter.invert()
+    adapter.tune()
+    before, after = base.model.encoder.state_dict(), adapter.result().space.model.encoder.state_dict()
+    learned = any(not torch.equal(before[name], after[name]) for name in before)
+    assert learned == adapter.tuner.encodes == (far == 0)
+
+
+def test_where_the_base_has_a_flow_a_set_draws_mixes_of_pairs(lively, drawn, faces, tmp_path, quick):
+    shutil.copytree(lively, tmp_path / "base")
+    with quiet():
+        facespace.load(tmp_path / "base").fit_prior(drawn, "flow", steps=30, width=24)
+        space = facespace.adapt(faces, tmp_path / "mine", base=facespace.load(tmp_path / "base"))
+    priors = space.card["priors"]
+    assert set(priors) == {"flow", "noise-normal", "noise-pairs"} and space.default_prior == "noise-pairs"
+    assert facespace.load(tmp_path / "mine").default_prior == "noise-pairs"
+    assert len(space.prior("noise-pairs").pairs) == 24 * 23 // 2
+    densities = [entry["nats"]["held-out"]["fitted"] for entry in priors.values()]
+    assert np.isfinite(densities).all() and len(set(densities)) == 3
+    np.testing.assert_array_equal(space.sample(3, seed=1), space.sample(3, seed=1, prior="noise-pairs"))
+    with quiet():
+        person = facespace.adapt(faces[:3], base=space)
+    assert person.default_prior == "noise-pairs" and "noise-normal" in person.card["priors"]
 
 
 def test_a_resumed_adaptation_equals_an_uninterrupted_one(base, faces, tmp_path, quick):
@@ -266,6 +295,42 @@ def test_a_gaussian_in_the_noise_of_a_gaussian_is_that_of_both():
     z = torch.randn(5, 3)
     torch.testing.assert_close(second.log_prob(z).float(), expected.log_prob(z), rtol=1e-3, atol=1e-3)
     torch.testing.assert_close(second.mean, expected.mean, rtol=1e-4, atol=1e-4)
+
+
+def test_pairs_in_the_noise_of_a_flow_are_a_mixture_of_gaussians():
+    torch.manual_seed(0)
+    flow = Flow(3, steps=0, width=8)
+    flow.center.copy_(torch.tensor([1.0, -2.0, 0.5]))
+    flow.spread.copy_(torch.tensor([2.0, 1.0, 0.3]))  # an untrained velocity: latents are center + spread · e
+    e = torch.tensor([[3.0, 0.0, 0.0], [0.0, 3.0, 0.0], [0.0, 0.0, 3.0]])
+    centers = mixed_pairs(e)
+    torch.testing.assert_close(centers[0], torch.tensor([1.5, 1.5, 0.0]))
+    prior = NoisePairs.around(flow, centers, "a test")
+    means = flow.center + flow.spread * centers
+    components = torch.distributions.MultivariateNormal(means, torch.diag((0.6 * flow.spread) ** 2))
+    weights = torch.distributions.Categorical(torch.ones(3))
+    expected = torch.distributions.MixtureSameFamily(weights, components)
+    z = torch.randn(5, 3)
+    torch.testing.assert_close(prior.log_prob(z).float(), expected.log_prob(z), rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(prior.mean, expected.mean, rtol=1e-4, atol=1e-4)
+    drawn = prior.sample(6_000, generator=torch.Generator().manual_seed(1))
+    torch.testing.assert_close(drawn.mean(0), expected.mean, rtol=0, atol=0.06)
+    torch.testing.assert_close(drawn.var(0), expected.variance, rtol=0.06, atol=0)
+    torch.testing.assert_close(prior.sample(2, temperature=0.0), expected.mean.expand(2, 3))
+    torch.testing.assert_close(prior.truncate(z, 1.0), expected.mean.expand(5, 3), rtol=1e-4, atol=1e-4)
+
+
+def test_pairs_are_stored_whole_and_can_be_the_base_of_others():
+    torch.manual_seed(0)
+    flow = Flow(4, steps=0, width=8)
+    first = NoisePairs.around(flow, mixed_pairs(torch.randn(60, 4)), "first")
+    assert len(first.pairs) == 1024  # of 1,770 pairs
+    again = NoisePairs.from_card(4, first.options)
+    again.load_state_dict(first.state_dict())
+    drawn = [one.sample(4, generator=torch.Generator().manual_seed(1)) for one in (first, again)]
+    torch.testing.assert_close(drawn[0], drawn[1])
+    second = NoisePairs.around(first, mixed_pairs(torch.randn(3, 4)), "second")
+    assert len(second.pairs) == 3 and second.options["pairs"] == 3
 
 
 def test_few_noises_are_shrunk_more_than_many():

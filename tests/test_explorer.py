@@ -453,9 +453,10 @@ def test_a_photo_is_sent_once_and_landmarks_alone_after_it(page, port, trained):
         at, end = header["latent_bytes"], header["latent_bytes"] + 4 * 16 * 16
         assert header["aligned"] == {"count": 1, "width": 16, "height": 16} and len(body) == end + 4 * 16 * 16
         z = engine.encode(aligned)
-        np.testing.assert_array_equal(np.frombuffer(body[:at], "<f4"), z[0])
-        shown = np.frombuffer(body[at:], np.uint8).reshape(2, 16, 16, 4)[..., :3]
-        assert np.array_equal(shown, np.concatenate([engine.decode(z), aligned[None]]))
+        # The server's engine may be onnxruntime by now, which rounds otherwise.
+        np.testing.assert_allclose(np.frombuffer(body[:at], "<f4"), z[0], atol=1e-5)
+        shown = np.frombuffer(body[at:], np.uint8).reshape(2, 16, 16, 4)[..., :3].astype(int)
+        assert np.abs(shown[0] - engine.decode(z)[0]).max() <= 1 and np.array_equal(shown[1], aligned)
     other = Page(port)
     assert "No photograph is open" in other.ask("align", points=landmarks)[0]["error"]
     assert page.ask("align", points=landmarks)[0]["ok"] and page.ask("forget")[0]["ok"]

@@ -22,7 +22,7 @@ from facespace.formats.onnx_check import ExportError
 from facespace.formats.onnx_modules import sampler_of
 from facespace.formats.pictures import template_of
 from facespace.models import build, bundle
-from facespace.models.priors import STORED, FittedNormal, NoiseNormal
+from facespace.models.priors import STORED, FittedNormal, NoiseNormal, NoisePairs
 from facespace.recipes import RECIPES, recipe
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -104,18 +104,22 @@ def test_the_prior_of_codes_one_after_another_is_refused(tmp_path):
 
 
 @needs_onnx
-@pytest.mark.parametrize("kind", ["normal", "mixture", "flow", "diffusion", "noise-normal", "older flow"])
+@pytest.mark.parametrize(
+    "kind", ["normal", "mixture", "flow", "diffusion", "noise-normal", "noise-pairs", "older flow"]
+)
 def test_the_same_noise_gives_the_latents_of_torch(kind, trained, drawn, tmp_path, monkeypatch):
     shutil.copytree(trained, tmp_path / "run")
     space = facespace.load(tmp_path / "run")
     options = {"mixture": {"components": 2}}.get(kind, {} if kind == "normal" else {"steps": 30, "width": 24})
-    fitted = "flow" if kind in ("noise-normal", "older flow") else kind
+    fitted = "flow" if kind in ("noise-normal", "noise-pairs", "older flow") else kind
     if kind == "older flow":
         options["modulated"] = False
     space.fit_prior(drawn, fitted, **options)
     prior = space.prior(fitted)
     if kind == "noise-normal":
         prior = NoiseNormal.around(prior, torch.arange(5.0) / 5, torch.eye(5) * 0.5, "here")
+    if kind == "noise-pairs":
+        prior = NoisePairs.around(prior, torch.arange(15.0).reshape(3, 5) / 5, "here")
     monkeypatch.setattr(onnx_files, "_prior", lambda loaded: (kind, prior))
     facespace.export(tmp_path / "run", tmp_path / "onnx", format="onnx")
     width = session(tmp_path / "onnx/prior.onnx").get_inputs()[0].shape[1]

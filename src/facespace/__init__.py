@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from facespace.explorer.publishing.publish import publish
     from facespace.formats.export import export
     from facespace.formats.single_file import recipe_code
+    from facespace.hub.push import push
     from facespace.image import animation, grids
     from facespace.latent import maps
     from facespace.report import charts, latent_charts
@@ -55,6 +56,7 @@ __all__ = [
     "personalize",
     "prepare",
     "publish",
+    "push",
     "read_photos",
     "recipe_code",
     "synthetic",
@@ -77,6 +79,7 @@ _MODULES = {
     "personalize": "facespace.adaptation.adapter",
     "prepare": "facespace.data.prepare",
     "publish": "facespace.explorer.publishing.publish",
+    "push": "facespace.hub.push",
     "read_photos": "facespace.data.aligned_photos",
     "recipe_code": "facespace.formats.single_file",
     "train": "facespace.training.loop",

@@ -18,7 +18,7 @@ from facespace.adaptation.photos import Faces, Photos, attribute_notes, identity
 from facespace.adaptation.plan import MINUTES, SET, plan_for
 from facespace.adaptation.progress import INVERSION, TUNING, OnStep, Stop, ignore, never
 from facespace.adaptation.saving import Outcome, save_adapted
-from facespace.adaptation.set_prior import fit_set_prior
+from facespace.adaptation.set_prior import fit_set_priors
 from facespace.core.console import note
 from facespace.core.errors import TrainingError
 from facespace.core.locks import writing
@@ -184,7 +184,7 @@ def _finish(
     )
     figures = measure(pictures, networks, change, adapter.seconds)
     outcome = Outcome(adapter, tuned, faces, pictures, checks, figures)
-    save_adapted(to / BEST, outcome, fit_set_prior(base, tuned.latents))
+    save_adapted(to / BEST, outcome, fit_set_priors(base, tuned.latents))
     saved = load(to)
     report = build_report(outcome, saved, ending, commands)
     report.write_files(to)

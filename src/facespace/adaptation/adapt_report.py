@@ -15,6 +15,7 @@ from facespace.adaptation.plan import SET
 from facespace.adaptation.saving import LIKENESS, Outcome
 from facespace.core.errors import BundleError, UsageError
 from facespace.image.sheets import comparison, sheet
+from facespace.models.locations import title_of
 from facespace.report.page import Section
 from facespace.report.report import GOOD, NOTE, POOR, Finding, Report
 from facespace.space.face_space import FaceSpace
@@ -63,7 +64,7 @@ def build_report(outcome: Outcome, saved: FaceSpace, ending: str, commands: Sequ
 
 def _protocol(adapter: Adapter, ending: str) -> dict[str, object]:
     return {
-        "base": f"{adapter.base.folder.name}, {adapter.base.card['fingerprint'][:16]}",
+        "base": f"{title_of(adapter.base.folder)}, {adapter.base.card['fingerprint'][:16]}",
         "faces": len(adapter.faces),
         "held_out": int(adapter.held_out.sum()),
         "inversion_steps": adapter.plan.inversion_steps,

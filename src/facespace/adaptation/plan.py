@@ -23,7 +23,7 @@ class AdaptPlan:
     inversion_rate: float = 0.05
     decoder_rate: float = 1e-3
     encoder_rate: float = 3e-4
-    tune_encoder: bool = False
+    tune_encoder: bool = False  # where the base's encodings are far off
     # Weights against 1 for the mean absolute error of the tuned photographs.
     perceptual: float = 0.25
     locality: float = 1.0  # of the faces of prior latents, which must decode as before
@@ -55,7 +55,7 @@ def plan_for(faces: int, minutes: float = MINUTES) -> AdaptPlan:
     inversions = 30 * min(1.0, 160 * share / faces)
     return AdaptPlan(
         inversion_steps=max(1, round(inversions)),
-        tuning_steps=max(1, round(min(8 * faces, 900) * share)),
+        tuning_steps=max(1, round(min(16 * faces, 1800) * share)),
         batch=8,
         tune_encoder=True,
         held_out=0.1,

@@ -14,7 +14,7 @@ from facespace.adaptation.set_prior import SetPrior
 from facespace.core.cards import Card
 from facespace.core.files import write_json
 from facespace.models import bundle, fitted
-from facespace.models.bundle_card import SetFacts, Stage, checked, read_card, stages_of
+from facespace.models.bundle_card import SetFacts, Stage, read_card, stages_of
 
 LIKENESS = (
     "This space was tuned on photographs of people and shows them almost as they are: it is their likeness, "
@@ -56,8 +56,8 @@ class AdaptedFacts(TypedDict):
     likeness: list[str]
 
 
-def save_adapted(folder: Path, outcome: Outcome, prior: SetPrior | None) -> None:
-    """Writes the bundle into `folder`, in place of an older one."""
+def save_adapted(folder: Path, outcome: Outcome, priors: Sequence[SetPrior]) -> None:
+    """Writes the bundle with the base's priors and these into `folder`, in place of an older one."""
     adapter = outcome.adapter
     base, card = adapter.base, adapter.base.card
     name = folder.parent.resolve().name
@@ -68,6 +68,7 @@ def save_adapted(folder: Path, outcome: Outcome, prior: SetPrior | None) -> None
         "step": adapter.tuner.step,
         "metrics": {"step": adapter.tuner.step, "training_seconds": sum(adapter.seconds.values())},
         "started_from": card["fingerprint"],
+        **({"origin": card["origin"]} if "origin" in card else {}),
         "stages": [*stages_of(card), _stage(adapter)],
         "limitations": [*(card.get("limitations") or []), *_lost(outcome.checks)],
         "adapted": _adapted(outcome),
@@ -75,24 +76,30 @@ def save_adapted(folder: Path, outcome: Outcome, prior: SetPrior | None) -> None
     model = outcome.tuned.space.model
     bundle.save(folder, model, model.config, base.template, facts)
     fitted.carry_over(base.torch_engine.bundle, folder)
-    if prior is not None:
-        _add_prior(folder, outcome, prior)
+    _add_priors(folder, outcome, priors)
 
 
-def _add_prior(folder: Path, outcome: Outcome, prior: SetPrior) -> None:
-    """Adds the set's prior. Of the base's priors the card then has the density of the set's faces, since only
-    densities of the same faces can be compared, and the highest one makes the default."""
-    card = read_card(folder)
-    if "nats" in prior.facts:
-        own = prior.facts["nats"]["held-out"].get("model")
-        for entry in card.get("priors", {}).values():
-            entry.pop("nats", None)
-            if prior.base_nats is not None and len(card["priors"]) == 1:
-                entry["nats"] = {"held-out": {"fitted": prior.base_nats, "model": own}}
-        write_json(folder / bundle.CARD, card)
+def _add_priors(folder: Path, outcome: Outcome, priors: Sequence[SetPrior]) -> None:
+    if priors:
+        _restate_densities(folder, priors[0])
     model, template = outcome.tuned.space.model, outcome.adapter.base.template
-    saved = bundle.Bundle(model, template, checked(card), folder)
-    fitted.save_prior(saved, prior.kind, prior.prior, prior.facts, bits=16)
+    for prior in priors:
+        saved = bundle.Bundle(model, template, bundle.card_of(folder), folder)
+        fitted.save_prior(saved, prior.kind, prior.prior, prior.facts, bits=16)
+
+
+def _restate_densities(folder: Path, prior: SetPrior) -> None:
+    """Of the base's priors the card then has the density of the set's faces, since only densities of the same
+    faces can be compared."""
+    if "nats" not in prior.facts:
+        return
+    card = read_card(folder)
+    own = prior.facts["nats"]["held-out"].get("model")
+    for entry in card.get("priors", {}).values():
+        entry.pop("nats", None)
+        if prior.base_nats is not None and len(card["priors"]) == 1:
+            entry["nats"] = {"held-out": {"fitted": prior.base_nats, "model": own}}
+    write_json(folder / bundle.CARD, card)
 
 
 def _summary(adapter: Adapter, faces: Faces) -> str:

@@ -1,6 +1,7 @@
 """Pivotal tuning (Roich et al., 2021): the decoder learns to show given faces at their latents, while faces
-of the base's prior must decode as before, so that the rest of the space stays. For a set the encoder learns
-along, from augmented photographs, and the step that serves tuned and held-out faces best together is kept."""
+of the base's prior must decode as before, so that the rest of the space stays. For a set that the base's
+encoder does not know, as drawings, the encoder learns along, from augmented photographs. Of a set the step
+that serves tuned and held-out faces best together is kept."""
 
 import copy
 from collections.abc import Sequence
@@ -22,6 +23,9 @@ from facespace.space.base import BaseSpace
 from facespace.training.augment import affine, jitter, mirror
 
 WARMUP, LAST_RATE, CLIP = 10, 0.02, 1.0
+# Mean squared error of the base's reconstructions from which on the encoder learns along. Below it, what it
+# learns of a few dozen faces by heart costs other faces more than it gives them.
+FAR = 0.01
 AFFINE, JITTER = 0.4, 0.1  # of augmented photographs, see training/augment.py
 ENCODER = ("encoder", "heads")  # the parts of a model with an encoder of its own weights
 
@@ -58,13 +62,22 @@ class Tuner:
         z = torch.from_numpy(space.sample_latents_batched(plan.prior_faces, seed)).to(space.device)
         # Of the base, which must stay: latents of its prior, their faces and the encodings of these.
         self.prior_z, self.prior_x = z, images(space.model, z)
-        self.encodes = plan.tune_encoder and self.prior_x.shape[1:] == self.x.shape[1:]
+        self.encodes = plan.tune_encoder and self._is_far(space.model)
         self.prior_encoded = encode(space.model, self.prior_x, 1) if self.encodes else z
         self.spread = z.std(0).clamp(min=1e-3)
         self.optimizer = self._optimizer()
         self.step, self.stopping = 0, EarlyStopping()
         self.best: dict[str, Tensor] = _copied(self.model)
         self.history: list[dict[str, float]] = []  # a row for each validation
+
+    def _is_far(self, base: LatentModel) -> bool:
+        """Whether the base's encoder does not know such faces, as it does not know drawings."""
+        if self.prior_x.shape[1:] != self.x.shape[1:]:
+            return False
+        some = self.x[: 4 * SHOWN]
+        with torch.no_grad():
+            errors = images(base, encode(base, some)) - base.target(some)
+        return float(errors.square().mean()) > FAR
 
     def _optimizer(self) -> torch.optim.Optimizer:
         self.model.requires_grad_(False)

@@ -67,6 +67,7 @@ HEADINGS = {
     "edits": "Using a space",
     "explore": "Using a space",
     "publish": "Using a space",
+    "hub": "Using a space",
 }
 
 Json = Annotated[

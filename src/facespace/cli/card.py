@@ -8,6 +8,7 @@ from cyclopts import Parameter
 from facespace.cli.app import Done, verb
 from facespace.cli.options import Force
 from facespace.core.errors import UsageError
+from facespace.models.locations import place_of
 
 ENCODED = 256  # faces whose latents a packed space carries
 
@@ -35,7 +36,7 @@ def card(space: Path | None = None, /, *, to: Path | None = None) -> Done:
         return Done(dict(found.card), found.text())
     with write_atomically(to) as beside:
         beside.write_text(found.markdown(), encoding="utf-8", errors="surrogateescape")
-    return Done({**found.card, "to": str(to)}, f"The card of {found.folder} is in {to}.")
+    return Done({**found.card, "to": str(to)}, f"The card of {place_of(found.folder)} is in {to}.")
 
 
 @verb("facespace pack SPACE --to DIR [--bits 8] [--data SET] [--figures EVALUATION] [--limitation SENTENCE]")
@@ -83,7 +84,7 @@ def pack(
     after = export.pack(loaded, to, about, latents, bits)
     facts = {"space": str(loaded.folder), "to": str(to), "bits": bits, "bytes": after, "bytes_before": before}
     size = f"{after / 1e6:.1f} MB, of {before / 1e6:.1f} MB"
-    return Done(facts, f"{loaded.folder} in {to}: {size}; {bits}-bit weights")
+    return Done(facts, f"{place_of(loaded.folder)} in {to}: {size}; {bits}-bit weights")
 
 
 @verb("facespace export [SPACE] --to DIR [--format pytorch|onnx] [--precision fp16]")

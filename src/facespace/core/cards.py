@@ -25,12 +25,17 @@ if TYPE_CHECKING:  # 2 s that reading a card does not need
 BUFFERS = ("running_mean", "running_var", "num_batches_tracked", "codes", "uses", "sums")
 SCALE = ".scale"
 WEIGHTS, CARD, DIRECTIONS = "model.safetensors", "card.json", "directions.safetensors"
+DISCRIMINATOR, ENCODED = "discriminator.safetensors", "encoded.safetensors"
 RESTORE_HINT = "Copy the folder again from where it came from, or train it again."
-
 
 LARGEST_HEADER = 16 * MEGABYTE  # of a safetensors file
 LARGEST_WEIGHTS = 4096 * MEGABYTE
 Side = Annotated[int, msgspec.Meta(ge=0, le=2**40)]
+
+
+def prior_file(kind: str) -> str:
+    """The name of the file of a fitted prior."""
+    return f"prior-{kind}.safetensors"
 
 
 class MisfitError(BundleError):

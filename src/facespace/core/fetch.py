@@ -132,7 +132,7 @@ def _receive(url: str, part: Path, tag: Path) -> None:
                 etag = response.headers.get("Last-Modified", "")
             part.unlink(missing_ok=True)
             files.write_json(tag, {"url": url, "validator": etag})
-        _check_space(part, (total or start) - start, _name(url))
+        check_space(part, (total or start) - start, _name(url))
         _copy(response, part, start, total, _name(url))
 
 
@@ -211,7 +211,8 @@ def _name(url: str) -> str:
     return f"{unquote(parts.path.rsplit('/', 1)[-1]) or 'the page'} from {parts.hostname}"
 
 
-def _check_space(path: Path, needed: int, what: str) -> None:
+def check_space(path: Path, needed: int, what: str) -> None:
+    """Raises FetchError where the disk of a path has fewer free bytes than `what` needs."""
     place = next(parent for parent in path.absolute().parents if parent.is_dir())
     free = shutil.disk_usage(place).free
     if needed > free:
@@ -292,7 +293,7 @@ def _extract(
     by_name = {member.name: member for member in members}  # of several files of one name the last one counts
     for member in by_name.values():
         _check_member(archive, member)
-    _check_space(to, sum(member.size for member in by_name.values()), archive.name)
+    check_space(to, sum(member.size for member in by_name.values()), archive.name)
     title = f"Unpacking {archive.name}"
     with files.build_folder(to) as folder, console.progress(len(by_name), title, "files") as advance:
         for member in by_name.values():

@@ -16,7 +16,7 @@ from facespace.core.errors import UsageError, suggest
 from facespace.data.synthetic.factors import render
 from facespace.diagrams import concepts
 from facespace.diagrams.network import Block, network
-from facespace.models import ModelConfig, build, bundle
+from facespace.models import ModelConfig, build, bundle, locations
 from facespace.models.blocks import Residual, SideBranch, Trim
 from facespace.models.style import Modulated, StyledConvolution, ToRGB
 from facespace.recipes import RECIPES, recipe
@@ -165,8 +165,9 @@ def _config(what: str) -> tuple[str, ModelConfig]:
     """Name and config of the model of a recipe or of a space's folder."""
     if what in RECIPES:
         return what, recipe(what).model
-    if Path(what).is_dir():
-        return Path(what).resolve().name, bundle.load(what).model.config
+    folder = locations.folder_of(Path(what))
+    if folder.is_dir():
+        return locations.title_of(folder.resolve()), bundle.load(folder).model.config
     raise UsageError(
         f"{what!r} is no recipe, no idea and no folder of a space. {suggest(what, [*RECIPES, *IDEAS])}"
     )

@@ -12,6 +12,7 @@ from facespace.latent.maps import METHODS, Map
 from facespace.latent.structure import LatentRow
 from facespace.report import charts, latent_charts
 from facespace.report.page import png
+from facespace.report.tables import plain_name, signed
 from facespace.space.traversal import STEPS, decode_traversal, traverse
 
 LATENTS, TRAVERSALS, COMPONENTS = "latents.png", "traversals.png", "components.png"
@@ -42,16 +43,6 @@ def draw(analysis: Analysis) -> Pictures:
         pictures[CORRELATIONS] = png(correlations(analysis))
     pictures[POSTERIOR] = png(posterior(analysis))
     return pictures
-
-
-def plain_name(attribute: str) -> str:
-    """An attribute's name without underscores."""
-    return attribute.replace("_", " ")
-
-
-def signed(text: str) -> str:
-    """Text whose hyphens are minus signs."""
-    return text.replace("-", "−")
 
 
 def coloured(analysis: Analysis, one: Map) -> Figure:

@@ -4,15 +4,15 @@ space. Measures nothing."""
 from collections.abc import Callable, Sequence
 
 from facespace.evaluation import analysis_charts as pictures
-from facespace.evaluation.analysis_charts import Pictures, plain_name, signed
+from facespace.evaluation.analysis_charts import Pictures
 from facespace.evaluation.analysis_results import AnalysisResults, AnalyzedSpace
 from facespace.evaluation.disentanglement import NotMeasured
 from facespace.evaluation.latents import advise
 from facespace.latent.disentanglement import FactorScores
 from facespace.latent.maps import METHODS
-from facespace.latent.structure import LatentRow
+from facespace.latent.structure import LatentRow, half_of_influence
 from facespace.report.page import Picture, Section
-from facespace.report.tables import NONE, format_number, plain
+from facespace.report.tables import NONE, format_number, plain, plain_name, signed
 
 LISTED = 20  # latents in the table
 LENGTH_TOLERANCE = 0.1  # relative difference of lengths up to which they agree with the prior
@@ -23,15 +23,8 @@ FILES_TEXT = (
     "All figures are in analysis.json; the latents of all faces, with their attributes, in the embeddings."
 )
 LATENT_HEAD = [
-    "latent",
-    "influence",
-    "lowest",
-    "highest",
-    "mean",
-    "deviation",
-    "total activation",
-    "KL, nats",
-    "correlates with",
+    *("latent", "influence", "lowest", "highest", "mean", "deviation"),
+    *("total activation", "KL, nats", "correlates with"),
 ]
 COMPARED = "against the model's own prior", "found", "ideal"
 
@@ -88,21 +81,10 @@ def _latent_observation(results: AnalysisResults) -> str:
     text = f"All {total} latents are active"
     if found.dead:
         text = f"{len(found.dead)} of {total} latents are dead"
-    text += f". The {_half_of_influence(found.rows)} most influential cause half of all change."
+    text += f". The {half_of_influence(found.rows)} most influential cause half of all change."
     if found.kl is not None:
         text += f" Together they carry {found.kl:,.1f} nats of information on a face (KL)."
     return text
-
-
-def _half_of_influence(rows: Sequence[LatentRow]) -> int:
-    """How many of the most influential latents have half of the influence of all."""
-    total = sum(row.influence for row in rows) or 1.0
-    so_far = 0.0
-    for count, row in enumerate(rows):
-        if so_far >= 0.5 * total:
-            return count
-        so_far += row.influence
-    return len(rows)
 
 
 def _component_observation(results: AnalysisResults) -> str:
@@ -119,13 +101,11 @@ def _component_observation(results: AnalysisResults) -> str:
 def _attribute_observation(results: AnalysisResults) -> str:
     if not results.attributes:
         return "The set knows no attributes, so none is measured and the maps are not coloured."
-    measured = {name: facts.auc for name, facts in results.attributes.items() if facts.auc is not None}
+    measured = [(facts.auc, name) for name, facts in results.attributes.items() if facts.auc is not None]
     if not measured:
         return "No attribute has ten faces with it and ten without, so none could be measured."
-    ranked = [
-        f"{plain_name(name)} ({measured[name]:.2f})"
-        for name in sorted(measured, key=lambda name: -measured[name])
-    ]
+    measured.sort(key=lambda pair: -pair[0])
+    ranked = [f"{plain_name(name)} ({auc:.2f})" for auc, name in measured]
     best, worst = ranked[:3], ranked[3:][:-4:-1]
     text = f"A linear classifier of latents has its highest AUC (0.5 is chance) for {', '.join(best)}."
     return f"{text} Lowest: {', '.join(worst)}." if worst else text
@@ -185,12 +165,8 @@ def faces(results: AnalysisResults, shown: Pictures) -> Section:
 
 
 def _maps(kind: str, alt: str, shown: Pictures) -> list[Picture]:
-    made: list[Picture] = []
-    for name, (method, _) in METHODS.items():
-        file = f"{kind}-{name}.png"
-        if file in shown:
-            made.append(Picture(f"{method}.", shown[file], alt.format(method)))
-    return made
+    known = {method: shown.get(f"{kind}-{name}.png") for name, (method, _) in METHODS.items()}
+    return [Picture(f"{method}.", file, alt.format(method)) for method, file in known.items() if file]
 
 
 def latents(results: AnalysisResults, shown: Pictures) -> Section:
@@ -235,8 +211,8 @@ def walks(results: AnalysisResults, shown: Pictures) -> Section:
         "several. The attribute below a name correlates significantly with the latent (|r| above about "
         f"{results.correlations.by_chance:.2f})."
     )
-    caption = "Traversals of the most influential latents."
-    return Section("Traversals of latents", text, [Picture(caption, shown[pictures.TRAVERSALS])])
+    made = [Picture("Traversals of the most influential latents.", shown[pictures.TRAVERSALS])]
+    return Section("Traversals of latents", text, made)
 
 
 def components(results: AnalysisResults, shown: Pictures) -> Section | None:
@@ -245,8 +221,7 @@ def components(results: AnalysisResults, shown: Pictures) -> Section | None:
         return None
     text = (
         "Principal components are the orthogonal directions in which faces differ most; each mixes several "
-        "latents. "
-        "Each row moves along one of them.\n\n" + _component_observation(results)
+        "latents. Each row moves along one of them.\n\n" + _component_observation(results)
     )
     made = [Picture("Principal components.", shown[pictures.COMPONENTS])]
     return Section("Traversals along components", text, made)

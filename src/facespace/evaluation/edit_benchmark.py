@@ -47,6 +47,7 @@ from facespace.latent.directions import (
 )
 from facespace.latent.edit import move
 from facespace.latent.strengths import UNITS, Strength, parse
+from facespace.models.locations import title_of
 from facespace.perception.arcface import open_identity
 from facespace.perception.attributes import AttributeClassifier, load_classifier
 from facespace.perception.lpips import lpips_if_available
@@ -276,7 +277,7 @@ def make_report(benchmark: EditBenchmark, outcome: EditOutcome, results: EditBen
     protocol = document.pop("protocol")
     return Report(
         LAYOUT,
-        title=f"Editing {benchmark.session.space.folder.name}",
+        title=f"Editing {title_of(benchmark.session.space.folder)}",
         protocol=protocol,
         results=document,
         sections=sections.sections(benchmark, outcome, results),

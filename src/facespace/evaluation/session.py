@@ -14,6 +14,7 @@ from facespace.core.errors import UsageError
 from facespace.core.version import __version__
 from facespace.data.faces import FaceSet, batches, evenly_spaced
 from facespace.image.pixels import to_float
+from facespace.models.locations import place_of
 from facespace.models.posteriors import Gaussian
 from facespace.perception.arcface import IdentityNetwork
 from facespace.perception.inception import Features
@@ -106,7 +107,7 @@ class EvaluationSession:
         return SessionProtocol(
             facespace=__version__,
             space=SpaceIdentity(
-                folder=str(space.folder),
+                folder=place_of(space.folder),
                 recipe=(space.card.get("recipe") or {}).get("name"),
                 fingerprint=space.card["fingerprint"],
                 image=list(space.image_shape),

@@ -9,11 +9,13 @@ import torch
 from torch import Tensor
 
 from facespace.core.console import progress
+from facespace.core.hub_address import address_of
 from facespace.data.faces import FaceSet, batches, evenly_spaced
 from facespace.evaluation.session import EvaluationSession
 from facespace.image.pixels import PixelHistogram, quality, to_float, to_uint8
 from facespace.latent.structure import latent_structure
 from facespace.models.bundle_card import MODEL_PRIOR as OWN
+from facespace.models.locations import place_of, title_of
 from facespace.models.priors import FittedNormal, StandardNormal
 from facespace.report.comparison_results import (
     LastEpoch,
@@ -86,7 +88,7 @@ def decode(session: EvaluationSession, latents: np.ndarray) -> Decoded:
     again: list[np.ndarray] = []
     real, drawn = PixelHistogram(), PixelHistogram()
     start = 0
-    with progress(len(rows), f"Decoding {space.folder.name}", "faces") as advance:
+    with progress(len(rows), f"Decoding {title_of(space.folder)}", "faces") as advance:
         for part in batches(rows):
             end = start + len(part)
             target = space.target(session.pixels(part))
@@ -118,9 +120,9 @@ def identify(name: str, path: Path, space: FaceSpace, faces: FaceSet) -> SpaceFa
     fingerprint = trained_on.get("fingerprint")
     return SpaceFacts(
         name=name,
-        path=str(path),
+        path=place_of(space.folder) if address_of(path) else str(path),
         recipe=recipe.get("name"),
-        bundle=space.folder.name,
+        bundle=title_of(space.folder),
         step=card.get("step"),
         started_from=card.get("started_from"),
         fingerprint=card["fingerprint"],

@@ -20,6 +20,7 @@ from facespace.core.errors import FacespaceError, UsageError, choose
 from facespace.data.faces import FaceSet, evenly_spaced
 from facespace.explorer import statistics
 from facespace.explorer.messages import Header
+from facespace.explorer.onnx_engine import accelerated
 from facespace.explorer.photos import Photos
 from facespace.image import animation, grids
 from facespace.latent.directions import Directions, custom_direction
@@ -150,6 +151,8 @@ class Engine:
     def _measure(self) -> None:
         made = self._measured
         try:
+            self._check()
+            self.space = self.space.on_engine(accelerated(self.space.torch_engine))
             made.known = statistics.known_latents(self.space, self.faces, self._check)
             made.found = statistics.measure(made.known, self.variational)
             with quiet():

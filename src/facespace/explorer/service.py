@@ -85,6 +85,8 @@ def _folder(space: FaceSpace | Path) -> Path:
 def _name(folder: Path) -> str:
     """The name of the run, without the bundle's and never a whole path."""
     path = folder.resolve()
+    if locations.origin_of(path):
+        return locations.title_of(path)
     if folder.name in (locations.BEST, locations.LAST):
         return path.parent.name
     return path.name or "space"

@@ -33,10 +33,14 @@ class Network(NamedTuple):
 
 def check_packages(purpose: str = "--format onnx") -> None:
     """Raises UsageError where a package that writes or runs ONNX files is missing, which `purpose` needs."""
-    for package in PACKAGES:
-        if not importlib.util.find_spec(package):
-            needs = f"{purpose} needs the packages {' and '.join(PACKAGES)}: {install_command('onnx')}"
-            raise UsageError(needs)
+    if not has_packages():
+        needs = f"{purpose} needs the packages {' and '.join(PACKAGES)}: {install_command('onnx')}"
+        raise UsageError(needs)
+
+
+def has_packages() -> bool:
+    """Whether the packages that write and run ONNX files are installed."""
+    return all(map(importlib.util.find_spec, PACKAGES))
 
 
 def graph_of(network: Network) -> Any:
@@ -100,6 +104,8 @@ def _options(runtime: Any) -> Any:
     options = runtime.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = torch.get_num_threads()
+    # Threads that wait for the next face by spinning would take the processor from everything else.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return options
 
 

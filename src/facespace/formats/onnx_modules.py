@@ -13,7 +13,8 @@ from facespace.core.errors import UsageError
 from facespace.models.diffusion import Diffusion, raised_level
 from facespace.models.flow import SOLVER_STEPS, Flow
 from facespace.models.interface import LatentModel
-from facespace.models.priors import FittedNormal, Mixture, NoiseNormal, Prior, StandardNormal
+from facespace.models.noise_pairs import SPREAD
+from facespace.models.priors import FittedNormal, Mixture, NoiseNormal, NoisePairs, Prior, StandardNormal
 
 RIGHT_ANGLE = math.pi / 2
 
@@ -83,14 +84,26 @@ def sampler_of(model: LatentModel, prior: Prior) -> Sampler:
     if isinstance(prior, Mixture):
         return Sampler(1 + dim, nn.Identity(), Quantized(model, _MixtureTransport(prior)))
     if isinstance(prior, Flow):
-        noise = SOLVER_STEPS * dim if isinstance(prior, Diffusion) else dim
         return Sampler(
-            noise, FlowStart(prior), Quantized(model, FlowEnd(prior)), FlowStep(prior), SOLVER_STEPS
+            _noise_length(prior, dim),
+            FlowStart(prior),
+            Quantized(model, FlowEnd(prior)),
+            FlowStep(prior),
+            SOLVER_STEPS,
         )
     raise UsageError(
         f"New latents of this space come from {prior.origin}, which draws one code after another; there is "
         "no ONNX file of such a prior."
     )
+
+
+def _noise_length(prior: Flow, dim: int) -> int:
+    """How many numbers a sample of a flow takes."""
+    if isinstance(prior, Diffusion):
+        return SOLVER_STEPS * dim
+    if isinstance(prior, NoisePairs):
+        return 1 + dim
+    return dim
 
 
 class _GaussianTransport(nn.Module):
@@ -130,9 +143,14 @@ class _MixtureTransport(nn.Module):
 class FlowStart(nn.Module):
     """The noise at the start of the solver."""
 
+    quantiles: Tensor  # (P - 1,) of the first number, between the pairs of NoisePairs
+
     def __init__(self, prior: Flow) -> None:
         super().__init__()
         self.prior = prior
+        count = len(prior.pairs) if isinstance(prior, NoisePairs) else 1
+        reached = torch.arange(1, count, dtype=torch.float64) / count
+        self.register_buffer("quantiles", torch.special.ndtri(reached).float())
 
     def forward(self, noise: Tensor) -> Tensor:
         """(N, E) to (N, D)."""
@@ -140,6 +158,9 @@ class FlowStart(nn.Module):
             return noise[:, : len(self.prior.center)]
         if isinstance(self.prior, NoiseNormal):
             return self.prior.noise_center + noise @ self.prior.noise_root.T
+        if isinstance(self.prior, NoisePairs):
+            chosen = (noise[:, :1] > self.quantiles).long().sum(1)  # (N,)
+            return self.prior.pairs[chosen] + SPREAD * noise[:, 1:]
         return noise
 
 

@@ -211,3 +211,14 @@ def components_for(shares: np.ndarray, share: float) -> int | None:
     if not total:
         return None
     return int(np.searchsorted(shares.cumsum(), share * total - 1e-12)) + 1
+
+
+def half_of_influence(rows: Sequence[LatentRow]) -> int:
+    """How many of the most influential latents have half of the influence of all."""
+    total = sum(row.influence for row in rows) or 1.0
+    so_far = 0.0
+    for count, row in enumerate(rows):
+        if so_far >= 0.5 * total:
+            return count
+        so_far += row.influence
+    return len(rows)

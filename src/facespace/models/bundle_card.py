@@ -9,6 +9,7 @@ import msgspec
 from facespace.core import cards
 from facespace.core.cards import CARD, RESTORE_HINT, Card, CardKind
 from facespace.core.errors import BundleError
+from facespace.core.hub_address import origin_of
 from facespace.latent.direction_set import DirectionFacts
 
 FORMAT = 1
@@ -41,6 +42,7 @@ class PriorEntry(Entry):
     options: dict[str, Any]  # of its constructor
     nats: NotRequired[dict[str, LogLikelihoods]]  # by split
     discrete: NotRequired[bool]  # whether it is a distribution of codes
+    preferred: NotRequired[bool]  # drawn from where none is named, whatever the likelihoods
 
 
 class AggregatePosterior(TypedDict):
@@ -136,6 +138,7 @@ class BundleFacts(TypedDict):
     stages: NotRequired[list[Stage]]  # all trainings that the weights come from, the first one first
     aggregate_posterior: NotRequired[AggregatePosterior]
     packed: NotRequired[PackedEntry]
+    origin: NotRequired[str | None]  # the hub's address, with its commit, of the space this was made from
     history: NotRequired[list[str] | None]  # sentences on the trainings, in place of stages
     figures: NotRequired[dict[str, str | float] | None]
     limitations: NotRequired[list[str] | None]
@@ -162,6 +165,7 @@ class BundleCard(TypedDict):
     discriminator: NotRequired[Entry]
     encoded: NotRequired[EncodedEntry]
     packed: NotRequired[PackedEntry]
+    origin: NotRequired[str]  # the hub's address, with its commit, of the space this is or was made from
     damaged: NotRequired[list[str]]  # names of entries of these that are not as they must be; not on disk
     in_memory: NotRequired[bool]  # of a tuned space that was not saved: its folder is that of its base
     adapted: NotRequired[Fields]  # by `facespace adapt`: to which faces, with which results
@@ -181,15 +185,16 @@ BUNDLE = CardKind(
 
 def default_prior(card: Card | BundleCard) -> str:
     """The name of the prior that is used where none is named: a discrete one, since the density of a
-    continuous prior at codes, which are points, says nothing; else the fitted one with the highest held-out
-    log-likelihood, if that is above the one of the model's own prior; else "model"."""
+    continuous prior at codes, which are points, says nothing; else one that is preferred, since likelihood
+    does not tell what its faces look like; else the fitted one with the highest held-out log-likelihood, if
+    that is above the one of the model's own prior; else "model"."""
     best, highest = MODEL_PRIOR, float("-inf")
     for kind, entry in card.get("priors", {}).items():
         nats = entry.get("nats", {})
         found = nats.get("validation") or nats.get("held-out") or {}
         if not found or entry["weights"] != card["fingerprint"]:
             continue
-        if entry.get("discrete"):
+        if entry.get("discrete") or entry.get("preferred"):
             return kind
         if found["fitted"] > max(highest, found.get("model", float("inf"))):
             best, highest = kind, found["fitted"]
@@ -206,8 +211,12 @@ def likelihood_text(nats: Mapping[str, float]) -> str:
 
 
 def read_card(folder: Path) -> Card:
-    """The card of a bundle's own folder."""
-    return cards.read_card(folder / CARD, BUNDLE)
+    """The card of a bundle's own folder. That of one in the hub's cache names its address, with the commit,
+    as its origin, and what is made from it keeps that."""
+    card = cards.read_card(folder / CARD, BUNDLE)
+    if origin := origin_of(folder):
+        card["origin"] = str(origin)
+    return card
 
 
 def checked(card: Card) -> BundleCard:

@@ -165,6 +165,7 @@ def _model(card: Card, folder: Path) -> Rows:
     packed = ""
     if "packed" in card:
         packed = f", packed as {card['packed']['bits']}-bit numbers"
+    yield "origin", str(card.get("origin") or "")
     yield "fingerprint", f"{card['fingerprint'][:16]}, facespace {card.get('facespace')}{packed}"
 
 

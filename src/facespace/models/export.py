@@ -25,6 +25,7 @@ from facespace.models.fitted import (
     load_prior,
     prior_file,
 )
+from facespace.models.locations import place_of
 from facespace.models.weight_quantization import half, stored, stored_kernels
 
 BITS = {16: FORMAT, 8: FORMAT_8_BITS}  # of a weight, and the format of a bundle with such weights
@@ -96,8 +97,8 @@ def _note_more_bits(folder: Path, source: BundleCard, bits: int) -> None:
     stored = source.get("packed")
     if stored and stored["bits"] < bits:
         note(
-            f"The weights of {folder} have {stored['bits']} bits; {bits} bits make the files larger and the "
-            "weights no more exact."
+            f"The weights of {place_of(folder)} have {stored['bits']} bits; {bits} bits make the files "
+            "larger and the weights no more exact."
         )
 
 

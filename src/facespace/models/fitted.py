@@ -15,11 +15,14 @@ import torch
 from facespace.core.cards import (
     CARD,
     DIRECTIONS,
+    DISCRIMINATOR,
+    ENCODED,
     RESTORE_HINT,
     WEIGHTS,
     Card,
     MisfitError,
     fingerprint,
+    prior_file,
     read_tensors,
 )
 from facespace.core.console import note, quoted
@@ -46,14 +49,7 @@ from facespace.models.uninitialized import shapes_of, uninitialized
 from facespace.models.weight_quantization import restored, restored_kernels, stored
 from facespace.recipes.model_config import ModelConfig
 
-DISCRIMINATOR = "discriminator.safetensors"
-ENCODED = "encoded.safetensors"
 MOST_OPTION, MOST_BLOCKS = 2**24, 256  # of a prior's numbers, and of the blocks of its network
-
-
-def prior_file(kind: str) -> str:
-    """The name of the file of a fitted prior."""
-    return f"prior-{kind}.safetensors"
 
 
 # All files of a bundle that facespace writes.

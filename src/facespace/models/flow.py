@@ -158,12 +158,16 @@ class Flow(FittedPrior):
         """(n, D); the initial noise is scaled by `temperature`. All samples are conditioned on the attributes
         y (A,), NaN unknown, the more strongly the larger `guidance` (see `Flow.guided`)."""
         condition = None if y is None else Condition(y.to(self.center), guidance)
-        start = temperature * self.initial_noise(n, generator)
+        start = self.scaled(self.initial_noise(n, generator), temperature)
         return self._in_chunks(start, lambda part: self.transport(part, condition))
 
     def initial_noise(self, n: int, generator: Generator | None) -> Tensor:
         """The initial noise of n samples, (n, D)."""
         return noise(n, self.center, generator)
+
+    def scaled(self, e: Tensor, factor: float) -> Tensor:
+        """Noise (N, …) with its distance from the mean of the noise scaled."""
+        return factor * e
 
     def transport(self, start: Tensor, condition: Condition | None = None) -> Tensor:
         """That noise to latents (N, D)."""
@@ -209,12 +213,12 @@ class Flow(FittedPrior):
 
     def truncate(self, z: Tensor, strength: float) -> Tensor:
         """Truncation: latents (N, D) are encoded to noise, which shrinks by `strength` and is transported
-        back, so that each latent moves along its own path to regions of high density. At 1 all end where zero
-        noise is transported."""
+        back, so that each latent moves along its own path to regions of high density. At 1 all end where the
+        mean noise is transported."""
         with torch.no_grad():
             e = self.encode(z)
             # A difference, so that the solver's error cancels and a strength of 0 changes nothing.
-            return z + (self.decode((1 - strength) * e) - self.decode(e)).to(z)
+            return z + (self.decode(self.scaled(e, 1 - strength)) - self.decode(e)).to(z)
 
     def _white(self, z: Tensor) -> Tensor:
         """Latents (N, D) along the principal components, with variance 1 along each: (N, D)."""

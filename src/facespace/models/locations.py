@@ -1,11 +1,12 @@
-"""Where bundles lie: the best one of a run, and the default space that is part of the package. Opens no
-model."""
+"""Where bundles lie: the best one of a run, the default space that is part of the package, and those of the
+hub, hf://USER/NAME@REVISION, which are fetched here. Opens no model."""
 
 from pathlib import Path
 
 from facespace.core.cards import CARD, WEIGHTS
 from facespace.core.errors import BundleError, UsageError
 from facespace.core.files import restore_interrupted
+from facespace.core.hub_address import address_of, origin_of
 from facespace.report.run_files import METRICS
 
 BEST, LAST = "best", "last"  # the two bundles of a run
@@ -34,19 +35,40 @@ def require_default_space() -> Path:
 
 
 def check_writable(folder: Path) -> None:
-    """Raises BundleError for the folder of the default space, to which nothing is added. Long work calls this
-    before it starts."""
+    """Raises BundleError for the folder of the default space or of one in the hub's cache, to which nothing
+    is added. Long work calls this before it starts."""
+    if origin := origin_of(folder.resolve()):
+        raise BundleError(
+            f"{origin} lies in the cache of the hub, which stays as it is. Make a copy of your own first: "
+            f"facespace pack {origin} --to FOLDER"
+        )
     if folder.resolve() == DEFAULT_SPACE.resolve():
         raise BundleError(f"The default space stays as it is. Copy the folder {folder}, and name the copy.")
 
 
 def folder_of(path: Path) -> Path:
     """The folder of the bundle or the run that a file such as model.safetensors, card.json or checkpoint.pt
-    belongs to; any other path as it is."""
+    belongs to; of hf://USER/NAME@REVISION, also with one slash as in a path, the folder of the cache that
+    it is fetched to; any other path as it is. Raises what `hub_download.fetch` does."""
+    if address := address_of(path):
+        from facespace.models import hub_download  # no other SPACE needs the hub
+
+        return hub_download.fetch(address)
     if path.suffix.lower() not in MODEL_ENDINGS or not path.is_file():
         return path
     parent = path.absolute().parent if path.parent == Path() else path.parent
     return parent if _bundle_in(parent) or (parent / METRICS).is_file() else path
+
+
+def title_of(folder: Path) -> str:
+    """The name of a bundle or a run for titles: of one from the hub USER/NAME@COMMIT."""
+    origin = origin_of(folder)
+    return origin.short if origin else folder.name
+
+
+def place_of(folder: Path) -> str:
+    """Where a bundle or a run lies, for protocols: of one from the hub its address, with the commit."""
+    return str(origin_of(folder) or folder)
 
 
 def is_space(folder: Path) -> bool:
@@ -58,8 +80,9 @@ def is_space(folder: Path) -> bool:
 
 def find(folder: Path) -> Path:
     """The folder of a bundle: `folder` itself, or `best`, else `last`, in the folder of a run; for a file of
-    a bundle or a run the same of its folder; of the name faces64, where nothing else has it, the default
-    space. Raises BundleError where there is none."""
+    a bundle or a run the same of its folder; of hf://USER/NAME@REVISION that in the hub's cache; of the name
+    faces64, where nothing else has it, the default space. Raises BundleError where there is none, and what
+    `hub_download.fetch` does."""
     folder = folder_of(folder)
     restore_interrupted(folder)
     if not folder.exists() and folder == Path(DEFAULT_SPACE.name) and default_space() is not None:

@@ -18,6 +18,8 @@ from facespace.models.diffusion import Diffusion
 from facespace.models.flow import Flow
 from facespace.models.noise_normal import NAME as NOISE_NORMAL
 from facespace.models.noise_normal import NoiseNormal
+from facespace.models.noise_pairs import NAME as NOISE_PAIRS
+from facespace.models.noise_pairs import NoisePairs
 from facespace.models.prior import (
     FittedPrior,
     Options,
@@ -223,8 +225,8 @@ FITTED: dict[str, type[FittedPrior]] = {
     "normal": FittedNormal,
 }
 
-# Priors that a bundle may hold: those, and the one that `facespace adapt` makes from a base's flow.
-STORED: dict[str, type[FittedPrior]] = {**FITTED, NOISE_NORMAL: NoiseNormal}
+# Priors that a bundle may hold: those, and the ones that `facespace adapt` makes from a base's flow.
+STORED: dict[str, type[FittedPrior]] = {**FITTED, NOISE_NORMAL: NoiseNormal, NOISE_PAIRS: NoisePairs}
 
 CONDITIONAL = tuple(kind for kind, row in FITTED.items() if issubclass(row, Flow))  # by attributes
 
@@ -232,6 +234,7 @@ __all__ = [
     "CONDITIONAL",
     "FITTED",
     "NOISE_NORMAL",
+    "NOISE_PAIRS",
     "PRIORS",
     "STORED",
     "Autoregressive",
@@ -240,6 +243,7 @@ __all__ = [
     "Flow",
     "Mixture",
     "NoiseNormal",
+    "NoisePairs",
     "Options",
     "Prior",
     "StandardNormal",

@@ -35,6 +35,16 @@ def plain(name: str) -> str:
     return text
 
 
+def plain_name(attribute: str) -> str:
+    """An attribute's name without underscores."""
+    return attribute.replace("_", " ")
+
+
+def signed(text: str) -> str:
+    """Text whose hyphens are minus signs."""
+    return text.replace("-", "−")
+
+
 def format_number(value: float | None, form: str) -> str:
     """A number in the given format, or a dash."""
     if value is None:

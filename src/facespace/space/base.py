@@ -195,6 +195,12 @@ class BaseSpace:
         copied.template = replace(self.template, source=None)
         return copied
 
+    def on_engine(self, codec: Codec) -> Self:
+        """A copy of this space on another engine of the same bundle."""
+        copied = copy(self)
+        copied._codec = codec
+        return copied
+
     def faces_of(self, data: FaceSet | Path | str, split: str = "test", count: int | None = None) -> SetFaces:
         """At most `count` evenly spaced faces of a split of a prepared set, as this space takes them: `rows`
         (N,), `pixels` uint8 (N, H, W, C), `signs` (N, A) and `encode()` float32 (N, D). Raises UsageError for

@@ -364,18 +364,23 @@ class FaceSpace(BaseSpace):
 
 
 def load(space: Path | str | None = None, device: "torch.device | str" = "cpu") -> FaceSpace:
-    """Opens a run's folder (its best bundle) or a bundle's; without one the default space. Raises BundleError
-    where it is missing or damaged, UsageError where none is named and there is no default space."""
+    """Opens a run's folder (its best bundle), a bundle's, or the bundle at hf://USER/NAME@REVISION, which is
+    fetched from the hub into its cache; without one the default space. Raises BundleError where it is missing
+    or damaged, HubError for what the hub refuses or has not, UsageError where none is named and there is no
+    default space."""
     return FaceSpace(bundle.load(space, device))
 
 
 def space_facts(space: FaceSpace) -> dict[str, str | int]:
     """The facts of a space that every command reports."""
-    return {
+    facts: dict[str, str | int] = {
         "space": str(space.folder),
         "fingerprint": space.card["fingerprint"][:16],
         "latent_dim": space.latent_dim,
     }
+    if "origin" in space.card:
+        facts["origin"] = space.card["origin"]
+    return facts
 
 
 def _strength(known: Directions, name: str, value: float | str) -> float:

@@ -11,6 +11,7 @@ from facespace.core.console import progress
 from facespace.core.errors import UsageError
 from facespace.data.faces import FaceSet, batches, evenly_spaced
 from facespace.image.photos import Template
+from facespace.models.locations import place_of
 from facespace.space.inputs import Images
 
 
@@ -93,8 +94,8 @@ def check_crop(space: Encoder, faces: FaceSet) -> None:
     trained, found = space.template.crop, faces.template.crop
     if trained != found:
         raise UsageError(
-            f"{space.folder} was trained on faces of the crop {trained}, and {faces.root} holds {found}: the "
-            f"results would measure the crop. Prepare the set with --crop {trained}."
+            f"{place_of(space.folder)} was trained on faces of the crop {trained}, and {faces.root} holds "
+            f"{found}: the results would measure the crop. Prepare the set with --crop {trained}."
         )
 
 

@@ -161,6 +161,7 @@ class Training:
             self.seed,
             stages_of(origin.card) if origin else (),
             origin if self.plan.train.freeze == "encoder" else None,  # a frozen encoder's latents stay
+            origin.card.get("origin") if origin else None,
         )
 
     def _stepper(self) -> Stepper:

@@ -59,10 +59,12 @@ class Validator:
         seed: int = 0,
         stages: Sequence[Stage] = (),
         carried: bundle.Bundle | None = None,
+        address: str | None = None,
     ) -> None:
-        """`origin` is the fingerprint of the bundle that training started from, and `stages` its trainings.
-        What was fitted to the latents of the bundle `carried` is copied into every bundle of the run."""
-        self.seed, self.stages, self.carried = seed, stages, carried
+        """`origin` is the fingerprint of the bundle that training started from, `address` its place on the
+        hub, and `stages` its trainings. What was fitted to the latents of the bundle `carried` is copied into
+        every bundle of the run."""
+        self.seed, self.stages, self.carried, self.address = seed, stages, carried, address
         self.plan, self.loader, self.run, self.runtime, self.conditions_of = plan, loader, run, runtime, tell
         self.auxiliary = auxiliary
         self.faces, self.origin, self.started = loader.faces, origin, since_start()
@@ -155,6 +157,8 @@ class Validator:
         facts["stages"] = [*self.stages, self._stage(metrics)]
         if self.origin:
             facts["started_from"] = self.origin
+        if self.address:
+            facts["origin"] = self.address
         same_encoder = self.plan.train.freeze == "encoder"
         fitted.save_over(self.run / name, model, self.plan.model, self.faces.template, facts, same_encoder)
         if self.carried is not None:

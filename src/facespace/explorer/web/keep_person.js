@@ -48,7 +48,8 @@ export async function keepPerson(direction, from, showBusy) {
     return;
   }
   amend(withLocks(edit.face.z, from, edit.held));
-  if (!edit.reached) toast(`With all other attributes held, the classifier does not find the change of ${label} in this face.`);
+  if (edit.reached) return;
+  toast(`With all other attributes held, the classifier does not find the change of ${label} in this face.`);
 }
 
 /**
