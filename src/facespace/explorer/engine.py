@@ -122,6 +122,14 @@ class Engine:
             )
             self._worker.start()
 
+    def wait(self) -> None:
+        """Computes the statistics, and returns when all are there. Raises FacespaceError where that fails."""
+        self.start()
+        assert self._worker is not None
+        self._worker.join()
+        if self.failed:
+            raise FacespaceError(self.failed)
+
     def stop(self) -> None:
         """Ends the background work: a thread that runs the network while the process exits would crash it."""
         self._leaving.set()
@@ -180,6 +188,7 @@ class Engine:
             "priors": priors,
             "prior": space.default_prior,
             "formats": animation_formats(),
+            "unavailable": {},
             "parameters": sum(part.numel() for part in space.model.parameters()),
         }
 

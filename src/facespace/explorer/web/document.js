@@ -111,7 +111,7 @@ function escapeNonAscii(json) {
 /** The address of the page with this face in it, without the token. */
 export function shareLink() {
   const text = toUrlBase64(escapeNonAscii(JSON.stringify(toDocument())));
-  return `${location.origin}${location.pathname}${location.search}#s=${text}`;
+  return `${location.href.split('#')[0]}#s=${text}`; // location.origin is 'null' for a page from a disk
 }
 
 /**

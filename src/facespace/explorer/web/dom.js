@@ -107,8 +107,9 @@ export function icon(name) {
   return svg;
 }
 
-/** Copies the icons into the page, so that they stay when the server stops. */
+/** Copies the icons into the page, so that they stay when the server stops. A static page holds them already. */
 export async function loadIcons() {
+  if (find('#icon-close')) return;
   const response = await fetch('icons.svg');
   const text = await response.text();
   const icons = new DOMParser().parseFromString(text, 'image/svg+xml').documentElement;

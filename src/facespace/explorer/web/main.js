@@ -23,13 +23,14 @@ import { startSaved } from './panels/saved.js';
 import { startStage } from './panels/stage.js';
 import { startTopbar } from './panels/topbar.js';
 import { accessToken, storeToken, tokenIn } from './session.js';
+import { isSite } from './site.js';
 import { lastSpace, openLink, showSpace } from './spaces.js';
 import { decoderChanged, on, panelShown, setView, state } from './state.js';
 import { undoSwipes } from './swipe.js';
 import { createTabs } from './tabs.js';
 import { startTooltips } from './tooltips.js';
 
-/** @typedef {import('./connection.js').Status} Status */
+/** @typedef {import('./connection_state.js').Status} Status */
 /** @typedef {import('./tabs.js').Tabs} Tabs */
 
 const PANELS = [
@@ -113,8 +114,9 @@ async function start() {
   on('face mix own locks shown', updateAddress); // of what the address holds
   addEventListener('hashchange', takeAddress);
   engine.connection.onstatus = (status) => handleStatus(status, badge);
-  const token = await accessToken(linkText);
-  if (!token) {
+  engine.connection.onproblem = showProblem;
+  const token = isSite ? '' : await accessToken(linkText);
+  if (token === null) {
     engine.connection.onstatus('refused');
     return;
   }
@@ -133,7 +135,7 @@ function restoreLinkedView() {
 
 /** Takes an address that was pasted into this tab: the one that a server printed, or a link to a face. */
 function takeAddress() {
-  const token = tokenIn(location.hash);
+  const token = isSite ? null : tokenIn(location.hash);
   const text = new URLSearchParams(location.hash.slice(1)).get('s');
   if (token) {
     storeToken(token);
@@ -182,6 +184,11 @@ async function openFirstSpace() {
     return showSpace(0, document);
   };
   await attempt(() => showSpace(lastSpace(), document).catch(firstInstead));
+}
+
+/** @param {string} sentence why this browser does not play a static page */
+function showProblem(sentence) {
+  if (!find('#problem')) document.body.append(h('div', { class: 'banner', id: 'problem', role: 'alert' }, sentence));
 }
 
 const banner = (/** @type {HTMLElement[]} */ ...content) =>

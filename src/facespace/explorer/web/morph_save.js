@@ -9,6 +9,7 @@ import { openFacts } from './state.js';
 /** @typedef {import('./types.js').PathRequest} PathRequest */
 
 const POLL_MS = 400;
+const VIDEOS = ['mp4', 'webm']; // file formats
 const SIZES = [256, 512, 1024]; // pixels of the shorter side
 /** @type {[string, string][]} */
 const ASPECTS = [
@@ -50,7 +51,7 @@ export function saveDialog(keyframes, path, fps) {
     const done = await watched(actions, () => attempt(() => engine.exportAnimation(keyframes, fields)));
     setChildren(actions, save);
     if (!done) return;
-    const type = fields.format === 'mp4' ? 'video/mp4' : `image/${fields.format}`;
+    const type = VIDEOS.includes(fields.format) ? `video/${fields.format}` : `image/${fields.format}`;
     download(new Blob([done], { type }), `morph.${fields.format}`);
     box.close();
   };

@@ -37,11 +37,11 @@ export async function showSpace(index, document = null, label = LINK) {
   const mean = await engine.mean();
   if (engine.space !== index) return; // another one was opened meanwhile
   cachePicture(mean.z, mean.picture);
+  pollStatistics(index);
   if (!state.history.length && !hadHistory) {
     setFace(mean.z, 'Mean face');
     await showFirstFace();
   }
-  pollStatistics(index);
 }
 
 /**

@@ -6,6 +6,7 @@ import { sideBySide, wipe } from '../before_after.js';
 import { shareLink, toDocument } from '../document.js';
 import { paint, toPng } from '../pictures.js';
 import { withDocument } from '../png.js';
+import { isSite } from '../site.js';
 import { state } from '../state.js';
 import { currentPicture, exportZoom, shownOriginal } from './stage.js';
 
@@ -14,8 +15,9 @@ const EXPORT_TEXT =
   'says that a trained model made it.';
 const EDIT_TEXT = 'Before and after: the original beside the edited face, or a line that wipes from one to the other.';
 const NO_EDIT = 'Before and after: edit the face first; it is the original still.';
-const LINK_COPIED =
-  'The link is copied. It opens this face on this computer while the explorer runs; it holds no access token.';
+const LINK_COPIED = isSite
+  ? 'The link is copied. It opens this face in any browser.'
+  : 'The link is copied. It opens this face on this computer while the explorer runs; it holds no access token.';
 
 export async function share() {
   const link = shareLink();

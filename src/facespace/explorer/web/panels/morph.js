@@ -4,12 +4,12 @@
 import { $, attempt, button, h, icon, options, setChildren, setPressed, toast } from '../dom.js';
 import { engine } from '../engine.js';
 import { latestWins } from '../latest.js';
-import { bind } from '../fields.js';
+import { bind, fillSelect } from '../fields.js';
 import { clamp } from '../maths.js';
 import { saveDialog } from '../morph_save.js';
 import { whenShown } from '../panel.js';
 import { thumbnails } from '../pictures.js';
-import { newNamed, on, setFace, setKeyframes, state } from '../state.js';
+import { newNamed, on, openFacts, setFace, setKeyframes, state } from '../state.js';
 import { showPreview } from './stage.js';
 
 /** @typedef {import('../types.js').NamedLatent} NamedLatent */
@@ -75,6 +75,7 @@ export function startMorph() {
   createControls();
   setChildren($('#morph'), strip, controls);
   whenShown($('#morph'), 'keyframes facts', rebuild);
+  on('facts', fillInterpolations);
   on('face view', () => {
     if (!animationFrame) endPreview();
   });
@@ -131,6 +132,13 @@ function segments() {
   const between = state.keyframes.length - 1;
   if (loopMode.value === 'pingpong') return 2 * between;
   return loopMode.value === 'loop' ? between + 1 : between;
+}
+
+/** Leaves out what a static page cannot compute, and says why. */
+function fillInterpolations() {
+  const { unavailable } = openFacts();
+  fillSelect(interpolation, INTERPOLATIONS.filter(([name]) => !unavailable[name]), 'interpolation');
+  interpolation.dataset.tip = `${INTERPOLATION_TIP} ${unavailable.geodesic ?? ''}`.trim();
 }
 
 function pathRequest() {

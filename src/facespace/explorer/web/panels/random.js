@@ -8,6 +8,7 @@ import { bind, fillSelect } from '../fields.js';
 import { randomSeed } from '../maths.js';
 import { roving } from '../roving.js';
 import { thumbnail } from '../pictures.js';
+import { isSite } from '../site.js';
 import { on, openFacts, setView, state } from '../state.js';
 import { loadFace } from './stage.js';
 
@@ -20,7 +21,9 @@ const MODEL_PRIOR = 'model'; // its name in the protocol
 const VARIETY_TIP =
   'Truncation: the standard deviation of random draws. 0 is the mean face, 1 the prior itself; larger values ' +
   'vary more.';
-const SEED_TIP = 'The same seed gives the same faces, here and with facespace sample.';
+const SEED_TIP = isSite
+  ? 'The same seed gives the same faces on this page; facespace sample draws others.'
+  : 'The same seed gives the same faces, here and with facespace sample.';
 const NEW_FACES_TIP = 'Draws nine other faces. The key R shows one on the stage.';
 
 /** @type {HTMLElement} */

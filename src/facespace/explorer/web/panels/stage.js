@@ -70,11 +70,12 @@ export function startStage() {
   caption = h('p', { class: 'caption', hidden: true });
   meter = h('div', { class: 'meter', tabindex: 0, role: 'note' });
   compareButton = createCompareButton();
+  const first = find('#stage .first'); // of a static page, until there is a face
   const tools = h('div', { class: 'tools' }, compareButton, splitButton(), pixelsButton());
   setChildren(
     $('#stage'),
     h('div', { class: 'drawing-frame', id: 'drawing', hidden: true }),
-    h('figure', { class: 'frame' }, caption, h('div', { class: 'faces', id: 'faces' }, face, original, divider)),
+    h('figure', { class: 'frame' }, caption, first, h('div', { class: 'faces', id: 'faces' }, face, original, divider)),
     h('div', { class: 'stage-footer' }, meter, tools),
   );
   new ResizeObserver(refresh).observe($('.frame'));
@@ -202,6 +203,7 @@ async function refresh() {
     paint(original, await shownOriginal(), zoom, state.view.smooth);
   }
   paint(face, shown, zoom, state.view.smooth);
+  find('#stage .first')?.remove();
   original.hidden = preview !== null || !(split || comparing);
   divider.hidden = preview !== null || !split || comparing;
   placeDivider();

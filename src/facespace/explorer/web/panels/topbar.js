@@ -45,6 +45,7 @@ export function startTopbar(showSpace) {
     button('help', 'Help and keyboard shortcuts (?)', help, { quiet: true }),
   );
   showLatency(badge);
+  showProgress(badge);
   on('face', () => {
     undoButton.disabled = state.historyIndex <= 0;
     redoButton.disabled = state.historyIndex >= state.history.length - 1;
@@ -67,6 +68,22 @@ function showLatency(badge) {
     badge.textContent = `local · ${median < 10 ? median.toFixed(1) : Math.round(median)} ms`;
     badge.dataset.tip = ENGINE_TIP;
     badge.classList.remove('disconnected');
+  };
+}
+
+/**
+ * Shows how much of the model of a static page is loaded.
+ * @param {HTMLElement} badge
+ */
+function showProgress(badge) {
+  const bar = h('progress', { class: 'loading', 'aria-label': 'Loading the model', hidden: true });
+  $('.bar').append(bar);
+  engine.connection.onprogress = (now) => {
+    bar.hidden = !now;
+    if (!now) return;
+    bar.max = now.total;
+    bar.value = now.loaded;
+    badge.textContent = `loading ${(now.loaded / 1e6).toFixed(1)} of ${(now.total / 1e6).toFixed(1)} MB`;
   };
 }
 
@@ -124,10 +141,21 @@ function about() {
     'Default prior': facts.priors[facts.prior],
     Statistics: state.statistics?.origin ?? 'being measured',
     Fingerprint: facts.fingerprint,
+    ...absent(facts),
   };
   const list = h('dl', { class: 'facts' });
   for (const [term, text] of Object.entries(rows)) list.append(h('dt', {}, term), h('dd', {}, text));
   dialog(facts.name, list);
+}
+
+/**
+ * What a static page cannot do, as a row of facts.
+ * @param {import('../types.js').SpaceFacts} facts
+ * @returns {Record<string, string>}
+ */
+function absent({ unavailable }) {
+  const sentences = Object.values(unavailable);
+  return sentences.length ? { 'Not on this page': sentences.join(' ') } : {};
 }
 
 // ---- Import
