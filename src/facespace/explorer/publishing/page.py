@@ -138,7 +138,7 @@ def readme(about: About, sizes: str) -> str:
     title = ", ".join(about.names)
     return (
         f"---\ntitle: {json.dumps(title)}\nemoji: 🙂\ncolorFrom: gray\ncolorTo: green\n"
-        f"sdk: static\npinned: false\n---\n\n# {title}\n\n{DESCRIPTION}\n\n"
+        f"sdk: static\npinned: false\ntags:\n- facespace\n---\n\n# {title}\n\n{DESCRIPTION}\n\n"
         "Any web server can show this folder: GitHub Pages, a static Space of Hugging Face, or "
         "`python -m http.server`. It works below any path.\n\n"
         "## Terms of use of the training data\n\n" + "\n".join(lines) + "\n\n"
