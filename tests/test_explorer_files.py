@@ -2,6 +2,7 @@
 Also the morph's pace, and a frame that becomes the face."""
 
 import io
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,7 +25,8 @@ def with_keyframes(tab, count: int):
     return tab
 
 
-def saved_file(tab, selector: str) -> Image.Image:
+def saved_file(tab, selector: str) -> Any:
+    """The picture of the file that a button saves, of one frame or several."""
     with tab.page.expect_download() as got:
         tab.page.click(selector)
     return Image.open(got.value.path())
@@ -186,7 +188,7 @@ GIFS = """async ([width, height, colours]) => {
 )
 def test_a_gif_holds_its_indices_exactly_at_any_size_and_noise(tab, width, height, few):
     data, indices, palette = tab.page.evaluate(GIFS, [width, height, few])
-    made = Image.open(io.BytesIO(bytes(data)))
+    made: Any = Image.open(io.BytesIO(bytes(data)))
     assert made.size == (width, height) and made.n_frames == 2 and made.info["comment"] == b"x" * 300
     expected = np.array(palette).reshape(256, 3)[np.array(indices)].reshape(height, width, 3)
     for place in range(2):
