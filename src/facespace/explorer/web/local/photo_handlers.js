@@ -16,6 +16,7 @@ let photo = null;
 /** @type {Handler} */
 async function detect({ site, space, fields, payload }) {
   photo = { pixels: new Uint8ClampedArray(payload), width: fields.width, height: fields.height };
+  if (fields.find === false) return { ...nothing(), header: { faces: [] } };
   const { detector } = site;
   const run = detector ? (/** @type {{data: Float32Array, dims: number[]}} */ input) =>
     space.networks.runFile(detector, { input }) : null;
