@@ -10,6 +10,7 @@ from PIL import Image, ImageSequence
 from test_local_photo import layout_of
 
 from facespace.explorer.engine import Engine, PathSpec
+from facespace.explorer.export_handlers import ASPECTS, FileSpec, picture_size
 from facespace.explorer.messages import rgba
 from facespace.image import animation, gif
 from facespace.image.photos import Template
@@ -220,3 +221,44 @@ def test_the_modules_run_in_a_worker(modules):  # noqa: F811
     argument = {"names": names, "host": HOST, "layout": layout}
     answer = modules.run("photo.js", WORKER, argument)
     assert answer == {"names": names, "level": 90, "start": "GIF89a"}
+
+
+@pytest.mark.parametrize("size", [None, 256, 512])
+@pytest.mark.parametrize("aspect", list(ASPECTS))
+def test_sizes_and_aspects_are_those_of_the_python(modules, size, aspect):  # noqa: F811
+    faces = noise(2)
+    spec = FileSpec(10, "gif", size, aspect)
+    fields = {"fps": 10, "format": "gif", "aspect": aspect, **({"size": size} if size else {})}
+    file = received(modules.run("animation.js", EXPORT, argument_of(faces, fields=fields))).tobytes()
+    frames = read_back(file)[0]
+    asked = None if size is None and aspect == "face" else picture_size(*faces.shape[1:3], spec)
+    placed = animation._Shown.of(faces.shape, None, asked)
+    expected = np.stack([np.asarray(placed.picture_of(face)) for face in faces])
+    assert frames.shape == expected.shape
+    assert np.abs(frames - expected.astype(int)).mean() <= 8
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"size": 300}, "size is one of 256, 512, 1024 px; got 300"),
+        ({"aspect": "2:1"}, "Unknown aspect '2:1'"),
+    ],
+)
+def test_other_sizes_and_aspects_are_sentences(modules, fields, says):  # noqa: F811
+    with pytest.raises(Exception, match=says):
+        modules.run(
+            "animation.js", EXPORT, argument_of(noise(2), fields={"fps": 9, "format": "gif", **fields})
+        )
+
+
+def test_a_cancelled_file_is_none(modules):  # noqa: F811
+    run = f"""{PICTURES}
+const latents = all.map((_, place) => Float32Array.of(place));
+const watch = m.newExport();
+watch.cancelled = true;
+const file = await m.exportAnimation(latents, a.fields, decode, watch);
+return [file, watch.done, m.exportProgress(watch).share];
+"""
+    argument = argument_of(noise(2), fields={"fps": 9, "format": "gif"})
+    assert modules.run("animation.js", run, argument) == [None, 0, 0]

@@ -38,8 +38,9 @@ IMPOSSIBLE = {
     "interpolation": ({"interpolation": "toString"}, "Unknown interpolation 'toString'. Known: linear"),
     "loop mode": ({"loop_mode": "round"}, "Unknown loop mode 'round'"),
     "few frames": ({"frames": 2}, "at least 3 frames; got 2"),
-    "many frames": ({"frames": 301}, "from 2 to 300; got 301"),
-    "no number": ({"frames": "9"}, "from 2 to 300"),
+    "many frames": ({"frames": 901}, "from 2 to 900; got 901"),
+    "no number": ({"frames": "9"}, "from 2 to 900"),
+    "easing": ({"easing": "abrupt"}, "Unknown easing 'abrupt'. Known: linear, smooth, hold"),
 }
 
 
@@ -90,6 +91,16 @@ def test_a_path_has_the_latents_of_the_python(tab, engine, interpolation, loop_m
     got = received(tab.run("paths.js", PATH, fields)).reshape(expected.shape)
     assert np.abs(got - expected).max() <= 1e-4
     assert np.ptp(np.linalg.norm(np.diff(expected, axis=0), axis=1)) > 0.01  # an even pace has no even steps
+
+
+@pytest.mark.parametrize("easing", ["smooth", "hold"])
+def test_easing_is_that_of_the_python(tab, engine, easing):
+    keyframes = keyframes_of(engine)
+    expected = engine.path(keyframes, PathSpec(23, "linear", "loop", easing))
+    assert np.abs(expected - engine.path(keyframes, PathSpec(23, "linear", "loop"))).max() > 0.01
+    fields = fields_of(engine, keyframes, loop_mode="loop", easing=easing)
+    got = received(tab.run("paths.js", PATH, fields)).reshape(expected.shape)
+    assert np.abs(got - expected).max() <= 1e-4
 
 
 def between(modules, space, keyframes):  # noqa: F811

@@ -74,8 +74,8 @@ export async function recordVideo(pictures, fps, format, watch = newExport(), fi
  */
 function painter({ width, height }, { picture, face }) {
   const canvas = document.createElement('canvas');
-  canvas.width = 2 * Math.round(picture.width / 2);
-  canvas.height = 2 * Math.round(picture.height / 2);
+  canvas.width = 2 * Math.floor(picture.width / 2);
+  canvas.height = 2 * Math.floor(picture.height / 2);
   const small = document.createElement('canvas');
   [small.width, small.height] = [width, height];
   const [inner, outer] = [small, canvas].map((each) => /** @type {CanvasRenderingContext2D} */ (each.getContext('2d')));
