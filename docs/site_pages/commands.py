@@ -126,7 +126,7 @@ def _entry(option: Option) -> str:
         facts.append("**required**")
     if option.default:
         facts.append(f"default: {markdown(option.default)}")
-    return f"{names} <span class=\"option-type\">{' · '.join(facts)}</span>\n\n:   {markdown(option.meaning)}\n"
+    return f'{names} <span class="option-type">{" · ".join(facts)}</span>\n\n:   {markdown(option.meaning)}\n'
 
 
 def page(command: Command, guides: dict[str, str]) -> str:
@@ -134,8 +134,8 @@ def page(command: Command, guides: dict[str, str]) -> str:
     example = "\n".join(command.examples)
     parts = [
         f"# facespace {command.name}\n\n{markdown(command.summary)}\n",
-        f"```text\n{command.usage}\n```\n",
-        f"## Example\n\n```sh\n{example}\n```\n",
+        f"``` {{ .text .wrap }}\n{command.usage}\n```\n",
+        f"## Example\n\n``` {{ .sh .wrap }}\n{example}\n```\n",
         *[f"{markdown(note)}\n" for note in command.notes],
     ]
     for title, positional in (("Arguments", True), ("Options", False)):

@@ -10,9 +10,10 @@ from mkdocs.structure.files import File, Files
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from pymdownx.slugs import slugify  # noqa: E402
-from site_pages import commands, gallery, library, notebooks, recipes, repository  # noqa: E402
-from site_pages.formulas import with_mathml  # noqa: E402
+from pymdownx.slugs import slugify
+
+from site_pages import commands, gallery, library, notebooks, recipes, repository
+from site_pages.formulas import with_mathml
 
 GENERATED: dict[str, str] = {}  # path on the site -> Markdown
 
@@ -45,7 +46,9 @@ def _filled(entries: list) -> list:
     """Entries of a section with FOLDER/* replaced by the generated pages of that folder."""
     filled = []
     for entry in entries:
-        if isinstance(entry, str) and entry.endswith("/*"):
+        if entry == "commands/*":
+            filled += _command_sections()
+        elif isinstance(entry, str) and entry.endswith("/*"):
             folder = entry.removesuffix("*")
             for path in GENERATED:
                 if path.startswith(folder) and not path.endswith("/index.md"):
@@ -55,9 +58,17 @@ def _filled(entries: list) -> list:
     return filled
 
 
+def _command_sections() -> list[dict[str, list[dict[str, str]]]]:
+    """The pages of the verbs under the headings of `facespace --help`."""
+    sections: dict[str, list[dict[str, str]]] = {}
+    for command in commands.commands():
+        page = {command.name: f"commands/{command.name}.md"}
+        sections.setdefault(command.heading, []).append(page)
+    return [{heading: pages} for heading, pages in sections.items()]
+
+
 def _nav_title(path: str) -> str:
-    heading = GENERATED[path].partition("\n")[0].removeprefix("# ")
-    return heading.removeprefix("facespace ")
+    return GENERATED[path].partition("\n")[0].removeprefix("# ")
 
 
 def on_files(files: Files, config: Any) -> Files:

@@ -34,7 +34,9 @@ def measured(section: str) -> dict[str, list[list[str]]]:
     text = (ROOT / "docs/measured.md").read_text(encoding="utf-8")
     found = re.search(rf"^## {re.escape(section)}\n(.*?)(?=^## |\Z)", text, re.M | re.S)
     if found is None:
-        raise ValueError(f"docs/measured.md has no section {section!r}, of which the page of recipes takes figures.")
+        raise ValueError(
+            f"docs/measured.md has no section {section!r}, of which the page of recipes takes figures."
+        )
     rows: dict[str, list[list[str]]] = {}
     for line in found[1].splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
