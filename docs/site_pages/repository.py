@@ -11,6 +11,8 @@ ROOT = Path(__file__).parents[2]
 MOVED = {
     "README.md": "index.md",
     "CHANGELOG.md": "changelog.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "SECURITY.md": "security.md",
     "LICENSE": "licence.md",
     "notebooks": "tutorials/index.md",
 }
