@@ -22,7 +22,7 @@ check: .venv/ready
 	$(PYTEST) -m "not slow"
 
 docs: .venv/docs
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build  # not --quiet, which hides warnings from --strict too
 	@echo "The site: build/site/index.html"
 
 types: .venv/ready

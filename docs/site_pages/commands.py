@@ -2,6 +2,7 @@
 
 import inspect
 import re
+import textwrap
 import typing
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -119,6 +120,11 @@ def markdown(text: str) -> str:
     return SPECIAL.sub(escape, text)
 
 
+def _wrapped(line: str, joint: str) -> str:
+    """A long command line in several lines; no option is broken at its hyphens."""
+    return joint.join(textwrap.wrap(line, 84, break_on_hyphens=False, break_long_words=False))
+
+
 def _entry(option: Option) -> str:
     names = ", ".join(f"`{name}`" for name in option.names)
     facts = [option.kind]
@@ -131,10 +137,11 @@ def _entry(option: Option) -> str:
 
 def page(command: Command, guides: dict[str, str]) -> str:
     """The page of a verb. `guides`: title -> path, relative to the page, of the pages that show it."""
-    example = "\n".join(command.examples)
+    usage = _wrapped(command.usage, "\n    ")
+    example = "\n".join(_wrapped(line, " \\\n    ") for line in command.examples)
     parts = [
         f"# facespace {command.name}\n\n{markdown(command.summary)}\n",
-        f"``` {{ .text .wrap }}\n{command.usage}\n```\n",
+        f"``` {{ .text .wrap }}\n{usage}\n```\n",
         f"## Example\n\n``` {{ .sh .wrap }}\n{example}\n```\n",
         *[f"{markdown(note)}\n" for note in command.notes],
     ]

@@ -37,8 +37,7 @@ def page() -> str:
     """The page, by the pages that the pictures are from."""
     lines = [
         "# Gallery\n",
-        "Pictures that the program made. The faces do not exist; photographs and drawings that were put in are named as such. "
-        "The title over each group leads to the page with the commands.",
+        "Pictures that the program made. The title over each group leads to the page that explains them.",
     ]
     title = ""
     for picture in pictures():

@@ -54,14 +54,20 @@ def _undocumented(name: str, thing: object) -> Iterator[str]:
 
 
 def _members(thing: object) -> Iterator[tuple[str, object]]:
-    """The public functions and classes that a module defines, or the public methods of a class."""
-    if not isinstance(thing, types.ModuleType | type):
-        return
-    module = thing.__name__ if isinstance(thing, types.ModuleType) else thing.__module__
+    """The public functions and classes that a module defines, or the public methods of a class, inherited ones too."""
+    if isinstance(thing, types.ModuleType):
+        yield from _own(thing, thing.__name__)
+    elif isinstance(thing, type):
+        for parent in thing.__mro__:
+            if parent.__module__.startswith("facespace."):
+                yield from _own(parent, parent.__module__)
+
+
+def _own(thing: types.ModuleType | type, module: str) -> Iterator[tuple[str, object]]:
     for key, value in vars(thing).items():
         member = getattr(value, "__func__", value)
         if isinstance(member, property):
             member = member.fget
-        callable_here = inspect.isfunction(member) or inspect.isclass(member)
-        if callable_here and not key.startswith("_") and member.__module__ == module:
+        described = inspect.isfunction(member) or inspect.isclass(member)
+        if described and not key.startswith("_") and member.__module__ == module:
             yield key, member
