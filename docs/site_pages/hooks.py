@@ -1,6 +1,7 @@
 """What mkdocs calls while it builds the site: generated pages join the files and the navigation."""
 
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from pymdownx.slugs import slugify
 from site_pages import commands, gallery, library, notebooks, recipes, repository
 from site_pages.formulas import with_mathml
 
+# Code in a sentence that fits into a line of a phone, as --keep-detail does.
+SHORT_CODE = re.compile(r"<code>([^<\n]{1,34})</code>")
 GENERATED: dict[str, str] = {}  # path on the site -> Markdown
 
 
@@ -89,5 +92,5 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
 
 
 def on_page_content(html: str, **_: Any) -> str:
-    """Formulas as MathML."""
-    return with_mathml(html)
+    """Formulas as MathML; short code of sentences named, so that site.css keeps it whole."""
+    return with_mathml(SHORT_CODE.sub(r'<code class="short">\1</code>', html))

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from facespace.core.console import progress
 from facespace.core.errors import ImageError, UsageError
 from facespace.data.aligned_photos import PhotoReader
 from facespace.data.faces import FaceSet, is_face_set
@@ -99,17 +100,20 @@ def _of_set(space: FaceSpace, faces: FaceSet) -> Faces:
 def _of_files(space: FaceSpace, files: Sequence[Path], align: bool | str) -> Faces:
     reader = PhotoReader(align, space.template, skip_faceless=True)
     fitted, names, unreadable = [space.fit([])], [], []
-    for file in _expanded(files):
-        try:
-            photo = reader.read(file)
-        except ImageError:
-            if len(files) == 1 and file == files[0]:
-                raise
-            unreadable.append(file.name)
-            continue
-        if photo is not None:
-            fitted.append(space.fit([photo]))  # at once, since thousands of photographs fill the memory
-            names.append(file.name)
+    found = _expanded(files)
+    with progress(len(found), "Reading photographs", "photographs") as advance:
+        for file in found:
+            advance(1)
+            try:
+                photo = reader.read(file)
+            except ImageError:
+                if [file] == list(files):
+                    raise
+                unreadable.append(file.name)
+                continue
+            if photo is not None:
+                fitted.append(space.fit([photo]))  # at once, since thousands of photographs fill the memory
+                names.append(file.name)
     notes = [f"{reader.summary()}."] if reader.summary() else []
     if unreadable:
         notes.append(f"{len(unreadable)} files cannot be read as photographs{_some(unreadable)}.")

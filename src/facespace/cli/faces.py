@@ -10,7 +10,7 @@ from PIL import Image
 
 from facespace.cli.missing import ARRAY, missing, no_space
 from facespace.cli.options import AlignMode, FaceSource, Photos
-from facespace.core.console import quoted
+from facespace.core.console import progress, quoted
 from facespace.core.errors import FacespaceError, UsageError
 from facespace.core.files import restore_interrupted
 from facespace.core.left_behind import is_left_behind
@@ -173,10 +173,12 @@ def read_latents(
     `align` and `skip_faceless` are those of `PhotoReader`."""
     reader = PhotoReader(align, space.template, skip_faceless)
     keys = []
-    for file in files:
-        key = read_array(file).astype(np.float32) if is_array(file) else reader.read(file)
-        if key is not None:
-            keys.append(key)
+    with progress(len(files), "Reading faces", "files") as advance:
+        for file in files:
+            key = read_array(file).astype(np.float32) if is_array(file) else reader.read(file)
+            if key is not None:
+                keys.append(key)
+            advance(1)
     reader.report()
     return space.latents(*keys)
 
