@@ -10,9 +10,13 @@ PYTEST := $(BIN)/pytest -n 2 --dist worksteal
 # Two checks at once, each one's lines together where this make can do that.
 BOTH := $(MAKE) --no-print-directory -j 2 $(if $(findstring output-sync,$(.FEATURES)),--output-sync)
 
-.PHONY: demo test check docs format types style
+.PHONY: demo site test check docs format types style
 demo: .venv/installed
 	$(BIN)/facespace demo --to demo --resume
+
+# The default space as a static site. RUNTIME=node_modules/onnxruntime-web where the runtime is not to be fetched.
+site: .venv/installed
+	$(BIN)/facespace publish --to site --force $(if $(RUNTIME),--runtime $(RUNTIME))
 
 test: .venv/ready
 	$(PYTEST)

@@ -66,8 +66,9 @@ def animate(page: Page) -> None:
         page.click("#keyframe-add")
         page.keyboard.press("r")
         page.wait_for_timeout(300)
+    page.click("#animation-save")
     with page.expect_download(timeout=SETTLED) as download:
-        page.click("#animation-save")
+        page.click("#morph-save")
     download.value.delete()
     while page.get_by_role("button", name="Remove keyframe 1", exact=True).count():
         page.get_by_role("button", name="Remove keyframe 1", exact=True).click()

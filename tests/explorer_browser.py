@@ -47,10 +47,38 @@ def address(lively, told, trained, few_samples) -> str:
         yield service.address
 
 
+class Gate:
+    """Holds requests of a page with chosen names until they are let through: a server that is slow just then."""
+
+    def __init__(self, page) -> None:
+        self.names, self.held = (), []
+        page.route_web_socket("**/ws", self._connect)
+
+    def _connect(self, socket) -> None:
+        server = socket.connect_to_server()
+
+        def pass_on(message) -> None:
+            if any(f'"request":"{name}"'.encode() in message for name in self.names):
+                self.held.append((server, message))
+            else:
+                server.send(message)
+
+        socket.on_message(pass_on)
+
+    def close(self, *names) -> None:
+        self.names = names
+
+    def open(self) -> None:
+        self.names = ()
+        for server, message in self.held:
+            server.send(message)
+        self.held = []
+
+
 class Tab:
     """A page of the explorer with what it did wrong."""
 
-    def __init__(self, browser, address, path="", tour=False, **options) -> None:
+    def __init__(self, browser, address, path="", tour=False, slow=False, **options) -> None:
         self.context = browser.new_context(**{"viewport": {"width": 1440, "height": 900}, **options})
         self.page = self.context.new_page()
         self.page.set_default_timeout(WAIT)
@@ -60,6 +88,7 @@ class Tab:
         self.page.on("request", lambda request: self.requests.append(request.url))
         if not tour:
             self.page.add_init_script(SEEN)
+        self.gate = Gate(self.page) if slow else None
         host, key = address.split("#")
         self.page.goto(f"{host}{path}#{key}")
 
@@ -87,6 +116,18 @@ class Tab:
 def same(picture: np.ndarray, other: np.ndarray) -> bool:
     """Equal to a level of gray, to which two canvases may round a smooth enlargement differently."""
     return np.abs(picture - other).max() <= 1
+
+
+def touch(tab, start, end):
+    """A finger that swipes, as the browser gets it."""
+    session = tab.context.new_cdp_session(tab.page)
+    session.send(
+        "Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [{"x": start[0], "y": start[1]}]}
+    )
+    for part in range(1, 9):
+        x, y = (start[axis] + (end[axis] - start[axis]) * part / 8 for axis in (0, 1))
+        session.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [{"x": x, "y": y}]})
+    session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
 
 
 @pytest.fixture

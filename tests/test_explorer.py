@@ -289,6 +289,15 @@ def test_statistics_describe_the_latents(page, service):
     assert "encoded again" in header["origin"]
 
 
+def test_a_latent_in_which_no_face_differs_has_a_step_that_changes_the_picture():
+    z = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32) * [1, 2, 3, 0]
+    found = statistics.measure(
+        statistics.FaceLatents(z.astype(np.float32), None, "made up"), variational=False
+    )
+    assert found.std[3] == np.median(found.std[:3]) > 0 and not found.active[3]
+    assert (statistics.units(np.zeros(3)) == 1).all()
+
+
 def test_percentiles_hold_for_faces_that_were_not_measured(trained):
     space = load(trained)
     with quiet():

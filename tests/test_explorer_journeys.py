@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 import pytest
-from explorer_browser import WAIT, Tab, address, browser, expect, same, tab  # noqa: F401
+from explorer_browser import WAIT, Tab, address, browser, expect, same, tab, touch  # noqa: F401
 from explorer_help import running
 from PIL import Image
 from processes import free_port
@@ -352,18 +352,6 @@ def test_two_tabs_keep_each_other_s_saved_faces_and_a_full_list_says_so(tab, add
 
 
 # ---- Hands
-
-
-def touch(tab, start, end):
-    """A finger that swipes, as the browser gets it."""
-    session = tab.context.new_cdp_session(tab.page)
-    session.send(
-        "Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [{"x": start[0], "y": start[1]}]}
-    )
-    for part in range(1, 9):
-        x, y = (start[axis] + (end[axis] - start[axis]) * part / 8 for axis in (0, 1))
-        session.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [{"x": x, "y": y}]})
-    session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
 
 
 @pytest.mark.parametrize("panel", ["components", "raw", "random"])

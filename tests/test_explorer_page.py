@@ -190,10 +190,11 @@ def test_a_morph_is_played_reordered_and_saved(tab):
     tab.page.keyboard.press("Space")
     tab.page.get_by_label("Seconds").fill("1")
     tab.page.get_by_label("Seconds").press("Enter")
+    tab.page.click("#animation-save")
     with tab.page.expect_download() as got:
-        tab.page.click("#animation-save")
+        tab.page.click("#morph-save")
     animation = Image.open(got.value.path())
-    assert got.value.suggested_filename == "morph.gif" and animation.n_frames == 30
+    assert got.value.suggested_filename == "morph.gif" and animation.n_frames == 60  # and back
 
 
 def test_a_link_restores_the_face_and_holds_no_token(browser, address, tab):
@@ -410,7 +411,9 @@ def test_a_lesson_s_link_hides_what_it_does_not_need(browser, address):
         tab.context.close()
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (1440, "dark"), (390, "light")])
+@pytest.mark.parametrize(
+    ("width", "scheme"), [(1440, "light"), (1440, "dark"), (1024, "light"), (768, "dark"), (390, "light")]
+)
 def test_axe_finds_nothing(browser, address, width, scheme):
     axe_core = pytest.importorskip("axe_core_python.sync_playwright")
     tab = Tab(
@@ -424,13 +427,65 @@ def test_axe_finds_nothing(browser, address, width, scheme):
             ("map", "components", "source"),
             ("photo", "raw", "below"),
             ("saved", "pad", "edit"),
+            ("mix", "pad", "source"),
         ):
             for name in (source, edit):
                 tab.page.evaluate(f"document.getElementById('tab-{name}').click()")
             tab.page.evaluate(f"document.querySelector('[data-part={part}]').click()")
+            if source == "mix":
+                for _ in range(3):
+                    tab.page.click("#mix-random")
+                tab.page.click("#lessons")
+                tab.page.click(".lesson-item >> nth=2")
+                expect(tab.at("#lesson")).to_be_visible()
             tab.page.wait_for_timeout(400)
             found = axe_core.Axe().run(tab.page)["violations"]
             assert [(one["id"], [node["html"][:120] for node in one["nodes"]]) for one in found] == []
+    finally:
+        tab.context.close()
+
+
+@pytest.mark.parametrize(
+    ("width", "scheme"), [(1440, "dark"), (1024, "light"), (768, "light"), (390, "dark")]
+)
+def test_axe_finds_nothing_in_dialogs(browser, address, width, scheme):
+    axe_core = pytest.importorskip("axe_core_python.sync_playwright")
+    tab = Tab(
+        browser, address, viewport={"width": width, "height": 844}, color_scheme=scheme, bypass_csp=True
+    )
+    page = tab.page
+
+    def morph():
+        page.evaluate("document.getElementById('tab-morph').click()")
+        if width < 1024:
+            page.click("[data-part=below]")
+        for count in (1, 2):
+            page.click("#keyframe-add")
+            expect(tab.at(".keyframe")).to_have_count(count)
+        page.click("#animation-save")
+
+    def parents():
+        page.evaluate("document.getElementById('tab-mix').click()")
+        if width < 1024:
+            page.click("[data-part=source]")
+        page.click("#mix-choose")
+
+    try:
+        tab.ready()
+        for act in (
+            morph,
+            parents,
+            lambda: page.click("#export"),
+            lambda: page.click("#lessons"),
+            lambda: page.keyboard.press("?"),
+        ):
+            act()
+            expect(tab.at("dialog[open]")).to_be_visible()
+            page.wait_for_timeout(300)
+            found = axe_core.Axe().run(page)["violations"]
+            assert [(one["id"], [node["html"][:120] for node in one["nodes"]]) for one in found] == []
+            page.keyboard.press("Escape")
+            expect(tab.at("dialog[open]")).to_have_count(0)
     finally:
         tab.context.close()
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from facespace.core.errors import UsageError
 from facespace.report.page import Picture, Section, render_page
-from facespace.report.report import GOOD, NOTE, POOR, Finding, Layout, Report
+from facespace.report.report import GOOD, NOTE, POOR, Finding, Layout, Report, verdict
 
 HOSTILE = """</title></style><script>alert("1")</script><img src=x onerror='alert(2)'>&amp;{{ 7 * 7 }}"""
 LAYOUT = Layout("a test report", "numbers", others=("faces.png", "curve.png", "raw.png", "table.md", "z.csv"))
@@ -94,6 +94,22 @@ def test_the_terminal_gets_headlines_findings_and_what_was_left_out():
         "note  Slow.",
         "LPIPS is left out.",
     ]
+
+
+@pytest.mark.parametrize("template", ["report.html", "demo.html"])
+def test_a_page_has_a_main_landmark(template):
+    page = render_page("a", [Section("b", "c")], template)
+    assert page.count("<main>") == page.count("</main>") == 1
+    assert page.index("<main>") < page.index("c</p>") < page.index("</main>")
+
+
+def test_nothing_to_change_is_not_said_of_what_is_poor():
+    def change(*findings) -> str:
+        return dict(row for row in verdict(findings).table[1:])["What to change"]
+
+    assert change(Finding(GOOD, "a")) == "Nothing."
+    assert change(Finding(POOR, "a")) != "Nothing."
+    assert change(Finding(POOR, "a", "Train longer.")) == "Train longer."
 
 
 @pytest.mark.parametrize("template", ["report.html", "demo.html"])

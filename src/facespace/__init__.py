@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from facespace.evaluation.analyze import analyze
     from facespace.evaluation.metric_tables import compare, evaluate
     from facespace.explorer.notebook import explore
+    from facespace.explorer.publishing.publish import publish
     from facespace.formats.export import export
     from facespace.formats.single_file import recipe_code
     from facespace.hub.push import push
@@ -54,6 +55,7 @@ __all__ = [
     "morph_grids",
     "personalize",
     "prepare",
+    "publish",
     "push",
     "read_photos",
     "recipe_code",
@@ -76,6 +78,7 @@ _MODULES = {
     "load_discriminator": "facespace.training.discriminators",
     "personalize": "facespace.adaptation.adapter",
     "prepare": "facespace.data.prepare",
+    "publish": "facespace.explorer.publishing.publish",
     "push": "facespace.hub.push",
     "read_photos": "facespace.data.aligned_photos",
     "recipe_code": "facespace.formats.single_file",

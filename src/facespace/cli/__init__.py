@@ -5,7 +5,7 @@ from facespace.cli.app import app, main, run
 
 # Each registers its verbs, in the order of the help.
 from facespace.cli import data, sets, attributes, learn, adapt, priors, evaluate, compare, card  # isort: skip
-from facespace.cli import spaces, reconstruct, morphs, mixes, directions, edits, explore, hub  # isort: skip
+from facespace.cli import spaces, reconstruct, morphs, mixes, directions, edits, explore, publish, hub  # isort: skip
 
 __all__ = [
     "adapt",
@@ -24,6 +24,7 @@ __all__ = [
     "mixes",
     "morphs",
     "priors",
+    "publish",
     "reconstruct",
     "run",
     "sets",

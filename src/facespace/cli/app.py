@@ -66,6 +66,7 @@ HEADINGS = {
     "directions": "Using a space",
     "edits": "Using a space",
     "explore": "Using a space",
+    "publish": "Using a space",
     "hub": "Using a space",
 }
 

@@ -27,6 +27,24 @@ class Edit:
 
 
 @dataclass
+class Export:
+    """An animation that is being written, which the page may cancel."""
+
+    done: int = 0  # frames
+    total: int = 0
+    cancelled: bool = False
+
+    def advance(self) -> None:
+        """One more frame is read."""
+        self.done += 1
+
+    @property
+    def share(self) -> float:
+        """Of the work that is done, in [0, 1]."""
+        return min(1.0, self.done / self.total) if self.total else 0.0
+
+
+@dataclass
 class Page:
     """One connected page. Its photograph, uint8 (H, W, 3), is kept until the page opens another one, forgets
     it or leaves; the spaces that were tuned to it until it forgets or leaves."""
@@ -34,6 +52,7 @@ class Page:
     photo: np.ndarray | None = None
     tuning: Tuning | None = None  # the one that runs
     edit: Edit | None = None  # the one that runs
+    export: Export | None = None  # the one that runs
     tuned: dict[Engine, Engine] = field(default_factory=dict)  # by the engine of the untuned space
     left: bool = False  # it has disconnected
     exporting: threading.Lock = field(default_factory=threading.Lock)  # one animation at a time

@@ -2,13 +2,11 @@
 of the space, which a background thread computes, and nothing of what a user does."""
 
 import os
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -29,7 +27,6 @@ from facespace.models.bundle_card import MODEL_PRIOR as OWN
 from facespace.models.bundle_card import BundleCard
 from facespace.perception.attributes import AttributeClassifier, load_classifier
 from facespace.space.face_space import FaceSpace
-from facespace.space.film import Decoded
 
 THUMBNAIL = 64  # pixels of the longer side of a face on the map, which can be zoomed
 IDLE = 0.25  # seconds without a request after which the background work continues
@@ -64,6 +61,7 @@ class PathSpec(NamedTuple):
     frames: int
     interpolation: str  # a key of INTERPOLATIONS
     loop_mode: str  # a key of LOOP_MODES
+    easing: str = "linear"  # of each segment, a row of latent.morph.EASINGS
 
 
 class Engine:
@@ -124,6 +122,14 @@ class Engine:
             )
             self._worker.start()
 
+    def wait(self) -> None:
+        """Computes the statistics, and returns when all are there. Raises FacespaceError where that fails."""
+        self.start()
+        assert self._worker is not None
+        self._worker.join()
+        if self.failed:
+            raise FacespaceError(self.failed)
+
     def stop(self) -> None:
         """Ends the background work: a thread that runs the network while the process exits would crash it."""
         self._leaving.set()
@@ -181,7 +187,8 @@ class Engine:
             "terms": str(data.get("terms") or ""),
             "priors": priors,
             "prior": space.default_prior,
-            "formats": _formats(),
+            "formats": animation_formats(),
+            "unavailable": {},
             "parameters": sum(part.numel() for part in space.model.parameters()),
         }
 
@@ -254,16 +261,7 @@ class Engine:
         """Latents (frames, D) of a path through keyframes (K, D)."""
         loop = choose(LOOP_MODES, spec.loop_mode, "loop mode")
         path = choose(INTERPOLATIONS, spec.interpolation, "interpolation")
-        return self.space.morph_latents(keyframes, frames=spec.frames, path=path, **loop)
-
-    def export_animation(self, keyframes: np.ndarray, spec: PathSpec, fps: float, file_format: str) -> bytes:
-        """The animation of a path as a file of that format."""
-        choose(dict.fromkeys(_formats()), file_format, "animation format")
-        faces = Decoded(self.space, self.path(keyframes, spec))
-        with tempfile.TemporaryDirectory(prefix="facespace-") as folder:
-            file = Path(folder) / f"morph.{file_format}"
-            animation.save_animation(faces, file, fps=fps)
-            return file.read_bytes()
+        return self.space.morph_latents(keyframes, frames=spec.frames, path=path, easing=spec.easing, **loop)
 
     def map(self, method: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Positions (N, 2) in [0, 1], latents (N, D) and thumbnails (N, h, w, C) decoded by the space."""
@@ -306,7 +304,7 @@ class Engine:
         return np.stack(small)
 
 
-def _formats() -> list[str]:
+def animation_formats() -> list[str]:
     """The file formats that an animation can be saved in; MP4 needs ffmpeg."""
     formats = [ending.lstrip(".") for ending in animation.ANIMATIONS]
     try:

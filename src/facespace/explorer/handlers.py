@@ -7,15 +7,13 @@ from collections.abc import Mapping
 import numpy as np
 
 from facespace.core.errors import BundleError, UsageError, choose
-from facespace.explorer import edit_handlers, messages, photo_handlers
+from facespace.explorer import edit_handlers, export_handlers, messages, photo_handlers
 from facespace.explorer.calls import MOST_FACES, Answer, Call, Handler, Page, faces, with_faces
-from facespace.explorer.engine import Engine, PathSpec
+from facespace.explorer.engine import Engine
 from facespace.explorer.messages import Request
 from facespace.latent.directions import Directions
 from facespace.latent.strengths import gap_or_none
 
-MOST_FRAMES = 300
-MOST_KEYFRAMES = 12
 MOST_EXAMPLES = 2_000  # of a new direction
 FEWEST_EXAMPLES = 5  # with and without the property
 SEEDS = 2**32 - 1
@@ -145,31 +143,6 @@ def _examples(call: Call) -> tuple[str, np.ndarray, np.ndarray]:
     return name, z[:positive], z[positive:]
 
 
-def _path_spec(call: Call) -> PathSpec:
-    return PathSpec(
-        messages.whole(call.fields, "frames", 2, MOST_FRAMES),
-        messages.word(call.fields, "interpolation", "linear"),
-        messages.word(call.fields, "loop_mode", "once"),
-    )
-
-
-def _path(call: Call) -> Answer:
-    z = call.engine.path(call.latents(MOST_KEYFRAMES), _path_spec(call))
-    return {"count": len(z)}, z
-
-
-def _export_animation(call: Call) -> Answer:
-    keyframes, spec = call.latents(MOST_KEYFRAMES), _path_spec(call)
-    fps = messages.number(call.fields, "fps", 1, 60, 30)
-    file_format = messages.word(call.fields, "format", "gif")
-    if not call.page.exporting.acquire(blocking=False):
-        raise UsageError("An animation of this page is being created already. Wait until it is there.")
-    try:
-        return {"format": file_format}, call.engine.export_animation(keyframes, spec, fps, file_format)
-    finally:
-        call.page.exporting.release()
-
-
 def _map(call: Call) -> Answer:
     """The payload: positions, latents, scores (float32), then thumbnails (RGBA)."""
     engine = call.engine
@@ -192,6 +165,7 @@ def _map(call: Call) -> Answer:
 HANDLERS: dict[str, Handler] = {
     **photo_handlers.HANDLERS,
     **edit_handlers.HANDLERS,
+    **export_handlers.HANDLERS,
     "facts": _facts,
     "decode": _decode,
     "mean": _mean,
@@ -201,7 +175,5 @@ HANDLERS: dict[str, Handler] = {
     "directions": _directions,
     "add_direction": _add_direction,
     "fit_direction": _fit_direction,
-    "path": _path,
-    "export_animation": _export_animation,
     "map": _map,
 }

@@ -11,9 +11,12 @@ NO_PHOTO = "No photograph is open on this page. Open it again."
 
 
 def _detect(call: Call) -> Answer:
-    """Detects the faces in a photograph, which is kept for `align` and `tune`."""
+    """Detects the faces in a photograph, which is kept for `align` and `tune`; with the field `find` false it
+    is kept alone."""
     photo = messages.picture(call.request)
     call.page.photo = photo.copy()  # not the whole message
+    if call.fields.get("find") is False:
+        return {"faces": [], "detector": None, "detector_error": None}, b""
     return call.engine.photos.detect(photo), b""
 
 

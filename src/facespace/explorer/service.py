@@ -97,9 +97,12 @@ def _name(folder: Path) -> str:
 TYPES = {
     ".html": "text/html",
     ".js": "text/javascript",
+    ".mjs": "text/javascript",
     ".css": "text/css",
     ".svg": "image/svg+xml",
     ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".webp": "image/webp",
     ".json": "application/json",
 }
 
@@ -111,7 +114,7 @@ def media_type(name: str) -> str:
 
 def application(spaces: Spaces, hosts: frozenset[str], token: str, access: Access = NO_PROXY) -> ASGIApp:
     """The application: the page's files and its WebSocket, behind the guard."""
-    files = _page_files()
+    files = page_files()
 
     async def page(request: HttpRequest) -> Response:
         name = request.path_params.get("name") or "index.html"
@@ -134,11 +137,12 @@ def application(spaces: Spaces, hosts: frozenset[str], token: str, access: Acces
     return security.Guard(Starlette(routes=routes), hosts, token, access)
 
 
-def _page_files() -> dict[str, bytes]:
+def page_files() -> dict[str, bytes]:
     """The files of the page by their address."""
     root = resources.files("facespace.explorer") / "web"
     files: dict[str, bytes] = {}
-    for prefix, folder in (("", root), ("panels/", root / "panels")):
+    folders = "panels", "lessons", "local"
+    for prefix, folder in (("", root), *((f"{name}/", root / name) for name in folders)):
         for entry in folder.iterdir():
             if entry.is_file():
                 files[prefix + entry.name] = entry.read_bytes()

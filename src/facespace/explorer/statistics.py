@@ -41,7 +41,7 @@ class Statistics(NamedTuple):
 
     origin: str
     mean: np.ndarray  # (D,)
-    std: np.ndarray  # (D,)
+    std: np.ndarray  # (D,); of a latent in which faces do not differ at all, the median of the others
     active: np.ndarray  # (D,) bool: latents in which faces differ
     components: np.ndarray  # (K, D)
     component_std: np.ndarray  # (K,) standard deviations along the components
@@ -121,12 +121,19 @@ def measure(known: FaceLatents, variational: bool) -> Statistics:
     return Statistics(
         known.origin,
         z.mean(0).astype(np.float32),
-        deviation.astype(np.float32),
+        units(deviation).astype(np.float32),
         deviation**2 > active_above(known.z, variational),
         axes.astype(np.float32),
         spreads.astype(np.float32),
         np.percentile(apart, np.arange(101)).astype(np.float32),
     )
+
+
+def units(deviation: np.ndarray) -> np.ndarray:
+    """The lengths (D,) of one step of each slider: the standard deviations, and where one is 0 their median,
+    since a latent that no face uses can change the picture all the same; 1 where all are 0."""
+    used = deviation > 0
+    return np.where(used, deviation, np.median(deviation[used]) if used.any() else 1.0)
 
 
 def measure_influence(space: FaceSpace, known: FaceLatents, found: Statistics, check: Check) -> Influence:

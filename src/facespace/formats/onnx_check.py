@@ -31,9 +31,10 @@ class ExportError(FacespaceError):
 @torch.inference_mode()
 def compare(model: LatentModel, sampler: Sampler, graphs: Mapping[str, bytes], precision: str) -> Card:
     """The differences of the graphs "encoder", "decoder" and "prior" from torch, on FACES samples of the
-    prior and on the faces decoded from them: `latents` or `levels`, largest differences, and `psnr` in dB, of
-    faces decoded from what differs. Raises ExportError where one in fp32 differs by more than rounding, or
-    where one of any precision is not finite."""
+    prior and on the faces decoded from them: `latents` or `levels`, largest differences; of faces decoded
+    from what differs `psnr` in dB and `mean_levels`, their mean absolute difference in levels of 255. Raises
+    ExportError where one in fp32 differs by more than rounding, or where one of any precision is not
+    finite."""
     generator = torch.Generator().manual_seed(0)
     noise = torch.randn(FACES, sampler.noise, generator=generator)
     latents, y = sampler.forward(noise), _attributes(model, generator)
@@ -51,10 +52,12 @@ def compare(model: LatentModel, sampler: Sampler, graphs: Mapping[str, bytes], p
         got = torch.from_numpy(_run(graphs[name], inputs))
         _check_shape(name, got, expected)
         if name == "decoder":
-            found[name] = {"levels": float((got - expected).abs().max()) * 255, "psnr": _psnr(got, expected)}
+            largest = {"levels": float((got - expected).abs().max()) * 255}
+            pictures = [got, expected]
         else:
+            largest = {"latents": _latent_difference(model, got, expected)}
             pictures = [Decoder(model)(z, *y) for z in (got, expected)]
-            found[name] = {"latents": _latent_difference(model, got, expected), "psnr": _psnr(*pictures)}
+        found[name] = {**largest, "psnr": _psnr(*pictures), "mean_levels": _mean_levels(*pictures)}
     if precision == "fp32":
         _check_rounding(found)
     return found
@@ -113,6 +116,10 @@ def _check_rounding(found: Card) -> None:
                 f"The exported {name} differs from the space by {figures[kind]:.2g} ({kind}), more than "
                 f"{limit:g}. Nothing was written."
             )
+
+
+def _mean_levels(got: Tensor, expected: Tensor) -> float:
+    return float((got - expected).abs().mean()) * 255
 
 
 def _psnr(got: Tensor, expected: Tensor) -> float:

@@ -31,10 +31,10 @@ class Network(NamedTuple):
     outputs: Mapping[str, tuple[int, ...]]
 
 
-def check_packages() -> None:
-    """Raises UsageError where a package that writes or runs ONNX files is missing."""
+def check_packages(purpose: str = "--format onnx") -> None:
+    """Raises UsageError where a package that writes or runs ONNX files is missing, which `purpose` needs."""
     if not has_packages():
-        needs = f"--format onnx needs the packages {' and '.join(PACKAGES)}: {install_command('onnx')}"
+        needs = f"{purpose} needs the packages {' and '.join(PACKAGES)}: {install_command('onnx')}"
         raise UsageError(needs)
 
 

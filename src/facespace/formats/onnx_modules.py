@@ -112,10 +112,8 @@ class _GaussianTransport(nn.Module):
 
     def __init__(self, prior: FittedNormal) -> None:
         super().__init__()
-        values, vectors = torch.linalg.eigh(prior.covariance.double())
-        root = vectors * values.clamp(min=0).sqrt()
         self.register_buffer("center", prior.center)
-        self.register_buffer("root", root.to(prior.center.dtype))
+        self.register_buffer("root", prior.root)
 
     def forward(self, noise: Tensor) -> Tensor:
         return self.center + noise @ self.root.T

@@ -71,14 +71,24 @@ def timing(count: int, fps: float, ending: str) -> Timing:
     return Timing(shown, times, sum(times) / 1000)
 
 
-def save_animation(frames: Frames, path: Path, *, fps: float = 30, scale: int | None = None) -> Timing:
+def save_animation(
+    frames: Frames,
+    path: Path,
+    *,
+    fps: float = 30,
+    scale: int | None = None,
+    size: tuple[int, int] | None = None,
+    on_frame: Callable[[], None] = lambda: None,
+) -> Timing:
     """Saves (N, H, W, C) frames as a looping GIF or WebP, or as an MP4 (H.264), enlarged by Lanczos
-    resampling to 256 px or by a `scale`, with a provenance tag in the file. Frames are read in parts of 64,
-    once, and up to 16 of them before for the palette of a GIF: memory does not grow with their number.
-    Returns which frames are shown, and for how long. Raises FacespaceError for an MP4 without ffmpeg,
-    UsageError for more pixels than the format has."""
-    check_animation(frames.shape, path, scale)
-    pictures, ending = _pictures(frames, scale), path.suffix.lower()
+    resampling to 256 px, by a `scale`, or into pictures of a `size` (height, width), in which they are as
+    large as they fit, on black. A provenance tag is in the file. Frames are read in parts of 64, once, and
+    up to 16 of them before for the palette of a GIF: memory does not grow with their number. `on_frame` is
+    called at each frame that is read for the file. Returns which frames are shown, and for how long. Raises
+    FacespaceError for an MP4 without ffmpeg, UsageError for more pixels than the format has."""
+    check_animation(frames.shape, path, scale, size)
+    shown_as, ending = _Shown.of(frames.shape, scale, size), path.suffix.lower()
+    pictures = _pictures(frames, shown_as, on_frame)
     timed = timing(frames.shape[0], fps, ending)
     if ending == ".mp4":
         _save_video(pictures, path, fps)
@@ -87,7 +97,7 @@ def save_animation(frames: Frames, path: Path, *, fps: float = 30, scale: int | 
     pictures = (picture for place, picture in enumerate(pictures) if place in shown)
     with write_atomically(path) as beside:
         if ending == ".gif":
-            palette = gif.palette_of(_spread(frames, scale))
+            palette = gif.palette_of(_spread(frames, shown_as))
             with beside.open("wb") as file:
                 gif.write_gif(file, pictures, palette, timed.delays, PROVENANCE_TAG)
         else:
@@ -96,11 +106,13 @@ def save_animation(frames: Frames, path: Path, *, fps: float = 30, scale: int | 
     return timed
 
 
-def check_animation(shape: tuple[int, ...], path: Path, scale: int | None = None) -> None:
+def check_animation(
+    shape: tuple[int, ...], path: Path, scale: int | None = None, size: tuple[int, int] | None = None
+) -> None:
     """Raises UsageError for an ending that is no animation's, and for frames (N, H, W, C) of more pixels than
     its format has; done before the work."""
     check_ending(path, ANIMATIONS)
-    height, width = shown_size(shape[1], shape[2], scale)
+    height, width = size or shown_size(shape[1], shape[2], scale)
     check_size(path, width, height)
 
 
@@ -117,21 +129,46 @@ def gif_megabytes(frames: int, height: int, width: int, scale: int | None = None
     return frames * shown[0] * shown[1] * GIF_BYTES_PER_PIXEL / 1e6
 
 
-def _pictures(frames: Frames, scale: int | None) -> Iterator[Image.Image]:
-    _, height, width, _ = frames.shape
-    size = shown_size(height, width, scale)
+class _Shown(NamedTuple):
+    """How frames become pictures: (height, width) of the picture, and of the face in its middle."""
+
+    picture: tuple[int, int]
+    face: tuple[int, int]
+
+    @classmethod
+    def of(cls, shape: tuple[int, ...], scale: int | None, size: tuple[int, int] | None) -> "_Shown":
+        """For frames (N, H, W, C)."""
+        _, height, width, _ = shape
+        if size is None:
+            face = shown_size(height, width, scale)
+            return cls(face, face)
+        factor = min(size[0] / height, size[1] / width)
+        return cls(size, (round(height * factor), round(width * factor)))
+
+    def picture_of(self, frame: np.ndarray) -> Image.Image:
+        """A frame (H, W, C) as a picture."""
+        face = enlarged(frame, self.face)
+        if self.face == self.picture:
+            return face
+        height, width = self.picture
+        picture = Image.new(face.mode, (width, height))
+        picture.paste(face, ((width - face.width) // 2, (height - face.height) // 2))
+        return picture
+
+
+def _pictures(frames: Frames, shown_as: _Shown, on_frame: Callable[[], None]) -> Iterator[Image.Image]:
     for start in range(0, frames.shape[0], BATCH):
         for frame in frames[start : start + BATCH]:
             step()
-            yield enlarged(frame, size)
+            on_frame()
+            yield shown_as.picture_of(frame)
 
 
-def _spread(frames: Frames, scale: int | None) -> list[Image.Image]:
+def _spread(frames: Frames, shown_as: _Shown) -> list[Image.Image]:
     """At most 16 pictures over the whole animation."""
-    count, height, width, _ = frames.shape
-    size = shown_size(height, width, scale)
+    count = frames.shape[0]
     places = np.linspace(0, count - 1, min(count, PALETTE_FRAMES)).astype(int).tolist()
-    return [enlarged(frames[place : place + 1][0], size) for place in places]
+    return [shown_as.picture_of(frames[place : place + 1][0]) for place in places]
 
 
 class _Reel(Image.Image):

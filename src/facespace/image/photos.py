@@ -168,6 +168,10 @@ class Template:
         centred part."""
         return self._cut(image, *self._region(*image.size))
 
+    def fit_box(self, width: int, height: int) -> Box:
+        """The part of a picture of that size which `fit` resizes to the face."""
+        return _inside(_trim(self._region(width, height)[0], self.width / self.height), width, height)
+
     def _region(self, width: int, height: int) -> tuple[Box, float]:
         """The part of a picture of that size that `fit` takes, before it is trimmed to the face's
         proportions; and the pixels by which it may exceed the picture."""
@@ -188,12 +192,18 @@ class Template:
             or bottom > image.height + tolerance
         ):
             raise ImageError(TOO_SMALL.format(self.crop))
-        inside = max(left, 0), max(top, 0), min(right, image.width), min(bottom, image.height)
+        inside = _inside((left, top, right, bottom), *image.size)
         small = image.resize((self.width, self.height), Image.Resampling.LANCZOS, box=inside)
         if self.channels == 1:
             small = small.convert("L")
         pixels = np.asarray(small)
         return pixels.reshape(self.height, self.width, self.channels)
+
+
+def _inside(box: Box, width: int, height: int) -> Box:
+    """The part of a box that lies in a picture of that size."""
+    left, top, right, bottom = box
+    return max(left, 0), max(top, 0), min(right, width), min(bottom, height)
 
 
 def _trim(box: Box, aspect: float) -> Box:

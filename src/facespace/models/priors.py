@@ -74,6 +74,15 @@ class FittedNormal(FittedPrior):
         """(D,)."""
         return self.center
 
+    @property
+    def root(self) -> Tensor:
+        """(D, D): the factor R of the covariance R Rᵀ that carries normal noise to deviations from the
+        mean."""
+        # Eigenvectors, since the covariance is singular for fewer faces than latents and for collapsed
+        # latents.
+        values, vectors = torch.linalg.eigh(self.covariance.double())
+        return (vectors * values.clamp(min=0).sqrt()).to(self.center.dtype)
+
     @torch.no_grad()
     def fit(self, z: Tensor, seed: int = 0, y: Tensor | None = None) -> None:
         """Sets mean and covariance to those of latents (N, D) or (N, V, D), N ≥ 2. Deterministic."""
@@ -84,10 +93,7 @@ class FittedNormal(FittedPrior):
 
     def sample(self, n: int, temperature: float = 1.0, generator: Generator | None = None) -> Tensor:
         """(n, D)."""
-        # Eigenvectors, since the covariance is singular for fewer faces than latents and for collapsed
-        # latents.
-        values, vectors = torch.linalg.eigh(self.covariance.double())
-        root = (vectors * values.clamp(min=0).sqrt()).to(self.center.dtype)
+        root = self.root
         rows = [self.center + temperature * (root @ e) for e in noise(n, self.center, generator)]
         return torch.stack(rows)
 

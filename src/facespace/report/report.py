@@ -139,11 +139,12 @@ def verdict(findings: Sequence[Finding], text: str = "") -> Section:
     good, _ = _texts(findings, GOOD)
     poor, changes = _texts(findings, POOR)
     notes, _ = _texts(findings, NOTE)
+    nothing = "These figures do not say what would help." if poor else "Nothing."
     rows = [
         ["", ""],
         ["What is good", good or "Nothing stands out."],
         ["What is poor", poor or "Nothing stands out."],
-        ["What to change", changes or "Nothing."],
+        ["What to change", changes or nothing],
     ]
     if notes:
         rows.append(["Worth knowing", notes])

@@ -3,6 +3,7 @@ of the prior's log-density; the plan of a morph in latent/morph.py takes these p
 
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from facespace.core import waiting
 from facespace.latent import morph
-from facespace.models.priors import FittedNormal, Flow, Prior
+from facespace.models.priors import FittedNormal, Flow, Prior, StandardNormal
 
 WAVES = 4  # sines of 1 … WAVES half-periods that a bend is made of: too few to be jagged
 POINTS_PER_SEGMENT = 16  # places a segment at which the density is evaluated
@@ -29,6 +30,24 @@ def density_guide(prior: Prior) -> Prior:
     normal.center.copy_(prior.center)
     normal.covariance.copy_((prior.axes * prior.spread.square()) @ prior.axes.T)
     return normal
+
+
+class GaussianGuide(NamedTuple):
+    """All that paths under a Gaussian depend on: its `center` (D,), the `scale` (D,) of its samples, and its
+    `covariance` (D, D), None for the unit matrix."""
+
+    center: np.ndarray
+    scale: np.ndarray
+    covariance: np.ndarray | None
+
+
+def gaussian_guide(prior: Prior) -> GaussianGuide | None:
+    """The Gaussian whose density bends the paths of a prior, as arrays; None where it is none."""
+    guide = density_guide(prior)
+    if not isinstance(guide, FittedNormal | StandardNormal):
+        return None
+    covariance = guide.covariance.cpu().numpy() if isinstance(guide, FittedNormal) else None
+    return GaussianGuide(guide.mean.cpu().numpy(), _spread(guide).cpu().numpy(), covariance)
 
 
 def geodesic(prior: Prior) -> morph.PathsBetween:

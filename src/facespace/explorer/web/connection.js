@@ -1,112 +1,14 @@
 // @ts-check
-/** The WebSocket to the server on this computer: opens it, reopens it when it closes, and matches replies to
- * requests. */
+/** Chooses how requests travel: over a WebSocket to the server, or to a worker of a static page. */
 
-import { packMessage, unpackMessage } from './protocol.js';
+import * as worker from './local/connection.js';
+import { isSite } from './site.js';
+import * as socket from './socket.js';
 
-/** @typedef {import('./types.js').ReplyHeaders} ReplyHeaders */
-/** @typedef {'ready' | 'disconnected' | 'refused'} Status */
-/** @typedef {{resolve: (reply: any) => void, reject: (error: Error) => void}} Pending */
+export { connection } from './connection_state.js';
 
-/**
- * @template H
- * @typedef {import('./types.js').Reply<H>} Reply
- */
+/** Connects. The server wants the access token; a static page takes none. */
+export const connect = isSite ? worker.connect : socket.connect;
 
-const SUBPROTOCOL = 'facespace.v1';
-const RETRY_MS = [400, 800, 1500, 3000, 5000];
-const FIRST_RETRY_MS = 12000;
-const DISCONNECTED = 'The explorer server does not answer. Start it again with: facespace explore';
-
-/** @type {WebSocket | null} */
-let socket = null;
-/** @type {Map<number, Pending>} */
-const pending = new Map();
-let token = '';
-let nextId = 1;
-let retries = 0;
-/** @type {ReturnType<typeof setTimeout> | undefined} */
-let retryTimer;
-
-export const connection = {
-  /** Number of the current connection: what the server keeps for the page ends with it. */
-  number: 0,
-  /** @type {(status: Status) => void} */
-  onstatus: () => {},
-  /** Called with the server's time for each reply that holds a picture. @type {(milliseconds: number) => void} */
-  onlatency: () => {},
-};
-
-/** @param {string} accessToken */
-export function connect(accessToken) {
-  token = accessToken;
-  clearTimeout(retryTimer);
-  if (socket) socket.onclose = null; // a new token: the old connection is of no use
-  socket?.close();
-  abandon();
-  open();
-}
-
-function abandon() {
-  for (const { reject } of pending.values()) reject(new Error(DISCONNECTED));
-  pending.clear();
-}
-
-function open() {
-  let wasOpen = false;
-  const address = new URL('ws', location.href); // beside the page, also below the path of a proxy
-  address.protocol = location.protocol === 'https:' ? 'wss:' : 'ws:';
-  address.hash = address.search = '';
-  socket = new WebSocket(address.href, [SUBPROTOCOL, token]);
-  socket.binaryType = 'arraybuffer';
-  socket.onopen = () => {
-    wasOpen = true;
-    retries = 0;
-    connection.number += 1;
-    connection.onstatus('ready');
-  };
-  socket.onmessage = (event) => settle(event.data);
-  socket.onclose = () => {
-    abandon();
-    const refused = !wasOpen && retries === 0;
-    connection.onstatus(refused ? 'refused' : 'disconnected');
-    retryTimer = setTimeout(open, refused ? FIRST_RETRY_MS : nextDelay());
-  };
-}
-
-function nextDelay() {
-  const delay = RETRY_MS[Math.min(retries, RETRY_MS.length - 1)];
-  retries += 1;
-  return delay;
-}
-
-/** @param {ArrayBuffer} message */
-function settle(message) {
-  const reply = unpackMessage(message);
-  const { header } = reply;
-  const request = pending.get(header.id);
-  pending.delete(header.id);
-  if (!request) return;
-  if (!header.ok) {
-    request.reject(new Error(header.error));
-    return;
-  }
-  if (header.width) connection.onlatency(header.milliseconds);
-  request.resolve(reply);
-}
-
-/**
- * Sends a request. The promise rejects with the server's sentence where it refuses.
- * @template {keyof ReplyHeaders} N
- * @param {N} name
- * @param {Record<string, unknown>} fields
- * @param {Uint8Array | Uint8ClampedArray} payload
- * @returns {Promise<Reply<ReplyHeaders[N]>>}
- */
-export function request(name, fields, payload) {
-  if (!socket || socket.readyState !== WebSocket.OPEN) return Promise.reject(new Error(DISCONNECTED));
-  const id = nextId;
-  nextId += 1;
-  socket.send(packMessage({ ...fields, id, request: name }, payload));
-  return new Promise((resolve, reject) => pending.set(id, { resolve, reject }));
-}
+/** Sends a request; see socket.js. @type {typeof socket.request} */
+export const request = isSite ? worker.request : socket.request;

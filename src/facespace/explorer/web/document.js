@@ -1,10 +1,11 @@
 // @ts-check
 /** The document that links, JSON files and exported pictures carry: versioned JSON with the latent, its original,
- * the locks and the open tabs, bound to the model's fingerprint. What is read here is untrusted. */
+ * the locks, the mix and the open tabs, bound to the model's fingerprint. What is read here is untrusted. */
 
 import { fromUrlBase64, latentToText, toUrlBase64 } from './maths.js';
+import { mixFromText, mixToText } from './mix.js';
 import { directionsFromText, directionsToText } from './own_directions.js';
-import { changeOwn, openFacts, readLatent, restore, state } from './state.js';
+import { changeOwn, openFacts, readLatent, restore, setMix, state } from './state.js';
 
 /** @typedef {import('./types.js').EditPanel} EditPanel */
 /** @typedef {import('./types.js').EditTab} EditTab */
@@ -13,7 +14,7 @@ import { changeOwn, openFacts, readLatent, restore, state } from './state.js';
 const KIND = 'facespace-explorer';
 const VERSION = 1;
 const LOCKS = 64; // at most, for each panel
-const SOURCE_PANELS = /** @type {SourcePanel[]} */ (['random', 'draw', 'photo', 'map', 'saved']);
+const SOURCE_PANELS = /** @type {SourcePanel[]} */ (['random', 'draw', 'photo', 'map', 'mix', 'saved']);
 const EDIT_PANELS = /** @type {EditPanel[]} */ (['attributes', 'components', 'raw']);
 const EDIT_TABS = /** @type {EditTab[]} */ ([...EDIT_PANELS, 'pad']);
 
@@ -32,6 +33,7 @@ export function toDocument() {
     original: latentToText(state.original.z),
     locks,
     own: directionsToText(state.own),
+    mix: mixToText(state.mix),
     view: { source: state.view.source, edit: state.view.edit },
   };
 }
@@ -77,6 +79,16 @@ function readLocks(given) {
 }
 
 /**
+ * Takes the mix of a document that was restored: that of a link, and that of a file where the page has none.
+ * @param {any} document
+ * @param {boolean} linked
+ */
+export function restoreMix(document, linked) {
+  if (!document.mix || (!linked && state.mix.parents.length)) return;
+  setMix(mixFromText(document.mix, openFacts().latents));
+}
+
+/**
  * Takes the open tabs of a document.
  * @param {any} document
  */
@@ -99,7 +111,7 @@ function escapeNonAscii(json) {
 /** The address of the page with this face in it, without the token. */
 export function shareLink() {
   const text = toUrlBase64(escapeNonAscii(JSON.stringify(toDocument())));
-  return `${location.origin}${location.pathname}${location.search}#s=${text}`;
+  return `${location.href.split('#')[0]}#s=${text}`; // location.origin is 'null' for a page from a disk
 }
 
 /**

@@ -107,8 +107,9 @@ export function icon(name) {
   return svg;
 }
 
-/** Copies the icons into the page, so that they stay when the server stops. */
+/** Copies the icons into the page, so that they stay when the server stops. A static page holds them already. */
 export async function loadIcons() {
+  if (find('#icon-close')) return;
   const response = await fetch('icons.svg');
   const text = await response.text();
   const icons = new DOMParser().parseFromString(text, 'image/svg+xml').documentElement;
@@ -182,7 +183,13 @@ export function toast(text, kind = 'note') {
 }
 
 /**
- * Runs work and shows its error as a toast; the result is then undefined.
+ * Whether work was ended since its result is of no use any more.
+ * @param {unknown} error
+ */
+export const isAborted = (error) => error instanceof DOMException && error.name === 'AbortError';
+
+/**
+ * Runs work and shows its error as a toast; the result is then undefined. Aborted work says nothing.
  * @template T
  * @param {() => Promise<T>} work
  * @returns {Promise<T | undefined>}
@@ -191,7 +198,7 @@ export async function attempt(work) {
   try {
     return await work();
   } catch (error) {
-    toast(error instanceof Error ? error.message : String(error), 'error');
+    if (!isAborted(error)) toast(error instanceof Error ? error.message : String(error), 'error');
     return undefined;
   }
 }

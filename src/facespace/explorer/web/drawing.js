@@ -13,13 +13,17 @@ export class Drawing {
    * @param {HTMLCanvasElement} board where the drawing is shown and drawn on
    * @param {() => Omit<Stroke, 'points'>} pen what the next stroke is drawn with
    * @param {(strokes: Stroke[], finished: boolean) => void} onChange
+   * @param {() => void} onCancel the stroke was none
    */
-  constructor(board, pen, onChange) {
+  constructor(board, pen, onChange, onCancel) {
     this.board = board;
     this.pen = pen;
     this.onChange = onChange;
+    this.onCancel = onCancel;
     /** @type {Stroke[]} */
     this.list = [];
+    /** The stroke that goes on. @type {Stroke | null} */
+    this.stroke = null;
     this.strokes = document.createElement('canvas'); // transparent where nothing is drawn
     this.background = document.createElement('canvas');
     this.composite = document.createElement('canvas'); // both, as the encoder gets them
@@ -40,11 +44,13 @@ export class Drawing {
   }
 
   /**
-   * Shows a list of strokes; only what is new is painted where the list has grown.
+   * Shows a list of strokes; only what is new is painted where the list has grown. A stroke that goes on and is not in
+   * it has ended.
    * @param {Stroke[]} list
    */
   set(list) {
     if (list === this.list) return;
+    if (this.stroke && !list.includes(this.stroke)) this.stroke = null;
     const grown = this.list.every((stroke, i) => stroke === list[i]);
     const { width, height } = this.board;
     if (!grown) context2d(this.strokes, { willReadFrequently: true }).clearRect(0, 0, width, height);
@@ -68,11 +74,8 @@ export class Drawing {
 
   #listen() {
     const { board } = this;
-    /** @type {Stroke | null} */
-    let stroke = null;
-    /** @type {Stroke[]} */
-    let before = [];
     const draw = (/** @type {Point} */ point) => {
+      const { stroke } = this;
       if (!stroke) return;
       stroke.points.push(point);
       paintStroke(this.strokes, this.composite, stroke, stroke.points.length - 1);
@@ -82,27 +85,25 @@ export class Drawing {
       if (event.button) return;
       event.preventDefault();
       board.setPointerCapture(event.pointerId);
-      before = this.list;
-      stroke = { ...this.pen(), points: [] };
-      this.list = [...before, stroke];
+      this.stroke = { ...this.pen(), points: [] };
+      this.list = [...this.list, this.stroke];
       draw(this.#pointOf(event));
       this.onChange(this.list, false);
     });
     board.addEventListener('pointermove', (event) => {
-      if (!stroke || stroke.tool === 'fill') return;
+      if (!this.stroke || this.stroke.tool === 'fill') return;
       for (const part of event.getCoalescedEvents?.() ?? [event]) draw(this.#pointOf(part));
       this.onChange(this.list, false);
     });
     board.addEventListener('pointerup', () => {
-      if (!stroke) return;
-      stroke = null;
-      this.onChange(this.list, true);
+      if (!this.stroke) return;
+      this.stroke = null;
+      this.onChange([...this.list], true);
     });
     board.addEventListener('pointercancel', () => {
-      if (!stroke) return;
-      stroke = null;
-      this.set(before);
-      this.onChange(before, true);
+      if (!this.stroke) return;
+      this.stroke = null;
+      this.onCancel();
     });
   }
 

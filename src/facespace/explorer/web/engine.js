@@ -17,6 +17,7 @@ const BATCH = 64; // latents of one request
 const NO_PAYLOAD = new Uint8Array();
 
 let space = 0; // index of the space that requests are about
+let selections = 0; // that were asked for
 /** The photo that the server keeps, and the connection that it was sent over. */
 /** @type {{image: ImageData, connection: number} | null} */
 let photo = null;
@@ -26,14 +27,32 @@ const tunedOver = new Map();
 const isTuned = () => tunedOver.get(space) === connection.number;
 
 /**
- * A request about the selected space, or about its tuned copy where there is one.
+ * A request about the selected space, or about its tuned copy where there is one, whose reply is of use when another
+ * space is selected meanwhile, too.
  * @template {keyof ReplyHeaders} N
  * @param {N} name
  * @param {Record<string, unknown>} [fields]
  * @param {Uint8Array | Uint8ClampedArray} [payload]
  */
-const ask = (name, fields = {}, payload = NO_PAYLOAD) =>
+const order = (name, fields = {}, payload = NO_PAYLOAD) =>
   request(name, isTuned() ? { ...fields, space, tuned: true } : { ...fields, space }, payload);
+
+/**
+ * A request about what is shown of the selected space. Throws an AbortError when another one is selected meanwhile:
+ * its panels must not show a reply about this one.
+ * @template {keyof ReplyHeaders} N
+ * @param {N} name
+ * @param {Record<string, unknown>} [fields]
+ * @param {Uint8Array | Uint8ClampedArray} [payload]
+ */
+async function ask(name, fields, payload) {
+  const index = space;
+  const reply = await order(name, fields, payload);
+  if (index !== space) throw anotherSpace();
+  return reply;
+}
+
+const anotherSpace = () => new DOMException('Another space is selected.', 'AbortError');
 
 /**
  * A request about the selected space as it was before any tuning.
@@ -59,12 +78,16 @@ export const engine = {
   },
 
   /**
-   * Selects a space for all later requests and returns its facts.
+   * Selects a space for all later requests, once its facts are there, and returns them. Throws an AbortError when
+   * another one is asked for meanwhile: replies may come in another order.
    * @param {number} index
    */
   async selectSpace(index) {
+    selections += 1;
+    const selection = selections;
+    const { header } = await request('facts', { space: index }, NO_PAYLOAD);
+    if (selection !== selections) throw anotherSpace();
     space = index;
-    const { header } = await askUntuned('facts');
     return header;
   },
 
@@ -129,6 +152,28 @@ export const engine = {
   async alignFace(image, points) {
     await sendPhoto(image);
     const { header, payload } = await ask('align', { points });
+    return readAligned(header, payload);
+  },
+
+  /**
+   * Makes a photo the one that the server keeps, without a detection.
+   * @param {ImageData} image
+   */
+  async keepPhoto(image) {
+    const { width, height } = image;
+    photo = { image, connection: connection.number };
+    await askUntuned('detect', { width, height, find: false }, image.data);
+  },
+
+  /**
+   * As alignFace, in another space.
+   * @param {number} index of the space
+   * @param {ImageData} image
+   * @param {Landmarks} points
+   */
+  async alignFaceIn(index, image, points) {
+    await sendPhoto(image);
+    const { header, payload } = await request('align', { points, space: index }, NO_PAYLOAD);
     return readAligned(header, payload);
   },
 
@@ -202,7 +247,7 @@ export const engine = {
    * @param {Float32Array[]} negative
    */
   addDirection(name, positive, negative) {
-    return ask('add_direction', { name, positive: positive.length }, latentsToBytes([...positive, ...negative]));
+    return order('add_direction', { name, positive: positive.length }, latentsToBytes([...positive, ...negative]));
   },
 
   /**
@@ -233,7 +278,7 @@ export const engine = {
 
   /** Ends the closed-loop edit of this page. */
   cancelEdit() {
-    return ask('cancel_edit');
+    return order('cancel_edit');
   },
 
   /**
@@ -247,13 +292,24 @@ export const engine = {
   },
 
   /**
-   * The file of a morph.
+   * The file of a morph; null where it was cancelled.
    * @param {Float32Array[]} keyframes
    * @param {ExportRequest} fields
    */
   async exportAnimation(keyframes, fields) {
-    const { payload } = await ask('export_animation', { ...fields }, latentsToBytes(keyframes));
-    return payload;
+    const { header, payload } = await order('export_animation', { ...fields }, latentsToBytes(keyframes));
+    return header.cancelled ? null : payload;
+  },
+
+  /** The share of the file that is written; null where none is. */
+  async exportProgress() {
+    const { header } = await order('export_animation', { command: 'progress' });
+    return header.running ? header.share : null;
+  },
+
+  /** Ends the writing of the file. */
+  cancelExport() {
+    return order('export_animation', { command: 'cancel' });
   },
 
   /** What is measured so far: null before the first stage, and an error sentence where measuring failed. */

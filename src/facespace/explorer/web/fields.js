@@ -66,6 +66,7 @@ export function bind(control, name, onChange = () => {}) {
 export function fillSelect(select, choices, name) {
   setChildren(select, options(choices));
   write(select, state.view[name]);
+  return select;
 }
 
 /**
@@ -103,7 +104,7 @@ export function onTyped(field, current, use) {
     const typed = field.valueAsNumber;
     const given = field.step === '1' ? Math.round(typed) : typed;
     const value = Number.isFinite(given) ? clamp(given, Number(field.min), Number(field.max)) : current();
-    field.value = String(value);
+    field.value = String(Number(value.toFixed(2)));
     if (Number.isFinite(given)) use(value);
   });
 }

@@ -2,12 +2,12 @@
 /** The keyboard shortcuts of the page. They are off in text fields and while a dialog is open. */
 
 import { find } from './dom.js';
+import { exportDialog } from './panels/export.js';
 import { help } from './panels/help.js';
 import { togglePlayback } from './panels/morph.js';
 import { showRandomFace } from './panels/random.js';
 import { saveFace } from './panels/saved.js';
 import { compare } from './panels/stage.js';
-import { exportDialog } from './panels/topbar.js';
 import { redo, state, undo } from './state.js';
 
 const TEXT_FIELDS = 'input:not([type=range]):not([type=checkbox]):not([type=color]), textarea, select';
@@ -93,7 +93,8 @@ function focusSlider(step) {
 }
 
 function toggleFocusedLock() {
-  const row = find('input[data-row]:focus')?.closest('.row');
+  const focused = document.activeElement;
+  const row = focused?.closest('.cell') ? focused.closest('.panel')?.querySelector('.detail .row') : focused?.closest('.row');
   /** @type {HTMLElement | null | undefined} */
   const lock = row?.querySelector('.extra button');
   lock?.click();

@@ -1,7 +1,7 @@
 // @ts-check
 /** Assembles the page: the access token, the connection, the panels, and the face that the address asks for. */
 
-import { $, announce, attempt, button, find, h, loadIcons, setPressed, toast } from './dom.js';
+import { $, announce, attempt, button, find, h, isAborted, loadIcons, setPressed, toast } from './dom.js';
 import { fromLink, restoreView, shareLink } from './document.js';
 import { engine } from './engine.js';
 import { startKeyboard } from './keyboard.js';
@@ -11,7 +11,9 @@ import { startDraw } from './panels/draw.js';
 import { startFirstTour } from './panels/help.js';
 import { startHeat } from './panels/heat.js';
 import { startHistory } from './panels/history.js';
+import { startLesson } from './panels/lesson.js';
 import { startMap } from './panels/map.js';
+import { startMix } from './panels/mix.js';
 import { startMorph } from './panels/morph.js';
 import { startPad } from './panels/pad.js';
 import { startPhoto } from './panels/photo.js';
@@ -21,13 +23,14 @@ import { startSaved } from './panels/saved.js';
 import { startStage } from './panels/stage.js';
 import { startTopbar } from './panels/topbar.js';
 import { accessToken, storeToken, tokenIn } from './session.js';
+import { isSite } from './site.js';
 import { lastSpace, openLink, showSpace } from './spaces.js';
 import { decoderChanged, on, panelShown, setView, state } from './state.js';
 import { undoSwipes } from './swipe.js';
 import { createTabs } from './tabs.js';
 import { startTooltips } from './tooltips.js';
 
-/** @typedef {import('./connection.js').Status} Status */
+/** @typedef {import('./connection_state.js').Status} Status */
 /** @typedef {import('./tabs.js').Tabs} Tabs */
 
 const PANELS = [
@@ -35,6 +38,7 @@ const PANELS = [
   startDraw,
   startPhoto,
   startMap,
+  startMix,
   startSaved,
   startAttributes,
   startComponents,
@@ -43,6 +47,7 @@ const PANELS = [
   startHeat,
   startHistory,
   startMorph,
+  startLesson,
 ];
 
 /** @type {{list: string, view: 'source' | 'edit' | 'bottom', part: string, tabs: Tabs}[]} */
@@ -56,6 +61,7 @@ const TAB_GROUPS = [
       ['draw', 'Draw'],
       ['photo', 'Photo'],
       ['map', 'Map'],
+      ['mix', 'Mix'],
       ['saved', 'Saved'],
     ],
   },
@@ -105,11 +111,12 @@ async function start() {
   restoreLinkedView();
   layOut();
   startKeyboard();
-  on('face own locks shown', updateAddress); // of what the address holds
+  on('face mix own locks shown', updateAddress); // of what the address holds
   addEventListener('hashchange', takeAddress);
   engine.connection.onstatus = (status) => handleStatus(status, badge);
-  const token = await accessToken(linkText);
-  if (!token) {
+  engine.connection.onproblem = showProblem;
+  const token = isSite ? '' : await accessToken(linkText);
+  if (token === null) {
     engine.connection.onstatus('refused');
     return;
   }
@@ -128,7 +135,7 @@ function restoreLinkedView() {
 
 /** Takes an address that was pasted into this tab: the one that a server printed, or a link to a face. */
 function takeAddress() {
-  const token = tokenIn(location.hash);
+  const token = isSite ? null : tokenIn(location.hash);
   const text = new URLSearchParams(location.hash.slice(1)).get('s');
   if (token) {
     storeToken(token);
@@ -172,7 +179,16 @@ async function openFirstSpace() {
   spaceOpened = true;
   const document = linkText ? await attempt(async () => fromLink(/** @type {string} */ (linkText))) : null;
   linkText = null;
-  await attempt(() => showSpace(lastSpace(), document).catch(() => showSpace(0, document)));
+  const firstInstead = (/** @type {unknown} */ error) => {
+    if (isAborted(error)) throw error; // another one was chosen meanwhile
+    return showSpace(0, document);
+  };
+  await attempt(() => showSpace(lastSpace(), document).catch(firstInstead));
+}
+
+/** @param {string} sentence why this browser does not play a static page */
+function showProblem(sentence) {
+  if (!find('#problem')) document.body.append(h('div', { class: 'banner', id: 'problem', role: 'alert' }, sentence));
 }
 
 const banner = (/** @type {HTMLElement[]} */ ...content) =>

@@ -30,6 +30,9 @@ const WHOLE = { scale: 1, x: 0, y: 0 };
 export const toCanvas = ({ scale, x, y }, place) => [(place[0] - x) * scale * SIDE, (place[1] - y) * scale * SIDE];
 
 export class MapZoom {
+  /** Whether one finger moves the map, or does something else. */
+  #draggable;
+
   /**
    * @param {HTMLCanvasElement} board
    * @param {() => void} onChange
@@ -38,13 +41,24 @@ export class MapZoom {
     this.board = board;
     this.onChange = onChange;
     this.viewport = WHOLE;
-    /** Whether one finger moves the map, or does something else. */
-    this.draggable = true;
+    this.#draggable = true;
     /** Whether the press that goes on, or has just ended, has moved the map. */
     this.dragged = false;
     /** Fingers on the board, or the pressed mouse, in pixels. @type {Map<number, Point>} */
     this.pointers = new Map();
     this.#listen();
+    this.#leaveSwipes();
+  }
+
+  /** @param {boolean} draggable */
+  set draggable(draggable) {
+    this.#draggable = draggable;
+    this.#leaveSwipes();
+  }
+
+  /** Where a finger moves nothing of the map, a vertical swipe scrolls the page. */
+  #leaveSwipes() {
+    this.board.classList.toggle('still', this.#draggable && this.viewport.scale === 1);
   }
 
   /** Whether two fingers are on the board. */
@@ -111,6 +125,7 @@ export class MapZoom {
     const before = this.viewport;
     if (next.scale === before.scale && next.x === before.x && next.y === before.y) return;
     this.viewport = next;
+    this.#leaveSwipes();
     this.onChange();
   }
 
@@ -153,7 +168,7 @@ export class MapZoom {
     if (!before) return;
     const now = this.#pixelOf(event);
     const other = [...pointers].find(([id]) => id !== event.pointerId)?.[1];
-    if (!other && !this.draggable) return;
+    if (!other && !this.#draggable) return;
     const far = Math.hypot(now[0] - before[0], now[1] - before[1]) > DRAGGED;
     if (!other && !this.dragged && !far) return;
     this.dragged = true;

@@ -10,15 +10,20 @@ const LARGEST_TEXT = 65536;
 const DOCUMENT = 'facespace'; // keyword of the page's document
 const XMP = 'XML:com.adobe.xmp';
 
-// IPTC's term for media that a trained model made; viewers and archives read it.
-const SOURCE_TYPE = 'http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia';
-const PROVENANCE_TAG = [
-  '<x:xmpmeta xmlns:x="adobe:ns:meta/">',
-  '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">',
-  '<rdf:Description xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"',
-  ` Iptc4xmpExt:DigitalSourceType="${SOURCE_TYPE}"/>`,
-  '</rdf:RDF></x:xmpmeta>',
-].join('');
+// IPTC's terms for media that a trained model made, alone or beside a photograph; viewers and archives read them.
+const SOURCE_TYPES = 'http://cv.iptc.org/newscodes/digitalsourcetype/';
+const MODEL = 'trainedAlgorithmicMedia';
+const MODEL_AND_PHOTO = 'compositeWithTrainedAlgorithmicMedia';
+
+/** @param {string} term */
+const provenanceTag = (term) =>
+  [
+    '<x:xmpmeta xmlns:x="adobe:ns:meta/">',
+    '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">',
+    '<rdf:Description xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"',
+    ` Iptc4xmpExt:DigitalSourceType="${SOURCE_TYPES}${term}"/>`,
+    '</rdf:RDF></x:xmpmeta>',
+  ].join('');
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { fatal: true });
@@ -28,10 +33,11 @@ const characters = (/** @type {Uint8Array} */ bytes) => String.fromCharCode(...b
  * A PNG with the document and the provenance tag in it.
  * @param {Blob} png
  * @param {any} document
+ * @param {boolean} [withPhoto] whether a photograph is in the picture too
  */
-export async function withDocument(png, document) {
+export async function withDocument(png, document, withPhoto = false) {
   const bytes = new Uint8Array(await png.arrayBuffer());
-  const tag = textChunk(XMP, PROVENANCE_TAG);
+  const tag = textChunk(XMP, provenanceTag(withPhoto ? MODEL_AND_PHOTO : MODEL));
   const state = textChunk(DOCUMENT, JSON.stringify(document));
   return new Blob([bytes.slice(0, HEAD), tag, state, bytes.slice(HEAD)], { type: 'image/png' });
 }

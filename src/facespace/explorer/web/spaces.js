@@ -2,9 +2,9 @@
 /** Opens spaces, and faces of a document in the space that they belong to. */
 
 import { attempt, toast } from './dom.js';
-import { fromDocument, fromLink, restoreView } from './document.js';
+import { fromDocument, fromLink, restoreMix, restoreView } from './document.js';
 import { engine } from './engine.js';
-import { showRandomFace } from './panels/random.js';
+import { showFirstFace } from './panels/random.js';
 import { cachePicture } from './pictures.js';
 import { openFacts, openSpace, setFace, setStatistics, setView, state } from './state.js';
 import { readText, sessionStore, writeText } from './storage.js';
@@ -33,14 +33,15 @@ export async function showSpace(index, document = null, label = LINK) {
   writeText(sessionStore, SPACE, String(index));
   window.document.title = `${facts.name} · facespace`;
   const hadHistory = openSpace(facts);
+  if (document) await attempt(async () => restoreDocument(document, label)); // before what was stored goes on
   const mean = await engine.mean();
+  if (engine.space !== index) return; // another one was opened meanwhile
   cachePicture(mean.z, mean.picture);
-  if (document) await attempt(async () => restoreDocument(document, label));
+  pollStatistics(index);
   if (!state.history.length && !hadHistory) {
     setFace(mean.z, 'Mean face');
-    await showRandomFace();
+    await showFirstFace();
   }
-  pollStatistics(index);
 }
 
 /**
@@ -70,6 +71,7 @@ export async function openDocument(document, label) {
  */
 function restoreDocument(document, label) {
   fromDocument(document, label);
+  restoreMix(document, label === LINK);
   if (label !== LINK) return;
   restoreView(document);
   setView({});

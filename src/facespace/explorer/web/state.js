@@ -2,7 +2,8 @@
 /** The only owner of the page's state: one latent that every panel reads and changes, its history, and the view.
  * Panels call the functions below and subscribe to topics. */
 
-import { latentFromText, latentToText } from './maths.js';
+import { latentFromText, latentToText, plus } from './maths.js';
+import { emptyMix, mixFromText, mixToText } from './mix.js';
 import { directionsFromText, directionsToText } from './own_directions.js';
 import { readStroke } from './strokes.js';
 import { localStore, onStored, readItem, sessionStore, writeItem } from './storage.js';
@@ -11,6 +12,7 @@ import { storeView, view } from './view.js';
 /** @typedef {import('./types.js').Direction} Direction */
 /** @typedef {import('./types.js').EditPanel} EditPanel */
 /** @typedef {import('./types.js').HistoryEntry} HistoryEntry */
+/** @typedef {import('./types.js').Mix} Mix */
 /** @typedef {import('./types.js').NamedLatent} NamedLatent */
 /** @typedef {import('./types.js').Original} Original */
 /** @typedef {import('./types.js').Picture} Picture */
@@ -24,7 +26,8 @@ const UNDO_STEPS = 200;
 const SAVED_FACES = 100;
 const KEYFRAMES = 12;
 const EXAMPLES = 500;
-const LABEL_LENGTH = 60;
+const NAME_LENGTH = 60;
+const LABEL_LENGTH = 120; // of a step: that of a mix names its parents
 
 /**
  * @typedef {object} State
@@ -37,6 +40,7 @@ const LABEL_LENGTH = 60;
  * @property {Stroke[]} drawing what is on the drawing board; its history is the face's
  * @property {NamedLatent[]} saved
  * @property {NamedLatent[]} keyframes
+ * @property {Mix} mix
  * @property {Record<Side, Float32Array[]>} examples
  * @property {Direction[]} own directions that live in this browser
  * @property {Record<EditPanel, Set<string | number>>} locks
@@ -54,6 +58,7 @@ export const state = {
   drawing: [],
   saved: [],
   keyframes: [],
+  mix: emptyMix(),
   examples: { positive: [], negative: [] },
   own: [],
   locks: { attributes: new Set(), components: new Set(), raw: new Set() },
@@ -67,7 +72,7 @@ const listeners = new Map();
 
 /**
  * Calls back when one of the topics changes: facts, decoder, statistics, z (while a control moves), face (a finished
- * change), drawing, saved, keyframes, examples, own, directions, locks, view, shown (a panel has come into sight).
+ * change), drawing, saved, keyframes, mix, examples, own, directions, locks, view, shown (a panel has come into sight).
  * @param {string} topics separated by spaces
  * @param {() => void} callback
  */
@@ -116,10 +121,11 @@ export function openSpace(facts) {
   for (const locked of Object.values(state.locks)) locked.clear();
   state.saved = readSaved();
   state.keyframes = readItem(sessionStore, keyOf('keyframes'), parseSaved) ?? [];
+  state.mix = readItem(sessionStore, keyOf('mix'), parseMix) ?? emptyMix();
   state.examples = readItem(sessionStore, keyOf('examples'), parseExamples) ?? noExamples();
   state.own = readOwn();
   const stored = readItem(sessionStore, keyOf('history'), parseHistory);
-  emit('facts', 'saved', 'keyframes', 'examples', 'locks', 'drawing');
+  emit('facts', 'saved', 'keyframes', 'mix', 'examples', 'locks', 'drawing');
   if (!stored?.entries[stored.index]) return false;
   state.history = stored.entries;
   step(stored.index);
@@ -128,12 +134,15 @@ export function openSpace(facts) {
 
 /**
  * The key of what a store holds of the open space.
- * @param {'saved' | 'own' | 'keyframes' | 'examples' | 'history'} name
+ * @param {'saved' | 'own' | 'keyframes' | 'mix' | 'examples' | 'history'} name
  */
 const keyOf = (name) => `${openFacts().fingerprint}:${name}`;
 
 const readSaved = () => readItem(localStore, keyOf('saved'), parseSaved) ?? [];
 const readOwn = () => readItem(localStore, keyOf('own'), parseOwn) ?? [];
+
+/** @param {any} stored */
+const parseMix = (stored) => mixFromText(stored, openFacts().latents);
 
 /** @param {any} stored */
 const parseOwn = (stored) => directionsFromText(stored, openFacts().latents);
@@ -156,7 +165,7 @@ const parseExamples = (stored) => ({
  */
 function parseSaved(items) {
   return items.map((/** @type {any} */ item) => {
-    const name = String(item.name).slice(0, LABEL_LENGTH);
+    const name = String(item.name).slice(0, NAME_LENGTH);
     return { id: String(item.id ?? item.z), name, z: readLatent(item.z) };
   });
 }
@@ -180,7 +189,8 @@ function parseHistory(stored) {
   const strokes = (stored.strokes ?? []).map(readStroke);
   const entries = stored.entries.map((/** @type {any} */ entry) => {
     const label = String(entry.label).slice(0, LABEL_LENGTH);
-    const original = { z: readLatent(entry.original), picture: null, drawn: Boolean(entry.drawn) };
+    const { drawn, unread } = entry;
+    const original = { z: readLatent(entry.original), picture: null, drawn: Boolean(drawn), unread: Boolean(unread) };
     const drawing = (entry.drawing ?? []).map((/** @type {number} */ index) => strokes[index]);
     if (drawing.includes(undefined)) throw new Error('A stroke is missing.');
     return { label, z: readLatent(entry.z), original, drawing };
@@ -194,7 +204,8 @@ function storeHistory() {
   const entries = state.history.map(({ label, z, original, drawing }) => {
     for (const stroke of drawing) if (!strokes.has(stroke)) strokes.set(stroke, strokes.size);
     const indices = drawing.map((stroke) => strokes.get(stroke));
-    return { label, z: latentToText(z), original: latentToText(original.z), drawn: original.drawn, drawing: indices };
+    const { drawn, unread } = original;
+    return { label, z: latentToText(z), original: latentToText(original.z), drawn, unread, drawing: indices };
   });
   const stored = { index: state.historyIndex, entries, strokes: [...strokes.keys()] };
   writeItem(sessionStore, keyOf('history'), stored);
@@ -202,7 +213,7 @@ function storeHistory() {
 
 /** Latents are decoded otherwise from now on: all faces are shown anew. */
 export function decoderChanged() {
-  emit('decoder', 'z', 'face', 'saved', 'keyframes');
+  emit('decoder', 'z', 'face', 'saved', 'keyframes', 'mix');
 }
 
 /** The attributes of the open space are known. */
@@ -306,13 +317,39 @@ export function setOriginal(original) {
   state.original = original;
 }
 
+/**
+ * The model has read a drawing: the steps that were made meanwhile, edits included, move to what it sees.
+ * @param {Original} unread of those steps
+ * @param {Float32Array} read
+ */
+export function settleDrawing(unread, read) {
+  const original = { z: read, picture: null, drawn: true };
+  const settled = (/** @type {Float32Array} */ z) => (z === unread.z ? read : plus(z, [read, unread.z], [1, -1]));
+  state.history = state.history.map((entry) =>
+    entry.original === unread ? { ...entry, original, z: settled(entry.z) } : entry,
+  );
+  if (state.original === unread) {
+    state.original = original;
+    moved = settled(state.z);
+    state.z = moved;
+  }
+  storeHistory();
+  emit('z', 'face');
+}
+
 /** Forgets the photographs behind this and all earlier faces. */
 export function forgetPhotographs() {
   for (const { original } of [state, ...state.history]) original.picture = null;
   emit('z');
 }
 
-export const undo = () => step(state.historyIndex - 1);
+/** Takes the last change back: the one that goes on, where there is one, else the last step. */
+export function undo() {
+  const entry = state.history[state.historyIndex];
+  const goesOn = entry && (entry.drawing !== state.drawing || !equal(entry.z, state.z));
+  step(goesOn ? state.historyIndex : state.historyIndex - 1);
+}
+
 export const redo = () => step(state.historyIndex + 1);
 
 /**
@@ -322,7 +359,9 @@ export const redo = () => step(state.historyIndex + 1);
  */
 export function restore({ z, original, locks }, label) {
   for (const panel of /** @type {EditPanel[]} */ (Object.keys(state.locks))) state.locks[panel] = new Set(locks[panel]);
-  state.original = { z: original, picture: null };
+  const entry = state.history[state.historyIndex];
+  const known = entry && equal(entry.z, z) && equal(entry.original.z, original);
+  state.original = known ? entry.original : { z: original, picture: null };
   commit(label, z);
   emit('locks');
 }
@@ -396,6 +435,13 @@ export function setKeyframes(keyframes) {
   state.keyframes = keyframes.slice(0, KEYFRAMES);
   writeItem(sessionStore, keyOf('keyframes'), storable(state.keyframes));
   emit('keyframes');
+}
+
+/** @param {Partial<Mix>} changes */
+export function setMix(changes) {
+  state.mix = { ...state.mix, ...changes };
+  writeItem(sessionStore, keyOf('mix'), mixToText(state.mix));
+  emit('mix');
 }
 
 /**

@@ -1,7 +1,7 @@
 // @ts-check
 /** One tooltip for the whole page: shows the data-tip of the element under the pointer or with the keyboard focus. */
 
-import { h } from './dom.js';
+import { $, h } from './dom.js';
 
 const DELAY_MS = 500; // for the pointer; the keyboard's focus shows it at once
 const GAP = 8; // pixels between the tooltip, its element and the window's edge
@@ -24,7 +24,7 @@ function place(tooltip, owner) {
 
 export function startTooltips() {
   const tooltip = h('div', { class: 'tip', role: 'tooltip', id: 'tip', hidden: true });
-  document.body.append(tooltip);
+  $('main').append(tooltip);
   /** @type {HTMLElement | null} */
   let owner = null;
 
@@ -49,6 +49,7 @@ export function startTooltips() {
     timer = setTimeout(
       () => {
         tooltip.textContent = element.dataset.tip ?? '';
+        (element.closest('dialog') ?? $('main')).append(tooltip); // what lies outside of an open dialog is behind it
         tooltip.hidden = false;
         element.setAttribute('aria-describedby', 'tip');
         place(tooltip, element);

@@ -8,9 +8,22 @@
 /** @typedef {{width: number, height: number}} Size */
 /** @typedef {Size & {pixels: Uint8ClampedArray<ArrayBuffer>}} Picture RGBA */
 /** @typedef {{z: Float32Array, picture: Picture}} Face a latent and its decoded picture */
-/** @typedef {{z: Float32Array, picture: Picture | null, drawn?: boolean}} Original `picture`: its photo */
+/**
+ * @typedef {{z: Float32Array, picture: Picture | null, drawn?: boolean, unread?: boolean}} Original `picture`: its
+ *   photo; `unread`: drawn, and the model has not read all strokes yet
+ */
 /** @typedef {{z: Float32Array, label: string, original: Original, drawing: Stroke[]}} HistoryEntry */
 /** @typedef {{id: string, name: string, z: Float32Array}} NamedLatent a saved face or a keyframe */
+/**
+ * @typedef {{parents: NamedLatent[], x: number, y: number, strength: number, seed: number}} Mix of up to four faces:
+ *   the point between them, the strength of its children's mutation, 1 as the distribution of faces, and their seed
+ */
+/** @typedef {{kind: string, value: string | number, amount: number}} Condition of a step; see lesson_schema.js */
+/**
+ * @typedef {{title: string, text: string, hint: string, done: Condition[], spaces: number,
+ *   otherwise: string}} LessonStep `otherwise`: the text where fewer spaces are loaded
+ */
+/** @typedef {{title: string, summary: string, steps: LessonStep[]}} Lesson */
 /** @typedef {'pen' | 'brush' | 'eraser' | 'fill'} Tool */
 /**
  * @typedef {{tool: Tool, colour: string, width: number, mirror: boolean, points: Point[]}} Stroke of a drawing;
@@ -19,7 +32,7 @@
 /** @typedef {'positive' | 'negative'} Side faces with or without a property */
 /** @typedef {'attributes' | 'components' | 'raw'} EditPanel with sliders, which can be locked */
 /** @typedef {EditPanel | 'pad'} EditTab */
-/** @typedef {'random' | 'draw' | 'photo' | 'map' | 'saved'} SourcePanel */
+/** @typedef {'random' | 'draw' | 'photo' | 'map' | 'mix' | 'saved'} SourcePanel */
 /** @typedef {'history' | 'morph'} BottomPanel */
 /** @typedef {[number, number]} Point x and y in pixels */
 /** @typedef {Node | string | false | null | undefined} Leaf */
@@ -43,8 +56,11 @@
 
 // ---- Requests
 
-/** @typedef {{frames: number, interpolation: string, loop_mode: string}} PathRequest */
-/** @typedef {PathRequest & {fps: number, format: string}} ExportRequest */
+/** @typedef {{frames: number, interpolation: string, loop_mode: string, easing: string}} PathRequest */
+/**
+ * @typedef {PathRequest & {fps: number, format: string, size: number, aspect: string}} ExportRequest `size`: pixels of
+ *   the shorter side
+ */
 
 // ---- Headers of replies
 
@@ -79,6 +95,7 @@
  * @property {string[]} fingerprints of all spaces
  * @property {boolean} tunable whether a copy can be tuned to a photo
  * @property {boolean} writable whether the bundle takes directions of one's own
+ * @property {Record<string, string>} unavailable what a static page cannot do, and a sentence of why
  */
 
 /** @typedef {Size & {count: number}} PictureHeader */
@@ -141,7 +158,7 @@
  * @property {FaceHeader & {cancelled: boolean, already: boolean, reached: boolean, held: string[]}} edit
  * @property {{}} cancel_edit
  * @property {{count: number}} path
- * @property {{format: string}} export_animation
+ * @property {{format: string, cancelled: boolean, running: boolean, share: number}} export_animation
  * @property {MapHeader} map
  */
 

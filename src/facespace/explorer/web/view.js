@@ -31,12 +31,16 @@ export const view = {
   padX: '', // the axis of the pad from left to right, as in pad_axes.js; empty: the first
   padY: '', // from bottom to top; empty: the second
   padSheet: '5', // faces of its contact sheet in a row; 0: none
+  mixClick: 'face', // what a click on a child of the mix does: 'face' or 'parent'
   prior: '', // empty: the space's default
   seed: Math.floor(Math.random() * 2 ** 32),
   interpolation: 'linear',
   loopMode: 'loop',
-  seconds: 4,
+  easing: 'linear',
+  keySeconds: 2, // of a morph, from one keyframe to the next
   format: 'gif',
+  exportSize: 512, // pixels of the shorter side of a morph's file
+  exportAspect: 'face',
   tool: /** @type {Tool} */ ('pen'),
   colour: '',
   width: 10, // of a stroke, in pixels of the canvas

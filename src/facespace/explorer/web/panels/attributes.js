@@ -59,6 +59,7 @@ export function startAttributes() {
   createElements();
   on('facts', () => {
     nameField.value = '';
+    keepField.hidden = !canKeepPerson();
   });
   panel = new SliderPanel({
     panel: 'attributes',
@@ -149,13 +150,15 @@ function qualityTip({ auc, positives, negatives }) {
   return `Quality: held-out area under the ROC curve ${area} (0.5 is chance, 1 is perfect).${counts}`;
 }
 
+const canKeepPerson = () => !state.facts?.unavailable.edit;
+
 /**
  * @param {string} name
  * @param {Float32Array} from
  */
 function onMoved(name, from) {
   const direction = allDirections().get(name);
-  if (state.view.keepPerson && direction) keepPerson(direction, from, (busy) => panel.showBusy(name, busy));
+  if (state.view.keepPerson && canKeepPerson() && direction) keepPerson(direction, from, (busy) => panel.showBusy(name, busy));
 }
 
 // ---- Around the sliders

@@ -1,26 +1,22 @@
 // @ts-check
-/** Draw a face: from the first stroke on, what the model sees in the drawing is the face of the page, so that sliders,
- * undo and export act on what is seen. Edits stay on top of further strokes. */
+/** Draw a face: the board, its tools, and how a drawing is read. From the first stroke on, what the model sees in the
+ * drawing is the face of the page (drawing_reader.js), so that sliders, undo and export act on what is seen. */
 
-import { $, attempt, button, context2d, h, setChildren, setPressed } from '../dom.js';
+import { $, button, context2d, h, setChildren, setPressed } from '../dom.js';
 import { Drawing } from '../drawing.js';
+import { cancelStroke, draw, drawAgain, endReading, readAgain, readFrom } from '../drawing_reader.js';
 import { engine } from '../engine.js';
 import { bind, bindToggle, checkbox } from '../fields.js';
-import { latestWins } from '../latest.js';
-import { plus } from '../maths.js';
 import { whenShown } from '../panel.js';
-import { cachePicture, measurePaint, paint } from '../pictures.js';
+import { paint } from '../pictures.js';
 import { roving } from '../roving.js';
-import { commit, move, on, openFacts, setDrawing, setOriginal, setView, state, undo } from '../state.js';
+import { on, openFacts, setView, state, undo } from '../state.js';
 
 /** @typedef {import('../types.js').Face} Face */
 /** @typedef {import('../types.js').Picture} Picture */
-/** @typedef {import('../types.js').Stroke} Stroke */
 /** @typedef {import('../types.js').Tool} Tool */
-/** @typedef {{strokes: Stroke[], finished: boolean, label: string, step: number}} Drawn `step`: of the history */
 
 const CANVAS = 448; // pixels of the longer side
-const INTERVAL_MS = 33; // between two requests
 const BACKGROUND = '#b9b2ad';
 const MEAN_FACE_OPACITY = 0.6;
 
@@ -49,7 +45,6 @@ const BLEND_TIP =
   'the encoding of your drawing, 1 the mean face.';
 const HINT = 'The face follows your strokes. Sliders change it further, and undo takes back strokes and edits alike.';
 
-let lastRequest = 0;
 /** @type {Drawing} */
 let drawing;
 /** @type {HTMLElement} */
@@ -58,9 +53,6 @@ let tools;
 let colours;
 /** @type {Face | null} */
 let mean = null;
-/** What was edited on top of the drawing, while a stroke goes on. @type {Float32Array | null} */
-let edits = null;
-let editsKnown = false;
 
 export function startDraw() {
   const label = 'Your drawing. Draw with a mouse, a pen or a finger.';
@@ -69,7 +61,8 @@ export function startDraw() {
     const { tool, colour, width, mirror } = state.view;
     return { tool, colour, width, mirror };
   };
-  drawing = new Drawing(board, pen, (strokes, finished) => draw(strokes, finished, 'Stroke'));
+  drawing = new Drawing(board, pen, (strokes, finished) => draw(strokes, finished, 'Stroke'), cancelStroke);
+  readFrom(drawing);
   tools = h('div', { class: 'line', role: 'group', 'aria-label': 'Tool' }, TOOLS.map(toolButton));
   colours = h('div', { class: 'swatches', role: 'group', 'aria-label': 'Colour' });
   roving(tools);
@@ -111,6 +104,7 @@ function toolButton([name, label]) {
 function readings() {
   const buttons = READINGS.map(([blend, label]) => {
     const choose = () => {
+      if (blend === state.view.blend) return;
       setView({ blend });
       drawAgain(true);
     };
@@ -127,7 +121,7 @@ function readings() {
 
 function blendField() {
   const input = bindRange('blend', { min: 0, max: 1, step: 0.01 }, BLEND_TIP, () => drawAgain(false));
-  input.addEventListener('change', () => drawAgain(true));
+  input.addEventListener('change', endReading);
   return field('draw-blend', 'Mean blend', input);
 }
 
@@ -221,6 +215,7 @@ async function showBackground() {
   drawBackground();
   drawing.set(state.drawing);
   if (changed) drawAgain(true);
+  else readAgain();
 }
 
 /** The background: the mean face, faint, over its mean colour; or that colour alone. */
@@ -260,69 +255,4 @@ function meanColour({ pixels, width, height }) {
   }
   const means = sums.map((sum) => Math.round(sum / (width * height)));
   return `rgb(${means.join(' ')})`;
-}
-
-// ---- From the drawing to the face
-
-/**
- * @param {Stroke[]} strokes
- * @param {boolean} finished whether a step of the history is complete
- * @param {string} label
- */
-function draw(strokes, finished, label) {
-  if (!editsKnown) {
-    const { original, z } = state;
-    edits = original.drawn && original.z !== z ? plus(z, [original.z], [-1]) : null;
-    editsKnown = true;
-  }
-  drawing.set(strokes);
-  setDrawing(strokes);
-  requestFace({ strokes, finished, label, step: state.historyIndex });
-}
-
-/**
- * The same drawing, read in another way.
- * @param {boolean} finished
- */
-function drawAgain(finished) {
-  if (state.drawing.length && state.original.drawn) draw(state.drawing, finished, 'Reading');
-}
-
-const requestFace = latestWins(async (/** @type {Drawn} */ { strokes, finished, label, step }) => {
-  const wait = lastRequest + INTERVAL_MS - performance.now();
-  if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
-  lastRequest = performance.now();
-  const start = performance.now();
-  const face = await attempt(() => engine.encode(encoderInput(), state.view.blend));
-  // Undone, or another face was set meanwhile: this one is of the past.
-  if (step !== state.historyIndex || strokes !== state.drawing) {
-    editsKnown = false;
-    return;
-  }
-  if (face) show(face);
-  if (finished) {
-    editsKnown = false;
-    commit(label, state.z);
-  }
-  measurePaint('facespace:drawn', start);
-});
-
-/** @param {Face} face of the drawing */
-function show({ z, picture }) {
-  const edited = edits ? plus(z, [edits], [1]) : z;
-  if (!edits) cachePicture(z, picture);
-  setOriginal({ z, picture: null, drawn: true });
-  move(edited);
-}
-
-/** The drawing in the encoder's size. */
-function encoderInput() {
-  const { width, height } = openFacts().input;
-  const canvas = document.createElement('canvas');
-  canvas.width = width;
-  canvas.height = height;
-  const context = context2d(canvas, { willReadFrequently: true });
-  context.imageSmoothingQuality = 'high';
-  context.drawImage(drawing.composite, 0, 0, width, height);
-  return context.getImageData(0, 0, width, height);
 }

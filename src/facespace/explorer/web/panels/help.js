@@ -2,8 +2,9 @@
 /** The keyboard shortcuts, what the page does with the user's data, and a tour of half a minute. */
 
 import { $, button, dialog, h } from '../dom.js';
-import { state } from '../state.js';
+import { setView, state } from '../state.js';
 import { localStore, readText, writeText } from '../storage.js';
+import { lessonsDialog } from './lesson.js';
 
 const TOUR = 'tour';
 const SEEN = 'seen';
@@ -27,13 +28,20 @@ const SHORTCUTS = [
   ['H', 'hold to see where this slider changes the face'],
   ['Alt+arrows', 'fine steps of a slider'],
   ['PageUp, PageDown', 'half a standard deviation'],
-  ['arrows', 'on the pad: move the point'],
+  ['arrows', 'on the pad and the mix: move the point'],
   ['arrows, Enter, +, −, 0', 'on the map: the next face, load it, zoom, the whole map'],
   ['?', 'this help'],
 ];
 const PRIVACY =
   'Everything runs on this computer. Photos are neither uploaded nor stored; a drawing stays in this tab, and saved ' +
   'faces and directions of your own in this browser.';
+
+/** The part of a narrow page in which a section is. @type {[string, string][]} */
+const PARTS = [
+  ['.left', 'source'],
+  ['.right', 'edit'],
+  ['.bottom', 'below'],
+];
 
 const STEPS = [
   {
@@ -69,11 +77,20 @@ export function help() {
     box.close();
     tour();
   };
+  const showLessons = () => {
+    box.close();
+    lessonsDialog();
+  };
   const box = dialog(
     'Help',
     h('table', { class: 'shortcuts' }, h('tbody', {}, rows)),
     h('p', { class: 'hint' }, PRIVACY),
-    h('div', { class: 'line' }, button('play', 'Take the tour (30 seconds)', startTour)),
+    h(
+      'div',
+      { class: 'line' },
+      button('play', 'Take the tour (30 seconds)', startTour),
+      button('lesson', 'Lessons', showLessons),
+    ),
   );
 }
 
@@ -86,9 +103,21 @@ function shortcutRow(keys, action) {
   return h('tr', {}, h('th', { scope: 'row' }, names), h('td', {}, action));
 }
 
-/** A tour of five steps that can be skipped at any time. */
+/**
+ * Shows an element that a narrow page hides with its part of the page. Returns whether it can be seen then.
+ * @param {HTMLElement} target
+ */
+function bringIntoSight(target) {
+  const part = PARTS.find(([section]) => target.closest(section))?.[1];
+  if (part && !target.checkVisibility()) setView({ part });
+  return target.checkVisibility();
+}
+
+/** A tour of five steps, of those whose parts the page has, that can be skipped at any time. */
 function tour() {
   let current = 0;
+  const { part } = state.view;
+  const steps = STEPS.filter(({ target }) => bringIntoSight($(target)));
   const title = h('h2');
   const text = h('p');
   const count = h('span', { class: 'hint' });
@@ -103,27 +132,25 @@ function tour() {
   function end() {
     clearHighlight();
     box.remove();
+    setView({ part });
     writeText(localStore, TOUR, SEEN);
   }
 
   /** @param {number} index */
   function goTo(index) {
-    const step = STEPS[index];
+    const step = steps[index];
     if (!step) {
       end();
       return;
     }
     const target = $(step.target);
-    if (!target.checkVisibility()) {
-      goTo(index + 1); // on a narrow page, another part is in front
-      return;
-    }
+    bringIntoSight(target);
     current = index;
     clearHighlight();
     title.textContent = step.title;
     text.textContent = step.text;
-    count.textContent = `${index + 1} of ${STEPS.length}`;
-    next.textContent = index === STEPS.length - 1 ? 'Done' : 'Next';
+    count.textContent = `${index + 1} of ${steps.length}`;
+    next.textContent = index === steps.length - 1 ? 'Done' : 'Next';
     target.classList.add('highlighted');
     placeNear(box, target);
     next.focus({ preventScroll: true });

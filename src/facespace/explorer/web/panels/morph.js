@@ -1,21 +1,23 @@
 // @ts-check
-/** Two to twelve keyframes become an animation: reordered, scrubbed, played and exported. */
+/** Two to twelve keyframes become an animation: reordered, scrubbed and played; a frame of it becomes the face. */
 
-import { $, attempt, button, download, h, icon, options, setChildren, setPressed, toast } from '../dom.js';
+import { $, attempt, button, h, icon, options, setChildren, setPressed, toast } from '../dom.js';
 import { engine } from '../engine.js';
 import { latestWins } from '../latest.js';
 import { bind, fillSelect } from '../fields.js';
 import { clamp } from '../maths.js';
+import { saveDialog } from '../morph_save.js';
 import { whenShown } from '../panel.js';
 import { thumbnails } from '../pictures.js';
-import { newNamed, on, openFacts, setKeyframes, state } from '../state.js';
+import { newNamed, on, openFacts, setFace, setKeyframes, state } from '../state.js';
 import { showPreview } from './stage.js';
 
 /** @typedef {import('../types.js').NamedLatent} NamedLatent */
 
 const FPS = 30;
 const MOST_KEYFRAMES = 12;
-const MOST_SECONDS = 10;
+const MOST_FRAMES = 900;
+const LONGEST = 10; // seconds from one keyframe to the next
 
 /** Values of the protocol and their labels. @type {[string, string][]} */
 const INTERPOLATIONS = [
@@ -29,6 +31,14 @@ const LOOP_MODES = [
   ['pingpong', 'Ping-pong'],
   ['once', 'Once'],
 ];
+/** @type {[string, string][]} */
+const EASINGS = [
+  ['linear', 'Steady'],
+  ['smooth', 'Smooth'],
+  ['hold', 'Hold'],
+];
+const EASING_TIP =
+  'Steady: the same pace throughout. Smooth: slower near each keyframe. Hold: rests at each keyframe.';
 const INTERPOLATION_TIP =
   'Linear: straight lines between latents. Spherical: arcs around the mean, which keep the distance from it. ' +
   'Geodesic: a path through regions of high density.';
@@ -50,9 +60,11 @@ let interpolation;
 /** @type {HTMLSelectElement} */
 let loopMode;
 /** @type {HTMLSelectElement} */
-let format;
+let easing;
 /** @type {HTMLInputElement} */
 let seconds;
+/** @type {HTMLElement} */
+let total;
 /** @type {HTMLInputElement} */
 let scrubber;
 /** @type {HTMLElement} */
@@ -63,7 +75,7 @@ export function startMorph() {
   createControls();
   setChildren($('#morph'), strip, controls);
   whenShown($('#morph'), 'keyframes facts', rebuild);
-  on('facts', fillFormats);
+  on('facts', fillInterpolations);
   on('face view', () => {
     if (!animationFrame) endPreview();
   });
@@ -72,17 +84,19 @@ export function startMorph() {
 function createControls() {
   interpolation = pathSelect('Interpolation', 'interpolation', INTERPOLATIONS, INTERPOLATION_TIP);
   loopMode = pathSelect('Loop mode', 'loopMode', LOOP_MODES, 'What follows the last keyframe.');
+  easing = pathSelect('Easing', 'easing', EASINGS, EASING_TIP);
+  const most = MOST_FRAMES / FPS;
   seconds = h('input', {
     type: 'number',
-    min: 1,
-    max: MOST_SECONDS,
-    step: 0.5,
-    'aria-label': 'Seconds',
+    min: 0.2,
+    max: LONGEST,
+    step: 0.1,
+    'aria-label': 'Seconds per keyframe',
     class: 'typed',
-    dataset: { tip: `Length of the animation in seconds, ${MOST_SECONDS} at most, at ${FPS} frames a second.` },
+    dataset: { tip: `Seconds from one keyframe to the next, on average; the whole has ${most} seconds at most.` },
   });
-  bind(seconds, 'seconds', () => updatePath());
-  format = bind(h('select', { 'aria-label': 'File format' }), 'format');
+  bind(seconds, 'keySeconds', changePath);
+  total = h('span', { class: 'hint total' });
   const range = { min: 0, max: 100, value: 0 };
   scrubber = h('input', { type: 'range', ...range, 'aria-label': 'Frame of the morph', class: 'scrub' });
   scrubber.addEventListener('input', () => {
@@ -91,35 +105,46 @@ function createControls() {
   });
   const playProps = { quiet: true, 'aria-pressed': 'false', id: 'play' };
   playButton = button('play', 'Play the morph (Space)', togglePlayback, playProps);
-  const tip = 'Saves the animation as a file.';
-  const saveProps = { once: true, id: 'animation-save', dataset: { tip } };
-  const save = button('export', 'Save', saveAnimation, saveProps);
-  const unit = h('span', { class: 'unit' }, 's');
-  const parts = [playButton, scrubber, interpolation, loopMode, seconds, unit, format, save];
+  const useTip = 'Makes the shown frame the face.';
+  const use = button('send', 'Use frame', useFrame, { id: 'frame-use', dataset: { tip: useTip } });
+  const tip = 'Saves the animation as a file: format, size and aspect.';
+  const saveButton = button('export', 'Save…', save, { id: 'animation-save', dataset: { tip } });
+  const unit = h('span', { class: 'unit' }, 's each');
+  const time = h('div', { class: 'line tight time' }, seconds, unit, total);
+  const parts = [playButton, scrubber, use, interpolation, loopMode, easing, time, saveButton];
   controls = h('div', { class: 'line animation' }, parts);
 }
 
 /**
  * A select that changes the path.
  * @param {string} label
- * @param {'interpolation' | 'loopMode'} name of the setting
+ * @param {'interpolation' | 'loopMode' | 'easing'} name of the setting
  * @param {[string, string][]} choices
  * @param {string} tip
  */
 function pathSelect(label, name, choices, tip) {
   const select = h('select', { 'aria-label': label, dataset: { tip } }, options(choices));
-  return bind(select, name, () => updatePath());
+  return bind(select, name, changePath);
 }
 
-function fillFormats() {
-  /** @type {[string, string][]} */
-  const choices = openFacts().formats.map((name) => [name, name.toUpperCase()]);
-  fillSelect(format, choices, 'format');
+/** How many times the path goes from one keyframe to the next. */
+function segments() {
+  const between = state.keyframes.length - 1;
+  if (loopMode.value === 'pingpong') return 2 * between;
+  return loopMode.value === 'loop' ? between + 1 : between;
+}
+
+/** Leaves out what a static page cannot compute, and says why. */
+function fillInterpolations() {
+  const { unavailable } = openFacts();
+  fillSelect(interpolation, INTERPOLATIONS.filter(([name]) => !unavailable[name]), 'interpolation');
+  interpolation.dataset.tip = `${INTERPOLATION_TIP} ${unavailable.geodesic ?? ''}`.trim();
 }
 
 function pathRequest() {
-  const count = clamp(Math.round(FPS * state.view.seconds), 2, FPS * MOST_SECONDS);
-  return { frames: count, interpolation: interpolation.value, loop_mode: loopMode.value };
+  const wanted = Math.round(FPS * state.view.keySeconds * segments());
+  const count = clamp(wanted, Math.max(2, segments() + 1), MOST_FRAMES);
+  return { frames: count, interpolation: interpolation.value, loop_mode: loopMode.value, easing: easing.value };
 }
 
 // ---- Keyframes
@@ -163,7 +188,7 @@ async function rebuild() {
   /** @type {NodeListOf<HTMLButtonElement | HTMLInputElement | HTMLSelectElement>} */
   const elements = controls.querySelectorAll('button, input, select');
   for (const element of elements) element.disabled = !ready;
-  updatePath();
+  changePath();
 }
 
 /**
@@ -215,6 +240,11 @@ function makeDraggable(item, index) {
 
 // ---- Animation
 
+function changePath() {
+  total.textContent = `· ${(pathRequest().frames / FPS).toFixed(1)} s`;
+  updatePath();
+}
+
 const updatePath = latestWins(async () => {
   stop();
   if (state.keyframes.length < 2) {
@@ -222,8 +252,7 @@ const updatePath = latestWins(async () => {
     endPreview();
     return;
   }
-  const latents = state.keyframes.map((keyframe) => keyframe.z);
-  frames = (await attempt(() => engine.path(latents, pathRequest()))) ?? [];
+  frames = (await attempt(() => engine.path(latents(), pathRequest()))) ?? [];
   scrubber.max = String(Math.max(0, frames.length - 1));
   scrubber.value = '0';
 });
@@ -283,12 +312,17 @@ function showPlaying(playing) {
   playButton.replaceChildren(icon(playing ? 'pause' : 'play'));
 }
 
-async function saveAnimation() {
-  const extension = format.value;
-  const latents = state.keyframes.map((keyframe) => keyframe.z);
-  toast('Creating the animation…');
-  const bytes = await attempt(() => engine.exportAnimation(latents, { ...pathRequest(), fps: FPS, format: extension }));
-  if (!bytes) return;
-  const type = extension === 'mp4' ? 'video/mp4' : `image/${extension}`;
-  download(new Blob([bytes], { type }), `morph.${extension}`);
+/** Makes the frame of the scrubber the face. */
+function useFrame() {
+  stop();
+  const index = Number(scrubber.value);
+  const z = frames[index];
+  if (z) setFace(z, `Morph, frame ${index + 1} of ${frames.length}`);
+}
+
+const latents = () => state.keyframes.map((keyframe) => keyframe.z);
+
+function save() {
+  stop();
+  saveDialog(latents(), pathRequest(), FPS);
 }

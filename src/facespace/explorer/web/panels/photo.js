@@ -9,6 +9,7 @@ import { latestWins } from '../latest.js';
 import { thumbnail } from '../pictures.js';
 import { addPoints, forgetPoints, pointsFile, POINTS_FILE } from '../points_table.js';
 import { decoderChanged, forgetPhotographs, on, openFacts } from '../state.js';
+import { mirrorSection } from './mirror.js';
 import { loadFace } from './stage.js';
 import { tuneSection } from './tune.js';
 
@@ -18,6 +19,7 @@ import { tuneSection } from './tune.js';
 /** @typedef {import('../types.js').Picture} Picture */
 
 const LARGEST_SIDE = 512; // pixels of the photo that is sent
+const MIRROR_SIDE = 320; // pixels of the mirror's pictures
 const SMALLEST_SIDE = 8;
 /** Landmarks as shares of the picture, where no face was detected. @type {Landmarks} */
 const DEFAULT_LANDMARKS = [[0.38, 0.45], [0.62, 0.45], null, [0.41, 0.68], [0.59, 0.68]];
@@ -42,13 +44,17 @@ let source = { name: '', scale: 1 };
 let stream = null;
 /** @type {HTMLElement} */
 let body;
+/** Aligns the photo that is shown for the open space; null without one. @type {(() => void) | null} */
+let alignShown = null;
 
 export function startPhoto() {
   body = h('div');
   const forgetButton = button('trash', 'Forget the photos', forgetAll, { quiet: true, id: 'forget' });
   setChildren($('#photo'), h('div', { class: 'panel-head' }, h('h2', {}, 'Photo'), forgetButton), body);
   restart();
+  on('facts', () => alignShown?.());
   on('view shown', leaveCamera);
+  new ResizeObserver(leaveCamera).observe($('#photo')); // a narrow page hides it together with its part
   document.addEventListener('visibilitychange', leaveCamera);
   addEventListener('pagehide', stopCamera);
 }
@@ -73,6 +79,7 @@ function forget() {
 /** Shows how to open a photo. */
 function restart() {
   photo = null;
+  alignShown = null;
   stopCamera();
   const input = h('input', { type: 'file', accept: 'image/*', id: 'photo-file', class: 'visually-hidden' });
   input.addEventListener('change', () => {
@@ -101,9 +108,10 @@ export async function openPhoto(file) {
  * @param {ImageBitmap | HTMLVideoElement} picture
  * @param {number} width
  * @param {number} height
+ * @param {number} [largest] side
  */
-function scaled(picture, width, height) {
-  const scale = Math.min(1, LARGEST_SIDE / Math.max(width, height));
+function scaled(picture, width, height, largest = LARGEST_SIDE) {
+  const scale = Math.min(1, largest / Math.max(width, height));
   const canvas = document.createElement('canvas');
   canvas.width = Math.max(SMALLEST_SIDE, Math.round(width * scale));
   canvas.height = Math.max(SMALLEST_SIDE, Math.round(height * scale));
@@ -124,14 +132,15 @@ function scaled(picture, width, height) {
 async function usePicture(picture, width, height, name = '') {
   const image = scaled(picture, width, height);
   photo = image;
+  alignShown = null;
   source = { name, scale: width / image.width };
   setChildren(body, h('p', { class: 'waiting' }, 'Detecting faces…'));
   const detection = await attempt(() => engine.detectFaces(image));
+  if (photo !== image) return; // another one was opened meanwhile
   if (!detection) {
     forget();
     return;
   }
-  if (photo !== image) return;
   const { faces, detector_error: detectorError } = detection;
   if (faces.length > 1) {
     chooseFace(image, faces);
@@ -214,11 +223,18 @@ function editLandmarks(image, landmarks, warning) {
     setChildren(pictures, figure(result.aligned, 'Aligned'), figure(result.face.picture, 'Reconstruction'));
   });
   addHandles(box, canvas, landmarks, update);
+  const resembles = hint(resemblance());
+  alignShown = () => {
+    encoded = null; // it is of the space before
+    useButton.disabled = true;
+    resembles.textContent = resemblance();
+    update();
+  };
   const advice = warning ? h('p', { class: 'warn' }, warning) : hint(CHECK_LANDMARKS);
   const another = button('close', 'Another photo', forget);
   const actions = h('div', { class: 'line' }, useButton, another, savePointsButton(landmarks));
   const tuning = tuneSection(() => engine.tune(image, landmarks), () => encoded?.aligned ?? null);
-  setChildren(body, box, advice, pictures, actions, hint(resemblance()), tuning, hint(PRIVACY));
+  setChildren(body, box, advice, pictures, actions, resembles, tuning, hint(PRIVACY));
   update();
 }
 
@@ -276,7 +292,8 @@ async function useCamera() {
     stopCamera(); // the user has left while the browser asked
     return;
   }
-  const props = { autoplay: true, muted: true, playsInline: true, class: 'photo', 'aria-label': 'Your camera' };
+  const label = { 'aria-label': 'Your camera', class: 'photo mirrored' };
+  const props = { autoplay: true, muted: true, playsInline: true, ...label };
   const video = h('video', props);
   video.srcObject = stream;
   const take = async () => {
@@ -286,5 +303,7 @@ async function useCamera() {
   };
   const takeButton = button('camera', 'Take the picture', take, { class: 'primary', once: true });
   const cancel = button('close', 'Cancel', restart);
-  setChildren(body, video, h('div', { class: 'line' }, takeButton, cancel), hint(PRIVACY));
+  const grab = () => scaled(video, video.videoWidth, video.videoHeight, MIRROR_SIDE);
+  const mirror = mirrorSection(video, grab);
+  setChildren(body, video, h('div', { class: 'line' }, takeButton, cancel), mirror, hint(PRIVACY));
 }

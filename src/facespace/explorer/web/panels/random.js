@@ -1,12 +1,14 @@
 // @ts-check
 /** New faces from a prior: a grid to choose from, their truncation, the prior and the seed. */
 
+import { did } from '../activity.js';
 import { $, attempt, button, h, setChildren } from '../dom.js';
 import { engine } from '../engine.js';
 import { bind, fillSelect } from '../fields.js';
 import { randomSeed } from '../maths.js';
 import { roving } from '../roving.js';
 import { thumbnail } from '../pictures.js';
+import { isSite } from '../site.js';
 import { on, openFacts, setView, state } from '../state.js';
 import { loadFace } from './stage.js';
 
@@ -19,7 +21,9 @@ const MODEL_PRIOR = 'model'; // its name in the protocol
 const VARIETY_TIP =
   'Truncation: the standard deviation of random draws. 0 is the mean face, 1 the prior itself; larger values ' +
   'vary more.';
-const SEED_TIP = 'The same seed gives the same faces, here and with facespace sample.';
+const SEED_TIP = isSite
+  ? 'The same seed gives the same faces on this page; facespace sample draws others.'
+  : 'The same seed gives the same faces, here and with facespace sample.';
 const NEW_FACES_TIP = 'Draws nine other faces. The key R shows one on the stage.';
 
 /** @type {HTMLElement} */
@@ -28,6 +32,7 @@ let grid;
 let origin;
 /** @type {HTMLSelectElement} */
 let priorSelect;
+let draws = 0; // of the grid
 
 export function startRandom() {
   grid = h('div', { class: 'image-grid', role: 'group', 'aria-label': 'Random faces' });
@@ -48,6 +53,7 @@ export function startRandom() {
   on('facts', () => {
     fillPriors();
     showOrigin();
+    setChildren(grid); // those of the space before
     drawFaces();
   });
   on('decoder', drawFaces);
@@ -105,16 +111,23 @@ function showOrigin() {
 }
 
 /** @param {Face} face */
-const showRandom = (face) => loadFace(face, 'Random face');
+function showRandom(face) {
+  loadFace(face, 'Random face');
+  did('drawn', priorSelect.value);
+}
 
 function drawNewFaces() {
   setView({ seed: randomSeed() });
   drawFaces();
 }
 
+/** The faces of the settings of now, whatever answers first. */
 async function drawFaces() {
-  const faces = await attempt(() => engine.random(FACES, state.view.seed, state.view.truncation, priorSelect.value));
-  if (faces) setChildren(grid, faces.map(tile));
+  draws += 1;
+  const current = draws;
+  const { seed, truncation } = state.view;
+  const faces = await attempt(() => engine.random(FACES, seed, truncation, priorSelect.value));
+  if (faces && current === draws) setChildren(grid, faces.map(tile));
 }
 
 /**
@@ -126,10 +139,22 @@ function tile(face, index) {
   return h('button', { ...props, onclick: () => showRandom(face) }, thumbnail(face.picture));
 }
 
+/** One new face, as the panel is set; undefined where it failed, which is said. */
+export async function drawFace() {
+  const faces = await attempt(() => engine.random(1, randomSeed(), state.view.truncation, priorSelect.value));
+  return faces?.[0];
+}
+
 /** Shows one new face. */
 export async function showRandomFace() {
-  const faces = await attempt(() => engine.random(1, randomSeed(), state.view.truncation, priorSelect.value));
-  if (faces) showRandom(faces[0]);
+  const face = await drawFace();
+  if (face) showRandom(face);
+}
+
+/** Shows one as the first face of a space, which nobody asked for. */
+export async function showFirstFace() {
+  const face = await drawFace();
+  if (face) loadFace(face, 'Random face');
 }
 
 async function showMeanFace() {

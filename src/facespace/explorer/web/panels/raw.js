@@ -42,9 +42,9 @@ function axes(sort) {
  * @param {Statistics} statistics
  * @param {number} d
  */
-function axis({ influence, std }, d) {
+function axis({ influence, std, active }, d) {
   const label = `Latent ${d}`;
-  const scale = `1 σ is ${std[d].toFixed(2)}`;
+  const scale = `1 σ is ${std[d].toFixed(2)}${active[d] ? '' : '; faces hardly differ in it'}`;
   if (!influence) return { key: d, label, tip: `${scale}; its influence is still being measured.`, badge: null };
   const tip = `At ±2 σ it changes a pixel by ${(100 * influence[d]).toFixed(1)} % on average. ${scale}.`;
   const share = influence[d] / Math.max(...influence);

@@ -4,7 +4,7 @@
 import { $, attempt, button, h, setChildren, toast } from '../dom.js';
 import { thumbnails } from '../pictures.js';
 import { whenShown } from '../panel.js';
-import { changeSaved, newNamed, setExamples, setFace, setKeyframes, state } from '../state.js';
+import { changeSaved, newNamed, on, setExamples, setFace, setKeyframes, state } from '../state.js';
 
 /** @typedef {import('../types.js').NamedLatent} NamedLatent */
 /** @typedef {import('../types.js').Side} Side */
@@ -19,12 +19,22 @@ export function startSaved() {
   const tip = 'Saves this face in this browser (S).';
   const save = button('star', 'Save this face', saveFace, { class: 'primary', dataset: { tip } });
   setChildren($('#saved'), h('div', { class: 'panel-head' }, h('h2', {}, 'Saved faces'), save), list);
+  on('facts', () => setChildren(list)); // those of the space before
   whenShown($('#saved'), 'saved facts', update);
 }
 
 /** Saves the face of the page. */
 export function saveFace() {
-  changeWith((saved) => [newNamed(`Face ${saved.length + 1}`, state.z), ...saved], 'Saved in this browser.');
+  changeWith((saved) => [newNamed(newName(saved), state.z), ...saved], 'Saved in this browser.');
+}
+
+/**
+ * A name that no saved face has.
+ * @param {NamedLatent[]} saved
+ */
+function newName(saved) {
+  const numbers = saved.map(({ name }) => Number(/^Face (\d{1,6})$/.exec(name)?.[1] ?? 0));
+  return `Face ${Math.max(saved.length, ...numbers) + 1}`;
 }
 
 /**

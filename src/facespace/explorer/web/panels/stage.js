@@ -2,6 +2,7 @@
 /** The stage: the face in large, its zoom, the comparison with the original, and its typicality. Other panels only
  * set the latent, or a preview. */
 
+import { did } from '../activity.js';
 import { $, announce, button, find, h, setChildren, setPressed } from '../dom.js';
 import { bindToggle } from '../fields.js';
 import { latestWins } from '../latest.js';
@@ -69,11 +70,12 @@ export function startStage() {
   caption = h('p', { class: 'caption', hidden: true });
   meter = h('div', { class: 'meter', tabindex: 0, role: 'note' });
   compareButton = createCompareButton();
+  const first = find('#stage .first'); // of a static page, until there is a face
   const tools = h('div', { class: 'tools' }, compareButton, splitButton(), pixelsButton());
   setChildren(
     $('#stage'),
     h('div', { class: 'drawing-frame', id: 'drawing', hidden: true }),
-    h('figure', { class: 'frame' }, caption, h('div', { class: 'faces', id: 'faces' }, face, original, divider)),
+    h('figure', { class: 'frame' }, caption, first, h('div', { class: 'faces', id: 'faces' }, face, original, divider)),
     h('div', { class: 'stage-footer' }, meter, tools),
   );
   new ResizeObserver(refresh).observe($('.frame'));
@@ -157,6 +159,7 @@ export function compare(shown) {
   if (comparing === shown) return;
   comparing = shown;
   setPressed(compareButton, shown);
+  if (shown) did('compared', state.original.picture ? 'photo' : 'face');
   refresh();
 }
 
@@ -165,6 +168,7 @@ export function compare(shown) {
 async function update() {
   updates += 1;
   const mine = updates;
+  preview = null; // it would hide what has just changed
   const faces = $('#faces');
   faces.setAttribute('aria-busy', 'true');
   await decodeLatest({ z: state.z, start: performance.now() });
@@ -183,6 +187,9 @@ async function originalPicture() {
   return picture ?? pictureOf(z);
 }
 
+/** The picture of the original, as large as that of the face. */
+export const shownOriginal = async () => cropToFace(await originalPicture());
+
 async function refresh() {
   if (!state.facts || !face) return;
   const { split } = state.view;
@@ -193,10 +200,10 @@ async function refresh() {
   const shown = preview ?? /** @type {Picture} */ (current);
   face.setAttribute('aria-label', preview ? (caption.textContent ?? '') : `The face: ${typicalityText()}`);
   if ((split || comparing) && !preview) {
-    const before = await originalPicture();
-    paint(original, cropToFace(before), zoom, state.view.smooth);
+    paint(original, await shownOriginal(), zoom, state.view.smooth);
   }
   paint(face, shown, zoom, state.view.smooth);
+  find('#stage .first')?.remove();
   original.hidden = preview !== null || !(split || comparing);
   divider.hidden = preview !== null || !split || comparing;
   placeDivider();

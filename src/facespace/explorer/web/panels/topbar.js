@@ -1,16 +1,17 @@
 // @ts-check
-/** The top bar: the open space and its facts, undo, share, export, import, help, and the state of the engine. */
+/** The top bar: the open space and its facts, undo, share, export, import, lessons, help, and the engine's state. */
 
-import { $, attempt, button, dialog, download, h, setChildren, toast } from '../dom.js';
-import { fromLink, shareLink, toDocument } from '../document.js';
+import { $, attempt, button, dialog, h, setChildren, toast } from '../dom.js';
+import { fromLink } from '../document.js';
 import { engine } from '../engine.js';
-import { paint, toPng } from '../pictures.js';
-import { readDocument, withDocument } from '../png.js';
+import { readDocument } from '../png.js';
 import { openDocument } from '../spaces.js';
 import { on, openFacts, redo, state, undo } from '../state.js';
+import { isLesson } from '../lesson_schema.js';
+import { exportDialog, share } from './export.js';
 import { help } from './help.js';
+import { lessonsDialog, openLessonFile } from './lesson.js';
 import { openPhoto } from './photo.js';
-import { currentPicture, exportZoom } from './stage.js';
 
 const LARGEST_FILE = 20e6; // bytes
 const LARGEST_JSON = 1e5; // bytes
@@ -21,15 +22,10 @@ const TUNED_TIP =
 const ENGINE_TIP =
   'The model runs on this computer and nothing leaves it. The number is the median time that it takes for a ' +
   'picture.';
-const EXPORT_TEXT =
-  'The picture holds the latent, so that dropping it on this page restores the face, and a provenance tag that ' +
-  'says that a trained model made it.';
-const LINK_COPIED =
-  'The link is copied. It opens this face on this computer while the explorer runs; it holds no access token.';
 
 /**
  * Returns the badge that shows the state of the engine.
- * @param {(index: number) => void} showSpace
+ * @param {(index: number) => Promise<void>} showSpace
  */
 export function startTopbar(showSpace) {
   const badge = h('span', { class: 'engine', tabindex: 0, role: 'note' }, 'connecting');
@@ -45,9 +41,11 @@ export function startTopbar(showSpace) {
     button('import', 'Open a saved face (PNG or JSON)', () => fileInput.click(), { quiet: true }),
     fileInput,
     button('export', 'Export', exportDialog, { class: 'primary', id: 'export', 'aria-label': 'Export' }),
+    button('lesson', 'Lessons', lessonsDialog, { quiet: true, id: 'lessons' }),
     button('help', 'Help and keyboard shortcuts (?)', help, { quiet: true }),
   );
   showLatency(badge);
+  showProgress(badge);
   on('face', () => {
     undoButton.disabled = state.historyIndex <= 0;
     redoButton.disabled = state.historyIndex >= state.history.length - 1;
@@ -73,9 +71,25 @@ function showLatency(badge) {
   };
 }
 
+/**
+ * Shows how much of the model of a static page is loaded.
+ * @param {HTMLElement} badge
+ */
+function showProgress(badge) {
+  const bar = h('progress', { class: 'loading', 'aria-label': 'Loading the model', hidden: true });
+  $('.bar').append(bar);
+  engine.connection.onprogress = (now) => {
+    bar.hidden = !now;
+    if (!now) return;
+    bar.max = now.total;
+    bar.value = now.loaded;
+    badge.textContent = `loading ${(now.loaded / 1e6).toFixed(1)} of ${(now.total / 1e6).toFixed(1)} MB`;
+  };
+}
+
 // ---- The space
 
-/** @param {(index: number) => void} showSpace */
+/** @param {(index: number) => Promise<void>} showSpace */
 function showSpaceName(showSpace) {
   const { name, spaces } = openFacts();
   const element = spaces.length > 1 ? spaceSelect(spaces, showSpace) : h('strong', {}, name);
@@ -92,13 +106,16 @@ function tunedChip() {
 
 /**
  * @param {string[]} spaces
- * @param {(index: number) => void} showSpace
+ * @param {(index: number) => Promise<void>} showSpace
  */
 function spaceSelect(spaces, showSpace) {
   const choices = spaces.map((name, index) => h('option', { value: index }, name));
   const select = h('select', { 'aria-label': 'Space', id: 'space-select' }, choices);
   select.value = String(engine.space);
-  select.addEventListener('change', () => showSpace(Number(select.value)));
+  select.addEventListener('change', async () => {
+    await showSpace(Number(select.value));
+    select.value = String(engine.space); // where that one could not be opened
+  });
   return select;
 }
 
@@ -124,57 +141,21 @@ function about() {
     'Default prior': facts.priors[facts.prior],
     Statistics: state.statistics?.origin ?? 'being measured',
     Fingerprint: facts.fingerprint,
+    ...absent(facts),
   };
   const list = h('dl', { class: 'facts' });
   for (const [term, text] of Object.entries(rows)) list.append(h('dt', {}, term), h('dd', {}, text));
   dialog(facts.name, list);
 }
 
-// ---- Share and export
-
-async function share() {
-  const link = shareLink();
-  try {
-    await navigator.clipboard.writeText(link);
-    toast(LINK_COPIED);
-  } catch {
-    const field = h('input', { type: 'text', readOnly: true, value: link, class: 'long', 'aria-label': 'Link' });
-    field.addEventListener('focus', () => field.select());
-    dialog('Link to this face', field);
-  }
-}
-
-export function exportDialog() {
-  const exportAs = (/** @type {() => void} */ work) => () => {
-    work();
-    box.close();
-  };
-  const png = button(
-    'photo',
-    'Picture (PNG)',
-    exportAs(() => attempt(savePng)),
-    { class: 'primary', id: 'export-png' },
-  );
-  const json = button('export', 'Latent (JSON)', exportAs(saveJson), { id: 'export-json' });
-  const link = button('share', 'Link', () => {
-    box.close();
-    share();
-  });
-  const box = dialog('Export this face', h('p', {}, EXPORT_TEXT), h('div', { class: 'line' }, png, json, link));
-}
-
-function saveJson() {
-  const text = JSON.stringify(toDocument(), null, 2);
-  download(new Blob([text], { type: 'application/json' }), 'face.json');
-}
-
-async function savePng() {
-  const picture = currentPicture();
-  if (!picture) return;
-  const canvas = document.createElement('canvas');
-  paint(canvas, picture, exportZoom(), state.view.smooth);
-  const blob = await toPng(canvas);
-  download(await withDocument(blob, toDocument()), 'face.png');
+/**
+ * What a static page cannot do, as a row of facts.
+ * @param {import('../types.js').SpaceFacts} facts
+ * @returns {Record<string, string>}
+ */
+function absent({ unavailable }) {
+  const sentences = Object.values(unavailable);
+  return sentences.length ? { 'Not on this page': sentences.join(' ') } : {};
 }
 
 // ---- Import
@@ -222,6 +203,10 @@ async function openFile(file) {
       await openPhoto(file);
       return;
     }
+    if (isLesson(document)) {
+      await openLessonFile(file);
+      return;
+    }
     await openDocument(document, 'Opened');
     toast('The face is restored.');
   });
@@ -229,7 +214,7 @@ async function openFile(file) {
 
 /** @param {File} file */
 async function readJson(file) {
-  if (file.size > LARGEST_JSON) throw new Error('This JSON file is too large for a face.');
+  if (file.size > LARGEST_JSON) throw new Error('This JSON file is too large for a face or a lesson.');
   try {
     return JSON.parse(await file.text());
   } catch {

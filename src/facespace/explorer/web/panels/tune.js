@@ -60,8 +60,9 @@ export function tuneSection(tune, aligned) {
     offer(WHAT);
   };
 
-  if (openFacts().tunable) offer(WHAT);
-  else setChildren(box, h('p', { class: 'hint' }, NOT_TUNABLE));
+  const { tunable, unavailable } = openFacts();
+  if (tunable) offer(WHAT);
+  else setChildren(box, h('p', { class: 'hint' }, unavailable.tune ?? NOT_TUNABLE));
   return box;
 }
 
