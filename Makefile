@@ -1,5 +1,5 @@
 # make demo: the main job on the embedded default, from nothing; after an interruption it goes on. make test: every test.
-# make check: the ordinary loop.
+# make check: the ordinary loop. make docs: the documentation site, build/site/index.html.
 PYTHON ?= python3
 BIN := .venv/bin
 
@@ -10,7 +10,7 @@ PYTEST := $(BIN)/pytest -n 2 --dist worksteal
 # Two checks at once, each one's lines together where this make can do that.
 BOTH := $(MAKE) --no-print-directory -j 2 $(if $(findstring output-sync,$(.FEATURES)),--output-sync)
 
-.PHONY: demo site test check format types style
+.PHONY: demo site test check docs format types style
 demo: .venv/installed
 	$(BIN)/facespace demo --to demo --resume
 
@@ -25,19 +25,23 @@ check: .venv/ready
 	$(BOTH) types style
 	$(PYTEST) -m "not slow"
 
+docs: .venv/docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build  # not --quiet, which hides warnings from --strict too
+	@echo "The site: build/site/index.html"
+
 types: .venv/ready
 	$(BIN)/basedpyright
 
 style: .venv/ready
-	$(BIN)/ruff format --check src tests benchmarks
-	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks docs/site_pages
+	$(BIN)/ruff check src tests benchmarks docs/site_pages
 	$(BIN)/lint-imports
 	@if command -v npx >/dev/null; then npx --yes --package typescript@5.9.3 tsc -p .; \
 	else echo "JavaScript type check skipped: npx (Node.js) is not installed."; fi
 
 format: .venv/ready
-	$(BIN)/ruff format src tests benchmarks
-	$(BIN)/ruff check --fix src tests benchmarks
+	$(BIN)/ruff format src tests benchmarks docs/site_pages
+	$(BIN)/ruff check --fix src tests benchmarks docs/site_pages
 
 # Stamps, so that a change of pyproject.toml installs again and nothing else does. The demo needs no tools of development.
 .venv/installed: pyproject.toml
@@ -47,4 +51,8 @@ format: .venv/ready
 
 .venv/ready: .venv/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
+.venv/docs: .venv/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
 	touch $@

@@ -86,3 +86,11 @@ def test_slow_tests_are_tests():
     for name in (ROOT / "tests" / "slow.txt").read_text(encoding="utf-8").split():
         file, _, function = name.partition("::")
         assert f"def {function.rpartition('::')[2]}(" in (ROOT / file).read_text(encoding="utf-8"), name
+
+
+def test_the_readme_is_short_and_begins_with_a_picture_a_sentence_and_two_commands():
+    text = TEXT["README.md"]
+    assert len(text.splitlines()) <= 120
+    _, picture, sentence, commands, *_ = text.split("\n\n")
+    assert picture.startswith("![") and sentence.count(".") == 1
+    assert len(commands.splitlines()) == 4
