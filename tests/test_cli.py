@@ -33,7 +33,7 @@ VERBS = (
     ),
     *("compare", "reconstruct", "runs", "sample", "show", "split", "subsample", "train"),
     *("analyze", "evaluate", "explore", "label", "mix", "train-attributes"),
-    *("card", "diagram", "directions", "export", "pack", "push", "edit", "benchmark-edits"),
+    *("card", "diagram", "directions", "export", "pack", "publish", "push", "edit", "benchmark-edits"),
 )
 
 

@@ -79,7 +79,10 @@ def test_the_page_allows_nothing_beyond_itself(published):
     rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
     assert rules["script-src"] == "'self' 'wasm-unsafe-eval'" and rules["connect-src"] == "'self'"
     assert rules["default-src"] == "'none'" == rules["base-uri"] == rules["form-action"]
-    assert "<style" not in text and re.findall(r"<script(?![^>]*\bsrc=)", text) == []
+    # Blocks of data run nothing.
+    assert "<style" not in text
+    assert re.findall(r"<script(?![^>]*\b(?:src=|type=\"application/json\"))", text) == []
+    assert len(re.findall(r'<script type="application/json" data-lesson="[\w-]+">', text)) == 4
     for address in re.findall(r'(?:src|href)="([^"]+)"', text):
         assert address.startswith(("page/", "spaces/", "#", "data:image/")), address
         assert not address.startswith(("page/", "spaces/")) or (published / address).is_file()
