@@ -169,17 +169,20 @@ def test_before_and_after_needs_an_edit_and_names_a_photograph(tab):
 
 
 GIFS = """async ([width, height, colours]) => {
-  const { quantize, writeGif } = await import('./gif.js');
+  const { gifFile } = await import('./gif.js');
+  const { paletteOf, quantizer } = await import('./palettes.js');
   const pixels = new Uint8ClampedArray(4 * width * height);
   let seed = 7;
   for (let i = 0; i < pixels.length; i++) {
     seed = (seed * 1103515245 + 12345) % 2147483648;
     pixels[i] = colours ? 255 * ((seed >> 16) % 2) : seed >> 16;
   }
-  const { palette, indices } = quantize([{ pixels, width, height }]);
-  const frame = { left: 0, top: 0, width, height, indices: indices[0], delay: 100 };
-  const bytes = writeGif({ width, height }, palette, [frame, frame], 'x'.repeat(300));
-  return [[...bytes], [...indices[0]], [...palette]];
+  const palette = paletteOf([{ pixels, width, height }]);
+  const indices = quantizer(palette)({ pixels, width, height });
+  const turned = indices.slice().reverse();
+  const file = gifFile(width, height, palette, 'x'.repeat(300));
+  for (const frame of [indices, turned, turned]) file.add(frame, 10);
+  return [[...file.finish()], [...indices], [...palette]];
 }"""
 
 
@@ -189,8 +192,8 @@ GIFS = """async ([width, height, colours]) => {
 def test_a_gif_holds_its_indices_exactly_at_any_size_and_noise(tab, width, height, few):
     data, indices, palette = tab.page.evaluate(GIFS, [width, height, few])
     made: Any = Image.open(io.BytesIO(bytes(data)))
-    assert made.size == (width, height) and made.n_frames == 2 and made.info["comment"] == b"x" * 300
-    expected = np.array(palette).reshape(256, 3)[np.array(indices)].reshape(height, width, 3)
-    for place in range(2):
+    assert made.size == (width, height) and made.n_frames == 3 and made.info["comment"] == b"x" * 300
+    first = np.array(palette).reshape(-1, 3)[np.array(indices)].reshape(height, width, 3)
+    for place, expected in enumerate((first, first[::-1, ::-1], first[::-1, ::-1])):
         made.seek(place)
         assert (np.asarray(made.convert("RGB")) == expected).all()

@@ -143,7 +143,7 @@ def test_compressed_indices_of_any_length_are_read_back(modules, length):  # noq
     file.add(indices, 5);
     return textOf(file.finish());
     """
-    file = received(modules.run("gif.js", body, {"indices": sent(indices)})).tobytes()
+    file = received(modules.run("../gif.js", body, {"indices": sent(indices)})).tobytes()
     image = Image.open(io.BytesIO(file))
     assert (np.asarray(image.convert("L"))[0] == indices).all()
 
@@ -156,7 +156,7 @@ def test_the_times_are_those_of_the_python(modules, count, fps):  # noqa: F811
 
 
 def test_the_dither_and_the_provenance_are_those_of_the_python(modules):  # noqa: F811
-    pattern = received(modules.run("palettes.js", "return textOf(m.dither());")).reshape(8, 8)
+    pattern = received(modules.run("../palettes.js", "return textOf(m.dither());")).reshape(8, 8)
     np.testing.assert_allclose(pattern, gif.BAYER * gif.STRENGTH, atol=1e-6)
     assert modules.run("animation.js", "return m.PROVENANCE;") == PROVENANCE_TAG
 

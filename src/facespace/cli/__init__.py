@@ -5,7 +5,8 @@ from facespace.cli.app import app, main, run
 
 # Each registers its verbs, in the order of the help.
 from facespace.cli import data, sets, attributes, learn, adapt, priors, evaluate, compare, card  # isort: skip
-from facespace.cli import spaces, reconstruct, morphs, mixes, directions, edits, explore, publish, hub  # isort: skip
+from facespace.cli import spaces, reconstruct, morphs, mixes, directions, edits  # isort: skip
+from facespace.cli import explore, publish, hub  # isort: skip
 
 __all__ = [
     "adapt",

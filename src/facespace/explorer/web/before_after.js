@@ -3,10 +3,10 @@
  * other. */
 
 import { context2d } from './dom.js';
-import { quantize, WHITE, writeGif } from './gif.js';
+import { gifFile } from './gif.js';
+import { COLOURS, paletteOf, quantizer } from './palettes.js';
 import { paint, toPng } from './pictures.js';
 
-/** @typedef {import('./gif.js').GifFrame} GifFrame */
 /** @typedef {import('./types.js').Picture} Picture */
 /** @typedef {import('./types.js').Size} Size */
 
@@ -70,8 +70,7 @@ function enlarged(picture) {
 }
 
 /**
- * A GIF: a line moves over the face, the original left of it, the edited face right of it, and back. Of each frame only
- * the columns that change are stored.
+ * A GIF: a line moves over the face, the original left of it, the edited face right of it, and back.
  * @param {Picture} original
  * @param {Picture} edited of the same size
  * @param {boolean} withPhoto whether the original is a photograph
@@ -79,22 +78,23 @@ function enlarged(picture) {
 export function wipe(original, edited, withPhoto) {
   const pictures = [enlarged(original), enlarged(edited)];
   const { width, height } = pictures[0];
-  const { palette, indices } = quantize(pictures);
-  const [left, right] = indices;
-  /** @type {GifFrame[]} */
-  const frames = [];
-  let before = 0;
+  const palette = withWhite(paletteOf(pictures));
+  const [left, right] = pictures.map(quantizer(palette));
+  const file = gifFile(width, height, palette, withPhoto ? PHOTO_COMMENT : COMMENT);
   for (const place of places(width)) {
-    const first = frames.length === 0;
-    const from = first ? 0 : Math.max(0, Math.min(place, before) - LINE);
-    const to = first ? width : Math.min(width, Math.max(place, before) + LINE);
-    const part = columns({ width, height }, left, right, place, from, to);
     const delay = place <= 0 || place >= width ? HOLD_MS : STEP_MS;
-    frames.push({ left: from, top: 0, width: to - from, height, indices: part, delay });
-    before = place;
+    file.add(frame({ width, height }, left, right, place, palette.length / 3 - 1), delay / 10);
   }
-  const file = writeGif({ width, height }, palette, frames, withPhoto ? PHOTO_COMMENT : COMMENT);
-  return new Blob([file], { type: 'image/gif' });
+  return new Blob([file.finish()], { type: 'image/gif' });
+}
+
+/**
+ * A palette whose last colour is white, that of the line.
+ * @param {Uint8Array} palette
+ */
+function withWhite(palette) {
+  const kept = palette.subarray(0, 3 * (COLOURS - 1));
+  return Uint8Array.from([...kept, 255, 255, 255]);
 }
 
 /**
@@ -111,24 +111,20 @@ function places(width) {
 }
 
 /**
- * The columns of a frame: the original left of the line, the edited face right of it.
+ * A frame: the original left of the line, the edited face right of it.
  * @param {Size} size
  * @param {Uint8Array} left
  * @param {Uint8Array} right
  * @param {number} place of the line; at both ends there is none
- * @param {number} from
- * @param {number} to
+ * @param {number} white index of the line's colour
  */
-function columns({ width, height }, left, right, place, from, to) {
-  const part = new Uint8Array((to - from) * height);
+function frame({ width, height }, left, right, place, white) {
+  const indices = new Uint8Array(width * height);
   const line = place > 0 && place < width ? (LINE - 1) / 2 : -1;
-  let i = 0;
-  for (let y = 0; y < height; y++) {
-    for (let x = from; x < to; x++) {
-      const side = x < place ? left : right;
-      part[i] = Math.abs(x - place) <= line ? WHITE : side[y * width + x];
-      i += 1;
-    }
+  for (let i = 0; i < indices.length; i++) {
+    const x = i % width;
+    const side = x < place ? left : right;
+    indices[i] = Math.abs(x - place) <= line ? white : side[i];
   }
-  return part;
+  return indices;
 }

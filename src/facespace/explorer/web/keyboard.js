@@ -94,7 +94,8 @@ function focusSlider(step) {
 
 function toggleFocusedLock() {
   const focused = document.activeElement;
-  const row = focused?.closest('.cell') ? focused.closest('.panel')?.querySelector('.detail .row') : focused?.closest('.row');
+  const cell = focused?.closest('.cell');
+  const row = cell ? cell.closest('.panel')?.querySelector('.detail .row') : focused?.closest('.row');
   /** @type {HTMLElement | null | undefined} */
   const lock = row?.querySelector('.extra button');
   lock?.click();

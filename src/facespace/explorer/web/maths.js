@@ -201,3 +201,13 @@ export function latentsToBytes(rows) {
   }
   return new Uint8Array(values.buffer);
 }
+
+/**
+ * A whole number as Python and numpy round: halves to the even one.
+ * @param {number} value
+ */
+export function roundedEven(value) {
+  const low = Math.floor(value);
+  if (value - low === 0.5) return low % 2 === 0 ? low : low + 1;
+  return Math.round(value);
+}

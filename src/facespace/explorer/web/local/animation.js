@@ -2,16 +2,19 @@
 /** The file of a morph without a server: a GIF, whose frames are enlarged and timed as image/animation.py does. Videos
  * are recorded in the page, see record_video.js. */
 
-import { gifFile } from './gif.js';
-import { paletteOf, quantizer } from './palettes.js';
 import { LANCZOS, pictureOf, rasterOf, resized } from './rasters.js';
+import { gifFile } from '../gif.js';
+import { roundedEven } from '../maths.js';
+import { paletteOf, quantizer } from '../palettes.js';
 import { layoutOf } from './frame_layout.js';
-import { roundedEven } from './transforms.js';
 
 /** @typedef {import('../types.js').Picture} Picture */
 /** @typedef {(rows: Float32Array[]) => Promise<Picture[]>} Decode */
 /** @typedef {import('./frame_layout.js').FileFields & {fps: number, format: string}} AnimationFields */
-/** What follows the writing of a file, and may end it. @typedef {{done: number, total: number, cancelled: boolean}} Export */
+/**
+ * What follows the writing of a file, and may end it.
+ * @typedef {{done: number, total: number, cancelled: boolean}} Export
+ */
 
 export const FORMATS = ['gif'];
 // The text is that of image/provenance.py.
@@ -95,9 +98,9 @@ export function laidOut(picture, { picture: { width, height }, face }) {
 }
 
 /**
- * The frames of a GIF by number, and the milliseconds of each. A GIF counts in hundredths of a second, and browsers show
- * a frame of less than two hundredths for ten: of more than 50 frames a second some are left out, evenly, so that the
- * duration stays. The milliseconds alternate so that their mean is that of the rate.
+ * The frames of a GIF by number, and the milliseconds of each. A GIF counts in hundredths of a second, and browsers
+ * show a frame of less than two hundredths for ten: of more than 50 frames a second some are left out, evenly, so
+ * that the duration stays. The milliseconds alternate so that their mean is that of the rate.
  * @param {number} count
  * @param {number} fps
  */

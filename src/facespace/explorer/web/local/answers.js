@@ -1,6 +1,6 @@
 // @ts-check
-/** What every handler of the worker is given, and the replies that it makes of latents and pictures: headers and payloads
- * are those of the server's handlers, so that no panel knows the difference. */
+/** What every handler of the worker is given, and the replies that it makes of latents and pictures: headers and
+ * payloads are those of the server's handlers, so that no panel knows the difference. */
 
 import { splitRows } from '../protocol.js';
 import { joined } from './messages.js';

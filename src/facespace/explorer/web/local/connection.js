@@ -20,10 +20,13 @@ import { pageHandlers } from './page_handlers.js';
  */
 
 const NO_WORKER =
-  'This browser cannot run the model of this page: it needs module workers and WebAssembly with SIMD. Chrome and Edge ' +
-  'from 91, Firefox from 114 and Safari from 16.4 have both.';
+  'This browser cannot run the model of this page: it needs module workers and WebAssembly with SIMD. Chrome and ' +
+  'Edge from 91, Firefox from 114 and Safari from 16.4 have both.';
 /** The smallest module with an instruction of WebAssembly SIMD (v128). */
-const SIMD = [0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11];
+const SIMD = [
+  ...[0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0],
+  ...[10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11],
+];
 
 /** @type {Worker | null} */
 let worker = null;

@@ -1,10 +1,11 @@
 // @ts-check
 /** The faces of a photograph by a detector of upright faces, as image/face_search.py finds them with YuNet: in
- * photographs that lie on their side or upside down, in slightly rotated ones, and each face a second time in an upright
- * view of itself. A photograph has at most 1,600 pixels a side, so that one scale shows all faces. */
+ * photographs that lie on their side or upside down, in slightly rotated ones, and each face a second time in an
+ * upright view of itself. A photograph has at most 1,600 pixels a side, so that one scale shows all faces. */
 
 import { BILINEAR, mirrored, padded, rearranged, resized } from './rasters.js';
-import { applied, inverted, roundedEven, sampledBilinear, scaleOf, similarity, warped } from './transforms.js';
+import { roundedEven } from '../maths.js';
+import { applied, inverted, sampledBilinear, scaleOf, similarity, warped } from './transforms.js';
 import { findFaces } from './yunet.js';
 
 /** @typedef {import('./rasters.js').Raster} Raster */
@@ -40,7 +41,8 @@ export const FRAME = {
   ],
 };
 
-/** Quarter turns counterclockwise by 180, 90 and 270 degrees, and the way back from the turned photo. @type {Quarter[]} */
+/** Quarter turns counterclockwise by 180, 90 and 270 degrees, and the way back from the turned photo. @type
+ * {Quarter[]} */
 const QUARTERS = [
   {
     method: (raster) => turned(raster, false, (x, y) => [raster.width - 1 - x, raster.height - 1 - y]),

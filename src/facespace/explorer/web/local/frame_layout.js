@@ -2,7 +2,7 @@
 /** The size of an animation's pictures, and of the face in their middle, as export_handlers.py and image/animation.py
  * choose them. */
 
-import { roundedEven } from './transforms.js';
+import { roundedEven } from '../maths.js';
 
 /** @typedef {{width: number, height: number}} Size */
 /** @typedef {{picture: Size, face: Size}} Layout */
@@ -37,8 +37,8 @@ export function layoutOf({ width, height }, { size, aspect = 'face' }, frames) {
   const most = Math.floor(MOST_PIXELS / (picture.width * picture.height));
   if (frames > most) {
     throw new Error(
-      `${frames} frames of ${picture.width} × ${picture.height} px are too many for one file: at most ${most} at this ` +
-        'size. Choose a smaller size or fewer seconds.',
+      `${frames} frames of ${picture.width} × ${picture.height} px are too many for one file: at most ${most} at ` +
+        'this size. Choose a smaller size or fewer seconds.',
     );
   }
   const factor = Math.min(picture.height / height, picture.width / width);

@@ -1,14 +1,15 @@
 // @ts-check
-/** The minimum of a smooth function by L-BFGS (Nocedal and Wright, "Numerical Optimization", 2006, algorithm 7.5) with a
- * line search for the strong Wolfe conditions (algorithms 3.5 and 3.6). Limits and interpolation are those of
+/** The minimum of a smooth function by L-BFGS (Nocedal and Wright, "Numerical Optimization", 2006, algorithm 7.5)
+ * with a line search for the strong Wolfe conditions (algorithms 3.5 and 3.6). Limits and interpolation are those of
  * torch.optim.LBFGS, so that both take the same steps. Pure functions. */
 
 import { product } from './matrices.js';
 
 /** @typedef {{value: number, gradient: Float64Array}} Evaluation */
 /** @typedef {(x: Float64Array) => Evaluation} Evaluate */
-/** @typedef {Evaluation & {t: number, slope: number}} Trial a step and what was found there; slope along the direction */
-/** @typedef {{before: Float64Array, step: Float64Array, weight: number}} Pair change of the gradient, and of the point */
+/** A step and what was found there; slope along the direction. @typedef {Evaluation & {t: number, slope: number}}
+ * Trial */
+/** Changes of gradient and point. @typedef {{before: Float64Array, step: Float64Array, weight: number}} Pair */
 
 const MOST_ITERATIONS = 30;
 const MOST_EVALUATIONS = 37;

@@ -23,7 +23,8 @@ import { Turns } from './turns.js';
 
 const WASM = 'runtime/ort-wasm-simd-threaded.wasm.gz';
 const MOST_THREADS = 4;
-const NO_SIMD = 'This browser cannot run the model: it needs WebAssembly with SIMD. The map and the mean face are shown.';
+const NO_SIMD =
+  'This browser cannot run the model: it needs WebAssembly with SIMD. The map and the mean face are shown.';
 const NO_MEMORY =
   'The model did not start: this device has too little free memory for it. Close other tabs and load the page again.';
 

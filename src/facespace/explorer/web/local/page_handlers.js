@@ -9,7 +9,10 @@ import { recordVideo, videoFormats } from './record_video.js';
 /** @typedef {Record<string, unknown>} Fields */
 /** @typedef {Uint8Array | Uint8ClampedArray} Payload */
 /** @typedef {(name: string, fields: Fields, payload: Payload) => Promise<any>} Ask the worker */
-/** @typedef {(fields: Fields, payload: Payload, ask: Ask) => Promise<any>} PageHandler the reply: a header and a payload */
+/**
+ * Gives a reply: a header and a payload.
+ * @typedef {(fields: Fields, payload: Payload, ask: Ask) => Promise<any>} PageHandler
+ */
 
 const BATCH = 64; // latents of one request
 

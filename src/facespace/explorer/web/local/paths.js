@@ -23,7 +23,10 @@ const LOOP_MODES = ['once', 'loop', 'pingpong'];
 const RGB = [0, 1, 2]; // places in a pixel's RGBA
 
 const smooth = (/** @type {number} */ t) => t * t * (3 - 2 * t);
-/** The share of a segment's time to that of its length, as latent/morph.py. @type {Record<string, (t: number) => number>} */
+/**
+ * The share of a segment's time to that of its length, as latent/morph.py.
+ * @type {Record<string, (t: number) => number>}
+ */
 const EASINGS = {
   linear: (t) => t,
   smooth,

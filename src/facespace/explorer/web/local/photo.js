@@ -29,7 +29,8 @@ const MOST_FACES = 12; // in the reply about one photo
 const LARGEST_SIDE = 512; // pixels of a photo
 const SMALLEST_SIDE = 8;
 const LANDMARKS = 5;
-const NO_DETECTOR = 'This page was published without a face detector. Drag the points to the eyes, the nose and the mouth.';
+const NO_DETECTOR =
+  'This page was published without a face detector. Drag the points to the eyes, the nose and the mouth.';
 
 /**
  * The faces in a photo, the largest first. Without a detector no face is found, and a sentence says so.

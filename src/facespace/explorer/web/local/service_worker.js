@@ -1,7 +1,7 @@
 // @ts-check
-/** The service worker of a static site: keeps the page of one version of the site, and answers from the browser's cache,
- * which the page's worker fills with the spaces that were opened. Another version has a cache of its own; the older
- * one goes when no tab shows it any more. Publishing writes the version and the page's files before this text. */
+/** The service worker of a static site: keeps the page of one version of the site, and answers from the browser's
+ * cache, which the page's worker fills with the spaces that were opened. Another version has a cache of its own; the
+ * older one goes when no tab shows it any more. Publishing writes the version and the page's files before this text. */
 
 const scope = /** @type {any} */ (self);
 /** @type {{version: string, shell: string[]}} */

@@ -1,6 +1,6 @@
 // @ts-check
-/** One space of a static site, as its worker plays it: its stored replies and arrays, and its networks on one latent, one
- * picture or rows of noise. */
+/** One space of a static site, as its worker plays it: its stored replies and arrays, and its networks on one latent,
+ * one picture or rows of noise. */
 
 import { joined, readStored } from './messages.js';
 import { Networks } from './networks.js';

@@ -2,13 +2,15 @@
 /** Similarity transforms, and photographs through them: the alignment of image/align.py. A matrix is six numbers, the
  * rows of (2, 3) one after another. Pure functions. */
 
+import { roundedEven } from '../maths.js';
 import { blurred } from './blur.js';
 import { LANCZOS, reduced, resized } from './rasters.js';
 
 /** @typedef {import('./rasters.js').Raster} Raster */
 /** @typedef {[number, number, number, number, number, number]} Matrix */
 /** @typedef {[number, number]} Point */
-/** @typedef {{width: number, height: number, points: Point[]}} FaceTemplate where an aligned picture has the landmarks */
+/** Where an aligned picture has the landmarks. @typedef {{width: number, height: number, points: Point[]}}
+ * FaceTemplate */
 
 const WEIGHTS = [1, 1, 0, 0.3, 0.3]; // of eyes, nose and corners of the mouth
 const SUPERSAMPLING = 2; // a downsampled face is first rendered this much larger
@@ -61,16 +63,6 @@ export function inverted([a, b, c, d, e, f]) {
 
 /** @param {Matrix} matrix */
 export const scaleOf = ([a, b, , d, e]) => Math.sqrt(Math.abs(a * e - b * d));
-
-/**
- * A whole number as Python and numpy round: halves to the even one.
- * @param {number} value
- */
-export function roundedEven(value) {
-  const low = Math.floor(value);
-  if (value - low === 0.5) return low % 2 === 0 ? low : low + 1;
-  return Math.round(value);
-}
 
 /**
  * The face with these landmarks, upright and at the template's position. Outside the photo its edge is continued, with

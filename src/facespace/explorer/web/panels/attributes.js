@@ -158,7 +158,8 @@ const canKeepPerson = () => !state.facts?.unavailable.edit;
  */
 function onMoved(name, from) {
   const direction = allDirections().get(name);
-  if (state.view.keepPerson && canKeepPerson() && direction) keepPerson(direction, from, (busy) => panel.showBusy(name, busy));
+  if (!state.view.keepPerson || !canKeepPerson() || !direction) return;
+  keepPerson(direction, from, (busy) => panel.showBusy(name, busy));
 }
 
 // ---- Around the sliders

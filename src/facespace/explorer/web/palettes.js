@@ -1,12 +1,15 @@
 // @ts-check
-/** The palette of an animation by median cut (Heckbert, 1982), and pictures in it with an ordered dither, which does not
- * flicker and compresses well. Pure functions. */
+/** The palette of an animation by median cut (Heckbert, 1982), and pictures in it with an ordered dither, which does
+ * not flicker and compresses well. Pure functions. */
 
-import { roundedEven } from './transforms.js';
+import { roundedEven } from './maths.js';
 
-/** @typedef {import('../types.js').Picture} Picture */
+/** @typedef {import('./types.js').Picture} Picture */
 /** @typedef {{cells: number[], count: number, axis: number, spread: number}} ColourBox cells of the histogram */
-/** @typedef {{counts: Float64Array, sums: Float64Array}} Histogram of colours: of each cell the pixels, and sums of RGB */
+/**
+ * Of colours: of each cell the pixels, and sums of RGB.
+ * @typedef {{counts: Float64Array, sums: Float64Array}} Histogram
+ */
 
 export const COLOURS = 255; // of the palette; one more entry is transparent
 const RGB = [0, 1, 2];
