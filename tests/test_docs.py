@@ -86,7 +86,9 @@ def test_slow_tests_are_tests():
     for name in (ROOT / "tests" / "slow.txt").read_text(encoding="utf-8").split():
         file, _, function = name.partition("::")
         text, name = (ROOT / file).read_text(encoding="utf-8"), function.rpartition("::")[2]
-        assert f"def {name}(" in text or f"    {name},\n" in text, f"{file}: {name}"  # its own, or an imported one
+        assert f"def {name}(" in text or f"    {name},\n" in text, (
+            f"{file}: {name}"
+        )  # its own, or an imported one
 
 
 def test_the_readme_is_short_and_begins_with_a_picture_a_sentence_and_two_commands():

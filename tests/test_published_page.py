@@ -201,7 +201,9 @@ def test_a_new_version_replaces_its_own_cache_and_no_other(browser, site, tmp_pa
         tab.page.evaluate(UPDATED)
         tab.page.close()  # no tab shows the old one
         tab.page = tab.context.new_page()
-        for _ in range(40):  # the browser takes the new one a moment after the last tab of the old one is gone
+        for _ in range(
+            40
+        ):  # the browser takes the new one a moment after the last tab of the old one is gone
             tab.page.goto(f"{shown.address}copy/")
             if tab.at("body").get_attribute("data-version") == "f" * 16:
                 break
