@@ -14,6 +14,8 @@ from facespace.cli.app import Done, verb
 from facespace.cli.options import Flag
 from facespace.core.errors import FacespaceError
 
+ARENAS = 2  # of memory for the server's threads: with more it grew by a half over some hundred visits
+
 
 @verb("facespace explore [SPACE ...]")
 def explore(
@@ -61,7 +63,7 @@ def explore(
     from facespace.explorer.service import Service, Spaces
     from facespace.training.memory import keep_freed_memory
 
-    keep_freed_memory()  # a quarter of the time of a decoded face at 160×176 px
+    keep_freed_memory(ARENAS)  # a quarter of the time of a decoded face at 160×176 px
     chosen = list(spaces) or at_hand(Path("runs"), Path("demo"))
     opened = Spaces(chosen, FaceSet(data) if data else None)
     opened.open(0)  # a missing or damaged space raises before anything listens
