@@ -2,9 +2,11 @@
 /** The bytes of a looping GIF89a file in one palette. Of each frame after the first only the box of pixels that changed
  * is stored. Pure but for the list of bytes that grows. */
 
+import { joined } from './maths.js';
+
 /** @typedef {{left: number, top: number, width: number, height: number}} Box */
 
-export const TRANSPARENT = 255; // the entry of a pixel that stays as it was
+const TRANSPARENT = 255; // the entry of a pixel that stays as it was
 const CODE_SIZE = 8; // bits of a colour's index
 const CLEAR = 2 ** CODE_SIZE;
 const END = CLEAR + 1;
@@ -36,7 +38,7 @@ export function gifFile(width, height, palette, comment) {
     /** All bytes. */
     finish() {
       parts.push(Uint8Array.of(0x3b));
-      return joined(parts);
+      return new Uint8Array(joined(...parts));
     },
   };
 }
@@ -78,19 +80,6 @@ function inBox(indices, before, width, box) {
     part[place] = before && before[at] === indices[at] ? TRANSPARENT : indices[at];
   }
   return part;
-}
-
-/** @param {Uint8Array[]} parts */
-function joined(parts) {
-  let length = 0;
-  for (const part of parts) length += part.length;
-  const bytes = new Uint8Array(length);
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
 }
 
 /** @param {number} value two bytes, the lower first */

@@ -187,20 +187,25 @@ export function latentFromText(text, size) {
 }
 
 /**
+ * Arrays of bytes one after another.
+ * @param {...ArrayBufferView} parts
+ */
+export function joined(...parts) {
+  const size = parts.reduce((sum, part) => sum + part.byteLength, 0);
+  const all = new Uint8Array(size);
+  let offset = 0;
+  for (const { buffer, byteOffset, byteLength } of parts) {
+    all.set(new Uint8Array(buffer, byteOffset, byteLength), offset);
+    offset += byteLength;
+  }
+  return all.buffer;
+}
+
+/**
  * The bytes of latents one after another.
  * @param {Float32Array[]} rows
  */
-export function latentsToBytes(rows) {
-  let length = 0;
-  for (const row of rows) length += row.length;
-  const values = new Float32Array(length);
-  let offset = 0;
-  for (const row of rows) {
-    values.set(row, offset);
-    offset += row.length;
-  }
-  return new Uint8Array(values.buffer);
-}
+export const latentsToBytes = (rows) => new Uint8Array(joined(...rows));
 
 /**
  * A whole number as Python and numpy round: halves to the even one.

@@ -3,7 +3,7 @@
  * payloads are those of the server's handlers, so that no panel knows the difference. */
 
 import { splitRows } from '../protocol.js';
-import { joined } from './messages.js';
+import { joined } from '../maths.js';
 
 /** @typedef {import('./messages.js').Answer} Answer */
 /** @typedef {import('./messages.js').Site} Site */

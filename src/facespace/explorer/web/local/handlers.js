@@ -5,7 +5,7 @@ import { exportAnimation, exportProgress, newExport } from './animation.js';
 import { latents, nothing, withFaces, withPictures } from './answers.js';
 import { fitDirection, readWhitening } from './custom_direction.js';
 import { readGuide } from './geodesic.js';
-import { joined } from './messages.js';
+import { joined } from '../maths.js';
 import { path as pathThrough } from './paths.js';
 import { photoHandlers } from './photo_handlers.js';
 import { blendedWithMean } from './random.js';

@@ -57,18 +57,3 @@ export function readStored(stored) {
   const text = new TextDecoder().decode(stored.subarray(LENGTH, LENGTH + length));
   return { header: JSON.parse(text), payload: stored.subarray(LENGTH + length) };
 }
-
-/**
- * Arrays of bytes one after another.
- * @param {...ArrayBufferView} parts
- */
-export function joined(...parts) {
-  const size = parts.reduce((sum, part) => sum + part.byteLength, 0);
-  const all = new Uint8Array(size);
-  let offset = 0;
-  for (const { buffer, byteOffset, byteLength } of parts) {
-    all.set(new Uint8Array(buffer, byteOffset, byteLength), offset);
-    offset += byteLength;
-  }
-  return all.buffer;
-}

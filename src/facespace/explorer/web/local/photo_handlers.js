@@ -1,7 +1,7 @@
 // @ts-check
 /** The requests about a photo. The worker keeps it in memory for `align`, until another one or `forget`. */
 
-import { joined } from './messages.js';
+import { joined } from '../maths.js';
 import { nothing, pictureHeader, withFaces } from './answers.js';
 import { align as alignFace, detect as detectFaces } from './photo.js';
 

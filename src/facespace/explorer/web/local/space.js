@@ -2,7 +2,8 @@
 /** One space of a static site, as its worker plays it: its stored replies and arrays, and its networks on one latent,
  * one picture or rows of noise. */
 
-import { joined, readStored } from './messages.js';
+import { joined } from '../maths.js';
+import { readStored } from './messages.js';
 import { Networks } from './networks.js';
 import { readSheet, toPlanes, toRgba } from './pixels.js';
 import { modelPriorLatents, priorNoise } from './random.js';
