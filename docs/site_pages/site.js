@@ -37,7 +37,8 @@ function completeAll() {
 }
 
 /* The front page's picture becomes the page of the spaces when asked for: some ten megabytes come with it. A page that
-   was opened from a disk may not load them. @param {HTMLElement} figure */
+   was opened from a disk may not load them. */
+/** @param {HTMLElement} figure */
 function playable(figure) {
   const button = figure.querySelector("button");
   const link = figure.querySelector("a");

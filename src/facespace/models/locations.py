@@ -108,8 +108,8 @@ def find(folder: Path) -> Path:
         return packaged
     if not folder.exists():
         raise BundleError(
-            f"{folder} does not exist. Name the folder of a run or of a trained model (facespace train RECIPE "
-            f"--data SET --to RUN), or a space that comes along: {_packaged_names()}."
+            f"{folder} does not exist. Name the folder of a run or of a trained model (facespace train "
+            f"RECIPE --data SET --to RUN), or a space that comes along: {_packaged_names()}."
         )
     if folder.is_file():
         raise UsageError(NO_FOLDER.format(folder))
