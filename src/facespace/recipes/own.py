@@ -68,7 +68,7 @@ def faces128() -> Recipe:
         model=replace(base.model, image=(3, 128, 128), backbone="residual_upsampled"),
         objective=replace(base.objective, adversarial_start=0.1),
         train=replace(
-            base.train, freeze="encoder", epochs=6, min_steps=1_000, batch=32, learning_rate=5e-4, warmup=50
+            base.train, freeze="encoder", epochs=6, min_steps=1_500, batch=32, learning_rate=5e-4, warmup=50
         ),
     )
 
