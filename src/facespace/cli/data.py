@@ -1,8 +1,6 @@
 """Verbs for face data: download, prepare, show."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,11 +8,21 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from facespace.cli.app import Done, verb
-from facespace.cli.options import AlignMode, Flag, ForceSet, Split, optional_words, parse_size, words
+from facespace.cli.options import (
+    ANY_WORKERS,
+    AlignMode,
+    Flag,
+    ForceSet,
+    Split,
+    WorkersOptions,
+    optional_words,
+    parse_size,
+    words,
+)
+from facespace.cli.outputs import resumable
 from facespace.cli.set_text import describe_set
-from facespace.core.console import note, quoted
+from facespace.core.console import quoted
 from facespace.core.errors import UsageError
-from facespace.core.files import unfinished_folder
 
 if TYPE_CHECKING:
     from facespace.data.processing import Alignment
@@ -72,7 +80,7 @@ def prepare(
     crop: str | None = None,
     gray: Annotated[bool | None, Parameter(negative="--colour")] = None,
     limit: int | None = None,
-    workers: int | None = None,
+    workers: WorkersOptions = ANY_WORKERS,
     seed: int = 0,
     attributes: str | None = None,
     table: Path | None = None,
@@ -109,8 +117,6 @@ def prepare(
         One gray channel, or three colours. [default: the source's own]
     limit
         At most this many faces, spread evenly over the source.
-    workers
-        Processes that read images. [default: one for each core]
     seed
         Which faces the source synthetic renders.
     attributes
@@ -152,7 +158,7 @@ def prepare(
             enlarge=enlarge,
             split=split,
             attributes=optional_words(attributes),
-            workers=workers,
+            workers=workers.where,
             force=force,
             limit=limit,
             seed=seed,
@@ -208,16 +214,6 @@ def show(
     save_faces(faces.images[rows], to, lambda sheet: grids.labelled(sheet, lines))
     facts = {"to": str(to), "set": str(data), "shown": len(rows), "faces": len(faces)}
     return Done(facts | {"splits": faces.card["splits"]}, f"{len(rows)} of {len(faces):,} faces in {to}")
-
-
-@contextmanager
-def resumable(to: Path) -> Iterator[None]:
-    """Prints, on Ctrl-C, that the same command continues."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        note(f"Stopped. The same command continues from there (finished part: {unfinished_folder(to)}).")
-        raise
 
 
 @verb("facespace download NAME --to ROOT --accept-terms")

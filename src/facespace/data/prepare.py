@@ -14,9 +14,10 @@ import numpy as np
 
 from facespace.core.aliases import rename_old_keys
 from facespace.core.cards import Card
-from facespace.core.errors import FaceSetError, UsageError
+from facespace.core.errors import FaceSetError
 from facespace.core.files import build_folder, check_apart, check_target
 from facespace.core.locks import writing
+from facespace.core.workers import Workers
 from facespace.data.aligned_photos import align_mode
 from facespace.data.alignment_report import report_alignment
 from facespace.data.faces import FaceSet, SourceListing, is_face_set
@@ -31,8 +32,6 @@ from facespace.data.sources import SourceOptions, landmarks
 from facespace.data.splits import assign_splits
 from facespace.data.writing import write_card, write_table
 from facespace.image.photos import TOO_SMALL
-
-MOST_WORKERS = 64  # more are refused, unless the machine has so many cores
 
 Size = tuple[int, int]  # height, width in pixels
 
@@ -51,7 +50,7 @@ def prepare(
     enlarge: bool = False,
     split: str | None = None,
     attributes: Sequence[str] | None = None,
-    workers: int | None = None,
+    workers: int | Workers | None = None,
     force: bool = False,
     **options: Any,
 ) -> FaceSet:
@@ -63,8 +62,9 @@ def prepare(
     "auto" does so for photographs of a folder whose faces lie at different places, where no crop is named.
     `cropped` names the crop that the pictures already are: each is resized whole, and skipped where it is
     smaller than `size`, unless `enlarge`. `split` (train, validation or test) is that of all faces without
-    one in the source. `attributes` keeps only these. An existing set is only replaced with `force`. Further
-    `options` are those of SourceOptions (limit, seed, table, …).
+    one in the source. `attributes` keeps only these. `workers` is a number of processes, by default one for
+    each core, or a Workers, such as Workers(cluster="local:4"). An existing set is only replaced with
+    `force`. Further `options` are those of SourceOptions (limit, seed, table, …).
 
     Raises UsageError for impossible options, FaceSetError where the source has no usable face."""
     source = rename_old_keys("faceset", {"source": source}, report=True)["source"]
@@ -77,7 +77,7 @@ def prepare(
     spec = pixels(align=False if auto else align)
     checked = check_options(chosen, source, options)
     check_split(split)
-    processes = _processes(workers)
+    where = _where(workers)
     with writing(to):
         check_target(to, "a prepared set", is_face_set, force)
         check_apart(to, *[Path(path) for path in (root, checked.table, checked.celeba) if path])
@@ -86,7 +86,7 @@ def prepare(
             listing, unaligned = _with_layout(listing)
             spec = pixels(align=unaligned)
         with build_folder(to, resumable=True) as folder:
-            _make(folder, origin, listing, spec, checked, processes, split)
+            _make(folder, origin, listing, spec, checked, where, split)
         return FaceSet(to)
 
 
@@ -96,26 +96,21 @@ def _make(
     listing: SourceListing,
     spec: PrepareSpec,
     options: SourceOptions,
-    processes: int,
+    workers: Workers,
     split: str | None,
 ) -> None:
     """Reads the pictures, from where an interrupted process was, and writes the set."""
     root = origin.root and Path(origin.root).resolve()
     job = job_digest(listing, origin.name, root, options, spec)
-    results = write_images(folder, job, listing, spec, processes)
+    results = write_images(folder, job, listing, spec, workers)
     _write(folder, origin, listing, spec, results, split)
     (folder / LOG).unlink()
 
 
-def _processes(workers: int | None) -> int:
-    """The number of processes that read images, by default one for each core."""
-    cores = os.cpu_count() or 1
-    most = max(MOST_WORKERS, 4 * cores)
-    if workers is not None and not 1 <= workers <= most:
-        raise UsageError(
-            f"--workers must be from 1 to {most}; got {workers}. This machine has {cores} cores."
-        )
-    return workers or cores
+def _where(workers: int | Workers | None) -> Workers:
+    """Where images are read, by default in one process for each core."""
+    chosen = workers if isinstance(workers, Workers) else Workers(workers)
+    return chosen if chosen.named else Workers(os.cpu_count() or 1)
 
 
 def _with_layout(listing: SourceListing) -> tuple[SourceListing, bool]:

@@ -12,6 +12,8 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from facespace.core.errors import ImageError
+from facespace.core.process_team import working_on
+from facespace.core.worker_files import require, source
 from facespace.data.faces import Face
 from facespace.image import align, detectors
 from facespace.image.photos import Template, read_photo, to_rgb
@@ -79,16 +81,28 @@ def prepare_chunk(spec: PrepareSpec, faces: Sequence[Face]) -> tuple[list[list[P
     """`prepare_faces` for each of some listed images: the results of each, and the pixels of all one after
     another."""
     results, pixels = [], []
-    for face in faces:
+    require(files_of(faces))
+    for place, face in enumerate(faces):
+        working_on(place)
         finished = prepare_faces(spec, face)
         results.append([item for item, _ in finished])
         pixels += [image for _, image in finished]
     return results, b"".join(pixels)
 
 
+def files_of(faces: Sequence[Face]) -> list[Path]:
+    """The files that some listed images are read from: photographs, and those of masks."""
+    files = []
+    for face in faces:
+        if isinstance(face.image, Path):
+            files.append(face.image)
+        files += getattr(face.mask, "files", ())
+    return files
+
+
 def _picture(spec: PrepareSpec, face: Face) -> tuple[Image.Image, float | None]:
     if isinstance(face.image, Path):
-        image = read_photo(face.image, own=False)
+        image = read_photo(source(face.image), own=False)
     elif isinstance(face.image, np.ndarray):
         image = to_rgb(Image.fromarray(face.image))
     else:

@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from facespace.core.console import note, progress
+from facespace.core.workers import Workers
 from facespace.data.faces import IMAGES, Face, SourceListing
 from facespace.data.processing import PreparedFace, PrepareSpec, prepare_chunk
-from facespace.data.workers import map_in_order
+from facespace.data.workers import map_chunks
 from facespace.data.writing import write_header
 
 CHUNK = 64  # listed faces that a worker takes at a time
@@ -30,7 +31,7 @@ class Result(NamedTuple):
 
 
 def write_images(
-    folder: Path, job: str, listing: SourceListing, spec: PrepareSpec, workers: int
+    folder: Path, job: str, listing: SourceListing, spec: PrepareSpec, workers: int | Workers
 ) -> list[Result]:
     """Writes images.npy and returns what was made of each listed face. What an interrupted run of the same
     `job` has written is kept."""
@@ -53,7 +54,7 @@ def write_images(
         else:
             lines.write(json.dumps(job) + "\n")
         # An interruption leaves images and log as they are, for the same command to continue.
-        work = map_in_order(partial(prepare_chunk, spec), chunks[done:], workers)
+        work = map_chunks(partial(prepare_chunk, spec), chunks[done:], workers)
         for number, (prepared, pixels) in enumerate(work, start=done):
             new = _numbered(prepared, number * CHUNK)
             results += new
