@@ -1,4 +1,4 @@
-"""Verbs for face data: download, prepare, show."""
+"""Verbs for face data: download, prepare, show, verify."""
 
 import time
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from facespace.cli.app import Done, verb
 from facespace.cli.options import AlignMode, Flag, ForceSet, Split, optional_words, parse_size, words
 from facespace.cli.set_text import describe_set
 from facespace.core.console import note, quoted
-from facespace.core.errors import UsageError
+from facespace.core.errors import FaceSetError, UsageError
 from facespace.core.files import unfinished_folder
 
 if TYPE_CHECKING:
@@ -83,6 +83,7 @@ def prepare(
     cropped: str | None = None,
     enlarge: Flag = False,
     split: str | None = None,
+    shard_size: str | None = None,
     alignment: AlignOptions = UNALIGNED,
     force: ForceSet = False,
 ) -> Done:
@@ -134,6 +135,9 @@ def prepare(
         With --cropped, take pictures that are smaller than --size too.
     split
         Where faces go that the source gives no split: train, validation or test. [default: by a hash]
+    shard_size
+        Bytes of a file of images, such as 1GiB or 256MiB; one-file for a single file. [default: one file up
+        to 10 GiB of pixels, else 1GiB]
     """
     from facespace.data.prepare import prepare as make
 
@@ -153,6 +157,7 @@ def prepare(
             split=split,
             attributes=optional_words(attributes),
             workers=workers,
+            shard_size=shard_size,
             force=force,
             limit=limit,
             seed=seed,
@@ -208,6 +213,29 @@ def show(
     save_faces(faces.images[rows], to, lambda sheet: grids.labelled(sheet, lines))
     facts = {"to": str(to), "set": str(data), "shown": len(rows), "faces": len(faces)}
     return Done(facts | {"splits": faces.card["splits"]}, f"{len(rows)} of {len(faces):,} faces in {to}")
+
+
+@verb("facespace verify SET")
+def verify(data: Path, /) -> Done:
+    """Check the files of a prepared set: sizes, checksums, table rows and splits.
+
+    Example: facespace verify sets/celeba
+
+    Parameters
+    ----------
+    data
+        A folder that facespace prepare made, as it is or copied.
+    """
+    from facespace.data.verify import verify as check
+
+    start = time.monotonic()
+    found = check(data)
+    if found.faults:
+        raise FaceSetError("\n".join(found.faults))
+    facts = {"set": str(data), "faces": found.faces, "files": found.files, "bytes": found.bytes}
+    facts["seconds"] = round(time.monotonic() - start, 2)
+    size = f"{found.faces:,} faces in {found.files:,} files, {found.bytes / 1e6:,.1f} MB"
+    return Done(facts, f"{data} is intact: {size}")
 
 
 @contextmanager

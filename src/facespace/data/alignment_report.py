@@ -10,8 +10,8 @@ import numpy as np
 from facespace.core.cards import Card
 from facespace.data.faces import SourceListing
 from facespace.data.processing import Alignment
-from facespace.data.resumable import Result
-from facespace.data.writing import write_csv
+from facespace.data.results import Result, Results
+from facespace.data.set_table import write_csv
 from facespace.image import grids
 from facespace.image.photos import read_photo
 
@@ -20,9 +20,7 @@ MOST_REJECTS = 48  # in the picture
 COLUMNS, SIDE = 8, 96  # of the picture, and pixels of each photograph in it
 
 
-def report_alignment(
-    folder: Path, alignment: Alignment, listing: SourceListing, results: Sequence[Result]
-) -> Card:
+def report_alignment(folder: Path, alignment: Alignment, listing: SourceListing, results: Results) -> Card:
     """quality.csv with a row a face, rejects.png with the photographs without a face, and the card's
     entry."""
     qualities: list[dict[str, float]] = []
