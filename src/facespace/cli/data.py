@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -84,6 +84,8 @@ def prepare(
     enlarge: Flag = False,
     split: str | None = None,
     shard_size: str | None = None,
+    copies: Literal["keep", "drop"] | None = None,
+    near_copies: Literal["ignore", "keep", "drop"] = "ignore",
     alignment: AlignOptions = UNALIGNED,
     force: ForceSet = False,
 ) -> Done:
@@ -94,8 +96,8 @@ def prepare(
     Parameters
     ----------
     source
-        Where the faces come from: celeba, celebamask-hq, lfw, yearbook, olivetti, folder (any tree of images)
-        or synthetic (rendered; needs no ROOT).
+        Where the faces come from: celeba, celebamask-hq, lfw, yearbook, olivetti, folder (any tree of
+        images), webdataset (tar shards), parquet (Hugging Face's) or synthetic (rendered; needs no ROOT).
     root
         The folder that the source lies in.
     to
@@ -138,6 +140,12 @@ def prepare(
     shard_size
         Bytes of a file of images, such as 1GiB or 256MiB; one-file for a single file. [default: one file up
         to 10 GiB of pixels, else 1GiB]
+    copies
+        Pictures with the same pixels as an earlier one: keep, or drop. [default: drop for webdataset and
+        parquet, keep for the others]
+    near_copies
+        Pictures that are nearly the same, such as one photograph at two sizes: ignore, keep (found, and all
+        of one in one split), or drop (all but the first).
     """
     from facespace.data.prepare import prepare as make
 
@@ -158,6 +166,8 @@ def prepare(
             attributes=optional_words(attributes),
             workers=workers,
             shard_size=shard_size,
+            copies=copies,
+            near_copies=near_copies,
             force=force,
             limit=limit,
             seed=seed,

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from facespace.core.cards import Card
-from facespace.data.faces import SourceListing
+from facespace.data.faces import SourceListing, StoredImage
 from facespace.data.processing import Alignment
 from facespace.data.results import Result, Results
 from facespace.data.set_table import write_csv
@@ -56,8 +56,9 @@ def _save_rejects(path: Path, listing: SourceListing, rejects: Sequence[Result])
     tiles, captions = [], []
     for result in rejects:
         photo = listing.faces[result.number].image
-        if isinstance(photo, Path):
-            tiles.append(grids.letterbox(read_photo(photo), SIDE))
+        if isinstance(photo, Path | StoredImage):
+            source = photo if isinstance(photo, Path) else photo.read()
+            tiles.append(grids.letterbox(read_photo(source), SIDE))
             captions.append(f"{len(tiles)}. {result.face.id}: {result.face.detail}")
     if tiles:
         sheet = grids.labelled(grids.grid(np.stack(tiles), COLUMNS), captions)

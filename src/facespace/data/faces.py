@@ -37,6 +37,20 @@ class Renderable(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class StoredImage:
+    """An image file within another file, by two numbers that say where. Subclasses read it; they must survive
+    pickling, for worker processes."""
+
+    path: Path
+    first: int
+    second: int
+
+    def read(self) -> bytes:
+        """The bytes of the image file. Raises ImageError where there are none."""
+        raise NotImplementedError
+
+
 class Mask(Protocol):
     """The pixels of an image that belong to the person; must survive pickling."""
 
@@ -50,7 +64,7 @@ class Face:
     """One face as a source lists it, before its pixels are read."""
 
     id: str
-    image: Path | np.ndarray | Renderable  # an array is uint8 (H, W) or (H, W, 3)
+    image: Path | np.ndarray | Renderable | StoredImage  # an array is uint8 (H, W) or (H, W, 3)
     identity: str | None = None
     split: str | None = None  # one of SPLITS, or None: by a stable hash of identity or pixels
     mask: Mask | None = None

@@ -19,6 +19,7 @@ from facespace.core.files import build_folder, check_apart, check_target
 from facespace.core.locks import writing
 from facespace.data.aligned_photos import align_mode
 from facespace.data.alignment_report import report_alignment
+from facespace.data.copies import CopyRules, copy_rules
 from facespace.data.faces import FaceSet, SourceListing, is_face_set
 from facespace.data.image_writer import faces_per_shard
 from facespace.data.layout import look
@@ -32,7 +33,9 @@ from facespace.data.resumable import LOG, job_digest, write_images
 from facespace.data.set_table import SPLITS, make_table
 from facespace.data.shards import Shard
 from facespace.data.sources import SourceOptions, landmarks
-from facespace.data.splits import Groups, assign_splits, copies_of, split_codes
+from facespace.data.split_copies import join_copies, own_splits
+from facespace.data.splits import Groups, assign_splits, copies_of
+from facespace.data.stored import StoredFaces, people_of
 from facespace.data.writing import write_facts
 from facespace.image.photos import TOO_SMALL
 
@@ -57,6 +60,8 @@ def prepare(
     attributes: Sequence[str] | None = None,
     workers: int | None = None,
     shard_size: int | str | None = None,
+    copies: str | None = None,
+    near_copies: str = "ignore",
     force: bool = False,
     **options: Any,
 ) -> FaceSet:
@@ -70,8 +75,9 @@ def prepare(
     smaller than `size`, unless `enlarge`. `split` (train, validation or test) is that of all faces without
     one in the source. `attributes` keeps only these. `shard_size` are the bytes of a file of images, as a
     number or a text such as "1GiB", or "one-file"; without it a set of at most 10 GiB is one file, and a
-    larger one has shards of 1 GiB. An existing set is only replaced with `force`. Further `options` are those
-    of SourceOptions (limit, seed, table, …).
+    larger one has shards of 1 GiB. `copies` keeps exact copies of a picture, or drops all but the first;
+    None is the source's own way. `near_copies` are ignored, kept in one split, or dropped. An existing set is
+    only replaced with `force`. Further `options` are those of SourceOptions (limit, seed, table, …).
 
     Raises UsageError for impossible options, FaceSetError where the source has no usable face."""
     source = rename_old_keys("faceset", {"source": source}, report=True)["source"]
@@ -82,6 +88,7 @@ def prepare(
         check_pixels, chosen, source, size, crop, gray, background, cropped=cropped, enlarge=enlarge
     )
     spec = pixels(align=False if auto else align)
+    rules = copy_rules(copies, near_copies, chosen.drops_copies)
     checked = check_options(chosen, source, options)
     check_split(split)
     faces_per_shard(shard_size, 0, spec.template)
@@ -95,7 +102,8 @@ def prepare(
             spec = pixels(align=unaligned)
         with build_folder(to, resumable=True) as folder:
             per_shard = faces_per_shard(shard_size, len(listing.faces), spec.template)
-            _make(folder, origin, listing, spec, checked, processes, split, per_shard)
+            spec = replace(spec, hashed=rules.near != "ignore")
+            _make(folder, origin, listing, spec, checked, processes, split, per_shard, rules)
         return FaceSet(to)
 
 
@@ -108,12 +116,13 @@ def _make(
     processes: int,
     split: str | None,
     per_shard: int | None,
+    rules: CopyRules,
 ) -> None:
     """Reads the pictures, from where an interrupted process was, and writes the set."""
     root = origin.root and Path(origin.root).resolve()
-    layout = () if per_shard is None else (per_shard,)
-    job = job_digest(listing, origin.name, root, options, spec, *layout)
-    results, shards = write_images(folder, job, listing, spec, processes, per_shard)
+    further = [option for option in (per_shard, rules if rules.looks else None) if option]
+    job = job_digest(listing, origin.name, root, options, spec, *further)
+    results, shards = write_images(folder, job, listing, spec, processes, per_shard, rules)
     _write(folder, origin, listing, spec, results, split, shards)
     (folder / LOG).unlink()
 
@@ -155,14 +164,14 @@ def _write(
     """Writes table, card and, of aligned faces, the report on their quality. Raises FaceSetError where no
     face is usable."""
     good = np.flatnonzero(results.good)
-    failures, others = _failures(results)
+    failures, others = _failures(listing, results)
     skipped = [*listing.skipped, *failures]
     if not len(good):
         raise FaceSetError(_no_faces(origin, skipped, spec))
     digests, numbers = results.digests[good], results.numbers[good].tolist()
-    people = [listing.faces[number].identity for number in numbers]
-    own = split_codes(listing.faces[number].split for number in numbers)
-    copies = copies_of(digests)
+    people = people_of(listing.faces, numbers)
+    own, copies = own_splits(listing.faces, results, good), copies_of(digests)
+    copies, near = join_copies(copies, good, results)
     splits, note = assign_splits(own, copies, Groups(people, copies, digests), split)
     values = np.empty((len(good), 0))
     if listing.attributes:
@@ -172,8 +181,7 @@ def _write(
     sizes = results.sizes()
     usual = _usual_size(sizes)
     facts = _facts(origin, listing, spec, results, usual)
-    if note:
-        facts["notes"].append(note)
+    facts["notes"] += [text for text in (note, near) if text]
     facts["notes"] += _notes_on_sizes(origin, spec, sizes)
     if others + listing.other_files:
         facts["other_files"] = others + listing.other_files
@@ -183,12 +191,13 @@ def _write(
     write_facts(folder, template, table, digests, shards, skipped, facts)
 
 
-def _failures(results: Results) -> tuple[list[tuple[str, str]], int]:
+def _failures(listing: SourceListing, results: Results) -> tuple[list[tuple[str, str]], int]:
     """(id, reason) of what could not be prepared, and the number of files that were no photographs."""
     failures, others = [], 0
+    stored = isinstance(listing.faces, StoredFaces)  # a source that has chosen the pictures
     for place, reason in results.failures.items():
         name = results.id(place)
-        if is_no_picture(name, reason):
+        if not stored and is_no_picture(name, reason):
             others += 1
         else:
             failures.append((name, reason))

@@ -32,6 +32,7 @@ class Results:
         self._reasons: dict[int, str] = {}  # of those that failed, by place
         self._other_ids: dict[int, str] = {}  # where several faces were found in a picture
         self._masked: array | None = None  # NaN where nothing was masked
+        self.copies: dict[int, int] = {}  # place of a copy -> place of the picture that it is one of
         self._quality_names: tuple[str, ...] = ()
         self._qualities = array("d")
         self._quality_rows: dict[int, int] = {}
@@ -73,6 +74,10 @@ class Results:
             width, row = len(self._quality_names), self._quality_rows[place]
             quality = dict(zip(self._quality_names, self._qualities[row * width : (row + 1) * width]))
         return Result(PreparedFace(self.id(place), good, detail, size, masked, quality), number)
+
+    def digest(self, place: int) -> bytes:
+        """The SHA-256 of the pixels of a face."""
+        return bytes(self._digests[place * DIGEST : (place + 1) * DIGEST])
 
     def __iter__(self) -> Iterator[Result]:
         return map(self.__getitem__, range(len(self)))

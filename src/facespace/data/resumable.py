@@ -12,11 +12,14 @@ from typing import Any
 import numpy as np
 
 from facespace.core.console import note, progress
+from facespace.data.copies import CopyRules
+from facespace.data.copy_filter import CopyFilter
 from facespace.data.faces import Face, SourceListing
 from facespace.data.image_writer import ImageWriter
 from facespace.data.processing import PreparedFace, PrepareSpec, prepare_chunk
 from facespace.data.results import Result, Results
 from facespace.data.shards import Shard
+from facespace.data.stored import StoredFaces, id_of
 from facespace.data.workers import map_in_order
 
 CHUNK = 64  # listed faces that a worker takes at a time
@@ -46,13 +49,16 @@ def write_images(
     spec: PrepareSpec,
     workers: int,
     per_shard: int | None = None,
+    rules: CopyRules = CopyRules(),  # noqa: B008 (frozen)
 ) -> tuple[Results, list[Shard] | None]:
     """Writes images.npy, or shards of `per_shard` faces, and returns what was made of each listed face, and
-    the shards. What an interrupted run of the same `job` has written is kept."""
+    the shards. `rules` say which copies are left out. What an interrupted run of the same `job` has written
+    is kept."""
     faces, log = listing.faces, folder / LOG
-    results = Results(lambda number: faces[number].id)
+    results = Results(partial(id_of, faces))
+    copies = CopyFilter(rules, results)
     writer = ImageWriter(folder, spec.template, per_shard)
-    done = _continue(log, job, writer, results)
+    done = _continue(log, job, writer, copies)
     chunks = Chunks(faces, done)
     kept = min(done * CHUNK, len(faces))
     with (
@@ -67,11 +73,10 @@ def write_images(
         # An interruption leaves images and log as they are, for the same command to continue.
         work = map_in_order(partial(prepare_chunk, spec), chunks, workers)
         for number, (prepared, pixels) in enumerate(work):
-            new = _numbered(prepared, (done + number) * CHUNK)
-            for result in new:
-                results.append(result)
+            new, pixels, found = copies.add(_numbered(prepared, (done + number) * CHUNK), pixels)
             completed = writer.write(pixels)
-            lines.write(json.dumps([[result.number, *result.face] for result in new]) + "\n")
+            line = json.dumps([_logged(result) for result in new])
+            lines.write(f"{json.dumps({'copies': found})}\n{line}\n" if found else f"{line}\n")
             for shard in completed:
                 lines.write(json.dumps(shard) + "\n")
             lines.flush()
@@ -79,28 +84,29 @@ def write_images(
         return results, writer.finish()
 
 
-def _continue(log: Path, job: str, writer: ImageWriter, results: Results) -> int:
+def _continue(log: Path, job: str, writer: ImageWriter, copies: CopyFilter) -> int:
     """Reads what an interrupted run of the same job has made: the whole chunks of the log whose pixels are
-    still there. Fills `results`, opens the writer after them, and cuts the log there. Returns their
-    number."""
+    still there. Fills the results of `copies`, opens the writer after them, and cuts the log there. Returns
+    their number."""
     total, digests = 0, {}
     for entry, _ in _entries(log, job):
-        if isinstance(entry, dict):
-            digests[entry["file"]] = entry["sha256"]
-        else:
+        if isinstance(entry, list):
             total += _good(entry)
+        elif "file" in entry:
+            digests[entry["file"]] = entry["sha256"]
     held = writer.intact(total) if total else 0
     chunks, count, end = 0, 0, 0
+    found: list[list[int]] = []
     for entry, position in _entries(log, job):
-        if isinstance(entry, list):
-            if count + _good(entry) > held:
-                break
-            count += _good(entry)
-            chunks += 1
-            for number, key, good, detail, size, masked, quality in entry:
-                face = PreparedFace(key, good, detail, tuple(size), masked, quality)
-                results.append(Result(face, number))
-        end = position
+        if isinstance(entry, dict):
+            found = entry.get("copies", found)  # of the chunk that follows
+            continue
+        if count + _good(entry) > held:
+            break
+        count += _good(entry)
+        chunks += 1
+        copies.restore([_from_log(fields) for fields in entry], found)
+        end, found = position, []
     if chunks:
         with log.open("r+b") as file:
             file.truncate(end)
@@ -125,6 +131,17 @@ def _good(entry: list) -> int:
     return sum(bool(fields[2]) for fields in entry)
 
 
+def _logged(result: Result) -> list:
+    """A result as the log holds it."""
+    number, face = result.number, result.face
+    return [number, *(face if face.code else face[:-1])]
+
+
+def _from_log(fields: list) -> Result:
+    number, key, good, detail, size, masked, quality, *code = fields
+    return Result(PreparedFace(key, good, detail, tuple(size), masked, quality, *code), number)
+
+
 def _numbered(prepared: list[list[PreparedFace]], first: int) -> list[Result]:
     results = []
     for number, faces in enumerate(prepared, start=first):
@@ -137,6 +154,8 @@ def job_digest(listing: SourceListing, *options: Any) -> str:
     unchanged."""
     digest = hashlib.sha256(_bytes(options))
     digest.update(np.ascontiguousarray(listing.values).data)
+    if containers := _containers(listing.faces):
+        digest.update(_bytes(containers))
     for face in listing.faces:
         digest.update(_bytes((face.id, _identity(face), face.identity, face.split, face.mask)))
         if face.points is not None:
@@ -157,3 +176,13 @@ def _identity(face: Face) -> Any:
             facts = face.image.stat()
             return str(face.image), facts.st_size, facts.st_mtime_ns
     return face.image
+
+
+def _containers(faces: Sequence[Face]) -> list[tuple[str, int, int]]:
+    """Values that change with the files that hold the pictures of stored faces."""
+    found = []
+    if isinstance(faces, StoredFaces):
+        for path in faces.paths:
+            facts = path.stat()
+            found.append((str(path), facts.st_size, facts.st_mtime_ns))
+    return found
