@@ -16,6 +16,7 @@ import pytest
 import worker_functions
 from PIL import Image
 from test_interrupts import _group_runs, _start
+from test_large_sources import shard
 from test_workers import CHUNKS, SINGLES
 
 import facespace
@@ -139,6 +140,17 @@ def test_workers_without_a_shared_disk_get_what_they_read(cluster, client, train
     labelled = label(here, "labelled", workers=cluster.where)
     assert _bytes("labelled") == _bytes(label(here, "labelled-here", workers=Workers(1)).root)
     assert len(labelled) == 200
+
+
+def test_pictures_in_archives_go_to_workers_that_do_not_see_the_archive(cluster, client):
+    shard(Path("archives/00000.tar"), 0, 70)
+    cluster.add_worker()
+
+    def made(to, workers):
+        return facespace.prepare("webdataset", "archives", to=to, size=16, workers=workers)
+
+    assert len(made("here", 1)) == len(made("there", cluster.where)) == 70
+    assert _bytes("there") == _bytes("here")
 
 
 def test_a_scheduler_that_is_not_there_is_a_sentence(client, monkeypatch):
