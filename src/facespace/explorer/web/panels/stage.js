@@ -204,6 +204,7 @@ async function refresh() {
   }
   paint(face, shown, zoom, state.view.smooth);
   find('#stage .first')?.remove();
+  $('#faces').classList.toggle('previewed', preview !== null);
   original.hidden = preview !== null || !(split || comparing);
   divider.hidden = preview !== null || !split || comparing;
   placeDivider();
