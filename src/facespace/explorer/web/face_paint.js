@@ -4,6 +4,7 @@
 
 import { announce, attempt, context2d, toast } from './dom.js';
 import { engine } from './engine.js';
+import { awaited } from './pending.js';
 import { cachePicture, paint as paintPicture, pictureOf } from './pictures.js';
 import { commit, on, openFacts, setPaint, state } from './state.js';
 import { paintStroke } from './strokes.js';
@@ -34,7 +35,7 @@ export function startFacePaint() {
       worked = null;
       engine.cancelEdit().catch(console.debug);
     }
-    read();
+    awaited(read());
   });
 }
 
@@ -73,7 +74,7 @@ async function read() {
   if (same(from, painted.z)) toast(NOTHING);
   cachePicture(painted.z, painted.picture);
   commit(LABEL, painted.z);
-  setPaint(left);
+  setPaint(left); // which goes on with the next one
 }
 
 /**

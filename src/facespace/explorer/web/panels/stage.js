@@ -142,9 +142,6 @@ export function showPreview(picture, text = '') {
   refresh();
 }
 
-/** The picture of the face, as it is shown. */
-export const currentPicture = () => current;
-
 /** The zoom of exported pictures. */
 export function exportZoom() {
   const { width, height } = openFacts().picture;
