@@ -21,7 +21,7 @@ from facespace.explorer.messages import Header
 from facespace.explorer.onnx_engine import accelerated
 from facespace.explorer.photos import Photos
 from facespace.image import animation, grids
-from facespace.latent.directions import Directions, custom_direction
+from facespace.latent.directions import Directions, Whitening, custom_direction
 from facespace.models import locations
 from facespace.models.bundle_card import MODEL_PRIOR as OWN
 from facespace.models.bundle_card import BundleCard
@@ -253,9 +253,15 @@ class Engine:
         """The bundled attribute classifier, read once."""
         return load_classifier(device=self.space.device)
 
+    @cached_property
+    def whitening(self) -> tuple[Whitening, np.ndarray]:
+        """The space's whitening, and the inverse (D, D) of its root."""
+        whitening = self.space.whitening()
+        return whitening, whitening.inverse
+
     def fit_direction(self, name: str, positive: np.ndarray, negative: np.ndarray) -> Directions:
         """A user's direction, as add_direction fits it, without storing it."""
-        return custom_direction(name, positive, negative, self.space.whitening())
+        return custom_direction(name, positive, negative, self.whitening[0])
 
     def path(self, keyframes: np.ndarray, spec: PathSpec) -> np.ndarray:
         """Latents (frames, D) of a path through keyframes (K, D)."""

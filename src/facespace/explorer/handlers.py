@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from facespace.core.errors import BundleError, UsageError, choose
-from facespace.explorer import edit_handlers, export_handlers, messages, photo_handlers
+from facespace.explorer import edit_handlers, export_handlers, messages, paint_handlers, photo_handlers
 from facespace.explorer.calls import MOST_FACES, Answer, Call, Handler, Page, faces, with_faces
 from facespace.explorer.engine import Engine
 from facespace.explorer.messages import Request
@@ -166,6 +166,7 @@ HANDLERS: dict[str, Handler] = {
     **photo_handlers.HANDLERS,
     **edit_handlers.HANDLERS,
     **export_handlers.HANDLERS,
+    **paint_handlers.HANDLERS,
     "facts": _facts,
     "decode": _decode,
     "mean": _mean,

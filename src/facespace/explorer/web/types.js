@@ -157,6 +157,7 @@
  * @property {{}} add_direction
  * @property {FaceHeader & {cancelled: boolean, already: boolean, reached: boolean, held: string[]}} edit
  * @property {{}} cancel_edit
+ * @property {FaceHeader & {cancelled: boolean}} paint
  * @property {{count: number}} path
  * @property {{format: string, cancelled: boolean, running: boolean, share: number}} export_animation
  * @property {MapHeader} map

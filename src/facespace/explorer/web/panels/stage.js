@@ -142,9 +142,6 @@ export function showPreview(picture, text = '') {
   refresh();
 }
 
-/** The picture of the face, as it is shown. */
-export const currentPicture = () => current;
-
 /** The zoom of exported pictures. */
 export function exportZoom() {
   const { width, height } = openFacts().picture;
@@ -204,6 +201,7 @@ async function refresh() {
   }
   paint(face, shown, zoom, state.view.smooth);
   find('#stage .first')?.remove();
+  $('#faces').classList.toggle('previewed', preview !== null);
   original.hidden = preview !== null || !(split || comparing);
   divider.hidden = preview !== null || !split || comparing;
   placeDivider();
