@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from facespace.data.prepare import prepare
     from facespace.data.synthetic import factors as synthetic
     from facespace.evaluation.analyze import analyze
+    from facespace.evaluation.edit_benchmark import benchmark_edits
     from facespace.evaluation.metric_tables import compare, evaluate
     from facespace.explorer.notebook import explore
     from facespace.explorer.publishing.publish import publish
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from facespace.formats.single_file import recipe_code
     from facespace.hub.push import push
     from facespace.image import animation, grids
+    from facespace.image.shown import Faces
     from facespace.latent import maps
     from facespace.report import charts, latent_charts
     from facespace.space import diagnostics, edit_grids, morph_grids
@@ -35,11 +37,13 @@ if TYPE_CHECKING:
 __all__ = [
     "FaceSet",
     "FaceSpace",
+    "Faces",
     "FacespaceError",
     "__version__",
     "adapt",
     "analyze",
     "animation",
+    "benchmark_edits",
     "charts",
     "compare",
     "diagnostics",
@@ -67,9 +71,11 @@ __all__ = [
 _MODULES = {
     "FaceSet": "facespace.data.faces",
     "FaceSpace": "facespace.space",
+    "Faces": "facespace.image.shown",
     "FacespaceError": "facespace.core.errors",
     "adapt": "facespace.adaptation.adapt",
     "analyze": "facespace.evaluation.analyze",
+    "benchmark_edits": "facespace.evaluation.edit_benchmark",
     "compare": "facespace.evaluation.metric_tables",
     "evaluate": "facespace.evaluation.metric_tables",
     "explore": "facespace.explorer.notebook",
