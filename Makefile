@@ -10,7 +10,7 @@ PYTEST := $(BIN)/pytest -n 2 --dist worksteal
 # Two checks at once, each one's lines together where this make can do that.
 BOTH := $(MAKE) --no-print-directory -j 2 $(if $(findstring output-sync,$(.FEATURES)),--output-sync)
 
-.PHONY: demo site test check docs format types style
+.PHONY: demo site test check docs gallery format types style
 demo: .venv/installed
 	$(BIN)/facespace demo --to demo --resume
 
@@ -28,6 +28,10 @@ check: .venv/ready
 docs: .venv/docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build  # not --quiet, which hides warnings from --strict too
 	@echo "The site: build/site/index.html"
+
+# The pictures of docs/gallery, from the commands of its table.
+gallery: .venv/installed
+	$(BIN)/python benchmarks/gallery.py
 
 types: .venv/ready
 	$(BIN)/basedpyright

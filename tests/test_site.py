@@ -12,7 +12,7 @@ from rich.console import Console
 import facespace
 from facespace.cli import app
 from facespace.recipes import RECIPES
-from site_pages import commands, gallery, library, notebooks, play, recipes, repository
+from site_pages import commands, gallery, gallery_rows, library, notebooks, play, recipes, repository
 
 ROOT = Path(__file__).parent.parent
 VERBS = [name for name in app if not name.startswith("-")]
@@ -128,6 +128,7 @@ def test_facts_of_recipes(name, pixels, latents):
 
 def test_every_picture_of_the_documentation_is_in_the_gallery():
     shown = {picture.file for picture in gallery.pictures()}
+    shown |= {f"gallery/{row.file}" for row in gallery_rows.rows()}
     files = {
         path.relative_to(ROOT / "docs").as_posix()
         for path in (ROOT / "docs").rglob("*")

@@ -1,8 +1,10 @@
-"""The gallery: each picture of the documentation once, with its caption and the page that explains it."""
+"""The gallery: pictures and films with the commands that made them, then each picture of the other pages once, with
+its caption and the page that explains it."""
 
 import re
 from dataclasses import dataclass
 
+from site_pages.gallery_rows import rows
 from site_pages.repository import ROOT, site_links
 
 PICTURE = re.compile(r"!\[([^\]]*)\]\(([^)\s]+)\)")
@@ -34,15 +36,24 @@ def pictures() -> list[Picture]:
 
 
 def page() -> str:
-    """The page, by the pages that the pictures are from."""
+    """The page: the rows of the table, then the pictures of other pages."""
     lines = [
         "# Gallery\n",
-        "Pictures that the program made. The title over each group leads to the page that explains them.",
+        "Pictures and films that the program made, each with its command. These people do not exist: the faces are samples of "
+        "[the default space](faces64.md), or drawn by the program. The same command gives the same picture (`--scale` makes "
+        "it larger); `make gallery` makes all of them again.",
     ]
+    for row in rows():
+        command = "\n".join([*row.setup, row.command])
+        lines.append(f"\n![{row.caption}](gallery/{row.file}){{ loading=lazy }}\n\n*{row.caption}*\n")
+        lines.append(f"``` {{ .sh .wrap }}\n{command}\n```\n")
+    lines.append(
+        "\n## Pictures of the other pages\n\nThe title over each group leads to the page that explains them."
+    )
     title = ""
     for picture in pictures():
         if picture.title != title:
             title = picture.title
-            lines.append(f"\n## [{title}]({picture.page})\n")
+            lines.append(f"\n### [{title}]({picture.page})\n")
         lines.append(f"![{picture.caption}]({picture.file}){{ loading=lazy }}\n\n*{picture.caption}*\n")
     return "\n".join(lines)

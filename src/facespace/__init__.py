@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from facespace.data.prepare import prepare
     from facespace.data.synthetic import factors as synthetic
     from facespace.evaluation.analyze import analyze
+    from facespace.evaluation.edit_benchmark import benchmark_edits
     from facespace.evaluation.metric_tables import compare, evaluate
     from facespace.explorer.notebook import explore
     from facespace.explorer.publishing.publish import publish
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from facespace.formats.single_file import recipe_code
     from facespace.hub.push import push
     from facespace.image import animation, grids
+    from facespace.image.shown import Faces
     from facespace.latent import maps
     from facespace.report import charts, latent_charts
     from facespace.space import diagnostics, edit_grids, morph_grids
@@ -38,12 +40,14 @@ if TYPE_CHECKING:
 __all__ = [
     "FaceSet",
     "FaceSpace",
+    "Faces",
     "FacespaceError",
     "Workers",
     "__version__",
     "adapt",
     "analyze",
     "animation",
+    "benchmark_edits",
     "charts",
     "compare",
     "diagnostics",
@@ -73,10 +77,12 @@ __all__ = [
 _MODULES = {
     "FaceSet": "facespace.data.faces",
     "FaceSpace": "facespace.space",
+    "Faces": "facespace.image.shown",
     "FacespaceError": "facespace.core.errors",
     "Workers": "facespace.core.workers",
     "adapt": "facespace.adaptation.adapt",
     "analyze": "facespace.evaluation.analyze",
+    "benchmark_edits": "facespace.evaluation.edit_benchmark",
     "compare": "facespace.evaluation.metric_tables",
     "encode_set": "facespace.space.set_latents",
     "evaluate": "facespace.evaluation.metric_tables",

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, NotRequired, Protocol, TypedDict
 import msgspec
 import numpy as np
 
+from facespace.core import html
 from facespace.core.cards import CARD, Card, CardKind, read_card
 from facespace.core.console import progress, quoted
 from facespace.core.errors import FaceSetError, UsageError
@@ -20,8 +21,10 @@ from facespace.core.files import restore_interrupted
 from facespace.data.set_table import SPLITS, DamagedTable, SetTable, read_table, table_file
 from facespace.data.shards import IMAGES, DamagedImages, Digest, Shard, ShardedImages, open_images, shard_name
 from facespace.image.photos import Template
+from facespace.image.shown import Faces, drawn_grid, png
 
 BATCH_SIZE = 64  # faces a forward pass of a space, which bounds the memory
+SHOWN = 16  # faces of a set in a notebook
 SMALL_NETWORK_BATCH_SIZE = 256  # a forward pass of a smaller network
 
 FORMAT, SHARDED = 1, 2  # of a set with one file of images, and with shards
@@ -119,6 +122,28 @@ class FaceSet:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def _repr_html_(self) -> str:
+        """Facts and SHOWN evenly spaced faces, for notebooks."""
+        channels, height, width = self.image_shape
+        rows = [
+            ("faces", ", ".join(f"{len(self.rows(split)):,} {split}" for split in SPLITS)),
+            (
+                "pixels",
+                f"{width}×{height}, {'gray' if channels == 1 else 'colour'}, crop {self.card['crop']}",
+            ),
+            ("attributes", ", ".join(self.attribute_names)),
+            ("source", self.card["source"]),
+            ("terms", self.card["terms"]),
+        ]
+        image, alt = drawn_grid(self.images[evenly_spaced(np.arange(len(self)), SHOWN)])
+        return html.facts(f"FaceSet {self.root.name}", rows, html.picture(png(image), "png", alt))
+
+    def faces(self, split: str = "all", count: int | None = None) -> Faces:
+        """At most `count` evenly spaced faces of a split, uint8 (N, H, W, C), which notebooks show as a
+        picture."""
+        rows = self.rows(split)
+        return Faces(self.images[rows if count is None else evenly_spaced(rows, count)])
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

@@ -79,8 +79,7 @@ def analyze(
         protocol_text=analysis_sections.FILES_TEXT,
         seconds=seconds,
     )
-    page = report.write(to, force)
-    return {**report.document(), "to": str(to), "page": str(page), "text": report.brief()}
+    return report.written(to, force)
 
 
 def check_attributes(names: Sequence[str], faces: FaceSet) -> list[str]:

@@ -130,8 +130,7 @@ def benchmark_edits(
         margins=MARGINS,
     )
     report = _measured(benchmark, z, signs)
-    page = report.write(to, force)
-    return {**report.document(), "to": str(to), "page": str(page), "text": report.brief()}
+    return report.written(to, force)
 
 
 def _measured(benchmark: EditBenchmark, z: np.ndarray, signs: np.ndarray) -> Report:

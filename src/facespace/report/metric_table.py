@@ -91,6 +91,9 @@ class MetricTable:
     def __str__(self) -> str:
         return self.to_markdown()
 
+    def _repr_html_(self) -> str:
+        return table_formats.to_html(self)
+
 
 def metric_table(
     runs: Sequence[Card], metrics: Sequence[str], protocol: Card, document: Card | None = None

@@ -5,11 +5,12 @@ nothing itself."""
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from matplotlib.figure import Figure
 from PIL import Image
 
+from facespace.core import html
 from facespace.core.cards import Card
 from facespace.core.files import build_folder, check_target, holds_only, write_atomically, write_json
 from facespace.core.locks import writing
@@ -106,6 +107,17 @@ class Report:
             document["findings"] = [finding._asdict() for finding in self.findings]
         return document
 
+    def written(self, to: Path | str, force: bool = False) -> "Results":
+        """Writes the folder, and returns the content of the JSON file with the keys `to`, `page` and
+        `text`, the summary; it shows itself in notebooks."""
+        page = self.write(to, force)
+        results = Results({**self.document(), "to": str(to), "page": str(page), "text": self.brief()})
+        results.title = self.title
+        return results
+
+    def _repr_html_(self) -> str:
+        return brief_html(self.title, self.brief())
+
     def html(self) -> str:
         """The page: the findings first, then the sections, the protocol, and the terms that occur on it."""
         sections: list[Section | None] = []
@@ -129,6 +141,21 @@ class Report:
         text = " ".join(filter(None, [self.protocol_text, *self.left_out])) or "Nothing was left out."
         timed = {} if self.seconds is None else {"seconds": self.seconds}
         return Section("How this was measured", text, table=protocol_rows({**self.protocol, **timed}))
+
+
+class Results(dict[str, Any]):
+    """What a measurement returned: the content of its JSON file. A notebook shows its title and summary."""
+
+    title = "Results"
+
+    def _repr_html_(self) -> str:
+        return brief_html(self.title, str(self.get("text", "")), str(self.get("page", "")))
+
+
+def brief_html(title: str, text: str, page: str = "") -> str:
+    """A title, and a summary line by line, with the path of the whole page below it."""
+    head = html.facts(title, [("page", page)])
+    return f"<div>{head}{html.lines(line for line in text.splitlines() if line)}</div>"
 
 
 def verdict(findings: Sequence[Finding], text: str = "") -> Section:

@@ -5,6 +5,7 @@ import io
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from facespace.core import html
 from facespace.core.cells import as_text
 from facespace.report.metrics import HIGHER, LOWER
 from facespace.report.run_files import at
@@ -91,6 +92,21 @@ def to_markdown(table: "MetricTable") -> str:
     for text in table.protocol:
         lines.append(f"* {text}")
     return "\n".join(lines)
+
+
+def to_html(table: "MetricTable") -> str:
+    """The same as HTML for a notebook; the best values are marked by a star."""
+    rows = []
+    for row in table.rows:
+        cells = [plain(row.name) + " ".join(map(_sign, row.marks))]
+        for column in table.columns:
+            cells.append(_markdown_cell(column, row).replace("**", ""))
+            if not row.reference and column.is_best(row.cells[column.metric]):
+                cells[-1] += " ★"
+        rows.append(cells)
+    notes = [f"{_sign(mark)} {text}" for mark, text in table.footnotes.items()]
+    shown = html.table(["", *map(_heading, table.columns)], rows)
+    return f"<div>{shown}{html.lines([*notes, *table.protocol])}</div>"
 
 
 def _sign(mark: str) -> str:

@@ -15,6 +15,7 @@ from facespace.core.errors import UsageError, check_seed
 from facespace.data.aligned_photos import read_photos
 from facespace.data.faces import BATCH_SIZE, FaceSet
 from facespace.image.photos import Template, to_rgb
+from facespace.image.shown import Faces
 from facespace.models import bundle, fitted
 from facespace.models.bundle_card import MODEL_PRIOR, BundleCard
 from facespace.space.codec import Codec
@@ -29,6 +30,7 @@ from facespace.space.inputs import (
 )
 from facespace.space.set_faces import SetFaces
 from facespace.space.shared_engine import SharedEngine
+from facespace.space.shown import space_html
 from facespace.space.torch_engine import TorchEngine
 
 if TYPE_CHECKING:
@@ -51,6 +53,9 @@ class BaseSpace:
         self._loaded = loaded
         self._codec: Codec = TorchEngine(loaded)
         _, self.template, self.card, self.folder = loaded
+
+    def _repr_html_(self) -> str:
+        return space_html(self)
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -138,9 +143,9 @@ class BaseSpace:
         return self._codec.encode(self.fit(images), self.attribute_values(conditions))
 
     def decode(self, z: np.ndarray, conditions: Given = None) -> np.ndarray:
-        """Latents (N, D), or one (D,), to faces uint8 (N, H, W, C). Raises UsageError for another shape or
-        NaN."""
-        return self._codec.decode(check_latents(z, self.latent_dim), self.attribute_values(conditions))
+        """Latents (N, D), or one (D,), to faces uint8 (N, H, W, C), which notebooks show as a picture. Raises
+        UsageError for another shape or NaN."""
+        return Faces(self._codec.decode(check_latents(z, self.latent_dim), self.attribute_values(conditions)))
 
     def decode_ahead(self, z: np.ndarray) -> Iterator[np.ndarray]:
         """The faces of latents (N, D) in parts of `BATCH_SIZE`, uint8 (B, H, W, C), decoded as they are asked
