@@ -4,6 +4,7 @@ principal component, and the decoded face. Needs gradio.
 python benchmarks/gradio_app.py RUN [--packages FOLDER]   # FOLDER: pip install --target FOLDER gradio"""
 
 import argparse
+import importlib
 import sys
 
 import numpy as np
@@ -24,8 +25,7 @@ def main() -> None:
     asked = parser.parse_args()
     if asked.packages:
         sys.path.append(asked.packages)  # after ours, whose versions stay
-    import gradio
-
+    gradio = importlib.import_module("gradio")
     space = load(asked.run)
     space = space.on_engine(accelerated(space.torch_engine))  # the networks of the explorer
     fitted = components(space.sample_latents(SAMPLES).astype(np.float64))

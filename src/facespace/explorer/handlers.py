@@ -77,9 +77,15 @@ def _statistics(call: Call) -> Answer:
         "origin": found.origin,
         "latents": len(found.mean),
         "components": len(found.component_std),
+        "usual_score": call.engine.usual_score,
         "failed": call.engine.failed,
     }
     return header, np.concatenate([np.asarray(part, "<f4").ravel() for part in parts])
+
+
+def _face_score(call: Call) -> Answer:
+    """How sure a face detector is of a latent's face; null without the detector."""
+    return {"score": call.engine.face_score(call.latents(1))}, b""
 
 
 def _directions(call: Call) -> Answer:
@@ -173,6 +179,7 @@ HANDLERS: dict[str, Handler] = {
     "random": _random,
     "encode": _encode,
     "statistics": _statistics,
+    "face_score": _face_score,
     "directions": _directions,
     "add_direction": _add_direction,
     "fit_direction": _fit_direction,

@@ -329,6 +329,15 @@ export const engine = {
   },
 
   /**
+   * How sure a face detector is of the face of a latent, in [0, 1]; null without the detector.
+   * @param {Float32Array} z
+   */
+  async faceScore(z) {
+    const { header } = await ask('face_score', {}, latentsToBytes([z]));
+    return header.score;
+  },
+
+  /**
    * @param {string} method pca or tsne
    * @param {number} dimensions of a latent
    */
