@@ -7,12 +7,22 @@ import pytest
 
 import facespace
 from facespace.core.console import quiet
-from facespace.core.errors import UsageError
+from facespace.core.dask_team import _work_remotely
+from facespace.core.errors import UsageError, WorkersError
 from facespace.core.files import unfinished_folder
 from facespace.core.finished_rows import FinishedRows
 from facespace.core.networks import network_files, opened
 from facespace.core.tasks import Care, crew
-from facespace.core.worker_files import FilesMissing, as_worker, digest_of, exact_file, require, source
+from facespace.core.version import __version__
+from facespace.core.worker_files import (
+    FilesMissing,
+    as_worker,
+    digest_of,
+    exact_file,
+    require,
+    require_here,
+    source,
+)
 from facespace.core.workers import Workers
 from facespace.perception.inception import open_features
 from facespace.perception.shared_networks import shared_features
@@ -142,6 +152,18 @@ class Opener:
     @staticmethod
     def read(path):
         return path.read_bytes()
+
+
+def test_a_worker_that_cannot_do_its_part_says_so_and_keeps_what_is_finished(tmp_path):
+    with pytest.raises(WorkersError, match=r"A worker of the cluster cannot do its part\. Not here\."):
+        _work_remotely(__version__, _refused, None, {})
+    with as_worker({}), pytest.raises(WorkersError, match=r"do not see .*yunet\.onnx"):
+        require_here(tmp_path / "yunet.onnx")
+    require_here(tmp_path / "yunet.onnx")
+
+
+def _refused(_):
+    raise UsageError("Not here.")
 
 
 def test_only_workers_of_a_cluster_ask_for_files(tmp_path):

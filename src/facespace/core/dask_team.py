@@ -14,7 +14,7 @@ from pkgutil import resolve_name
 from types import TracebackType
 from typing import Any, Self
 
-from facespace.core.errors import WorkersError
+from facespace.core.errors import FacespaceError, WorkersError
 from facespace.core.extras import install_command
 from facespace.core.interrupts import deferred
 from facespace.core.team import VICTIMS, Contents, Lost, Team
@@ -198,8 +198,13 @@ def check_version(found: str, who: str, needed: str = __version__) -> None:
 def _work_remotely(version: str, function: Callable[[Any], Any], one: Any, contents: Contents) -> Any:
     """A task in a worker of a cluster."""
     check_version(__version__, "A worker of the cluster", version)  # it may have come later
-    with as_worker(contents):
-        return function(one)
+    try:
+        with as_worker(contents):
+            return function(one)
+    except WorkersError:
+        raise
+    except FacespaceError as error:  # of this machine, such as an extra that is not installed here
+        raise WorkersError(f"A worker of the cluster cannot do its part. {error}") from error
 
 
 def _open_local(address: str) -> AbstractContextManager[Team]:

@@ -25,6 +25,7 @@ Input = TypeVar("Input")
 Output = TypeVar("Output")
 
 MOST_UNEXPLAINED = 5  # times in a row that workers may end without working on anything
+MOST_ASKED = 5  # times that a task may ask for files, since new workers have none
 AHEAD = 4  # inputs for each worker that are with the workers or wait as results
 POLL = 0.5  # seconds between two looks at whether the cluster is still there
 
@@ -57,6 +58,7 @@ class _Task(Generic[Input]):
     input: Input
     future: Future | None = None  # None: the team refused it, since a worker had died
     died: Counter[int | None] = field(default_factory=Counter)  # workers that ended at each part
+    asked: int = 0  # times that workers have asked for its files
 
 
 def map_in_order(
@@ -236,6 +238,9 @@ class _Run(Generic[Input, Output]):
     def _send(self, task: _Task[Input], missing: FilesMissing) -> None:
         """Answers a worker that does not see files: from now on tasks travel with those that they read;
         others, such as networks, are sent to all workers at once."""
+        task.asked += 1
+        if task.asked > MOST_ASKED:
+            raise missing
         if set(missing.paths) <= set(map(str, self._files(task))):
             if not self.carrying:
                 note(

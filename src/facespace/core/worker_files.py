@@ -59,6 +59,12 @@ def require(paths: Sequence[Path]) -> None:
         raise FilesMissing(missing)
 
 
+def require_here(path: Path) -> None:
+    """In a worker of a cluster, raises WorkersError for a file that has to lie there: it is not sent."""
+    if _carried.get() is not None and not path.exists():
+        raise WorkersError(f"The workers of the cluster do not see {path}. Put it under the same path there.")
+
+
 def read_all(paths: Sequence[Path]) -> dict[str, bytes | None]:
     """The bytes of those files; None for one that cannot be read."""
     contents: dict[str, bytes | None] = {}

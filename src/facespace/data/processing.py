@@ -13,7 +13,7 @@ from PIL import Image, ImageFilter
 
 from facespace.core.errors import ImageError
 from facespace.core.process_team import working_on
-from facespace.core.worker_files import require, source
+from facespace.core.worker_files import require, require_here, source
 from facespace.data.copies import perceptual_hash
 from facespace.data.faces import Face, StoredImage
 from facespace.image import align, detectors
@@ -86,6 +86,8 @@ def prepare_chunk(spec: PrepareSpec, faces: Sequence[Face]) -> tuple[list[list[P
     another."""
     results, pixels = [], []
     require(files_of(faces))
+    if spec.alignment and spec.alignment.weights:
+        require_here(spec.alignment.weights)
     for place, face in enumerate(faces):
         working_on(place)
         finished = prepare_faces(spec, face)
