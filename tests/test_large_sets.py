@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+from conftest import TINY
 from fuzz import examples
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,6 +20,8 @@ from facespace.data.image_writer import ImageWriter, faces_per_shard, parse_byte
 from facespace.data.shards import ShardedImages
 from facespace.data.verify import verify
 from facespace.image.photos import Template
+from facespace.training.block_order import BlockSizes, block_order
+from facespace.training.loaders import Loader
 
 FACE = 16 * 16 * 3  # bytes
 
@@ -285,3 +288,102 @@ def test_rows_of_shards_are_checked():
     for wrong in ([5], [-6], np.ones(4, bool)):
         with pytest.raises(IndexError):
             images[wrong]
+
+
+# --- training
+
+
+def batches(faces, seed=0, epoch=0, rank=0, world=1, size=8, start=0) -> list[np.ndarray]:
+    loader = Loader(faces, faces.rows("all"), size, rank=rank, world=world)
+    return [batch.index.numpy() for batch in loader.shuffled(seed, epoch, start)]
+
+
+def test_an_epoch_over_shards_has_every_face_once_in_an_order_of_seed_and_epoch(sharded):
+    order = np.concatenate(batches(sharded))
+    assert len(order) == 144 and len(set(order.tolist())) == 144
+    assert np.array_equal(order, np.concatenate(batches(sharded)))
+    assert not np.array_equal(order, np.concatenate(batches(sharded, epoch=1)))
+    assert not np.array_equal(order, np.concatenate(batches(sharded, seed=1)))
+    assert np.array_equal(np.concatenate(batches(sharded, start=7)), order[7 * 8 :])
+    for batch in Loader(sharded, sharded.rows("train"), 8).shuffled(0, 0):
+        pixels = sharded.images[batch.index.numpy()]
+        np.testing.assert_array_equal((batch.image * 255).round().numpy(), np.moveaxis(pixels, -1, 1))
+
+
+def test_a_set_of_one_file_keeps_its_order(whole):
+    rows = np.random.default_rng((3, 2)).permutation(whole.rows("all"))
+    assert np.array_equal(np.concatenate(batches(whole, seed=3, epoch=2)), rows[:144])
+
+
+def test_each_process_reads_its_own_shards(sharded):
+    parts = [np.concatenate(batches(sharded, rank=rank, world=2, epoch=4)) for rank in range(2)]
+    assert [len(part) for part in parts] == [72, 72] and not set(parts[0].tolist()) & set(parts[1].tolist())
+    shards = [set((part // 40).tolist()) for part in parts]
+    assert len(shards[0] & shards[1]) <= 1 and max(map(len, shards)) <= 3
+
+
+@examples(50)
+@given(
+    st.lists(st.integers(1, 30), min_size=1, max_size=7),
+    st.integers(1, 4),
+    st.integers(1, 9),
+    st.integers(1, 40),
+)
+def test_orders_by_blocks_are_permutations(lengths, world, block, window):
+    ends = np.cumsum(lengths)
+    rows = np.flatnonzero(np.random.default_rng(sum(lengths)).random(ends[-1]) < 0.8)
+    count = len(rows) // world
+    sizes = BlockSizes(block, window)
+    parts = [block_order(rows, ends, sizes, 5, 6, count, rank, world) for rank in range(world)]
+    together = np.concatenate(parts)
+    assert [len(part) for part in parts] == [count] * world
+    assert len(set(together.tolist())) == count * world and set(together.tolist()) <= set(rows.tolist())
+
+
+def test_faces_of_a_window_are_near_each_other_and_mixed():
+    rows, ends = np.arange(10_000), np.arange(1, 11) * 1_000
+    order = block_order(rows, ends, BlockSizes(50, 500), 0, 0, 10_000)
+    for start in range(0, 10_000, 500):
+        window = order[start : start + 500]
+        assert len(set((window // 50).tolist())) == 10 and len(set((window // 1_000).tolist())) <= 4
+    assert abs(np.corrcoef(np.arange(4_000), order[:4_000])[0, 1]) < 0.9
+    assert len(set((order[:64] // 50).tolist())) >= 8
+    # Sorted within a batch, since the order in it is of no consequence, but not beyond.
+    assert (np.diff(order[:64]) < 0).any()
+
+
+def test_shards_can_be_read_ahead_and_given_back(sharded):
+    pixels = sharded.images[:]
+    sharded.images.read_ahead(np.arange(150))
+    sharded.images.forget(np.array([3, 4, 100, 39, 40, 149]))
+    sharded.images.forget(np.arange(0))
+    np.testing.assert_array_equal(sharded.images[:], pixels)
+
+
+def test_balanced_batches_of_shards(sharded):
+    loader = Loader(sharded, sharded.rows("all"), 10)
+    name = sharded.attribute_names[int(np.abs((sharded.attributes > 0).mean(0) - 0.5).argmin())]
+    loader.balance({name: 0.9})
+    rows = np.concatenate([batch.index.numpy() for batch in loader.shuffled(0, 0)])
+    share = (sharded.attributes[rows, sharded.attribute_names.index(name)] > 0).mean()
+    assert 0.85 < share < 0.95
+
+
+def test_a_set_in_shards_trains_and_is_measured(sharded, tmp_path, cli):
+    run = tmp_path / "run"
+    settings = [part for setting in TINY for part in ("--set", setting)]
+    code, _, err = cli("train", "celebamask-conv", "--data", sharded.root, "--to", run, *settings)
+    assert code == 0, err
+    assert cli("show", sharded.root, "--to", tmp_path / "sheet.png")[0] == 0
+    assert cli("evaluate", run, "--data", sharded.root, "--split", "all", "--to", tmp_path / "e")[0] == 0
+    code, _, err = cli(
+        "train", "celebamask-conv", "--data", sharded.root, "--to", tmp_path / "again", *settings
+    )
+    first, second = (read_tensors(folder / "last/model.safetensors") for folder in (run, tmp_path / "again"))
+    assert all(np.array_equal(first[name], second[name]) for name in first)
+
+
+def read_tensors(path) -> dict[str, np.ndarray]:
+    from safetensors.numpy import load_file
+
+    return load_file(path)

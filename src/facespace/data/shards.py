@@ -1,6 +1,8 @@
 """The images of a prepared set on disk: one file, images.npy, or shards of equal size, images-00000.npy and
 so on. One reader for both; `image_writer.py` writes."""
 
+import itertools
+import mmap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypedDict
@@ -9,6 +11,7 @@ import msgspec
 import numpy as np
 
 IMAGES = "images.npy"
+NEAR = 64  # rows that are left out between two that still count as one stretch of a file
 Digest = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 
 
@@ -38,8 +41,10 @@ class ShardedImages:
     ndim = 4
 
     def __init__(self, parts: Sequence[np.ndarray]) -> None:
-        self.parts = list(parts)
+        self._maps = [getattr(part, "_mmap", None) for part in parts]
+        self.parts = [np.asarray(part) for part in parts]
         self.ends = np.cumsum([len(part) for part in self.parts])  # the first row after each shard
+        self.starts = self.ends - [len(part) for part in self.parts]
         self.shape: tuple[int, ...] = (int(self.ends[-1]), *self.parts[0].shape[1:])
 
     def __len__(self) -> int:
@@ -77,21 +82,61 @@ class ShardedImages:
         if len(rows) and not -len(self) <= rows.min() <= rows.max() < len(self):
             raise IndexError(f"row {rows.min()} or {rows.max()} of {len(self)} faces")
         rows = np.where(rows < 0, rows + len(self), rows)
-        picked = np.empty((len(rows), *self.shape[1:]), np.uint8)
         shards = np.searchsorted(self.ends, rows, side="right")
-        for shard in np.unique(shards):
-            chosen = shards == shard
-            picked[chosen] = self.parts[shard][rows[chosen] - self.starts[shard]]
-        return picked
-
-    @property
-    def starts(self) -> np.ndarray:
-        """The first row of each shard."""
-        return self.ends - [len(part) for part in self.parts]
+        if len(rows) and (shards == shards[0]).all():
+            return self.parts[shards[0]][rows - self.starts[shards[0]]]
+        picked = np.empty((len(rows), *self.shape[1:]), np.uint8)
+        order = np.argsort(shards, kind="stable")
+        sorted_already = bool((order[1:] > order[:-1]).all())
+        ordered = rows if sorted_already else rows[order]
+        ends = np.searchsorted(shards[order], np.arange(len(self.parts)), side="right").tolist()
+        for shard, (start, end) in enumerate(itertools.pairwise([0, *ends])):
+            if end > start:  # straight into its place; "clip" spares a copy, and no row is outside
+                inside = ordered[start:end] - self.starts[shard]
+                np.take(self.parts[shard], inside, axis=0, out=picked[start:end], mode="clip")
+        if sorted_already:
+            return picked
+        back = np.empty_like(order)
+        back[order] = np.arange(len(order))
+        return picked[back]
 
     def __iter__(self) -> Iterator[np.ndarray]:
         for part in self.parts:
             yield from part
+
+    @property
+    def face_bytes(self) -> int:
+        """The bytes of a face."""
+        return int(np.prod(self.shape[1:]))
+
+    def read_ahead(self, rows: np.ndarray) -> None:
+        """Asks the system to read these rows from the disk, and does not wait."""
+        self._advise(rows, getattr(mmap, "MADV_WILLNEED", None))
+
+    def forget(self, rows: np.ndarray) -> None:
+        """Gives back the memory of these rows; they can be read again."""
+        self._advise(rows, getattr(mmap, "MADV_DONTNEED", None))
+
+    def _advise(self, rows: np.ndarray, advice: int | None) -> None:
+        """Tells the system about the stretches of the files in which rows lie. Not on Windows."""
+        if advice is None or not len(rows):
+            return
+        rows = np.unique(rows)
+        cuts = np.flatnonzero(np.diff(rows) > NEAR) + 1
+        for stretch in np.split(rows, cuts):
+            first, last = np.searchsorted(self.ends, stretch[[0, -1]], side="right").tolist()
+            for shard in range(first, last + 1):
+                self._advise_in(shard, int(stretch[0]), int(stretch[-1]) + 1, advice)
+
+    def _advise_in(self, shard: int, first: int, end: int, advice: int) -> None:
+        mapped = self._maps[shard]
+        if mapped is None:
+            return
+        first = max(first, int(self.starts[shard])) - int(self.starts[shard])
+        end = min(end, int(self.ends[shard])) - int(self.starts[shard])
+        header = len(mapped) - len(self.parts[shard]) * self.face_bytes
+        start = (header + first * self.face_bytes) // mmap.PAGESIZE * mmap.PAGESIZE
+        mapped.madvise(advice, start, header + end * self.face_bytes - start)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         """All faces in memory."""
