@@ -287,6 +287,7 @@ def case(recipe: str, peak: dict[str, float], given: argparse.Namespace) -> dict
     own = given.batch or recipe_named(recipe).train.batch
     given = argparse.Namespace(**{**vars(given), "recipe": recipe, "batch": own})
     turns: dict[str, list[dict[str, Any]]] = {name: [] for name in ("plain", "ours", *STEPS)}
+    steps = WARM_UP
     for _ in range(given.turns):
         turns["plain"].append(measured("plain", given))
         for name in STEPS:

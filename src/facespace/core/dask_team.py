@@ -16,7 +16,7 @@ from typing import Any, Self
 
 from facespace.core.errors import FacespaceError, WorkersError
 from facespace.core.extras import install_command
-from facespace.core.interrupts import deferred
+from facespace.core.interrupts import deferred, is_leaving
 from facespace.core.team import VICTIMS, Contents, Lost, Team
 from facespace.core.version import __version__
 from facespace.core.worker_files import FilesMissing, as_worker, keep, read_all
@@ -76,6 +76,10 @@ class DaskTeam:
                 nanny.auto_restart = False
             for process in set(multiprocessing.active_children()) - self._older:
                 process.kill()
+        if is_leaving():  # a scheduler forgets the tasks of a client whose process ends
+            if self._cluster is not None:
+                self._cluster.shutdown_on_close = False
+            return
         with contextlib.suppress(Exception, CancelledError):
             if kind is not None:
                 self._executor.shutdown(wait=False)

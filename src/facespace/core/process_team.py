@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import CancelledError, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing.connection import wait
@@ -73,9 +73,9 @@ class Processes:
         """A process that ends breaks the pool, whose futures say so."""
 
     def explain(self, error: BaseException) -> BaseException:
-        """Lost for a broken pool."""
-        if isinstance(error, BrokenProcessPool):
-            self._broken = True
+        """Lost for a broken pool, and for a task that was withdrawn from one."""
+        if isinstance(error, BrokenProcessPool | CancelledError):
+            self._broken = self._broken or isinstance(error, BrokenProcessPool)
             return Lost()
         return error
 

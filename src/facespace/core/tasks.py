@@ -7,7 +7,6 @@ import itertools
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from concurrent.futures import Future, wait
-from concurrent.futures import TimeoutError as NotYet
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -73,8 +72,8 @@ def map_in_order(
     Raises what the function raises, and WorkersError where a cluster cannot be reached or goes away, or
     where an input that cannot be taken apart ends two workers."""
     where = workers if isinstance(workers, Workers) else Workers(workers)
-    if isinstance(inputs, Sequence) and not where.cluster:
-        where = Workers(max(1, min(where.count or 1, len(inputs))))
+    if isinstance(inputs, Sequence) and where.count:
+        where = Workers(max(1, min(where.count, len(inputs))))
     with crew(where, care or Care()) as opened:
         yield from opened.map(function, inputs)
 
@@ -173,17 +172,18 @@ class _Run(Generic[Input, Output]):
     def _wait(self, task: _Task[Input]) -> Output:
         if task.future is None:
             raise Lost
-        while True:
-            try:
-                return task.future.result(timeout=POLL)
-            except BaseException as error:
-                if isinstance(error, NotYet) and not task.future.done():
-                    self.team.check()
-                    continue
-                explained = self.team.explain(error)
-                if explained is error:
-                    raise
-                raise explained from error
+        self._until_done(task.future)
+        try:
+            return task.future.result()
+        except BaseException as error:
+            explained = self.team.explain(error)
+            if explained is error:
+                raise
+            raise explained from error
+
+    def _until_done(self, future: Future) -> None:
+        while wait([future], POLL).not_done:
+            self.team.check()
 
     def _account(self, task: _Task[Input]) -> None:
         """Notes at which part of which task a worker ended. Raises WorkersError where workers end again and
@@ -229,8 +229,8 @@ class _Run(Generic[Input, Output]):
     def _settle(self) -> None:
         """Waits until no task runs."""
         for other in self.waiting:
-            while other.future is not None and wait([other.future], POLL).not_done:
-                self.team.check()
+            if other.future is not None:
+                self._until_done(other.future)
 
     def _files(self, task: _Task[Input]) -> Sequence[Path]:
         return self.care.files(task.input) if self.care.files else ()
