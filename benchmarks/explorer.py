@@ -16,7 +16,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, FloatRect, Locator, Page, Playwright, sync_playwright
 
-SETTLED = 180_000  # milliseconds that the figures of a space may take before the measurement starts
+SETTLED = 600_000  # milliseconds that the figures of a space may take before the measurement starts
 
 
 # From a slider's event to the frame after the next picture has loaded.

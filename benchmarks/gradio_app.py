@@ -11,10 +11,7 @@ import numpy as np
 from PIL import Image
 
 from facespace.explorer.onnx_engine import accelerated
-from facespace.latent.maps import components
 from facespace.space.face_space import load
-
-SAMPLES = 500
 
 
 def main() -> None:
@@ -28,12 +25,11 @@ def main() -> None:
     gradio = importlib.import_module("gradio")
     space = load(asked.run)
     space = space.on_engine(accelerated(space.torch_engine))  # the networks of the explorer
-    fitted = components(space.sample_latents(SAMPLES).astype(np.float64))
-    mean, axis = np.asarray(fitted.mean_), np.asarray(fitted.components_)[0]
-    reach = np.sqrt(np.asarray(fitted.explained_variance_)[0])
+    mean, root = space.whitening()
+    deviations, axes = np.linalg.eigh(root)
 
     def face(value: float) -> Image.Image:
-        z = (mean + value * reach * axis)[None].astype(np.float32)
+        z = (mean + value * deviations[-1] * axes[:, -1])[None].astype(np.float32)
         return Image.fromarray(space.decode(z)[0].squeeze())
 
     slider = gradio.Slider(-3, 3, value=0, step=0.01, label="Component 1")
