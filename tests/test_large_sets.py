@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -19,7 +20,9 @@ from facespace.data.faces import FaceSet
 from facespace.data.image_writer import ImageWriter, faces_per_shard, parse_bytes
 from facespace.data.shards import ShardedImages
 from facespace.data.verify import verify
+from facespace.data.writing import write_facts
 from facespace.image.photos import Template
+from facespace.latent import direction_set
 from facespace.training.block_order import BlockSizes, block_order
 from facespace.training.loaders import Loader
 
@@ -387,3 +390,43 @@ def read_tensors(path) -> dict[str, np.ndarray]:
     from safetensors.numpy import load_file
 
     return load_file(path)
+
+
+# --- memory
+
+
+def test_the_covariance_of_very_many_latents_is_that_of_all(monkeypatch):
+    z = np.random.default_rng(0).normal(3, 2, (1_000, 5)).astype(np.float32)
+    at_once = direction_set.whitening_of(z)
+    monkeypatch.setattr(direction_set, "WHOLE", 100)
+    monkeypatch.setattr(direction_set, "PART", 64)
+    in_parts = direction_set.whitening_of(z)
+    np.testing.assert_allclose(in_parts.root, at_once.root, rtol=1e-10)
+    assert np.array_equal(in_parts.center, at_once.center)
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_a_face_of_an_open_set_takes_at_most_200_bytes(tmp_path, monkeypatch, form):
+    """With 40 attributes, ids of 20 characters and people; counted by Python's own allocator."""
+    if form == "parquet":
+        pytest.importorskip("pyarrow")
+        monkeypatch.setattr(set_table, "MANY", 1_000)
+    count, folder = 20_000, tmp_path / "set"
+    folder.mkdir()
+    template = Template(8, 8, 1)
+    writer = ImageWriter(folder, template, 5_000)
+    writer.write(bytes(64 * count))
+    names = [f"attribute-{number}" for number in range(40)]
+    values = np.random.default_rng(0).choice([1.0, -1.0, np.nan], (count, 40)).astype(np.float32)
+    ids = [f"00000/{number:010d}.jpg" for number in range(count)]
+    table = set_table.make_table(ids, ["train"] * count, map(str, np.arange(count) // 20), names, values)
+    facts = {"source": "none", "terms": "none", "notes": []}
+    write_facts(folder, template, table, np.zeros((count, 32), np.uint8), writer.finish(), (), facts)
+    assert (folder / f"table.{form}").is_file()
+    del table, values, ids
+    tracemalloc.start()
+    faces = FaceSet(folder)
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept / len(faces) <= 200
+    assert faces.ids[-1] == "00000/0000019999.jpg" and faces.identities[-1] == "999"

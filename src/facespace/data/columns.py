@@ -1,4 +1,4 @@
-"""Texts of many faces as two arrays rather than as Python objects: an id takes its bytes and eight more."""
+"""Texts of many faces as two arrays rather than as Python objects: an id takes its bytes and four more."""
 
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,7 +14,7 @@ class Texts(Sequence[str]):
 
     def __init__(self, texts: Iterable[str] = ()) -> None:
         self._bytes = bytearray()
-        self._ends = array("Q")
+        self._ends = array("I")  # of more than 4 GB of text "Q"
         self.longest = 0  # characters
         self.is_text = True  # none has bytes that are no text
         for text in texts:
@@ -27,8 +27,16 @@ class Texts(Sequence[str]):
         except UnicodeEncodeError:
             self._bytes += text.encode("utf-8", ERRORS)
             self.is_text = False
-        self._ends.append(len(self._bytes))
+        try:
+            self._ends.append(len(self._bytes))
+        except OverflowError:
+            self._ends = array("Q", self._ends)
+            self._ends.append(len(self._bytes))
         self.longest = max(self.longest, len(text))
+
+    def trim(self) -> None:
+        """Gives back the room for further texts."""
+        self._bytes, self._ends = bytearray(self._bytes), self._ends[:]
 
     def __len__(self) -> int:
         return len(self._ends)

@@ -20,6 +20,7 @@ from facespace.core.locks import writing
 from facespace.core.workers import Workers
 from facespace.data.aligned_photos import align_mode
 from facespace.data.alignment_report import report_alignment
+from facespace.data.columns import Texts, Words
 from facespace.data.copies import CopyRules, copy_rules
 from facespace.data.faces import FaceSet, SourceListing, is_face_set
 from facespace.data.image_writer import faces_per_shard
@@ -31,7 +32,7 @@ from facespace.data.processing import Alignment, PrepareSpec
 from facespace.data.requests import check_options, check_pixels, check_split
 from facespace.data.results import Results
 from facespace.data.resumable import LOG, job_digest, write_images
-from facespace.data.set_table import SPLITS, make_table
+from facespace.data.set_table import SPLITS, SetTable
 from facespace.data.shards import Shard
 from facespace.data.sources import SourceOptions, landmarks
 from facespace.data.split_copies import join_copies, own_splits
@@ -163,16 +164,21 @@ def _write(
     skipped = [*listing.skipped, *failures]
     if not len(good):
         raise FaceSetError(_no_faces(origin, skipped, spec))
-    digests, numbers = results.digests[good], results.numbers[good].tolist()
-    people = people_of(listing.faces, numbers)
-    own, copies = own_splits(listing.faces, results, good), copies_of(digests)
-    copies, near = join_copies(copies, good, results)
-    splits, note = assign_splits(own, copies, Groups(people, copies, digests), split)
+    numbers, digests = results.numbers[good], results.digests[good]
+    people = Texts(people_of(listing.faces, numbers))
+    copies, near = join_copies(copies_of(digests), good, results)
+    groups = Groups(people, copies, digests)
+    splits, note = assign_splits(own_splits(listing.faces, results, good), copies, groups, split)
+    del copies, groups  # the table takes as much again
     values = np.empty((len(good), 0))
     if listing.attributes:
-        values = listing.values[numbers]
-    ids = map(results.id, good.tolist())
-    table = make_table(ids, (SPLITS[code] for code in splits), people, listing.attributes, values)
+        everything = np.array_equal(numbers, np.arange(len(listing.values)))
+        values = listing.values if everything else listing.values[numbers]
+    ids = Texts(map(results.id, map(int, good)))
+    words = Words(SPLITS)
+    for code in splits:
+        words.append(SPLITS[code])
+    table = SetTable(ids, words, people, tuple(listing.attributes), values)
     sizes = results.sizes()
     usual = _usual_size(sizes)
     facts = _facts(origin, listing, spec, results, usual)

@@ -184,6 +184,8 @@ def read_table(root: Path, count: int) -> SetTable:
         table, whole = _read_csv(path, count, size)
     if not whole:
         raise DamagedTable(f"{path.name} does not have one whole row for each of the {count} images")
+    table.ids.trim()
+    table.identities.trim()
     longest = max(table.ids.longest, table.identities.longest)
     if count * longest > LARGEST_TABLE:  # as an array every text takes as much as the longest
         raise ValueError(f"it holds a name of {longest:,} characters")

@@ -15,10 +15,10 @@ def own_splits(faces: Sequence[Face], results: Results, good: np.ndarray) -> np.
     """The source's split of each good face, as codes; of copies in several splits the last of train,
     validation, test. `good` are the places of good faces, int64 (N,) ascending."""
     numbers = results.numbers
-    own = split_codes(splits_of(faces, numbers[good].tolist()))
+    own = split_codes(splits_of(faces, numbers[good]))
     for place, original in results.copies.items():  # an original is never left out
         if place in results.failures:
-            (split,) = split_codes(splits_of(faces, [int(numbers[place])]))
+            (split,) = split_codes(splits_of(faces, [numbers[place]]))
             row = np.searchsorted(good, original)
             own[row] = max(own[row], split)
     return own

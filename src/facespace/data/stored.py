@@ -2,7 +2,7 @@
 columns: where one lies takes a few numbers."""
 
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import overload
 
@@ -79,15 +79,13 @@ def id_of(faces: Sequence[Face], number: int) -> str:
     return faces.ids[number] if isinstance(faces, StoredFaces) else faces[number].id
 
 
-def people_of(faces: Sequence[Face], numbers: Sequence[int]) -> list[str | None]:
-    """The people of listed faces, None where nobody is named."""
-    if isinstance(faces, StoredFaces):
-        return [faces.identities[number] or None for number in numbers]
-    return [faces[number].identity for number in numbers]
+def people_of(faces: Sequence[Face], numbers: Iterable[int]) -> Iterator[str]:
+    """The people of listed faces, an empty text where nobody is named."""
+    for number in map(int, numbers):
+        yield faces.identities[number] if isinstance(faces, StoredFaces) else faces[number].identity or ""
 
 
-def splits_of(faces: Sequence[Face], numbers: Sequence[int]) -> list[str | None]:
+def splits_of(faces: Sequence[Face], numbers: Iterable[int]) -> Iterator[str | None]:
     """The splits that the source gives listed faces."""
-    if isinstance(faces, StoredFaces):
-        return [faces.split(number) for number in numbers]
-    return [faces[number].split for number in numbers]
+    for number in map(int, numbers):
+        yield faces.split(number) if isinstance(faces, StoredFaces) else faces[number].split
