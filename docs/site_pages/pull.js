@@ -5,6 +5,7 @@
 /** @typedef {{image: string, tile: [number, number], sliders: Slider[], captions: string[], alt: string}} Sheet */
 
 const SHARE = 100; // per cent
+const ENLARGED = 2; // times the pixels of a tile, at most
 
 /** @param {HTMLElement} figure */
 function start(figure) {
@@ -16,7 +17,7 @@ function start(figure) {
   const caption = make('p', { class: 'pull-caption', 'aria-live': 'polite' });
   const [width, height] = sheet.tile;
   picture.style.aspectRatio = `${width} / ${height}`;
-  picture.style.maxWidth = `${width}px`;
+  picture.style.maxWidth = `${ENLARGED * width}px`;
   picture.style.backgroundImage = `url("${sheet.image}")`;
   const places = sheet.sliders.map((slider) => slider.start);
   const counts = sheet.sliders.map((slider) => slider.values.length);
