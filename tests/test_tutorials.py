@@ -1,8 +1,11 @@
 """The tutorials are followed word for word in empty folders: their commands run, print what the pages say, and make the
-pictures that the pages show."""
+pictures that the pages show; the additions of the page for developers work in a copy of the project."""
 
 import importlib
+import os
 import re
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -14,6 +17,9 @@ from facespace.cli import app
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
+FILE = re.compile(r'^``` \{ \.\w+ title="(?P<path>[^"]+)" \}\n(?P<text>.*?)^```$', re.M | re.S)
+DIFF = re.compile(r"^```diff\n(.*?)^```$", re.M | re.S)
+COMMAND = re.compile(r"^```bash\n(.*?)^```$", re.M | re.S)
 LEVELS = 8  # of 255: mean difference of a picture that was trained or drawn again
 
 
@@ -73,3 +79,52 @@ def test_pictures_of_the_sheet_are_those_of_the_lesson():
     assert len(re.findall(r"^\*\*\d\.\*\*", text_of("teach-sheet"), re.M)) == len(
         re.findall(r"^\d\. ", text_of("teach").partition("## Answers")[2].partition("## ")[0], re.M)
     )
+
+
+@pytest.fixture(scope="module")
+def developed(tmp_path_factory) -> Path:
+    """A copy of the project with the files and changes of docs/develop.md."""
+    root = tmp_path_factory.mktemp("developed")
+    for name in ("src", "tests", "docs", "notebooks", "benchmarks"):
+        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in (
+        "pyproject.toml",
+        "README.md",
+        "CHANGELOG.md",
+        "CONTRIBUTING.md",
+        "LICENSE",
+        "Makefile",
+        "mkdocs.yml",
+    ):
+        shutil.copy(ROOT / name, root / name)
+    page = text_of("develop")
+    for found in FILE.finditer(page):
+        path = root / found["path"]
+        assert not path.exists(), f"{found['path']} exists already"
+        path.write_text(found["text"], encoding="utf-8")
+    for change in DIFF.findall(page):
+        subprocess.run(["git", "apply", "-p1", "-"], cwd=root, input=change, text=True, check=True)
+    return root
+
+
+def commands() -> list[str]:
+    return [line for block in COMMAND.findall(text_of("develop")) for line in block.splitlines()]
+
+
+@pytest.mark.parametrize("command", commands())
+def test_the_additions_of_the_page_for_developers_work(command, developed):
+    program, *words = command.split()
+    env = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(developed / "src"), os.environ.get("PYTHONPATH", "")]),
+    }
+    beside = Path(sys.executable).parent
+    line = (
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *words]
+        if program == "pytest"
+        else [str(beside / program), *words]
+    )
+    done = subprocess.run(line, cwd=developed, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    if program == "pytest":
+        assert re.search(r"\d+ passed|^\.+|\[100%\]", done.stdout, re.M)
