@@ -10,7 +10,7 @@ PYTEST := $(BIN)/pytest -n 2 --dist worksteal
 # Two checks at once, each one's lines together where this make can do that.
 BOTH := $(MAKE) --no-print-directory -j 2 $(if $(findstring output-sync,$(.FEATURES)),--output-sync)
 
-.PHONY: demo site test check docs gallery format types style
+.PHONY: demo site test check docs gallery notebooks tutorials essays format types style
 demo: .venv/installed
 	$(BIN)/facespace demo --to demo --resume
 
@@ -32,6 +32,18 @@ docs: .venv/docs
 # The pictures of docs/gallery, from the commands of its table.
 gallery: .venv/installed
 	$(BIN)/python benchmarks/gallery.py
+
+# The outputs of the notebooks, on synthetic faces.
+notebooks: .venv/ready
+	$(BIN)/python benchmarks/notebooks.py
+
+# What the commands of the tutorials print and draw, into their pages.
+tutorials: .venv/installed
+	$(BIN)/python benchmarks/tutorials.py
+
+# The figures of the essays.
+essays: .venv/installed
+	$(BIN)/python benchmarks/essays.py
 
 types: .venv/ready
 	$(BIN)/basedpyright

@@ -13,6 +13,7 @@ from PIL import Image
 
 import facespace
 from facespace.core import html
+from facespace.core.console import note
 from facespace.image import shown
 from facespace.report.metric_table import Cell, Column, MetricTable, Row
 from facespace.report.report import Finding, Layout, Report, Results
@@ -104,3 +105,9 @@ def test_a_set_and_faces_are_shown_without_torch(drawn):
         "assert s.faces()._repr_png_(); assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code, str(drawn)], check=True)
+
+
+def test_a_note_in_a_notebook_is_a_line_of_a_log(monkeypatch, capsys):
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    note("12 faces")
+    assert capsys.readouterr().err == "12 faces\n"

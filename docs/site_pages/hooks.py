@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from pymdownx.slugs import slugify
 
 from site_pages import commands, gallery, library, notebooks, play, recipes, repository
+from site_pages.figures import with_figures
 from site_pages.formulas import with_mathml
 
 # Code in a sentence that fits into a line of a phone, as --keep-detail does.
@@ -91,7 +92,7 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
     path = page.file.src_uri
     if path in GENERATED:
         return markdown
-    return repository.site_links(markdown, f"docs/{path}", path, config.repo_url or "")
+    return with_figures(repository.site_links(markdown, f"docs/{path}", path, config.repo_url or ""))
 
 
 def on_page_content(html: str, **_: Any) -> str:

@@ -1,5 +1,6 @@
-"""The notebooks as pages of the site: their text and code, with the notebook itself to download."""
+"""The notebooks as pages of the site: their text, code and stored outputs, with the notebook itself to download."""
 
+import html
 import json
 from pathlib import Path
 
@@ -21,13 +22,17 @@ def pages() -> dict[str, str]:
         rows.append(f"* [{title.removeprefix('# ')}]({path.stem}.md)")
     made["tutorials/index.md"] = (
         "# Tutorials\n\n[First steps](../first-steps.md) are three short paths without any training: a lesson, a picture, "
-        "a paper.\n\nThe notebooks train a space in minutes, without a download:\n\n" + "\n".join(rows) + "\n"
+        "a paper. These go the whole way; a test follows each word for word:\n\n"
+        "* [A lesson of 45 minutes](../teach.md), with [a sheet to print](../teach-sheet.md)\n"
+        "* [Add a model, a source, a metric, a panel](../develop.md)\n\n"
+        "The notebooks train a space in a minute, without a download; three show a published system whole, in plain "
+        "PyTorch:\n\n" + "\n".join(rows) + "\n"
     )
     return made
 
 
 def notebook_text(path: Path) -> str:
-    """The cells of a notebook as Markdown; code cells as Python blocks. Outputs are left out."""
+    """The cells of a notebook as Markdown: code cells as Python blocks, their outputs below them."""
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     blocks = []
     for cell in cells:
@@ -36,4 +41,21 @@ def notebook_text(path: Path) -> str:
             blocks.append(source)
         elif cell["cell_type"] == "code" and source:
             blocks.append(f"```python\n{source}\n```")
+            blocks += [shown(output) for output in cell["outputs"]]
     return "\n\n".join(blocks) + "\n"
+
+
+def shown(output: dict) -> str:
+    """A stored output as HTML: its picture, its own HTML, or its text."""
+    data = output.get("data", {})
+    for kind in ("image/gif", "image/png"):
+        if kind in data:
+            alt = output.get("metadata", {}).get(kind, {}).get("alt", "What the cell above shows")
+            source = f"data:{kind};base64,{''.join(data[kind]).strip()}"
+            return f'<p class="output"><img src="{source}" alt="{html.escape(alt)}"></p>'
+    if "text/html" in data:
+        return f'<div class="output">{"".join(data["text/html"])}</div>'
+    text = "".join(output.get("text") or data.get("text/plain", ""))
+    return f'<pre class="output" tabindex="0">{html.escape(text.rstrip())}</pre>'.replace(
+        "\n\n", "\n&#8203;\n"
+    )

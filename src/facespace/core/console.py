@@ -50,10 +50,10 @@ def duration(seconds: float) -> str:
 
 def stderr() -> "Console":
     """A console for notes; a new one each time, so that it uses the current sys.stderr, NO_COLOR and
-    terminal."""
+    terminal. In a notebook it is a log: rich would make a display of its own of every line."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+    return Console(stderr=True, highlight=False, soft_wrap=True, force_jupyter=False)
 
 
 def quiet() -> AbstractContextManager[None]:

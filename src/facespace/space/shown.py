@@ -15,13 +15,12 @@ TEMPERATURE = 0.8
 
 
 def space_html(space: "BaseSpace") -> str:
-    """Recipe, sizes, training faces with their terms, priors, and SAMPLES faces of the default prior."""
+    """Sizes, training faces with their terms, priors, and SAMPLES faces of the default prior."""
     card = space.card
     recipe = card.get("recipe") or {}
     data = card.get("data") or {}
     channels, height, width = space.image_shape
     rows = [
-        ("recipe", recipe.get("summary", "")),
         ("faces", f"{width}×{height} pixels, {'gray' if channels == 1 else 'colour'}"),
         ("latents", f"{space.latent_dim:,}"),
         ("conditions", ", ".join(space.conditions)),
