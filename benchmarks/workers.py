@@ -21,12 +21,12 @@ from PIL import Image
 
 import facespace
 from facespace.core.console import quiet
-from facespace.core.workers import HERE, Workers
 from facespace.data.faces import SMALL_NETWORK_BATCH_SIZE, FaceSet
 from facespace.image.photos import Template
 from facespace.perception.attributes import load_classifier
 from facespace.space.set_latents import encode_set
 from facespace.training.labelling import label
+from facespace.workers.where import HERE, Workers
 
 
 def seconds(work: Callable[[], object]) -> tuple[float, float]:

@@ -20,20 +20,20 @@ from test_large_sources import shard
 from test_workers import CHUNKS, SINGLES
 
 import facespace
-from facespace.core import dask_team
 from facespace.core.errors import WorkersError
 from facespace.core.files import unfinished_folder
-from facespace.core.tasks import Care, map_in_order
-from facespace.core.workers import Workers
 from facespace.data.resumable import LOG
 from facespace.space.set_latents import encode_set
 from facespace.training.labelling import label
+from facespace.workers import dask_team
+from facespace.workers.tasks import Care, map_in_order
+from facespace.workers.where import Workers
 
 pytest.importorskip("distributed")
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes of POSIX")
 
 LOCAL = Workers(cluster="local:2")
-OTHER_VERSION = "import facespace.core.dask_team as e; e.__version__ = '0.0.1'\n"
+OTHER_VERSION = "import facespace.workers.dask_team as e; e.__version__ = '0.0.1'\n"
 NO_FACESPACE = """
 import sys
 

@@ -7,14 +7,18 @@ import pytest
 
 import facespace
 from facespace.core.console import quiet
-from facespace.core.dask_team import _work_remotely
 from facespace.core.errors import UsageError, WorkersError
 from facespace.core.files import unfinished_folder
 from facespace.core.finished_rows import FinishedRows
-from facespace.core.networks import network_files, opened
-from facespace.core.tasks import Care, crew
 from facespace.core.version import __version__
-from facespace.core.worker_files import (
+from facespace.perception.inception import open_features
+from facespace.perception.shared_networks import shared_features
+from facespace.space.film import Decoded
+from facespace.space.set_latents import encode_set
+from facespace.space.shared_work import shared
+from facespace.training.labelling import label
+from facespace.workers.dask_team import _work_remotely
+from facespace.workers.files import (
     FilesMissing,
     as_worker,
     digest_of,
@@ -23,13 +27,9 @@ from facespace.core.worker_files import (
     require_here,
     source,
 )
-from facespace.core.workers import Workers
-from facespace.perception.inception import open_features
-from facespace.perception.shared_networks import shared_features
-from facespace.space.film import Decoded
-from facespace.space.set_latents import encode_set
-from facespace.space.shared_work import shared
-from facespace.training.labelling import label
+from facespace.workers.networks import network_files, opened
+from facespace.workers.tasks import Care, crew
+from facespace.workers.where import Workers
 
 MANY = 300  # faces: more than one task has
 

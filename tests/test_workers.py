@@ -8,13 +8,13 @@ import pytest
 import worker_functions
 
 import facespace
-from facespace.core.dask_team import check_version
 from facespace.core.errors import UsageError, WorkersError
-from facespace.core.tasks import Care, Divisible, map_in_order
 from facespace.core.version import __version__
-from facespace.core.workers import Workers
 from facespace.data import processing
 from facespace.data.workers import DEADLY
+from facespace.workers.dask_team import check_version
+from facespace.workers.tasks import Care, Divisible, map_in_order
+from facespace.workers.where import Workers
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes of POSIX")
 

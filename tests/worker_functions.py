@@ -5,7 +5,7 @@ import signal
 import time
 from pathlib import Path
 
-from facespace.core.process_team import working_on
+from facespace.workers.process_team import working_on
 
 
 def late(number):

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from facespace.adaptation.adapt import adapt
     from facespace.adaptation.adapter import personalize
     from facespace.core.errors import FacespaceError
-    from facespace.core.workers import Workers
     from facespace.data.aligned_photos import read_photos
     from facespace.data.faces import FaceSet
     from facespace.data.prepare import prepare
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from facespace.space.shared_work import shared
     from facespace.training.discriminators import load_discriminator
     from facespace.training.loop import train
+    from facespace.workers.where import Workers
 
 __all__ = [
     "FaceSet",
@@ -79,7 +79,7 @@ _MODULES = {
     "FaceSpace": "facespace.space",
     "Faces": "facespace.image.shown",
     "FacespaceError": "facespace.core.errors",
-    "Workers": "facespace.core.workers",
+    "Workers": "facespace.workers.where",
     "adapt": "facespace.adaptation.adapt",
     "analyze": "facespace.evaluation.analyze",
     "benchmark_edits": "facespace.evaluation.edit_benchmark",

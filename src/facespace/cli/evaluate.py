@@ -18,7 +18,7 @@ from facespace.cli.options import (
     check_trust,
     words,
 )
-from facespace.core.workers import Workers
+from facespace.workers.where import Workers
 
 if TYPE_CHECKING:
     from facespace.perception.interface import Features
@@ -106,10 +106,10 @@ def _in_workers(
     if not where.named:
         yield space, network
         return
-    from facespace.core.tasks import Care, crew
     from facespace.perception.shared_networks import shared_features
     from facespace.space.face_space import load
     from facespace.space.shared_work import on_crew
+    from facespace.workers.tasks import Care, crew
 
     opened = load(space)
     with crew(where, Care(fresh=True)) as workers:

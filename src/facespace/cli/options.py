@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from facespace.core.errors import UsageError
-from facespace.core.workers import Workers
+from facespace.workers.where import Workers
 
 Flag = Annotated[bool, Parameter(negative="")]  # on or absent; there is no --no-…
 Force = Annotated[bool, Parameter(negative="", help="Replace an older result in that folder.")]

@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image
 
 from facespace.core.errors import FaceSetError, ImageError
-from facespace.core.worker_files import source
 from facespace.image.decoding import decode
+from facespace.workers.files import source
 
 FORMATS = ("PNG", "BMP", "TIFF", "GIF", "WEBP", "JPEG")
 ALL_OR_NOTHING = 0.999  # share of all pixels of a set above which its masks keep everything, or nothing

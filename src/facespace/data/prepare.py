@@ -17,7 +17,6 @@ from facespace.core.cards import Card
 from facespace.core.errors import FaceSetError
 from facespace.core.files import build_folder, check_apart, check_target
 from facespace.core.locks import writing
-from facespace.core.workers import Workers
 from facespace.data.aligned_photos import align_mode
 from facespace.data.alignment_report import report_alignment
 from facespace.data.columns import Texts, Words
@@ -40,6 +39,7 @@ from facespace.data.splits import Groups, assign_splits, copies_of
 from facespace.data.stored import StoredFaces, people_of
 from facespace.data.writing import write_facts
 from facespace.image.photos import TOO_SMALL
+from facespace.workers.where import Workers
 
 Size = tuple[int, int]  # height, width in pixels
 

@@ -12,12 +12,12 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from facespace.core.errors import ImageError
-from facespace.core.process_team import working_on
-from facespace.core.worker_files import require, require_here, source
 from facespace.data.copies import perceptual_hash
 from facespace.data.faces import Face, StoredImage
 from facespace.image import align, detectors
 from facespace.image.photos import Template, read_photo, to_rgb
+from facespace.workers.files import require, require_here, source
+from facespace.workers.process_team import working_on
 
 EDGE = 2.0  # pixels of a 512 px picture that a mask loses at its border, where the old background is visible
 

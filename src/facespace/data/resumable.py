@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from facespace.core.console import note, progress
-from facespace.core.workers import Workers
 from facespace.data.copies import CopyRules
 from facespace.data.copy_filter import CopyFilter
 from facespace.data.faces import Face, SourceListing
@@ -22,6 +21,7 @@ from facespace.data.results import Result, Results
 from facespace.data.shards import Shard
 from facespace.data.stored import StoredFaces, id_of
 from facespace.data.workers import map_chunks
+from facespace.workers.where import Workers
 
 CHUNK = 64  # listed faces that a worker takes at a time
 LOG = "made.jsonl"  # in an unfinished folder: the job, then a line a chunk, and a line a finished shard

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from facespace.core.errors import ImageError
-from facespace.core.tasks import Care, Divisible, map_in_order
-from facespace.core.workers import Workers, is_local
 from facespace.data.faces import Face, StoredImage
 from facespace.data.processing import PreparedFace, files_of
+from facespace.workers.tasks import Care, Divisible, map_in_order
+from facespace.workers.where import Workers, is_local
 
 Chunk = Sequence[Face]  # listed images
 Prepared = tuple[list[list[PreparedFace]], bytes]  # of each image its faces, and the pixels of all

@@ -10,7 +10,7 @@ import numpy as np
 
 from facespace.core.console import progress
 from facespace.core.errors import FacespaceError, UsageError
-from facespace.core.tasks import Crew
+from facespace.workers.tasks import Crew
 
 BATCH = 32  # faces through a network at once, so that memory stays constant
 

@@ -1,5 +1,5 @@
 """Networks of this floor in workers: attribute classifiers, and feature networks for figures.
-core/networks.py opens them, once a process."""
+workers/networks.py opens them, once a process."""
 
 from dataclasses import replace
 from functools import partial
@@ -9,8 +9,6 @@ import numpy as np
 import torch
 
 from facespace.core.cards import CARD, WEIGHTS
-from facespace.core.networks import NetworkFiles, network_files, opened
-from facespace.core.tasks import Crew
 from facespace.perception.attributes import AttributeClassifier, load_classifier
 from facespace.perception.inception import (
     ATTRIBUTES,
@@ -22,6 +20,8 @@ from facespace.perception.inception import (
 from facespace.perception.interface import Features, FeaturesError
 from facespace.perception.store import SCORER
 from facespace.perception.torchscript import open_torchscript
+from facespace.workers.networks import NetworkFiles, network_files, opened
+from facespace.workers.tasks import Crew
 
 CPU = torch.device("cpu")
 

@@ -12,13 +12,13 @@ from facespace.core.errors import UsageError
 from facespace.core.files import check_apart
 from facespace.core.finished_rows import finished_rows
 from facespace.core.locks import writing
-from facespace.core.tasks import Care, crew
-from facespace.core.workers import HERE, Workers
 from facespace.data.faces import FaceSet
 from facespace.space.face_space import FaceSpace
 from facespace.space.set_faces import SetFaces
 from facespace.space.shared_engine import PART
 from facespace.space.shared_work import encode_faces, space_files
+from facespace.workers.tasks import Care, crew
+from facespace.workers.where import HERE, Workers
 
 
 def encode_set(

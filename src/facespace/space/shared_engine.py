@@ -6,11 +6,11 @@ from functools import partial
 
 import numpy as np
 
-from facespace.core.networks import NetworkFiles, opened
-from facespace.core.tasks import Crew
 from facespace.data.faces import BATCH_SIZE
 from facespace.models import bundle
 from facespace.space.torch_engine import TorchEngine
+from facespace.workers.networks import NetworkFiles, opened
+from facespace.workers.tasks import Crew
 
 PART = 4 * BATCH_SIZE  # faces of a task; networks see the same batches as in one process
 

@@ -1,5 +1,5 @@
 """A space whose networks run in workers: the same arrays in and out, computed by several processes or a
-cluster. Which ones these are is core/tasks.py."""
+cluster. Which ones these are is workers/tasks.py."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from facespace.core.cards import CARD, WEIGHTS
-from facespace.core.networks import NetworkFiles, network_files, opened
-from facespace.core.tasks import Care, Crew, crew
-from facespace.core.workers import Workers
 from facespace.models.locations import DEFAULT_SPACE
 from facespace.space.face_space import FaceSpace, load
 from facespace.space.shared_engine import SharedEngine
+from facespace.workers.networks import NetworkFiles, network_files, opened
+from facespace.workers.tasks import Care, Crew, crew
+from facespace.workers.where import Workers
 
 
 def space_files(space: FaceSpace) -> NetworkFiles:

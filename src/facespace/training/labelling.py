@@ -13,13 +13,13 @@ from facespace.core.errors import UsageError
 from facespace.core.files import check_target
 from facespace.core.finished_rows import finished_rows
 from facespace.core.locks import writing
-from facespace.core.networks import NetworkFiles
-from facespace.core.tasks import Care, crew
-from facespace.core.workers import HERE, Workers
 from facespace.data import derive
 from facespace.data.faces import SMALL_NETWORK_BATCH_SIZE, FaceSet, is_face_set, map_images
 from facespace.perception.attributes import AttributeClassifier, load_classifier
 from facespace.perception.shared_networks import classifier_files, classify_faces
+from facespace.workers.networks import NetworkFiles
+from facespace.workers.tasks import Care, crew
+from facespace.workers.where import HERE, Workers
 
 
 def label(

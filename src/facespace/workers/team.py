@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from facespace.core.worker_files import FilesMissing
+from facespace.workers.files import FilesMissing
 
 VICTIMS = 2  # workers that end over the same part of the work before it is left out
 

@@ -17,10 +17,10 @@ from typing import Any, Self
 from facespace.core.errors import FacespaceError, WorkersError
 from facespace.core.extras import install_command
 from facespace.core.interrupts import deferred, is_leaving
-from facespace.core.team import VICTIMS, Contents, Lost, Team
 from facespace.core.version import __version__
-from facespace.core.worker_files import FilesMissing, as_worker, keep, read_all
-from facespace.core.workers import LOCAL, SCHEMES
+from facespace.workers.files import FilesMissing, as_worker, keep, read_all
+from facespace.workers.team import VICTIMS, Contents, Lost, Team
+from facespace.workers.where import LOCAL, SCHEMES
 
 CONNECT = 8.0  # seconds for a scheduler to answer
 WORKERS = 30.0  # seconds without any worker before the work is given up

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from facespace.core import dask_team, process_team
 from facespace.core.console import note
 from facespace.core.errors import WorkersError
-from facespace.core.spawning import is_unguarded_script, note_one_process, start_method
-from facespace.core.team import VICTIMS, Lost, Team
-from facespace.core.worker_files import FilesMissing, read_all
-from facespace.core.workers import Workers, is_local
+from facespace.workers import dask_team, process_team
+from facespace.workers.files import FilesMissing, read_all
+from facespace.workers.spawning import is_unguarded_script, note_one_process, start_method
+from facespace.workers.team import VICTIMS, Lost, Team
+from facespace.workers.where import Workers, is_local
 
 Input = TypeVar("Input")
 Output = TypeVar("Output")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from facespace.core.worker_files import FilesMissing, digest_of, exact_file
+from facespace.workers.files import FilesMissing, digest_of, exact_file
 
 MOST_OPEN = 4  # networks of a process; of more the one that was opened first is closed
 

@@ -15,8 +15,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from facespace.core.interrupts import deferred
-from facespace.core.team import VICTIMS, Contents, Lost
-from facespace.core.worker_files import FilesMissing
+from facespace.workers.files import FilesMissing
+from facespace.workers.team import VICTIMS, Contents, Lost
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")  # of a process, for its libraries
 
