@@ -41,7 +41,8 @@ from facespace.models.bundle import (
     tensors_of,
     write_files,
 )
-from facespace.models.bundle_card import DirectionsEntry, Entry, Fields, PriorEntry
+from facespace.models.bundle_card import MODEL_PRIOR, DirectionsEntry, Entry, Fields, PriorEntry
+from facespace.models.graphs import DECODER, ENCODER, QUANTIZER, prior_graph
 from facespace.models.interface import LatentModel
 from facespace.models.locations import check_writable
 from facespace.models.priors import STORED, FittedPrior, Options
@@ -53,7 +54,12 @@ MOST_OPTION, MOST_BLOCKS = 2**24, 256  # of a prior's numbers, and of the blocks
 
 
 # All files of a bundle that facespace writes.
-BUNDLE_FILES = frozenset((CARD, WEIGHTS, DIRECTIONS, DISCRIMINATOR, ENCODED, *map(prior_file, STORED)))
+BUNDLE_FILES = frozenset(
+    (
+        *(CARD, WEIGHTS, DIRECTIONS, DISCRIMINATOR, ENCODED, *map(prior_file, STORED)),
+        *(ENCODER, DECODER, QUANTIZER, *map(prior_graph, (MODEL_PRIOR, *STORED))),
+    )
+)
 
 
 def save_prior(
@@ -328,6 +334,19 @@ def add_facts(loaded: Bundle, key: str, facts: Fields) -> None:
             write_files(beside, {**card, key: facts}, {})
 
 
+def add_files(loaded: Bundle, files: Mapping[str, bytes], key: str, facts: Fields) -> None:
+    """Writes files and an entry without tensors into a bundle, in place of older ones. Raises BundleError
+    where the folder holds another model by now."""
+    with writing(loaded.folder, WAIT):
+        card = read_card(loaded.folder)
+        _check_same(loaded, card)
+        with _changed(loaded.folder) as beside:
+            for name, content in files.items():
+                (beside / name).unlink(missing_ok=True)
+                (beside / name).write_bytes(content)
+            write_files(beside, {**card, key: facts}, {})
+
+
 def _belongs(entry: Any, weights: str) -> TypeGuard[Card]:
     return isinstance(entry, dict) and entry.get("weights") == weights
 
@@ -345,10 +364,7 @@ def _add(loaded: Bundle, file: str, tensors: Tensors, about: Fields, place: tupl
     check_writable(folder)
     with writing(folder, WAIT):  # the card is read inside: another process may have added an entry
         card = read_card(folder)
-        if card.get("fingerprint") != loaded.card["fingerprint"]:
-            raise BundleError(
-                f"{folder} holds another model than the one that was opened. Open it and try again."
-            )
+        _check_same(loaded, card)
         entry = {**about, "weights": card["fingerprint"], "fingerprint": fingerprint(tensors)}
         table = card if len(place) == 1 else card.setdefault(place[0], {})
         table[place[-1]] = entry
@@ -356,6 +372,13 @@ def _add(loaded: Bundle, file: str, tensors: Tensors, about: Fields, place: tupl
         with _changed(folder) as beside:
             write_files(beside, card, {file: tensors})
     return cast(Entry, entry)
+
+
+def _check_same(loaded: Bundle, card: Card) -> None:
+    if card.get("fingerprint") != loaded.card["fingerprint"]:
+        raise BundleError(
+            f"{loaded.folder} holds another model than the one that was opened. Open it and try again."
+        )
 
 
 @contextmanager
