@@ -21,6 +21,7 @@ from facespace.core import interrupts
 from facespace.core.aliases import current_verb, rename_arguments
 from facespace.core.console import is_main_process, visible
 from facespace.core.errors import FacespaceError, describe_os_error
+from facespace.core.extras import TRAINING_MODULES, install_command
 from facespace.core.version import __version__
 
 
@@ -163,9 +164,22 @@ def _handle(error: BaseException, tokens: Sequence[str], as_json: bool) -> int:
         return 1
     if isinstance(error, SystemExit):  # --help and --version leave this way
         return error.code if isinstance(error.code, int) else 0
+    if isinstance(error, ModuleNotFoundError) and (missing := _missing_package(error, tokens)):
+        return _fail(missing, 1, as_json)
     if isinstance(error, FacespaceError | OSError | CycloptsError | KeyboardInterrupt):
         return _fail(*_explain(error, tokens), as_json)
     raise error
+
+
+def _missing_package(error: ModuleNotFoundError, tokens: Sequence[str]) -> str:
+    """The sentence for a package of the extra train that is not installed; empty for any other module."""
+    name = (error.name or "").partition(".")[0]
+    if name not in TRAINING_MODULES:
+        return ""
+    return (
+        f"facespace {_verb(tokens)}needs {TRAINING_MODULES[name]}, which is not installed here. What trains, "
+        f"fits and measures is an extra: {install_command('train')}"
+    )
 
 
 def _fail(sentence: str, code: int, as_json: bool) -> int:

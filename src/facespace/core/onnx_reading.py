@@ -2,8 +2,8 @@
 package `onnx`, and the same network with all of its tensors inside.
 
 A graph of a bundle (models/graphs.py) names its weights as external data: a file, offset and length. No
-runtime gets such a name from facespace. `inlined` accepts tensors that lie in one file alone, which the caller
-has read and checked, puts their bytes into the graph, and refuses every part of ONNX that a network of
+runtime gets such a name from facespace. `inlined` accepts tensors that lie in one file alone, which the
+caller has read and checked, puts their bytes into the graph, and refuses every part of ONNX that a network of
 facespace has no use for: control flow and other subgraphs, functions, training information, sparse tensors,
 operators of other domains, and operators outside OPERATORS. So opening the result reads no file, runs nothing
 but arithmetic, and ends.

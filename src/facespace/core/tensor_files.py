@@ -104,8 +104,12 @@ def read_arrays(path: Path, expected: str | None, remedy: str) -> dict[str, np.n
         scale = stored.get(name + SCALE)
         if array.dtype == np.int8 and scale is not None:
             array = array.astype(np.float32) * scale
-        if array.dtype == np.float16:
-            array = array.astype(np.float32)
+        array = widened(array)
         if not (name.endswith(SCALE) and name.removesuffix(SCALE) in stored):
             found[name] = array
     return found
+
+
+def widened(array: np.ndarray) -> np.ndarray:
+    """Float16 numbers as float32; others as they are."""
+    return array.astype(np.float32) if array.dtype == np.float16 else array

@@ -7,10 +7,9 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, TypeGuard, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard, cast
 
 import numpy as np
-import torch
 
 from facespace.core.cards import (
     CARD,
@@ -29,6 +28,7 @@ from facespace.core.console import note, quoted
 from facespace.core.errors import BundleError, UsageError, suggest
 from facespace.core.files import build_folder, is_own, restore_interrupted
 from facespace.core.locks import WAIT, writing
+from facespace.core.tensor_files import read_arrays
 from facespace.image.photos import Template
 from facespace.latent.directions import Directions, Whitening
 from facespace.models.bundle import (
@@ -43,12 +43,15 @@ from facespace.models.bundle import (
 )
 from facespace.models.bundle_card import MODEL_PRIOR, DirectionsEntry, Entry, Fields, PriorEntry
 from facespace.models.graphs import DECODER, ENCODER, QUANTIZER, prior_graph
-from facespace.models.interface import LatentModel
 from facespace.models.locations import check_writable
-from facespace.models.priors import STORED, FittedPrior, Options
-from facespace.models.uninitialized import shapes_of, uninitialized
-from facespace.models.weight_quantization import restored, restored_kernels, stored
+from facespace.models.prior_facts import STORED_KINDS
 from facespace.recipes.model_config import ModelConfig
+
+if TYPE_CHECKING:  # directions and encoded faces are read without it
+    import torch
+
+    from facespace.models.interface import LatentModel
+    from facespace.models.priors import FittedPrior, Options
 
 MOST_OPTION, MOST_BLOCKS = 2**24, 256  # of a prior's numbers, and of the blocks of its network
 
@@ -56,31 +59,37 @@ MOST_OPTION, MOST_BLOCKS = 2**24, 256  # of a prior's numbers, and of the blocks
 # All files of a bundle that facespace writes.
 BUNDLE_FILES = frozenset(
     (
-        *(CARD, WEIGHTS, DIRECTIONS, DISCRIMINATOR, ENCODED, *map(prior_file, STORED)),
-        *(ENCODER, DECODER, QUANTIZER, *map(prior_graph, (MODEL_PRIOR, *STORED))),
+        *(CARD, WEIGHTS, DIRECTIONS, DISCRIMINATOR, ENCODED, *map(prior_file, STORED_KINDS)),
+        *(ENCODER, DECODER, QUANTIZER, *map(prior_graph, (MODEL_PRIOR, *STORED_KINDS))),
     )
 )
 
 
 def save_prior(
-    loaded: Bundle, kind: str, prior: FittedPrior, facts: Fields, bits: int | None = None
+    loaded: Bundle, kind: str, prior: "FittedPrior", facts: Fields, bits: int | None = None
 ) -> PriorEntry:
     """Writes a fitted prior into the bundle, in place of an older one of its kind, and returns its entry of
     the card. `facts` are further fields of the entry: the data it was fitted to and figures of its fit. With
     `bits` 16 or 8 its matrices are stored in fewer bits."""
     about = {"origin": prior.origin, "options": prior.options, **facts}
+    from facespace.models.weight_quantization import stored
+
     tensors = stored(prior, bits) if bits else tensors_of(prior)
     entry = _add(loaded, prior_file(kind), tensors, about, ("priors", kind))
     return cast(PriorEntry, entry)
 
 
-def load_prior(loaded: Bundle, kind: str) -> FittedPrior:
+def load_prior(loaded: Bundle, kind: str) -> "FittedPrior":
     """A prior that was fitted to this model. Raises UsageError for an unknown kind, BundleError for one that
     is missing, damaged or was fitted to other weights."""
     return steady(loaded.folder, lambda: _load_prior(loaded, kind))
 
 
-def _load_prior(loaded: Bundle, kind: str) -> FittedPrior:
+def _load_prior(loaded: Bundle, kind: str) -> "FittedPrior":
+    from facespace.models.priors import STORED
+    from facespace.models.uninitialized import shapes_of, uninitialized
+    from facespace.models.weight_quantization import restored
+
     folder, fit = loaded.folder, f"facespace fit-prior {quoted(loaded.folder)} --data SET"
     if kind not in STORED:
         raise UsageError(f"Unknown prior {kind!r}. {suggest(kind, STORED)} Fit one with: {fit}")
@@ -121,7 +130,7 @@ def _load_prior(loaded: Bundle, kind: str) -> FittedPrior:
     return prior
 
 
-def _check_options(options: Options) -> None:
+def _check_options(options: "Options") -> None:
     """Raises ValueError where an option of a prior in a card is a number or a list beyond what any prior has,
     which would only take time."""
     for name, value in options.items():
@@ -146,6 +155,8 @@ def save_directions(loaded: Bundle, directions: Directions) -> None:
         "center": directions.whitening.center,
         "root": directions.whitening.root,
     }
+    import torch
+
     tensors = {}
     for name, array in arrays.items():
         tensors[name] = torch.from_numpy(np.ascontiguousarray(array, np.float32))
@@ -175,16 +186,16 @@ def _load_directions(loaded: Bundle) -> Directions:
             raise BundleError(
                 f"The directions in {folder} were found in a model with other weights. {repair}"
             )
-        tensors = read_tensors(folder / DIRECTIONS, entry["fingerprint"], repair)
-        return _directions(entry, tensors, latent_size(loaded))
+        stored = read_arrays(folder / DIRECTIONS, entry["fingerprint"], repair)
+        return _directions(entry, stored, latent_size(loaded))
     except (AttributeError, KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
         raise BundleError(f"{folder / CARD} does not describe its directions rightly. {repair}") from error
 
 
-def _directions(entry: DirectionsEntry, tensors: Tensors, latent: int) -> Directions:
-    """Directions (K, D) from their tensors. Raises KeyError for missing tensors and shapes that do not
+def _directions(entry: DirectionsEntry, stored: Mapping[str, np.ndarray], latent: int) -> Directions:
+    """Directions (K, D) from their arrays. Raises KeyError for missing tensors and shapes that do not
     fit."""
-    arrays = {name: tensor.double().numpy() for name, tensor in tensors.items()}
+    arrays = {name: array.astype(np.float64) for name, array in stored.items()}
     whitening = Whitening(arrays["center"], arrays["root"])
     names = entry["names"]
     found = Directions(tuple(names), arrays["units"], arrays["probes"], whitening, names)
@@ -194,7 +205,7 @@ def _directions(entry: DirectionsEntry, tensors: Tensors, latent: int) -> Direct
     return found
 
 
-def save_discriminator(loaded: Bundle, heads: Mapping[str, torch.Tensor], facts: Fields) -> None:
+def save_discriminator(loaded: Bundle, heads: "Mapping[str, torch.Tensor]", facts: Fields) -> None:
     """Writes the heads of a discriminator into the bundle of the model trained against it, in place of older
     ones. `facts` are the settings that rebuild the discriminator."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in heads.items()}
@@ -204,6 +215,8 @@ def save_discriminator(loaded: Bundle, heads: Mapping[str, torch.Tensor], facts:
 def load_discriminator(loaded: Bundle) -> tuple[Tensors, Card]:
     """The heads of the discriminator, and their entry of the card. Raises BundleError where there are none,
     where they are damaged or belong to other weights."""
+    from facespace.models.weight_quantization import restored_kernels
+
     folder, train = loaded.folder, "Train one: --set objective.discriminator=projected"
     entry = read_card(folder).get("discriminator")
     if not isinstance(entry, dict):
@@ -223,10 +236,10 @@ def load_encoded(loaded: Bundle) -> np.ndarray | None:
     entry = loaded.card.get("encoded")
     if not isinstance(entry, dict) or entry.get("weights") != loaded.card["fingerprint"]:
         return None
-    z = read_tensors(loaded.folder / ENCODED, entry.get("fingerprint"), RESTORE_HINT).get("z")
-    if z is None or z.shape[1:] != (latent_size(loaded),) or not len(z) or not z.is_floating_point():
+    z = read_arrays(loaded.folder / ENCODED, entry.get("fingerprint"), RESTORE_HINT).get("z")
+    if z is None or z.shape[1:] != (latent_size(loaded),) or not len(z) or z.dtype.kind != "f":
         raise BundleError(f"{loaded.folder / ENCODED} does not fit the model. {RESTORE_HINT}")
-    return z.float().numpy()
+    return z.astype(np.float32)
 
 
 def latent_size(loaded: Bundle) -> int:
@@ -276,7 +289,7 @@ def _fitted(folder: Path, card: Card, fitted_to: str, weights: str) -> _Fitted:
     """What in a bundle was fitted to the weights `fitted_to`, as entries of a bundle with `weights`."""
     found, priors = _Fitted({}, {}, []), {}
     for kind, entry in (card.get("priors") or {}).items():
-        if kind in STORED and _belongs(entry, fitted_to):
+        if kind in STORED_KINDS and _belongs(entry, fitted_to):
             priors[kind] = {**entry, "weights": weights}
             found.files[prior_file(kind)] = _tensors(folder, prior_file(kind), entry)
         elif not (isinstance(entry, dict) and entry.get("automatic")):
@@ -299,7 +312,7 @@ def _tensors(folder: Path, file: str, entry: Card) -> Tensors:
 
 def save_over(
     folder: Path,
-    model: LatentModel,
+    model: "LatentModel",
     config: ModelConfig,
     template: Template,
     facts: Fields,

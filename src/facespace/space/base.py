@@ -6,12 +6,13 @@ from copy import copy
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, cast
 
 import numpy as np
 from PIL import Image
 
 from facespace.core.errors import UsageError, check_seed
+from facespace.core.extras import install_command
 from facespace.data.aligned_photos import read_photos
 from facespace.data.faces import FaceSet
 from facespace.image.photos import Template, to_rgb
@@ -27,14 +28,18 @@ from facespace.space.inputs import (
     is_latents,
     pictures,
 )
+from facespace.space.onnx_codec import OnnxCodec
 from facespace.space.set_faces import SetFaces
-from facespace.space.torch_engine import TorchEngine
 
 if TYPE_CHECKING:
     import torch
 
     from facespace.models import LatentModel
     from facespace.models.priors import Prior
+    from facespace.space.torch_engine import TorchEngine
+
+
+TORCH_HINT = "Leave FACESPACE_ENGINE unset where it is installed, else install it:"
 
 
 class BaseSpace:
@@ -46,9 +51,13 @@ class BaseSpace:
     card: BundleCard
     folder: Path
 
-    def __init__(self, loaded: bundle.Bundle) -> None:
+    def __init__(self, loaded: bundle.Bundle, codec: Codec | None = None) -> None:
+        if codec is None:
+            from facespace.space.torch_engine import TorchEngine
+
+            codec = TorchEngine(loaded)
         self._loaded = loaded
-        self._codec: Codec = TorchEngine(loaded)
+        self._codec: Codec = codec
         _, self.template, self.card, self.folder = loaded
 
     @property
@@ -67,11 +76,14 @@ class BaseSpace:
         return self._codec.conditions
 
     @property
-    def torch_engine(self) -> TorchEngine:
+    def torch_engine(self) -> "TorchEngine":
         """The engine with gradients and torch modules. Raises UsageError for a space on another engine."""
-        if not isinstance(self._codec, TorchEngine):
-            raise UsageError("This takes gradients of the model, which the torch engine alone has.")
-        return self._codec
+        if isinstance(self._codec, OnnxCodec):
+            raise UsageError(
+                "This takes the model itself or its gradients, and so PyTorch, with which this space was not "
+                f"opened. {TORCH_HINT} {install_command('train')}"
+            )
+        return cast("TorchEngine", self._codec)
 
     @property
     def model(self) -> "LatentModel":
@@ -87,6 +99,10 @@ class BaseSpace:
         """The torch engine's prior of that kind, left in the bundle by `fit_prior`; "model" is the model's.
         Without a kind `default_prior`."""
         return self.torch_engine.prior(kind)
+
+    def prior_origin(self, kind: str | None = None) -> str:
+        """One sentence on where the prior of that kind comes from."""
+        return self._codec.prior_origin(kind)
 
     def density_prior(self, kind: str | None = None) -> "Prior":
         """The prior whose log-density bends a geodesic path: `prior`, but the model's own where the default
