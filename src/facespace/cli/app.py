@@ -21,7 +21,6 @@ from facespace.core import interrupts
 from facespace.core.aliases import current_verb, rename_arguments
 from facespace.core.console import is_main_process, visible
 from facespace.core.errors import FacespaceError, describe_os_error
-from facespace.core.extras import TRAINING_MODULES, install_command
 from facespace.core.version import __version__
 
 
@@ -173,6 +172,8 @@ def _handle(error: BaseException, tokens: Sequence[str], as_json: bool) -> int:
 
 def _missing_package(error: ModuleNotFoundError, tokens: Sequence[str]) -> str:
     """The sentence for a package of the extra train that is not installed; empty for any other module."""
+    from facespace.core.extras import TRAINING_MODULES, install_command
+
     name = (error.name or "").partition(".")[0]
     if name not in TRAINING_MODULES:
         return ""

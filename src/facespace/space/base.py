@@ -1,6 +1,7 @@
 """A codec with its template and its folder: pictures of any size to latents, latents to faces, and new
 latents. The operations of a space that are made of these are in face_space.py."""
 
+import sys
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import replace
@@ -28,7 +29,6 @@ from facespace.space.inputs import (
     is_latents,
     pictures,
 )
-from facespace.space.onnx_codec import OnnxCodec
 from facespace.space.set_faces import SetFaces
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from facespace.space.torch_engine import TorchEngine
 
 
+ENGINE_MODULE = "facespace.space.torch_engine"
 TORCH_HINT = "Leave FACESPACE_ENGINE unset where it is installed, else install it:"
 
 
@@ -78,10 +79,11 @@ class BaseSpace:
     @property
     def torch_engine(self) -> "TorchEngine":
         """The engine with gradients and torch modules. Raises UsageError for a space on another engine."""
-        if isinstance(self._codec, OnnxCodec):
+        module = sys.modules.get(ENGINE_MODULE)  # where it was never imported, no codec is of it
+        if module is None or not isinstance(self._codec, module.TorchEngine):
             raise UsageError(
-                "This takes the model itself or its gradients, and so PyTorch, with which this space was not "
-                f"opened. {TORCH_HINT} {install_command('train')}"
+                "This takes the model itself or its gradients, which the torch engine alone has, and this "
+                f"space was opened without PyTorch. {TORCH_HINT} {install_command('train')}"
             )
         return cast("TorchEngine", self._codec)
 
