@@ -19,12 +19,14 @@ from facespace.core.onnx_reading import inlined
 from facespace.core.reading import RefusedFile
 from facespace.core.tensor_files import fingerprint, read_arrays, stored_tensors
 from facespace.formats import bundle_graphs
-from facespace.models import bundle, fitted, graphs
+from facespace.hub import bundle_content
+from facespace.models import bundle, fitted, graphs, hub_download
 from facespace.models.bundle_card import read_card
 from facespace.models.export import pack
 from facespace.models.locations import DEFAULT_SPACE
 from facespace.models.priors import fitted_prior
 from facespace.recipes import RECIPES
+from facespace.space.face_space import FaceSpace
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("onnx") is None or importlib.util.find_spec("onnxruntime") is None,
@@ -258,3 +260,16 @@ def test_a_card_names_no_graph_outside_of_its_folder(space):
     text = json.loads((space / "card.json").read_text())
     assert set(text["graphs"].values()) == {card["fingerprint"]}
     assert cards.fingerprint(bundle.load(space).model.state_dict()) != card["fingerprint"]  # of 8-bit tensors
+
+
+def test_graphs_go_to_the_hub_with_their_bundle_and_damaged_ones_do_not(space, tmp_path):
+    names = graphs.graphs_of(read_card(space))
+    sent = bundle_content.of_space(
+        FaceSpace(bundle.load(space)), "ada/faces", "https://example.org/ada/faces"
+    )
+    assert set(names) <= set(sent.files) and all(hub_download.KNOWN.fullmatch(name) for name in names)
+    folder = tmp_path / "space"
+    shutil.copytree(space, folder)
+    (folder / "encoder.onnx").write_bytes((folder / "encoder.onnx").read_bytes()[:-9])
+    with pytest.raises(BundleError, match=r"encoder.onnx cannot be used"):
+        bundle_content.of_space(FaceSpace(bundle.load(folder)), "ada/faces", "https://example.org/ada/faces")
