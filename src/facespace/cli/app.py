@@ -163,9 +163,24 @@ def _handle(error: BaseException, tokens: Sequence[str], as_json: bool) -> int:
         return 1
     if isinstance(error, SystemExit):  # --help and --version leave this way
         return error.code if isinstance(error.code, int) else 0
+    if isinstance(error, ModuleNotFoundError) and (missing := _missing_package(error, tokens)):
+        return _fail(missing, 1, as_json)
     if isinstance(error, FacespaceError | OSError | CycloptsError | KeyboardInterrupt):
         return _fail(*_explain(error, tokens), as_json)
     raise error
+
+
+def _missing_package(error: ModuleNotFoundError, tokens: Sequence[str]) -> str:
+    """The sentence for a package of the extra train that is not installed; empty for any other module."""
+    from facespace.core.extras import TRAINING_MODULES, install_command
+
+    name = (error.name or "").partition(".")[0]
+    if name not in TRAINING_MODULES:
+        return ""
+    return (
+        f"facespace {_verb(tokens)}needs {TRAINING_MODULES[name]}, which is not installed here. What trains, "
+        f"fits and measures is an extra: {install_command('train')}"
+    )
 
 
 def _fail(sentence: str, code: int, as_json: bool) -> int:

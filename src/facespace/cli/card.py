@@ -71,6 +71,7 @@ def pack(
         A sentence for the card's known limitations; may be repeated.
     """
     from facespace.evaluation.card_figures import additions
+    from facespace.formats.bundle_graphs import add_graphs
     from facespace.models import bundle, export
     from facespace.space.face_space import FaceSpace
 
@@ -81,7 +82,9 @@ def pack(
     before = sum(file.stat().st_size for file in loaded.folder.iterdir())
     about = additions(loaded.card["fingerprint"], figures, failing)
     latents = FaceSpace(loaded).faces_of(data, "train", ENCODED).encode() if data else None
-    after = export.pack(loaded, to, about, latents, bits)
+    export.pack(loaded, to, about, latents, bits)
+    add_graphs(bundle.load(to))
+    after = sum(file.stat().st_size for file in to.iterdir())
     facts = {"space": str(loaded.folder), "to": str(to), "bits": bits, "bytes": after, "bytes_before": before}
     size = f"{after / 1e6:.1f} MB, of {before / 1e6:.1f} MB"
     return Done(facts, f"{place_of(loaded.folder)} in {to}: {size}; {bits}-bit weights")

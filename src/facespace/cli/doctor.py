@@ -11,7 +11,7 @@ from pathlib import Path
 
 from facespace.cli.app import Facts
 from facespace.cli.terminal import table
-from facespace.core.extras import EXTRAS, clone_folder, install_command
+from facespace.core.extras import EXTRAS, clone_folder, install_command, is_installed
 from facespace.core.version import __version__
 from facespace.image.detectors import YUNET_URL, YUNET_VARIABLE, local_yunet
 
@@ -22,7 +22,10 @@ def examine() -> Facts:
     versions = _required()
     missing = [name for name, version in versions.items() if version is None]
     yunet = local_yunet()
-    extras = {extra: _version(row.package) for extra, row in EXTRAS.items()}
+    extras = {}
+    for extra, row in EXTRAS.items():
+        if row.package not in versions:  # which is required anyway
+            extras[extra] = _version(row.package)
     ffmpeg = shutil.which("ffmpeg")
     facts = {
         "facespace": __version__,
@@ -77,7 +80,7 @@ def _cores() -> int | None:
 
 
 def _devices(missing: list[str]) -> Facts:
-    if {"torch", "accelerate"} & set(missing):
+    if {"torch", "accelerate"} & set(missing) or not is_installed("torch"):
         return {"device": None, "devices": []}
     import torch
 

@@ -169,11 +169,11 @@ def _classifier(
     space: "FaceSpace", folder: Path | None, edits: dict[str, float | str]
 ) -> "AttributeClassifier | None":
     """The attribute classifier where an edit to on or off needs one."""
-    from facespace.perception.attributes import load_classifier
-
     goals = [name for name, value in edits.items() if isinstance(value, str)]
     if not goals:
         return None
+    from facespace.perception.attributes import load_classifier
+
     classifier = load_classifier(folder, space.device)
     for name in goals:
         if name not in classifier.names and name in _directed(space):

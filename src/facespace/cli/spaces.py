@@ -95,7 +95,7 @@ def sample(
         faces = many.sample(total, seed, temperature, prior, conditions, strength, keep, score)
     with output_file(to, "samples.png") as file:
         save_faces(faces, file, columns=columns, scale=scale)
-    origin = opened.prior(prior).origin
+    origin = opened.prior_origin(prior)
     facts: Facts = {"to": str(file), "count": total, "grid": cells and list(cells), "seed": seed}
     facts |= {"temperature": temperature, "prior": origin, "conditions": conditions, "guidance": strength}
     facts |= {"keep": keep, **space_facts(opened)}

@@ -2,6 +2,7 @@
 which differs between a clone of the repository and a package from an index."""
 
 import importlib.metadata
+import importlib.util
 import json
 import sys
 from dataclasses import dataclass
@@ -19,7 +20,12 @@ class Extra:
     also: tuple[str, ...] = ()  # further distributions
 
 
+# What the extra train installs beside torch.
+TRAINING = ("accelerate", "torchmetrics", "scikit-learn", "matplotlib", "joblib", "scipy")
+# The modules of the extra train, and what they are called.
+TRAINING_MODULES = {"torch": "PyTorch", "sklearn": "scikit-learn", **{name: name for name in TRAINING}}
 EXTRAS = {  # the optional dependencies of pyproject.toml that a user meets
+    "train": Extra("torch", "trains, fits and measures spaces", TRAINING),
     "align": Extra("opencv-python-headless", "finds faces in photographs (--align)"),
     "heic": Extra("pillow-heif", "reads the photographs of iPhones (.heic)"),
     "video": Extra("imageio-ffmpeg", "writes .mp4 films, where no ffmpeg is installed"),
@@ -32,6 +38,14 @@ EXTRAS = {  # the optional dependencies of pyproject.toml that a user meets
     "tensorboard": Extra("tensorboard", "shows training curves (--tracker tensorboard)"),
     "wandb": Extra("wandb", "sends training curves to Weights & Biases (--tracker wandb)"),
 }
+
+
+def is_installed(package: str) -> bool:
+    """Whether a package can be imported."""
+    try:
+        return importlib.util.find_spec(package) is not None
+    except ValueError:  # one that was made impossible to import, as tests do
+        return False
 
 
 def install_command(extra: str) -> str:

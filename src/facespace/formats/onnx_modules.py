@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from facespace.core.errors import UsageError
-from facespace.models.diffusion import Diffusion, raised_level
-from facespace.models.flow import SOLVER_STEPS, Flow
+from facespace.models.diffusion import Diffusion
+from facespace.models.flow import Flow
 from facespace.models.interface import LatentModel
-from facespace.models.noise_pairs import SPREAD
+from facespace.models.prior_facts import SOLVER_STEPS, SPREAD, raised_level
 from facespace.models.priors import FittedNormal, Mixture, NoiseNormal, NoisePairs, Prior, StandardNormal
 
 RIGHT_ANGLE = math.pi / 2

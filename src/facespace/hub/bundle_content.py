@@ -14,7 +14,7 @@ from facespace.core.errors import BundleError
 from facespace.hub.model_card import LICENSE, licence_text, model_card
 from facespace.image import provenance
 from facespace.image.sheets import sheet
-from facespace.models import bundle, fitted, hub_download
+from facespace.models import bundle, fitted, graphs, hub_download
 from facespace.models.bundle_card import checked, read_card
 from facespace.space.face_space import FaceSpace
 
@@ -97,6 +97,8 @@ def _open_all(space: FaceSpace, card: Card) -> None:
         fitted.load_discriminator(loaded)
     if "encoded" in card and fitted.load_encoded(loaded) is None:
         raise BundleError(f"{loaded.folder} has encoded faces of other weights. {RESTORE_HINT}")
+    for name in graphs.graphs_of(card):
+        graphs.checked_graph(loaded.folder, name, graphs.read_graph_tensors(loaded.folder, loaded.card, name))
 
 
 def _samples(space: FaceSpace) -> bytes:

@@ -19,6 +19,17 @@ def to_float(stored: "np.ndarray | Tensor", device: "torch.device | str | None" 
     return levels.to(device).permute(0, 3, 1, 2).float().div_(255)
 
 
+def shares_of(stored: np.ndarray) -> np.ndarray:
+    """`to_float` in numpy: uint8 (B, H, W, C) to float32 (B, C, H, W) in [0, 1]."""
+    return np.ascontiguousarray(stored.transpose(0, 3, 1, 2)).astype(np.float32) / np.float32(255)
+
+
+def levels_of(image: np.ndarray) -> np.ndarray:
+    """`to_uint8` in numpy: float32 (B, C, H, W) in [0, 1] to uint8 (B, H, W, C)."""
+    levels = np.rint(image.clip(0, 1) * np.float32(255)).astype(np.uint8)
+    return np.ascontiguousarray(levels.transpose(0, 2, 3, 1))
+
+
 def squared_error(faces: np.ndarray, others: np.ndarray) -> np.ndarray:
     """The mean squared difference, in [0, 1], of each of two stacks of uint8 (N, H, W, C) faces: (N,)."""
     return ((faces / 255.0 - others / 255.0) ** 2).mean((1, 2, 3))

@@ -1,24 +1,43 @@
 """Text in pictures: the font, lines broken between words, and names shortened to a width. Knows no faces."""
 
+import contextlib
 import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
+from facespace.core.errors import FacespaceError
+
 TEXT_COLOR = (40, 40, 46)
 ELLIPSIS = "…"
+FONT = "DejaVuSans.ttf"
 
 
 def load_font(size: int) -> ImageFont.FreeTypeFont:
-    """DejaVu Sans of so many pixels."""
+    """DejaVu Sans of so many pixels; where neither matplotlib nor the system has it, another font of the
+    system, or Pillow's own."""
+    for place in _font_files():
+        with contextlib.suppress(OSError):
+            return ImageFont.truetype(place, size)
+    found = ImageFont.load_default(size)
+    if not isinstance(found, ImageFont.FreeTypeFont):
+        raise FacespaceError(
+            "This Pillow draws no text (it has no FreeType). Install it again: pip install Pillow"
+        )
+    return found
+
+
+def _font_files() -> list[str]:
+    """Files of fonts, the best one first. Those without a folder are looked for in the system's."""
+    places = [FONT, "Arial.ttf", "Helvetica.ttc"]
     # matplotlib includes it, with ×, … and most scripts; Pillow's own font has little beyond ASCII. Its
     # import takes longer than the drawing, so only its folder is looked up.
-    spec = importlib.util.find_spec("matplotlib")
-    assert spec and spec.origin
-    return ImageFont.truetype(
-        Path(spec.origin).parent / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf", size
-    )
+    with contextlib.suppress(ValueError):  # of a package that was made impossible to import
+        spec = importlib.util.find_spec("matplotlib")
+        if spec and spec.origin:
+            places.insert(0, str(Path(spec.origin).parent / "mpl-data" / "fonts" / "ttf" / FONT))
+    return places
 
 
 def line_height(size: int) -> int:

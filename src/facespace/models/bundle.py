@@ -5,10 +5,7 @@ fields of a card in bundle_card.py."""
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple, TypeVar
-
-import torch
-from safetensors.torch import save as to_bytes
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from facespace.core.cards import CARD, RESTORE_HINT, WEIGHTS, fingerprint, read_tensors
 from facespace.core.configs import from_dict, to_dict
@@ -17,14 +14,15 @@ from facespace.core.files import build_folder, write_json
 from facespace.core.version import __version__
 from facespace.image.photos import Template
 from facespace.models.bundle_card import FORMAT, BundleCard, checked, read_card
-from facespace.models.interface import LatentModel
 from facespace.models.locations import find, require_default_space
-from facespace.models.registry import build
-from facespace.models.uninitialized import shapes_of, uninitialized
-from facespace.models.weight_quantization import restored
 from facespace.recipes.model_config import ModelConfig
 
-Tensors = dict[str, torch.Tensor]
+if TYPE_CHECKING:  # what an engine without torch reads of a bundle needs none of it
+    import torch
+
+    from facespace.models.interface import LatentModel
+
+Tensors = dict[str, "torch.Tensor"]
 Written = tuple[int, int, int]  # time in ns, number and size of a file
 Result = TypeVar("Result")
 REREADS = 5
@@ -33,7 +31,7 @@ REREADS = 5
 class Bundle(NamedTuple):
     """An opened bundle."""
 
-    model: LatentModel  # eval mode
+    model: "LatentModel"  # eval mode; of an engine without torch an Outline (array_bundle.py)
     template: Template
     card: BundleCard
     folder: Path
@@ -41,7 +39,7 @@ class Bundle(NamedTuple):
 
 def save(
     folder: Path,
-    model: LatentModel,
+    model: "LatentModel",
     config: ModelConfig,
     template: Template,
     facts: Mapping[str, object],
@@ -62,7 +60,7 @@ def save(
     write(folder, card, {WEIGHTS: weights, **(files or {})})
 
 
-def tensors_of(module: torch.nn.Module) -> Tensors:
+def tensors_of(module: "torch.nn.Module") -> Tensors:
     """The state dict of a module on the CPU, contiguous."""
     return {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
 
@@ -78,11 +76,13 @@ def write_files(folder: Path, card: Mapping[str, object], files: Mapping[str, Te
     for name in (*files, CARD):
         (folder / name).unlink(missing_ok=True)
     for name, tensors in files.items():
+        from safetensors.torch import save as to_bytes  # here, since a card alone is written without torch
+
         (folder / name).write_bytes(to_bytes(tensors))
     write_json(folder / CARD, card)
 
 
-def load(folder: Path | str | None = None, device: torch.device | str = "cpu") -> Bundle:
+def load(folder: Path | str | None = None, device: "torch.device | str" = "cpu") -> Bundle:
     """Opens the bundle in a folder, or the best one of a run; without a folder the default space. 16-bit and
     8-bit weights become 32-bit. Raises BundleError for a missing or damaged bundle, UsageError where there is
     no default space."""
@@ -115,7 +115,11 @@ def written_at(folder: Path) -> Written | None:
     return facts.st_mtime_ns, facts.st_ino, facts.st_size
 
 
-def _open(folder: Path, device: torch.device | str) -> Bundle:
+def _open(folder: Path, device: "torch.device | str") -> Bundle:
+    from facespace.models.registry import build
+    from facespace.models.uninitialized import shapes_of, uninitialized
+    from facespace.models.weight_quantization import restored
+
     card = card_of(folder)
     try:
         config, template = from_dict(ModelConfig, card["model"]), from_dict(Template, card["template"])

@@ -138,6 +138,8 @@ class BundleFacts(TypedDict):
     stages: NotRequired[list[Stage]]  # all trainings that the weights come from, the first one first
     aggregate_posterior: NotRequired[AggregatePosterior]
     packed: NotRequired[PackedEntry]
+    # The ONNX graphs of a packed bundle (models/graphs.py), with the fingerprint of the tensors they name.
+    graphs: NotRequired[dict[str, str] | None]
     origin: NotRequired[str | None]  # the hub's address, with its commit, of the space this was made from
     history: NotRequired[list[str] | None]  # sentences on the trainings, in place of stages
     figures: NotRequired[dict[str, str | float] | None]
@@ -165,6 +167,7 @@ class BundleCard(TypedDict):
     discriminator: NotRequired[Entry]
     encoded: NotRequired[EncodedEntry]
     packed: NotRequired[PackedEntry]
+    graphs: NotRequired[dict[str, str]]  # with the fingerprint of the tensors that each names
     origin: NotRequired[str]  # the hub's address, with its commit, of the space this is or was made from
     damaged: NotRequired[list[str]]  # names of entries of these that are not as they must be; not on disk
     in_memory: NotRequired[bool]  # of a tuned space that was not saved: its folder is that of its base

@@ -16,9 +16,9 @@ from torch import Generator, Tensor
 
 from facespace.models.flow import SOLVER_STEPS, Condition, Flow
 from facespace.models.prior import noise
+from facespace.models.prior_facts import raised_level
 
 LOG_LEVEL_MEAN, LOG_LEVEL_DEVIATION = -0.4, 1.2  # of log σ in training
-CHURN = math.sqrt(2) - 1  # relative increase of the noise level before a step: the maximum that EDM allows
 
 
 class Diffusion(Flow):
@@ -57,10 +57,3 @@ def _churn(x: Tensor, angle: float, fresh: Tensor) -> tuple[Tensor, float]:
     back, deviation = raised_level(angle)
     noisy = x / math.sin(angle) + deviation * fresh
     return math.sin(back) * noisy, back
-
-
-def raised_level(angle: float) -> tuple[float, float]:
-    """The angle of the higher noise level before a step, and the standard deviation of what is added."""
-    level = 1 / math.tan(angle)
-    raised = level * (1 + CHURN)
-    return math.atan2(1, raised), math.sqrt(raised**2 - level**2)

@@ -88,6 +88,7 @@ def _pack(
         latents = {"z": torch.from_numpy(encoded).half()}
         packed.card["encoded"] = packed.entry({"faces": len(encoded)}, ENCODED, latents)
     card = {**source, **packed.card, **facts}
+    card.pop("graphs", None)  # of other tensors; formats/bundle_graphs.py makes those of these
     card |= {"format": BITS[bits], "fingerprint": packed.weights, "packed": _origin(packed, source, bits)}
     write(to, card, packed.files)
     return sum(file.stat().st_size for file in to.iterdir())

@@ -7,10 +7,9 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, TypeGuard, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard, cast
 
 import numpy as np
-import torch
 
 from facespace.core.cards import (
     CARD,
@@ -29,6 +28,7 @@ from facespace.core.console import note, quoted
 from facespace.core.errors import BundleError, UsageError, suggest
 from facespace.core.files import build_folder, is_own, restore_interrupted
 from facespace.core.locks import WAIT, writing
+from facespace.core.tensor_files import read_arrays
 from facespace.image.photos import Template
 from facespace.latent.directions import Directions, Whitening
 from facespace.models.bundle import (
@@ -41,40 +41,55 @@ from facespace.models.bundle import (
     tensors_of,
     write_files,
 )
-from facespace.models.bundle_card import DirectionsEntry, Entry, Fields, PriorEntry
-from facespace.models.interface import LatentModel
+from facespace.models.bundle_card import MODEL_PRIOR, DirectionsEntry, Entry, Fields, PriorEntry
+from facespace.models.graphs import DECODER, ENCODER, QUANTIZER, prior_graph
 from facespace.models.locations import check_writable
-from facespace.models.priors import STORED, FittedPrior, Options
-from facespace.models.uninitialized import shapes_of, uninitialized
-from facespace.models.weight_quantization import restored, restored_kernels, stored
+from facespace.models.prior_facts import STORED_KINDS
 from facespace.recipes.model_config import ModelConfig
+
+if TYPE_CHECKING:  # directions and encoded faces are read without it
+    import torch
+
+    from facespace.models.interface import LatentModel
+    from facespace.models.priors import FittedPrior, Options
 
 MOST_OPTION, MOST_BLOCKS = 2**24, 256  # of a prior's numbers, and of the blocks of its network
 
 
 # All files of a bundle that facespace writes.
-BUNDLE_FILES = frozenset((CARD, WEIGHTS, DIRECTIONS, DISCRIMINATOR, ENCODED, *map(prior_file, STORED)))
+BUNDLE_FILES = frozenset(
+    (
+        *(CARD, WEIGHTS, DIRECTIONS, DISCRIMINATOR, ENCODED, *map(prior_file, STORED_KINDS)),
+        *(ENCODER, DECODER, QUANTIZER, *map(prior_graph, (MODEL_PRIOR, *STORED_KINDS))),
+    )
+)
 
 
 def save_prior(
-    loaded: Bundle, kind: str, prior: FittedPrior, facts: Fields, bits: int | None = None
+    loaded: Bundle, kind: str, prior: "FittedPrior", facts: Fields, bits: int | None = None
 ) -> PriorEntry:
     """Writes a fitted prior into the bundle, in place of an older one of its kind, and returns its entry of
     the card. `facts` are further fields of the entry: the data it was fitted to and figures of its fit. With
     `bits` 16 or 8 its matrices are stored in fewer bits."""
     about = {"origin": prior.origin, "options": prior.options, **facts}
+    from facespace.models.weight_quantization import stored
+
     tensors = stored(prior, bits) if bits else tensors_of(prior)
     entry = _add(loaded, prior_file(kind), tensors, about, ("priors", kind))
     return cast(PriorEntry, entry)
 
 
-def load_prior(loaded: Bundle, kind: str) -> FittedPrior:
+def load_prior(loaded: Bundle, kind: str) -> "FittedPrior":
     """A prior that was fitted to this model. Raises UsageError for an unknown kind, BundleError for one that
     is missing, damaged or was fitted to other weights."""
     return steady(loaded.folder, lambda: _load_prior(loaded, kind))
 
 
-def _load_prior(loaded: Bundle, kind: str) -> FittedPrior:
+def _load_prior(loaded: Bundle, kind: str) -> "FittedPrior":
+    from facespace.models.priors import STORED
+    from facespace.models.uninitialized import shapes_of, uninitialized
+    from facespace.models.weight_quantization import restored
+
     folder, fit = loaded.folder, f"facespace fit-prior {quoted(loaded.folder)} --data SET"
     if kind not in STORED:
         raise UsageError(f"Unknown prior {kind!r}. {suggest(kind, STORED)} Fit one with: {fit}")
@@ -115,7 +130,7 @@ def _load_prior(loaded: Bundle, kind: str) -> FittedPrior:
     return prior
 
 
-def _check_options(options: Options) -> None:
+def _check_options(options: "Options") -> None:
     """Raises ValueError where an option of a prior in a card is a number or a list beyond what any prior has,
     which would only take time."""
     for name, value in options.items():
@@ -140,6 +155,8 @@ def save_directions(loaded: Bundle, directions: Directions) -> None:
         "center": directions.whitening.center,
         "root": directions.whitening.root,
     }
+    import torch
+
     tensors = {}
     for name, array in arrays.items():
         tensors[name] = torch.from_numpy(np.ascontiguousarray(array, np.float32))
@@ -169,16 +186,16 @@ def _load_directions(loaded: Bundle) -> Directions:
             raise BundleError(
                 f"The directions in {folder} were found in a model with other weights. {repair}"
             )
-        tensors = read_tensors(folder / DIRECTIONS, entry["fingerprint"], repair)
-        return _directions(entry, tensors, latent_size(loaded))
+        stored = read_arrays(folder / DIRECTIONS, entry["fingerprint"], repair)
+        return _directions(entry, stored, latent_size(loaded))
     except (AttributeError, KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
         raise BundleError(f"{folder / CARD} does not describe its directions rightly. {repair}") from error
 
 
-def _directions(entry: DirectionsEntry, tensors: Tensors, latent: int) -> Directions:
-    """Directions (K, D) from their tensors. Raises KeyError for missing tensors and shapes that do not
+def _directions(entry: DirectionsEntry, stored: Mapping[str, np.ndarray], latent: int) -> Directions:
+    """Directions (K, D) from their arrays. Raises KeyError for missing tensors and shapes that do not
     fit."""
-    arrays = {name: tensor.double().numpy() for name, tensor in tensors.items()}
+    arrays = {name: array.astype(np.float64) for name, array in stored.items()}
     whitening = Whitening(arrays["center"], arrays["root"])
     names = entry["names"]
     found = Directions(tuple(names), arrays["units"], arrays["probes"], whitening, names)
@@ -188,7 +205,7 @@ def _directions(entry: DirectionsEntry, tensors: Tensors, latent: int) -> Direct
     return found
 
 
-def save_discriminator(loaded: Bundle, heads: Mapping[str, torch.Tensor], facts: Fields) -> None:
+def save_discriminator(loaded: Bundle, heads: "Mapping[str, torch.Tensor]", facts: Fields) -> None:
     """Writes the heads of a discriminator into the bundle of the model trained against it, in place of older
     ones. `facts` are the settings that rebuild the discriminator."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in heads.items()}
@@ -198,6 +215,8 @@ def save_discriminator(loaded: Bundle, heads: Mapping[str, torch.Tensor], facts:
 def load_discriminator(loaded: Bundle) -> tuple[Tensors, Card]:
     """The heads of the discriminator, and their entry of the card. Raises BundleError where there are none,
     where they are damaged or belong to other weights."""
+    from facespace.models.weight_quantization import restored_kernels
+
     folder, train = loaded.folder, "Train one: --set objective.discriminator=projected"
     entry = read_card(folder).get("discriminator")
     if not isinstance(entry, dict):
@@ -217,10 +236,10 @@ def load_encoded(loaded: Bundle) -> np.ndarray | None:
     entry = loaded.card.get("encoded")
     if not isinstance(entry, dict) or entry.get("weights") != loaded.card["fingerprint"]:
         return None
-    z = read_tensors(loaded.folder / ENCODED, entry.get("fingerprint"), RESTORE_HINT).get("z")
-    if z is None or z.shape[1:] != (latent_size(loaded),) or not len(z) or not z.is_floating_point():
+    z = read_arrays(loaded.folder / ENCODED, entry.get("fingerprint"), RESTORE_HINT).get("z")
+    if z is None or z.shape[1:] != (latent_size(loaded),) or not len(z) or z.dtype.kind != "f":
         raise BundleError(f"{loaded.folder / ENCODED} does not fit the model. {RESTORE_HINT}")
-    return z.float().numpy()
+    return z.astype(np.float32)
 
 
 def latent_size(loaded: Bundle) -> int:
@@ -270,7 +289,7 @@ def _fitted(folder: Path, card: Card, fitted_to: str, weights: str) -> _Fitted:
     """What in a bundle was fitted to the weights `fitted_to`, as entries of a bundle with `weights`."""
     found, priors = _Fitted({}, {}, []), {}
     for kind, entry in (card.get("priors") or {}).items():
-        if kind in STORED and _belongs(entry, fitted_to):
+        if kind in STORED_KINDS and _belongs(entry, fitted_to):
             priors[kind] = {**entry, "weights": weights}
             found.files[prior_file(kind)] = _tensors(folder, prior_file(kind), entry)
         elif not (isinstance(entry, dict) and entry.get("automatic")):
@@ -293,7 +312,7 @@ def _tensors(folder: Path, file: str, entry: Card) -> Tensors:
 
 def save_over(
     folder: Path,
-    model: LatentModel,
+    model: "LatentModel",
     config: ModelConfig,
     template: Template,
     facts: Fields,
@@ -328,6 +347,19 @@ def add_facts(loaded: Bundle, key: str, facts: Fields) -> None:
             write_files(beside, {**card, key: facts}, {})
 
 
+def add_files(loaded: Bundle, files: Mapping[str, bytes], key: str, facts: Fields) -> None:
+    """Writes files and an entry without tensors into a bundle, in place of older ones. Raises BundleError
+    where the folder holds another model by now."""
+    with writing(loaded.folder, WAIT):
+        card = read_card(loaded.folder)
+        _check_same(loaded, card)
+        with _changed(loaded.folder) as beside:
+            for name, content in files.items():
+                (beside / name).unlink(missing_ok=True)
+                (beside / name).write_bytes(content)
+            write_files(beside, {**card, key: facts}, {})
+
+
 def _belongs(entry: Any, weights: str) -> TypeGuard[Card]:
     return isinstance(entry, dict) and entry.get("weights") == weights
 
@@ -345,10 +377,7 @@ def _add(loaded: Bundle, file: str, tensors: Tensors, about: Fields, place: tupl
     check_writable(folder)
     with writing(folder, WAIT):  # the card is read inside: another process may have added an entry
         card = read_card(folder)
-        if card.get("fingerprint") != loaded.card["fingerprint"]:
-            raise BundleError(
-                f"{folder} holds another model than the one that was opened. Open it and try again."
-            )
+        _check_same(loaded, card)
         entry = {**about, "weights": card["fingerprint"], "fingerprint": fingerprint(tensors)}
         table = card if len(place) == 1 else card.setdefault(place[0], {})
         table[place[-1]] = entry
@@ -356,6 +385,13 @@ def _add(loaded: Bundle, file: str, tensors: Tensors, about: Fields, place: tupl
         with _changed(folder) as beside:
             write_files(beside, card, {file: tensors})
     return cast(Entry, entry)
+
+
+def _check_same(loaded: Bundle, card: Card) -> None:
+    if card.get("fingerprint") != loaded.card["fingerprint"]:
+        raise BundleError(
+            f"{loaded.folder} holds another model than the one that was opened. Open it and try again."
+        )
 
 
 @contextmanager

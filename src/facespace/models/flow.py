@@ -22,6 +22,7 @@ from facespace.core.console import note
 from facespace.core.errors import UsageError
 from facespace.models.flow_training import MIN_FACES, fit_velocity, uniform_angles
 from facespace.models.prior import FittedPrior, Options, identity, noise, standard_density, variance_floor
+from facespace.models.prior_facts import CHUNK, SOLVER_STEPS
 from facespace.models.velocity import Velocity, untrained
 
 STEPS = 6_000  # of training, at most
@@ -32,8 +33,6 @@ DEFAULTS_OF_OLDER_CARDS = {"blocks": 3, "modulated": False, "conditions": ()}
 KEPT_VARIANCE = (
     0.999  # share of the variance in the components that the network sees; the others are Gaussian
 )
-SOLVER_STEPS = 16  # of Heun's method, from noise to latent
-CHUNK = 8  # latents in one batch of the solver; always as many, so that rounding does not depend on n
 LARGE_CHUNK = 2_048  # latents in one batch where rounding may depend on n
 PROBES = (
     8  # Rademacher vectors of the divergence estimate (Hutchinson, 1989), the same for all latents and calls

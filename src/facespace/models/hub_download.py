@@ -23,10 +23,13 @@ from facespace.core.console import note
 from facespace.core.errors import BundleError
 from facespace.core.fetch import check_space
 from facespace.core.hub_address import MAIN, Address, is_commit
+from facespace.core.onnx_reading import LARGEST_GRAPH
 from facespace.core.reading import LARGEST_JSON
 from facespace.models.bundle_card import checked, read_card
+from facespace.models.graphs import ENDING, NAMES, graphs_of
 
-KNOWN = re.compile(r"card\.json|(model|directions|discriminator|encoded|prior-[a-z-]+)\.safetensors")
+_TENSORS = r"(model|directions|discriminator|encoded|prior-[a-z-]+)\.safetensors"
+KNOWN = re.compile(rf"card\.json|{_TENSORS}|{NAMES}")
 # Endings of files that can run a program when they are opened.
 _PICKLED = ".pkl .pickle .pt .pth .ckpt .bin .joblib .dill .h5 .hdf5 .keras .pb"
 PICKLED = frozenset(_PICKLED.split())
@@ -122,6 +125,8 @@ def check_sizes(subject: str, sizes: Mapping[str, int]) -> None:
     """Raises BundleError for a bundle with files, or of a size, beyond what is read."""
     for name, size in sizes.items():
         most = LARGEST_JSON if name == CARD else LARGEST_WEIGHTS
+        if name.endswith(ENDING):
+            most = LARGEST_GRAPH
         if size > most:
             raise BundleError(
                 f"{subject} has a {name} of {_size(size)}, and facespace reads at most {_size(most)} of it; "
@@ -198,4 +203,4 @@ def files_of(card: Card) -> list[str]:
     for entry, name in (("directions", DIRECTIONS), ("discriminator", DISCRIMINATOR), ("encoded", ENCODED)):
         if entry in card:
             names.append(name)
-    return names
+    return [*names, *graphs_of(card)]

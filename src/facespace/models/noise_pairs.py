@@ -16,11 +16,11 @@ from torch import Generator, Tensor
 
 from facespace.models.flow import Flow
 from facespace.models.prior import noise, standard_density
+from facespace.models.prior_facts import SPREAD
 
 NAME = "noise-pairs"
 MOST_PAIRS = 1024  # that are kept, in 16 bits half a megabyte for 256 latents
 SHARE = 0.5  # of each of two faces' deviations
-SPREAD = 0.6  # standard deviation around a pair; chosen by looking at 64 faces of each of several values
 CHUNK = 64  # latents whose distances to all pairs are in memory at once
 
 

@@ -29,6 +29,7 @@ from facespace.models.prior import (
     standard_density,
     variance_floor,
 )
+from facespace.models.prior_facts import FITTED_NORMAL, STANDARD_NORMAL
 
 FACES_PER_LATENT = 2  # for each component: fitted to fewer, it overfits
 
@@ -36,7 +37,7 @@ FACES_PER_LATENT = 2  # for each component: fitted to fewer, it overfits
 class StandardNormal(Prior):
     """N(0, I) over (D,)."""
 
-    origin = "the prior N(0, I)"
+    origin = STANDARD_NORMAL
     center: Tensor
 
     def __init__(self, dim: int) -> None:
@@ -60,7 +61,7 @@ class StandardNormal(Prior):
 class FittedNormal(FittedPrior):
     """N(mean, covariance) of the training latents, both in the state dict. N(0, I) until it is fitted."""
 
-    origin = "a Gaussian fitted to the latents of the training faces (an autoencoder has no prior of its own)"
+    origin = FITTED_NORMAL
     center: Tensor
     covariance: Tensor
 

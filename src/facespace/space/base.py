@@ -1,17 +1,19 @@
 """A codec with its template and its folder: pictures of any size to latents, latents to faces, and new
 latents. The operations of a space that are made of these are in face_space.py."""
 
+import sys
 from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, cast
 
 import numpy as np
 from PIL import Image
 
 from facespace.core.errors import UsageError, check_seed
+from facespace.core.extras import install_command
 from facespace.data.aligned_photos import read_photos
 from facespace.data.faces import BATCH_SIZE, FaceSet
 from facespace.image.photos import Template, to_rgb
@@ -29,15 +31,18 @@ from facespace.space.inputs import (
     pictures,
 )
 from facespace.space.set_faces import SetFaces
-from facespace.space.shared_engine import SharedEngine
 from facespace.space.shown import space_html
-from facespace.space.torch_engine import TorchEngine
 
 if TYPE_CHECKING:
     import torch
 
     from facespace.models import LatentModel
     from facespace.models.priors import Prior
+    from facespace.space.torch_engine import TorchEngine
+
+
+ENGINE_MODULE = "facespace.space.torch_engine"
+TORCH_HINT = "Leave FACESPACE_ENGINE unset where it is installed, else install it:"
 
 
 class BaseSpace:
@@ -49,9 +54,13 @@ class BaseSpace:
     card: BundleCard
     folder: Path
 
-    def __init__(self, loaded: bundle.Bundle) -> None:
+    def __init__(self, loaded: bundle.Bundle, codec: Codec | None = None) -> None:
+        if codec is None:
+            from facespace.space.torch_engine import TorchEngine
+
+            codec = TorchEngine(loaded)
         self._loaded = loaded
-        self._codec: Codec = TorchEngine(loaded)
+        self._codec: Codec = codec
         _, self.template, self.card, self.folder = loaded
 
     def _repr_html_(self) -> str:
@@ -73,11 +82,15 @@ class BaseSpace:
         return self._codec.conditions
 
     @property
-    def torch_engine(self) -> TorchEngine:
+    def torch_engine(self) -> "TorchEngine":
         """The engine with gradients and torch modules. Raises UsageError for a space on another engine."""
-        if not isinstance(self._codec, TorchEngine):
-            raise UsageError("This takes gradients of the model, which the torch engine alone has.")
-        return self._codec
+        module = sys.modules.get(ENGINE_MODULE)  # where it was never imported, no codec is of it
+        if module is None or not isinstance(self._codec, module.TorchEngine):
+            raise UsageError(
+                "This takes the model itself or its gradients, which the torch engine alone has, and this "
+                f"space was opened without PyTorch. {TORCH_HINT} {install_command('train')}"
+            )
+        return cast("TorchEngine", self._codec)
 
     @property
     def model(self) -> "LatentModel":
@@ -93,6 +106,10 @@ class BaseSpace:
         """The torch engine's prior of that kind, left in the bundle by `fit_prior`; "model" is the model's.
         Without a kind `default_prior`."""
         return self.torch_engine.prior(kind)
+
+    def prior_origin(self, kind: str | None = None) -> str:
+        """One sentence on where the prior of that kind comes from."""
+        return self._codec.prior_origin(kind)
 
     def density_prior(self, kind: str | None = None) -> "Prior":
         """The prior whose log-density bends a geodesic path: `prior`, but the model's own where the default
@@ -151,8 +168,9 @@ class BaseSpace:
         """The faces of latents (N, D) in parts of `BATCH_SIZE`, uint8 (B, H, W, C), decoded as they are asked
         for, or before where workers do it."""
         latents, attributes = check_latents(z, self.latent_dim), self.attribute_values(None)
-        if isinstance(self._codec, SharedEngine):
-            return self._codec.decode_ahead(latents, attributes)
+        ahead = getattr(self._codec, "decode_ahead", None)  # of an engine whose work is shared by workers
+        if ahead is not None:
+            return ahead(latents, attributes)
         starts = range(0, len(latents), BATCH_SIZE)
         return (self._codec.decode(latents[start : start + BATCH_SIZE], attributes) for start in starts)
 

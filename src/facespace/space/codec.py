@@ -68,6 +68,10 @@ class Codec(Protocol):
         """The attributes that a prior can be conditioned on."""
         ...
 
+    def prior_origin(self, prior: str | None) -> str:
+        """One sentence on where a prior comes from."""
+        ...
+
     def truncate(self, z: np.ndarray, strength: float, prior: str | None) -> np.ndarray:
         """Latents (N, D) moved by a `strength` in [0, 1] towards the centre of a prior."""
         ...

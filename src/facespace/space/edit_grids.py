@@ -16,7 +16,6 @@ from facespace.image.pixels import squared_error
 from facespace.image.sheets import Labels, comparison, sheet
 from facespace.latent import strengths
 from facespace.latent.strengths import Strength
-from facespace.space.closed_loop import goals_reached
 from facespace.space.inputs import is_latents
 
 if TYPE_CHECKING:
@@ -179,6 +178,8 @@ class Editor:
         goals = {name: value == "on" for name, value in edits.items() if value in ("on", "off")}
         if self.classifier is None or not goals:
             return {}
+        from facespace.space.closed_loop import goals_reached
+
         known = self.space.latent_classifier(self.classifier)
         return {name: int(met.sum()) for name, met in goals_reached(z, known, goals).items()}
 

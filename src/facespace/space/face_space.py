@@ -18,13 +18,13 @@ from facespace.latent import edit as editing
 from facespace.latent import morph as morphing
 from facespace.latent import paths, strengths
 from facespace.latent.directions import DECORRELATED, Directions, Whitening
-from facespace.models import bundle, fitted, locations
+from facespace.models import array_bundle, bundle, fitted, locations
 from facespace.models.bundle_card import MODEL_PRIOR as OWN
-from facespace.space import closed_loop, direction_fitting, latent_optimization, prior_fitting, rejection
+from facespace.space import direction_fitting, rejection
 from facespace.space.base import BaseSpace
-from facespace.space.geodesic import density_guide, geodesic
 from facespace.space.inputs import Given, Images, check_latents, number
-from facespace.space.noise_paths import has_noise, noise_paths
+from facespace.space.noise_paths import array_noise_paths, has_noise, noise_paths
+from facespace.space.onnx_codec import OnnxCodec
 from facespace.space.rejection import check_keep
 from facespace.space.set_faces import check_crop
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import torch
 
     from facespace.image.animation import Distance
+    from facespace.space import closed_loop
 
 ON, OFF = "on", "off"  # edits to a target rather than by a strength
 SAMPLES = 2_000  # samples from which the covariance of latents is estimated without encoded faces
@@ -64,6 +65,8 @@ class FaceSpace(BaseSpace):
         latent vector, of this prior and of the model's own, on the split and on the validation faces; small
         `nearest` distances of new latents show copies. Raises UsageError for a set of another crop, fewer
         than 2 faces, and unknown names."""
+        from facespace.space import prior_fitting
+
         check_seed(seed)
         locations.check_writable(self.folder)
         opened = self._open_set(faces)
@@ -166,15 +169,31 @@ class FaceSpace(BaseSpace):
 
     def _geodesic(self, prior: str | None) -> morphing.PathsBetween:
         """Density-aware paths under a prior, which the torch engine alone finds."""
-        return lambda starts, ends: geodesic(density_guide(self.density_prior(prior)))(starts, ends)
+
+        def between(starts: np.ndarray, ends: np.ndarray) -> morphing.Between:
+            density = self.density_prior(prior)
+            from facespace.space.geodesic import density_guide, geodesic
+
+            return geodesic(density_guide(density))(starts, ends)
+
+        return between
 
     def _flow_paths(self, prior: str | None) -> morphing.PathsBetween:
-        """Paths through the noise of a fitted flow, which the torch engine alone finds."""
-        return lambda starts, ends: noise_paths(self.prior(prior))(starts, ends)
+        """Paths through the noise of a fitted flow."""
+
+        def between(starts: np.ndarray, ends: np.ndarray) -> morphing.Between:
+            if isinstance(self._codec, OnnxCodec):
+                found = self._codec.prior(prior)
+                return array_noise_paths(found.encode, found.decode)(starts, ends)
+            return noise_paths(self.prior(prior))(starts, ends)
+
+        return between
 
     def default_path(self, prior: str | None = None) -> str:
         """The path of a morph for which none is named: "flow" where the prior is a fitted flow, else "linear"
         (docs/morphing.md has the measurements)."""
+        if isinstance(self._codec, OnnxCodec):
+            return "flow" if self._codec.prior(prior).has_noise else "linear"
         return "flow" if has_noise(self.prior(prior)) else "linear"
 
     def mix(self, terms: Sequence[tuple[Images, float]], prior: str | None = None) -> np.ndarray:
@@ -268,7 +287,7 @@ class FaceSpace(BaseSpace):
         z: np.ndarray,
         edits: Mapping[str, float | str],
         lock: Sequence[str] | str = (),
-        classifier: closed_loop.ImageClassifier | None = None,
+        classifier: "closed_loop.ImageClassifier | None" = None,
     ) -> np.ndarray:
         """Latents (N, D) with attributes changed, float32 (N, D): by a strength in standard deviations, or as
         text in class gaps ("1g": from the mean of the faces without it to the mean of those with it), or to
@@ -287,6 +306,8 @@ class FaceSpace(BaseSpace):
         if along:
             z = self._move(z, along, {}, lock)
         if goals:
+            from facespace.space import closed_loop
+
             known = self._known()
             root = (known.whitening if known else self.whitening()).root
             z = closed_loop.closed_loop_edit(z, self.latent_classifier(classifier), goals, lock, root, known)
@@ -327,10 +348,11 @@ class FaceSpace(BaseSpace):
         step."""
         if steps < 1:
             raise UsageError(f"Latents are refined in at least 1 step; got {steps}.")
+        engine = self.torch_engine
+        from facespace.space import latent_optimization
+
         goal = to_float(self.target(self.fit(images)), self.device)
-        return latent_optimization.optimize_latents(
-            z, goal, self.torch_engine.image, self.whitening().root, steps
-        )
+        return latent_optimization.optimize_latents(z, goal, engine.image, self.whitening().root, steps)
 
     def whitening(self) -> Whitening:
         """Mean and covariance root of encoded faces: of those that directions were found in, else of samples
@@ -338,8 +360,10 @@ class FaceSpace(BaseSpace):
         known = self._known()
         return known.whitening if known else finding.whitening_of(self.sample_latents(SAMPLES, prior=OWN))
 
-    def latent_classifier(self, classifier: closed_loop.ImageClassifier) -> closed_loop.LatentClassifier:
+    def latent_classifier(self, classifier: "closed_loop.ImageClassifier") -> "closed_loop.LatentClassifier":
         """A classifier of images as one of this space's latents."""
+        from facespace.space import closed_loop
+
         return closed_loop.classify_latents(classifier, self.torch_engine.image)
 
     def _open_set(self, faces: FaceSet | Path | str) -> FaceSet:
@@ -365,9 +389,14 @@ class FaceSpace(BaseSpace):
 
 def load(space: Path | str | None = None, device: "torch.device | str" = "cpu") -> FaceSpace:
     """Opens a run's folder (its best bundle), a bundle's, or the bundle at hf://USER/NAME@REVISION, which is
-    fetched from the hub into its cache; without one the default space. Raises BundleError where it is missing
+    fetched from the hub into its cache; without one the default space. Where torch is not installed, or the
+    variable FACESPACE_ENGINE is onnxruntime, the ONNX graphs of a packed bundle are its engine: it gives the
+    same faces within 1 level, and has no gradients. Raises BundleError where it is missing
     or damaged, HubError for what the hub refuses or has not, UsageError where none is named and there is no
     default space."""
+    if array_bundle.engine() == "onnxruntime":
+        codec = OnnxCodec(array_bundle.load(space))
+        return FaceSpace(codec.bundle, codec)
     return FaceSpace(bundle.load(space, device))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from facespace.core.errors import ImageError, UsageError, suggest
+from facespace.core.errors import ImageError, UsageError, choose, suggest
 from facespace.image.photos import read_photo
 
 GUIDANCE_LIMIT = 20  # beyond it samples leave the distribution of faces
@@ -93,6 +93,21 @@ def attribute_values(given: Given, conditions: Sequence[str]) -> np.ndarray:
             raise UsageError(f"This space has no condition {name!r}. {suggest(name, conditions)}")
         values[list(conditions).index(name)] = number(name, value)
     return values
+
+
+def condition_values(origin: str, known: Sequence[str], given: Mapping[str, float]) -> np.ndarray:
+    """Attributes float32 (A,) in the order of the conditions of a prior of that `origin`: 1 yes, −1 no, NaN
+    for those not given. Raises UsageError for other names, and for a prior without conditions."""
+    if not known:
+        raise UsageError(
+            f"New latents come from {origin}, which has no conditions. Fit a prior with conditions to "
+            "a set with attributes: facespace fit-prior SPACE --data SET --kind flow"
+        )
+    columns = {name: column for column, name in enumerate(known)}
+    y = np.full(len(known), np.nan, np.float32)
+    for name, value in given.items():
+        y[choose(columns, name, "condition")] = math.copysign(1, number(name, value))
+    return y
 
 
 def number(name: str, value: Any) -> float:

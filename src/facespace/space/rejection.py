@@ -3,18 +3,21 @@ photographs."""
 
 import math
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from facespace.core.errors import UsageError
 from facespace.data.faces import BATCH_SIZE
 from facespace.image.pixels import to_float
 
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
 LEAST_KEPT = 0.01  # share of the decoded faces
 
-Score = Callable[[Tensor], Tensor]  # images (N, C, H, W) in [0, 1] -> (N,), the higher the better
+Score = Callable[["Tensor"], "Tensor"]  # images (N, C, H, W) in [0, 1] -> (N,), the higher the better
 
 
 def check_keep(keep: float) -> None:
@@ -34,12 +37,14 @@ def candidates(n: int, keep: float, score: Score | None) -> int:
     return max(n, math.ceil(n / keep - 1e-9))
 
 
-@torch.inference_mode()
-def keep_best(faces: np.ndarray, n: int, score: Score, device: torch.device) -> np.ndarray:
+def keep_best(faces: np.ndarray, n: int, score: Score, device: "torch.device") -> np.ndarray:
     """The n faces uint8 (N, H, W, C) with the highest score, in their order (Azadi et al., 2019, in its
     simplest form)."""
+    import torch
+
     scores = []
-    for part in np.array_split(faces, math.ceil(len(faces) / BATCH_SIZE)):
-        scores.append(score(to_float(part, device)))
+    with torch.inference_mode():
+        for part in np.array_split(faces, math.ceil(len(faces) / BATCH_SIZE)):
+            scores.append(score(to_float(part, device)))
     best = torch.cat(scores).float().argsort(descending=True, stable=True)[:n]
     return faces[best.sort().values.cpu().numpy()]

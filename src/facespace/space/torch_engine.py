@@ -1,7 +1,6 @@
 """The codec in PyTorch: a bundle's model, its own prior and the priors fitted to it. `model`, `device`,
 `prior` and `image` exist in this engine alone; all other members are those of `Codec`."""
 
-import math
 from collections.abc import Mapping
 from typing import cast
 
@@ -10,13 +9,12 @@ import torch
 from torch import Generator, Tensor
 
 from facespace.core.aliases import current_argument
-from facespace.core.errors import UsageError, choose
 from facespace.core.waiting import step
 from facespace.data.faces import BATCH_SIZE
 from facespace.image.pixels import to_float, to_uint8
 from facespace.models import LatentModel, bundle, bundle_card, fitted
 from facespace.models.priors import Flow, Prior
-from facespace.space.inputs import number
+from facespace.space import inputs
 
 
 class TorchEngine:
@@ -129,6 +127,10 @@ class TorchEngine:
         """The attributes that a prior was fitted with."""
         return self.prior(prior).conditions
 
+    def prior_origin(self, prior: str | None) -> str:
+        """One sentence on where a prior comes from."""
+        return self.prior(prior).origin
+
     def truncate(self, z: np.ndarray, strength: float, prior: str | None) -> np.ndarray:
         """Latents (N, D) moved by a `strength` in [0, 1] towards the centre of a prior, float32 (N, D)."""
         moved = self.prior(prior).truncate(torch.from_numpy(z).to(self.device), strength)
@@ -138,14 +140,4 @@ class TorchEngine:
 def condition_values(prior: Prior, given: Mapping[str, float]) -> Tensor:
     """Attributes (A,) in the order of a prior's conditions: 1 yes, −1 no, NaN for those not given. Raises
     UsageError for other names, and for a prior without conditions."""
-    known = prior.conditions
-    if not known:
-        raise UsageError(
-            f"New latents come from {prior.origin}, which has no conditions. Fit a prior with conditions to "
-            "a set with attributes: facespace fit-prior SPACE --data SET --kind flow"
-        )
-    columns = {name: column for column, name in enumerate(known)}
-    y = torch.full((len(known),), torch.nan)
-    for name, value in given.items():
-        y[choose(columns, name, "condition")] = math.copysign(1, number(name, value))
-    return y
+    return torch.from_numpy(inputs.condition_values(prior.origin, prior.conditions, given))
