@@ -210,7 +210,7 @@ def test_a_file_that_nobody_has_is_a_reason_and_no_error(cluster, client):
 
 @pytest.mark.parametrize("kill", [os.killpg, os.kill])
 def test_signals_end_a_local_cluster(tmp_path, kill):
-    words = ("prepare", "synthetic", "--to", tmp_path / "set", "--limit", 400, "--size", 64)
+    words = ("prepare", "synthetic", "--to", tmp_path / "set", "--limit", 20_000, "--size", 64)
     process = _start(*words, "--cluster", "local:2")
     log, waited = tmp_path / ".set.facespace-partial" / "made.jsonl", time.monotonic()
     while not log.is_file() and time.monotonic() - waited < 60:

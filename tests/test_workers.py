@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 from functools import partial
 
 import pytest
@@ -143,3 +145,27 @@ def test_a_poisonous_file_is_skipped_after_its_second_victim_and_named(photos, t
     without = facespace.prepare("folder", photos, to=tmp_path / "without", size=16, workers=1)
     assert (faces.images == without.images).all()
     assert list(faces.splits) == list(without.splits)
+
+
+def test_what_is_spawned_while_ctrl_c_waits_never_receives_it(tmp_path):
+    """Python's tracker of shared resources unblocks it when it starts."""
+    code = (
+        "import multiprocessing, signal\n"
+        "from facespace.core.interrupts import deferred\n"
+        "from facespace.workers.spawning import prepare_spawning\n"
+        "def say(found):\n"
+        "    found.put(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, set()))\n"
+        "if __name__ == '__main__':\n"
+        "    context = multiprocessing.get_context('spawn')\n"
+        "    prepare_spawning()\n"
+        "    with deferred():\n"
+        "        found = context.SimpleQueue()\n"
+        "        worker = context.Process(target=say, args=(found,))\n"
+        "        worker.start()\n"
+        "    worker.join()\n"
+        "    print(found.get())\n"
+    )
+    path = tmp_path / "spawns.py"
+    path.write_text(code)
+    done = subprocess.run([sys.executable, path], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "True\n", done.stderr

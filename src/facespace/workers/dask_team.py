@@ -19,6 +19,7 @@ from facespace.core.extras import install_command
 from facespace.core.interrupts import deferred, is_leaving
 from facespace.core.version import __version__
 from facespace.workers.files import FilesMissing, as_worker, keep, read_all
+from facespace.workers.spawning import prepare_spawning
 from facespace.workers.team import VICTIMS, Contents, Lost, Team
 from facespace.workers.where import LOCAL, SCHEMES
 
@@ -42,6 +43,7 @@ class DaskTeam:
 
     def __enter__(self) -> Self:
         distributed = _import_distributed()
+        prepare_spawning()
         try:
             with deferred(), warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # on versions, which each task compares

@@ -16,6 +16,7 @@ from typing import Any, Self
 
 from facespace.core.interrupts import deferred
 from facespace.workers.files import FilesMissing
+from facespace.workers.spawning import prepare_spawning
 from facespace.workers.team import VICTIMS, Contents, Lost
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")  # of a process, for its libraries
@@ -30,6 +31,8 @@ class Processes:
     def __init__(self, count: int, method: str, one_thread: bool) -> None:
         self.width, self._one_thread = count, one_thread
         self._context = multiprocessing.get_context(method)
+        if method == "spawn":
+            prepare_spawning()
         self._older = set(multiprocessing.active_children())
         self._open()
 

@@ -1,6 +1,7 @@
-"""How worker processes are started, and whether the script that runs allows it. Starts none."""
+"""How worker processes are started, and whether the script that runs allows it. Starts none of them."""
 
 import sys
+from multiprocessing import resource_tracker
 from pathlib import Path
 
 from facespace.core.console import note
@@ -13,6 +14,14 @@ def start_method(fresh: bool) -> str:
     processes have to be `fresh`, workers import anew. A process whose networks have computed on several
     threads must not be forked: the threads are missing in the copy, which waits for them."""
     return "fork" if sys.platform == "linux" and not fresh else "spawn"
+
+
+def prepare_spawning() -> None:
+    """Called before processes are spawned in a block of `deferred`. The first one that is spawned starts the
+    tracker of shared resources, and Python unblocks Ctrl-C afterwards, in the thread that did it: the worker
+    itself would then receive one while it imports, and print a traceback."""
+    if sys.platform != "win32":
+        resource_tracker.ensure_running()
 
 
 def is_unguarded_script() -> bool:
