@@ -16,7 +16,7 @@ demo: .venv/installed
 
 # The spaces of the package as a static site. RUNTIME=node_modules/onnxruntime-web where the runtime is not to be fetched.
 site: .venv/installed
-	$(BIN)/facespace publish faces64 faces-gray faces-gray-vae --to site --force $(if $(RUNTIME),--runtime $(RUNTIME))
+	$(BIN)/facespace publish faces64 faces-gray --to site --force $(if $(RUNTIME),--runtime $(RUNTIME))
 
 test: .venv/ready
 	$(PYTEST)

@@ -72,7 +72,7 @@ def test_every_optional_part_is_an_extra_of_the_package():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     for name, row in EXTRAS.items():
         assert any(line.startswith(row.package) for line in project[name])
-    assert set(project) - set(EXTRAS) == {"all", "dev", "docs"}
+    assert set(project) - set(EXTRAS) == {"all", "dev", "docs", "notebooks"}
     assert project["all"] == ["facespace[align,video,kaggle,onnx]"]
 
 

@@ -130,7 +130,7 @@ def _network_of(prior: Prior, dim: int) -> Network | None:
 def _made(loaded: Bundle, name: str, graph: _Graph) -> bytes:
     """The bytes of a graph, which names tensors of the bundle and computes what its torch module does."""
     stored = read_graph_tensors(loaded.folder, loaded.card, name)
-    model = graph_of(graph.network)
+    model = graph_of(graph.network, folded=False)
     _refer(model.graph, graph.holder, stored, tensors_file(name))
     onnx = importlib.import_module("onnx")
     onnx.helper.set_model_props(model, {"tensors": str(tensors_fingerprint(loaded.card, name))})

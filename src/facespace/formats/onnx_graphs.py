@@ -43,10 +43,11 @@ def has_packages() -> bool:
     return all(map(importlib.util.find_spec, PACKAGES))
 
 
-def graph_of(network: Network) -> Any:
-    """The ONNX model of a network, in fp32."""
+def graph_of(network: Network, folded: bool = True) -> Any:
+    """The ONNX model of a network, in fp32. Where it is not `folded`, weights are those of the module, and
+    what is computed of them alone is left to whoever opens the graph."""
     onnx = importlib.import_module("onnx")
-    return onnx.load_from_string(_traced(network))
+    return onnx.load_from_string(_traced(network, folded))
 
 
 def looped(start: Any, step: Any, end: Any, steps: int) -> Any:
@@ -109,7 +110,7 @@ def _options(runtime: Any) -> Any:
     return options
 
 
-def _traced(network: Network) -> bytes:
+def _traced(network: Network, folded: bool) -> bytes:
     """The graph of a network in eval mode, as the exporter of torch traces it, with a dynamic batch."""
     shapes = {**network.inputs, **network.outputs}
     axes = {name: {0: BATCH} for name, shape in shapes.items() if shape}
@@ -125,6 +126,7 @@ def _traced(network: Network) -> bytes:
             examples,
             file,  # type: ignore[arg-type]
             dynamo=False,
+            do_constant_folding=folded,
             opset_version=OPSET,
             input_names=list(network.inputs),
             output_names=list(network.outputs),
