@@ -14,9 +14,9 @@ BOTH := $(MAKE) --no-print-directory -j 2 $(if $(findstring output-sync,$(.FEATU
 demo: .venv/installed
 	$(BIN)/facespace demo --to demo --resume
 
-# The default space as a static site. RUNTIME=node_modules/onnxruntime-web where the runtime is not to be fetched.
+# The spaces of the package as a static site. RUNTIME=node_modules/onnxruntime-web where the runtime is not to be fetched.
 site: .venv/installed
-	$(BIN)/facespace publish --to site --force $(if $(RUNTIME),--runtime $(RUNTIME))
+	$(BIN)/facespace publish faces64 faces-gray faces-gray-vae --to site --force $(if $(RUNTIME),--runtime $(RUNTIME))
 
 test: .venv/ready
 	$(PYTEST)

@@ -1,7 +1,8 @@
 """How fast the explorer is, with the browser in the loop: a slider moved → the picture painted, and a stroke drawn → what
-the model sees painted, in milliseconds, for each space. Needs Playwright and Chromium (pip install 'facespace[dev]').
+the model sees painted, in milliseconds, for each space. With --gradio, the same slider in the smallest Gradio page of the
+space (gradio_app.py), whose moves wait for the picture before. Needs Playwright and Chromium (pip install 'facespace[dev]').
 
-python benchmarks/explorer.py RUN [RUN ...] [--moves N]"""
+python benchmarks/explorer.py RUN [RUN ...] [--moves N] [--gradio FOLDER]   # pip install --target FOLDER gradio"""
 
 import argparse
 import os
@@ -11,16 +12,31 @@ import statistics
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 from playwright.sync_api import Browser, FloatRect, Locator, Page, Playwright, sync_playwright
 
-SETTLED = 180_000  # milliseconds that the figures of a space may take before the measurement starts
+SETTLED = 600_000  # milliseconds that the figures of a space may take before the measurement starts
 
 
-def start(run: str) -> tuple[subprocess.Popen, str, float]:
-    """The server of one space, its address, and the seconds until it listened."""
+# From a slider's event to the frame after the next picture has loaded.
+WATCH = """() => {
+  globalThis.painted = [];
+  let began = 0;
+  document.addEventListener('input', () => { began = performance.now(); }, true);
+  document.addEventListener('load', ({ target }) => {
+    if (!began || !(target instanceof HTMLImageElement)) return;
+    const since = began;
+    began = 0;
+    requestAnimationFrame(() => setTimeout(() => globalThis.painted.push(performance.now() - since)));
+  }, true);
+}"""
+
+
+def start(*runs: str) -> tuple[subprocess.Popen, str, float]:
+    """The server of some spaces, its address, and the seconds until it listened."""
     began = time.perf_counter()
-    command = [sys.executable, "-m", "facespace", "explore", run, "--port", "0"]
+    command = [sys.executable, "-m", "facespace", "explore", *runs, "--port", "0"]
     server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert server.stderr
     line = server.stderr.readline()
@@ -90,6 +106,36 @@ def draw(page: Page, moves: int) -> list[float]:
     return measured(page, "facespace:drawn")
 
 
+def slide_gradio(browser: Browser, run: str, packages: str, moves: int) -> list[float]:
+    """Moves the slider of the Gradio page of a space: the times from its event to the paint."""
+    app = Path(__file__).with_name("gradio_app.py")
+    command = [sys.executable, str(app), run, "--packages", packages]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert server.stdout
+    address = server.stdout.readline().strip()
+    if not address.startswith("http"):
+        raise SystemExit("The Gradio page did not start.")
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    page.goto(address)
+    slider = page.locator("input[type=range]")
+    slider.wait_for(timeout=SETTLED)
+    page.wait_for_timeout(2000)
+    page.evaluate(WATCH)
+    box, middle = grip(page, slider)
+    for move in range(moves):
+        share = 0.5 + 0.45 * ((move % 40) / 20 - 1 if move % 80 < 40 else 1 - (move % 40) / 20)
+        page.mouse.move(box["x"] + box["width"] * share, middle)
+        deadline = time.monotonic() + 3
+        while page.evaluate("painted.length") <= move and time.monotonic() < deadline:
+            page.wait_for_timeout(5)
+    page.mouse.up()
+    times = page.evaluate("painted")
+    page.close()
+    server.terminate()
+    server.wait(10)
+    return times
+
+
 def shown(times: list[float]) -> str:
     """Median and 95th percentile."""
     cuts = statistics.quantiles(times, n=100)
@@ -101,6 +147,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("runs", nargs="+")
     parser.add_argument("--moves", type=int, default=200)
+    parser.add_argument("--gradio", metavar="FOLDER", help="where gradio is installed")
     asked = parser.parse_args()
     with sync_playwright() as playwright:
         browser = launch(playwright)
@@ -127,6 +174,9 @@ def main() -> None:
             page.close()
             server.terminate()
             server.wait(10)
+            if asked.gradio:
+                slid = slide_gradio(browser, run, asked.gradio, asked.moves // 2)
+                print(f"  Gradio     → painted,   1 slider : {shown(slid)} ms", flush=True)
         browser.close()
 
 

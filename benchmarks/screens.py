@@ -55,6 +55,30 @@ def open_tab(page: Page, name: str) -> None:
         page.click(f"[data-part={part}]")
 
 
+def paint(page: Page) -> None:
+    """A stroke on the face that has not ended yet."""
+    open_tab(page, "draw")
+    page.get_by_role("button", name="On the face").click()
+    page.click("#draw [data-colour='#b4473f']")
+    box = page.locator("#faces").bounding_box()
+    assert box
+    for share in (0.4, 0.6):
+        page.mouse.move(box["x"] + share * box["width"], box["y"] + 0.78 * box["height"])
+        page.mouse.down()
+
+
+def end_paint(page: Page) -> None:
+    """Takes the stroke back, and goes back to the board."""
+    page.mouse.up()
+    page.keyboard.press("Control+z")
+    page.get_by_role("button", name="On a board").click()
+
+
+def lost(page: Page) -> None:
+    """The banner of a server that does not answer."""
+    page.evaluate("import('./engine.js').then(({ engine }) => engine.connection.onstatus('disconnected'))")
+
+
 def mix(page: Page) -> None:
     """Three parents and their children."""
     open_tab(page, "mix")
@@ -107,6 +131,7 @@ def lesson(page: Page) -> None:
 SCENES: dict[str, Callable[[Page], None]] = {
     "random": tab("random"),
     "draw": tab("draw"),
+    "paint": paint,
     "photo": tab("photo"),
     "map": tab("map"),
     "mix": mix,
@@ -122,12 +147,15 @@ SCENES: dict[str, Callable[[Page], None]] = {
     "lessons": lambda page: page.click("#lessons"),
     "help": lambda page: page.keyboard.press("?"),
     "export": export,
+    "lost": lost,
 }
 
 
 def leave(page: Page) -> None:
     """Closes dialogs and the lesson, so that the next scene has a page without them."""
     page.keyboard.press("Escape")
+    if page.locator("#paint-layer").is_visible():
+        end_paint(page)
     if page.locator("#lesson-close").is_visible():
         page.click("#lesson-close")
     page.evaluate("document.querySelectorAll('.toast').forEach(toast => toast.remove())")

@@ -30,6 +30,7 @@ VERBS = (
         "morph",
         "prepare",
         "recipes",
+        "verify",
     ),
     *("compare", "reconstruct", "runs", "sample", "show", "split", "subsample", "train"),
     *("analyze", "evaluate", "explore", "label", "mix", "train-attributes"),

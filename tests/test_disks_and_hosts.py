@@ -12,11 +12,10 @@ import pytest
 from starlette.testclient import TestClient
 
 import facespace
-from facespace.core import fetch, files
+from facespace.core import fetch, files, spawning
 from facespace.core.console import quoted
 from facespace.core.errors import TrainingError, UsageError, describe_os_error
 from facespace.core.files import build_folder, check_target, unfinished_folder, write_atomically
-from facespace.data import spawning
 from facespace.explorer import security, service
 from facespace.training import checkpoint, trackers
 

@@ -106,15 +106,15 @@ def test_what_a_file_cannot_be_is_a_sentence(page, fields, sentence):
 
 def test_progress_is_told_while_a_file_is_written_and_cancel_ends_it(port, monkeypatch):
     begun, going = threading.Event(), threading.Event()
-    decode = FaceSpace.decode
+    decode_ahead = FaceSpace.decode_ahead
 
     def waiting(space, z):
-        if len(z) == 64:  # a part of the file
+        for part in decode_ahead(space, z):  # of the file
             begun.set()
             assert going.wait(20)
-        return decode(space, z)
+            yield part
 
-    monkeypatch.setattr(FaceSpace, "decode", waiting)
+    monkeypatch.setattr(FaceSpace, "decode_ahead", waiting)
     page = Page(port)
     page.socket.send(pack(KEYS, id=7, request="export_animation", **{**MORPH, "frames": 200}))
     assert begun.wait(20)

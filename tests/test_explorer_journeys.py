@@ -429,9 +429,14 @@ def test_nothing_on_the_page_jumps_while_it_opens(browser, address):
         context.close()
 
 
-@pytest.mark.parametrize("width", (641, 700, 768, 880, 1024))
+# The chip of a space for research only, which the spaces of the tests are not.
+CHIP = "document.querySelector('.bar .space').insertAdjacentHTML('beforeend', '<span class=\"chip warn\">research use only</span>')"
+
+
+@pytest.mark.parametrize("width", (641, 700, 768, 828, 880, 960, 1024))
 def test_nothing_in_the_bar_overlaps(tab, width):
     tab.page.set_viewport_size({"width": width, "height": 900})
+    tab.page.evaluate(CHIP)
     overlaps = tab.page.evaluate(
         "(() => { const boxes = [...document.querySelectorAll('.bar .brand, .bar .space > *, .bar .actions > *')]"
         ".filter(e => e.offsetParent && !e.classList.contains('visually-hidden')).map(e => e.getBoundingClientRect());"

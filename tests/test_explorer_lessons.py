@@ -135,7 +135,7 @@ def test_a_step_for_two_spaces_says_how_to_load_another(browser, lively, few_sam
         tab = Tab(browser, service.address, "?lesson=ae-vs-vae").ready()
         for _ in range(3):
             tab.page.click("#lesson-next")
-        expect(tab.at("#lesson")).to_contain_text("facespace explore faces64 runs/ae")
+        expect(tab.at("#lesson")).to_contain_text("facespace explore faces-gray faces-gray-vae")
         expect_marks(tab, "not here")
         expect(tab.at("#lesson-next")).to_have_text("Next")
         assert tab.errors == []

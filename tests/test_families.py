@@ -383,6 +383,37 @@ def test_a_stage_starts_from_the_run_before(drawn, tmp_path, capsys):
         )
 
 
+def test_a_space_at_twice_the_size_keeps_latents_priors_and_directions(drawn, tmp_path):
+    halved, options = tmp_path / "halved", ["model.latent_dim=5", "model.widths=8,12"]
+    with quiet():
+        facespace.prepare("synthetic", to=halved, size=8, limit=60, workers=1)
+        learn("faces64", halved, tmp_path / "small", "model.image=3,8,8", *options, "train.epochs=2")
+        small = facespace.load(tmp_path / "small")
+        small.fit_prior(halved, "normal")
+        small.fit_directions(halved, ["smile"])
+        settings = [*TINY, *PLAIN, *options, "train.steps=1", "train.learning_rate=1e-9"]
+        facespace.train(
+            "faces128",
+            drawn,
+            tmp_path / "large",
+            start=tmp_path / "small",
+            settings=settings,
+            trackers=["none"],
+        )
+    small, large = facespace.load(tmp_path / "small"), facespace.load(tmp_path / "large")
+    assert large.image_shape == (3, 16, 16)
+    assert large.directions().names == small.directions().names == ("smile",)
+    z = small.sample_latents(4, seed=1)
+    np.testing.assert_array_equal(large.sample_latents(4, seed=1), z)
+    faces = large.decode(z)
+    shrunk = faces.reshape(4, 8, 2, 8, 2, 3).mean((2, 4)).round().astype(np.uint8)
+    apart = np.abs(shrunk - small.decode(z).astype(float)).mean()
+    assert apart < 5  # levels: enlarged bilinearly and shrunk again, which softens
+    np.testing.assert_allclose(large.encode(faces), small.encode(shrunk), atol=0.05)
+    with pytest.raises(UsageError, match="cannot halve 15×16"):
+        build(override(recipe("faces128"), ["model.image=3,15,16", "model.widths=8"]).model)
+
+
 # ---- fewer faces
 
 

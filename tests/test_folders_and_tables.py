@@ -15,7 +15,6 @@ from PIL import Image
 
 from facespace import prepare
 from facespace.core.errors import FaceSetError
-from facespace.data.faces import Face
 from facespace.data.other_files import is_other_file
 from facespace.data.sources import tables
 from facespace.data.sources.attribute_table import read_table
@@ -23,7 +22,7 @@ from facespace.data.sources.matching import match
 from facespace.data.sources.reading import rows
 from facespace.data.sources.subfolders import understand
 from facespace.data.sources.values import parse, parse_column
-from facespace.data.splits import assign_splits, groups_of, unite_copies
+from facespace.data.splits import Groups, assign_splits, copies_of, split_codes, unite_copies
 
 # --- folders
 
@@ -386,28 +385,61 @@ def test_copies_in_split_folders_stand_on_one_side(tmp_path):
     )
 
 
+def digests_of(pictures) -> np.ndarray:
+    """A made-up SHA-256 for each picture by its name."""
+    return np.array([[ord(name)] * 32 for name in pictures], np.uint8).reshape(-1, 32)
+
+
+def grouped(people, pictures) -> tuple[np.ndarray, Groups]:
+    digests = digests_of(pictures)
+    copies = copies_of(digests)
+    return copies, Groups(people, copies, digests)
+
+
 def test_groups_join_people_who_share_a_picture():
-    groups = groups_of(["a", "b", None, "c", None], ["1", "1", "1", "2", "3"])
-    assert groups == ["person a", "person a", "person a", "person c", "pixels 3"]
-    assert unite_copies(["train", "test", "validation"], ["x", "x", "y"])[0] == ["test", "test", "validation"]
+    copies, groups = grouped(["a", "b", None, "c", None], ["1", "1", "1", "2", "3"])
+    keys = [groups.key(group) for group in groups.of.tolist()]
+    assert keys == ["person a", "person a", "person a", "person c", f"pixels {'33' * 32}"]
+    united, _ = unite_copies(split_codes(["train", "test", "test", "validation", "train"]), copies)
+    assert united.tolist() == [2, 2, 2, 1, 0]
 
 
 FACES = st.tuples(
-    st.sampled_from([None, "a", "b"]), st.sampled_from("12345"), st.sampled_from([None, "train", "test"])
+    st.sampled_from([None, "a", "b", "c"]), st.sampled_from("12345"), st.sampled_from([None, "train", "test"])
 )
 
 
 @examples(50)
 @given(st.lists(FACES, min_size=1, max_size=12))
 def test_no_picture_is_ever_on_two_sides(faces):
-    listed = [
-        (Face(str(n), Path(), person, split), digest) for n, (person, digest, split) in enumerate(faces)
-    ]
-    splits, _ = assign_splits(listed)
+    people, pictures, own = zip(*faces)
+    copies, groups = grouped(people, pictures)
+    splits, _ = assign_splits(split_codes(own), copies, groups)
     sides: dict[str, set] = {}
-    for (_, digest), split in zip(listed, splits):
-        sides.setdefault(digest, set()).add(split)
-    assert all(len(side) == 1 for side in sides.values())
+    for picture, split in zip(pictures, splits.tolist()):
+        sides.setdefault(picture, set()).add(split)
+    assert all(len(side) == 1 for side in sides.values()) and splits.min() >= 0
+
+
+@examples(50)
+@given(st.lists(FACES, min_size=1, max_size=12))
+def test_groups_are_the_connected_components(faces):
+    """Held against a plain search: faces that share a person or a picture, through however many others."""
+    people, pictures, _ = zip(*faces)
+    _, groups = grouped(people, pictures)
+    for first in range(len(faces)):
+        reached, border = {first}, [first]
+        while border:
+            at = border.pop()
+            for other in range(len(faces)):
+                shared = pictures[other] == pictures[at] or (people[at] and people[other] == people[at])
+                if shared and other not in reached:
+                    reached.add(other)
+                    border.append(other)
+        assert set(np.flatnonzero(groups.of == groups.of[first]).tolist()) == reached
+        named = sorted(people[place] for place in reached if people[place])
+        key = f"person {named[0]}" if named else f"pixels {digests_of(pictures)[first].tobytes().hex()}"
+        assert groups.key(int(groups.of[first])) == key
 
 
 # --- everything at once

@@ -176,3 +176,25 @@ def test_the_aligned_face_is_that_of_the_python(tab, photos, real):
 def test_the_networks_of_browser_and_python_agree(web_tab, photos, real):
     image = portraits(real, 8)[2]
     check_same(found_by_page(web_tab, image), photos.detect(np.asarray(image)))
+
+
+SCORE = """
+const photo = { pixels: new Uint8ClampedArray(arrayOf(a.data).buffer), width: a.width, height: a.height };
+const { rasterOf } = await import(new URL('rasters.js', a.base));
+return m.faceScore(rasterOf(photo), runModel);
+"""
+
+
+def test_the_score_of_a_face_is_that_of_the_python(tab, real, weights):
+    detector = detectors.YuNet(weights)
+    scores = []
+    for image in portraits(real, 4):
+        small = image.resize((64, 64))
+        noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+        for face in (small, Image.fromarray(np.asarray(small) // 4 + noise // 4 * 3)):
+            pixels = rgba(np.asarray(face))
+            argument = {"data": sent(pixels), "width": 64, "height": 64, "base": f"{HOST}/web/local/"}
+            found = tab.run("face_search.js", SCORE, argument)
+            assert found == pytest.approx(detector.score(face), abs=1e-4)
+            scores.append(found)
+    assert max(scores) > 0.8 and min(scores) == 0

@@ -12,7 +12,7 @@ from rich.console import Console
 import facespace
 from facespace.cli import app
 from facespace.recipes import RECIPES
-from site_pages import commands, gallery, gallery_rows, library, notebooks, recipes, repository
+from site_pages import commands, gallery, gallery_rows, library, notebooks, play, recipes, repository
 
 ROOT = Path(__file__).parent.parent
 VERBS = [name for name in app if not name.startswith("-")]
@@ -151,6 +151,19 @@ def test_links_between_files_of_the_repository_become_links_between_pages():
     assert repository.site_links(fenced, "README.md", "index.md") == fenced
 
 
+def test_the_front_page_has_its_picture_as_a_figure_to_play_with(monkeypatch, tmp_path):
+    page = play.front_page(repository.moved_pages()["index.md"])
+    assert page.count("<figure") == 1 and 'href="play/index.html"' in page and play.PICTURE in page
+    assert f"![{play.CAPTION}]" not in page
+    with pytest.raises(ValueError, match="The front page has no"):
+        play.front_page("# facespace")
+    monkeypatch.setenv("PLAY", "no")
+    assert not play.ready()
+    monkeypatch.setenv("PLAY", "yes")
+    monkeypatch.setenv("RUNTIME", str(tmp_path))  # holds no runtime
+    assert not play.ready()
+
+
 def test_notebooks_are_pages_with_their_code():
     pages = notebooks.pages()
     for path in (ROOT / "notebooks").glob("*.ipynb"):
@@ -205,6 +218,10 @@ def test_the_site_builds_and_names_no_other_host(tmp_path):
     pytest.importorskip("mkdocstrings")
     config = load_config(str(ROOT / "mkdocs.yml"), site_dir=str(tmp_path))
     build.build(config)
+    if config.extra["play"]:
+        assert {"index.html", "spaces", "runtime"} <= {
+            path.name for path in (tmp_path / play.FOLDER).iterdir()
+        }
     for page in tmp_path.rglob("*.html"):
         text = page.read_text(encoding="utf-8")
         assert not re.search(r'(?:src|<link[^>]+href)="(?:https?:)?//', text), page

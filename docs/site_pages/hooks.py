@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from pymdownx.slugs import slugify
 
-from site_pages import commands, gallery, library, notebooks, recipes, repository
+from site_pages import commands, gallery, library, notebooks, play, recipes, repository
 from site_pages.figures import with_figures
 from site_pages.formulas import with_mathml
 
@@ -40,6 +40,9 @@ def on_config(config: Any) -> Any:
     GENERATED.update(library.pages())
     GENERATED["recipes.md"] = recipes.page()
     GENERATED["gallery.md"] = gallery.page()
+    config.extra["play"] = play.ready()
+    if config.extra["play"]:
+        GENERATED["index.md"] = play.front_page(GENERATED["index.md"])
     for section in config.nav:
         for title, entries in section.items():
             section[title] = _filled(entries)
@@ -95,3 +98,9 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
 def on_page_content(html: str, **_: Any) -> str:
     """Formulas as MathML; short code of sentences named, so that site.css keeps it whole."""
     return with_mathml(SHORT_CODE.sub(r'<code class="short">\1</code>', html))
+
+
+def on_post_build(config: Any) -> None:
+    """Puts the spaces of the package beside the pages, where their runtime is at hand."""
+    if config.extra["play"]:
+        play.write(Path(config.site_dir))

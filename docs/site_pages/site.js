@@ -36,5 +36,24 @@ function completeAll() {
   nameLandmarks();
 }
 
+/* The front page's picture becomes the page of the spaces when asked for: some ten megabytes come with it. A page that
+   was opened from a disk may not load them. */
+/** @param {HTMLElement} figure */
+function playable(figure) {
+  const button = figure.querySelector("button");
+  const link = figure.querySelector("a");
+  if (!button || !link || location.protocol === "file:") return;
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    const frame = document.createElement("iframe");
+    frame.src = link.href;
+    frame.title = "The spaces that come with facespace";
+    link.replaceWith(frame);
+    button.remove();
+    frame.focus();
+  });
+}
+
 completeAll();
+for (const figure of document.querySelectorAll("figure.play")) playable(/** @type {HTMLElement} */ (figure));
 new MutationObserver(completeAll).observe(document.body, { childList: true, subtree: true });

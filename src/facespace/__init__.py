@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from facespace.adaptation.adapt import adapt
     from facespace.adaptation.adapter import personalize
     from facespace.core.errors import FacespaceError
+    from facespace.core.workers import Workers
     from facespace.data.aligned_photos import read_photos
     from facespace.data.faces import FaceSet
     from facespace.data.prepare import prepare
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from facespace.report import charts, latent_charts
     from facespace.space import diagnostics, edit_grids, morph_grids
     from facespace.space.face_space import FaceSpace, load
+    from facespace.space.set_latents import encode_set
+    from facespace.space.shared_work import shared
     from facespace.training.discriminators import load_discriminator
     from facespace.training.loop import train
 
@@ -39,6 +42,7 @@ __all__ = [
     "FaceSpace",
     "Faces",
     "FacespaceError",
+    "Workers",
     "__version__",
     "adapt",
     "analyze",
@@ -48,6 +52,7 @@ __all__ = [
     "compare",
     "diagnostics",
     "edit_grids",
+    "encode_set",
     "evaluate",
     "explore",
     "export",
@@ -63,6 +68,7 @@ __all__ = [
     "push",
     "read_photos",
     "recipe_code",
+    "shared",
     "synthetic",
     "train",
 ]
@@ -73,10 +79,12 @@ _MODULES = {
     "FaceSpace": "facespace.space",
     "Faces": "facespace.image.shown",
     "FacespaceError": "facespace.core.errors",
+    "Workers": "facespace.core.workers",
     "adapt": "facespace.adaptation.adapt",
     "analyze": "facespace.evaluation.analyze",
     "benchmark_edits": "facespace.evaluation.edit_benchmark",
     "compare": "facespace.evaluation.metric_tables",
+    "encode_set": "facespace.space.set_latents",
     "evaluate": "facespace.evaluation.metric_tables",
     "explore": "facespace.explorer.notebook",
     "export": "facespace.formats.export",
@@ -88,6 +96,7 @@ _MODULES = {
     "push": "facespace.hub.push",
     "read_photos": "facespace.data.aligned_photos",
     "recipe_code": "facespace.formats.single_file",
+    "shared": "facespace.space.shared_work",
     "train": "facespace.training.loop",
 }
 # Public name -> the module that it is.

@@ -6,7 +6,8 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from facespace.cli.app import Done, verb
-from facespace.cli.options import Flag, ForceSet, Settings, optional_words
+from facespace.cli.options import ANY_WORKERS, Flag, ForceSet, Settings, WorkersOptions, optional_words
+from facespace.cli.outputs import resumable
 from facespace.core.console import quoted
 
 
@@ -77,6 +78,7 @@ def label(
     attributes: str | None = None,
     keep_known: Flag = False,
     margin: float = 0.0,
+    workers: WorkersOptions = ANY_WORKERS,
     force: ForceSet = False,
 ) -> Done:
     """Make a set of the same faces with the attributes that a network predicts.
@@ -102,7 +104,17 @@ def label(
 
     target = to or data.with_name(f"{data.resolve().name}-labelled")
     names = optional_words(attributes) or ()
-    faces = labelling.label(data, target, net, names, keep_known=keep_known, margin=margin, force=force)
+    with resumable(target):
+        faces = labelling.label(
+            data,
+            target,
+            net,
+            names,
+            keep_known=keep_known,
+            margin=margin,
+            force=force,
+            workers=workers.where,
+        )
     labels, terms = faces.card["labelled"], faces.card["terms"]
     unknown, count = labelling.unknown_share(faces), len(faces.attribute_names)
     text = (

@@ -1,20 +1,28 @@
-"""Verbs for face data: download, prepare, show."""
+"""Verbs for face data: download, prepare, show, verify."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
 from facespace.cli.app import Done, verb
-from facespace.cli.options import AlignMode, Flag, ForceSet, Split, optional_words, parse_size, words
+from facespace.cli.options import (
+    ANY_WORKERS,
+    AlignMode,
+    Flag,
+    ForceSet,
+    Split,
+    WorkersOptions,
+    optional_words,
+    parse_size,
+    words,
+)
+from facespace.cli.outputs import resumable
 from facespace.cli.set_text import describe_set
-from facespace.core.console import note, quoted
-from facespace.core.errors import UsageError
-from facespace.core.files import unfinished_folder
+from facespace.core.console import quoted
+from facespace.core.errors import FaceSetError, UsageError
 
 if TYPE_CHECKING:
     from facespace.data.processing import Alignment
@@ -72,7 +80,7 @@ def prepare(
     crop: str | None = None,
     gray: Annotated[bool | None, Parameter(negative="--colour")] = None,
     limit: int | None = None,
-    workers: int | None = None,
+    workers: WorkersOptions = ANY_WORKERS,
     seed: int = 0,
     attributes: str | None = None,
     table: Path | None = None,
@@ -83,6 +91,9 @@ def prepare(
     cropped: str | None = None,
     enlarge: Flag = False,
     split: str | None = None,
+    shard_size: str | None = None,
+    copies: Literal["keep", "drop"] | None = None,
+    near_copies: Literal["ignore", "keep", "drop"] = "ignore",
     alignment: AlignOptions = UNALIGNED,
     force: ForceSet = False,
 ) -> Done:
@@ -93,8 +104,8 @@ def prepare(
     Parameters
     ----------
     source
-        Where the faces come from: celeba, celebamask-hq, lfw, yearbook, olivetti, folder (any tree of images)
-        or synthetic (rendered; needs no ROOT).
+        Where the faces come from: celeba, celebamask-hq, lfw, yearbook, olivetti, folder (any tree of
+        images), webdataset (tar shards), parquet (Hugging Face's) or synthetic (rendered; needs no ROOT).
     root
         The folder that the source lies in.
     to
@@ -109,8 +120,6 @@ def prepare(
         One gray channel, or three colours. [default: the source's own]
     limit
         At most this many faces, spread evenly over the source.
-    workers
-        Processes that read images. [default: one for each core]
     seed
         Which faces the source synthetic renders.
     attributes
@@ -134,6 +143,15 @@ def prepare(
         With --cropped, take pictures that are smaller than --size too.
     split
         Where faces go that the source gives no split: train, validation or test. [default: by a hash]
+    shard_size
+        Bytes of a file of images, such as 1GiB or 256MiB; one-file for a single file. [default: one file up
+        to 10 GiB of pixels, else 1GiB]
+    copies
+        Pictures with the same pixels as an earlier one: keep, or drop. [default: drop for webdataset and
+        parquet, keep for the others]
+    near_copies
+        Pictures that are nearly the same, such as one photograph at two sizes: ignore, keep (found, and all
+        of one in one split), or drop (all but the first).
     """
     from facespace.data.prepare import prepare as make
 
@@ -152,7 +170,10 @@ def prepare(
             enlarge=enlarge,
             split=split,
             attributes=optional_words(attributes),
-            workers=workers,
+            workers=workers.where,
+            shard_size=shard_size,
+            copies=copies,
+            near_copies=near_copies,
             force=force,
             limit=limit,
             seed=seed,
@@ -210,14 +231,27 @@ def show(
     return Done(facts | {"splits": faces.card["splits"]}, f"{len(rows)} of {len(faces):,} faces in {to}")
 
 
-@contextmanager
-def resumable(to: Path) -> Iterator[None]:
-    """Prints, on Ctrl-C, that the same command continues."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        note(f"Stopped. The same command continues from there (finished part: {unfinished_folder(to)}).")
-        raise
+@verb("facespace verify SET")
+def verify(data: Path, /) -> Done:
+    """Check the files of a prepared set: sizes, checksums, table rows and splits.
+
+    Example: facespace verify sets/celeba
+
+    Parameters
+    ----------
+    data
+        A folder that facespace prepare made, as it is or copied.
+    """
+    from facespace.data.verify import verify as check
+
+    start = time.monotonic()
+    found = check(data)
+    if found.faults:
+        raise FaceSetError("\n".join(found.faults))
+    facts = {"set": str(data), "faces": found.faces, "files": found.files, "bytes": found.bytes}
+    facts["seconds"] = round(time.monotonic() - start, 2)
+    size = f"{found.faces:,} faces in {found.files:,} files, {found.bytes / 1e6:,.1f} MB"
+    return Done(facts, f"{data} is intact: {size}")
 
 
 @verb("facespace download NAME --to ROOT --accept-terms")

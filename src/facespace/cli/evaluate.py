@@ -1,12 +1,28 @@
 """Verbs that measure trained spaces: evaluate, analyze, benchmark-edits."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from facespace.cli.app import Done, verb
-from facespace.cli.options import Flag, Force, Prior, SetFaces, check_trust, words
+from facespace.cli.options import (
+    ANY_WORKERS,
+    Flag,
+    Force,
+    Prior,
+    SetFaces,
+    WorkersOptions,
+    check_trust,
+    words,
+)
+from facespace.core.workers import Workers
+
+if TYPE_CHECKING:
+    from facespace.perception.interface import Features
+    from facespace.space.face_space import FaceSpace
 
 
 @verb("facespace evaluate [SPACE] --data SET --to DIR")
@@ -25,6 +41,7 @@ def evaluate(
     temperature: float = 1.0,
     bound: Annotated[int, Parameter(name="--iwae-samples")] = 0,
     seed: int = 0,
+    workers: WorkersOptions = ANY_WORKERS,
     force: Force = False,
 ) -> Done:
     """Say how good a space is, and why: figures with their protocol, and a page to read.
@@ -59,24 +76,44 @@ def evaluate(
     from facespace.evaluation.evaluate import LAYOUT, brief
     from facespace.evaluation.evaluate import evaluate as measure
 
-    metrics = measure(
-        space,
-        faces.data,
-        to,
-        split=faces.split,
-        count=faces.count,
-        samples=samples,
-        features=None if features == "none" else features,
-        lpips=lpips,
-        identity=identity,
-        prior=prior,
-        temperature=temperature,
-        iwae_samples=bound,
-        seed=seed,
-        force=force,
-    )
+    with _in_workers(space, features, workers.where) as (opened, network):
+        metrics = measure(
+            opened,
+            faces.data,
+            to,
+            split=faces.split,
+            count=faces.count,
+            samples=samples,
+            features=network,
+            lpips=lpips,
+            identity=identity,
+            prior=prior,
+            temperature=temperature,
+            iwae_samples=bound,
+            seed=seed,
+            force=force,
+        )
     where = f"The page to read is {to / str(LAYOUT.page)}; all figures are in {to / LAYOUT.json}."
     return Done(metrics, f"{brief(metrics)}\n\n{where}")
+
+
+@contextmanager
+def _in_workers(
+    space: Path | None, features: str, where: Workers
+) -> "Iterator[tuple[FaceSpace | Path | None, Features | str | Path | None]]":
+    """The space and the feature network of an evaluation, in workers where these are named."""
+    network = None if features == "none" else features
+    if not where.named:
+        yield space, network
+        return
+    from facespace.core.tasks import Care, crew
+    from facespace.perception.shared_networks import shared_features
+    from facespace.space.face_space import load
+    from facespace.space.shared_work import on_crew
+
+    opened = load(space)
+    with crew(where, Care(fresh=True)) as workers:
+        yield on_crew(opened, workers), network and shared_features(network, workers)
 
 
 @verb("facespace analyze [SPACE] --data SET --to DIR")

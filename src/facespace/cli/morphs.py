@@ -1,12 +1,13 @@
 """The verb for paths between faces: morph. SPACE is a run's folder or a bundle's."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from facespace.cli.app import Done, Facts, verb
 from facespace.cli.morph_options import EVENLY, MorphPlan, Timing
-from facespace.cli.options import ANY_FACES, FaceSource, parse_grid, words
+from facespace.cli.options import ANY_FACES, ANY_WORKERS, FaceSource, WorkersOptions, parse_grid, words
 from facespace.cli.outputs import Scale
 from facespace.core.errors import UsageError
 
@@ -34,6 +35,7 @@ def morph(
     padding: int = 2,
     color: str = "white",
     scale: Scale = None,
+    workers: WorkersOptions = ANY_WORKERS,
 ) -> Done:
     """Blend faces into each other: an animation, a grid of animations, or a still.
 
@@ -64,13 +66,28 @@ def morph(
         Enlarge each frame by this whole number; 1 writes the pixels as the space decodes them. [default:
         frames of 256 px; faces of a still as those of sample]
     """
-    from facespace.cli.faces import key_latents
-    from facespace.cli.keyframes import find_keyframes, open_space_of_faces
+    from facespace.cli.keyframes import open_space_of_faces
+    from facespace.space.shared_work import shared
 
     output = _output(to, timing.rate(), padding, color, scale)
     timing.plan(output.still, source.prior)
     space, files = open_space_of_faces(paths)
-    locked = words(lock)
+    with shared(space, workers.where) as many:
+        return _morph(many, files, timing, source, words(lock), grid, output)
+
+
+def _morph(
+    space: "FaceSpace",
+    files: Sequence[Path],
+    timing: Timing,
+    source: FaceSource,
+    locked: list[str],
+    grid: str | None,
+    output: "Output",
+) -> Done:
+    from facespace.cli.faces import key_latents
+    from facespace.cli.keyframes import find_keyframes
+
     if not grid:
         keys = find_keyframes(space, files, source)
         keys = keys.ordered(timing.order, source.seed, timing.loop)

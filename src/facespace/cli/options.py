@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from facespace.core.errors import UsageError
+from facespace.core.workers import Workers
 
 Flag = Annotated[bool, Parameter(negative="")]  # on or absent; there is no --no-…
 Force = Annotated[bool, Parameter(negative="", help="Replace an older result in that folder.")]
@@ -106,6 +107,31 @@ class FaceSource(Photos):
     prior: str | None = None
 
 
+@Parameter(name="*")
+@dataclass(frozen=True)
+class WorkersOptions:
+    """Where the work runs.
+
+    Parameters
+    ----------
+    workers
+        Processes of this machine that share the work. [default: one for each core for prepare, else this
+        process alone]
+    cluster
+        A Dask cluster in place of --workers: local or local:N, started for this command, or the address of
+        a running scheduler such as tcp://HOST:8786; needs the extra cluster.
+    """
+
+    workers: int | None = None
+    cluster: str | None = None
+
+    @property
+    def where(self) -> Workers:
+        """The same, checked. Raises UsageError."""
+        return Workers(self.workers, self.cluster)
+
+
+ANY_WORKERS = WorkersOptions()
 ANY_FACES = FaceSource()
 ANY_PHOTOS = Photos()
 

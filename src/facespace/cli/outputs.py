@@ -1,5 +1,5 @@
-"""The files that verbs write pictures to: the one that --to names, or a new one in the current folder. Makes
-no pictures."""
+"""The files that verbs write pictures to: the one that --to names, or a new one in the current folder. Where
+an interrupted verb continues is said here, too. Makes no pictures."""
 
 import itertools
 from collections.abc import Iterator
@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
+
+from facespace.core.console import note
+from facespace.core.files import unfinished_folder
 
 # The enlargement of faces in a picture; the default is that of image/sheets.py.
 Scale = Annotated[
@@ -46,3 +49,13 @@ def _take_new(path: Path) -> Path:
         except FileExistsError:
             continue
     raise AssertionError
+
+
+@contextmanager
+def resumable(to: Path) -> Iterator[None]:
+    """Prints, on Ctrl-C, that the same command continues."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        note(f"Stopped. The same command continues from there (finished part: {unfinished_folder(to)}).")
+        raise

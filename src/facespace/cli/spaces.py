@@ -1,13 +1,23 @@
 """Verbs for a trained space: sample, encode, decode. SPACE is a run's folder or a bundle's."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from facespace.cli.app import Done, Facts, verb
-from facespace.cli.options import Align, Conditions, Prior, parse_conditions, parse_grid
-from facespace.cli.outputs import Scale, output_file
+from facespace.cli.options import (
+    ANY_WORKERS,
+    Align,
+    Conditions,
+    Prior,
+    Split,
+    WorkersOptions,
+    parse_conditions,
+    parse_grid,
+)
+from facespace.cli.outputs import Scale, output_file, resumable
 from facespace.core.console import quoted
 from facespace.core.errors import UsageError
 
@@ -32,6 +42,7 @@ def sample(
     guidance: float | None = None,
     keep: float = 1.0,
     scale: Scale = None,
+    workers: WorkersOptions = ANY_WORKERS,
 ) -> Done:
     """Generate new faces.
 
@@ -67,6 +78,7 @@ def sample(
     from facespace.image.sheets import check_fits, check_scale
     from facespace.space.face_space import space_facts
     from facespace.space.rejection import check_keep
+    from facespace.space.shared_work import shared
 
     check_still(to)
     check_scale(scale)
@@ -79,7 +91,8 @@ def sample(
     opened = open_one(space)
     check_fits(to, (total, *opened.image_shape[1:]), columns, scale=scale)
     score = _discriminator_score(opened) if keep != 1 else None
-    faces = opened.sample(total, seed, temperature, prior, conditions, strength, keep, score)
+    with shared(opened, workers.where) as many:
+        faces = many.sample(total, seed, temperature, prior, conditions, strength, keep, score)
     with output_file(to, "samples.png") as file:
         save_faces(faces, file, columns=columns, scale=scale)
     origin = opened.prior(prior).origin
@@ -132,9 +145,17 @@ def _discriminator_score(space: "FaceSpace") -> Any:
     return load_discriminator(space.folder).score
 
 
-@verb("facespace encode [SPACE] IMAGE ... [--to FILE.npy]")
-def encode(*paths: Path, to: Path | None = None, align: Align = "auto") -> Done:
-    """Turn photographs into latents: float32 (N, D), posterior means.
+@verb("facespace encode [SPACE] [IMAGE ... | --data SET] [--to FILE.npy]")
+def encode(
+    *paths: Path,
+    to: Path | None = None,
+    align: Align = "auto",
+    data: Path | None = None,
+    split: Split = "all",
+    count: Count = None,
+    workers: WorkersOptions = ANY_WORKERS,
+) -> Done:
+    """Turn photographs, or the faces of a prepared set, into latents: float32 (N, D), posterior means.
 
     Example: facespace encode runs/celeba me.jpg --to z.npy
 
@@ -144,7 +165,18 @@ def encode(*paths: Path, to: Path | None = None, align: Align = "auto") -> Done:
         The folder of a run or of one trained model (a bundle), then photographs, or folders of them.
     to
         The .npy file. [default: latents.npy in the current folder, or latents-2.npy … where that exists]
+    data
+        Encode the faces of a prepared set in place of photographs, in its order. Latents are written as they
+        come; the same command continues after an interruption.
+    count
+        At most this many faces of that set, evenly spaced. [default: all]
     """
+    if data is not None:
+        return _encode_set(paths, to, data, split, count, workers)
+    if workers.where.named or count is not None:
+        raise UsageError(
+            "--workers, --cluster and --count belong to the faces of a set: name it with --data SET."
+        )
     from facespace.cli.keyframes import open_space_of_faces
     from facespace.cli.missing import ARRAY
     from facespace.data.aligned_photos import read_photos
@@ -161,6 +193,30 @@ def encode(*paths: Path, to: Path | None = None, align: Align = "auto") -> Done:
         grids.save_array(z, file)
     facts = {"to": str(file), "count": len(z), **space_facts(space)}
     return Done(facts, f"{len(z)} × {z.shape[1]} numbers in {file}")
+
+
+def _encode_set(
+    paths: Sequence[Path],
+    to: Path | None,
+    data: Path,
+    split: str,
+    count: int | None,
+    workers: WorkersOptions,
+) -> Done:
+    from facespace.cli.faces import open_one
+    from facespace.space.face_space import space_facts
+    from facespace.space.set_latents import encode_set
+
+    if len(paths) > 1:
+        raise UsageError("Faces come from files or from --data; name one of the two.")
+    if to is None:
+        raise UsageError("Name the file for the latents of the set: --to latents.npy")
+    where = workers.where
+    space = open_one(paths[0] if paths else None)
+    with resumable(to):
+        encoded = encode_set(space, data, to, split=split, count=count, workers=where)
+    facts = {"to": str(to), "count": encoded, "set": str(data), "split": split, **space_facts(space)}
+    return Done(facts, f"{encoded:,} × {space.latent_dim} numbers in {to}, in the order of {data}")
 
 
 @verb("facespace decode [SPACE] LATENTS.npy [--to FILE]")

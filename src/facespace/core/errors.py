@@ -33,6 +33,10 @@ class BundleError(FacespaceError):
     """A trained model on disk is missing, damaged or from another format."""
 
 
+class WorkersError(FacespaceError):
+    """Those who do a part of the work cannot go on with it. What is finished stays, for the same command."""
+
+
 class TrainingError(FacespaceError):
     """Training cannot start or continue."""
 

@@ -26,8 +26,9 @@ EXTRAS = {  # the optional dependencies of pyproject.toml that a user meets
     "kaggle": Extra("kagglehub", "downloads CelebA, LFW and CelebAMask-HQ (facespace download)"),
     "identity": Extra("onnxruntime", "runs a face recognition network (facespace evaluate --identity)"),
     "onnx": Extra("onnx", "writes spaces as ONNX files (facespace export --format onnx)", ("onnxruntime",)),
+    "cluster": Extra("dask", "works on a cluster (--cluster)", ("distributed",)),
     "umap": Extra("umap-learn", "draws UMAP maps of latents (facespace analyze)"),
-    "parquet": Extra("pyarrow", "writes tables as Parquet (--table parquet)"),
+    "parquet": Extra("pyarrow", "reads and writes Parquet: large sets, tables of latents, prepare parquet"),
     "tensorboard": Extra("tensorboard", "shows training curves (--tracker tensorboard)"),
     "wandb": Extra("wandb", "sends training curves to Weights & Biases (--tracker wandb)"),
 }

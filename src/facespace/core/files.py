@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from facespace.core.errors import UsageError
+from facespace.core.errors import UsageError, WorkersError
 from facespace.core.left_behind import is_system_file
 from facespace.core.locks import WAIT, is_lock, short_name, writing
 
@@ -121,11 +121,11 @@ def build_folder(path: Path, resumable: bool = False) -> Iterator[Path]:
     """Yields a temporary folder beside `path` that replaces it if the block succeeds, and is removed if it
     fails.
 
-    The folder is empty, unless it is `resumable`: then it stays when the block is interrupted or the disk is
-    full, and the next call yields it with its content. An older folder is replaced in two renames;
-    `restore_interrupted` repairs an interruption between them. A folder that cannot be renamed, such as a
-    mount point, keeps its place: its content is replaced, with the card last. One writer at a time: raises
-    BusyError."""
+    The folder is empty, unless it is `resumable`: then it stays when the block is interrupted, the disk is
+    full or the workers are gone, and the next call yields it with its content. An older folder is replaced in
+    two renames; `restore_interrupted` repairs an interruption between them. A folder that cannot be renamed,
+    such as a mount point, keeps its place: its content is replaced, with the card last. One writer at a time:
+    raises BusyError."""
     path = path.resolve()
     with writing(path, WAIT):
         _clear_unfinished(path, resumable)
@@ -142,7 +142,7 @@ def build_folder(path: Path, resumable: bool = False) -> Iterator[Path]:
                         flush(file)
                 _replace_folder(beside, path)
         except BaseException as error:
-            if not (resumable and isinstance(error, KeyboardInterrupt | OSError)):
+            if not (resumable and isinstance(error, KeyboardInterrupt | OSError | WorkersError)):
                 shutil.rmtree(beside, ignore_errors=True)
             raise
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from facespace.core.cards import Card
-from facespace.data.faces import SourceListing
+from facespace.data.faces import SourceListing, StoredImage
 from facespace.data.processing import Alignment
-from facespace.data.resumable import Result
-from facespace.data.writing import write_csv
+from facespace.data.results import Result, Results
+from facespace.data.set_table import write_csv
 from facespace.image import grids
 from facespace.image.photos import read_photo
 
@@ -20,9 +20,7 @@ MOST_REJECTS = 48  # in the picture
 COLUMNS, SIDE = 8, 96  # of the picture, and pixels of each photograph in it
 
 
-def report_alignment(
-    folder: Path, alignment: Alignment, listing: SourceListing, results: Sequence[Result]
-) -> Card:
+def report_alignment(folder: Path, alignment: Alignment, listing: SourceListing, results: Results) -> Card:
     """quality.csv with a row a face, rejects.png with the photographs without a face, and the card's
     entry."""
     qualities: list[dict[str, float]] = []
@@ -58,8 +56,9 @@ def _save_rejects(path: Path, listing: SourceListing, rejects: Sequence[Result])
     tiles, captions = [], []
     for result in rejects:
         photo = listing.faces[result.number].image
-        if isinstance(photo, Path):
-            tiles.append(grids.letterbox(read_photo(photo), SIDE))
+        if isinstance(photo, Path | StoredImage):
+            source = photo if isinstance(photo, Path) else photo.read()
+            tiles.append(grids.letterbox(read_photo(source), SIDE))
             captions.append(f"{len(tiles)}. {result.face.id}: {result.face.detail}")
     if tiles:
         sheet = grids.labelled(grids.grid(np.stack(tiles), COLUMNS), captions)

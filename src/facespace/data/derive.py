@@ -1,12 +1,11 @@
 """New prepared sets from old ones: merged, split anew, balanced, subsampled. Pixels are copied unchanged,
 tables are reconciled."""
 
+import contextlib
 import hashlib
-import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -14,9 +13,12 @@ from facespace.core.cards import Card
 from facespace.core.errors import FaceSetError, UsageError, check_seed, suggest
 from facespace.core.files import build_folder, check_apart, check_target
 from facespace.core.locks import writing
-from facespace.data.faces import IMAGES, SPLITS, FaceSet, is_face_set
-from facespace.data.splits import SHARES, by_hash, groups_of, unite_copies
-from facespace.data.writing import write_card, write_header, write_table
+from facespace.data.faces import FaceSet, is_face_set
+from facespace.data.image_writer import ImageWriter, faces_per_shard
+from facespace.data.results import DIGEST
+from facespace.data.set_table import SPLITS, SetTable, make_table
+from facespace.data.splits import SHARES, Groups, by_hash, copies_of, split_codes, unite_copies
+from facespace.data.writing import write_facts
 from facespace.image.photos import Template
 
 CHUNK = 1_024  # rows copied at a time
@@ -34,17 +36,6 @@ CARRIED = (
 )
 
 
-Row = tuple[str, str, str | None]  # id, split, identity
-
-
-class Table(NamedTuple):
-    """The content of table.csv."""
-
-    rows: Sequence[Row]
-    attributes: Sequence[str]
-    values: np.ndarray  # float32 (N, A), NaN unknown
-
-
 def merge(sets: Sequence[FaceSet | Path | str], to: Path | str, force: bool = False) -> FaceSet:
     """One set of the faces of several, in their order. Attributes with the same name but for case, blanks,
     dashes and apostrophes are one; where a set lacks an attribute it is unknown. Splits stay; a person named
@@ -57,20 +48,21 @@ def merge(sets: Sequence[FaceSet | Path | str], to: Path | str, force: bool = Fa
         raise UsageError(f"Merging takes at least two prepared sets; got {len(opened)}.")
     _check_shapes(opened)
     names, columns = merge_attribute_names([faces.attribute_names for faces in opened])
-    rows: list[Row] = []
-    parts, terms, picked, values = [], [], [], []
-    for faces, places, prefix in zip(opened, columns, _prefixes(opened)):
-        rows += _prefixed(faces, prefix)
+    parts, terms, picked = [], [], []
+    values = np.full((sum(map(len, opened)), len(names)), np.nan, np.float32)
+    start = 0
+    for faces, places in zip(opened, columns):
         parts.append(_part(faces))
         terms.append(faces.card["terms"])
         picked.append((faces, np.arange(len(faces))))
-        known = np.full((len(faces), len(names)), np.nan, np.float32)
-        known[:, places] = faces.attributes
-        values.append(known)
-    _check_splits(rows)
-    digests = list(itertools.chain.from_iterable(_digests(faces.images) for faces in opened))
-    splits, copies = unite_copies([split for _, split, _ in rows], digests)
-    rows = [(key, split, person) for (key, _, person), split in zip(rows, splits)]
+        values[start : start + len(faces), places] = faces.attributes
+        start += len(faces)
+    people = [person for faces in opened for person in _people(faces)]
+    own = np.concatenate([split_codes(faces.table.splits) for faces in opened])
+    _check_splits(own, people)
+    digests = np.concatenate([_digests(faces.images) for faces in opened])
+    splits, copies = unite_copies(own, copies_of(digests))
+    ids = (f"{prefix}/{key}" for faces, prefix in zip(opened, _prefixes(opened)) for key in faces.table.ids)
     template, notes = _common_template(opened)
     if copies:
         notes.append(copies)
@@ -81,7 +73,7 @@ def merge(sets: Sequence[FaceSet | Path | str], to: Path | str, force: bool = Fa
         "notes": notes,
         "parts": parts,
     }
-    table = Table(rows, names, np.concatenate(values))
+    table = make_table(ids, _names(splits), people, names, values)
     return _write(Path(to), force, picked, table, template, facts, digests)
 
 
@@ -89,9 +81,15 @@ def _open(faces: FaceSet | Path | str) -> FaceSet:
     return faces if isinstance(faces, FaceSet) else FaceSet(faces)
 
 
-def _digests(images: Iterable[np.ndarray]) -> list[str]:
-    """The SHA-256 of the pixels of each image."""
-    return [hashlib.sha256(image.tobytes()).hexdigest() for image in images]
+def _digests(images: Iterable[np.ndarray]) -> np.ndarray:
+    """The SHA-256 of the pixels of each image, uint8 (N, 32)."""
+    found = b"".join(hashlib.sha256(image.tobytes()).digest() for image in images)
+    return np.frombuffer(found, np.uint8).reshape(-1, DIGEST)
+
+
+def _names(splits: np.ndarray) -> Iterator[str]:
+    """The names of codes of splits."""
+    return map(SPLITS.__getitem__, splits.tolist())
 
 
 def _check_shapes(sets: Sequence[FaceSet]) -> None:
@@ -104,15 +102,13 @@ def _check_shapes(sets: Sequence[FaceSet]) -> None:
     )
 
 
-def _prefixed(faces: FaceSet, prefix: str) -> list[Row]:
-    """The rows of a set with its prefix before each id, and its origin before each person's name."""
+def _people(faces: FaceSet) -> Iterator[str]:
+    """The people of a set, the set's origin before each name."""
     origin = faces.card.get("identities", faces.card["source"])
-    rows: list[Row] = []
-    for key, split, person in zip(faces.ids, faces.splits, faces.identities):
+    for person in faces.table.identities:
         if person and ":" not in person:
             person = f"{origin}:{person}"
-        rows.append((f"{prefix}/{key}", split, person))
-    return rows
+        yield person
 
 
 def _part(faces: FaceSet) -> Card:
@@ -153,14 +149,16 @@ def split(
             f"got {dict(shares)}."
         )
     check_seed(seed)
-    rows: list[Row] = []
     digests = _digests(faces.images)
-    groups = groups_of(list(faces.identities), digests)
-    for key, person, group in zip(faces.ids, faces.identities, groups):
-        rows.append((key, by_hash(group, shares, seed), person))
+    groups = Groups(faces.table.identities, copies_of(digests), digests)
+    by_group = np.full(len(groups), -1, np.int8)
+    for group in np.unique(groups.of).tolist():
+        by_group[group] = SPLITS.index(by_hash(groups.key(group), shares, seed))
+    everything = np.arange(len(faces))
+    splits = _names(by_group[groups.of])
     named = ", ".join(f"{name} {share:g}" for name, share in shares.items())
     note = f"split anew with seed {seed}: {named}"
-    return _derived(faces, np.arange(len(faces)), rows, Path(to), force, note, digests)
+    return _derived(faces, everything, Path(to), force, note, splits, digests)
 
 
 def balance(
@@ -175,7 +173,8 @@ def balance(
     sign = np.sign(faces.attributes[:, faces.attribute_names.index(on)])
     random, kept = np.random.default_rng(seed), []
     for split in SPLITS:
-        inside = faces.splits == split
+        inside = np.zeros(len(faces), bool)
+        inside[faces.rows(split)] = True
         having, lacking = np.flatnonzero(inside & (sign == 1)), np.flatnonzero(inside & (sign == -1))
         count = min(len(having), len(lacking))
         kept += [random.permutation(having)[:count], random.permutation(lacking)[:count]]
@@ -185,7 +184,7 @@ def balance(
             f"{faces.root} has no split with faces both with and without {on}, so nothing is left to balance."
         )
     note = f"balanced on {on}: {len(chosen):,} of {len(faces):,} faces kept"
-    return _derived(faces, chosen, _rows(faces, chosen), Path(to), force, note)
+    return _derived(faces, chosen, Path(to), force, note)
 
 
 def subsample(
@@ -206,7 +205,7 @@ def subsample(
         kept.append(rows[np.linspace(0, len(rows) - 1, count).round().astype(int)])
     chosen = np.sort(np.concatenate(kept))
     note = f"thinned: {len(chosen):,} of {len(faces):,} faces kept"
-    return _derived(faces, chosen, _rows(faces, chosen), Path(to), force, note)
+    return _derived(faces, chosen, Path(to), force, note)
 
 
 def relabel(
@@ -226,7 +225,7 @@ def relabel(
         )
     everything = np.arange(len(faces))
     card = {**_facts(faces, note), "attributes": list(names), **facts}
-    table = Table(_rows(faces, everything), names, values)
+    table = _picked_table(faces, everything, names, values)
     return _write(Path(to), force, [(faces, everything)], table, faces.template, card)
 
 
@@ -276,23 +275,34 @@ def _prefixes(sets: Sequence[FaceSet]) -> list[str]:
     return names
 
 
-def _check_splits(rows: Sequence[Row]) -> None:
+def _check_splits(splits: np.ndarray, people: Sequence[str]) -> None:
     """Raises FaceSetError where faces of one person are in several splits."""
-    splits: dict[str, str] = {}
-    divided: dict[str, None] = {}  # in the order of rows
-    for _, split, person in rows:
-        if person and splits.setdefault(person, split) != split:
+    first: dict[str, int] = {}
+    divided: dict[str, None] = {}
+    for person, split in zip(people, splits.tolist()):
+        if person and first.setdefault(person, split) != split:
             divided[person] = None
     if divided:
-        first = next(person for person in splits if person in divided)
+        name = next(person for person in first if person in divided)
         raise FaceSetError(
-            f"{len(divided)} people would be in two splits ({first} …). "
+            f"{len(divided)} people would be in two splits ({name} …). "
             "Give the sets the same splits first, for example with: facespace split SET --to NEW"
         )
 
 
-def _rows(faces: FaceSet, chosen: np.ndarray) -> list[Row]:
-    return list(zip(faces.ids[chosen], faces.splits[chosen], faces.identities[chosen]))
+def _picked_table(
+    faces: FaceSet,
+    chosen: np.ndarray,
+    names: Sequence[str],
+    values: np.ndarray,
+    splits: Iterable[str] | None = None,
+) -> SetTable:
+    """The rows of a set with other attributes, and other splits where they are given."""
+    table, places = faces.table, chosen.tolist()
+    if splits is None:
+        splits = map(table.splits.__getitem__, places)
+    people = map(table.identities.__getitem__, places)
+    return make_table(map(table.ids.__getitem__, places), splits, people, names, values)
 
 
 def _carried(faces: FaceSet) -> Card:
@@ -303,13 +313,13 @@ def _carried(faces: FaceSet) -> Card:
 def _derived(
     faces: FaceSet,
     chosen: np.ndarray,
-    rows: Sequence[Row],
     to: Path,
     force: bool,
     note: str,
-    digests: Sequence[str] = (),
+    splits: Iterable[str] | None = None,
+    digests: np.ndarray | None = None,
 ) -> FaceSet:
-    table = Table(rows, faces.attribute_names, faces.attributes[chosen])
+    table = _picked_table(faces, chosen, faces.attribute_names, faces.attributes[chosen], splits)
     return _write(to, force, [(faces, chosen)], table, faces.template, _facts(faces, note), digests)
 
 
@@ -330,27 +340,35 @@ def _write(
     to: Path,
     force: bool,
     picked: Sequence[tuple[FaceSet, np.ndarray]],
-    table: Table,
+    table: SetTable,
     template: Template,
     facts: Card,
-    digests: Sequence[str] = (),
+    digests: np.ndarray | None = None,
 ) -> FaceSet:
-    """Copies the picked rows of some sets into a new one. `digests` are those of the rows, where they are
-    known."""
+    """Copies the picked rows of some sets into a new one, in shards where one of them is or where they are
+    large. `digests` are those of the rows, where they are known."""
     check_apart(to, *[faces.root for faces, _ in picked])
-    found = list(digests)
+    found = [] if digests is None else [digests]
     with writing(to):
         check_target(to, "a prepared set", is_face_set, force)
         with build_folder(to) as folder:
-            with (folder / IMAGES).open("wb") as file:
-                write_header(file, len(table.rows), template)
+            writer = ImageWriter(folder, template, _per_shard(picked, table, template))
+            with contextlib.closing(writer):
                 for images in _chunks(picked):
-                    file.write(images.tobytes())
-                    if not digests:
-                        found += _digests(images)
-            write_table(folder, table.rows, table.attributes, table.values)
-            write_card(folder, template, [split for _, split, _ in table.rows], found, (), facts)
+                    writer.write(images.tobytes())
+                    if digests is None:
+                        found.append(_digests(images))
+                shards = writer.finish()
+            write_facts(folder, template, table, np.concatenate(found), shards, (), facts)
     return FaceSet(to)
+
+
+def _per_shard(
+    picked: Sequence[tuple[FaceSet, np.ndarray]], table: SetTable, template: Template
+) -> int | None:
+    """The faces of a shard of a new set: as many as the largest shard of the sets that it is made of."""
+    counts = [shard["faces"] for faces, _ in picked for shard in faces.card.get("shards", ())]
+    return max(counts) if counts else faces_per_shard(None, len(table), template)
 
 
 def _chunks(picked: Sequence[tuple[FaceSet, np.ndarray]]) -> Iterator[np.ndarray]:

@@ -1,5 +1,5 @@
-"""What a source yields (Face, SourceListing) and what `prepare` writes (FaceSet): one memory-mapped file of
-uint8 images, one table, one card. Reading only; `writing.py` writes.
+"""What a source yields (Face, SourceListing) and what `prepare` writes (FaceSet): memory-mapped uint8 images
+in one file or in shards, one table, one card. Reading only; `writing.py` and `image_writer.py` write.
 
 Attributes are floats whose sign means yes (+) or no (−) and whose magnitude may be a score; NaN is
 unknown."""
@@ -8,32 +8,28 @@ import csv
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, NotRequired, Protocol, TypedDict
+from typing import Annotated, Any, Literal, NotRequired, Protocol, TypedDict
 
 import msgspec
 import numpy as np
 
 from facespace.core import html
 from facespace.core.cards import CARD, Card, CardKind, read_card
-from facespace.core.cells import from_text
 from facespace.core.console import progress, quoted
 from facespace.core.errors import FaceSetError, UsageError
 from facespace.core.files import restore_interrupted
-from facespace.core.reading import MEGABYTE, check_regular
+from facespace.data.set_table import SPLITS, DamagedTable, SetTable, read_table, table_file
+from facespace.data.shards import IMAGES, DamagedImages, Digest, Shard, ShardedImages, open_images, shard_name
 from facespace.image.photos import Template
 from facespace.image.shown import Faces, drawn_grid, png
 
-LONGEST_TEXT = 100_000  # characters of a file's id or a person's name
 BATCH_SIZE = 64  # faces a forward pass of a space, which bounds the memory
 SHOWN = 16  # faces of a set in a notebook
 SMALL_NETWORK_BATCH_SIZE = 256  # a forward pass of a smaller network
 
-FORMAT = 1
-SPLITS = ("train", "validation", "test")
-IMAGES, TABLE, SKIPPED = "images.npy", "table.csv", "skipped.csv"
-LARGEST_TABLE = 1024 * MEGABYTE  # of a table, and of its texts as an array of characters
+FORMAT, SHARDED = 1, 2  # of a set with one file of images, and with shards
+SKIPPED = "skipped.csv"
 Length = Annotated[int, msgspec.Meta(ge=1, le=2**20)]  # a side in pixels
-COLUMNS = ("id", "split", "identity")  # then one column an attribute
 
 
 class Renderable(Protocol):
@@ -42,6 +38,20 @@ class Renderable(Protocol):
     def render(self, height: int, width: int) -> np.ndarray:
         """uint8 (height, width, 3)."""
         ...
+
+
+@dataclass(frozen=True)
+class StoredImage:
+    """An image file within another file, by two numbers that say where. Subclasses read it; they must survive
+    pickling, for worker processes."""
+
+    path: Path
+    first: int
+    second: int
+
+    def read(self) -> bytes:
+        """The bytes of the image file. Raises ImageError where there are none."""
+        raise NotImplementedError
 
 
 class Mask(Protocol):
@@ -57,7 +67,7 @@ class Face:
     """One face as a source lists it, before its pixels are read."""
 
     id: str
-    image: Path | np.ndarray | Renderable  # an array is uint8 (H, W) or (H, W, 3)
+    image: Path | np.ndarray | Renderable | StoredImage  # an array is uint8 (H, W) or (H, W, 3)
     identity: str | None = None
     split: str | None = None  # one of SPLITS, or None: by a stable hash of identity or pixels
     mask: Mask | None = None
@@ -80,16 +90,35 @@ class FaceSet:
     """A prepared set: `images` uint8 (N, H, W, C) memory-mapped; `attributes` float32 (N, A), NaN unknown;
     `splits`, `ids` and `identities` (N,) text, empty where unknown; `card` its metadata.
 
+    The texts are kept packed: `ids` and `identities` make an array at each use, and `table` has the columns.
+    Images in shards are read like one array; a part of them is a copy.
+
     Raises FaceSetError where the folder is missing, unfinished or damaged."""
 
     def __init__(self, root: Path | str) -> None:
         self.root = _folder_of(Path(root))
         restore_interrupted(self.root)
-        self.card = _read_card(self.root)
+        self.card = read_set_card(self.root)
         self.images = self._map_images()
         self._check_template()
-        (self.ids, self.splits, self.identities), self.attribute_names, self.attributes = self._read_table()
+        self.table = self._read_table()
+        self.attribute_names, self.attributes = self.table.attributes, self.table.values
         self.attributes.setflags(write=False)
+
+    @property
+    def ids(self) -> np.ndarray:
+        """What the source calls each face, (N,) text."""
+        return self.table.ids.to_array()
+
+    @property
+    def splits(self) -> np.ndarray:
+        """The split of each face, (N,) text."""
+        return self.table.splits.to_array()
+
+    @property
+    def identities(self) -> np.ndarray:
+        """The person of each face, (N,) text, empty where nobody is named."""
+        return self.table.identities.to_array()
 
     def __len__(self) -> int:
         return len(self.images)
@@ -133,7 +162,7 @@ class FaceSet:
 
     @property
     def fingerprint(self) -> str:
-        """A hash of images and table: two sets with the same one are the same."""
+        """A hash of images and table: two sets with the same one are the same, however they are stored."""
         return self.card["fingerprint"]
 
     def rows(self, split: str) -> np.ndarray:
@@ -142,26 +171,18 @@ class FaceSet:
             return np.arange(len(self))
         if split not in SPLITS:
             raise UsageError(f"Unknown split {split!r}. Known: {', '.join(SPLITS)}, all.")
-        return np.flatnonzero(self.splits == split)
+        return self.table.splits.rows(split)
 
     def attribute_signs(self, split: str) -> np.ndarray:
         """The signs of the attributes of a split: +1 yes, −1 no, NaN unknown, (N, A)."""
         values = np.sign(self.attributes[self.rows(split)])
         return np.where(values == 0, np.nan, values)
 
-    def _map_images(self) -> np.ndarray:
-        path, count = self.root / IMAGES, self.card["faces"]
-        if not path.is_file():
-            raise _damaged(self.root, f"{IMAGES} is missing")
+    def _map_images(self) -> np.ndarray | ShardedImages:
         try:
-            images = np.load(path, mmap_mode="r", allow_pickle=False)
-        except Exception as error:  # a made-up header can raise almost anything
-            raise _damaged(self.root, f"{IMAGES} is cut short or not an array ({error})") from error
-        if not isinstance(images, np.ndarray):  # an archive of arrays, whatever its name
-            raise _damaged(self.root, f"{IMAGES} is not an array")
-        if images.ndim != 4 or images.dtype != np.uint8 or len(images) != count:
-            raise _damaged(self.root, f"{IMAGES} holds {images.dtype} {images.shape}, the card {count} faces")
-        return images
+            return open_images(self.root, self.card["faces"], self.card.get("shards"))
+        except DamagedImages as error:
+            raise _damaged(self.root, str(error)) from error
 
     def _check_template(self) -> None:
         try:
@@ -171,40 +192,13 @@ class FaceSet:
         if template.channels not in (1, 3):
             raise _damaged(self.root, f"{IMAGES} has {template.channels} channels")
 
-    def _read_table(self) -> tuple[list[np.ndarray], tuple[str, ...], np.ndarray]:
-        path, count = self.root / TABLE, len(self.images)
-        if not path.is_file():
-            raise _damaged(self.root, f"{TABLE} is missing")
+    def _read_table(self) -> SetTable:
         try:
-            return self._rows_of(path, count)
+            return read_table(self.root, len(self.images))
+        except DamagedTable as error:
+            raise _damaged(self.root, str(error)) from error
         except (csv.Error, ValueError, OSError) as error:
-            raise _damaged(self.root, f"{TABLE} cannot be read ({error})") from error
-
-    def _rows_of(self, path: Path, count: int) -> tuple[list[np.ndarray], tuple[str, ...], np.ndarray]:
-        size = check_regular(path, LARGEST_TABLE)
-        with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
-            lines = csv.reader(file)
-            header = next(lines, [])
-            names = tuple(map(from_text, header[3:]))
-            if count * (len(header) - 1) > size:  # so many commas it has not; before memory is taken for it
-                raise ValueError("it is cut short")
-            texts, values = np.empty((3, count), object), np.full((count, len(names)), np.nan, np.float32)
-            whole = 0
-            for row in lines:  # one at a time: as lists of words a large table would fill the memory
-                if whole == count or len(row) != len(header):
-                    whole = -1
-                    break
-                if max(len(row[0]), len(row[2])) > LONGEST_TEXT:
-                    raise ValueError(f"it holds a text of more than {LONGEST_TEXT:,} characters")
-                texts[:, whole] = from_text(row[0]), row[1], from_text(row[2])
-                values[whole] = _numbers(row[3:])
-                whole += 1
-        if tuple(header[:3]) != COLUMNS or whole != count:
-            raise _damaged(self.root, f"{TABLE} does not have one whole row for each of the {count} images")
-        longest = max(map(len, texts.ravel()), default=0)
-        if count * longest > LARGEST_TABLE:  # as an array every text takes as much as the longest
-            raise ValueError(f"it holds a name of {longest:,} characters")
-        return [column.astype(str) for column in texts], names, values
+            raise _damaged(self.root, f"{table_file(self.root).name} cannot be read ({error})") from error
 
 
 def _folder_of(path: Path) -> Path:
@@ -212,16 +206,16 @@ def _folder_of(path: Path) -> Path:
     return path.parent if path.is_file() and is_face_set(path.parent) else path
 
 
-def _numbers(cells: list[str]) -> list[str]:
-    """The cells with "nan" where they are empty."""
-    if "" not in cells:
-        return cells
-    return [cell or "nan" for cell in cells]
-
-
 def is_face_set(root: Path) -> bool:
     """Whether the folder holds images and card of a prepared set."""
-    return (root / CARD).is_file() and (root / IMAGES).is_file()
+    return (root / CARD).is_file() and ((root / IMAGES).is_file() or (root / shard_name(0)).is_file())
+
+
+class TableEntry(TypedDict):
+    """The table of a set in shards, as the card describes it."""
+
+    file: Literal["table.csv", "table.parquet"]
+    sha256: Digest
 
 
 class SetCard(TypedDict):
@@ -250,12 +244,14 @@ class SetCard(TypedDict):
     labelled: NotRequired[dict[str, Any]]
     parts: NotRequired[list[dict[str, Any]]]
     other_files: NotRequired[int]
+    shards: NotRequired[Annotated[list[Shard], msgspec.Meta(min_length=1)]]
+    table: NotRequired[TableEntry]
 
 
 _CARD = CardKind(
     "faceset",
     "a prepared set",
-    (FORMAT,),
+    (FORMAT, SHARDED),
     FaceSetError,
     unreadable="Delete the folder and prepare it again.",
     wrong_kind="Name a folder that `facespace prepare` made.",
@@ -264,7 +260,8 @@ _CARD = CardKind(
 )
 
 
-def _read_card(root: Path) -> Card:
+def read_set_card(root: Path) -> Card:
+    """The card of a prepared set. Raises FaceSetError, with the next step, where there is none."""
     if root.is_file():
         raise FaceSetError(f"{root} is a file, and a prepared set is a folder. Name the folder.")
     if not root.is_dir():

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from facespace.core.errors import FacespaceError, ImageError
-from facespace.data.faces import Face, evenly_spaced
+from facespace.data.faces import Face, StoredImage, evenly_spaced
 from facespace.image.align import main_face
 from facespace.image.detectors import Detector, open_detector
 from facespace.image.photos import read_photo
@@ -54,8 +54,8 @@ def look(faces: Sequence[Face]) -> Layout:
     looked at."""
     photographs = []
     for place in evenly_spaced(np.arange(len(faces)), MOST):
-        image = faces[place].image
-        photo = _read(image) if isinstance(image, Path) else None
+        image = faces[int(place)].image
+        photo = _read(image) if isinstance(image, Path | StoredImage) else None
         if photo and min(photo.size) >= SMALLEST:
             photographs.append(photo)
     if not photographs:
@@ -68,9 +68,9 @@ def look(faces: Sequence[Face]) -> Layout:
     return Layout(len(photographs), len(places), _consistent(np.array(places)))
 
 
-def _read(path: Path) -> Image.Image | None:
+def _read(source: Path | StoredImage) -> Image.Image | None:
     try:
-        return read_photo(path, own=False)
+        return read_photo(source if isinstance(source, Path) else source.read(), own=False)
     except ImageError:
         return None
 

@@ -13,6 +13,7 @@ from facespace.core.errors import FaceSetError, UsageError, choose, suggest
 from facespace.data.faces import SourceListing, evenly_spaced
 from facespace.data.other_files import without_other_files
 from facespace.data.sources import SOURCES, Source, SourceOptions
+from facespace.data.stored import take
 
 
 class Origin(NamedTuple):
@@ -61,8 +62,9 @@ def _subsample(listing: SourceListing, limit: int | None) -> SourceListing:
         return listing
     kept = evenly_spaced(np.arange(count), limit)
     note = f"{limit:,} of {count:,} listed faces taken, evenly spread (--limit)"
-    faces = [listing.faces[index] for index in kept]
-    return replace(listing, faces=faces, values=listing.values[kept], notes=(*listing.notes, note))
+    return replace(
+        listing, faces=take(listing, kept), values=listing.values[kept], notes=(*listing.notes, note)
+    )
 
 
 def _select(listing: SourceListing, attributes: Sequence[str] | None) -> SourceListing:

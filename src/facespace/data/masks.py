@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from facespace.core.errors import FaceSetError, ImageError
+from facespace.core.worker_files import source
 from facespace.image.decoding import decode
 
 FORMATS = ("PNG", "BMP", "TIFF", "GIF", "WEBP", "JPEG")
@@ -121,7 +122,8 @@ def _palettes(count: int) -> tuple[dict[int, int], ...]:
 
 def _open(path: Path) -> Image.Image:
     try:
-        image = decode(path.read_bytes())
+        found = source(path)
+        image = decode(found if isinstance(found, bytes) else found.read_bytes())
     except (OSError, ImageError) as error:
         raise ImageError("mask cannot be read") from error
     if image.format not in (*FORMATS, None):

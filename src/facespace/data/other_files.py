@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from facespace.core.left_behind import is_left_behind
 from facespace.data.faces import SourceListing
+from facespace.data.stored import StoredFaces
 
 # Endings of photographs, also of those that Pillow does not read: such a file is reported.
 _PICTURES = """jpg jpeg jpe jfif png apng webp avif tif tiff bmp dib gif ppm pgm pbm pnm jp2 j2k tga ico
@@ -52,6 +53,8 @@ def is_no_picture(name: str, reason: str) -> bool:
 
 def without_other_files(listing: SourceListing) -> SourceListing:
     """A listing without the files whose names say that they are no photographs; they are counted."""
+    if isinstance(listing.faces, StoredFaces):  # its source has chosen the pictures
+        return listing
     kept = []
     for place, face in enumerate(listing.faces):
         if not (isinstance(face.image, Path) and is_other_file(face.id)):

@@ -14,25 +14,32 @@ import numpy as np
 
 from facespace.core.aliases import rename_old_keys
 from facespace.core.cards import Card
-from facespace.core.errors import FaceSetError, UsageError
+from facespace.core.errors import FaceSetError
 from facespace.core.files import build_folder, check_apart, check_target
 from facespace.core.locks import writing
+from facespace.core.workers import Workers
 from facespace.data.aligned_photos import align_mode
 from facespace.data.alignment_report import report_alignment
+from facespace.data.columns import Texts, Words
+from facespace.data.copies import CopyRules, copy_rules
 from facespace.data.faces import FaceSet, SourceListing, is_face_set
+from facespace.data.image_writer import faces_per_shard
 from facespace.data.layout import look
 from facespace.data.listing import Origin, listing_of, source_of
 from facespace.data.masks import check_shares
 from facespace.data.other_files import is_no_picture
 from facespace.data.processing import Alignment, PrepareSpec
 from facespace.data.requests import check_options, check_pixels, check_split
-from facespace.data.resumable import LOG, Result, job_digest, write_images
+from facespace.data.results import Results
+from facespace.data.resumable import LOG, job_digest, write_images
+from facespace.data.set_table import SPLITS, SetTable
+from facespace.data.shards import Shard
 from facespace.data.sources import SourceOptions, landmarks
-from facespace.data.splits import assign_splits
-from facespace.data.writing import write_card, write_table
+from facespace.data.split_copies import join_copies, own_splits
+from facespace.data.splits import Groups, assign_splits, copies_of
+from facespace.data.stored import StoredFaces, people_of
+from facespace.data.writing import write_facts
 from facespace.image.photos import TOO_SMALL
-
-MOST_WORKERS = 64  # more are refused, unless the machine has so many cores
 
 Size = tuple[int, int]  # height, width in pixels
 
@@ -51,7 +58,10 @@ def prepare(
     enlarge: bool = False,
     split: str | None = None,
     attributes: Sequence[str] | None = None,
-    workers: int | None = None,
+    workers: int | Workers | None = None,
+    shard_size: int | str | None = None,
+    copies: str | None = None,
+    near_copies: str = "ignore",
     force: bool = False,
     **options: Any,
 ) -> FaceSet:
@@ -63,8 +73,12 @@ def prepare(
     "auto" does so for photographs of a folder whose faces lie at different places, where no crop is named.
     `cropped` names the crop that the pictures already are: each is resized whole, and skipped where it is
     smaller than `size`, unless `enlarge`. `split` (train, validation or test) is that of all faces without
-    one in the source. `attributes` keeps only these. An existing set is only replaced with `force`. Further
-    `options` are those of SourceOptions (limit, seed, table, …).
+    one in the source. `attributes` keeps only these. `workers` is a number of processes, by default one for
+    each core, or a Workers, such as Workers(cluster="local:4"). `shard_size` are the bytes of a file of
+    images, as a number or a text such as "1GiB", or "one-file"; without it a set of at most 10 GiB is one
+    file, and a larger one has shards of 1 GiB. `copies` keeps exact copies of a picture, or drops all but the
+    first; None is the source's own way. `near_copies` are ignored, kept in one split, or dropped. An existing
+    set is only replaced with `force`. Further `options` are those of SourceOptions (limit, seed, table, …).
 
     Raises UsageError for impossible options, FaceSetError where the source has no usable face."""
     source = rename_old_keys("faceset", {"source": source}, report=True)["source"]
@@ -75,9 +89,11 @@ def prepare(
         check_pixels, chosen, source, size, crop, gray, background, cropped=cropped, enlarge=enlarge
     )
     spec = pixels(align=False if auto else align)
+    rules = copy_rules(copies, near_copies, chosen.drops_copies)
     checked = check_options(chosen, source, options)
     check_split(split)
-    processes = _processes(workers)
+    faces_per_shard(shard_size, 0, spec.template)
+    where = _where(workers)
     with writing(to):
         check_target(to, "a prepared set", is_face_set, force)
         check_apart(to, *[Path(path) for path in (root, checked.table, checked.celeba) if path])
@@ -86,7 +102,9 @@ def prepare(
             listing, unaligned = _with_layout(listing)
             spec = pixels(align=unaligned)
         with build_folder(to, resumable=True) as folder:
-            _make(folder, origin, listing, spec, checked, processes, split)
+            per_shard = faces_per_shard(shard_size, len(listing.faces), spec.template)
+            spec = replace(spec, hashed=rules.near != "ignore")
+            _make(folder, origin, listing, spec, checked, where, split, per_shard, rules)
         return FaceSet(to)
 
 
@@ -96,26 +114,24 @@ def _make(
     listing: SourceListing,
     spec: PrepareSpec,
     options: SourceOptions,
-    processes: int,
+    workers: Workers,
     split: str | None,
+    per_shard: int | None,
+    rules: CopyRules,
 ) -> None:
     """Reads the pictures, from where an interrupted process was, and writes the set."""
     root = origin.root and Path(origin.root).resolve()
-    job = job_digest(listing, origin.name, root, options, spec)
-    results = write_images(folder, job, listing, spec, processes)
-    _write(folder, origin, listing, spec, results, split)
+    further = [option for option in (per_shard, rules if rules.looks else None) if option]
+    job = job_digest(listing, origin.name, root, options, spec, *further)
+    results, shards = write_images(folder, job, listing, spec, workers, per_shard, rules)
+    _write(folder, origin, listing, spec, results, split, shards)
     (folder / LOG).unlink()
 
 
-def _processes(workers: int | None) -> int:
-    """The number of processes that read images, by default one for each core."""
-    cores = os.cpu_count() or 1
-    most = max(MOST_WORKERS, 4 * cores)
-    if workers is not None and not 1 <= workers <= most:
-        raise UsageError(
-            f"--workers must be from 1 to {most}; got {workers}. This machine has {cores} cores."
-        )
-    return workers or cores
+def _where(workers: int | Workers | None) -> Workers:
+    """Where images are read, by default in one process for each core."""
+    chosen = workers if isinstance(workers, Workers) else Workers(workers)
+    return chosen if chosen.named else Workers(os.cpu_count() or 1)
 
 
 def _with_layout(listing: SourceListing) -> tuple[SourceListing, bool]:
@@ -137,53 +153,60 @@ def _write(
     origin: Origin,
     listing: SourceListing,
     spec: PrepareSpec,
-    results: Sequence[Result],
+    results: Results,
     split: str | None,
+    shards: Sequence[Shard] | None,
 ) -> None:
     """Writes table, card and, of aligned faces, the report on their quality. Raises FaceSetError where no
     face is usable."""
-    good = [result for result in results if result.face.good]
-    failures, others = _failures(results)
+    good = np.flatnonzero(results.good)
+    failures, others = _failures(listing, results)
     skipped = [*listing.skipped, *failures]
-    if not good:
+    if not len(good):
         raise FaceSetError(_no_faces(origin, skipped, spec))
-    digests = [face.detail for face, _ in good]
-    listed = [listing.faces[number] for _, number in good]
-    splits, note = assign_splits(list(zip(listed, digests)), split)
-    rows, values = [], np.empty((len(good), len(listing.attributes)))
-    for place, (face, number) in enumerate(good):
-        rows.append((face.id, splits[place], listing.faces[number].identity))
-        if listing.attributes:
-            values[place] = listing.values[number]
-    write_table(folder, rows, listing.attributes, values)
-    usual = _usual_size(good)
-    facts = _facts(origin, listing, spec, good, usual)
-    if note:
-        facts["notes"].append(note)
-    facts["notes"] += _notes_on_sizes(origin, spec, good)
+    numbers, digests = results.numbers[good], results.digests[good]
+    people = Texts(people_of(listing.faces, numbers))
+    copies, near = join_copies(copies_of(digests), good, results)
+    groups = Groups(people, copies, digests)
+    splits, note = assign_splits(own_splits(listing.faces, results, good), copies, groups, split)
+    del copies, groups  # the table takes as much again
+    values = np.empty((len(good), 0))
+    if listing.attributes:
+        everything = np.array_equal(numbers, np.arange(len(listing.values)))
+        values = listing.values if everything else listing.values[numbers]
+    ids = Texts(map(results.id, map(int, good)))
+    words = Words(SPLITS)
+    for code in splits:
+        words.append(SPLITS[code])
+    table = SetTable(ids, words, people, tuple(listing.attributes), values)
+    sizes = results.sizes()
+    usual = _usual_size(sizes)
+    facts = _facts(origin, listing, spec, results, usual)
+    facts["notes"] += [text for text in (note, near) if text]
+    facts["notes"] += _notes_on_sizes(origin, spec, sizes)
     if others + listing.other_files:
         facts["other_files"] = others + listing.other_files
     if spec.alignment:
         facts["alignment"] = report_alignment(folder, spec.alignment, listing, results)
     template = replace(spec.template, source=origin.source.original if spec.cropped else usual)
-    write_card(folder, template, splits, digests, skipped, facts)
+    write_facts(folder, template, table, digests, shards, skipped, facts)
 
 
-def _failures(results: Sequence[Result]) -> tuple[list[tuple[str, str]], int]:
+def _failures(listing: SourceListing, results: Results) -> tuple[list[tuple[str, str]], int]:
     """(id, reason) of what could not be prepared, and the number of files that were no photographs."""
     failures, others = [], 0
-    for face, _ in results:
-        if face.good:
-            continue
-        if is_no_picture(face.id, face.detail):
+    stored = isinstance(listing.faces, StoredFaces)  # a source that has chosen the pictures
+    for place, reason in results.failures.items():
+        name = results.id(place)
+        if not stored and is_no_picture(name, reason):
             others += 1
         else:
-            failures.append((face.id, face.detail))
+            failures.append((name, reason))
     return failures, others
 
 
 def _facts(
-    origin: Origin, listing: SourceListing, spec: PrepareSpec, good: Sequence[Result], usual: Size | None
+    origin: Origin, listing: SourceListing, spec: PrepareSpec, results: Results, usual: Size | None
 ) -> Card:
     """The card's entries on the source and the pixels."""
     source = origin.source
@@ -198,7 +221,7 @@ def _facts(
     if spec.cropped:
         facts["stored_size"] = usual and list(usual)
     if source.has_masks:
-        shares = [face.masked for face, _ in good if face.masked is not None]
+        shares = results.masked_shares().tolist()
         if shares and spec.background != "keep":
             check_shares(shares, "; --keep names the parts to keep" if "keep" in source.takes else "")
         facts["background"] = spec.background
@@ -208,24 +231,19 @@ def _facts(
     return facts
 
 
-def _most_common_size(results: Sequence[Result]) -> tuple[Size, int]:
-    """The most common size of the source pictures, and how many have it."""
-    return Counter(result.face.size for result in results).most_common(1)[0]
-
-
-def _usual_size(results: Sequence[Result]) -> Size | None:
+def _usual_size(sizes: Counter[Size]) -> Size | None:
     """The size of nearly all source pictures: only then a crop of them can be repeated on new photographs."""
-    (height, width), count = _most_common_size(results)
-    return (height, width) if count >= 0.9 * len(results) else None
+    size, count = sizes.most_common(1)[0]
+    return size if count >= 0.9 * sizes.total() else None
 
 
-def _notes_on_sizes(origin: Origin, spec: PrepareSpec, results: Sequence[Result]) -> list[str]:
+def _notes_on_sizes(origin: Origin, spec: PrepareSpec, sizes: Counter[Size]) -> list[str]:
     """Notes on pictures that are not the source's photographs: cropped elsewhere, or of another size than
     those have."""
-    (height, width), count = _most_common_size(results)
+    (height, width), count = sizes.most_common(1)[0]
     original = origin.source.original
     found = f"{height}×{width}"
-    if count < len(results):
+    if count < sizes.total():
         found = f"various sizes, mostly {found}"
     if spec.cropped:
         notes = [f"cropped elsewhere as {spec.template.crop} and stored at {found}"]

@@ -3,7 +3,7 @@ without torch and without an open set."""
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -12,7 +12,10 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from facespace.core.errors import ImageError
-from facespace.data.faces import Face
+from facespace.core.process_team import working_on
+from facespace.core.worker_files import require, require_here, source
+from facespace.data.copies import perceptual_hash
+from facespace.data.faces import Face, StoredImage
 from facespace.image import align, detectors
 from facespace.image.photos import Template, read_photo, to_rgb
 
@@ -39,6 +42,8 @@ class PrepareSpec:
     alignment: Alignment | None = None
     cropped: bool = False  # the pictures already are the template's crop, at any size
     enlarge: bool = False  # accepts such pictures that are smaller than the prepared face
+    # Whether near copies are looked for. Not in the repr, which identifies a job.
+    hashed: bool = field(default=False, repr=False)
 
 
 class PreparedFace(NamedTuple):
@@ -54,6 +59,7 @@ class PreparedFace(NamedTuple):
     )  # height and width of the source picture; (0, 0) where it could not be read
     masked: float | None = None  # share of the source picture that a mask removed
     quality: dict[str, float] | None = None  # of an aligned face
+    code: str | None = None  # its perceptual hash in hexadecimal, where near copies are looked for
 
 
 def prepare_faces(spec: PrepareSpec, face: Face) -> list[tuple[PreparedFace, bytes]]:
@@ -79,16 +85,32 @@ def prepare_chunk(spec: PrepareSpec, faces: Sequence[Face]) -> tuple[list[list[P
     """`prepare_faces` for each of some listed images: the results of each, and the pixels of all one after
     another."""
     results, pixels = [], []
-    for face in faces:
+    require(files_of(faces))
+    if spec.alignment and spec.alignment.weights:
+        require_here(spec.alignment.weights)
+    for place, face in enumerate(faces):
+        working_on(place)
         finished = prepare_faces(spec, face)
         results.append([item for item, _ in finished])
         pixels += [image for _, image in finished]
     return results, b"".join(pixels)
 
 
+def files_of(faces: Sequence[Face]) -> list[Path]:
+    """The files that some listed images are read from: photographs, and those of masks."""
+    files = []
+    for face in faces:
+        if isinstance(face.image, Path):
+            files.append(face.image)
+        files += getattr(face.mask, "files", ())
+    return files
+
+
 def _picture(spec: PrepareSpec, face: Face) -> tuple[Image.Image, float | None]:
     if isinstance(face.image, Path):
-        image = read_photo(face.image, own=False)
+        image = read_photo(source(face.image), own=False)
+    elif isinstance(face.image, StoredImage):
+        image = read_photo(face.image.read(), own=False)
     elif isinstance(face.image, np.ndarray):
         image = to_rgb(Image.fromarray(face.image))
     else:
@@ -109,10 +131,12 @@ def _finish(
     quality: dict[str, float] | None = None,
 ) -> tuple[PreparedFace, bytes]:
     if spec.cropped:
-        pixels = spec.template.resize(image, spec.enlarge).tobytes()
+        pixels = spec.template.resize(image, spec.enlarge)
     else:
-        pixels = spec.template.prepare(image).tobytes()
-    return PreparedFace(key, True, hashlib.sha256(pixels).hexdigest(), size, masked, quality), pixels
+        pixels = spec.template.prepare(image)
+    code = perceptual_hash(pixels).hex() if spec.hashed else None
+    content = pixels.tobytes()
+    return PreparedFace(key, True, hashlib.sha256(content).hexdigest(), size, masked, quality, code), content
 
 
 def replace_background(

@@ -4,71 +4,143 @@ flat. A log in the unfinished folder lets the same command continue after an int
 import contextlib
 import hashlib
 import json
-import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from facespace.core.console import note, progress
-from facespace.data.faces import IMAGES, Face, SourceListing
+from facespace.core.workers import Workers
+from facespace.data.copies import CopyRules
+from facespace.data.copy_filter import CopyFilter
+from facespace.data.faces import Face, SourceListing
+from facespace.data.image_writer import ImageWriter
 from facespace.data.processing import PreparedFace, PrepareSpec, prepare_chunk
-from facespace.data.workers import map_in_order
-from facespace.data.writing import write_header
+from facespace.data.results import Result, Results
+from facespace.data.shards import Shard
+from facespace.data.stored import StoredFaces, id_of
+from facespace.data.workers import map_chunks
 
 CHUNK = 64  # listed faces that a worker takes at a time
-LOG = "made.jsonl"  # in an unfinished folder: the job, then the results of a chunk a line
+LOG = "made.jsonl"  # in an unfinished folder: the job, then a line a chunk, and a line a finished shard
 
 
-class Result(NamedTuple):
-    """A prepared face, and the number of the listed face that it came from."""
+class Chunks(Sequence[Sequence[Face]]):
+    """Listed faces in parts of CHUNK, from the part `first` on, each made when it is asked for."""
 
-    face: PreparedFace
-    number: int
+    def __init__(self, faces: Sequence[Face], first: int = 0) -> None:
+        self.faces, self.first = faces, first
+
+    def __len__(self) -> int:
+        return max(0, -(-len(self.faces) // CHUNK) - self.first)
+
+    def __getitem__(self, number: int) -> Sequence[Face]:  # type: ignore[override]
+        if not 0 <= number < len(self):
+            raise IndexError(number)
+        start = (self.first + number) * CHUNK
+        return self.faces[start : start + CHUNK]
 
 
 def write_images(
-    folder: Path, job: str, listing: SourceListing, spec: PrepareSpec, workers: int
-) -> list[Result]:
-    """Writes images.npy and returns what was made of each listed face. What an interrupted run of the same
-    `job` has written is kept."""
+    folder: Path,
+    job: str,
+    listing: SourceListing,
+    spec: PrepareSpec,
+    workers: int | Workers,
+    per_shard: int | None = None,
+    rules: CopyRules = CopyRules(),  # noqa: B008 (frozen)
+) -> tuple[Results, list[Shard] | None]:
+    """Writes images.npy, or shards of `per_shard` faces, and returns what was made of each listed face, and
+    the shards. `rules` say which copies are left out. What an interrupted run of the same `job` has written
+    is kept."""
     faces, log = listing.faces, folder / LOG
-    chunks = [faces[start : start + CHUNK] for start in range(0, len(faces), CHUNK)]
-    results = list(_read_log(log, job))
-    done = len({result.number // CHUNK for result in results})
-    kept = sum(map(len, chunks[:done]))
-    mode = "a" if done else "w"
+    results = Results(partial(id_of, faces))
+    copies = CopyFilter(rules, results)
+    writer = ImageWriter(folder, spec.template, per_shard)
+    done = _continue(log, job, writer, copies)
+    chunks = Chunks(faces, done)
+    kept = min(done * CHUNK, len(faces))
     with (
-        (folder / IMAGES).open("r+b" if done else "wb") as file,
-        log.open(mode, encoding="utf-8", errors="surrogateescape") as lines,
+        contextlib.closing(writer),
+        log.open("a" if done else "w", encoding="utf-8", errors="surrogateescape") as lines,
         progress(len(faces), "Preparing faces", "faces", kept) as advance,
     ):
-        write_header(file, 0, spec.template)
-        file.seek(_count(results) * int(np.prod(spec.template.shape)), os.SEEK_CUR)
-        file.truncate()
         if done:
             note(f"Continuing after {kept:,} of {len(faces):,} faces, which an interrupted run has finished.")
         else:
             lines.write(json.dumps(job) + "\n")
         # An interruption leaves images and log as they are, for the same command to continue.
-        work = map_in_order(partial(prepare_chunk, spec), chunks[done:], workers)
-        for number, (prepared, pixels) in enumerate(work, start=done):
-            new = _numbered(prepared, number * CHUNK)
-            results += new
-            file.write(pixels)
-            file.flush()
-            lines.write(json.dumps([[result.number, *result.face] for result in new]) + "\n")
+        work = map_chunks(partial(prepare_chunk, spec), chunks, workers)
+        for number, (prepared, pixels) in enumerate(work):
+            new, pixels, found = copies.add(_numbered(prepared, (done + number) * CHUNK), pixels)
+            completed = writer.write(pixels)
+            line = json.dumps([_logged(result) for result in new])
+            lines.write(f"{json.dumps({'copies': found})}\n{line}\n" if found else f"{line}\n")
+            for shard in completed:
+                lines.write(json.dumps(shard) + "\n")
             lines.flush()
             advance(len(chunks[number]))
-        write_header(file, _count(results), spec.template)
-    return results
+        return results, writer.finish()
 
 
-def _count(results: list[Result]) -> int:
-    """The number of faces with pixels."""
-    return sum(result.face.good for result in results)
+def _continue(log: Path, job: str, writer: ImageWriter, copies: CopyFilter) -> int:
+    """Reads what an interrupted run of the same job has made: the whole chunks of the log whose pixels are
+    still there. Fills the results of `copies`, opens the writer after them, and cuts the log there. Returns
+    their number."""
+    total, digests = 0, {}
+    for entry, _ in _entries(log, job):
+        if isinstance(entry, list):
+            total += _good(entry)
+        elif "file" in entry:
+            digests[entry["file"]] = entry["sha256"]
+    held = writer.intact(total) if total else 0
+    chunks, count, end = 0, 0, 0
+    found: list[list[int]] = []
+    for entry, position in _entries(log, job):
+        if isinstance(entry, dict):
+            found = entry.get("copies", found)  # of the chunk that follows
+            continue
+        if count + _good(entry) > held:
+            break
+        count += _good(entry)
+        chunks += 1
+        copies.restore([_from_log(fields) for fields in entry], found)
+        end, found = position, []
+    if chunks:
+        with log.open("r+b") as file:
+            file.truncate(end)
+        writer.resume(count, digests)
+    return chunks
+
+
+def _entries(log: Path, job: str) -> Iterator[tuple[list | dict, int]]:
+    """The whole lines of the log of the same job, each with the position after it; none of another job's."""
+    if not log.is_file():
+        return
+    with log.open("rb") as file:
+        if file.readline() != (json.dumps(job) + "\n").encode():
+            return
+        for line in file:
+            if line.endswith(b"\n"):
+                yield json.loads(line.decode("utf-8", "surrogateescape")), file.tell()
+
+
+def _good(entry: list) -> int:
+    """The number of faces with pixels in a line of the log."""
+    return sum(bool(fields[2]) for fields in entry)
+
+
+def _logged(result: Result) -> list:
+    """A result as the log holds it."""
+    number, face = result.number, result.face
+    return [number, *(face if face.code else face[:-1])]
+
+
+def _from_log(fields: list) -> Result:
+    number, key, good, detail, size, masked, quality, *code = fields
+    return Result(PreparedFace(key, good, detail, tuple(size), masked, quality, *code), number)
 
 
 def _numbered(prepared: list[list[PreparedFace]], first: int) -> list[Result]:
@@ -82,7 +154,9 @@ def job_digest(listing: SourceListing, *options: Any) -> str:
     """Identifies a job: an interrupted one is only continued where options, attributes and every file are
     unchanged."""
     digest = hashlib.sha256(_bytes(options))
-    digest.update(listing.values.tobytes())
+    digest.update(np.ascontiguousarray(listing.values).data)
+    if containers := _containers(listing.faces):
+        digest.update(_bytes(containers))
     for face in listing.faces:
         digest.update(_bytes((face.id, _identity(face), face.identity, face.split, face.mask)))
         if face.points is not None:
@@ -105,17 +179,11 @@ def _identity(face: Face) -> Any:
     return face.image
 
 
-def _read_log(log: Path, job: str) -> Iterator[Result]:
-    """The results of an interrupted run of the same job, whole chunks only; an unfinished last line is
-    removed from the log."""
-    if not log.is_file():
-        return
-    content = log.read_bytes()
-    whole = content[: content.rfind(b"\n") + 1]
-    log.write_bytes(whole)
-    first, *lines = whole.decode("utf-8", "surrogateescape").split("\n")
-    if first != json.dumps(job):
-        return
-    for line in lines[:-1]:
-        for number, key, good, detail, size, masked, quality in json.loads(line):
-            yield Result(PreparedFace(key, good, detail, tuple(size), masked, quality), number)
+def _containers(faces: Sequence[Face]) -> list[tuple[str, int, int]]:
+    """Values that change with the files that hold the pictures of stored faces."""
+    found = []
+    if isinstance(faces, StoredFaces):
+        for path in faces.paths:
+            facts = path.stat()
+            found.append((str(path), facts.st_size, facts.st_mtime_ns))
+    return found

@@ -1,83 +1,81 @@
-"""A function over many inputs in worker processes, results in the inputs' order, with few results waiting."""
+"""The pictures of a set in worker processes: a file that ends two workers is skipped and named, and workers
+without the files get their bytes."""
 
-import multiprocessing
-import os
-import signal
-import sys
-import threading
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing.connection import wait
-from typing import TypeVar
+from dataclasses import dataclass, replace
 
-from facespace.core.errors import FacespaceError
-from facespace.core.interrupts import deferred
-from facespace.data.spawning import is_unguarded_script, note_one_process
+from facespace.core.errors import ImageError
+from facespace.core.tasks import Care, Divisible, map_in_order
+from facespace.core.workers import Workers, is_local
+from facespace.data.faces import Face, StoredImage
+from facespace.data.processing import PreparedFace, files_of
 
-Input = TypeVar("Input")
-Output = TypeVar("Output")
+Chunk = Sequence[Face]  # listed images
+Prepared = tuple[list[list[PreparedFace]], bytes]  # of each image its faces, and the pixels of all
+
+DEADLY = "ended two processes that read it"  # the reason of a file that is left out
 
 
-def map_in_order(
-    function: Callable[[Input], Output], inputs: Sequence[Input], workers: int
-) -> Iterator[Output]:
-    """function(input) for each input, in order. One worker runs here, in this process."""
-    workers = min(workers, len(inputs))
-    method = "fork" if sys.platform == "linux" else "spawn"
-    if workers > 1 and method == "spawn" and is_unguarded_script():
-        note_one_process()
-        workers = 1
-    if workers <= 1:
-        yield from map(function, inputs)
-        return
-    # Fork starts fast and needs no `if __name__ == "__main__"` in a user's script; elsewhere workers import
-    # anew.
-    context = multiprocessing.get_context(method)
-    # The inputs are sent once, at a worker's start (a forked one shares them); later only their numbers are.
-    pool = ProcessPoolExecutor(workers, context, _start_worker, (function, inputs))
-    older, done = set(multiprocessing.active_children()), False
-    waiting: deque = deque()
+def map_chunks(
+    function: Callable[[Chunk], Prepared], chunks: Sequence[Chunk], workers: int | Workers
+) -> Iterator[Prepared]:
+    """function(chunk) for each chunk, in order, whatever the number of workers and what becomes of them."""
+    care = Care(Divisible(_single_faces, _joined, _left_out), files_of)
+    if isinstance(workers, Workers) and workers.cluster and not is_local(workers.cluster):
+        chunks = _Sent(chunks)
+    return map_in_order(function, chunks, workers, care)
+
+
+@dataclass(frozen=True)
+class _SentImage(StoredImage):
+    """An image file with its bytes, or with the reason why it has none."""
+
+    content: bytes = b""
+    fault: str = ""
+
+    def read(self) -> bytes:
+        """The bytes. Raises ImageError with the reason."""
+        if self.fault:
+            raise ImageError(self.fault)
+        return self.content
+
+
+class _Sent(Sequence[Chunk]):
+    """Chunks whose images within other files go to the workers with their bytes: a whole archive is too much
+    for a worker that does not see it, and pictures that it does not see would be skipped."""
+
+    def __init__(self, chunks: Sequence[Chunk]) -> None:
+        self.chunks = chunks
+
+    def __len__(self) -> int:
+        return len(self.chunks)
+
+    def __getitem__(self, number: int) -> Chunk:  # type: ignore[override]
+        return list(map(_sent, self.chunks[number]))
+
+
+def _sent(face: Face) -> Face:
+    image = face.image
+    if not isinstance(image, StoredImage):
+        return face
+    content, fault = b"", ""
     try:
-        for number in range(len(inputs)):
-            with deferred():  # a submission may start workers, to which Ctrl-C is not sent
-                waiting.append(pool.submit(_work_on, number))
-            if len(waiting) >= 4 * workers:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-        done = True
-    except BrokenProcessPool as error:
-        raise FacespaceError(
-            "A worker process died, most likely for lack of memory. Run again with --workers 1."
-        ) from error
-    finally:
-        if not done:  # workers write nothing, so they need no time to end
-            for process in set(multiprocessing.active_children()) - older:
-                process.kill()
-        pool.shutdown(wait=done, cancel_futures=True)
+        content = image.read()
+    except ImageError as error:
+        fault = str(error)
+    return replace(face, image=_SentImage(image.path, image.first, image.second, content, fault))
 
 
-_job: tuple[Callable, Sequence] | None = None  # in a worker: the function and its inputs
+def _single_faces(chunk: Chunk) -> list[Chunk]:
+    return [[face] for face in chunk]
 
 
-def _work_on(number: int) -> object:
-    assert _job is not None
-    function, inputs = _job
-    return function(inputs[number])
+def _joined(parts: Sequence[Prepared]) -> Prepared:
+    results = []
+    for prepared, _ in parts:
+        results += prepared
+    return results, b"".join(pixels for _, pixels in parts)
 
 
-def _start_worker(function: Callable, inputs: Sequence) -> None:
-    """Ignores Ctrl-C, which the parent handles, and ends the worker when its parent is killed."""
-    global _job
-    _job = function, inputs
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_leave_with, args=(parent.sentinel,), daemon=True).start()
-
-
-def _leave_with(sentinel: int) -> None:
-    wait([sentinel])
-    os._exit(1)
+def _left_out(chunk: Chunk) -> Prepared:
+    return [[PreparedFace(chunk[0].id, False, DEADLY)]], b""

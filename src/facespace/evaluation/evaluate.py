@@ -95,7 +95,7 @@ def evaluate(
     split: str = "test",
     count: int | None = None,
     samples: int | None = None,
-    features: str | Path | None = "inception",
+    features: str | Path | Features | None = "inception",
     lpips: Path | str | None = None,
     identity: Path | str | None = None,
     prior: str | None = None,
@@ -247,7 +247,7 @@ def headlines(metrics: Card) -> list[str]:
     return lines
 
 
-def _open_features(evaluation: Evaluation, name: str | Path) -> Features | None:
+def _open_features(evaluation: Evaluation, name: str | Path | Features) -> Features | None:
     """The feature network. If the Inception cannot be fetched, all other parts are still measured."""
     try:
         return open_features(name, evaluation.session.space.device)

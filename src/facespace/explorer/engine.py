@@ -21,7 +21,7 @@ from facespace.explorer.messages import Header
 from facespace.explorer.onnx_engine import accelerated
 from facespace.explorer.photos import Photos
 from facespace.image import animation, grids
-from facespace.latent.directions import Directions, custom_direction
+from facespace.latent.directions import Directions, Whitening, custom_direction
 from facespace.models import locations
 from facespace.models.bundle_card import MODEL_PRIOR as OWN
 from facespace.models.bundle_card import BundleCard
@@ -29,6 +29,8 @@ from facespace.perception.attributes import AttributeClassifier, load_classifier
 from facespace.space.face_space import FaceSpace
 
 THUMBNAIL = 64  # pixels of the longer side of a face on the map, which can be zoomed
+SCORED = 40  # faces by which the usual score of the face detector is measured
+UNUSUAL = 5  # percent of faces, whose score is below it
 IDLE = 0.25  # seconds without a request after which the background work continues
 LOOP_MODES = {"once": {}, "loop": {"loop": True}, "pingpong": {"pingpong": True}}
 INTERPOLATIONS = {"linear": "linear", "spherical": "spherical", "geodesic": "dense"}  # -> path of a morph
@@ -51,6 +53,7 @@ class _Measured:
     known: statistics.FaceLatents | None = None
     found: statistics.Statistics | None = None
     influence: statistics.Influence | None = None
+    usual_score: float | None = None  # of the face detector
     failed: str = ""
 
 
@@ -104,6 +107,12 @@ class Engine:
         return self._measured.influence
 
     @property
+    def usual_score(self) -> float | None:
+        """The score of the face detector that 95 % of the space's faces exceed, once it is measured; None
+        without the detector."""
+        return self._measured.usual_score
+
+    @property
     def failed(self) -> str:
         """Why the space cannot be measured; empty where it can."""
         return self._measured.failed
@@ -153,6 +162,7 @@ class Engine:
             self.space = self.space.on_engine(accelerated(self.space.torch_engine))
             made.known = statistics.known_latents(self.space, self.faces, self._check)
             made.found = statistics.measure(made.known, self.variational)
+            made.usual_score = self._measure_score(made.known.z)
             with quiet():
                 made.influence = statistics.measure_influence(self.space, made.known, made.found, self._check)
             self.photos.detect_in_samples(self._check)  # for the first photograph
@@ -160,6 +170,21 @@ class Engine:
             pass
         except FacespaceError as error:
             made.failed = str(error)
+
+    def _measure_score(self, z: np.ndarray) -> float | None:
+        """A percentile of the scores of some faces, whose latents are among z (N, D)."""
+        scores: list[float] = []
+        for latent in z[evenly_spaced(np.arange(len(z)), SCORED)]:
+            self._check()
+            score = self.face_score(latent[None])
+            if score is None:
+                return None
+            scores.append(score)
+        return float(np.percentile(scores, UNUSUAL))
+
+    def face_score(self, z: np.ndarray) -> float | None:
+        """How sure a face detector is of the face of a latent (1, D); None without the detector."""
+        return self.photos.score(self.decode(z)[0])
 
     @cached_property
     def facts(self) -> Header:
@@ -253,9 +278,15 @@ class Engine:
         """The bundled attribute classifier, read once."""
         return load_classifier(device=self.space.device)
 
+    @cached_property
+    def whitening(self) -> tuple[Whitening, np.ndarray]:
+        """The space's whitening, and the inverse (D, D) of its root."""
+        whitening = self.space.whitening()
+        return whitening, whitening.inverse
+
     def fit_direction(self, name: str, positive: np.ndarray, negative: np.ndarray) -> Directions:
         """A user's direction, as add_direction fits it, without storing it."""
-        return custom_direction(name, positive, negative, self.space.whitening())
+        return custom_direction(name, positive, negative, self.whitening[0])
 
     def path(self, keyframes: np.ndarray, spec: PathSpec) -> np.ndarray:
         """Latents (frames, D) of a path through keyframes (K, D)."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from facespace.core.errors import BundleError, UsageError, choose
-from facespace.explorer import edit_handlers, export_handlers, messages, photo_handlers
+from facespace.explorer import edit_handlers, export_handlers, messages, paint_handlers, photo_handlers
 from facespace.explorer.calls import MOST_FACES, Answer, Call, Handler, Page, faces, with_faces
 from facespace.explorer.engine import Engine
 from facespace.explorer.messages import Request
@@ -77,9 +77,15 @@ def _statistics(call: Call) -> Answer:
         "origin": found.origin,
         "latents": len(found.mean),
         "components": len(found.component_std),
+        "usual_score": call.engine.usual_score,
         "failed": call.engine.failed,
     }
     return header, np.concatenate([np.asarray(part, "<f4").ravel() for part in parts])
+
+
+def _face_score(call: Call) -> Answer:
+    """How sure a face detector is of a latent's face; null without the detector."""
+    return {"score": call.engine.face_score(call.latents(1))}, b""
 
 
 def _directions(call: Call) -> Answer:
@@ -166,12 +172,14 @@ HANDLERS: dict[str, Handler] = {
     **photo_handlers.HANDLERS,
     **edit_handlers.HANDLERS,
     **export_handlers.HANDLERS,
+    **paint_handlers.HANDLERS,
     "facts": _facts,
     "decode": _decode,
     "mean": _mean,
     "random": _random,
     "encode": _encode,
     "statistics": _statistics,
+    "face_score": _face_score,
     "directions": _directions,
     "add_direction": _add_direction,
     "fit_direction": _fit_direction,

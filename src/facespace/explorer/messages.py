@@ -118,15 +118,19 @@ def latents(payload: memoryview, dim: int, most: int) -> np.ndarray:
 
 
 def picture(request: Request) -> np.ndarray:
-    """The payload as uint8 (H, W, 3), from RGBA bytes of the width and height in the header; transparency is
-    ignored."""
+    """As rgba_picture, uint8 (H, W, 3); transparency is ignored."""
+    return rgba_picture(request)[..., :3]
+
+
+def rgba_picture(request: Request) -> np.ndarray:
+    """The payload as uint8 (H, W, 4), from RGBA bytes of the width and height in the header."""
     width = whole(request.fields, "width", 8, LARGEST_SIDE)
     height = whole(request.fields, "height", 8, LARGEST_SIDE)
     if len(request.payload) != width * height * 4:
         raise UsageError(
             f"A picture of {width}×{height} has {width * height * 4:,} bytes; got {len(request.payload):,}."
         )
-    return np.frombuffer(request.payload, np.uint8).reshape(height, width, 4)[..., :3]
+    return np.frombuffer(request.payload, np.uint8).reshape(height, width, 4)
 
 
 def rgba(faces: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from facespace.core.errors import FacespaceError, UsageError
 from facespace.explorer.messages import Header
 from facespace.image import align
 from facespace.image.align import FaceTemplate, FoundFace
-from facespace.image.detectors import Detector, local_yunet, open_detector
+from facespace.image.detectors import Detector, YuNet, local_yunet, open_detector
 from facespace.space.face_space import FaceSpace
 
 CELEBA = align.TEMPLATES["celeba"]
@@ -91,6 +91,18 @@ class Photos:
         faces = [_describe(face) for face in ranked[:MOST_FACES]]
         return {"faces": faces, "detector": self._detector.name, "detector_error": None}
 
+    def score(self, face: np.ndarray) -> float | None:
+        """How sure the detector is that a decoded face (H, W, C) shows a face, in [0, 1]; None without
+        YuNet, since the older detector gives no such score."""
+        try:
+            detector = self._detector
+        except FacespaceError:
+            return None
+        if not isinstance(detector, YuNet):
+            return None
+        with self._one_at_a_time:
+            return detector.score(_as_image(face))
+
     def align(self, pixels: np.ndarray, points: np.ndarray) -> np.ndarray:
         """The face with these landmarks (5, 2), aligned for the encoder, uint8 (H, W, C). Raises ImageError
         for landmarks that fit no face."""
@@ -100,7 +112,7 @@ class Photos:
     def _own_points(self, face: np.ndarray) -> np.ndarray | None:
         """The landmarks of one sample (H, W, C), in pixels of the encoder's input; None if no face is
         detected."""
-        image = Image.fromarray(face[..., 0] if face.shape[-1] == 1 else face).convert("RGB")
+        image = _as_image(face)
         times = max(1, round(ENLARGED / max(image.size)))
         large = image.resize((image.width * times, image.height * times), Image.Resampling.BICUBIC)
         try:
@@ -112,6 +124,10 @@ class Photos:
         fit = self.space.template
         shift = (fit.width - face.shape[1]) / 2, (fit.height - face.shape[0]) / 2
         return found[0].points / times + shift
+
+
+def _as_image(face: np.ndarray) -> Image.Image:
+    return Image.fromarray(face[..., 0] if face.shape[-1] == 1 else face).convert("RGB")
 
 
 def _describe(face: FoundFace) -> Header:

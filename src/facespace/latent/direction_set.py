@@ -13,6 +13,7 @@ from facespace.core.errors import choose
 LEAST_GAIN = (
     0.05  # of a score for each standard deviation moved; below it a direction does not change the score
 )
+WHOLE, PART = 2**18, 2**16  # latents whose covariance is computed at once, and in parts above that
 
 
 class FitFacts(TypedDict, total=False):
@@ -94,9 +95,20 @@ class Directions:
 def whitening_of(z: np.ndarray) -> Whitening:
     """Of latents (N, D), N ≥ 2. Axes that hardly vary get a small deviation instead of none, so that nothing
     is divided by zero: with fewer faces than latents most of them are such."""
-    values, vectors = np.linalg.eigh(np.atleast_2d(np.cov(z.astype(np.float64).T)))
+    values, vectors = np.linalg.eigh(np.atleast_2d(_covariance(z)))
     spread = np.sqrt(np.maximum(values, 1e-4 * max(values.max(), 1e-12)))
     return Whitening(z.mean(0, dtype=np.float64), (vectors * spread) @ vectors.T)
+
+
+def _covariance(z: np.ndarray) -> np.ndarray:
+    """The covariance (D, D) of latents (N, D); of very many in parts, so that no copy of all is made."""
+    if len(z) <= WHOLE:
+        return np.cov(z.astype(np.float64).T)
+    mean, total = z.mean(0, dtype=np.float64), np.zeros((z.shape[1], z.shape[1]))
+    for start in range(0, len(z), PART):
+        centred = z[start : start + PART] - mean
+        total += centred.T @ centred
+    return total / (len(z) - 1)
 
 
 def chosen(directions: Directions, names: Sequence[str]) -> Directions:

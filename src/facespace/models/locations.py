@@ -1,5 +1,5 @@
-"""Where bundles lie: the best one of a run, the default space that is part of the package, and those of the
-hub, hf://USER/NAME@REVISION, which are fetched here. Opens no model."""
+"""Where bundles lie: the best one of a run, the spaces that are part of the package, and those of the hub,
+hf://USER/NAME@REVISION, which are fetched here. Opens no model."""
 
 from pathlib import Path
 
@@ -13,7 +13,8 @@ BEST, LAST = "best", "last"  # the two bundles of a run
 # Endings of the files of runs and bundles, and of other programs' models: never photographs or latents.
 _ENDINGS = ".safetensors .json .jsonl .pt .pth .ckpt .bin .onnx .pkl .pickle .h5 .tar .zip .gz"
 MODEL_ENDINGS = frozenset(_ENDINGS.split())
-DEFAULT_SPACE = Path(__file__).parents[1] / "weights" / "faces64"
+PACKAGED = Path(__file__).parents[1] / "weights"  # each of its folders is a space that comes along
+DEFAULT_SPACE = PACKAGED / "faces64"
 
 
 def default_space() -> Path | None:
@@ -34,9 +35,23 @@ def require_default_space() -> Path:
     return folder
 
 
+def packaged_spaces() -> list[Path]:
+    """The folders of the spaces that are part of the package, the default space first."""
+    found = sorted(card.parent for card in PACKAGED.glob(f"*/{CARD}"))
+    return sorted(found, key=lambda folder: folder != DEFAULT_SPACE)
+
+
+def packaged_space(name: str) -> Path | None:
+    """The folder of a space that is part of the package, such as faces-gray; None where there is none of
+    that name."""
+    if Path(name).name == name and (PACKAGED / name / CARD).is_file():
+        return PACKAGED / name
+    return None
+
+
 def check_writable(folder: Path) -> None:
-    """Raises BundleError for the folder of the default space or of one in the hub's cache, to which nothing
-    is added. Long work calls this before it starts."""
+    """Raises BundleError for the folder of a space of the package or of one in the hub's cache, to which
+    nothing is added. Long work calls this before it starts."""
     if origin := origin_of(folder.resolve()):
         raise BundleError(
             f"{origin} lies in the cache of the hub, which stays as it is. Make a copy of your own first: "
@@ -44,6 +59,10 @@ def check_writable(folder: Path) -> None:
         )
     if folder.resolve() == DEFAULT_SPACE.resolve():
         raise BundleError(f"The default space stays as it is. Copy the folder {folder}, and name the copy.")
+    if folder.resolve().parent == PACKAGED.resolve():
+        raise BundleError(
+            f"{folder.name} comes with facespace and stays as it is. Copy it, and name the copy."
+        )
 
 
 def folder_of(path: Path) -> Path:
@@ -80,17 +99,17 @@ def is_space(folder: Path) -> bool:
 
 def find(folder: Path) -> Path:
     """The folder of a bundle: `folder` itself, or `best`, else `last`, in the folder of a run; for a file of
-    a bundle or a run the same of its folder; of hf://USER/NAME@REVISION that in the hub's cache; of the name
-    faces64, where nothing else has it, the default space. Raises BundleError where there is none, and what
-    `hub_download.fetch` does."""
+    a bundle or a run the same of its folder; of hf://USER/NAME@REVISION that in the hub's cache; of a name
+    such as faces64, where nothing else has it, the space of the package. Raises BundleError where there is
+    none, and what `hub_download.fetch` does."""
     folder = folder_of(folder)
     restore_interrupted(folder)
-    if not folder.exists() and folder == Path(DEFAULT_SPACE.name) and default_space() is not None:
-        return DEFAULT_SPACE  # by its name
+    if not folder.exists() and (packaged := packaged_space(str(folder))) is not None:
+        return packaged
     if not folder.exists():
         raise BundleError(
-            f"{folder} does not exist. Name the folder of a run or of a trained model: facespace train "
-            "RECIPE --data SET --to RUN"
+            f"{folder} does not exist. Name the folder of a run or of a trained model (facespace train "
+            f"RECIPE --data SET --to RUN), or a space that comes along: {_packaged_names()}."
         )
     if folder.is_file():
         raise UsageError(NO_FOLDER.format(folder))
@@ -118,3 +137,7 @@ def _bundle_in(folder: Path) -> Path | None:
         if (folder / name / CARD).is_file():
             return folder / name
     return None
+
+
+def _packaged_names() -> str:
+    return ", ".join(folder.name for folder in packaged_spaces()) or "none is here"

@@ -35,14 +35,19 @@ __all__ = [
 ]
 
 
-def open_features(which: str | Path = INCEPTION_NAME, device: torch.device | str = "cpu") -> Features:
+def open_features(
+    which: str | Path | Features = INCEPTION_NAME, device: torch.device | str = "cpu"
+) -> Features:
     """The feature network `which`: "inception" (Heusel et al., 2017), "inception-bf16" (the same in bf16:
     twice as fast on processors with bf16; figures differ by some tenths of FID, and their protocol says so),
     "attributes", or a path: the folder of an attribute classifier, or a TorchScript file.
 
     The Inception is the file that $FACESPACE_INCEPTION names, else the one in the cache, else it is
-    downloaded. Any other file is called with uint8 (B, 3, H, W) at the faces' own size, tried at 64×64, and
-    if it fails, in the form of the FID Inception. Raises FeaturesError where there is no such network."""
+    downloaded. A network that is open already is returned as it is. Any other file is called with uint8
+    (B, 3, H, W) at the faces' own size, tried at 64×64, and if it fails, in the form of the FID Inception.
+    Raises FeaturesError where there is no such network."""
+    if isinstance(which, Features):
+        return which
     name, path, place = str(which), Path(which), torch.device(device)
     if name == INCEPTION_NAME:
         return _open_inception(place)
@@ -63,7 +68,7 @@ def open_features(which: str | Path = INCEPTION_NAME, device: torch.device | str
 
 
 def _open_inception(device: torch.device) -> Features:
-    return open_torchscript(_inception_file(), INCEPTION_NAME, device, is_inception=True)
+    return open_torchscript(inception_file(), INCEPTION_NAME, device, is_inception=True)
 
 
 def _in_bf16(network: Features, device: torch.device) -> Features:
@@ -79,7 +84,7 @@ def _in_bf16(network: Features, device: torch.device) -> Features:
     )
 
 
-def _inception_file() -> Path:
+def inception_file() -> Path:
     """The file that the environment names, or the cached one, downloaded if need be. Raises FeaturesError."""
     named = os.environ.get(ENVIRONMENT_VARIABLE)
     if named:

@@ -2,7 +2,7 @@
 for losses, which work on tensors with gradients, have a method `stages` instead, from images to feature
 maps."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from facespace.core.console import progress
 from facespace.core.errors import FacespaceError, UsageError
+from facespace.core.tasks import Crew
 
 BATCH = 32  # faces through a network at once, so that memory stays constant
 
@@ -45,6 +46,7 @@ class Features:
     dim: int  # D
     fingerprint: str  # of the weights and of the form of the input: part of the cache's key
     extract: Callable[[np.ndarray], np.ndarray]  # one batch: uint8 (B, H, W, 3) -> (B, D)
+    workers: Crew | None = None  # who apply it; None: this process
 
     def __call__(self, faces: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
         """Features of faces uint8 (N, H, W, C), also memory-mapped, or of those in `rows`: float32 (N, D).
@@ -54,18 +56,25 @@ class Features:
         if rows is None:
             rows = np.arange(len(faces))
         found = np.empty((len(rows), self.dim), np.float32)
+        done, parts = 0, _batches(faces, rows)
+        features = self.workers.map(self.extract, parts) if self.workers else map(self.extract, parts)
         with progress(len(rows), f"Features ({self.name})", "faces") as advance:
-            for start in range(0, len(rows), BATCH):
-                part = faces[rows[start : start + BATCH]]
-                if part.shape[-1] == 1:
-                    part = np.repeat(part, 3, axis=-1)
-                found[start : start + BATCH] = self.extract(part)
+            for part in features:
+                found[done : done + len(part)] = part
+                done += len(part)
                 advance(len(part))
         if not np.isfinite(found).all():
             raise FeaturesError(
                 f"The features of {self.name} are not finite; its weights are damaged or too large."
             )
         return found
+
+
+def _batches(faces: np.ndarray, rows: np.ndarray) -> Iterator[np.ndarray]:
+    """Faces in colour, uint8 (B, H, W, 3)."""
+    for start in range(0, len(rows), BATCH):
+        part = faces[rows[start : start + BATCH]]
+        yield np.repeat(part, 3, axis=-1) if part.shape[-1] == 1 else np.asarray(part)
 
 
 def check_faces(faces: np.ndarray) -> None:

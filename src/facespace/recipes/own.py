@@ -53,6 +53,26 @@ def faces64() -> Recipe:
     )
 
 
+def faces128() -> Recipe:
+    """A space such as faces64 at 128 px: `facespace train faces128 --from faces64 --data SET`, with a set of
+    128 px in the same crop.
+
+    A recipe of this project. The encoder, which sees the image at half its size, stays as it is, and so do
+    latents, priors and directions; the decoder is trained further, with a detail network of twice the size
+    (models/upsampled.py). Losses as in faces64."""
+    base = faces64()
+    return replace(
+        base,
+        name="faces128",
+        summary="faces64 with a decoder of twice the size, 128 px colour, 256 latents (CelebA)",
+        model=replace(base.model, image=(3, 128, 128), backbone="residual_upsampled"),
+        objective=replace(base.objective, adversarial_start=0.1),
+        train=replace(
+            base.train, freeze="encoder", epochs=6, min_steps=1_500, batch=32, learning_rate=5e-4, warmup=50
+        ),
+    )
+
+
 def vq() -> Recipe:
     """Vector-quantised autoencoder (van den Oord et al., 2017): 8×8 codes of four dimensions, 1,024 entries.
 

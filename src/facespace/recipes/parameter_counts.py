@@ -9,6 +9,7 @@ PARAMETERS = {
     "celeba-conv-128": 2_649_299,
     "yearbook-ae": 1_169_039,
     "faces64": 5_030_723,
+    "faces128": 5_149_478,
     "faces64-style": 3_801_535,
     "vq": 3_579_479,
     "vq2": 4_639_067,

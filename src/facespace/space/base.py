@@ -1,7 +1,7 @@
 """A codec with its template and its folder: pictures of any size to latents, latents to faces, and new
 latents. The operations of a space that are made of these are in face_space.py."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import replace
 from functools import cached_property
@@ -13,7 +13,7 @@ from PIL import Image
 
 from facespace.core.errors import UsageError, check_seed
 from facespace.data.aligned_photos import read_photos
-from facespace.data.faces import FaceSet
+from facespace.data.faces import BATCH_SIZE, FaceSet
 from facespace.image.photos import Template, to_rgb
 from facespace.image.shown import Faces
 from facespace.models import bundle, fitted
@@ -29,6 +29,7 @@ from facespace.space.inputs import (
     pictures,
 )
 from facespace.space.set_faces import SetFaces
+from facespace.space.shared_engine import SharedEngine
 from facespace.space.shown import space_html
 from facespace.space.torch_engine import TorchEngine
 
@@ -145,6 +146,15 @@ class BaseSpace:
         """Latents (N, D), or one (D,), to faces uint8 (N, H, W, C), which notebooks show as a picture. Raises
         UsageError for another shape or NaN."""
         return Faces(self._codec.decode(check_latents(z, self.latent_dim), self.attribute_values(conditions)))
+
+    def decode_ahead(self, z: np.ndarray) -> Iterator[np.ndarray]:
+        """The faces of latents (N, D) in parts of `BATCH_SIZE`, uint8 (B, H, W, C), decoded as they are asked
+        for, or before where workers do it."""
+        latents, attributes = check_latents(z, self.latent_dim), self.attribute_values(None)
+        if isinstance(self._codec, SharedEngine):
+            return self._codec.decode_ahead(latents, attributes)
+        starts = range(0, len(latents), BATCH_SIZE)
+        return (self._codec.decode(latents[start : start + BATCH_SIZE], attributes) for start in starts)
 
     def attribute_values(self, given: Given) -> np.ndarray:
         """Given attributes as float32 (A,) in the order of the conditions, NaN where unknown. Raises

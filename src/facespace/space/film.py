@@ -2,10 +2,12 @@
 not grow with its length; and a morph as a film, whose steps are measured on the way. Which latents it has is
 FaceSpace.morph_latents."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from facespace.data.faces import BATCH_SIZE
 from facespace.image.animation import Distance
 
 if TYPE_CHECKING:
@@ -21,7 +23,18 @@ class Decoded:
         channels, height, width = space.image_shape
         self.shape = (len(latents), height, width, channels)
 
+        self._ahead: Iterator[np.ndarray] = iter(())  # the next parts, where workers decode them
+        self._place = 0  # the frame with which the next of these begins
+
     def __getitem__(self, places: slice, /) -> np.ndarray:
+        start, stop, step = places.indices(len(self.latents))
+        if step != 1 or stop - start > BATCH_SIZE or len(self.latents) <= BATCH_SIZE:
+            return self._space.decode(self.latents[places])
+        if start == 0:
+            self._place, self._ahead = 0, self._space.decode_ahead(self.latents)
+        if start == self._place and stop == min(start + BATCH_SIZE, len(self.latents)):
+            self._place = stop
+            return next(self._ahead)
         return self._space.decode(self.latents[places])
 
 

@@ -81,12 +81,16 @@ class SetFaces:
     def encode(self, mirrored: bool = False) -> np.ndarray:
         """Posterior means, or those of the mirror images, float32 (N, D)."""
         name = f"{self.split}, mirrored" if mirrored else self.split
-        parts = []
+        means, done = np.empty((0, 0), np.float32), 0
         with progress(len(self.rows), f"Encoding {name}", "faces") as advance:
             for pixels in self.batches():
-                parts.append(self.space.encode(pixels[:, :, ::-1] if mirrored else pixels))
+                part = self.space.encode(pixels[:, :, ::-1] if mirrored else pixels)
+                if not done:  # room for all once: joined at the end, parts would take twice as much
+                    means = np.empty((len(self.rows), *part.shape[1:]), part.dtype)
+                means[done : done + len(part)] = part
+                done += len(part)
                 advance(len(pixels))
-        return np.concatenate(parts)
+        return means
 
 
 def check_crop(space: Encoder, faces: FaceSet) -> None:

@@ -1,19 +1,25 @@
 """Prepared sets whose attributes are predicted by an attribute classifier. The predictions stay apart from
 human labels: the new set's card names the classifier, and the attributes that it predicted."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from facespace.core.attribute_names import check_names
-from facespace.core.console import note
+from facespace.core.console import note, progress
 from facespace.core.errors import UsageError
 from facespace.core.files import check_target
+from facespace.core.finished_rows import finished_rows
 from facespace.core.locks import writing
+from facespace.core.networks import NetworkFiles
+from facespace.core.tasks import Care, crew
+from facespace.core.workers import HERE, Workers
 from facespace.data import derive
-from facespace.data.faces import FaceSet, is_face_set, map_images
+from facespace.data.faces import SMALL_NETWORK_BATCH_SIZE, FaceSet, is_face_set, map_images
 from facespace.perception.attributes import AttributeClassifier, load_classifier
+from facespace.perception.shared_networks import classifier_files, classify_faces
 
 
 def label(
@@ -25,19 +31,21 @@ def label(
     keep_known: bool = False,
     margin: float = 0.0,
     force: bool = False,
+    workers: Workers = HERE,
 ) -> FaceSet:
     """A prepared set of the same faces with the attributes that the classifier predicts, all or the named
     ones.
 
     A value is 2p − 1 of the calibrated probability p: from −1 (no) to 1 (yes), unknown where its size is
     below `margin`. They replace the set's attributes; with `keep_known` they stand beside these, and only
-    fill what is unknown.
+    fill what is unknown. `workers` share the work; with a classifier that is no path, this process does it.
+    The same call continues after an interruption.
 
     Raises UsageError for an unknown attribute, a margin outside [0, 1) or a folder with other files."""
     faces = data if isinstance(data, FaceSet) else FaceSet(data)
     with writing(Path(to)):
         check_target(Path(to), "a prepared set", is_face_set, force)
-        return _label(faces, net, Path(to), attributes, keep_known, margin, force)
+        return _label(faces, net, Path(to), attributes, keep_known, margin, force, workers)
 
 
 def _label(
@@ -48,7 +56,10 @@ def _label(
     keep_known: bool,
     margin: float,
     force: bool,
+    workers: Workers,
 ) -> FaceSet:
+    place = HERE if isinstance(net, AttributeClassifier) else workers
+    files = None if isinstance(net, AttributeClassifier) else classifier_files(net)
     net = net if isinstance(net, AttributeClassifier) else load_classifier(net)
     chosen = check_names(attributes, net.names, "The attribute network does not know") or net.names
     if not 0 <= margin < 1:
@@ -57,7 +68,8 @@ def _label(
             f"{margin}."
         )
     _note_other_crop(faces, net)
-    values = attribute_values(net, faces, margin)[:, [net.names.index(name) for name in chosen]]
+    probabilities = _probabilities(net, files, faces, to, place)
+    values = _as_values(probabilities, margin)[:, [net.names.index(name) for name in chosen]]
     names = chosen
     if keep_known:
         names, values = _merged(faces, chosen, values)
@@ -100,7 +112,38 @@ def _note_other_crop(faces: FaceSet, net: AttributeClassifier) -> None:
 
 def attribute_values(net: AttributeClassifier, faces: FaceSet, margin: float = 0.0) -> np.ndarray:
     """2p − 1 of every face and attribute, float32 (N, A); NaN where its size is below the margin, or 0."""
-    values = 2 * map_images(faces, faces.rows("all"), net.probabilities, "Labelling") - 1
+    return _as_values(map_images(faces, faces.rows("all"), net.probabilities, "Labelling"), margin)
+
+
+def _probabilities(
+    net: AttributeClassifier, files: NetworkFiles | None, faces: FaceSet, to: Path, workers: Workers
+) -> np.ndarray:
+    """The probability of every face and attribute, float32 (N, A): computed in parts, by this process or by
+    workers, and kept beside the target until it is finished."""
+    job = {"network": net.fingerprint, "set": faces.fingerprint, "one_thread": workers.named}
+    with finished_rows(to, job, len(faces), len(net.names), SMALL_NETWORK_BATCH_SIZE) as rows:
+        with (
+            progress(len(faces), "Labelling", "faces", rows.done) as advance,
+            crew(workers, Care(fresh=True)) as opened,
+        ):
+            function = net.probabilities
+            if files is not None and not opened.alone:
+                function = partial(classify_faces, files)
+            for part in opened.map(function, _pixels(faces, rows.done)):
+                rows.add(part)
+                advance(len(part))
+        return np.load(rows.path, allow_pickle=False)
+
+
+def _pixels(faces: FaceSet, done: int) -> Iterator[np.ndarray]:
+    """The faces from number `done` on, in the batches of a small network."""
+    for start in range(done, len(faces), SMALL_NETWORK_BATCH_SIZE):
+        yield np.asarray(faces.images[start : start + SMALL_NETWORK_BATCH_SIZE])
+
+
+def _as_values(probabilities: np.ndarray, margin: float) -> np.ndarray:
+    """2p − 1, NaN where its size is below the margin, or 0."""
+    values = 2 * probabilities - 1
     values[(np.abs(values) < margin) | (values == 0)] = np.nan
     return values
 

@@ -1,5 +1,6 @@
 """Batches from a prepared set. Bytes are read from the memory map and become floats on the model's device.
-The order of rows is a function of (seed, epoch, step) alone, so a run can resume at any step. Training
+The order of rows is a function of (seed, epoch, step) alone, and of a set in shards of the number of
+processes, so a run can resume at any step. Training
 batches may have other shares of attributes than the set; rows in order do not."""
 
 import math
@@ -12,8 +13,10 @@ from torch import Tensor
 
 from facespace.core.errors import UsageError, suggest
 from facespace.data.faces import FaceSet
+from facespace.data.shards import ShardedImages
 from facespace.image.pixels import to_float
 from facespace.training import balancing
+from facespace.training.block_order import BlockSizes, block_order
 
 # Faces of a forward pass without gradients, and pixels of a channel, which bound the memory of large images.
 FORWARD_BATCH, FORWARD_PIXELS = 256, 256 * 64 * 64
@@ -95,7 +98,11 @@ class Loader:
 
     def shuffled(self, seed: int, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The shuffled batches of an epoch from step `start` on; balanced ones hold some rows more than once,
-        others not."""
+        others not. A set in shards is read shard by shard, each process its own."""
+        images = self.faces.images
+        if isinstance(images, ShardedImages):
+            yield from self._by_blocks(images, seed, epoch, start)
+            return
         generator = np.random.default_rng((seed, epoch))
         if self.expected is None:
             order = generator.permutation(self.rows)
@@ -104,6 +111,25 @@ class Loader:
         for step in range(start, self.steps):
             batch = order[step * self.size : (step + 1) * self.size]
             yield self.batch(batch[self.rank :: self.world])
+
+    def _by_blocks(self, images: ShardedImages, seed: int, epoch: int, start: int) -> Iterator[Batch]:
+        """The batches of this process of an epoch over a set in shards; the next window of faces is read
+        ahead, and the last one leaves the memory."""
+        rows = self.rows
+        if self.expected is not None:
+            rows = np.sort(rows[balancing.resample(self.expected, np.random.default_rng((seed, epoch)))])
+        sizes, share = BlockSizes.of(images.face_bytes), self.size // self.world
+        count = self.steps * share
+        order = block_order(rows, images.ends, sizes, seed, epoch, count, self.rank, self.world)
+        window = -1
+        for step in range(start, self.steps):
+            batch = order[step * share : (step + 1) * share]
+            if step * share // sizes.window != window:
+                window = step * share // sizes.window
+                first = window * sizes.window
+                images.forget(order[max(first - sizes.window, 0) : first])
+                images.read_ahead(order[first : first + 2 * sizes.window])
+            yield self.batch(np.sort(batch))  # read in the order of the files
 
     def in_order(self) -> Iterator[Batch]:
         """Every row once, in order, the last batch short; of several processes each takes its own whole

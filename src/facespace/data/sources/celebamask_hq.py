@@ -49,6 +49,11 @@ class LabelMap:
     file: Path
     labels: tuple[int, ...]
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """What it reads."""
+        return (self.file,)
+
     def load(self) -> np.ndarray:
         """bool (H, W): the pixels with one of the labels."""
         return np.isin(

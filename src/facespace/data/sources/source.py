@@ -37,4 +37,5 @@ class Source:
     has_masks: bool = False
     takes: tuple[str, ...] = ()  # options beyond limit and seed
     unaligned: bool = False  # its photographs may be anybody's, with faces anywhere
+    drops_copies: bool = False  # leaves out exact copies unless told otherwise
     people: str | None = None  # source that its identities are named after, where they are shared

@@ -65,41 +65,61 @@ export class Drawing {
 
   /** Draws background and strokes. */
   show() {
-    for (const canvas of [this.composite, this.board]) {
-      const context = context2d(canvas);
-      context.drawImage(this.background, 0, 0);
-      context.drawImage(this.strokes, 0, 0);
+    this.showOn(this.composite);
+    this.showOn(this.board);
+  }
+
+  /** @param {HTMLCanvasElement} canvas */
+  showOn(canvas) {
+    const context = context2d(canvas);
+    context.drawImage(this.background, 0, 0);
+    context.drawImage(this.strokes, 0, 0);
+  }
+
+  /**
+   * Starts a stroke.
+   * @param {Point} point
+   */
+  begin(point) {
+    this.stroke = { ...this.pen(), points: [] };
+    this.list = [...this.list, this.stroke];
+    this.go([point]);
+  }
+
+  /**
+   * Goes on with the stroke.
+   * @param {Point[]} points
+   */
+  go(points) {
+    const { stroke } = this;
+    if (!stroke || (stroke.tool === 'fill' && stroke.points.length)) return;
+    for (const point of points) {
+      stroke.points.push(point);
+      paintStroke(this.strokes, this.composite, stroke, stroke.points.length - 1);
     }
+    this.show();
+    this.onChange(this.list, false);
+  }
+
+  /** Ends the stroke. */
+  end() {
+    if (!this.stroke) return;
+    this.stroke = null;
+    this.onChange([...this.list], true);
   }
 
   #listen() {
     const { board } = this;
-    const draw = (/** @type {Point} */ point) => {
-      const { stroke } = this;
-      if (!stroke) return;
-      stroke.points.push(point);
-      paintStroke(this.strokes, this.composite, stroke, stroke.points.length - 1);
-      this.show();
-    };
     board.addEventListener('pointerdown', (event) => {
       if (event.button) return;
       event.preventDefault();
       board.setPointerCapture(event.pointerId);
-      this.stroke = { ...this.pen(), points: [] };
-      this.list = [...this.list, this.stroke];
-      draw(this.#pointOf(event));
-      this.onChange(this.list, false);
+      this.begin(this.pointOf(event));
     });
     board.addEventListener('pointermove', (event) => {
-      if (!this.stroke || this.stroke.tool === 'fill') return;
-      for (const part of event.getCoalescedEvents?.() ?? [event]) draw(this.#pointOf(part));
-      this.onChange(this.list, false);
+      this.go((event.getCoalescedEvents?.() ?? [event]).map((part) => this.pointOf(part)));
     });
-    board.addEventListener('pointerup', () => {
-      if (!this.stroke) return;
-      this.stroke = null;
-      this.onChange([...this.list], true);
-    });
+    board.addEventListener('pointerup', () => this.end());
     board.addEventListener('pointercancel', () => {
       if (!this.stroke) return;
       this.stroke = null;
@@ -111,10 +131,24 @@ export class Drawing {
    * @param {PointerEvent} event
    * @returns {Point}
    */
-  #pointOf(event) {
+  pointOf(event) {
     const box = this.board.getBoundingClientRect();
     const x = ((event.clientX - box.left) / box.width) * this.board.width;
     const y = ((event.clientY - box.top) / box.height) * this.board.height;
     return [Math.round(10 * x) / 10, Math.round(10 * y) / 10];
+  }
+}
+
+/** A transparent layer of strokes, whose background is seen through it. */
+export class Layer extends Drawing {
+  /** @param {HTMLCanvasElement} canvas */
+  showOn(canvas) {
+    if (canvas === this.composite) {
+      super.showOn(canvas);
+      return;
+    }
+    const context = context2d(canvas);
+    context.clearRect(0, 0, canvas.width, canvas.height);
+    context.drawImage(this.strokes, 0, 0);
   }
 }

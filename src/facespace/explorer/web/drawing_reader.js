@@ -6,6 +6,7 @@ import { attempt, context2d } from './dom.js';
 import { engine } from './engine.js';
 import { latestWins } from './latest.js';
 import { plus } from './maths.js';
+import { awaited } from './pending.js';
 import { cachePicture, measurePaint } from './pictures.js';
 import { commit, move, openFacts, setDrawing, setOriginal, settleDrawing, state, step } from './state.js';
 
@@ -105,6 +106,7 @@ function readDrawing(original) {
     settleDrawing(original, face.z);
     measurePaint('facespace:drawn', start);
   });
+  awaited(reading);
 }
 
 const requestPreview = latestWins(async (/** @type {Drawn} */ { strokes, step: index }) => {

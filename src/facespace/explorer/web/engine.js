@@ -3,7 +3,7 @@
  * another one can take its place without a change in any panel. */
 
 import { connect, connection, request } from './connection.js';
-import { latentsToBytes } from './maths.js';
+import { joined, latentsToBytes } from './maths.js';
 import { readAligned, readDirections, readFaces, readMap, readPictures } from './protocol.js';
 import { readStatistics, splitRows } from './protocol.js';
 
@@ -276,7 +276,17 @@ export const engine = {
     return { face: readFaces(header, payload)[0], already, reached, held };
   },
 
-  /** Ends the closed-loop edit of this page. */
+  /**
+   * The face that takes on what is painted on it. Null where it was cancelled.
+   * @param {Float32Array} z
+   * @param {ImageData} painted of the face's size, transparent where it is not painted
+   */
+  async paint(z, { width, height, data }) {
+    const { header, payload } = await ask('paint', { width, height }, new Uint8Array(joined(z, data)));
+    return header.cancelled ? null : readFaces(header, payload)[0];
+  },
+
+  /** Ends the closed-loop edit or the painting of this page. */
   cancelEdit() {
     return order('cancel_edit');
   },
@@ -316,6 +326,15 @@ export const engine = {
   async statistics() {
     const { header, payload } = await ask('statistics');
     return { failed: header.failed, statistics: readStatistics(header, payload) };
+  },
+
+  /**
+   * How sure a face detector is of the face of a latent, in [0, 1]; null without the detector.
+   * @param {Float32Array} z
+   */
+  async faceScore(z) {
+    const { header } = await ask('face_score', {}, latentsToBytes([z]));
+    return header.score;
   },
 
   /**

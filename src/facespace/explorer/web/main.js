@@ -171,7 +171,7 @@ function handleStatus(status, badge) {
   const refused = status === 'refused';
   badge.textContent = refused ? 'no token' : 'disconnected';
   badge.classList.add('disconnected');
-  if (!find('#disconnected')) document.body.append(refused ? tokenBanner() : disconnectedBanner());
+  if (!find('#disconnected')) showBanner(refused ? tokenBanner() : disconnectedBanner());
 }
 
 /** Opens the space that this tab showed last, else the first; with a link, the one of its face. */
@@ -188,11 +188,24 @@ async function openFirstSpace() {
 
 /** @param {string} sentence why this browser does not play a static page */
 function showProblem(sentence) {
-  if (!find('#problem')) document.body.append(h('div', { class: 'banner', id: 'problem', role: 'alert' }, sentence));
+  if (!find('#problem')) showBanner(h('div', { class: 'banner', id: 'problem', role: 'alert' }, sentence));
 }
 
 const banner = (/** @type {HTMLElement[]} */ ...content) =>
   h('div', { class: 'banner', id: 'disconnected', role: 'alert' }, content);
+
+/** A banner has room of its own under the top bar; where the page scrolls, what sticks to its top sticks below it. */
+const bannerSize = new ResizeObserver(([{ target }]) => {
+  const { height } = target.getBoundingClientRect(); // 0 once it is gone
+  document.body.style.setProperty('--banner', `${height}px`);
+});
+
+/** @param {HTMLElement} element */
+function showBanner(element) {
+  $('.bar').after(element);
+  bannerSize.disconnect();
+  bannerSize.observe(element);
+}
 
 function disconnectedBanner() {
   const words =

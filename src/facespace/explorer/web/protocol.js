@@ -109,7 +109,7 @@ export function readAligned(header, payload) {
 export function readStatistics(header, payload) {
   if (!header.stage) return null;
   const values = new Float32Array(payload);
-  const { origin, stage, failed, latents, components } = header;
+  const { origin, stage, failed, latents, components, usual_score: usualScore = null } = header;
   let offset = 0;
   const take = (/** @type {number} */ count) => {
     const start = offset;
@@ -120,6 +120,7 @@ export function readStatistics(header, payload) {
     origin,
     stage,
     failed,
+    usualScore,
     // The properties below are read in the payload's order.
     mean: take(latents),
     std: take(latents),

@@ -36,6 +36,7 @@ function exactly(value) {
  * @param {(value: number) => void} use moves the face there
  */
 export async function openSheet(label, faceAt, use) {
+  const made = toDocument(); // of the face that the sheet is of, whatever it is when the sheet is there
   const pictures = await attempt(async () => engine.decode(VALUES.map(faceAt)));
   if (!pictures) return;
   const title = `${label}, −${REACH} to +${REACH} σ`;
@@ -44,7 +45,7 @@ export async function openSheet(label, faceAt, use) {
     use(value);
   };
   const faces = pictures.map((picture, i) => sheetFace(picture, label, VALUES[i], useFace));
-  const save = () => attempt(() => saveSheet(pictures, title));
+  const save = () => attempt(() => saveSheet(pictures, title, made));
   const png = button('export', 'Picture (PNG)', save, { class: 'primary', id: 'sheet-png', once: true });
   const hint = h('p', { class: 'hint' }, 'Values in standard deviations (σ). A click on a face moves the face there.');
   const box = dialog(title, h('div', { class: 'sheet-faces' }, faces), hint, h('div', { class: 'line' }, png));
@@ -67,10 +68,11 @@ function sheetFace(picture, label, value, use) {
 /**
  * @param {Picture[]} pictures
  * @param {string} title
+ * @param {object} made the document of the page
  */
-async function saveSheet(pictures, title) {
+async function saveSheet(pictures, title, made) {
   const blob = await toPng(sheetCanvas(pictures, title));
-  download(await withDocument(blob, toDocument()), 'sheet.png');
+  download(await withDocument(blob, made), 'sheet.png');
 }
 
 /**

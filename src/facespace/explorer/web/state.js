@@ -38,6 +38,7 @@ const LABEL_LENGTH = 120; // of a step: that of a mix names its parents
  * @property {HistoryEntry[]} history
  * @property {number} historyIndex
  * @property {Stroke[]} drawing what is on the drawing board; its history is the face's
+ * @property {Stroke[]} paint strokes on the face that its latent has not taken on yet
  * @property {NamedLatent[]} saved
  * @property {NamedLatent[]} keyframes
  * @property {Mix} mix
@@ -56,6 +57,7 @@ export const state = {
   history: [],
   historyIndex: -1,
   drawing: [],
+  paint: [],
   saved: [],
   keyframes: [],
   mix: emptyMix(),
@@ -72,7 +74,7 @@ const listeners = new Map();
 
 /**
  * Calls back when one of the topics changes: facts, decoder, statistics, z (while a control moves), face (a finished
- * change), drawing, saved, keyframes, mix, examples, own, directions, locks, view, shown (a panel has come into sight).
+ * change), drawing, paint, saved, keyframes, mix, examples, own, directions, locks, view, shown (a panel has come into sight).
  * @param {string} topics separated by spaces
  * @param {() => void} callback
  */
@@ -116,7 +118,7 @@ export const readLatent = (text) => latentFromText(text, openFacts().latents);
  */
 export function openSpace(facts) {
   const z = new Float32Array(facts.latents);
-  Object.assign(state, { facts, z, statistics: null, history: [], historyIndex: -1, drawing: [] });
+  Object.assign(state, { facts, z, statistics: null, history: [], historyIndex: -1, drawing: [], paint: [] });
   state.original = { z, picture: null };
   for (const locked of Object.values(state.locks)) locked.clear();
   state.saved = readSaved();
@@ -129,12 +131,13 @@ export function openSpace(facts) {
   if (!stored?.entries[stored.index]) return false;
   state.history = stored.entries;
   step(stored.index);
+  setPaint(readItem(sessionStore, keyOf('paint'), parsePaint) ?? []);
   return true;
 }
 
 /**
  * The key of what a store holds of the open space.
- * @param {'saved' | 'own' | 'keyframes' | 'mix' | 'examples' | 'history'} name
+ * @param {'saved' | 'own' | 'keyframes' | 'mix' | 'examples' | 'history' | 'paint'} name
  */
 const keyOf = (name) => `${openFacts().fingerprint}:${name}`;
 
@@ -146,6 +149,9 @@ const parseMix = (stored) => mixFromText(stored, openFacts().latents);
 
 /** @param {any} stored */
 const parseOwn = (stored) => directionsFromText(stored, openFacts().latents);
+
+/** @param {any} stored @returns {Stroke[]} */
+const parsePaint = (stored) => stored.map(readStroke);
 
 /** @returns {Record<Side, Float32Array[]>} */
 const noExamples = () => ({ positive: [], negative: [] });
@@ -310,6 +316,16 @@ export function setDrawing(strokes) {
 }
 
 /**
+ * Strokes on the face that its latent has not taken on yet.
+ * @param {Stroke[]} strokes
+ */
+export function setPaint(strokes) {
+  state.paint = strokes;
+  writeItem(sessionStore, keyOf('paint'), strokes);
+  emit('paint');
+}
+
+/**
  * Makes another face the one before edits, with the next move or commit.
  * @param {Original} original
  */
@@ -345,6 +361,10 @@ export function forgetPhotographs() {
 
 /** Takes the last change back: the one that goes on, where there is one, else the last step. */
 export function undo() {
+  if (state.paint.length) {
+    setPaint(state.paint.slice(0, -1));
+    return;
+  }
   const entry = state.history[state.historyIndex];
   const goesOn = entry && (entry.drawing !== state.drawing || !equal(entry.z, state.z));
   step(goesOn ? state.historyIndex : state.historyIndex - 1);

@@ -44,6 +44,7 @@
  * @property {string} origin what they were measured on
  * @property {number} stage 1: distances; 2: influence and impact too
  * @property {string} failed an error sentence, or empty
+ * @property {number | null} usualScore of the face detector, which 95 % of the space's faces exceed; null without it
  * @property {Float32Array} mean (D,)
  * @property {Float32Array} std (D,)
  * @property {Float32Array} active (D,) 1 where faces differ
@@ -101,7 +102,10 @@
 /** @typedef {Size & {count: number}} PictureHeader */
 /** @typedef {PictureHeader & {latent_bytes: number}} FaceHeader `latent_bytes`: of latents before the pixels */
 /** @typedef {FaceHeader & {aligned: PictureHeader}} AlignHeader */
-/** @typedef {{stage: number, origin: string, latents: number, components: number, failed: string}} StatisticsHeader */
+/**
+ * @typedef {{stage: number, origin: string, latents: number, components: number, failed: string,
+ *   usual_score?: number | null}} StatisticsHeader
+ */
 
 /**
  * How well a direction separates faces, and where the means of both classes lie on its slider.
@@ -145,6 +149,7 @@
  * @property {FaceHeader} random
  * @property {FaceHeader} encode
  * @property {StatisticsHeader} statistics
+ * @property {{score: number | null}} face_score
  * @property {Detection} detect
  * @property {AlignHeader} align
  * @property {FaceHeader & {cancelled: boolean, change: number}} tune
@@ -157,6 +162,7 @@
  * @property {{}} add_direction
  * @property {FaceHeader & {cancelled: boolean, already: boolean, reached: boolean, held: string[]}} edit
  * @property {{}} cancel_edit
+ * @property {FaceHeader & {cancelled: boolean}} paint
  * @property {{count: number}} path
  * @property {{format: string, cancelled: boolean, running: boolean, share: number}} export_animation
  * @property {MapHeader} map

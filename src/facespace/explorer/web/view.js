@@ -41,6 +41,7 @@ export const view = {
   format: 'gif',
   exportSize: 512, // pixels of the shorter side of a morph's file
   exportAspect: 'face',
+  drawOn: 'board', // where strokes go: 'board' or 'face'
   tool: /** @type {Tool} */ ('pen'),
   colour: '',
   width: 10, // of a stroke, in pixels of the canvas

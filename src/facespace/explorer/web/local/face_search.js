@@ -18,6 +18,7 @@ import { findFaces } from './yunet.js';
 
 const SMALL = 320; // pixels of the longer side of a copy in which faces are detected
 const LARGE = 640;
+const [SCORED, SCORE_MARGIN] = [256, 32]; // pixels of the longer side of a scored face, and around it
 const LARGEST = 1600; // pixels of a photo's longer side, above which small faces need a finer copy
 const MARGIN = 0.2; // of the longer side, added all around
 const ROTATIONS = [20, -20, 40, -40]; // degrees by which a photo without an upright face is rotated
@@ -84,6 +85,17 @@ export async function searchFaces(photo, runModel) {
   const refined = [];
   for (const face of found) refined.push((await detectedAgain(photo, face, runModel)) ?? face);
   return refined.sort((a, b) => b.box[2] * b.box[3] - a.box[2] * a.box[3]);
+}
+
+/**
+ * How sure the detector is that an upright face fills a picture, in [0, 1]; 0 below its threshold.
+ * @param {Raster} face RGB
+ * @param {RunModel} runModel
+ */
+export async function faceScore(face, runModel) {
+  const scale = SCORED / Math.max(face.width, face.height);
+  const [width, height] = [face.width, face.height].map((side) => roundedEven(side * scale));
+  return bestScore(await findFaces(padded(resized(face, width, height, BILINEAR), SCORE_MARGIN), runModel));
 }
 
 /** @param {Face[]} faces */

@@ -6,6 +6,7 @@ import { latents, nothing, withFaces, withPictures } from './answers.js';
 import { fitDirection, readWhitening } from './custom_direction.js';
 import { readGuide } from './geodesic.js';
 import { joined } from '../maths.js';
+import { paintHandlers } from './paint_handlers.js';
 import { path as pathThrough } from './paths.js';
 import { photoHandlers } from './photo_handlers.js';
 import { blendedWithMean } from './random.js';
@@ -115,6 +116,7 @@ async function fit(call) {
 /** @type {Record<string, Handler>} */
 export const handlers = {
   ...photoHandlers,
+  ...paintHandlers,
   facts: stored('facts'),
   mean: stored('mean'),
   statistics: stored('statistics'),

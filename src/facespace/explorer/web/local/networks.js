@@ -23,6 +23,7 @@ import { Turns } from './turns.js';
 
 const WASM = 'runtime/ort-wasm-simd-threaded.wasm.gz';
 const MOST_THREADS = 4;
+const KEPT_SPACES = 2; // whose networks stay open: the mirror goes from one to the other with each picture
 const NO_SIMD =
   'This browser cannot run the model: it needs WebAssembly with SIMD. The map and the mean face are shown.';
 const NO_MEMORY =
@@ -34,10 +35,10 @@ export class Networks {
   #turns = new Turns();
   /** @type {Promise<Runtime> | null} */
   #runtime = null;
-  /** Of the open space and of the site, by path. @type {Map<string, Promise<Session>>} */
+  /** Of spaces and of the site, by path. @type {Map<string, Promise<Session>>} */
   #sessions = new Map();
-  /** @type {SiteSpace | null} */
-  #space = null;
+  /** Those that were used last, the newest first. @type {SiteSpace[]} */
+  #spaces = [];
 
   /**
    * @param {Start} start
@@ -64,7 +65,7 @@ export class Networks {
    * @param {string} name
    */
   async open(space, name) {
-    if (space !== this.#space) await this.#leave(space);
+    if (space !== this.#spaces[0]) await this.#enter(space);
     return this.#opened(Networks.fileOf(space, name));
   }
 
@@ -156,15 +157,19 @@ export class Networks {
   }
 
   /**
-   * Frees the memory of the space that was open before.
-   * @param {SiteSpace} space
+   * Frees the memory of spaces that were used longer ago.
+   * @param {SiteSpace} space that is used now
    */
-  async #leave(space) {
-    const before = this.#space;
-    this.#space = space;
-    if (!before) return;
+  async #enter(space) {
+    const spaces = [space, ...this.#spaces.filter((other) => other !== space)];
+    this.#spaces = spaces.slice(0, KEPT_SPACES);
+    for (const { folder } of spaces.slice(KEPT_SPACES)) await this.#leave(folder);
+  }
+
+  /** @param {string} folder of a space */
+  async #leave(folder) {
     for (const [path, session] of this.#sessions) {
-      if (!path.startsWith(`${before.folder}/`)) continue;
+      if (!path.startsWith(`${folder}/`)) continue;
       this.#sessions.delete(path);
       const opened = await session.catch(() => null);
       await this.#turns.run(async () => opened?.release(), false);

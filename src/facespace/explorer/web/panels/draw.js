@@ -7,6 +7,7 @@ import { Drawing } from '../drawing.js';
 import { cancelStroke, draw, drawAgain, endReading, readAgain, readFrom } from '../drawing_reader.js';
 import { engine } from '../engine.js';
 import { bind, bindToggle, checkbox } from '../fields.js';
+import { startPaintLayer } from './paint.js';
 import { whenShown } from '../panel.js';
 import { paint } from '../pictures.js';
 import { roving } from '../roving.js';
@@ -43,6 +44,15 @@ const SIZE_TIP = 'The width of pen, brush and eraser in pixels of the canvas.';
 const BLEND_TIP =
   'Blend towards the mean: drawings lie far from the training data, and a latent near the mean decodes better. 0 is ' +
   'the encoding of your drawing, 1 the mean face.';
+/** Where strokes go, and what that does. @type {[string, string][]} */
+const PLACES = [
+  ['board', 'On a board'],
+  ['face', 'On the face'],
+];
+const PAINT_HINT =
+  'When a stroke ends, the face becomes the nearest one that has its colour at its place, as far as the model can ' +
+  'show that. Undo takes strokes back. By keyboard: arrow keys move the brush, Space starts and ends a stroke.';
+const PAINT_SPLIT = 'Switch Split off to paint on the face.';
 const HINT = 'The face follows your strokes. Sliders change it further, and undo takes back strokes and edits alike.';
 
 /** @type {Drawing} */
@@ -51,6 +61,8 @@ let drawing;
 let tools;
 /** @type {HTMLElement} */
 let colours;
+/** What is of use on the board alone, and what on the face. @type {Record<string, HTMLElement[]>} */
+let parts;
 /** @type {Face | null} */
 let mean = null;
 
@@ -61,24 +73,33 @@ export function startDraw() {
     const { tool, colour, width, mirror } = state.view;
     return { tool, colour, width, mirror };
   };
+  startPaintLayer(pen);
   drawing = new Drawing(board, pen, (strokes, finished) => draw(strokes, finished, 'Stroke'), cancelStroke);
   readFrom(drawing);
   tools = h('div', { class: 'line', role: 'group', 'aria-label': 'Tool' }, TOOLS.map(toolButton));
   colours = h('div', { class: 'swatches', role: 'group', 'aria-label': 'Colour' });
   roving(tools);
   roving(colours);
+  parts = {
+    board: [
+      readings(),
+      blendField(),
+      checkbox('Show the mean face in the background', 'meanFace'),
+      checkbox('Show the face beside the drawing', 'reconstruction'),
+      h('p', { class: 'hint' }, HINT),
+    ],
+    face: [h('p', { class: 'hint' }, PAINT_HINT), h('p', { class: 'hint', id: 'paint-split' }, PAINT_SPLIT)],
+  };
   const mirror = button('mirror', 'Mirror: draw both halves at once', () => {}, { quiet: true });
   setChildren(
     $('#draw'),
     head(),
+    places(),
     h('div', { class: 'line' }, tools, bindToggle(mirror, 'mirror')),
     colours,
     field('draw-size', 'Size', bindRange('width', { min: 2, max: 60, step: 1 }, SIZE_TIP)),
-    readings(),
-    blendField(),
-    checkbox('Show the mean face in the background', 'meanFace'),
-    checkbox('Show the face beside the drawing', 'reconstruction'),
-    h('p', { class: 'hint' }, HINT),
+    parts.board,
+    parts.face,
   );
   setChildren($('#drawing'), h('p', { class: 'caption' }, 'Drawing'), board);
   on('facts', reset);
@@ -98,6 +119,14 @@ function head() {
 /** @param {[Tool, string]} tool its name is the icon's too */
 function toolButton([name, label]) {
   return button(name, label, () => setView({ tool: name }), { quiet: true, dataset: { tool: name, tip: label } });
+}
+
+/** Whether strokes make a drawing or change the face. */
+function places() {
+  const buttons = PLACES.map(([place, label]) =>
+    button('', label, () => setView({ drawOn: place }), { class: 'small', dataset: { place } }),
+  );
+  return h('div', { class: 'line segments', role: 'group', 'aria-label': 'Where strokes go' }, buttons);
 }
 
 /** Three usual blends; the slider below has all others. */
@@ -194,14 +223,30 @@ let shownBackground = '';
 
 /** Shows the board while its tab is open, with the settings of the view. */
 function follow() {
-  const { source, tool, colour, reconstruction } = state.view;
-  const open = source === 'draw';
+  const { source, tool, colour, reconstruction, drawOn, split } = state.view;
+  const onFace = drawOn === 'face';
+  const open = source === 'draw' && !onFace;
+  showParts(onFace);
+  $('#paint-split').hidden = !onFace || !split;
   $('#drawing').hidden = !open;
   document.body.classList.toggle('drawing', open);
   document.body.classList.toggle('alone', open && !reconstruction);
   for (const element of tools.querySelectorAll('button')) setPressed(element, element.dataset.tool === tool);
   for (const element of colours.querySelectorAll('button')) setPressed(element, element.dataset.colour === colour);
   if (open && state.facts) showBackground();
+}
+
+/** @param {boolean} onFace whether strokes change the face */
+function showParts(onFace) {
+  for (const element of parts.board) element.hidden = onFace;
+  for (const element of parts.face) element.hidden = !onFace;
+  for (const element of $('#draw').querySelectorAll('[data-place]')) {
+    setPressed(/** @type {HTMLElement} */ (element), (element.getAttribute('data-place') === 'face') === onFace);
+  }
+  $('#draw-clear').hidden = onFace;
+  const eraser = /** @type {HTMLElement} */ (tools.querySelector('[data-tool=eraser]'));
+  eraser.hidden = onFace;
+  if (onFace && state.view.tool === 'eraser') setView({ tool: 'pen' });
 }
 
 /** Draws the background where it is another one than before. */

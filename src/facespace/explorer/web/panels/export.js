@@ -4,11 +4,12 @@
 import { attempt, button, dialog, download, h, toast } from '../dom.js';
 import { sideBySide, wipe } from '../before_after.js';
 import { shareLink, toDocument } from '../document.js';
-import { paint, toPng } from '../pictures.js';
+import { settled } from '../pending.js';
+import { paint, pictureOf, toPng } from '../pictures.js';
 import { withDocument } from '../png.js';
 import { isSite } from '../site.js';
 import { state } from '../state.js';
-import { currentPicture, exportZoom, shownOriginal } from './stage.js';
+import { exportZoom, shownOriginal } from './stage.js';
 
 const EXPORT_TEXT =
   'The picture holds the latent, so that dropping it on this page restores the face, and a provenance tag that ' +
@@ -20,6 +21,7 @@ const LINK_COPIED = isSite
   : 'The link is copied. It opens this face on this computer while the explorer runs; it holds no access token.';
 
 export async function share() {
+  await settled();
   const link = shareLink();
   try {
     await navigator.clipboard.writeText(link);
@@ -45,7 +47,7 @@ export function exportDialog() {
   const save = (/** @type {() => Promise<void>} */ work) => closing(() => attempt(work));
   const edited = isEdited();
   const png = button('photo', 'Picture (PNG)', save(savePng), { class: 'primary', id: 'export-png' });
-  const json = button('export', 'Latent (JSON)', closing(saveJson), { id: 'export-json' });
+  const json = button('export', 'Latent (JSON)', save(saveJson), { id: 'export-json' });
   const link = button('share', 'Link', closing(share));
   const both = button('split', 'Side by side (PNG)', save(savePair), { id: 'export-pair', disabled: !edited });
   const gif = button('compare', 'Wipe (GIF)', save(saveWipe), { id: 'export-wipe', disabled: !edited });
@@ -58,34 +60,39 @@ export function exportDialog() {
   );
 }
 
-function saveJson() {
+async function saveJson() {
+  await settled();
   const text = JSON.stringify(toDocument(), null, 2);
   download(new Blob([text], { type: 'application/json' }), 'face.json');
 }
 
 async function savePng() {
-  const picture = currentPicture();
-  if (!picture) return;
+  const { document: made, edited } = await exported();
   const canvas = document.createElement('canvas');
-  paint(canvas, picture, exportZoom(), state.view.smooth);
+  paint(canvas, edited, exportZoom(), state.view.smooth);
   const blob = await toPng(canvas);
-  download(await withDocument(blob, toDocument()), 'face.png');
+  download(await withDocument(blob, made), 'face.png');
 }
 
-/** The original and the edited face, of one size. */
-async function pair() {
-  const edited = currentPicture();
-  if (!edited) throw new Error('The face is not decoded yet. Try again in a moment.');
-  return { original: await shownOriginal(), edited };
+/**
+ * The document of the page, the picture of its face and that of its original, of one size, once they are there. All are
+ * of the same moment, whatever changes until then.
+ */
+async function exported() {
+  await settled();
+  const made = toDocument();
+  const withPhoto = state.original.picture !== null;
+  const [edited, original] = await Promise.all([pictureOf(state.z), shownOriginal()]);
+  return { document: made, edited, original, withPhoto };
 }
 
 async function savePair() {
-  const { original, edited } = await pair();
+  const { document: made, original, edited, withPhoto } = await exported();
   const blob = await sideBySide(original, edited);
-  download(await withDocument(blob, toDocument(), state.original.picture !== null), 'before-after.png');
+  download(await withDocument(blob, made, withPhoto), 'before-after.png');
 }
 
 async function saveWipe() {
-  const { original, edited } = await pair();
-  download(wipe(original, edited, state.original.picture !== null), 'before-after.gif');
+  const { original, edited, withPhoto } = await exported();
+  download(wipe(original, edited, withPhoto), 'before-after.gif');
 }

@@ -29,6 +29,7 @@ const SHORTCUTS = [
   ['Alt+arrows', 'fine steps of a slider'],
   ['PageUp, PageDown', 'half a standard deviation'],
   ['arrows', 'on the pad and the mix: move the point'],
+  ['arrows, Space, Escape', 'on the face, in Draw: move the brush, start and end a stroke, drop it'],
   ['arrows, Enter, +, −, 0', 'on the map: the next face, load it, zoom, the whole map'],
   ['?', 'this help'],
 ];

@@ -8,6 +8,7 @@ import { bind, fillSelect } from '../fields.js';
 import { clamp } from '../maths.js';
 import { saveDialog } from '../morph_save.js';
 import { whenShown } from '../panel.js';
+import { settled } from '../pending.js';
 import { thumbnails } from '../pictures.js';
 import { newNamed, on, openFacts, setFace, setKeyframes, state } from '../state.js';
 import { showPreview } from './stage.js';
@@ -50,6 +51,7 @@ let animationFrame = 0;
 let startTime = 0;
 let draggedIndex = -1;
 let previewing = false;
+let changes = 0; // of the face
 
 /** @type {HTMLElement} */
 let strip;
@@ -76,7 +78,8 @@ export function startMorph() {
   setChildren($('#morph'), strip, controls);
   whenShown($('#morph'), 'keyframes facts', rebuild);
   on('facts', fillInterpolations);
-  on('face view', () => {
+  on('z', endPlayback);
+  on('view', () => {
     if (!animationFrame) endPreview();
   });
 }
@@ -149,7 +152,8 @@ function pathRequest() {
 
 // ---- Keyframes
 
-function addKeyframe() {
+async function addKeyframe() {
+  await settled();
   const { keyframes, z } = state;
   if (keyframes.length >= MOST_KEYFRAMES) {
     toast(`A morph has at most ${MOST_KEYFRAMES} keyframes.`, 'error');
@@ -257,12 +261,14 @@ const updatePath = latestWins(async () => {
   scrubber.value = '0';
 });
 
-const showFrame = latestWins(async (/** @type {number} */ frame) => {
+const showFrame = (/** @type {number} */ frame) => showLatest({ frame, face: changes });
+
+const showLatest = latestWins(async (/** @type {{frame: number, face: number}} */ { frame, face }) => {
   const index = clamp(Math.round(frame), 0, frames.length - 1);
   const z = frames[index];
   if (!z) return;
   const [picture] = await engine.decode([z]);
-  if (!frames.length) return;
+  if (!frames.length || face !== changes) return; // the face is to be seen
   previewing = true;
   const position = `${Math.round(frame) + 1} of ${frames.length}`;
   showPreview(picture, `Morph, frame ${position}`);
@@ -273,6 +279,13 @@ function endPreview() {
   if (!previewing) return;
   previewing = false;
   showPreview(null);
+}
+
+/** The face has changed, and is to be seen. */
+function endPlayback() {
+  changes += 1;
+  if (animationFrame) stop();
+  endPreview();
 }
 
 /** Starts or stops the animation. */

@@ -2,6 +2,7 @@
 /** Faces that are stored in this browser: named, loaded again, used as keyframes or as examples. */
 
 import { $, attempt, button, h, setChildren, toast } from '../dom.js';
+import { settled } from '../pending.js';
 import { thumbnails } from '../pictures.js';
 import { whenShown } from '../panel.js';
 import { changeSaved, newNamed, on, setExamples, setFace, setKeyframes, state } from '../state.js';
@@ -24,7 +25,8 @@ export function startSaved() {
 }
 
 /** Saves the face of the page. */
-export function saveFace() {
+export async function saveFace() {
+  await settled();
   changeWith((saved) => [newNamed(newName(saved), state.z), ...saved], 'Saved in this browser.');
 }
 

@@ -5,6 +5,7 @@
 import { did } from '../activity.js';
 import { $, announce, button, find, h, setChildren, setPressed } from '../dom.js';
 import { bindToggle } from '../fields.js';
+import { engine } from '../engine.js';
 import { latestWins } from '../latest.js';
 import { distancePercentile, distanceRatio } from '../maths.js';
 import { cachePicture, measurePaint, paint, pictureOf } from '../pictures.js';
@@ -36,6 +37,9 @@ const DISTANCES = [
 ];
 const BEYOND = 'Beyond the model';
 const LONGEST_RATIO = 2; // that the gauge shows
+const HARDLY = 'Hardly a face';
+const NONE = 'No face';
+const DOUBT_TIP = ' A face detector is less sure of this face than of 95 % of them.';
 const DRAWN_TIP =
   ' This face was read from a drawing, which can lie at a usual distance and look like no face: judge it by eye.';
 
@@ -46,6 +50,8 @@ let preview = null;
 let previewText = '';
 let comparing = false;
 let updates = 0;
+/** How sure the face detector is of a face. @type {{z: Float32Array, score: number | null} | null} */
+let scored = null;
 
 /** @type {HTMLCanvasElement} */
 let face;
@@ -80,6 +86,7 @@ export function startStage() {
   );
   new ResizeObserver(refresh).observe($('.frame'));
   on('z', update);
+  on('face statistics decoder', () => scoreLatest(state.z));
   on('face', () => {
     showTypicality();
     announce(`${state.history[state.historyIndex]?.label ?? 'Face'}. ${typicalityText()}`);
@@ -142,9 +149,6 @@ export function showPreview(picture, text = '') {
   refresh();
 }
 
-/** The picture of the face, as it is shown. */
-export const currentPicture = () => current;
-
 /** The zoom of exported pictures. */
 export function exportZoom() {
   const { width, height } = openFacts().picture;
@@ -204,6 +208,7 @@ async function refresh() {
   }
   paint(face, shown, zoom, state.view.smooth);
   find('#stage .first')?.remove();
+  $('#faces').classList.toggle('previewed', preview !== null);
   original.hidden = preview !== null || !(split || comparing);
   divider.hidden = preview !== null || !split || comparing;
   placeDivider();
@@ -266,6 +271,20 @@ function placeDivider() {
 
 const typicalityText = () => find('.meter b')?.textContent ?? '';
 
+/** Asks the face detector, where there is one, of a face that no longer moves. */
+const scoreLatest = latestWins(async (/** @type {Float32Array} */ z) => {
+  if (state.statistics?.usualScore == null || !z.length) return;
+  scored = { z, score: await engine.faceScore(z) };
+  if (z === state.z) showTypicality();
+});
+
+/** What the face detector says against this face; empty where it finds one as surely as in usual faces. */
+function doubt() {
+  const usual = state.statistics?.usualScore ?? null;
+  if (usual === null || scored?.z !== state.z || scored.score === null || scored.score >= usual) return '';
+  return scored.score > 0 ? HARDLY : NONE;
+}
+
 function showTypicality() {
   const { statistics } = state;
   if (!statistics) {
@@ -281,9 +300,10 @@ function showTypicality() {
   const { drawn } = state.original;
   const comparison = `${ratio.toFixed(2)} × a usual face`;
   const origin = drawn ? h('span', { class: 'drawn' }, '· from a drawing') : null;
-  setChildren(meter, h('b', {}, words), gauge, h('span', {}, comparison), origin);
+  const against = doubt();
+  setChildren(meter, h('b', {}, against || words), gauge, h('span', {}, comparison), origin);
   meter.dataset.tip =
     `The Mahalanobis distance of this latent from the mean, beside the median of ${statistics.origin}: farther out ` +
     `than ${percent} % of them. The decoder is less reliable at large distances; a small one says that a face is ` +
-    `near the average, not that it looks right.${drawn ? DRAWN_TIP : ''}`;
+    `near the average, not that it looks right.${drawn ? DRAWN_TIP : ''}${against ? DOUBT_TIP : ''}`;
 }

@@ -1,0 +1,119 @@
+"""Paint on the face of the page: the latent that latent/painting.py finds with encoder and decoder alone,
+then a few steps along the gradients of the decoder, which is frozen."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from facespace.core.errors import UsageError
+from facespace.core.waiting import Abandoned, while_wanted
+from facespace.explorer import messages, statistics
+from facespace.explorer.calls import Answer, Call, Edit, Handler, with_faces
+from facespace.explorer.engine import Engine
+from facespace.latent.painting import DISTANCE_WEIGHT, Paint, PaintGoal, paint_goal, painted_latent
+from facespace.space.latent_optimization import best_latents
+
+GRADIENT_STEPS, RATE = 10, 0.1
+RGBA = 4
+
+
+class Stroke(NamedTuple):
+    """What is painted: colours uint8 (H, W, 3) and how much of each pixel is covered, uint8 (H, W)."""
+
+    colours: np.ndarray
+    cover: np.ndarray
+
+
+def paint_face(engine: Engine, z: np.ndarray, stroke: Stroke) -> np.ndarray:
+    """The nearest latent (1, D) to z (1, D) whose face takes on what is painted. Raises UsageError for a
+    stroke of another size than the face's or without any paint, Abandoned where nobody waits any more."""
+    paint = _paint(engine, stroke)
+    whitening, inverse = engine.whitening
+
+    def encode(picture: np.ndarray) -> np.ndarray:
+        face = np.rint(255 * picture).astype(np.uint8)[None]
+        return statistics.encode_samples(engine.space, face)[0].astype(np.float64)
+
+    def decode(latent: np.ndarray) -> np.ndarray:
+        return engine.decode(latent[None].astype(np.float32))[0] / 255
+
+    found = painted_latent(z[0], paint, encode, decode, whitening, inverse)
+    if not engine.space.model.code_grids:  # codes are rounded to their nearest: there is no gradient
+        goal = paint_goal(paint, decode(z[0]))
+        found = _refined(engine, z[0], found, goal)
+    return found[None].astype(np.float32)
+
+
+def _paint(engine: Engine, stroke: Stroke) -> Paint:
+    channels, *size = engine.space.image_shape
+    if list(stroke.cover.shape) != size:
+        height, width = stroke.cover.shape
+        raise UsageError(
+            f"A face of this space has {size[1]}×{size[0]} pixels; the paint has {width}×{height}."
+        )
+    if not stroke.cover.any():
+        raise UsageError("There is no paint on this face.")
+    colours = stroke.colours
+    if channels == 1:
+        colours = np.asarray(Image.fromarray(colours).convert("L"))[..., None]
+    return Paint(colours / 255, stroke.cover[..., None] / 255)
+
+
+def _refined(engine: Engine, z: np.ndarray, found: np.ndarray, goal: PaintGoal) -> np.ndarray:
+    """A latent (D,) whose error, as PaintGoal has it, is no larger than that of `found` (D,): by Adam from
+    there."""
+    whitening, inverse = engine.whitening
+    device = engine.space.device
+
+    def tensor(array: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.asarray(array, np.float32)).to(device)
+
+    before = tensor((found - z) @ inverse)
+    wanted, weight = (tensor(part).permute(2, 0, 1) for part in goal)
+
+    def error(at: Tensor, moved: Tensor) -> Tensor:
+        pixels = (weight * (engine.space.torch_engine.image(at) - wanted).square()).flatten(1).sum(1)
+        return pixels + DISTANCE_WEIGHT * (before + moved).square().sum(1)
+
+    start = tensor(found)[None]
+    *_, best = best_latents(start, tensor(whitening.root), error, RATE, GRADIENT_STEPS + 1)
+    return best[0].cpu().numpy()
+
+
+def _paint_face(call: Call) -> Answer:
+    """The payload: a latent, then the paint as RGBA of the face's size. Nothing where `cancel_edit` or a
+    later edit of the page cancelled it."""
+    z, stroke = _read(call)
+    page, edit = call.page, Edit()
+    if page.edit is not None:
+        page.edit.cancelled = True
+    page.edit = edit
+
+    def wanted() -> bool:
+        call.engine.touch()  # background work waits
+        return not edit.cancelled
+
+    try:
+        with while_wanted(wanted):
+            painted = paint_face(call.engine, z, stroke)
+    except Abandoned:
+        if edit.cancelled:
+            return {"cancelled": True}, b""
+        raise
+    finally:
+        if page.edit is edit:
+            page.edit = None
+    return with_faces(call.engine, painted, {"cancelled": False})
+
+
+def _read(call: Call) -> tuple[np.ndarray, Stroke]:
+    payload, size = call.request.payload, 4 * call.engine.space.latent_dim
+    z = messages.latents(payload[:size], call.engine.space.latent_dim, 1)
+    rgba = messages.rgba_picture(call.request._replace(payload=payload[size:]))
+    return z, Stroke(rgba[..., :3], rgba[..., 3])
+
+
+HANDLERS: dict[str, Handler] = {"paint": _paint_face}
