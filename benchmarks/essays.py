@@ -131,19 +131,19 @@ def blur() -> Figure:
 
 # ---- What KL does: the same VAE at several weights of the KL
 
-WEIGHTS = (0.01, 0.1, 1, 3, 10, 30)
+WEIGHTS = (0.01, 0.1, 1, 8, 40, 200)
 
 
 def kl() -> Figure:
     """A small VAE on synthetic faces, trained at each weight; reconstructions and samples of the prior."""
     tiles, captions = [], []
     with tempfile.TemporaryDirectory() as folder, quiet():
-        faces = facespace.prepare("synthetic", to=Path(folder) / "set", size=32, limit=400, seed=5, workers=1)
+        faces = facespace.prepare("synthetic", to=Path(folder) / "set", size=32, limit=700, seed=5, workers=1)
         for weight in WEIGHTS:
             run = Path(folder) / f"run-{weight}"
             settings = [
                 *("model.image=3,32,32", "model.widths=16,32,64", "model.latent_dim=32", "train.min_steps=0"),
-                *("train.epochs=14", "train.learning_rate=0.002", "train.precision=fp32", "train.prior=none"),
+                *("train.epochs=20", "train.learning_rate=0.002", "train.precision=fp32", "train.prior=none"),
                 f"objective.weights.kl={weight}",
             ]
             facespace.train("celebamask-conv", faces, run, settings=settings, trackers=["none"])
@@ -160,7 +160,7 @@ def kl() -> Figure:
             ]
             tiles.append(rows_of(named))
             captions.append(
-                f"β = {weight:g}: {active} of {space.latent_dim} latents are in use, {cells['kl'].value:.0f} nats in a latent, mean "
+                f"β = {weight:g}: {active} of {space.latent_dim} latents are in use, a face takes {cells['kl'].value:.1f} nats, mean "
                 f"squared error {cells['mse'].value:.4f}."
             )
     return Figure([Slider("Weight β of the KL", [f"{weight:g}" for weight in WEIGHTS], 2)], tiles, captions)
