@@ -1,7 +1,7 @@
 """Computes the figures of the essays: a sheet of pictures in docs/images/essays, one tile for each position of the
 sliders, and a JSON file with the sliders and a caption for each tile.
 
-python benchmarks/essays.py [blur] [kl] [prior] [edits]     # all without a name; about three minutes on one core"""
+python benchmarks/essays.py [blur] [kl] [prior] [edits]     # all without a name; kl trains six small models"""
 
 import json
 import sys
