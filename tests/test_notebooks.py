@@ -81,6 +81,8 @@ def kinds(outputs: list[dict]) -> list[str]:
     for output in outputs:
         if output.get("name") == "stderr":
             continue
+        if output["output_type"] == "stream" and found[-1:] == ["stream"]:
+            continue  # stdout comes in one piece or in several
         data = output.get("data", {})
         found.append(
             next(
