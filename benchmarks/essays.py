@@ -1,10 +1,11 @@
 """Computes the figures of the essays: a sheet of pictures in docs/images/essays, one tile for each position of the
 sliders, and a JSON file with the sliders and a caption for each tile.
 
-python benchmarks/essays.py [blur] [prior] [edits]     # all without a name; about three minutes on one core"""
+python benchmarks/essays.py [blur] [kl] [prior] [edits]     # all without a name; kl trains six small models"""
 
 import json
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from PIL import Image
 
 import facespace
 from facespace import synthetic
+from facespace.core.console import quiet
 from facespace.image.text import load_font, write_lines
 from facespace.perception.attributes import load_classifier
 
@@ -127,6 +129,43 @@ def blur() -> Figure:
     return Figure([Slider("Factors that are known", [str(known) for known in KNOWN], 4)], tiles, captions)
 
 
+# ---- What KL does: the same VAE at several weights of the KL
+
+WEIGHTS = (0.01, 0.1, 1, 8, 40, 200)
+
+
+def kl() -> Figure:
+    """A small VAE on synthetic faces, trained at each weight; reconstructions and samples of the prior."""
+    tiles, captions = [], []
+    with tempfile.TemporaryDirectory() as folder, quiet():
+        faces = facespace.prepare("synthetic", to=Path(folder) / "set", size=32, limit=700, seed=5, workers=1)
+        for weight in WEIGHTS:
+            run = Path(folder) / f"run-{weight}"
+            settings = [
+                *("model.image=3,32,32", "model.widths=16,32,64", "model.latent_dim=32", "train.min_steps=0"),
+                *("train.epochs=20", "train.learning_rate=0.002", "train.precision=fp32", "train.prior=none"),
+                f"objective.weights.kl={weight}",
+            ]
+            facespace.train("celebamask-conv", faces, run, settings=settings, trackers=["none"])
+            space = facespace.load(run)
+            table = facespace.evaluate(space, faces, metrics=["mse", "kl"], features=None)
+            cells = table.rows[0].cells
+            active = table["runs"][0]["latents"]["active_units"]
+            originals = faces.faces("test", 6)
+            named = [
+                ("Held-out faces", originals),
+                ("Reconstructions", space.reconstruct(originals)),
+                ("Samples of the prior", space.sample(6, seed=1, prior="model")),
+                ("", space.sample(12, seed=1, prior="model")[6:]),
+            ]
+            tiles.append(rows_of(named))
+            captions.append(
+                f"β = {weight:g}: {active} of {space.latent_dim} latents are in use, a face takes {cells['kl'].value:.1f} nats, mean "
+                f"squared error {cells['mse'].value:.4f}."
+            )
+    return Figure([Slider("Weight β of the KL", [f"{weight:g}" for weight in WEIGHTS], 2)], tiles, captions)
+
+
 # ---- What a prior is for: samples of N(0, I) and of the fitted prior, by temperature
 
 TEMPERATURES = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
@@ -214,7 +253,7 @@ def probabilities(classifier, faces: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-classifier.logits(faces)))
 
 
-FIGURES: dict[str, Callable[[], Figure]] = {"blur": blur, "prior": prior, "edits": edits}
+FIGURES: dict[str, Callable[[], Figure]] = {"blur": blur, "kl": kl, "prior": prior, "edits": edits}
 
 
 def sheet_of(figure: Figure) -> Image.Image:

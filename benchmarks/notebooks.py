@@ -19,6 +19,10 @@ import facespace
 
 FOLDER = Path(__file__).parent.parent / "notebooks"
 LARGEST = 50_000  # bytes of a picture of an output; larger ones get a palette
+PALETTES, ENOUGH = (
+    (96, 32),
+    400_000,
+)  # colours; the smaller palette where a picture takes more bytes with the larger
 LIMIT = 2_000_000  # bytes of a notebook
 SECONDS = 1_200  # of a cell
 
@@ -50,7 +54,7 @@ def tidy(notebook: nbformat.NotebookNode) -> None:
         cell.metadata.pop("execution", None)
         if cell.cell_type != "code":
             continue
-        cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
+        cell.outputs = joined([output for output in cell.outputs if output.get("name") != "stderr"])
         for output in cell.outputs:
             data = output.get("data", {})
             if "image/png" in data:
@@ -66,15 +70,29 @@ def tidy(notebook: nbformat.NotebookNode) -> None:
     )
 
 
+def joined(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
+    """Outputs with neighbouring pieces of stdout as one: how often a kernel sends it depends on the machine's load."""
+    found: list[nbformat.NotebookNode] = []
+    for output in outputs:
+        if found and output.output_type == found[-1].output_type == "stream":
+            found[-1].text += output.text
+        else:
+            found.append(output)
+    return found
+
+
 def packed(content: str) -> str:
-    """A picture in base64 as it is, or, where it is large, with 96 colours and at most 760 pixels wide."""
+    """A picture in base64 as it is, or, where it is large, with a palette and at most 760 pixels wide."""
     binary = base64.b64decode(content)
     if len(binary) <= LARGEST:
         return content.strip()
     picture = Image.open(io.BytesIO(binary)).convert("RGB")
     picture.thumbnail((760, 1_200), Image.Resampling.LANCZOS)
-    file = io.BytesIO()
-    picture.quantize(96, dither=Image.Dither.NONE).save(file, "PNG", optimize=True)
+    for colors in PALETTES:
+        file = io.BytesIO()
+        picture.quantize(colors, dither=Image.Dither.NONE).save(file, "PNG", optimize=True)
+        if file.tell() <= ENOUGH:
+            break
     return base64.b64encode(file.getvalue()).decode("ascii")
 
 

@@ -15,7 +15,7 @@ from site_pages import figures
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
-PAGES = {"blur": "blur.md", "prior": "prior.md", "edits": "edits-change-more.md"}
+PAGES = {"blur": "blur.md", "kl": "kl.md", "prior": "prior.md", "edits": "edits-change-more.md"}
 WAIT = 20_000  # milliseconds
 
 

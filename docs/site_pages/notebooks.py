@@ -22,10 +22,11 @@ def pages() -> dict[str, str]:
         rows.append(f"* [{title.removeprefix('# ')}]({path.stem}.md)")
     made["tutorials/index.md"] = (
         "# Tutorials\n\n[First steps](../first-steps.md) are three short paths without any training: a lesson, a picture, "
-        "a paper. These go the whole way; a test follows each word for word:\n\n"
+        "a paper. The tutorials go the whole way; each is followed word for word by a test, and shows what came out:\n\n"
         "* [A lesson of 45 minutes](../teach.md), with [a sheet to print](../teach-sheet.md)\n"
+        "* [A researcher's table](../research.md): five models on one set, and how to report them\n"
         "* [Add a model, a source, a metric, a panel](../develop.md)\n\n"
-        "The notebooks train a space in a minute, without a download; three show a published system whole, in plain "
+        "The notebooks train a space in a minute, without a download; each shows one published system whole, in plain "
         "PyTorch:\n\n" + "\n".join(rows) + "\n"
     )
     return made
