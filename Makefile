@@ -1,5 +1,5 @@
-# make demo: the main job on the embedded default, from nothing; after an interruption it goes on. make test: every test.
-# make check: the ordinary loop. make docs: the documentation site, build/site/index.html.
+# make demo: the main job on the embedded default, from nothing; after an interruption it goes on. make test: the tests.
+# make check: the ordinary loop. make soak: what takes longest. make docs: the documentation site, build/site/index.html.
 PYTHON ?= python3
 BIN := .venv/bin
 
@@ -10,7 +10,7 @@ PYTEST := $(BIN)/pytest -n 2 --dist worksteal
 # Two checks at once, each one's lines together where this make can do that.
 BOTH := $(MAKE) --no-print-directory -j 2 $(if $(findstring output-sync,$(.FEATURES)),--output-sync)
 
-.PHONY: demo site test check docs gallery notebooks tutorials essays format types style
+.PHONY: demo site test soak check docs gallery notebooks tutorials essays format types style
 demo: .venv/installed
 	$(BIN)/facespace demo --to demo --resume
 
@@ -20,6 +20,10 @@ site: .venv/installed
 
 test: .venv/ready
 	$(PYTEST)
+
+# What repeats every page, picture and notebook of the documentation, and the longest measurements.
+soak: .venv/ready .venv/docs
+	$(PYTEST) -m soak
 
 check: .venv/ready
 	$(BOTH) types style

@@ -24,18 +24,31 @@ from facespace.training.run_log import CURVES, RunLogger, loss_panels
 
 # Test functions that `make check` leaves out: those that take longest. Written by `python tests/slow.py FILE`.
 SLOW = Path(__file__).with_name("slow.txt")
+# And those that `make test` leaves out too, which repeat all pages, pictures and notebooks: `make soak` runs them.
+SOAK = Path(__file__).with_name("soak.txt")
 
 # A file to which each test appends `seconds name`: the processor time of its process and of the children that ended
 # meanwhile, with setup and teardown. Unlike the time of the clock it depends little on what else the machine does.
 PROCESSOR_TIME = os.environ.get("FACESPACE_TEST_TIMES")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks the functions that SLOW lists."""
-    slow = set(SLOW.read_text(encoding="utf-8").split())
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Marks the functions that SLOW and SOAK list, and leaves out the latter where neither -m soak nor their own name
+    asks for them."""
+    slow, soak = (set(path.read_text(encoding="utf-8").split()) for path in (SLOW, SOAK))
+    asked = "soak" in config.getoption("markexpr")
+    left, kept = [], []
     for item in items:
-        if item.nodeid.split("[")[0] in slow:
+        name = item.nodeid.split("[")[0]
+        if name in slow | soak:
             item.add_marker(pytest.mark.slow)
+        if name in soak:
+            item.add_marker(pytest.mark.soak)
+        named = any(name.partition("::")[2] in word for word in config.args)
+        (kept if name not in soak or asked or named else left).append(item)
+    if left:
+        config.hook.pytest_deselected(items=left)
+        items[:] = kept
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
