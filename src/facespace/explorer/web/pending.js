@@ -1,6 +1,6 @@
 // @ts-check
-/** Work whose end decides what the face of the page is, such as the reading of a drawing: what keeps or exports the face
- * waits for it. */
+/** Work whose end decides what the face of the page is, such as the reading of a drawing: what keeps or exports the
+ * face waits for it. */
 
 /** @type {Set<Promise<unknown>>} */
 const works = new Set();

@@ -74,7 +74,8 @@ const listeners = new Map();
 
 /**
  * Calls back when one of the topics changes: facts, decoder, statistics, z (while a control moves), face (a finished
- * change), drawing, paint, saved, keyframes, mix, examples, own, directions, locks, view, shown (a panel has come into sight).
+ * change), drawing, paint, saved, keyframes, mix, examples, own, directions, locks, view, shown (a panel has come into
+ * sight).
  * @param {string} topics separated by spaces
  * @param {() => void} callback
  */
