@@ -27,7 +27,7 @@ from facespace.core.console import quiet
 
 DOCS = Path(__file__).parents[1] / "docs"
 PICTURES = DOCS / "images/tutorials"
-PAGES = ("teach", "research")
+PAGES = ("teach", "research", "share", "make-art")
 BLOCK = re.compile(r"^``` ?(?P<kind>sh|python|\{ \.text \.output \})\n(?P<text>.*?)^```$", re.M | re.S)
 SHOWN = re.compile(r"\(images/tutorials/(?P<file>[\w.-]+)\)")
 NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?")

@@ -37,8 +37,12 @@ def text_of(name: str) -> str:
     return (DOCS / f"{name}.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", ["teach", "research"])
+@pytest.mark.parametrize("name", ["teach", "research", "share", "make-art"])
 def test_a_tutorial_says_and_shows_what_comes_out(name, tool, tmp_path):
+    if name == "share":
+        from published import runtime_folder
+
+        runtime_folder()
     page = text_of(name)
     for said, printed in tool.follow(page, tmp_path):
         assert tool.alike(said, printed), f"The page says:\n{said}\nand the command printed:\n{printed}"
@@ -52,7 +56,7 @@ def test_a_tutorial_says_and_shows_what_comes_out(name, tool, tmp_path):
 
 
 def test_what_the_reader_types_by_hand_parses():
-    for name in ("teach", "research"):
+    for name in ("teach", "research", "share", "make-art"):
         for block in re.findall(r"^``` \{ \.sh \.by-hand \}\n(.*?)^```$", text_of(name), re.M | re.S):
             for line in block.splitlines():
                 app.parse_args(line.removeprefix("facespace "), exit_on_error=False, print_error=False)

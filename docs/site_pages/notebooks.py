@@ -25,6 +25,8 @@ def pages() -> dict[str, str]:
         "a paper. The tutorials go the whole way; each is followed word for word by a test, and shows what came out:\n\n"
         "* [A lesson of 45 minutes](../teach.md), with [a sheet to print](../teach-sheet.md)\n"
         "* [A researcher's table](../research.md): five models on one set, and how to report them\n"
+        "* [From your phone to a link](../share.md): your own photographs as a page to play with\n"
+        "* [An artist's afternoon](../make-art.md): from portraits or drawings to a film\n"
         "* [Add a model, a source, a metric, a panel](../develop.md)\n\n"
         "The notebooks train a space in a minute, without a download; each shows one published system whole, in plain "
         "PyTorch:\n\n" + "\n".join(rows) + "\n"
