@@ -144,8 +144,9 @@ def test_mutual_information_is_that_of_a_gaussian_channel():
 
 
 def test_a_healthy_space_gives_no_warning():
-    means = RANDOM.normal(0, math.sqrt(0.6), (400, 4))
-    health = latents.latent_health(means, np.full_like(means, 0.4), lambda n: RANDOM.normal(size=(n, 4)))
+    random = np.random.default_rng(1)  # of its own, whatever other tests have drawn
+    means = random.normal(0, math.sqrt(0.6), (400, 4))
+    health = latents.latent_health(means, np.full_like(means, 0.4), lambda n: random.normal(size=(n, 4)))
     assert health.active_units == 4 and health.dead_units == 0 and latents.latent_warnings(health) == []
     assert health.classifier_auc == pytest.approx(0.5, abs=0.1) and health.aggregate["gaussian_kl"] < 0.05
     assert health.aggregate["variance_low"] == pytest.approx(1, abs=0.2)  # posterior variances are counted in

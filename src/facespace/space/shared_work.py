@@ -10,7 +10,6 @@ import numpy as np
 from facespace.core.cards import CARD, WEIGHTS
 from facespace.models.locations import DEFAULT_SPACE
 from facespace.space.face_space import FaceSpace, load
-from facespace.space.shared_engine import SharedEngine
 from facespace.workers.networks import NetworkFiles, network_files, opened
 from facespace.workers.tasks import Care, Crew, crew
 from facespace.workers.where import Workers
@@ -46,5 +45,7 @@ def on_crew(space: FaceSpace, workers: Crew) -> FaceSpace:
     """A copy of the space on a crew; the space itself where the crew is this process."""
     if workers.alone:
         return space
+    from facespace.space.shared_engine import SharedEngine  # torch, which one process may do without
+
     engine = SharedEngine(space.torch_engine.bundle, space_files(space), workers)
     return space.on_engine(engine)
