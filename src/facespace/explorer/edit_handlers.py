@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from facespace.core.errors import BundleError, UsageError
-from facespace.core.waiting import Abandoned, while_wanted
 from facespace.explorer import messages
-from facespace.explorer.calls import Answer, Call, Edit, Handler, with_faces
+from facespace.explorer.calls import Answer, Call, Handler, with_faces
+from facespace.explorer.cancelling import cancel, unless_cancelled
 from facespace.explorer.engine import Engine
 from facespace.space import closed_loop
 from facespace.space.face_space import OFF, ON
@@ -63,24 +63,10 @@ def _edit(call: Call) -> Answer:
     """A closed-loop edit: its latent and picture. Nothing where `cancel_edit` or a later edit of the page
     cancelled it."""
     name, on = messages.word(call.fields, "name", most=40), messages.flag(call.fields, "on")
-    z, page, edit = call.latents(1), call.page, Edit()
-    _cancel_edit(call)
-    page.edit = edit
-
-    def wanted() -> bool:
-        call.engine.touch()  # background work waits
-        return not edit.cancelled
-
-    try:
-        with while_wanted(wanted):
-            edited = closed_loop_edit(call.engine, z, name, on)
-    except Abandoned:
-        if edit.cancelled:
-            return {"cancelled": True}, b""
-        raise
-    finally:
-        if page.edit is edit:
-            page.edit = None
+    z = call.latents(1)
+    edited = unless_cancelled(call, lambda: closed_loop_edit(call.engine, z, name, on))
+    if edited is None:
+        return {"cancelled": True}, b""
     facts: messages.Header = {
         "cancelled": False,
         "already": edited.already,
@@ -92,8 +78,7 @@ def _edit(call: Call) -> Answer:
 
 def _cancel_edit(call: Call) -> Answer:
     """Ends the page's closed-loop edit at its next step."""
-    if call.page.edit is not None:
-        call.page.edit.cancelled = True
+    cancel(call)
     return {}, b""
 
 

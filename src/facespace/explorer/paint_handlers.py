@@ -9,9 +9,9 @@ from PIL import Image
 from torch import Tensor
 
 from facespace.core.errors import UsageError
-from facespace.core.waiting import Abandoned, while_wanted
 from facespace.explorer import messages, statistics
-from facespace.explorer.calls import Answer, Call, Edit, Handler, with_faces
+from facespace.explorer.calls import Answer, Call, Handler, with_faces
+from facespace.explorer.cancelling import unless_cancelled
 from facespace.explorer.engine import Engine
 from facespace.latent.painting import DISTANCE_WEIGHT, Paint, PaintGoal, paint_goal, painted_latent
 from facespace.space.latent_optimization import best_latents
@@ -87,25 +87,9 @@ def _paint_face(call: Call) -> Answer:
     """The payload: a latent, then the paint as RGBA of the face's size. Nothing where `cancel_edit` or a
     later edit of the page cancelled it."""
     z, stroke = _read(call)
-    page, edit = call.page, Edit()
-    if page.edit is not None:
-        page.edit.cancelled = True
-    page.edit = edit
-
-    def wanted() -> bool:
-        call.engine.touch()  # background work waits
-        return not edit.cancelled
-
-    try:
-        with while_wanted(wanted):
-            painted = paint_face(call.engine, z, stroke)
-    except Abandoned:
-        if edit.cancelled:
-            return {"cancelled": True}, b""
-        raise
-    finally:
-        if page.edit is edit:
-            page.edit = None
+    painted = unless_cancelled(call, lambda: paint_face(call.engine, z, stroke))
+    if painted is None:
+        return {"cancelled": True}, b""
     return with_faces(call.engine, painted, {"cancelled": False})
 
 
