@@ -111,9 +111,16 @@ def test_train_prints_one_json_object(cli, drawn, tmp_path):
 def test_train_starts_from_a_space(cli, drawn, trained, tmp_path):
     options = ("--set", "train.steps=2", "--tracker", "none")
     code, out, err = cli("train", "--from", trained, "--data", drawn, "--to", tmp_path / "r", *options)
-    assert code == 0 and "2 steps in" in out and "Training demo" in err
+    assert code == 0 and "2 steps in" in out and "Training demo" in err and "facespace adapt" in err
     card = json.loads((tmp_path / "r/last/card.json").read_text())
     assert card["started_from"] == json.loads((trained / "best/card.json").read_text())["fingerprint"]
+
+
+def test_train_does_not_advise_adapt_for_more_faces_than_it_takes(cli, drawn, trained, tmp_path, monkeypatch):
+    monkeypatch.setattr("facespace.adaptation.photos.MOST", 3)
+    options = ("--set", "train.steps=2", "--tracker", "none")
+    code, _, err = cli("train", "--from", trained, "--data", drawn, "--to", tmp_path / "r", *options)
+    assert code == 0 and "facespace adapt" not in err
 
 
 def test_sample(cli, trained, tmp_path):

@@ -69,6 +69,14 @@ def test_a_config_survives_json():
         ('inner.shares={"a.b": 0.5}', Outer("a", inner=Inner(shares={"a.b": 0.5}))),
         ('inner={"rate": 3}', Outer("a", inner=Inner(rate=3.0))),
         ("on=true", Outer("a", on=True)),
+        ("on=True", Outer("a", on=True)),
+        ("inner.limit=None", OUTER),
+        ("inner.rate=.25", Outer("a", inner=Inner(rate=0.25))),
+        ("inner.rate=2.", Outer("a", inner=Inner(rate=2.0))),
+        ("inner.rate=+1", Outer("a", inner=Inner(rate=1.0))),
+        ("inner.rate=.5e-3", Outer("a", inner=Inner(rate=0.0005))),
+        ("steps=+007", Outer("a", steps=7)),
+        ("sizes=08,9", Outer("a", sizes=(8, 9))),
     ],
 )
 def test_a_setting_gets_the_type_of_its_field(setting, expected):
@@ -84,6 +92,8 @@ def test_a_setting_gets_the_type_of_its_field(setting, expected):
         ("inner.rates=3", r"Unknown field 'inner.rates'. Did you mean 'rate'\?"),
         ("steps=five", 'steps takes a whole number; got "five"'),
         ("steps=5.0", r"steps takes a whole number; got 5.0"),
+        ("steps=5.", "steps takes a whole number; got 5.0"),
+        ("steps=True", "steps takes a whole number; got true"),
         ("steps=true", "steps takes a whole number; got true"),
         ("steps=null", "steps takes a whole number; got null"),
         ("on=1", "on takes true or false; got 1"),

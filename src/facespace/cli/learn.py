@@ -148,10 +148,13 @@ def train(
         Pause after this many minutes, with a checkpoint and the current model in last/; --resume continues.
         For a machine that is rented by the hour, or the time limit of a cluster.
     """
+    from facespace.adaptation.photos import MOST
+    from facespace.data.faces import FaceSet, is_face_set
     from facespace.training.loop import train as run_training
 
-    if start is not None and not resume:
-        note(f"The easier way for up to 5,000 faces: facespace adapt {data} --to DIR --from {start}")
+    # Training says what is wrong with a set that cannot be read.
+    if start is not None and not resume and is_face_set(data) and len(FaceSet(data)) <= MOST:
+        note(f"The easier way for up to {MOST:,} faces: facespace adapt {data} --to DIR --from {start}")
     result = run_training(
         recipe,
         data,

@@ -5,6 +5,7 @@ values are converted by msgspec."""
 import dataclasses
 import json
 import math
+import re
 import types
 import typing
 from collections.abc import Iterable, Mapping
@@ -23,6 +24,10 @@ NOUNS = {  # of types in error sentences: one value, several values
     bool: ("true or false", "values true or false"),
     str: ("a word", "words"),
 }
+
+# What people type in place of JSON's true, 0.25, 2.0 and 4.
+PYTHON_WORDS = {"True": True, "False": False, "None": None}
+PYTHON_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 def to_dict(config: Any) -> dict[str, Any]:
@@ -59,9 +64,9 @@ def from_dict(kind: type[Config], values: Mapping[str, Any], where: str = "") ->
 
 
 def override(config: Config, settings: Iterable[str]) -> Config:
-    """A copy with settings such as `train.steps=500`. Values are JSON, or a bare word. All are put in place
-    before the result is checked, so their order does not matter. A note names the current name of an old
-    one."""
+    """A copy with settings such as `train.steps=500`. Values are JSON, numbers and True, False or None as
+    Python writes them, or a bare word. All are put in place before the result is checked, so their order
+    does not matter. A note names the current name of an old one."""
     values = to_dict(config)
     for setting in settings:
         path, equals, text = setting.partition("=")
@@ -121,6 +126,11 @@ def _value(text: str) -> Any:
         return json.loads(text)
     except json.JSONDecodeError:
         pass
+    if text in PYTHON_WORDS:
+        return PYTHON_WORDS[text]
+    if PYTHON_NUMBER.fullmatch(text):
+        number = float(text)
+        return int(number) if text.lstrip("+-").isdecimal() else number
     if "," not in text:
         return text
     return [_value(part) for part in text.split(",")]
