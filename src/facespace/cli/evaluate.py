@@ -41,6 +41,7 @@ def evaluate(
     temperature: float = 1.0,
     bound: Annotated[int, Parameter(name="--iwae-samples")] = 0,
     seed: int = 0,
+    size: int | None = None,
     workers: WorkersOptions = ANY_WORKERS,
     force: Force = False,
 ) -> Done:
@@ -71,6 +72,9 @@ def evaluate(
         Number of samples of the importance-weighted bound on the log-likelihood; 0 leaves it out.
     seed
         Random seed of samples, noise and intervals.
+    size
+        Height in which faces are compared, reduced by area, for figures beside those of a smaller space.
+        [default: the space's own]
     """
     check_trust(features, trust)
     from facespace.evaluation.evaluate import LAYOUT, brief
@@ -92,6 +96,7 @@ def evaluate(
             iwae_samples=bound,
             seed=seed,
             force=force,
+            size=size,
         )
     where = f"The page to read is {to / str(LAYOUT.page)}; all figures are in {to / LAYOUT.json}."
     return Done(metrics, f"{brief(metrics)}\n\n{where}")

@@ -73,6 +73,7 @@ class EvaluationProtocol(SessionProtocol):
     mode: str  # of the model
     seed: int
     features: str | None  # the network for FID and KID
+    compared: list[int]  # (height, width) in pixels in which faces are compared
 
 
 # Key in metrics.json -> part, in the order in which they are measured and shown.
@@ -103,24 +104,27 @@ def evaluate(
     iwae_samples: int = 0,
     seed: int = 0,
     force: bool = False,
+    size: int | None = None,
 ) -> Card:
     """Measures a space on at most `count` faces of a split and on as many `samples`; writes the folder `to`
     with metrics.json and report.html, where one is named, and returns the content of metrics.json.
 
     `features` is the network for FID and KID: inception, attributes, a TorchScript file, or None for no such
     distances; `lpips` names LPIPS weights, `identity` an ArcFace network, `prior` a fitted prior;
-    `iwae_samples` is the k of the importance-weighted bound, 0 for none. Raises UsageError for another crop,
-    numbers out of range, or a folder with other files (or with an evaluation, without `force`), and what
+    `iwae_samples` is the k of the importance-weighted bound, 0 for none. With `size` faces are compared in
+    that height, which must divide the space's: each pixel is the mean of a square, so that spaces of several
+    sizes compare. The likelihood stays that of the whole faces. Raises UsageError for another crop, numbers
+    out of range, or a folder with other files (or with an evaluation, without `force`), and what
     opening the space and the set raises."""
     if to is not None:
         LAYOUT.check(to, force)
     check_seed(seed)
-    session = EvaluationSession(space, data, split, count)
+    session = EvaluationSession(space, data, split, count, size=size)
     samples = sample_count(session, samples)
     kind: str = current_argument("prior", prior) or session.space.default_prior
     session.space.prior(kind)  # raises if it is missing, before any work
     distance = lpips_if_available(lpips)
-    arcface = open_arcface(session.space.template, identity)
+    arcface = open_arcface(session.template, identity)
     evaluation = Evaluation(session, samples, distance, arcface, kind, temperature, iwae_samples, seed)
     if features:
         evaluation.features = _open_features(evaluation, features)
@@ -210,6 +214,7 @@ def describe(evaluation: Evaluation) -> EvaluationProtocol:
         mode="eval",
         seed=evaluation.seed,
         features=evaluation.features.about if evaluation.features else None,
+        compared=list(session.originals.shape[1:3]),
     )
 
 

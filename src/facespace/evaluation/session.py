@@ -13,6 +13,7 @@ from facespace.core.console import progress
 from facespace.core.errors import UsageError
 from facespace.core.version import __version__
 from facespace.data.faces import FaceSet, batches, evenly_spaced
+from facespace.image.photos import Template
 from facespace.image.pixels import to_float
 from facespace.models.locations import place_of
 from facespace.models.posteriors import Gaussian
@@ -20,6 +21,7 @@ from facespace.perception.arcface import IdentityNetwork
 from facespace.perception.inception import Features
 from facespace.perception.lpips import Distance
 from facespace.space.face_space import FaceSpace, load
+from facespace.space.reduced import ReducedSpace
 from facespace.space.set_faces import SetFaces
 
 FEWEST = 2  # faces of a session
@@ -75,7 +77,7 @@ class EvaluationSession:
 
     Raises UsageError if the set has another crop than the faces that the space was trained on, because the
     results would measure the crop and not the space; `any_crop` permits it, for a caller who reports the
-    difference."""
+    difference. With `size` decoded faces and originals are compared in that height (ReducedSpace)."""
 
     def __init__(
         self,
@@ -84,11 +86,13 @@ class EvaluationSession:
         split: str,
         count: int | None,
         any_crop: bool = False,
+        size: int | None = None,
     ) -> None:
         if count is not None and count < FEWEST:
             raise UsageError(f"--count must be at least {FEWEST}, since variances are measured; got {count}.")
         opened = space if isinstance(space, FaceSpace) else load(space)
-        self.space = opened.as_prepared()
+        prepared = opened.as_prepared()
+        self.space = prepared if size is None else ReducedSpace(prepared, size)
         selected = SetFaces(self.space, faces, split, count, any_crop)
         self.faces, self.split, self.rows = selected.set, split, selected.rows
         if len(self.rows) < FEWEST:
@@ -126,9 +130,14 @@ class EvaluationSession:
             selection=SELECTION,
         )
 
+    @property
+    def template(self) -> Template:
+        """The template in the size of `originals`."""
+        return self.space.reduced_template if isinstance(self.space, ReducedSpace) else self.space.template
+
     @cached_property
     def originals(self) -> np.ndarray:
-        """The selected faces in the size and colour of the decoder's output, uint8 (N, H, W, C)."""
+        """The selected faces as they are compared: as `space.decode` makes them, uint8 (N, H, W, C)."""
         parts = [self.space.target(self.pixels(part)) for part in batches(self.rows)]
         return np.concatenate(parts)
 
@@ -191,7 +200,7 @@ class Evaluation:
         return self.session.originals[evenly_spaced(np.arange(len(self.session.rows)), self.sample_count)]
 
     def real(self, split: str, count: int) -> np.ndarray:
-        """At most `count` faces of another split, in the size and colour of the decoder's output."""
+        """At most `count` faces of another split, in the size and colour of `session.originals`."""
         rows = evenly_spaced(self.session.faces.rows(split), count)
         return self.session.space.target(self.session.pixels(rows))
 
