@@ -7,6 +7,7 @@ from facespace.core.cards import CARD, WEIGHTS
 from facespace.core.errors import BundleError, UsageError
 from facespace.core.files import restore_interrupted
 from facespace.core.hub_address import address_of, origin_of
+from facespace.models import shared_parts
 from facespace.report.run_files import METRICS
 
 BEST, LAST = "best", "last"  # the two bundles of a run
@@ -37,15 +38,24 @@ def require_default_space() -> Path:
 
 def packaged_spaces() -> list[Path]:
     """The folders of the spaces that are part of the package, the default space first."""
-    found = sorted(card.parent for card in PACKAGED.glob(f"*/{CARD}"))
-    return sorted(found, key=lambda folder: folder != DEFAULT_SPACE)
+    return [shared_parts.whole(folder) for folder in _packaged_folders()]
+
+
+def _packaged_folders() -> list[Path]:
+    """Where the package holds its spaces, whole or as parts, the default space first."""
+    found = [folder for folder in PACKAGED.glob("*") if _is_packaged(folder)]
+    return sorted(found, key=lambda folder: (folder != DEFAULT_SPACE, folder))
+
+
+def _is_packaged(folder: Path) -> bool:
+    return (folder / CARD).is_file() or (folder / shared_parts.PARTS).is_file()
 
 
 def packaged_space(name: str) -> Path | None:
     """The folder of a space that is part of the package, such as faces-gray; None where there is none of
-    that name."""
-    if Path(name).name == name and (PACKAGED / name / CARD).is_file():
-        return PACKAGED / name
+    that name. Raises BundleError as `shared_parts.whole` does."""
+    if Path(name).name == name and _is_packaged(PACKAGED / name):
+        return shared_parts.whole(PACKAGED / name)
     return None
 
 
@@ -59,7 +69,7 @@ def check_writable(folder: Path) -> None:
         )
     if folder.resolve() == DEFAULT_SPACE.resolve():
         raise BundleError(f"The default space stays as it is. Copy the folder {folder}, and name the copy.")
-    if folder.resolve().parent == PACKAGED.resolve():
+    if folder.resolve().parent == PACKAGED.resolve() or shared_parts.is_cached(folder):
         raise BundleError(
             f"{folder.name} comes with facespace and stays as it is. Copy it, and name the copy."
         )
@@ -140,4 +150,4 @@ def _bundle_in(folder: Path) -> Path | None:
 
 
 def _packaged_names() -> str:
-    return ", ".join(folder.name for folder in packaged_spaces()) or "none is here"
+    return ", ".join(folder.name for folder in _packaged_folders()) or "none is here"
