@@ -12,7 +12,8 @@ import pytest
 from starlette.testclient import TestClient
 
 import facespace
-from facespace.core import fetch, files
+from facespace.core import files
+from facespace.core.cache import cache_folder
 from facespace.core.console import quoted
 from facespace.core.errors import TrainingError, UsageError, describe_os_error
 from facespace.core.files import build_folder, check_target, unfinished_folder, write_atomically
@@ -176,7 +177,7 @@ def test_without_home_and_user_there_is_a_cache(monkeypatch):
     for name in ("FACESPACE_CACHE", "XDG_CACHE_HOME", "HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(Path, "home", homeless)
-    assert fetch.cache_folder().is_absolute()
+    assert cache_folder().is_absolute()
 
 
 def test_printed_commands_have_quotes(cli, tmp_path, monkeypatch):

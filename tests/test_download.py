@@ -18,9 +18,10 @@ from PIL import Image
 
 import facespace.cli  # noqa: F401  (registers the verb)
 from facespace.core import fetch as fetching
+from facespace.core.cache import cache_folder
 from facespace.core.console import quiet
 from facespace.core.errors import UsageError
-from facespace.core.fetch import DamagedArchive, FetchError, cache_folder, fetch, unpack
+from facespace.core.fetch import DamagedArchive, FetchError, fetch, unpack
 from facespace.data.downloads import DOWNLOADS, download
 
 CONTENT = bytes(range(256)) * 4_000  # 1 MB

@@ -9,13 +9,10 @@ import gzip
 import http.client
 import json
 import lzma
-import os
 import re
 import shutil
 import stat
-import sys
 import tarfile
-import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -218,25 +215,6 @@ def check_space(path: Path, needed: int, what: str) -> None:
     if needed > free:
         sizes = f"needs {needed / 1e9:,.2f} GB, but {free / 1e9:,.2f} GB are free in {place}"
         raise FetchError(f"{what} {sizes}. Free some space, or choose another disk, and run again.")
-
-
-def cache_folder() -> Path:
-    """The folder of unfinished downloads and network weights: $FACESPACE_CACHE, else the system's cache
-    folder."""
-    own, shared = os.environ.get("FACESPACE_CACHE"), os.environ.get("XDG_CACHE_HOME")
-    if own:
-        return Path(own)
-    if shared:
-        return Path(shared, "facespace")
-    try:
-        home = Path.home()
-    except RuntimeError:  # neither HOME nor an entry of the user, as in some containers
-        return Path(tempfile.gettempdir(), f"facespace-{os.getuid() if hasattr(os, 'getuid') else 'cache'}")
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", home / "AppData/Local"), "facespace")
-    if sys.platform == "darwin":
-        return home / "Library/Caches/facespace"
-    return home / ".cache/facespace"
 
 
 def unpack(archive: Path, to: Path) -> int:

@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 from facespace.core import console
+from facespace.core.cache import cache_folder
 
 _remembered: set[Path] = set()  # by this process
 
@@ -40,6 +41,4 @@ def remember(name: str) -> None:
 
 
 def _marker(name: str) -> Path:
-    from facespace.core.fetch import cache_folder  # here, since it imports the network
-
     return cache_folder() / "notes" / name

@@ -15,10 +15,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from facespace.core import console, files
+from facespace.core.cache import cache_folder
 from facespace.core.console import quoted
 from facespace.core.errors import UsageError, choose
 from facespace.core.extras import install_command
-from facespace.core.fetch import DamagedArchive, FetchError, cache_folder, fetch, unpack
+from facespace.core.fetch import DamagedArchive, FetchError, fetch, unpack
 from facespace.core.locks import writing
 
 PICTURES = {".jpg", ".png"}

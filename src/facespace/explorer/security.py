@@ -18,8 +18,8 @@ from typing import NamedTuple
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from facespace.core.cache import cache_folder
 from facespace.core.errors import UsageError
-from facespace.core.fetch import cache_folder
 
 TOKEN = r"[A-Za-z0-9_-]{16,128}"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")

@@ -225,7 +225,7 @@ DETECTORS: dict[str, Callable[[Path | None], Detector]] = {
 
 def local_yunet() -> Path | None:
     """The path of YuNet's weights, if they are on this machine; nothing is downloaded."""
-    from facespace.core.fetch import cache_folder
+    from facespace.core.cache import cache_folder
 
     places = (os.environ.get(YUNET_VARIABLE, ""), cache_folder() / YUNET_URL.rsplit("/", 1)[1])
     for place in places:
@@ -237,7 +237,8 @@ def local_yunet() -> Path | None:
 def yunet_weights(given: Path | None = None, tries: int | None = None) -> Path:
     """YuNet's weights: the given file, else that of FACESPACE_YUNET, else the cached one, else a download
     with so many `tries`."""
-    from facespace.core.fetch import cache_folder, fetch
+    from facespace.core.cache import cache_folder
+    from facespace.core.fetch import fetch
 
     if given is None and os.environ.get(YUNET_VARIABLE):
         given = Path(os.environ[YUNET_VARIABLE])

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import msgspec
 
+from facespace.core.cache import cache_folder
 from facespace.core.cards import RESTORE_HINT
 from facespace.core.errors import BundleError
-from facespace.core.fetch import cache_folder
 from facespace.core.files import build_folder, sha256
 from facespace.core.reading import MEGABYTE, RefusedFile, read_bounded
 

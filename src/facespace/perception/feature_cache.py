@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
+from facespace.core.cache import cache_folder
 from facespace.core.console import note
 from facespace.core.errors import describe_os_error
-from facespace.core.fetch import cache_folder
 from facespace.core.files import write_atomically
 from facespace.perception.interface import Features
 

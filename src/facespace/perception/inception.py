@@ -9,8 +9,9 @@ import numpy as np
 import torch
 
 from facespace.core import console
+from facespace.core.cache import cache_folder
 from facespace.core.errors import BundleError, describe_os_error
-from facespace.core.fetch import FetchError, cache_folder, fetch
+from facespace.core.fetch import FetchError, fetch
 from facespace.perception.attributes import load_classifier
 from facespace.perception.feature_cache import cached_features
 from facespace.perception.interface import BATCH, Features, FeaturesError

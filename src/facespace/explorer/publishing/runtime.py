@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
+from facespace.core.cache import cache_folder
 from facespace.core.errors import FacespaceError, UsageError
-from facespace.core.fetch import cache_folder, fetch
+from facespace.core.fetch import fetch
 from facespace.core.files import sha256
 
 VERSION = "1.30.0"
