@@ -15,9 +15,9 @@ import pytest
 from explorer_browser import Tab, expect
 from explorer_help import with_directions
 
+from facespace.core.cache import cache_folder
 from facespace.core.console import quiet
 from facespace.core.errors import FacespaceError
-from facespace.core.fetch import cache_folder
 from facespace.explorer import statistics
 from facespace.explorer.publishing import runtime as runtimes
 from facespace.explorer.publishing.publish import publish

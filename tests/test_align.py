@@ -226,7 +226,7 @@ def no_network(monkeypatch, tmp_path):
 
     monkeypatch.delenv(detectors.YUNET_VARIABLE, raising=False)
     monkeypatch.setattr(fetching, "fetch", fetch)
-    monkeypatch.setattr(fetching, "cache_folder", lambda: tmp_path)
+    monkeypatch.setenv("FACESPACE_CACHE", str(tmp_path))
     return asked
 
 

@@ -302,9 +302,8 @@ def test_a_missing_path_is_named_for_what_it_should_be(cli, trained, tmp_path, m
 
 
 def test_a_note_comes_once_a_user(tmp_path, monkeypatch, capsys):
-    import facespace.core.fetch as fetching
 
-    monkeypatch.setattr(fetching, "cache_folder", lambda: tmp_path)
+    monkeypatch.setenv("FACESPACE_CACHE", str(tmp_path))
     for _ in range(2):
         once.note_once("a", "Only once.")
         monkeypatch.setattr(once, "_remembered", set())  # as in another process
@@ -325,7 +324,7 @@ def test_the_detectors_weights_are_asked_for_once_a_day(tmp_path, monkeypatch, c
 
     monkeypatch.delenv(detectors.YUNET_VARIABLE, raising=False)
     monkeypatch.setattr(fetching, "fetch", fetch)
-    monkeypatch.setattr(fetching, "cache_folder", lambda: tmp_path)
+    monkeypatch.setenv("FACESPACE_CACHE", str(tmp_path))
     for _ in range(3):
         assert detectors.resolve("auto") == ("haar", None)
         monkeypatch.setattr(once, "_remembered", set())

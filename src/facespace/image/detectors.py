@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from PIL import Image
 
+from facespace.core.cache import cache_folder
 from facespace.core.errors import FacespaceError, UsageError, choose
 from facespace.core.extras import install_command
 from facespace.core.files import sha256
@@ -225,8 +226,6 @@ DETECTORS: dict[str, Callable[[Path | None], Detector]] = {
 
 def local_yunet() -> Path | None:
     """The path of YuNet's weights, if they are on this machine; nothing is downloaded."""
-    from facespace.core.cache import cache_folder
-
     places = (os.environ.get(YUNET_VARIABLE, ""), cache_folder() / YUNET_URL.rsplit("/", 1)[1])
     for place in places:
         if place and Path(place).is_file():
@@ -237,7 +236,6 @@ def local_yunet() -> Path | None:
 def yunet_weights(given: Path | None = None, tries: int | None = None) -> Path:
     """YuNet's weights: the given file, else that of FACESPACE_YUNET, else the cached one, else a download
     with so many `tries`."""
-    from facespace.core.cache import cache_folder
     from facespace.core.fetch import fetch
 
     if given is None and os.environ.get(YUNET_VARIABLE):
