@@ -7,10 +7,12 @@ from importlib.resources import files
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from sklearn.metrics import roc_auc_score
 from torch.nn import functional as F
 
 import facespace
+from facespace.core.cards import fingerprint
 from facespace.core.console import quiet
 from facespace.core.errors import BundleError, FacespaceError, TrainingError, UsageError
 from facespace.core.files import unfinished_folder
@@ -18,6 +20,7 @@ from facespace.data import derive
 from facespace.data.faces import FaceSet
 from facespace.data.sources import SourceOptions, celeba
 from facespace.image.photos import Template, read_photo
+from facespace.models.weight_quantization import stored
 from facespace.perception.attributes import BATCH, AttributeClassifier, load_classifier
 from facespace.perception.classifier import ClassifierConfig, ClassifierNetwork
 from facespace.training import attribute_classifier as training
@@ -410,6 +413,22 @@ def test_damage_is_a_sentence(folder, trained, tmp_path):
     (tmp_path / "fewer" / "card.json").write_text("{")
     with pytest.raises(FacespaceError, match="cannot be read"):
         load_classifier(tmp_path / "fewer")
+
+
+def test_8_bit_weights_are_multiplied_by_their_scales(folder, net, many, tmp_path):
+    before = net.logits(many.images[:20])
+    tensors = stored(net.model, 8)
+    assert sum(tensor.dtype == torch.int8 for tensor in tensors.values()) >= 4
+    eight = copied(folder, tmp_path / "8", fingerprint=fingerprint(tensors))
+    save_file(tensors, eight / "model.safetensors")
+    change = np.abs(load_classifier(eight).logits(many.images[:20]) - before).max()
+    assert 0 < change < 0.1 * np.abs(before).max()
+    one = next(name for name in tensors if name.endswith(".scale"))
+    del tensors[one]
+    bare = copied(folder, tmp_path / "bare", fingerprint=fingerprint(tensors))
+    save_file(tensors, bare / "model.safetensors")
+    with pytest.raises(BundleError, match="does not fit the network"):
+        load_classifier(bare)
 
 
 def test_failings_are_told():

@@ -1,6 +1,7 @@
 """Attribute classifiers on disk, the two bundled ones included: weights and a card. They are used in
 attributes.py and, for perceptual losses, in training/perceptual.py."""
 
+from collections.abc import Mapping
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import NamedTuple
 import torch
 from safetensors.torch import save as to_bytes
 
-from facespace.core.cards import CARD, WEIGHTS, Card, CardKind, fingerprint, read_card, read_tensors
+from facespace.core.cards import CARD, SCALE, WEIGHTS, Card, CardKind, fingerprint, read_card, read_tensors
 from facespace.core.configs import from_dict, to_dict
 from facespace.core.errors import BundleError, UsageError
 from facespace.core.files import restore_interrupted, write_json
@@ -71,10 +72,20 @@ def read_classifier(path: Path | str | None = None) -> StoredClassifier:
         raise BundleError(f"{card} does not describe an attribute network ({error}). {_RETRIEVE}") from error
     tensors = read_tensors(weights, facts.get("fingerprint"), _RETRIEVE)
     try:
-        model.load_state_dict(tensors)  # 16-bit values are copied into 32-bit parameters
-    except RuntimeError as error:
+        model.load_state_dict(_scaled(tensors))  # 16-bit values are copied into 32-bit parameters
+    except (KeyError, RuntimeError) as error:
         raise BundleError(f"{weights} does not fit the network in {card.name}. {_RETRIEVE}") from error
     return StoredClassifier(model.eval().requires_grad_(False), tuple(names), template, facts)
+
+
+def _scaled(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The tensors with 8-bit weights, which the bundled classifiers have (benchmarks/pack_classifier.py),
+    multiplied by their scales. Raises KeyError for one without a scale."""
+    found = dict(tensors)
+    for name, numbers in tensors.items():
+        if numbers.dtype == torch.int8:
+            found[name] = numbers.float() * found.pop(name + SCALE)
+    return found
 
 
 def _files(path: Path | str | None) -> tuple[Traversable, Traversable]:
