@@ -15,6 +15,7 @@ from facespace.cli import app
 from facespace.cli.terminal import table
 from facespace.core import console
 from facespace.core.console import note, progress_alone, quiet
+from facespace.core.version import __version__
 
 VERBS = (
     *(
@@ -77,7 +78,7 @@ def test_help_of_a_verb_has_an_example_and_defaults(cli, verb):
 
 def test_version(cli):
     code, out, _ = cli("--version")
-    assert (code, out.strip()) == (0, "0.1.0")
+    assert (code, out.strip()) == (0, __version__)
 
 
 def test_prepare_show(cli, tmp_path, photos):

@@ -1,6 +1,7 @@
 """Files of a release are valid: citation, issue forms, workflows. They name what exists, and the version that the
 package has."""
 
+import importlib.util
 import re
 import tomllib
 from pathlib import Path
@@ -96,3 +97,21 @@ def test_links_of_pages_beside_the_code_exist(page):
             assert anchor in {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles}, (
                 target
             )
+
+
+def test_the_notes_of_a_release_are_the_newest_section_with_whole_links():
+    path = ROOT / "benchmarks/release_notes.py"
+    spec = importlib.util.spec_from_file_location("release_notes", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    changelog = (
+        "# Changelog\n\n## 2.0 (today)\n\n* A [page](docs/a.md), [web](https://x.org).\n\n## 1.0\n\n* Old.\n"
+    )
+    notes = module.release_notes(changelog, "https://host/me/it", "2.0")
+    assert notes == "* A [page](https://host/me/it/blob/v2.0/docs/a.md), [web](https://x.org).\n"
+    with pytest.raises(ValueError, match="newest section"):
+        module.release_notes(changelog, "https://host/me/it", "2.1")
+    own = module.release_notes(
+        (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), "https://host/me/it", __version__
+    )
+    assert own.startswith("### Highlights") and "](docs/" not in own
