@@ -110,6 +110,11 @@ def test_the_markdown(table):
     assert "raw weights" in text and "average (EMA) weights" in text and "N(0, I)" in text
 
 
+def test_a_shell_shows_the_table_and_not_its_parts(table):
+    _, found = table
+    assert repr(found) == str(found) == found.to_markdown()
+
+
 def test_the_csv(table):
     to, found = table
     records = list(csv.DictReader(io.StringIO((to / "table.csv").read_text())))

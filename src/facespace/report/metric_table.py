@@ -4,7 +4,7 @@ nothing."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from facespace.core.cards import Card
@@ -59,7 +59,7 @@ class Row:
     reference: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class MetricTable:
     """Metrics of spaces, with what a reader needs to judge them.
 
@@ -71,7 +71,7 @@ class MetricTable:
     rows: Sequence[Row]
     protocol: Sequence[str]
     footnotes: Mapping[str, str]
-    document: Card = field(repr=False)
+    document: Card
 
     def __getitem__(self, key: str) -> Any:
         return self.document[key]
@@ -88,7 +88,7 @@ class MetricTable:
         """The table as CSV with unrounded values and the protocol in columns of its own."""
         return table_formats.to_csv(self)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return self.to_markdown()
 
     def _repr_html_(self) -> str:
