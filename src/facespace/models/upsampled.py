@@ -4,7 +4,8 @@ latents, priors and directions, and learns the detail that the larger image adds
 
 The detail is a residual of the upsampled image, as in networks for super-resolution (Ledig et al., 2017), and
 zero at first, so that training starts at the smaller space's image, enlarged. It is computed from the
-decoder's features and not from its image, which has fewer channels."""
+decoder's features and not from its image, which has fewer channels. They are enlarged bilinearly: where a
+discriminator scores images, a pixel shuffle learns a pattern of every second pixel."""
 
 from dataclasses import replace
 from typing import cast
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from facespace.core.errors import UsageError
-from facespace.models.blocks import Backbone, Residual, norm_activation, upsample, zero_convolution
+from facespace.models.blocks import Backbone, Residual, norm_activation, zero_convolution
 from facespace.models.residual import residual
 from facespace.recipes.model_config import ModelConfig
 from facespace.recipes.sizes import FULL_SIZE_WIDTH
@@ -56,7 +57,8 @@ class Upsampled(nn.Sequential):
             Residual(config, width),
             Residual(config, width),
             *norm_activation(config, width),
-            *upsample(width, FULL_SIZE_WIDTH, 3),
+            nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False),
+            nn.Conv2d(width, FULL_SIZE_WIDTH, 3, 1, 1),
             *norm_activation(config, FULL_SIZE_WIDTH),
             zero_convolution(FULL_SIZE_WIDTH, raw_channels, 3),
         )
