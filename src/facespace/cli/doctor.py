@@ -117,7 +117,9 @@ def _text(facts: Facts) -> str:
 def _device_lines(facts: Facts) -> list[str]:
     if facts["device"] is None:
         needs = install_command("train")
-        return [f"device: spaces play on the processor; to train, adapt and measure them takes PyTorch: {needs}"]
+        return [
+            f"device: spaces play on the processor; to train, adapt and measure them takes PyTorch: {needs}"
+        ]
     precision = "bf16" if facts["bf16"] else "fp32, since bf16 is not native or not faster"
     return [
         f"device: --device auto uses {facts['device']} (here: {', '.join(facts['devices'])})",

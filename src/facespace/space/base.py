@@ -68,6 +68,11 @@ class BaseSpace:
         return space_html(self)
 
     @property
+    def codec(self) -> Codec:
+        """The engine that runs the networks."""
+        return self._codec
+
+    @property
     def image_shape(self) -> tuple[int, int, int]:
         """(C, H, W) of every face that the space decodes."""
         return self._codec.image_shape
@@ -135,6 +140,10 @@ class BaseSpace:
     def prior_origin(self, kind: str | None = None) -> str:
         """One sentence on where the prior of that kind comes from."""
         return self._codec.prior_origin(kind)
+
+    def prior_mean(self, kind: str | None = None) -> np.ndarray:
+        """The mean latent of the prior of that kind, float32 (D,)."""
+        return self._codec.prior_mean(kind)
 
     def is_fitted(self, kind: str | None = None) -> bool:
         """Whether the prior of that kind was fitted to latents of faces; N(0, I) was not."""

@@ -202,22 +202,30 @@ class OnnxCodec:
         """The tensors of the model."""
         return graphs.read_graph_tensors(self.bundle.folder, self.bundle.card, graphs.DECODER)
 
+    def graph(self, name: str) -> bytes:
+        """A graph with its tensors inside, as an ONNX model. Raises BundleError for one that is missing or
+        damaged."""
+        return graphs.checked_graph(self.bundle.folder, name, self._tensors_of(name))
+
     def _session(self, name: str) -> Any:
         if name not in self._sessions:
-            folder = self.bundle.folder
-            card = self.bundle.card
-            if graphs.tensors_file(name) == graphs.tensors_file(graphs.DECODER):
-                tensors = self._tensors
-            else:
-                card = bundle.card_of(folder)  # a prior may have been fitted since
-                tensors = graphs.read_graph_tensors(folder, card, name)
-            if name not in graphs.graphs_of(card):
-                raise BundleError(
-                    f"{folder} has no graph {name} of its tensors, so that this takes PyTorch: "
-                    f"{install_command('train')}"
-                )
-            self._sessions[name] = graphs.open_graph(folder, name, tensors)
+            self._sessions[name] = graphs.open_graph(self.bundle.folder, name, self._tensors_of(name))
         return self._sessions[name]
+
+    def _tensors_of(self, name: str) -> dict[str, Stored]:
+        """The tensors of the file of a graph. Raises BundleError where there is no such graph."""
+        folder, card = self.bundle.folder, self.bundle.card
+        if graphs.tensors_file(name) == graphs.tensors_file(graphs.DECODER):
+            tensors = self._tensors
+        else:
+            card = bundle.card_of(folder)  # a prior may have been fitted since
+            tensors = graphs.read_graph_tensors(folder, card, name)
+        if name not in graphs.graphs_of(card):
+            raise BundleError(
+                f"{folder} has no graph {name} of its tensors, so that this takes PyTorch: "
+                f"{install_command('train')}"
+            )
+        return tensors
 
     def _run(self, name: str, **inputs: np.ndarray) -> np.ndarray:
         return self._session(name).run(None, inputs)[0]
