@@ -26,6 +26,7 @@ from facespace.evaluation.analysis import Analysis
 from facespace.evaluation.analyze import analyze, gather
 from facespace.evaluation.session import EvaluationSession
 from facespace.latent import disentanglement, maps, structure
+from facespace.latent.components import principal_components
 from facespace.latent.structure import ACTIVE, components_for
 from facespace.report import latent_charts
 from facespace.report.page import Picture, Section, png, render_page
@@ -105,8 +106,8 @@ class Reader(HTMLParser):
 
 def test_components_agree_with_the_eigenvectors_of_the_covariance():
     z = (RANDOM.standard_normal((200, 6)) @ RANDOM.standard_normal((6, 6)) + 3).astype(np.float32)
-    fitted, (values, vectors) = maps.components(z), np.linalg.eigh(np.cov(z.T.astype(np.float64)))
-    np.testing.assert_allclose(fitted.explained_variance_, values[::-1], rtol=1e-6)
+    fitted, (values, vectors) = principal_components(z), np.linalg.eigh(np.cov(z.T.astype(np.float64)))
+    np.testing.assert_allclose(fitted.variances, values[::-1], rtol=1e-6)
     places, axes = maps.pca(z, seed=0)
     expected = (z - z.mean(0, dtype=np.float64)) @ vectors[:, :-3:-1]
     np.testing.assert_allclose(np.abs(places), np.abs(expected), rtol=1e-4, atol=1e-5)

@@ -4,6 +4,7 @@ films."""
 import importlib.metadata
 import json
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -73,7 +74,16 @@ def test_every_optional_part_is_an_extra_of_the_package():
     for name, row in EXTRAS.items():
         assert any(line.startswith(row.package) for line in project[name])
     assert set(project) - set(EXTRAS) == {"all", "dev", "docs", "notebooks"}
-    assert project["all"] == ["facespace[align,video,kaggle,onnx]"]
+    assert project["all"] == ["facespace[train,align,video,kaggle,onnx]"]
+    assert project["dev"][0].startswith("facespace[train,")
+
+
+def test_playing_requires_nothing_of_what_trains():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    required = {re.split(r"[<>=]", line)[0] for line in project["dependencies"]}
+    assert not required & {"torch", *extras.TRAINING} and "onnxruntime" in required
+    train = {re.split(r"[<>=]", line)[0] for line in project["optional-dependencies"]["train"]}
+    assert train == {"torch", *extras.TRAINING}
 
 
 def absent(monkeypatch, *packages: str) -> None:
@@ -104,9 +114,17 @@ def test_doctor_never_says_that_nothing_is_missing_below_what_is(monkeypatch, cl
     absent(monkeypatch)
     monkeypatch.setattr(doctor, "local_yunet", lambda: None)
     assert doctor.examine()["text"].endswith("Optional parts that are not here: YuNet.")
-    absent(monkeypatch, "torch")
+    absent(monkeypatch, "numpy")
     facts = doctor.examine()
-    assert facts["missing"] == ["torch"] and "Missing: torch. Install again" in facts["text"]
+    assert facts["missing"] == ["numpy"] and "Missing: numpy. Install again" in facts["text"]
+
+
+def test_doctor_says_what_to_install_for_training(monkeypatch):
+    absent(monkeypatch, "torch", "accelerate")
+    monkeypatch.setattr(doctor, "is_installed", lambda package: False)
+    facts = doctor.examine()
+    assert facts["device"] is None and facts["missing"] == []
+    assert f"to train, adapt and measure them takes PyTorch: {install_command('train')}" in facts["text"]
 
 
 def test_a_system_ffmpeg_stands_in_for_the_package(monkeypatch):

@@ -40,7 +40,7 @@ def examine() -> Facts:
         "yunet": yunet and str(yunet),
         "missing": missing,
         "optional": _not_here(extras, ffmpeg),
-        **_devices(missing),
+        **_devices(),
     }
     return {**facts, "text": _text(facts)}
 
@@ -79,8 +79,8 @@ def _cores() -> int | None:
     return os.cpu_count()
 
 
-def _devices(missing: list[str]) -> Facts:
-    if {"torch", "accelerate"} & set(missing) or not is_installed("torch"):
+def _devices() -> Facts:
+    if not is_installed("torch") or not is_installed("accelerate"):
         return {"device": None, "devices": []}
     import torch
 
@@ -98,15 +98,12 @@ def _devices(missing: list[str]) -> Facts:
 
 
 def _text(facts: Facts) -> str:
-    precision = "bf16" if facts.get("bf16") else "fp32, since bf16 is not native or not faster"
-    devices = ", ".join(facts["devices"]) or "none"
     required = []
     for name, version in facts["packages"].items():
         required.append([name, version or "MISSING"])
     lines = (
         f"facespace {facts['facespace']} on Python {facts['python']}, {facts['system']}",
-        f"device: --device auto uses {facts['device']} (here: {devices})",
-        f"precision of training there: {precision}",
+        *_device_lines(facts),
         f"cores: {facts['cores']}; free disk here: {facts['free_disk_gib']} GiB",
         "required packages:",
         table(required, indent=2),
@@ -115,6 +112,19 @@ def _text(facts: Facts) -> str:
         _summary(facts),
     )
     return "\n".join(lines)
+
+
+def _device_lines(facts: Facts) -> list[str]:
+    if facts["device"] is None:
+        needs = install_command("train")
+        return [
+            f"device: spaces play on the processor; to train, adapt and measure them takes PyTorch: {needs}"
+        ]
+    precision = "bf16" if facts["bf16"] else "fp32, since bf16 is not native or not faster"
+    return [
+        f"device: --device auto uses {facts['device']} (here: {', '.join(facts['devices'])})",
+        f"precision of training there: {precision}",
+    ]
 
 
 def _optional(facts: Facts) -> list[list[str]]:

@@ -25,7 +25,7 @@ TRAINING = ("accelerate", "torchmetrics", "scikit-learn", "matplotlib", "joblib"
 # The modules of the extra train, and what they are called.
 TRAINING_MODULES = {"torch": "PyTorch", "sklearn": "scikit-learn", **{name: name for name in TRAINING}}
 EXTRAS = {  # the optional dependencies of pyproject.toml that a user meets
-    "train": Extra("torch", "trains, fits and measures spaces", TRAINING),
+    "train": Extra("torch", "trains, adapts, fits and measures spaces", TRAINING),
     "align": Extra("opencv-python-headless", "finds faces in photographs (--align)"),
     "heic": Extra("pillow-heif", "reads the photographs of iPhones (.heic)"),
     "video": Extra("imageio-ffmpeg", "writes .mp4 films, where no ffmpeg is installed"),

@@ -77,6 +77,30 @@ def inlined(graph: bytes, file: str, tensors: Mapping[str, Stored]) -> bytes:
     return b"".join(written)
 
 
+class GraphParts(NamedTuple):
+    """The nodes and tensors of a graph, as messages, and the version of its operators."""
+
+    nodes: list[bytes]
+    tensors: list[bytes]
+    opset: int
+
+
+def parts_of(model: bytes) -> GraphParts:
+    """The parts of a model that `inlined` made."""
+    found = GraphParts([], [], 0)
+    for field in _fields(memoryview(model), _MODEL):
+        if field.number == 8:
+            for version in _fields(field.content, _DOMAIN):
+                found = found._replace(opset=version.value or found.opset)
+        if field.number == GRAPH:
+            for part in _fields(field.content, _GRAPH):
+                if part.number == 1:
+                    found.nodes.append(bytes(part.content))
+                if part.number == INITIALIZER:
+                    found.tensors.append(bytes(part.content))
+    return found
+
+
 def _graph(content: memoryview, file: str, places: Mapping[int, np.ndarray]) -> list[bytes | memoryview]:
     """The parts of a graph, with all tensors inside."""
     written: list[bytes | memoryview] = []
@@ -148,10 +172,11 @@ def _filled(content: memoryview, file: str, places: Mapping[int, np.ndarray]) ->
 def _framed(number: int, parts: list[bytes | memoryview]) -> list[bytes | memoryview]:
     """A field of BYTES of these parts."""
     size = sum(len(part) for part in parts)
-    return [_varint(number << 3 | BYTES) + _varint(size), *parts]
+    return [varint(number << 3 | BYTES) + varint(size), *parts]
 
 
-def _varint(value: int) -> bytes:
+def varint(value: int) -> bytes:
+    """A whole number of at least 0 in the encoding of protocol buffers."""
     written = bytearray()
     while value > 127:
         written.append(value & 127 | 128)

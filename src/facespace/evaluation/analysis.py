@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from sklearn.decomposition import PCA
 
 from facespace.core.console import note
 from facespace.data.faces import evenly_spaced
@@ -12,8 +11,9 @@ from facespace.evaluation.analysis_results import CorrelationResults
 from facespace.evaluation.latents import health_of
 from facespace.evaluation.session import Encoded, EvaluationSession
 from facespace.latent import structure
+from facespace.latent.components import PrincipalComponents, principal_components
 from facespace.latent.health import LatentHealth
-from facespace.latent.maps import Map, components, draw_maps
+from facespace.latent.maps import Map, draw_maps
 from facespace.models.priors import FittedNormal, Prior
 from facespace.report.table_export import LatentTable
 from facespace.space.traversal import influence
@@ -67,9 +67,9 @@ class Analysis:
         return self.table.z.std(0, ddof=1, dtype=np.float64)
 
     @cached_property
-    def components(self) -> PCA:
+    def components(self) -> PrincipalComponents:
         """The principal components of the posterior means."""
-        return components(self.table.z)
+        return principal_components(self.table.z)
 
     @cached_property
     def latents(self) -> list[structure.LatentRow]:

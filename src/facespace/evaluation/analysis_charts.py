@@ -37,7 +37,7 @@ def draw(analysis: Analysis) -> Pictures:
         pictures[f"faces-{one.name}.png"] = thumbnails(analysis, one)
     pictures[LATENTS] = png(histograms(analysis))
     pictures[TRAVERSALS] = png(traversals(analysis))
-    if np.any(analysis.components.explained_variance_ > 0):
+    if np.any(analysis.components.variances > 0):
         pictures[COMPONENTS] = png(along_components(analysis))
     if analysis.table.names:
         pictures[CORRELATIONS] = png(correlations(analysis))
@@ -134,11 +134,10 @@ def _correlated(analysis: Analysis, row: LatentRow) -> str:
 def along_components(analysis: Analysis) -> Figure:
     """Traversals along the first principal components."""
     fitted = analysis.components
-    shares = np.asarray(fitted.explained_variance_ratio_)
-    variances = np.asarray(fitted.explained_variance_)
+    shares, variances = fitted.shares, fitted.variances
     count = min(TRAVERSED, int((shares > 1e-9).sum()))
-    axes = np.asarray(fitted.components_)[:count] * np.sqrt(variances[:count, None])
-    faces = decode_traversal(analysis.session.space, traverse(fitted.mean_, axes))
+    axes = fitted.axes[:count] * np.sqrt(variances[:count, None])
+    faces = decode_traversal(analysis.session.space, traverse(fitted.mean, axes))
     labels: list[str] = []
     for place in range(count):
         share, so_far = 100 * shares[place], 100 * shares[: place + 1].sum()

@@ -127,7 +127,7 @@ def _latents(analysis: Analysis) -> LatentResults:
 
 
 def _components(analysis: Analysis) -> ComponentResults:
-    shares = np.nan_to_num(analysis.components.explained_variance_ratio_)
+    shares = np.nan_to_num(analysis.components.shares)
     return ComponentResults(
         explained=shares.tolist(),
         for_50_percent=components_for(shares, 0.5),

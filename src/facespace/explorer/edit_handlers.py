@@ -3,7 +3,7 @@ an attribute in it, while all others stay (space/closed_loop.py). One runs for e
 page cancels it."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -12,8 +12,10 @@ from facespace.explorer import messages
 from facespace.explorer.calls import Answer, Call, Handler, with_faces
 from facespace.explorer.cancelling import cancel, unless_cancelled
 from facespace.explorer.engine import Engine
-from facespace.space import closed_loop
 from facespace.space.face_space import OFF, ON
+
+if TYPE_CHECKING:
+    from facespace.space.closed_loop import LatentClassifier
 
 
 class Edited(NamedTuple):
@@ -28,8 +30,10 @@ class Edited(NamedTuple):
 def closed_loop_edit(engine: Engine, z: np.ndarray, name: str, on: bool) -> Edited:
     """A latent (1, D) moved until the attribute classifier finds an attribute in its face (with `on` False:
     does not), while its logits of all other attributes with a direction stay. Raises UsageError for a name
-    that the classifier does not know, Abandoned where nobody waits any more."""
+    that the classifier does not know and without torch, Abandoned where nobody waits any more."""
     classifier = engine.classifier
+    from facespace.space import closed_loop
+
     if name not in classifier.names:
         raise UsageError(
             f"The attribute classifier does not know {name}: the person cannot be kept while it changes. The "
@@ -53,9 +57,9 @@ def _held(engine: Engine, name: str) -> list[str]:
     return [other for other in directed if other in engine.classifier.names and other != name]
 
 
-def _reached(
-    z: np.ndarray, latents: closed_loop.LatentClassifier, goal: Mapping[str, bool], margin: float
-) -> bool:
+def _reached(z: np.ndarray, latents: "LatentClassifier", goal: Mapping[str, bool], margin: float) -> bool:
+    from facespace.space import closed_loop
+
     return all(found[0] for found in closed_loop.goals_reached(z, latents, goal, margin).values())
 
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -15,30 +15,42 @@ from PIL import Image
 from facespace.core.cards import Card
 from facespace.core.console import quiet
 from facespace.core.errors import FacespaceError, UsageError, choose
+from facespace.core.extras import install_command
 from facespace.data.faces import FaceSet, evenly_spaced
 from facespace.explorer import statistics
 from facespace.explorer.messages import Header
-from facespace.explorer.onnx_engine import accelerated
 from facespace.explorer.photos import Photos
 from facespace.image import animation, grids
 from facespace.latent.directions import Directions, Whitening, custom_direction
 from facespace.models import locations
 from facespace.models.bundle_card import MODEL_PRIOR as OWN
 from facespace.models.bundle_card import BundleCard
-from facespace.perception.attributes import AttributeClassifier, load_classifier
 from facespace.space.face_space import FaceSpace
+
+if TYPE_CHECKING:
+    from facespace.perception.attributes import AttributeClassifier
 
 THUMBNAIL = 64  # pixels of the longer side of a face on the map, which can be zoomed
 SCORED = 40  # faces by which the usual score of the face detector is measured
 UNUSUAL = 5  # percent of faces, whose score is below it
 IDLE = 0.25  # seconds without a request after which the background work continues
 LOOP_MODES = {"once": {}, "loop": {"loop": True}, "pingpong": {"pingpong": True}}
-INTERPOLATIONS = {"linear": "linear", "spherical": "spherical", "geodesic": "dense"}  # -> path of a morph
+INTERPOLATIONS = ("linear", "spherical", "geodesic")  # paths of a morph
 
 
 def short_fingerprint(card: Card | BundleCard) -> str:
     """What the page knows a space by."""
     return str(card["fingerprint"])[:16]
+
+
+def without_torch() -> dict[str, str]:
+    """What the page of a server without torch cannot do, and why."""
+    lacks = f"PyTorch, which this server runs without ({install_command('train')})"
+    return {
+        "edit": f"Keep the person needs a second network and gradients, and so {lacks}.",
+        "tune": f"Make it me is a training, and needs {lacks}.",
+        "geodesic": f"Geodesic morphs need gradients, and so {lacks}.",
+    }
 
 
 class _Leaving(Exception):
@@ -62,7 +74,7 @@ class PathSpec(NamedTuple):
     to the first one ("loop"), or the reversed path ("pingpong")."""
 
     frames: int
-    interpolation: str  # a key of INTERPOLATIONS
+    interpolation: str  # of INTERPOLATIONS
     loop_mode: str  # a key of LOOP_MODES
     easing: str = "linear"  # of each segment, a row of latent.morph.EASINGS
 
@@ -120,7 +132,7 @@ class Engine:
     @property
     def variational(self) -> bool:
         """Whether the space is a VAE."""
-        return self.space.model.config.bottleneck == "gaussian"
+        return self.space.config.bottleneck == "gaussian"
 
     def start(self) -> None:
         """Starts to compute the statistics, once."""
@@ -159,7 +171,7 @@ class Engine:
         made = self._measured
         try:
             self._check()
-            self.space = self.space.on_engine(accelerated(self.space.torch_engine))
+            self._accelerate()
             made.known = statistics.known_latents(self.space, self.faces, self._check)
             made.found = statistics.measure(made.known, self.variational)
             made.usual_score = self._measure_score(made.known.z)
@@ -170,6 +182,14 @@ class Engine:
             pass
         except FacespaceError as error:
             made.failed = str(error)
+
+    def _accelerate(self) -> None:
+        """A faster engine where torch's is in use and onnxruntime gains something."""
+        if not self.space.has_gradients:
+            return
+        from facespace.explorer.onnx_engine import accelerated
+
+        self.space = self.space.on_engine(accelerated(self.space.torch_engine))
 
     def _measure_score(self, z: np.ndarray) -> float | None:
         """A percentile of the scores of some faces, whose latents are among z (N, D)."""
@@ -192,7 +212,7 @@ class Engine:
         card, space = self.space.card, self.space
         data, recipe = card.get("data", {}), card.get("recipe", {})
         channels, height, width = space.image_shape
-        priors = {OWN: space.model.prior.origin}
+        priors = {OWN: space.prior_origin(OWN)}
         for kind, entry in card.get("priors", {}).items():
             priors[kind] = str(entry["origin"])
         return {
@@ -200,11 +220,11 @@ class Engine:
             "fingerprint": short_fingerprint(card),
             "fingerprints": list(self._fingerprints()),
             "writable": self._writable(),
-            "tunable": not space.model.code_grids,
+            "tunable": space.has_gradients and not space.has_codes,
             "latents": space.latent_dim,
             "picture": {"width": width, "height": height, "channels": channels},
             "input": {"width": space.template.width, "height": space.template.height},
-            "model": self.space.model.config.family,
+            "model": space.config.family,
             "recipe": recipe.get("name", ""),
             "summary": recipe.get("summary", ""),
             "data": data.get("source", ""),
@@ -213,8 +233,8 @@ class Engine:
             "priors": priors,
             "prior": space.default_prior,
             "formats": animation_formats(),
-            "unavailable": {},
-            "parameters": sum(part.numel() for part in space.model.parameters()),
+            "unavailable": {} if space.has_gradients else without_torch(),
+            "parameters": space.parameter_count,
         }
 
     def _writable(self) -> bool:
@@ -274,8 +294,11 @@ class Engine:
         self.__dict__.pop("directions", None)
 
     @cached_property
-    def classifier(self) -> AttributeClassifier:
-        """The bundled attribute classifier, read once."""
+    def classifier(self) -> "AttributeClassifier":
+        """The bundled attribute classifier, read once. Raises UsageError without torch."""
+        self.space.check_gradients()
+        from facespace.perception.attributes import load_classifier
+
         return load_classifier(device=self.space.device)
 
     @cached_property
@@ -291,8 +314,10 @@ class Engine:
     def path(self, keyframes: np.ndarray, spec: PathSpec) -> np.ndarray:
         """Latents (frames, D) of a path through keyframes (K, D)."""
         loop = choose(LOOP_MODES, spec.loop_mode, "loop mode")
-        path = choose(INTERPOLATIONS, spec.interpolation, "interpolation")
-        return self.space.morph_latents(keyframes, frames=spec.frames, path=path, easing=spec.easing, **loop)
+        choose(dict.fromkeys(INTERPOLATIONS), spec.interpolation, "interpolation")
+        return self.space.morph_latents(
+            keyframes, frames=spec.frames, path=spec.interpolation, easing=spec.easing, **loop
+        )
 
     def map(self, method: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Positions (N, 2) in [0, 1], latents (N, D) and thumbnails (N, h, w, C) decoded by the space."""

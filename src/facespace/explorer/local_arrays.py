@@ -3,10 +3,8 @@ computes: arrays of numbers. Reads a space and writes no files; local_photos.py 
 
 import numpy as np
 
-from facespace.models.bundle_card import MODEL_PRIOR
-from facespace.models.priors import FittedNormal
 from facespace.space.face_space import FaceSpace
-from facespace.space.geodesic import gaussian_guide
+from facespace.space.gaussian_guides import guide_of, own_gaussian
 
 
 def local_arrays(space: FaceSpace) -> dict[str, np.ndarray]:
@@ -24,13 +22,12 @@ def local_arrays(space: FaceSpace) -> dict[str, np.ndarray]:
     arrays = {
         "whitening_center": whitening.center,
         "whitening_root": whitening.root,
-        "prior_center": space.prior().mean.detach().cpu().numpy(),
+        "prior_center": space.prior_mean(),
     }
-    own = space.prior(MODEL_PRIOR)
-    if isinstance(own, FittedNormal):
-        arrays["model_prior_center"] = own.center.cpu().numpy()
-        arrays["model_prior_root"] = own.root.cpu().numpy()
-    guide = gaussian_guide(space.density_prior())
+    own = own_gaussian(space)
+    if own is not None:
+        arrays |= {"model_prior_center": own.center, "model_prior_root": own.root}
+    guide = guide_of(space)
     if guide is not None:
         arrays |= {"geodesic_center": guide.center, "geodesic_scale": guide.scale}
         if guide.covariance is not None:

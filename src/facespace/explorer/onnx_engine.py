@@ -3,52 +3,39 @@ faces, and is faster here; priors, gradients and everything else stay in torch."
 
 import statistics
 import time
-from collections.abc import Callable
 
 import numpy as np
-import torch
 
-from facespace.core.waiting import step
 from facespace.formats.onnx_graphs import Network, graph_of, has_packages, open_session
 from facespace.formats.onnx_modules import Decoder, Encoder
-from facespace.image.pixels import to_float, to_uint8
+from facespace.space import onnx_batches
 from facespace.space.torch_engine import TorchEngine
 
-BATCH = 16  # faces at once: as fast as 64, and onnxruntime keeps the memory of its largest batch
 COMPARED = 4  # faces on which both engines must agree
 LEVELS = 1  # of 255, the largest difference of a pixel
 LATENTS = 1e-3  # the largest difference of a latent
 TIMED = 7  # decodings of one face by each engine, in turn
 GAIN = 0.9  # share of torch's time that onnxruntime may take to be worth it
 
-Run = Callable[[np.ndarray, np.ndarray], np.ndarray]  # float32 inputs and attributes (A,) to float32 outputs
-
 
 class OnnxEngine(TorchEngine):
     """The torch engine of a bundle with another encoder and decoder, `run` on float32 batches."""
 
-    def __init__(self, base: TorchEngine, encode: Run, decode: Run) -> None:
+    def __init__(self, base: TorchEngine, encode: onnx_batches.Network, decode: onnx_batches.Network) -> None:
         super().__init__(base.bundle)
         self._run_encoder, self._run_decoder = encode, decode
 
     def encode(self, faces: np.ndarray, attributes: np.ndarray) -> np.ndarray:
         """Faces uint8 (N, H, W, C) to posterior means, float32 (N, D)."""
-        parts = [np.empty((0, self.latent_dim), np.float32)]
-        for start in range(0, len(faces), BATCH):
-            step()
-            part = to_float(faces[start : start + BATCH]).contiguous().numpy()
-            parts.append(self._run_encoder(part, attributes))
-        return np.concatenate(parts)
+        return onnx_batches.encode(self._run_encoder, faces, attributes, self.latent_dim)
 
     def decode(self, z: np.ndarray, attributes: np.ndarray) -> np.ndarray:
         """Latents (N, D) to faces uint8 (N, H, W, C)."""
-        channels, height, width = self.image_shape
-        parts = [np.empty((0, height, width, channels), np.uint8)]
-        for start in range(0, len(z), BATCH):
-            step()
-            found = self._run_decoder(z[start : start + BATCH], attributes)
-            parts.append(to_uint8(torch.from_numpy(found)))
-        return np.concatenate(parts)
+        return onnx_batches.decode(self._run_decoder, z, attributes, self.image_shape)
+
+    def images(self, z: np.ndarray, attributes: np.ndarray) -> np.ndarray:
+        """Latents (N, D) to images float32 (N, C, H, W) in [0, 1], not rounded."""
+        return onnx_batches.images(self._run_decoder, z, attributes, self.image_shape)
 
 
 def accelerated(engine: TorchEngine) -> TorchEngine:
@@ -65,7 +52,7 @@ def accelerated(engine: TorchEngine) -> TorchEngine:
     return made if same and _time_ratio(engine, made) < GAIN else engine
 
 
-def _networks(engine: TorchEngine) -> tuple[Run, Run]:
+def _networks(engine: TorchEngine) -> tuple[onnx_batches.Network, onnx_batches.Network]:
     model, dim = engine.model, engine.latent_dim
     given = {"attributes": (len(engine.conditions),)} if engine.conditions else {}
     faces, latents = {"faces": tuple(model.config.image)}, {"latents": (dim,)}
@@ -74,12 +61,12 @@ def _networks(engine: TorchEngine) -> tuple[Run, Run]:
     return _run(encoder), _run(decoder)
 
 
-def _run(network: Network) -> Run:
+def _run(network: Network) -> onnx_batches.Network:
     session = open_session(graph_of(network).SerializeToString())
     names = list(network.inputs)
 
     def run(batch: np.ndarray, attributes: np.ndarray) -> np.ndarray:
-        rows = np.ascontiguousarray(np.broadcast_to(attributes, (len(batch), len(attributes))))
+        rows = onnx_batches.rows_of(attributes, len(batch))
         return session.run(None, dict(zip(names, (batch, rows))))[0]
 
     return run

@@ -1,22 +1,18 @@
 """Paint on the face of the page: the latent that latent/painting.py finds with encoder and decoder alone,
-then a few steps along the gradients of the decoder, which is frozen."""
+then where the engine has gradients a few steps along them (paint_gradients.py)."""
 
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from PIL import Image
-from torch import Tensor
 
 from facespace.core.errors import UsageError
 from facespace.explorer import messages, statistics
 from facespace.explorer.calls import Answer, Call, Handler, with_faces
 from facespace.explorer.cancelling import unless_cancelled
 from facespace.explorer.engine import Engine
-from facespace.latent.painting import DISTANCE_WEIGHT, Paint, PaintGoal, paint_goal, painted_latent
-from facespace.space.latent_optimization import best_latents
+from facespace.latent.painting import Paint, paint_goal, painted_latent
 
-GRADIENT_STEPS, RATE = 10, 0.1
 RGBA = 4
 
 
@@ -31,19 +27,21 @@ def paint_face(engine: Engine, z: np.ndarray, stroke: Stroke) -> np.ndarray:
     """The nearest latent (1, D) to z (1, D) whose face takes on what is painted. Raises UsageError for a
     stroke of another size than the face's or without any paint, Abandoned where nobody waits any more."""
     paint = _paint(engine, stroke)
-    whitening, inverse = engine.whitening
+    space, (whitening, inverse) = engine.space, engine.whitening
 
     def encode(picture: np.ndarray) -> np.ndarray:
         face = np.rint(255 * picture).astype(np.uint8)[None]
-        return statistics.encode_samples(engine.space, face)[0].astype(np.float64)
+        return statistics.encode_samples(space, face)[0].astype(np.float64)
 
     def decode(latent: np.ndarray) -> np.ndarray:
         return engine.decode(latent[None].astype(np.float32))[0] / 255
 
     found = painted_latent(z[0], paint, encode, decode, whitening, inverse)
-    if not engine.space.model.code_grids:  # codes are rounded to their nearest: there is no gradient
+    if space.has_gradients and not space.has_codes:  # codes are rounded to their nearest
+        from facespace.explorer.paint_gradients import refined
+
         goal = paint_goal(paint, decode(z[0]))
-        found = _refined(engine, z[0], found, goal)
+        found = refined(space, z[0], found, goal, engine.whitening)
     return found[None].astype(np.float32)
 
 
@@ -60,27 +58,6 @@ def _paint(engine: Engine, stroke: Stroke) -> Paint:
     if channels == 1:
         colours = np.asarray(Image.fromarray(colours).convert("L"))[..., None]
     return Paint(colours / 255, stroke.cover[..., None] / 255)
-
-
-def _refined(engine: Engine, z: np.ndarray, found: np.ndarray, goal: PaintGoal) -> np.ndarray:
-    """A latent (D,) whose error, as PaintGoal has it, is no larger than that of `found` (D,): by Adam from
-    there."""
-    whitening, inverse = engine.whitening
-    device = engine.space.device
-
-    def tensor(array: np.ndarray) -> Tensor:
-        return torch.from_numpy(np.asarray(array, np.float32)).to(device)
-
-    before = tensor((found - z) @ inverse)
-    wanted, weight = (tensor(part).permute(2, 0, 1) for part in goal)
-
-    def error(at: Tensor, moved: Tensor) -> Tensor:
-        pixels = (weight * (engine.space.torch_engine.image(at) - wanted).square()).flatten(1).sum(1)
-        return pixels + DISTANCE_WEIGHT * (before + moved).square().sum(1)
-
-    start = tensor(found)[None]
-    *_, best = best_latents(start, tensor(whitening.root), error, RATE, GRADIENT_STEPS + 1)
-    return best[0].cpu().numpy()
 
 
 def _paint_face(call: Call) -> Answer:

@@ -8,9 +8,10 @@ from typing import NamedTuple
 import numpy as np
 
 from facespace.data.faces import FaceSet, evenly_spaced
-from facespace.latent.maps import METHODS, components
+from facespace.latent.components import principal_components
+from facespace.latent.maps import pca
 from facespace.latent.structure import active_above
-from facespace.models.priors import FittedPrior
+from facespace.latent.tsne import tsne
 from facespace.space.face_space import BATCH_SIZE, FaceSpace
 from facespace.space.traversal import influence
 
@@ -72,11 +73,9 @@ def known_latents(space: FaceSpace, faces: FaceSet | None, check: Check, seed: i
         return FaceLatents(
             np.concatenate(parts), rows, f"{len(rows):,} encoded faces of the set {faces.root.name}"
         )
-    prior = space.prior()
-    if isinstance(prior, FittedPrior):
-        return FaceLatents(
-            space.sample_latents_batched(DRAWS, seed), None, f"{DRAWS:,} draws from {prior.origin}"
-        )
+    origin = space.prior_origin()
+    if space.is_fitted():
+        return FaceLatents(space.sample_latents_batched(DRAWS, seed), None, f"{DRAWS:,} draws from {origin}")
     parts = []
     count = count_for_size(space, REENCODED)
     drawn = space.sample_latents(count, seed)
@@ -87,7 +86,7 @@ def known_latents(space: FaceSpace, faces: FaceSet | None, check: Check, seed: i
     return FaceLatents(
         np.concatenate(parts),
         None,
-        f"{count:,} random faces from {prior.origin}, decoded and encoded again, since the space holds no "
+        f"{count:,} random faces from {origin}, decoded and encoded again, since the space holds no "
         "statistics of "
         "real faces (--data SET measures them)",
     )
@@ -112,11 +111,11 @@ def measure(known: FaceLatents, variational: bool) -> Statistics:
     if len(z) >= FEWEST:
         held_out = np.arange(len(z)) % 3 == 2
         fitted_to = ~held_out
-    fitted = components(z[fitted_to])
-    deviations = np.sqrt(np.maximum(np.asarray(fitted.explained_variance_), 0))
+    fitted = principal_components(z[fitted_to])
+    deviations = np.sqrt(fitted.variances)
     live = deviations > 1e-3 * max(float(deviations.max(initial=0)), 1e-12)
-    axes, spreads = np.asarray(fitted.components_)[live], deviations[live]
-    apart = np.linalg.norm((z[held_out] - fitted.mean_) @ axes.T / spreads, axis=1)
+    axes, spreads = fitted.axes[live], deviations[live]
+    apart = np.linalg.norm((z[held_out] - fitted.mean) @ axes.T / spreads, axis=1)
     deviation = z.std(0, ddof=1)
     return Statistics(
         known.origin,
@@ -151,9 +150,9 @@ def measure_influence(space: FaceSpace, known: FaceLatents, found: Statistics, c
     return Influence(both[:size].astype(np.float32), both[size:].astype(np.float32))
 
 
-def lay_out(z: np.ndarray, method: str, seed: int = 0) -> np.ndarray:
-    """Positions float32 (N, 2) on a map of latents (N, D), each axis scaled to [0, 1]; the outermost percent
-    on each side is clipped to the edge, so that a few outliers do not shrink the map."""
-    places, _ = METHODS[method][1](z, seed)
+def lay_out(z: np.ndarray, method: str) -> np.ndarray:
+    """Positions float32 (N, 2) on a map of latents (N, D) by "pca" or "tsne", each axis scaled to [0, 1]; the
+    outermost percent on each side is clipped to the edge, so that a few outliers do not shrink the map."""
+    places = tsne(z) if method == "tsne" else pca(z, 0)[0]
     low, high = np.percentile(places, (1, 99), axis=0)
     return ((places - low) / np.where(high > low, high - low, 1)).clip(0, 1).astype(np.float32)

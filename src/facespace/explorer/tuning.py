@@ -9,8 +9,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from facespace.adaptation.adapter import personalize
-from facespace.adaptation.carried_over import prior_change
 from facespace.adaptation.progress import INVERSION, AdaptProgress
 from facespace.core import waiting
 from facespace.core.errors import UsageError
@@ -51,8 +49,12 @@ class Tuning:
 
     def run(self, face: np.ndarray) -> Tuned | None:
         """Tunes to an aligned face, uint8 (H, W, C). None where it was cancelled. Raises UsageError for a
-        space that cannot be tuned, Abandoned where nobody waits any more."""
+        space that cannot be tuned and without torch, Abandoned where nobody waits any more."""
         base = self._engine
+        base.space.check_gradients()
+        from facespace.adaptation.adapter import personalize  # torch, which the page can do without
+        from facespace.adaptation.carried_over import prior_change
+
         tuned = personalize(base.space, face[None], on_step=self._step, stop=lambda: self.cancelled)
         if self.cancelled:
             return None

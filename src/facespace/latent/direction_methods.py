@@ -22,7 +22,7 @@ def mean_difference(x: np.ndarray, signs: np.ndarray) -> np.ndarray:
 def logistic_probe(x: np.ndarray, signs: np.ndarray) -> np.ndarray:
     """The normal of the plane that best separates faces with an attribute from those without (InterFaceGAN,
     Shen et al., 2020, with logistic regression)."""
-    from sklearn.linear_model import LogisticRegression  # here and below, since it takes a second to import
+    from sklearn.linear_model import LogisticRegression  # here, since it takes a second to import
 
     vectors = []
     for column in signs.T:
@@ -34,23 +34,28 @@ def logistic_probe(x: np.ndarray, signs: np.ndarray) -> np.ndarray:
 
 def ridge_probe(x: np.ndarray, signs: np.ndarray) -> np.ndarray:
     """The same by ridge regression on ±1, in a fraction of the time."""
-    from sklearn.linear_model import Ridge
-
     vectors = []
     for column in signs.T:
         known = np.isfinite(column)
         weight = np.where(column[known] > 0, 1 / (column > 0).sum(), 1 / (column < 0).sum()) * known.sum() / 2
-        vectors.append(Ridge(alpha=RIDGE * 10).fit(x[known], column[known], sample_weight=weight).coef_)
+        vectors.append(_ridge(x[known], column[known, None], RIDGE * 10, weight)[:, 0])
     return np.stack(vectors)
 
 
 def decorrelated(x: np.ndarray, signs: np.ndarray) -> np.ndarray:
     """The change of a face by each attribute where all the others stay: latents regressed on all attributes
     together. Smiling then does not change Male and Young, as far as the known attributes explain them."""
-    from sklearn.linear_model import Ridge
-
     known = np.nan_to_num(signs - np.nanmean(signs, 0))  # an unknown attribute counts as the mean
-    return np.atleast_2d(Ridge(alpha=RIDGE).fit(known, x).coef_.T)
+    return _ridge(known, x, RIDGE, np.ones(len(x)))
+
+
+def _ridge(x: np.ndarray, y: np.ndarray, penalty: float, weight: np.ndarray) -> np.ndarray:
+    """Coefficients (P, Q) of the ridge regression with an intercept of y (N, Q) on x (N, P), rows weighted by
+    `weight` (N,): the solution of its normal equations."""
+    x, y = x.astype(np.float64), y.astype(np.float64)
+    x, y = (table - weight @ table / weight.sum() for table in (x, y))
+    weighted = x.T * weight
+    return np.linalg.solve(weighted @ x + penalty * np.eye(x.shape[1]), weighted @ y)
 
 
 METHODS: Mapping[str, Method] = {

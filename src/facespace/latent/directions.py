@@ -20,6 +20,7 @@ from facespace.latent.direction_set import (
     merged,
     whitening_of,
 )
+from facespace.latent.ranking import roc_auc
 
 MIN_FACES = 5  # faces of each class, yes and no, that a direction needs
 OWN, COMPONENTS, PAIRED = "own", "components", "paired"  # methods that are not rows of METHODS
@@ -164,29 +165,25 @@ def custom_direction(name: str, having: np.ndarray, lacking: np.ndarray, whiteni
 
 def _left_out_auc(z: np.ndarray, signs: np.ndarray) -> float:
     """The AUC of scores of each face along the difference of means of all other faces (leave-one-out)."""
-    from sklearn.metrics import roc_auc_score
-
     scores = []
     for place in range(len(z)):
         others = np.arange(len(z)) != place
         yes = z[others & (signs > 0)].mean(0)
         no = z[others & (signs < 0)].mean(0)
         scores.append((z[place] - (yes + no) / 2) @ (yes - no))
-    return float(roc_auc_score(signs > 0, scores))
+    return roc_auc(signs > 0, np.array(scores))
 
 
 def auc(directions: Directions, z: np.ndarray, signs: np.ndarray) -> dict[str, float | None]:
     """The area under the ROC curve of each direction's score for faces (N, D) that have its attribute, by
     signs (N, A), against those that lack it; None where all are of one class."""
-    from sklearn.metrics import roc_auc_score
-
     scores, found = directions.scores(z), {}
     for place, name in enumerate(directions.names):
         known = np.isfinite(signs[:, place])
         classes = signs[known, place] > 0
         found[name] = None
         if classes.any() and not classes.all():
-            found[name] = float(roc_auc_score(classes, scores[known, place]))
+            found[name] = roc_auc(classes, scores[known, place])
     return found
 
 

@@ -3,16 +3,13 @@ without overlap. Methods are rows of METHODS; UMAP needs the extra umap."""
 
 import importlib
 import importlib.util
-import warnings
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from facespace.core.extras import install_command
-
-if TYPE_CHECKING:
-    from sklearn.decomposition import PCA
+from facespace.latent.components import principal_components
 
 NEIGHBOURS = 10  # of each face, in trustworthiness
 FEWEST = 8  # faces below which neighbourhoods are meaningless
@@ -32,23 +29,13 @@ class Map(NamedTuple):
     trustworthiness: float | None
 
 
-def components(z: np.ndarray) -> "PCA":
-    """Principal components of (N, D) latents, all of them, by an exact decomposition."""
-    from sklearn.decomposition import PCA  # here, since it takes a second to import
-
-    with warnings.catch_warnings():
-        # All shares are 0 / 0 where nothing varies.
-        warnings.filterwarnings("ignore", "invalid value", RuntimeWarning)
-        return PCA(svd_solver="full").fit(z.astype(np.float64))
-
-
 def pca(z: np.ndarray, seed: int) -> tuple[np.ndarray, tuple[str, str]]:
     """The first two principal components: linear, and the same for every seed."""
-    fitted = components(z)
+    fitted = principal_components(z)
     places = np.zeros((len(z), 2))
     found = fitted.transform(z.astype(np.float64))[:, :2]
     places[:, : found.shape[1]] = found
-    shares = [*np.nan_to_num(fitted.explained_variance_ratio_[:2]), 0.0]
+    shares = [*np.nan_to_num(fitted.shares[:2]), 0.0]
     return places, (
         f"component 1 ({100 * shares[0]:.0f} % of variance)",
         f"component 2 ({100 * shares[1]:.0f} %)",
@@ -57,8 +44,8 @@ def pca(z: np.ndarray, seed: int) -> tuple[np.ndarray, tuple[str, str]]:
 
 def tsne(z: np.ndarray, seed: int) -> tuple[np.ndarray, tuple[str, str]]:
     """t-SNE (van der Maaten & Hinton, 2008), perplexity 30 or a third of the faces, started from the
-    components."""
-    from sklearn.manifold import TSNE
+    components, with a tree, for thousands of faces; tsne.py has it for hundreds."""
+    from sklearn.manifold import TSNE  # here, since it takes a second to import
 
     start = "pca" if z.shape[1] > 1 else "random"
     perplexity = min(30.0, (len(z) - 1) / 3)

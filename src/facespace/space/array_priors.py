@@ -70,10 +70,13 @@ class ArrayGaussian(ArrayPrior):
         """(D,)."""
         return self.center
 
+    def deviations(self, noise: np.ndarray) -> np.ndarray:
+        """Noise (N, D) to deviations from the mean, (N, D): R of each."""
+        return in_chunks(noise, lambda part: self._deviations(noise=part))
+
     def sample(self, n: int, seed: int, temperature: float, condition: Condition | None = None) -> np.ndarray:
         """(n, D)."""
-        noise = NormalNumbers(seed).rows(n, self.dim)
-        moved = in_chunks(noise, lambda part: self._deviations(noise=part))
+        moved = self.deviations(NormalNumbers(seed).rows(n, self.dim))
         return self.center + np.float32(temperature) * moved
 
 

@@ -20,6 +20,7 @@ from facespace.image.photos import Template, to_rgb
 from facespace.image.shown import Faces
 from facespace.models import bundle, fitted
 from facespace.models.bundle_card import MODEL_PRIOR, BundleCard
+from facespace.recipes.model_config import ModelConfig
 from facespace.space.codec import Codec
 from facespace.space.inputs import (
     Given,
@@ -67,6 +68,11 @@ class BaseSpace:
         return space_html(self)
 
     @property
+    def codec(self) -> Codec:
+        """The engine that runs the networks."""
+        return self._codec
+
+    @property
     def image_shape(self) -> tuple[int, int, int]:
         """(C, H, W) of every face that the space decodes."""
         return self._codec.image_shape
@@ -82,14 +88,38 @@ class BaseSpace:
         return self._codec.conditions
 
     @property
-    def torch_engine(self) -> "TorchEngine":
-        """The engine with gradients and torch modules. Raises UsageError for a space on another engine."""
+    def config(self) -> ModelConfig:
+        """The configuration of the model, which every engine knows."""
+        return self._loaded.model.config
+
+    @property
+    def has_gradients(self) -> bool:
+        """Whether the engine is torch's, which `torch_engine` and `model` need."""
         module = sys.modules.get(ENGINE_MODULE)  # where it was never imported, no codec is of it
-        if module is None or not isinstance(self._codec, module.TorchEngine):
+        return module is not None and isinstance(self._codec, module.TorchEngine)
+
+    def check_gradients(self) -> None:
+        """Raises UsageError for an engine without torch."""
+        if not self.has_gradients:
             raise UsageError(
                 "This takes the model itself or its gradients, which the torch engine alone has, and this "
                 f"space was opened without PyTorch. {TORCH_HINT} {install_command('train')}"
             )
+
+    @property
+    def has_codes(self) -> bool:
+        """Whether latents are rounded to codes (vector quantization)."""
+        return self.config.bottleneck == "vq"
+
+    @property
+    def parameter_count(self) -> int:
+        """The number of the model's parameters."""
+        return self._codec.parameter_count
+
+    @property
+    def torch_engine(self) -> "TorchEngine":
+        """The engine with gradients and torch modules. Raises UsageError for a space on another engine."""
+        self.check_gradients()
         return cast("TorchEngine", self._codec)
 
     @property
@@ -110,6 +140,19 @@ class BaseSpace:
     def prior_origin(self, kind: str | None = None) -> str:
         """One sentence on where the prior of that kind comes from."""
         return self._codec.prior_origin(kind)
+
+    def prior_mean(self, kind: str | None = None) -> np.ndarray:
+        """The mean latent of the prior of that kind, float32 (D,)."""
+        return self._codec.prior_mean(kind)
+
+    def is_fitted(self, kind: str | None = None) -> bool:
+        """Whether the prior of that kind was fitted to latents of faces; N(0, I) was not."""
+        return self._codec.is_fitted(kind)
+
+    def images(self, z: np.ndarray) -> np.ndarray:
+        """Latents (N, D) to images float32 (N, C, H, W) in [0, 1], which `decode` rounds to faces. Attributes
+        of a conditional space stay unknown."""
+        return self._codec.images(check_latents(z, self.latent_dim), self.attribute_values(None))
 
     def density_prior(self, kind: str | None = None) -> "Prior":
         """The prior whose log-density bends a geodesic path: `prior`, but the model's own where the default

@@ -31,6 +31,11 @@ class Codec(Protocol):
         ...
 
     @property
+    def parameter_count(self) -> int:
+        """The number of the model's parameters."""
+        ...
+
+    @property
     def default_prior(self) -> str:
         """The kind of prior that is used where none is named."""
         ...
@@ -41,6 +46,10 @@ class Codec(Protocol):
 
     def decode(self, z: np.ndarray, attributes: np.ndarray) -> np.ndarray:
         """Faces uint8 (N, H, W, C)."""
+        ...
+
+    def images(self, z: np.ndarray, attributes: np.ndarray) -> np.ndarray:
+        """Mean images float32 (N, C, H, W) in [0, 1], which are not rounded as faces are."""
         ...
 
     def sample(
@@ -70,6 +79,10 @@ class Codec(Protocol):
 
     def prior_origin(self, prior: str | None) -> str:
         """One sentence on where a prior comes from."""
+        ...
+
+    def is_fitted(self, prior: str | None) -> bool:
+        """Whether a prior was fitted to latents of faces; N(0, I) was not."""
         ...
 
     def truncate(self, z: np.ndarray, strength: float, prior: str | None) -> np.ndarray:

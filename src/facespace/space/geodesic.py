@@ -3,7 +3,6 @@ of the prior's log-density; the plan of a morph in latent/morph.py takes these p
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -12,6 +11,7 @@ from torch import Tensor
 from facespace.core import waiting
 from facespace.latent import morph
 from facespace.models.priors import FittedNormal, Flow, Prior, StandardNormal
+from facespace.space.gaussian_guides import GaussianGuide
 
 WAVES = 4  # sines of 1 … WAVES half-periods that a bend is made of: too few to be jagged
 POINTS_PER_SEGMENT = 16  # places a segment at which the density is evaluated
@@ -30,15 +30,6 @@ def density_guide(prior: Prior) -> Prior:
     normal.center.copy_(prior.center)
     normal.covariance.copy_((prior.axes * prior.spread.square()) @ prior.axes.T)
     return normal
-
-
-class GaussianGuide(NamedTuple):
-    """All that paths under a Gaussian depend on: its `center` (D,), the `scale` (D,) of its samples, and its
-    `covariance` (D, D), None for the unit matrix."""
-
-    center: np.ndarray
-    scale: np.ndarray
-    covariance: np.ndarray | None
 
 
 def gaussian_guide(prior: Prior) -> GaussianGuide | None:

@@ -8,15 +8,14 @@ from typing import Any
 import numpy as np
 
 from facespace.core.aliases import current_argument
-from facespace.core.cards import RESTORE_HINT, prior_file
+from facespace.core.cards import RESTORE_HINT, SCALE, prior_file
 from facespace.core.errors import BundleError, UsageError, suggest
 from facespace.core.extras import install_command
 from facespace.core.tensor_files import Stored, read_arrays, widened
-from facespace.core.waiting import step
-from facespace.image.pixels import levels_of, shares_of
 from facespace.models import array_bundle, bundle, bundle_card, graphs
 from facespace.models.bundle_card import MODEL_PRIOR, PriorEntry
 from facespace.models.prior_facts import FITTED_NORMAL, STANDARD_NORMAL, STORED_KINDS
+from facespace.space import onnx_batches
 from facespace.space.array_priors import (
     FLOWS,
     ArrayGaussian,
@@ -27,7 +26,8 @@ from facespace.space.array_priors import (
 )
 from facespace.space.inputs import condition_values
 
-BATCH = 16  # faces at once: as fast as 64, and onnxruntime keeps the memory of its largest batch
+# Endings of tensors that are no parameters: scales of 8-bit weights, and the buffers of layers.
+NOT_LEARNED = (SCALE, ".running_mean", ".running_var", ".num_batches_tracked", ".codes", ".uses", ".sums")
 
 
 class OnnxCodec:
@@ -61,31 +61,38 @@ class OnnxCodec:
         return self.bundle.model.config.conditions
 
     @property
+    def parameter_count(self) -> int:
+        """The number of the model's parameters: of its tensors without buffers, which no layer learns."""
+        counted = 0
+        for name, tensor in self._tensors.items():
+            if not name.endswith(NOT_LEARNED) and not name.startswith("prior."):
+                counted += tensor.array.size
+        return counted
+
+    @property
     def default_prior(self) -> str:
         """As of the torch engine."""
         return bundle_card.default_prior(self.bundle.card)
 
     def encode(self, faces: np.ndarray, attributes: np.ndarray) -> np.ndarray:
         """Faces uint8 (N, H, W, C) to posterior means, float32 (N, D)."""
-        parts = [np.empty((0, self.latent_dim), np.float32)]
-        for start in range(0, len(faces), BATCH):
-            step()
-            part = shares_of(faces[start : start + BATCH])
-            parts.append(self._run(graphs.ENCODER, faces=part, **_given(attributes, len(part))))
-        return np.concatenate(parts)
+        return onnx_batches.encode(self._encoded, faces, attributes, self.latent_dim)
 
     def decode(self, z: np.ndarray, attributes: np.ndarray) -> np.ndarray:
         """Latents (N, D) to faces uint8 (N, H, W, C)."""
-        channels, height, width = self.image_shape
-        parts = [np.empty((0, height, width, channels), np.uint8)]
-        for start in range(0, len(z), BATCH):
-            step()
-            parts.append(levels_of(self._decoded(z[start : start + BATCH], attributes)))
-        return np.concatenate(parts)
+        return onnx_batches.decode(self._decoded, z, attributes, self.image_shape)
+
+    def images(self, z: np.ndarray, attributes: np.ndarray) -> np.ndarray:
+        """Latents (N, D) to images float32 (N, C, H, W) in [0, 1], not rounded."""
+        return onnx_batches.images(self._decoded, z, attributes, self.image_shape)
+
+    def _encoded(self, faces: np.ndarray, attributes: np.ndarray) -> np.ndarray:
+        """Images float32 (N, C, H, W) in [0, 1] to latents float32 (N, D)."""
+        return self._run(graphs.ENCODER, faces=faces, **_given(attributes, len(faces)))
 
     def _decoded(self, z: np.ndarray, attributes: np.ndarray) -> np.ndarray:
         """Latents (N, D) to images float32 (N, C, H, W) in [0, 1]."""
-        return self._run(graphs.DECODER, latents=np.ascontiguousarray(z), **_given(attributes, len(z)))
+        return self._run(graphs.DECODER, latents=z, **_given(attributes, len(z)))
 
     def sample(
         self,
@@ -121,6 +128,10 @@ class OnnxCodec:
     def prior_origin(self, prior: str | None) -> str:
         """One sentence on where a prior comes from."""
         return self.prior(prior).origin
+
+    def is_fitted(self, prior: str | None) -> bool:
+        """Whether a prior was fitted to latents of faces."""
+        return type(self.prior(prior)) is not ArrayPrior
 
     def truncate(self, z: np.ndarray, strength: float, prior: str | None) -> np.ndarray:
         """Latents (N, D) moved by a `strength` in [0, 1] towards the centre of a prior, float32 (N, D)."""
@@ -191,22 +202,30 @@ class OnnxCodec:
         """The tensors of the model."""
         return graphs.read_graph_tensors(self.bundle.folder, self.bundle.card, graphs.DECODER)
 
+    def graph(self, name: str) -> bytes:
+        """A graph with its tensors inside, as an ONNX model. Raises BundleError for one that is missing or
+        damaged."""
+        return graphs.checked_graph(self.bundle.folder, name, self._tensors_of(name))
+
     def _session(self, name: str) -> Any:
         if name not in self._sessions:
-            folder = self.bundle.folder
-            card = self.bundle.card
-            if graphs.tensors_file(name) == graphs.tensors_file(graphs.DECODER):
-                tensors = self._tensors
-            else:
-                card = bundle.card_of(folder)  # a prior may have been fitted since
-                tensors = graphs.read_graph_tensors(folder, card, name)
-            if name not in graphs.graphs_of(card):
-                raise BundleError(
-                    f"{folder} has no graph {name} of its tensors, so that this takes PyTorch: "
-                    f"{install_command('train')}"
-                )
-            self._sessions[name] = graphs.open_graph(folder, name, tensors)
+            self._sessions[name] = graphs.open_graph(self.bundle.folder, name, self._tensors_of(name))
         return self._sessions[name]
+
+    def _tensors_of(self, name: str) -> dict[str, Stored]:
+        """The tensors of the file of a graph. Raises BundleError where there is no such graph."""
+        folder, card = self.bundle.folder, self.bundle.card
+        if graphs.tensors_file(name) == graphs.tensors_file(graphs.DECODER):
+            tensors = self._tensors
+        else:
+            card = bundle.card_of(folder)  # a prior may have been fitted since
+            tensors = graphs.read_graph_tensors(folder, card, name)
+        if name not in graphs.graphs_of(card):
+            raise BundleError(
+                f"{folder} has no graph {name} of its tensors, so that this takes PyTorch: "
+                f"{install_command('train')}"
+            )
+        return tensors
 
     def _run(self, name: str, **inputs: np.ndarray) -> np.ndarray:
         return self._session(name).run(None, inputs)[0]
@@ -227,4 +246,4 @@ def _given(attributes: np.ndarray, rows: int) -> dict[str, np.ndarray]:
     """The input of the attributes (A,) of some faces; none of a model without conditions."""
     if not len(attributes):
         return {}
-    return {"attributes": np.tile(attributes.astype(np.float32), (rows, 1))}
+    return {"attributes": onnx_batches.rows_of(attributes, rows)}

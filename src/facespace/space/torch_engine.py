@@ -13,7 +13,7 @@ from facespace.core.waiting import step
 from facespace.data.faces import BATCH_SIZE
 from facespace.image.pixels import to_float, to_uint8
 from facespace.models import LatentModel, bundle, bundle_card, fitted
-from facespace.models.priors import Flow, Prior
+from facespace.models.priors import FittedPrior, Flow, Prior
 from facespace.space import inputs
 
 
@@ -45,6 +45,11 @@ class TorchEngine:
     def conditions(self) -> tuple[str, ...]:
         """The attributes of model.conditions."""
         return self.model.config.conditions
+
+    @property
+    def parameter_count(self) -> int:
+        """The number of the model's parameters."""
+        return sum(part.numel() for part in self.model.parameters())
 
     @property
     def default_prior(self) -> str:
@@ -86,6 +91,16 @@ class TorchEngine:
             step()
             if len(part):
                 parts.append(to_uint8(self.image(part, y)))
+        return np.concatenate(parts)
+
+    @torch.inference_mode()
+    def images(self, z: np.ndarray, attributes: np.ndarray) -> np.ndarray:
+        """Latents (N, D) to images float32 (N, C, H, W) in [0, 1], not rounded."""
+        latents, y = torch.from_numpy(z).to(self.device), torch.from_numpy(attributes).to(self.device)
+        parts = [np.empty((0, *self.image_shape), np.float32)]
+        for part in latents.split(BATCH_SIZE):
+            if len(part):
+                parts.append(self.image(part, y).float().cpu().numpy())
         return np.concatenate(parts)
 
     def image(self, z: Tensor, y: Tensor | None = None) -> Tensor:
@@ -130,6 +145,10 @@ class TorchEngine:
     def prior_origin(self, prior: str | None) -> str:
         """One sentence on where a prior comes from."""
         return self.prior(prior).origin
+
+    def is_fitted(self, prior: str | None) -> bool:
+        """Whether a prior was fitted to latents of faces."""
+        return isinstance(self.prior(prior), FittedPrior)
 
     def truncate(self, z: np.ndarray, strength: float, prior: str | None) -> np.ndarray:
         """Latents (N, D) moved by a `strength` in [0, 1] towards the centre of a prior, float32 (N, D)."""

@@ -2,7 +2,6 @@
 latent."""
 
 import numpy as np
-import torch
 
 from facespace.core.console import progress
 from facespace.space.face_space import BATCH_SIZE, FaceSpace
@@ -10,23 +9,21 @@ from facespace.space.face_space import BATCH_SIZE, FaceSpace
 STEPS = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)  # standard deviations
 
 
-@torch.inference_mode()
 def influence(space: FaceSpace, z: np.ndarray, steps: np.ndarray) -> np.ndarray:
     """The mean absolute change of a pixel value, (P,) in [0, 1], when one of the `moves` (P, D) is added to a
-    latent, over the latents `z` (M, D). Attributes of a conditional space stay unknown. Runs in the torch
-    engine."""
-    engine = space.torch_engine
-    faces = torch.from_numpy(np.asarray(z, np.float32)).to(engine.device)
-    table = torch.from_numpy(np.asarray(steps, np.float32)).to(engine.device)
-    before = engine.image(faces).float()  # (M, C, H, W)
+    latent, over the latents `z` (M, D). Attributes of a conditional space stay unknown."""
+    faces, table = np.asarray(z, np.float32), np.asarray(steps, np.float32)
+    before = space.images(faces)  # (M, C, H, W)
     parts = []
+    at_once = max(1, BATCH_SIZE // len(faces))
     with progress(len(steps), "Moving each latent", "latents") as advance:
-        for some in table.split(max(1, BATCH_SIZE // len(faces))):
-            after = engine.image((faces + some[:, None]).flatten(0, 1)).float()  # (P · M, C, H, W)
-            change = (after.unflatten(0, (len(some), len(faces))) - before).abs()
-            parts.append(change.flatten(1).mean(1).double().cpu())
+        for start in range(0, len(table), at_once):
+            some = table[start : start + at_once]
+            after = space.images((faces + some[:, None]).reshape(-1, faces.shape[1]))  # (P · M, C, H, W)
+            change = np.abs(after.reshape(len(some), *before.shape) - before)
+            parts.append(change.reshape(len(some), -1).mean(1, dtype=np.float64))
             advance(len(some))
-    return torch.cat(parts).numpy()
+    return np.concatenate(parts)
 
 
 def traverse(center: np.ndarray, axes: np.ndarray, steps: tuple[float, ...] = STEPS) -> np.ndarray:

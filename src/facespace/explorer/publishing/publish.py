@@ -5,20 +5,22 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from facespace.core.console import note
 from facespace.core.errors import UsageError, choose
+from facespace.core.extras import install_command, is_installed
 from facespace.core.files import build_folder, check_apart, check_target, is_own
 from facespace.core.locks import writing
 from facespace.core.reading import read_json
 from facespace.explorer.engine import Engine
 from facespace.explorer.local_photos import yunet_of_any_size
 from facespace.explorer.publishing import page
+from facespace.explorer.publishing.networks import PRECISIONS
 from facespace.explorer.publishing.page import SITE
 from facespace.explorer.publishing.runtime import read_runtime
 from facespace.explorer.publishing.site import KIND, NAMES, SiteSpec, sizes_of, write_folder, write_single
-from facespace.explorer.publishing.spaces import PRECISIONS
 from facespace.explorer.service import Spaces
-from facespace.formats.onnx_graphs import check_packages
 from facespace.image.detectors import local_yunet
+from facespace.models import array_bundle
 from facespace.space.face_space import FaceSpace
 
 HEAD = 10_000  # bytes of a page in which its generator stands
@@ -51,14 +53,15 @@ def publish(
     given: list[FaceSpace | Path] = []
     for space in spaces:
         given.append(space if isinstance(space, FaceSpace) else Path(space))
-    check_packages("facespace publish")
+    if array_bundle.engine() == "torch":
+        from facespace.formats.onnx_graphs import check_packages
+
+        check_packages("facespace publish")
     opened = Spaces(given)
     check_apart(place, *(space.folder if isinstance(space, FaceSpace) else space for space in given))
     with writing(place):
         _check(place, single, force)
-        weights = local_yunet()
-        detector = yunet_of_any_size(weights) if weights else None
-        spec = SiteSpec(read_runtime(Path(runtime) if runtime else None), precision, detector, address)
+        spec = SiteSpec(read_runtime(Path(runtime) if runtime else None), precision, _detector(), address)
         with _all_open(opened) as engines:
             if single:
                 write_single(engines, place, spec)
@@ -66,6 +69,18 @@ def publish(
             with build_folder(place) as site:
                 write_folder(engines, site, spec)
     return sizes_of(place)
+
+
+def _detector() -> bytes | None:
+    """The face detector for the site; None without its weights, and without the package that opens its input
+    to pictures of any size."""
+    weights = local_yunet()
+    if weights is None:
+        return None
+    if not is_installed("onnx"):
+        note(f"The site has no face detector, which takes the package onnx: {install_command('onnx')}")
+        return None
+    return yunet_of_any_size(weights)
 
 
 def _checked_address(address: str) -> str:

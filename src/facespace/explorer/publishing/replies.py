@@ -18,7 +18,7 @@ from facespace.explorer.local_arrays import local_arrays
 from facespace.explorer.local_photos import photo_layout
 from facespace.explorer.messages import Header, Request
 from facespace.image import grids, provenance
-from facespace.space.geodesic import gaussian_guide
+from facespace.space.gaussian_guides import guide_of
 
 STORED = ("mean", "statistics", "directions")  # requests without fields
 MAPS = ("pca", "tsne")
@@ -62,11 +62,11 @@ def static_facts(engine: Engine, priors: Sequence[str]) -> Header:
     """The facts of a space on a static site: what needs gradients, a disk or another prior is not there."""
     facts = dict(engine.facts)
     absent = dict(UNAVAILABLE)
-    if gaussian_guide(engine.space.density_prior()) is None:
+    if guide_of(engine.space) is None:
         absent["geodesic"] = GEODESIC
     # The page adds the formats that its browser can write.
     facts |= {"writable": False, "tunable": False, "formats": [], "unavailable": absent}
-    origins = {kind: engine.space.prior(kind).origin for kind in priors}
+    origins = {kind: engine.space.prior_origin(kind) for kind in priors}
     return {**facts, "priors": origins}
 
 

@@ -137,7 +137,7 @@ function segments() {
   return loopMode.value === 'loop' ? between + 1 : between;
 }
 
-/** Leaves out what a static page cannot compute, and says why. */
+/** Leaves out what the page cannot compute, and says why. */
 function fillInterpolations() {
   const { unavailable } = openFacts();
   fillSelect(interpolation, INTERPOLATIONS.filter(([name]) => !unavailable[name]), 'interpolation');

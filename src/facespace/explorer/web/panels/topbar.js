@@ -149,7 +149,7 @@ function about() {
 }
 
 /**
- * What a static page cannot do, as a row of facts.
+ * What a static page, or a server without PyTorch, cannot do, as a row of facts.
  * @param {import('../types.js').SpaceFacts} facts
  * @returns {Record<string, string>}
  */
