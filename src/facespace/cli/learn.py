@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from facespace.cli.app import Done, Facts, verb
 from facespace.cli.options import Flag, Settings
 from facespace.cli.terminal import table
+from facespace.core.addresses import shown
 from facespace.core.console import note, quoted
 from facespace.core.errors import UsageError
 
@@ -151,7 +152,7 @@ def train(
     from facespace.training.loop import train as run_training
 
     if start is not None and not resume:
-        note(f"The easier way for up to 5,000 faces: facespace adapt {data} --to DIR --from {start}")
+        note(f"The easier way for up to 5,000 faces: facespace adapt {shown(data)} --to DIR --from {start}")
     result = run_training(
         recipe,
         data,

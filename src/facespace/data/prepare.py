@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from facespace.core.addresses import is_address
 from facespace.core.aliases import rename_old_keys
 from facespace.core.cards import Card
 from facespace.core.errors import FaceSetError
@@ -120,7 +121,9 @@ def _make(
     rules: CopyRules,
 ) -> None:
     """Reads the pictures, from where an interrupted process was, and writes the set."""
-    root = origin.root and Path(origin.root).resolve()
+    root = origin.root
+    if root and not is_address(root):
+        root = Path(root).resolve()
     further = [option for option in (per_shard, rules if rules.looks else None) if option]
     job = job_digest(listing, origin.name, root, options, spec, *further)
     results, shards = write_images(folder, job, listing, spec, workers, per_shard, rules)

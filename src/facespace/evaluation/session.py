@@ -93,7 +93,7 @@ class EvaluationSession:
         self.faces, self.split, self.rows = selected.set, split, selected.rows
         if len(self.rows) < FEWEST:
             raise UsageError(
-                f"{self.faces.root} has {len(self.rows)} faces in the split {split!r}, and at least "
+                f"{self.faces.place} has {len(self.rows)} faces in the split {split!r}, and at least "
                 f"{FEWEST} are needed: {self.faces.card['splits']}."
             )
 
@@ -119,7 +119,7 @@ class EvaluationSession:
                 channels=card["channels"],
                 crop=card["crop"],
                 fingerprint=card["fingerprint"],
-                folder=str(self.faces.root),
+                folder=self.faces.place,
             ),
             split=self.split,
             faces=len(self.rows),

@@ -70,7 +70,7 @@ def known_latents(space: FaceSpace, faces: FaceSet | None, check: Check, seed: i
             check()
             parts.append(whole.encode(faces.images[rows[start : start + BATCH_SIZE]]))
         return FaceLatents(
-            np.concatenate(parts), rows, f"{len(rows):,} encoded faces of the set {faces.root.name}"
+            np.concatenate(parts), rows, f"{len(rows):,} encoded faces of the set {faces.name}"
         )
     prior = space.prior()
     if isinstance(prior, FittedPrior):
