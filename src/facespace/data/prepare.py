@@ -37,7 +37,7 @@ from facespace.data.shards import Shard
 from facespace.data.sources import SourceOptions, landmarks
 from facespace.data.split_copies import join_copies, own_splits
 from facespace.data.splits import Groups, assign_splits, copies_of
-from facespace.data.stored import StoredFaces, people_of
+from facespace.data.stored import StoredFaces, given_points, people_of
 from facespace.data.writing import write_facts
 from facespace.image.photos import TOO_SMALL
 from facespace.workers.where import Workers
@@ -139,7 +139,7 @@ def _where(workers: int | Workers | None) -> Workers:
 
 def _with_layout(listing: SourceListing) -> tuple[SourceListing, bool]:
     """The listing with a note on where its faces lie, and whether they lie at different places."""
-    given = sum(face.points is not None for face in listing.faces)
+    given = given_points(listing.faces)
     if given:
         note = (
             f"the landmarks of {given:,} photographs were read from {landmarks.TABLE}, so faces were aligned"

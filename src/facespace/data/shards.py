@@ -66,13 +66,15 @@ class OpenParts(list[np.ndarray]):
 
 class ShardedImages:
     """Faces uint8 (N, H, W, C) in several memory-mapped files, read like one array: by a row, a slice, row
-    numbers or a mask. What is read is a copy. `counts` are the numbers of faces of the shards."""
+    numbers or a mask. What is read is a copy. Of `parts` that are not open yet, `counts` are the numbers of
+    faces."""
 
     dtype = np.dtype(np.uint8)
     ndim = 4
 
-    def __init__(self, parts: Parts, counts: Sequence[int]) -> None:
-        self.parts = parts
+    def __init__(self, parts: Sequence[np.ndarray] | Parts, counts: Sequence[int] | None = None) -> None:
+        self.parts: Parts = OpenParts(parts) if isinstance(parts, Sequence) else parts
+        counts = counts or [len(part) for part in self.parts]
         self.ends = np.cumsum(counts)  # the first row after each shard
         self.starts = self.ends - counts
         self.shape: tuple[int, ...] = (int(self.ends[-1]), *self.parts[0].shape[1:])
@@ -186,7 +188,7 @@ def open_images(root: Path, count: int, shards: Sequence[Shard] | None) -> np.nd
     if sum(map(len, parts)) != count or len(shapes) != 1:
         found = sum(map(len, parts))
         raise DamagedImages(f"its shards hold {found:,} faces of {len(shapes)} shapes, the card {count:,}")
-    return ShardedImages(OpenParts(parts), list(map(len, parts)))
+    return ShardedImages(parts)
 
 
 def open_file(root: Path, name: str, count: int) -> np.ndarray:

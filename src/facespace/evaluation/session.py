@@ -11,6 +11,7 @@ import torch
 
 from facespace.core.console import progress
 from facespace.core.errors import UsageError
+from facespace.core.large_arrays import joined
 from facespace.core.version import __version__
 from facespace.data.faces import FaceSet, batches, evenly_spaced
 from facespace.image.pixels import to_float
@@ -129,8 +130,13 @@ class EvaluationSession:
     @cached_property
     def originals(self) -> np.ndarray:
         """The selected faces in the size and colour of the decoder's output, uint8 (N, H, W, C)."""
-        parts = [self.space.target(self.pixels(part)) for part in batches(self.rows)]
-        return np.concatenate(parts)
+        return self.targets(self.rows)
+
+    def targets(self, rows: np.ndarray) -> np.ndarray:
+        """Those faces of the set in the size and colour of the decoder's output, uint8 (N, H, W, C)."""
+        if not len(rows):
+            return self.space.target(self.pixels(rows))
+        return joined((self.space.target(self.pixels(part)) for part in batches(rows)), len(rows))
 
     @cached_property
     @torch.inference_mode()
@@ -193,7 +199,7 @@ class Evaluation:
     def real(self, split: str, count: int) -> np.ndarray:
         """At most `count` faces of another split, in the size and colour of the decoder's output."""
         rows = evenly_spaced(self.session.faces.rows(split), count)
-        return self.session.space.target(self.session.pixels(rows))
+        return self.session.targets(rows)
 
 
 def draw_samples(
