@@ -92,7 +92,7 @@ def _of_set(space: FaceSpace, faces: FaceSet) -> Faces:
     split = "train" if len(faces.rows("train")) else "all"
     chosen = space.faces_of(faces, split)
     names = [f"face {row}" for row in chosen.rows]
-    notes = [f"The {len(names):,} training faces of {faces.root} are used."] if split == "train" else []
+    notes = [f"The {len(names):,} training faces of {faces.place} are used."] if split == "train" else []
     terms = str(faces.card.get("terms") or "")
     return Faces(chosen.pixels, names, notes, f"a prepared set ({faces.card.get('source')})", terms)
 

@@ -8,7 +8,9 @@ from cyclopts import Parameter
 from facespace.cli.app import Done, verb
 from facespace.cli.options import ANY_WORKERS, Flag, ForceSet, Settings, WorkersOptions, optional_words
 from facespace.cli.outputs import resumable
+from facespace.core.addresses import is_address, shown
 from facespace.core.console import quoted
+from facespace.core.errors import UsageError
 
 
 @verb("facespace train-attributes --data SET --to NET [OPTIONS]")
@@ -102,6 +104,10 @@ def label(
     """
     from facespace.training import labelling
 
+    if to is None and is_address(data):
+        raise UsageError(
+            f"{shown(data)} is an address: name the labelled set, which is written here, with --to."
+        )
     target = to or data.with_name(f"{data.resolve().name}-labelled")
     names = optional_words(attributes) or ()
     with resumable(target):
@@ -118,10 +124,10 @@ def label(
     labels, terms = faces.card["labelled"], faces.card["terms"]
     unknown, count = labelling.unknown_share(faces), len(faces.attribute_names)
     text = (
-        f"{len(faces):,} faces with {count} attributes in {faces.root}, {len(labels['attributes'])} of them "
+        f"{len(faces):,} faces with {count} attributes in {faces.place}, {len(labels['attributes'])} of them "
         f"predicted by the attribute network {labels['network'][:16]}; "
         f"{unknown:.1%} of all values are unknown.\n"
         f"The accuracy of each is in the network's card; labels are for: {terms}"
     )
-    facts = {"set": str(faces.root), "faces": len(faces), "attributes": count, "unknown": unknown}
+    facts = {"set": faces.place, "faces": len(faces), "attributes": count, "unknown": unknown}
     return Done({**facts, "labelled": labels, "terms": terms}, text)

@@ -21,6 +21,7 @@ from facespace.cli.options import (
 )
 from facespace.cli.outputs import resumable
 from facespace.cli.set_text import describe_set
+from facespace.core.addresses import shown
 from facespace.core.console import quoted
 from facespace.core.errors import FaceSetError, UsageError
 
@@ -223,11 +224,11 @@ def show(
     if count < 1:
         raise UsageError(f"The number of faces must be at least 1; got {count}.")
     if not len(rows):
-        raise UsageError(f"{faces.root} has no faces in the split {split!r}: {faces.card['splits']}.")
+        raise UsageError(f"{faces.place} has no faces in the split {split!r}: {faces.card['splits']}.")
     rows = evenly_spaced(rows, count)
     lines = describe_set(faces.card).splitlines()
     save_faces(faces.images[rows], to, lambda sheet: grids.labelled(sheet, lines))
-    facts = {"to": str(to), "set": str(data), "shown": len(rows), "faces": len(faces)}
+    facts = {"to": str(to), "set": faces.place, "shown": len(rows), "faces": len(faces)}
     return Done(facts | {"splits": faces.card["splits"]}, f"{len(rows)} of {len(faces):,} faces in {to}")
 
 
@@ -248,10 +249,10 @@ def verify(data: Path, /) -> Done:
     found = check(data)
     if found.faults:
         raise FaceSetError("\n".join(found.faults))
-    facts = {"set": str(data), "faces": found.faces, "files": found.files, "bytes": found.bytes}
+    facts = {"set": shown(data), "faces": found.faces, "files": found.files, "bytes": found.bytes}
     facts["seconds"] = round(time.monotonic() - start, 2)
     size = f"{found.faces:,} faces in {found.files:,} files, {found.bytes / 1e6:,.1f} MB"
-    return Done(facts, f"{data} is intact: {size}")
+    return Done(facts, f"{shown(data)} is intact: {size}")
 
 
 @verb("facespace download NAME --to ROOT --accept-terms")

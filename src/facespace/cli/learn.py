@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from facespace.cli.app import Done, Facts, verb
 from facespace.cli.options import Flag, Settings
 from facespace.cli.terminal import table
+from facespace.core.addresses import shown
 from facespace.core.console import note, quoted
 from facespace.core.errors import UsageError
 
@@ -154,7 +155,9 @@ def train(
 
     # Training says what is wrong with a set that cannot be read.
     if start is not None and not resume and is_face_set(data) and len(FaceSet(data)) <= MOST:
-        note(f"The easier way for up to {MOST:,} faces: facespace adapt {data} --to DIR --from {start}")
+        note(
+            f"The easier way for up to {MOST:,} faces: facespace adapt {shown(data)} --to DIR --from {start}"
+        )
     result = run_training(
         recipe,
         data,

@@ -123,7 +123,7 @@ def subsample(
 
 def _derived(faces) -> Done:
     facts = {
-        "set": str(faces.root),
+        "set": faces.place,
         "faces": len(faces),
         "splits": faces.card["splits"],
         "notes": faces.card["notes"],

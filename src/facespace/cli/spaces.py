@@ -18,6 +18,7 @@ from facespace.cli.options import (
     parse_grid,
 )
 from facespace.cli.outputs import Scale, output_file, resumable
+from facespace.core.addresses import shown
 from facespace.core.console import quoted
 from facespace.core.errors import UsageError
 
@@ -215,8 +216,8 @@ def _encode_set(
     space = open_one(paths[0] if paths else None)
     with resumable(to):
         encoded = encode_set(space, data, to, split=split, count=count, workers=where)
-    facts = {"to": str(to), "count": encoded, "set": str(data), "split": split, **space_facts(space)}
-    return Done(facts, f"{encoded:,} × {space.latent_dim} numbers in {to}, in the order of {data}")
+    facts = {"to": str(to), "count": encoded, "set": shown(data), "split": split, **space_facts(space)}
+    return Done(facts, f"{encoded:,} × {space.latent_dim} numbers in {to}, in the order of {shown(data)}")
 
 
 @verb("facespace decode [SPACE] LATENTS.npy [--to FILE]")

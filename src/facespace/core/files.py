@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from facespace.core.addresses import check_here
 from facespace.core.errors import UsageError, WorkersError
 from facespace.core.left_behind import is_system_file
 from facespace.core.locks import WAIT, is_lock, short_name, writing
@@ -37,12 +38,13 @@ ABANDONED = 24 * 3600.0  # seconds after which a partial of another host counts 
 def write_atomically(path: Path) -> Iterator[Path]:
     """Yields a temporary path in the same folder, with the same ending; renamed to `path` if the block
     succeeds and removed if it does not."""
+    check_here(path)
     if path.is_symlink():  # what the link leads to is written, and the link stays
         path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
     stem = short_name(path.with_suffix(""))
     clear_partials(path.parent, stem)
-    beside = path.with_name(f".{stem}{_owner()}{path.suffix}")
+    beside = path.with_name(f".{stem}{owner()}{path.suffix}")
     try:
         with _named(path):
             yield beside
@@ -52,7 +54,7 @@ def write_atomically(path: Path) -> Iterator[Path]:
         beside.unlink(missing_ok=True)
 
 
-def _owner() -> str:
+def owner() -> str:
     """The part of a partial's name that says whose it is."""
     return f".{_host()}-{os.getpid()}-{secrets.token_hex(4)}.{PARTIAL}"
 
@@ -132,7 +134,7 @@ def build_folder(path: Path, resumable: bool = False) -> Iterator[Path]:
         restore_interrupted(path)
         beside = unfinished_folder(path)
         if not resumable and beside.parent != path:
-            beside = path.with_name(f".{short_name(path)}{_owner()}")
+            beside = path.with_name(f".{short_name(path)}{owner()}")
         beside.mkdir(parents=True, exist_ok=True)
         try:
             with _named(path):

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from facespace.core.addresses import check_here
 from facespace.core.errors import FacespaceError
 
 WAIT = 60.0  # seconds that a short change waits for another one of the same target
@@ -29,7 +30,8 @@ def writing(path: Path, wait: float = 0.0) -> Iterator[None]:
     """Holds the exclusive lock of a target inside the block; in the same thread blocks may be nested.
 
     Long work refuses to start while another holds the lock; a short change waits up to `wait` seconds. What
-    the block decides about the target, it must read inside. Raises BusyError."""
+    the block decides about the target, it must read inside. Raises BusyError, UsageError for an address."""
+    check_here(path)
     target = path.resolve()
     paths: set[Path] = _held.__dict__.setdefault("paths", set())
     if target in paths:

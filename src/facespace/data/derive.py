@@ -96,7 +96,7 @@ def _check_shapes(sets: Sequence[FaceSet]) -> None:
     shapes = {faces.image_shape for faces in sets}
     if len(shapes) == 1:
         return
-    found = ", ".join(f"{faces.root} {'×'.join(map(str, faces.image_shape))}" for faces in sets)
+    found = ", ".join(f"{faces.place} {'×'.join(map(str, faces.image_shape))}" for faces in sets)
     raise UsageError(
         f"Only faces of one shape can be merged: {found}. Prepare them again with the same --size and --gray."
     )
@@ -114,7 +114,7 @@ def _people(faces: FaceSet) -> Iterator[str]:
 def _part(faces: FaceSet) -> Card:
     """The card's entry on one of the sets that were merged."""
     return {
-        "set": faces.root.name,
+        "set": faces.name,
         "source": faces.card["source"],
         "faces": len(faces),
         "fingerprint": faces.fingerprint,
@@ -181,7 +181,8 @@ def balance(
     chosen = np.sort(np.concatenate(kept))
     if not len(chosen):
         raise FaceSetError(
-            f"{faces.root} has no split with faces both with and without {on}, so nothing is left to balance."
+            f"{faces.place} has no split with faces both with and without {on}, so nothing is left to "
+            "balance."
         )
     note = f"balanced on {on}: {len(chosen):,} of {len(faces):,} faces kept"
     return _derived(faces, chosen, Path(to), force, note)
@@ -267,10 +268,10 @@ def _prefixes(sets: Sequence[FaceSet]) -> list[str]:
     """A name for each set that no other has: its folder's, numbered where that is taken."""
     names: list[str] = []
     for faces in sets:
-        name, number = faces.root.name, 1
+        name, number = faces.name, 1
         while name in names:
             number += 1
-            name = f"{faces.root.name}-{number}"
+            name = f"{faces.name}-{number}"
         names.append(name)
     return names
 

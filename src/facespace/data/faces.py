@@ -18,6 +18,7 @@ from facespace.core.cards import CARD, Card, CardKind, read_card
 from facespace.core.console import progress, quoted
 from facespace.core.errors import FaceSetError, UsageError
 from facespace.core.files import restore_interrupted
+from facespace.data.remote_sets import RemoteSet, remote_set
 from facespace.data.set_table import SPLITS, DamagedTable, SetTable, read_table, table_file
 from facespace.data.shards import IMAGES, DamagedImages, Digest, Shard, ShardedImages, open_images, shard_name
 from facespace.image.photos import Template
@@ -91,15 +92,28 @@ class FaceSet:
     `splits`, `ids` and `identities` (N,) text, empty where unknown; `card` its metadata.
 
     The texts are kept packed: `ids` and `identities` make an array at each use, and `table` has the columns.
-    Images in shards are read like one array; a part of them is a copy.
+    Images in shards are read like one array; a part of them is a copy. Of a set at an address such as
+    s3://BUCKET/SET, `root` is the folder of the cache (core/remote_cache.py) to which its files are copied as
+    they are read, and `place` the address.
 
-    Raises FaceSetError where the folder is missing, unfinished or damaged."""
+    Raises FaceSetError where the folder is missing, unfinished or damaged; RemoteError where an address
+    cannot be read, FetchError where the disk is full."""
 
     def __init__(self, root: Path | str) -> None:
-        self.root = _folder_of(Path(root))
-        restore_interrupted(self.root)
-        self.card = read_set_card(self.root)
-        self.images = self._map_images()
+        remote = remote_set(root)
+        self.root = remote.folder if remote else _folder_of(Path(root))
+        self.place = str(remote.address if remote else self.root)  # as messages and protocols name it
+        self.name = remote.address.name if remote else self.root.name
+        if remote is None:
+            restore_interrupted(self.root)
+        try:
+            self.card = read_set_card(self.root)
+        except FaceSetError as error:
+            raise FaceSetError(str(error).replace(str(self.root), self.place)) from error
+        if remote:
+            entry = self.card.get("table")
+            remote.fetch_table(*((entry["file"], entry["sha256"]) if entry else ()))
+        self.images = self._map_images(remote)
         self._check_template()
         self.table = self._read_table()
         self.attribute_names, self.attributes = self.table.attributes, self.table.values
@@ -137,7 +151,7 @@ class FaceSet:
             ("terms", self.card["terms"]),
         ]
         image, alt = drawn_grid(self.images[evenly_spaced(np.arange(len(self)), SHOWN)])
-        return html.facts(f"FaceSet {self.root.name}", rows, html.picture(png(image), "png", alt))
+        return html.facts(f"FaceSet {self.name}", rows, html.picture(png(image), "png", alt))
 
     def faces(self, split: str = "all", count: int | None = None) -> Faces:
         """At most `count` evenly spaced faces of a split, uint8 (N, H, W, C), which notebooks show as a
@@ -178,27 +192,28 @@ class FaceSet:
         values = np.sign(self.attributes[self.rows(split)])
         return np.where(values == 0, np.nan, values)
 
-    def _map_images(self) -> np.ndarray | ShardedImages:
+    def _map_images(self, remote: RemoteSet | None) -> np.ndarray | ShardedImages:
+        count, shards = self.card["faces"], self.card.get("shards")
         try:
-            return open_images(self.root, self.card["faces"], self.card.get("shards"))
+            return remote.open_images(count, shards) if remote else open_images(self.root, count, shards)
         except DamagedImages as error:
-            raise _damaged(self.root, str(error)) from error
+            raise _damaged(self.place, str(error)) from error
 
     def _check_template(self) -> None:
         try:
             template = self.template
         except UsageError as error:
-            raise _damaged(self.root, f"its {CARD} does not describe its faces ({error})") from error
+            raise _damaged(self.place, f"its {CARD} does not describe its faces ({error})") from error
         if template.channels not in (1, 3):
-            raise _damaged(self.root, f"{IMAGES} has {template.channels} channels")
+            raise _damaged(self.place, f"{IMAGES} has {template.channels} channels")
 
     def _read_table(self) -> SetTable:
         try:
             return read_table(self.root, len(self.images))
         except DamagedTable as error:
-            raise _damaged(self.root, str(error)) from error
+            raise _damaged(self.place, str(error)) from error
         except (csv.Error, ValueError, OSError) as error:
-            raise _damaged(self.root, f"{table_file(self.root).name} cannot be read ({error})") from error
+            raise _damaged(self.place, f"{table_file(self.root).name} cannot be read ({error})") from error
 
 
 def _folder_of(path: Path) -> Path:
@@ -276,9 +291,9 @@ def read_set_card(root: Path) -> Card:
     return read_card(root / CARD, _CARD)
 
 
-def _damaged(root: Path, what: str) -> FaceSetError:
+def _damaged(place: str, what: str) -> FaceSetError:
     return FaceSetError(
-        f"The prepared set {root} is damaged: {what}. Delete the folder and prepare it again."
+        f"The prepared set {place} is damaged: {what}. Delete the folder and prepare it again."
     )
 
 

@@ -8,6 +8,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from facespace.core import sizes
 from facespace.core.errors import UsageError
 from facespace.core.files import flush, sha256
 from facespace.data.shards import IMAGES, Shard, shard_name
@@ -16,19 +17,14 @@ from facespace.image.photos import Template
 ONE_FILE = 10 * 2**30  # bytes of pixels up to which a set is one file unless shards are asked for
 SHARD = 2**30  # bytes of a shard where none are given
 HEADER = 128  # bytes of an .npy header of images
-UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
 
 
 def parse_bytes(text: str) -> int:
     """A number of bytes from a text such as 1GiB, 256MB or 100000. Raises UsageError."""
-    number = text.strip().lower().rstrip("bgikm")
-    unit = text.strip().lower()[len(number) :]
-    try:
-        return round(float(number) * UNITS[unit])
-    except (KeyError, ValueError, OverflowError) as error:
-        raise UsageError(
-            f"--shard-size takes a size such as 1GiB, 256MiB or one-file; got {text!r}."
-        ) from error
+    size = sizes.parse_bytes(text)
+    if size is None:
+        raise UsageError(f"--shard-size takes a size such as 1GiB, 256MiB or one-file; got {text!r}.")
+    return size
 
 
 def faces_per_shard(size: int | str | None, listed: int, template: Template) -> int | None:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from facespace.core.addresses import is_address, shown
 from facespace.core.console import quoted
 from facespace.core.errors import FaceSetError, UsageError, choose, suggest
 from facespace.data.faces import SourceListing, evenly_spaced
@@ -47,12 +48,23 @@ def _list(origin: Origin, options: SourceOptions) -> SourceListing:
             raise UsageError(
                 f"The source {name} needs the folder it lies in: facespace prepare {name} ROOT --to SET"
             )
-        if not Path(root).is_dir():
+        if is_address(root):
+            _check_remote(name, source, root)
+        elif not Path(root).is_dir():
             raise FaceSetError(f"{root} is not a folder. Name the folder that holds {source.holds}.")
         return source.read(Path(root), options)
     if root is not None:
         raise UsageError(f"The source {name} is drawn and needs no folder; leave out {root}.")
     return source.read(Path(), options)
+
+
+def _check_remote(name: str, source: Source, root: Path | str) -> None:
+    if not source.remote:
+        able = ", ".join(key for key, row in SOURCES.items() if row.remote)
+        raise UsageError(
+            f"The source {name} reads a folder of this machine, and {shown(root)} is an address: copy it "
+            f"here. Sources that read addresses: {able}."
+        )
 
 
 def _subsample(listing: SourceListing, limit: int | None) -> SourceListing:

@@ -1,13 +1,16 @@
 """Files that lie beside photographs and are none: tables, notes, licences, what systems leave behind. They
 are counted, and not reported as photographs that cannot be used."""
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
+import numpy as np
+
 from facespace.core.left_behind import is_left_behind
-from facespace.data.faces import SourceListing
-from facespace.data.stored import StoredFaces
+from facespace.data.faces import Face, SourceListing
+from facespace.data.stored import ListedFiles, StoredFaces, take
 
 # Endings of photographs, also of those that Pillow does not read: such a file is reported.
 _PICTURES = """jpg jpeg jpe jfif png apng webp avif tif tiff bmp dib gif ppm pgm pbm pnm jp2 j2k tga ico
@@ -46,6 +49,13 @@ def files(folder: Path) -> list[Path]:
     return [path for path in entries(folder) if path.is_file()]
 
 
+def file_names(folder: Path) -> list[str]:
+    """The names of the files among its entries, in their order."""
+    with os.scandir(folder) as found:
+        names = [entry.name for entry in found if not is_left_behind(entry.name) and entry.is_file()]
+    return sorted(names, key=os.path.normcase)  # as paths are sorted
+
+
 def is_no_picture(name: str, reason: str) -> bool:
     """Whether a file that could not be used has neither a photograph's ending nor a photograph in it."""
     return reason in NO_PICTURE and _ending(name) not in PICTURES
@@ -55,21 +65,27 @@ def without_other_files(listing: SourceListing) -> SourceListing:
     """A listing without the files whose names say that they are no photographs; they are counted."""
     if isinstance(listing.faces, StoredFaces):  # its source has chosen the pictures
         return listing
-    kept = []
-    for place, face in enumerate(listing.faces):
-        if not (isinstance(face.image, Path) and is_other_file(face.id)):
-            kept.append(place)
+    kept = _kept(listing.faces)
     skipped = _without(listing.skipped)
     left_out = len(listing.faces) - len(kept) + len(listing.skipped) - len(skipped)
     if not left_out:
         return listing
     return replace(
         listing,
-        faces=[listing.faces[place] for place in kept],
+        faces=take(listing, kept),
         values=listing.values[kept],
         skipped=skipped,
         other_files=listing.other_files + left_out,
     )
+
+
+def _kept(faces: Sequence[Face]) -> np.ndarray:
+    """The places of faces whose files may be photographs by name."""
+    if isinstance(faces, ListedFiles):
+        others = map(is_other_file, faces.ids)
+    else:
+        others = (isinstance(face.image, Path) and is_other_file(face.id) for face in faces)
+    return np.flatnonzero(~np.fromiter(others, bool, len(faces)))
 
 
 def _without(skipped: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from facespace.core.addresses import is_address
 from facespace.core.aliases import rename_old_keys
 from facespace.core.cards import Card
 from facespace.core.errors import FaceSetError
@@ -36,7 +37,7 @@ from facespace.data.shards import Shard
 from facespace.data.sources import SourceOptions, landmarks
 from facespace.data.split_copies import join_copies, own_splits
 from facespace.data.splits import Groups, assign_splits, copies_of
-from facespace.data.stored import StoredFaces, people_of
+from facespace.data.stored import StoredFaces, given_points, people_of
 from facespace.data.writing import write_facts
 from facespace.image.photos import TOO_SMALL
 from facespace.workers.where import Workers
@@ -120,7 +121,9 @@ def _make(
     rules: CopyRules,
 ) -> None:
     """Reads the pictures, from where an interrupted process was, and writes the set."""
-    root = origin.root and Path(origin.root).resolve()
+    root = origin.root
+    if root and not is_address(root):
+        root = Path(root).resolve()
     further = [option for option in (per_shard, rules if rules.looks else None) if option]
     job = job_digest(listing, origin.name, root, options, spec, *further)
     results, shards = write_images(folder, job, listing, spec, workers, per_shard, rules)
@@ -136,7 +139,7 @@ def _where(workers: int | Workers | None) -> Workers:
 
 def _with_layout(listing: SourceListing) -> tuple[SourceListing, bool]:
     """The listing with a note on where its faces lie, and whether they lie at different places."""
-    given = sum(face.points is not None for face in listing.faces)
+    given = given_points(listing.faces)
     if given:
         note = (
             f"the landmarks of {given:,} photographs were read from {landmarks.TABLE}, so faces were aligned"

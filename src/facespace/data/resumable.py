@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from facespace.core.console import note, progress
+from facespace.core.remote_cache import identity
 from facespace.data.copies import CopyRules
 from facespace.data.copy_filter import CopyFilter
 from facespace.data.faces import Face, SourceListing
@@ -179,11 +180,10 @@ def _identity(face: Face) -> Any:
     return face.image
 
 
-def _containers(faces: Sequence[Face]) -> list[tuple[str, int, int]]:
+def _containers(faces: Sequence[Face]) -> list[tuple[str, int, int | str]]:
     """Values that change with the files that hold the pictures of stored faces."""
     found = []
     if isinstance(faces, StoredFaces):
         for path in faces.paths:
-            facts = path.stat()
-            found.append((str(path), facts.st_size, facts.st_mtime_ns))
+            found.append(identity(path))
     return found

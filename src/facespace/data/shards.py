@@ -5,7 +5,7 @@ import itertools
 import mmap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any, Protocol, TypedDict
 
 import msgspec
 import numpy as np
@@ -33,18 +33,50 @@ def shard_name(number: int) -> str:
     return f"images-{number:05d}.npy"
 
 
+class Parts(Protocol):
+    """The shards of a set, opened at once or as they are read."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, number: int, /) -> np.ndarray: ...
+    def __iter__(self) -> Iterator[np.ndarray]: ...
+
+    def mapped(self, number: int) -> mmap.mmap | None:
+        """The mapped file of a shard that is open."""
+        ...
+
+    def fetch_ahead(self, numbers: Sequence[int]) -> None:
+        """Starts to fetch shards that lie elsewhere, and does not wait."""
+        ...
+
+
+class OpenParts(list[np.ndarray]):
+    """Shards that are open, as they lie on this machine."""
+
+    def __init__(self, parts: Sequence[np.ndarray]) -> None:
+        super().__init__(map(np.asarray, parts))
+        self._maps: list[mmap.mmap | None] = [getattr(part, "_mmap", None) for part in parts]
+
+    def mapped(self, number: int) -> mmap.mmap | None:
+        """The mapped file of a shard."""
+        return self._maps[number]
+
+    def fetch_ahead(self, numbers: Sequence[int]) -> None:
+        """Nothing: they are here."""
+
+
 class ShardedImages:
     """Faces uint8 (N, H, W, C) in several memory-mapped files, read like one array: by a row, a slice, row
-    numbers or a mask. What is read is a copy."""
+    numbers or a mask. What is read is a copy. Of `parts` that are not open yet, `counts` are the numbers of
+    faces."""
 
     dtype = np.dtype(np.uint8)
     ndim = 4
 
-    def __init__(self, parts: Sequence[np.ndarray]) -> None:
-        self._maps = [getattr(part, "_mmap", None) for part in parts]
-        self.parts = [np.asarray(part) for part in parts]
-        self.ends = np.cumsum([len(part) for part in self.parts])  # the first row after each shard
-        self.starts = self.ends - [len(part) for part in self.parts]
+    def __init__(self, parts: Sequence[np.ndarray] | Parts, counts: Sequence[int] | None = None) -> None:
+        self.parts: Parts = OpenParts(parts) if isinstance(parts, Sequence) else parts
+        counts = counts or [len(part) for part in self.parts]
+        self.ends = np.cumsum(counts)  # the first row after each shard
+        self.starts = self.ends - counts
         self.shape: tuple[int, ...] = (int(self.ends[-1]), *self.parts[0].shape[1:])
 
     def __len__(self) -> int:
@@ -110,7 +142,9 @@ class ShardedImages:
         return int(np.prod(self.shape[1:]))
 
     def read_ahead(self, rows: np.ndarray) -> None:
-        """Asks the system to read these rows from the disk, and does not wait."""
+        """Asks the system to read these rows from the disk, and fetches what lies elsewhere: does not
+        wait."""
+        self.parts.fetch_ahead(np.unique(np.searchsorted(self.ends, rows, side="right")).tolist())
         self._advise(rows, getattr(mmap, "MADV_WILLNEED", None))
 
     def forget(self, rows: np.ndarray) -> None:
@@ -129,18 +163,18 @@ class ShardedImages:
                 self._advise_in(shard, int(stretch[0]), int(stretch[-1]) + 1, advice)
 
     def _advise_in(self, shard: int, first: int, end: int, advice: int) -> None:
-        mapped = self._maps[shard]
+        mapped = self.parts.mapped(shard)
         if mapped is None:
             return
         first = max(first, int(self.starts[shard])) - int(self.starts[shard])
         end = min(end, int(self.ends[shard])) - int(self.starts[shard])
-        header = len(mapped) - len(self.parts[shard]) * self.face_bytes
+        header = len(mapped) - int(self.ends[shard] - self.starts[shard]) * self.face_bytes
         start = (header + first * self.face_bytes) // mmap.PAGESIZE * mmap.PAGESIZE
         mapped.madvise(advice, start, header + end * self.face_bytes - start)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         """All faces in memory."""
-        whole = np.concatenate(self.parts)
+        whole = np.concatenate(list(self.parts))
         return whole if dtype is None else whole.astype(dtype, copy=False)
 
 

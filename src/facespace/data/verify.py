@@ -3,17 +3,24 @@ once and changes nothing."""
 
 import csv
 import hashlib
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from facespace.core.cards import Card
+from facespace.core import remote, remote_cache
+from facespace.core.addresses import Address, address_of
+from facespace.core.cards import CARD, Card
 from facespace.core.console import Advance, progress
+from facespace.core.fetch import check_space
+from facespace.core.files import owner
 from facespace.data.faces import read_set_card
+from facespace.data.remote_sets import RemoteSet
 from facespace.data.results import DIGEST
-from facespace.data.set_table import SPLITS, SetTable, read_table, table_file
+from facespace.data.set_table import SPLITS, TABLE, SetTable, read_table, table_file
 from facespace.data.shards import IMAGES, DamagedImages, Shard, open_file
 from facespace.data.writing import fingerprint
 
@@ -32,26 +39,79 @@ class Verification(NamedTuple):
 
 def verify(root: Path | str) -> Verification:
     """Compares the files of a prepared set with its card. A set in shards has a checksum of each file; of a
-    set with one file of images, images and table are compared with the fingerprint together.
+    set with one file of images, images and table are compared with the fingerprint together. Of a set at an
+    address every file is fetched anew, one at a time, and none is kept.
 
-    Raises FaceSetError where the folder is no set or its card cannot be read."""
-    root = Path(root)
-    card = read_set_card(root)
+    Raises FaceSetError where the folder is no set or its card cannot be read, RemoteError where an address
+    cannot."""
+    address = address_of(root)
+    if address is None:
+        return _verify(Path(root), _here)
+    place = remote_cache.folder()
+    RemoteSet(address)  # whether there is one
+    folder = place / f".verify{owner()}"
+    folder.mkdir(parents=True)
+    try:
+        found = _verify(folder, _Elsewhere(address, folder).file)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    said = [fault.replace(str(folder), str(address)) for fault in found.faults]
+    return found._replace(faults=tuple(said))
+
+
+class _Elsewhere:
+    """Brings the files of a set at an address into a folder, each for as long as it is read."""
+
+    def __init__(self, address: Address, folder: Path) -> None:
+        self.address, self.folder = address, folder
+
+    @contextmanager
+    def file(self, name: str) -> Iterator[None]:
+        """Inside the block the file lies in the folder, if there is one."""
+        size = remote.size_of(self.address / name)
+        path = self.folder / name
+        if size is not None:
+            check_space(path, size, str(self.address / name))
+            remote_cache.receive(self.address / name, path, size, None)
+        yield
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _here(name: str) -> Iterator[None]:
+    """The files of a set on this machine lie where they are."""
+    yield
+
+
+def _verify(root: Path, at_hand: Callable[[str], AbstractContextManager[None]]) -> Verification:
+    """Verifies the set in a folder, in which a file lies while it is `at_hand`."""
+    with at_hand(CARD):
+        card = read_set_card(root)
     shards = card.get("shards")
     names = [shard["file"] for shard in shards] if shards else [IMAGES]
-    sizes = [_size(root / name) for name in names]
-    with progress(max(sum(sizes) >> 20, 1), "Verifying", "MiB") as advance:
+    table_name = card.get("table", {}).get("file", TABLE)
+    face = int(np.prod(card.get("size", [0]))) * card.get("channels", 1)
+    total = sum(shard["bytes"] for shard in shards) if shards else card["faces"] * face
+    read = 0
+    with progress(max(total >> 20, 1), "Verifying", "MiB") as advance:
         if shards:
-            faults = [fault for shard in shards for fault in _check_shard(root, shard, advance)]
+            faults = []
+            for shard in shards:
+                with at_hand(shard["file"]):
+                    faults += _check_shard(root, shard, advance)
+                    read += _size(root / shard["file"])
             faults += _check_shards(root, card, shards)
-            table, wrong = _check_table(root, card)
-            changed = None if wrong else _changed(table_file(root), card["table"]["sha256"])
+            with at_hand(table_name):
+                read += _size(table_file(root))
+                table, wrong = _check_table(root, card)
+                changed = None if wrong else _changed(table_file(root), card["table"]["sha256"])
             faults += wrong + ([changed] if changed else [])
         else:
-            table, faults = _check_table(root, card)
-            faults += _check_one_file(root, card, table, advance)
-    size = sum(sizes) + _size(table_file(root))
-    return Verification(card["faces"], len(names) + 1, size, tuple(faults))
+            with at_hand(table_name), at_hand(IMAGES):
+                read += _size(table_file(root)) + _size(root / IMAGES)
+                table, faults = _check_table(root, card)
+                faults += _check_one_file(root, card, table, advance)
+    return Verification(card["faces"], len(names) + 1, read, tuple(faults))
 
 
 def _size(path: Path) -> int:

@@ -89,10 +89,10 @@ def check_attributes(names: Sequence[str], faces: FaceSet) -> list[str]:
     if not names:
         return []
     if not known:
-        raise UsageError(f"{faces.root} has no attributes, so no map can be coloured. Omit --attributes.")
+        raise UsageError(f"{faces.place} has no attributes, so no map can be coloured. Omit --attributes.")
     if list(names) == ["all"]:
         return list(known)
-    return list(check_names(names, known, f"{faces.root} has no attribute"))
+    return list(check_names(names, known, f"{faces.place} has no attribute"))
 
 
 def gather(analysis: Analysis) -> AnalysisResults:

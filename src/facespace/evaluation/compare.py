@@ -121,7 +121,7 @@ def describe(faces: FaceSet, split: str, count: int, seed: int) -> ComparisonPro
     """Everything that is needed to reproduce the figures."""
     card = faces.card
     return ComparisonProtocol(
-        set=str(faces.root),
+        set=faces.place,
         set_fingerprint=faces.fingerprint,
         source=card["source"],
         size=card["size"],

@@ -171,7 +171,7 @@ def choose_attributes(names: Sequence[str], scorer: AttributeClassifier, faces: 
     if len(chosen) < FEWEST_ATTRIBUTES:
         raise UsageError(
             f"An edit benchmark needs at least {FEWEST_ATTRIBUTES} attributes that both the scorer and "
-            f"{faces.root} have; here are {len(chosen)}. Label the set first: facespace label"
+            f"{faces.place} have; here are {len(chosen)}. Label the set first: facespace label"
         )
     return chosen
 

@@ -11,6 +11,7 @@ import torch
 
 from facespace.core.console import progress
 from facespace.core.errors import UsageError
+from facespace.core.large_arrays import joined
 from facespace.core.version import __version__
 from facespace.data.faces import FaceSet, batches, evenly_spaced
 from facespace.image.photos import Template
@@ -97,7 +98,7 @@ class EvaluationSession:
         self.faces, self.split, self.rows = selected.set, split, selected.rows
         if len(self.rows) < FEWEST:
             raise UsageError(
-                f"{self.faces.root} has {len(self.rows)} faces in the split {split!r}, and at least "
+                f"{self.faces.place} has {len(self.rows)} faces in the split {split!r}, and at least "
                 f"{FEWEST} are needed: {self.faces.card['splits']}."
             )
 
@@ -123,7 +124,7 @@ class EvaluationSession:
                 channels=card["channels"],
                 crop=card["crop"],
                 fingerprint=card["fingerprint"],
-                folder=str(self.faces.root),
+                folder=self.faces.place,
             ),
             split=self.split,
             faces=len(self.rows),
@@ -138,8 +139,13 @@ class EvaluationSession:
     @cached_property
     def originals(self) -> np.ndarray:
         """The selected faces as they are compared: as `space.decode` makes them, uint8 (N, H, W, C)."""
-        parts = [self.space.target(self.pixels(part)) for part in batches(self.rows)]
-        return np.concatenate(parts)
+        return self.targets(self.rows)
+
+    def targets(self, rows: np.ndarray) -> np.ndarray:
+        """Those faces of the set as they are compared, uint8 (N, H, W, C)."""
+        if not len(rows):
+            return self.space.target(self.pixels(rows))
+        return joined((self.space.target(self.pixels(part)) for part in batches(rows)), len(rows))
 
     @cached_property
     @torch.inference_mode()
@@ -202,7 +208,7 @@ class Evaluation:
     def real(self, split: str, count: int) -> np.ndarray:
         """At most `count` faces of another split, in the size and colour of `session.originals`."""
         rows = evenly_spaced(self.session.faces.rows(split), count)
-        return self.session.space.target(self.session.pixels(rows))
+        return self.session.targets(rows)
 
 
 def draw_samples(

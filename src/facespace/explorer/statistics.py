@@ -71,7 +71,7 @@ def known_latents(space: FaceSpace, faces: FaceSet | None, check: Check, seed: i
             check()
             parts.append(whole.encode(faces.images[rows[start : start + BATCH_SIZE]]))
         return FaceLatents(
-            np.concatenate(parts), rows, f"{len(rows):,} encoded faces of the set {faces.root.name}"
+            np.concatenate(parts), rows, f"{len(rows):,} encoded faces of the set {faces.name}"
         )
     origin = space.prior_origin()
     if space.is_fitted():

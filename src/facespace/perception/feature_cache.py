@@ -9,6 +9,7 @@ from facespace.core.cache import cache_folder
 from facespace.core.console import note
 from facespace.core.errors import describe_os_error
 from facespace.core.files import write_atomically
+from facespace.core.large_arrays import IN_MEMORY
 from facespace.perception.interface import Features
 
 
@@ -33,7 +34,8 @@ def cached_features(features: Features, faces: np.ndarray) -> np.ndarray:
 def _read(path: Path, shape: tuple[int, int]) -> np.ndarray | None:
     """The array of a file; None where there is no file, or a damaged or different one."""
     try:
-        found = np.load(path, allow_pickle=False)
+        large = shape[0] * shape[1] * 4 > IN_MEMORY
+        found = np.load(path, "r" if large else None, allow_pickle=False)
     except (OSError, ValueError, EOFError):
         return None
     if found.shape != shape or found.dtype != np.float32:

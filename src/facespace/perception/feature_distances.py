@@ -10,24 +10,42 @@ from facespace.core.errors import UsageError
 
 SUBSETS, SUBSET = 100, 1_000  # number and size of KID's subsets, the usual values
 NEIGHBOURS = 3  # k of precision and recall
+AT_ONCE, PART = 10_000, 1_024  # vectors whose covariance is computed at once, and in parts above that
 WHOLE = 2_000  # vectors up to which KID computes the kernel matrices once, 3 · 32 MB
 
 
 def fid(a: np.ndarray, b: np.ndarray) -> float:
     """Fréchet distance of the Gaussians of two sets of features (N, D) and (M, D) (Heusel et al., 2017)."""
-    a, b = a.astype(np.float64), b.astype(np.float64)
-    root_a, root_b = _root(a), _root(b)
-    apart = np.square(a.mean(0) - b.mean(0)).sum()
+    (mean_a, root_a), (mean_b, root_b) = _gaussian(a), _gaussian(b)
+    apart = np.square(mean_a - mean_b).sum()
     # tr (S T)^½ is the sum of the singular values of R Qᵀ, where S = Rᵀ R and T = Qᵀ Q: no matrix square
     # root, and no complex numbers if there are fewer vectors than features.
     shared = np.linalg.svd(root_a @ root_b.T, compute_uv=False).sum()
     return float(apart + np.square(root_a).sum() + np.square(root_b).sum() - 2 * shared)
 
 
-def _root(x: np.ndarray) -> np.ndarray:
-    """R with Rᵀ R the covariance of (N, D) features, min(N, D) rows."""
-    centred = (x - x.mean(0)) / np.sqrt(len(x) - 1)
-    return centred if len(x) <= x.shape[1] else np.linalg.qr(centred)[1]
+def _gaussian(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The mean of (N, D) features, and R with Rᵀ R their covariance, min(N, D) rows. Many are read once, a
+    part at a time."""
+    if len(x) > max(AT_ONCE, x.shape[1]):
+        return _gaussian_of_many(x)
+    x = x.astype(np.float64)
+    mean = x.mean(0)
+    centred = (x - mean) / np.sqrt(len(x) - 1)
+    return mean, centred if len(x) <= x.shape[1] else np.linalg.qr(centred)[1]
+
+
+def _gaussian_of_many(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    origin = x[:PART].mean(0, dtype=np.float64)  # near the mean, so that little is lost in the difference
+    total, products = np.zeros(x.shape[1]), np.zeros((x.shape[1], x.shape[1]))
+    for start in range(0, len(x), PART):
+        part = x[start : start + PART] - origin
+        total += part.sum(0)
+        products += part.T @ part
+    shift = total / len(x)
+    covariance = (products - len(x) * np.outer(shift, shift)) / (len(x) - 1)
+    variances, axes = np.linalg.eigh(covariance)
+    return origin + shift, np.sqrt(np.maximum(variances, 0))[:, None] * axes.T
 
 
 def kid(
@@ -42,7 +60,7 @@ def kid(
     size = min(SUBSET, fewest) if size is None else size
     if not 2 <= size <= fewest:
         raise UsageError(f"Subsets of KID have between 2 and {fewest:,} faces; got {size}.")
-    kernels = _Kernels(a.astype(np.float64), b.astype(np.float64))
+    kernels = _Kernels(a, b)
     random, found = np.random.default_rng(seed), []
     for _ in range(subsets):
         i = random.choice(len(a), size, replace=False)
@@ -60,6 +78,7 @@ class _Kernels:
         self.a, self.b = a, b
         self.whole: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
         if max(len(a), len(b)) <= WHOLE:
+            a, b = a.astype(np.float64), b.astype(np.float64)
             self.whole = polynomial_kernel(a), polynomial_kernel(b), polynomial_kernel(a, b)
 
     def of(self, i: np.ndarray, j: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -67,9 +86,8 @@ class _Kernels:
         if self.whole:
             within_a, within_b, between = self.whole
             return within_a[np.ix_(i, i)], within_b[np.ix_(j, j)], between[np.ix_(i, j)]
-        a, b = self.a, self.b
-        within = polynomial_kernel(a[i], a[i]), polynomial_kernel(b[j], b[j])
-        return *within, polynomial_kernel(a[i], b[j])
+        a, b = self.a[i].astype(np.float64), self.b[j].astype(np.float64)
+        return polynomial_kernel(a, a), polynomial_kernel(b, b), polynomial_kernel(a, b)
 
 
 def _off_diagonal_sum(kernel: np.ndarray) -> float:

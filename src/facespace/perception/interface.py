@@ -10,6 +10,7 @@ import numpy as np
 
 from facespace.core.console import progress
 from facespace.core.errors import FacespaceError, UsageError
+from facespace.core.large_arrays import empty
 from facespace.workers.tasks import Crew
 
 BATCH = 32  # faces through a network at once, so that memory stays constant
@@ -55,15 +56,16 @@ class Features:
         check_faces(faces)
         if rows is None:
             rows = np.arange(len(faces))
-        found = np.empty((len(rows), self.dim), np.float32)
+        found, finite = empty((len(rows), self.dim), np.float32), True
         done, parts = 0, _batches(faces, rows)
         features = self.workers.map(self.extract, parts) if self.workers else map(self.extract, parts)
         with progress(len(rows), f"Features ({self.name})", "faces") as advance:
             for part in features:
                 found[done : done + len(part)] = part
+                finite = finite and bool(np.isfinite(part).all())
                 done += len(part)
                 advance(len(part))
-        if not np.isfinite(found).all():
+        if not finite:
             raise FeaturesError(
                 f"The features of {self.name} are not finite; its weights are damaged or too large."
             )

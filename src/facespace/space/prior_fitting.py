@@ -42,7 +42,7 @@ def fit(
     prior = fitted_prior(kind, space.latent_dim, options, model.code_grids)
     if count < 2:
         raise UsageError(
-            f"A prior is fitted to at least 2 faces; {faces.root} has {count} in the split {split!r}."
+            f"A prior is fitted to at least 2 faces; {faces.place} has {count} in the split {split!r}."
         )
     z = _means(space, faces, split)
     views = [z[split]]

@@ -98,7 +98,7 @@ def check_crop(space: Encoder, faces: FaceSet) -> None:
     trained, found = space.template.crop, faces.template.crop
     if trained != found:
         raise UsageError(
-            f"{place_of(space.folder)} was trained on faces of the crop {trained}, and {faces.root} holds "
+            f"{place_of(space.folder)} was trained on faces of the crop {trained}, and {faces.place} holds "
             f"{found}: the results would measure the crop. Prepare the set with --crop {trained}."
         )
 
@@ -108,5 +108,5 @@ def _choose_rows(faces: FaceSet, split: str, count: int | None) -> np.ndarray:
         raise UsageError(f"The number of faces must be at least 1; got {count}.")
     rows = faces.rows(split)
     if not len(rows):
-        raise UsageError(f"{faces.root} has no faces in the split {split!r}: {faces.card['splits']}.")
+        raise UsageError(f"{faces.place} has no faces in the split {split!r}: {faces.card['splits']}.")
     return rows if count is None else evenly_spaced(rows, count)

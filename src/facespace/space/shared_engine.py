@@ -6,6 +6,7 @@ from functools import partial
 
 import numpy as np
 
+from facespace.core.large_arrays import joined
 from facespace.data.faces import BATCH_SIZE
 from facespace.models import bundle
 from facespace.space.torch_engine import TorchEngine
@@ -43,7 +44,7 @@ class SharedEngine(TorchEngine):
         if len(z) <= BATCH_SIZE:
             return super().decode(z, attributes)
         function = partial(_decode, self._network, attributes)
-        return np.concatenate(list(self._crew.map(function, _parts(z, PART))))
+        return joined(self._crew.map(function, _parts(z, PART)), len(z))
 
     def decode_ahead(self, z: np.ndarray, attributes: np.ndarray) -> Iterator[np.ndarray]:
         """Faces of latents (N, D) in parts of `BATCH_SIZE`, decoded before they are asked for."""

@@ -9,6 +9,7 @@ import torch
 from torch import Generator, Tensor
 
 from facespace.core.aliases import current_argument
+from facespace.core.large_arrays import empty
 from facespace.core.waiting import step
 from facespace.data.faces import BATCH_SIZE
 from facespace.image.pixels import to_float, to_uint8
@@ -86,12 +87,13 @@ class TorchEngine:
         """Latents (N, D) to faces uint8 (N, H, W, C)."""
         latents, y = torch.from_numpy(z).to(self.device), torch.from_numpy(attributes).to(self.device)
         channels, height, width = self.image_shape
-        parts = [np.empty((0, height, width, channels), np.uint8)]
+        faces, done = empty((len(z), height, width, channels), np.uint8), 0
         for part in latents.split(BATCH_SIZE):
             step()
             if len(part):
-                parts.append(to_uint8(self.image(part, y)))
-        return np.concatenate(parts)
+                faces[done : done + len(part)] = to_uint8(self.image(part, y))
+                done += len(part)
+        return faces
 
     @torch.inference_mode()
     def images(self, z: np.ndarray, attributes: np.ndarray) -> np.ndarray:

@@ -65,22 +65,22 @@ def learnable(faces: FaceSet, requested: Sequence[str]) -> tuple[str, ...]:
     known = faces.attribute_names
     if not known:
         raise UsageError(
-            f"{faces.root} has no attributes to learn. Prepare a set that has some, such as celeba."
+            f"{faces.place} has no attributes to learn. Prepare a set that has some, such as celeba."
         )
     for split in ("train", "validation"):
         if not len(faces.rows(split)):
             raise UsageError(
-                f"{faces.root} has no {split} faces. "
-                f"Give it some: facespace split {quoted(faces.root)} --to NEW"
+                f"{faces.place} has no {split} faces. "
+                f"Give it some: facespace split {quoted(faces.place)} --to NEW"
             )
-    names = check_names(requested, known, f"{faces.root} has no attribute") or known
+    names = check_names(requested, known, f"{faces.place} has no attribute") or known
     signs = np.sign(np.nan_to_num(faces.attributes[faces.rows("train")]))
     both = tuple(name for name in names if {1, -1} <= set(signs[:, known.index(name)]))
     if len(both) < len(names):
         left_out = ", ".join(name for name in names if name not in both)
         note(f"Left out, since the training faces do not have both yes and no of it: {left_out}.")
     if not both:
-        raise UsageError(f"{faces.root} has no attribute of which the training faces know both yes and no.")
+        raise UsageError(f"{faces.place} has no attribute of which the training faces know both yes and no.")
     _check_mirrored(both, known)
     return both
 

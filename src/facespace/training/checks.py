@@ -51,15 +51,15 @@ def _check_faces(plan: Recipe, faces: FaceSet) -> None:
         expected = "×".join(map(str, plan.model.image))
         found = "×".join(map(str, faces.image_shape))
         raise UsageError(
-            f"The recipe {plan.name} takes faces of {expected} and {faces.root} holds {found} "
+            f"The recipe {plan.name} takes faces of {expected} and {faces.place} holds {found} "
             f"(channels × height × width). Run: {plan.data.prepare_line(plan.model.image)}, "
             f"or add --set model.image={found.replace('×', ',')}."
         )
     count = len(faces.rows("train"))
     if count < 2:
-        raise TrainingError(f"{faces.root} has {count} training faces; at least 2 are needed.")
+        raise TrainingError(f"{faces.place} has {count} training faces; at least 2 are needed.")
     if not len(faces.rows("validation")):
-        note(f"{faces.root} has no validation faces, so the best model is chosen by the training loss.")
+        note(f"{faces.place} has no validation faces, so the best model is chosen by the training loss.")
 
 
 def _check_target(run: Path, force: bool) -> None:

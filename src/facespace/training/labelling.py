@@ -104,7 +104,7 @@ def _note_other_crop(faces: FaceSet, net: AttributeClassifier) -> None:
     if faces.card["crop"] == net.template.crop:
         return
     note(
-        f"{faces.root} has the crop {faces.card['crop']}, and the network learned {net.template.crop}. "
+        f"{faces.place} has the crop {faces.card['crop']}, and the network learned {net.template.crop}. "
         "Where faces fill much more or less of the picture than there, many answers are wrong; prepare them "
         "with a like cut."
     )

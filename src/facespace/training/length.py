@@ -91,7 +91,7 @@ class LengthNotes:
         """The set, where the default space takes it; else how to prepare one, after the rest of a command."""
         template = self.faces.template
         if self.faces.image_shape == (3, 64, 64) and template.crop == "center-148":
-            return f"{self.faces.root} --to RUN"
+            return f"{self.faces.place} --to RUN"
         return "SET --to RUN, with a set in colour that is prepared with --size 64 --crop center-148."
 
     def at_speed(self, pace: Pace, step: int) -> None:

@@ -144,7 +144,7 @@ class Loader:
         known = self.faces.attribute_names
         for name in names:
             if name not in known:
-                raise UsageError(f"{self.faces.root} has no attribute {name!r}. {suggest(name, known)}")
+                raise UsageError(f"{self.faces.place} has no attribute {name!r}. {suggest(name, known)}")
         return [known.index(name) for name in names]
 
     def batch(self, rows: np.ndarray) -> Batch:

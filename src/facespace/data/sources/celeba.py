@@ -10,45 +10,81 @@ import numpy as np
 
 from facespace.core.errors import FaceSetError
 from facespace.data import other_files
-from facespace.data.faces import SPLITS, Face, SourceListing
+from facespace.data.faces import SPLITS, SourceListing
 from facespace.data.sources import tables
 from facespace.data.sources.source import Source, SourceOptions
+from facespace.data.stored import ListedFiles
 
 IMAGES = "img_align_celeba"
 SPLIT_WORDS = {"train": "0", "val": "1", "valid": "1", "validation": "1", "test": "2"}
+CODES = (*SPLITS, None)  # the split of each code, the last one for -1
 TABLES = ("list_attr_celeba", "list_eval_partition", "identity_CelebA")
 
 
 def read(root: Path, options: SourceOptions) -> SourceListing:
     """Every image, in the order of file names; table rows without an image are reported. A file and a row are
     matched by the name without its ending."""
-    files, skipped = _files(_image_folder(root), root)
+    folder = _image_folder(root)
+    names, places, skipped = _files(folder, root)
     attribute_file, partition_file, identity_file = _tables(root)
-    names, attributes = tables.celeba_attributes(attribute_file) if attribute_file else ((), {})
-    partition = tables.column(partition_file)
-    identity = tables.column(identity_file)
-    faces = []
-    tables.check_matches(files.keys(), attributes.keys(), attribute_file)
-    tables.check_matches(files.keys(), partition.keys(), partition_file)
-    for name, path in files.items():
-        faces.append(Face(path.name, path, identity.get(name), split(partition.get(name))))
-    missing = (attributes.keys() | partition.keys() | identity.keys()) - files.keys()
-    written = tables.names(missing, (attribute_file, partition_file, identity_file))
-    for stem in sorted(missing):
-        skipped.append((written[stem], "in the tables, but no image file"))
-    notes = _notes(files, {"attributes": attributes, "split": partition, "identity": identity})
-    signs = tables.values(list(files), attributes, len(names))
-    signs = np.where(signs == 0, -1, signs).astype(np.float32)  # some copies write 0 for no
-    return SourceListing(faces, names, signs, skipped, notes)
+    attributes, signs = tables.fill_attributes(attribute_file, places)
+    _check(places, signs, attribute_file)
+    codes = _codes(partition_file, places)
+    _check(places, codes, partition_file)
+    people, identities = _people(identity_file, places)
+    faces = ListedFiles(folder)
+    for place, name in enumerate(names):
+        faces.add(name, people[place] or None, CODES[codes.values[place]])
+    missing: dict[str, str] = {}
+    for table in (signs, codes, identities):
+        missing = table.others | missing  # of several names that of the first table
+    skipped += [(missing[key], "in the tables, but no image file") for key in sorted(missing)]
+    notes = _notes({"attributes": signs, "split": codes, "identity": identities})
+    signs.values[signs.values == 0] = -1  # some copies write 0 for no
+    return SourceListing(faces, attributes, signs.values, skipped, notes)
 
 
-def _notes(files: Mapping[str, Path], by_name: Mapping[str, Mapping[str, object]]) -> tuple[str, ...]:
+def _check(places: Mapping[str, int], table: tables.Filled, path: Path | None) -> None:
+    """Raises FaceSetError where a table has rows, and none of them names one of the files."""
+    if places and table.others and not table.there.any():
+        tables.refuse_others(places.keys(), table.others.keys(), path)
+
+
+def _codes(path: Path | None, places: Mapping[str, int]) -> tables.Filled:
+    """The splits of files as places in SPLITS, int8 (files,), -1 without a row."""
+    found = tables.Filled(np.full(len(places), -1, np.int8), np.zeros(len(places), bool), {})
+    for name, value in tables.column_rows(path):
+        key = tables.key(name)
+        place = places.get(key)
+        if place is None:
+            found.others[key] = name
+        elif (chosen := split(value)) is not None:
+            found.values[place], found.there[place] = SPLITS.index(chosen), True
+    return found
+
+
+def _people(path: Path | None, places: Mapping[str, int]) -> tuple[list[str], tables.Filled]:
+    """The identities of files, an empty text without a row. Faces of one person share their text."""
+    people, known = [""] * len(places), {"": ""}
+    found = tables.Filled(np.empty(0), np.zeros(len(places), bool), {})
+    for name, value in tables.column_rows(path):
+        key = tables.key(name)
+        place = places.get(key)
+        if place is None:
+            found.others[key] = name
+        else:
+            people[place], found.there[place] = known.setdefault(value, value), True
+    return people, found
+
+
+def _notes(by_name: Mapping[str, tables.Filled]) -> tuple[str, ...]:
     """A note on each table that lacks rows of images, or is missing."""
     notes = []
     for name, table in by_name.items():
-        without = len(files.keys() - table.keys())
-        if without and table:
-            notes.append(f"{without:,} of {len(files):,} images have no {name} row")
+        count = len(table.there)
+        without = count - int(np.count_nonzero(table.there))
+        if without and (table.others or without < count):
+            notes.append(f"{without:,} of {count:,} images have no {name} row")
         elif without:
             notes.append(f"no {name} table")
     return tuple(notes)
@@ -66,20 +102,22 @@ def split(code: str | None) -> str | None:
     return SPLITS[int(code)]
 
 
-def _files(folder: Path, root: Path) -> tuple[dict[str, Path], list[tuple[str, str]]]:
-    """Key -> image file, in the order of names, and files that share their stem with an earlier one. Beside
-    the tables only image files are taken."""
-    files: dict[str, Path] = {}
+def _files(folder: Path, root: Path) -> tuple[list[str], dict[str, int], list[tuple[str, str]]]:
+    """Names of image files in their order, the place of each by its key, and files that share their stem with
+    an earlier one. Beside the tables only image files are taken."""
+    names: list[str] = []
+    places: dict[str, int] = {}
     skipped = []
-    for path in other_files.files(folder):
-        name = tables.key(path.name)
-        if folder == root and not _is_picture(path.name):
+    for name in other_files.file_names(folder):
+        key = tables.key(name)
+        if folder == root and not _is_picture(name):
             continue
-        if name in files:
-            skipped.append((path.name, "another file has the same number"))
+        if key in places:
+            skipped.append((name, "another file has the same number"))
         else:
-            files[name] = path
-    return files, skipped
+            places[key] = len(names)
+            names.append(name)
+    return names, places, skipped
 
 
 def _is_picture(name: str) -> bool:
@@ -115,7 +153,7 @@ def _image_folder(root: Path) -> Path:
 
 
 def _holds_pictures(folder: Path) -> bool:
-    return any(_is_picture(path.name) for path in other_files.files(folder))
+    return any(map(_is_picture, other_files.file_names(folder)))
 
 
 SOURCE = Source(

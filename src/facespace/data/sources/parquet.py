@@ -13,10 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from facespace.core.addresses import shown
 from facespace.core.console import progress
 from facespace.core.errors import FaceSetError, ImageError
 from facespace.core.extras import install_command
 from facespace.core.left_behind import is_left_behind
+from facespace.core.remote_cache import local_file, paths_below, with_file
 from facespace.data.faces import SourceListing, StoredImage
 from facespace.data.sources.gathering import (
     ABOUT_FILES,
@@ -45,8 +47,7 @@ class RowImage(StoredImage):
     def read(self) -> bytes:
         """The bytes of the image file. Raises ImageError where the row has none."""
         try:
-            facts = self.path.stat()
-            rows = _opened(self.path, self.column, facts.st_mtime_ns, os.getpid())
+            rows = with_file(self.path, partial(_opened_now, column=self.column))
             cell = rows.cell(self.first, self.second)
         except (
             OSError,
@@ -98,6 +99,10 @@ class _ArrowRows:
         return self.batches[group][row].as_py()
 
 
+def _opened_now(path: Path, column: str) -> _ParquetRows | _ArrowRows:
+    return _opened(path, column, path.stat().st_mtime_ns, os.getpid())
+
+
 @lru_cache(maxsize=2)
 def _opened(path: Path, column: str, changed: int, process: int) -> _ParquetRows | _ArrowRows:
     return _ArrowRows(path, column) if path.suffix == ".arrow" else _ParquetRows(path, column)
@@ -136,23 +141,24 @@ def read(root: Path, options: SourceOptions) -> SourceListing:
 def _find_files(root: Path) -> list[Path]:
     """The files of a data set in the order of their paths. Raises FaceSetError where there are none, and for
     a selection that is saved as row numbers."""
+    below = paths_below(root)
     for ending in (".parquet", ".arrow"):
         files = []
-        for path in sorted(root.rglob(f"*{ending}")):
+        for path in below:
             inside = path.relative_to(root)
-            if path.is_file() and not any(map(is_left_behind, inside.parts)):
+            if path.name.endswith(ending) and not any(map(is_left_behind, inside.parts)):
                 files.append(path)
         if files:
             break
     else:
         raise FaceSetError(
-            f"{root} holds no Parquet files (*.parquet), and no folder that Hugging Face's datasets saved "
-            "(*.arrow). Name the folder that holds them."
+            f"{shown(root)} holds no Parquet files (*.parquet), and no folder that Hugging Face's datasets "
+            "saved (*.arrow). Name the folder that holds them."
         )
-    for state in sorted(root.rglob("state.json")):
-        if any(_json(state).get(name) for name in NOT_FLAT):
+    for state in below:
+        if state.name == "state.json" and any(_json(local_file(state)).get(name) for name in NOT_FLAT):
             raise FaceSetError(
-                f"{state.parent} was saved as a selection of rows of another data set. "
+                f"{shown(state.parent)} was saved as a selection of rows of another data set. "
                 "Save it again after dataset.flatten_indices()."
             )
     return files
@@ -173,12 +179,12 @@ def _schema(path: Path) -> Any:
 
     try:
         if path.suffix == ".parquet":
-            return parquet.read_schema(path)
-        return next(_arrow_batches(path)).schema
+            return parquet.read_schema(local_file(path))
+        return next(_arrow_batches(local_file(path))).schema
     except (pyarrow.ArrowException, OSError, ValueError, StopIteration) as error:
         kind = "Parquet" if path.suffix == ".parquet" else "Arrow"
         raise FaceSetError(
-            f"{path} is no {kind} file that can be read ({error!s:.200}). Fetch it again."
+            f"{shown(path)} is no {kind} file that can be read ({error!s:.200}). Fetch it again."
         ) from error
 
 
@@ -200,8 +206,8 @@ def _image_column(path: Path, schema: Any) -> str:
             return name
     columns = ", ".join(f"{field.name} ({field.type!s:.40})" for field in list(schema)[:12])
     raise FaceSetError(
-        f"{path} has no column of pictures (a struct with bytes, or binary data under a name such as image). "
-        f"Its columns: {columns}. Name a data set of pictures."
+        f"{shown(path)} has no column of pictures (a struct with bytes, or binary data under a name such as "
+        f"image). Its columns: {columns}. Name a data set of pictures."
     )
 
 
@@ -230,7 +236,7 @@ class _Reader:
         schema = _schema(path)
         if self.column not in schema.names:
             raise FaceSetError(
-                f"{path} has no column {self.column}, which {self.files[0].name} has. "
+                f"{shown(path)} has no column {self.column}, which {self.files[0].name} has. "
                 "Name a folder with the files of one data set."
             )
         features = _features(schema)
@@ -300,13 +306,13 @@ def _batches(path: Path, schema: Any, column: str) -> Iterator[tuple[int, int, A
 
     try:
         if path.suffix == ".arrow":
-            for group, batch in enumerate(_arrow_batches(path)):
+            for group, batch in enumerate(_arrow_batches(local_file(path))):
                 yield group, 0, _without_bytes(batch, column)
             return
         wanted = [name for name in schema.names if name != column]
         if _has_path(schema.field(column).type):
             wanted.append(f"{column}.path")
-        with parquet.ParquetFile(path) as file:
+        with parquet.ParquetFile(local_file(path)) as file:
             for group in range(file.num_row_groups):
                 start = 0
                 if not wanted:
@@ -317,7 +323,9 @@ def _batches(path: Path, schema: Any, column: str) -> Iterator[tuple[int, int, A
                     yield group, start, batch
                     start += batch.num_rows
     except (pyarrow.ArrowException, OSError, ValueError) as error:
-        raise FaceSetError(f"{path} is cut short or damaged ({error!s:.200}). Fetch it again.") from error
+        raise FaceSetError(
+            f"{shown(path)} is cut short or damaged ({error!s:.200}). Fetch it again."
+        ) from error
 
 
 def _has_path(kind: Any) -> bool:
@@ -344,4 +352,5 @@ SOURCE = Source(
     terms="as the owners of the photographs allow",
     unaligned=True,
     drops_copies=True,
+    remote=True,
 )

@@ -38,4 +38,5 @@ class Source:
     takes: tuple[str, ...] = ()  # options beyond limit and seed
     unaligned: bool = False  # its photographs may be anybody's, with faces anywhere
     drops_copies: bool = False  # leaves out exact copies unless told otherwise
+    remote: bool = False  # its folder may lie at an address such as s3://BUCKET/FOLDER
     people: str | None = None  # source that its identities are named after, where they are shared

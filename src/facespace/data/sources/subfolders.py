@@ -46,7 +46,8 @@ def understand(folders: Sequence[Parts], pictures: Sequence[bool]) -> Subfolders
     rest, numbered = _without_numbered(rest, pictures)
     if numbered:
         notes.append(f"{numbered} numbered folders taken as neither people nor labels")
-    labels = ["/".join(parts) for parts in rest]
+    joined = {parts: "/".join(parts) for parts in set(rest)}  # files of one folder share their label
+    labels = [joined[parts] for parts in rest]
     names = tuple(sorted({label for label, good in zip(labels, pictures) if good and label}))
     if len(names) == 1:
         notes.append(f"the single subfolder {names[0]} is no label")
@@ -79,9 +80,14 @@ def _depths(folders: Sequence[Parts]) -> range:
 
 
 def _without(folders: Sequence[Parts], depths: set[int]) -> list[Parts]:
+    """The folders without those at some depths; equal ones are one object, since there are many."""
+    known: dict[Parts, Parts] = {}
     kept = []
     for parts in folders:
-        kept.append(tuple(name for depth, name in enumerate(parts) if depth not in depths))
+        rest = known.get(parts)
+        if rest is None:
+            rest = known[parts] = tuple(name for depth, name in enumerate(parts) if depth not in depths)
+        kept.append(rest)
     return kept
 
 
@@ -102,11 +108,13 @@ def _take_splits(folders: Sequence[Parts], pictures: Sequence[bool]) -> tuple[li
         found = {SPLITS.get(name.casefold().strip()) for name in _names_at(folders, pictures, depth)}
         if "train" in found and len(found - {None}) > 1:
             splits, rest = [], []
+            known: dict[Parts, Parts] = {}
             for parts in folders:
                 name = parts[depth] if len(parts) > depth else ""
                 split = SPLITS.get(name.casefold().strip())
                 splits.append(split)
-                rest.append(parts[:depth] + parts[depth + 1 :] if split else parts)
+                without = known.setdefault(parts, parts[:depth] + parts[depth + 1 :] if split else parts)
+                rest.append(without)
             return splits, rest
     return [None] * len(folders), list(folders)
 

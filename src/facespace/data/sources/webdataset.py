@@ -10,9 +10,11 @@ from typing import Any, BinaryIO
 
 import msgspec
 
+from facespace.core.addresses import shown
 from facespace.core.console import progress
 from facespace.core.errors import FaceSetError, ImageError
 from facespace.core.left_behind import is_left_behind
+from facespace.core.remote_cache import local_file, paths_below, with_file
 from facespace.data.faces import SourceListing, StoredImage
 from facespace.data.other_files import PICTURES
 from facespace.data.sources.gathering import (
@@ -45,8 +47,7 @@ class TarImage(StoredImage):
     def read(self) -> bytes:
         """The bytes of the image file. Raises ImageError where the archive ends before."""
         try:
-            facts = self.path.stat()
-            file = _opened(self.path, facts.st_mtime_ns, os.getpid())
+            file = with_file(self.path, _opened_now)
             file.seek(self.first)
             data = file.read(self.second)
         except OSError as error:
@@ -54,6 +55,10 @@ class TarImage(StoredImage):
         if len(data) < self.second:
             raise ImageError("an archive that is cut short")
         return data
+
+
+def _opened_now(path: Path) -> BinaryIO:
+    return _opened(path, path.stat().st_mtime_ns, os.getpid())
 
 
 @lru_cache(maxsize=4)
@@ -68,7 +73,7 @@ def read(root: Path, options: SourceOptions) -> SourceListing:
     if not shards:
         found = "only compressed ones; unpack them to .tar" if skipped else "none"
         raise FaceSetError(
-            f"{root} should hold tar archives with pictures, such as 00000.tar; found: {found}. "
+            f"{shown(root)} should hold tar archives with pictures, such as 00000.tar; found: {found}. "
             "For a folder of pictures: facespace prepare folder"
         )
     reader = _Reader(root, shards)
@@ -85,9 +90,9 @@ def read(root: Path, options: SourceOptions) -> SourceListing:
 def _find_shards(root: Path) -> tuple[list[Path], list[tuple[str, str]]]:
     """The archives below a folder in the order of their paths, and compressed ones with the reason."""
     shards, skipped = [], []
-    for path in sorted(root.rglob("*")):
+    for path in paths_below(root):
         name = path.relative_to(root).as_posix()
-        if any(map(is_left_behind, path.relative_to(root).parts)) or not path.is_file():
+        if any(map(is_left_behind, path.relative_to(root).parts)):
             continue
         if name.lower().endswith(COMPRESSED):
             skipped.append((name, PACKED))
@@ -122,8 +127,9 @@ class _Reader:
         shard = path.relative_to(self.root).with_suffix("").as_posix()
         split = split_of_file(shard.split("/"))
         key, group = None, {}
-        with path.open("rb") as file:
-            for member in _members(path, self.root):
+        local = local_file(path)
+        with local.open("rb") as file:
+            for member in _members(path, local, self.root):
                 name = f"{shard}/{member.name}"
                 if reason := _refused(member):
                     self.skipped.append((name, reason))
@@ -191,12 +197,13 @@ def _refused(member: tarfile.TarInfo) -> str | None:
     return SPARSE if member.issparse() else None
 
 
-def _members(path: Path, root: Path) -> Iterator[tarfile.TarInfo]:
-    """The members of an archive. Raises FaceSetError for a file that is no archive, or is cut short."""
-    size = path.stat().st_size
+def _members(path: Path, local: Path, root: Path) -> Iterator[tarfile.TarInfo]:
+    """The members of an archive, of which `local` is the copy on this machine. Raises FaceSetError for a file
+    that is no archive, or is cut short."""
+    size, named = local.stat().st_size, shown(path)
     count, end = 0, 0
     try:
-        with tarfile.open(path, "r:", errorlevel=0) as archive:
+        with tarfile.open(local, "r:", errorlevel=0) as archive:
             while member := archive.next():
                 archive.members = []  # else it keeps them all  # type: ignore[attr-defined]
                 end = archive.offset  # type: ignore[attr-defined]
@@ -204,17 +211,17 @@ def _members(path: Path, root: Path) -> Iterator[tarfile.TarInfo]:
                     raise tarfile.ReadError("unexpected end of data")
                 count += 1
                 yield member
-        if size and not _ends(path, end):
+        if size and not _ends(local, end):
             raise tarfile.ReadError("what follows is no header")
     except (tarfile.TarError, EOFError, ValueError, OverflowError) as error:
         if not count:
             raise FaceSetError(
-                f"{path} is no tar archive that can be read ({error}). "
-                f"Fetch it again, or move it out of {root}."
+                f"{named} is no tar archive that can be read ({error}). "
+                f"Fetch it again, or move it out of {shown(root)}."
             ) from error
         raise FaceSetError(
-            f"{path} is cut short or damaged after {count:,} files ({error}). "
-            f"Fetch it again, or move it out of {root}."
+            f"{named} is cut short or damaged after {count:,} files ({error}). "
+            f"Fetch it again, or move it out of {shown(root)}."
         ) from error
 
 
@@ -232,4 +239,5 @@ SOURCE = Source(
     terms="as the owners of the photographs allow",
     unaligned=True,
     drops_copies=True,
+    remote=True,
 )
