@@ -120,9 +120,8 @@ def played(lively, tmp_path_factory) -> Path:
     fitted_to = to.parent / "fitted"
     shutil.copytree(locations.find(lively), fitted_to)
     loaded = bundle.load(fitted_to)
-    fitted.save_prior(
-        loaded, "mixture", random_prior("mixture", fitted.latent_size(loaded)), {"preferred": True}
-    )
+    facts = {"preferred": True, "nats": {"validation": {"fitted": 1.0, "model": 0.0}}}
+    fitted.save_prior(loaded, "mixture", random_prior("mixture", fitted.latent_size(loaded)), facts)
     packed(fitted_to, to)
     return to
 
