@@ -1,6 +1,6 @@
 """ONNX models as bytes, written without the package `onnx`: tensors, nodes, graphs. All of it is what
-onnx_reading.py lets through, but for the bodies of loops. The numbers of fields are those of onnx.proto (onnx
-1.16, IR version 8); the encoding is that of protocol buffers."""
+onnx_reading.py lets through, but for the bodies of loops. The numbers of fields
+are those of onnx.proto (onnx 1.16, IR version 8); the encoding is that of protocol buffers."""
 
 import struct
 from collections.abc import Iterable, Sequence

@@ -10,7 +10,6 @@ import numpy as np
 
 from facespace.core.console import progress
 from facespace.core.errors import UsageError
-from facespace.core.extras import is_installed
 from facespace.image import animation
 from facespace.image.animation import Distance, blurred_distance
 from facespace.latent import morph as morphing
@@ -62,7 +61,7 @@ def perceptual_distance(space: "FaceSpace") -> tuple[Distance, str]:
     """A perceptual distance of faces (N, H, W, C) that adds up along a path, and its name: the root of LPIPS
     where FACESPACE_LPIPS names its weights and it takes faces of this size, else the difference of blurred
     pixels."""
-    if not is_installed("torch"):  # which LPIPS runs in
+    if not space.has_gradients:  # LPIPS runs in torch
         return blurred_distance, BLURRED
     from facespace.perception import lpips
 
