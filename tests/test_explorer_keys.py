@@ -77,3 +77,23 @@ def test_a_shortcut_that_is_held_acts_once(tab):
     expect(tab.at("#history .tile")).to_have_count(3)
     tab.page.wait_for_timeout(1000)
     assert tab.page.evaluate(STEPS) == 3
+
+
+def test_a_face_that_is_in_the_morph_twice_is_removed_once(tab):
+    save_faces(tab, 1)
+    add = tab.page.get_by_role("button", name="Add Face 1 to the morph")
+    for _ in range(3):
+        add.click()
+    tab.page.click("#tab-morph")
+    expect(tab.at(".keyframe")).to_have_count(3)
+    tab.page.get_by_role("button", name="Remove keyframe 2").click()
+    expect(tab.at(".keyframe")).to_have_count(2)
+
+
+def test_a_full_morph_says_that_it_takes_no_more(tab):
+    save_faces(tab, 1)
+    add = tab.page.get_by_role("button", name="Add Face 1 to the morph")
+    for _ in range(13):
+        add.click()
+    expect(tab.at(".toast.error")).to_contain_text("A morph has at most 12 keyframes. Remove one first.")
+    assert tab.page.evaluate(KEYFRAMES) == 12
