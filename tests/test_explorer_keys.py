@@ -97,3 +97,11 @@ def test_a_full_morph_says_that_it_takes_no_more(tab):
         add.click()
     expect(tab.at(".toast.error")).to_contain_text("A morph has at most 12 keyframes. Remove one first.")
     assert tab.page.evaluate(KEYFRAMES) == 12
+
+
+def test_pasted_text_that_is_no_json_is_refused_in_a_sentence(tab):
+    tab.page.evaluate(
+        "() => { const clipboardData = new DataTransfer(); clipboardData.setData('text/plain', '{\"kind\": '); "
+        "document.dispatchEvent(new ClipboardEvent('paste', { clipboardData, bubbles: true })); }"
+    )
+    expect(tab.at(".toast.error")).to_contain_text("The pasted text is not valid JSON.")

@@ -215,10 +215,18 @@ async function openFile(file) {
 /** @param {File} file */
 async function readJson(file) {
   if (file.size > LARGEST_JSON) throw new Error('This JSON file is too large for a face or a lesson.');
+  return parse(await file.text(), 'This file');
+}
+
+/**
+ * @param {string} text
+ * @param {string} source
+ */
+function parse(text, source) {
   try {
-    return JSON.parse(await file.text());
+    return JSON.parse(text);
   } catch {
-    throw new Error('This file is not valid JSON.');
+    throw new Error(`${source} is not valid JSON.`);
   }
 }
 
@@ -241,6 +249,6 @@ function paste(event) {
 
 /** @param {string} text */
 function readPasted(text) {
-  if (text.startsWith('{')) return JSON.parse(text);
+  if (text.startsWith('{')) return parse(text, 'The pasted text');
   return fromLink(text.split('#s=')[1]);
 }
