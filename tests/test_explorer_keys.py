@@ -105,3 +105,111 @@ def test_pasted_text_that_is_no_json_is_refused_in_a_sentence(tab):
         "document.dispatchEvent(new ClipboardEvent('paste', { clipboardData, bubbles: true })); }"
     )
     expect(tab.at(".toast.error")).to_contain_text("The pasted text is not valid JSON.")
+
+
+def focused(tab, label: str):
+    """The focus lies on the control with this name."""
+    expect(tab.page.locator(":focus")).to_have_accessible_name(label)
+
+
+def use(tab, label: str, first: bool = False):
+    """Presses a button by its name, without a pointer."""
+    button = tab.page.get_by_role("button", name=label, exact=True)
+    (button.first if first else button).focus()
+    tab.page.keyboard.press("Enter")
+
+
+def test_the_focus_stays_among_saved_faces(tab):
+    save_faces(tab, 3)
+    use(tab, "Remove Face 2")
+    expect(tab.at(".saved-face")).to_have_count(2)
+    focused(tab, "Remove Face 1")
+    use(tab, "Remove Face 1")
+    expect(tab.at(".saved-face")).to_have_count(1)
+    focused(tab, "Remove Face 3")
+    name = tab.at(".saved-face input")
+    name.focus()
+    name.fill("Anna")
+    tab.page.keyboard.press("Tab")
+    focused(tab, "Add Anna to the morph")
+
+
+def test_the_focus_follows_a_keyframe_that_is_moved(tab):
+    add_keyframes(tab, 3)
+    use(tab, "Add this face")
+    expect(tab.at(".keyframe")).to_have_count(4)
+    focused(tab, "Add this face")
+    use(tab, "Move keyframe 1 later")
+    focused(tab, "Move keyframe 2 later")
+    tab.page.keyboard.press("Enter")
+    focused(tab, "Move keyframe 3 later")
+    use(tab, "Remove keyframe 2")
+    expect(tab.at(".keyframe")).to_have_count(3)
+    focused(tab, "Remove keyframe 2")
+
+
+def test_the_focus_stays_in_the_mix(tab):
+    tab.page.click("#tab-mix")
+    for count in (1, 2, 3):
+        tab.page.click("#mix-random")
+        expect(tab.at(".mix-parent")).to_have_count(count)
+    tab.page.locator(".mix-parent .button").nth(1).focus()
+    tab.page.keyboard.press("Enter")
+    expect(tab.at(".mix-parent")).to_have_count(2)
+    expect(tab.page.locator(".mix-parent .button:focus")).to_have_count(1)
+    use(tab, "Remove all parents")
+    focused(tab, "+ This face")
+
+
+def test_the_focus_stays_in_the_history_and_on_undo(tab):
+    tab.at("#history .tile").first.focus()
+    tab.page.keyboard.press("Enter")
+    expect(tab.at("#history .tile").first).to_have_attribute("aria-current", "step")
+    expect(tab.at("#history .tile").first).to_be_focused()
+    tab.page.keyboard.press("Control+Shift+z")
+    undo = tab.at("#undo")
+    undo.focus()
+    tab.page.keyboard.press("Enter")
+    expect(undo).to_have_attribute("aria-disabled", "true")
+    expect(undo).to_be_focused()
+
+
+def test_the_focus_stays_in_a_lesson_and_leaves_it_for_the_lessons(tab):
+    tab.page.click("#lessons")
+    tab.page.locator(".lesson-item").nth(2).click()
+    tab.at("#lesson-next").focus()
+    tab.page.keyboard.press("Enter")
+    expect(tab.at("#lesson")).to_contain_text("Step 2 of")
+    expect(tab.at("#lesson-next")).to_be_focused()
+    tab.at("#lesson-close").focus()
+    tab.page.keyboard.press("Enter")
+    expect(tab.at("#lessons")).to_be_focused()
+
+
+def test_the_focus_stays_among_the_examples_of_a_direction(tab):
+    tab.page.get_by_text("Create a direction").click()
+    use(tab, "This face", first=True)
+    expect(tab.page.get_by_text("1 positive")).to_be_visible()
+    focused(tab, "This face")
+    use(tab, "Remove all positive examples")
+    expect(tab.page.get_by_text("0 positive")).to_be_visible()
+    focused(tab, "This face")
+
+
+def test_a_name_that_is_typed_stays_while_another_tab_saves_a_face(tab):
+    save_faces(tab, 2)
+    other = tab.context.new_page()
+    other.goto(tab.page.url.split("#")[0])
+    expect(other.locator("#history .tile")).to_have_count(2)
+    name = tab.at(".saved-face input").first
+    name.focus()
+    tab.page.keyboard.press("Control+a")
+    tab.page.keyboard.type("An")
+    other.keyboard.press("s")
+    expect(other.locator(".toast")).to_contain_text("Saved")
+    tab.page.wait_for_timeout(500)
+    tab.page.keyboard.type("na")
+    expect(name).to_have_value("Anna")
+    tab.page.keyboard.press("Tab")
+    expect(tab.at(".saved-face")).to_have_count(3)
+    focused(tab, "Add Anna to the morph")

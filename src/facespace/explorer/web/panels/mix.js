@@ -74,7 +74,11 @@ export function startMix() {
 }
 
 function head() {
-  const clear = button('trash', 'Remove all parents', () => setMix({ parents: [] }), { quiet: true, id: 'mix-clear' });
+  const empty = () => {
+    $('#mix-add').focus(); // this button hides then
+    setMix({ parents: [] });
+  };
+  const clear = button('trash', 'Remove all parents', empty, { quiet: true, id: 'mix-clear' });
   return h('div', { class: 'panel-head' }, h('h2', {}, 'Mix'), clear);
 }
 

@@ -216,11 +216,13 @@ function keyframeItem(keyframe, index, picture) {
   const earlier = button('left', `Move keyframe ${number} earlier`, () => moveKeyframe(index, index - 1), {
     quiet: true,
     disabled: index === 0,
+    dataset: { focus: `${keyframe.id} earlier` },
   });
   const remove = button('close', `Remove keyframe ${number}`, () => removeKeyframe(keyframe), { quiet: true });
   const later = button('right', `Move keyframe ${number} later`, () => moveKeyframe(index, index + 1), {
     quiet: true,
     disabled: index === last,
+    dataset: { focus: `${keyframe.id} later` },
   });
   const label = `Keyframe ${number} of ${last + 1}`;
   const props = { class: 'keyframe', draggable: true, role: 'group', 'aria-label': label };

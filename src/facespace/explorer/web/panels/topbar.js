@@ -1,7 +1,7 @@
 // @ts-check
 /** The top bar: the open space and its facts, undo, share, export, import, lessons, help, and the engine's state. */
 
-import { $, attempt, button, dialog, h, setChildren, toast } from '../dom.js';
+import { $, attempt, button, dialog, h, setAvailable, setChildren, toast } from '../dom.js';
 import { fromLink } from '../document.js';
 import { engine } from '../engine.js';
 import { readDocument } from '../png.js';
@@ -47,8 +47,8 @@ export function startTopbar(showSpace) {
   showLatency(badge);
   showProgress(badge);
   on('face', () => {
-    undoButton.disabled = state.historyIndex <= 0;
-    redoButton.disabled = state.historyIndex >= state.history.length - 1;
+    setAvailable(undoButton, state.historyIndex > 0);
+    setAvailable(redoButton, state.historyIndex < state.history.length - 1);
   });
   on('facts decoder', () => showSpaceName(showSpace));
   acceptDrops();
