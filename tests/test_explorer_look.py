@@ -1,0 +1,67 @@
+"""Nothing on the explorer's page is cut off, hidden or out of sight, at four widths."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from explorer_browser import Tab, address, browser, expect, tab  # noqa: F401
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+from page_scenes import open_tab
+from photo_scenes import camera, pick
+from scenes import STATUS
+from screens import FIND
+
+pytestmark = pytest.mark.slow
+HEIGHTS = {1440: 900, 1024: 768, 768: 1024, 390: 844}
+PANELS = (
+    *("random", "draw", "photo", "map", "mix", "saved"),
+    *("attributes", "components", "raw", "pad", "history", "morph"),
+)
+# Longer than what the small space of the tests offers.
+PRIORS = """() => {
+  const select = document.getElementById('prior');
+  for (const text of ['fitted prior: diffusion', 'model prior, fits less']) select.add(new Option(text));
+}"""
+FITS = """field => {
+  const context = document.createElement('canvas').getContext('2d');
+  const style = getComputedStyle(field);
+  context.font = `${style.fontSize} ${style.fontFamily}`;
+  const room = field.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
+  return context.measureText(field.placeholder).width <= room;
+}"""
+# What has the focus, where the stage lies over it; "stage" once the focus is there.
+UNDER = """() => {
+  const focused = document.activeElement;
+  const stage = document.getElementById('stage');
+  if (stage.contains(focused)) return 'stage';
+  const top = focused.getBoundingClientRect().top;
+  return top >= 0 && top < stage.getBoundingClientRect().bottom - 1 ? focused.outerHTML.slice(0, 80) : '';
+}"""
+CONTRAST = """element => {
+  const luminance = (text) => {
+    const parts = text.match(/[\\d.]+/g).slice(0, 3).map((part) => part / 255);
+    const linear = parts.map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2];
+  };
+  const ground = getComputedStyle(element.closest('.side')).backgroundColor;
+  const pair = [luminance(getComputedStyle(element).borderTopColor), luminance(ground)].sort((a, b) => b - a);
+  return (pair[0] + 0.05) / (pair[1] + 0.05);
+}"""
+
+
+def resize(tab, width: int):
+    tab.page.set_viewport_size({"width": width, "height": HEIGHTS[width]})
+    tab.page.wait_for_timeout(200)
+
+
+@pytest.mark.parametrize("width", HEIGHTS)
+def test_no_panel_has_anything_cut_off(tab, width):
+    resize(tab, width)
+    tab.page.evaluate(PRIORS)
+    found = {}
+    for name in PANELS:
+        open_tab(tab.page, name)
+        tab.page.wait_for_timeout(300)
+        found[name] = tab.page.evaluate(FIND)
+    assert {name: lines for name, lines in found.items() if lines} == {}
