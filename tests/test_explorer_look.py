@@ -65,3 +65,13 @@ def test_no_panel_has_anything_cut_off(tab, width):
         tab.page.wait_for_timeout(300)
         found[name] = tab.page.evaluate(FIND)
     assert {name: lines for name, lines in found.items() if lines} == {}
+
+
+@pytest.mark.parametrize("width", HEIGHTS)
+def test_the_field_for_the_token_shows_what_belongs_there(tab, width):
+    resize(tab, width)
+    tab.page.evaluate(STATUS % "refused")
+    field = tab.at("#disconnected input")
+    expect(field).to_be_visible()
+    assert field.evaluate(FITS)
+    tab.page.evaluate(STATUS % "ready")
