@@ -75,3 +75,25 @@ def test_the_field_for_the_token_shows_what_belongs_there(tab, width):
     expect(field).to_be_visible()
     assert field.evaluate(FITS)
     tab.page.evaluate(STATUS % "ready")
+
+
+def test_a_slider_s_name_is_in_sight_while_it_is_moved(tab):
+    resize(tab, 1024)
+    row = tab.at("#attributes .row").first
+    row.locator("input[data-row]").focus()
+    expect(row.locator(".extra")).to_have_css("opacity", "0")
+    row.locator(".extra button").first.focus()
+    expect(row.locator(".extra")).to_have_css("opacity", "1")
+    tab.page.keyboard.press("Enter")  # which locks it
+    tab.page.locator("#undo").focus()
+    tab.page.mouse.move(500, 300)
+    expect(row.locator(".extra")).to_have_css("opacity", "1")
+    expect(row.locator(".extra button:visible")).to_have_count(1)
+    slider = tab.at("#attributes .row").nth(1)
+    box = slider.locator("input[data-row]").bounding_box()
+    assert box
+    tab.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    expect(slider.locator(".extra")).to_have_css("opacity", "1")
+    tab.page.mouse.down()
+    expect(slider.locator(".extra")).to_have_css("opacity", "0")
+    tab.page.mouse.up()
