@@ -97,3 +97,15 @@ def test_a_slider_s_name_is_in_sight_while_it_is_moved(tab):
     tab.page.mouse.down()
     expect(slider.locator(".extra")).to_have_css("opacity", "0")
     tab.page.mouse.up()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_colour_stands_out_from_the_panel(browser, address, scheme):
+    tab = Tab(browser, address, color_scheme=scheme)
+    try:
+        tab.ready()
+        tab.page.keyboard.press("d")
+        for swatch in tab.at(".swatch").all():
+            assert swatch.evaluate(CONTRAST) >= 3  # WCAG 1.4.11
+    finally:
+        tab.context.close()
