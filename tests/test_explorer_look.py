@@ -109,3 +109,18 @@ def test_every_colour_stands_out_from_the_panel(browser, address, scheme):
             assert swatch.evaluate(CONTRAST) >= 3  # WCAG 1.4.11
     finally:
         tab.context.close()
+
+
+def test_a_notice_is_as_wide_as_its_sentence(tab):
+    tab.page.evaluate(
+        "import('./dom.js').then(({ toast }) => { toast('A long sentence, '.repeat(9)); toast('Saved.'); })"
+    )
+    expect(tab.at(".toast")).to_have_count(2)
+    wide, narrow = (tab.at(".toast").nth(index).bounding_box() for index in (0, 1))
+    assert wide and narrow and narrow["width"] < wide["width"] / 2
+    for index in (0, 1):
+        box, close = (
+            tab.at(".toast").nth(index).bounding_box(),
+            tab.at(".toast button").nth(index).bounding_box(),
+        )
+        assert box and close and box["x"] + box["width"] - close["x"] - close["width"] < 16
