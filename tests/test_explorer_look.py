@@ -99,6 +99,22 @@ def test_a_slider_s_name_is_in_sight_while_it_is_moved(tab):
     tab.page.mouse.up()
 
 
+@pytest.mark.parametrize("width", [768, 390])
+@pytest.mark.parametrize("panel", ["random", "attributes"])
+def test_no_control_that_gets_the_focus_lies_under_the_face(tab, width, panel):
+    resize(tab, width)
+    open_tab(tab.page, panel)
+    tab.page.evaluate("document.activeElement.blur()")
+    tab.page.keyboard.press("Shift+Tab")  # to the last control of the page
+    for _ in range(40):
+        tab.page.keyboard.press("Shift+Tab")
+        under = tab.page.evaluate(UNDER)
+        assert under in ("", "stage"), under
+        if under == "stage":
+            return
+    raise AssertionError("The focus did not come as far as the face.")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_colour_stands_out_from_the_panel(browser, address, scheme):
     tab = Tab(browser, address, color_scheme=scheme)
