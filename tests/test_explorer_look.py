@@ -115,6 +115,16 @@ def test_no_control_that_gets_the_focus_lies_under_the_face(tab, width, panel):
     raise AssertionError("The focus did not come as far as the face.")
 
 
+def test_on_a_tablet_a_photo_is_no_larger_than_it_need_be(tab):
+    resize(tab, 768)
+    pick(tab.page)
+    box = tab.at("#photo .pick").bounding_box()
+    assert box and box["width"] <= 440
+    camera(tab.page)
+    box = tab.at("#photo video").bounding_box()
+    assert box and box["width"] <= 440
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_colour_stands_out_from_the_panel(browser, address, scheme):
     tab = Tab(browser, address, color_scheme=scheme)
