@@ -150,3 +150,9 @@ def test_a_notice_is_as_wide_as_its_sentence(tab):
             tab.at(".toast button").nth(index).bounding_box(),
         )
         assert box and close and box["x"] + box["width"] - close["x"] - close["width"] < 16
+
+
+@pytest.mark.parametrize(("width", "shown"), [(768, True), (390, False)])
+def test_the_meter_states_its_figure_where_there_is_room(tab, width, shown):
+    resize(tab, width)
+    expect(tab.at(".meter .gauge + span")).to_be_visible(visible=shown)
