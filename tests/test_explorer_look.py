@@ -77,6 +77,19 @@ def test_the_field_for_the_token_shows_what_belongs_there(tab, width):
     tab.page.evaluate(STATUS % "ready")
 
 
+@pytest.mark.parametrize("width", [768, 390])
+def test_the_current_step_is_in_sight_when_the_timeline_is_opened(tab, width):
+    resize(tab, width)
+    for count in range(3, 14):
+        tab.page.keyboard.press("r")
+        expect(tab.at("#history .tile")).to_have_count(count)
+    tab.page.click("[data-part=below]")
+    current = tab.at("#history [aria-current]")
+    expect(current).to_be_in_viewport(ratio=0.9)
+    box = current.bounding_box()
+    assert box and box["x"] >= 0 and box["x"] + box["width"] <= width + 1
+
+
 def test_a_slider_s_name_is_in_sight_while_it_is_moved(tab):
     resize(tab, 1024)
     row = tab.at("#attributes .row").first
