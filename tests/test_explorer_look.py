@@ -128,6 +128,27 @@ def test_no_control_that_gets_the_focus_lies_under_the_face(tab, width, panel):
     raise AssertionError("The focus did not come as far as the face.")
 
 
+def test_a_phone_that_shows_the_sliders_shows_the_face_alone(tab):
+    resize(tab, 390)
+    open_tab(tab.page, "draw")
+    expect(tab.at("#drawing")).to_be_visible()
+    expect(tab.at(".tools")).to_be_hidden()
+    small = tab.at("#faces").bounding_box()
+    tab.page.click("[data-part=edit]")
+    expect(tab.at("#drawing")).to_be_hidden()
+    expect(tab.at(".tools")).to_be_visible()
+    large = tab.at("#faces").bounding_box()
+    assert small and large and large["width"] > 1.5 * small["width"]
+    tab.page.click("[data-part=source]")
+    expect(tab.at("#drawing")).to_be_visible()
+    tab.page.get_by_role("button", name="On the face").click()
+    expect(tab.at("#paint-layer")).to_be_visible()
+    tab.page.click("[data-part=edit]")
+    expect(tab.at("#paint-layer")).to_be_hidden()
+    resize(tab, 1440)
+    expect(tab.at("#paint-layer")).to_be_visible()
+
+
 def test_on_a_tablet_a_photo_is_no_larger_than_it_need_be(tab):
     resize(tab, 768)
     pick(tab.page)
