@@ -149,6 +149,18 @@ def test_a_phone_that_shows_the_sliders_shows_the_face_alone(tab):
     expect(tab.at("#paint-layer")).to_be_visible()
 
 
+def test_what_moved_stands_above_the_sliders(tab):
+    slider = tab.at("#attributes input[data-row]").first
+    slider.focus()
+    for _ in range(4):
+        slider.press("PageUp")
+    moved, row = (
+        tab.at("#attributes .effects").bounding_box(),
+        tab.at("#attributes .row").first.bounding_box(),
+    )
+    assert moved and row and moved["y"] + moved["height"] <= row["y"]
+
+
 def test_on_a_tablet_a_photo_is_no_larger_than_it_need_be(tab):
     resize(tab, 768)
     pick(tab.page)
