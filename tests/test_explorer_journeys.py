@@ -273,6 +273,39 @@ def test_a_page_finds_its_server_again_after_a_restart_and_takes_an_address_that
         tab.context.close()
 
 
+def test_what_is_changed_while_the_server_is_gone_is_shown_when_it_is_back(
+    browser, trained, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("FACESPACE_CACHE", str(tmp_path))
+    port = free_port()
+    with running(Spaces([trained]), port=port) as service:
+        tab = Tab(browser, service.address).ready()
+        tab.page.click("#tab-components")
+        slider = tab.at("#components input[data-row]").first
+        slider.focus()
+        before = tab.picture()
+    try:
+        expect(tab.at("#disconnected")).to_be_visible(timeout=WAIT)
+        expect(tab.at(".engine")).to_have_text("disconnected")
+        for _ in range(6):
+            slider.press("PageUp")
+        tab.page.keyboard.press("s")
+        with running(Spaces([trained]), port=port):
+            expect(tab.at("#disconnected")).to_have_count(0, timeout=WAIT)
+            expect(tab.at(".engine")).to_contain_text("local")
+            expect(tab.at(".engine.disconnected")).to_have_count(0)
+            expect(tab.at("#history .tile")).to_have_count(8)
+            moved = tab.picture()
+            assert not same(moved, before)
+            tab.page.keyboard.press("Control+z")
+            tab.page.keyboard.press("Control+Shift+z")
+            assert same(tab.picture(), moved)
+            tab.page.click("#tab-saved")
+            expect(tab.at(".saved-face canvas")).to_have_count(1)
+    finally:
+        tab.context.close()
+
+
 def test_a_link_to_a_face_of_another_loaded_space_opens_that_space(tab):
     first = tab.picture()
     link = tab.page.url

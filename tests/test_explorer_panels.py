@@ -68,6 +68,19 @@ def test_an_own_direction_and_locks_are_in_the_address_at_once(tab):
     assert document(page)["view"]["source"] == "saved"
 
 
+def test_examples_that_are_all_one_face_make_no_direction(tab):
+    page = tab.page
+    page.get_by_text("Create a direction").click()
+    for side in (0, 1):
+        for _ in range(5):
+            page.get_by_role("button", name="This face", exact=True).nth(side).click()
+    page.get_by_label("Name of the direction").fill("Mine")
+    page.get_by_role("button", name="Create", exact=True).click()
+    expect(tab.at(".toast.error")).to_contain_text("The faces with and without are the same on average.")
+    expect(page.get_by_role("group", name="Mine")).to_have_count(0)
+    expect(page.get_by_text("5 positive")).to_be_visible()
+
+
 # ---- Components
 
 

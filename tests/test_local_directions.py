@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from browser_modules import browser, modules, received, sent  # noqa: F401 (fixtures)
 
+from facespace.core.errors import UsageError
 from facespace.explorer.handlers import _direction_facts, _direction_rows
 from facespace.explorer.local_arrays import local_arrays
 from facespace.latent.directions import custom_direction, whitening_of
@@ -57,14 +58,14 @@ def test_a_direction_is_that_of_the_python(modules, name):  # noqa: F811
     assert {"auc", "positives", "negatives", "positive_mean", "negative_mean", "gap"} == facts.keys()
 
 
-def test_a_direction_without_a_difference_has_no_gap(modules):  # noqa: F811
+def test_examples_that_do_not_differ_get_a_sentence(modules):  # noqa: F811
     faces, positive, _ = examples(*SIZES["few faces"])
     whitening = whitening_of(faces)
-    expected = custom_direction("own", positive, positive, whitening)
-    facts, _ = fitted(modules, whitening, positive, positive)
-    assert gap_or_none(expected, "own") is None
-    assert "gap" not in facts
-    assert facts["auc"] == expected.facts["own"]["auc"]
+    same = "The faces with and without are the same on average"
+    with pytest.raises(UsageError, match=same):
+        custom_direction("own", positive, positive[::-1], whitening)
+    with pytest.raises(Exception, match=same):
+        fitted(modules, whitening, positive, positive[::-1])
 
 
 def test_too_few_faces_get_a_sentence(modules):  # noqa: F811

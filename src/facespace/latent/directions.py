@@ -23,6 +23,7 @@ from facespace.latent.direction_set import (
 from facespace.latent.ranking import roc_auc
 
 MIN_FACES = 5  # faces of each class, yes and no, that a direction needs
+LEAST_DIFFERENCE = 1e-4  # of the mean latents of both classes
 OWN, COMPONENTS, PAIRED = "own", "components", "paired"  # methods that are not rows of METHODS
 
 
@@ -149,9 +150,12 @@ def components(z: np.ndarray, count: int, whitening: Whitening | None = None) ->
 
 def custom_direction(name: str, having: np.ndarray, lacking: np.ndarray, whitening: Whitening) -> Directions:
     """A custom direction, from latents with something (N, D) and without it (M, D): the difference of their
-    means, with the plane that separates them as its probe. Raises UsageError for fewer than 5 of either."""
+    means, with the plane that separates them as its probe. Raises UsageError for fewer than 5 of either, and where
+    their means are the same."""
     signs = np.concatenate([np.ones(len(having)), -np.ones(len(lacking))])[:, None]
     check_counts(signs, [name])
+    if np.linalg.norm(having.mean(0) - lacking.mean(0)) < LEAST_DIFFERENCE:
+        raise UsageError("The faces with and without are the same on average. Collect faces that differ.")
     z = np.concatenate([having, lacking])
     found = fit_direction_table(z, signs, [name], "mean", whitening)
     facts: DirectionFacts = {

@@ -1,6 +1,8 @@
 // @ts-check
 /** Helpers for the page: elements, icons, buttons, dialogs and notices. Knows nothing of faces. */
 
+import { keepFocus } from './focus.js';
+
 /** @typedef {import('./types.js').Child} Child */
 /** @typedef {import('./types.js').Leaf} Leaf */
 
@@ -61,12 +63,12 @@ export function h(tag, props = {}, ...children) {
 }
 
 /**
- * Replaces the children of an element.
+ * Replaces the children of an element. The focus stays in it.
  * @param {Element} element
  * @param {...Child} children
  */
 export function setChildren(element, ...children) {
-  element.replaceChildren(...flatten(children));
+  keepFocus(element, () => element.replaceChildren(...flatten(children)));
 }
 
 /**
@@ -84,6 +86,15 @@ export function options(choices) {
  */
 export function setPressed(element, pressed) {
   element.setAttribute('aria-pressed', String(pressed));
+}
+
+/**
+ * Says whether a button does anything now. It keeps the focus, which a disabled one would lose.
+ * @param {Element} element
+ * @param {boolean} available
+ */
+export function setAvailable(element, available) {
+  element.setAttribute('aria-disabled', String(!available));
 }
 
 /**

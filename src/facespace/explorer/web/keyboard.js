@@ -29,6 +29,8 @@ const SHORTCUTS = {
   '?': help,
 };
 
+const REPEATED = ['[', ']']; // while they are held
+
 export function startKeyboard() {
   document.addEventListener('keydown', handleKey);
   document.addEventListener('keyup', (event) => {
@@ -58,7 +60,7 @@ function handleKey(event) {
   const shortcut = SHORTCUTS[key];
   if (!shortcut) return;
   event.preventDefault();
-  shortcut();
+  if (!event.repeat || REPEATED.includes(key)) shortcut();
 }
 
 /**

@@ -25,7 +25,7 @@ import { startTopbar } from './panels/topbar.js';
 import { accessToken, storeToken, tokenIn } from './session.js';
 import { isSite } from './site.js';
 import { lastSpace, openLink, showSpace } from './spaces.js';
-import { decoderChanged, on, panelShown, setView, state } from './state.js';
+import { decoderChanged, on, panelShown, setView, showAgain, state } from './state.js';
 import { undoSwipes } from './swipe.js';
 import { createTabs } from './tabs.js';
 import { startTooltips } from './tooltips.js';
@@ -160,11 +160,7 @@ function updateAddress() {
 function handleStatus(status, badge) {
   document.body.dataset.engine = status;
   if (status === 'ready') {
-    find('#disconnected')?.remove();
-    if (engine.dropLostTunings()) {
-      toast(TUNING_LOST);
-      decoderChanged();
-    }
+    showConnected(badge);
     if (!spaceOpened) openFirstSpace();
     return;
   }
@@ -172,6 +168,21 @@ function handleStatus(status, badge) {
   badge.textContent = refused ? 'no token' : 'disconnected';
   badge.classList.add('disconnected');
   if (!find('#disconnected')) showBanner(refused ? tokenBanner() : disconnectedBanner());
+}
+
+/**
+ * The connection is there, or there again: what has changed meanwhile is shown.
+ * @param {HTMLElement} badge
+ */
+function showConnected(badge) {
+  const banner = find('#disconnected');
+  banner?.remove();
+  badge.textContent = 'local';
+  badge.classList.remove('disconnected');
+  if (engine.dropLostTunings()) {
+    toast(TUNING_LOST);
+    decoderChanged();
+  } else if (banner && state.facts) showAgain();
 }
 
 /** Opens the space that this tab showed last, else the first; with a link, the one of its face. */

@@ -35,7 +35,7 @@ import { watchPeek } from './peek.js';
 
 export const SWEEP = 2; // standard deviations of an animation, to either side
 export const END = 2; // standard deviations of the pictures beside a slider, to either side
-const LARGEST = 20; // standard deviations that can be typed
+export const LARGEST = 20; // standard deviations that can be typed
 const SMALL_STEP = 0.1;
 const LARGE_STEP = 0.5;
 const STRENGTHS = ['average', 'slight', 'clear', 'strong', 'extreme'];
@@ -94,6 +94,7 @@ export class SliderRow {
     this.limit = limit;
     this.value = 0; // which may lie beyond the slider's reach
     this.typing = false;
+    this.held = false; // a key has moved it and is not released yet
     this.actions = actions;
     this.slider = h('input', {
       type: 'range',
@@ -185,6 +186,7 @@ export class SliderRow {
       actions.onCancel();
     });
     slider.addEventListener('keydown', (event) => this.#handleKey(event));
+    for (const type of ['keyup', 'blur']) slider.addEventListener(type, () => this.#endKeys());
     number.addEventListener('input', () => {
       this.typing = true;
     });
@@ -196,18 +198,35 @@ export class SliderRow {
     onTyped(number, () => this.value, (value) => this.#moveAndFinish(value));
   }
 
-  /** @param {KeyboardEvent} event */
+  /**
+   * Keys move while they are held, and a step of the history ends with them.
+   * @param {KeyboardEvent} event
+   */
   #handleKey(event) {
     const step = KEY_STEPS[event.key];
     if (step === undefined || event.ctrlKey || event.metaKey) return;
     event.preventDefault();
     const by = event.altKey ? step / 10 : step;
-    this.#nudge(by);
+    this.held = this.#move(this.#beside(by)) || this.held;
+  }
+
+  #endKeys() {
+    if (!this.held) return;
+    this.held = false;
+    this.actions.onFinish();
+  }
+
+  /**
+   * The value some way from that of now.
+   * @param {number} by
+   */
+  #beside(by) {
+    return clamp(this.value + by, -LARGEST, LARGEST);
   }
 
   /** @param {number} by */
   #nudge(by) {
-    this.#moveAndFinish(clamp(this.value + by, -LARGEST, LARGEST));
+    this.#moveAndFinish(this.#beside(by));
   }
 
   /**

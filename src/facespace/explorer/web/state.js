@@ -223,6 +223,9 @@ export function decoderChanged() {
   emit('decoder', 'z', 'face', 'saved', 'keyframes', 'mix');
 }
 
+/** Faces that could not be decoded for a while are shown. */
+export const showAgain = () => emit('z', 'face', 'saved', 'keyframes', 'mix');
+
 /** The attributes of the open space are known. */
 export const directionsChanged = () => emit('directions');
 

@@ -4,6 +4,7 @@
 
 import { h } from './dom.js';
 import { clamp, signed } from './maths.js';
+import { LARGEST } from './slider_row.js';
 
 /** @typedef {import('./slider_row.js').Axis<string | number>} Axis */
 
@@ -72,12 +73,14 @@ export class Cell {
  */
 
 /**
- * Lets a wall's cells be dragged and moved by keys; one of them is a tab stop.
+ * Lets a wall's cells be dragged and moved by keys; one of them is a tab stop. Keys move while they are held, and a
+ * step of the history ends with them.
  * @param {HTMLElement} wall
  * @param {() => Cell[]} cells
  * @param {WallActions} actions
  */
 export function listenToWall(wall, cells, actions) {
+  let held = false; // a key has moved a cell and is not released yet
   const cellOf = (/** @type {EventTarget | null} */ target) => {
     const element = target instanceof Element ? target.closest('.cell') : null;
     return cells().find((cell) => cell.element === element);
@@ -93,11 +96,18 @@ export function listenToWall(wall, cells, actions) {
     const step = STEPS[event.key];
     const zero = event.key === 'Delete' || event.key === 'Backspace';
     if (step || zero) {
-      actions.onMove(cell, zero ? 0 : cell.value + (event.altKey ? step / 10 : step));
-      actions.onFinish();
+      const by = event.altKey ? step / 10 : step;
+      actions.onMove(cell, zero ? 0 : clamp(cell.value + by, -LARGEST, LARGEST));
+      held = true;
     } else if (!focusBeside(cells(), cell, event.key)) return;
     event.preventDefault();
   });
+  for (const type of ['keyup', 'focusout']) {
+    wall.addEventListener(type, () => {
+      if (held) actions.onFinish();
+      held = false;
+    });
+  }
 }
 
 /**

@@ -16,8 +16,11 @@ import { inverse, product, rowTimes, solvePositive, timesColumn } from './matric
 
 const FEWEST = 5; // faces of each side
 const MOST = 2000; // faces of both sides
+const LEAST_DIFFERENCE = 1e-4; // of the mean latents of both sides
 const RIDGE = 100; // of the regression, in faces
 const LEAST_GAIN = 0.05; // of a score for each standard deviation moved; below it the direction does not change it
+
+const SAME = 'The faces with and without are the same on average. Collect faces that differ.';
 
 /**
  * The whitening of a site's arrays `whitening_center` and `whitening_root`; made once for a space, since it inverts a
@@ -32,7 +35,8 @@ export function readWhitening(center, root) {
 
 /**
  * The direction from the faces without the property to those with it: what the page shows of it, and its numbers
- * (1 + 3 D,) as the reply to `directions` has them. Throws an Error with a sentence for too few or too many faces.
+ * (1 + 3 D,) as the reply to `directions` has them. Throws an Error with a sentence for too few or too many faces, and
+ * where both sides are the same on average.
  * @param {Float32Array[]} positive latents of faces with the property
  * @param {Float32Array[]} negative
  * @param {Whitening} whitening
@@ -40,6 +44,8 @@ export function readWhitening(center, root) {
  */
 export function fitDirection(positive, negative, whitening) {
   checkCounts(positive.length, negative.length);
+  const apart = difference(meanOf(positive), meanOf(negative));
+  if (Math.sqrt(product(apart, apart)) < LEAST_DIFFERENCE) throw new Error(SAME);
   const size = whitening.center.length;
   const having = whitened(positive, whitening);
   const lacking = whitened(negative, whitening);

@@ -8,7 +8,7 @@ import { cancelStroke, draw, drawAgain, endReading, readAgain, readFrom } from '
 import { engine } from '../engine.js';
 import { bind, bindToggle, checkbox } from '../fields.js';
 import { startPaintLayer } from './paint.js';
-import { whenShown } from '../panel.js';
+import { onNarrow, sourceInSight, whenShown } from '../panel.js';
 import { paint } from '../pictures.js';
 import { roving } from '../roving.js';
 import { on, openFacts, setView, state, undo } from '../state.js';
@@ -104,6 +104,7 @@ export function startDraw() {
   setChildren($('#drawing'), h('p', { class: 'caption' }, 'Drawing'), board);
   on('facts', reset);
   on('view', follow);
+  onNarrow(follow);
   whenShown($('#draw'), 'drawing facts', () => drawing.set(state.drawing));
 }
 
@@ -225,7 +226,7 @@ let shownBackground = '';
 function follow() {
   const { source, tool, colour, reconstruction, drawOn, split } = state.view;
   const onFace = drawOn === 'face';
-  const open = source === 'draw' && !onFace;
+  const open = source === 'draw' && !onFace && sourceInSight();
   showParts(onFace);
   $('#paint-split').hidden = !onFace || !split;
   $('#drawing').hidden = !open;

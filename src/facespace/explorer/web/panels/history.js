@@ -20,6 +20,11 @@ export function startHistory() {
   setChildren($('#history'), strip);
   roving(strip);
   whenShown($('#history'), 'face facts', update);
+  new ResizeObserver(showCurrent).observe(strip); // a narrow page shows it later than it is filled
+}
+
+function showCurrent() {
+  strip.querySelector('[aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
 }
 
 async function update() {
@@ -31,7 +36,7 @@ async function update() {
   if (current !== updates || !pictures) return;
   const tiles = entries.map((entry, i) => tile(entry, start + i, pictures[i]));
   setChildren(strip, tiles);
-  strip.querySelector('[aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+  showCurrent();
 }
 
 /** The index of the first entry that is shown: the current one lies in the middle where it can. */

@@ -80,6 +80,7 @@ function close() {
   progress = null;
   storeProgress(null);
   writeAddress('');
+  $('#lessons').focus();
   $('#lesson').hidden = true;
 }
 

@@ -31,8 +31,8 @@ const MUTATION_TIP =
   'How far children lie from the mix: 1 varies them as the faces of this space vary about their mean, 0 not at all.';
 /** @type {[string, string][]} */
 const CLICKS = [
-  ['face', 'Click: show the child'],
-  ['parent', 'Click: add as parent'],
+  ['face', 'Click: show face'],
+  ['parent', 'Click: add parent'],
 ];
 const CENTRE = CHILDREN / 2; // the place of the mix among its children
 
@@ -74,7 +74,11 @@ export function startMix() {
 }
 
 function head() {
-  const clear = button('trash', 'Remove all parents', () => setMix({ parents: [] }), { quiet: true, id: 'mix-clear' });
+  const empty = () => {
+    $('#mix-add').focus(); // this button hides then
+    setMix({ parents: [] });
+  };
+  const clear = button('trash', 'Remove all parents', empty, { quiet: true, id: 'mix-clear' });
   return h('div', { class: 'panel-head' }, h('h2', {}, 'Mix'), clear);
 }
 

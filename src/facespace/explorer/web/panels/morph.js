@@ -152,14 +152,24 @@ function pathRequest() {
 
 // ---- Keyframes
 
-async function addKeyframe() {
+async function addFace() {
   await settled();
-  const { keyframes, z } = state;
+  addKeyframe(`Face ${state.keyframes.length + 1}`, state.z);
+}
+
+/**
+ * Adds a keyframe. Returns whether there was room for it; where there was none, that is said.
+ * @param {string} name
+ * @param {Float32Array} z
+ */
+export function addKeyframe(name, z) {
+  const { keyframes } = state;
   if (keyframes.length >= MOST_KEYFRAMES) {
-    toast(`A morph has at most ${MOST_KEYFRAMES} keyframes.`, 'error');
-    return;
+    toast(`A morph has at most ${MOST_KEYFRAMES} keyframes. Remove one first.`, 'error');
+    return false;
   }
-  setKeyframes([...keyframes, newNamed(`Face ${keyframes.length + 1}`, z)]);
+  setKeyframes([...keyframes, newNamed(name, z)]);
+  return true;
 }
 
 /**
@@ -185,7 +195,7 @@ async function rebuild() {
   if (keyframes !== state.keyframes) return;
   const ready = keyframes.length >= 2;
   const items = keyframes.map((keyframe, i) => keyframeItem(keyframe, i, pictures[i]));
-  const addProps = { type: 'button', class: 'add', onclick: addKeyframe, id: 'keyframe-add' };
+  const addProps = { type: 'button', class: 'add', onclick: addFace, id: 'keyframe-add' };
   const add = h('button', addProps, icon('plus'), h('span', {}, 'Add this face'));
   setChildren(strip, items, add, ready ? null : h('p', { class: 'hint' }, HINT));
   controls.classList.toggle('off', !ready);
@@ -206,11 +216,13 @@ function keyframeItem(keyframe, index, picture) {
   const earlier = button('left', `Move keyframe ${number} earlier`, () => moveKeyframe(index, index - 1), {
     quiet: true,
     disabled: index === 0,
+    dataset: { focus: `${keyframe.id} earlier` },
   });
   const remove = button('close', `Remove keyframe ${number}`, () => removeKeyframe(keyframe), { quiet: true });
   const later = button('right', `Move keyframe ${number} later`, () => moveKeyframe(index, index + 1), {
     quiet: true,
     disabled: index === last,
+    dataset: { focus: `${keyframe.id} later` },
   });
   const label = `Keyframe ${number} of ${last + 1}`;
   const props = { class: 'keyframe', draggable: true, role: 'group', 'aria-label': label };

@@ -5,6 +5,7 @@ import { $, announce, h } from '../dom.js';
 import { Layer } from '../drawing.js';
 import { drawFace, layerSize, startFacePaint } from '../face_paint.js';
 import { clamp } from '../maths.js';
+import { onNarrow, sourceInSight } from '../panel.js';
 import { pictureOf } from '../pictures.js';
 import { on, setPaint, state } from '../state.js';
 
@@ -41,6 +42,7 @@ export function startPaintLayer(pen) {
   on('paint', showWaiting);
   on('z', showFace);
   on('view', follow);
+  onNarrow(follow);
 }
 
 /** Starts an empty layer for the open space. */
@@ -54,7 +56,8 @@ function reset() {
 function follow() {
   const { source, drawOn, split } = state.view;
   const { board } = layer;
-  board.hidden = source !== 'draw' || drawOn !== 'face' || split || !state.facts;
+  const open = source === 'draw' && drawOn === 'face' && sourceInSight();
+  board.hidden = !open || split || !state.facts;
   if (!board.hidden) showFace();
   showCursor();
 }

@@ -103,7 +103,7 @@ function fillPriors() {
 function priorLabel(kind) {
   if (kind !== MODEL_PRIOR) return `fitted prior: ${kind}`;
   // Another prior is the default only where it fits held-out faces better.
-  return openFacts().prior === MODEL_PRIOR ? "the model's own prior" : 'for study: the own prior, which fits less';
+  return openFacts().prior === MODEL_PRIOR ? "the model's own prior" : 'model prior, fits less';
 }
 
 function showOrigin() {

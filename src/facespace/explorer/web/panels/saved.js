@@ -5,7 +5,8 @@ import { $, attempt, button, h, setChildren, toast } from '../dom.js';
 import { settled } from '../pending.js';
 import { thumbnails } from '../pictures.js';
 import { whenShown } from '../panel.js';
-import { changeSaved, newNamed, on, setExamples, setFace, setKeyframes, state } from '../state.js';
+import { changeSaved, newNamed, on, setExamples, setFace, state } from '../state.js';
+import { addKeyframe } from './morph.js';
 
 /** @typedef {import('../types.js').NamedLatent} NamedLatent */
 /** @typedef {import('../types.js').Side} Side */
@@ -51,6 +52,11 @@ function changeWith(change, done = '') {
 }
 
 async function update() {
+  const { activeElement } = document;
+  if (activeElement instanceof HTMLInputElement && list.contains(activeElement)) {
+    list.addEventListener('focusout', () => setTimeout(update), { once: true }); // a name is being typed
+    return;
+  }
   const { saved } = state;
   if (!saved.length) {
     setChildren(list, h('p', { class: 'hint' }, EMPTY));
@@ -67,19 +73,20 @@ async function update() {
  * @param {HTMLCanvasElement} picture
  */
 function savedFace(face, picture) {
-  const { name, z } = face;
+  const { id, name, z } = face;
   const load = h('button', { type: 'button', class: 'tile', 'aria-label': `Load ${name}` }, picture);
   load.addEventListener('click', () => setFace(z, name));
   const nameField = h('input', { type: 'text', value: name, maxLength: 60, 'aria-label': 'Name' });
-  nameField.addEventListener('change', () => rename(face, nameField.value));
-  const quiet = { quiet: true };
+  // The list is made anew then: once the focus has left the field for its next place.
+  nameField.addEventListener('change', () => setTimeout(() => rename(face, nameField.value)));
+  const quiet = (/** @type {string} */ focus) => ({ quiet: true, dataset: { focus: `${id} ${focus}` } });
   const actions = h(
     'div',
     { class: 'line tight' },
-    button('play', `Add ${name} to the morph`, () => addKeyframe(face), quiet),
-    button('plus', `Use ${name} as a positive example`, () => addExample('positive', z), quiet),
-    button('minus', `Use ${name} as a negative example`, () => addExample('negative', z), quiet),
-    button('trash', `Remove ${name}`, () => remove(face), quiet),
+    button('play', `Add ${name} to the morph`, () => addToMorph(face), quiet('morph')),
+    button('plus', `Use ${name} as a positive example`, () => addExample('positive', z), quiet('positive')),
+    button('minus', `Use ${name} as a negative example`, () => addExample('negative', z), quiet('negative')),
+    button('trash', `Remove ${name}`, () => remove(face), quiet('remove')),
   );
   const props = { class: 'saved-face', role: 'group', 'aria-label': name };
   return h('div', props, load, h('div', {}, nameField, actions));
@@ -100,9 +107,8 @@ function remove(face) {
 }
 
 /** @param {NamedLatent} face */
-function addKeyframe(face) {
-  setKeyframes([...state.keyframes, face]);
-  toast(`The morph has ${state.keyframes.length} keyframes.`);
+function addToMorph(face) {
+  if (addKeyframe(face.name, face.z)) toast(`The morph has ${state.keyframes.length} keyframes.`);
 }
 
 /**

@@ -1,7 +1,7 @@
 // @ts-check
 /** The top bar: the open space and its facts, undo, share, export, import, lessons, help, and the engine's state. */
 
-import { $, attempt, button, dialog, h, setChildren, toast } from '../dom.js';
+import { $, attempt, button, dialog, h, setAvailable, setChildren, toast } from '../dom.js';
 import { fromLink } from '../document.js';
 import { engine } from '../engine.js';
 import { readDocument } from '../png.js';
@@ -47,8 +47,8 @@ export function startTopbar(showSpace) {
   showLatency(badge);
   showProgress(badge);
   on('face', () => {
-    undoButton.disabled = state.historyIndex <= 0;
-    redoButton.disabled = state.historyIndex >= state.history.length - 1;
+    setAvailable(undoButton, state.historyIndex > 0);
+    setAvailable(redoButton, state.historyIndex < state.history.length - 1);
   });
   on('facts decoder', () => showSpaceName(showSpace));
   acceptDrops();
@@ -215,10 +215,18 @@ async function openFile(file) {
 /** @param {File} file */
 async function readJson(file) {
   if (file.size > LARGEST_JSON) throw new Error('This JSON file is too large for a face or a lesson.');
+  return parse(await file.text(), 'This file');
+}
+
+/**
+ * @param {string} text
+ * @param {string} source
+ */
+function parse(text, source) {
   try {
-    return JSON.parse(await file.text());
+    return JSON.parse(text);
   } catch {
-    throw new Error('This file is not valid JSON.');
+    throw new Error(`${source} is not valid JSON.`);
   }
 }
 
@@ -241,6 +249,6 @@ function paste(event) {
 
 /** @param {string} text */
 function readPasted(text) {
-  if (text.startsWith('{')) return JSON.parse(text);
+  if (text.startsWith('{')) return parse(text, 'The pasted text');
   return fromLink(text.split('#s=')[1]);
 }
