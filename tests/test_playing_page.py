@@ -147,7 +147,7 @@ def test_a_page_is_answered_as_with_torch(blocked, played):
     found, to = blocked
     payloads = np.load(to / "page.npz")
     on_torch, _ = both(played)
-    z = on_torch.sample_latents(3, seed=2)
+    z = on_torch.sample_latents(3, seed=2, prior="model")
     count = z.nbytes
     close(np.frombuffer(payloads["random"][:count].tobytes(), np.float32).reshape(z.shape), z)
     rgba = payloads["decode"].reshape(3, *on_torch.image_shape[1:], 4)
