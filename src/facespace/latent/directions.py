@@ -149,8 +149,8 @@ def components(z: np.ndarray, count: int, whitening: Whitening | None = None) ->
 
 def custom_direction(name: str, having: np.ndarray, lacking: np.ndarray, whitening: Whitening) -> Directions:
     """A custom direction, from latents with something (N, D) and without it (M, D): the difference of their
-    means, with the plane that separates them as its probe. Raises UsageError for fewer than 5 of either, and where
-    their means are the same."""
+    means, with the plane that separates them as its probe. Raises UsageError for fewer than 5 of either, and
+    where their means are the same."""
     signs = np.concatenate([np.ones(len(having)), -np.ones(len(lacking))])[:, None]
     check_counts(signs, [name])
     if np.linalg.norm(having.mean(0) - lacking.mean(0)) < LEAST_DIFFERENCE:
