@@ -4,16 +4,24 @@ from collections.abc import Callable
 
 from playwright.sync_api import Page
 
+# Loads a module of the page, which lies beside main.js.
+MODULE = "((name) => import(new URL(name, document.querySelector('script[src$=\"main.js\"]').src)))"
 Scene = Callable[[Page], None]
 
-TOASTS = """import('./dom.js').then(({ toast }) => {
+TOASTS = (
+    MODULE
+    + """('dom.js').then(({ toast }) => {
   toast('Saved in this browser.');
   toast('This file is not a picture that the browser can read. Try a JPEG, PNG or WebP.', 'error');
 })"""
-EXPORTING = """import('./engine.js').then(({ engine }) => {
+)
+EXPORTING = (
+    MODULE
+    + """('engine.js').then(({ engine }) => {
   engine.exportAnimation = () => new Promise(() => {});
   engine.exportProgress = async () => 0.4;
 })"""
+)
 
 
 def tab(name: str) -> Scene:

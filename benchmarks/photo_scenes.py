@@ -1,10 +1,12 @@
 """Scenes of the explorer's Photo panel (see scenes.py). The camera, what a detector finds and a tuning are stood in for."""
 
-from page_scenes import open_tab
+from page_scenes import MODULE, open_tab
 from playwright.sync_api import Page
 
-# Two faces that a detector might find in the picture of `picture_file`, and nothing else is asked of the server.
-FACES = """import('./engine.js').then(({ engine }) => {
+# Two faces that a detector might find in the picture PICTURE, and nothing else is asked of the server.
+FACES = (
+    MODULE
+    + """('engine.js').then(({ engine }) => {
   const at = (x, y) => [[x, y], [x + 60, y], [x + 30, y + 30], [x + 5, y + 60], [x + 55, y + 60]];
   const face = (x, y) => ({ box: [x - 30, y - 60, 120, 160], points: at(x, y), small: true, eye_distance: 60 });
   engine.detectFaces = async () => ({ faces: [face(80, 120), face(280, 120)] });
@@ -13,6 +15,7 @@ FACES = """import('./engine.js').then(({ engine }) => {
     return { aligned: mean.picture, face: mean };
   };
 })"""
+)
 PICTURE = """() => {
   const canvas = Object.assign(document.createElement('canvas'), { width: 440, height: 300 });
   const context = canvas.getContext('2d');
@@ -20,6 +23,15 @@ PICTURE = """() => {
   context.fillRect(0, 0, 440, 300);
   return canvas.toDataURL('image/png').split(',')[1];
 }"""
+OPEN = (
+    """async (content) => {
+  const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
+  const { openPhoto } = await """
+    + MODULE
+    + """('panels/photo.js');
+  await openPhoto(new File([bytes], 'two.png', { type: 'image/png' }));
+}"""
+)
 CAMERA = """() => {
   const canvas = Object.assign(document.createElement('canvas'), { width: 640, height: 480 });
   const context = canvas.getContext('2d');
@@ -28,10 +40,13 @@ CAMERA = """() => {
   setInterval(paint, 100);
   navigator.mediaDevices.getUserMedia = async () => canvas.captureStream(10);
 }"""
-TUNING = """import('./engine.js').then(({ engine }) => {
+TUNING = (
+    MODULE
+    + """('engine.js').then(({ engine }) => {
   engine.tune = () => new Promise(() => {});
   engine.tuningProgress = async () => ({ share: 0.4, secondsLeft: 40, picture: (await engine.mean()).picture });
 })"""
+)
 
 
 def open_photo(page: Page) -> None:
@@ -53,7 +68,7 @@ def mirror(page: Page) -> None:
     """The mirror while it runs."""
     page.evaluate(FACES)
     camera(page)
-    page.evaluate("import('./engine.js').then(({ engine }) => { engine.keepPhoto = async () => {}; })")
+    page.evaluate(MODULE + "('engine.js').then(({ engine }) => { engine.keepPhoto = async () => {}; })")
     page.click("#mirror")
     page.locator("#mirror-use").wait_for()
 
@@ -63,14 +78,7 @@ def pick(page: Page) -> None:
     page.evaluate(FACES)
     open_photo(page)
     content = page.evaluate(f"({PICTURE})()")
-    page.evaluate(
-        """async (content) => {
-          const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
-          const { openPhoto } = await import('./panels/photo.js');
-          await openPhoto(new File([bytes], 'two.png', { type: 'image/png' }));
-        }""",
-        content,
-    )
+    page.evaluate(OPEN, content)
     page.locator(".face-box").first.wait_for()
 
 

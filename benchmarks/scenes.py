@@ -5,9 +5,10 @@ import page_scenes as page_of
 import photo_scenes as photo_of
 from playwright.sync_api import Page
 
-STATUS = "import('./engine.js').then(({ engine }) => engine.connection.onstatus('%s'))"
+STATUS = page_of.MODULE + "('engine.js').then(({ engine }) => engine.connection.onstatus('%s'))"
 SETTINGS = (
-    "import('./state.js').then(({ setView }) => setView({ wall: true, split: false, drawOn: 'board' }))"
+    page_of.MODULE
+    + "('state.js').then(({ setView }) => setView({ wall: true, split: false, drawOn: 'board' }))"
 )
 
 

@@ -24,7 +24,7 @@ from facespace.core.console import quiet
 from facespace.core.errors import FacespaceError, UsageError
 from facespace.explorer import messages, security, statistics
 from facespace.explorer import photos as photos_module
-from facespace.explorer.engine import Engine
+from facespace.explorer.engine import Engine, source_names
 from facespace.explorer.photos import Photos
 from facespace.explorer.service import PORT, TRIED, Spaces, bind
 from facespace.models import bundle, export, locations
@@ -549,6 +549,15 @@ def test_a_notebook_shows_the_page(trained):
         shown.stop()
     with pytest.raises(OSError):
         socket.create_connection(("127.0.0.1", port), timeout=2).close()
+
+
+def test_a_merged_set_is_named_by_what_was_merged():
+    parts = [{"source": "celeba"}, {"source": "celeba"}, {"source": "folder"}]
+    assert source_names({"source": "merge", "parts": parts}) == "celeba, folder"
+    assert source_names({"source": "lfw"}) == "lfw"
+    assert source_names({}) == ""
+    facts = Engine(load(locations.require_default_space()), "faces64").facts
+    assert facts["data"] == "celeba"
 
 
 def test_the_key_of_a_port_is_kept_for_its_user_alone(tmp_path, monkeypatch):

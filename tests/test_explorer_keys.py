@@ -1,7 +1,13 @@
 """The explorer's page by keys alone: a held key is one step, and the focus stays where a person works."""
 
+import sys
+from pathlib import Path
+
 import pytest
 from explorer_browser import address, browser, expect, tab  # noqa: F401
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+from photo_scenes import pick
 
 pytestmark = pytest.mark.slow
 HELD = 8  # times that a held key comes
@@ -172,6 +178,18 @@ def test_the_focus_stays_in_the_history_and_on_undo(tab):
     tab.page.keyboard.press("Enter")
     expect(undo).to_have_attribute("aria-disabled", "true")
     expect(undo).to_be_focused()
+
+
+def test_a_face_that_is_picked_by_keys_has_its_points_in_the_focus_without_a_magnifier_for_a_mouse(tab):
+    pick(tab.page)
+    tab.at(".face-box").first.click()
+    expect(tab.at(".landmark").first).to_be_focused()
+    expect(tab.at(".magnifier")).to_be_hidden()
+    pick(tab.page)
+    tab.at(".face-box").first.focus()
+    tab.page.keyboard.press("Enter")
+    expect(tab.at(".landmark").first).to_be_focused()
+    expect(tab.at(".magnifier")).to_be_visible()
 
 
 def test_the_focus_stays_in_a_lesson_and_leaves_it_for_the_lessons(tab):

@@ -4,10 +4,10 @@ of the space, which a background thread computes, and nothing of what a user doe
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -227,7 +227,7 @@ class Engine:
             "model": space.config.family,
             "recipe": recipe.get("name", ""),
             "summary": recipe.get("summary", ""),
-            "data": data.get("source", ""),
+            "data": source_names(data),
             "faces": data.get("splits", {}).get("train", data.get("faces", 0)),
             "terms": str(data.get("terms") or ""),
             "priors": priors,
@@ -368,3 +368,9 @@ def animation_formats() -> list[str]:
     except FacespaceError:
         formats.remove("mp4")
     return formats
+
+
+def source_names(data: Mapping[str, Any]) -> str:
+    """Where the faces of a data card come from: of a merged set, the sources of its parts, each once."""
+    parts = [str(part.get("source", "")) for part in data.get("parts", [])]
+    return ", ".join(dict.fromkeys(parts or [str(data.get("source", ""))]))

@@ -113,8 +113,11 @@ function createHandle(box, magnifier, landmark, name, onChange) {
     handle.setPointerCapture(event.pointerId);
     event.preventDefault();
     handle.focus();
+    magnifier.show(landmark);
   });
-  handle.addEventListener('focus', () => magnifier.show(landmark));
+  handle.addEventListener('focus', () => {
+    if (handle.matches(':focus-visible')) magnifier.show(landmark);
+  });
   // Released, it uncovers the other points.
   for (const type of ['blur', 'pointerup', 'pointercancel']) {
     handle.addEventListener(type, () => magnifier.show(null));
