@@ -19,6 +19,7 @@ from facespace.data.set_table import make_table
 from facespace.data.writing import write_facts
 from facespace.image.photos import Template
 from facespace.training.loaders import Loader
+from facespace.training.memory import keep_freed_memory
 
 TURNS = 6
 BLOCK = 1_024  # faces written at a time
@@ -68,6 +69,7 @@ def main() -> None:
     parser.add_argument("--shards", default="256MiB")
     options = parser.parse_args()
     torch.manual_seed(0)
+    keep_freed_memory()  # as training does
     layers = torch.nn.Conv2d(3, 16, 5, 4), torch.nn.ReLU(), torch.nn.Conv2d(16, 32, 5, 4), torch.nn.Flatten()
     network = torch.nn.Sequential(*layers)
     with tempfile.TemporaryDirectory() as folder, quiet():

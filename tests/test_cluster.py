@@ -11,6 +11,7 @@ import time
 from functools import partial
 from pathlib import Path
 
+import fsspec
 import numpy as np
 import pytest
 import worker_functions
@@ -151,6 +152,34 @@ def test_pictures_in_archives_go_to_workers_that_do_not_see_the_archive(cluster,
 
     assert len(made("here", 1)) == len(made("there", cluster.where)) == 70
     assert _bytes("there") == _bytes("here")
+
+
+def test_workers_need_not_reach_the_address_of_a_set_or_of_a_source(cluster, client, trained, monkeypatch):
+    """What lies in the memory of the command's process is seen by no other one."""
+    memory = fsspec.filesystem("memory")
+    monkeypatch.setenv("FACESPACE_REMOTE_CACHE", str(client / "cache"))
+    shard(Path("archives/00000.tar"), 0, 70)
+    for folder in ("archives", "photos"):
+        memory.put(f"{client / folder}/", f"/{folder}", recursive=True)
+    cluster.add_worker()
+    for source, folder in (("webdataset", "archives"), ("folder", "photos")):
+        here = facespace.prepare(source, folder, to=f"{source}-here", size=16, workers=1)
+        there = facespace.prepare(
+            source, f"memory://{folder}", to=f"{source}-there", size=16, workers=cluster.where
+        )
+        assert there.fingerprint == here.fingerprint
+    memory.put(f"{here.root.resolve()}/", "/set", recursive=True)
+    Path("run").mkdir()
+    for name in ("card.json", "model.safetensors"):
+        Path("run", name).write_bytes((trained / "best" / name).read_bytes())
+    space = facespace.load("run")
+    encode_set(space, here, "here.npy", workers=Workers(1))
+    encode_set(space, "memory://set", "there.npy", workers=cluster.where)
+    assert Path("there.npy").read_bytes() == Path("here.npy").read_bytes()
+    labelled = label("memory://set", "labelled", workers=cluster.where)
+    assert len(labelled) == 200
+    for path in ("/archives", "/photos", "/set"):
+        memory.rm(path, recursive=True)
 
 
 def test_a_scheduler_that_is_not_there_is_a_sentence(client, monkeypatch):

@@ -415,6 +415,25 @@ def test_parquet_files_at_an_address_are_prepared(tmp_path, cache):
     assert made[0].fingerprint == made[1].fingerprint and "train.parquet" in copies(cache)
 
 
+def test_a_folder_of_photographs_at_an_address_is_prepared(tmp_path, memory):
+    for number in range(12):
+        path = tmp_path / f"photos/{('train', 'test')[number % 2]}/{number:02d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(picture(number))
+    (tmp_path / "photos/damaged.jpg").write_bytes(b"no picture")
+    (tmp_path / "photos/notes.txt").write_bytes(b"a note")
+    memory.put(f"{tmp_path / 'photos'}/", "/photos", recursive=True)
+    made = []
+    for name, root in (("here", tmp_path / "photos"), ("there", "memory://photos")):
+        with quiet():
+            made.append(facespace.prepare("folder", root, to=tmp_path / name, size=16, workers=1))
+    here, there = made
+    assert there.fingerprint == here.fingerprint and len(there) == 12
+    assert there.card["skipped"] == here.card["skipped"] and there.card["other_files"] == 1
+    with pytest.raises(RemoteError, match="memory://nothing holds no files"):
+        facespace.prepare("folder", "memory://nothing", to=tmp_path / "none", size=16, workers=1)
+
+
 def test_other_sources_refuse_addresses(tmp_path):
     with pytest.raises(
         UsageError, match=r"The source lfw reads a folder of this machine.*webdataset, parquet"

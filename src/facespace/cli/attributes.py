@@ -90,11 +90,11 @@ def label(
     Parameters
     ----------
     data
-        A prepared set.
+        A prepared set, or the address of one such as s3://BUCKET/SET.
     net
         A folder that facespace train-attributes made. [default: the bundled network]
     to
-        The folder to make. [default: SET-labelled beside the set]
+        The folder to make. [default: SET-labelled beside the set; needed for an address]
     attributes
         The attributes to predict, NAME,NAME. [default: all]
     keep_known

@@ -108,7 +108,8 @@ def prepare(
         Where the faces come from: celeba, celebamask-hq, lfw, yearbook, olivetti, folder (any tree of
         images), webdataset (tar shards), parquet (Hugging Face's) or synthetic (rendered; needs no ROOT).
     root
-        The folder that the source lies in.
+        The folder that the source lies in; for folder, webdataset and parquet also an address such as
+        s3://BUCKET/FOLDER.
     to
         The folder to make; it appears only when it is complete. The same command continues after an
         interruption.
@@ -208,7 +209,7 @@ def show(
     Parameters
     ----------
     data
-        A folder that facespace prepare made.
+        A folder that facespace prepare made, or the address of one such as s3://BUCKET/SET.
     to
         The picture (.png, .jpg, .webp), or .npy for the faces as an array.
     count
@@ -241,7 +242,8 @@ def verify(data: Path, /) -> Done:
     Parameters
     ----------
     data
-        A folder that facespace prepare made, as it is or copied.
+        A folder that facespace prepare made, as it is or copied, or the address of one such as
+        s3://BUCKET/SET.
     """
     from facespace.data.verify import verify as check
 

@@ -128,7 +128,7 @@ def train(
     recipe
         A name that facespace recipes lists; with --from, by default the recipe of that space.
     data
-        A folder that facespace prepare made.
+        A folder that facespace prepare made, or the address of one such as s3://BUCKET/SET.
     to
         The run's folder: metrics.jsonl, sheets/, curves.png, best/ and last/ (the trained models).
     set

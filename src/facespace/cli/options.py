@@ -45,7 +45,8 @@ class SetFaces:
     Parameters
     ----------
     data
-        A folder that facespace prepare made, with the crop that the space was trained on.
+        A folder that facespace prepare made, or the address of one such as s3://BUCKET/SET, with the crop
+        that the space was trained on.
     split
         Of that set: train, validation, test or all.
     count

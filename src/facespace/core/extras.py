@@ -33,6 +33,7 @@ EXTRAS = {  # the optional dependencies of pyproject.toml that a user meets
     "identity": Extra("onnxruntime", "runs a face recognition network (facespace evaluate --identity)"),
     "onnx": Extra("onnx", "writes spaces as ONNX files (facespace export --format onnx)", ("onnxruntime",)),
     "cluster": Extra("dask", "works on a cluster (--cluster)", ("distributed",)),
+    "remote": Extra("fsspec", "reads sets at addresses (--data s3://…)", ("aiohttp", "requests")),
     "umap": Extra("umap-learn", "draws UMAP maps of latents (facespace analyze)"),
     "parquet": Extra("pyarrow", "reads and writes Parquet: large sets, tables of latents, prepare parquet"),
     "tensorboard": Extra("tensorboard", "shows training curves (--tracker tensorboard)"),

@@ -114,23 +114,21 @@ class ShardedImages:
         if len(rows) and not -len(self) <= rows.min() <= rows.max() < len(self):
             raise IndexError(f"row {rows.min()} or {rows.max()} of {len(self)} faces")
         rows = np.where(rows < 0, rows + len(self), rows)
-        shards = np.searchsorted(self.ends, rows, side="right")
-        if len(rows) and (shards == shards[0]).all():
-            return self.parts[shards[0]][rows - self.starts[shards[0]]]
-        picked = np.empty((len(rows), *self.shape[1:]), np.uint8)
-        order = np.argsort(shards, kind="stable")
-        sorted_already = bool((order[1:] > order[:-1]).all())
-        ordered = rows if sorted_already else rows[order]
-        ends = np.searchsorted(shards[order], np.arange(len(self.parts)), side="right").tolist()
-        for shard, (start, end) in enumerate(itertools.pairwise([0, *ends])):
-            if end > start:  # straight into its place; "clip" spares a copy, and no row is outside
-                inside = ordered[start:end] - self.starts[shard]
-                np.take(self.parts[shard], inside, axis=0, out=picked[start:end], mode="clip")
-        if sorted_already:
+        if len(rows) > 1 and (rows[1:] < rows[:-1]).any():
+            order = np.argsort(rows, kind="stable")  # each shard is read once, in its order
+            picked = np.empty((len(rows), *self.shape[1:]), np.uint8)
+            picked[order] = self.read_into(np.empty_like(picked), rows[order])
             return picked
-        back = np.empty_like(order)
-        back[order] = np.arange(len(order))
-        return picked[back]
+        return self.read_into(np.empty((len(rows), *self.shape[1:]), np.uint8), rows)
+
+    def read_into(self, picked: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """The faces of ascending row numbers (B,), which exist, in an array uint8 (B, H, W, C)."""
+        borders = np.searchsorted(rows, self.ends).tolist()
+        for shard, (start, end) in enumerate(itertools.pairwise([0, *borders])):
+            if end > start:  # straight into its place; "clip" spares a copy, and no row is outside
+                inside = rows[start:end] - self.starts[shard]
+                np.take(self.parts[shard], inside, axis=0, out=picked[start:end], mode="clip")
+        return picked
 
     def __iter__(self) -> Iterator[np.ndarray]:
         for part in self.parts:

@@ -39,6 +39,7 @@ class DeviceCache:
         self.faces, self.device = faces, device
         fits = device.type == "cuda" and faces.images.nbytes < torch.cuda.mem_get_info(device)[0] / 2
         self.resident = self.load_all() if fits else None
+        self._bytes = np.empty((0, 0, 0, 0), np.uint8)  # of the last batch: new memory is slower than old
 
     def load_all(self) -> Tensor:
         """All bytes on the device, (N, H, W, C)."""
@@ -46,8 +47,13 @@ class DeviceCache:
 
     def rows(self, rows: np.ndarray) -> Tensor:
         """Those rows, float (B, C, H, W) in [0, 1]."""
+        images = self.faces.images
+        if self.resident is None and isinstance(images, ShardedImages) and (rows[1:] >= rows[:-1]).all():
+            if len(self._bytes) < len(rows):
+                self._bytes = np.empty((len(rows), *images.shape[1:]), np.uint8)
+            return to_float(images.read_into(self._bytes[: len(rows)], rows), self.device)
         if self.resident is None:
-            return to_float(self.faces.images[rows], self.device)
+            return to_float(images[rows], self.device)
         return to_float(self.resident[torch.from_numpy(rows).to(self.device)])
 
 
@@ -121,14 +127,15 @@ class Loader:
         sizes, share = BlockSizes.of(images.face_bytes), self.size // self.world
         count = self.steps * share
         order = block_order(rows, images.ends, sizes, seed, epoch, count, self.rank, self.world)
-        window = -1
+        window, asked = -1, 0
         for step in range(start, self.steps):
             batch = order[step * share : (step + 1) * share]
             if step * share // sizes.window != window:
                 window = step * share // sizes.window
                 first = window * sizes.window
                 images.forget(order[max(first - sizes.window, 0) : first])
-                images.read_ahead(order[first : first + 2 * sizes.window])
+                images.read_ahead(order[max(first, asked) : first + 2 * sizes.window])
+                asked = first + 2 * sizes.window
             yield self.batch(np.sort(batch))  # read in the order of the files
 
     def in_order(self) -> Iterator[Batch]:
