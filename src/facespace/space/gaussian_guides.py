@@ -11,6 +11,7 @@ from facespace.space.onnx_codec import OnnxCodec
 from facespace.space.onnx_sampler import root_of
 
 if TYPE_CHECKING:
+    from facespace.models.priors import FittedNormal
     from facespace.space.base import BaseSpace
 
 
@@ -37,25 +38,22 @@ def guide_of(space: "BaseSpace") -> GaussianGuide | None:
         from facespace.space.geodesic import gaussian_guide
 
         return gaussian_guide(space.density_prior())
-    codec = cast("OnnxCodec", space.codec)
-    covariance = _covariance(codec.prior())
-    if covariance is None and type(codec.prior()) is not ArrayPrior:
+    prior = cast("OnnxCodec", space.codec).prior()
+    if type(prior) is ArrayPrior:
+        return GaussianGuide(prior.mean, np.ones(space.latent_dim, np.float32), None)
+    if not isinstance(prior, ArrayFlow | ArrayGaussian):
         return None
-    if covariance is None:
-        return GaussianGuide(codec.prior().mean, np.ones(space.latent_dim, np.float32), None)
+    covariance = _covariance(prior)
     deviation = np.sqrt(np.diagonal(covariance))
-    scale = deviation.clip(min=1e-3 * deviation.mean() + 1e-12)
-    return GaussianGuide(codec.prior().center, scale, covariance)
+    return GaussianGuide(prior.center, deviation.clip(min=1e-3 * deviation.mean() + 1e-12), covariance)
 
 
-def _covariance(prior: ArrayPrior) -> np.ndarray | None:
-    """Of a Gaussian, or of the latents that a flow was fitted to; None for others and for N(0, I)."""
-    if isinstance(prior, ArrayFlow):
-        return (prior.axes * np.square(prior.spread)) @ prior.axes.T
+def _covariance(prior: ArrayFlow | ArrayGaussian) -> np.ndarray:
+    """(D, D), of a flow that of the latents it was fitted to."""
     if isinstance(prior, ArrayGaussian):
-        root = root_of(prior).T
-        return root @ root.T
-    return None
+        factor = root_of(prior).T
+        return factor @ factor.T
+    return (prior.axes * np.square(prior.spread)) @ prior.axes.T
 
 
 def own_gaussian(space: "BaseSpace") -> OwnGaussian | None:
@@ -63,7 +61,7 @@ def own_gaussian(space: "BaseSpace") -> OwnGaussian | None:
     if not space.is_fitted(MODEL_PRIOR):
         return None
     if space.has_gradients:
-        own = space.prior(MODEL_PRIOR)
+        own = cast("FittedNormal", space.prior(MODEL_PRIOR))
         return OwnGaussian(own.center.cpu().numpy(), own.root.cpu().numpy())
     own = cast("OnnxCodec", space.codec).prior(MODEL_PRIOR)
     assert isinstance(own, ArrayGaussian)
