@@ -17,7 +17,6 @@ VERBS = {
     "train": "train demo --data {to}/set --to {to}/run --force --tracker none"
     " --set model.image=3,64,64 --set train.steps=20 --set train.batch=16 --set train.prior=none",
     "sample": "sample --to {to}/faces.png -n 16",
-    "encode": "encode --data {to}/set --split all --to {to}/latents.npy",
     "evaluate": "evaluate --data {to}/set --split all --count 32 --samples 16 --features attributes --to {to}/report --force",
 }
 

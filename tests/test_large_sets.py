@@ -372,6 +372,13 @@ def test_balanced_batches_of_shards(sharded):
     assert 0.85 < share < 0.95
 
 
+def test_a_batch_from_shards_is_its_own(sharded, whole):
+    batches = list(Loader(sharded, sharded.rows("train"), 8).shuffled(0, 0))  # all of them, after the last
+    for batch in batches:
+        expected = whole.images[batch.index.numpy()].transpose(0, 3, 1, 2) / np.float32(255)
+        assert np.array_equal(batch.image.numpy(), expected)
+
+
 def test_a_set_in_shards_trains_and_is_measured(sharded, tmp_path, cli):
     run = tmp_path / "run"
     settings = [part for setting in TINY for part in ("--set", setting)]

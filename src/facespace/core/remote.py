@@ -152,11 +152,12 @@ def _speaking(address: Address) -> Iterator[None]:
     file is there stays a FileNotFoundError where the caller handles it."""
     try:
         with hub.speaking(str(address)) if address.scheme == HUB else contextlib.nullcontext():
-            yield
+            try:
+                yield
+            except FileNotFoundError as error:  # which the hub's client raises without a number
+                raise RemoteError(f"{address} is not there. Check the address.") from error
     except FacespaceError:
         raise
-    except FileNotFoundError as error:
-        raise RemoteError(f"{address} is not there. Check the address.") from error
     except PermissionError as error:
         raise RemoteError(
             f"{address} may not be read ({_reason(error)}). Log in as the package behind {address.scheme}:// "
