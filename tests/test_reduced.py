@@ -8,6 +8,7 @@ from PIL import Image
 
 import facespace
 from facespace.core.errors import UsageError
+from facespace.evaluation.card_figures import figures_of
 from facespace.evaluation.evaluate import evaluate
 from facespace.evaluation.session import EvaluationSession
 from facespace.space.reduced import ReducedSpace, reduced
@@ -46,7 +47,10 @@ def test_an_evaluation_names_the_size_of_its_faces(trained, drawn, tmp_path, cli
     )
     assert code == 0 and json.loads(out)["protocol"]["compared"] == [8, 8]
     assert json.loads((tmp_path / "e/metrics.json").read_text())["protocol"]["space"]["image"] == [3, 16, 16]
-    whole = evaluate(trained, drawn, split="all", count=16, features=None)
+    fingerprint = json.loads(out)["protocol"]["space"]["fingerprint"]
+    assert figures_of(tmp_path / "e", fingerprint)["measured on"].endswith("all reduced to 8×8")
+    whole = evaluate(trained, drawn, tmp_path / "whole", split="all", count=16, features=None)
+    assert "reduced" not in figures_of(tmp_path / "whole", fingerprint)["measured on"]
     half = json.loads(out)
     assert whole["protocol"]["compared"] == [16, 16]
     assert half["reconstruction"]["mse"] < whole["reconstruction"]["mse"]  # means have smaller errors

@@ -56,9 +56,20 @@ def _rows(found: Card, protocol: Card, reconstruction: Card) -> dict[str, str]:
             rows[with_network(label, protocol.get("features"))] = f"{reconstruction[name]:{form}}"
     rows |= _generation_rows(found.get("generation") or {}, protocol.get("features"))
     samples = f"{protocol['samples']:,} samples from {protocol['prior']}"
-    rows["measured on"] = f"{protocol['faces']:,} faces of the split {protocol['split']}, {samples}"
+    rows["measured on"] = (
+        f"{protocol['faces']:,} faces of the split {protocol['split']}, {samples}{_size(protocol)}"
+    )
     rows["hardest"] = ", ".join(hardest(reconstruction["mse"], reconstruction.get("by_attribute") or {}))
     return rows
+
+
+def _size(protocol: Card) -> str:
+    """The size in which faces were compared, where it is not that of the space."""
+    compared = protocol.get("compared")
+    if not compared or compared == protocol["space"]["image"][1:]:
+        return ""
+    height, width = compared
+    return f", all reduced to {width}×{height}"
 
 
 def _generation_rows(generation: Card, features: str | None) -> dict[str, str]:
