@@ -234,7 +234,7 @@ def test_photographs_are_aligned_on_request(cli, real, trained, tmp_path, monkey
 def test_doctor(cli):
     code, out, _ = cli("doctor", "--json")
     facts = json.loads(out)
-    assert code == 0 and facts["missing"] == [] and facts["packages"]["torch"] and "cpu" in facts["devices"]
+    assert code == 0 and facts["missing"] == [] and facts["extras"]["train"] and "cpu" in facts["devices"]
 
 
 WRONG = [

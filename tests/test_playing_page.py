@@ -94,7 +94,7 @@ ask("align", points=points)
 ask("path", z, frames=5, interpolation="spherical")
 ask("path", z, key="geodesic", frames=5, interpolation="geodesic")
 ask("export_animation", z, frames=4, format="gif")
-ask("fit_direction", z * 4, name="squint", positive=6)
+ask("fit_direction", z * 4, name="squint", positive=5)  # other faces in both groups
 ask("paint", z[:size] + picture.tobytes(), **shape)
 ask("edit", z[:size], name="Smiling", on=True)
 ask("tune", points=points)

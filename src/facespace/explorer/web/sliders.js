@@ -270,10 +270,11 @@ export class SliderPanel {
     return this.options.emptyText?.() ?? 'Measuring the space…';
   }
 
-  /** Builds when no control of the panel has the focus: a slider must not vanish while it is used. */
+  /** Builds when no row has the focus: a slider must not vanish while it is used. */
   rebuild() {
     const { root } = this.options;
-    if (this.rows.size && root.contains(document.activeElement)) {
+    const focused = document.activeElement;
+    if ([...this.rows.values()].some(({ element }) => element.contains(focused))) {
       root.addEventListener('focusout', () => setTimeout(() => this.rebuild()), { once: true });
       return;
     }
