@@ -289,6 +289,7 @@ def test_what_is_changed_while_the_server_is_gone_is_shown_when_it_is_back(
         expect(tab.at(".engine")).to_have_text("disconnected")
         for _ in range(6):
             slider.press("PageUp")
+            tab.page.wait_for_timeout(200)  # a step takes a frame, and presses within one are one step
         tab.page.keyboard.press("s")
         with running(Spaces([trained]), port=port):
             expect(tab.at("#disconnected")).to_have_count(0, timeout=WAIT)

@@ -270,11 +270,11 @@ export class SliderPanel {
     return this.options.emptyText?.() ?? 'Measuring the space…';
   }
 
-  /** Builds when no row has the focus: a slider must not vanish while it is used. */
+  /** Builds when no slider has the focus: it must not vanish while it is used. What stands below keeps its focus. */
   rebuild() {
     const { root } = this.options;
     const focused = document.activeElement;
-    if ([...this.rows.values()].some(({ element }) => element.contains(focused))) {
+    if (this.rows.size && root.contains(focused) && !this.footer.contains(focused)) {
       root.addEventListener('focusout', () => setTimeout(() => this.rebuild()), { once: true });
       return;
     }
