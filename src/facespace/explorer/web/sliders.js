@@ -270,7 +270,7 @@ export class SliderPanel {
     return this.options.emptyText?.() ?? 'Measuring the space…';
   }
 
-  /** Builds when no slider has the focus: it must not vanish while it is used. What stands below keeps its focus. */
+  /** Builds when no slider has the focus, which must not vanish while it is used. What stands below keeps it. */
   rebuild() {
     const { root } = this.options;
     const focused = document.activeElement;
