@@ -39,6 +39,17 @@ def test_a_name_that_is_no_space_gets_those_of_the_package(tmp_path, monkeypatch
         facespace.load("faces-gray")
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_verbs_take_the_name_of_a_space_of_the_package(name, cli, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert cli("sample", name, "-n", 2, "--to", "new.npy")[0] == 0
+    faces = np.load("new.npy")
+    assert faces.shape[1:3] == facespace.load(name).image_shape[1:]
+    assert cli("edit", name, "--random", 1, "--set", "Smiling=2", "--to", "edited.png")[0] == 0
+    code, out, _ = cli("card", name)
+    assert code == 0 and "latent" in out
+
+
 def test_the_gray_space_is_small_and_has_the_shape_of_the_yearbook():
     folder = locations.packaged_space("faces-gray")
     assert folder is not None and sum(path.stat().st_size for path in folder.iterdir()) < 3_000_000

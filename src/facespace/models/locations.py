@@ -78,11 +78,14 @@ def check_writable(folder: Path) -> None:
 def folder_of(path: Path) -> Path:
     """The folder of the bundle or the run that a file such as model.safetensors, card.json or checkpoint.pt
     belongs to; of hf://USER/NAME@REVISION, also with one slash as in a path, the folder of the cache that
-    it is fetched to; any other path as it is. Raises what `hub_download.fetch` does."""
+    it is fetched to; of a name such as faces64, where nothing else has it, the space of the package; any
+    other path as it is. Raises what `hub_download.fetch` and `shared_parts.whole` do."""
     if address := address_of(path):
         from facespace.models import hub_download  # no other SPACE needs the hub
 
         return hub_download.fetch(address)
+    if not path.exists() and (packaged := packaged_space(str(path))) is not None:
+        return packaged
     if path.suffix.lower() not in MODEL_ENDINGS or not path.is_file():
         return path
     parent = path.absolute().parent if path.parent == Path() else path.parent
@@ -111,11 +114,9 @@ def find(folder: Path) -> Path:
     """The folder of a bundle: `folder` itself, or `best`, else `last`, in the folder of a run; for a file of
     a bundle or a run the same of its folder; of hf://USER/NAME@REVISION that in the hub's cache; of a name
     such as faces64, where nothing else has it, the space of the package. Raises BundleError where there is
-    none, and what `hub_download.fetch` does."""
+    none, and what `folder_of` does."""
     folder = folder_of(folder)
     restore_interrupted(folder)
-    if not folder.exists() and (packaged := packaged_space(str(folder))) is not None:
-        return packaged
     if not folder.exists():
         raise BundleError(
             f"{folder} does not exist. Name the folder of a run or of a trained model (facespace train "
