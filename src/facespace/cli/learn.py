@@ -150,11 +150,11 @@ def train(
         For a machine that is rented by the hour, or the time limit of a cluster.
     """
     from facespace.adaptation.photos import MOST
-    from facespace.data.faces import FaceSet, is_face_set
+    from facespace.data.faces import is_face_set, read_set_card
     from facespace.training.loop import train as run_training
 
     # Training says what is wrong with a set that cannot be read.
-    if start is not None and not resume and is_face_set(data) and len(FaceSet(data)) <= MOST:
+    if start is not None and not resume and is_face_set(data) and read_set_card(data)["faces"] <= MOST:
         note(
             f"The easier way for up to {MOST:,} faces: facespace adapt {shown(data)} --to DIR --from {start}"
         )

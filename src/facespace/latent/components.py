@@ -24,6 +24,13 @@ class PrincipalComponents(NamedTuple):
         """Latents (N, D) along the axes, (N, K)."""
         return (z - self.mean) @ self.axes.T
 
+    def plane(self, z: np.ndarray) -> np.ndarray:
+        """Latents (N, D) along the first two axes, float64 (N, 2); zeros along one that is missing."""
+        places = np.zeros((len(z), 2))
+        found = self.transform(z.astype(np.float64))[:, :2]
+        places[:, : found.shape[1]] = found
+        return places
+
 
 def principal_components(z: np.ndarray) -> PrincipalComponents:
     """All principal components of latents (N, D), N ≥ 2, by an exact decomposition in float64."""

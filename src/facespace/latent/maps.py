@@ -32,11 +32,8 @@ class Map(NamedTuple):
 def pca(z: np.ndarray, seed: int) -> tuple[np.ndarray, tuple[str, str]]:
     """The first two principal components: linear, and the same for every seed."""
     fitted = principal_components(z)
-    places = np.zeros((len(z), 2))
-    found = fitted.transform(z.astype(np.float64))[:, :2]
-    places[:, : found.shape[1]] = found
     shares = [*np.nan_to_num(fitted.shares[:2]), 0.0]
-    return places, (
+    return fitted.plane(z), (
         f"component 1 ({100 * shares[0]:.0f} % of variance)",
         f"component 2 ({100 * shares[1]:.0f} %)",
     )

@@ -87,9 +87,7 @@ def _squared_distances(x: np.ndarray) -> np.ndarray:
 
 def _start(z: np.ndarray) -> np.ndarray:
     fitted = principal_components(z)
-    places = np.zeros((len(z), 2))
-    found = fitted.transform(z.astype(np.float64))[:, :2]
-    places[:, : found.shape[1]] = found
-    if found.shape[1] < 2:  # one latent: the other coordinate needs some start too
+    places = fitted.plane(z)
+    if len(fitted.axes) < 2:  # one latent: the other coordinate needs some start too
         places[:, 1] = np.random.default_rng(0).standard_normal(len(z)) * places[:, 0].std()
     return places / max(float(places[:, 0].std()), SMALL) * START

@@ -6,7 +6,6 @@ A bundle may come from a stranger. Whatever a graph names, onnxruntime is handed
 the bytes are those that core/onnx_reading.py lets through."""
 
 import importlib
-import importlib.util
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 from facespace.core.cards import RESTORE_HINT, WEIGHTS, Card, prior_file
 from facespace.core.errors import BundleError
+from facespace.core.extras import is_installed
 from facespace.core.onnx_reading import LARGEST_GRAPH, inlined
 from facespace.core.reading import read_bounded
 from facespace.core.tensor_files import Stored, read_stored
@@ -58,7 +58,7 @@ def graphs_of(card: Card | BundleCard) -> list[str]:
 
 def has_runtime() -> bool:
     """Whether onnxruntime is installed."""
-    return importlib.util.find_spec("onnxruntime") is not None
+    return is_installed("onnxruntime")
 
 
 def open_graph(folder: Path, name: str, stored: Mapping[str, Stored]) -> Any:

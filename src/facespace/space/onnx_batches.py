@@ -16,11 +16,8 @@ Network = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 def encode(encoder: Network, faces: np.ndarray, attributes: np.ndarray, latent_dim: int) -> np.ndarray:
     """Faces uint8 (N, H, W, C) to latents float32 (N, D)."""
-    parts = [np.empty((0, latent_dim), np.float32)]
-    for start in range(0, len(faces), BATCH):
-        step()
-        parts.append(encoder(shares_of(faces[start : start + BATCH]), attributes))
-    return np.concatenate(parts)
+    none = np.empty((0, latent_dim), np.float32)
+    return _in_batches(lambda part: encoder(shares_of(part), attributes), faces, none)
 
 
 def decode(
@@ -28,21 +25,24 @@ def decode(
 ) -> np.ndarray:
     """Latents (N, D) to faces uint8 (N, H, W, C), of `image_shape` (C, H, W)."""
     channels, height, width = image_shape
-    parts = [np.empty((0, height, width, channels), np.uint8)]
-    for start in range(0, len(z), BATCH):
-        step()
-        parts.append(levels_of(decoder(np.ascontiguousarray(z[start : start + BATCH]), attributes)))
-    return np.concatenate(parts)
+    none = np.empty((0, height, width, channels), np.uint8)
+    return _in_batches(lambda part: levels_of(decoder(np.ascontiguousarray(part), attributes)), z, none)
 
 
 def images(
     decoder: Network, z: np.ndarray, attributes: np.ndarray, image_shape: tuple[int, int, int]
 ) -> np.ndarray:
     """Latents (N, D) to images float32 (N, C, H, W) in [0, 1], not rounded."""
-    parts = [np.empty((0, *image_shape), np.float32)]
-    for start in range(0, len(z), BATCH):
+    none = np.empty((0, *image_shape), np.float32)
+    return _in_batches(lambda part: decoder(np.ascontiguousarray(part), attributes), z, none)
+
+
+def _in_batches(run: Callable[[np.ndarray], np.ndarray], rows: np.ndarray, none: np.ndarray) -> np.ndarray:
+    """What `run` makes of all rows, BATCH at once; `none` for no rows."""
+    parts = [none]
+    for start in range(0, len(rows), BATCH):
         step()
-        parts.append(decoder(np.ascontiguousarray(z[start : start + BATCH]), attributes))
+        parts.append(run(rows[start : start + BATCH]))
     return np.concatenate(parts)
 
 

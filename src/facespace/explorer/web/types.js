@@ -96,7 +96,7 @@
  * @property {string[]} fingerprints of all spaces
  * @property {boolean} tunable whether a copy can be tuned to a photo
  * @property {boolean} writable whether the bundle takes directions of one's own
- * @property {Record<string, string>} unavailable what a static page, or a server without PyTorch, cannot do, and a sentence of why
+ * @property {Record<string, string>} unavailable what a static page or a server without PyTorch cannot do, and why
  */
 
 /** @typedef {Size & {count: number}} PictureHeader */
