@@ -15,7 +15,7 @@ import numpy as np
 
 from facespace.core.cells import as_text, from_text
 from facespace.core.console import note
-from facespace.core.extras import install_command
+from facespace.core.extras import install_command, is_installed
 from facespace.core.files import sha256
 from facespace.core.reading import MEGABYTE, check_regular
 from facespace.data.columns import Texts, Words
@@ -127,9 +127,8 @@ def _digest_as_csv(table: SetTable) -> str:
 
 
 def _has_pyarrow() -> bool:
-    import importlib.util
 
-    return importlib.util.find_spec("pyarrow") is not None
+    return is_installed("pyarrow")
 
 
 def _write_parquet(path: Path, table: SetTable) -> None:

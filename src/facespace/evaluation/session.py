@@ -134,7 +134,7 @@ class EvaluationSession:
     @property
     def template(self) -> Template:
         """The template in the size of `originals`."""
-        return self.space.reduced_template if isinstance(self.space, ReducedSpace) else self.space.template
+        return self.space.target_template
 
     @cached_property
     def originals(self) -> np.ndarray:

@@ -2,13 +2,12 @@
 without overlap. Methods are rows of METHODS; UMAP needs the extra umap."""
 
 import importlib
-import importlib.util
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
-from facespace.core.extras import install_command
+from facespace.core.extras import install_command, is_installed
 from facespace.latent.components import principal_components
 
 NEIGHBOURS = 10  # of each face, in trustworthiness
@@ -89,7 +88,7 @@ def draw_maps(z: np.ndarray, seed: int) -> tuple[list[Map], list[str]]:
 
 
 def _why_not(name: str, z: np.ndarray) -> str:
-    if name == "umap" and not importlib.util.find_spec("umap"):
+    if name == "umap" and not is_installed("umap"):
         return f"it needs umap-learn ({install_command('umap')})."
     if name != "pca" and len(z) < FEWEST:
         return f"it needs {FEWEST} faces or more."

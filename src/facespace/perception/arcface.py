@@ -3,7 +3,6 @@ an ONNX file that the user names; without one, by the features of the attribute 
 and `about` says so."""
 
 import importlib
-import importlib.util
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from facespace.core.errors import UsageError
-from facespace.core.extras import install_command
+from facespace.core.extras import install_command, is_installed
 from facespace.core.files import sha256
 from facespace.image.align import similarity, warp
 from facespace.image.grids import to_image
@@ -69,7 +68,7 @@ def open_arcface(template: Template, path: Path | str | None = None) -> Identity
             f"There is no file {named}. Let --identity or {ENVIRONMENT_VARIABLE} name an ArcFace network in "
             "ONNX format."
         )
-    if not importlib.util.find_spec("onnxruntime"):
+    if not is_installed("onnxruntime"):
         needs = f"Identity by ArcFace needs the package onnxruntime: {install_command('identity')}."
         raise UsageError(needs)
     session = _open(Path(named))

@@ -2,7 +2,6 @@
 
 import csv
 import importlib
-import importlib.util
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 
 from facespace.core.cells import as_text
 from facespace.core.errors import UsageError, choose
-from facespace.core.extras import install_command
+from facespace.core.extras import install_command, is_installed
 from facespace.core.files import write_atomically
 
 FORMATS = {"csv": ".csv", "parquet": ".parquet"}
@@ -71,7 +70,7 @@ def check_format(form: str) -> str:
     """The file ending of a form, before any work. Raises UsageError for an unknown one, or if its package is
     missing."""
     ending = choose(FORMATS, form, "table")
-    if form == "parquet" and not importlib.util.find_spec("pyarrow"):
+    if form == "parquet" and not is_installed("pyarrow"):
         raise UsageError(
             f"--table parquet needs the package pyarrow: {install_command('parquet')}. Or write --table csv."
         )

@@ -195,6 +195,11 @@ class BaseSpace:
         top, left = (faces.shape[1] - height) // 2, (faces.shape[2] - width) // 2
         return faces[:, top : top + height, left : left + width]
 
+    @property
+    def target_template(self) -> Template:
+        """The template in the size of `target`."""
+        return self.template
+
     def encode(self, images: Images, conditions: Given = None) -> np.ndarray:
         """Posterior means, float32 (N, D), of pictures: Pillow images and paths (str, Path), both turned as
         their EXIF orientation says, or uint8 arrays, which are taken as they are. No face is aligned;

@@ -29,8 +29,8 @@ class ReducedSpace(FaceSpace):
         self._side = side
 
     @property
-    def reduced_template(self) -> Template:
-        """The template in the size of the decoded faces."""
+    def target_template(self) -> Template:
+        """As in FaceSpace, in the smaller size."""
         height, width = self.template.height // self._side, self.template.width // self._side
         return replace(self.template, height=height, width=width)
 

@@ -2,7 +2,6 @@
 column holds pictures as files, the others are attributes. Read where they lie, a part at a time. Needs
 pyarrow."""
 
-import importlib.util
 import json
 import os
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ import numpy as np
 from facespace.core.addresses import shown
 from facespace.core.console import progress
 from facespace.core.errors import FaceSetError, ImageError
-from facespace.core.extras import install_command
+from facespace.core.extras import install_command, is_installed
 from facespace.core.left_behind import is_left_behind
 from facespace.core.remote_cache import local_file, paths_below, with_file
 from facespace.data.faces import SourceListing, StoredImage
@@ -124,7 +123,7 @@ def _arrow_batches(path: Path) -> Iterator[Any]:
 def read(root: Path, options: SourceOptions) -> SourceListing:
     """The rows of all Parquet files below the folder, or of the Arrow files that `datasets` saved, in the
     order of files and rows."""
-    if importlib.util.find_spec("pyarrow") is None:
+    if not is_installed("pyarrow"):
         raise FaceSetError(f"The source parquet needs pyarrow: {install_command('parquet')}")
     files = _find_files(root)
     first = _schema(files[0])
