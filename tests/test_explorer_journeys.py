@@ -274,14 +274,18 @@ def test_a_page_finds_its_server_again_after_a_restart_and_takes_an_address_that
 
 
 def test_what_is_changed_while_the_server_is_gone_is_shown_when_it_is_back(
-    browser, trained, tmp_path, monkeypatch
+    browser, lively, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("FACESPACE_CACHE", str(tmp_path))
     port = free_port()
-    with running(Spaces([trained]), port=port) as service:
+    with running(Spaces([lively]), port=port) as service:
         tab = Tab(browser, service.address).ready()
         tab.page.click("#tab-components")
         slider = tab.at("#components input[data-row]").first
+        typed = tab.at("#components input.typed").first
+        typed.fill("-1.5")  # of a random face it may be 20, beyond which no key moves it
+        typed.press("Enter")
+        steps(tab, 3)
         slider.focus()
         before = tab.picture()
     try:
@@ -291,11 +295,11 @@ def test_what_is_changed_while_the_server_is_gone_is_shown_when_it_is_back(
             slider.press("PageUp")
             tab.page.wait_for_timeout(200)  # a step takes a frame, and presses within one are one step
         tab.page.keyboard.press("s")
-        with running(Spaces([trained]), port=port):
+        with running(Spaces([lively]), port=port):
             expect(tab.at("#disconnected")).to_have_count(0, timeout=WAIT)
             expect(tab.at(".engine")).to_contain_text("local")
             expect(tab.at(".engine.disconnected")).to_have_count(0)
-            expect(tab.at("#history .tile")).to_have_count(8)
+            expect(tab.at("#history .tile")).to_have_count(9)
             moved = tab.picture()
             assert not same(moved, before)
             tab.page.keyboard.press("Control+z")
