@@ -269,6 +269,12 @@ def test_a_page_finds_its_server_again_after_a_restart_and_takes_an_address_that
             tab.page.keyboard.press("r")
             steps(tab, 3)
             assert "token" not in tab.page.url
+            tab.page.evaluate(f"location.hash = {address.split('#')[1]!r}")  # of the earlier server
+            expect(tab.at(".toast")).to_contain_text("does not take the access token")
+            expect(tab.at("#disconnected")).to_have_count(0)
+            assert "token" not in tab.page.url
+            tab.page.reload()
+            tab.ready(3)  # with the token that works
     finally:
         tab.context.close()
 

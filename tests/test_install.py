@@ -56,13 +56,19 @@ def test_an_index_is_named_by_the_package(monkeypatch, installed_from):
     assert install_command("align") == 'pip install "facespace[align]"'  # cmd knows no other quotes
 
 
-def test_an_install_from_a_folder_names_that_folder(installed_from, tmp_path):
+def test_an_install_from_a_folder_or_a_wheel_names_it(installed_from, tmp_path):
     clone = tmp_path / "my clone"
     clone.mkdir()
     (clone / "pyproject.toml").touch()
     installed_from(clone.as_uri())
     assert install_command("align") == f"pip install '{clone}[align]'"
     shutil.rmtree(clone)
+    assert install_command("align") == "pip install opencv-python-headless"
+    wheel = tmp_path / "facespace-1.0.0-py3-none-any.whl"
+    wheel.touch()
+    installed_from(wheel.as_uri())
+    assert install_command("train") == f"pip install '{wheel}[train]'"
+    wheel.unlink()
     assert install_command("align") == "pip install opencv-python-headless"
     installed_from("git+https://example.org/facespace.git")
     assert install_command("video") == "pip install imageio-ffmpeg"

@@ -51,12 +51,14 @@ def is_installed(package: str) -> bool:
 
 def install_command(extra: str) -> str:
     """The pip command that adds an optional part to this installation: 'facespace[video]' of a package index,
-    the folder of the clone that facespace runs from, or the package alone where the source is another."""
-    clone = clone_folder()
+    the clone or the wheel that it was installed from, or the packages alone where that is no longer there."""
+    clone, installed_from = clone_folder(), _installed_from()
     if clone:
         place = "." if clone == _here() else str(clone)
         return f"pip install {_quote(f'{place}[{extra}]')}"
-    if _direct_url():  # a wheel or a repository whose address may no longer hold what is installed
+    if installed_from and installed_from.is_file():
+        return f"pip install {_quote(f'{installed_from}[{extra}]')}"
+    if _direct_url():  # a repository whose address may no longer hold what is installed, or a wheel that is gone
         return f"pip install {' '.join((EXTRAS[extra].package, *EXTRAS[extra].also))}"
     return f"pip install {_quote(f'facespace[{extra}]')}"
 

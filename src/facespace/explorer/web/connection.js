@@ -10,5 +10,8 @@ export { connection } from './connection_state.js';
 /** Connects. The server wants the access token; a static page takes none. */
 export const connect = isSite ? worker.connect : socket.connect;
 
+/** Takes the token of a pasted address; see socket.js. */
+export const { takeToken } = socket;
+
 /** Sends a request; see socket.js. @type {typeof socket.request} */
 export const request = isSite ? worker.request : socket.request;

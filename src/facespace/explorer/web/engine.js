@@ -2,7 +2,7 @@
 /** The only interface to the model: one function for each request. Today's engine asks the server on this computer;
  * another one can take its place without a change in any panel. */
 
-import { connect, connection, request } from './connection.js';
+import { connect, connection, request, takeToken } from './connection.js';
 import { joined, latentsToBytes } from './maths.js';
 import { readAligned, readDirections, readFaces, readMap, readPictures } from './protocol.js';
 import { readStatistics, splitRows } from './protocol.js';
@@ -71,6 +71,7 @@ async function sendPhoto(image) {
 export const engine = {
   connection,
   connect,
+  takeToken,
 
   /** The index of the selected space. */
   get space() {

@@ -94,6 +94,8 @@ const PARTS = [
   ['below', 'Timeline'],
 ];
 
+const TOKEN_REFUSED =
+  'The running explorer does not take the access token of this address; the page stays connected with its own.';
 const TUNING_LOST = 'The connection was lost, and with it the copy that was tuned to your photo. Tune again in Photo.';
 
 const hideParameter = new URLSearchParams(location.search).get('hide') ?? '';
@@ -137,13 +139,16 @@ function restoreLinkedView() {
 function takeAddress() {
   const token = isSite ? null : tokenIn(location.hash);
   const text = new URLSearchParams(location.hash.slice(1)).get('s');
-  if (token) {
-    storeToken(token);
-    engine.connect(token);
-  }
+  if (token) attempt(() => takeToken(token));
   if (text && state.facts) attempt(() => openLink(text));
   if (text && !state.facts) linkText = text;
   updateAddress();
+}
+
+/** @param {string} token */
+async function takeToken(token) {
+  if (await engine.takeToken(token)) storeToken(token);
+  else toast(TOKEN_REFUSED, 'error');
 }
 
 /** Keeps the face of the page in its address. */

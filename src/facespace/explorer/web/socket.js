@@ -43,12 +43,42 @@ function abandon() {
   pending.clear();
 }
 
-function open() {
-  let wasOpen = false;
+/**
+ * Takes another token. A connection that works is kept where the server refuses that token, and the promise is false.
+ * @param {string} accessToken
+ * @returns {Promise<boolean>}
+ */
+export async function takeToken(accessToken) {
+  const works = socket?.readyState === WebSocket.OPEN;
+  if (works && accessToken !== token && !(await isTaken(accessToken))) return false;
+  if (!works || accessToken !== token) connect(accessToken);
+  return true;
+}
+
+/**
+ * Whether the server takes a token, asked with a connection of its own.
+ * @param {string} accessToken
+ * @returns {Promise<boolean>}
+ */
+function isTaken(accessToken) {
+  const trial = createSocket(accessToken);
+  return new Promise((resolve) => {
+    trial.onopen = () => resolve(true);
+    trial.onclose = () => resolve(false);
+  }).finally(() => trial.close());
+}
+
+/** @param {string} accessToken */
+function createSocket(accessToken) {
   const address = new URL('ws', location.href); // beside the page, also below the path of a proxy
   address.protocol = location.protocol === 'https:' ? 'wss:' : 'ws:';
   address.hash = address.search = '';
-  socket = new WebSocket(address.href, [SUBPROTOCOL, token]);
+  return new WebSocket(address.href, [SUBPROTOCOL, accessToken]);
+}
+
+function open() {
+  let wasOpen = false;
+  socket = createSocket(token);
   socket.binaryType = 'arraybuffer';
   socket.onopen = () => {
     wasOpen = true;
