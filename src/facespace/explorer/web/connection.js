@@ -11,7 +11,7 @@ export { connection } from './connection_state.js';
 export const connect = isSite ? worker.connect : socket.connect;
 
 /** Takes the token of a pasted address; see socket.js. */
-export const { takeToken } = socket;
+export const takeToken = socket.takeToken;
 
 /** Sends a request; see socket.js. @type {typeof socket.request} */
 export const request = isSite ? worker.request : socket.request;
