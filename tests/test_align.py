@@ -351,6 +351,19 @@ def test_strong_rolls_small_faces_and_close_cuts_are_found(detector, real):
     assert min(shares) >= (0.9 if detector.name == "yunet" else 0.5), shares
 
 
+def test_upright_faces_are_found_alone_where_that_is_asked_for(detector, real):
+    photos = some(real / "celeba" / "img_align_celeba", 6)
+    found = [faces for photo in photos if (faces := detector(photo, upright=True))]
+    assert len(found) >= 4
+    for photo in photos:
+        for alone, as_it_is in zip(detector(photo, upright=True), detector(photo)):
+            np.testing.assert_array_equal(alone.points, as_it_is.points)
+        assert not any(face.score > 0.9 for face in detector(photo.rotate(180), upright=True))
+    if detector.name == "yunet":
+        turned = [detector(photo.rotate(180))[0].points for photo in photos]
+        assert all(points[0, 1] > points[3, 1] for points in turned)  # the eyes below the mouth
+
+
 def test_a_detector_travels_to_a_worker(detector, real):
     photo = some(real / "photos-unaligned", 1)[0]
     here, there = detector(photo), pickle.loads(pickle.dumps(detector))(photo)

@@ -405,7 +405,7 @@ def test_a_morph_is_an_animation_of_that_format(page, file_format):
 def test_a_photograph_waits_for_one_drawn_face_and_the_detector_has_one_user(trained):
     photos, inside, most, order = Photos(load(trained)), [], [], []
 
-    def slow(image):
+    def slow(image, upright=False):
         inside.append(image)
         most.append(len(inside))
         time.sleep(0.05)

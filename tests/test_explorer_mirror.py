@@ -38,7 +38,7 @@ class Detector:
     def __init__(self) -> None:
         self.looks, self.away = 0, False
 
-    def __call__(self, image) -> list[FoundFace]:
+    def __call__(self, image, upright=False) -> list[FoundFace]:
         self.looks += 1
         return [] if self.away else [FoundFace((100, 50, 120, 160), POINTS, 1.0)]
 

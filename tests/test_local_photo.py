@@ -141,7 +141,7 @@ def test_the_layout_of_a_space_aligns_as_its_explorer_does(modules, lively, few_
     """Of a space that was not trained on CELEBA's crop, whose landmarks come from its samples."""
     engine = Engine(load(lively), "lively")
     pixels = picture()
-    argument = {**raster_of(rgba(pixels)), "points": FACES["usual"], "layout": photo_layout(engine.space)}
+    argument = {**raster_of(rgba(pixels)), "points": FACES["usual"], "layout": photo_layout(engine.photos)}
     got = modules.run("photo.js", ALIGN, argument)
     expected = engine.photos.align(pixels, np.array(FACES["usual"]))
     shown = received(got["data"]).reshape(got["height"], got["width"], 4)[..., :3].astype(int)

@@ -98,7 +98,7 @@ class Fake:
     def __init__(self, faces: dict) -> None:
         self.faces, self.looks = faces, 0
 
-    def __call__(self, image: Image.Image) -> list[FoundFace]:
+    def __call__(self, image: Image.Image, upright: bool = False) -> list[FoundFace]:
         self.looks += 1
         points = self.faces.get(image.size)
         return [] if points is None else [FoundFace((0, 0, 50, 50), points, 0.9)]

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TypedDict
 
 from facespace.explorer.photos import Photos
-from facespace.space.face_space import FaceSpace
 
 
 class TemplateFacts(TypedDict):
@@ -34,10 +33,10 @@ class PhotoLayout(TypedDict):
     input: InputFacts
 
 
-def photo_layout(space: FaceSpace) -> PhotoLayout:
-    """The layout of a space. For one that was not trained on CelebA's crop landmarks are detected in a few of
-    its samples, as at the explorer's first photograph."""
-    template, fit = Photos(space).template, space.template
+def photo_layout(photos: Photos) -> PhotoLayout:
+    """The layout of the space of these photographs. For one that was not trained on CelebA's crop landmarks
+    are detected in a few of its samples, as at the explorer's first photograph."""
+    template, fit = photos.template, photos.space.template
     return {
         "template": {
             "width": template.width,

@@ -116,7 +116,7 @@ class Photos:
         times = max(1, round(ENLARGED / max(image.size)))
         large = image.resize((image.width * times, image.height * times), Image.Resampling.BICUBIC)
         try:
-            found = self._detector(large)
+            found = self._detector(large, upright=True)
         except FacespaceError:
             return None
         if not found:

@@ -32,11 +32,12 @@ SCORED, SCORE_MARGIN = 256, 32  # pixels of the longer side and around a face wh
 
 
 class Detector(Protocol):
-    """Finds the faces in an RGB picture, the largest first."""
+    """Finds the faces in an RGB picture, the largest first. Where all are `upright`, turned ones are not
+    looked for, which takes most of the time in a picture without a face."""
 
     name: str
 
-    def __call__(self, image: Image.Image) -> list[FoundFace]: ...
+    def __call__(self, image: Image.Image, upright: bool = False) -> list[FoundFace]: ...
 
 
 class YuNet:
@@ -60,8 +61,8 @@ class YuNet:
     def __reduce__(self) -> tuple:
         return YuNet, (self.weights, self.threshold)  # a worker process opens its own
 
-    def __call__(self, image: Image.Image) -> list[FoundFace]:
-        return search(self._look, image, self.frame, self.sure, self.least, self.fast)
+    def __call__(self, image: Image.Image, upright: bool = False) -> list[FoundFace]:
+        return search(self._look, image, self.frame, self.sure, self.least, self.fast, upright)
 
     def score(self, face: Image.Image) -> float:
         """How sure the detector is that an upright face fills a picture, in [0, 1]; 0 below its threshold.
@@ -105,8 +106,8 @@ class Haar:
     def __reduce__(self) -> tuple:
         return Haar, ()
 
-    def __call__(self, image: Image.Image) -> list[FoundFace]:
-        return search(self._look, image, self.frame, self.sure, self.least, self.fast)
+    def __call__(self, image: Image.Image, upright: bool = False) -> list[FoundFace]:
+        return search(self._look, image, self.frame, self.sure, self.least, self.fast, upright)
 
     def _look(self, pixels: np.ndarray) -> list[FoundFace]:
         cv2 = opencv()

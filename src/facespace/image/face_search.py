@@ -29,22 +29,19 @@ def search(
     sure: float = 0.0,
     least: float = 8.0,
     fast: bool = True,
+    upright: bool = False,
 ) -> list[FoundFace]:
     """All faces of a picture, largest first. A large photograph is searched at a second, finer scale, at
     which eyes that are 20 px apart lie `least` px apart, as the detector needs; by a slow one only where the
-    first scale shows no face. Where no score reaches
-    `sure`, the picture is tried on its sides and upside down too, and the turn with the highest score counts;
-    without any face small rotations are tried. Each face is then detected a second time, upright in `frame`,
-    which reduces the noise of its points."""
+    first scale shows no face. Unless all faces are `upright`: where no score reaches `sure`, the picture is
+    tried on its sides and upside down too, and the turn with the highest score counts; without any face small
+    rotations are tried. Each face is then detected a second time, upright in `frame`, which reduces the noise
+    of its points."""
     photo = image if image.mode == "RGB" else image.convert("RGB")
     scales = partial(_look_at, look, frame=frame, least=least, fast=fast)
     found = scales(photo)
-    if found.score < sure:
-        found = _turned(scales, photo, found)
-    if not found.faces:
-        found = _tilted(look, photo)
-    if not found.faces and not sure:
-        found = _turned(scales, photo, found)
+    if not upright:
+        found = _turned_or_tilted(look, scales, photo, found, sure)
     coarse = [_look_again(look, photo, face, frame) or face for face in found.coarse]
     return sorted([*coarse, *found.fine], key=lambda face: -face.box[2] * face.box[3])
 
@@ -65,6 +62,19 @@ class Seen(NamedTuple):
     def score(self) -> float:
         """The highest score; 0 without a face."""
         return max((face.score for face in self.faces), default=0.0)
+
+
+def _turned_or_tilted(
+    look: DetectUpright, scales: Callable[[Image.Image], Seen], photo: Image.Image, found: Seen, sure: float
+) -> Seen:
+    """What was found in the picture as it is, unless its turns or small rotations show surer faces."""
+    if found.score < sure:
+        found = _turned(scales, photo, found)
+    if not found.faces:
+        found = _tilted(look, photo)
+    if not found.faces and not sure:
+        found = _turned(scales, photo, found)
+    return found
 
 
 def _turned(scales: Callable[[Image.Image], Seen], photo: Image.Image, found: Seen) -> Seen:

@@ -74,7 +74,7 @@ def write_arrays(engine: Engine, folder: Path) -> None:
     """Writes what the page computes with: numbers, and the layout of photographs."""
     arrays = local_arrays(engine.space)
     header: Header = {"counts": [[name, array.size] for name, array in arrays.items()]}
-    header["photo"] = photo_layout(engine.space)
+    header["photo"] = photo_layout(engine.photos)
     numbers = np.concatenate([array.ravel() for array in arrays.values()]).astype("<f4")
     write_reply(folder, "arrays", header, numbers)
 
