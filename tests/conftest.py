@@ -33,8 +33,8 @@ PROCESSOR_TIME = os.environ.get("FACESPACE_TEST_TIMES")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Marks the functions that SLOW and SOAK list, and leaves out the latter where neither -m soak nor their own name
-    asks for them."""
+    """Marks the functions that SLOW and SOAK list, and leaves out the latter, and parameters that are marked so, where
+    neither -m soak nor their own name asks for them."""
     slow, soak = (set(path.read_text(encoding="utf-8").split()) for path in (SLOW, SOAK))
     asked = "soak" in config.getoption("markexpr")
     left, kept = [], []
@@ -44,8 +44,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.slow)
         if name in soak:
             item.add_marker(pytest.mark.soak)
+        takes_long = item.get_closest_marker("soak") is not None
         named = any(name.partition("::")[2] in word for word in config.args)
-        (kept if name not in soak or asked or named else left).append(item)
+        (left if takes_long and not asked and not named else kept).append(item)
     if left:
         config.hook.pytest_deselected(items=left)
         items[:] = kept
@@ -128,6 +129,15 @@ def told(drawn, tmp_path_factory) -> Path:
         patch.setattr(RunLogger, "draw_curves", draw_curves)
         facespace.train("demo", drawn, to, settings=(*TINY, "model.conditions=Hat,smile"), trackers=["none"])
     return to
+
+
+@pytest.fixture(scope="session")
+def site(lively, told, tmp_path_factory) -> Path:
+    """The folder of a published site (published.py, whose imports need a browser). Here, so that it is made once: a fixture
+    that test files import is made for each of them."""
+    from published import publish_site
+
+    return publish_site(lively, told, tmp_path_factory.mktemp("web"))
 
 
 @pytest.fixture(scope="session")

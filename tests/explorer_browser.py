@@ -14,15 +14,23 @@ from PIL import Image
 from facespace.explorer.service import Spaces
 from facespace.space.face_space import load
 
-CHROMIUM = next(
-    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
-)
+# The first that is here; without a window of its own a page costs a quarter less.
+BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
+CHROMIUM = next((path for name in BROWSERS if (path := shutil.which(name))), None)
 if not CHROMIUM and not os.environ.get("CI"):
     pytest.skip("no Chromium here", allow_module_level=True)
 sync_api = pytest.importorskip("playwright.sync_api")
 expect = sync_api.expect
 WAIT = 30_000  # milliseconds, which a busy machine may take
 expect.set_options(timeout=WAIT)
+# Widths and schemes at which axe looks: two of them in each run of the tests, the others in `make soak`.
+LOOKS = [
+    pytest.param(
+        width, scheme, marks=[] if (width, scheme) in ((1440, "light"), (390, "dark")) else [pytest.mark.soak]
+    )
+    for width in (1440, 1024, 768, 390)
+    for scheme in ("light", "dark")
+]
 SEEN = "localStorage.setItem('facespace:tour', 'seen')"
 
 

@@ -42,12 +42,10 @@ def runtime_folder() -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
-def site(lively, told, tmp_path_factory) -> Path:
+def publish_site(lively: Path, told: Path, root: Path) -> Path:
     """The folder of a site with two spaces: the first with made-up directions, the second told two attributes. Its map has
     few faces. Beside it lies the same as one file."""
     folder = runtime_folder()
-    root = tmp_path_factory.mktemp("web")
     with pytest.MonkeyPatch.context() as patch, quiet():
         patch.setattr(statistics, "MAPPED", (60, 60))
         patch.setattr(statistics, "REENCODED", (300, 300))

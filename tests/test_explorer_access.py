@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from explorer_browser import WAIT, Tab, address, browser  # noqa: F401
+from explorer_browser import LOOKS, WAIT, Tab, address, browser  # noqa: F401
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 from scenes import SCENES, leave
@@ -20,8 +20,7 @@ ELSEWHERE = (
 NAMES = [name for name in SCENES if name not in ELSEWHERE]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1440, 1024, 768, 390])
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
 def test_axe_finds_nothing_in_any_other_scene(browser, address, width, scheme):
     axe_core = pytest.importorskip("axe_core_python.sync_playwright")
     tab = Tab(

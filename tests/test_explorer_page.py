@@ -8,7 +8,7 @@ import struct
 
 import numpy as np
 import pytest
-from explorer_browser import SEEN, WAIT, Tab, address, browser, collect_examples, expect, same, tab  # noqa: F401
+from explorer_browser import LOOKS, SEEN, WAIT, Tab, address, browser, collect_examples, expect, same, tab  # noqa: F401
 from explorer_help import serving
 from PIL import Image, ImageDraw
 
@@ -411,9 +411,7 @@ def test_a_lesson_s_link_hides_what_it_does_not_need(browser, address):
         tab.context.close()
 
 
-@pytest.mark.parametrize(
-    ("width", "scheme"), [(1440, "light"), (1440, "dark"), (1024, "light"), (768, "dark"), (390, "light")]
-)
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
 def test_axe_finds_nothing(browser, address, width, scheme):
     axe_core = pytest.importorskip("axe_core_python.sync_playwright")
     tab = Tab(
@@ -445,9 +443,7 @@ def test_axe_finds_nothing(browser, address, width, scheme):
         tab.context.close()
 
 
-@pytest.mark.parametrize(
-    ("width", "scheme"), [(1440, "dark"), (1024, "light"), (768, "light"), (390, "dark")]
-)
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
 def test_axe_finds_nothing_in_dialogs(browser, address, width, scheme):
     axe_core = pytest.importorskip("axe_core_python.sync_playwright")
     tab = Tab(

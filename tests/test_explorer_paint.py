@@ -4,7 +4,7 @@ what is seen. In the explorer and on a published page."""
 import numpy as np
 import pytest
 from explorer_browser import Tab, address, browser, expect, same, tab  # noqa: F401
-from published import loaded, site, site_address  # noqa: F401
+from published import loaded, site_address  # noqa: F401
 from test_explorer_mix import z_of
 
 pytestmark = pytest.mark.slow

@@ -3,7 +3,7 @@ published site in the place of the server. Left out is what a static page does n
 
 import pytest
 from explorer_browser import Tab, browser  # noqa: F401
-from published import loaded, site, site_address  # noqa: F401
+from published import loaded, site_address  # noqa: F401
 from test_explorer_page import (  # noqa: F401
     test_a_lesson_s_link_hides_what_it_does_not_need,
     test_a_link_restores_the_face_and_holds_no_token,

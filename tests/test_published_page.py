@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from explorer_browser import SEEN, WAIT, Tab, browser, expect, same, sync_api  # noqa: F401
 from explorer_help import running, with_directions
-from published import NAMES, PLACE, Shown, loaded, showing, site, site_address  # noqa: F401
+from published import NAMES, PLACE, Shown, loaded, showing, site_address  # noqa: F401
 
 from facespace.explorer.service import Spaces
 from facespace.space.face_space import load
