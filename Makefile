@@ -21,7 +21,7 @@ site: .venv/installed
 test: .venv/ready
 	$(PYTEST)
 
-# What repeats every page, picture and notebook of the documentation, and the longest measurements.
+# The longest tests: every page, picture and notebook of the documentation, axe at all widths, several machines.
 soak: .venv/ready .venv/docs
 	$(PYTEST) -m soak
 

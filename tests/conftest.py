@@ -24,7 +24,7 @@ from facespace.training.run_log import CURVES, RunLogger, loss_panels
 
 # Test functions that `make check` leaves out: those that take longest. Written by `python tests/slow.py FILE`.
 SLOW = Path(__file__).with_name("slow.txt")
-# And those that `make test` leaves out too, which repeat all pages, pictures and notebooks: `make soak` runs them.
+# And those that `make test` leaves out too, the longest: `make soak` runs them.
 SOAK = Path(__file__).with_name("soak.txt")
 
 # A file to which each test appends `seconds name`: the processor time of its process and of the children that ended
