@@ -188,6 +188,7 @@ export function toast(text, kind = 'note') {
   const close = button('close', 'Close', () => box.remove(), { quiet: true });
   const box = h('div', { class: `toast ${kind}` }, h('span', {}, text), close);
   const list = $('#toasts');
+  for (const shown of [...list.children]) if (shown.textContent === box.textContent) shown.remove();
   list.append(box);
   while (list.children.length > TOASTS) list.firstElementChild?.remove();
   setTimeout(() => box.remove(), kind === 'error' ? ERROR_MS : NOTE_MS);

@@ -1,12 +1,15 @@
 // @ts-check
 /** Controls that show and change one setting of the view, and the one way in which a typed number is taken. */
 
-import { h, options, setChildren, setPressed } from './dom.js';
-import { clamp } from './maths.js';
+import { h, options, setChildren, setPressed, toast } from './dom.js';
+import { clamp, fixed } from './maths.js';
 import { on, setView, state } from './state.js';
 
 /** @typedef {import('./view.js').View} View */
 /** @typedef {HTMLInputElement | HTMLSelectElement} Control */
+
+/** On a number field while its text is not taken yet: then Ctrl+Z is of the text. */
+export const TYPING = 'data-typing';
 
 /**
  * What a control is set to, in the type of its setting.
@@ -100,11 +103,16 @@ export function checkbox(label, name, props = {}) {
  * @param {(value: number) => void} use
  */
 export function onTyped(field, current, use) {
+  const setTyping = (/** @type {boolean} */ typing) => field.toggleAttribute(TYPING, typing);
+  field.addEventListener('input', () => setTyping(true));
+  field.addEventListener('blur', () => setTyping(false));
   field.addEventListener('change', () => {
+    setTyping(false);
     const typed = field.valueAsNumber;
     const given = field.step === '1' ? Math.round(typed) : typed;
     const value = Number.isFinite(given) ? clamp(given, Number(field.min), Number(field.max)) : current();
-    field.value = String(Number(value.toFixed(2)));
+    field.value = field.matches('.typed') ? fixed(value) : String(Number(value.toFixed(2)));
+    if (Number.isFinite(given) && value !== given) toast(`This goes from ${field.min} to ${field.max}.`);
     if (Number.isFinite(given)) use(value);
   });
 }

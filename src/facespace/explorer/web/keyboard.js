@@ -2,6 +2,7 @@
 /** The keyboard shortcuts of the page. They are off in text fields and while a dialog is open. */
 
 import { find } from './dom.js';
+import { TYPING } from './fields.js';
 import { exportDialog } from './panels/export.js';
 import { help } from './panels/help.js';
 import { togglePlayback } from './panels/morph.js';
@@ -11,6 +12,8 @@ import { compare } from './panels/stage.js';
 import { redo, state, undo } from './state.js';
 
 const TEXT_FIELDS = 'input:not([type=range]):not([type=checkbox]):not([type=color]), textarea, select';
+
+const TAKEN_NUMBER = `input[type=number]:not([${TYPING}])`; // whose text is the face's value: there is none to undo
 
 /** @type {Record<string, string>} */
 const TABS = { d: 'draw', p: 'photo', m: 'map', a: 'attributes' };
@@ -42,8 +45,9 @@ export function startKeyboard() {
 /** @param {KeyboardEvent} event */
 function handleKey(event) {
   const target = /** @type {HTMLElement} */ (event.target);
-  if (target.matches(TEXT_FIELDS) || find('dialog[open]')) return;
   const key = event.key.toLowerCase();
+  const undoes = (event.ctrlKey || event.metaKey) && historyAction(key, event.shiftKey) && target.matches(TAKEN_NUMBER);
+  if ((target.matches(TEXT_FIELDS) && !undoes) || find('dialog[open]')) return;
   if (event.ctrlKey || event.metaKey) {
     const action = historyAction(key, event.shiftKey);
     if (!action) return;

@@ -94,8 +94,7 @@ const PARTS = [
   ['below', 'Timeline'],
 ];
 
-const TOKEN_REFUSED =
-  'The running explorer does not take the access token of this address; the page stays connected with its own.';
+const TOKEN_REFUSED = 'The running explorer does not take the access token of this address.';
 const TUNING_LOST = 'The connection was lost, and with it the copy that was tuned to your photo. Tune again in Photo.';
 
 const hideParameter = new URLSearchParams(location.search).get('hide') ?? '';
@@ -172,7 +171,10 @@ function handleStatus(status, badge) {
   const refused = status === 'refused';
   badge.textContent = refused ? 'no token' : 'disconnected';
   badge.classList.add('disconnected');
-  if (!find('#disconnected')) showBanner(refused ? tokenBanner() : disconnectedBanner());
+  const shown = find('#disconnected');
+  if (shown?.dataset.status === status) return;
+  shown?.remove();
+  showBanner(refused ? tokenBanner() : disconnectedBanner());
 }
 
 /**
@@ -207,8 +209,12 @@ function showProblem(sentence) {
   if (!find('#problem')) showBanner(h('div', { class: 'banner', id: 'problem', role: 'alert' }, sentence));
 }
 
-const banner = (/** @type {HTMLElement[]} */ ...content) =>
-  h('div', { class: 'banner', id: 'disconnected', role: 'alert' }, content);
+/**
+ * @param {Status} status
+ * @param {...HTMLElement} content
+ */
+const banner = (status, ...content) =>
+  h('div', { class: 'banner', id: 'disconnected', role: 'alert', dataset: { status } }, content);
 
 /** A banner has room of its own under the top bar; where the page scrolls, what sticks to its top sticks below it. */
 const bannerSize = new ResizeObserver(([{ target }]) => {
@@ -227,7 +233,7 @@ function disconnectedBanner() {
   const words =
     'The explorer server does not answer; the face is kept. Start it again with facespace explore and open the new ' +
     'address, or wait: this page reconnects by itself.';
-  return banner(h('span', {}, words));
+  return banner('disconnected', h('span', {}, words));
 }
 
 function tokenBanner() {
@@ -244,10 +250,12 @@ function tokenBanner() {
       toast('This address has no access token. It ends in #token=…', 'error');
       return;
     }
-    storeToken(token);
-    location.reload();
+    attempt(() => takeToken(token));
   };
-  return banner(h('span', {}, words), field, button('', 'Use it', use, { class: 'primary' }));
+  field.addEventListener('keydown', ({ key }) => {
+    if (key === 'Enter') use();
+  });
+  return banner('refused', h('span', {}, words), field, button('', 'Use it', use, { class: 'primary' }));
 }
 
 function layOut() {

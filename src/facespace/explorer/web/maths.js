@@ -32,6 +32,12 @@ export function signed(value) {
 }
 
 /**
+ * A number with two decimals, as a field holds it: never a zero with a sign.
+ * @param {number} value
+ */
+export const fixed = (value) => value.toFixed(2).replace(/^-(0\.00)$/, '$1');
+
+/**
  * The coordinate of a latent (D,) along each principal component (K,), in standard deviations.
  * @param {Statistics} statistics
  * @param {Float32Array} z

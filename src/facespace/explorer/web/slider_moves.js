@@ -5,7 +5,7 @@
 import { announce, prefersReducedMotion, toast } from './dom.js';
 import { randomLatent } from './maths.js';
 import { SWEEP } from './slider_row.js';
-import { commit, move, openStatistics, setFace, state } from './state.js';
+import { amend, commit, move, openStatistics, setFace, state } from './state.js';
 
 /** @typedef {import('./types.js').EditPanel} EditPanel */
 
@@ -30,6 +30,14 @@ import { commit, move, openStatistics, setFace, state } from './state.js';
  */
 
 const PERIOD_MS = 4000; // of an animation
+const ROUNDING = 1e-4; // of latents that were taken apart and put together again
+
+/**
+ * Whether two latents (D,) are one face but for rounding.
+ * @param {Float32Array} a
+ * @param {Float32Array} b
+ */
+const isNear = (a, b) => a.every((value, i) => Math.abs(value - b[i]) <= ROUNDING * Math.max(1, Math.abs(value)));
 
 /** @template {string | number} K */
 export class SliderMoves {
@@ -42,6 +50,8 @@ export class SliderMoves {
     this.shown = shown;
     /** The face when a move began: each step starts from it, so that nothing drifts. @type {Float32Array | null} */
     this.base = null;
+    /** What the last move by hand has made. @type {import('./types.js').HistoryEntry | null} */
+    this.lastStep = null;
     /** Of the move that goes on. @type {Map<K, number>} */
     this.changes = new Map();
     /** @type {K | null} */
@@ -105,6 +115,31 @@ export class SliderMoves {
   }
 
   /**
+   * Sets an axis to a value in one step, unless it is locked.
+   * @param {K} key
+   * @param {number} value
+   */
+  set(key, value) {
+    const label = this.shown.labelOf(key);
+    if (this.locked.has(key)) announce(`${label} is locked.`);
+    else this.change(new Map([[key, value]]), label);
+  }
+
+  /**
+   * Sets an axis to zero; the step that a first click on it has just made becomes this one.
+   * @param {K} key
+   */
+  zero(key) {
+    const { lastStep } = this;
+    if (!this.moveBy(key, 0)) return;
+    if (lastStep && lastStep === state.history[state.historyIndex]) {
+      amend(state.z);
+      this.forget();
+      this.shown.onEnd();
+    } else this.finish();
+  }
+
+  /**
    * Makes the move a step of the history.
    * @param {string} [label]
    */
@@ -113,6 +148,7 @@ export class SliderMoves {
     const [key] = changes.keys();
     const byHand = changes.size === 1 && animatedKey === null;
     if (base) commit(label); // after which the move is forgotten
+    this.lastStep = base && state.history[state.historyIndex];
     this.forget();
     this.shown.onEnd();
     if (base && byHand) this.motion.onMoved?.(key, base);
@@ -147,7 +183,7 @@ export class SliderMoves {
   change(changes, label, from = state.z) {
     this.stop();
     const moved = this.#moved(from, changes);
-    if (moved) commit(label, moved);
+    if (moved && !isNear(moved, state.z)) commit(label, moved);
   }
 
   /**

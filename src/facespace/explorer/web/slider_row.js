@@ -4,7 +4,7 @@
 
 import { button, h, icon, setPressed } from './dom.js';
 import { onTyped } from './fields.js';
-import { clamp, signed } from './maths.js';
+import { clamp, fixed, signed } from './maths.js';
 import { watchPeek } from './peek.js';
 
 /**
@@ -112,7 +112,7 @@ export class SliderRow {
       max: LARGEST,
       class: 'typed',
       'aria-label': `${axis.label}, typed`,
-      dataset: { tip: `${axis.label} in ${unit}; type any number.` },
+      dataset: { tip: `${axis.label} in ${unit}; type a number from −${LARGEST} to ${LARGEST}.` },
     });
     this.gaps = axis.classMeans ? this.#createGaps() : null;
     this.lockButton = this.#toggleButton('unlock', `Lock ${axis.label}`, actions.onLock);
@@ -249,7 +249,7 @@ export class SliderRow {
   setValue(value) {
     const { axis, slider, number, gaps } = this;
     this.value = value;
-    if (!this.typing) number.value = value.toFixed(2);
+    if (!this.typing) number.value = fixed(value);
     slider.value = String(value);
     let spoken = `${axis.label} ${signed(value)}, ${strength(value)}`;
     if (gaps && axis.classMeans) {

@@ -107,6 +107,7 @@ export class SliderPanel {
       onMove: (cell, value) => this.moves.moveBy(/** @type {K} */ (cell.axis.key), value),
       onFinish: () => this.moves.finish(),
       onCancel: () => this.moves.cancel(),
+      onZero: (cell) => this.moves.zero(/** @type {K} */ (cell.axis.key)),
       onActive: (cell) => this.#activate(/** @type {K} */ (cell.axis.key)),
     });
   }
@@ -179,7 +180,6 @@ export class SliderPanel {
     const { moves } = this;
     const { panel, unit } = this.options;
     const id = `${panel}-${prefix}${String(key).replace(/\W/g, '_')}`;
-    const setTo = (/** @type {number} */ value) => moves.change(new Map([[key, value]]), label);
     return new SliderRow(
       axis,
       { id, limit: state.view.range, unit },
@@ -188,8 +188,8 @@ export class SliderPanel {
         onFinish: () => moves.finish(label),
         onCancel: () => moves.cancel(),
         onLock: () => toggleLock(panel, key),
-        onReset: () => setTo(moves.valueOf(key, state.original.z)),
-        onRandomise: () => setTo(state.view.truncation * randomNormal()),
+        onReset: () => moves.set(key, moves.valueOf(key, state.original.z)),
+        onRandomise: () => moves.set(key, state.view.truncation * randomNormal()),
         onAnimate: () => moves.toggleAnimation(key),
         onSheet: () => this.#openSheet(key, label),
         onPeek: (looked) => this.#peek(key, label, looked),

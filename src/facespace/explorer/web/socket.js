@@ -44,15 +44,21 @@ function abandon() {
 }
 
 /**
- * Takes another token. A connection that works is kept where the server refuses that token, and the promise is false.
+ * Takes another token. Where the server refuses it, the promise is false and the connection stays as it is.
  * @param {string} accessToken
  * @returns {Promise<boolean>}
  */
 export async function takeToken(accessToken) {
-  const works = socket?.readyState === WebSocket.OPEN;
-  if (works && accessToken !== token && !(await isTaken(accessToken))) return false;
-  if (!works || accessToken !== token) connect(accessToken);
+  if (socket?.readyState === WebSocket.OPEN && accessToken === token) return true;
+  if (!(await isTaken(accessToken)) && (await serverAnswers())) return false;
+  connect(accessToken);
   return true;
+}
+
+/** Whether the server runs: it refuses a token as silently as a server that is gone. */
+async function serverAnswers() {
+  const reply = await fetch(new URL('mark.svg', location.href), { method: 'HEAD', cache: 'no-store' }).catch(() => null);
+  return Boolean(reply?.ok);
 }
 
 /**
@@ -78,7 +84,8 @@ function createSocket(accessToken) {
 
 function open() {
   let wasOpen = false;
-  socket = createSocket(token);
+  const opened = createSocket(token);
+  socket = opened;
   socket.binaryType = 'arraybuffer';
   socket.onopen = () => {
     wasOpen = true;
@@ -87,9 +94,10 @@ function open() {
     connection.onstatus('ready');
   };
   socket.onmessage = (event) => settle(event.data);
-  socket.onclose = () => {
+  socket.onclose = async () => {
     abandon();
-    const refused = !wasOpen && retries === 0;
+    const refused = !wasOpen && (await serverAnswers());
+    if (socket !== opened) return; // another connection was opened meanwhile
     connection.onstatus(refused ? 'refused' : 'disconnected');
     retryTimer = setTimeout(open, refused ? FIRST_RETRY_MS : nextDelay());
   };

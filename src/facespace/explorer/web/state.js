@@ -3,7 +3,7 @@
  * Panels call the functions below and subscribe to topics. */
 
 import { latentFromText, latentToText, plus } from './maths.js';
-import { emptyMix, mixFromText, mixToText } from './mix.js';
+import { emptyMix, middleOf, mixFromText, mixToText } from './mix.js';
 import { directionsFromText, directionsToText } from './own_directions.js';
 import { readStroke } from './strokes.js';
 import { localStore, onStored, readItem, sessionStore, writeItem } from './storage.js';
@@ -35,6 +35,7 @@ const LABEL_LENGTH = 120; // of a step: that of a mix names its parents
  * @property {Statistics | null} statistics
  * @property {Float32Array} z
  * @property {Original} original
+ * @property {number} changes how often the face was changed by the user: what was asked for before one comes too late
  * @property {HistoryEntry[]} history
  * @property {number} historyIndex
  * @property {Stroke[]} drawing what is on the drawing board; its history is the face's
@@ -54,6 +55,7 @@ export const state = {
   statistics: null,
   z: new Float32Array(),
   original: { z: new Float32Array(), picture: null },
+  changes: 0,
   history: [],
   historyIndex: -1,
   drawing: [],
@@ -119,6 +121,7 @@ export const readLatent = (text) => latentFromText(text, openFacts().latents);
  */
 export function openSpace(facts) {
   const z = new Float32Array(facts.latents);
+  state.changes += 1;
   Object.assign(state, { facts, z, statistics: null, history: [], historyIndex: -1, drawing: [], paint: [] });
   state.original = { z, picture: null };
   for (const locked of Object.values(state.locks)) locked.clear();
@@ -251,6 +254,7 @@ export function setFace(z, label, picture = null) {
  * @param {Float32Array} z
  */
 export function move(z) {
+  state.changes += 1;
   moved = z;
   state.z = z;
   emit('z');
@@ -262,6 +266,7 @@ export function move(z) {
  * @param {Float32Array} [z]
  */
 export function commit(label, z = moved) {
+  state.changes += 1;
   const before = state.history[state.historyIndex];
   moved = z;
   state.z = z;
@@ -300,6 +305,7 @@ function appendHistory(entry) {
 export function step(index) {
   const entry = state.history[index];
   if (!entry) return;
+  state.changes += 1;
   state.historyIndex = index;
   moved = entry.z;
   state.z = entry.z;
@@ -315,6 +321,7 @@ export function step(index) {
  * @param {Stroke[]} strokes
  */
 export function setDrawing(strokes) {
+  state.changes += 1;
   state.drawing = strokes;
   emit('drawing');
 }
@@ -369,7 +376,11 @@ export function undo() {
     setPaint(state.paint.slice(0, -1));
     return;
   }
-  const entry = state.history[state.historyIndex];
+  const entry = currentEntry();
+  if (withParents && withParents.entry === entry && state.view.source === 'mix') {
+    setMix(withParents.mix);
+    return;
+  }
   const goesOn = entry && (entry.drawing !== state.drawing || !equal(entry.z, state.z));
   step(goesOn ? state.historyIndex : state.historyIndex - 1);
 }
@@ -461,8 +472,22 @@ export function setKeyframes(keyframes) {
   emit('keyframes');
 }
 
+/** The mix before parents were removed in a step of the history, which undo brings back. */
+/** @type {{mix: Mix, entry: HistoryEntry | undefined} | null} */
+let withParents = null;
+
+const currentEntry = () => state.history[state.historyIndex];
+
+/** @param {Mix['parents']} parents those that are left */
+export function keepParents(parents) {
+  const removed = { mix: state.mix, entry: currentEntry() };
+  setMix({ parents, ...middleOf(parents.length) });
+  withParents = removed;
+}
+
 /** @param {Partial<Mix>} changes */
 export function setMix(changes) {
+  withParents = null;
   state.mix = { ...state.mix, ...changes };
   writeItem(sessionStore, keyOf('mix'), mixToText(state.mix));
   emit('mix');

@@ -68,6 +68,7 @@ export class Cell {
  * @typedef {object} WallActions
  * @property {(cell: Cell, value: number) => void} onMove
  * @property {() => void} onFinish
+ * @property {(cell: Cell) => void} onZero the cell was clicked twice
  * @property {() => void} onCancel the drag was none: the browser scrolls instead
  * @property {(cell: Cell) => void} onActive the cell is the one that is worked on
  */
@@ -156,8 +157,7 @@ function listenToDrags(wall, cellOf, cells, actions) {
     const double = key === clicked.key && event.timeStamp - clicked.time < DOUBLE_MS;
     clicked = { time: double ? 0 : event.timeStamp, key };
     if (double) {
-      actions.onMove(cell, 0);
-      actions.onFinish();
+      actions.onZero(cell);
       return;
     }
     const { top } = cell.fader.getBoundingClientRect();

@@ -192,7 +192,9 @@ function fillColours(palette) {
   custom.addEventListener('input', () => setView({ colour: custom.value }));
   setChildren(colours, palette.map(swatch), gray ? null : custom);
   const { colour } = state.view;
-  if (!colour || (gray && !palette.includes(colour))) setView({ colour: palette[0] });
+  const known = palette.includes(colour);
+  if (!colour || (!known && (gray || GRAYS.includes(colour)))) setView({ colour: palette[0] });
+  else if (!known) custom.value = colour;
 }
 
 /** @param {string} code */

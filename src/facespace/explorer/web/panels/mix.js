@@ -13,7 +13,7 @@ import { chooseParent, parentItem } from '../mix_parents.js';
 import { whenShown } from '../panel.js';
 import { paint, picturesOf } from '../pictures.js';
 import { roving } from '../roving.js';
-import { move, newNamed, on, setFace, setMix, state } from '../state.js';
+import { keepParents, move, newNamed, on, setFace, setMix, state } from '../state.js';
 import { drawFace } from './random.js';
 
 /** @typedef {import('../mix.js').Place} Place */
@@ -76,7 +76,7 @@ export function startMix() {
 function head() {
   const empty = () => {
     $('#mix-add').focus(); // this button hides then
-    setMix({ parents: [] });
+    keepParents([]);
   };
   const clear = button('trash', 'Remove all parents', empty, { quiet: true, id: 'mix-clear' });
   return h('div', { class: 'panel-head' }, h('h2', {}, 'Mix'), clear);
@@ -152,7 +152,7 @@ function addParent(name, z) {
 const changeParents = (parents) => setMix({ parents, ...middleOf(parents.length) });
 
 /** @param {NamedLatent} parent */
-const removeParent = (parent) => changeParents(state.mix.parents.filter((other) => other !== parent));
+const removeParent = (parent) => keepParents(state.mix.parents.filter((other) => other !== parent));
 
 /** @param {NamedLatent} parent */
 const load = (parent) => setFace(parent.z, parent.name);

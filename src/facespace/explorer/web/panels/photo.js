@@ -42,6 +42,7 @@ let photo = null;
 let source = { name: '', scale: 1 };
 /** @type {MediaStream | null} */
 let stream = null;
+let cameraRequests = 0; // and ends of the camera
 /** @type {HTMLElement} */
 let body;
 /** Aligns the photo that is shown for the open space; null without one. @type {(() => void) | null} */
@@ -95,6 +96,7 @@ function restart() {
 /** @param {Blob} file */
 export async function openPhoto(file) {
   $('#tab-photo').click();
+  stopCamera();
   const bitmap = await createImageBitmap(file, { imageOrientation: 'from-image' }).catch(() => null);
   if (!bitmap) {
     toast(NOT_A_PICTURE, 'error');
@@ -267,9 +269,16 @@ function resemblance() {
 
 // ---- Camera
 
+/** Also a camera that the browser is still asked for is off when it comes. */
 function stopCamera() {
-  for (const track of stream?.getTracks() ?? []) track.stop();
+  cameraRequests += 1;
+  stopTracks(stream);
   stream = null;
+}
+
+/** @param {MediaStream | null} camera */
+function stopTracks(camera) {
+  for (const track of camera?.getTracks() ?? []) track.stop();
 }
 
 const inSight = () => !document.hidden && $('#photo').checkVisibility();
@@ -280,18 +289,22 @@ function leaveCamera() {
 }
 
 async function useCamera() {
+  stopCamera();
+  const request = cameraRequests;
+  /** @type {MediaStream} */
+  let camera;
   try {
-    stopCamera();
-    stream = await navigator.mediaDevices.getUserMedia({ video: { width: 640, height: 480 } });
+    camera = await navigator.mediaDevices.getUserMedia({ video: { width: 640, height: 480 } });
   } catch (error) {
     const denied = error instanceof DOMException && error.name === 'NotAllowedError';
     toast(denied ? CAMERA_DENIED : NO_CAMERA, 'error');
     return;
   }
-  if (!inSight()) {
-    stopCamera(); // the user has left while the browser asked
+  if (request !== cameraRequests || !inSight()) {
+    stopTracks(camera); // the user has left, or asked again, while the browser asked
     return;
   }
+  stream = camera;
   const label = { 'aria-label': 'Your camera', class: 'photo mirrored' };
   const props = { autoplay: true, muted: true, playsInline: true, ...label };
   const video = h('video', props);

@@ -2,7 +2,7 @@
 /** New faces from a prior: a grid to choose from, their truncation, the prior and the seed. */
 
 import { did } from '../activity.js';
-import { $, attempt, button, h, setChildren } from '../dom.js';
+import { $, attempt, button, h, setChildren, toast } from '../dom.js';
 import { engine } from '../engine.js';
 import { bind, fillSelect } from '../fields.js';
 import { randomSeed } from '../maths.js';
@@ -24,6 +24,8 @@ const VARIETY_TIP =
 const SEED_TIP = isSite
   ? 'The same seed gives the same faces on this page; facespace sample draws others.'
   : 'The same seed gives the same faces, here and with facespace sample.';
+const RANDOM = 'Random face'; // label of a step
+const CHANGED_MEANWHILE = 'The face was changed while another one was drawn, which is not shown.';
 const NEW_FACES_TIP = 'Draws nine other faces. The key R shows one on the stage.';
 
 /** @type {HTMLElement} */
@@ -111,8 +113,8 @@ function showOrigin() {
 }
 
 /** @param {Face} face */
-function showRandom(face) {
-  loadFace(face, 'Random face');
+function choose(face) {
+  loadFace(face, RANDOM);
   did('drawn', priorSelect.value);
 }
 
@@ -136,7 +138,7 @@ async function drawFaces() {
  */
 function tile(face, index) {
   const props = { type: 'button', class: 'tile', 'aria-label': `Random face ${index + 1}` };
-  return h('button', { ...props, onclick: () => showRandom(face) }, thumbnail(face.picture));
+  return h('button', { ...props, onclick: () => choose(face) }, thumbnail(face.picture));
 }
 
 /** One new face, as the panel is set; undefined where it failed, which is said. */
@@ -147,17 +149,47 @@ export async function drawFace() {
 
 /** Shows one new face. */
 export async function showRandomFace() {
-  const face = await drawFace();
-  if (face) showRandom(face);
+  const face = await awaited(drawFace);
+  if (face === null) toast(CHANGED_MEANWHILE);
+  if (!face) return;
+  showAwaited(face, RANDOM);
+  did('drawn', priorSelect.value);
 }
 
-/** Shows one as the first face of a space, which nobody asked for. */
+/** Shows one as the first face of a space, which nobody asked for, unless something else was done meanwhile. */
 export async function showFirstFace() {
-  const face = await drawFace();
-  if (face) loadFace(face, 'Random face');
+  const face = await awaited(drawFace);
+  if (face) showAwaited(face, RANDOM);
 }
 
 async function showMeanFace() {
-  const face = await attempt(() => engine.mean());
-  if (face) loadFace(face, 'Mean face');
+  const face = await awaited(() => attempt(() => engine.mean()));
+  if (face) showAwaited(face, 'Mean face');
+  else if (face === null) toast(CHANGED_MEANWHILE);
+}
+
+let waiting = 0; // for faces
+let expected = 0; // the number of changes of the page's face, those by faces that were waited for included
+
+/**
+ * A face that is waited for; null where the face of the page was changed meanwhile, which then stays.
+ * @template T
+ * @param {() => Promise<T>} ask
+ * @returns {Promise<T | null>}
+ */
+async function awaited(ask) {
+  if (!waiting) expected = state.changes;
+  waiting += 1;
+  const face = await ask();
+  waiting -= 1;
+  return state.changes === expected ? face : null;
+}
+
+/**
+ * @param {Face} face
+ * @param {string} label
+ */
+function showAwaited(face, label) {
+  loadFace(face, label);
+  expected = state.changes;
 }
