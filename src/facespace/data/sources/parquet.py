@@ -316,7 +316,7 @@ def _batches(path: Path, schema: Any, column: str) -> Iterator[tuple[int, int, A
                 start = 0
                 if not wanted:
                     rows = pyarrow.nulls(file.metadata.row_group(group).num_rows)
-                    yield group, 0, pyarrow.record_batch({"": rows})
+                    yield group, 0, pyarrow.RecordBatch.from_pydict({"": rows})
                     continue
                 for batch in file.iter_batches(batch_size=8_192, row_groups=[group], columns=wanted):
                     yield group, start, batch
@@ -341,7 +341,7 @@ def _without_bytes(batch: Any, column: str) -> Any:
     pictures = batch.column(column)
     if _has_path(pictures.type):
         columns[column] = pyarrow.StructArray.from_arrays([pictures.field("path")], ["path"])
-    return pyarrow.record_batch(columns or {"": pyarrow.nulls(batch.num_rows)})
+    return pyarrow.RecordBatch.from_pydict(columns or {"": pyarrow.nulls(batch.num_rows)})
 
 
 SOURCE = Source(

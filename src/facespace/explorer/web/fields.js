@@ -2,7 +2,7 @@
 /** Controls that show and change one setting of the view, and the one way in which a typed number is taken. */
 
 import { h, options, setChildren, setPressed, toast } from './dom.js';
-import { clamp, fixed } from './maths.js';
+import { clamp } from './maths.js';
 import { on, setView, state } from './state.js';
 
 /** @typedef {import('./view.js').View} View */
@@ -95,14 +95,17 @@ export function checkbox(label, name, props = {}) {
   return h('label', { class: 'check', ...props }, bind(h('input', { type: 'checkbox' }), name), label);
 }
 
+const plain = (/** @type {number} */ value) => String(Number(value.toFixed(2)));
+
 /**
  * Takes a typed number: within the field's bounds, whole where its step is 1, and the field then shows what was taken.
  * What is no number is replaced by the current value.
  * @param {HTMLInputElement} field
  * @param {() => number} current
  * @param {(value: number) => void} use
+ * @param {(value: number) => string} [format]
  */
-export function onTyped(field, current, use) {
+export function onTyped(field, current, use, format = plain) {
   const setTyping = (/** @type {boolean} */ typing) => field.toggleAttribute(TYPING, typing);
   field.addEventListener('input', () => setTyping(true));
   field.addEventListener('blur', () => setTyping(false));
@@ -111,7 +114,7 @@ export function onTyped(field, current, use) {
     const typed = field.valueAsNumber;
     const given = field.step === '1' ? Math.round(typed) : typed;
     const value = Number.isFinite(given) ? clamp(given, Number(field.min), Number(field.max)) : current();
-    field.value = field.matches('.typed') ? fixed(value) : String(Number(value.toFixed(2)));
+    field.value = format(value);
     if (Number.isFinite(given) && value !== given) toast(`This goes from ${field.min} to ${field.max}.`);
     if (Number.isFinite(given)) use(value);
   });

@@ -195,7 +195,7 @@ export class SliderRow {
     };
     number.addEventListener('change', endTyping);
     number.addEventListener('blur', endTyping);
-    onTyped(number, () => this.value, (value) => this.#moveAndFinish(value));
+    onTyped(number, () => this.value, (value) => this.#moveAndFinish(value), fixed);
   }
 
   /**

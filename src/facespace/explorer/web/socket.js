@@ -57,7 +57,8 @@ export async function takeToken(accessToken) {
 
 /** Whether the server runs: it refuses a token as silently as a server that is gone. */
 async function serverAnswers() {
-  const reply = await fetch(new URL('mark.svg', location.href), { method: 'HEAD', cache: 'no-store' }).catch(() => null);
+  const file = new URL('mark.svg', location.href);
+  const reply = await fetch(file, { method: 'HEAD', cache: 'no-store' }).catch(() => null);
   return Boolean(reply?.ok);
 }
 

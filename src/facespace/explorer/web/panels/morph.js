@@ -257,7 +257,9 @@ function makeDraggable(item, index) {
 // ---- Animation
 
 function changePath() {
-  total.textContent = `· ${(pathRequest().frames / FPS).toFixed(1)} s`;
+  const { frames } = pathRequest();
+  const longest = frames === MOST_FRAMES ? ' at most' : '';
+  total.textContent = `· ${(frames / FPS).toFixed(1)} s${longest}`;
   updatePath();
 }
 
