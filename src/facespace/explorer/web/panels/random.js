@@ -168,21 +168,21 @@ async function showMeanFace() {
   else if (face === null) toast(CHANGED_MEANWHILE);
 }
 
-let waiting = 0; // for faces
-let expected = 0; // the number of changes of the page's face, those by faces that were waited for included
+let landed = 0; // changes of the page's face that were faces that came late
 
 /**
- * A face that is waited for; null where the face of the page was changed meanwhile, which then stays.
+ * A face that is waited for; null where the face of the page was changed meanwhile, which then stays, and undefined
+ * where another space was opened. Other faces that were waited for are no such change.
  * @template T
  * @param {() => Promise<T>} ask
- * @returns {Promise<T | null>}
+ * @returns {Promise<T | null | undefined>}
  */
 async function awaited(ask) {
-  if (!waiting) expected = state.changes;
-  waiting += 1;
+  const { facts } = state;
+  const before = state.changes - landed;
   const face = await ask();
-  waiting -= 1;
-  return state.changes === expected ? face : null;
+  if (state.facts !== facts) return undefined;
+  return state.changes - landed === before ? face : null;
 }
 
 /**
@@ -190,6 +190,7 @@ async function awaited(ask) {
  * @param {string} label
  */
 function showAwaited(face, label) {
+  const before = state.changes;
   loadFace(face, label);
-  expected = state.changes;
+  landed += state.changes - before;
 }
