@@ -62,6 +62,7 @@ async function update() {
     setChildren(list, h('p', { class: 'hint' }, EMPTY));
     return;
   }
+  if (!list.children.length) setChildren(list, h('p', { class: 'waiting' }, `Decoding ${saved.length} faces…`));
   const pictures = await attempt(() => thumbnails(saved.map((face) => face.z)));
   if (!pictures || saved !== state.saved) return;
   const items = saved.map((face, i) => savedFace(face, pictures[i]));
