@@ -376,6 +376,8 @@ def test_two_tabs_keep_each_other_s_saved_faces_and_a_full_list_says_so(tab, add
     other.goto(address)
     expect(other.locator("#history .tile")).to_have_count(2, timeout=WAIT)
     other.keyboard.press("s")
+    # A browser tells its other tabs of a change in its own time.
+    tab.page.wait_for_function("Object.keys(localStorage).some((key) => key.endsWith(':saved'))")
     tab.page.keyboard.press("s")
     for page in (tab.page, other):
         page.click("#tab-saved")
@@ -386,7 +388,7 @@ def test_two_tabs_keep_each_other_s_saved_faces_and_a_full_list_says_so(tab, add
         "localStorage[key] = JSON.stringify(Array(100).fill(one).map((face, i) => ({...face, id: String(i)}))) }"
     )
     kept = "JSON.parse(localStorage[Object.keys(localStorage).find(k => k.endsWith(':saved'))]).length"
-    other.wait_for_function(f"{kept} === 100")  # a browser tells its other tabs of a change in its own time
+    other.wait_for_function(f"{kept} === 100")
     other.keyboard.press("s")
     expect(other.locator(".toast.error")).to_contain_text("keeps 100 faces of a space")
     assert other.evaluate(kept) == 100

@@ -6,7 +6,7 @@ import { announce, attempt, context2d, toast } from './dom.js';
 import { engine } from './engine.js';
 import { awaited } from './pending.js';
 import { cachePicture, paint as paintPicture, pictureOf } from './pictures.js';
-import { commit, on, openFacts, setPaint, state } from './state.js';
+import { commit, on, openFacts, setPaint, state, withoutAct } from './state.js';
 import { paintStroke } from './strokes.js';
 
 /** @typedef {import('./types.js').Picture} Picture */
@@ -73,7 +73,7 @@ async function read() {
   under = painted.z;
   if (same(from, painted.z)) toast(NOTHING);
   cachePicture(painted.z, painted.picture);
-  commit(LABEL, painted.z);
+  withoutAct(() => commit(LABEL, painted.z)); // which the stroke was
   setPaint(left); // which goes on with the next one
 }
 

@@ -115,7 +115,7 @@ export function onTyped(field, current, use, format = plain) {
     const given = field.step === '1' ? Math.round(typed) : typed;
     const value = Number.isFinite(given) ? clamp(given, Number(field.min), Number(field.max)) : current();
     field.value = format(value);
-    if (Number.isFinite(given) && value !== given) toast(`This goes from ${field.min} to ${field.max}.`);
+    if (Number.isFinite(given) && value !== given) toast(`Here a value goes from ${field.min} to ${field.max}.`.replace('-', '−'));
     if (Number.isFinite(given)) use(value);
   });
 }

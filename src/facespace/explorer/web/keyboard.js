@@ -13,7 +13,7 @@ import { redo, state, undo } from './state.js';
 
 const TEXT_FIELDS = 'input:not([type=range]):not([type=checkbox]):not([type=color]), textarea, select';
 
-const TAKEN_NUMBER = `input[type=number]:not([${TYPING}])`; // whose text is the face's value: there is none to undo
+const TAKEN_NUMBER = `.row input[type=number]:not([${TYPING}])`; // the value of the face: there is no text to undo
 
 /** @type {Record<string, string>} */
 const TABS = { d: 'draw', p: 'photo', m: 'map', a: 'attributes' };

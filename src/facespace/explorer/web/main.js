@@ -25,7 +25,7 @@ import { startTopbar } from './panels/topbar.js';
 import { accessToken, storeToken, tokenIn } from './session.js';
 import { isSite } from './site.js';
 import { lastSpace, openLink, showSpace } from './spaces.js';
-import { decoderChanged, on, panelShown, setView, showAgain, state } from './state.js';
+import { decoderChanged, on, openFacts, panelShown, setView, showAgain, state } from './state.js';
 import { undoSwipes } from './swipe.js';
 import { createTabs } from './tabs.js';
 import { startTooltips } from './tooltips.js';
@@ -146,8 +146,10 @@ function takeAddress() {
 
 /** @param {string} token */
 async function takeToken(token) {
-  if (await engine.takeToken(token)) storeToken(token);
+  const taken = await engine.takeToken(token);
+  if (taken) storeToken(token);
   else toast(TOKEN_REFUSED, 'error');
+  return taken;
 }
 
 /** Keeps the face of the page in its address. */
@@ -189,7 +191,16 @@ function showConnected(badge) {
   if (engine.dropLostTunings()) {
     toast(TUNING_LOST);
     decoderChanged();
-  } else if (banner && state.facts) showAgain();
+  } else if (banner && state.facts) returnToSpace();
+}
+
+/** Shows the faces of the open space again, or loads the page anew where the server has another space in its place. */
+async function returnToSpace() {
+  const { fingerprint } = openFacts();
+  const facts = await engine.selectSpace(engine.space).catch((error) => (isAborted(error) ? undefined : null));
+  if (facts === undefined || document.body.dataset.engine !== 'ready') return; // another was chosen, or it is gone again
+  if (facts?.fingerprint === fingerprint) showAgain();
+  else location.reload();
 }
 
 /** Opens the space that this tab showed last, else the first; with a link, the one of its face. */
@@ -202,6 +213,7 @@ async function openFirstSpace() {
     return showSpace(0, document);
   };
   await attempt(() => showSpace(lastSpace(), document).catch(firstInstead));
+  if (!state.facts) spaceOpened = false; // the connection was lost again: the next one tries
 }
 
 /** @param {string} sentence why this browser does not play a static page */
@@ -250,7 +262,9 @@ function tokenBanner() {
       toast('This address has no access token. It ends in #token=…', 'error');
       return;
     }
-    attempt(() => takeToken(token));
+    attempt(async () => {
+      if (await takeToken(token)) location.reload(); // the server may have other spaces
+    });
   };
   field.addEventListener('keydown', ({ key }) => {
     if (key === 'Enter') use();

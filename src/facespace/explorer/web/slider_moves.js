@@ -5,7 +5,7 @@
 import { announce, prefersReducedMotion, toast } from './dom.js';
 import { randomLatent } from './maths.js';
 import { SWEEP } from './slider_row.js';
-import { amend, commit, move, openStatistics, setFace, state } from './state.js';
+import { amend, commit, move, openStatistics, setFace, state, withoutAct } from './state.js';
 
 /** @typedef {import('./types.js').EditPanel} EditPanel */
 
@@ -147,8 +147,10 @@ export class SliderMoves {
     const { base, changes, animatedKey } = this;
     const [key] = changes.keys();
     const byHand = changes.size === 1 && animatedKey === null;
+    const before = state.history[state.historyIndex];
     if (base) commit(label); // after which the move is forgotten
-    this.lastStep = base && state.history[state.historyIndex];
+    const now = state.history[state.historyIndex];
+    this.lastStep = now === before ? null : now;
     this.forget();
     this.shown.onEnd();
     if (base && byHand) this.motion.onMoved?.(key, base);
@@ -240,7 +242,7 @@ export class SliderMoves {
     const showFrame = (/** @type {number} */ now) => {
       if (this.animatedKey !== key) return;
       const value = centre + SWEEP * Math.sin((2 * Math.PI * (now - start)) / period);
-      this.#slide(key, value);
+      withoutAct(() => this.#slide(key, value));
       this.shown.showValue(key, value);
       this.animationFrame = requestAnimationFrame(showFrame);
     };

@@ -16,6 +16,7 @@ import { packMessage, unpackMessage } from './protocol.js';
 const SUBPROTOCOL = 'facespace.v1';
 const RETRY_MS = [400, 800, 1500, 3000, 5000];
 const FIRST_RETRY_MS = 12000;
+const ANSWER_MS = 5000;
 const DISCONNECTED = 'The explorer server does not answer. Start it again with: facespace explore';
 
 /** @type {WebSocket | null} */
@@ -49,16 +50,18 @@ function abandon() {
  * @returns {Promise<boolean>}
  */
 export async function takeToken(accessToken) {
-  if (socket?.readyState === WebSocket.OPEN && accessToken === token) return true;
+  const inUse = () => socket?.readyState === WebSocket.OPEN && accessToken === token;
+  if (inUse()) return true;
   if (!(await isTaken(accessToken)) && (await serverAnswers())) return false;
-  connect(accessToken);
+  if (!inUse()) connect(accessToken);
   return true;
 }
 
 /** Whether the server runs: it refuses a token as silently as a server that is gone. */
 async function serverAnswers() {
   const file = new URL('mark.svg', location.href);
-  const reply = await fetch(file, { method: 'HEAD', cache: 'no-store' }).catch(() => null);
+  const signal = AbortSignal.timeout(ANSWER_MS);
+  const reply = await fetch(file, { method: 'HEAD', cache: 'no-store', signal }).catch(() => null);
   return Boolean(reply?.ok);
 }
 

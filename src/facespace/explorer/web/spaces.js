@@ -6,7 +6,7 @@ import { fromDocument, fromLink, restoreMix, restoreView } from './document.js';
 import { engine } from './engine.js';
 import { showFirstFace } from './panels/random.js';
 import { cachePicture } from './pictures.js';
-import { openFacts, openSpace, setFace, setStatistics, setView, state } from './state.js';
+import { openFacts, openSpace, setFace, setStatistics, setView, state, withoutAct } from './state.js';
 import { readText, sessionStore, writeText } from './storage.js';
 
 const LINK = 'Link'; // label of a step
@@ -39,7 +39,7 @@ export async function showSpace(index, document = null, label = LINK) {
   cachePicture(mean.z, mean.picture);
   pollStatistics(index);
   if (!state.history.length && !hadHistory) {
-    setFace(mean.z, 'Mean face');
+    withoutAct(() => setFace(mean.z, 'Mean face'));
     await showFirstFace();
   }
 }

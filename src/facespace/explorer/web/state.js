@@ -35,7 +35,7 @@ const LABEL_LENGTH = 120; // of a step: that of a mix names its parents
  * @property {Statistics | null} statistics
  * @property {Float32Array} z
  * @property {Original} original
- * @property {number} changes how often the face was changed by the user: what was asked for before one comes too late
+ * @property {number} acts how often something was done to the face: what was asked for before comes too late
  * @property {HistoryEntry[]} history
  * @property {number} historyIndex
  * @property {Stroke[]} drawing what is on the drawing board; its history is the face's
@@ -55,7 +55,7 @@ export const state = {
   statistics: null,
   z: new Float32Array(),
   original: { z: new Float32Array(), picture: null },
-  changes: 0,
+  acts: 0,
   history: [],
   historyIndex: -1,
   drawing: [],
@@ -121,7 +121,8 @@ export const readLatent = (text) => latentFromText(text, openFacts().latents);
  */
 export function openSpace(facts) {
   const z = new Float32Array(facts.latents);
-  state.changes += 1;
+  state.acts += 1;
+  removals = [];
   Object.assign(state, { facts, z, statistics: null, history: [], historyIndex: -1, drawing: [], paint: [] });
   state.original = { z, picture: null };
   for (const locked of Object.values(state.locks)) locked.clear();
@@ -250,11 +251,21 @@ export function setFace(z, label, picture = null) {
 }
 
 /**
+ * Makes a change that is no act: of an animation, or of what was asked for before.
+ * @param {() => void} change
+ */
+export function withoutAct(change) {
+  const { acts } = state;
+  change();
+  state.acts = acts;
+}
+
+/**
  * The same face while a control moves: shown, not yet in the history.
  * @param {Float32Array} z
  */
 export function move(z) {
-  state.changes += 1;
+  state.acts += 1;
   moved = z;
   state.z = z;
   emit('z');
@@ -266,7 +277,7 @@ export function move(z) {
  * @param {Float32Array} [z]
  */
 export function commit(label, z = moved) {
-  state.changes += 1;
+  state.acts += 1;
   const before = state.history[state.historyIndex];
   moved = z;
   state.z = z;
@@ -305,7 +316,7 @@ function appendHistory(entry) {
 export function step(index) {
   const entry = state.history[index];
   if (!entry) return;
-  state.changes += 1;
+  state.acts += 1;
   state.historyIndex = index;
   moved = entry.z;
   state.z = entry.z;
@@ -321,7 +332,7 @@ export function step(index) {
  * @param {Stroke[]} strokes
  */
 export function setDrawing(strokes) {
-  state.changes += 1;
+  state.acts += 1;
   state.drawing = strokes;
   emit('drawing');
 }
@@ -331,6 +342,7 @@ export function setDrawing(strokes) {
  * @param {Stroke[]} strokes
  */
 export function setPaint(strokes) {
+  if (strokes.length > state.paint.length) state.acts += 1;
   state.paint = strokes;
   writeItem(sessionStore, keyOf('paint'), strokes);
   emit('paint');
@@ -377,8 +389,11 @@ export function undo() {
     return;
   }
   const entry = currentEntry();
-  if (withParents && withParents.entry === entry && state.view.source === 'mix') {
-    setMix(withParents.mix);
+  const removal = removals.at(-1);
+  if (removal?.entry === entry && removal && state.view.source === 'mix') {
+    const earlier = removals.slice(0, -1);
+    setMix(removal.mix);
+    removals = earlier;
     return;
   }
   const goesOn = entry && (entry.drawing !== state.drawing || !equal(entry.z, state.z));
@@ -472,22 +487,22 @@ export function setKeyframes(keyframes) {
   emit('keyframes');
 }
 
-/** The mix before parents were removed in a step of the history, which undo brings back. */
-/** @type {{mix: Mix, entry: HistoryEntry | undefined} | null} */
-let withParents = null;
+/** The mixes before parents were removed, with the step of the history then; undo brings them back. */
+/** @type {{mix: Mix, entry: HistoryEntry | undefined}[]} */
+let removals = [];
 
 const currentEntry = () => state.history[state.historyIndex];
 
 /** @param {Mix['parents']} parents those that are left */
 export function keepParents(parents) {
-  const removed = { mix: state.mix, entry: currentEntry() };
+  const before = [...removals, { mix: state.mix, entry: currentEntry() }];
   setMix({ parents, ...middleOf(parents.length) });
-  withParents = removed;
+  removals = before;
 }
 
 /** @param {Partial<Mix>} changes */
 export function setMix(changes) {
-  withParents = null;
+  if (changes.parents) removals = [];
   state.mix = { ...state.mix, ...changes };
   writeItem(sessionStore, keyOf('mix'), mixToText(state.mix));
   emit('mix');

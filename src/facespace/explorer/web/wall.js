@@ -3,7 +3,7 @@
  * of a mixing desk, and a double click sets one to zero. How much an axis changes is a shade behind its slider. */
 
 import { h } from './dom.js';
-import { clamp, signed } from './maths.js';
+import { clamp, fixed, signed } from './maths.js';
 import { LARGEST } from './slider_row.js';
 
 /** @typedef {import('./slider_row.js').Axis<string | number>} Axis */
@@ -53,7 +53,7 @@ export class Cell {
     const place = 50 + 50 * clamp(value / limit, -1, 1);
     element.style.setProperty('--from', `${Math.min(50, place)}%`);
     element.style.setProperty('--to', `${Math.max(50, place)}%`);
-    element.setAttribute('aria-valuenow', value.toFixed(2));
+    element.setAttribute('aria-valuenow', fixed(value));
     element.setAttribute('aria-valuetext', `${signed(value)}`);
   }
 

@@ -96,7 +96,6 @@ function restart() {
 /** @param {Blob} file */
 export async function openPhoto(file) {
   $('#tab-photo').click();
-  stopCamera();
   const bitmap = await createImageBitmap(file, { imageOrientation: 'from-image' }).catch(() => null);
   if (!bitmap) {
     toast(NOT_A_PICTURE, 'error');
@@ -133,6 +132,7 @@ function scaled(picture, width, height, largest = LARGEST_SIDE) {
  */
 async function usePicture(picture, width, height, name = '') {
   const image = scaled(picture, width, height);
+  stopCamera(); // whose picture this is, or which another picture replaces
   photo = image;
   alignShown = null;
   source = { name, scale: width / image.width };
@@ -309,11 +309,7 @@ async function useCamera() {
   const props = { autoplay: true, muted: true, playsInline: true, ...label };
   const video = h('video', props);
   video.srcObject = stream;
-  const take = async () => {
-    const used = usePicture(video, video.videoWidth, video.videoHeight);
-    stopCamera(); // its picture is taken; detection goes on without it
-    await used;
-  };
+  const take = () => usePicture(video, video.videoWidth, video.videoHeight);
   const takeButton = button('camera', 'Take the picture', take, { class: 'primary', once: true });
   const cancel = button('close', 'Cancel', restart);
   const grab = () => scaled(video, video.videoWidth, video.videoHeight, MIRROR_SIDE);

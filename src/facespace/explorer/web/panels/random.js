@@ -9,7 +9,7 @@ import { randomSeed } from '../maths.js';
 import { roving } from '../roving.js';
 import { thumbnail } from '../pictures.js';
 import { isSite } from '../site.js';
-import { on, openFacts, setView, state } from '../state.js';
+import { on, openFacts, setView, state, withoutAct } from '../state.js';
 import { loadFace } from './stage.js';
 
 /** @typedef {import('../types.js').Face} Face */
@@ -25,7 +25,7 @@ const SEED_TIP = isSite
   ? 'The same seed gives the same faces on this page; facespace sample draws others.'
   : 'The same seed gives the same faces, here and with facespace sample.';
 const RANDOM = 'Random face'; // label of a step
-const CHANGED_MEANWHILE = 'The face was changed while another one was drawn, which is not shown.';
+const CHANGED_MEANWHILE = 'The face was changed meanwhile, so the new one is not shown.';
 const NEW_FACES_TIP = 'Draws nine other faces. The key R shows one on the stage.';
 
 /** @type {HTMLElement} */
@@ -149,7 +149,7 @@ export async function drawFace() {
 
 /** Shows one new face. */
 export async function showRandomFace() {
-  const face = await awaited(drawFace);
+  const face = await unlessActed(drawFace);
   if (face === null) toast(CHANGED_MEANWHILE);
   if (!face) return;
   showAwaited(face, RANDOM);
@@ -158,31 +158,28 @@ export async function showRandomFace() {
 
 /** Shows one as the first face of a space, which nobody asked for, unless something else was done meanwhile. */
 export async function showFirstFace() {
-  const face = await awaited(drawFace);
+  const face = await unlessActed(drawFace);
   if (face) showAwaited(face, RANDOM);
 }
 
 async function showMeanFace() {
-  const face = await awaited(() => attempt(() => engine.mean()));
+  const face = await unlessActed(() => attempt(() => engine.mean()));
   if (face) showAwaited(face, 'Mean face');
   else if (face === null) toast(CHANGED_MEANWHILE);
 }
 
-let landed = 0; // changes of the page's face that were faces that came late
-
 /**
  * A face that is waited for; null where the face of the page was changed meanwhile, which then stays, and undefined
- * where another space was opened. Other faces that were waited for are no such change.
+ * where there is none or another space was opened. Other faces that were waited for are no such change.
  * @template T
  * @param {() => Promise<T>} ask
  * @returns {Promise<T | null | undefined>}
  */
-async function awaited(ask) {
-  const { facts } = state;
-  const before = state.changes - landed;
+async function unlessActed(ask) {
+  const { facts, acts } = state;
   const face = await ask();
-  if (state.facts !== facts) return undefined;
-  return state.changes - landed === before ? face : null;
+  if (!face || state.facts !== facts) return undefined;
+  return state.acts === acts ? face : null;
 }
 
 /**
@@ -190,7 +187,5 @@ async function awaited(ask) {
  * @param {string} label
  */
 function showAwaited(face, label) {
-  const before = state.changes;
-  loadFace(face, label);
-  landed += state.changes - before;
+  withoutAct(() => loadFace(face, label));
 }

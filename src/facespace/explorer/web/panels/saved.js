@@ -62,8 +62,11 @@ async function update() {
     setChildren(list, h('p', { class: 'hint' }, EMPTY));
     return;
   }
-  if (!list.children.length) setChildren(list, h('p', { class: 'waiting' }, `Decoding ${saved.length} faces…`));
+  const faces = saved.length === 1 ? 'a face' : `${saved.length} faces`;
+  const waiting = h('p', { class: 'waiting' }, `Decoding ${faces}…`);
+  if (!list.children.length) setChildren(list, waiting);
   const pictures = await attempt(() => thumbnails(saved.map((face) => face.z)));
+  waiting.remove();
   if (!pictures || saved !== state.saved) return;
   const items = saved.map((face, i) => savedFace(face, pictures[i]));
   setChildren(list, items);
