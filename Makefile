@@ -14,10 +14,9 @@ BOTH := $(MAKE) --no-print-directory -j 2 $(if $(findstring output-sync,$(.FEATU
 demo: .venv/installed
 	$(BIN)/facespace demo --to demo --resume
 
-# The default space, and an autoencoder and a VAE of the same faces to compare, as a static site.
-# RUNTIME=node_modules/onnxruntime-web where the runtime is not to be fetched.
+# The default space and the small autoencoder as a static site. RUNTIME=node_modules/onnxruntime-web where the runtime is not to be fetched.
 site: .venv/installed
-	$(BIN)/facespace publish faces64 faces-gray spaces/faces-gray-vae --to site --force $(if $(RUNTIME),--runtime $(RUNTIME))
+	$(BIN)/facespace publish faces64 faces-gray --to site --force $(if $(RUNTIME),--runtime $(RUNTIME))
 
 test: .venv/ready
 	$(PYTEST)

@@ -1,6 +1,5 @@
-"""The spaces that come with the package, and a VAE to compare with one of them, as a static site inside the
-documentation: the front page shows it in a frame, with a picture until it is asked for. Without the runtime of
-onnxruntime-web the front page keeps its picture."""
+"""The spaces that come with the package, as a static site inside the documentation: the front page shows it in a
+frame, with a picture until it is asked for. Without the runtime of onnxruntime-web the front page keeps its picture."""
 
 import logging
 import os
@@ -12,9 +11,6 @@ from facespace.explorer.publishing.runtime import read_runtime
 from facespace.models.locations import packaged_spaces
 
 FOLDER = "play"
-VAE = (
-    Path(__file__).parents[2] / "spaces" / "faces-gray-vae"
-)  # the network of faces-gray with a KL term, to compare
 LOG = logging.getLogger("mkdocs.hooks.play")
 CAPTION, PICTURE = "A face that changes into others", "images/morph.gif"  # of the README's first picture
 # HTML and not Markdown, since mkdocs looks for what links name before the folder is there. site.js shows the button
@@ -56,4 +52,4 @@ def front_page(text: str) -> str:
 
 def write(site: Path) -> None:
     """Publishes the spaces into the folder `play` of the site."""
-    publish([*packaged_spaces(), VAE], site / FOLDER, runtime(), force=True)
+    publish(packaged_spaces(), site / FOLDER, runtime(), force=True)
