@@ -5,8 +5,9 @@ BIN := .venv/bin
 
 # Compiled tests and sources are kept, also where the environment asks for none: to compile them is half of the start.
 unexport PYTHONDONTWRITEBYTECODE
-# A worker takes tests from the end of the other's list, so that each file's fixtures are built by one worker.
-PYTEST := $(BIN)/pytest -n 2 --dist worksteal
+# A worker takes tests from the end of another's list, so that each file's fixtures are built by one worker. Three of them on
+# two cores: tests of the page wait for two fifths of their time.
+PYTEST := $(BIN)/pytest -n 3 --dist worksteal
 # Two checks at once, each one's lines together where this make can do that.
 BOTH := $(MAKE) --no-print-directory -j 2 $(if $(findstring output-sync,$(.FEATURES)),--output-sync)
 

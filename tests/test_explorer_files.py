@@ -47,7 +47,7 @@ def test_seconds_count_for_each_keyframe_and_the_whole_is_said(tab):
     for _ in range(4):
         page.get_by_label("Seconds per keyframe").fill("10")
         page.keyboard.press("Enter")
-    expect(total).to_have_text("· 30.0 s")
+    expect(total).to_have_text("· 30.0 s at most")
 
 
 def test_easing_changes_the_path_and_a_frame_becomes_the_face(tab):
