@@ -156,3 +156,12 @@ def collect_examples(tab):
             tab.page.get_by_role("button", name="This face", exact=True).nth(side).click()
         tab.page.keyboard.press("r")
         expect(tab.at("#history .tile")).to_have_count(3 + side)
+
+
+@pytest.fixture
+def slow(browser, address):
+    """A page whose requests a test can hold."""
+    made = Tab(browser, address, slow=True).ready()
+    yield made
+    made.context.close()
+    assert made.errors == []

@@ -4,19 +4,10 @@ while another picture is shown, or while another space is opened."""
 import re
 
 import pytest
-from explorer_browser import WAIT, Tab, address, browser, expect, same, tab, touch  # noqa: F401
+from explorer_browser import WAIT, Tab, address, browser, expect, same, slow, tab, touch  # noqa: F401
 from PIL import Image
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def slow(browser, address):
-    """A page whose requests a test can hold."""
-    made = Tab(browser, address, slow=True).ready()
-    yield made
-    made.context.close()
-    assert made.errors == []
 
 
 def press(tab, box, start, end):

@@ -4,7 +4,7 @@ locked or off stays so."""
 import re
 
 import pytest
-from explorer_browser import WAIT, Tab, address, browser, expect, same, tab  # noqa: F401
+from explorer_browser import WAIT, Tab, address, browser, expect, same, slow, tab  # noqa: F401
 from explorer_help import running
 from processes import free_port
 
@@ -24,15 +24,6 @@ navigator.mediaDevices.getUserMedia = async () => {
 };
 """
 LIVE = "window.streams.flatMap((s) => s.getTracks()).filter((t) => t.readyState === 'live').length"
-
-
-@pytest.fixture
-def slow(browser, address):
-    """A page whose requests a test can hold."""
-    made = Tab(browser, address, slow=True).ready()
-    yield made
-    made.context.close()
-    assert made.errors == []
 
 
 def steps(tab, count):

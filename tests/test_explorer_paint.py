@@ -3,7 +3,7 @@ what is seen. In the explorer and on a published page."""
 
 import numpy as np
 import pytest
-from explorer_browser import Tab, address, browser, expect, same, tab  # noqa: F401
+from explorer_browser import Tab, address, browser, expect, same, slow, tab  # noqa: F401
 from published import loaded, site_address  # noqa: F401
 from test_explorer_mix import z_of
 
@@ -11,15 +11,6 @@ pytestmark = pytest.mark.slow
 LAYER = "#paint-layer"
 DARK = np.array([29, 21, 18])  # of the palette
 DARK_BUTTON = "#draw [data-colour='#1d1512']"
-
-
-@pytest.fixture
-def slow(browser, address):
-    """A page whose requests a test can hold."""
-    made = Tab(browser, address, slow=True).ready()
-    yield made
-    made.context.close()
-    assert made.errors == []
 
 
 def painting(tab):

@@ -5,10 +5,9 @@ import io
 
 import numpy as np
 import pytest
-from explorer_browser import Tab, address, browser, expect, same, tab  # noqa: F401
+from explorer_browser import Tab, address, browser, expect, same, slow, tab  # noqa: F401
 from PIL import Image
 from test_explorer_mix import z_of
-from test_explorer_paint import slow  # noqa: F401
 
 pytestmark = pytest.mark.slow
 LOST = "import('./engine.js').then(({ engine }) => engine.connection.onstatus('disconnected'))"

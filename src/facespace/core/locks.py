@@ -68,8 +68,8 @@ def _locked(target: Path, shown: Path, wait: float) -> Iterator[None]:
     try:
         yield
     finally:
-        # Removed while it is held: filelock sees that the file it waited for is gone, and takes a new one. Where
-        # filelock removes it at the release, a second removal here would let it remove the next writer's.
+        # Removed while it is held: filelock sees that the file it waited for is gone, and takes a new one.
+        # Where filelock removes it at the release, one here too would make that of the next writer's.
         if not removed_at_release:
             with contextlib.suppress(OSError):
                 place.unlink()

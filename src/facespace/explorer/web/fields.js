@@ -115,7 +115,8 @@ export function onTyped(field, current, use, format = plain) {
     const given = field.step === '1' ? Math.round(typed) : typed;
     const value = Number.isFinite(given) ? clamp(given, Number(field.min), Number(field.max)) : current();
     field.value = format(value);
-    if (Number.isFinite(given) && value !== given) toast(`Here a value goes from ${field.min} to ${field.max}.`.replace('-', '−'));
+    const range = `Here a value goes from ${field.min} to ${field.max}.`.replace('-', '−');
+    if (Number.isFinite(given) && value !== given) toast(range);
     if (Number.isFinite(given)) use(value);
   });
 }

@@ -198,7 +198,8 @@ function showConnected(badge) {
 async function returnToSpace() {
   const { fingerprint } = openFacts();
   const facts = await engine.selectSpace(engine.space).catch((error) => (isAborted(error) ? undefined : null));
-  if (facts === undefined || document.body.dataset.engine !== 'ready') return; // another was chosen, or it is gone again
+  const gone = document.body.dataset.engine !== 'ready'; // again
+  if (facts === undefined || gone) return;
   if (facts?.fingerprint === fingerprint) showAgain();
   else location.reload();
 }
