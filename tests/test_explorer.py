@@ -235,7 +235,8 @@ def test_what_cannot_be_is_answered_with_a_sentence(page, what, payload, fields,
 
 
 def settle(page, space=0) -> dict:
-    """Waits for the figures."""
+    """Waits for the figures of a space, which the server measures once a page has asked for its facts."""
+    page.ask("facts", space=space)
     for _ in range(600):
         header, _ = page.ask("statistics", space=space)
         if header["stage"] == 2:

@@ -58,9 +58,7 @@ def install_command(extra: str) -> str:
         return f"pip install {_quote(f'{place}[{extra}]')}"
     if installed_from and installed_from.is_file():
         return f"pip install {_quote(f'{installed_from}[{extra}]')}"
-    if (
-        _direct_url()
-    ):  # a repository whose address may no longer hold what is installed, or a wheel that is gone
+    if _direct_url():  # a wheel that is gone, or a repository that may no longer hold what is installed
         return f"pip install {' '.join((EXTRAS[extra].package, *EXTRAS[extra].also))}"
     return f"pip install {_quote(f'facespace[{extra}]')}"
 
