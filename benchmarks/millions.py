@@ -1,39 +1,49 @@
-"""What a large set costs: synthetic faces drawn cheaply into tar shards, `prepare webdataset` from these, `verify`, and
-opening the set, each in a process of its own: faces a second, peak memory, bytes on the disk, bytes of memory a face.
+"""What a large set costs: synthetic faces drawn cheaply into tar shards, `prepare webdataset` from these, `verify`, opening
+the set, one epoch of `train` of a small network under a memory limit, `encode` and `label`, each in a process of its own:
+faces a second, peak memory, bytes on the disk, bytes of memory a face.
 
-python benchmarks/millions.py [--faces 100000] [--workers 2] [--shard-size 256MiB] [--near-copies ignore] [--folder DIR]
+python benchmarks/millions.py [--faces 100000] [--cluster local:2] [--shard-size 256MiB] [--near-copies ignore]
+    [--limit 3GiB] [--kills] [--folder DIR]
 
-A million faces are `--faces 1000000`; they take about 19 GB below the folder."""
+A million faces are `--faces 1000000`; they take about 19 GB below the folder. `--kills` prepares the set a second time,
+kills a worker twice and the whole command once on the way, and compares the files. The memory limit of `train` is one of a
+control group (Linux, root); without such groups it trains without a limit, and says so."""
 
 import argparse
+import contextlib
+import hashlib
 import io
 import json
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import tarfile
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
+from facespace.data.image_writer import parse_bytes
+
 SIDE = 64  # px
 PER_TAR = 10_000  # img2dataset's default
-PREPARE = """
-import sys, facespace
-if __name__ == "__main__":
-    options = dict(size=64, workers=int(sys.argv[3]), shard_size=sys.argv[4], near_copies=sys.argv[5], align=False)
-    facespace.prepare("webdataset", sys.argv[1], to=sys.argv[2], **options)
-"""
-VERIFY = """
-import sys
-from facespace.data.verify import verify
-found = verify(sys.argv[1])
-assert not found.faults, found.faults
-"""
+# A convolutional network that is small enough for the loader to matter.
+NETWORK = ["celebamask-conv"]
+for setting in (
+    "model.widths=8,16,32,64",
+    "model.latent_dim=32",
+    "train.epochs=1",
+    "train.min_steps=0",
+    "train.batch=128",
+    "train.prior=none",
+):
+    NETWORK += ["--set", setting]
 OPEN = """
 import sys
 import facespace
@@ -86,26 +96,82 @@ def draw_all(folder: Path, count: int, workers: int) -> None:
         pool.starmap(draw, jobs, chunksize=1)
 
 
-def run(code: str, *arguments: object) -> tuple[float, dict[str, float], str]:
-    """Seconds, peak resident memory in MB of the process and of its largest worker, and the output."""
-    command = [sys.executable, "-c", code, *map(str, arguments)]
+class Cost(NamedTuple):
+    """What a command took: seconds, the peak memory of its process and of its largest worker in MB, its output."""
+
+    seconds: float
+    main: float
+    worker: float
+    output: str
+
+    def line(self, name: str, faces: int) -> str:
+        return (
+            f"{name + ':':9} {faces / self.seconds:,.0f} faces/s ({self.seconds:,.0f} s), peak memory {self.main:,.0f} MB, "
+            f"of a worker {self.worker:,.0f} MB"
+        )
+
+
+def cost(*command: object, group: Path | None = None) -> Cost:
+    """Runs Python with arguments, in a control group where one is given. Raises SystemExit where it fails."""
     start = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    peaks: dict[str, float] = {}
+    process = begin(*command, group=group)
+    peaks = {"main": 0.0, "worker": 0.0}
     while process.poll() is None:
         for pid, kind in [(process.pid, "main"), *((child, "worker") for child in children(process.pid))]:
-            peaks[kind] = max(peaks.get(kind, 0.0), peak(pid))
+            peaks[kind] = max(peaks[kind], peak(pid))
         time.sleep(0.2)
     seconds = time.perf_counter() - start
     if process.returncode:
-        raise SystemExit(f"failed: {' '.join(map(str, arguments))}")
+        raise SystemExit(f"failed with {process.returncode}: {' '.join(map(str, command))}")
     assert process.stdout is not None
-    return seconds, peaks, process.stdout.read()
+    return Cost(seconds, peaks["main"], peaks["worker"], process.stdout.read())
+
+
+def begin(*command: object, group: Path | None = None) -> subprocess.Popen:
+    """Starts Python with arguments, as the leader of a process group."""
+
+    def join() -> None:
+        if group:
+            (group / "cgroup.procs").write_text(str(os.getpid()))
+
+    return subprocess.Popen(
+        [sys.executable, *map(str, command)],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=join,
+    )
+
+
+def facespace(verb: str, *arguments: object) -> list[object]:
+    return ["-m", "facespace", verb, *arguments]
+
+
+@contextlib.contextmanager
+def memory_group(limit: str) -> Iterator[Path | None]:
+    """A control group with a memory limit for processes that are put into it; None, with a line, where there is none."""
+    group = Path("/sys/fs/cgroup/memory/facespace-millions")
+    file = "memory.limit_in_bytes"
+    if not group.parent.exists():
+        group, file = Path("/sys/fs/cgroup/facespace-millions"), "memory.max"
+    try:
+        group.mkdir(exist_ok=True)
+        (group / file).write_text(str(parse_bytes(limit)))
+    except OSError as error:
+        print(f"no memory limit: {error}", flush=True)
+        yield None
+        return
+    try:
+        yield group
+    finally:
+        group.rmdir()
 
 
 def children(pid: int) -> list[int]:
+    """The processes that any thread of a process started."""
+    lists = Path(f"/proc/{pid}/task").glob("*/children")
     try:
-        return list(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+        return [int(child) for path in lists for child in path.read_text().split()]
     except OSError:
         return []
 
@@ -119,45 +185,112 @@ def peak(pid: int) -> float:
         return 0.0
 
 
+def workers_of(pid: int) -> list[int]:
+    """The worker processes of a command: those of its descendants that multiprocessing started to do work."""
+    found = []
+    for child in children(pid):
+        line = Path(f"/proc/{child}/cmdline").read_bytes()
+        if b"spawn_main" in line or b"forkserver" in line:
+            found.append(child)
+        found += workers_of(child)
+    return found
+
+
+def prepare_with_kills(command: list[object], seconds: float) -> str:
+    """Prepares a set and kills a worker after a fifth and two fifths of the usual time, and the command after
+    three; then the same command again. What happened, in words."""
+    process = begin(*command)
+    killed = 0
+    for _ in range(2):
+        time.sleep(seconds / 5)
+        workers = workers_of(process.pid)
+        if workers:
+            os.kill(workers[0], signal.SIGKILL)
+            killed += 1
+    time.sleep(seconds / 5)
+    running = process.poll() is None
+    if running:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        again = cost(*command)
+        return f"{killed} workers and the command killed, ended by the same command in {again.seconds:,.0f} s"
+    return f"{killed} workers killed; the command had ended with {process.returncode} before it was killed"
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """SHA-256 of each shard and of the table of a set."""
+    names = [path for path in sorted(folder.iterdir()) if path.suffix in (".npy", ".parquet", ".csv")]
+    return {path.name: file_digest(path) for path in names}
+
+
+def file_digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def size(folder: Path) -> float:
     """Bytes of the files of a folder, in GB."""
     return sum(path.stat().st_size for path in folder.iterdir()) / 1e9
 
 
-def main() -> None:
+def measure(options: argparse.Namespace, folder: Path) -> None:
     """Prints what each step costs."""
+    count = options.faces
+    tars, to, run = (folder / f"{name}-{count}" for name in ("tars", "set", "run"))
+    start = time.perf_counter()
+    draw_all(tars, count, os.cpu_count() or 1)
+    print(
+        f"drawn:    {count:,} faces in {time.perf_counter() - start:,.0f} s, {size(tars):.2f} GB in "
+        f"{len(list(tars.iterdir()))} tars",
+        flush=True,
+    )
+    cluster = ["--cluster", options.cluster]
+    how = [
+        "--size",
+        64,
+        "--align",
+        "no",
+        "--shard-size",
+        options.shard_size,
+        "--near-copies",
+        options.near_copies,
+    ]
+    prepared = cost(*facespace("prepare", "webdataset", tars, "--to", to, *how, *cluster))
+    print(
+        f"{prepared.line('prepare', count)}; {size(to):.2f} GB in {len(list(to.iterdir()))} files", flush=True
+    )
+    verified = cost(*facespace("verify", to))
+    print(f"{verified.line('verify', count)}, {size(to) / verified.seconds:.2f} GB/s", flush=True)
+    opened = cost("-c", OPEN, to)
+    print(f"open:     {opened.seconds:,.1f} s, {float(opened.output):,.0f} bytes a face", flush=True)
+    with memory_group(options.limit) as group:
+        trained = cost(*facespace("train", *NETWORK, "--data", to, "--to", run), group=group)
+    print(f"{trained.line('train', count)}, limit {options.limit if group else 'none'}", flush=True)
+    encoded = cost(*facespace("encode", run, "--data", to, "--to", folder / "latents.npy", *cluster))
+    print(encoded.line("encode", count), flush=True)
+    labelled = cost(*facespace("label", to, "--to", folder / f"labelled-{count}", *cluster))
+    print(labelled.line("label", count), flush=True)
+    if options.kills:
+        other = folder / f"killed-{count}"
+        told = prepare_with_kills(
+            facespace("prepare", "webdataset", tars, "--to", other, *how, *cluster), prepared.seconds
+        )
+        print(f"kills:    {told}; same bytes: {digests(to) == digests(other)}", flush=True)
+    print(f"load of this machine: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+
+
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--faces", type=int, default=100_000)
-    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--cluster", default="local:2")
     parser.add_argument("--shard-size", default="256MiB")
     parser.add_argument("--near-copies", default="ignore")
+    parser.add_argument("--limit", default="3GiB")
+    parser.add_argument("--kills", action="store_true")
     parser.add_argument("--folder", type=Path)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
-        folder = options.folder or Path(temporary)
-        tars, to, count = folder / f"tars-{options.faces}", folder / f"set-{options.faces}", options.faces
-        start = time.perf_counter()
-        draw_all(tars, count, options.workers)
-        seconds = time.perf_counter() - start
-        print(
-            f"drawn:    {count:,} faces in {seconds:,.0f} s, {size(tars):.2f} GB in {len(list(tars.iterdir()))} tars",
-            flush=True,
-        )
-        seconds, peaks, _ = run(PREPARE, tars, to, options.workers, options.shard_size, options.near_copies)
-        print(
-            f"prepare:  {count / seconds:,.0f} faces/s ({seconds:,.0f} s, {options.workers} workers), peak memory "
-            f"{peaks['main']:,.0f} MB, of a worker {peaks.get('worker', 0):,.0f} MB; {size(to):.2f} GB in "
-            f"{len(list(to.iterdir()))} files",
-            flush=True,
-        )
-        seconds, peaks, _ = run(VERIFY, to)
-        print(
-            f"verify:   {seconds:,.1f} s, {size(to) / seconds:.2f} GB/s, peak memory {peaks['main']:,.0f} MB",
-            flush=True,
-        )
-        seconds, peaks, output = run(OPEN, to)
-        print(f"open:     {seconds:,.1f} s, {float(output):,.0f} bytes a face")
-        print(f"load of this machine: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+        measure(options, options.folder or Path(temporary))
 
 
 if __name__ == "__main__":

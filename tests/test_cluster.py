@@ -2,6 +2,7 @@
 file that has a relative name."""
 
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import threading
 import time
 from functools import partial
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 import fsspec
@@ -117,6 +119,36 @@ def test_a_local_cluster_gives_the_results_in_order_and_replaces_workers(tmp_pat
     found = map_in_order(partial(worker_functions.dies_once, tmp_path), range(20), LOCAL)
     assert list(found) == list(range(20))
     assert (tmp_path / "died").exists()
+
+
+def kill_starting_workers(monkeypatch, count: int) -> list[int]:
+    """Kills each of the next `count` workers of local clusters as soon as its process has started."""
+    start, killed = SpawnProcess.start, []
+
+    def start_and_kill(process) -> None:
+        start(process)
+        if len(killed) < count:
+            killed.append(process.pid)
+            process.kill()
+
+    monkeypatch.setattr(SpawnProcess, "start", start_and_kill)
+    return killed
+
+
+@pytest.mark.slow
+def test_a_worker_that_dies_while_a_local_cluster_starts_is_replaced(monkeypatch):
+    killed = kill_starting_workers(monkeypatch, 1)
+    assert list(map_in_order(abs, [-1, -2], LOCAL)) == [1, 2]
+    assert len(killed) == 1
+
+
+@pytest.mark.slow
+def test_workers_that_never_start_are_a_sentence(monkeypatch):
+    killed = kill_starting_workers(monkeypatch, 100)
+    with pytest.raises(WorkersError, match=r"ended twice before they were ready.*--cluster local:1"):
+        list(map_in_order(abs, [-1, -2], LOCAL))
+    assert len(killed) >= 2
+    assert not set(multiprocessing.active_children())
 
 
 def test_what_ends_the_workers_of_a_cluster_is_left_out_and_nothing_else(tmp_path):

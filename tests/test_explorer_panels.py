@@ -7,7 +7,7 @@ import re
 
 import numpy as np
 import pytest
-from explorer_browser import Tab, address, browser, collect_examples, expect, same, tab  # noqa: F401
+from explorer_browser import WAIT, Tab, address, browser, collect_examples, expect, same, tab  # noqa: F401
 from PIL import Image
 
 pytestmark = pytest.mark.slow
@@ -104,6 +104,29 @@ def test_a_component_shows_what_it_changes_and_its_pictures_set_the_slider(tab):
     row.get_by_role("button", name="Component 1: −2.0 σ").click()
     expect(row.locator(".typed")).to_have_value("-2.00")
     expect(tab.at("#history .tile")).to_have_count(3)
+
+
+def wait_until_painted(tab, selector) -> None:
+    for _ in range(WAIT // 100):
+        if pixels(tab, selector).any():
+            return
+        tab.page.wait_for_timeout(100)
+    raise AssertionError(f"{selector} is empty.")
+
+
+def test_pictures_of_components_are_decoded_where_they_are_in_sight(browser, address):
+    tab = Tab(browser, address, viewport={"width": 1440, "height": 240}).ready()
+    tab.page.click("#tab-components")
+    rows = tab.at("#components .row")
+    expect(rows).to_have_count(5)
+    first, last = (f"#components .row:{place}-child .end canvas" for place in ("first", "last"))
+    rows.first.scroll_into_view_if_needed()
+    wait_until_painted(tab, first)
+    tab.page.wait_for_timeout(500)
+    assert not pixels(tab, last).any()
+    rows.last.scroll_into_view_if_needed()
+    wait_until_painted(tab, last)
+    tab.context.close()
 
 
 # ---- Map

@@ -48,7 +48,7 @@ class DaskTeam:
             with deferred(), warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # on versions, which each task compares
                 if self._address == LOCAL:
-                    self._cluster = _local_cluster(distributed, self._count)
+                    self._cluster = self._start_local(distributed)
                 target = self._cluster or self._address
                 self._client = distributed.Client(target, timeout=CONNECT, set_as_default=False)
         except (OSError, ValueError, TimeoutError) as error:
@@ -76,8 +76,7 @@ class DaskTeam:
             # Workers write nothing, so they need no time to end; nobody may start them again.
             for nanny in self._cluster.workers.values():
                 nanny.auto_restart = False
-            for process in set(multiprocessing.active_children()) - self._older:
-                process.kill()
+            self._kill_workers()
         if is_leaving():  # a scheduler forgets the tasks of a client whose process ends
             if self._cluster is not None:
                 self._cluster.shutdown_on_close = False
@@ -86,6 +85,25 @@ class DaskTeam:
             if kind is not None:
                 self._executor.shutdown(wait=False)
         self._end()
+
+    def _start_local(self, distributed: Any) -> Any:
+        """A cluster on this machine; a second one where a worker ends before it is ready. Raises WorkersError
+        where that one fails too."""
+        with contextlib.suppress(RuntimeError):
+            return _local_cluster(distributed, self._count)
+        self._kill_workers()
+        try:
+            return _local_cluster(distributed, self._count)
+        except RuntimeError as error:
+            self._kill_workers()
+            raise WorkersError(
+                f"Workers of a local cluster ended twice before they were ready ({error}), most likely for lack "
+                "of memory. Ask for fewer, such as --cluster local:1, or work without --cluster."
+            ) from error
+
+    def _kill_workers(self) -> None:
+        for process in set(multiprocessing.active_children()) - self._older:
+            process.kill()
 
     def _end(self) -> None:
         for opened in (getattr(self, "_client", None), self._cluster):

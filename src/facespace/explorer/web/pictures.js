@@ -9,6 +9,8 @@ import { on } from './state.js';
 
 const THUMBNAIL = 128; // pixels of a thumbnail's canvas, at least
 const CACHED_THUMBNAILS = 600;
+const AT_ONCE = 8; // pictures that are decoded together while others wait for their turn; a face that is moved does too
+const NEAR = '120px'; // how near to the sight a canvas is painted
 const MEASURES = 2000; // entries of one name in the browser's performance log
 
 const scratch = document.createElement('canvas');
@@ -107,6 +109,49 @@ export async function picturesOf(rows) {
     cache.delete(oldest);
   }
   return pictures;
+}
+
+/** Latents of canvases that were not in sight yet. @type {WeakMap<Element, Float32Array>} */
+const unpainted = new WeakMap();
+/** Canvases in sight that are not painted. @type {Set<HTMLCanvasElement>} */
+const inSight = new Set();
+let painting = false;
+const sight = new IntersectionObserver(noteSight, { rootMargin: NEAR });
+
+/**
+ * Paints the picture of a latent on a canvas as soon as the canvas is in sight.
+ * @param {HTMLCanvasElement} canvas
+ * @param {Float32Array} z
+ */
+export function paintInSight(canvas, z) {
+  unpainted.set(canvas, z);
+  sight.observe(canvas);
+}
+
+/** @param {IntersectionObserverEntry[]} entries */
+function noteSight(entries) {
+  for (const { target, isIntersecting } of entries) {
+    const canvas = /** @type {HTMLCanvasElement} */ (target);
+    if (isIntersecting) inSight.add(canvas);
+    else inSight.delete(canvas);
+  }
+  if (!painting) void paintSight();
+}
+
+/** Paints what is in sight, some canvases at a time. Without a server they stay empty until they come in sight again. */
+async function paintSight() {
+  painting = true;
+  while (inSight.size) {
+    const batch = [...inSight].slice(0, AT_ONCE);
+    const latents = batch.map((canvas) => /** @type {Float32Array} */ (unpainted.get(canvas)));
+    const pictures = await picturesOf(latents).catch(() => []);
+    for (const canvas of batch) inSight.delete(canvas);
+    for (const [i, picture] of pictures.entries()) {
+      paint(batch[i], picture);
+      sight.unobserve(batch[i]);
+    }
+  }
+  painting = false;
 }
 
 /**

@@ -4,7 +4,7 @@
 
 import { $, h } from '../dom.js';
 import { coordinates, moveAlong } from '../maths.js';
-import { paint, picturesOf } from '../pictures.js';
+import { paintInSight } from '../pictures.js';
 import { END } from '../slider_row.js';
 import { SliderPanel } from '../sliders.js';
 import { on, openFacts, openStatistics, state } from '../state.js';
@@ -14,8 +14,6 @@ import { strengthBar } from './raw.js';
 
 /** Of this space: the latents of the pictures beside a slider, by component. @type {Map<number, Float32Array[]>} */
 const ends = new Map();
-/** @type {{z: Float32Array, canvas: HTMLCanvasElement}[]} */
-let waiting = [];
 
 export function startComponents() {
   on('facts', () => ends.clear()); // before the panel builds its rows
@@ -62,8 +60,7 @@ function axis({ impact, componentStd }, k, variance) {
 }
 
 /**
- * Canvases of the mean face moved along component `k` to either side. They are painted together with those of the other
- * rows that are created now.
+ * Canvases of the mean face moved along component `k` to either side.
  * @param {number} k
  */
 function endPictures(k) {
@@ -73,17 +70,9 @@ function endPictures(k) {
   const { width, height } = openFacts().picture;
   return latents.map((z) => {
     const canvas = h('canvas', { width, height, 'aria-hidden': 'true' });
-    if (!waiting.length) queueMicrotask(paintWaiting);
-    waiting.push({ z, canvas });
+    paintInSight(canvas, z);
     return canvas;
   });
-}
-
-async function paintWaiting() {
-  const batch = waiting;
-  waiting = [];
-  const pictures = await picturesOf(batch.map(({ z }) => z)).catch(() => []); // without a server they stay empty
-  for (const [i, picture] of pictures.entries()) paint(batch[i].canvas, picture);
 }
 
 /** @param {Float32Array} z */
