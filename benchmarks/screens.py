@@ -57,6 +57,10 @@ FIND = """() => {
 }""".replace("ARROW", str(ARROW))
 
 
+# What a scene needs, of which a published site has nothing.
+NEED = {"tuning": "#tune"}
+
+
 def settle(page: Page, name: str) -> None:
     """Waits for what the page computes; the pointer shows no tip then."""
     if name != "paint":
@@ -80,6 +84,9 @@ def shoot(browser: Browser, address: str, names: list[str], width: int, scheme: 
     page.goto(address)
     page.locator(".meter b").wait_for(timeout=SETTLED)
     for name in names:
+        if name in NEED and not page.locator(NEED[name]).count():
+            print(f"{name}: a published site does not have it")
+            continue
         SCENES[name](page)
         settle(page, name)
         page.screenshot(path=options.to / f"{name}-{width}-{scheme}.png")
