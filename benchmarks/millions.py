@@ -3,7 +3,7 @@ the set, one epoch of `train` of a small network under a memory limit, `encode` 
 faces a second, peak memory, bytes on the disk, bytes of memory a face.
 
 python benchmarks/millions.py [--faces 100000] [--cluster local:2] [--shard-size 256MiB] [--near-copies ignore]
-    [--limit 3GiB] [--kills] [--folder DIR]
+    [--limit 3GiB] [--kills] [--no-label] [--folder DIR]
 
 A million faces are `--faces 1000000`; they take about 19 GB below the folder. `--kills` prepares the set a second time,
 kills a worker twice and the whole command once on the way, and compares the files. The memory limit of `train` is one of a
@@ -268,8 +268,9 @@ def measure(options: argparse.Namespace, folder: Path) -> None:
     print(f"{trained.line('train', count)}, limit {options.limit if group else 'none'}", flush=True)
     encoded = cost(*facespace("encode", run, "--data", to, "--to", folder / "latents.npy", *cluster))
     print(encoded.line("encode", count), flush=True)
-    labelled = cost(*facespace("label", to, "--to", folder / f"labelled-{count}", *cluster))
-    print(labelled.line("label", count), flush=True)
+    if not options.no_label:
+        labelled = cost(*facespace("label", to, "--to", folder / f"labelled-{count}", *cluster))
+        print(labelled.line("label", count), flush=True)
     if options.kills:
         other = folder / f"killed-{count}"
         told = prepare_with_kills(
@@ -287,6 +288,7 @@ def main() -> None:
     parser.add_argument("--near-copies", default="ignore")
     parser.add_argument("--limit", default="3GiB")
     parser.add_argument("--kills", action="store_true")
+    parser.add_argument("--no-label", action="store_true", help="leave out label, which takes longest")
     parser.add_argument("--folder", type=Path)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
