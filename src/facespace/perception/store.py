@@ -73,18 +73,24 @@ def read_classifier(path: Path | str | None = None) -> StoredClassifier:
     tensors = read_tensors(weights, facts.get("fingerprint"), _RETRIEVE)
     try:
         model.load_state_dict(_scaled(tensors))  # 16-bit values are copied into 32-bit parameters
-    except (KeyError, RuntimeError) as error:
+    except (ValueError, RuntimeError) as error:
         raise BundleError(f"{weights} does not fit the network in {card.name}. {_RETRIEVE}") from error
     return StoredClassifier(model.eval().requires_grad_(False), tuple(names), template, facts)
 
 
 def _scaled(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """The tensors with 8-bit weights, which the bundled classifiers have (benchmarks/pack_classifier.py),
-    multiplied by their scales. Raises KeyError for one without a scale."""
+    multiplied by their scales. Raises ValueError for one whose scale is missing or has no fitting shape: one
+    of another shape could make a product of any size."""
     found = dict(tensors)
     for name, numbers in tensors.items():
-        if numbers.dtype == torch.int8:
-            found[name] = numbers.float() * found.pop(name + SCALE)
+        if numbers.dtype != torch.int8:
+            continue
+        scale = found.pop(name + SCALE, None)
+        channels = (len(numbers), *[1] * (numbers.dim() - 1))
+        if scale is None or scale.shape != channels:
+            raise ValueError(f"{name}{SCALE} is missing or has not the shape {channels}.")
+        found[name] = numbers.float() * scale
     return found
 
 
