@@ -9,6 +9,7 @@ from pathlib import Path
 # Before torch is loaded: the tests run side by side, and small networks gain nothing from threads that fight over cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -17,6 +18,8 @@ from facespace.cli import run as run_cli
 from facespace.core.console import quiet
 from facespace.data.faces import FaceSet
 from facespace.explorer import photos as photos_module
+from facespace.explorer.photos import Photos
+from facespace.image.detectors import Haar
 from facespace.models import autoregressive, flow
 from facespace.report import charts
 from facespace.training import loop
@@ -83,6 +86,25 @@ def undrawn_curves() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(RunLogger, "draw_curves", lay_out)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def remembered_landmarks() -> Iterator[None]:
+    """What the older detector finds in the samples of a space is looked for once in this process: every server that a
+    test starts asks for it again, for the same few tiny spaces."""
+    find, known = Photos._own_points, {}
+
+    def remember(photos: Photos, face: np.ndarray) -> np.ndarray | None:
+        if type(photos._detector) is not Haar:
+            return find(photos, face)
+        key = (photos.space.template, face.tobytes())
+        if key not in known:
+            known[key] = find(photos, face)
+        return known[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Photos, "_own_points", remember)
         yield
 
 
