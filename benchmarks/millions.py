@@ -36,8 +36,8 @@ PER_TAR = 10_000  # img2dataset's default
 # A convolutional network that is small enough for the loader to matter.
 NETWORK = ["celebamask-conv"]
 for setting in (
-    "model.widths=8,16,32,64",
-    "model.latent_dim=32",
+    "model.widths=4,8,16,16",
+    "model.latent_dim=16",
     "train.epochs=1",
     "train.min_steps=0",
     "train.batch=128",
@@ -62,7 +62,8 @@ def draw(first: int, count: int, path: Path) -> None:
     """A tar shard as img2dataset writes it: JPEGs, and JSON with attributes, an identity and a width."""
     random = np.random.default_rng(first)
     y, x = np.mgrid[-1 : 1 : SIDE * 1j, -1 : 1 : SIDE * 1j]
-    with tarfile.open(path, "w") as archive:
+    unfinished = path.with_suffix(".part")
+    with tarfile.open(unfinished, "w") as archive:
         for number in range(first, first + count):
             wide, high, shift, shade, back = random.random(5)
             inside = (x - 0.2 * (shift - 0.5)) ** 2 / (0.4 + 0.2 * wide) + y**2 / (0.6 + 0.3 * high) < 1
@@ -82,6 +83,7 @@ def draw(first: int, count: int, path: Path) -> None:
                 member = tarfile.TarInfo(f"{number:09d}.{ending}")
                 member.size = len(data)
                 archive.addfile(member, io.BytesIO(data))
+    unfinished.replace(path)
 
 
 def draw_all(folder: Path, count: int, workers: int) -> None:
