@@ -8,16 +8,16 @@ unexport PYTHONDONTWRITEBYTECODE
 # A worker takes tests from the end of another's list, so that each file's fixtures are built by one worker. Three of them on
 # two cores: tests of the page wait for two fifths of their time.
 PYTEST := $(BIN)/pytest -n 3 --dist worksteal
-# Two checks at once, each one's lines together where this make can do that.
-BOTH := $(MAKE) --no-print-directory -j 2 $(if $(findstring output-sync,$(.FEATURES)),--output-sync)
+# Checks and tests at once, whole lines of each where this make can do that: types and style mostly wait for one core.
+AT_ONCE := $(MAKE) --no-print-directory -j 3 $(if $(findstring output-sync,$(.FEATURES)),--output-sync=line)
 
-.PHONY: demo site test soak check docs gallery notebooks tutorials essays format types style
+.PHONY: demo site test soak check docs gallery notebooks tutorials essays format quick types style
 demo: .venv/installed
 	$(BIN)/facespace demo --to demo --resume
 
-# The default space and the small autoencoder as a static site. RUNTIME=node_modules/onnxruntime-web where the runtime is not to be fetched.
+# The default space, and a VAE and an autoencoder of the same faces, as a static site. RUNTIME=node_modules/onnxruntime-web where the runtime is not to be fetched.
 site: .venv/installed
-	$(BIN)/facespace publish faces64 faces-gray --to site --force $(if $(RUNTIME),--runtime $(RUNTIME))
+	$(BIN)/facespace publish faces64 spaces/conv-vae spaces/conv-ae --to site --force $(if $(RUNTIME),--runtime $(RUNTIME))
 
 test: .venv/ready
 	$(PYTEST)
@@ -27,8 +27,7 @@ soak: .venv/ready .venv/docs
 	$(PYTEST) -m soak
 
 check: .venv/ready
-	$(BOTH) types style
-	$(PYTEST) -m "not slow"
+	$(AT_ONCE) quick types style
 
 docs: .venv/docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build  # not --quiet, which hides warnings from --strict too
@@ -49,6 +48,9 @@ tutorials: .venv/installed
 # The figures of the essays.
 essays: .venv/installed
 	$(BIN)/python benchmarks/essays.py
+
+quick: .venv/ready
+	$(PYTEST) -m "not slow"
 
 types: .venv/ready
 	$(BIN)/basedpyright

@@ -1,5 +1,6 @@
-"""The spaces that come with the package, as a static site inside the documentation: the front page shows it in a
-frame, with a picture until it is asked for. Without the runtime of onnxruntime-web the front page keeps its picture."""
+"""The spaces that come with the package, and a VAE and an autoencoder of the same faces, as a static site inside the
+documentation: the front page shows it in a frame, with a picture until it is asked for. Without the runtime of
+onnxruntime-web the front page keeps its picture."""
 
 import logging
 import os
@@ -11,6 +12,7 @@ from facespace.explorer.publishing.runtime import read_runtime
 from facespace.models.locations import packaged_spaces
 
 FOLDER = "play"
+PAIR = [Path(__file__).parents[2] / "spaces" / name for name in ("conv-vae", "conv-ae")]
 LOG = logging.getLogger("mkdocs.hooks.play")
 CAPTION, PICTURE = "A face that changes into others", "images/morph.gif"  # of the README's first picture
 # HTML and not Markdown, since mkdocs looks for what links name before the folder is there. site.js shows the button
@@ -52,4 +54,4 @@ def front_page(text: str) -> str:
 
 def write(site: Path) -> None:
     """Publishes the spaces into the folder `play` of the site."""
-    publish(packaged_spaces(), site / FOLDER, runtime(), force=True)
+    publish([*packaged_spaces(), *PAIR], site / FOLDER, runtime(), force=True)
