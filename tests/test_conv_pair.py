@@ -36,7 +36,6 @@ def test_only_the_bottleneck_differs(spaces):
 
 def test_random_latents_of_each_are_faces(spaces):
     """The VAE's come from N(0, I), the autoencoder's from the Gaussian that was fitted to its latents."""
-    ae, vae = spaces
     assert [list(space.card.get("priors", {})) for space in spaces] == [["normal"], []]
     for space in spaces:
         faces = space.sample(64, seed=0).astype(float)
@@ -46,5 +45,7 @@ def test_random_latents_of_each_are_faces(spaces):
 
 
 def test_make_site_publishes_them():
-    printed = subprocess.run(["make", "-n", "site"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    printed = subprocess.run(
+        ["make", "-n", "site"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
     assert "publish faces64 spaces/conv-vae spaces/conv-ae" in printed

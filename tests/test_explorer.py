@@ -284,9 +284,10 @@ def test_statistics_describe_the_latents(page, service):
     found = service._spaces.open(0).found
     k = header["components"]
     numbers = np.frombuffer(page.ask("statistics")[1], "<f4")
-    assert len(numbers) == 4 * DIM + 2 * k + 101 + k * DIM and np.isfinite(numbers).all()
+    assert len(numbers) == 4 * DIM + 3 * k + 101 + k * DIM and np.isfinite(numbers).all()
     np.testing.assert_allclose(found.components @ found.components.T, np.eye(k), atol=1e-5)
-    assert (np.diff(found.component_std) <= 1e-6).all() and (np.diff(found.distances) >= 0).all()
+    assert (np.diff(found.explained) <= 1e-6).all() and (np.diff(found.distances) >= 0).all()
+    assert found.explained.sum() == pytest.approx(1, abs=1e-5)
     assert "encoded again" in header["origin"]
 
 
@@ -308,6 +309,26 @@ def test_percentiles_hold_for_faces_that_were_not_measured(trained):
     apart = np.linalg.norm((new - found.mean) @ found.components.T / found.component_std, axis=1)
     assert (apart < found.distances[50]).mean() == pytest.approx(0.5, abs=0.06)
     assert (apart < found.distances[90]).mean() == pytest.approx(0.9, abs=0.04)
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_random_faces_of_a_vae_are_usual_though_it_hardly_uses_some_latents(trained, drawn, named):
+    space = load(trained)
+    encode = space.encode
+    space.encode = lambda faces: encode(faces) * [1, 1, 1, 1, 0.05]  # as if the last one were hardly used
+    faces = facespace.FaceSet(drawn) if named else None
+    with quiet():
+        known = statistics.known_latents(space, faces, True, lambda: None)
+        found = statistics.measure(known, True)
+    assert known.z.std(0)[4] < 0.1
+    np.testing.assert_allclose(found.std, 1, atol=0.1)
+    new = space.sample_latents(1000, seed=99)
+    apart = np.linalg.norm((new - found.mean) @ found.components.T / found.component_std, axis=1)
+    assert (apart < found.distances[50]).mean() == pytest.approx(0.5, abs=0.06)
+    variances = known.z.astype(float).var(0, ddof=1)
+    assert (np.diff(found.explained) <= 0).all() and found.explained[-1] < 0.2 * variances[
+        :4
+    ].max() / variances.sum()
 
 
 def test_a_set_gives_the_figures_and_the_map_of_its_faces(trained, drawn):

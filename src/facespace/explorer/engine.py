@@ -172,7 +172,7 @@ class Engine:
         try:
             self._check()
             self._accelerate()
-            made.known = statistics.known_latents(self.space, self.faces, self._check)
+            made.known = statistics.known_latents(self.space, self.faces, self.variational, self._check)
             made.found = statistics.measure(made.known, self.variational)
             made.usual_score = self._measure_score(made.known.z)
             with quiet():

@@ -69,7 +69,8 @@ def _statistics(call: Call) -> Answer:
     found, influence = call.engine.found, call.engine.influence
     if found is None:
         return {"stage": 0, "failed": call.engine.failed}, b""
-    parts = [found.mean, found.std, found.active, found.component_std, found.distances, found.components]
+    parts = [found.mean, found.std, found.active, found.component_std, found.explained, found.distances]
+    parts += [found.components]
     if influence:
         parts += [influence.latents, influence.components]
     header = {

@@ -35,6 +35,9 @@ class FaceLatents(NamedTuple):
     z: np.ndarray  # (N, D) float32
     rows: np.ndarray | None  # (N,) of the set, where one was named
     origin: str
+    # (M, D) of random faces, where these come from a VAE's own prior. A latent that the VAE hardly uses has
+    # nearly the same posterior mean for all faces, and varies as N(0, 1) among random ones.
+    drawn: np.ndarray | None = None
 
 
 class Statistics(NamedTuple):
@@ -44,8 +47,11 @@ class Statistics(NamedTuple):
     mean: np.ndarray  # (D,)
     std: np.ndarray  # (D,); of a latent in which faces do not differ at all, the median of the others
     active: np.ndarray  # (D,) bool: latents in which faces differ
-    components: np.ndarray  # (K, D)
-    component_std: np.ndarray  # (K,) standard deviations along the components
+    components: np.ndarray  # (K, D), by the variance of the faces' latents
+    component_std: (
+        np.ndarray
+    )  # (K,) standard deviations along the components, of random faces where they are drawn
+    explained: np.ndarray  # (K,) shares of the variance of the faces' latents, which sum to 1
     distances: np.ndarray  # (101,) percentiles of the Mahalanobis distance of held-out latents
 
 
@@ -61,8 +67,12 @@ def count_for_size(space: FaceSpace, counts: tuple[int, int]) -> int:
     return counts[int(np.prod(space.image_shape) > SMALL_IMAGE)]
 
 
-def known_latents(space: FaceSpace, faces: FaceSet | None, check: Check, seed: int = 0) -> FaceLatents:
+def known_latents(
+    space: FaceSpace, faces: FaceSet | None, variational: bool, check: Check, seed: int = 0
+) -> FaceLatents:
     """The best available latents."""
+    count = count_for_size(space, REENCODED)
+    drawn = space.sample_latents(count, seed) if variational and not space.is_fitted() else None
     if faces is not None:
         rows = evenly_spaced(faces.rows("all"), ENCODED)
         whole = space.as_prepared()
@@ -71,24 +81,24 @@ def known_latents(space: FaceSpace, faces: FaceSet | None, check: Check, seed: i
             check()
             parts.append(whole.encode(faces.images[rows[start : start + BATCH_SIZE]]))
         return FaceLatents(
-            np.concatenate(parts), rows, f"{len(rows):,} encoded faces of the set {faces.name}"
+            np.concatenate(parts), rows, f"{len(rows):,} encoded faces of the set {faces.name}", drawn
         )
     origin = space.prior_origin()
     if space.is_fitted():
         return FaceLatents(space.sample_latents_batched(DRAWS, seed), None, f"{DRAWS:,} draws from {origin}")
     parts = []
-    count = count_for_size(space, REENCODED)
-    drawn = space.sample_latents(count, seed)
+    random = space.sample_latents(count, seed) if drawn is None else drawn
     for start in range(0, count, BATCH_SIZE):
         check()
         # As pictures of the size that the encoder takes, which may be larger than those that it draws.
-        parts.append(encode_samples(space, space.decode(drawn[start : start + BATCH_SIZE])))
+        parts.append(encode_samples(space, space.decode(random[start : start + BATCH_SIZE])))
     return FaceLatents(
         np.concatenate(parts),
         None,
         f"{count:,} random faces from {origin}, decoded and encoded again, since the space holds no "
         "statistics of "
         "real faces (--data SET measures them)",
+        drawn,
     )
 
 
@@ -107,25 +117,36 @@ def encode_samples(space: FaceSpace, faces: np.ndarray) -> np.ndarray:
 def measure(known: FaceLatents, variational: bool) -> Statistics:
     """The statistics of latents; a third of them is held out for the distances."""
     z = known.z.astype(np.float64)
-    held_out = fitted_to = np.ones(len(z), bool)
-    if len(z) >= FEWEST:
-        held_out = np.arange(len(z)) % 3 == 2
-        fitted_to = ~held_out
-    fitted = principal_components(z[fitted_to])
-    deviations = np.sqrt(fitted.variances)
-    live = deviations > 1e-3 * max(float(deviations.max(initial=0)), 1e-12)
-    axes, spreads = fitted.axes[live], deviations[live]
-    apart = np.linalg.norm((z[held_out] - fitted.mean) @ axes.T / spreads, axis=1)
+    fitted_to, held_out = _parts(z)
+    fitted = principal_components(fitted_to)
+    spreads = np.sqrt(fitted.variances)
+    live = spreads > 1e-3 * max(float(spreads.max(initial=0)), 1e-12)
+    axes, variances, spreads = fitted.axes[live], fitted.variances[live], spreads[live]
     deviation = z.std(0, ddof=1)
+    active = deviation**2 > active_above(known.z, variational)
+    if known.drawn is not None:
+        drawn = known.drawn.astype(np.float64)
+        fitted_to, held_out = _parts(drawn)
+        deviation, spreads = drawn.std(0, ddof=1), (fitted_to @ axes.T).std(0, ddof=1)
+    apart = np.linalg.norm((held_out - fitted.mean) @ axes.T / spreads, axis=1)
     return Statistics(
         known.origin,
         z.mean(0).astype(np.float32),
         units(deviation).astype(np.float32),
-        deviation**2 > active_above(known.z, variational),
+        active,
         axes.astype(np.float32),
         spreads.astype(np.float32),
+        (variances / max(float(variances.sum()), 1e-12)).astype(np.float32),
         np.percentile(apart, np.arange(101)).astype(np.float32),
     )
+
+
+def _parts(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Two thirds of the latents and the others; all of them twice where they are few."""
+    if len(z) < FEWEST:
+        return z, z
+    last = np.arange(len(z)) % 3 == 2
+    return z[~last], z[last]
 
 
 def units(deviation: np.ndarray) -> np.ndarray:

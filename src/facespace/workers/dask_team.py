@@ -97,8 +97,8 @@ class DaskTeam:
         except RuntimeError as error:
             self._kill_workers()
             raise WorkersError(
-                f"Workers of a local cluster ended twice before they were ready ({error}), most likely for lack "
-                "of memory. Ask for fewer, such as --cluster local:1, or work without --cluster."
+                f"Workers of a local cluster ended twice before they were ready ({error}), most likely for "
+                "lack of memory. Ask for fewer, such as --cluster local:1, or work without --cluster."
             ) from error
 
     def _kill_workers(self) -> None:

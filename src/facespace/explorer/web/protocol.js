@@ -126,6 +126,7 @@ export function readStatistics(header, payload) {
     std: take(latents),
     active: take(latents),
     componentStd: take(components),
+    explained: take(components),
     distances: take(PERCENTILES),
     components: take(components * latents),
     influence: stage > 1 ? take(latents) : null,

@@ -50,6 +50,7 @@
  * @property {Float32Array} active (D,) 1 where faces differ
  * @property {Float32Array} components (K · D,) unit directions
  * @property {Float32Array} componentStd (K,)
+ * @property {Float32Array} explained (K,) shares of the variance of faces' latents
  * @property {Float32Array} distances (101,) percentiles of the Mahalanobis distance
  * @property {Float32Array | null} influence (D,) mean |Δpixel| of each latent at ±2 σ
  * @property {Float32Array | null} impact (K,) the same of each component

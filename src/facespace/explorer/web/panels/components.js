@@ -35,22 +35,19 @@ export function startComponents() {
 function axes(sort) {
   const { statistics } = state;
   if (!statistics) return [];
-  const { impact, componentStd } = statistics;
-  const order = [...componentStd.keys()];
+  const { impact, explained } = statistics;
+  const order = [...explained.keys()];
   if (sort === 'impact' && impact) order.sort((a, b) => impact[b] - impact[a]);
-  let variance = 0;
-  for (const std of componentStd) variance += std * std;
-  return order.map((k) => axis(statistics, k, variance));
+  return order.map((k) => axis(statistics, k));
 }
 
 /**
  * @param {Statistics} statistics
  * @param {number} k
- * @param {number} variance of all components together
  */
-function axis({ impact, componentStd }, k, variance) {
+function axis({ impact, explained }, k) {
   const label = `Component ${k + 1}`;
-  const share = ((100 * componentStd[k] ** 2) / variance).toFixed(1);
+  const share = (100 * explained[k]).toFixed(1);
   const tip = `Explains ${share} % of the variance of latents.`;
   const pictures = () => endPictures(k);
   if (!impact) return { key: k, label, tip, badge: null, ends: pictures };
