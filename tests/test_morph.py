@@ -149,6 +149,25 @@ def test_in_a_round_prior_the_dense_path_is_about_the_circle(keys):
     assert_close(path, torch.from_numpy(slerp(keys[0], keys[1], t.numpy())), atol=0.2, rtol=0)
 
 
+def test_the_way_back_takes_the_frames_of_the_way_there():
+    """Measured again in the opposite order, the same distances would sum up to other last bits, by which a frame more
+    would go to one way or the other."""
+    rng = np.random.default_rng(0)
+    known = rng.uniform(0.5, 1.5, 200)  # lengths of 64 steps of two segments, looked up by place
+    asked = []
+
+    def steps(where: np.ndarray) -> np.ndarray:
+        asked.append(where)
+        return known[(where[:-1] * 32).round().astype(int)]
+
+    for frames in range(5, 40):
+        at = frame_positions(frames, 4, PathSpec(pingpong=True), steps)
+        there, back = at[(at > 0) & (at < 2)], 4 - at[at > 2]
+        counts = [np.histogram(part, [0, 1, 2])[0] for part in (there, back)]
+        assert (counts[0] - counts[1] >= 0).all() and (counts[0] - counts[1] <= 1).all()
+    assert max(where.max() for where in asked) <= 2  # the way back is not measured
+
+
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize(("loop", "pingpong"), [(False, False), (True, False), (False, True)])
 @pytest.mark.parametrize("count", [2, 5])

@@ -173,9 +173,13 @@ def frame_positions(
     at = np.arange(SAMPLES + 1) / SAMPLES  # (M + 1,)
     distance = np.tile(at, (segments, 1))  # (S, M + 1) covered from the segment's start to each `at`
     if steps and PACES[way.pace]:
-        for segment in range(segments):
+        there = segments // 2 if way.pingpong else segments
+        for segment in range(there):
             distance[segment, 1:] = np.asarray(steps(segment + at), np.float64).cumsum()
         distance[:, 0] = 0
+        if way.pingpong:  # the way back shows the same faces, at exactly the same distances
+            back = distance[:there][::-1]
+            distance[there:] = back[:, -1:] - back[:, ::-1]
     parts = []
     for segment, count in enumerate(_share(distance[:, -1].tolist(), frames - (not way.closed))):
         eased = EASINGS[way.easing](np.arange(count, dtype=np.float64) / count)
