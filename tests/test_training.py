@@ -23,6 +23,7 @@ from facespace.recipes.config import ObjectiveConfig
 from facespace.training import loop
 from facespace.training.loaders import Loader
 from facespace.training.measure import evaluate
+from facespace.training.validation import Validator
 
 
 def train(*args, settings=(), **options):
@@ -453,3 +454,19 @@ def test_real_faces_are_learned(real, tmp_path):
 
 if os.name == "nt":
     pytestmark = pytest.mark.skip("signals differ")
+
+
+def test_a_last_bundle_that_is_the_best_one_is_measured_once(drawn, tmp_path, monkeypatch):
+    measured, figures_of = [], Validator._figures_of
+
+    def count(self, opened):
+        measured.append(opened.folder.name)
+        return figures_of(self, opened)
+
+    monkeypatch.setattr(Validator, "_figures_of", count)
+    with quiet():
+        result = facespace.train(
+            "demo", drawn, tmp_path / "run", settings=(*TINY, "train.epochs=1"), trackers=["none"]
+        )
+    assert len(measured) == 1
+    assert result["best"] == result["last"] and result["best"]["test"]["mse"] > 0

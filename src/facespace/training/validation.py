@@ -290,9 +290,14 @@ class Validator:
         assert self.logger
         bundles = self._final_bundles()
         priors = self._fit_priors(list(bundles.values()))
-        figures = {name: self._figures_of(opened) for name, opened in bundles.items()}
-        kept = {}
+        kept: dict[str, str] = {}
+        figures: dict[str, dict[str, Figures]] = {}
+        known: dict[str, dict[str, Figures]] = {}
         for name, opened in bundles.items():
+            weights = opened.card["fingerprint"]
+            if weights not in known:  # the last bundle is often the best one too
+                known[weights] = self._figures_of(opened)
+            figures[name] = known[weights]
             kept[name] = str(opened.card["metrics"].get("weights") or "unknown")
         of_last = {}
         if AVERAGE in candidates:
