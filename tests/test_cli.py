@@ -481,3 +481,22 @@ def test_output_into_a_closed_pipe_is_quiet():
         f"{sys.executable} -m facespace recipes | head -c 1", shell=True, capture_output=True, text=True
     )
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("sample", "-n", "2.7"),
+        ("sample", "--number=2.7"),
+        ("explore", "--port", "1.5"),
+        ("morph", "--frames", ".5"),
+    ],
+)
+def test_a_fraction_is_no_whole_number(cli, words):
+    code, out, err = cli(*words)
+    assert (code, out) == (2, "") and "takes a whole number; got" in err
+
+
+def test_fractions_are_taken_where_they_belong(cli, trained, tmp_path):
+    assert cli("sample", trained, "--temperature", "0.7", "-n", "2.0", "--to", tmp_path / "two.npy")[0] == 0
+    assert len(np.load(tmp_path / "two.npy")) == 2

@@ -519,6 +519,18 @@ def test_other_machines_need_a_key(cli, trained):
     assert security.allowed_hosts("127.0.0.1", 1) == {"127.0.0.1:1", "localhost:1", "[::1]:1"}
 
 
+@pytest.mark.parametrize("port", [-1, 65_536, 10**20])
+def test_a_port_that_cannot_be_is_a_sentence(port):
+    with pytest.raises(UsageError, match=f"--port is a number from 0 .* to 65535; got {port}"):
+        bind("127.0.0.1", port)
+
+
+@pytest.mark.parametrize("host", ["a..b", "x" * 300, "nul\0", "256.1.1.1", "no such name"])
+def test_a_host_that_cannot_be_is_a_sentence(host):
+    with pytest.raises(UsageError, match="is not an address of this machine"):
+        bind(host, 0)
+
+
 def test_a_port_in_use_is_told_and_the_usual_one_has_neighbours():
     with bind("127.0.0.1", 0) as taken, pytest.raises(FacespaceError, match="in use"):
         bind("127.0.0.1", taken.getsockname()[1])

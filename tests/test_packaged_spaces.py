@@ -71,4 +71,4 @@ def test_the_space_at_128_pixels_has_the_latents_of_the_default_one():
     assert np.abs(halved - small.decode(z)).mean() < 10  # the same faces
     assert np.abs(small.encode(halved.astype(np.uint8)) - large.encode(large.decode(z))).max() < 0.1
     own = locations.PACKAGED / "faces128"
-    assert sum(path.stat().st_size for path in own.iterdir()) < 4_000_000
+    assert sum(path.stat().st_size for path in own.iterdir()) < 4_300_000

@@ -7,11 +7,12 @@ import inspect
 import itertools
 import json
 import os
+import re
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn, get_args
 
 from cyclopts import App, CycloptsError, MissingArgumentError, Parameter
 
@@ -20,8 +21,10 @@ from facespace.cli.overwriting import check_keeps_inputs
 from facespace.core import interrupts
 from facespace.core.aliases import current_verb, rename_arguments
 from facespace.core.console import is_main_process, visible
-from facespace.core.errors import FacespaceError, describe_os_error
+from facespace.core.errors import FacespaceError, UsageError, describe_os_error
 from facespace.core.version import __version__
+
+FRACTION = re.compile(r"[+-]?\d*\.\d*[1-9]\d*")
 
 
 class VerbApp(App):
@@ -30,7 +33,27 @@ class VerbApp(App):
     def parse_args(self, tokens: str | Iterable[str] | None = None, **options: Any) -> Any:
         """The verb and its arguments, of the words of a command line."""
         words = shlex.split(tokens) if isinstance(tokens, str) else tokens
-        return super().parse_args(None if words is None else complete_align(list(words)), **options)
+        if words is not None:
+            words = complete_align(list(words))
+            self._refuse_fractions(words)
+        return super().parse_args(words, **options)
+
+    def _refuse_fractions(self, words: list[str]) -> None:
+        """Raises UsageError for 2.7 where a whole number belongs, which cyclopts rounds."""
+        if not any(FRACTION.fullmatch(word.rpartition("=")[2]) for word in words) or words[0] not in self:
+            return
+        arguments = self[words[0]].assemble_argument_collection()
+        whole = {
+            name
+            for argument in arguments
+            if int in (argument.hint, *get_args(argument.hint)) and float not in get_args(argument.hint)
+            for name in argument.names
+        }
+        for word, following in zip(words, [*words[1:], ""], strict=True):
+            name, equals, value = word.partition("=")
+            given = value if equals else following
+            if name in whole and FRACTION.fullmatch(given):
+                raise UsageError(f"{name} takes a whole number; got {given}.")
 
 
 app = VerbApp(

@@ -34,6 +34,7 @@ from facespace.models.bundle_card import read_card
 from facespace.space.face_space import FaceSpace, load
 
 PORT, TRIED = 8420, 20  # the default port, and how many ports from it on are tried
+LAST_PORT = 65_535
 QUEUED = 64  # requests of one page that are read before one of them is answered
 AT_ONCE = 4  # requests of one page that are handled at the same time
 PAGES = 16  # open pages
@@ -213,8 +214,10 @@ def _ports(port: int | None) -> Sequence[int]:
 
 
 def bind(host: str, port: int | None) -> socket.socket:
-    """A listening socket on the port; without one, on the first free port from PORT on. Raises FacespaceError
-    if none is free."""
+    """A listening socket on the port; without one, on the first free port from PORT on. Raises UsageError for
+    a port that cannot be and a host that is not this machine, FacespaceError if none is free."""
+    if port is not None and not 0 <= port <= LAST_PORT:
+        raise UsageError(f"--port is a number from 0 (any free one) to {LAST_PORT}; got {port}.")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for number in _ports(port):
         listening = socket.socket(family, socket.SOCK_STREAM)
@@ -223,12 +226,11 @@ def bind(host: str, port: int | None) -> socket.socket:
             listening.bind((host, number))
             listening.listen(128)
             return listening
-        except OSError as error:
+        except (OSError, TypeError, ValueError) as error:  # the latter two: of a name that no host has
             listening.close()
-            if error.errno not in (errno.EADDRINUSE, errno.EACCES):
-                raise UsageError(
-                    f"--host {host} is not an address of this machine ({error.strerror or error})."
-                ) from error
+            if getattr(error, "errno", None) not in (errno.EADDRINUSE, errno.EACCES):
+                said = getattr(error, "strerror", None) or error
+                raise UsageError(f"--host {host} is not an address of this machine ({said}).") from error
     which = f"The ports {PORT} to {PORT + TRIED - 1} are" if port is None else f"Port {port} is"
     raise FacespaceError(f"{which} in use or not allowed. Name a free one with --port, or --port 0 for any.")
 
