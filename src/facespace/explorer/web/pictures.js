@@ -138,7 +138,7 @@ function noteSight(entries) {
   if (!painting) void paintSight();
 }
 
-/** Paints what is in sight, some canvases at a time. Without a server they stay empty until they come in sight again. */
+/** Paints what is in sight, some canvases at a time. Without a server they stay empty until they are in sight again. */
 async function paintSight() {
   painting = true;
   while (inSight.size) {
