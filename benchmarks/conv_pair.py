@@ -8,22 +8,17 @@ import argparse
 from pathlib import Path
 
 import numpy as np
+from essays import rows_of
 from PIL import Image
 
 import facespace
 from facespace.core.errors import UsageError
+from facespace.data.faces import evenly_spaced
 from facespace.image.detectors import YuNet, local_yunet, open_detector
-from facespace.image.text import write_lines
 
 FITTED = "a Gaussian of its latents"
 SURE = 0.8  # a detection's score from which it counts as a face
-SHOWN, SCALE, GAP, LINE = (
-    10,
-    1.5,
-    2,
-    18,
-)  # faces in a row of the sheet, their enlargement, pixels between and of a line
-ENLARGED = 4  # times, for the detector
+SHOWN, SCALE = 10, 2  # faces in a row of the sheet, and their enlargement
 FITTED_TO = 4_000  # faces
 
 
@@ -39,8 +34,7 @@ def changes(space: facespace.FaceSpace, latents: dict[str, np.ndarray]) -> np.nd
 def random_latents(space: facespace.FaceSpace, faces: facespace.FaceSet, count: int) -> dict[str, np.ndarray]:
     """Latents (count, D) from both distributions, by their names."""
     draws = np.random.default_rng(0).standard_normal((count, space.latent_dim))
-    rows = faces.rows("train")
-    encoded = space.encode(faces.images[rows[:: max(1, len(rows) // FITTED_TO)]]).astype(np.float64)
+    encoded = space.encode(faces.images[evenly_spaced(faces.rows("train"), FITTED_TO)]).astype(np.float64)
     factor = np.linalg.cholesky(np.cov(encoded.T) + 1e-9 * np.eye(space.latent_dim))
     fitted = encoded.mean(0) + draws @ factor.T
     return {"N(0, I)": draws.astype(np.float32), FITTED: fitted.astype(np.float32)}
@@ -48,25 +42,7 @@ def random_latents(space: facespace.FaceSpace, faces: facespace.FaceSet, count: 
 
 def count_found(detector: YuNet, faces: np.ndarray) -> int:
     """Of decoded faces (N, H, W, 3), how many the detector is sure of."""
-    found = 0
-    for face in faces:
-        image = Image.fromarray(face)
-        large = image.resize((image.width * ENLARGED, image.height * ENLARGED), Image.Resampling.BICUBIC)
-        found += (detector.score(large) or 0.0) >= SURE
-    return found
-
-
-def sheet(rows: dict[str, np.ndarray]) -> Image.Image:
-    """A row of faces under each title."""
-    side = round(next(iter(rows.values())).shape[1] * SCALE)
-    page = Image.new("RGB", (SHOWN * (side + GAP) - GAP, len(rows) * (side + LINE + GAP)), "white")
-    for number, (title, faces) in enumerate(rows.items()):
-        top = number * (side + LINE + GAP)
-        write_lines(page, [title], 13, 1, top)
-        for place, face in enumerate(faces[:SHOWN]):
-            picture = Image.fromarray(face).resize((side, side), Image.Resampling.BICUBIC)
-            page.paste(picture, (place * (side + GAP), top + LINE))
-    return page
+    return sum(detector.score(Image.fromarray(face)) >= SURE for face in faces)
 
 
 def main() -> None:
@@ -100,7 +76,9 @@ def main() -> None:
                 f"{folder.name}: a face in {count_found(detector, decoded)} of {len(decoded)} decoded latents from {name}"
             )
     if options.to:
-        sheet(rows).save(options.to, quality=88)
+        rows_of([(title, decoded[:SHOWN]) for title, decoded in rows.items()], SCALE).save(
+            options.to, quality=88
+        )
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ control group (Linux, root); without such groups it trains without a limit, and 
 
 import argparse
 import contextlib
-import hashlib
 import io
 import json
 import multiprocessing
@@ -29,6 +28,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from facespace.core.files import sha256
 from facespace.data.image_writer import parse_bytes
 
 SIDE = 64  # px
@@ -222,12 +222,7 @@ def prepare_with_kills(command: list[object], seconds: float) -> str:
 def digests(folder: Path) -> dict[str, str]:
     """SHA-256 of each shard and of the table of a set."""
     names = [path for path in sorted(folder.iterdir()) if path.suffix in (".npy", ".parquet", ".csv")]
-    return {path.name: file_digest(path) for path in names}
-
-
-def file_digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return {path.name: sha256(path) for path in names}
 
 
 def size(folder: Path) -> float:

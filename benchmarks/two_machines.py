@@ -18,7 +18,6 @@ from distributed import Client
 
 BRIDGE, HERE, PORT = "facespace0", "10.77.0.1", 8786
 MACHINES = (2, 3)  # the last numbers of their addresses
-START = 3.0  # seconds for a process to listen
 
 
 def run(*command: object) -> None:
@@ -66,7 +65,6 @@ def workers(hidden: list[Path]) -> Iterator[None]:
     started = [
         subprocess.Popen([*dask, "scheduler", "--host", HERE, "--port", str(PORT), "--no-dashboard"], **quiet)
     ]
-    time.sleep(START)
     covered = "".join(f"mount -t tmpfs none '{folder}'; " for folder in hidden)
     for machine in MACHINES:
         work = f"cd /; exec {' '.join(dask)} worker tcp://{HERE}:{PORT} --nthreads 1 --no-dashboard"

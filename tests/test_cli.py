@@ -488,6 +488,7 @@ def test_output_into_a_closed_pipe_is_quiet():
     [
         ("sample", "-n", "2.7"),
         ("sample", "--number=2.7"),
+        ("sample", "-n2.7"),
         ("explore", "--port", "1.5"),
         ("morph", "--frames", ".5"),
     ],

@@ -212,9 +212,8 @@ def test_a_random_face_in_draw_is_seen_and_a_fill_and_clear_are_steps_too(tab):
 def test_in_a_space_that_takes_no_directions_they_live_in_the_browser_and_travel(browser, address, tab):
     page = tab.page
     page.select_option("#space-select", "2")
-    expect(tab.at("#tab-components")).to_have_attribute(
-        "aria-selected", "true"
-    )  # the space has no directions
+    # The space has no directions, and opens Components once it is there.
+    expect(tab.at("#tab-components")).to_have_attribute("aria-selected", "true")
     page.click("#tab-attributes")
     page.get_by_text("Create a direction").click()
     expect(tab.at(".new-direction")).to_contain_text("This space is not changed")

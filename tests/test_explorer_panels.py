@@ -53,9 +53,8 @@ def test_a_space_never_shows_the_attributes_of_the_one_before(tab):
 def test_an_own_direction_and_locks_are_in_the_address_at_once(tab):
     page = tab.page
     page.select_option("#space-select", "2")
-    expect(tab.at("#tab-components")).to_have_attribute(
-        "aria-selected", "true"
-    )  # the space has no directions
+    # The space has no directions, and opens Components once it is there.
+    expect(tab.at("#tab-components")).to_have_attribute("aria-selected", "true")
     page.click("#tab-attributes")
     collect_examples(tab)
     page.get_by_label("Name of the direction").fill("Mine")

@@ -452,10 +452,6 @@ def test_real_faces_are_learned(real, tmp_path):
     assert result["best"]["validation"]["mse"] < 0.5 * np.square(unseen - mean).mean()
 
 
-if os.name == "nt":
-    pytestmark = pytest.mark.skip("signals differ")
-
-
 def test_a_last_bundle_that_is_the_best_one_is_measured_once(drawn, tmp_path, monkeypatch):
     measured, figures_of = [], Validator._figures_of
 
@@ -470,3 +466,7 @@ def test_a_last_bundle_that_is_the_best_one_is_measured_once(drawn, tmp_path, mo
         )
     assert len(measured) == 1
     assert result["best"] == result["last"] and result["best"]["test"]["mse"] > 0
+
+
+if os.name == "nt":
+    pytestmark = pytest.mark.skip("signals differ")

@@ -14,14 +14,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, NoReturn, get_args
 
-from cyclopts import App, CycloptsError, MissingArgumentError, Parameter
+from cyclopts import App, CycloptsError, MissingArgumentError, Parameter, Token, convert
 
 from facespace.cli.options import complete_align
 from facespace.cli.overwriting import check_keeps_inputs
 from facespace.core import interrupts
 from facespace.core.aliases import current_verb, rename_arguments
 from facespace.core.console import is_main_process, visible
-from facespace.core.errors import FacespaceError, UsageError, describe_os_error
+from facespace.core.errors import FacespaceError, describe_os_error
 from facespace.core.version import __version__
 
 FRACTION = re.compile(r"[+-]?\d*\.\d*[1-9]\d*")
@@ -33,27 +33,16 @@ class VerbApp(App):
     def parse_args(self, tokens: str | Iterable[str] | None = None, **options: Any) -> Any:
         """The verb and its arguments, of the words of a command line."""
         words = shlex.split(tokens) if isinstance(tokens, str) else tokens
-        if words is not None:
-            words = complete_align(list(words))
-            self._refuse_fractions(words)
-        return super().parse_args(words, **options)
+        return super().parse_args(None if words is None else complete_align(list(words)), **options)
 
-    def _refuse_fractions(self, words: list[str]) -> None:
-        """Raises UsageError for 2.7 where a whole number belongs, which cyclopts rounds."""
-        if not any(FRACTION.fullmatch(word.rpartition("=")[2]) for word in words) or words[0] not in self:
-            return
-        arguments = self[words[0]].assemble_argument_collection()
-        whole = {
-            name
-            for argument in arguments
-            if int in (argument.hint, *get_args(argument.hint)) and float not in get_args(argument.hint)
-            for name in argument.names
-        }
-        for word, following in zip(words, [*words[1:], ""], strict=True):
-            name, equals, value = word.partition("=")
-            given = value if equals else following
-            if name in whole and FRACTION.fullmatch(given):
-                raise UsageError(f"{name} takes a whole number; got {given}.")
+
+def convert_exactly(kind: Any, tokens: Sequence[Token]) -> Any:
+    """As cyclopts converts, but for 2.7 where a whole number belongs, which it rounds: ValueError."""
+    kinds = (kind, *get_args(kind))
+    for token in tokens if int in kinds and float not in kinds else ():
+        if FRACTION.fullmatch(token.value):
+            raise ValueError(f"it takes a whole number; got {token.value}.")
+    return convert(kind, tokens)
 
 
 app = VerbApp(
@@ -67,6 +56,7 @@ app = VerbApp(
     print_error=False,
     result_action="return_value",
     suppress_keyboard_interrupt=False,
+    default_parameter=Parameter(converter=convert_exactly),
 )
 app.register_install_completion_command()
 

@@ -96,8 +96,7 @@ def known_latents(
         np.concatenate(parts),
         None,
         f"{count:,} random faces from {origin}, decoded and encoded again, since the space holds no "
-        "statistics of "
-        "real faces (--data SET measures them)",
+        "statistics of real faces (--data SET measures them)",
         drawn,
     )
 
