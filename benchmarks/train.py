@@ -1,9 +1,10 @@
 """Images a second of training, three ways, on the same CelebA files: as the published systems do it (fp32, eager, a
 DataLoader whose one worker decodes, crops and resizes each JPEG with Pillow), by facespace end to end (data, step, figures),
 and at the limit (facespace's step on tensors already in memory). Each turn is a process of its own and the ways take turns;
-medians. With it: seconds from the command to the first step, and memory over the epochs.
+medians. With it: the limit's arithmetic as a share of what a product of two 2,048×2,048 matrices reaches, seconds from the
+command to the first step, and memory over the epochs.
 
-python benchmarks/train.py CELEBA [--recipes …] [--batches …] [--turns 3] [--seconds 12] [--device cpu]
+python benchmarks/train.py CELEBA [--recipes …] [--batches …] [--turns 3] [--seconds 12] [--device cpu] [--compile]
 
 CELEBA holds img_align_celeba and its tables. A batch of 0 is the recipe's own."""
 
@@ -65,6 +66,9 @@ def plain(given: argparse.Namespace) -> dict[str, Any]:
             return torch.from_numpy(np.asarray(face).transpose(2, 0, 1).copy()).float() / 255
 
     model = build(plan.model).to(given.device).train()
+    for layer in model.modules():  # facespace's own transposed convolutions are faster ones
+        if isinstance(layer, torch.nn.ConvTranspose2d):
+            layer.__class__ = torch.nn.ConvTranspose2d
     optimizer = torch.optim.Adam(model.parameters(), plan.train.learning_rate)
     loader = torch.utils.data.DataLoader(Files(), given.batch, shuffle=True, num_workers=1, drop_last=True)
 
@@ -80,7 +84,10 @@ def plain(given: argparse.Namespace) -> dict[str, Any]:
 
 def limit(given: argparse.Namespace) -> dict[str, Any]:
     """Our step without data or figures."""
+    from dataclasses import replace
+
     import torch
+    from torch.utils.flop_counter import FlopCounterMode
 
     from facespace.models import build
     from facespace.recipes import recipe
@@ -88,7 +95,7 @@ def limit(given: argparse.Namespace) -> dict[str, Any]:
     from facespace.training.runtime import Runtime
 
     plan = recipe(given.recipe)
-    machine = Runtime(given.device, plan.train)
+    machine = Runtime(given.device, replace(plan.train, compile=compilation(given)))
     model = machine.to_device(build(plan.model)).train()
     optimizer = torch.optim.Adam(model.parameters(), plan.train.learning_rate, fused=True)
     network = machine.prepare(model, optimizer)
@@ -96,7 +103,7 @@ def limit(given: argparse.Namespace) -> dict[str, Any]:
     if x.shape[1] > 1:
         x = x.to(memory_format=torch.channels_last)
 
-    def step(x: torch.Tensor) -> None:
+    def step(x: torch.Tensor, network: torch.nn.Module = network) -> None:
         with machine.autocast():
             result = network(x)
         loss, _ = total_loss(result, plan.objective.weights)
@@ -104,7 +111,20 @@ def limit(given: argparse.Namespace) -> dict[str, Any]:
         loss.backward()
         optimizer.step()
 
-    return {"rate": rate(step, (x for _ in iter(int, 1)), given), "precision": machine.precision}
+    batches = (x for _ in iter(int, 1))
+    with FlopCounterMode(display=False) as counter:
+        step(x, model)
+    found = rate(step, batches, given)
+    a = torch.rand(2_048, 2_048, device=machine.device)
+    with machine.autocast():
+        product = rate(lambda x: a @ a, batches, given) / given.batch * 2 * len(a) ** 3
+    share = found / given.batch * counter.get_total_flops() / product
+    return {"rate": found, "precision": machine.precision, "share": share}
+
+
+def compilation(given: argparse.Namespace) -> str:
+    """The value of train.compile."""
+    return "on" if given.compile else "auto"
 
 
 def ours(given: argparse.Namespace) -> dict[str, Any]:
@@ -122,7 +142,11 @@ def ours(given: argparse.Namespace) -> dict[str, Any]:
         memory.append(int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1]) * 4096 / 2**20)
 
     RunLogger.log_epoch = remember  # type: ignore[method-assign]
-    settings = [f"train.batch={given.batch}", f"train.steps={given.steps}"]
+    settings = [
+        f"train.batch={given.batch}",
+        f"train.steps={given.steps}",
+        f"train.compile={compilation(given)}",
+    ]
     with quiet():
         options = dict(settings=settings, device=given.device, trackers=["none"], force=True)
         result = facespace.train(given.recipe, given.set, given.set.parent / f"run-{given.recipe}", **options)
@@ -153,12 +177,13 @@ def case(name: str, batch: int, folder: Path, given: argparse.Namespace) -> str:
             steps = int(found["limit"][-1]["rate"] * given.seconds / size) + 1 if way == "ours" else 0
             found[way].append(turn(way, given, steps=steps, **options))
     rates = {way: statistics.median(one["rate"] for one in rows) for way, rows in found.items()}
+    share = statistics.median(one["share"] for one in found["limit"])
     start = statistics.median(one["start"] for one in found["ours"])
     memory = max((one["memory"] for one in found["ours"]), key=len)
     early = memory[min(2, len(memory) - 1)]
     return (
         f"{name:<16} {size:>5} {rates['plain']:>8,.0f} {rates['ours']:>8,.0f} {rates['limit']:>8,.0f} "
-        f"{rates['ours'] / rates['plain']:>7.2f}× {rates['ours'] / rates['limit']:>6.2f} "
+        f"{rates['ours'] / rates['plain']:>7.2f}× {rates['ours'] / rates['limit']:>6.2f} {share:>8.2f} "
         f"{found['limit'][0]['precision']:>6} {start:>7.1f} s   {early:,.0f} → {memory[-1]:,.0f} MiB in {len(memory)} epochs"
     )
 
@@ -174,6 +199,7 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=12)
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    parser.add_argument("--compile", action="store_true", help="ours and the limit with torch.compile")
     given = parser.parse_args()
 
     import torch
@@ -197,7 +223,7 @@ def main() -> None:
                 flush=True,
             )
         print(
-            f"{'recipe':<16} {'batch':>5} {'plain':>8} {'ours':>8} {'limit':>8} {'ours/plain':>8} {'/limit':>6} "
+            f"{'recipe':<16} {'batch':>5} {'plain':>8} {'ours':>8} {'limit':>8} {'ours/plain':>8} {'/limit':>6} {'/product':>8} "
             f"{'in':>6} {'1st step':>9}   memory"
         )
         for name in given.recipes:

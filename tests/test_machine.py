@@ -64,6 +64,23 @@ def test_the_fast_transposed_convolution_is_a_transposed_convolution(size, kerne
         torch.testing.assert_close(mine, its, rtol=3e-2, atol=3e-2 * its.abs().max().item())
 
 
+@pytest.mark.parametrize(("size", "kernel", "padding"), [(8, 3, 0), (9, 3, 1), (8, 4, 1), (5, 5, 2)])
+def test_in_float32_the_fast_transposed_convolution_equals_the_plain_one(size, kernel, padding):
+    torch.manual_seed(0)
+    layer = TransposedConv(6, 5, kernel, 2, padding)
+    x = torch.randn(3, 6, size, size, requires_grad=True)
+    inputs = (x, layer.weight, layer.bias)
+    fast, plain = layer(x), F.conv_transpose2d(x, layer.weight, layer.bias, 2, padding)
+    assert "InputGradient" in type(fast.grad_fn).__name__
+    assert "InputGradient" not in type(layer.eval()(x).grad_fn).__name__
+    torch.testing.assert_close(fast, plain)
+    weights = torch.randn_like(plain)
+    ours = torch.autograd.grad((fast * weights).sum(), inputs)
+    theirs = torch.autograd.grad((plain * weights).sum(), inputs)
+    for mine, its in zip(ours, theirs):
+        torch.testing.assert_close(mine, its, rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_reduced_precision_learns_nearly_the_same(drawn, tmp_path, precision):
     plain = train(drawn, tmp_path / "fp32", "train.precision=fp32", "train.epochs=4")

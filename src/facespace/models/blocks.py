@@ -96,13 +96,14 @@ def norm_activation(config: ModelConfig, width: int) -> list[nn.Module]:
 
 
 class TransposedConv(nn.ConvTranspose2d):
-    """A square nn.ConvTranspose2d that is faster in bfloat16 on CPUs."""
+    """A square nn.ConvTranspose2d that trains faster on CPUs."""
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
         """(B, C, H, W) -> (B, C', (H − 1) · stride − 2 · padding + kernel, same of W)."""
-        if not (input.device.type == "cpu" and torch.is_autocast_enabled("cpu")):
+        autocast = torch.is_autocast_enabled("cpu")
+        if input.device.type != "cpu" or not (autocast or self.training):
             return super().forward(input, output_size)
-        dtype = torch.get_autocast_dtype("cpu")
+        dtype = torch.get_autocast_dtype("cpu") if autocast else input.dtype
         assert self.bias is not None
         x, weight, bias = input.to(dtype), self.weight.to(dtype), self.bias.to(dtype)
         return cast(Tensor, _InputGradient.apply(x, weight, bias, self.stride[0], self.padding[0]))
@@ -124,8 +125,8 @@ class TransposedConv2x(nn.ConvTranspose2d):
 class _InputGradient(torch.autograd.Function):
     """A transposed convolution computed by its definition, as the gradient of a convolution with respect to
     its input. In bfloat16 oneDNN's kernels for that take an eighth to nine tenths of the time of its
-    deconvolution for odd kernels, and those for the gradients the same for even kernels (measured:
-    benchmarks/train.py)."""
+    deconvolution for odd kernels, and those for the gradients the same for even kernels; in float32 seven tenths
+    for odd kernels, and the same time for even ones (measured: benchmarks/train.py)."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, stride: int, padding: int) -> Tensor:
