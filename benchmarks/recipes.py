@@ -2,11 +2,13 @@
 samples it, measured, and drawn.
 
     FACESPACE_INCEPTION=… python benchmarks/recipes.py CELEBA WORK [--only RECIPE,RECIPE] [--faces 4000,11000] [--minutes 60]
+        [--steps 2000]
 
 CELEBA is the official folder. Sets are prepared below WORK in the size and crop of each recipe (LFW, yearbook and synthetic faces are
 replaced by CelebA, so that the rows can be compared); a stage of progressive growing starts from the stage before. A run that is there is
-read, one that was cut off continues. WORK/pictures has for each row a sheet with originals, which are photographs and stay there, and
-WORK/docs one of decoder outputs alone: two rows of reconstructions, two of samples. Prints the table."""
+read, one that was cut off continues. With --steps the recipes that take days have a shorter training, which the table's column says.
+WORK/pictures has for each row a sheet with originals, which are photographs and stay there, and WORK/docs one of decoder outputs alone: two
+rows of reconstructions, two of samples. Prints the table."""
 
 import argparse
 import json
@@ -55,7 +57,9 @@ def prepared(row: Row, celeba: Path, work: Path) -> facespace.FaceSet:
     return facespace.FaceSet(to)
 
 
-def trained(row: Row, faces: facespace.FaceSet, work: Path, minutes: float | None) -> dict[str, Any] | None:
+def trained(
+    row: Row, faces: facespace.FaceSet, work: Path, minutes: float | None, steps: int | None
+) -> dict[str, Any] | None:
     """The content of the run's run.json; None where its time was over before its end."""
     run = work / "runs" / row.key
     if not (run / "run.json").is_file():
@@ -69,6 +73,7 @@ def trained(row: Row, faces: facespace.FaceSet, work: Path, minutes: float | Non
             start=start,
             resume=resume,
             minutes=minutes,
+            settings=[] if steps is None else [f"train.steps={steps}"],
             trackers=["none"],
             force=not resume,
         )
@@ -128,6 +133,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=600, help="test faces, and samples, of FID")
     parser.add_argument("--features", default="inception")
     parser.add_argument("--minutes", type=float, help="of each training; the next call continues it")
+    parser.add_argument("--steps", type=int, help="of each training; the recipe's own without it")
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
     names = options.only.split(",") if options.only else [name for name in RECIPES if name != "demo"]
@@ -137,7 +143,7 @@ def main() -> None:
             row = Row(name, count)
             try:
                 faces = prepared(row, options.celeba, options.work)
-                run = trained(row, faces, options.work, options.minutes)
+                run = trained(row, faces, options.work, options.minutes, options.steps)
             except FacespaceError as error:
                 print(f"{row.key}: {error}", flush=True)
                 continue
