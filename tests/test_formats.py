@@ -89,6 +89,10 @@ def assert_same_loss(plan, code: str, faces: int = 4) -> None:
     largest = max(weight.grad.abs().max().item() for weight in weights.values())
     for name, mine in file.named_parameters():  # a bias before a norm has a gradient of rounding errors
         torch.testing.assert_close(mine.grad, weights[name].grad, rtol=1e-3, atol=1e-5 * largest)
+    averages = dict(model.named_buffers())
+    for name, mine in file.named_buffers():
+        torch.testing.assert_close(mine, averages[name], rtol=1e-4, atol=1e-4)
+    file.load_state_dict(model.state_dict())  # the averages' last bits move pixels of a network of random weights
     with torch.inference_mode():
         z = model.eval().encode(x).mean
         encoded = file.eval().encode(x)
