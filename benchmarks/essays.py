@@ -3,6 +3,7 @@ sliders, and a JSON file with the sliders and a caption for each tile.
 
 python benchmarks/essays.py [blur] [kl] [prior] [edits]     # all without a name; kl trains six small models"""
 
+import io
 import json
 import sys
 import tempfile
@@ -268,6 +269,13 @@ def sheet_of(figure: Figure) -> Image.Image:
     return sheet
 
 
+def encoded(figure: Figure) -> bytes:
+    """The sheet as a WebP file."""
+    file = io.BytesIO()
+    sheet_of(figure).save(file, "WEBP", quality=78, method=6)
+    return file.getvalue()
+
+
 def main() -> None:
     """Computes the figures that are named, or all."""
     FOLDER.mkdir(exist_ok=True)
@@ -276,7 +284,7 @@ def main() -> None:
         start = time.perf_counter()
         figure = FIGURES[name]()
         path = FOLDER / f"{name}.webp"
-        sheet_of(figure).save(path, "WEBP", quality=78, method=6)
+        path.write_bytes(encoded(figure))
         about = {
             "tile": list(figure.tiles[0].size),
             "sliders": [slider._asdict() for slider in figure.sliders],
