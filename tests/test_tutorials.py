@@ -85,6 +85,13 @@ def test_pictures_of_the_sheet_are_those_of_the_lesson():
     )
 
 
+def test_the_changes_of_the_page_for_developers_fit():
+    changes = DIFF.findall(text_of("develop"))
+    assert len(changes) >= 5
+    for change in changes:
+        subprocess.run(["git", "apply", "--check", "-p1", "-"], cwd=ROOT, input=change, text=True, check=True)
+
+
 @pytest.fixture(scope="module")
 def developed(tmp_path_factory) -> Path:
     """A copy of the project with the files and changes of docs/develop.md."""
