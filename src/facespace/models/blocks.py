@@ -125,8 +125,8 @@ class TransposedConv2x(nn.ConvTranspose2d):
 class _InputGradient(torch.autograd.Function):
     """A transposed convolution computed by its definition, as the gradient of a convolution with respect to
     its input. In bfloat16 oneDNN's kernels for that take an eighth to nine tenths of the time of its
-    deconvolution for odd kernels, and those for the gradients the same for even kernels; in float32 seven tenths
-    for odd kernels, and the same time for even ones (measured: benchmarks/train.py)."""
+    deconvolution for odd kernels, and those for the gradients the same for even kernels; in float32 they take
+    seven tenths for odd kernels, and the same time for even ones (measured: benchmarks/train.py)."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, stride: int, padding: int) -> Tensor:
