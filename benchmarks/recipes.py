@@ -33,14 +33,16 @@ TABLE = "| recipe | faces | steps | time | weights | MSE, training | MSE, valida
 
 
 class Row(NamedTuple):
-    """A recipe and its number of training faces."""
+    """A recipe, its number of training faces, and its steps where they are not the recipe's own."""
 
     name: str
     faces: int
+    steps: int | None = None
 
     @property
     def key(self) -> str:
-        return f"{self.name}-{self.faces}"
+        shorter = "" if self.steps is None else f"-{self.steps}-steps"
+        return f"{self.name}-{self.faces}{shorter}"
 
 
 def prepared(row: Row, celeba: Path, work: Path) -> facespace.FaceSet:
@@ -57,14 +59,12 @@ def prepared(row: Row, celeba: Path, work: Path) -> facespace.FaceSet:
     return facespace.FaceSet(to)
 
 
-def trained(
-    row: Row, faces: facespace.FaceSet, work: Path, minutes: float | None, steps: int | None
-) -> dict[str, Any] | None:
+def trained(row: Row, faces: facespace.FaceSet, work: Path, minutes: float | None) -> dict[str, Any] | None:
     """The content of the run's run.json; None where its time was over before its end."""
     run = work / "runs" / row.key
     if not (run / "run.json").is_file():
         earlier = STAGES.get(row.name)
-        start = work / "runs" / f"{earlier}-{row.faces}" if earlier else None
+        start = work / "runs" / row._replace(name=earlier).key if earlier else None
         resume = (run / "checkpoint.pt").is_file()
         facespace.train(
             row.name,
@@ -73,7 +73,7 @@ def trained(
             start=start,
             resume=resume,
             minutes=minutes,
-            settings=[] if steps is None else [f"train.steps={steps}"],
+            settings=[] if row.steps is None else [f"train.steps={row.steps}"],
             trackers=["none"],
             force=not resume,
         )
@@ -140,10 +140,10 @@ def main() -> None:
     lines, features = [], open_features(options.features)
     for name in names:
         for count in map(int, options.faces.split(",")):
-            row = Row(name, count)
+            row = Row(name, count, options.steps)
             try:
                 faces = prepared(row, options.celeba, options.work)
-                run = trained(row, faces, options.work, options.minutes, options.steps)
+                run = trained(row, faces, options.work, options.minutes)
             except FacespaceError as error:
                 print(f"{row.key}: {error}", flush=True)
                 continue

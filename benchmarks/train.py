@@ -95,7 +95,7 @@ def limit(given: argparse.Namespace) -> dict[str, Any]:
     from facespace.training.runtime import Runtime
 
     plan = recipe(given.recipe)
-    machine = Runtime(given.device, replace(plan.train, compile=compilation(given)))
+    machine = Runtime(given.device, replace(plan.train, compile=given.compile))
     model = machine.to_device(build(plan.model)).train()
     optimizer = torch.optim.Adam(model.parameters(), plan.train.learning_rate, fused=True)
     network = machine.prepare(model, optimizer)
@@ -122,11 +122,6 @@ def limit(given: argparse.Namespace) -> dict[str, Any]:
     return {"rate": found, "precision": machine.precision, "share": share}
 
 
-def compilation(given: argparse.Namespace) -> str:
-    """The value of train.compile."""
-    return "on" if given.compile else "auto"
-
-
 def ours(given: argparse.Namespace) -> dict[str, Any]:
     """`facespace train`, with the memory after each epoch."""
     import facespace
@@ -145,7 +140,7 @@ def ours(given: argparse.Namespace) -> dict[str, Any]:
     settings = [
         f"train.batch={given.batch}",
         f"train.steps={given.steps}",
-        f"train.compile={compilation(given)}",
+        f"train.compile={given.compile}",
     ]
     with quiet():
         options = dict(settings=settings, device=given.device, trackers=["none"], force=True)
@@ -199,7 +194,13 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=12)
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
-    parser.add_argument("--compile", action="store_true", help="ours and the limit with torch.compile")
+    parser.add_argument(
+        "--compile",
+        action="store_const",
+        const="on",
+        default="auto",
+        help="ours and the limit with torch.compile",
+    )
     given = parser.parse_args()
 
     import torch

@@ -92,9 +92,8 @@ def assert_same_loss(plan, code: str, faces: int = 4) -> None:
     averages = dict(model.named_buffers())
     for name, mine in file.named_buffers():
         torch.testing.assert_close(mine, averages[name], rtol=1e-4, atol=1e-4)
-    file.load_state_dict(
-        model.state_dict()
-    )  # the averages' last bits move pixels of a network of random weights
+    # The last bits of these averages move pixels of a network of random weights.
+    file.load_state_dict(model.state_dict())
     with torch.inference_mode():
         z = model.eval().encode(x).mean
         encoded = file.eval().encode(x)

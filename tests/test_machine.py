@@ -46,7 +46,16 @@ def lines(run: Path) -> list[dict]:
 # ---- number formats and kernels
 
 
-@pytest.mark.parametrize(("size", "kernel", "padding"), [(8, 3, 0), (9, 3, 1), (8, 4, 1), (5, 5, 2)])
+def gradients(one: torch.Tensor, other: torch.Tensor, inputs: tuple) -> zip:
+    """Pairs of the gradients of two outputs with respect to each input, by the same random weights."""
+    weights = torch.randn_like(other)
+    return zip(*(torch.autograd.grad((output * weights).sum(), inputs) for output in (one, other)))
+
+
+KERNELS = pytest.mark.parametrize(("size", "kernel", "padding"), [(8, 3, 0), (9, 3, 1), (8, 4, 1), (5, 5, 2)])
+
+
+@KERNELS
 def test_the_fast_transposed_convolution_is_a_transposed_convolution(size, kernel, padding):
     torch.manual_seed(0)
     layer = TransposedConv(6, 5, kernel, 2, padding)
@@ -56,28 +65,20 @@ def test_the_fast_transposed_convolution_is_a_transposed_convolution(size, kerne
     plain = F.conv_transpose2d(x, layer.weight, layer.bias, 2, padding)
     assert fast.dtype == torch.bfloat16 and fast.shape == plain.shape
     torch.testing.assert_close(fast.float(), plain, rtol=2e-2, atol=2e-2)
-    weights = torch.randn_like(plain)
-    inputs = (x, layer.weight, layer.bias)
-    ours = torch.autograd.grad((fast.float() * weights).sum(), inputs)
-    theirs = torch.autograd.grad((plain * weights).sum(), inputs)
-    for mine, its in zip(ours, theirs):
+    for mine, its in gradients(fast.float(), plain, (x, layer.weight, layer.bias)):
         torch.testing.assert_close(mine, its, rtol=3e-2, atol=3e-2 * its.abs().max().item())
 
 
-@pytest.mark.parametrize(("size", "kernel", "padding"), [(8, 3, 0), (9, 3, 1), (8, 4, 1), (5, 5, 2)])
+@KERNELS
 def test_in_float32_the_fast_transposed_convolution_equals_the_plain_one(size, kernel, padding):
     torch.manual_seed(0)
     layer = TransposedConv(6, 5, kernel, 2, padding)
     x = torch.randn(3, 6, size, size, requires_grad=True)
-    inputs = (x, layer.weight, layer.bias)
     fast, plain = layer(x), F.conv_transpose2d(x, layer.weight, layer.bias, 2, padding)
     assert "InputGradient" in type(fast.grad_fn).__name__
     assert "InputGradient" not in type(layer.eval()(x).grad_fn).__name__
     torch.testing.assert_close(fast, plain)
-    weights = torch.randn_like(plain)
-    ours = torch.autograd.grad((fast * weights).sum(), inputs)
-    theirs = torch.autograd.grad((plain * weights).sum(), inputs)
-    for mine, its in zip(ours, theirs):
+    for mine, its in gradients(fast, plain, (x, layer.weight, layer.bias)):
         torch.testing.assert_close(mine, its, rtol=1e-4, atol=1e-4)
 
 

@@ -85,11 +85,17 @@ def test_pictures_of_the_sheet_are_those_of_the_lesson():
     )
 
 
-def test_the_changes_of_the_page_for_developers_fit():
+def apply_changes(root: Path, *options: str) -> int:
+    """Applies the changes of docs/develop.md to a copy of the project; gives their number."""
     changes = DIFF.findall(text_of("develop"))
-    assert len(changes) >= 5
     for change in changes:
-        subprocess.run(["git", "apply", "--check", "-p1", "-"], cwd=ROOT, input=change, text=True, check=True)
+        command = ["git", "apply", *options, "-p1", "-"]
+        subprocess.run(command, cwd=root, input=change, text=True, check=True)
+    return len(changes)
+
+
+def test_the_changes_of_the_page_for_developers_fit():
+    assert apply_changes(ROOT, "--check") >= 5
 
 
 @pytest.fixture(scope="module")
@@ -113,8 +119,7 @@ def developed(tmp_path_factory) -> Path:
         path = root / found["path"]
         assert not path.exists(), f"{found['path']} exists already"
         path.write_text(found["text"], encoding="utf-8")
-    for change in DIFF.findall(page):
-        subprocess.run(["git", "apply", "-p1", "-"], cwd=root, input=change, text=True, check=True)
+    apply_changes(root)
     return root
 
 
