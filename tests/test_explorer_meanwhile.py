@@ -83,6 +83,36 @@ def test_a_stroke_outlives_a_reload_before_the_answer_and_is_read_then(slow):
     steps(slow, 3)
 
 
+def test_an_answer_that_comes_while_the_page_is_loaded_anew_adds_no_step(slow):
+    """The browser has the address by then, with the face before the answer; the history has the one after it."""
+    open_board(slow)
+    before = slow.picture()
+    slow.gate.close("encode")
+    draw_line(slow, 0.3)
+    steps(slow, 3)
+    address = slow.page.url
+    slow.gate.open()
+    slow.page.wait_for_url(lambda url: url != address)
+    slow.page.evaluate("address => history.replaceState(null, '', address)", address)
+    slow.page.reload()
+    slow.ready(3)
+    assert not same(slow.picture(), before)
+    steps(slow, 3)
+    current(slow, 3)
+
+
+def test_a_link_to_an_earlier_face_of_this_tab_is_followed(slow):
+    """It is an address that the tab itself wrote, but not what it was loaded again with."""
+    slow.ready(2)
+    first, link = slow.picture(), slow.page.url
+    slow.page.keyboard.press("r")
+    steps(slow, 3)
+    slow.page.goto(slow.page.url.split("#")[0] + "mark.svg")
+    slow.page.goto(link)
+    slow.ready(4)
+    assert same(slow.picture(), first)
+
+
 def test_undo_while_a_pointer_is_down_takes_back_what_it_does_and_nothing_more(tab):
     empty, before = open_board(tab), tab.picture()
     draw_line(tab, 0.3, release=False)

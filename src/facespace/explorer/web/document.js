@@ -5,7 +5,7 @@
 import { fromUrlBase64, latentToText, toUrlBase64 } from './maths.js';
 import { mixFromText, mixToText } from './mix.js';
 import { directionsFromText, directionsToText } from './own_directions.js';
-import { changeOwn, openFacts, readLatent, restore, setMix, state } from './state.js';
+import { changeOwn, openFacts, readLatent, restore, setLocks, setMix, state } from './state.js';
 
 /** @typedef {import('./types.js').EditPanel} EditPanel */
 /** @typedef {import('./types.js').EditTab} EditTab */
@@ -48,12 +48,20 @@ export function fromDocument(document, label) {
   check(document);
   const z = readLatent(document.z);
   const original = readLatent(document.original ?? document.z);
-  const locks = /** @type {Record<EditPanel, (string | number)[]>} */ ({});
-  for (const panel of EDIT_PANELS) locks[panel] = readLocks(document.locks?.[panel]);
   const own = directionsFromText(document.own, openFacts().latents);
   const names = new Set(own.map(({ name }) => name));
   if (own.length) changeOwn((known) => [...known.filter(({ name }) => !names.has(name)), ...own]);
-  restore({ z, original, locks }, label);
+  restore(z, original, label);
+  setLocks(locksOf(document));
+}
+
+/**
+ * Restores the locks alone: the face that was stored is newer. Throws as fromDocument does.
+ * @param {any} document
+ */
+export function locksFromDocument(document) {
+  check(document);
+  setLocks(locksOf(document));
 }
 
 /** @param {any} document */
@@ -70,6 +78,13 @@ function check(document) {
     const other = String(document.fingerprint).slice(0, 16);
     throw new Error(`This face belongs to another model (${other}). Open that space, then try again.`);
   }
+}
+
+/** @param {any} document */
+function locksOf(document) {
+  const locks = /** @type {Record<EditPanel, (string | number)[]>} */ ({});
+  for (const panel of EDIT_PANELS) locks[panel] = readLocks(document.locks?.[panel]);
+  return locks;
 }
 
 /** @param {unknown} given */

@@ -2,7 +2,8 @@
 /** Assembles the page: the access token, the connection, the panels, and the face that the address asks for. */
 
 import { $, announce, attempt, button, find, h, isAborted, loadIcons, setPressed, toast } from './dom.js';
-import { fromLink, restoreView, shareLink } from './document.js';
+import { isOwnAddress, writeAddress } from './address.js';
+import { fromLink, restoreView } from './document.js';
 import { engine } from './engine.js';
 import { startKeyboard } from './keyboard.js';
 import { startAttributes } from './panels/attributes.js';
@@ -24,7 +25,7 @@ import { startStage } from './panels/stage.js';
 import { startTopbar } from './panels/topbar.js';
 import { accessToken, storeToken, tokenIn } from './session.js';
 import { isSite } from './site.js';
-import { lastSpace, openLink, showSpace } from './spaces.js';
+import { lastSpace, LINK, openLink, RELOADED, showSpace } from './spaces.js';
 import { decoderChanged, on, openFacts, panelShown, setView, showAgain, state } from './state.js';
 import { undoSwipes } from './swipe.js';
 import { createTabs } from './tabs.js';
@@ -152,11 +153,8 @@ async function takeToken(token) {
   return taken;
 }
 
-/** Keeps the face of the page in its address. */
 function updateAddress() {
-  if (!state.facts || linkText) return;
-  const { hash } = new URL(shareLink());
-  if (location.hash !== hash) history.replaceState(null, '', hash);
+  if (state.facts && !linkText) writeAddress();
 }
 
 /**
@@ -208,12 +206,13 @@ async function returnToSpace() {
 async function openFirstSpace() {
   spaceOpened = true;
   const document = linkText ? await attempt(async () => fromLink(/** @type {string} */ (linkText))) : null;
+  const label = linkText && isOwnAddress(linkText) ? RELOADED : LINK;
   linkText = null;
   const firstInstead = (/** @type {unknown} */ error) => {
     if (isAborted(error)) throw error; // another one was chosen meanwhile
-    return showSpace(0, document);
+    return showSpace(0, document, label);
   };
-  await attempt(() => showSpace(lastSpace(), document).catch(firstInstead));
+  await attempt(() => showSpace(lastSpace(), document, label).catch(firstInstead));
   if (!state.facts) spaceOpened = false; // the connection was lost again: the next one tries
 }
 

@@ -2,14 +2,16 @@
 /** Opens spaces, and faces of a document in the space that they belong to. */
 
 import { attempt, toast } from './dom.js';
-import { fromDocument, fromLink, restoreMix, restoreView } from './document.js';
+import { fromDocument, fromLink, locksFromDocument, restoreMix, restoreView } from './document.js';
 import { engine } from './engine.js';
 import { showFirstFace } from './panels/random.js';
 import { cachePicture } from './pictures.js';
 import { openFacts, openSpace, setFace, setStatistics, setView, state, withoutAct } from './state.js';
 import { readText, sessionStore, writeText } from './storage.js';
 
-const LINK = 'Link'; // label of a step
+/** Labels of a step: a face that came with the address, which another page or this tab had written. */
+export const LINK = 'Link';
+export const RELOADED = 'Reloaded';
 const SPACE = 'space';
 const POLL_MS = 700;
 const LAST_STAGE = 2; // of the statistics
@@ -33,7 +35,8 @@ export async function showSpace(index, document = null, label = LINK) {
   writeText(sessionStore, SPACE, String(index));
   window.document.title = `${facts.name} · facespace`;
   const hadHistory = openSpace(facts);
-  if (document) await attempt(async () => restoreDocument(document, label)); // before what was stored goes on
+  const restoreThis = label === RELOADED && hadHistory ? locksFromDocument : restoreDocument;
+  if (document) await attempt(async () => restoreThis(document, label)); // before what was stored goes on
   const mean = await engine.mean();
   if (engine.space !== index) return; // another one was opened meanwhile
   cachePicture(mean.z, mean.picture);
@@ -71,8 +74,9 @@ export async function openDocument(document, label) {
  */
 function restoreDocument(document, label) {
   fromDocument(document, label);
-  restoreMix(document, label === LINK);
-  if (label !== LINK) return;
+  const linked = label === LINK || label === RELOADED;
+  restoreMix(document, linked);
+  if (!linked) return;
   restoreView(document);
   setView({});
 }

@@ -403,17 +403,16 @@ export function undo() {
 export const redo = () => step(state.historyIndex + 1);
 
 /**
- * Restores a face with its original and its locks, as one step of the history.
- * @param {{z: Float32Array, original: Float32Array, locks: Record<EditPanel, (string | number)[]>}} saved
+ * Restores a face with its original, as one step of the history.
+ * @param {Float32Array} z
+ * @param {Float32Array} original
  * @param {string} label
  */
-export function restore({ z, original, locks }, label) {
-  for (const panel of /** @type {EditPanel[]} */ (Object.keys(state.locks))) state.locks[panel] = new Set(locks[panel]);
+export function restore(z, original, label) {
   const entry = state.history[state.historyIndex];
   const known = entry && equal(entry.z, z) && equal(entry.original.z, original);
   state.original = known ? entry.original : { z: original, picture: null };
   commit(label, z);
-  emit('locks');
 }
 
 /** @param {Partial<View>} changes */
@@ -434,6 +433,12 @@ export function toggleLock(panel, axis) {
   const locked = state.locks[panel];
   const wasLocked = locked.delete(axis);
   if (!wasLocked) locked.add(axis);
+  emit('locks');
+}
+
+/** @param {Record<EditPanel, (string | number)[]>} locks */
+export function setLocks(locks) {
+  for (const panel of /** @type {EditPanel[]} */ (Object.keys(state.locks))) state.locks[panel] = new Set(locks[panel]);
   emit('locks');
 }
 
