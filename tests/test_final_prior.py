@@ -182,6 +182,21 @@ def test_a_prior_goes_along_with_its_encoder_and_is_fitted_anew_to_another(faces
     assert mean_density(moved.prior(), z) > mean_density(before.prior(), z)
 
 
+def test_a_prior_goes_along_with_its_decoder_and_is_measured_anew(faces, tmp_path):
+    train(faces, tmp_path / "a", (*VAE, "train.prior=mixture"))
+    before = facespace.load(tmp_path / "a")
+    train(
+        faces, tmp_path / "b", (*VAE, "train.freeze=decoder", "objective.adversarial=0"), start=tmp_path / "a"
+    )
+    after = facespace.load(tmp_path / "b")
+    np.testing.assert_array_equal(after.sample(3, prior="mixture"), before.sample(3, prior="mixture"))
+    z = torch.from_numpy(after.posterior_means(FaceSet(faces), "validation"))
+    found = mean_density(before.prior(), z)
+    assert after.card["priors"]["mixture"]["nats"]["validation"]["fitted"] == pytest.approx(found, rel=1e-4)
+    assert after.card["aggregate_posterior"]["nats"]["mixture"] == pytest.approx(found, rel=1e-4)
+    assert found != pytest.approx(before.card["aggregate_posterior"]["nats"]["mixture"], rel=1e-4)
+
+
 def test_the_stages_of_a_space_names_all_its_trainings(faces, drawn, tmp_path):
     first = train(faces, tmp_path / "a", (*VAE, "train.prior=none"))
     train(drawn, tmp_path / "b", (*VAE, "train.prior=none", "train.steps=5"), start=tmp_path / "a")

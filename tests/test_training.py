@@ -314,6 +314,44 @@ def test_a_decoder_that_learned_alone_keeps_what_was_fitted_to_the_latents(drawn
     assert "priors" not in facespace.load(tmp_path / "all").card
 
 
+@pytest.mark.parametrize("body", ["mlp", "residual"])
+def test_an_encoder_learns_alone_and_samples_and_edits_stay(drawn, tmp_path, body):
+    settings = [
+        f"model.backbone={body}",
+        "train.steps=4",
+        "objective.adversarial=0",
+        "train.ema_half_life=50",
+    ]
+    train("demo", drawn, tmp_path / "whole", settings=settings)
+    with quiet():
+        before = facespace.load(tmp_path / "whole")
+        before.fit_prior(FaceSet(drawn), "mixture", components=2)
+        before.fit_components(FaceSet(drawn), 3)
+    options = {"settings": [*settings, "train.freeze=decoder"], "start": tmp_path / "whole"}
+    train("demo", drawn, tmp_path / "r", **options)
+    for name in ("best", "last"):
+        after = facespace.load(tmp_path / "r" / name)
+        old, new = (space.model.state_dict() for space in (before, after))
+        moved = {name.split(".")[0] for name in old if not torch.equal(old[name], new[name])}
+        assert moved == {"encoder", "heads"}
+        np.testing.assert_array_equal(after.sample(5), before.sample(5))
+        np.testing.assert_array_equal(after.directions().units, before.directions().units)
+        assert after.card["stages"][-1]["trained"] == "encoder"
+
+
+def test_an_encoder_does_not_learn_alone_where_it_cannot(drawn, trained, tmp_path):
+    alone, to = "train.freeze=decoder", tmp_path / "r"
+    with pytest.raises(UsageError, match="needs a space whose decoder stays as it is"):
+        train("demo", drawn, to, settings=[alone])
+    with pytest.raises(UsageError, match=r"objective.adversarial=0.5 trains a decoder"):
+        train(None, drawn, to, settings=[alone, "objective.adversarial=0.5"], start=trained)
+    levels = ["model.kind=hierarchical", "model.backbone=residual", "model.levels=2"]
+    train("demo", drawn, tmp_path / "levels", settings=[*levels, "train.steps=2"])
+    with pytest.raises(UsageError, match=r"the one of model.kind=hierarchical uses the decoder's features"):
+        train(None, drawn, to, settings=[alone], start=tmp_path / "levels")
+    assert not to.exists()
+
+
 def test_a_start_that_does_not_fit_is_refused(drawn, trained, tmp_path):
     with pytest.raises(
         UsageError, match=r"do not fit this recipe's model: .* is \[.*\] and \[.*Leave out the recipe"

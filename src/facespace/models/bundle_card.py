@@ -62,7 +62,7 @@ class Stage(TypedDict):
     images: int
     seconds: float  # in training steps
     faces: int | None  # training faces
-    trained: str  # "all", or "decoder" where the encoder stayed as it was
+    trained: str  # "all", or "decoder" where the encoder stayed as it was, or the other way round
     about: NotRequired[str]  # further words, where one entry stands for several trainings
 
 
@@ -269,7 +269,7 @@ def stages_of(card: Card | BundleCard) -> list[Stage]:
     train = recipe.get("train") or {}
     if "step" not in card:
         return []
-    frozen = (train.get("freeze") or train.get("only")) in ("encoder", "decoder")  # the older name's value
+    frozen = train.get("freeze") == "encoder" or train.get("only") == "decoder"  # the older name
     own: Stage = {
         "recipe": str(recipe.get("name") or ""),
         "steps": card["step"],

@@ -234,8 +234,8 @@ def _stages(stages: Sequence[Stage]) -> Rows:
         text = f"{stage['recipe']}, {stage['steps']:,} steps, {stage['images']:,} images"
         if stage.get("faces"):
             text += f" of {stage['faces']:,} faces"
-        if stage.get("trained") == "decoder":
-            text += ", the decoder alone"
+        if stage.get("trained", "all") != "all":
+            text += f", the {stage['trained']} alone"
         about = f" ({stage['about']})" if "about" in stage else ""
         yield f"stage {place}", f"{text}, {duration(stage['seconds'])}{about}"
     steps, images, seconds = (sum(stage[key] for stage in stages) for key in ("steps", "images", "seconds"))

@@ -45,6 +45,7 @@ from facespace.models.bundle_card import MODEL_PRIOR, DirectionsEntry, Entry, Fi
 from facespace.models.graphs import DECODER, ENCODER, QUANTIZER, prior_graph
 from facespace.models.locations import check_writable
 from facespace.models.prior_facts import STORED_KINDS
+from facespace.recipes.config import Frozen
 from facespace.recipes.model_config import ModelConfig
 
 if TYPE_CHECKING:  # directions and encoded faces are read without it
@@ -247,19 +248,31 @@ def latent_size(loaded: Bundle) -> int:
     return math.prod(loaded.model.latent_shape)
 
 
-def carry_over(origin: Bundle, folder: Path) -> None:
+def carry_over(origin: Bundle, folder: Path, same: Frozen = "encoder") -> None:
     """Copies priors, directions and encoded faces of the bundle `origin` into the bundle in `folder`, whose
-    encoder is the same. Entries that belong to other weights are left out."""
+    encoder is the same. Where the decoder is the `same`, its discriminator is copied, and encoded faces and
+    the figures of their distribution are not. Entries that belong to other weights are left out."""
     source = read_card(origin.folder)
     with writing(folder, WAIT):
         card = read_card(folder)
         found = _fitted(origin.folder, source, origin.card["fingerprint"], card["fingerprint"])
-        if "aggregate_posterior" in source:
+        if same == "encoder" and "aggregate_posterior" in source:
             card["aggregate_posterior"] = source["aggregate_posterior"]
+        if same == "decoder":
+            found.entries.pop("encoded", None)
+            found.files.pop(ENCODED, None)
+            _carry_discriminator(origin, source, found, card["fingerprint"])
         _leave_out(found, card)
         card |= found.entries
         with _changed(folder) as beside:
             write_files(beside, card, found.files)
+
+
+def _carry_discriminator(origin: Bundle, source: Card, found: "_Fitted", weights: str) -> None:
+    entry = source.get("discriminator")
+    if _belongs(entry, origin.card["fingerprint"]):
+        found.entries["discriminator"] = {**entry, "weights": weights}
+        found.files[DISCRIMINATOR] = _tensors(origin.folder, DISCRIMINATOR, entry)
 
 
 def _leave_out(found: "_Fitted", card: Card) -> None:
@@ -316,18 +329,18 @@ def save_over(
     config: ModelConfig,
     template: Template,
     facts: Fields,
-    same_encoder: bool = False,
+    keeps: bool = False,
 ) -> None:
     """Writes a bundle in place of an older one of the same run. Priors, directions and encoded faces that
-    somebody fitted to the older one are kept where its weights, or only its encoder, are the same; a note
-    names those that no longer fit."""
+    somebody fitted to the older one are kept where its weights are the same, or where the run `keeps` the
+    encoder or the decoder; a note names those that no longer fit."""
     with writing(folder, WAIT):
         restore_interrupted(folder)
         older = read_card(folder) if (folder / CARD).is_file() else {}
         kept, entries = _Fitted({}, {}, []), {}
         if older:
             weights = fingerprint(tensors_of(model))
-            belongs_to = older["fingerprint"] if same_encoder else weights
+            belongs_to = older["fingerprint"] if keeps else weights
             kept = _fitted(folder, older, belongs_to, weights)
             if older["fingerprint"] == weights and "aggregate_posterior" in older:
                 entries["aggregate_posterior"] = older["aggregate_posterior"]

@@ -147,11 +147,16 @@ def _check_names(field_name: str, names: Sequence[str], known: Sequence[str]) ->
             )
 
 
+Frozen = Literal["none", "encoder", "decoder"]  # a part of a model
+
+
 @dataclass(frozen=True)
 class TrainConfig:
     """How a model is trained."""
 
-    freeze: Literal["none", "encoder"] = "none"  # encoder: that of the starting space stays as it is
+    # The part of the starting space that stays as it is. With the encoder latents stay, and with the decoder
+    # the faces that latents decode to.
+    freeze: Frozen = "none"
     epochs: int = 20
     steps: int | None = None  # where set, this many optimiser steps instead of whole epochs
     # At least this many steps, in whole epochs: `epochs` of a small set can be too few for faces. Setting

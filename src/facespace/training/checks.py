@@ -18,7 +18,8 @@ from facespace.data.faces import FaceSet
 from facespace.models import LatentModel
 from facespace.models.bundle import Bundle
 from facespace.models.locations import BEST, LAST
-from facespace.recipes.config import Recipe, TrainConfig
+from facespace.recipes.config import Frozen, Recipe, TrainConfig
+from facespace.recipes.model_config import HIERARCHICAL
 from facespace.report.run_files import METRICS, POSITION, RESULT
 from facespace.training.checkpoint import CHECKPOINT, PREVIOUS
 from facespace.training.pool import check_samples
@@ -35,14 +36,32 @@ def check(
     """Raises UsageError or TrainingError for all that is known to be wrong before any work; changes
     nothing."""
     check_trackers(trackers)
-    if plan.train.freeze == "encoder" and not started:
-        raise UsageError(
-            "train.freeze=encoder needs a space whose encoder stays as it is: name it with --from."
-        )
+    _check_freeze(plan, started)
     check_samples(plan)
     _check_faces(plan, faces)
     if not resume:
         _check_target(run, force)
+
+
+def _check_freeze(plan: Recipe, started: bool) -> None:
+    """That there is a part to keep, and that a loss remains for the other one."""
+    part = plan.train.freeze
+    if part == "none":
+        return
+    if not started:
+        raise UsageError(
+            f"train.freeze={part} needs a space whose {part} stays as it is: name it with --from."
+        )
+    if part == "decoder" and plan.model.kind in HIERARCHICAL:
+        raise UsageError(
+            "train.freeze=decoder trains the encoder alone, and the one of "
+            f"model.kind={plan.model.kind} uses the decoder's features. Set train.freeze=none."
+        )
+    if part == "decoder" and plan.objective.adversarial > 0:
+        raise UsageError(
+            f"objective.adversarial={plan.objective.adversarial:g} trains a decoder, and "
+            "train.freeze=decoder keeps it. Add --set objective.adversarial=0."
+        )
 
 
 def _check_faces(plan: Recipe, faces: FaceSet) -> None:
@@ -126,7 +145,7 @@ def fitted_of(origin: Bundle, train: TrainConfig) -> str:
     """A sentence on what was fitted to the latents of the origin and does not fit an encoder that is trained
     further, and what comes in its place; empty where there is nothing, or the encoder stays as it is."""
     priors, directions = origin.card.get("priors") or {}, "directions" in origin.card
-    if train.freeze == "encoder" or not (priors or directions):
+    if train.freeze != "none" or not (priors or directions):
         return ""
     found = [f"priors ({', '.join(priors)})"] if priors else []
     found += ["directions"] if directions else []
@@ -150,10 +169,15 @@ def _unfit(own: Mapping[str, torch.Tensor], loaded: Mapping[str, torch.Tensor]) 
     return None
 
 
-def freeze_encoder(model: LatentModel) -> None:
-    """Freezes all but the decoder, in eval mode, so that latents, and what was fitted to them, stay valid."""
+def freeze(model: LatentModel, part: Frozen) -> None:
+    """Freezes a part of a model in eval mode, and all else but the other part. With the encoder latents stay,
+    and what was fitted to them; with the decoder the faces that latents decode to."""
+    if part == "none":
+        return
     model.eval().requires_grad_(False)
-    model.decoder.train().requires_grad_(True)
+    names = ("decoder",) if part == "encoder" else ("encoder", "heads")
+    for name in names:
+        model.get_submodule(name).train().requires_grad_(True)
 
 
 @contextmanager

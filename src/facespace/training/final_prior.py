@@ -22,6 +22,7 @@ from facespace.models.flow_training import MIN_FACES
 from facespace.models.posteriors import Gaussian
 from facespace.models.prior import FittedPrior, Prior
 from facespace.models.priors import FACES_PER_LATENT, Autoregressive, FittedNormal, fitted_prior
+from facespace.recipes.config import Frozen
 from facespace.training.loaders import Loader
 from facespace.training.records import PriorReport
 
@@ -45,13 +46,14 @@ class Latents(NamedTuple):
 
 
 def fit(
-    opened: bundle.Bundle, setting: str, loader: Loader, mirror: bool, seed: int, carried: bool = False
+    opened: bundle.Bundle, setting: str, loader: Loader, mirror: bool, seed: int, kept: Frozen = "none"
 ) -> PriorReport | None:
     """Fits the priors that train.prior names to the model of a bundle, and keeps the best one, or the one
     that is named, and the figures in the bundle. None where training has fewer than FEWEST faces.
 
-    `mirror` fits to mirror images too, where there are few faces. Where the bundle holds priors that were
-    `carried` over from the space that training started from, `auto` fits none. A bundle that has the figures
+    `mirror` fits to mirror images too, where there are few faces. Where training `kept` a part of the space
+    that it started from, and the bundle holds priors that were carried over from there, `auto` fits none;
+    with the decoder kept, their figures become those of the new latents. A bundle that has the figures
     already stays as it is."""
     start = time.monotonic()
     card = bundle.card_of(opened.folder)
@@ -60,9 +62,10 @@ def fit(
     if len(loader.rows) < FEWEST:
         return None
     z = encode(opened.model, loader, mirror)
-    enough = carried and setting == AUTO and card.get("priors")
+    enough = kept != "none" and setting == AUTO and card.get("priors")
     found = _fit_all({} if enough else candidates(setting, z, opened.model), z, opened.model, seed)
-    nats = _densities(found, opened.model.prior, z)
+    carried = _measure_carried(opened, z) if enough and kept == "decoder" else {}
+    nats = _densities({**found, **carried}, opened.model.prior, z)
     best = setting if setting in nats else max(nats, key=nats.__getitem__)
     if best in found:
         _keep(opened, best, found[best], z, loader.faces, seed)
@@ -187,15 +190,28 @@ def _densities(found: Mapping[str, FittedPrior], own: Prior, z: Latents) -> dict
     return {MODEL_PRIOR: _density(own, z.held_out), **nats}
 
 
+def _figures(prior: FittedPrior, z: Latents, model: LatentModel) -> prior_fit.FitFigures:
+    """The figures that `fit-prior` gives of a prior."""
+    others = {"train": z.learned[:, 0], z.split: z.held_out}
+    learned = z.learned.flatten(0, 1)
+    return prior_fit.measure_fit(prior, model.prior, learned, others, "train", _on_cpu(model.quantize, model))
+
+
+def _measure_carried(opened: bundle.Bundle, z: Latents) -> dict[str, FittedPrior]:
+    """Writes the figures of priors that were carried over, for latents of another encoder; the priors."""
+    entries: Card = dict(bundle.card_of(opened.folder).get("priors", {}))
+    found = {kind: fitted.load_prior(opened, kind) for kind in entries}
+    for kind, prior in found.items():
+        entries[kind] = {**entries[kind], **_figures(prior, z, opened.model)}
+    fitted.add_facts(opened, "priors", entries)
+    return found
+
+
 def _keep(
     opened: bundle.Bundle, kind: str, prior: FittedPrior, z: Latents, faces: FaceSet, seed: int
 ) -> None:
     """Keeps a prior in a bundle with the facts and figures that `fit-prior` gives."""
-    others = {"train": z.learned[:, 0], z.split: z.held_out}
-    model = opened.model
-    figures = prior_fit.measure_fit(
-        prior, model.prior, z.learned.flatten(0, 1), others, "train", _on_cpu(model.quantize, model)
-    )
+    figures = _figures(prior, z, opened.model)
     count, views, _ = z.learned.shape
     facts = asdict(prior_fit.PriorFacts(kind, faces.fingerprint, "train", count, views > 1, seed))
     # Fitted at the end of training, not by fit-prior.

@@ -35,7 +35,7 @@ from facespace.training.checks import (
     NotFinite,
     check,
     fitted_of,
-    freeze_encoder,
+    freeze,
     graceful_shutdown,
     load_pretrained,
 )
@@ -160,7 +160,7 @@ class Training:
             trackers,
             self.seed,
             stages_of(origin.card) if origin else (),
-            origin if self.plan.train.freeze == "encoder" else None,  # a frozen encoder's latents stay
+            origin if self.plan.train.freeze != "none" else None,  # latents stay, or what they decode to
             origin.card.get("origin") if origin else None,
         )
 
@@ -169,8 +169,7 @@ class Training:
         one."""
         train = self.plan.train
         averaged = moving_average(self.model, train.decay) if train.decay else None
-        if train.freeze == "encoder":
-            freeze_encoder(self.model)
+        freeze(self.model, train.freeze)
         trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         optimizer = OPTIMIZERS[train.optimizer](
             trained, lr=train.learning_rate, weight_decay=train.weight_decay, fused=True
@@ -317,8 +316,7 @@ class Training:
         pause = min(until, self.save_at)
         epoch, first = divmod(self.at.step, self.epoch_steps)
         self.network.train()
-        if self.plan.train.freeze == "encoder":
-            freeze_encoder(self.model)
+        freeze(self.model, self.plan.train.freeze)
         start, begin = time.monotonic(), self.at.step
         for batch in self.loader.shuffled(self.seed, epoch, first):
             self.pending.add(self.at.step, self.step(batch))

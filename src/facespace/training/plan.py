@@ -12,6 +12,14 @@ from facespace.recipes import recipe as named_recipe
 from facespace.recipes.config import Recipe
 from facespace.training.missing_networks import without_missing_networks
 
+# What is trained alone by the recipe of a space that was trained further, by the part that it keeps.
+ALONE = {
+    "encoder": "The recipe of this space trains the decoder alone, so that latents, priors and directions "
+    "stay valid. --set train.freeze=none trains the encoder too.",
+    "decoder": "The recipe of this space trains the encoder alone, so that samples and edits stay as they "
+    "are. --set train.freeze=none trains the decoder too.",
+}
+
 
 def plan_of(recipe: Recipe | str | None, origin: Bundle | None, settings: Sequence[str]) -> Recipe:
     """The recipe, or without one that of the origin, with the settings. Where these name a number of epochs,
@@ -22,11 +30,8 @@ def plan_of(recipe: Recipe | str | None, origin: Bundle | None, settings: Sequen
         plan, missing = without_missing_networks(plan, settings)
         if missing:
             note(missing)
-        if plan.train.freeze == "encoder" and not any(text.startswith("train.freeze") for text in settings):
-            note(
-                "The recipe of this space trains the decoder alone, so that latents, priors and directions "
-                "stay valid. --set train.freeze=none trains the encoder too."
-            )
+        if plan.train.freeze != "none" and not any(text.startswith("train.freeze") for text in settings):
+            note(ALONE[plan.train.freeze])
     names = {setting.partition("=")[0] for setting in settings}
     if "train.epochs" in names and "train.min_steps" not in names:
         return replace(plan, train=replace(plan.train, min_steps=0))

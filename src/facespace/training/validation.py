@@ -18,7 +18,7 @@ from facespace.image.pixels import to_uint8
 from facespace.models import LatentModel, bundle, fitted, locations
 from facespace.models.bundle_card import Stage
 from facespace.models.priors import FittedNormal
-from facespace.recipes.config import Recipe
+from facespace.recipes.config import Frozen, Recipe
 from facespace.training import final_prior
 from facespace.training.auxiliary_losses import AuxiliaryLosses
 from facespace.training.checkpoint import Progress
@@ -34,6 +34,8 @@ PRIOR_FACES = 5_000  # training faces whose latents an autoencoder's prior is fi
 COMPARED = 1_000  # training faces on which average and weights are compared without validation faces
 SHOWN = 64  # samples on a sheet
 RECONSTRUCTED = 16  # faces on a sheet of reconstructions
+# What a stage trained, by the part that it kept.
+TRAINED: dict[Frozen, str] = {"none": "all", "encoder": "decoder", "decoder": "encoder"}
 AVERAGE, RAW = "average", "raw"  # names of the candidates: the moving average of the weights, and these
 
 
@@ -159,20 +161,20 @@ class Validator:
             facts["started_from"] = self.origin
         if self.address:
             facts["origin"] = self.address
-        same_encoder = self.plan.train.freeze == "encoder"
-        fitted.save_over(self.run / name, model, self.plan.model, self.faces.template, facts, same_encoder)
+        part = self.plan.train.freeze
+        fitted.save_over(self.run / name, model, self.plan.model, self.faces.template, facts, part != "none")
         if self.carried is not None:
-            fitted.carry_over(self.carried, self.run / name)
+            fitted.carry_over(self.carried, self.run / name, part)
 
     def _fit_priors(self, bundles: Sequence[bundle.Bundle]) -> dict[str, PriorReport]:
         """Fits the final prior in each bundle; one with the weights of an earlier one gets a copy of its."""
-        setting, reports, carried = self.plan.train.prior, {}, self.carried is not None
+        setting, reports, kept = self.plan.train.prior, {}, self.plan.train.freeze
         earlier: dict[str, bundle.Bundle] = {}
         for opened in bundles if setting != final_prior.NONE else ():
             same = earlier.setdefault(opened.card["fingerprint"], opened)
             if same is opened:
                 mirror = self.plan.data.flip
-                found = final_prior.fit(opened, setting, self.loader, mirror, self.seed, carried)
+                found = final_prior.fit(opened, setting, self.loader, mirror, self.seed, kept)
             else:
                 fitted.carry_over(same, opened.folder)
                 found = reports.get(same.folder.name)
@@ -200,7 +202,7 @@ class Validator:
             "images": metrics.step * self.loader.size,
             "seconds": metrics.training_seconds,
             "faces": len(self.loader.rows),
-            "trained": "decoder" if self.plan.train.freeze == "encoder" else "all",
+            "trained": TRAINED[self.plan.train.freeze],
         }
 
     @torch.inference_mode()
