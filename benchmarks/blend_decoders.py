@@ -8,6 +8,7 @@ All else is AFTER's, whose encoder and priors must be BEFORE's. BEFORE may be a 
 (models/upsampled.py): its detail network counts with the share then. BEFORE and AFTER are folders or names such as faces64."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -45,12 +46,18 @@ def _same(before: torch.Tensor | None, after: torch.Tensor) -> bool:
     return before is not None and before.shape == after.shape and torch.allclose(before, after, atol=1e-6)
 
 
-def blend(before: Bundle, after: Bundle, to: Path, share: float, bits: int) -> int:
-    """Writes the packed space; returns its size in bytes."""
+def blend(
+    before: Bundle, after: Bundle, to: Path, share: float, bits: int, history: Sequence[str] = ()
+) -> int:
+    """Writes the packed space; returns its size in bytes. `history` are sentences for the card on how the space was
+    trained, in the place of AFTER's stages."""
     weights = blended(before.model.state_dict(), after.model.state_dict(), share)
     after.model.load_state_dict(weights)
     parts = {"before": before.card["fingerprint"], "after": after.card["fingerprint"], "share": share}
-    return pack(after, to, {"blended": parts}, bits=bits)
+    facts: dict[str, object] = {"blended": parts}
+    if history:
+        facts["history"] = list(history)
+    return pack(after, to, facts, bits=bits)
 
 
 def main() -> None:
@@ -63,8 +70,11 @@ def main() -> None:
     parser.add_argument("to", type=Path)
     parser.add_argument("--share", type=float, default=0.5)
     parser.add_argument("--bits", type=int, default=8)
+    parser.add_argument(
+        "--history", action="append", default=[], help="a sentence for the card; may be repeated"
+    )
     asked = parser.parse_args()
-    size = blend(load(asked.before), load(asked.after), asked.to, asked.share, asked.bits)
+    size = blend(load(asked.before), load(asked.after), asked.to, asked.share, asked.bits, asked.history)
     print(f"{asked.to}: {size / 1e6:.1f} MB")
 
 

@@ -175,8 +175,8 @@ MEASURED = 64  # faces of a figure in a caption
 
 
 def prior() -> Figure:
-    """Ten samples of the default space for each prior and temperature."""
-    space = facespace.load()
+    """Ten samples of faces64 for each prior and temperature."""
+    space = facespace.load("faces64")
     tiles, captions = [], []
     for kind, name in PRIORS.items():
         for temperature in TEMPERATURES:
@@ -207,9 +207,9 @@ WAYS = ("difference of means", "decorrelated direction", "decorrelated, all othe
 
 
 def edits() -> Figure:
-    """The same edit of ten faces of the default space by three directions, and what a classifier that took no
+    """The same edit of ten faces of faces64 by three directions, and what a classifier that took no
     part in it sees change."""
-    space = facespace.load()
+    space = facespace.load("faces64")
     classifier = load_classifier("scorer")
     columns = [classifier.names.index(name) for name in (EDITED, *WATCHED)]
     z = space.sample_latents(MEASURED, seed=8, temperature=0.8)

@@ -20,7 +20,7 @@ from facespace.core.console import quiet
 from facespace.core.errors import TrainingError
 from facespace.latent.morph import PathSpec
 from facespace.models import bundle, card_text
-from facespace.models.locations import DEFAULT_SPACE
+from facespace.models.locations import PACKAGED
 from facespace.perception.store import SCORER, read_classifier
 from facespace.recipes import RECIPES, recipe
 from facespace.recipes.config import Recipe
@@ -184,11 +184,11 @@ def test_old_values_of_library_arguments_work(trained, capsys):
     ]
 
 
-def test_the_default_space_opens_with_current_names(capsys):
+def test_faces64_opens_with_current_names(capsys):
     """Its card, written before the renames, is not rewritten."""
-    stored = json.loads((DEFAULT_SPACE / "card.json").read_text())
+    stored = json.loads((PACKAGED / "faces64/card.json").read_text())
     assert {"latent", "body", "pixels"} < set(stored["model"]) and "only" in stored["recipe"]["train"]
-    space = facespace.load()
+    space = facespace.load("faces64")
     plan = from_dict(Recipe, stored["recipe"])
     assert from_dict(Recipe, space.card["recipe"]) == plan and plan.train.freeze == "encoder"
     assert plan.model == space.model.config and plan.objective.center_weight == 30
@@ -339,8 +339,8 @@ def test_an_older_evaluation_has_current_names():
 
 
 def test_facts_of_older_directions_and_classifiers_have_current_names():
-    stored = json.loads((DEFAULT_SPACE / "card.json").read_text())["directions"]["names"]
-    facts = facespace.load().directions().facts
+    stored = json.loads((PACKAGED / "faces64/card.json").read_text())["directions"]["names"]
+    facts = facespace.load("faces64").directions().facts
     for name, old in stored.items():
         assert facts[name]["shots"] == old["pairs"] and "pairs" not in facts[name]
     for figures in read_classifier(None).card["held_out"]["attributes"].values():

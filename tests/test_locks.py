@@ -211,7 +211,7 @@ def test_what_was_fitted_to_the_best_bundle_stays_while_its_weights_stay_and_is_
     assert again.prior("normal").log_prob is not None and not capsys.readouterr().err
     changed = bundle.load(trained / "best").model
     changed.state_dict()[next(iter(changed.state_dict()))].add_(1)
-    fitted.save_over(folder, changed, config, loaded.template, facts, same_encoder=True)
+    fitted.save_over(folder, changed, config, loaded.template, facts, keeps=True)
     assert load(folder).directions().names == ("smile",)
     changed.state_dict()[next(iter(changed.state_dict()))].add_(1)
     fitted.save_over(folder, changed, config, loaded.template, facts)

@@ -158,7 +158,7 @@ def test_the_default_space(precision, tmp_path, cli):
     code, out, _ = cli("export", "--format", "onnx", "--to", to, "--precision", precision, "--json")
     facts = json.loads(out)  # nothing but the facts is on stdout
     assert code == 0 and all(row["psnr"] > 45 for row in facts["differences"].values())
-    most = {"fp32": 37e6, "fp16": 19e6, "int8": 11e6}[precision]
+    most = {"fp32": 38e6, "fp16": 19.5e6, "int8": 11e6}[precision]
     assert sum(facts["bytes"].values()) < most
     space = facespace.load()
     directions, arrays = space.directions(), load_file(to / "directions.safetensors")
@@ -221,8 +221,8 @@ def test_bad_precisions_and_missing_packages_are_refused_with_a_sentence(trained
 
 @needs_onnx
 def test_the_example_of_the_docs_needs_neither_torch_nor_facespace(tmp_path):
-    """The default space, by the text of docs/onnx.md."""
-    facespace.export(to=tmp_path / "faces64", format="onnx", precision="int8")
+    """faces64, by the text of docs/onnx.md."""
+    facespace.export("faces64", to=tmp_path / "faces64", format="onnx", precision="int8")
     text = (DOCS / "onnx.md").read_text(encoding="utf-8")
     example = re.findall(r"```python\n(.*?)```", text, re.DOTALL)[0]
     blocked = "import sys\nsys.modules.update(torch=None, facespace=None)\n"

@@ -8,7 +8,7 @@ from facespace.core.errors import BundleError
 from facespace.models import locations
 from facespace.space.reduced import reduced
 
-NAMES = ("faces64", "faces-gray", "faces128")
+NAMES = ("faces128", "faces-gray", "faces64")
 
 
 def test_every_space_of_the_package_is_listed_the_default_one_first():
@@ -31,7 +31,7 @@ def test_a_space_of_the_package_opens_by_its_name(name, tmp_path, monkeypatch):
 
 def test_a_name_that_is_no_space_gets_those_of_the_package(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(BundleError, match="comes along: faces64, faces-gray, faces128"):
+    with pytest.raises(BundleError, match="comes along: faces128, faces-gray, faces64"):
         facespace.load("faces-grey")
     assert locations.packaged_space("../weights/faces-gray") is None
     (tmp_path / "faces-gray").mkdir()  # a folder of the user's own comes first
@@ -61,7 +61,7 @@ def test_the_gray_space_is_small_and_has_the_shape_of_the_yearbook():
     )
 
 
-def test_the_space_at_128_pixels_has_the_latents_of_the_default_one():
+def test_the_space_at_128_pixels_has_the_latents_of_the_one_at_64():
     small, large = facespace.load("faces64"), facespace.load("faces128")
     assert large.image_shape == (3, 128, 128) and large.latent_dim == small.latent_dim
     z = small.sample_latents(4, seed=2, temperature=0.8)

@@ -331,7 +331,7 @@ def test_playing_imports_nothing_of_the_extra_train(tmp_path, played):
 
 def save_face(folder: Path) -> Path:
     path = folder / "face.png"
-    Image.fromarray(RANDOM.integers(0, 256, (64, 64, 3), np.uint8)).save(path)
+    Image.fromarray(RANDOM.integers(0, 256, (128, 128, 3), np.uint8)).save(path)
     return path
 
 

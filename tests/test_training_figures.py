@@ -102,11 +102,11 @@ def no_networks(monkeypatch):
         monkeypatch.delenv(name, raising=False)
 
 
-def test_the_default_space_is_trained_further_by_its_name(tmp_path, no_networks, capsys):
+def test_a_space_of_the_package_is_trained_further_by_its_name(tmp_path, no_networks, capsys):
     with quiet():
         facespace.prepare("synthetic", to=tmp_path / "set", size=64, limit=30, workers=1)
     settings = ["train.steps=2", "train.batch=4"]
-    for start in ("faces64", locations.DEFAULT_SPACE):
+    for start in ("faces64", locations.PACKAGED / "faces64"):
         facespace.train(
             None,
             tmp_path / "set",
@@ -125,7 +125,7 @@ def test_the_default_space_is_trained_further_by_its_name(tmp_path, no_networks,
     goal = space.card["recipe"]["objective"]
     assert (goal["features"], goal["adversarial"], goal["discriminator"]) == ("attributes", 0.0, "projected")
     assert "perceptual" in space.card["metrics"]["train"] and space.default_prior == "flow"
-    stages = facespace.load().card["stages"]
+    stages = facespace.load("faces64").card["stages"]
     assert space.card["stages"][:-1] == stages and space.card["stages"][-1]["steps"] == 2
     # Asked for in so many words, a network that is missing stays an error.
     for asked in ("objective.features=vgg16", "objective.adversarial=0.1"):
@@ -174,12 +174,16 @@ def test_losses_on_missing_networks(no_networks, monkeypatch, tmp_path):
     assert kept.objective.features == "attributes" and "gone" in said
 
 
-def test_the_default_space_says_how_it_was_trained_in_all():
-    space = facespace.load()
+def test_the_spaces_of_the_package_say_how_they_were_trained_in_all():
+    assert "about ten hours" in dict(read().sections["Training"])["in all"]
+    space = facespace.load("faces64")
     stages = space.card["stages"]
     assert 5 < sum(stage["seconds"] for stage in stages) / 3600 < 6 and len(stages) == 4
-    assert "about six hours" in dict(read().sections["Training"])["in all"]
+    assert "about six hours" in dict(read("faces64").sections["Training"])["in all"]
     # A space that was trained from it lists them, and its own.
     assert [stage["trained"] for stage in stages] == ["all", "decoder", "decoder", "decoder"]
     distance = space.card["aggregate_posterior"]["kl_to_standard_normal"]
-    assert f"{distance:,.1f} nats from N(0, I)" in dict(read().sections["Priors"])["aggregate posterior"]
+    assert (
+        f"{distance:,.1f} nats from N(0, I)"
+        in dict(read("faces64").sections["Priors"])["aggregate posterior"]
+    )

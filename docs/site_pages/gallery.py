@@ -40,7 +40,7 @@ def page() -> str:
     lines = [
         "# Gallery\n",
         "Pictures and films that the program made, each with its command. These people do not exist: the faces are samples of "
-        "[the default space](faces64.md), or drawn by the program. The same command gives the same picture (`--scale` makes "
+        "[the default space](faces128.md), or drawn by the program. The same command gives the same picture (`--scale` makes "
         "it larger); `make gallery` makes all of them again.",
     ]
     for row in rows():

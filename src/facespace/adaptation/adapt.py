@@ -22,10 +22,11 @@ from facespace.adaptation.set_prior import fit_set_priors
 from facespace.core.console import note
 from facespace.core.errors import TrainingError
 from facespace.core.locks import writing
-from facespace.models.locations import BEST
+from facespace.models.locations import BEST, packaged_space
 from facespace.report.report import Report
 from facespace.space.face_space import FaceSpace, load
 
+BASE = "faces64"  # of faces128 a step takes three times as long
 INVERSION_SHARE = 0.4  # of the minutes, at most
 CHECKED = 8  # latents on which directions are compared
 PRIOR_FACES = 32
@@ -69,6 +70,12 @@ class Adapted:
         return self.ending in (COMPLETE, EARLY)
 
 
+def load_base(base: Path | str | None) -> FaceSpace:
+    """The space to adapt; without a name BASE, or where the package has it not, the default space. Raises
+    what `load` does."""
+    return load(packaged_space(BASE) if base is None else base)
+
+
 def adapt(
     photos: Photos,
     to: Path | str | None = None,
@@ -82,8 +89,8 @@ def adapt(
     on_step: OnStep = ignore,
     stop: Stop = never,
 ) -> FaceSpace:
-    """A space of a few photographs: the `base`, by default the default space, tuned until it shows them
-    (pivotal tuning: Roich et al., 2021), while the faces of its prior stay as they are.
+    """A space of a few photographs: the `base`, by default faces64, tuned until it shows them (pivotal
+    tuning: Roich et al., 2021), while the faces of its prior stay as they are.
 
     `photos` is a folder, files, pictures, uint8 arrays or a prepared set, 1 to 5,000 faces; photographs are
     aligned as `align` says (see `read_photos`). With 20 and more faces a tenth is held out, the encoder
@@ -95,7 +102,7 @@ def adapt(
 
     Raises UsageError and ImageError for photographs and bases that cannot be used, TrainingError where there
     is nothing to resume."""
-    opened = base if isinstance(base, FaceSpace) else load(base)
+    opened = base if isinstance(base, FaceSpace) else load_base(base)
     spec = AdaptSpec(photos, opened, minutes, seed, align, resume, force, on_step, stop)
     if to is not None:
         return adapt_to(Path(to), spec).space

@@ -41,7 +41,7 @@ def adapt(
     to
         The folder to make: the space, and index.html, which shows what it can do.
     start
-        The space to adapt. [default: the default space]
+        The space to adapt; faces128 takes three times as long. [default: faces64]
     minutes
         At most this long. Steps grow with it from 20 faces on; up to 19 take about a minute.
     seed
@@ -49,15 +49,14 @@ def adapt(
     resume
         Go on with an interrupted adaptation: the same command as before, with --resume.
     """
-    from facespace.adaptation.adapt import AdaptSpec, adapt_to
-    from facespace.space.face_space import load
+    from facespace.adaptation.adapt import AdaptSpec, adapt_to, load_base
     from facespace.training.checks import graceful_shutdown
 
     if not photos:
         raise UsageError(
             "Name photographs, a folder of them, or a prepared set: facespace adapt PHOTOS --to DIR"
         )
-    base = load(start)
+    base = load_base(start)
     commands = _next(photos, to)
     with graceful_shutdown() as arrived, stage_bars() as on_step:
         spec = AdaptSpec(

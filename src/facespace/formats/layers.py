@@ -9,7 +9,15 @@ from typing import NamedTuple
 
 from facespace.core.errors import UsageError
 from facespace.recipes.model_config import ModelConfig
-from facespace.recipes.sizes import FULL_SIZE_WIDTH, GROUPS, cell_channels, pooled_map, smallest_map
+from facespace.recipes.sizes import (
+    DETAIL_WIDTH,
+    FULL_SIZE_WIDTH,
+    GROUPS,
+    cell_channels,
+    halved,
+    pooled_map,
+    smallest_map,
+)
 
 WIDTH = 110  # characters of a line
 INDENT = 8  # of the first line of an attribute
@@ -54,6 +62,8 @@ def network(config: ModelConfig) -> Network:
     for a backbone without a text."""
     if config.backbone == "progressive":
         return _progressive(config)
+    if config.backbone == "residual_upsampled":
+        return _residual_upsampled(config)
     parts = BACKBONES[config.backbone](config)
     residual = config.backbone == "residual"
     return Network(
@@ -76,10 +86,10 @@ def shape_text(shape: Shape) -> str:
     return "×".join(map(str, shape))
 
 
-def sequential(lines: Sequence[Line], indent: int = INDENT) -> str:
-    """An nn.Sequential of these lines, each with the shape after it; a long line is broken after its first
-    layer."""
-    rows = ["nn.Sequential("]
+def sequential(lines: Sequence[Line], indent: int = INDENT, name: str = "nn.Sequential") -> str:
+    """An nn.Sequential, or a class of that kind, of these lines, each with the shape after it; a long line is
+    broken after its first layer."""
+    rows = [f"{name}("]
     margin = " " * (indent + 4)
     for line in lines:
         text, shape = f"{margin}{', '.join(line.layers)},", f"  # {shape_text(line.shape)}"
@@ -176,6 +186,23 @@ def _residual(config: ModelConfig) -> Parts:
     return Parts(encoder, math.prod(small), decoder, (height, width), small[1:])
 
 
+def _residual_upsampled(config: ModelConfig) -> Network:
+    parts = _residual(halved(config))
+    extra = {
+        "full_size_width": str(FULL_SIZE_WIDTH),
+        "detail_width": str(DETAIL_WIDTH),
+        "raw_channels": str(raw_channels(config)),
+    }
+    return Network(
+        sequential(parts.encoder, name="Halved"),
+        _heads(config, parts.features, parts.grid),
+        sequential(parts.decoder, name="Upsampled"),
+        config.image,
+        blocks="residual_upsampled",
+        extra=extra,
+    )
+
+
 def _progressive(config: ModelConfig) -> Network:
     small = smallest_map(config, config.widths[-1], len(config.widths) - 1)
     extra = {
@@ -245,4 +272,4 @@ BACKBONES: dict[str, Callable[[ModelConfig], Parts]] = {
     "conv_pool": _conv_pool,
     "residual": _residual,
 }
-KNOWN = (*BACKBONES, "progressive")  # backbones with a text
+KNOWN = (*BACKBONES, "residual_upsampled", "progressive")  # backbones with a text

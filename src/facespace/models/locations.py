@@ -1,6 +1,7 @@
 """Where bundles lie: the best one of a run, the spaces that are part of the package, and those of the hub,
 hf://USER/NAME@REVISION, which are fetched here. Opens no model."""
 
+import time
 from pathlib import Path
 
 from facespace.core.cards import CARD, WEIGHTS
@@ -10,19 +11,19 @@ from facespace.core.hub_address import address_of, origin_of
 from facespace.models import shared_parts
 from facespace.report.run_files import METRICS
 
+LOOKS = 3  # at a folder before it is said to hold no bundle
 BEST, LAST = "best", "last"  # the two bundles of a run
 # Endings of the files of runs and bundles, and of other programs' models: never photographs or latents.
 _ENDINGS = ".safetensors .json .jsonl .pt .pth .ckpt .bin .onnx .pkl .pickle .h5 .tar .zip .gz"
 MODEL_ENDINGS = frozenset(_ENDINGS.split())
 PACKAGED = Path(__file__).parents[1] / "weights"  # each of its folders is a space that comes along
-DEFAULT_SPACE = PACKAGED / "faces64"
+DEFAULT_SPACE = PACKAGED / "faces128"
 
 
 def default_space() -> Path | None:
-    """The folder of the default space, or None where the package was installed without it."""
-    if (DEFAULT_SPACE / CARD).is_file():
-        return DEFAULT_SPACE
-    return None
+    """The folder of the default space, or None where the package was installed without it. Raises BundleError
+    as `shared_parts.whole` does."""
+    return shared_parts.whole(DEFAULT_SPACE) if _is_packaged(DEFAULT_SPACE) else None
 
 
 def require_default_space() -> Path:
@@ -124,9 +125,12 @@ def find(folder: Path) -> Path:
         )
     if folder.is_file():
         raise UsageError(NO_FOLDER.format(folder))
-    found = _bundle_in(folder)
-    if found is not None:
-        return found
+    for _ in range(LOOKS):
+        found = _bundle_in(folder)
+        if found is not None:
+            return found
+        time.sleep(0.02)  # another process may be between the two renames that replace the folder
+        restore_interrupted(folder)
     raise BundleError(
         f"{folder} holds no trained model (no {CARD}, no {BEST}/{CARD}). Name the folder of a run or of a "
         "trained model."

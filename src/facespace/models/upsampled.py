@@ -7,34 +7,24 @@ zero at first, so that training starts at the smaller space's image, enlarged. I
 decoder's features and not from its image, which has fewer channels. They are enlarged bilinearly: where a
 discriminator scores images, a pixel shuffle learns a pattern of every second pixel."""
 
-from dataclasses import replace
 from typing import cast
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from facespace.core.errors import UsageError
 from facespace.models.blocks import Backbone, Residual, norm_activation, zero_convolution
 from facespace.models.residual import residual
 from facespace.recipes.model_config import ModelConfig
-from facespace.recipes.sizes import FULL_SIZE_WIDTH
-
-DETAIL_WIDTH = 48  # channels at half the image's size
+from facespace.recipes.sizes import DETAIL_WIDTH, FULL_SIZE_WIDTH, halved
 
 
 def residual_upsampled(config: ModelConfig, inputs: int, raw_channels: int) -> Backbone:
     """The backbone `residual` at half the image's height and width, with a detail network. Raises UsageError
     for an odd size, and what `residual` does."""
-    channels, height, width = config.image
-    if height % 2 or width % 2:
-        raise UsageError(
-            "The residual_upsampled backbone halves an image first, and cannot halve "
-            f"{height}×{width}. Prepare the set at another --size."
-        )
-    small = residual(replace(config, image=(channels, height // 2, width // 2)), inputs, raw_channels)
+    small = residual(halved(config), inputs, raw_channels)
     encoder = Halved(*cast(nn.Sequential, small.encoder))
     decoder = Upsampled(config, raw_channels, *cast(nn.Sequential, small.decoder))
-    return small._replace(encoder=encoder, decoder=decoder, size=(height, width))
+    return small._replace(encoder=encoder, decoder=decoder, size=config.image[1:])
 
 
 class Halved(nn.Sequential):

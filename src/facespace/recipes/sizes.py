@@ -1,11 +1,14 @@
 """Sizes of a model that follow from its config alone, without torch: the networks and the code that is
 printed of them read the same numbers."""
 
+from dataclasses import replace
+
 from facespace.core.errors import UsageError
 from facespace.recipes.model_config import ModelConfig
 
 GROUPS = 8  # of a group norm
 FULL_SIZE_WIDTH = 16  # channels of a residual decoder at the image's size
+DETAIL_WIDTH = 48  # channels of the detail network of residual_upsampled, at half the image's size
 POOLED_WIDTH = 2  # channels of the smallest map of backbone=conv_pool
 
 
@@ -25,6 +28,17 @@ def smallest_map(
             "change model.widths."
         )
     return channels, height // factor, width // factor
+
+
+def halved(config: ModelConfig) -> ModelConfig:
+    """The config with half the image's height and width. Raises UsageError for an odd size."""
+    channels, height, width = config.image
+    if height % 2 or width % 2:
+        raise UsageError(
+            f"The {config.backbone} backbone halves an image first, and cannot halve {height}×{width}. "
+            "Prepare the set at another --size."
+        )
+    return replace(config, image=(channels, height // 2, width // 2))
 
 
 def pooled_map(config: ModelConfig) -> tuple[int, int, int]:

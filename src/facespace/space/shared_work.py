@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from facespace.core.cards import CARD, WEIGHTS
-from facespace.models.locations import DEFAULT_SPACE
+from facespace.models.locations import default_space
 from facespace.space.face_space import FaceSpace, load
 from facespace.workers.networks import NetworkFiles, network_files, opened
 from facespace.workers.tasks import Care, Crew, crew
@@ -17,8 +17,8 @@ from facespace.workers.where import Workers
 
 def space_files(space: FaceSpace) -> NetworkFiles:
     """A space as a task names it."""
-    folder = space.folder
-    if folder.resolve() == DEFAULT_SPACE.resolve():
+    folder, default = space.folder, default_space()
+    if default is not None and folder.resolve() == default.resolve():
         return network_files(open_prepared, None)
     return network_files(open_prepared, folder, (CARD, WEIGHTS))
 

@@ -88,7 +88,7 @@ class LengthNotes:
             )
 
     def _set_for_default(self) -> str:
-        """The set, where the default space takes it; else how to prepare one, after the rest of a command."""
+        """The set, where faces64 takes it; else how to prepare one, after the rest of a command."""
         template = self.faces.template
         if self.faces.image_shape == (3, 64, 64) and template.crop == "center-148":
             return f"{self.faces.place} --to RUN"

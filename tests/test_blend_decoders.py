@@ -1,0 +1,69 @@
+"""benchmarks/blend_decoders.py: a space whose decoder lies between those of two others."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import facespace
+from facespace.core.errors import UsageError
+from facespace.models import bundle, export
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+from blend_decoders import blend, blended
+
+
+@pytest.fixture
+def further(trained, tmp_path):
+    """A packed space and the same one with another decoder."""
+    opened = bundle.load(trained)
+    export.pack(opened, tmp_path / "before", bits=16)
+    with torch.no_grad():
+        for weight in opened.model.decoder.parameters():
+            weight.add_(0.02 * torch.randn_like(weight))
+    export.pack(opened, tmp_path / "after", bits=16)
+    return tmp_path / "before", tmp_path / "after"
+
+
+def test_a_decoder_lies_between_two_others_and_all_else_is_theirs(further, tmp_path):
+    spaces = [facespace.load(folder) for folder in further]
+    for share, name in ((0.0, "0"), (0.5, "half"), (1.0, "1")):
+        blend(*map(bundle.load, further), tmp_path / name, share, bits=16)
+    before, after = (space.model.state_dict() for space in spaces)
+    half = facespace.load(tmp_path / "half")
+    for name, tensor in half.model.state_dict().items():
+        if tensor.is_floating_point():
+            torch.testing.assert_close(tensor, (before[name] + after[name]) / 2, atol=2e-3, rtol=2e-3)
+    z = spaces[0].sample_latents(6)
+    faces = [
+        space.decode(z).astype(int)
+        for space in (*spaces, facespace.load(tmp_path / "0"), facespace.load(tmp_path / "1"))
+    ]
+    assert np.abs(faces[0] - faces[1]).mean() > 1
+    assert np.abs(faces[0] - faces[2]).max() <= 1 and np.abs(faces[1] - faces[3]).max() <= 1
+    assert half.card["blended"]["share"] == 0.5
+
+
+def test_the_detail_of_a_space_of_twice_the_size_counts_with_the_share():
+    before, after = facespace.load("faces64"), facespace.load("faces128")
+    own = [space.torch_engine.bundle.model.state_dict() for space in (before, after)]
+    weights = blended(*own, share=0.0)
+    after.torch_engine.bundle.model.load_state_dict(weights)
+    z = before.sample_latents(3)
+    small = before.decode(z).reshape(3, 64, 64, 3).astype(float)
+    large = after.decode(z).reshape(3, 64, 2, 64, 2, 3).mean((2, 4))
+    assert np.abs(large - small).mean() < 4  # enlarged, and reduced again
+
+
+def test_other_encoders_and_other_decoders_are_refused(further):
+    before, after = (bundle.load(folder).model.state_dict() for folder in further)
+    moved = {name: tensor + 1 if name.startswith("encoder.") else tensor for name, tensor in before.items()}
+    with pytest.raises(
+        UsageError, match=r"The spaces differ in encoder\..*, which is no part of their decoders"
+    ):
+        blended(moved, after, 0.5)
+    name = next(name for name in before if name.startswith("decoder."))
+    with pytest.raises(UsageError, match=f"The first space has no {name}"):
+        blended({key: tensor for key, tensor in before.items() if key != name}, after, 0.5)
