@@ -198,7 +198,7 @@ def test_faces64_opens_with_current_names(capsys):
         == stored["priors"]["flow"]["nats"]["train"]["own"]
     )
     assert space.default_prior == "flow" and "center" in space.card["metrics"]["train"]
-    assert stored["failings"][0] in card_text.read().text()
+    assert stored["failings"][0] in card_text.read("faces64").text()
     for name in (None, SCORER):
         assert {"limitations", "limitations_by_attribute"} < set(read_classifier(name).card)
     assert notes(capsys) == []
