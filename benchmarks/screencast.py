@@ -239,9 +239,7 @@ def main() -> None:
     if asked.scene == "morph":
         save_morph(asked.to)
         return
-    server, address, _ = start(
-        asked.space or str(Path(__file__).parents[1] / "src/facespace/weights/faces64")
-    )
+    server, address, _ = start(asked.space or "faces128")
     try:
         with sync_playwright() as playwright:
             browser = launch(playwright)

@@ -101,7 +101,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "space", nargs="?", default="faces64", help="or the address of a page, also of a site"
+        "space", nargs="?", default="faces128", help="or the address of a page, also of a site"
     )
     parser.add_argument("--to", type=Path, default=Path("screens"))
     parser.add_argument("--only", default=",".join(SCENES), help="names of scenes, separated by commas")
