@@ -41,7 +41,7 @@ def adapt(
     to
         The folder to make: the space, and index.html, which shows what it can do.
     start
-        The space to adapt; faces128 takes three times as long. [default: faces64]
+        The space to adapt; faces128 takes twice as long and more. [default: faces64]
     minutes
         At most this long. Steps grow with it from 20 faces on; up to 19 take about a minute.
     seed
