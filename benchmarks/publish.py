@@ -18,7 +18,7 @@ from explorer import SETTLED, draw, launch, measured, shown, slide, start
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from facespace.explorer.publishing.publish import publish
-from facespace.models.locations import require_default_space
+from facespace.models.locations import require_small_space
 
 BYTES_PER_SECOND = 20e6 / 8
 LATENCY = 0.02  # seconds before a response begins
@@ -156,7 +156,7 @@ def main() -> None:
     asked = parser.parse_args()
     with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
         browser = launch(playwright)
-        for number, run in enumerate(asked.runs or [require_default_space()]):
+        for number, run in enumerate(asked.runs or [require_small_space()]):
             site = asked.site or Path(folder, str(number))
             if not asked.site:
                 publish([run], site, asked.runtime)

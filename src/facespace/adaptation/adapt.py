@@ -22,11 +22,10 @@ from facespace.adaptation.set_prior import fit_set_priors
 from facespace.core.console import note
 from facespace.core.errors import TrainingError
 from facespace.core.locks import writing
-from facespace.models.locations import BEST, packaged_space
+from facespace.models.locations import BEST, require_small_space
 from facespace.report.report import Report
 from facespace.space.face_space import FaceSpace, load
 
-BASE = "faces64"  # faces128 takes 2.3 times as long: 73 s for three photographs on two cores, 32 s here
 INVERSION_SHARE = 0.4  # of the minutes, at most
 CHECKED = 8  # latents on which directions are compared
 PRIOR_FACES = 32
@@ -71,9 +70,8 @@ class Adapted:
 
 
 def load_base(base: Path | str | None) -> FaceSpace:
-    """The space to adapt; without a name BASE, or where the package has it not, the default space. Raises
-    what `load` does."""
-    return load(packaged_space(BASE) if base is None else base)
+    """The space to adapt, by default faces64. Raises what `load` does."""
+    return load(require_small_space() if base is None else base)
 
 
 def adapt(

@@ -26,7 +26,8 @@ def publish(
     Parameters
     ----------
     spaces
-        Runs or bundles, to be switched on the page. [default: the default space]
+        Runs or bundles, to be switched on the page. [default: faces64; faces128 takes
+        three to four times as long in a browser]
     to
         The folder to make, for GitHub Pages, a static Space of Hugging Face or any web space; with --single
         the HTML file to make.
@@ -48,13 +49,13 @@ def publish(
     from facespace.core.console import note, quoted
     from facespace.explorer.publishing.publish import publish as run_publish
     from facespace.explorer.publishing.site import folder_sizes
-    from facespace.models.locations import require_default_space
+    from facespace.models.locations import require_small_space
 
     if single and serve:
         raise UsageError("--serve shows a folder; the file that --single writes opens by a double click.")
     if port is not None and not serve:
         raise UsageError("--port is for --serve.")
-    chosen = list(spaces) or [require_default_space()]
+    chosen = list(spaces) or [require_small_space()]
     sizes = run_publish(chosen, to, runtime, precision, single, force, address)
     folders = folder_sizes(sizes)
     total = sum(sizes.values())

@@ -18,6 +18,9 @@ _ENDINGS = ".safetensors .json .jsonl .pt .pth .ckpt .bin .onnx .pkl .pickle .h5
 MODEL_ENDINGS = frozenset(_ENDINGS.split())
 PACKAGED = Path(__file__).parents[1] / "weights"  # each of its folders is a space that comes along
 DEFAULT_SPACE = PACKAGED / "faces128"
+# What is adapted and published where no space is named: the default space with faces of half the size, in
+# less than half of its time (docs/adapt.md, docs/publish.md).
+SMALL_SPACE = "faces64"
 
 
 def default_space() -> Path | None:
@@ -35,6 +38,12 @@ def require_default_space() -> Path:
             "facespace sample runs/mine --to faces.png"
         )
     return folder
+
+
+def require_small_space() -> Path:
+    """The folder of SMALL_SPACE, or where the package was installed without it, of the default space. Raises
+    UsageError where there is none of both."""
+    return packaged_space(SMALL_SPACE) or require_default_space()
 
 
 def packaged_spaces() -> list[Path]:
