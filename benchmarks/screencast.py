@@ -229,7 +229,10 @@ def main() -> None:
     )
     parser.add_argument("scene", choices=["morph", *SCENES])
     parser.add_argument(
-        "space", nargs="?", default="", help="a run or a bundle; the default space without it"
+        "space",
+        nargs="?",
+        default="faces128",
+        help="a run or a bundle; the morph is always of the default space",
     )
     parser.add_argument("--to", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=0, help="of the nine random faces")
@@ -239,7 +242,7 @@ def main() -> None:
     if asked.scene == "morph":
         save_morph(asked.to)
         return
-    server, address, _ = start(asked.space or "faces128")
+    server, address, _ = start(asked.space)
     try:
         with sync_playwright() as playwright:
             browser = launch(playwright)

@@ -460,19 +460,20 @@ def test_an_export_replaces_nothing_unasked(trained, told, cli, tmp_path):
     assert code == 2 and "model.conditions" in err and not (tmp_path / "new").exists()
 
 
-def test_the_default_space_exports(tmp_path, monkeypatch):
+@pytest.mark.parametrize(("name", "side", "lines"), [(None, 128, 180), ("faces64", 64, 150)])
+def test_a_space_of_the_package_exports(name, side, lines, tmp_path, monkeypatch):
     monkeypatch.setattr("facespace.formats.pytorch.DRAWN", 128)  # latents of its flow; all 4,096 take seconds
-    module = exported(None, tmp_path / "space")
+    module = exported(name, tmp_path / "space")
     code = (tmp_path / "space/model.py").read_text(encoding="utf-8")
-    assert "flow" in code and "center-148" in code and len(code.splitlines()) <= 180
-    space = facespace.load()
+    assert "flow" in code and "center-148" in code and len(code.splitlines()) <= lines
+    space = facespace.load(name)
     faces = np.stack([space.decode(np.zeros((1, 256), np.float32))[0]])
     model = module.load()
     with torch.inference_mode():
         z = model.encode(module.to_tensor(faces).cpu())[0]
         drawn = model.decode(module.sample(model, 4).cpu())
     np.testing.assert_allclose(z.numpy(), space.encode(faces), rtol=1e-3, atol=1e-3)
-    assert drawn.shape == (4, 3, 128, 128) and drawn.std() > 0.1
+    assert drawn.shape == (4, 3, side, side) and drawn.std() > 0.1
 
 
 def test_a_card_cannot_put_code_into_the_file(tmp_path):

@@ -57,6 +57,16 @@ def test_it_is_put_together_once_and_its_next_version_beside_it(package):
     assert locations.packaged_space("other") != folder and folder.is_dir()
 
 
+def test_which_folder_is_the_default_space_is_known_before_it_is_put_together(package, tmp_path, monkeypatch):
+    weights, original = package
+    monkeypatch.setattr(locations, "DEFAULT_SPACE", weights / "other")
+    assert not locations.is_default(original) and not (tmp_path / "cache").exists()
+    folder = locations.require_default_space()
+    assert locations.is_default(folder) and folder.is_relative_to(tmp_path / "cache")
+    with pytest.raises(BundleError, match="The default space stays as it is"):
+        locations.check_writable(folder)
+
+
 def test_spaces_of_parts_are_listed_and_stay_as_they_are(package):
     assert [folder.name for folder in locations.packaged_spaces()] == ["other", "small"]
     with pytest.raises(BundleError, match="other comes with facespace and stays as it is"):

@@ -1,7 +1,6 @@
 """Where bundles lie: the best one of a run, the spaces that are part of the package, and those of the hub,
 hf://USER/NAME@REVISION, which are fetched here. Opens no model."""
 
-import time
 from pathlib import Path
 
 from facespace.core.cards import CARD, WEIGHTS
@@ -11,7 +10,7 @@ from facespace.core.hub_address import address_of, origin_of
 from facespace.models import shared_parts
 from facespace.report.run_files import METRICS
 
-LOOKS = 3  # at a folder before it is said to hold no bundle
+LOOKS = 3  # at a folder before it is said to hold no bundle: it may be replaced between two questions
 BEST, LAST = "best", "last"  # the two bundles of a run
 # Endings of the files of runs and bundles, and of other programs' models: never photographs or latents.
 _ENDINGS = ".safetensors .json .jsonl .pt .pth .ckpt .bin .onnx .pkl .pickle .h5 .tar .zip .gz"
@@ -27,6 +26,11 @@ def default_space() -> Path | None:
     """The folder of the default space, or None where the package was installed without it. Raises BundleError
     as `shared_parts.whole` does."""
     return shared_parts.whole(DEFAULT_SPACE) if _is_packaged(DEFAULT_SPACE) else None
+
+
+def is_default(folder: Path) -> bool:
+    """Whether a folder is that of the default space, which is not put together for the answer."""
+    return folder.resolve() == shared_parts.place(DEFAULT_SPACE).resolve()
 
 
 def require_default_space() -> Path:
@@ -77,7 +81,7 @@ def check_writable(folder: Path) -> None:
             f"{origin} lies in the cache of the hub, which stays as it is. Make a copy of your own first: "
             f"facespace pack {origin} --to FOLDER"
         )
-    if folder.resolve() == DEFAULT_SPACE.resolve():
+    if is_default(folder):
         raise BundleError(f"The default space stays as it is. Copy the folder {folder}, and name the copy.")
     if folder.resolve().parent == PACKAGED.resolve() or shared_parts.is_cached(folder):
         raise BundleError(
@@ -126,7 +130,11 @@ def find(folder: Path) -> Path:
     such as faces64, where nothing else has it, the space of the package. Raises BundleError where there is
     none, and what `folder_of` does."""
     folder = folder_of(folder)
-    restore_interrupted(folder)
+    for _ in range(LOOKS):
+        restore_interrupted(folder)  # waits for another process that is just replacing the folder
+        found = _bundle_in(folder)
+        if found is not None:
+            return found
     if not folder.exists():
         raise BundleError(
             f"{folder} does not exist. Name the folder of a run or of a trained model (facespace train "
@@ -134,12 +142,6 @@ def find(folder: Path) -> Path:
         )
     if folder.is_file():
         raise UsageError(NO_FOLDER.format(folder))
-    for _ in range(LOOKS):
-        found = _bundle_in(folder)
-        if found is not None:
-            return found
-        time.sleep(0.02)  # another process may be between the two renames that replace the folder
-        restore_interrupted(folder)
     raise BundleError(
         f"{folder} holds no trained model (no {CARD}, no {BEST}/{CARD}). Name the folder of a run or of a "
         "trained model."

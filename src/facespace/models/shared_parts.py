@@ -46,12 +46,10 @@ def whole(folder: Path) -> Path:
     """The folder with all files of a space of the package: the folder itself, or, for one that is stored as
     parts, a folder of the cache, which is made where it is missing. Raises BundleError for parts that do not
     belong together and a cache that cannot be written."""
-    if not (folder / PARTS).is_file():
-        return folder
-    text = read_bounded(folder / PARTS, MEGABYTE)
-    to = cached(folder, text)
-    if to.is_dir():
+    to = place(folder)
+    if to.is_dir() or to == folder:
         return to
+    text = read_bounded(folder / PARTS, MEGABYTE)
     try:
         _assemble(folder, msgspec.json.decode(text, type=Parts), to)
     except OSError as error:
@@ -69,8 +67,12 @@ def is_cached(folder: Path) -> bool:
     return folder.resolve().is_relative_to(_spaces().resolve())
 
 
-def cached(folder: Path, text: bytes) -> Path:
-    """Where the space whose PARTS has that text is put together; another version of it lies elsewhere."""
+def place(folder: Path) -> Path:
+    """Where `whole` has all files of a space, whether they are there yet: the folder itself, or for parts a
+    folder of the cache. Another version of the parts lies elsewhere."""
+    if not (folder / PARTS).is_file():
+        return folder
+    text = read_bounded(folder / PARTS, MEGABYTE)
     return _spaces() / hashlib.sha256(text).hexdigest()[:16] / folder.name
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from facespace.core.cards import CARD, WEIGHTS
-from facespace.models.locations import default_space
+from facespace.models.locations import is_default
 from facespace.space.face_space import FaceSpace, load
 from facespace.workers.networks import NetworkFiles, network_files, opened
 from facespace.workers.tasks import Care, Crew, crew
@@ -17,10 +17,9 @@ from facespace.workers.where import Workers
 
 def space_files(space: FaceSpace) -> NetworkFiles:
     """A space as a task names it."""
-    folder, default = space.folder, default_space()
-    if default is not None and folder.resolve() == default.resolve():
+    if is_default(space.folder):
         return network_files(open_prepared, None)
-    return network_files(open_prepared, folder, (CARD, WEIGHTS))
+    return network_files(open_prepared, space.folder, (CARD, WEIGHTS))
 
 
 def open_prepared(folder: Path | None) -> FaceSpace:

@@ -84,10 +84,10 @@ class LengthNotes:
             note(
                 f"{self.count:,} faces are too few for a space of their own: no length of training helps. "
                 "Add faces (some thousand are good), or start from the space that comes along: "
-                f"facespace train --from faces64 --data {self._set_for_default()}"
+                f"facespace train --from faces64 --data {self._set_for_faces64()}"
             )
 
-    def _set_for_default(self) -> str:
+    def _set_for_faces64(self) -> str:
         """The set, where faces64 takes it; else how to prepare one, after the rest of a command."""
         template = self.faces.template
         if self.faces.image_shape == (3, 64, 64) and template.crop == "center-148":

@@ -1,8 +1,8 @@
 // @ts-check
 /** Assembles the page: the access token, the connection, the panels, and the face that the address asks for. */
 
-import { $, announce, attempt, button, find, h, isAborted, loadIcons, setPressed, toast } from './dom.js';
 import { isOwnAddress, writeAddress } from './address.js';
+import { $, announce, attempt, button, find, h, isAborted, loadIcons, setPressed, toast } from './dom.js';
 import { fromLink, restoreView } from './document.js';
 import { engine } from './engine.js';
 import { startKeyboard } from './keyboard.js';
@@ -25,7 +25,7 @@ import { startStage } from './panels/stage.js';
 import { startTopbar } from './panels/topbar.js';
 import { accessToken, storeToken, tokenIn } from './session.js';
 import { isSite } from './site.js';
-import { lastSpace, LINK, openLink, RELOADED, showSpace } from './spaces.js';
+import { lastSpace, LINK, openLink, showSpace } from './spaces.js';
 import { decoderChanged, on, openFacts, panelShown, setView, showAgain, state } from './state.js';
 import { undoSwipes } from './swipe.js';
 import { createTabs } from './tabs.js';
@@ -206,13 +206,13 @@ async function returnToSpace() {
 async function openFirstSpace() {
   spaceOpened = true;
   const document = linkText ? await attempt(async () => fromLink(/** @type {string} */ (linkText))) : null;
-  const label = linkText && isOwnAddress(linkText) ? RELOADED : LINK;
+  const own = linkText !== null && isOwnAddress(linkText);
   linkText = null;
   const firstInstead = (/** @type {unknown} */ error) => {
     if (isAborted(error)) throw error; // another one was chosen meanwhile
-    return showSpace(0, document, label);
+    return showSpace(0, document, LINK, own);
   };
-  await attempt(() => showSpace(lastSpace(), document, label).catch(firstInstead));
+  await attempt(() => showSpace(lastSpace(), document, LINK, own).catch(firstInstead));
   if (!state.facts) spaceOpened = false; // the connection was lost again: the next one tries
 }
 

@@ -9,9 +9,7 @@ import { cachePicture } from './pictures.js';
 import { openFacts, openSpace, setFace, setStatistics, setView, state, withoutAct } from './state.js';
 import { readText, sessionStore, writeText } from './storage.js';
 
-/** Labels of a step: a face that came with the address, which another page or this tab had written. */
-export const LINK = 'Link';
-export const RELOADED = 'Reloaded';
+export const LINK = 'Link'; // label of a step
 const SPACE = 'space';
 const POLL_MS = 700;
 const LAST_STAGE = 2; // of the statistics
@@ -24,18 +22,19 @@ export const lastSpace = () => Number(readText(sessionStore, SPACE)) || 0;
  * @param {number} index
  * @param {any} [document]
  * @param {string} [label]
+ * @param {boolean} [own] whether this tab wrote the document, so that what it stored is newer
  */
-export async function showSpace(index, document = null, label = LINK) {
+export async function showSpace(index, document = null, label = LINK, own = false) {
   const facts = await engine.selectSpace(index);
   const other = document ? indexOf(document, facts.fingerprints) : index;
   if (other !== index) {
-    await showSpace(other, document, label);
+    await showSpace(other, document, label, own);
     return;
   }
   writeText(sessionStore, SPACE, String(index));
   window.document.title = `${facts.name} · facespace`;
   const hadHistory = openSpace(facts);
-  const restoreThis = label === RELOADED && hadHistory ? locksFromDocument : restoreDocument;
+  const restoreThis = own && hadHistory ? locksFromDocument : restoreDocument;
   if (document) await attempt(async () => restoreThis(document, label)); // before what was stored goes on
   const mean = await engine.mean();
   if (engine.space !== index) return; // another one was opened meanwhile
@@ -74,9 +73,8 @@ export async function openDocument(document, label) {
  */
 function restoreDocument(document, label) {
   fromDocument(document, label);
-  const linked = label === LINK || label === RELOADED;
-  restoreMix(document, linked);
-  if (!linked) return;
+  restoreMix(document, label === LINK);
+  if (label !== LINK) return;
   restoreView(document);
   setView({});
 }
