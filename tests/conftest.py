@@ -2,7 +2,9 @@
 
 import builtins
 import contextlib
+import json
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +22,8 @@ from facespace.data.faces import FaceSet
 from facespace.explorer import photos as photos_module
 from facespace.explorer.photos import Photos
 from facespace.image.detectors import Haar
-from facespace.models import autoregressive, flow
+from facespace.models import autoregressive, bundle, flow
+from facespace.models.export import pack
 from facespace.report import charts
 from facespace.training import loop
 from facespace.training.run_log import CURVES, RunLogger, loss_panels
@@ -140,6 +143,24 @@ def lively(drawn, tmp_path_factory) -> Path:
     )
     with quiet():
         facespace.train("demo", drawn, to, settings=(*TINY, *ways), trackers=["none"])
+    return to
+
+
+@pytest.fixture(scope="session")
+def flowing(lively, drawn, tmp_path_factory) -> Path:
+    """A packed space whose default prior is a flow that knows the attributes smile and Hat, drawn from at temperature 0.5 and,
+    under conditions, guidance 4; it has a Gaussian too. Tests must not change it."""
+    run = shutil.copytree(lively, tmp_path_factory.mktemp("flowing") / "run")
+    card = run / "best" / "card.json"
+    with quiet():
+        space, faces = facespace.load(run), FaceSet(drawn)
+        space.fit_prior(faces, "flow", "train", conditions=["smile", "Hat"], steps=150, width=32)
+        space.fit_prior(faces, "normal", "train")
+        fields = json.loads(card.read_text())
+        fields["priors"]["flow"]["preferred"] = True  # so small a one may not beat the model's own prior
+        card.write_text(json.dumps(fields))
+        to = run.with_name("flowing")
+        pack(bundle.load(run), to, sampling={"temperature": 0.5, "guidance": 4.0})
     return to
 
 

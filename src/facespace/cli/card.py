@@ -1,7 +1,7 @@
 """The verbs that describe a trained space and hand it on: card, pack, export, diagram."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 from cyclopts import Parameter
 
@@ -9,6 +9,9 @@ from facespace.cli.app import Done, verb
 from facespace.cli.options import Force
 from facespace.core.errors import UsageError
 from facespace.models.locations import place_of
+
+if TYPE_CHECKING:
+    from facespace.models.bundle_card import SamplingSettings
 
 ENCODED = 256  # faces whose latents a packed space carries
 
@@ -49,6 +52,8 @@ def pack(
     data: Path | None = None,
     figures: Path | None = None,
     failing: Annotated[list[str] | None, Parameter(name="--limitation", negative="")] = None,
+    temperature: float | None = None,
+    guidance: float | None = None,
 ) -> Done:
     """Write a small copy of a space, with its priors, directions and card.
 
@@ -69,6 +74,11 @@ def pack(
         The folder of an evaluation of this space, whose figures the card includes.
     failing
         A sentence for the card's known limitations; may be repeated.
+    temperature
+        For the card: what facespace sample and the explorer draw new faces with by default, chosen by looking
+        at them. [default: as on the card of SPACE, or 1]
+    guidance
+        For the card: the guidance of samples with --condition. [default: as on the card of SPACE, or 1]
     """
     from facespace.evaluation.card_figures import additions
     from facespace.formats.bundle_graphs import add_graphs
@@ -81,8 +91,11 @@ def pack(
     loaded = bundle.load(space)
     before = sum(file.stat().st_size for file in loaded.folder.iterdir())
     about = additions(loaded.card["fingerprint"], figures, failing)
+    given = {"temperature": temperature, "guidance": guidance}
+    sampling = cast("SamplingSettings", {name: value for name, value in given.items() if value is not None})
+    export.with_sampling(loaded.card, sampling)  # before faces are encoded
     latents = FaceSpace(loaded).faces_of(data, "train", ENCODED).encode() if data else None
-    export.pack(loaded, to, about, latents, bits)
+    export.pack(loaded, to, about, latents, bits, sampling)
     add_graphs(bundle.load(to))
     after = sum(file.stat().st_size for file in to.iterdir())
     facts = {"space": str(loaded.folder), "to": str(to), "bits": bits, "bytes": after, "bytes_before": before}

@@ -41,7 +41,7 @@ def commands() -> list[str]:
     name = program()
     return [
         f"{name} explore --open",
-        f"{name} sample --condition Eyeglasses=yes --guidance 2 --to glasses.png",
+        f"{name} sample --condition Eyeglasses=yes --to glasses.png",
         f"{name} edit --random 6 --set Smiling=2 --to smiling.png",
     ]
 

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from facespace.cli import sampling
 from facespace.cli.app import Done, Facts, verb
 from facespace.cli.options import (
     ANY_WORKERS,
     Align,
     Conditions,
+    Flag,
     Prior,
     Split,
     WorkersOptions,
@@ -37,11 +39,12 @@ def sample(
     count: Count = None,
     grid: str | None = None,
     seed: int = 0,
-    temperature: float = 1.0,
+    temperature: float | None = None,
     prior: Prior = None,
     given: Conditions = (),
     guidance: float | None = None,
-    keep: float = 1.0,
+    keep: float | None = None,
+    plain: Flag = False,
     scale: Scale = None,
     workers: WorkersOptions = ANY_WORKERS,
 ) -> Done:
@@ -63,17 +66,20 @@ def sample(
     seed
         Random seed. The first faces of many are those of a few.
     temperature
-        Scale of the prior's noise: below 1 more typical and less diverse, above 1 less typical.
+        Scale of the prior's noise: below 1 more typical and less diverse, above 1 less typical. [default: as
+        the card of the space says, else 1]
     given
         Condition on an attribute: ATTRIBUTE=yes or no, for a prior that was fitted with attributes (facespace
         fit-prior) or a space that was trained with model.conditions; may be repeated. The others are unknown.
     guidance
         Strength of classifier-free guidance towards --condition: 1 is the conditional prior, 2 to 4 show the
-        attribute more clearly, with less diversity. [default: 1]
+        attribute more clearly, with less diversity. [default: as the card of the space says, else 1]
     keep
         Rejection sampling: draw more faces, and keep this share, those with the highest scores of the
         discriminator that trained the space's decoder. Only for a space that was trained with
-        objective.discriminator=projected.
+        objective.discriminator=projected. [default: 1, all]
+    plain
+        Draw from the prior as it is: temperature 1, guidance 1, no rejection.
     """
     from facespace.cli.faces import check_still, open_one, save_faces
     from facespace.image.sheets import check_fits, check_scale
@@ -83,36 +89,28 @@ def sample(
 
     check_still(to)
     check_scale(scale)
-    check_keep(keep)
     conditions = parse_conditions(given)
-    strength = _guidance(guidance, conditions)
+    asked = sampling.Asked(temperature, guidance, keep, plain)
+    asked.check(conditions)
+    kept = 1.0 if keep is None else keep
+    check_keep(kept)
     cells = parse_grid(grid, count) if grid else None
     columns = cells[1] if cells else None
     total = _total(cells, count)
     opened = open_one(space)
     check_fits(to, (total, *opened.image_shape[1:]), columns, scale=scale)
-    score = _discriminator_score(opened) if keep != 1 else None
+    score = _discriminator_score(opened) if kept != 1 else None
+    draw = asked.settings(opened, prior, conditions)
     with shared(opened, workers.where) as many:
-        faces = many.sample(total, seed, temperature, prior, conditions, strength, keep, score)
+        faces = many.sample(total, seed, draw.temperature, prior, conditions, draw.guidance, kept, score)
     with output_file(to, "samples.png") as file:
         save_faces(faces, file, columns=columns, scale=scale)
     origin = opened.prior_origin(prior)
     facts: Facts = {"to": str(file), "count": total, "grid": cells and list(cells), "seed": seed}
-    facts |= {"temperature": temperature, "prior": origin, "conditions": conditions, "guidance": strength}
-    facts |= {"keep": keep, **space_facts(opened)}
-    text = f"{total} faces from {origin}{_kept_text(keep)} in {file}{_prior_text(opened, origin)}"
+    facts |= {"temperature": draw.temperature, "prior": origin, "conditions": conditions}
+    facts |= {"guidance": draw.guidance, "keep": kept, **space_facts(opened)}
+    text = f"{total} faces from {origin}{_kept_text(kept)}{draw.text} in {file}{_prior_text(opened, origin)}"
     return Done(facts, text)
-
-
-def _guidance(guidance: float | None, conditions: dict[str, float]) -> float:
-    """The strength of classifier-free guidance. Raises UsageError where there is nothing to strengthen."""
-    if guidance is None:
-        return 1.0
-    if not conditions:
-        raise UsageError(
-            "--guidance strengthens a condition; name one too, for example --condition Smiling=yes."
-        )
-    return guidance
 
 
 def _kept_text(keep: float) -> str:

@@ -24,8 +24,9 @@ from facespace.image import animation, grids
 from facespace.latent.directions import Directions, Whitening, custom_direction
 from facespace.models import locations
 from facespace.models.bundle_card import MODEL_PRIOR as OWN
-from facespace.models.bundle_card import BundleCard
+from facespace.models.bundle_card import BundleCard, condition_names, own_settings
 from facespace.space.face_space import FaceSpace
+from facespace.space.inputs import Given
 
 if TYPE_CHECKING:
     from facespace.perception.attributes import AttributeClassifier
@@ -212,9 +213,9 @@ class Engine:
         card, space = self.space.card, self.space
         data, recipe = card.get("data", {}), card.get("recipe", {})
         channels, height, width = space.image_shape
+        entries = card.get("priors", {})
         priors = {OWN: space.prior_origin(OWN)}
-        for kind, entry in card.get("priors", {}).items():
-            priors[kind] = str(entry["origin"])
+        priors |= {kind: str(entry["origin"]) for kind, entry in entries.items()}
         return {
             "name": self.name,
             "fingerprint": short_fingerprint(card),
@@ -232,6 +233,8 @@ class Engine:
             "terms": str(data.get("terms") or ""),
             "priors": priors,
             "prior": space.default_prior,
+            "sampling": own_settings(card, space.default_prior),
+            "conditions": {kind: condition_names(entry) for kind, entry in entries.items()},
             "formats": animation_formats(),
             "unavailable": {} if space.has_gradients else without_torch(),
             "parameters": space.parameter_count,
@@ -257,10 +260,18 @@ class Engine:
             return self.found.mean[None]
         return self.space.sample_latents(1, temperature=0.0)
 
-    def random(self, count: int, seed: int, truncation: float, prior: str) -> np.ndarray:
+    def random(
+        self,
+        count: int,
+        seed: int,
+        truncation: float,
+        prior: str,
+        conditions: Given = None,
+        guidance: float = 1.0,
+    ) -> np.ndarray:
         """New latents (count, D); `truncation` is the standard deviation of the draws, relative to the
-        prior's."""
-        return self.space.sample_latents(count, seed, truncation, prior)
+        prior's. `conditions` and `guidance` are those of `FaceSpace.sample_latents`."""
+        return self.space.sample_latents(count, seed, truncation, prior, conditions, guidance)
 
     def encode(self, picture: np.ndarray, mean_blend: float = 0.0) -> np.ndarray:
         """A picture of the encoder's size, uint8 (H, W, 3), to a latent (1, D), blended with the mean latent

@@ -13,6 +13,7 @@ from facespace.explorer.engine import Engine
 from facespace.explorer.messages import Request
 from facespace.latent.directions import Directions
 from facespace.latent.strengths import gap_or_none
+from facespace.models.prior_facts import GUIDANCE_LIMIT
 
 MOST_EXAMPLES = 2_000  # of a new direction
 FEWEST_EXAMPLES = 5  # with and without the property
@@ -54,6 +55,8 @@ def _random(call: Call) -> Answer:
         messages.whole(call.fields, "seed", 0, SEEDS, 0),
         messages.number(call.fields, "truncation", 0, 3, 1.0),
         messages.word(call.fields, "prior", "model"),
+        messages.signs(call.fields, "conditions"),
+        messages.number(call.fields, "guidance", 0, GUIDANCE_LIMIT, 1.0),
     )
     return with_faces(call.engine, z)
 

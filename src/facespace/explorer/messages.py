@@ -92,6 +92,14 @@ def flag(fields: Fields, name: str) -> bool:
     return value
 
 
+def signs(fields: Fields, name: str) -> dict[str, float]:
+    """Attributes by name, 1 with and −1 without them; none where the field is missing."""
+    given = fields.get(name, {})
+    if not isinstance(given, dict) or not all(value in (1, -1) for value in given.values()):
+        raise UsageError(f"{name} are attributes, each with 1 or -1; got {_shown(given)}.")
+    return {attribute: float(value) for attribute, value in given.items()}
+
+
 def points(fields: Fields, name: str) -> np.ndarray:
     """The five landmarks of a face as float (5, 2) pixels, NaN for null."""
     given = fields.get(name)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NotRequired, TypedDict, cast
+from typing import Annotated, Any, NotRequired, TypedDict, cast
 
 import msgspec
 
@@ -11,10 +11,12 @@ from facespace.core.cards import CARD, RESTORE_HINT, Card, CardKind
 from facespace.core.errors import BundleError
 from facespace.core.hub_address import origin_of
 from facespace.latent.direction_set import DirectionFacts
+from facespace.models.prior_facts import GUIDANCE_LIMIT
 
 FORMAT = 1
 FORMAT_8_BITS = 2  # of 8-bit weights: a facespace that cannot read them refuses the bundle by its format
 MODEL_PRIOR = "model"  # the name of the prior that is part of the model
+MOST_TEMPERATURE = 3  # on a card
 
 Fields = Mapping[str, Any]  # JSON of a config or of figures, whose fields belong to whoever wrote it
 
@@ -35,6 +37,14 @@ class LogLikelihoods(TypedDict):
     uniform: NotRequired[float]  # of a discrete prior: if all entries of a codebook were equally likely
 
 
+class SamplingSettings(TypedDict, total=False):
+    """What `facespace sample` and the explorer draw from a prior with, where nothing else is asked for; 1
+    where one is missing, which is the prior as it is."""
+
+    temperature: Annotated[float, msgspec.Meta(ge=0, le=MOST_TEMPERATURE)]
+    guidance: Annotated[float, msgspec.Meta(ge=0, le=GUIDANCE_LIMIT)]  # of samples under conditions
+
+
 class PriorEntry(Entry):
     """A fitted prior."""
 
@@ -43,6 +53,7 @@ class PriorEntry(Entry):
     nats: NotRequired[dict[str, LogLikelihoods]]  # by split
     discrete: NotRequired[bool]  # whether it is a distribution of codes
     preferred: NotRequired[bool]  # drawn from where none is named, whatever the likelihoods
+    sampling: NotRequired[SamplingSettings]
 
 
 class AggregatePosterior(TypedDict):
@@ -202,6 +213,24 @@ def default_prior(card: Card | BundleCard) -> str:
         if found["fitted"] > max(highest, found.get("model", float("inf"))):
             best, highest = kind, found["fitted"]
     return best
+
+
+def sampling_settings(card: Card | BundleCard, kind: str) -> dict[str, float]:
+    """The temperature and the guidance that a prior of a space is drawn from with by default."""
+    own = own_settings(card, kind)
+    return {"temperature": own.get("temperature", 1.0), "guidance": own.get("guidance", 1.0)}
+
+
+def own_settings(card: Card | BundleCard, kind: str) -> SamplingSettings:
+    """The sampling settings of a prior that the card names."""
+    entry = card.get("priors", {}).get(kind)
+    return entry.get("sampling", {}) if entry else {}
+
+
+def condition_names(entry: PriorEntry) -> list[str]:
+    """The attributes that a prior can be asked for."""
+    found = entry["options"].get("conditions")
+    return [str(name) for name in found] if isinstance(found, list) else []
 
 
 def likelihood_text(nats: Mapping[str, float]) -> str:

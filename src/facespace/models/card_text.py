@@ -286,7 +286,17 @@ def _priors(card: Card) -> Rows:
             split = "validation" if "validation" in measured else "held-out"
             found = [f"{nats['fitted']:,.1f} nats on {split} faces", likelihood_text(nats)]
             text += "; " + ", ".join(filter(None, found))
-        yield kind, text
+        yield kind, text + _sampling(entry.get("sampling") or {})
+
+
+def _sampling(settings: Card) -> str:
+    """What new faces are drawn with by default."""
+    found = []
+    if "temperature" in settings:
+        found.append(f"temperature {settings['temperature']:g}")
+    if "guidance" in settings:
+        found.append(f"guidance {settings['guidance']:g} under conditions")
+    return f"; drawn by default with {', '.join(found)} (--plain: the prior as it is)" if found else ""
 
 
 def _aggregate_posterior(figures: Card) -> str:

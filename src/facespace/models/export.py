@@ -14,7 +14,18 @@ from facespace.core.errors import BundleError, UsageError
 from facespace.core.files import is_own, restore_interrupted
 from facespace.core.locks import writing
 from facespace.models.bundle import Bundle, Tensors, card_of, read_card, write
-from facespace.models.bundle_card import FORMAT, FORMAT_8_BITS, BundleCard, PackedEntry
+from facespace.models.bundle_card import (
+    FORMAT,
+    FORMAT_8_BITS,
+    MODEL_PRIOR,
+    MOST_TEMPERATURE,
+    BundleCard,
+    PackedEntry,
+    SamplingSettings,
+    default_prior,
+    fits,
+    own_settings,
+)
 from facespace.models.fitted import (
     BUNDLE_FILES,
     DISCRIMINATOR,
@@ -26,6 +37,7 @@ from facespace.models.fitted import (
     prior_file,
 )
 from facespace.models.locations import place_of
+from facespace.models.prior_facts import GUIDANCE_LIMIT
 from facespace.models.weight_quantization import half, stored, stored_kernels
 
 BITS = {16: FORMAT, 8: FORMAT_8_BITS}  # of a weight, and the format of a bundle with such weights
@@ -51,25 +63,54 @@ def pack(
     facts: Mapping[str, object] | None = None,
     encoded: np.ndarray | None = None,
     bits: int = 16,
+    sampling: SamplingSettings | None = None,
 ) -> int:
     """Writes a packed copy of a bundle into the folder `to` and returns its size in bytes.
 
     The weights of all networks are stored with 16 or 8 bits (models/weight_quantization.py), the root of the
     latents' covariance with 16; everything loads as 32-bit floats again. Other statistics are copied exactly.
     `facts` are further fields of the card, `encoded` are latents of faces (N, D) to include; without them
-    those of a packed bundle are copied.
+    those of a packed bundle are copied. `sampling` is what the default prior is drawn from with by default;
+    settings that it lacks stay as they are.
 
-    Raises UsageError for other bits and where `to` holds something else than a packed bundle, BundleError
-    where a part of the bundle is damaged."""
+    Raises UsageError for other bits, where `to` holds something else than a packed bundle, and for sampling
+    settings of a space without a fitted prior; BundleError where a part of the bundle is damaged."""
     with writing(to):
         check(to, bits)
-        return _pack(loaded, to, facts or {}, encoded, bits)
+        source = with_sampling(card_of(loaded.folder), sampling or {})
+        return _pack(loaded, source, to, facts or {}, encoded, bits)
+
+
+def with_sampling(card: BundleCard, sampling: SamplingSettings) -> BundleCard:
+    """A card whose default prior has further sampling settings. Raises UsageError without a fitted prior, and
+    for settings out of range."""
+    if not sampling:
+        return card
+    kind = default_prior(card)
+    if kind == MODEL_PRIOR:
+        raise UsageError(
+            "A temperature or a guidance on the card belongs to a fitted prior, and new faces of this space "
+            "come from the model's own. Fit one: facespace fit-prior SPACE --data SET"
+        )
+    if not fits(sampling, SamplingSettings):
+        found = ", ".join(f"{name} {value}" for name, value in sampling.items())
+        raise UsageError(
+            f"A card's temperature lies in [0, {MOST_TEMPERATURE}] and its guidance in [0, {GUIDANCE_LIMIT}] "
+            f"(1 is the prior as it is); got {found}."
+        )
+    priors = card.get("priors", {})
+    settings: SamplingSettings = {**own_settings(card, kind), **sampling}
+    return {**card, "priors": {**priors, kind: {**priors[kind], "sampling": settings}}}
 
 
 def _pack(
-    loaded: Bundle, to: Path, facts: Mapping[str, object], encoded: np.ndarray | None, bits: int
+    loaded: Bundle,
+    source: BundleCard,
+    to: Path,
+    facts: Mapping[str, object],
+    encoded: np.ndarray | None,
+    bits: int,
 ) -> int:
-    source = card_of(loaded.folder)
     if damaged := source.pop("damaged", []):
         raise BundleError(
             f"{loaded.folder / CARD} does not describe its {damaged[0]} rightly. {RESTORE_HINT}"

@@ -14,6 +14,7 @@ FITTED_NORMAL = (
 SOLVER_STEPS = 16  # of Heun's method, from noise to latent
 CHUNK = 8  # latents in one batch of the solver; always as many, so that rounding does not depend on n
 CHURN = math.sqrt(2) - 1  # relative increase of the noise level before a step: the maximum that EDM allows
+GUIDANCE_LIMIT = 20  # of classifier-free guidance; beyond it samples leave the distribution of faces
 SPREAD = 0.6  # standard deviation around a pair of noises; chosen by looking at 64 faces of each
 
 

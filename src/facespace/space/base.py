@@ -19,7 +19,7 @@ from facespace.data.faces import BATCH_SIZE, FaceSet
 from facespace.image.photos import Template, to_rgb
 from facespace.image.shown import Faces
 from facespace.models import bundle, fitted
-from facespace.models.bundle_card import MODEL_PRIOR, BundleCard
+from facespace.models.bundle_card import MODEL_PRIOR, BundleCard, sampling_settings
 from facespace.recipes.model_config import ModelConfig
 from facespace.space.codec import Codec
 from facespace.space.inputs import (
@@ -173,6 +173,12 @@ class BaseSpace:
         """The kind of prior that is used where none is named: the fitted one with the highest held-out
         likelihood, where that exceeds the one of the model's own; else "model"."""
         return self._codec.default_prior
+
+    def sampling_settings(self, prior: str | None = None) -> dict[str, float]:
+        """The `temperature` and the `guidance` that a prior of this space is drawn from with by default, by
+        the command and on the page; its card has them. The functions of this class draw with 1, the prior as
+        it is: `space.sample(16, **space.sampling_settings())`."""
+        return sampling_settings(self.card, prior or self.default_prior)
 
     def read_photos(self, paths: Sequence[Path | str], align: bool | str = "auto") -> list[Image.Image]:
         """Photographs from files, for `encode`, `edit` and `morph`: "auto" aligns to CelebA's template those

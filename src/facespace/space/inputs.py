@@ -10,8 +10,8 @@ from PIL import Image
 
 from facespace.core.errors import ImageError, UsageError, choose, suggest
 from facespace.image.photos import read_photo
+from facespace.models.prior_facts import GUIDANCE_LIMIT
 
-GUIDANCE_LIMIT = 20  # beyond it samples leave the distribution of faces
 LARGEST = float(np.finfo(np.float32).max)
 
 Picture = Image.Image | np.ndarray | str | Path

@@ -59,7 +59,8 @@ def ask(engine: Engine, name: str, **fields: object) -> tuple[Header, bytes]:
 
 
 def static_facts(engine: Engine, priors: Sequence[str]) -> Header:
-    """The facts of a space on a static site: what needs gradients, a disk or another prior is not there."""
+    """The facts of a space on a static site: what needs gradients, a disk or another prior is not there, and
+    the networks of its priors take no attributes."""
     facts = dict(engine.facts)
     absent = dict(UNAVAILABLE)
     if guide_of(engine.space) is None:
@@ -67,7 +68,7 @@ def static_facts(engine: Engine, priors: Sequence[str]) -> Header:
     # The page adds the formats that its browser can write.
     facts |= {"writable": False, "tunable": False, "formats": [], "unavailable": absent}
     origins = {kind: engine.space.prior_origin(kind) for kind in priors}
-    return {**facts, "priors": origins}
+    return {**facts, "priors": origins, "conditions": {}}
 
 
 def write_arrays(engine: Engine, folder: Path) -> None:

@@ -7,6 +7,7 @@ import { joined, latentsToBytes } from './maths.js';
 import { readAligned, readDirections, readFaces, readMap, readPictures } from './protocol.js';
 import { readStatistics, splitRows } from './protocol.js';
 
+/** @typedef {import('./types.js').Asked} Asked */
 /** @typedef {import('./types.js').ExportRequest} ExportRequest */
 /** @typedef {import('./types.js').Landmarks} Landmarks */
 /** @typedef {import('./types.js').PathRequest} PathRequest */
@@ -116,9 +117,10 @@ export const engine = {
    * @param {number} seed
    * @param {number} truncation standard deviation of the draws
    * @param {string} prior
+   * @param {Asked} asked of attributes
    */
-  async random(count, seed, truncation, prior) {
-    const { header, payload } = await ask('random', { count, seed, truncation, prior });
+  async random(count, seed, truncation, prior, asked) {
+    const { header, payload } = await ask('random', { count, seed, truncation, prior, ...asked });
     return readFaces(header, payload);
   },
 

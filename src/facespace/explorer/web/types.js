@@ -58,6 +58,7 @@
 
 // ---- Requests
 
+/** @typedef {{conditions: Record<string, number>, guidance: number}} Asked 1: with an attribute, −1: without */
 /** @typedef {{frames: number, interpolation: string, loop_mode: string, easing: string}} PathRequest */
 /**
  * @typedef {PathRequest & {fps: number, format: string, size: number, aspect: string}} ExportRequest `size`: pixels of
@@ -91,6 +92,8 @@
  * @property {string} terms
  * @property {Record<string, string>} priors kind and origin
  * @property {string} prior the default kind
+ * @property {{temperature?: number, guidance?: number}} sampling what the default prior is drawn from with
+ * @property {Record<string, string[]>} conditions attributes that priors know, by kind
  * @property {string[]} formats of animations
  * @property {number} parameters
  * @property {string[]} spaces

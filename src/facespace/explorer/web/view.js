@@ -22,6 +22,8 @@ export const view = {
   split: false, // whether the original is shown beside the face
   range: 3, // reach of the sliders in standard deviations
   truncation: 0.8, // standard deviation of random draws
+  asked: /** @type {Record<string, string>} */ ({}), // attributes of random faces: 'yes' or 'no'
+  guidance: 1, // of random faces that are asked for attributes
   heat: true, // whether the heat map of a slider is shown
   all: false, // whether every slider is shown
   wall: true, // whether raw dimensions are a wall of sliders

@@ -10,6 +10,7 @@ import { roving } from '../roving.js';
 import { thumbnail } from '../pictures.js';
 import { isSite } from '../site.js';
 import { on, openFacts, setView, state, withoutAct } from '../state.js';
+import { askedFor, createConditions, offerConditions } from './conditions.js';
 import { loadFace } from './stage.js';
 
 /** @typedef {import('../types.js').Face} Face */
@@ -17,6 +18,7 @@ import { loadFace } from './stage.js';
 const FACES = 9;
 const LARGEST_SEED = 2 ** 32 - 1;
 const MODEL_PRIOR = 'model'; // its name in the protocol
+const TRUNCATION = 0.8; // of a space that names none: fewer faces are broken
 
 const VARIETY_TIP =
   'Truncation: the standard deviation of random draws. 0 is the mean face, 1 the prior itself; larger values ' +
@@ -35,6 +37,7 @@ let origin;
 /** @type {HTMLSelectElement} */
 let priorSelect;
 let draws = 0; // of the grid
+let own = { truncation: TRUNCATION, guidance: 1 }; // settings of the space before
 
 export function startRandom() {
   grid = h('div', { class: 'image-grid', role: 'group', 'aria-label': 'Random faces' });
@@ -48,13 +51,15 @@ export function startRandom() {
     grid,
     varietyField(),
     priorField(),
+    createConditions(drawFaces),
     origin,
     seedField(),
     h('div', { class: 'line' }, meanFace),
   );
   on('facts', () => {
+    takeSettings();
     fillPriors();
-    showOrigin();
+    showPrior();
     setChildren(grid); // those of the space before
     drawFaces();
   });
@@ -79,7 +84,7 @@ function varietyField() {
 
 function priorField() {
   priorSelect = bind(h('select', { id: 'prior' }), 'prior', () => {
-    showOrigin();
+    showPrior();
     drawFaces();
   });
   return h('div', { class: 'field' }, h('label', { for: 'prior' }, 'Prior'), priorSelect);
@@ -101,6 +106,18 @@ function fillPriors() {
   if (!(state.view.prior in priors)) priorSelect.value = prior;
 }
 
+/** Settings that are still those of the space before become those of this one. */
+function takeSettings() {
+  const { temperature, guidance } = openFacts().sampling;
+  const next = { truncation: temperature ?? TRUNCATION, guidance: guidance ?? 1 };
+  const { view } = state;
+  setView({
+    truncation: view.truncation === own.truncation ? next.truncation : view.truncation,
+    guidance: view.guidance === own.guidance ? next.guidance : view.guidance,
+  });
+  own = next;
+}
+
 /** @param {string} kind */
 function priorLabel(kind) {
   if (kind !== MODEL_PRIOR) return `fitted prior: ${kind}`;
@@ -108,7 +125,8 @@ function priorLabel(kind) {
   return openFacts().prior === MODEL_PRIOR ? "the model's own prior" : 'model prior, fits less';
 }
 
-function showOrigin() {
+function showPrior() {
+  offerConditions(priorSelect.value);
   origin.textContent = `Drawn from ${openFacts().priors[priorSelect.value]}.`;
 }
 
@@ -128,7 +146,7 @@ async function drawFaces() {
   draws += 1;
   const current = draws;
   const { seed, truncation } = state.view;
-  const faces = await attempt(() => engine.random(FACES, seed, truncation, priorSelect.value));
+  const faces = await attempt(() => engine.random(FACES, seed, truncation, priorSelect.value, askedFor()));
   if (faces && current === draws) setChildren(grid, faces.map(tile));
 }
 
@@ -143,7 +161,8 @@ function tile(face, index) {
 
 /** One new face, as the panel is set; undefined where it failed, which is said. */
 export async function drawFace() {
-  const faces = await attempt(() => engine.random(1, randomSeed(), state.view.truncation, priorSelect.value));
+  const { truncation } = state.view;
+  const faces = await attempt(() => engine.random(1, randomSeed(), truncation, priorSelect.value, askedFor()));
   return faces?.[0];
 }
 
