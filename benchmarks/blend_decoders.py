@@ -8,12 +8,13 @@ All else is AFTER's, whose encoder and priors must be BEFORE's. BEFORE may be a 
 (models/upsampled.py): its detail network counts with the share then. BEFORE and AFTER are folders or names such as faces64."""
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
-from facespace.core.errors import UsageError
+from facespace.core.errors import FacespaceError, UsageError
 from facespace.models.bundle import Bundle, Tensors, load
 from facespace.models.export import pack
 
@@ -21,8 +22,8 @@ DECODER, DETAIL = "decoder.", "decoder.to_detail."
 
 
 def blended(before: Tensors, after: Tensors, share: float) -> Tensors:
-    """The weights of the space between two others. Raises UsageError where AFTER has a part that BEFORE lacks and that is no
-    detail network, and where their encoders differ."""
+    """The weights of the space between two others. Raises UsageError where AFTER has a part that BEFORE lacks, or has in another
+    shape, and that is no detail network, and where their encoders differ."""
     last = max((int(name.split(".")[2]) for name in after if name.startswith(DETAIL)), default=-1)
     weights = dict(after)
     for name, tensor in after.items():
@@ -30,10 +31,10 @@ def blended(before: Tensors, after: Tensors, share: float) -> Tensors:
             continue
         if name.startswith(f"{DETAIL}{last}.") and name not in before:
             weights[name] = share * tensor  # the last layer: the detail is zero at share 0
-        elif name in before:
+        elif name in before and before[name].shape == tensor.shape:
             weights[name] = torch.lerp(before[name], tensor, share)
         elif not name.startswith(DETAIL):
-            raise UsageError(f"The first space has no {name}: the second one was not trained from it.")
+            raise UsageError(f"The first space has no such {name}: the second one was not trained from it.")
     other = [
         name for name in after if not name.startswith(DECODER) and not _same(before.get(name), after[name])
     ]
@@ -74,7 +75,11 @@ def main() -> None:
         "--history", action="append", default=[], help="a sentence for the card; may be repeated"
     )
     asked = parser.parse_args()
-    size = blend(load(asked.before), load(asked.after), asked.to, asked.share, asked.bits, asked.history)
+    try:
+        before, after = load(asked.before), load(asked.after)
+        size = blend(before, after, asked.to, asked.share, asked.bits, asked.history)
+    except FacespaceError as error:
+        sys.exit(f"{Path(__file__).name}: {error}")
     print(f"{asked.to}: {size / 1e6:.1f} MB")
 
 

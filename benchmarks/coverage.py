@@ -1,8 +1,9 @@
 """Whether a prior draws the rare faces too, and whether it draws its training faces again.
 
-    FACESPACE_IDENTITY=… python benchmarks/coverage.py SET [SPACE] [--count 1200] [--temperature 1] [--copies 400] [--to FOLDER]
+    FACESPACE_IDENTITY=… python benchmarks/coverage.py SET [SPACE] [--count 1200] [--temperature 1] [--labels 1.5] [--copies 400] [--to FOLDER]
 
-Without SPACE the default space. The first table has the share of groups in the test faces of SET, in their reconstructions and in new
+Without SPACE the default space. With --labels each new face is drawn under the labels of a training face of SET, with that guidance, and
+not from the prior alone. The first table has the share of groups in the test faces of SET, in their reconstructions and in new
 faces: by attributes that the second attribute network, the scorer, sees, and by how light the skin is: each tenth and each fifth
 of the test faces by the mean lightness of their cheeks. The second has, of new faces and of test faces, the cosine to the nearest training face
 by ArcFace, and how many are nearer than 1 % of the test faces are. --to keeps a picture of the five nearest new faces
@@ -13,13 +14,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import torch
+from torch import Generator
 
 import facespace
+from facespace.data.faces import FaceSet
 from facespace.evaluation.session import EvaluationSession
 from facespace.image import grids
+from facespace.models.flow import Condition
 from facespace.perception.arcface import open_arcface
 from facespace.perception.attributes import load_classifier
 from facespace.perception.store import SCORER
+from facespace.space.face_space import FaceSpace
 
 GROUPS = {
     "women": ("Male", False),
@@ -42,7 +48,7 @@ SKIN = {
     "lightest fifth": (0.8, 1),
     "lightest tenth": (0.9, 1),
 }
-NEAR, SHOWN, BATCH = 0.01, 5, 2000
+NEAR, SHOWN, BATCH, CHUNK = 0.01, 5, 2000, 100
 
 
 def main() -> None:
@@ -54,11 +60,16 @@ def main() -> None:
     parser.add_argument("space", nargs="?")
     parser.add_argument("--count", type=int, default=1200)
     parser.add_argument("--temperature", type=float, default=1.0)
+    parser.add_argument("--labels", type=float, help="a guidance")
     parser.add_argument("--copies", type=int, default=400)
     parser.add_argument("--to", type=Path)
     asked = parser.parse_args()
     session = EvaluationSession(facespace.load(asked.space), asked.data, "test", asked.count)
-    new = session.space.sample(max(asked.count, asked.copies), 0, asked.temperature)
+    count = max(asked.count, asked.copies)
+    if asked.labels is None:
+        new = session.space.sample(count, 0, asked.temperature)
+    else:
+        new = under_labels(session.space, session.faces, count, asked.labels, asked.temperature)
     columns = {
         "test faces": session.originals,
         "reconstructions": session.reconstructions,
@@ -73,6 +84,23 @@ def main() -> None:
     print()
     for row in copy_rows(session, new[: asked.copies], asked.to):
         print(row, flush=True)
+
+
+def under_labels(
+    space: FaceSpace, faces: FaceSet, count: int, guidance: float, temperature: float = 1.0
+) -> np.ndarray:
+    """New faces, uint8 (count, H, W, C), each drawn under all labels of a random training face: ancestral sampling."""
+    flow, signs = space.prior("flow"), faces.attribute_signs("train")
+    columns = [faces.attribute_names.index(name) for name in flow.conditions]
+    chosen = np.random.default_rng(0).choice(len(signs), count, replace=False)
+    labels = torch.from_numpy(signs[np.ix_(chosen, columns)].astype(np.float32))
+    noise = flow.scaled(flow.initial_noise(count, Generator().manual_seed(0)), temperature)
+    parts = []
+    with torch.inference_mode():
+        for start in range(0, count, CHUNK):
+            part = slice(start, start + CHUNK)
+            parts.append(flow.transport(noise[part], Condition(labels[part].to(flow.center), guidance)))
+    return space.decode(torch.cat(parts).float().cpu().numpy())
 
 
 def group_rows(columns: dict[str, np.ndarray]) -> Iterator[tuple[str, list[float]]]:

@@ -1,12 +1,12 @@
 """A ladder of spaces and priors on one ruler: how near their new faces come to photographs, in the eyes of several networks.
 
     FACESPACE_INCEPTION=… FACESPACE_LPIPS=… FACESPACE_IDENTITY=… \
-        python benchmarks/generation.py SET SPACE[,prior=KIND][,keep=SHARE] … [--count 1200] [--features inception-bf16] [--to DIR]
+        python benchmarks/generation.py SET SPACE[,prior=KIND][,keep=SHARE][,labels=GUIDANCE] … [--count 1200] [--features inception-bf16] [--size 64] [--to DIR]
 
 A row for each space: FID, KID, precision and recall by the Inception; what is not ImageNet's, the Fréchet distance in features of
 the second attribute network (`scorer`) and of ArcFace; PSNR, LPIPS and identity of reconstructions; the share of new faces nearer to
 a training face than 1 % of unseen ones are. `keep` draws more faces and keeps a share by the discriminator that trained the space:
-its rows stand beside the plain ones. `--features inception-bf16` is twice as fast where a processor has bf16: such figures differ from
+its rows stand beside the plain ones. `labels` draws each face under the labels of a training face. `--features inception-bf16` is twice as fast where a processor has bf16: such figures differ from
 fp32 ones by some tenths, and not among each other. The last row is of other real faces. With --to a grid of 16×16 new faces for each row."""
 
 import argparse
@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from coverage import under_labels
 
 from facespace.data.faces import evenly_spaced
 from facespace.evaluation.generation import measure_generation
@@ -50,13 +51,14 @@ def main() -> None:
     parser.add_argument("spaces", nargs="+")
     parser.add_argument("--count", type=int, default=1200)
     parser.add_argument("--features", default="inception")
+    parser.add_argument("--size", type=int, help="faces are compared at this height, reduced by area")
     parser.add_argument("--to", type=Path)
     asked = parser.parse_args()
     judge, row = open_features(asked.features), None
     print(f"{asked.count:,} faces a side; {judge.about}; temperature 1, seed 0\n", flush=True)
     print(HEAD.format(network=network_label(judge.about)), flush=True)
     for text in asked.spaces:
-        row = Row(text, asked.data, asked.count, judge)
+        row = Row(text, asked.data, asked.count, judge, asked.size)
         print(row.line(asked.to), flush=True)
     if row:
         print(row.floor())
@@ -65,14 +67,16 @@ def main() -> None:
 class Row:
     """One space, with the prior and the share that its new faces come from."""
 
-    def __init__(self, text: str, data: Path, count: int, judge: Features) -> None:
+    def __init__(self, text: str, data: Path, count: int, judge: Features, size: int | None = None) -> None:
         folder, *options = text.split(",")
         told = dict(option.split("=", 1) for option in options)
         self.text, self.judge = text, judge
-        self.prior, self.keep = told.get("prior"), float(told.get("keep", 1))
-        self.subject = EvaluationSession(FaceSpace(bundle.load(folder or None)), data, "test", count)
+        self.prior, self.keep, self.labels = told.get("prior"), float(told.get("keep", 1)), told.get("labels")
+        self.subject = EvaluationSession(
+            FaceSpace(bundle.load(folder or None)), data, "test", count, size=size
+        )
         self.space, self.faces = self.subject.space, self.subject.faces
-        self.scorer, self.arcface = load_classifier(SCORER), open_arcface(self.space.template)
+        self.scorer, self.arcface = load_classifier(SCORER), open_arcface(self.subject.template)
 
     def others(self, split: str, count: int) -> np.ndarray:
         """Real faces of another split as the space draws them."""
@@ -81,6 +85,8 @@ class Row:
     def new(self) -> np.ndarray:
         """As many new faces as real ones."""
         count = max(len(self.subject.rows), GRID)
+        if self.labels:
+            return under_labels(self.space, self.faces, count, float(self.labels))
         score = load_discriminator(self.space.folder).score if self.keep < 1 else None
         return self.space.sample(count, prior=self.prior, keep=self.keep, score=score)
 

@@ -12,7 +12,7 @@ from facespace.core.errors import UsageError
 from facespace.models import bundle, export
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
-from blend_decoders import blend, blended
+from blend_decoders import blend, blended, main
 
 
 @pytest.fixture
@@ -65,5 +65,15 @@ def test_other_encoders_and_other_decoders_are_refused(further):
     ):
         blended(moved, after, 0.5)
     name = next(name for name in before if name.startswith("decoder."))
-    with pytest.raises(UsageError, match=f"The first space has no {name}"):
+    with pytest.raises(UsageError, match=f"The first space has no such {name}"):
         blended({key: tensor for key, tensor in before.items() if key != name}, after, 0.5)
+    with pytest.raises(UsageError, match=f"The first space has no such {name}"):
+        blended({**before, name: before[name][:1]}, after, 0.5)
+
+
+@pytest.mark.parametrize("spaces", [("faces-gray", "faces128"), ("faces64", "nowhere")])
+def test_a_command_that_cannot_be_done_ends_with_a_sentence(spaces, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["blend_decoders.py", *spaces, str(tmp_path / "to")])
+    with pytest.raises(SystemExit, match=r"blend_decoders\.py: \w.*\."):
+        main()
+    assert not (tmp_path / "to").exists()
