@@ -9,12 +9,12 @@ a face are left out. --to keeps a picture: a row for each of the first faces, wi
 The photographs must be ones that nothing was trained on."""
 
 import argparse
-import dataclasses
 import time
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from encoder_passes import encoded
 
 import facespace
 from facespace.adaptation.adapter import personalize
@@ -54,7 +54,7 @@ def main() -> None:
     own, ways = space.config.refinement_steps, {}
     for passes in PASSES:
         mark = " (the space's own)" if passes == own else ""
-        ways[f"encoder, {passes} pass{'es' if passes > 1 else ''}{mark}"] = encoded(space, faces, passes)
+        ways[f"encoder, {passes} pass{'es' if passes > 1 else ''}{mark}"] = by_passes(space, faces, passes)
     ways[f"--optimize-steps {STEPS}"] = optimized(space, faces)
     ways["--tune"] = tuned(space, faces)
     originals, lpips, arcface = space.target(faces), lpips_if_available(), open_arcface(space.target_template)
@@ -100,15 +100,10 @@ def photographs(space: FaceSpace, paths: list[Path], count: int) -> tuple[np.nda
     return space.fit(found), (time.perf_counter() - began) / max(1, len(found))
 
 
-def encoded(space: FaceSpace, faces: np.ndarray, passes: int) -> Found:
+def by_passes(space: FaceSpace, faces: np.ndarray, passes: int) -> Found:
     """By so many passes of the encoder; the space's own number is what `facespace edit` does by itself."""
-    began, model = time.perf_counter(), space.model
-    own, model.config = model.config, dataclasses.replace(model.config, refinement_steps=passes)
-    try:
-        z = space.torch_engine.encode(faces, space.attribute_values(None))
-    finally:
-        model.config = own
-    return result(space, z, began)
+    began = time.perf_counter()
+    return result(space, encoded(space, faces, passes), began)
 
 
 def optimized(space: FaceSpace, faces: np.ndarray) -> Found:

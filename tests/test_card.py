@@ -156,7 +156,7 @@ def test_the_default_card_is_one_that_a_stranger_can_read(cli):
     for said in (
         "six hours",
         "3.7 hours",
-        "FID (Inception, bf16) of new faces",
+        "FID (Inception) of new faces",
         "a unit of information",
         "0.5 is chance",
     ):
