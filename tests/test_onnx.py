@@ -158,9 +158,8 @@ def test_the_default_space(precision, tmp_path, cli):
     code, out, _ = cli("export", "--format", "onnx", "--to", to, "--precision", precision, "--json")
     facts = json.loads(out)  # nothing but the facts is on stdout
     assert code == 0 and all(row["psnr"] > 45 for row in facts["differences"].values())
-    most = {"fp32": 48e6, "fp16": 25e6, "int8": 14e6}[
-        precision
-    ]  # the encoder's second pass has the decoder in it
+    # The encoder's second pass has the decoder in it.
+    most = {"fp32": 48e6, "fp16": 25e6, "int8": 14e6}[precision]
     assert sum(facts["bytes"].values()) < most
     space = facespace.load()
     directions, arrays = space.directions(), load_file(to / "directions.safetensors")

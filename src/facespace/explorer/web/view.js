@@ -13,6 +13,9 @@ import { readItem, sessionStore, writeItem } from './storage.js';
 const KEY = 'view';
 const LONGEST = 80; // characters of a setting
 
+/** Standard deviation of random draws where a space names none: fewer faces are broken than at 1. */
+export const TRUNCATION = 0.8;
+
 export const view = {
   source: /** @type {SourcePanel} */ ('random'),
   edit: /** @type {EditTab} */ ('attributes'),
@@ -21,7 +24,7 @@ export const view = {
   smooth: true, // whether enlarged faces are interpolated
   split: false, // whether the original is shown beside the face
   range: 3, // reach of the sliders in standard deviations
-  truncation: 0.8, // standard deviation of random draws
+  truncation: TRUNCATION, // standard deviation of random draws
   asked: /** @type {Record<string, string>} */ ({}), // attributes of random faces: 'yes' or 'no'
   guidance: 1, // of random faces that are asked for attributes
   heat: true, // whether the heat map of a slider is shown

@@ -10,6 +10,7 @@ import { roving } from '../roving.js';
 import { thumbnail } from '../pictures.js';
 import { isSite } from '../site.js';
 import { on, openFacts, setView, state, withoutAct } from '../state.js';
+import { TRUNCATION } from '../view.js';
 import { askedFor, createConditions, offerConditions } from './conditions.js';
 import { loadFace } from './stage.js';
 
@@ -18,7 +19,6 @@ import { loadFace } from './stage.js';
 const FACES = 9;
 const LARGEST_SEED = 2 ** 32 - 1;
 const MODEL_PRIOR = 'model'; // its name in the protocol
-const TRUNCATION = 0.8; // of a space that names none: fewer faces are broken
 
 const VARIETY_TIP =
   'Truncation: the standard deviation of random draws. 0 is the mean face, 1 the prior itself; larger values ' +
