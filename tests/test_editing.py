@@ -268,7 +268,7 @@ def test_the_closed_loop_moves_as_little_as_it_needs():
         closed_loop_edit(z, judge, {"first": True}, ["first"], np.eye(3))
 
 
-def test_refining_gains_and_never_loses():
+def test_optimised_latents_gain_never_lose_and_stay_near_their_start():
     weights = torch.randn(4, 12, generator=torch.Generator().manual_seed(0))
     goal = (torch.ones(2, 4) @ weights).reshape(2, 3, 2, 2)
 
@@ -276,9 +276,15 @@ def test_refining_gains_and_never_loses():
         return (z @ weights).reshape(-1, 3, 2, 2)
 
     start = np.array([[0.0, 0, 0, 0], [1, 1, 1, 1]], np.float32)  # the second is there already
-    found = optimize_latents(start, goal, decode, np.eye(4), 50)
+
+    def distance(image, target):
+        return (image - target).square().flatten(1).sum(1)
+
+    found = optimize_latents(start, goal, decode, distance, np.eye(4), 50)
     assert np.linalg.norm(found[0] - 1) < 0.5 * np.linalg.norm(start[0] - 1)
     np.testing.assert_array_equal(found[1], start[1])
+    near = optimize_latents(start, goal, decode, lambda a, b: 1e-3 * distance(a, b), np.eye(4), 200)
+    assert 0.01 < np.linalg.norm(near[0] - start[0]) < np.linalg.norm(found[0] - start[0])
 
 
 def test_a_space_keeps_its_directions(bundle, drawn):
@@ -499,7 +505,7 @@ def test_edit_draws_and_writes(cli, ready, drawn, photos, tmp_path):
         "--to",
         tmp_path / "r.png",
     )
-    assert code == 0 and "Refined in 5 steps" in out
+    assert code == 0 and "Latents optimised in 5 steps" in out
 
 
 def test_kept_detail_is_what_the_space_lost(cli, ready, photos, tmp_path):

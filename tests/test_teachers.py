@@ -16,11 +16,12 @@ from facespace.core.errors import BundleError, UsageError
 from facespace.image.photos import Template
 from facespace.models import build, bundle
 from facespace.perception import dlib_resnet, vgg
+from facespace.perception.face_center import center_weights
+from facespace.perception.perceptual import Perceptual
 from facespace.recipes import recipe
 from facespace.recipes.config import ObjectiveConfig
 from facespace.training.adversary import PatchAdversary, _shifted
-from facespace.training.auxiliary_losses import AuxiliaryLosses, center_weights
-from facespace.training.perceptual import Perceptual
+from facespace.training.auxiliary_losses import AuxiliaryLosses
 from facespace.training.runtime import Runtime
 
 ALL = (

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from facespace.adaptation.inversion import PASSES, can_refine, encode, invert
-from facespace.adaptation.losses import FaceLoss
 from facespace.adaptation.plan import MINUTES, AdaptPlan, plan_for
 from facespace.adaptation.progress import OnStep, Stop, ignore, never
 from facespace.adaptation.tuning import Tuner, TunerState
@@ -19,6 +18,7 @@ from facespace.image.pixels import to_float
 from facespace.models import LatentModel
 from facespace.models.bundle import Bundle
 from facespace.models.bundle_card import BundleCard
+from facespace.space.face_loss import FaceLoss
 from facespace.space.face_space import FaceSpace
 from facespace.space.inputs import Images
 
@@ -51,7 +51,7 @@ class Adapter:
     def __post_init__(self) -> None:
         check_seed(self.seed)
         check_base(self.base)
-        self.loss = FaceLoss(self.base, self.plan)
+        self.loss = FaceLoss(self.base, self.plan.perceptual, self.plan.center)
         self.seconds = {"inversion": 0.0, "tuning": 0.0}
         self.pivots: Tensor | None = None  # (N, D), once inversion is done
         self._tuner: Tuner | None = None

@@ -2,20 +2,18 @@
 with the decoder frozen. They stay near the encoder's, so that what was fitted to latents of faces, such as
 directions and priors, holds for them (Roich et al., 2021, call them pivots)."""
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 from torch import Tensor
 
-from facespace.adaptation.losses import FaceLoss
 from facespace.adaptation.plan import AdaptPlan
 from facespace.adaptation.progress import INVERSION, AdaptProgress, OnStep, Stop, ignore, never
 from facespace.image.pixels import to_float, to_uint8
 from facespace.models import LatentModel
 from facespace.models.precision import autocast
 from facespace.space.base import BaseSpace
-from facespace.space.latent_optimization import best_latents
+from facespace.space.face_loss import FaceLoss
+from facespace.space.latent_optimization import best_latents, latent_error
 
 PASSES = 3  # of the encoder: each corrects the latents by the encoding of the decoder's error
 BATCH = 16
@@ -74,12 +72,16 @@ def invert(
     total = plan.inversion_steps * -(-len(faces) // BATCH)
     found, done = start.clone(), 0
 
+    def decoded(z: Tensor) -> Tensor:
+        with autocast(z.device):
+            return decode(space.model, z)
+
     def shown() -> np.ndarray:
         return to_uint8(images(space.model, found[:SHOWN]))
 
     for first in range(0, len(faces), BATCH):
         rows = slice(first, first + BATCH)
-        error = _errors(space.model, to_float(faces[rows], space.device), loss, plan)
+        error = latent_error(to_float(faces[rows], space.device), decoded, loss, plan.distance)
         for best in best_latents(start[rows], unit, error, plan.inversion_rate, plan.inversion_steps):
             found[rows] = best
             done += 1
@@ -87,17 +89,3 @@ def invert(
             if stop():
                 return found
     return found
-
-
-def _errors(
-    model: LatentModel, goal: Tensor, loss: FaceLoss, plan: AdaptPlan
-) -> Callable[[Tensor, Tensor], Tensor]:
-    """What inversion minimises for faces `goal` (B, C, H, W): a function of latents and their whitened
-    distances from the start (B, D) each, that gives (B,)."""
-
-    def errors(at: Tensor, moved: Tensor) -> Tensor:
-        with autocast(at.device):
-            image = decode(model, at)
-        return loss(image, goal) + plan.distance * moved.square().sum(1)
-
-    return errors

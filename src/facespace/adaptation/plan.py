@@ -5,6 +5,8 @@ import math
 from dataclasses import dataclass
 
 from facespace.core.errors import UsageError
+from facespace.space.face_loss import CENTER, FEATURES
+from facespace.space.latent_optimization import DISTANCE, RATE
 
 SET = 20  # faces from which on they are a set: some are held out, and a prior is fitted
 MINUTES = 5.0
@@ -20,17 +22,17 @@ class AdaptPlan:
     tuning_steps: int
     batch: int  # photographs in a step
     prior_batch: int = 4  # latents of the base's prior in a step
-    inversion_rate: float = 0.05
+    inversion_rate: float = RATE
     decoder_rate: float = 1e-3
     encoder_rate: float = 3e-4
     tune_encoder: bool = False  # where the base's encodings are far off
     # Weights against 1 for the mean absolute error of the tuned photographs.
-    perceptual: float = 0.25
+    perceptual: float = FEATURES
     locality: float = 1.0  # of the faces of prior latents, which must decode as before
     encoding: float = 1.0  # of photographs, augmented, through the encoder and the decoder
     latent: float = 0.01  # of squared changes of the encodings of prior faces, in standard deviations
-    distance: float = 1e-4  # of an inverted latent's squared distance from its encoding, the same unit
-    center: float = 2.0  # additional weight of the face's centre
+    distance: float = DISTANCE  # of an inverted latent's squared distance from its encoding, the same unit
+    center: float = CENTER  # additional weight of the face's centre
     prior_faces: int = 128  # latents drawn from the base's prior
     held_out: float = 0.0  # share of the photographs
     validate_every: int = 50  # steps

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from facespace.adaptation.inversion import SHOWN, decode, encode, images
-from facespace.adaptation.losses import FaceLoss
 from facespace.adaptation.plan import AdaptPlan
 from facespace.adaptation.progress import TUNING, AdaptProgress, OnStep, Stop, ignore, never
 from facespace.image.pixels import to_float, to_uint8
@@ -20,6 +19,7 @@ from facespace.models import LatentModel
 from facespace.models.optimization import EarlyStopping, cosine_decay, linear_warmup, seed_step
 from facespace.models.precision import autocast
 from facespace.space.base import BaseSpace
+from facespace.space.face_loss import FaceLoss
 from facespace.training.augment import affine, jitter, mirror
 
 WARMUP, LAST_RATE, CLIP = 10, 0.02, 1.0

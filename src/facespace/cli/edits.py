@@ -79,8 +79,8 @@ def edit(
         Add the detail that reconstruction loses of each photograph to its edit: sharper, with ghosts where
         the edit is strong.
     refine
-        Improve the latents of photographs by this many steps of optimisation, such as 50; the gain is
-        printed.
+        Optimise the latents of photographs in this many steps, such as 30, the decoder as it is: a face
+        closer to the photograph, in about a tenth of a second a step.
     tune
         Tune the decoder to the photographs first, in up to a minute, so that the edited face stays the
         person. Nothing of it is kept; facespace adapt PHOTO --to DIR keeps it.
@@ -300,9 +300,8 @@ class Request:
         gain = self.faces.optimization
         if gain:
             facts["optimization"] = gain._asdict()
-            less = 1 - gain.mse_after / gain.mse_before
-            text += f"\nRefined in {gain.steps} steps, {gain.seconds:.1f} s: mean squared error "
-            text += f"{gain.mse_before:.5f} -> {gain.mse_after:.5f} ({less:.0%} less)."
+            text += f"\nLatents optimised in {gain.steps} steps, {gain.seconds:.1f} s; mean squared error of "
+            text += f"the reconstructions {gain.mse_before:.5f} -> {gain.mse_after:.5f}."
         return Done({**facts, "count": len(self.faces.latents), **space_facts(space)}, text)
 
 

@@ -1,5 +1,5 @@
 """Attribute classifiers on disk, the two bundled ones included: weights and a card. They are used in
-attributes.py and, for perceptual losses, in training/perceptual.py."""
+attributes.py and, for perceptual losses, in perceptual.py."""
 
 from collections.abc import Mapping
 from importlib.resources import files

@@ -68,7 +68,7 @@ class ObjectiveConfig:
     warmup: int = 0  # steps over which the weights rise from 0 (Sønderby et al., 2016)
     # Nats of each latent's KL, averaged over the batch, that cost nothing (Kingma et al., 2016).
     free_bits: float = 0.0
-    perceptual: float = 0.0  # weight of the feature distance of training/perceptual.py
+    perceptual: float = 0.0  # weight of the feature distance of perception/perceptual.py
     # Network of those features: the default attribute classifier, the folder of another one, or vgg16.
     features: str = "attributes"
     perceptual_share: float = 1.0  # share of each batch with that term; less costs less

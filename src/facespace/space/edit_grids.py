@@ -64,7 +64,8 @@ def reconstruct_rows(space: "FaceSpace", images: "Images", given: "Given" = None
 
 
 class Optimization(NamedTuple):
-    """What the optimisation of latents gained: mean squared errors of pixels in [0, 1]."""
+    """An optimisation of latents, and the mean squared errors of pixels in [0, 1], which may rise where the
+    features come nearer."""
 
     steps: int
     seconds: float
@@ -84,7 +85,7 @@ class EditInput:
 
 def edit_input(space: "FaceSpace", faces: "Images", optimize_steps: int = 0) -> EditInput:
     """Pictures, or latents float (N, D), as faces to edit. The latents of pictures are improved by
-    `optimize_steps` of FaceSpace.refine. Raises UsageError for steps where there are no pictures."""
+    `optimize_steps` of FaceSpace.optimize. Raises UsageError for steps where there are no pictures."""
     if is_latents(faces):
         if optimize_steps:
             raise UsageError(WITHOUT_ORIGINALS)

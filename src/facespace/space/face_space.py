@@ -343,16 +343,19 @@ class FaceSpace(BaseSpace):
         return lambda z: editing.project_to_scores(z, known, lock, like)
 
     def optimize(self, images: Images, z: np.ndarray, steps: int = 50) -> np.ndarray:
-        """Latents (N, D) of pictures, optimised so that the decoded faces come nearer to the pictures in
-        squared error than the encoder's single pass. No error rises. Raises UsageError for fewer than one
-        step."""
+        """Latents (N, D) of pictures, optimised from `z` so that the decoded faces come nearer to the
+        pictures, by their pixels and by the features of the attribute classifier (FaceLoss), and that the
+        latents stay near `z`, where directions and priors hold. The sum of both rises for no face. Raises
+        UsageError for fewer than one step."""
         if steps < 1:
-            raise UsageError(f"Latents are refined in at least 1 step; got {steps}.")
+            raise UsageError(f"Latents are optimised in at least 1 step; got {steps}.")
         engine = self.torch_engine
         from facespace.space import latent_optimization
+        from facespace.space.face_loss import FaceLoss
 
-        goal = to_float(self.target(self.fit(images)), self.device)
-        return latent_optimization.optimize_latents(z, goal, engine.image, self.whitening().root, steps)
+        goals = to_float(self.target(self.fit(images)), self.device)
+        root = self.whitening().root
+        return latent_optimization.optimize_latents(z, goals, engine.image, FaceLoss(self), root, steps)
 
     def whitening(self) -> Whitening:
         """Mean and covariance root of encoded faces: of those that directions were found in, else of samples

@@ -1,5 +1,5 @@
 """Latents optimised, by gradients through the decoder, so that the decoded faces come nearer to given
-pictures."""
+pictures, and stay near their start, so that directions and priors hold for them."""
 
 from collections.abc import Callable, Iterator
 
@@ -8,34 +8,45 @@ import torch
 from torch import Tensor
 
 RATE = 0.05
+DISTANCE = 1e-4  # weight of a latent's squared distance from its start, in standard deviations
+BATCH = 16
+
+Images = Callable[[Tensor], Tensor]  # latents (N, D) to faces (N, C, H, W) in [0, 1], with gradients
+Distance = Callable[[Tensor, Tensor], Tensor]  # such faces and others to (N,), such as a FaceLoss
+LatentError = Callable[[Tensor, Tensor], Tensor]  # latents, whitened distances from their start to (N,)
 
 
 def optimize_latents(
-    z: np.ndarray, goal: Tensor, decode: Callable[[Tensor], Tensor], root: np.ndarray, steps: int
+    z: np.ndarray, goals: Tensor, decode: Images, distance: Distance, root: np.ndarray, steps: int
 ) -> np.ndarray:
-    """Latents (N, D) whose images, `decode` (N, D) -> (N, C, H, W), come nearer to a goal (N, C, H, W) in
-    squared error: float32 (N, D). Adam runs in whitened space (`root` (D, D)); the best of its `steps` is
-    kept for each latent, so that no error rises."""
-    unit_root = torch.from_numpy(root).float()
-    start = torch.from_numpy(np.asarray(z, np.float32))
+    """Latents (N, D) whose faces come nearer to goals (N, C, H, W) in [0, 1], by that distance and by
+    their own from `z` (N, D): float32 (N, D). Adam runs in whitened space (`root` (D, D), as in Whitening);
+    the best of its `steps` is kept for each latent, so that no error rises."""
+    unit_root = torch.from_numpy(root).float().to(goals.device)
+    start = torch.from_numpy(np.asarray(z, np.float32)).to(goals.device)
+    found = []
+    for some, goal in zip(start.split(BATCH), goals.split(BATCH)):
+        error = latent_error(goal, decode, distance)
+        *_, best = best_latents(some, unit_root, error, RATE, steps + 1)
+        found.append(best)
+    return torch.cat(found).cpu().numpy()
 
-    def error(at: Tensor, _: Tensor) -> Tensor:
-        return (decode(at) - goal).square().flatten(1).sum(1)
 
-    *_, best = best_latents(start, unit_root, error, RATE, steps + 1)
-    return best.numpy()
+def latent_error(goal: Tensor, decode: Images, distance: Distance, weight: float = DISTANCE) -> LatentError:
+    """What is minimised for the goals (B, C, H, W) of a batch; `weight` is that of a squared whitened
+    distance."""
+
+    def error(at: Tensor, moved: Tensor) -> Tensor:
+        return distance(decode(at), goal) + weight * moved.square().sum(1)
+
+    return error
 
 
 def best_latents(
-    start: Tensor,
-    unit_root: Tensor,
-    error: Callable[[Tensor, Tensor], Tensor],
-    rate: float,
-    evaluations: int,
+    start: Tensor, unit_root: Tensor, error: LatentError, rate: float, evaluations: int
 ) -> Iterator[Tensor]:
     """The best latents (N, D) so far after each evaluation of `error`, whose minimum Adam seeks from `start`
-    (N, D) in whitened space (`unit_root` (D, D)). `error` takes latents (N, D) and their whitened distances
-    from the start (N, D), and gives the errors (N,). One tensor is yielded again and again."""
+    (N, D) in whitened space (`unit_root` (D, D)). One tensor is yielded again and again."""
     moved = torch.zeros_like(start, requires_grad=True)
     optimizer = torch.optim.Adam([moved], rate)
     best, least = start.clone(), torch.full((len(start),), torch.inf, device=start.device)

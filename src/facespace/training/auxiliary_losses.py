@@ -4,17 +4,17 @@ terms and feature or moment matching, each where the recipe has it."""
 import math
 from typing import TypedDict, TypeVar, cast
 
-import torch
 from torch import Tensor, nn
 
 from facespace.image.photos import Template
 from facespace.perception.dlib_resnet import open_recognition
+from facespace.perception.face_center import center_weights, margins
+from facespace.perception.perceptual import Perceptual
 from facespace.recipes.config import Recipe
 from facespace.training.adversary import PatchAdversary
 from facespace.training.checkpoint import Parts
 from facespace.training.loaders import Loader
 from facespace.training.loss import Loss
-from facespace.training.perceptual import Perceptual
 from facespace.training.pool import LatentPool
 from facespace.training.projected import ProjectedAdversary, has_projected_discriminator
 from facespace.training.runtime import Runtime
@@ -29,23 +29,6 @@ class Drawn(TypedDict, total=False):
 
     generated: int  # number of interpolated latents
     latents: Tensor  # (N, *latent_shape)
-
-
-def center_weights(template: Template) -> Tensor:
-    """(H, W): 1 between eyes and mouth, the region that identifies a person, falling to 0 at hair and
-    background."""
-    points = torch.from_numpy(template.points).float()
-    eyes, mouth = points[:2].mean(0), points[3:].mean(0)
-    width, height = (points[1] - points[0]).norm(), (mouth - eyes).norm()
-    axes = torch.stack([0.8 * width, 0.85 * height])  # half axes of an ellipse
-    places = torch.meshgrid(torch.arange(template.width), torch.arange(template.height), indexing="xy")
-    distance = ((torch.stack(places, 2) + 0.5 - (eyes + mouth) / 2) / axes).square().sum(2)
-    return torch.exp(-distance.square())
-
-
-def margins(template: Template, image: tuple[int, int, int]) -> tuple[int, int]:
-    """Pixels of a prepared face at the left of and above the model's image (C, H, W)."""
-    return (template.width - image[2]) // 2, (template.height - image[1]) // 2
 
 
 class AuxiliaryLosses:

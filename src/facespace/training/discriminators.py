@@ -10,8 +10,8 @@ from facespace.core import cards
 from facespace.core.configs import from_dict
 from facespace.core.errors import BundleError, UsageError
 from facespace.models import bundle, fitted
+from facespace.perception.face_center import margins
 from facespace.recipes.config import ObjectiveConfig
-from facespace.training.auxiliary_losses import margins
 from facespace.training.projected import Heads, ProjectedAdversary, mean_logit
 from facespace.training.projection import Projection
 
