@@ -1,15 +1,17 @@
 """A packed space whose decoder lies between those of two others, for a space that was trained from another one with a discriminator:
 
-    python benchmarks/blend_decoders.py BEFORE AFTER TO --share 0.5
+    python benchmarks/blend_decoders.py BEFORE AFTER TO --share 0.5 [--passes 2]
 
 Each weight of the decoder is BEFORE + share · (AFTER − BEFORE), as in the network interpolation of ESRGAN (Wang et al., 2018), where weights
 between those of a network trained without a discriminator and those after training with one keep most of the detail and lose the artefacts.
 All else is AFTER's, whose encoder and priors must be BEFORE's. BEFORE may be a space of half the size, which AFTER's decoder enlarges
-(models/upsampled.py): its detail network counts with the share then. BEFORE and AFTER are folders or names such as faces64."""
+(models/upsampled.py): its detail network counts with the share then. BEFORE and AFTER are folders or names such as faces64.
+With --passes the space encodes in so many passes (model.refinement_steps)."""
 
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
@@ -48,16 +50,25 @@ def _same(before: torch.Tensor | None, after: torch.Tensor) -> bool:
 
 
 def blend(
-    before: Bundle, after: Bundle, to: Path, share: float, bits: int, history: Sequence[str] = ()
+    before: Bundle,
+    after: Bundle,
+    to: Path,
+    share: float,
+    bits: int,
+    history: Sequence[str] = (),
+    passes: int | None = None,
 ) -> int:
     """Writes the packed space; returns its size in bytes. `history` are sentences for the card on how the space was
-    trained, in the place of AFTER's stages."""
+    trained, in the place of AFTER's stages; `passes` of the encoder are AFTER's without a number. Raises UsageError for
+    passes that the model cannot have."""
     weights = blended(before.model.state_dict(), after.model.state_dict(), share)
     after.model.load_state_dict(weights)
     parts = {"before": before.card["fingerprint"], "after": after.card["fingerprint"], "share": share}
     facts: dict[str, object] = {"blended": parts}
     if history:
         facts["history"] = list(history)
+    if passes is not None:
+        facts["model"] = asdict(replace(after.model.config, refinement_steps=passes))
     return pack(after, to, facts, bits=bits)
 
 
@@ -71,13 +82,14 @@ def main() -> None:
     parser.add_argument("to", type=Path)
     parser.add_argument("--share", type=float, default=0.5)
     parser.add_argument("--bits", type=int, default=8)
+    parser.add_argument("--passes", type=int, help="of the encoder; those of AFTER without it")
     parser.add_argument(
         "--history", action="append", default=[], help="a sentence for the card; may be repeated"
     )
     asked = parser.parse_args()
     try:
         before, after = load(asked.before), load(asked.after)
-        size = blend(before, after, asked.to, asked.share, asked.bits, asked.history)
+        size = blend(before, after, asked.to, asked.share, asked.bits, asked.history, asked.passes)
     except FacespaceError as error:
         sys.exit(f"{Path(__file__).name}: {error}")
     print(f"{asked.to}: {size / 1e6:.1f} MB")

@@ -9,10 +9,16 @@ import torch
 
 import facespace
 from facespace.core.errors import UsageError
+from facespace.data.faces import FaceSet
 from facespace.models import bundle, export
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 from blend_decoders import blend, blended, main
+
+
+@pytest.fixture
+def faces_of_set(drawn):
+    return FaceSet(drawn).images[:3]
 
 
 @pytest.fixture
@@ -44,6 +50,16 @@ def test_a_decoder_lies_between_two_others_and_all_else_is_theirs(further, tmp_p
     assert np.abs(faces[0] - faces[1]).mean() > 1
     assert np.abs(faces[0] - faces[2]).max() <= 1 and np.abs(faces[1] - faces[3]).max() <= 1
     assert half.card["blended"]["share"] == 0.5
+
+
+def test_the_encoder_takes_as_many_passes_as_asked_for(further, faces_of_set, tmp_path):
+    blend(*map(bundle.load, further), tmp_path / "two", 0.5, bits=16, passes=2)
+    blend(*map(bundle.load, further), tmp_path / "one", 0.5, bits=16)
+    two, one = facespace.load(tmp_path / "two"), facespace.load(tmp_path / "one")
+    first = one.encode(faces_of_set)
+    expected = 2 * first - one.encode(one.decode(first))
+    assert two.config.refinement_steps == 2
+    np.testing.assert_allclose(two.encode(faces_of_set), expected, atol=0.05)  # one.decode rounds to bytes
 
 
 def test_the_detail_of_a_space_of_twice_the_size_counts_with_the_share():
