@@ -1,13 +1,16 @@
-"""What further passes of a space's encoder bring (model.refinement_steps): reconstructions, and edits of them.
+"""What further passes of a space's encoder bring (model.refinement_steps), and steps of optimisation: reconstructions, and edits of them.
 
-    FACESPACE_LPIPS=… FACESPACE_IDENTITY=… python benchmarks/encoder_passes.py SET [SPACE] [--passes 4] [--size 64] [--count 200] [--edited 48]
+    FACESPACE_LPIPS=… FACESPACE_IDENTITY=… python benchmarks/encoder_passes.py SET [SPACE] [--passes 4] [--optimize 10,30] [--size 64] [--count 200]
+        [--edited 48]
 
-Without SPACE the default space. The first table has, for each number of passes, identity of reconstructions of test faces by ArcFace, LPIPS and
+Without SPACE the default space. The first table has, for each number of passes, and of steps of `facespace edit --optimize-steps` after the
+space's own passes, identity of reconstructions of test faces by ArcFace, LPIPS and
 PSNR at --size, and how far the latents lie from those of one pass. The second has, for test faces without an attribute that were edited, the share in which
-the scorer, the second attribute network, sees it, and the identity to the photograph, with one pass and with two."""
+the scorer, the second attribute network, sees it, and the identity to the photograph, with one pass, with two, and after the most steps."""
 
 import argparse
 import dataclasses
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -33,10 +36,12 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("space", nargs="?")
     parser.add_argument("--passes", type=int, default=4)
+    parser.add_argument("--optimize", default="", help="numbers of steps, with commas between")
     parser.add_argument("--size", type=int)
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--edited", type=int, default=48)
     asked = parser.parse_args()
+    asked.optimize = [int(steps) for steps in asked.optimize.split(",") if steps]
     space = facespace.load(asked.space)
     arcface = open_arcface(space.target_template)
     if arcface is None:
@@ -50,32 +55,43 @@ def reconstructions(space: FaceSpace, arcface: IdentityNetwork, asked: argparse.
     session = EvaluationSession(space, asked.data, "test", asked.count, size=asked.size)
     faces = session.pixels(session.rows)
     persons, first, lpips = arcface(space.target(faces)), encoded(space, faces, 1), lpips_if_available()
-    print("| passes | identity | LPIPS (AlexNet) | PSNR | distance from one pass |\n|---|---|---|---|---|")
-    for passes in range(1, asked.passes + 1):
-        z = encoded(space, faces, passes)
+    print(
+        "| passes, steps | identity | LPIPS (AlexNet) | PSNR | distance from one pass |\n|---|---|---|---|---|"
+    )
+    for way, z in latents(space, faces, range(1, asked.passes + 1), asked.optimize):
         found = measure_reconstruction(session.originals, session.space.decode(z), lpips)
         alike = (persons * arcface(space.decode(z))).sum(1).mean()
         moved = np.linalg.norm(z - first, axis=1).mean()
         perceived = "" if found.lpips is None else f"{found.lpips:.4f}"
-        print(f"| {passes} | {alike:.3f} | {perceived} | {found.psnr:.2f} dB | {moved:.2f} |", flush=True)
+        print(f"| {way} | {alike:.3f} | {perceived} | {found.psnr:.2f} dB | {moved:.2f} |", flush=True)
+
+
+def latents(
+    space: FaceSpace, faces: np.ndarray, passes: Iterable[int], steps: Iterable[int]
+) -> Iterator[tuple[str, np.ndarray]]:
+    """The latents (N, D) of faces after so many passes, and after the space's own and so many steps."""
+    for count in passes:
+        yield f"{count}", encoded(space, faces, count)
+    own = space.config.refinement_steps
+    for count in steps:
+        yield f"{own}, {count} steps", space.optimize(faces, encoded(space, faces, own), count)
 
 
 def edits(space: FaceSpace, arcface: IdentityNetwork, asked: argparse.Namespace) -> None:
     """The second table."""
     scorer, session = load_classifier(SCORER), EvaluationSession(space, asked.data, "test", None)
     signs, names = session.faces.attribute_signs("test"), session.faces.attribute_names
-    print("\n| edit | passes | seen | identity to the photograph |\n|---|---|---|---|")
+    print("\n| edit | passes, steps | seen | identity to the photograph |\n|---|---|---|---|")
     for name, strengths in EDITS.items():
         bare = evenly_spaced(np.flatnonzero(signs[:, names.index(name)] < 0), asked.edited)
         faces = session.pixels(session.rows[bare])
         persons = arcface(space.target(faces))
-        for passes in (1, 2):
-            z = encoded(space, faces, passes)
+        for way, z in latents(space, faces, (1, 2), asked.optimize[-1:]):
             for strength in strengths:
                 edited = space.decode(space.edit(z, {name: strength}))
                 seen = (scorer.probabilities(edited)[:, scorer.names.index(name)] > 0.5).mean()
                 alike = (persons * arcface(edited)).sum(1).mean()
-                print(f"| {name} {strength:+g} | {passes} | {seen:.0%} | {alike:.3f} |", flush=True)
+                print(f"| {name} {strength:+g} | {way} | {seen:.0%} | {alike:.3f} |", flush=True)
 
 
 def encoded(space: FaceSpace, faces: np.ndarray, passes: int) -> np.ndarray:

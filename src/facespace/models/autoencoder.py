@@ -49,17 +49,14 @@ class Autoencoder(LatentModel):
     def encode(self, x: Tensor, y: Tensor | None = None) -> Posterior:
         """(B, C, H, W) in [0, 1] -> q(z | x); y is (B, A) attributes in the order of the config's conditions.
 
-        In eval mode, and in training with a frozen decoder, the mean is refined, if the config has it: the
-        reconstruction is encoded too, and the mean moves by the difference of the two encodings (iterative
-        inference: Marino et al., 2018; Alaluf et al., 2021). As there, no gradient goes through the
-        reconstruction."""
+        In eval mode the mean is refined, if the config has it: the reconstruction is encoded too, and the
+        mean moves by the difference of the two encodings (iterative inference: Marino et al., 2018; Alaluf et
+        al., 2021)."""
         q = self._infer(x, y)
         first = q.mean
         refinements = 0 if self.training else self.config.refinement_steps - 1
         for _ in range(refinements):
-            with torch.no_grad():
-                seen = self.decode(q.mean, y)
-            q.mean = q.mean + first - self._infer(seen, y).mean
+            q.mean = q.mean + first - self._infer(self.decode(q.mean, y), y).mean
         return q
 
     def _infer(self, x: Tensor, y: Tensor | None) -> Posterior:
