@@ -11,6 +11,7 @@ import facespace
 from facespace.core.errors import UsageError
 from facespace.data.faces import FaceSet
 from facespace.models import bundle, export
+from facespace.training.plan import plan_of
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 from blend_decoders import blend, blended, main
@@ -59,6 +60,9 @@ def test_the_encoder_takes_as_many_passes_as_asked_for(further, faces_of_set, tm
     first = one.encode(faces_of_set)
     expected = 2 * first - one.encode(one.decode(first))
     assert two.config.refinement_steps == 2
+    assert (
+        plan_of(None, bundle.load(tmp_path / "two"), []).model.refinement_steps == 2
+    )  # training goes on with as many
     np.testing.assert_allclose(two.encode(faces_of_set), expected, atol=0.05)  # one.decode rounds to bytes
 
 

@@ -13,6 +13,7 @@ from facespace.models.autoencoder import interpolate_batch
 from facespace.models.likelihoods import LIKELIHOODS
 from facespace.models.uninitialized import uninitialized
 from facespace.recipes import RECIPES, recipe
+from facespace.training.checks import freeze
 
 PUBLISHED = {
     "lfw-mlp": 21_630_331,
@@ -213,6 +214,18 @@ def test_a_second_look_adds_what_the_decoder_lacked_once_training_is_over(bottle
     assert (z[2] - z[0]).abs().max() > 1e-3
     torch.testing.assert_close(twice.eval().encode(x).mean, z[2])
     torch.testing.assert_close(twice.train().encode(x).mean, plain.train().encode(x).mean)
+
+
+def test_latents_of_a_frozen_encoder_have_no_gradient_in_further_passes_either():
+    model = build(tiny("demo", refinement_steps=2))
+    freeze(model, "encoder")
+    assert not model.encode(faces(model)).mean.requires_grad
+    freeze(model, "none")
+    model.requires_grad_(True)
+    freeze(model, "decoder")
+    model.encode(faces(model)).mean.sum().backward()
+    assert any(weight.grad is not None for weight in model.encoder.parameters())
+    assert all(weight.grad is None for weight in model.decoder.parameters())
 
 
 @pytest.mark.parametrize("config", cases())

@@ -164,6 +164,13 @@ def test_efficientnet_reads_both_formats_and_takes_gray(weights, weights_file, i
     assert not any(p.requires_grad for p in net.parameters())
 
 
+def test_all_missing_networks_of_a_discriminator_are_named_at_once(monkeypatch, tmp_path):
+    monkeypatch.setenv("FACESPACE_EFFICIENTNET", str(tmp_path / "none.pth"))
+    monkeypatch.delenv("FACESPACE_RECOGNITION", raising=False)
+    with pytest.raises(UsageError, match="FACESPACE_EFFICIENTNET, FACESPACE_RECOGNITION"):
+        facespace.load_discriminator("faces128")
+
+
 def test_efficientnet_without_weights_says_what_it_needs(weights, tmp_path, monkeypatch):
     short = dict(list(weights.items())[:40])
     torch.save(short, tmp_path / "short.pth")

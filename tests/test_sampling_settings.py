@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 import facespace
+from facespace.cli.faces import key_latents
+from facespace.cli.options import FaceSource
 from facespace.core.errors import BundleError, UsageError
 from facespace.models import bundle, export
 from facespace.models.bundle_card import default_prior
@@ -85,3 +87,34 @@ def test_a_card_with_damaged_settings_is_said_to_be_damaged(flowing, tmp_path, w
 @pytest.mark.parametrize("name", ["faces128", "faces64"])
 def test_spaces_of_the_package_name_theirs(name):
     assert facespace.load(name).sampling_settings() == {"temperature": 0.8, "guidance": 3.0}
+
+
+@pytest.mark.parametrize(("prior", "temperature"), [(None, 0.5), ("normal", 1.0)])
+def test_random_faces_to_edit_and_morph_are_drawn_as_the_card_says(flowing, prior, temperature):
+    space = facespace.load(flowing)
+    z = key_latents(space, [], FaceSource(random=3, seed=2, prior=prior))
+    np.testing.assert_array_equal(z, space.sample_latents(3, 2, temperature, prior))
+
+
+def test_conditions_beside_a_prior_that_takes_none_say_what_to_leave_out(flowing, cli, tmp_path):
+    to = ("--to", tmp_path / "x.png")
+    code, _, err = cli("sample", flowing, "--prior", "normal", "--condition", "smile=yes", *to)
+    assert code == 2 and "leave out --prior" in err and not to[1].exists()
+
+
+def test_a_prior_that_is_not_there_is_named_beside_those_that_are(flowing, cli, tmp_path):
+    code, _, err = cli("sample", flowing, "--prior", "mixture", "--to", tmp_path / "x.png")
+    assert code == 1 and "no fitted prior 'mixture', but flow, normal. Fit it: facespace fit-prior" in err
+    code, _, err = cli("sample", "faces-gray", "--prior", "flow", "--to", tmp_path / "x.png")
+    assert (
+        code == 1
+        and "faces-gray has no" in err
+        and "facespace pack faces-gray --bits 8 --to FOLDER; then" in err
+    )
+
+
+@pytest.mark.parametrize("verb", [("sample",), ("edit", "--random", 1, "--set", "Smiling=1")])
+def test_a_name_similar_to_that_of_a_space_that_comes_along_is_suggested(verb, cli, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, _, err = cli(verb[0], "faces63", *verb[1:])
+    assert code == 1 and "Did you mean faces64?" in err and "faces128, faces-gray, faces64" in err

@@ -28,7 +28,6 @@ from facespace.training.run_log import loss_panels, read_records
 EDITED = ("Smiling", "Eyeglasses", "Male", "Young")  # rows of the default space's edits
 EDITED_SYNTHETIC = ("skin_tone", "hair_length", "Sunglasses", "beard")  # and of the trained one's
 STRENGTHS = (-3, -2, -1, 0, 1, 2, 3)  # standard deviations
-SAMPLE_TEMPERATURE = 0.85  # of the default space: fewer faces have artefacts than at 1
 TEMPERATURE = 0.7  # of the faces that are edited and blended: nearer to the mean, fewer have artefacts
 FRAMES = 120  # of a morph
 
@@ -74,11 +73,11 @@ class Part(NamedTuple):
 
 def _default_samples(demo: DemoFolder) -> Made:
     space = demo.space
-    faces = space.sample(24, demo.seed, temperature=SAMPLE_TEMPERATURE)
+    temperature = space.sampling_settings()["temperature"]
+    faces = space.sample(24, demo.seed, temperature)
     _save(faces, 8, demo.to / "space-samples.png")
     caption = (
-        f"Samples from {space.prior().origin}, at temperature {SAMPLE_TEMPERATURE}: "
-        "these people do not exist."
+        f"Samples from {space.prior().origin}, at temperature {temperature:g}: these people do not exist."
     )
     return {"space-samples.png": caption}, ""
 

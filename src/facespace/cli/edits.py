@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from facespace.cli.app import Done, Facts, verb
 from facespace.cli.options import ANY_FACES, FaceSource, Flag, Settings, words
-from facespace.cli.outputs import Scale
+from facespace.cli.outputs import Scale, faces_text
 from facespace.cli.strength_text import parse_edits, parse_strip, weak_edits
 from facespace.core.console import note
 from facespace.core.errors import BundleError, UsageError
@@ -215,7 +215,7 @@ class Request:
         to = self._save(made.latents, made.sheet)
         count = len(made.edited)
         amounts = ", ".join(f"{name} {amount_text(value)}" for name, value in self.edits.items())
-        text = f"{_faces_text(count)} with {amounts}"
+        text = f"{faces_text(count)} with {amounts}"
         done = self._done(text, list(self.edits), to, seconds, made.unchanged)
         said = [done.text]
         for name, met in made.unchanged.items():
@@ -239,7 +239,7 @@ class Request:
         others = {name: value for name, value in self.edits.items() if name != first}
         made = self.editor.strip(self.faces, first, steps, others)
         to = self._save_grid(made)
-        text = f"{first} from {steps[0].value:+g} to {steps[-1]}, {_faces_text(len(self.faces.latents))}"
+        text = f"{first} from {steps[0].value:+g} to {steps[-1]}, {faces_text(len(self.faces.latents))}"
         return self._done(text, list(self.edits), to)
 
     def square(self, grid: str, strip: str) -> Done:
@@ -313,10 +313,6 @@ def _missed(name: str, goal: str, missed: int, count: int) -> str:
         f"{name}={goal}: not reached in {which} by the attribute classifier. Lock fewer attributes, or give "
         f"a strength: --set {name}={strength}"
     )
-
-
-def _faces_text(count: int) -> str:
-    return f"{count} face{'s' * (count > 1)}"
 
 
 def _already(name: str, goal: str, met: int, count: int) -> str:

@@ -118,10 +118,12 @@ def key_latents(space: "FaceSpace", files: Sequence[Path], source: FaceSource) -
 
 
 def some_latents(space: "FaceSpace", source: FaceSource, count: int) -> np.ndarray:
-    """Latents of `count` faces of the set, or of as many new faces: float32 (count, D)."""
+    """Latents of `count` faces of the set, or of as many new faces, drawn at the temperature of the card:
+    float32 (count, D)."""
     if source.data:
         return space.encode(exactly(space, source, count))
-    return space.sample_latents(count, source.seed, prior=source.prior)
+    temperature = space.sampling_settings(source.prior)["temperature"]
+    return space.sample_latents(count, source.seed, temperature, source.prior)
 
 
 def check_one_source(files: Sequence[Path], source: FaceSource) -> None:

@@ -2,12 +2,13 @@
 that folder has a similar name. Reads names of files only."""
 
 import difflib
+from collections.abc import Sequence
 from pathlib import Path
 
 from facespace.core.console import quoted
 from facespace.core.errors import FacespaceError, UsageError
 from facespace.image.photos import has_image_ending
-from facespace.models.locations import NO_FOLDER
+from facespace.models.locations import NO_FOLDER, packaged_names
 
 ARRAY = ".npy"
 WILDCARDS = "*?["
@@ -29,8 +30,9 @@ def missing(path: Path, may_be_space: bool = False) -> FacespaceError:
             f"{path} does not exist.{near(path)} Name a photograph, or a .npy file of latents."
         )
     return FacespaceError(
-        f"{path} does not exist.{near(path)} Name a trained space first, a run's folder or a bundle's, or "
-        "photographs alone for the default space."
+        f"{path} does not exist.{near(path, packaged_names())} Name a trained space first, a run's folder or "
+        f"a bundle's, or one that comes along ({', '.join(packaged_names())}), or photographs alone for the "
+        "default space."
     )
 
 
@@ -39,14 +41,16 @@ def no_space(path: Path) -> FacespaceError:
     if path.exists():
         return UsageError(NO_FOLDER.format(path))
     return FacespaceError(
-        f"{path} does not exist.{near(path)} Name a trained space, a run's folder or a bundle's; without one "
-        "the default space is used."
+        f"{path} does not exist.{near(path, packaged_names())} Name a trained space, a run's folder or a "
+        f"bundle's, or one that comes along ({', '.join(packaged_names())}); without one the default space "
+        "is used."
     )
 
 
-def near(path: Path) -> str:
-    """' Did you mean …?' where the folder of a missing path holds a similar name; ' The folder … does not
-    exist either.' where there is no such folder; else an empty text."""
+def near(path: Path, others: Sequence[str] = ()) -> str:
+    """' Did you mean …?' where the folder of a missing path holds a similar name, or one of the `others`,
+    which lie elsewhere, is similar to a path of one part; ' There is no folder … either.' where there is no
+    such folder; else an empty text."""
     folder = path.parent
     if not folder.is_dir():
         return f" There is no folder {folder} either."
@@ -57,9 +61,11 @@ def near(path: Path) -> str:
             names[name.lower()] = name
         elif has_image_ending(Path(name)):
             names[Path(name).stem.lower()] = name
-    asked = path.stem if image else path.name
-    found = difflib.get_close_matches(asked.lower(), names, n=1, cutoff=0.6)
-    return f" Did you mean {folder / names[found[0]]}?" if found else ""
+    asked, elsewhere = path.stem if image else path.name, others if path.name == str(path) else ()
+    found = difflib.get_close_matches(asked.lower(), [*elsewhere, *names], n=1, cutoff=0.6)
+    if not found:
+        return ""
+    return f" Did you mean {found[0] if found[0] in elsewhere else folder / names[found[0]]}?"
 
 
 def _contents(folder: Path) -> str:

@@ -39,6 +39,11 @@ def output_file(to: Path | None, default: str) -> Iterator[Path]:
         raise
 
 
+def faces_text(count: int) -> str:
+    """'1 face' or '12 faces'."""
+    return f"{count} face{'s' * (count != 1)}"
+
+
 def _take_new(path: Path) -> Path:
     """Creates the first of `path`, PATH-2, PATH-3 … that does not exist."""
     for number in itertools.count(1):

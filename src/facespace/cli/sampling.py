@@ -52,5 +52,5 @@ class Asked(NamedTuple):
         if guidance is None:
             guidance = own["guidance"] if conditions else 1.0
             words += [f"guidance {guidance:g}"] if guidance != 1 else []
-        text = f", at {' and '.join(words)} (from its card; --plain: the prior as it is)," if words else ""
+        text = f", at {' and '.join(words)} (from its card; --plain: the prior as it is)" if words else ""
         return Draw(temperature, guidance, text)

@@ -19,7 +19,7 @@ from facespace.cli.options import (
     parse_conditions,
     parse_grid,
 )
-from facespace.cli.outputs import Scale, output_file, resumable
+from facespace.cli.outputs import Scale, faces_text, output_file, resumable
 from facespace.core.addresses import shown
 from facespace.core.console import quoted
 from facespace.core.errors import UsageError
@@ -109,12 +109,14 @@ def sample(
     facts: Facts = {"to": str(file), "count": total, "grid": cells and list(cells), "seed": seed}
     facts |= {"temperature": draw.temperature, "prior": origin, "conditions": conditions}
     facts |= {"guidance": draw.guidance, "keep": kept, **space_facts(opened)}
-    text = f"{total} faces from {origin}{_kept_text(kept)}{draw.text} in {file}{_prior_text(opened, origin)}"
+    details = _kept_text(kept) + draw.text
+    end = "," if details else ""
+    text = f"{faces_text(total)} from {origin}{details}{end} in {file}{_prior_text(opened, origin)}"
     return Done(facts, text)
 
 
 def _kept_text(keep: float) -> str:
-    return f", the best {keep:.0%} by the discriminator," if keep != 1 else ""
+    return f", the best {keep:.0%} by the discriminator" if keep != 1 else ""
 
 
 def _prior_text(space: "FaceSpace", origin: str) -> str:

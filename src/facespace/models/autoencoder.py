@@ -51,12 +51,13 @@ class Autoencoder(LatentModel):
 
         In eval mode the mean is refined, if the config has it: the reconstruction is encoded too, and the
         mean moves by the difference of the two encodings (iterative inference: Marino et al., 2018; Alaluf et
-        al., 2021)."""
+        al., 2021). Latents of a frozen encoder have no gradient, those of further passes neither."""
         q = self._infer(x, y)
         first = q.mean
         refinements = 0 if self.training else self.config.refinement_steps - 1
-        for _ in range(refinements):
-            q.mean = q.mean + first - self._infer(self.decode(q.mean, y), y).mean
+        with torch.set_grad_enabled(first.requires_grad):
+            for _ in range(refinements):
+                q.mean = q.mean + first - self._infer(self.decode(q.mean, y), y).mean
         return q
 
     def _infer(self, x: Tensor, y: Tensor | None) -> Posterior:

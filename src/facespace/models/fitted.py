@@ -4,7 +4,7 @@ the weights it belongs to."""
 
 import math
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard, cast
@@ -43,7 +43,7 @@ from facespace.models.bundle import (
 )
 from facespace.models.bundle_card import MODEL_PRIOR, DirectionsEntry, Entry, Fields, PriorEntry
 from facespace.models.graphs import DECODER, ENCODER, QUANTIZER, prior_graph
-from facespace.models.locations import check_writable
+from facespace.models.locations import check_writable, place_of
 from facespace.models.prior_facts import STORED_KINDS
 from facespace.recipes.config import Frozen
 from facespace.recipes.model_config import ModelConfig
@@ -86,6 +86,17 @@ def load_prior(loaded: Bundle, kind: str) -> "FittedPrior":
     return steady(loaded.folder, lambda: _load_prior(loaded, kind))
 
 
+def _no_prior(folder: Path, others: Collection[str], kind: str) -> str:
+    """What is said where a space has no prior of a kind: those it has, and how to fit one."""
+    has = f", but {', '.join(others)}" if others else ""
+    text, fit = f"{place_of(folder)} has no fitted prior {kind!r}{has}.", f"--data SET --kind {kind}"
+    try:
+        check_writable(folder)
+    except BundleError as error:
+        return f"{text} {error}; then: facespace fit-prior FOLDER {fit}"
+    return f"{text} Fit it: facespace fit-prior {quoted(folder)} {fit}"
+
+
 def _load_prior(loaded: Bundle, kind: str) -> "FittedPrior":
     from facespace.models.priors import STORED
     from facespace.models.uninitialized import shapes_of, uninitialized
@@ -101,7 +112,7 @@ def _load_prior(loaded: Bundle, kind: str) -> "FittedPrior":
             raise KeyError(kind)
         entry = card.get("priors", {}).get(kind)
         if entry is None:
-            raise BundleError(f"{folder} has no fitted prior {kind!r} yet. Fit it: {fit} --kind {kind}")
+            raise BundleError(_no_prior(folder, card.get("priors", {}), kind))
         if entry["weights"] != loaded.card["fingerprint"]:
             raise BundleError(
                 f"The prior {kind!r} in {folder} was fitted to a model with other weights. {repair}"

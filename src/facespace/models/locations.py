@@ -81,11 +81,10 @@ def check_writable(folder: Path) -> None:
             f"{origin} lies in the cache of the hub, which stays as it is. Make a copy of your own first: "
             f"facespace pack {origin} --to FOLDER"
         )
-    if is_default(folder):
-        raise BundleError(f"The default space stays as it is. Copy the folder {folder}, and name the copy.")
-    if folder.resolve().parent == PACKAGED.resolve() or shared_parts.is_cached(folder):
+    if _is_part_of_package(folder):
         raise BundleError(
-            f"{folder.name} comes with facespace and stays as it is. Copy it, and name the copy."
+            f"{folder.name} comes with facespace and stays as it is. Make a copy of your own first: "
+            f"facespace pack {folder.name} --bits 8 --to FOLDER"
         )
 
 
@@ -113,8 +112,16 @@ def title_of(folder: Path) -> str:
 
 
 def place_of(folder: Path) -> str:
-    """Where a bundle or a run lies, for protocols: of one from the hub its address, with the commit."""
+    """Where a bundle or a run lies, for protocols: of one from the hub its address, with the commit, of one
+    that is part of the package its name."""
+    if _is_part_of_package(folder):
+        return folder.name
     return str(origin_of(folder) or folder)
+
+
+def _is_part_of_package(folder: Path) -> bool:
+    packaged = folder.resolve().parent == PACKAGED.resolve()
+    return packaged or is_default(folder) or shared_parts.is_cached(folder)
 
 
 def is_space(folder: Path) -> bool:
@@ -138,7 +145,8 @@ def find(folder: Path) -> Path:
     if not folder.exists():
         raise BundleError(
             f"{folder} does not exist. Name the folder of a run or of a trained model (facespace train "
-            f"RECIPE --data SET --to RUN), or a space that comes along: {_packaged_names()}."
+            f"RECIPE --data SET --to RUN), or a space that comes along: "
+            f"{', '.join(packaged_names()) or 'none is here'}."
         )
     if folder.is_file():
         raise UsageError(NO_FOLDER.format(folder))
@@ -165,5 +173,6 @@ def _bundle_in(folder: Path) -> Path | None:
     return None
 
 
-def _packaged_names() -> str:
-    return ", ".join(folder.name for folder in _packaged_folders()) or "none is here"
+def packaged_names() -> list[str]:
+    """The names of the spaces that are part of the package, the default space first."""
+    return [folder.name for folder in _packaged_folders()]

@@ -109,6 +109,11 @@ class FaceSpace(BaseSpace):
         to_prior: dict[str, float] = {}
         to_decoder: dict[str, float] = {}
         known = self._codec.prior_conditions(prior) if given else ()
+        if given and prior and not known and not self.conditions and self._codec.prior_conditions(None):
+            raise UsageError(
+                f"The prior {prior!r} was fitted without attributes, so none can be given. The default prior "
+                "of this space takes them: leave out --prior."
+            )
         for name, value in given.items():
             if name in known:
                 to_prior[name] = value

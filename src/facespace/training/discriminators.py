@@ -12,6 +12,7 @@ from facespace.core.errors import BundleError, UsageError
 from facespace.models import bundle, fitted
 from facespace.perception.face_center import margins
 from facespace.recipes.config import ObjectiveConfig
+from facespace.training.missing_networks import check_discriminator_networks
 from facespace.training.projected import Heads, ProjectedAdversary, mean_logit
 from facespace.training.projection import Projection
 
@@ -57,6 +58,7 @@ def load_discriminator(folder: Path | str) -> Discriminator:
         raise BundleError(
             f"{loaded.folder / cards.CARD} does not describe its discriminator rightly ({error})."
         ) from error
+    check_discriminator_networks(goal.discriminator_features)
     eyes = template.points[:2] - margins(template, image)
     projection = Projection(goal.discriminator_features, image, eyes, goal.discriminator_size)
     with torch.random.fork_rng(devices=[]):  # initial weights, without effect on the caller's random state

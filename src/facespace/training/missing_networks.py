@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from facespace.core.errors import UsageError
 from facespace.perception import dlib_resnet, efficientnet, vgg
 from facespace.perception.store import BUNDLED
 from facespace.recipes.config import ObjectiveConfig, Recipe
@@ -36,6 +37,16 @@ def without_missing_networks(plan: Recipe, settings: Sequence[str]) -> tuple[Rec
         "Training works without some optional networks that this space was trained with: "
         f"{'; '.join(said)}. To use them too, set the variables named (docs/objectives.md)."
     )
+
+
+def check_discriminator_networks(names: Sequence[str]) -> None:
+    """Raises UsageError where weights of networks of a discriminator are missing, naming all of them."""
+    missing = [DISCRIMINATOR_NETWORKS[name] for name in names if not _here(DISCRIMINATOR_NETWORKS[name])]
+    if missing:
+        raise UsageError(
+            "The discriminator needs the weights of other networks. Not set, or no file: "
+            f"{', '.join(missing)} (docs/objectives.md says where to find them)."
+        )
 
 
 def _here(variable: str) -> bool:

@@ -46,4 +46,6 @@ def _recipe(recipe: Recipe | str | None, origin: Bundle | None) -> Recipe:
         return named_recipe(recipe)
     if origin is None:
         raise UsageError("Name a recipe, or a space to start from. The recipes: facespace recipes")
-    return from_dict(Recipe, origin.card["recipe"])
+    plan, passes = from_dict(Recipe, origin.card["recipe"]), origin.model.config.refinement_steps
+    # The space may encode in more passes than it was trained with.
+    return replace(plan, model=replace(plan.model, refinement_steps=passes))
