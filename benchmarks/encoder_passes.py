@@ -6,7 +6,8 @@
 Without SPACE the default space. The first table has, for each number of passes, and of steps of `facespace edit --optimize-steps` after the
 space's own passes, identity of reconstructions of test faces by ArcFace, LPIPS and
 PSNR at --size, and how far the latents lie from those of one pass. The second has, for test faces without an attribute that were edited, the share in which
-the scorer, the second attribute network, sees it, and the identity to the photograph, with one pass, with two, and after the most steps."""
+the scorer, the second attribute network, sees it, and the
+identity to the photograph and to the unedited reconstruction, with one pass, with two, and after the most steps."""
 
 import argparse
 import dataclasses
@@ -25,7 +26,11 @@ from facespace.perception.lpips import lpips_if_available
 from facespace.perception.store import SCORER
 from facespace.space.face_space import FaceSpace
 
-EDITS = {"Smiling": (2, 2.5), "Eyeglasses": (3, 4)}
+EDITS = {
+    "Smiling": (2, 2.5),
+    "Eyeglasses": (3, "1g", 4),
+    "Eyeglasses-clear": ("1g",),
+}  # of faces without: sd, class gaps
 
 
 def main() -> None:
@@ -81,17 +86,22 @@ def edits(space: FaceSpace, arcface: IdentityNetwork, asked: argparse.Namespace)
     """The second table."""
     scorer, session = load_classifier(SCORER), EvaluationSession(space, asked.data, "test", None)
     signs, names = session.faces.attribute_signs("test"), session.faces.attribute_names
-    print("\n| edit | passes, steps | seen | identity to the photograph |\n|---|---|---|---|")
+    print(
+        "\n| edit | passes, steps | seen | identity to the photograph | to the unedited face |\n|---|---|---|---|---|"
+    )
     for name, strengths in EDITS.items():
-        bare = evenly_spaced(np.flatnonzero(signs[:, names.index(name)] < 0), asked.edited)
+        attribute = name.partition("-")[0]
+        bare = evenly_spaced(np.flatnonzero(signs[:, names.index(attribute)] < 0), asked.edited)
         faces = session.pixels(session.rows[bare])
         persons = arcface(space.target(faces))
         for way, z in latents(space, faces, (1, 2), asked.optimize[-1:]):
+            before = arcface(space.decode(z))
             for strength in strengths:
                 edited = space.decode(space.edit(z, {name: strength}))
-                seen = (scorer.probabilities(edited)[:, scorer.names.index(name)] > 0.5).mean()
-                alike = (persons * arcface(edited)).sum(1).mean()
-                print(f"| {name} {strength:+g} | {way} | {seen:.0%} | {alike:.3f} |", flush=True)
+                seen = (scorer.probabilities(edited)[:, scorer.names.index(attribute)] > 0.5).mean()
+                after = arcface(edited)
+                alike = [f"{(others * after).sum(1).mean():.3f}" for others in (persons, before)]
+                print(f"| {name} {strength} | {way} | {seen:.0%} | {' | '.join(alike)} |", flush=True)
 
 
 def encoded(space: FaceSpace, faces: np.ndarray, passes: int) -> np.ndarray:

@@ -5,7 +5,7 @@
 The ways are the encoder alone, in one to three passes (model.refinement_steps), and those of `facespace edit` beyond the space's own number of
 passes: `--optimize-steps 30`, and `--tune`, which also changes a copy of the decoder, here for each photograph alone. For each: identity, the cosine to the photograph by ArcFace; LPIPS and PSNR of the reconstruction; identity to the
 photograph of the face with Smiling=2 (or −2 for a face that smiles already); seconds a photograph, with the detection. Photographs without
-a face are left out. --to keeps a picture: a row for each of the first faces, with the photograph and all three, and the same with the edit.
+a face are left out. --to keeps a picture: a row for each of six faces, with the photograph and all three, and the same with the edit.
 The photographs must be ones that nothing was trained on."""
 
 import argparse
@@ -81,7 +81,8 @@ def main() -> None:
         columns = [originals]
         for found in (made[own - 1], *made[-2:]):
             columns += [found.reconstructed, found.edited]
-        rows = np.stack([column[:SHOWN] for column in columns], axis=1)
+        some = evenly_spaced(np.arange(len(originals)), SHOWN)
+        rows = np.stack([column[some] for column in columns], axis=1)
         grids.save_still(
             grids.grid(rows.reshape(-1, *rows.shape[2:]), len(columns)), asked.to / "strangers.png"
         )

@@ -1,6 +1,7 @@
 """The prior that is fitted at the end of training, and the history of a bundle."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from facespace.models.card_text import read
 from facespace.models.prior_fit import mean_density
 from facespace.recipes.config import Recipe
 from facespace.training import final_prior
+from facespace.training.plan import plan_of
 
 VAE = (*SIZES, "objective.weights.kl=1", "train.precision=fp32")
 AE = (*SIZES, "model.bottleneck=deterministic", "objective.weights={}", "train.precision=fp32")
@@ -232,3 +234,46 @@ def test_the_stages_of_an_older_card_is_its_own_training(trained):
         }
     ]
     assert from_dict(Recipe, card["recipe"]).train.prior == "none"
+
+
+def test_no_prior_is_advised_that_training_has_found_worse(trained, cli, tmp_path):
+    """Of a space whose own prior was the best at the end of its training."""
+    run = shutil.copytree(trained, tmp_path / "run")
+    to, card = ("--to", tmp_path / "x.png"), run / "best" / "card.json"
+    assert "facespace fit-prior" in cli("sample", run, *to)[1]
+    fields = json.loads(card.read_text())
+    fields["aggregate_posterior"] = {
+        "faces": 51,
+        "split": "validation",
+        "nats": {"model": -5.0, "flow": -9.0},
+    }
+    card.write_text(json.dumps(fields))
+    out = cli("sample", run, *to)[1]
+    assert "Of model, flow, it fits the latents of held-out faces best" in out and "fit-prior" not in out
+
+
+@pytest.mark.parametrize(
+    ("weights", "half_life", "said"),
+    [
+        ("raw", 100.0, "the weights themselves, not their moving average (EMA)"),
+        ("average", 100.0, "the moving average (EMA) of the weights"),
+        ("raw", None, None),
+    ],
+)
+def test_the_card_says_which_weights_were_kept_where_there_were_two(
+    trained, tmp_path, weights, half_life, said
+):
+    run = shutil.copytree(trained, tmp_path / "run")
+    card = run / "best" / "card.json"
+    fields = json.loads(card.read_text())
+    fields["metrics"]["weights"] = weights
+    fields["recipe"]["train"] |= {"ema_half_life": half_life, "ema": 0.0}
+    card.write_text(json.dumps(fields))
+    assert dict(read(run).sections["Training"]).get("kept") == said
+
+
+def test_the_number_format_of_another_machine_is_not_taken_over(trained):
+    loaded = bundle.load(trained)
+    loaded.card["recipe"]["train"]["precision"] = "bf16"
+    assert plan_of(None, loaded, []).train.precision == "auto"
+    assert plan_of(None, loaded, ["train.precision=bf16"]).train.precision == "bf16"

@@ -386,7 +386,7 @@ def test_the_same_again_is_the_same(compared, trained, gray, drawn, tmp_path):
 
 
 def test_runs_are_compared_by_the_priors_that_the_table_names(compared, trained, gray, drawn, tmp_path):
-    """A fitted prior, which `sample` would take, does not change what is said to be of N(0, I)."""
+    """A fitted prior, which `sample` would take, is what runs are compared by, unless another is named."""
     run = shutil.copytree(trained, tmp_path / trained.name)
     with quiet():
         space = facespace.load(run)
@@ -396,7 +396,10 @@ def test_runs_are_compared_by_the_priors_that_the_table_names(compared, trained,
         (run / "best/card.json").write_text(json.dumps(space.card))
         assert facespace.load(run).default_prior == "normal"
         facts = compare([run, gray], drawn, tmp_path / "c", split="all", count=24, seed=3)
-    assert facts["runs"][0]["sampling"] == compared[1]["runs"][0]["sampling"]
+        model = compare([run, gray], drawn, None, split="all", count=24, seed=3, prior="model")
+    assert facts["runs"][0]["sampling"]["prior"] == "fitted Gaussian"
+    assert "a Gaussian fitted to the latents of 51 faces" in facts["text"]
+    assert model["runs"][0]["sampling"] == compared[1]["runs"][0]["sampling"]
 
 
 def test_prepared_faces_are_never_cropped_again(drawn, tmp_path):

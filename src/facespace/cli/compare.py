@@ -58,8 +58,8 @@ def compare(
     """
     check_trust(features, trust)
     if metrics is None:
-        only_with_metrics(features, lpips, identity, prior, temperature)
-        return _comparison(spaces, faces, to, seed, force)
+        only_with_metrics(features, lpips, identity, temperature)
+        return _comparison(spaces, faces, to, seed, prior, force)
     from facespace.evaluation.metric_tables import compare as measure
 
     table = measure(
@@ -81,25 +81,26 @@ def compare(
     return Done({**table.document, "to": to}, f"{table.to_markdown()}{where}")
 
 
-def _comparison(spaces: Sequence[Path], faces: SetFaces, to: Path | None, seed: int, force: bool) -> Done:
+def _comparison(
+    spaces: Sequence[Path], faces: SetFaces, to: Path | None, seed: int, prior: str | None, force: bool
+) -> Done:
     from facespace.evaluation.compare import compare as measure
 
     count = faces.limit(1_000)
-    facts = measure(spaces, faces.data, to, split=faces.split, count=count, seed=seed, force=force)
+    facts = measure(
+        spaces, faces.data, to, split=faces.split, count=count, seed=seed, prior=prior, force=force
+    )
     text = facts.pop("text")
     where = f"\n\nTable, figures and pictures are in {to}." if to else ""
     return Done(facts, f"{text}{where}")
 
 
-def only_with_metrics(
-    features: str, lpips: Path | None, identity: Path | None, prior: str | None, temperature: float
-) -> None:
+def only_with_metrics(features: str, lpips: Path | None, identity: Path | None, temperature: float) -> None:
     """Raises UsageError for an option of `compare` that means nothing without --metrics."""
     given = {
         "--features": features != "inception",
         "--lpips": lpips is not None,
         "--identity": identity is not None,
-        "--prior": prior is not None,
         "--temperature": temperature != 1.0,
     }
     for option, used in given.items():

@@ -38,11 +38,13 @@ def compare(
     split: str = "test",
     count: int | None = 1_000,
     seed: int = 0,
+    prior: str | None = None,
     force: bool = False,
 ) -> Card:
     """Measures two or more runs or bundles on at most `count` faces of a split and writes the folder `to`:
-    table.md, compare.json, reconstructions.png, samples.png, latents.png, or nothing if `to` is None. Returns
-    the content of compare.json, and the table as `text`.
+    table.md, compare.json, reconstructions.png, samples.png, latents.png, or nothing if `to` is None. Samples
+    are from the default prior of each, or from the one named. Returns the content of compare.json, and the
+    table as `text`.
 
     Raises UsageError for fewer than two runs, the same one twice, a folder of other files or, without
     `force`, with an older comparison; BundleError for a run without a model; FaceSetError."""
@@ -55,7 +57,7 @@ def compare(
     rows = np.arange(0)
     for name, path, space in zip(unique_names(paths), paths, spaces):
         session = EvaluationSession(space, faces, split, count, any_crop=True)
-        measured.append(measure(identify(name, path, space, faces), session, seed))
+        measured.append(measure(identify(name, path, space, faces), session, seed, prior))
         rows = session.rows  # the same for all spaces
     protocol = describe(faces, split, len(rows), seed)
     results = ComparisonResults(protocol, [space.results for space in measured])

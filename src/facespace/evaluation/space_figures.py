@@ -14,7 +14,6 @@ from facespace.data.faces import FaceSet, batches, evenly_spaced
 from facespace.evaluation.session import EvaluationSession
 from facespace.image.pixels import PixelHistogram, quality, to_float, to_uint8
 from facespace.latent.structure import latent_structure
-from facespace.models.bundle_card import MODEL_PRIOR as OWN
 from facespace.models.locations import place_of, title_of
 from facespace.models.priors import FittedNormal, StandardNormal
 from facespace.report.comparison_results import (
@@ -52,11 +51,13 @@ class Decoded(NamedTuple):
     drawn: PixelHistogram  # pixel values of as many samples
 
 
-def measure(facts: SpaceFacts, session: EvaluationSession, seed: int) -> Measured:
-    """The figures of a space on the faces of a session; its samples are drawn from the model's own prior. A
-    space with conditions gets none, since not every set has the attributes."""
-    space, prior = session.space, session.space.model.prior
-    latents = space.sample_latents(max(len(session.rows), DRAWN), seed, prior=OWN)
+def measure(facts: SpaceFacts, session: EvaluationSession, seed: int, prior: str | None = None) -> Measured:
+    """The figures of a space on the faces of a session; its samples are drawn from its default prior, or the
+    one named. A space with conditions gets none, since not every set has the attributes."""
+    space = session.space
+    kind = prior or space.default_prior
+    drawn_from = space.prior(kind)
+    latents = space.sample_latents(max(len(session.rows), DRAWN), seed, prior=kind)
     z = session.encoded.mean.astype(np.float64)
     decoded = decode(session, latents)
     pixel_mean, pixel_deviation = decoded.drawn.moments()
@@ -65,8 +66,8 @@ def measure(facts: SpaceFacts, session: EvaluationSession, seed: int) -> Measure
         **vars(facts),
         reconstruction=ReconstructionFigures(fitting(space, session.faces), **quality(decoded.errors)),
         sampling=SamplingFigures(
-            PRIORS.get(type(prior), prior.origin),
-            prior.origin,
+            PRIORS.get(type(drawn_from), kind),
+            drawn_from.origin,
             pixel_mean,
             pixel_deviation,
             real_mean,

@@ -28,7 +28,10 @@ LOSSES = {  # name -> label and number format
     "loss_per_dim": ("loss per pixel value", ".4f"),
 }
 SPLITS = {"train": "training", "validation": "validation", "test": "test"}
-WEIGHTS_KEPT = {"average": "the moving average (EMA) of the weights", "raw": "the weights of the last step"}
+WEIGHTS_KEPT = {
+    "average": "the moving average (EMA) of the weights",
+    "raw": "the weights themselves, not their moving average (EMA)",
+}
 STANDARD_NORMAL = "the prior N(0, I)"
 FITTED_NORMAL = (
     "a Gaussian fitted to the latents of the training faces (an autoencoder has no prior of its own)"
@@ -223,7 +226,9 @@ def _last_stage(card: Card, started: str | None) -> Rows:
     seconds = metrics.get("training_seconds")
     if seconds:
         yield _stage("time", started), f"{seconds / 60:,.1f} minutes"
-    yield "kept", WEIGHTS_KEPT.get(metrics.get("weights") or "", "")
+    train = (card.get("recipe") or {}).get("train") or {}
+    if train.get("ema") or train.get("ema_half_life"):  # without an average there is nothing to choose from
+        yield "kept", WEIGHTS_KEPT.get(metrics.get("weights") or "", "")
 
 
 def _stages(stages: Sequence[Stage]) -> Rows:

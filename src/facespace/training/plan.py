@@ -47,5 +47,6 @@ def _recipe(recipe: Recipe | str | None, origin: Bundle | None) -> Recipe:
     if origin is None:
         raise UsageError("Name a recipe, or a space to start from. The recipes: facespace recipes")
     plan, passes = from_dict(Recipe, origin.card["recipe"]), origin.model.config.refinement_steps
-    # The space may encode in more passes than it was trained with.
-    return replace(plan, model=replace(plan.model, refinement_steps=passes))
+    # The space may encode in more passes than it was trained with, and was trained on another machine.
+    model = replace(plan.model, refinement_steps=passes)
+    return replace(plan, model=model, train=replace(plan.train, precision="auto"))
