@@ -1,10 +1,10 @@
-"""How long it takes from a photograph to an edited face once the models are loaded, and what refining the latent gains.
+"""How long it takes from a photograph to an edited face once the models are loaded, and what optimising the latent gains.
 
     python benchmarks/editing.py SPACE FOLDER [--turns 5]
 
 Prints medians over the photographs of the folder in which a face is found: found, aligned, encoded, edited (strength 2 along
 the space's first direction, two others locked) and decoded; the closed loop with the attribute network that comes along; and
-the squared error of reconstructions before and after 50 steps of refinement."""
+the squared error of reconstructions before and after 30 steps of optimisation."""
 
 import argparse
 import time
@@ -63,8 +63,8 @@ def main() -> None:
                 space.edit(z, {"Smiling": "on"}, ["Male"], net)
                 seconds.setdefault("closed loop, 40 steps", []).append(time.perf_counter() - began)
                 began = time.perf_counter()
-                better = space.optimize(aligned, z, 50)
-                seconds.setdefault("refined, 50 steps", []).append(time.perf_counter() - began)
+                better = space.optimize(aligned, z, 30)
+                seconds.setdefault("optimised, 30 steps", []).append(time.perf_counter() - began)
                 goal = space.target(space.fit(aligned))
                 gains.append(
                     [((space.decode(one) / 255.0 - goal / 255.0) ** 2).mean() for one in (z, better)]
