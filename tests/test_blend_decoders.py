@@ -66,6 +66,16 @@ def test_the_encoder_takes_as_many_passes_as_asked_for(further, faces_of_set, tm
     np.testing.assert_allclose(two.encode(faces_of_set), expected, atol=0.05)  # one.decode rounds to bytes
 
 
+def test_a_recipe_with_fewer_passes_than_the_space_it_starts_from_says_so(further, tmp_path, capsys):
+    blend(*map(bundle.load, further), tmp_path / "two", 0.5, bits=16, passes=2)
+    two = bundle.load(tmp_path / "two")
+    plan_of("demo", two, ["model.refinement_steps=2"])
+    plan_of(None, two, [])
+    assert "passes" not in capsys.readouterr().err
+    plan_of("demo", two, [])
+    assert "encodes in 2 passes, this recipe in 1" in capsys.readouterr().err
+
+
 def test_the_detail_of_a_space_of_twice_the_size_counts_with_the_share():
     before, after = facespace.load("faces64"), facespace.load("faces128")
     own = [space.torch_engine.bundle.model.state_dict() for space in (before, after)]

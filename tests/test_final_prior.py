@@ -249,7 +249,10 @@ def test_no_prior_is_advised_that_training_has_found_worse(trained, cli, tmp_pat
     }
     card.write_text(json.dumps(fields))
     out = cli("sample", run, *to)[1]
-    assert "Of model, flow, it fits the latents of held-out faces best" in out and "fit-prior" not in out
+    assert (
+        "Of the priors model, flow it fits the latents of held-out faces best" in out
+        and "fit-prior" not in out
+    )
 
 
 @pytest.mark.parametrize(

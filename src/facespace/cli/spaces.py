@@ -130,7 +130,8 @@ def _prior_text(space: "FaceSpace", origin: str) -> str:
         return f"\nThe prior: {gloss}. Others: --prior NAME (facespace card lists them)."
     compared = space.card.get("aggregate_posterior", {}).get("nats", {})
     if len(compared) > 1:
-        return f"\nThe prior: {gloss}. Of {', '.join(compared)}, it fits the latents of held-out faces best."
+        kinds = ", ".join(compared)
+        return f"\nThe prior: {gloss}. Of the priors {kinds} it fits the latents of held-out faces best."
     return (
         f"\nThe prior: {gloss}. No prior is fitted to the encoded faces of this space; one that is gives "
         f"better samples: facespace fit-prior {quoted(space.folder)} --data SET"

@@ -8,6 +8,7 @@ from facespace.core.configs import from_dict, override
 from facespace.core.console import note
 from facespace.core.errors import UsageError
 from facespace.models.bundle import Bundle
+from facespace.models.locations import place_of
 from facespace.recipes import recipe as named_recipe
 from facespace.recipes.config import Recipe
 from facespace.training.missing_networks import without_missing_networks
@@ -33,9 +34,21 @@ def plan_of(recipe: Recipe | str | None, origin: Bundle | None, settings: Sequen
         if plan.train.freeze != "none" and not any(text.startswith("train.freeze") for text in settings):
             note(ALONE[plan.train.freeze])
     names = {setting.partition("=")[0] for setting in settings}
+    if origin is not None and "model.refinement_steps" not in names:
+        _note_fewer_passes(plan, origin)
     if "train.epochs" in names and "train.min_steps" not in names:
         return replace(plan, train=replace(plan.train, min_steps=0))
     return plan
+
+
+def _note_fewer_passes(plan: Recipe, origin: Bundle) -> None:
+    """Says that the encoder loses passes, if the recipe has fewer than the space it starts from."""
+    passes = origin.model.config.refinement_steps
+    if plan.model.refinement_steps < passes:
+        note(
+            f"{place_of(origin.folder)} encodes in {passes} passes, this recipe in "
+            f"{plan.model.refinement_steps}. --set model.refinement_steps={passes} keeps them."
+        )
 
 
 def _recipe(recipe: Recipe | str | None, origin: Bundle | None) -> Recipe:
