@@ -1,10 +1,12 @@
 """The published systems that facespace reproduces, one function each. A docstring states the architecture and
 the settings as published, the faults of the original and their correction."""
 
+from dataclasses import replace
+
 from facespace.recipes.config import DataConfig, ObjectiveConfig, Recipe, TrainConfig
 from facespace.recipes.model_config import ModelConfig
 
-GRAY_CELEBA = DataConfig(source="celeba", crop="box-148", flip=True)
+GRAY_CELEBA = DataConfig(source="celeba", crop="box-148")
 
 
 def lfw_mlp() -> Recipe:
@@ -41,7 +43,7 @@ def celeba_gray_ae() -> Recipe:
     return Recipe(
         name="celeba-gray-ae",
         summary="MLP autoencoder, 64 px gray, 256 latents (CelebA; system 2)",
-        data=GRAY_CELEBA,
+        data=replace(GRAY_CELEBA, flip=True),
         model=ModelConfig(
             image=(1, 64, 64),
             latent_dim=256,
