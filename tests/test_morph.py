@@ -353,7 +353,8 @@ def test_a_video_has_its_frames_colours_and_rate(tmp_path, shape):
 
 
 @pytest.mark.usefixtures("no_package")
-def test_a_video_without_ffmpeg_says_what_to_install(cli, trained, photos, tmp_path):
+def test_a_video_without_ffmpeg_says_what_to_install(cli, trained, photos, tmp_path, monkeypatch):
+    monkeypatch.setattr(animation.shutil, "which", lambda name: None)  # the system may have one
     code, _, err = cli("morph", trained, *photos, "--to", tmp_path / "out" / "m.mp4")
     assert code == 1 and "[video]'" in err and not (tmp_path / "out").exists()
 
