@@ -60,9 +60,8 @@ def test_the_encoder_takes_as_many_passes_as_asked_for(further, faces_of_set, tm
     first = one.encode(faces_of_set)
     expected = 2 * first - one.encode(one.decode(first))
     assert two.config.refinement_steps == 2
-    assert (
-        plan_of(None, bundle.load(tmp_path / "two"), []).model.refinement_steps == 2
-    )  # training goes on with as many
+    goes_on = plan_of(None, bundle.load(tmp_path / "two"), [])
+    assert goes_on.model.refinement_steps == 2
     np.testing.assert_allclose(two.encode(faces_of_set), expected, atol=0.05)  # one.decode rounds to bytes
 
 

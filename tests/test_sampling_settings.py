@@ -104,7 +104,7 @@ def test_conditions_beside_a_prior_that_takes_none_say_what_to_leave_out(flowing
 
 def test_a_prior_that_is_not_there_is_named_beside_those_that_are(flowing, cli, tmp_path):
     code, _, err = cli("sample", flowing, "--prior", "mixture", "--to", tmp_path / "x.png")
-    assert code == 1 and "no fitted prior 'mixture', but flow, normal. Fit it: facespace fit-prior" in err
+    assert code == 1 and "no fitted prior 'mixture' yet, but flow, normal. Fit it: facespace fit-prior" in err
     code, _, err = cli("sample", "faces-gray", "--prior", "flow", "--to", tmp_path / "x.png")
     assert (
         code == 1

@@ -63,7 +63,7 @@ def test_which_folder_is_the_default_space_is_known_before_it_is_put_together(pa
     assert not locations.is_default(original) and not (tmp_path / "cache").exists()
     folder = locations.require_default_space()
     assert locations.is_default(folder) and folder.is_relative_to(tmp_path / "cache")
-    with pytest.raises(BundleError, match="comes with facespace and stays as it is"):
+    with pytest.raises(BundleError, match="other comes with facespace and stays as it is"):
         locations.check_writable(folder)
 
 

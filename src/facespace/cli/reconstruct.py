@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from facespace.cli.app import Done, Facts, verb
 from facespace.cli.options import ANY_PHOTOS, Conditions, Flag, Photos, parse_conditions, parse_grid
-from facespace.cli.outputs import Scale, output_file
+from facespace.cli.outputs import Scale, faces_text, output_file
 from facespace.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def _diagnose(
     figures = ", ".join(FIGURES[name].format(value) for name, value in means.items())
     shown = list(diagnostics.cases(found.order, columns).values())
     which = f"the best, the median and the worst {len(shown[0])}" if len(shown) > 1 else "all of them"
-    text = f"{len(faces)} face{'s' * (len(faces) > 1)}: {figures} (means); {which} in {file}"
+    text = f"{faces_text(len(faces))}: {figures} (means); {which} in {file}"
     return Done({"to": str(file), **facts, **means, "faces": found.records()}, text)
 
 

@@ -89,7 +89,7 @@ def load_prior(loaded: Bundle, kind: str) -> "FittedPrior":
 def _no_prior(folder: Path, others: Collection[str], kind: str) -> str:
     """What is said where a space has no prior of a kind: those it has, and how to fit one."""
     has = f", but {', '.join(others)}" if others else ""
-    text, fit = f"{place_of(folder)} has no fitted prior {kind!r}{has}.", f"--data SET --kind {kind}"
+    text, fit = f"{place_of(folder)} has no fitted prior {kind!r} yet{has}.", f"--data SET --kind {kind}"
     try:
         check_writable(folder)
     except BundleError as error:

@@ -41,12 +41,17 @@ def without_missing_networks(plan: Recipe, settings: Sequence[str]) -> tuple[Rec
 
 def check_discriminator_networks(names: Sequence[str]) -> None:
     """Raises UsageError where weights of networks of a discriminator are missing, naming all of them."""
-    missing = [DISCRIMINATOR_NETWORKS[name] for name in names if not _here(DISCRIMINATOR_NETWORKS[name])]
-    if missing:
+    if missing := _missing(names):
+        variables = ", ".join(DISCRIMINATOR_NETWORKS[name] for name in missing)
         raise UsageError(
             "The discriminator needs the weights of other networks. Not set, or no file: "
-            f"{', '.join(missing)} (docs/objectives.md says where to find them)."
+            f"{variables} (docs/objectives.md says where to find them)."
         )
+
+
+def _missing(names: Sequence[str]) -> list[str]:
+    """Those of a discriminator's networks whose weights are not here."""
+    return [name for name in names if not _here(DISCRIMINATOR_NETWORKS[name])]
 
 
 def _here(variable: str) -> bool:
@@ -80,7 +85,7 @@ def _discriminator(goal: ObjectiveConfig) -> Part:
     if not projected and not goal.moments:
         return goal, ""
     names = goal.discriminator_features
-    missing = [name for name in names if not _here(DISCRIMINATOR_NETWORKS[name])]
+    missing = _missing(names)
     if not missing:
         return goal, ""
     words = ", ".join(f"{name} ({DISCRIMINATOR_NETWORKS[name]})" for name in missing)
