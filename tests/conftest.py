@@ -20,6 +20,7 @@ from facespace.cli import run as run_cli
 from facespace.core.console import quiet
 from facespace.data.faces import FaceSet
 from facespace.explorer import photos as photos_module
+from facespace.explorer import statistics
 from facespace.explorer.photos import Photos
 from facespace.image.detectors import Haar
 from facespace.models import autoregressive, bundle, flow
@@ -237,9 +238,10 @@ def pressed_after(steps: int, monkeypatch) -> Iterator[None]:
 @pytest.fixture(scope="module")
 def few_samples() -> Iterator[None]:
     """The explorer looks for landmarks in 4 samples of a space instead of 12, each of which takes the detector a
-    second."""
+    second, and measures a space by 600 draws of its flow instead of 3,000, which take a busy core half a minute."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(photos_module, "SAMPLES", 4)
+        patch.setattr(statistics, "DRAWS", 600)
         yield
 
 

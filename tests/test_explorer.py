@@ -330,6 +330,15 @@ def test_random_faces_of_a_vae_are_usual_though_it_hardly_uses_some_latents(trai
     assert (np.diff(found.explained) <= 0).all() and found.explained[-1] < 0.2 * largest
 
 
+def test_a_flow_is_drawn_from_in_parts_between_which_a_user_is_served(flowing, monkeypatch):
+    monkeypatch.setattr(statistics, "DRAWS", 70)
+    monkeypatch.setattr(statistics, "DRAWN_AT_ONCE", 30)
+    calls = []
+    known = statistics.known_latents(load(flowing), None, True, lambda: calls.append(1))
+    assert len(calls) == 3 and len(np.unique(known.z, axis=0)) == 70
+    assert known.origin.startswith("70 draws from ")
+
+
 def test_a_set_gives_the_figures_and_the_map_of_its_faces(trained, drawn):
     faces = facespace.FaceSet(drawn)
     engine = Engine(load(trained), "tiny", faces)

@@ -1,10 +1,11 @@
 """Random faces of the explorer that are asked for attributes, by the protocol and on the page."""
 
 import contextlib
+import time
 
 import numpy as np
 import pytest
-from explorer_browser import Tab, browser, expect, same  # noqa: F401
+from explorer_browser import WAIT, Tab, browser, expect, same  # noqa: F401
 from explorer_help import running
 
 from facespace.core.errors import UsageError
@@ -91,7 +92,8 @@ def tiles(tab) -> np.ndarray:
 
 def changed(tab, before: np.ndarray) -> np.ndarray:
     """The nine faces, once they are others than before."""
-    for _ in range(20):
+    deadline = time.monotonic() + WAIT / 1000
+    while time.monotonic() < deadline:
         faces = tiles(tab)
         if not same(faces, before):
             return faces

@@ -16,6 +16,7 @@ from facespace.space.face_space import BATCH_SIZE, FaceSpace
 from facespace.space.traversal import influence
 
 DRAWS = 3_000  # latents from a stored prior; a third of all latents is held out for the distances
+DRAWN_AT_ONCE = 300  # between two calls of the check; a flow takes seconds for all
 ENCODED = 2_000  # faces of a named set
 STEP = 2.0  # standard deviations by which influence is measured, to either side
 SMALL_IMAGE = 64 * 64 * 3  # values of a picture up to which the first of two counts is used, else the second
@@ -85,7 +86,7 @@ def known_latents(
         )
     origin = space.prior_origin()
     if space.is_fitted():
-        return FaceLatents(space.sample_latents_batched(DRAWS, seed), None, f"{DRAWS:,} draws from {origin}")
+        return FaceLatents(_draws(space, seed, check), None, f"{DRAWS:,} draws from {origin}")
     parts = []
     random = space.sample_latents(count, seed) if drawn is None else drawn
     for start in range(0, count, BATCH_SIZE):
@@ -99,6 +100,15 @@ def known_latents(
         "statistics of real faces (--data SET measures them)",
         drawn,
     )
+
+
+def _draws(space: FaceSpace, seed: int, check: Check) -> np.ndarray:
+    """Latents (DRAWS, D) from the fitted prior, in parts with seeds of their own."""
+    parts = []
+    for start in range(0, DRAWS, DRAWN_AT_ONCE):
+        check()
+        parts.append(space.sample_latents_batched(min(DRAWN_AT_ONCE, DRAWS - start), seed + start))
+    return np.concatenate(parts)
 
 
 def encode_samples(space: FaceSpace, faces: np.ndarray) -> np.ndarray:
