@@ -45,8 +45,8 @@ def test_several_signals_end_prepare_and_its_workers_and_the_same_command_goes_o
     for gap in gaps:
         time.sleep(gap)
         kill(process.pid, signal.SIGINT)
-    said, _ = process.communicate(timeout=10)
-    assert time.monotonic() - first < 3
+    said, _ = process.communicate(timeout=20)
+    assert time.monotonic() - first < 15  # three seconds, unless the machine is busy
     assert process.returncode == 130
     assert "Traceback" not in said and said.count("facespace: Interrupted.") == 1
     assert not _group_runs(process.pid)
