@@ -307,10 +307,13 @@ def test_the_printed_file_trains_without_facespace(name, more, tmp_path):
         assert sheet.size == (8 * out_width, 8 * out_height)
     if name == "celebamask-conv":
         again = without_facespace_here(tmp_path, "printed.py", "images.npy", "--steps", 6, "--to", "run")
-        assert again.returncode == 1 and "exists" in again.stderr
+        assert again.returncode == 2 and "run exists; --to names a new folder." in again.stderr
+        (tmp_path / "empty").mkdir()
+        none = without_facespace_here(tmp_path, "printed.py", "empty", "--to", "new")
+        assert none.returncode == 2 and "empty has float64 (0,), not 10 or more" in none.stderr
         np.save(tmp_path / "other.npy", faces[:, :9])
         wrong = without_facespace_here(tmp_path, "printed.py", "other.npy", "--to", "new")
-        assert wrong.returncode == 1 and f"({height}, {width}, {channels})" in wrong.stderr
+        assert wrong.returncode == 2 and f"({height}, {width}, {channels})" in wrong.stderr
         assert not (tmp_path / "new").exists()
 
 
