@@ -1,5 +1,6 @@
 """Figures against independent computations: torchmetrics, torch.distributions, and small cases worked out by hand."""
 
+import contextlib
 import math
 
 import numpy as np
@@ -240,6 +241,21 @@ def test_disentanglement_of_factors_themselves_of_noise_and_of_a_rotation():
     turn = np.eye(3) - 2 / 3  # a reflection that spreads each factor over all three latents
     mixed = disentanglement.measure_disentanglement(factors @ turn, factors)
     assert mixed.mig < 0.4 * same.mig and mixed.dci_disentanglement < 0.6 and mixed.sap < 0.7 * same.sap
+
+
+def test_disentanglement_shows_how_far_it_is(monkeypatch):
+    seen = []
+
+    @contextlib.contextmanager
+    def watched(total, doing, unit):
+        seen.append(total)
+        yield seen.append
+
+    monkeypatch.setattr(disentanglement, "progress", watched)
+    factors = np.random.default_rng(0).normal(size=(60, 4))
+    factors[:, 1] = 3.0  # never varies
+    disentanglement.measure_disentanglement(factors, factors)
+    assert seen == [9, *[1] * 9]
 
 
 def test_disentanglement_of_what_is_unknown_or_never_varies():

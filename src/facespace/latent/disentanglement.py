@@ -1,12 +1,13 @@
 """Whether single latents correspond to single factors of synthetic faces: MIG, DCI and SAP, from codes and
 known factors. Each is 1 if every factor has a latent of its own and about 0 if none has."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
+from facespace.core.console import Advance, progress
 from facespace.core.errors import UsageError
 
 BINS = 20  # equal bins of a code, and of a factor with more values than that
@@ -74,8 +75,9 @@ def measure_disentanglement(
         raise UsageError("None of these factors varies from face to face, so disentanglement is undefined.")
     factors, kept = factors[:, varies], np.array(names)[varies].tolist()
     constant = np.array(names)[~varies]
-    gaps, margins = mig(codes, factors), sap(codes, factors)
-    importance, informativeness = importances(codes, factors, seed)
+    with progress(3 * len(kept), "Measuring disentanglement", "factors") as advance:
+        gaps, margins = mig(codes, factors, advance), sap(codes, factors, advance)
+        importance, informativeness = importances(codes, factors, seed, advance)
     disentanglement, completeness = dci(importance)
     columns = (gaps, margins, completeness, informativeness, importance.argmax(0))
     scores = zip(*(column.tolist() for column in columns))
@@ -101,25 +103,36 @@ def _known_faces(codes: np.ndarray, factors: np.ndarray, seed: int) -> tuple[np.
     return codes[rows].astype(np.float64), factors[rows].astype(np.float64)
 
 
-def mig(codes: np.ndarray, factors: np.ndarray) -> np.ndarray:
+def _ignore(count: int) -> None:
+    """Nobody watches."""
+
+
+def _columns(factors: np.ndarray, advance: Advance) -> Iterator[np.ndarray]:
+    """The columns (N,) of factors (N, K); each is counted when it is done."""
+    for column in factors.T:
+        yield column
+        advance(1)
+
+
+def mig(codes: np.ndarray, factors: np.ndarray, advance: Advance = _ignore) -> np.ndarray:
     """The mutual information gap of each factor, (K,) in [0, 1], of codes (N, D) and factors (N, K) (Chen et
     al., 2018)."""
     from sklearn.metrics import mutual_info_score  # here, since its import is slow
 
     binned = [_levels(column, binned=True) for column in codes.T]
     gaps = []
-    for column in factors.T:
+    for column in _columns(factors, advance):
         factor = _levels(column)
         shared = [mutual_info_score(code, factor) for code in binned]
         gaps.append(_gap(shared) / mutual_info_score(factor, factor))
     return np.array(gaps)
 
 
-def sap(codes: np.ndarray, factors: np.ndarray) -> np.ndarray:
+def sap(codes: np.ndarray, factors: np.ndarray, advance: Advance = _ignore) -> np.ndarray:
     """The separated attribute predictability of each factor, (K,) in [0, 1] (Kumar et al., 2018). Thresholds
     are fitted to the first half of the faces and tested on the second."""
     gaps = []
-    for column in factors.T:
+    for column in _columns(factors, advance):
         scores = [_alone(code, column) for code in codes.T]
         gaps.append(_gap(scores))
     return np.array(gaps)
@@ -148,7 +161,9 @@ def _alone(code: np.ndarray, factor: np.ndarray) -> float:
     return max(0.0, float(accuracy - chance) / (1 - chance))
 
 
-def importances(codes: np.ndarray, factors: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def importances(
+    codes: np.ndarray, factors: np.ndarray, seed: int = 0, advance: Advance = _ignore
+) -> tuple[np.ndarray, np.ndarray]:
     """The importance of each latent for predicting each factor, (D, K), whose columns sum to 1 (0 without
     any); and the informativeness of all latents, (K,): the share of a constant prediction's error that is
     gone on the second half of the faces."""
@@ -156,7 +171,7 @@ def importances(codes: np.ndarray, factors: np.ndarray, seed: int = 0) -> tuple[
 
     half, columns, informativeness = len(codes) // 2, [], []
     seed %= 2**32
-    for column in factors.T:
+    for column in _columns(factors, advance):
         if _continuous(column):
             forest = RandomForestRegressor(TREES, min_samples_leaf=LEAF, random_state=seed)
             factor = column
