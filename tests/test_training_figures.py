@@ -15,8 +15,11 @@ from facespace.core.errors import UsageError
 from facespace.data.faces import FaceSet
 from facespace.models import bundle, locations
 from facespace.models.card_text import read
+from facespace.recipes import recipe
 from facespace.recipes.config import ObjectiveConfig, Recipe
 from facespace.report.runs import find_runs
+from facespace.training import collapse, validation
+from facespace.training.collapse import collapse_note, has_collapsed
 from facespace.training.missing_networks import without_missing_networks
 
 AE = ("model.bottleneck=deterministic", "model.likelihood=mse", "objective.weights={}", "model.norm=false")
@@ -187,3 +190,27 @@ def test_the_spaces_of_the_package_say_how_they_were_trained_in_all():
         f"{distance:,.1f} nats from N(0, I)"
         in dict(read("faces64").sections["Priors"])["aggregate posterior"]
     )
+
+
+def test_a_collapse_is_said_when_it_is_seen_and_at_the_end(drawn, tmp_path, monkeypatch, capsys):
+    settings = (*TINY, *AE, "train.epochs=3")
+    for least, times in ((0.0, 0), (1e3, 2)):  # no model, and every model, has less variance than so much
+        monkeypatch.setattr(validation, "LEAST_STEPS", 1)
+        monkeypatch.setattr(collapse, "FEWEST", 2)
+        monkeypatch.setattr(collapse, "LEAST_VARIANCE", least)
+        facespace.train("demo", drawn, tmp_path / str(times), settings=settings, trackers=["none"])
+        said = capsys.readouterr().err
+        assert said.count("every face is decoded to nearly the same picture") == times
+    assert "train.warmup=500" in said and "objective.weights.kl" not in said
+
+
+@pytest.mark.parametrize(("share", "found"), [(0.0, True), (0.1, True), (0.2, False), (1.0, False)])
+def test_reconstructions_that_hardly_differ_are_a_collapse(share, found):
+    faces = torch.rand(16, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    decoded = faces.mean(0) + share * (faces - faces.mean(0))
+    assert has_collapsed(decoded, faces) is found
+    assert not has_collapsed(decoded[:4], faces[:4])
+
+
+def test_a_vae_that_collapsed_is_told_of_the_kl():
+    assert "objective.warmup" in collapse_note(recipe("demo"), 600)

@@ -159,7 +159,9 @@ def yearbook_ae() -> Recipe:
 
     Faults of the original, and the correction: it saved weights that only its own script could load, and
     looked for dead latents by eye (28 of 80); here the bundle is safetensors, and a Gaussian of the
-    training latents gives random faces. Batch 4 is kept; a larger one (`--set train.batch=32`) is faster."""
+    training latents gives random faces. On gray CelebA the first steps at the full learning rate killed all
+    80, and every face became the mean face; it rises over 500 steps now (`train.warmup`). Batch 4 is kept; a
+    larger one (`--set train.batch=32`) is faster."""
     return Recipe(
         name="yearbook-ae",
         summary="conv autoencoder, 171×186 gray, 80 latents (yearbook portraits; system 5)",
@@ -176,5 +178,5 @@ def yearbook_ae() -> Recipe:
             likelihood="mse",
         ),
         objective=ObjectiveConfig(),
-        train=TrainConfig(epochs=3, min_steps=8_000, batch=4, learning_rate=1e-3),
+        train=TrainConfig(epochs=3, min_steps=8_000, batch=4, learning_rate=1e-3, warmup=500),
     )
