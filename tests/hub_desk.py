@@ -11,7 +11,8 @@ from huggingface_hub import constants, file_download, hf_api
 import facespace
 from facespace.cli import run as run_cli
 from facespace.core.console import quiet
-from facespace.models import fitted, hub_download
+from facespace.models import hub_download
+from facespace.models.additions import BUNDLE_FILES
 
 NO_HUB = "http://127.0.0.1:9"  # nothing listens there
 
@@ -106,4 +107,4 @@ def bundle(trained, drawn, tmp_path_factory) -> Path:
 
 def files_of(folder: Path) -> dict[str, bytes]:
     """The files of a bundle as a repository's."""
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name in fitted.BUNDLE_FILES}
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name in BUNDLE_FILES}

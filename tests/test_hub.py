@@ -13,7 +13,8 @@ from hub_desk import NO_HUB, bundle, desk, files_of, hub  # noqa: F401
 import facespace
 from facespace.core.errors import UsageError
 from facespace.core.hub_address import Address, address_of, origin_of
-from facespace.models import fitted, hub_download, locations
+from facespace.models import hub_download, locations
+from facespace.models.additions import BUNDLE_FILES
 
 
 def test_there_and_back(hub, desk, bundle):
@@ -21,7 +22,7 @@ def test_there_and_back(hub, desk, bundle):
     repository = hub.repositories["models/ada/faces"]
     assert facts["page"] == f"{hub.url}/ada/faces" and facts["commit"] == repository.branches["main"]
     held = set(repository.head()) - {".gitattributes"}
-    own = {path.name for path in bundle.iterdir()} & fitted.BUNDLE_FILES
+    own = {path.name for path in bundle.iterdir()} & BUNDLE_FILES
     assert {"prior-normal.safetensors", "encoded.safetensors"} <= own
     assert held == own | {"README.md", "samples.png", "LICENSE.md"}
 
@@ -167,7 +168,7 @@ def test_addresses():
 
 
 def test_every_file_of_a_bundle_is_fetched():
-    for name in fitted.BUNDLE_FILES:
+    for name in BUNDLE_FILES:
         assert hub_download.KNOWN.fullmatch(name)
     for name in (
         "model.bin",

@@ -16,7 +16,7 @@ from facespace.core.locks import BusyError, writing
 from facespace.data.faces import FaceSet
 from facespace.explorer import handlers, messages
 from facespace.explorer.service import Spaces, _reply
-from facespace.models import bundle, export, fitted
+from facespace.models import bundle, carrying, export
 from facespace.space.face_space import load
 from facespace.training.checkpoint import CHECKPOINT
 
@@ -205,16 +205,16 @@ def test_what_was_fitted_to_the_best_bundle_stays_while_its_weights_stay_and_is_
     space = load(folder)
     space.fit_prior(drawn, "normal")
     space.fit_directions(drawn, ["smile"])
-    fitted.save_over(folder, loaded.model, config, loaded.template, {**facts, "step": 2})
+    carrying.save_over(folder, loaded.model, config, loaded.template, {**facts, "step": 2})
     again = load(folder)
     assert again.card["step"] == 2 and again.directions().names == ("smile",)
     assert again.prior("normal").log_prob is not None and not capsys.readouterr().err
     changed = bundle.load(trained / "best").model
     changed.state_dict()[next(iter(changed.state_dict()))].add_(1)
-    fitted.save_over(folder, changed, config, loaded.template, facts, keeps=True)
+    carrying.save_over(folder, changed, config, loaded.template, facts, keeps=True)
     assert load(folder).directions().names == ("smile",)
     changed.state_dict()[next(iter(changed.state_dict()))].add_(1)
-    fitted.save_over(folder, changed, config, loaded.template, facts)
+    carrying.save_over(folder, changed, config, loaded.template, facts)
     said = capsys.readouterr().err
     assert "the prior 'normal' and the directions" in said and "other weights" in said
     assert "directions" not in load(folder).card

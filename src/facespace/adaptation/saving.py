@@ -13,7 +13,7 @@ from facespace.adaptation.photos import Faces
 from facespace.adaptation.set_prior import SetPrior
 from facespace.core.cards import Card
 from facespace.core.files import write_json
-from facespace.models import bundle, fitted
+from facespace.models import bundle, carrying, fitted
 from facespace.models.bundle_card import SetFacts, Stage, read_card, stages_of
 
 LIKENESS = (
@@ -75,7 +75,7 @@ def save_adapted(folder: Path, outcome: Outcome, priors: Sequence[SetPrior]) -> 
     }
     model = outcome.tuned.space.model
     bundle.save(folder, model, model.config, base.template, facts)
-    fitted.carry_over(base.torch_engine.bundle, folder)
+    carrying.carry_over(base.torch_engine.bundle, folder)
     _add_priors(folder, outcome, priors)
 
 

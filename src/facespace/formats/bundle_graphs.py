@@ -18,7 +18,7 @@ from facespace.core.tensor_files import Stored
 from facespace.formats.onnx_check import OTHER_CODES, ExportError
 from facespace.formats.onnx_graphs import Network, graph_of, has_packages
 from facespace.formats.onnx_modules import Decoder, Encoder, Quantized
-from facespace.models import fitted
+from facespace.models import additions, fitted
 from facespace.models.bundle import Bundle
 from facespace.models.bundle_card import MODEL_PRIOR
 from facespace.models.graphs import (
@@ -89,7 +89,7 @@ def add_graphs(loaded: Bundle) -> list[str]:
         note(f"This copy opens with torch alone: {error!s:.300}")
         return []
     made_for = {name: tensors_fingerprint(loaded.card, name) for name in graphs}
-    fitted.add_files(loaded, graphs, "graphs", made_for)
+    additions.add_files(loaded, graphs, "graphs", made_for)
     return list(graphs)
 
 

@@ -15,6 +15,7 @@ from facespace.hub.model_card import LICENSE, licence_text, model_card
 from facespace.image import provenance
 from facespace.image.sheets import sheet
 from facespace.models import bundle, fitted, graphs, hub_download
+from facespace.models.additions import BUNDLE_FILES
 from facespace.models.bundle_card import checked, read_card
 from facespace.space.face_space import FaceSpace
 
@@ -50,7 +51,7 @@ def of_space(space: FaceSpace, repository: str, page: str) -> Content:
     folder = space.folder
     written = bundle.written_at(folder)
     card: Card = {**checked(read_card(folder))}
-    names = [name for name in hub_download.files_of(card) if name in fitted.BUNDLE_FILES]
+    names = [name for name in hub_download.files_of(card) if name in BUNDLE_FILES]
     _open_all(space, card)
     files = {name: folder / name for name in names}
     hub_download.check_sizes(str(folder), Content(files, {}).sizes)

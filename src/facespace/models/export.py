@@ -13,6 +13,7 @@ from facespace.core.console import note
 from facespace.core.errors import BundleError, UsageError
 from facespace.core.files import is_own, restore_interrupted
 from facespace.core.locks import writing
+from facespace.models.additions import BUNDLE_FILES
 from facespace.models.bundle import Bundle, Tensors, card_of, read_card, write
 from facespace.models.bundle_card import (
     FORMAT,
@@ -27,7 +28,6 @@ from facespace.models.bundle_card import (
     own_settings,
 )
 from facespace.models.fitted import (
-    BUNDLE_FILES,
     DISCRIMINATOR,
     ENCODED,
     load_directions,

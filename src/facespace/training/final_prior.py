@@ -16,7 +16,7 @@ from torch import Tensor
 from facespace.core.cards import Card
 from facespace.core.console import note
 from facespace.data.faces import FaceSet, evenly_spaced
-from facespace.models import LatentModel, bundle, bundle_card, fitted, prior_fit
+from facespace.models import LatentModel, additions, bundle, bundle_card, fitted, prior_fit
 from facespace.models.bundle_card import MODEL_PRIOR
 from facespace.models.flow_training import MIN_FACES
 from facespace.models.posteriors import Gaussian
@@ -72,7 +72,7 @@ def fit(
     facts: Card = {"faces": len(z.learned), "split": z.split, "nats": nats}
     if z.variances is not None:
         facts["kl_to_standard_normal"] = kl_to_standard_normal(z.learned[:, 0], z.variances)
-    fitted.add_facts(opened, "aggregate_posterior", facts)
+    additions.add_facts(opened, "aggregate_posterior", facts)
     return report_of(opened, time.monotonic() - start)
 
 
@@ -203,7 +203,7 @@ def _measure_carried(opened: bundle.Bundle, z: Latents) -> dict[str, FittedPrior
     found = {kind: fitted.load_prior(opened, kind) for kind in entries}
     for kind, prior in found.items():
         entries[kind] = {**entries[kind], **_figures(prior, z, opened.model)}
-    fitted.add_facts(opened, "priors", entries)
+    additions.add_facts(opened, "priors", entries)
     return found
 
 

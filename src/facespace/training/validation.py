@@ -15,7 +15,7 @@ from facespace.core.console import note, since_start
 from facespace.data.faces import evenly_spaced
 from facespace.image.grids import pairs
 from facespace.image.pixels import to_uint8
-from facespace.models import LatentModel, bundle, fitted, locations
+from facespace.models import LatentModel, bundle, carrying, locations
 from facespace.models.bundle_card import Stage
 from facespace.models.priors import FittedNormal
 from facespace.recipes.config import Frozen, Recipe
@@ -164,9 +164,11 @@ class Validator:
         if self.address:
             facts["origin"] = self.address
         part = self.plan.train.freeze
-        fitted.save_over(self.run / name, model, self.plan.model, self.faces.template, facts, part != "none")
+        carrying.save_over(
+            self.run / name, model, self.plan.model, self.faces.template, facts, part != "none"
+        )
         if self.carried is not None:
-            fitted.carry_over(self.carried, self.run / name, part)
+            carrying.carry_over(self.carried, self.run / name, part)
 
     def _fit_priors(self, bundles: Sequence[bundle.Bundle]) -> dict[str, PriorReport]:
         """Fits the final prior in each bundle; one with the weights of an earlier one gets a copy of its."""
@@ -178,7 +180,7 @@ class Validator:
                 mirror = self.plan.data.flip
                 found = final_prior.fit(opened, setting, self.loader, mirror, self.seed, kept)
             else:
-                fitted.carry_over(same, opened.folder)
+                carrying.carry_over(same, opened.folder)
                 found = reports.get(same.folder.name)
             if found is not None:
                 reports[opened.folder.name] = found
