@@ -159,14 +159,15 @@ def test_photographs_without_a_face_can_be_left_out(fake, tmp_path):
     assert reader.summary() == "1 photograph aligned, 1 left out, since no face was found (sky.png)"
 
 
-def test_without_opencv_photographs_stay_as_they_are(monkeypatch, tmp_path, capsys):
+def test_without_opencv_photographs_that_may_need_it_are_refused(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "cv2", None)
-    files = [picture(tmp_path, f"{n}.png", (300, 200)) for n in range(3)]
-    assert [photo.size for photo in read_photos(files, "auto", SPACE)] == [(300, 200)] * 3
-    err = capsys.readouterr().err
-    assert err.count("\n") == 1 and "taken as they are" in err and "[align]" in err
+    cropped, photo = picture(tmp_path, "crop.png", (178, 218)), picture(tmp_path, "me.png", (300, 200))
+    assert [found.size for found in read_photos([cropped], "auto", SPACE)] == [(178, 218)]
+    with pytest.raises(FacespaceError, match=r"me\.png cannot be aligned\. .*OpenCV.*\[align\].* --align no"):
+        read_photos([cropped, photo], "auto", SPACE)
+    assert read_photos([photo], "no", SPACE)[0].size == (300, 200)
     with pytest.raises(FacespaceError, match="OpenCV"):
-        read_photos(files, "yes", SPACE)
+        read_photos([photo], "yes", SPACE)
 
 
 @pytest.mark.parametrize("source", [None, (250, 250), (64, 64)])

@@ -372,7 +372,7 @@ def test_edits_that_change_nothing_say_so(cli, photos, tmp_path, trained):
     one = tmp_path / "one.npy"
     np.save(one, smiling[(np.load(to) == smiling).all(1)][:1])
     code, out, _ = cli("edit", one, "--set", "Smiling=on", "--to", tmp_path / "e.png")
-    assert code == 0 and "Smiling=on: the face already has it; unchanged." in out
+    assert code == 0 and "Smiling=on: by the attribute classifier the face has it already; unchanged." in out
 
 
 def test_photographs_without_a_face_are_left_out_of_a_film(cli, real, tmp_path, monkeypatch):

@@ -149,9 +149,9 @@ def _rows(pictures: Pictures, faces: Faces, rows: np.ndarray) -> Image.Image:
 
 def _new_faces(space: FaceSpace, count: int) -> Section:
     kind = space.default_prior
-    new = [
-        (f"From {space.prior(kind).origin} (--prior {kind}).", sheet(space.sample(NEW, seed=0), 8, scale=2))
-    ]
+    temperature = space.sampling_settings(kind)["temperature"]
+    origin = f"From {space.prior(kind).origin} at temperature {temperature:g} (--prior {kind})."
+    new = [(origin, sheet(space.sample(NEW, seed=0, temperature=temperature), 8, scale=2))]
     others = [name for name in space.card.get("priors", {}) if name != kind]
     if count < SET and "noise-normal" in others:
         near = sheet(space.sample(8, seed=0, prior="noise-normal"), 8, scale=2)

@@ -54,8 +54,11 @@ def read_faces(space: FaceSpace, photos: Photos, align: bool | str = "auto") -> 
     found = _found(space, photos, align)
     usable, notes = _usable(found)
     if not usable:
-        reason = " ".join(notes) or "There is none."
-        raise UsageError(f"A space is adapted to at least one photograph of a face. {reason}")
+        reason = " ".join([*found.notes, *notes]) or "There are no pictures."
+        raise UsageError(
+            f"A space is adapted to at least one photograph of a face. {reason} To take pictures as they "
+            "are: --align no"
+        )
     if len(usable) > MOST:
         raise UsageError(
             f"A space is adapted to at most {MOST:,} faces; these are {len(usable):,}. For more, train one: "
@@ -178,8 +181,8 @@ def identity_notes(faces: Faces, identity: IdentityNetwork, few: int) -> list[st
         return []
     first, second = np.unravel_index(int(cosines.argmin()), cosines.shape)
     return [
-        f"{faces.names[first]} and {faces.names[second]} look like two people (cosine {least:.2f}). The "
-        "space learns both; for one person, leave the others out."
+        f"The photographs seem to show several people: {faces.names[first]} and {faces.names[second]} differ "
+        f"most (cosine {least:.2f}). The space learns them all; for one person, leave the others out."
     ]
 
 
@@ -193,8 +196,8 @@ def attribute_notes(faces: Faces, classifier: AttributeClassifier, few: int) -> 
         return []
     first, second = faces.names[int(male.argmax())], faces.names[int(male.argmin())]
     return [
-        f"{first} and {second} may show two people. The space learns both; for one person, leave the "
-        "others out."
+        f"The photographs may show several people, such as {first} and {second}. The space learns them all; "
+        "for one person, leave the others out."
     ]
 
 

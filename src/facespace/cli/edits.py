@@ -317,7 +317,10 @@ def _missed(name: str, goal: str, missed: int, count: int) -> str:
 
 def _already(name: str, goal: str, met: int, count: int) -> str:
     """What is said of faces that an edit to on or off left as they were."""
+    further = f" For more, give a strength: --set {name}={'1g' if goal == 'on' else '-1g'}"
     if count == 1:
-        return f"{name}={goal}: the face already {'has' if goal == 'on' else 'lacks'} it; unchanged."
+        found = "has" if goal == "on" else "lacks"
+        return f"{name}={goal}: by the attribute classifier the face {found} it already; unchanged.{further}"
     which, verb_ = "all" if met == count else f"{met} of", "have" if goal == "on" else "lack"
-    return f"{name}={goal}: {which} {count} faces already {verb_} it; unchanged."
+    faces = f"{which} {count} faces"
+    return f"{name}={goal}: by the attribute classifier {faces} {verb_} it already; unchanged.{further}"

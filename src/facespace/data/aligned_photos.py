@@ -35,11 +35,11 @@ class PhotoReader:
     """Reads photographs for one space, and aligns to CelebA's template those whose face lies elsewhere.
 
     `align`: "auto" aligns a photograph unless its face already lies where the template's crop has it; for a
-    template without CelebA's layout, and where OpenCV is not installed, it takes photographs as they are.
-    "yes" aligns every photograph, "no" none. A `template` of None is the crop center-148 of CelebA. With
-    `skip_faceless`, `read` gives None for a photograph without a face. A photograph whose
-    landmarks a table points.csv beside it holds is aligned by them unless `align` is "no". Raises UsageError
-    for another `align`."""
+    template without CelebA's layout it takes photographs as they are. "yes" aligns every photograph, "no"
+    none. A `template` of None is the crop center-148 of CelebA. With `skip_faceless`, `read` gives None for a
+    photograph without a face. A photograph whose landmarks a table points.csv beside it holds is aligned by
+    them unless `align` is "no". Raises UsageError for another `align`. Where OpenCV, which finds faces, is
+    missing, `read` raises FacespaceError for a photograph that needs it."""
 
     def __init__(
         self, align: bool | str = "auto", template: Template | None = None, skip_faceless: bool = False
@@ -109,7 +109,14 @@ class PhotoReader:
             return align(photo, given_face(points, photo), CELEBA), "aligned"
         if self.mode == "auto" and self._is_prepared(photo):
             return photo, "in the crop"
-        detector = self._detector
+        try:
+            detector = self._detector
+        except FacespaceError as error:
+            if photo.size in self._sizes:
+                return photo, "as it is"
+            raise FacespaceError(
+                f"{path} cannot be aligned. {error} To take the picture as it is: --align no"
+            ) from None
         if detector is None:
             return photo, "as it is"
         found = detector(photo)
@@ -144,17 +151,13 @@ class PhotoReader:
     @cached_property
     def _detector(self) -> Detector | None:
         """The detector, opened at the first photograph that needs it; None where `auto` takes photographs as
-        they are."""
+        they are. Raises UsageError without OpenCV."""
         if self.mode == "yes":
             return open_detector()
         if not self.template.has_celeba_layout:
             note(OTHER_LAYOUT)
             return None
-        try:
-            return open_detector()
-        except FacespaceError as error:
-            note(f"Photographs are taken as they are. {error}")
-            return None
+        return open_detector()
 
 
 def align_mode(align: bool | str) -> str:

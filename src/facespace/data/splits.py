@@ -99,8 +99,12 @@ def assign_splits(
     filled |= _fill(groups, splits, movable, "validation", donors=("train", "test"), least=2)
     if not filled:
         return splits, note
-    moved_group = "a small set: one group was moved so that training and validation both have faces"
-    return splits, _joined(moved_group, note)
+    have = (
+        "training has"
+        if not (splits == SPLITS.index("validation")).any()
+        else "training and validation both have"
+    )
+    return splits, _joined(f"a small set: one group was moved so that {have} faces", note)
 
 
 def _first_known(*choices: np.ndarray) -> np.ndarray:

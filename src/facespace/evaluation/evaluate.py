@@ -259,8 +259,9 @@ def _open_features(evaluation: Evaluation, name: str | Path | Features) -> Featu
     except FeaturesError as error:
         if name not in ("inception", INCEPTION_BF16):
             raise
+        left_out = "FID, KID, precision and recall are left out: the FID Inception is missing."
+        note(left_out)  # at once; how to get it is said with the results
         evaluation.left_out.append(
-            f"FID, KID, precision and recall are left out: there is no feature network. {error}"
+            f"{left_out} {error} Or take the bundled attribute classifier: --features attributes."
         )
-        note(evaluation.left_out[-1])
         return None
