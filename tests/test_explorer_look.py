@@ -38,6 +38,15 @@ UNDER = """() => {
   const top = focused.getBoundingClientRect().top;
   return top >= 0 && top < stage.getBoundingClientRect().bottom - 1 ? focused.outerHTML.slice(0, 80) : '';
 }"""
+# Names of sliders of which a part lies outside the label, or under the buttons beside it.
+HIDDEN_NAMES = """() => [...document.querySelectorAll('#attributes .row')].filter((row) => {
+  const name = document.createRange();
+  name.selectNodeContents(row.querySelector('label'));
+  const box = name.getBoundingClientRect();
+  const extra = row.querySelector('.extra').getBoundingClientRect();
+  const beside = extra.top < box.bottom && extra.bottom > box.top;
+  return box.right > (beside ? extra.left : row.getBoundingClientRect().right);
+}).map((row) => row.textContent)"""
 CONTRAST = """element => {
   const luminance = (text) => {
     const parts = text.match(/[\\d.]+/g).slice(0, 3).map((part) => part / 255);
@@ -202,3 +211,13 @@ def test_a_notice_is_as_wide_as_its_sentence(tab):
 def test_the_meter_states_its_figure_where_there_is_room(tab, width, shown):
     resize(tab, width)
     expect(tab.at(".meter .gauge + span")).to_be_visible(visible=shown)
+
+
+@pytest.mark.parametrize("width", [1366, 360])
+def test_names_of_sliders_are_whole_beside_buttons_that_are_always_there(browser, address, width):
+    tab = Tab(browser, address, viewport={"width": width, "height": 768}, has_touch=True, is_mobile=True)
+    tab.ready()
+    open_tab(tab.page, "attributes")
+    expect(tab.at("#attributes .row").first).to_be_visible()
+    assert tab.page.evaluate(HIDDEN_NAMES) == []
+    tab.context.close()
