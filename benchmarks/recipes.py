@@ -84,6 +84,7 @@ def draw(row: Row, space: facespace.FaceSpace, faces: facespace.FaceSet, work: P
     """The two sheets of a row."""
     known = space.faces_of(faces, "test", 2 * SHOWN).pixels
     shown, new = space.reconstruct(known), space.sample(2 * SHOWN, seed=0)
+    known = space.target(known)  # of the size that the decoder draws
     for folder in ("pictures", "docs"):
         (work / folder).mkdir(exist_ok=True)
     pairs = np.concatenate([known[:SHOWN], shown[:SHOWN], known[SHOWN:], shown[SHOWN:], new])

@@ -49,6 +49,7 @@ def publish_site(lively: Path, told: Path, root: Path) -> Path:
     with pytest.MonkeyPatch.context() as patch, quiet():
         patch.setattr(statistics, "MAPPED", (60, 60))
         patch.setattr(statistics, "REENCODED", (300, 300))
+        patch.setattr(statistics, "DRAWS", 600)
         spaces = [with_directions(load(lively), NAMES), told]
         publish(spaces, root / PLACE, runtime=folder)
         publish(spaces[:1], root / "single.html", runtime=folder, single=True)

@@ -554,7 +554,8 @@ def test_the_verb_prints_one_address_and_stops_cleanly(trained):
         assert Page(port).ask("facts")[0]["ok"]  # starts the work in the background, which must end too
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=15)
-        assert (process.returncode, out, err) == (0, "Stopped.\n", "")
+        # On a busy machine, where the work in the background ends late, the deadline's thread says it on stderr.
+        assert (process.returncode, out + err) == (0, "Stopped.\n")
 
 
 def test_without_a_space_that_which_comes_along_and_the_newest_runs_are_taken(cli, tmp_path, monkeypatch):

@@ -13,7 +13,7 @@ import facespace
 from facespace.core.configs import from_dict
 from facespace.core.console import quiet
 from facespace.data.faces import FaceSet
-from facespace.models import bundle, fitted
+from facespace.models import additions, bundle, fitted
 from facespace.models.bundle_card import stages_of
 from facespace.models.card_text import read
 from facespace.models.prior_fit import mean_density
@@ -122,9 +122,10 @@ def test_the_fit_is_a_function_of_the_seed_and_is_redone_after_a_kill(faces, tmp
     def kill(*_):
         raise KeyboardInterrupt
 
-    for place in ("save_prior", "add_facts"):  # before and after the prior's own file is there
+    # Before and after the prior's own file is there.
+    for module, place in ((fitted, "save_prior"), (additions, "add_facts")):
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-            patch.setattr(fitted, place, kill)
+            patch.setattr(module, place, kill)
             train(faces, tmp_path / place)
         assert "aggregate_posterior" not in facespace.load(tmp_path / place).card
         result = train(faces, tmp_path / place, resume=True)
