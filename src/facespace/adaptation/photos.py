@@ -119,7 +119,8 @@ def _of_files(space: FaceSpace, files: Sequence[Path], align: bool | str) -> Fac
                 names.append(file.name)
     notes = [f"{reader.summary()}."] if reader.summary() else []
     if unreadable:
-        notes.append(f"{len(unreadable)} files cannot be read as photographs{_some(unreadable)}.")
+        which = "1 file" if len(unreadable) == 1 else f"{len(unreadable)} files"
+        notes.append(f"{which} cannot be read as photographs{_some(unreadable)}.")
     return Faces(np.concatenate(fitted), names, notes)
 
 
