@@ -31,8 +31,6 @@ def steps(photos: Path, celeba: Path) -> list[tuple[str, str, list[list[str]]]]:
         "sets/celeba",
         "--count",
         "50",
-        "--size",
-        "64",
     ]
     return [
         ("face", "samples.png", [["sample"]]),
