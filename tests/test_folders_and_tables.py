@@ -421,6 +421,15 @@ def test_no_picture_is_ever_on_two_sides(faces):
     assert all(len(side) == 1 for side in sides.values()) and splits.min() >= 0
 
 
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_the_note_on_a_moved_group_names_the_splits_that_have_faces(count):
+    for seed in range(4):
+        copies, groups = grouped([None] * count, [f"{3 * seed + number:x}" for number in range(count)])
+        splits, note = assign_splits(split_codes([None] * count), copies, groups)
+        both = {0, 1} <= set(splits.tolist())
+        assert note is None or ("training and validation both have faces" in note) is both
+
+
 @examples(50)
 @given(st.lists(FACES, min_size=1, max_size=12))
 def test_groups_are_the_connected_components(faces):

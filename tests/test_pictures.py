@@ -103,6 +103,16 @@ def test_without_to_a_new_file_is_written(cli, trained, tmp_path, monkeypatch):
     assert code == 2 and "at least 1" in err and len(names_here()) == 4
 
 
+def test_a_named_file_is_replaced_with_a_note_and_a_folder_is_refused(cli, trained, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert "replaced" not in cli("sample", trained, "-n", 1, "--to", "a.png")[2]
+    assert "a.png existed, and was replaced." in cli("sample", trained, "-n", 2, "--to", "a.png")[2]
+    Path("b.png").mkdir()
+    code, _, err = cli("sample", trained, "-n", 1, "--to", "b.png")
+    assert code == 2 and "b.png is a folder. Name a file, such as b.png/samples.png" in err
+    assert names_here() == ["a.png", "b.png"] and not list(Path("b.png").iterdir())
+
+
 def test_a_failed_verb_gives_its_name_back_and_others_take_another(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(KeyboardInterrupt), outputs.output_file(None, "a.png"):

@@ -99,11 +99,8 @@ def assign_splits(
     filled |= _fill(groups, splits, movable, "validation", donors=("train", "test"), least=2)
     if not filled:
         return splits, note
-    have = (
-        "training has"
-        if not (splits == SPLITS.index("validation")).any()
-        else "training and validation both have"
-    )
+    validated = (splits == SPLITS.index("validation")).any()
+    have = "training and validation both have" if validated else "training has"
     return splits, _joined(f"a small set: one group was moved so that {have} faces", note)
 
 
