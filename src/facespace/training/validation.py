@@ -279,6 +279,15 @@ class Validator:
             bundles[name] = opened
         return bundles
 
+    def _figures_of_all(self, bundles: Mapping[str, bundle.Bundle]) -> dict[str, dict[str, Figures]]:
+        """The figures of bundles by name and split, measured once where two have the same weights."""
+        known: dict[str, dict[str, Figures]] = {}
+        for opened in bundles.values():
+            weights = opened.card["fingerprint"]
+            if weights not in known:  # the last bundle is often the best one too
+                known[weights] = self._figures_of(opened)
+        return {name: known[opened.card["fingerprint"]] for name, opened in bundles.items()}
+
     def _figures_of(self, opened: bundle.Bundle) -> dict[str, Figures]:
         """The figures of a bundle by split: on the training faces those of its epoch, means in train mode."""
         of_epoch = opened.card["metrics"].get("train")
@@ -304,14 +313,9 @@ class Validator:
         assert self.logger
         bundles = self._final_bundles()
         priors = self._fit_priors(list(bundles.values()))
+        figures = self._figures_of_all(bundles)
         kept: dict[str, str] = {}
-        figures: dict[str, dict[str, Figures]] = {}
-        known: dict[str, dict[str, Figures]] = {}
         for name, opened in bundles.items():
-            weights = opened.card["fingerprint"]
-            if weights not in known:  # the last bundle is often the best one too
-                known[weights] = self._figures_of(opened)
-            figures[name] = known[weights]
             kept[name] = str(opened.card["metrics"].get("weights") or "unknown")
         of_last = {}
         if AVERAGE in candidates:
