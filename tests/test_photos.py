@@ -166,8 +166,9 @@ def test_without_opencv_photographs_that_may_need_it_are_refused(monkeypatch, tm
     with pytest.raises(FacespaceError, match=r"me\.png cannot be aligned\. .*OpenCV.*\[align\].* --align no"):
         read_photos([cropped, photo], "auto", SPACE)
     assert read_photos([photo], "no", SPACE)[0].size == (300, 200)
-    with pytest.raises(FacespaceError, match="OpenCV"):
-        read_photos([photo], "yes", SPACE)
+    for file in (cropped, photo):
+        with pytest.raises(FacespaceError, match="OpenCV"):
+            read_photos([file], "yes", SPACE)
 
 
 @pytest.mark.parametrize("source", [None, (250, 250), (64, 64)])

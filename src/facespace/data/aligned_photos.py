@@ -112,7 +112,7 @@ class PhotoReader:
         try:
             detector = self._detector
         except FacespaceError as error:
-            if photo.size in self._sizes:
+            if self.mode == "auto" and photo.size in self._sizes:
                 return photo, "as it is"
             raise FacespaceError(
                 f"{path} cannot be aligned. {error} To take the picture as it is: --align no"
