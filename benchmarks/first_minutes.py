@@ -22,16 +22,7 @@ PICTURES = {".jpg", ".jpeg", ".png", ".webp"}
 def steps(photos: Path, celeba: Path) -> list[tuple[str, str, list[list[str]]]]:
     """What is seen first, the file that shows it, and the words of its commands."""
     first, second = sorted(path for path in photos.rglob("*") if path.suffix.lower() in PICTURES)[:2]
-    table = [
-        "compare",
-        "faces64",
-        "faces128",
-        "mine",
-        "--data",
-        "sets/celeba",
-        "--count",
-        "50",
-    ]
+    compare = ["compare", "faces64", "faces128", "mine", "--data", "sets/celeba", "--count", "50"]
     return [
         ("face", "samples.png", [["sample"]]),
         ("edit", "edited.png", [["edit", str(first), "--set", "Smiling=2"]]),
@@ -42,7 +33,7 @@ def steps(photos: Path, celeba: Path) -> list[tuple[str, str, list[list[str]]]]:
             "table",
             [
                 ["prepare", "celeba", str(celeba), "--to", "sets/celeba", "--limit", "600", "--size", "64"],
-                [*table, "--metrics", "mse,ssim", "--to", "table"],
+                [*compare, "--metrics", "mse,ssim", "--to", "table"],
             ],
         ),
     ]
@@ -82,18 +73,9 @@ def main() -> None:
         if not (work / file).exists():
             sys.exit(f"{work / file} is missing.")
         lines.append(f"| first {name} | {now - start:.0f} s | {now - began:.0f} s |")
-    print(
-        "\n".join(
-            [
-                "",
-                "| what | its commands | after the installation |",
-                "|---|---|---|",
-                *lines,
-                "",
-                f"Pictures: {work}",
-            ]
-        )
-    )
+    print("\n| what | its commands | after the installation |\n|---|---|---|")
+    print("\n".join(lines))
+    print(f"\nPictures: {work}")
 
 
 if __name__ == "__main__":

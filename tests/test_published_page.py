@@ -62,7 +62,6 @@ def test_faces_latents_and_figures_are_those_of_the_server(
 ):
     monkeypatch.setattr("facespace.explorer.statistics.MAPPED", (60, 60))
     monkeypatch.setattr("facespace.explorer.statistics.REENCODED", (300, 300))
-    monkeypatch.setattr("facespace.explorer.statistics.DRAWS", 600)
     spaces = Spaces([with_directions(load(lively), NAMES), told])
     rows = np.random.default_rng(3).normal(0, 1.5, (FACES, spaces.open(number).space.latent_dim)).round(3)
     spaces.open(number).wait()

@@ -18,7 +18,7 @@ from facespace.models.card_text import read
 from facespace.recipes import recipe
 from facespace.recipes.config import ObjectiveConfig, Recipe
 from facespace.report.runs import find_runs
-from facespace.training import collapse, validation
+from facespace.training import collapse
 from facespace.training.collapse import collapse_note, has_collapsed
 from facespace.training.missing_networks import without_missing_networks
 
@@ -195,7 +195,7 @@ def test_the_spaces_of_the_package_say_how_they_were_trained_in_all():
 def test_a_collapse_is_said_when_it_is_seen_and_at_the_end(drawn, tmp_path, monkeypatch, capsys):
     settings = (*TINY, *AE, "train.epochs=3")
     for least, times in ((0.0, 0), (1e3, 2)):  # no model, and every model, has less variance than so much
-        monkeypatch.setattr(validation, "LEAST_STEPS", 1)
+        monkeypatch.setattr(collapse, "LEAST_STEPS", 1)
         monkeypatch.setattr(collapse, "FEWEST", 2)
         monkeypatch.setattr(collapse, "LEAST_VARIANCE", least)
         facespace.train("demo", drawn, tmp_path / str(times), settings=settings, trackers=["none"])

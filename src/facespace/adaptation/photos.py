@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from facespace.core.console import progress
+from facespace.core.console import counted, progress
 from facespace.core.errors import ImageError, UsageError
 from facespace.data.aligned_photos import PhotoReader
 from facespace.data.faces import FaceSet, is_face_set
@@ -119,8 +119,8 @@ def _of_files(space: FaceSpace, files: Sequence[Path], align: bool | str) -> Fac
                 names.append(file.name)
     notes = [f"{reader.summary()}."] if reader.summary() else []
     if unreadable:
-        which = "1 file" if len(unreadable) == 1 else f"{len(unreadable)} files"
-        notes.append(f"{which} cannot be read as photographs{_some(unreadable)}.")
+        files_text = counted(len(unreadable), "file")
+        notes.append(f"{files_text} cannot be read as photographs{_some(unreadable)}.")
     return Faces(np.concatenate(fitted), names, notes)
 
 

@@ -12,6 +12,7 @@ from facespace.adaptation.figures import AdaptFigures, Pictures
 from facespace.adaptation.photos import Faces
 from facespace.adaptation.set_prior import SetPrior
 from facespace.core.cards import Card
+from facespace.core.console import counted
 from facespace.core.files import write_json
 from facespace.models import bundle, carrying, fitted
 from facespace.models.bundle_card import SetFacts, Stage, read_card, stages_of
@@ -110,7 +111,7 @@ def _summary(adapter: Adapter, faces: Faces) -> str:
 def _count(count: int, source: str) -> str:
     if source != "photographs":
         return f"{count:,} faces of {source}"
-    return f"{count:,} photograph{'s' * (count > 1)}"
+    return counted(count, "photograph")
 
 
 def _data(adapter: Adapter, faces: Faces) -> PhotographFacts:

@@ -308,16 +308,20 @@ class Request:
 def _missed(name: str, goal: str, missed: int, count: int) -> str:
     """What is said of faces in which the classifier does not find what an edit to on or off was to reach."""
     which = "the face" if count == 1 else f"{missed} of {count} faces"
-    strength = "1g" if goal == "on" else "-1g"
     return (
         f"{name}={goal}: not reached in {which} by the attribute classifier. Lock fewer attributes, or give "
-        f"a strength: --set {name}={strength}"
+        f"a strength: {_strength(name, goal)}"
     )
+
+
+def _strength(name: str, goal: str) -> str:
+    """The option that moves every face, whatever the classifier finds."""
+    return f"--set {name}={'1g' if goal == 'on' else '-1g'}"
 
 
 def _already(name: str, goal: str, met: int, count: int) -> str:
     """What is said of faces that an edit to on or off left as they were."""
-    further = f" For more, give a strength: --set {name}={'1g' if goal == 'on' else '-1g'}"
+    further = f" For more, give a strength: {_strength(name, goal)}"
     if count == 1:
         found = "has" if goal == "on" else "lacks"
         return f"{name}={goal}: by the attribute classifier the face {found} it already; unchanged.{further}"

@@ -9,8 +9,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from facespace.core.console import note, quoted
-from facespace.core.errors import UsageError
+from facespace.core.console import note
 from facespace.core.files import unfinished_folder
 
 # The enlargement of faces in a picture; the default is that of image/sheets.py.
@@ -28,11 +27,8 @@ Scale = Annotated[
 def output_file(to: Path | None, default: str) -> Iterator[Path]:
     """The file to write: `to`, or without one `default` in the current folder, or NAME-2, NAME-3 … where
     files of these names exist. The new name is taken at once, so that commands that run side by side write
-    different files, and given back if the block fails. A note says that a named file is replaced. Raises
-    UsageError where `to` is a folder."""
+    different files, and given back if the block fails. A note says that a named file is replaced."""
     if to is not None:
-        if to.is_dir():
-            raise UsageError(f"--to {quoted(to)} is a folder. Name a file, such as {quoted(to / default)}.")
         replaced = to.is_file()
         yield to
         if replaced:

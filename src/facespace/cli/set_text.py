@@ -1,6 +1,7 @@
 """The card of a prepared set in a few lines, for the terminal and below a contact sheet."""
 
 from facespace.core.cards import Card
+from facespace.core.console import counted
 
 
 def describe_set(card: Card) -> str:
@@ -9,10 +10,10 @@ def describe_set(card: Card) -> str:
     splits = ", ".join(f"{name} {count:,}" for name, count in card["splits"].items() if count)
     colour = "gray" if card["channels"] == 1 else "colour"
     kind = f"{height}×{width} {colour}, crop {card['crop']} ({splits})"
-    lines = [f"{_count(card['faces'], 'face')} from {card['source']}, {kind}"]
+    lines = [f"{counted(card['faces'], 'face')} from {card['source']}, {kind}"]
     lines += _skipped(card["skipped"])
     if card.get("other_files"):
-        lines.append(f"{_count(card['other_files'], 'other file')} beside the photographs")
+        lines.append(f"{counted(card['other_files'], 'other file')} beside the photographs")
     if "masked_share" in card and card["background"] != "keep":
         lines.append(f"Background replaced ({card['background']}): {card['masked_share']:.1%} of the pixels")
     if "alignment" in card:
@@ -22,11 +23,6 @@ def describe_set(card: Card) -> str:
     for note in card["notes"]:
         lines.append(f"{note[0].upper()}{note[1:]}")
     return "\n".join([*lines, f"Terms: {card['terms']}"])
-
-
-def _count(count: int, noun: str) -> str:
-    """'1 face', '12 faces'."""
-    return f"{count:,} {noun}{'s' * (count != 1)}"
 
 
 def _skipped(skipped: Card) -> list[str]:

@@ -95,6 +95,11 @@ def quoted(path: object) -> str:
     return shlex.quote(text)
 
 
+def counted(count: int, noun: str) -> str:
+    """'1 face', '12 faces'."""
+    return f"{count:,} {noun}{'s' * (count != 1)}"
+
+
 def note(text: str) -> None:
     """One plain line on stderr."""
     if _notes.get() and not _quiet.get():

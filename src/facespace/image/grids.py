@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
+from facespace.core.console import quoted
 from facespace.core.errors import UsageError
 from facespace.core.files import write_atomically
 from facespace.image import provenance
@@ -143,10 +144,13 @@ def letterbox(image: Image.Image, side: int) -> np.ndarray:
 
 
 def check_ending(path: Path, endings: Sequence[str]) -> None:
-    """Raises UsageError unless the file's ending is one that can be written; done before the work, not after
-    it."""
+    """Raises UsageError unless the file's ending is one that can be written, and where it is a folder; done
+    before the work, not after it."""
     if path.suffix.lower() not in endings:
         raise UsageError(f"--to {path} cannot be written: its name must end in {', '.join(endings)}.")
+    if path.is_dir():
+        example = quoted(path / f"samples{path.suffix}")
+        raise UsageError(f"--to {quoted(path)} is a folder. Name a file, such as {example}.")
 
 
 LIMITS = {".webp": 16_383, ".jpg": 65_500, ".jpeg": 65_500, ".gif": 65_535, ".mp4": 16_384}  # px a side

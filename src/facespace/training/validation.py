@@ -22,7 +22,7 @@ from facespace.recipes.config import Frozen, Recipe
 from facespace.training import final_prior
 from facespace.training.auxiliary_losses import AuxiliaryLosses
 from facespace.training.checkpoint import Progress
-from facespace.training.collapse import LEAST_STEPS, collapse_note, has_collapsed
+from facespace.training.collapse import CollapseWatch
 from facespace.training.discriminators import save_discriminator
 from facespace.training.loaders import Batch, Loader
 from facespace.training.measure import derived, evaluate
@@ -71,7 +71,7 @@ class Validator:
         self.plan, self.loader, self.run, self.runtime, self.conditions_of = plan, loader, run, runtime, tell
         self.auxiliary = auxiliary
         self.faces, self.origin, self.started = loader.faces, origin, since_start()
-        self.collapsed = False  # whether the latest reconstructions are all one picture
+        self.collapse = CollapseWatch(plan)
         self.logger: RunLogger | None = None
         if runtime.is_main_process:
             self.logger = RunLogger(run, open_trackers(trackers, run, plan))
@@ -237,15 +237,9 @@ class Validator:
         conditions = self.conditions_of(batch)
         decoded = model.decode(model.encode(batch.image, conditions).mean, conditions)
         originals = model.target(batch.image)
-        self._look_for_collapse(decoded, originals, logger.step)
+        self.collapse.look(decoded, originals, logger.step)
         faces = pairs(to_uint8(originals), to_uint8(decoded))
         logger.images("reconstructions", logger.step, faces, min(8, len(decoded)))
-
-    def _look_for_collapse(self, decoded: Tensor, originals: Tensor, step: int) -> None:
-        """Says when reconstructions (N, C, H, W) become one and the same picture."""
-        before, self.collapsed = self.collapsed, step >= LEAST_STEPS and has_collapsed(decoded, originals)
-        if self.collapsed and not before:
-            note(collapse_note(self.plan, step))
 
     def measure(self, model: LatentModel, split: str, alone: bool = False) -> Figures | None:
         """The figures of a model on a split, None where it has no faces; `alone` without the other
@@ -343,6 +337,5 @@ class Validator:
             prior=priors,
         )
         self.logger.close(result)
-        if self.collapsed:
-            note(collapse_note(self.plan, at.step))
+        self.collapse.end(at.step)
         return result
