@@ -18,7 +18,7 @@ from facespace.adaptation.photos import ALIKE, Faces, read_faces
 from facespace.adaptation.photos import _usable as usable
 from facespace.adaptation.plan import AdaptPlan, plan_for
 from facespace.core.console import quiet
-from facespace.core.errors import BundleError, TrainingError, UsageError
+from facespace.core.errors import BundleError, FacespaceError, TrainingError, UsageError
 from facespace.data.aligned_photos import PhotoReader
 from facespace.data.faces import FaceSet
 from facespace.image.pixels import to_float
@@ -193,12 +193,12 @@ def test_photographs_that_cannot_be_used(base, faces, tmp_path):
     black = np.zeros_like(faces[:1])
     found = read_faces(base, np.concatenate([faces[:2], faces[:1], black]))
     assert len(found) == 2 and "copy of another" in found.notes[1] and "one colour" in found.notes[0]
-    with pytest.raises(UsageError, match="at least one photograph"):
+    with pytest.raises(FacespaceError, match="at least one photograph"):
         read_faces(base, black)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UsageError, match="holds no pictures"):
+    with pytest.raises(FacespaceError, match="holds no pictures"):
         read_faces(base, tmp_path / "empty")
-    with pytest.raises(UsageError, match="does not exist"):
+    with pytest.raises(FacespaceError, match="does not exist"):
         read_faces(base, tmp_path / "none.jpg")
     with pytest.raises(UsageError, match="--minutes"):
         facespace.adapt(faces[:1], tmp_path / "x", base=base, minutes=0)

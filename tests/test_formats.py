@@ -463,7 +463,7 @@ def test_an_export_replaces_nothing_unasked(trained, told, cli, tmp_path):
     assert code == 2 and "model.conditions" in err and not (tmp_path / "new").exists()
 
 
-@pytest.mark.parametrize(("name", "side", "lines"), [(None, 128, 180), ("faces64", 64, 150)])
+@pytest.mark.parametrize(("name", "side", "lines"), [(None, 128, 190), ("faces64", 64, 150)])
 def test_a_space_of_the_package_exports(name, side, lines, tmp_path, monkeypatch):
     monkeypatch.setattr("facespace.formats.pytorch.DRAWN", 128)  # latents of its flow; all 4,096 take seconds
     module = exported(name, tmp_path / "space")

@@ -129,13 +129,13 @@ def test_a_site_becomes_a_static_space(hub, desk, bundle, tmp_path):
 
 
 def test_what_is_no_site(hub, desk, bundle, tmp_path):
-    assert "index.html" in desk.refused("push", bundle, "ada/page", "--site", tmp_path, code=2)
+    assert "index.html" in desk.refused("push", bundle, "ada/page", "--site", tmp_path)
     folder = site(tmp_path / "site")
     (folder / "faces.npy").write_bytes(b"")
-    assert "faces.npy" in desk.refused("push", bundle, "ada/page", "--site", folder, code=2)
+    assert "faces.npy" in desk.refused("push", bundle, "ada/page", "--site", folder)
     (folder / "faces.npy").unlink()
     (folder / "link.js").symlink_to(tmp_path / "elsewhere")
-    assert "link" in desk.refused("push", bundle, "ada/page", "--site", folder, code=2)
+    assert "link" in desk.refused("push", bundle, "ada/page", "--site", folder)
     (folder / "link.js").unlink()
     hub.add("ada/page", {"README.md": b"---\nsdk: gradio\n---\n", "index.html": b"", "app.py": b""}, "spaces")
     assert "app.py" in desk.refused("push", bundle, "ada/page", "--site", folder, code=2)

@@ -11,6 +11,7 @@ from facespace.core.errors import UsageError
 from facespace.models import ModelConfig, build, count_parameters
 from facespace.models.autoencoder import interpolate_batch
 from facespace.models.likelihoods import LIKELIHOODS
+from facespace.models.refinement import longest_step
 from facespace.models.uninitialized import uninitialized
 from facespace.recipes import RECIPES, recipe
 from facespace.training.checks import freeze
@@ -202,18 +203,34 @@ def test_drawn_images_are_those_of_latents_in_between(model):
 
 
 @pytest.mark.parametrize("bottleneck", ["gaussian", "deterministic"])
-def test_a_second_look_adds_what_the_decoder_lacked_once_training_is_over(bottleneck):
+def test_further_passes_correct_the_latent_by_the_error_once_training_is_over(bottleneck):
     torch.manual_seed(0)
-    plain = build(tiny("demo", bottleneck=bottleneck))
-    twice = build(tiny("demo", bottleneck=bottleneck, refinement_steps=3))
-    twice.load_state_dict(plain.state_dict())
+    plain = build(tiny("demo", bottleneck=bottleneck)).eval()
+    thrice = build(tiny("demo", bottleneck=bottleneck, refinement_steps=3))
+    thrice.load_state_dict(plain.state_dict())
     x = faces(plain)
-    z = [plain.eval().encode(x).mean]
+    z = first = plain.encode(x).mean
     for _ in range(2):
-        z.append(z[-1] + z[0] - plain.encode(plain.decode(z[-1])).mean)
-    assert (z[2] - z[0]).abs().max() > 1e-3
-    torch.testing.assert_close(twice.eval().encode(x).mean, z[2])
-    torch.testing.assert_close(twice.train().encode(x).mean, plain.train().encode(x).mean)
+        step = first - plain.encode(plain.decode(z)).mean
+        z = z + longest_step(x, plain.decode(z), plain.decode(z + step)) * step
+    assert (z - first).abs().max() > 1e-3
+    torch.testing.assert_close(thrice.eval().encode(x).mean, z)
+    torch.testing.assert_close(thrice.train().encode(x).mean, plain.train().encode(x).mean)
+
+
+@pytest.mark.parametrize(("overshoot", "share"), [(0.5, 1), (1, 1), (2, 1), (4, 0.5), (20, 0.1), (-1, 0)])
+def test_a_step_is_shortened_to_where_the_squared_error_is_that_of_before(overshoot, share):
+    """The step goes `overshoot` times as far as the image that it aims at: up to twice, the error falls."""
+    x, before = torch.rand(2, 3, 3, 8, 8)
+    after = before + overshoot * (x - before)
+    torch.testing.assert_close(longest_step(x, before, after), torch.full((3, 1), float(share)))
+    assert (longest_step(x, before, before) == 0).all()  # a decoder that answers nothing
+
+
+def test_a_face_takes_its_own_step():
+    x = torch.rand(2, 3, 8, 8)
+    after = torch.stack([x[0], 4 * x[1]])
+    assert longest_step(x, torch.zeros_like(x), after).flatten().tolist() == pytest.approx([1, 0.5])
 
 
 def test_latents_of_a_frozen_encoder_have_no_gradient_in_further_passes_either():

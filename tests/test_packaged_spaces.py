@@ -75,4 +75,4 @@ def test_the_space_at_128_pixels_has_the_latents_of_the_one_at_64():
     errors = [float(np.square(faces.astype(int) - large.decode(z)).mean()) for faces in (once, twice)]
     assert errors[1] < 0.8 * errors[0]
     own = locations.PACKAGED / "faces128"
-    assert sum(path.stat().st_size for path in own.iterdir()) < 4_400_000
+    assert sum(path.stat().st_size for path in own.iterdir()) < 4_500_000

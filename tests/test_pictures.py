@@ -409,6 +409,17 @@ def test_a_weak_strength_names_its_class_gap(cli, tmp_path):
     assert code == 0 and "class gaps" not in out
 
 
+def test_strengths_and_temperatures_beyond_all_faces_are_said(cli, tmp_path):
+    to = tmp_path / "e.png"
+    code, out, _ = cli("edit", "--random", 1, "--set", "Smiling=2000", "--set", "Male=3", "--to", to)
+    assert (
+        code == 0 and "Smiling +2000 sd is farther than any face lies" in out and "Male +3 sd is f" not in out
+    )
+    for temperature, said in ((50, True), (1, False)):
+        code, _, err = cli("sample", "-n", 1, "--temperature", temperature, "--to", tmp_path / "s.png")
+        assert code == 0 and ("Temperature 50 is far from the prior's own" in err) is said
+
+
 def test_on_for_an_attribute_that_no_classifier_knows(cli, tmp_path):
     code, _, err = cli("edit", "--random", 1, "--set", "Sunglasses=on", "--to", tmp_path / "e.png")
     assert code == 2 and "--set Sunglasses=on needs an attribute classifier that knows Sunglasses" in err

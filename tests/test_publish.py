@@ -156,19 +156,19 @@ def test_a_site_that_cannot_be_made_leaves_nothing(told, package, tmp_path, monk
 def test_a_runtime_of_another_version_is_refused_with_a_sentence(package, tmp_path):
     assert runtime.read_runtime(package).module == MODULE_TEXT
     assert runtime.read_runtime(package / "node_modules/onnxruntime-web").module == MODULE_TEXT
-    with pytest.raises(UsageError, match=r"is no folder.*npm install"):
+    with pytest.raises(FacespaceError, match=r"is no folder.*npm install"):
         runtime.read_runtime(tmp_path / "none")
-    with pytest.raises(UsageError, match="holds no ort"):
+    with pytest.raises(FacespaceError, match="holds no ort"):
         runtime.read_runtime(tmp_path)
     dist = tmp_path / "dist"
     dist.mkdir()
     for name in runtime.CHECKSUMS:
         (dist / name).write_bytes(b"another")
-    with pytest.raises(UsageError, match="SHA-256"):
+    with pytest.raises(FacespaceError, match="SHA-256"):
         runtime.read_runtime(tmp_path)
     (tmp_path / "package.json").write_text('{"version": "1.29.0"}')
     with pytest.raises(
-        UsageError, match=rf"is onnxruntime-web 1.29.0; a site is made with {runtime.VERSION}"
+        FacespaceError, match=rf"is onnxruntime-web 1.29.0; a site is made with {runtime.VERSION}"
     ):
         runtime.read_runtime(tmp_path)
 

@@ -2,6 +2,8 @@
 with the decoder frozen. They stay near the encoder's, so that what was fitted to latents of faces, such as
 directions and priors, holds for them (Roich et al., 2021, call them pivots)."""
 
+from functools import partial
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -11,30 +13,32 @@ from facespace.adaptation.progress import INVERSION, AdaptProgress, OnStep, Stop
 from facespace.image.pixels import to_float, to_uint8
 from facespace.models import LatentModel
 from facespace.models.precision import autocast
+from facespace.models.refinement import refine
 from facespace.space.base import BaseSpace
 from facespace.space.face_loss import FaceLoss
 from facespace.space.latent_optimization import best_latents, latent_error
 
-PASSES = 3  # of the encoder: each corrects the latents by the encoding of the decoder's error
+PASSES = 3  # of the encoder
 BATCH = 16
 SHOWN = 16  # faces of a picture of the progress
 
 
 @torch.no_grad()
 def encode(model: LatentModel, x: Tensor, passes: int = PASSES) -> Tensor:
-    """Latents (N, D) of faces (N, C, H, W) in [0, 1] by several passes of the encoder (Alaluf et al., 2021).
+    """Latents (N, D) of faces (N, C, H, W) in [0, 1] by several passes of the encoder (see refine).
     There is one pass where the model cannot refine its latents, or does so by itself."""
     if not can_refine(model):
         passes = 1
     parts = []
     for batch in x.split(BATCH):
-        first = model.encode(batch).mean.flatten(1)
-        z = first
-        for _ in range(passes - 1):
-            again = model.encode(decode(model, z)).mean.flatten(1)
-            z = z + first - again
-        parts.append(z)
+        first = _encode(model, batch)
+        parts.append(refine(batch, first, partial(_encode, model), partial(decode, model), passes))
     return torch.cat(parts).float()
+
+
+def _encode(model: LatentModel, x: Tensor) -> Tensor:
+    """Faces (N, C, H, W) in [0, 1] to latents (N, D) by one pass."""
+    return model.encode(x).mean.flatten(1)
 
 
 def can_refine(model: LatentModel) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from facespace.core.console import counted, progress
-from facespace.core.errors import ImageError, UsageError
+from facespace.core.errors import FacespaceError, ImageError, UsageError
 from facespace.data.aligned_photos import PhotoReader
 from facespace.data.faces import FaceSet, is_face_set
 from facespace.image.photos import has_image_ending
@@ -49,13 +49,13 @@ class Faces:
 def read_faces(space: FaceSpace, photos: Photos, align: bool | str = "auto") -> Faces:
     """The faces of `photos`: a prepared set or its folder, a folder of photographs, files, or pictures,
     without copies and pictures that show nothing. Photographs in which no face is found are left out, with a
-    note. Raises UsageError where none is left or there are more than 5,000, ImageError for a file that cannot
-    be read."""
+    note. Raises FacespaceError where a file is missing or no face is left, UsageError where there are more
+    than 5,000, ImageError for a file that cannot be read."""
     found = _found(space, photos, align)
     usable, notes = _usable(found)
     if not usable:
         reason = " ".join([*found.notes, *notes]) or "There are no pictures."
-        raise UsageError(
+        raise FacespaceError(
             f"A space is adapted to at least one photograph of a face. {reason} To take pictures as they "
             "are: --align no"
         )
@@ -129,13 +129,15 @@ def _expanded(files: Sequence[Path]) -> list[Path]:
     found: list[Path] = []
     for file in files:
         if not file.exists():
-            raise UsageError(f"{file} does not exist. Name photographs, a folder of them, or a prepared set.")
+            raise FacespaceError(
+                f"{file} does not exist. Name photographs, a folder of them, or a prepared set."
+            )
         if not file.is_dir():
             found.append(file)
             continue
         inside = sorted(path for path in file.rglob("*") if path.is_file() and has_image_ending(path))
         if not inside:
-            raise UsageError(
+            raise FacespaceError(
                 f"{file} holds no pictures. Name photographs, a folder of them, or a prepared set."
             )
         found += inside

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from facespace.cli.app import Done, Facts, verb
 from facespace.cli.options import ANY_FACES, FaceSource, Flag, Settings, words
 from facespace.cli.outputs import Scale, faces_text
-from facespace.cli.strength_text import parse_edits, parse_strip, weak_edits
+from facespace.cli.strength_text import parse_edits, parse_strip, unusual_edits
 from facespace.core.console import note
 from facespace.core.errors import BundleError, UsageError
 
@@ -224,7 +224,7 @@ class Request:
         for name, missed in made.missed.items():
             if missed:
                 said.append(_missed(name, str(self.edits[name]), missed, count))
-        said += weak_edits(self.editor.space, self.edits)
+        said += unusual_edits(self.editor.space, self.edits)
         return Done({**done.facts, "missed": dict(made.missed)}, "\n".join(said))
 
     def strip(self, strip: str) -> Done:

@@ -4,10 +4,14 @@ it is."""
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
+from facespace.core.console import note
 from facespace.core.errors import UsageError
 
 if TYPE_CHECKING:
     from facespace.space.face_space import FaceSpace
+
+
+HOT = 2.0  # temperature above which a prior draws hardly any faces
 
 
 class Draw(NamedTuple):
@@ -53,4 +57,6 @@ class Asked(NamedTuple):
             guidance = own["guidance"] if conditions else 1.0
             words += [f"guidance {guidance:g}"] if guidance != 1 else []
         text = f", at {' and '.join(words)} (from its card; --plain: the prior as it is)" if words else ""
+        if temperature > HOT:
+            note(f"Temperature {temperature:g} is far from the prior's own, 1: these need not be faces.")
         return Draw(temperature, guidance, text)

@@ -22,7 +22,7 @@ from facespace.cli.options import (
 from facespace.cli.outputs import Scale, faces_text, output_file, resumable
 from facespace.core.addresses import shown
 from facespace.core.console import quoted
-from facespace.core.errors import UsageError
+from facespace.core.errors import FacespaceError, UsageError
 
 if TYPE_CHECKING:
     from facespace.space.face_space import FaceSpace
@@ -253,7 +253,7 @@ def decode(*paths: Path, to: Path | None = None, given: Conditions = (), scale: 
         raise UsageError(f"Name one .npy file of latents to decode; got {len(files)}.")
     latents = read_array(files[0])
     if not len(latents):
-        raise UsageError(f"{files[0]} holds no latents to decode.")
+        raise FacespaceError(f"{files[0]} holds no latents to decode.")
     check_fits(to, (len(latents), *space.image_shape[1:]), scale=scale)
     faces = space.decode(latents, conditions)
     with output_file(to, "decoded.png") as file:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 MOST = 25  # steps of a strip
 WEAK = 0.6  # class gaps, below which an edit may not show
+FAR = 10.0  # standard deviations, beyond which no face of a training set lies along a direction
 
 
 def parse_edits(space: "FaceSpace", texts: Sequence[str]) -> dict[str, float | str]:
@@ -30,14 +31,20 @@ def parse_edits(space: "FaceSpace", texts: Sequence[str]) -> dict[str, float | s
     return edits
 
 
-def weak_edits(space: "FaceSpace", edits: dict[str, float | str]) -> list[str]:
-    """A sentence for each strength that is small against its class gap, so that little of it may be seen."""
+def unusual_edits(space: "FaceSpace", edits: dict[str, float | str]) -> list[str]:
+    """A sentence for each strength that is small against its class gap, so that little of it may be seen, and
+    for each beyond all faces, where the decoder draws none."""
     from facespace.latent.strengths import gap_or_none
 
     said = []
     for name, value in edits.items():
         if isinstance(value, str):
             continue
+        if abs(value) > FAR:
+            said.append(
+                f"{name} {value:+.4g} sd is farther than any face lies; most lie between -3 and 3. What is "
+                "drawn there need not be a face."
+            )
         gap = gap_or_none(space.directions(), name)
         if gap and 0 < abs(value) < WEAK * gap:
             said.append(

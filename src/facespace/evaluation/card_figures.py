@@ -5,7 +5,7 @@ from pathlib import Path
 
 from facespace.core.aliases import rename_nested
 from facespace.core.cards import Card
-from facespace.core.errors import UsageError
+from facespace.core.errors import FacespaceError, UsageError
 from facespace.core.reading import read_json
 from facespace.evaluation.reconstruction import QUANTITIES, hardest
 from facespace.report.metrics import with_network
@@ -27,15 +27,15 @@ def additions(
 
 
 def figures_of(evaluation: Path, fingerprint: str) -> dict[str, str]:
-    """The figures of an evaluation of a space, as rows of its card, with their protocol. Raises UsageError
-    where the folder holds no evaluation, or that of another space."""
+    """The figures of an evaluation of a space, as rows of its card, with their protocol. Raises
+    FacespaceError where the folder holds no evaluation, UsageError where it holds that of another space."""
     file = evaluation / METRICS
     try:
         found = rename_nested("evaluation", read_json(file))
         protocol, reconstruction = found["protocol"], found["reconstruction"]
         measured = protocol["space"]["fingerprint"]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UsageError(
+        raise FacespaceError(
             f"{evaluation} holds no evaluation ({file.name}: {error}). Make one with facespace evaluate."
         ) from error
     if measured != fingerprint:
@@ -46,7 +46,9 @@ def figures_of(evaluation: Path, fingerprint: str) -> dict[str, str]:
     try:
         return _rows(found, protocol, reconstruction)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UsageError(f"{file} is damaged ({error}). Make it again with facespace evaluate.") from error
+        raise FacespaceError(
+            f"{file} is damaged ({error}). Make it again with facespace evaluate."
+        ) from error
 
 
 def _rows(found: Card, protocol: Card, reconstruction: Card) -> dict[str, str]:

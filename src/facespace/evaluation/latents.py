@@ -30,7 +30,7 @@ def health_of(
     """The figures and warnings of the posteriors of a session's faces against as many draws from a prior of
     its space, by the prior's kind."""
     encoded, space = session.encoded, session.space
-    drawn = space.sample_latents(len(encoded.mean), seed, temperature, prior)
+    drawn = space.sample_latents_batched(len(encoded.mean), seed, prior, temperature)
     found = latent_health(
         encoded.mean, encoded.variance, drawn, encoded.kl, seed, prior != OWN, space.prior(prior).origin
     )

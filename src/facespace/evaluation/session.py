@@ -217,7 +217,7 @@ def draw_samples(
     """n new faces, uint8 (n, H, W, C), with the model in eval mode: batch norm in train mode normalises
     samples by each other, so that a published FID of 4.4 was in truth 25.9."""
     space.model.eval()
-    return space.sample(n, seed, temperature, prior)
+    return space.decode(space.sample_latents_batched(n, seed, prior, temperature))
 
 
 def _matrix(x: torch.Tensor) -> np.ndarray:

@@ -57,7 +57,7 @@ def measure(facts: SpaceFacts, session: EvaluationSession, seed: int, prior: str
     space = session.space
     kind = prior or space.default_prior
     drawn_from = space.prior(kind)
-    latents = space.sample_latents(max(len(session.rows), DRAWN), seed, prior=kind)
+    latents = space.sample_latents_batched(max(len(session.rows), DRAWN), seed, kind)
     z = session.encoded.mean.astype(np.float64)
     decoded = decode(session, latents)
     pixel_mean, pixel_deviation = decoded.drawn.moments()

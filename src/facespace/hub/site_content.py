@@ -6,7 +6,7 @@ from pathlib import Path
 
 from facespace.core.cards import Card
 from facespace.core.console import note
-from facespace.core.errors import UsageError
+from facespace.core.errors import FacespaceError
 from facespace.core.left_behind import is_left_behind
 from facespace.core.reading import LARGEST_JSON, RefusedFile, read_bounded
 from facespace.hub.bundle_content import README, Content
@@ -42,9 +42,9 @@ A face space that plays in the browser, made with facespace.{terms}
 
 def of_site(folder: Path, card: Card, repository: str) -> Content:
     """The content of the site in a folder, for the Space USER/NAME; `card` is that of the space it shows.
-    Raises UsageError for a folder without index.html, with files that no web page has, or too large."""
+    Raises FacespaceError for a folder without index.html, with files that no web page has, or too large."""
     if not (folder / INDEX).is_file():
-        raise UsageError(f"--site {folder} holds no {INDEX}. Name the folder of a published site.")
+        raise FacespaceError(f"--site {folder} holds no {INDEX}. Name the folder of a published site.")
     files, hidden = {}, set()
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
@@ -52,7 +52,7 @@ def of_site(folder: Path, card: Card, repository: str) -> Content:
         if left_behind:
             hidden.add(left_behind[0])
         elif path.is_symlink() or not (path.is_dir() or path.is_file()):
-            raise UsageError(f"{path} is a link or no regular file, and is not sent. Remove it.")
+            raise FacespaceError(f"{path} is a link or no regular file, and is not sent. Remove it.")
         elif path.is_file():
             files[name] = _checked(path)
     hidden.discard(".nojekyll")  # for another host
@@ -63,7 +63,7 @@ def of_site(folder: Path, card: Card, repository: str) -> Content:
     files.pop(README, None)
     total = sum(content.sizes.values())
     if total > MOST_BYTES or len(files) > MOST_FILES:
-        raise UsageError(
+        raise FacespaceError(
             f"--site {folder} has {len(files):,} files, {total / 1e6:,.0f} MB; a static Space takes at most "
             f"{MOST_FILES:,} and {MOST_BYTES // 10**6:,} MB."
         )
@@ -72,7 +72,7 @@ def of_site(folder: Path, card: Card, repository: str) -> Content:
 
 def _checked(path: Path) -> Path:
     if path.suffix.lower() not in ENDINGS:
-        raise UsageError(
+        raise FacespaceError(
             f"{path} is no file of a web page, and a site is sent whole. Move it elsewhere, or name another "
             "folder for --site."
         )
@@ -86,7 +86,9 @@ def _readme(folder: Path, card: Card, repository: str) -> str:
     except FileNotFoundError:
         own = ""
     except (RefusedFile, UnicodeDecodeError) as error:
-        raise UsageError(f"{folder / README} cannot be read ({error}). Remove it, or repair it.") from error
+        raise FacespaceError(
+            f"{folder / README} cannot be read ({error}). Remove it, or repair it."
+        ) from error
     front = FRONT.match(own)
     if front is not None and STATIC.search(front["fields"]):
         return own if is_own(own) else _tagged(own, folder / README, card)
@@ -107,7 +109,7 @@ def _tagged(readme: str, file: Path, card: Card) -> str:
         if terms_of(card) and not page.data.get("license"):
             page.data["license"], page.data["license_name"] = "other", licence_name(card)
     except (ValueError, TypeError) as error:
-        raise UsageError(f"The metadata of {file} cannot be read ({error!s:.200}). Repair it.") from error
+        raise FacespaceError(f"The metadata of {file} cannot be read ({error!s:.200}). Repair it.") from error
     return str(page)
 
 

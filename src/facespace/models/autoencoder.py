@@ -16,6 +16,7 @@ from facespace.models.likelihoods import LIKELIHOODS
 from facespace.models.posteriors import POSTERIORS, Gaussian
 from facespace.models.priors import PRIORS
 from facespace.models.quantizer import Codebook
+from facespace.models.refinement import refine
 from facespace.recipes.model_config import ModelConfig
 
 MIXED = 4  # latents of the batch in one interpolated latent
@@ -49,15 +50,18 @@ class Autoencoder(LatentModel):
     def encode(self, x: Tensor, y: Tensor | None = None) -> Posterior:
         """(B, C, H, W) in [0, 1] -> q(z | x); y is (B, A) attributes in the order of the config's conditions.
 
-        In eval mode the mean is refined, if the config has it: the reconstruction is encoded too, and the
-        mean moves by the difference of the two encodings (iterative inference: Marino et al., 2018; Alaluf et
-        al., 2021). Latents of a frozen encoder have no gradient, those of further passes neither."""
+        In eval mode the mean is refined, if the config has it (see refinement). Latents of a frozen encoder
+        have no gradient, those of further passes neither."""
         q = self._infer(x, y)
-        first = q.mean
-        refinements = 0 if self.training else self.config.refinement_steps - 1
-        with torch.set_grad_enabled(first.requires_grad):
-            for _ in range(refinements):
-                q.mean = q.mean + first - self._infer(self.decode(q.mean, y), y).mean
+        if not self.training:
+            with torch.set_grad_enabled(q.mean.requires_grad):
+                q.mean = refine(
+                    x,
+                    q.mean,
+                    lambda image: self._infer(image, y).mean,
+                    lambda z: self.decode(z, y),
+                    self.config.refinement_steps,
+                )
         return q
 
     def _infer(self, x: Tensor, y: Tensor | None) -> Posterior:

@@ -134,10 +134,10 @@ class Autoregressive(FittedPrior):
         """(n, D): entries of the codebooks."""
         return self._sample(n, temperature, generator, CHUNK)
 
-    def sample_many(self, n: int, generator: Generator) -> Tensor:
+    def sample_many(self, n: int, generator: Generator, temperature: float = 1.0) -> Tensor:
         """(n, D), several times as fast. Rounding can choose another entry than `sample` does, and then also
         others after it."""
-        return self._sample(n, 1.0, generator, LARGE_CHUNK)
+        return self._sample(n, temperature, generator, LARGE_CHUNK)
 
     @torch.no_grad()
     def _sample(self, n: int, temperature: float, generator: Generator | None, chunk: int) -> Tensor:

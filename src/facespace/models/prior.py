@@ -33,10 +33,10 @@ class Prior(nn.Module):
         """(n, D) latents; deviations from the mean are scaled by `temperature`."""
         raise NotImplementedError
 
-    def sample_many(self, n: int, generator: Generator) -> Tensor:
+    def sample_many(self, n: int, generator: Generator, temperature: float = 1.0) -> Tensor:
         """(n, D) latents, equal to those of `sample` up to rounding, in larger batches where that is
         faster."""
-        return self.sample(n, generator=generator)
+        return self.sample(n, temperature, generator)
 
     def log_prob(self, z: Tensor) -> Tensor:
         """(N, D) latents to log-densities (N,), nats."""

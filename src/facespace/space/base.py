@@ -258,22 +258,18 @@ class BaseSpace:
         """n latents from a prior, float32 (n, D); the first k are the same for every n ≥ k. A prior with
         conditions draws them under the attributes `given`, by classifier-free `guidance`: 1 is the
         conditional distribution, more than 1 strengthens the condition."""
-        if n < 1:
-            raise UsageError(f"The number of faces must be at least 1; got {n}.")
-        if not 0 <= temperature < 100:
-            raise UsageError(
-                f"The temperature must be at least 0 (1 is the prior itself); got {temperature}."
-            )
-        check_seed(seed)
+        _check_draw(n, seed, temperature)
         if conditions:
             check_guidance(guidance)
         return self._codec.sample(n, seed, temperature, prior, conditions or {}, guidance)
 
-    def sample_latents_batched(self, n: int, seed: int = 0, prior: str | None = None) -> np.ndarray:
+    def sample_latents_batched(
+        self, n: int, seed: int = 0, prior: str | None = None, temperature: float = 1.0
+    ) -> np.ndarray:
         """n latents from a prior, float32 (n, D), equal to those of `sample_latents` but for the last bits,
         and several times as fast."""
-        check_seed(seed)
-        return self._codec.sample_many(n, seed, prior)
+        _check_draw(n, seed, temperature)
+        return self._codec.sample_many(n, seed, temperature, prior)
 
     def as_prepared(self) -> Self:
         """A copy of this space for prepared faces, which it never crops; it shares the model. By
@@ -297,3 +293,12 @@ class BaseSpace:
     def posterior_means(self, faces: FaceSet | Path | str, split: str, mirrored: bool = False) -> np.ndarray:
         """Posterior means of a split of a prepared set, or of its mirror images, float32 (N, D)."""
         return self.faces_of(faces, split).encode(mirrored)
+
+
+def _check_draw(n: int, seed: int, temperature: float) -> None:
+    """Raises UsageError for numbers that nothing can be drawn with."""
+    if n < 1:
+        raise UsageError(f"The number of faces must be at least 1; got {n}.")
+    if not 0 <= temperature < 100:
+        raise UsageError(f"The temperature must be at least 0 (1 is the prior itself); got {temperature}.")
+    check_seed(seed)

@@ -65,7 +65,7 @@ class Codec(Protocol):
         the prior's own conditions. Raises UsageError for conditions that the prior lacks."""
         ...
 
-    def sample_many(self, n: int, seed: int, prior: str | None) -> np.ndarray:
+    def sample_many(self, n: int, seed: int, temperature: float, prior: str | None) -> np.ndarray:
         """Latents (n, D) in large batches, equal to those of `sample` but for the last bits."""
         ...
 

@@ -113,9 +113,9 @@ class OnnxCodec:
             return z
         return self._run(graphs.QUANTIZER, latents=z)
 
-    def sample_many(self, n: int, seed: int, prior: str | None) -> np.ndarray:
+    def sample_many(self, n: int, seed: int, temperature: float, prior: str | None) -> np.ndarray:
         """The same."""
-        return self.sample(n, seed, 1.0, prior, {}, 1.0)
+        return self.sample(n, seed, temperature, prior, {}, 1.0)
 
     def prior_mean(self, prior: str | None) -> np.ndarray:
         """Float32 (D,)."""

@@ -131,9 +131,9 @@ class TorchEngine:
             z = cast(Flow, chosen).sample(n, temperature, generator, y, guidance)
         return self.model.quantize(z).flatten(1).float().cpu().numpy()
 
-    def sample_many(self, n: int, seed: int, prior: str | None) -> np.ndarray:
+    def sample_many(self, n: int, seed: int, temperature: float, prior: str | None) -> np.ndarray:
         """The same in larger batches, equal but for the last bits."""
-        z = self.prior(prior).sample_many(n, Generator().manual_seed(seed))
+        z = self.prior(prior).sample_many(n, Generator().manual_seed(seed), temperature)
         return self.model.quantize(z).flatten(1).float().cpu().numpy()
 
     def prior_mean(self, prior: str | None) -> np.ndarray:

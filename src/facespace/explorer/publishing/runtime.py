@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from facespace.core.cache import cache_folder
-from facespace.core.errors import FacespaceError, UsageError
+from facespace.core.errors import FacespaceError
 from facespace.core.fetch import fetch
 from facespace.core.files import sha256
 
@@ -31,37 +31,37 @@ class Runtime(NamedTuple):
 
 def read_runtime(folder: Path | None = None) -> Runtime:
     """The files of `folder`, an unpacked npm package or one with node_modules in it; without one those of the
-    user's cache, which are fetched once. Raises UsageError for a folder with other files, FetchError where
-    they cannot be fetched."""
+    user's cache, which are fetched once. Raises FacespaceError for a folder with other files, FetchError
+    where they cannot be fetched."""
     paths = _found(folder) if folder else _cached()
     return Runtime(paths[MODULE].read_bytes(), paths[WASM].read_bytes())
 
 
 def _found(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
-        raise UsageError(f"--runtime {folder} is no folder. Make one: {INSTALL}")
+        raise FacespaceError(f"--runtime {folder} is no folder. Make one: {INSTALL}")
     for place in PLACES:
         paths = {name: folder / place / name for name in CHECKSUMS}
         if all(path.is_file() for path in paths.values()):
             _check(folder, paths)
             return paths
-    raise UsageError(
+    raise FacespaceError(
         f"--runtime {folder} holds no {MODULE} and {WASM} of onnxruntime-web. Make them: {INSTALL}, and name "
         "node_modules/onnxruntime-web"
     )
 
 
 def _check(folder: Path, paths: dict[str, Path]) -> None:
-    """Raises UsageError for files of another version, and for changed ones."""
+    """Raises FacespaceError for files of another version, and for changed ones."""
     for name, path in paths.items():
         if sha256(path) != CHECKSUMS[name]:
             version = _version(path.parents[1])
             if version not in ("", VERSION):
-                raise UsageError(
+                raise FacespaceError(
                     f"--runtime {folder} is onnxruntime-web {version}; a site is made with {VERSION}: "
                     f"{INSTALL}"
                 )
-            raise UsageError(
+            raise FacespaceError(
                 f"{path} is not that of onnxruntime-web {VERSION}: its SHA-256 is another one. "
                 f"Install it again: {INSTALL}"
             )
