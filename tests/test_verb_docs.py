@@ -1,16 +1,22 @@
-"""Every parameter that the help of a verb describes exists, and every parameter is described."""
+"""Every parameter that the help of a verb describes exists, and every parameter is described; docstrings name what is there."""
 
+import ast
 import dataclasses
 import inspect
 import re
 import typing
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from cyclopts import Parameter
 
 from facespace.cli import app
 
+SOURCES = Path(__file__).parent.parent / "src"
 VERBS = [name for name in app if not name.startswith("-")]
+# Names of a value, of a library, of a message of the page, and of arguments of other programs.
+OTHERS = {"auto", "datasets", "cancel_edit", "should_exit", "return_features"}
 ENTRY = re.compile(r"^(\w+)$")  # a name on a line of its own, its description below
 
 
@@ -79,3 +85,36 @@ def test_a_stale_description_is_found():
         "edit: judge is described and does not exist",
         "edit: classifier has no description",
     ]
+
+
+def names_in(node: ast.AST) -> Iterator[str]:
+    """Every name, field, argument and text of some code."""
+    for part in ast.walk(node):
+        if isinstance(part, ast.FunctionDef | ast.ClassDef):
+            yield part.name
+        for field in ("id", "arg", "attr"):
+            yield getattr(part, field, None) or ""
+        if isinstance(part, ast.Constant) and isinstance(part.value, str):
+            yield part.value
+
+
+def test_docstrings_name_what_is_there():
+    """A name in a docstring is one of its module, or of something that the package defines: parameters were renamed before without it."""
+    trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(SOURCES.rglob("*.py"))}
+    defined = {
+        part.name if isinstance(part, ast.FunctionDef | ast.ClassDef) else part.target.id
+        for tree in trees.values()
+        for part in ast.walk(tree)
+        if isinstance(part, ast.FunctionDef | ast.ClassDef)
+        or (isinstance(part, ast.AnnAssign) and isinstance(part.target, ast.Name))
+    }
+    stale = []
+    for path, tree in trees.items():
+        for part in ast.walk(tree):
+            if isinstance(part, ast.FunctionDef | ast.ClassDef):
+                named = {*re.findall(r"`([a-z_]+)`", ast.get_docstring(part) or "")}
+                stale += [
+                    f"{path.name}, {part.name}: {name}"
+                    for name in named - {*names_in(part)} - defined - OTHERS
+                ]
+    assert not stale, "\n".join(stale)

@@ -34,7 +34,7 @@ def _across(name: str) -> list[str]:
 
 
 def check_names(names: Sequence[str], known: Sequence[str], error_prefix: str) -> tuple[str, ...]:
-    """The given names, each once. Raises UsageError, beginning with `whose`, for an unknown one."""
+    """The given names, each once. Raises UsageError, beginning with `error_prefix`, for an unknown one."""
     for name in names:
         if name not in known:
             raise UsageError(f"{error_prefix} {name!r}. {suggest(name, known)}")

@@ -234,7 +234,7 @@ def restore_interrupted(path: Path) -> None:
 
 def check_target(to: Path, kind: str, recognise: Callable[[Path], bool], force: bool = False) -> None:
     """The one rule for a folder that a verb writes: a new or an empty one, or, with `force`, an older result
-    of the same `kind`, such as "a prepared set", which `ours` recognises.
+    of the same `kind`, such as "a prepared set", which `recognise` knows.
 
     Raises UsageError for a file, the working directory, a folder of other files, or an older result without
     `force`."""

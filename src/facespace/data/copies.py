@@ -35,7 +35,7 @@ def perceptual_hash(pixels: np.ndarray) -> bytes:
 
 @dataclass(frozen=True)
 class CopyRules:
-    """What happens to copies. Near ones are `ignore`d, kept in one split (`keep`), or left out (`drop`)."""
+    """What happens to copies. Near ones are ignored, kept in one split (keep), or left out (drop)."""
 
     drop_exact: bool = False
     near: str = "ignore"

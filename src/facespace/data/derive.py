@@ -191,7 +191,7 @@ def balance(
 def subsample(
     faces: FaceSet | Path | str, limits: Mapping[str, int], to: Path | str, force: bool = False
 ) -> FaceSet:
-    """At most so many faces of each split that `most` names, evenly spaced, and all of the others: for a
+    """At most so many faces of each split that `limits` names, evenly spaced, and all of the others: for a
     learning curve, or a quicker run."""
     faces = _open(faces)
     if not limits or set(limits) - set(SPLITS) or min(limits.values()) < 1:
@@ -218,7 +218,7 @@ def relabel(
     facts: Mapping[str, object],
     force: bool = False,
 ) -> FaceSet:
-    """The same faces with other attributes: `values` float32 (N, A), NaN unknown. `told` is a note on where
+    """The same faces with other attributes: `values` float32 (N, A), NaN unknown. `note` says where
     they come from, and `facts` join the card."""
     if values.shape != (len(faces), len(names)):
         raise UsageError(

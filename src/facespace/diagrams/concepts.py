@@ -15,7 +15,7 @@ SPACE = 108.0  # pixels of one unit of the drawn latent spaces
 
 
 def autoencoder(face: np.ndarray, reconstruction: np.ndarray) -> Figure:
-    """From a face uint8 (H, W, 3) through a handful of numbers to the face `again`, of the same shape."""
+    """From a face uint8 (H, W, 3) through a handful of numbers to its `reconstruction`, of the same shape."""
     sheet = page(300)
     middle, side = 140, 176
     for x, picture, name in ((140, face, "a face x"), (WIDTH - 140, reconstruction, "its reconstruction x̂")):

@@ -49,8 +49,8 @@ def analyze(
     force: bool = False,
 ) -> Card:
     """Analyzes a space on at most `count` faces of a split and writes the folder `to`: index.html, its
-    pictures, latents.csv, embeddings.csv (or .parquet, by `table`) and analysis.json. Returns the content of
-    analysis.json, and `text`, a summary.
+    pictures, latents.csv, embeddings.csv (or .parquet, by `table_format`) and analysis.json. Returns the
+    content of analysis.json, and `text`, a summary.
 
     `attributes` colour the maps: by default the twelve with the highest AUC, ("all",) for all. A conditional
     space gets no attributes. Raises UsageError for unknown attributes, a folder with other files (or, without

@@ -103,8 +103,8 @@ def benchmark_edits(
     to the training split. Writes the folder `to`: edit_benchmark.json, report.html, table.md. Returns the
     content of edit_benchmark.json, and `to`, `page` and `text`, a summary.
 
-    `scorer` is a folder of train-attributes, by default the second bundled classifier. `strengths` rise, in
-    standard deviations or, as "1g", in class gaps; the default is STRENGTHS. Raises UsageError for unknown
+    `classifier` is a folder of train-attributes, by default the second bundled classifier. `strengths` rise,
+    in standard deviations or, as "1g", in class gaps; the default is STRENGTHS. Raises UsageError for unknown
     attributes, a set without them, a count below 5, strengths that do not rise, or a folder with other files
     (or, without `force`, with an older edit benchmark)."""
     LAYOUT.check(to, force)

@@ -98,7 +98,7 @@ class AttributeResults:
 @dataclass(frozen=True)
 class FewFacesResults:
     """Directions from few faces. `attributes` has for each name (mean, standard deviation) over the draws of
-    `cosine` (to the direction from all faces, in whitened space), `auc` and `success_rate`; {} without
+    "cosine" (to the direction from all faces, in whitened space), "auc" and "success_rate"; {} without
     faces to edit."""
 
     draws: int

@@ -140,7 +140,7 @@ def measure_reconstruction(
     lpips: Distance | None = None,
     attributes: Mapping[str, np.ndarray] | None = None,
 ) -> Reconstruction:
-    """Means over faces of `per_face`, which describes the arguments. `having` says for each attribute which
+    """Means over faces of `per_face`, which describes the arguments. `attributes` says for each one which
     faces have it, bool (N,): `by_attribute` has the means over those, if there are enough."""
     lpips, refusal = usable_lpips(lpips, originals)
     found = per_face(originals, reconstructions, lpips)

@@ -80,7 +80,7 @@ def fit_directions(
 ) -> Directions:
     """Directions of the named ones of the known attributes, else of all that enough faces have and lack, from
     latents (N, D) and signs (N, A). `decorrelated` separates them from all others that are known, named or
-    not. With `pairs` each is found from so many random faces of each class. Raises UsageError for unknown
+    not. With `shots` each is found from so many random faces of each class. Raises UsageError for unknown
     names and too few faces."""
     for name in names:
         choose(dict.fromkeys(known), name, "attribute")

@@ -18,8 +18,7 @@ LARGEST_CELL = 64  # pixels of the shorter side of a face on a map
 
 
 class Map(NamedTuple):
-    """Places of N faces. `axes` are labels of the two axes; `trust` is the trustworthiness, None for too few
-    faces."""
+    """Places of N faces. `axes` are labels of the two axes; `trustworthiness` is None for too few faces."""
 
     name: str
     title: str

@@ -96,9 +96,9 @@ class Autoencoder(LatentModel):
         generated: int = 0,
         latents: Tensor | None = None,
     ) -> ModelOutput:
-        """Encodes, samples and decodes a batch; with `samples` above 1 also the importance-weighted bound.
-        `drawn` adds so many images, at most B, of interpolated latents without gradient; `latents` (N, D), N
-        at most B, the images of those instead."""
+        """Encodes, samples and decodes a batch; with `iwae_samples` above 1 also the importance-weighted
+        bound. `generated` adds so many images, at most B, of interpolated latents without gradient; `latents`
+        (N, D), N at most B, the images of those instead."""
         if self.training and y is not None:
             y = _masked(y)
         q, target = self.encode(x, y), self.target(x)

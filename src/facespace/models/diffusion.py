@@ -22,7 +22,7 @@ LOG_LEVEL_MEAN, LOG_LEVEL_DEVIATION = -0.4, 1.2  # of log σ in training
 
 
 class Diffusion(Flow):
-    """Noise denoised to latents in steps. N(0, I) until it is fitted. Densities, `encode` and `pull` are
+    """Noise denoised to latents in steps. N(0, I) until it is fitted. Densities and `encode` are
     those of the probability-flow equation, which has no randomness."""
 
     name = "a diffusion prior"

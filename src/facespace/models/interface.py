@@ -90,7 +90,7 @@ class LatentModel(nn.Module):
         generated: int = 0,
         latents: Tensor | None = None,
     ) -> ModelOutput:
-        """Encodes, samples and decodes a batch. `samples` above 1 adds the importance-weighted bound. `drawn`
-        adds so many images of interpolated latents, `latents` (N, *latent_shape), N at most B, the images of
-        those instead. Losses and DDP wrappers call this."""
+        """Encodes, samples and decodes a batch. `iwae_samples` above 1 adds the importance-weighted bound.
+        `generated` adds so many images of interpolated latents, `latents` (N, *latent_shape), N at most B,
+        the images of those instead. Losses and DDP wrappers call this."""
         raise NotImplementedError

@@ -43,8 +43,8 @@ class Prior(nn.Module):
         raise NotImplementedError
 
     def truncate(self, z: Tensor, strength: float) -> Tensor:
-        """Truncation: latents (N, D) moved towards regions of high density. `share` lies in [0, 1]; 0 leaves
-        a latent, 1 moves it to the mode. Here the mode is the mean, and the path a straight line."""
+        """Truncation: latents (N, D) moved towards regions of high density. `strength` lies in [0, 1]; 0
+        leaves a latent, 1 moves it to the mode. Here the mode is the mean, and the path a straight line."""
         return z + strength * (self.mean.to(z) - z)
 
 

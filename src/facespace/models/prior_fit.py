@@ -47,7 +47,7 @@ def measure_fit(
     fitted_to: str,
     snap: Callable[[Tensor], Tensor] = _unchanged,
 ) -> FitFigures:
-    """Figures of a `prior` fitted to latents `learned` (N, D) and of the model's `own`, on splits `others`
+    """Figures of a `prior` fitted to latents `learned` (N, D) and of `model_prior`, on splits `others`
     (M, D) by name, of which `fitted_to` was learned. `snap` quantizes samples as the decoder does.
 
     `nats`: for each split the mean log-density per latent vector under both priors; of a discrete prior,

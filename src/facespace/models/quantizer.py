@@ -35,8 +35,9 @@ class QuantizedPosterior(Posterior):
 
 
 class Codebook(nn.Module):
-    """`codebook` entries of `code` numbers each. A latent is laid out channel by channel: the numbers of one
-    code are latent / code apart, so that the codes of a spatial latent are its cells, or parts of them."""
+    """`codebook_size` entries of `code_dim` numbers each. A latent is laid out channel by channel: the
+    numbers of one code are latent_dim / code_dim apart, so that the codes of a spatial latent are its cells,
+    or parts of them."""
 
     PARTS = 1
     codes: Tensor  # (K, c) the entries

@@ -115,7 +115,7 @@ def open_recognition(
     eyes: np.ndarray, image: tuple[int, int, int], setting: str = "objective.identity"
 ) -> RecognitionNetwork:
     """The network with the weights that FACESPACE_RECOGNITION names. Raises UsageError where there are none
-    or they do not fit; `asked` is the setting that needs the network."""
+    or they do not fit; `setting` is the one that needs the network."""
     return open_named(
         ENVIRONMENT_VARIABLE, setting, FORMAT, lambda path: RecognitionNetwork(read_tree(path), eyes, image)
     )

@@ -35,8 +35,8 @@ class ImageClassifier(Protocol):
 
 
 class LatentClassifier(NamedTuple):
-    """An attribute classifier of latents. `image` decodes latents (N, D) to (N, C, H, W) in [0, 1]; `see`
-    gives logits (N, A) of these."""
+    """An attribute classifier of latents. `decode` takes latents (N, D) to images (N, C, H, W) in
+    [0, 1], `logits` these to (N, A)."""
 
     names: Sequence[str]
     decode: Callable[[Tensor], Tensor]

@@ -124,7 +124,7 @@ class FaceSpace(BaseSpace):
         return to_prior, to_decoder
 
     def truncate(self, z: np.ndarray, strength: float, prior: str | None = None) -> np.ndarray:
-        """Truncation: latents (N, D) moved by a strength `share` in [0, 1] towards likely ones under a prior,
+        """Truncation: latents (N, D) moved by a `strength` in [0, 1] towards likely ones under a prior,
         float32 (N, D). 0 returns them as they are, 1 moves them to the centre: a Gaussian's mean; of a
         mixture the mean of the component that a latent comes from; of a flow the latent without noise,
         reached by scaling the noise of each latent. Raises UsageError for a strength outside [0, 1]."""
@@ -230,7 +230,7 @@ class FaceSpace(BaseSpace):
         seed: int = 0,
     ) -> Directions:
         """Finds a direction for each of a set's attributes, all or the named ones, from the posterior means
-        of a split, and keeps them in the bundle beside older ones of other names. With `pairs` each is found
+        of a split, and keeps them in the bundle beside older ones of other names. With `shots` each is found
         from so many faces that have the attribute and so many that lack it, drawn at random. METHODS in
         latent/directions.py has the methods.
 
@@ -341,7 +341,7 @@ class FaceSpace(BaseSpace):
         return editing.locked_names(lock, known, edited)
 
     def locked_scores(self, lock: Sequence[str], like: np.ndarray) -> morphing.Projection:
-        """What `morph` takes as `adjust` so that the scores of the locked attributes stay those of a latent
+        """What `morph(adjust=…)` takes so that the scores of the locked attributes stay those of a latent
         `like` (D,)."""
         known = self.directions()
         editing.check_locks(known, (), lock)

@@ -42,7 +42,7 @@ def gaussian_guide(prior: Prior) -> GaussianGuide | None:
 
 
 def geodesic(prior: Prior) -> morph.PathsBetween:
-    """The paths of `dense` under a prior, from arrays and to arrays."""
+    """The paths of `geodesic_paths` under a prior, from arrays and to arrays."""
 
     def between_ends(starts: np.ndarray, ends: np.ndarray) -> morph.Between:
         between = geodesic_paths(torch.from_numpy(starts), torch.from_numpy(ends), prior)

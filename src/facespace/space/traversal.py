@@ -10,7 +10,7 @@ STEPS = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)  # standard deviations
 
 
 def influence(space: FaceSpace, z: np.ndarray, steps: np.ndarray) -> np.ndarray:
-    """The mean absolute change of a pixel value, (P,) in [0, 1], when one of the `moves` (P, D) is added to a
+    """The mean absolute change of a pixel value, (P,) in [0, 1], when one of the `steps` (P, D) is added to a
     latent, over the latents `z` (M, D). Attributes of a conditional space stay unknown."""
     faces, table = np.asarray(z, np.float32), np.asarray(steps, np.float32)
     before = space.images(faces)  # (M, C, H, W)

@@ -99,7 +99,7 @@ def load(
     """Restores the state of every part and returns the position; a damaged checkpoint is replaced by the
     previous one.
 
-    `first` reads in the main process and hands the result to all. Raises TrainingError where there is no
+    `on_main_process` reads there and hands the result to all. Raises TrainingError where there is no
     checkpoint, both are damaged, or the identity differs."""
     found = on_main_process(lambda: _read_valid(run, identity))
     for name, part in parts.items():

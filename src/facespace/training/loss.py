@@ -18,10 +18,10 @@ def total_loss(
     """−mean(log-likelihood) + Σ weight · mean(regularizer), and the terms by name, in nats per image,
     unweighted.
 
-    A regularizer without a weight has weight 1; all weights are multiplied by `rise`. With `free_bits`, each
-    latent's KL, averaged over the batch, is clamped from below at that many nats. Where the output has an
-    importance-weighted bound, the loss is its negative mean. Raises UsageError for the weight of a term that
-    the model does not report."""
+    A regularizer without a weight has weight 1; all weights are multiplied by `warmup`. With `free_bits`,
+    each latent's KL, averaged over the batch, is clamped from below at that many nats. Where the output has
+    an importance-weighted bound, the loss is its negative mean. Raises UsageError for the weight of a term
+    that the model does not report."""
     _check_weights(weights, result.regularizers)
     terms = {"reconstruction": -result.log_likelihood.mean()}
     for name, penalty in result.regularizers.items():

@@ -34,8 +34,9 @@ def evaluate(
 
     One posterior sample a face with a fixed seed. `mse` is in [0, 1]², of the image decoded from the
     posterior mean. Warm-up and free bits apply to training alone. With several samples, `bound` is minus the
-    importance-weighted bound. `tell` gives the attributes (B, A) of a conditional model, `add_up` sums over
-    processes, and `add_auxiliary` adds auxiliary losses to a loss, from images and targets (B, C, H, W)."""
+    importance-weighted bound. `conditions` gives the attributes (B, A) of a conditional model,
+    `all_reduce_sum` sums over processes, and `auxiliary` adds auxiliary losses to a loss, from images and
+    targets (B, C, H, W)."""
     if not len(loader.rows):
         return None
     model.eval()
