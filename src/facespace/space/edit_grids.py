@@ -264,7 +264,10 @@ def deviations(space: "FaceSpace", name: str, strength: Strength) -> float:
 
 def amount_text(value: float | str) -> str:
     """A strength of an edit as people read it: "+2 sd", "on"."""
-    return value if isinstance(value, str) else f"{value:+.2g} sd"
+    if isinstance(value, str):
+        return value
+    form = "+.2g" if abs(value) < 100 else "+.0f"
+    return f"{value:{form}} sd"
 
 
 def _strength(value: float | str | Strength) -> Strength:
