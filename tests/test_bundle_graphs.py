@@ -75,7 +75,7 @@ def test_the_default_spaces_graphs_hold_no_weights():
     names = graphs.graphs_of(card)
     assert names == ["encoder.onnx", "decoder.onnx", "prior-flow.onnx"]
     sizes = [(folder / name).stat().st_size for name in names]
-    assert sum(sizes) < 400_000 < (folder / "model.safetensors").stat().st_size
+    assert sum(sizes) < 500_000 < (folder / "model.safetensors").stat().st_size
     for name in names:
         graphs.open_graph(folder, name, graphs.read_graph_tensors(folder, card, name))
 

@@ -256,7 +256,7 @@ WRONG = [
     (["encode", "{trained}", "--to", "z.npy"], 2, "at least one photograph"),
     (["decode", "{trained}", "gone.npy", "--to", "x.png"], 1, "gone.npy does not exist"),
     (["decode", "{trained}", "{text}", "--to", "x.png"], 1, "not a .npy file"),
-    (["decode", "{trained}", "{none}", "--to", "x.png"], 2, "no latents to decode"),
+    (["decode", "{trained}", "{none}", "--to", "x.png"], 1, "no latents to decode"),
     (["sample", "{trained}", "--prior", "mixtur", "--to", "x.png"], 2, "Did you mean 'mixture'"),
     (["sample", "{trained}", "--prior", "mixture", "--to", "x.png"], 1, "facespace fit-prior"),
     (["fit-prior", "{trained}", "--data", "{drawn}", "--kind", "flo"], 2, "Unknown prior 'flo'"),
