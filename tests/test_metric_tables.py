@@ -110,6 +110,12 @@ def test_the_markdown(table):
     assert "raw weights" in text and "average (EMA) weights" in text and "N(0, I)" in text
 
 
+def test_a_table_without_metrics_of_samples_says_nothing_of_them(trained, drawn):
+    found = facespace.evaluate(trained, drawn, metrics=["mse", "ssim"], split="all", count=COUNT)
+    protocol = found.to_markdown().split("\n* ", 1)[1]
+    assert "seed 0; facespace" in protocol and "sample" not in protocol and "temperature" not in protocol
+
+
 def test_a_shell_shows_the_table_and_not_its_parts(table):
     _, found = table
     assert repr(found) == str(found) == found.to_markdown()

@@ -2,7 +2,7 @@
 table are unequal: steps, training sets, crops, sizes, priors, weights, feature networks. Measures nothing."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -75,8 +75,7 @@ def _facts(metrics: Sequence[str]) -> dict[str, Fact]:
         "Training sets": _training_set,
         "Training crops": lambda run: text_at(run, "trained_on", "crop"),
     }
-    parts = {METRICS[name].part for name in metrics}
-    if parts & set(SAMPLED):
+    if _sampled(metrics):
         facts["Sources of the samples"] = prior_text
     if any(METRICS[name].of_likelihood for name in metrics):
         facts["Pixel likelihoods (their nats cannot be compared)"] = lambda run: at(
@@ -84,6 +83,11 @@ def _facts(metrics: Sequence[str]) -> dict[str, Fact]:
         )
     facts["Feature networks"] = lambda run: text_at(run, "generation", "protocol", "features")
     return facts
+
+
+def _sampled(metrics: Iterable[str]) -> bool:
+    """Whether one of the metrics is of samples."""
+    return any(METRICS[name].part in SAMPLED for name in metrics)
 
 
 def _steps(run: Card) -> str | None:
@@ -176,11 +180,12 @@ def _matching(sentences: Sequence[str], missing: Sequence[str]) -> Iterator[str]
 
 def protocol_lines(runs: Sequence[Card], columns: "Sequence[Column]", protocol: Card) -> list[str]:
     """How the figures were measured, a sentence or a few in each line."""
-    lines = [_faces(protocol), *_distances(runs[0], columns, protocol)]
+    sampled = _sampled(column.metric for column in columns)
+    lines = [_faces(protocol, sampled), *_distances(runs[0], columns, protocol)]
     for column in columns:
         lines.append(f"{column.label}: {METRICS[column.metric].about}.")
-    lines += map(_model, runs)
-    for origin in dict.fromkeys(map(prior_text, runs)):
+    lines += [_model(run, sampled) for run in runs]
+    for origin in dict.fromkeys(map(prior_text, runs) if sampled else ()):
         gloss = prior_gloss(origin or "")
         if gloss:
             lines.append(f"{origin}: {gloss}.")
@@ -205,18 +210,20 @@ def _distances(run: Card, columns: "Sequence[Column]", protocol: Card) -> Iterat
         yield f"Real faces: {compared}, {bound} (real-vs-real reference)."
 
 
-def _faces(protocol: Card) -> str:
+def _faces(protocol: Card, sampled: bool) -> str:
+    """The faces, and where metrics are of samples, how these were drawn."""
     size = "×".join(map(str, protocol.get("size") or ()))
     colour = "gray" if protocol.get("channels") == 1 else "colour"
     folder = plain(PurePath(str(protocol["set"])).name)
-    drawn = ""
-    if protocol.get("samples"):
-        drawn = f", {protocol['samples']:,} samples of each space"
+    count = temperature = ""
+    if sampled and protocol.get("samples"):
+        count = f", {protocol['samples']:,} samples of each space"
+        temperature = f", temperature {protocol.get('temperature', 1):g}"
     return (
         f"{protocol['count']:,} faces of {folder} ({protocol.get('source')}, {size} "
         f"{colour}, crop {protocol.get('crop')}, fingerprint {str(protocol.get('set_fingerprint'))[:8]}), "
-        f"split {protocol.get('split')}, {protocol.get('selection')}{drawn}; seed {protocol.get('seed')}, "
-        f"temperature {protocol.get('temperature', 1):g}; facespace {protocol.get('facespace')}."
+        f"split {protocol.get('split')}, {protocol.get('selection')}{count}; seed {protocol.get('seed')}"
+        f"{temperature}; facespace {protocol.get('facespace')}."
     )
 
 
@@ -240,8 +247,8 @@ def _listed(names: Sequence[str]) -> str:
     return f"{', '.join(first)} and {last}"
 
 
-def _model(run: Card) -> str:
-    """What a row is."""
+def _model(run: Card, sampled: bool) -> str:
+    """What a row is, and where metrics are of samples, what these come from."""
     facts = [run.get("recipe") or "no recipe", f"model {run.get('bundle')}"]
     facts.append(f"{at(run, 'model', 'parameters') or 0:,} parameters")
     facts.append(f"{at(run, 'model', 'latents') or 0:,} latents")
@@ -251,6 +258,6 @@ def _model(run: Card) -> str:
         facts.append(f"trained on {trained}, crop {at(run, 'trained_on', 'crop')}")
     if run.get("weights"):
         facts.append(f"{run['weights']} weights")
-    if prior_text(run):
+    if sampled and prior_text(run):
         facts.append(f"samples from {prior_text(run)}")
     return f"{plain(run['name'])}: {', '.join(facts)}."
