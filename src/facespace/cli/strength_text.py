@@ -35,6 +35,7 @@ def unusual_edits(space: "FaceSpace", edits: dict[str, float | str]) -> list[str
     """A sentence for each strength that is small against its class gap, so that little of it may be seen, and
     for each beyond all faces, where the decoder draws none."""
     from facespace.latent.strengths import gap_or_none
+    from facespace.space.edit_grids import amount_text
 
     said = []
     for name, value in edits.items():
@@ -42,14 +43,15 @@ def unusual_edits(space: "FaceSpace", edits: dict[str, float | str]) -> list[str
             continue
         if abs(value) > FAR:
             said.append(
-                f"{name} {value:+.4g} sd is farther than any face lies; most lie between -3 and 3. What is "
-                "drawn there need not be a face."
+                f"{name} {amount_text(value)} is farther than any face lies; most lie between -3 and 3. What "
+                "is drawn there need not be a face."
             )
         gap = gap_or_none(space.directions(), name)
         if gap and 0 < abs(value) < WEAK * gap:
             said.append(
-                f"{name} {value:+.2g} sd is {abs(value) / gap:.1f} class gaps (from the mean of the faces "
-                f"without {name} to the mean of those with it). A whole one: --set {name}=1g ({gap:.1f} sd)"
+                f"{name} {amount_text(value)} is {abs(value) / gap:.1f} class gaps (from the mean of the "
+                f"faces without {name} to the mean of those with it). A whole one: "
+                f"--set {name}=1g ({gap:.1f} sd)"
             )
     return said
 
